@@ -1,0 +1,227 @@
+/**
+ * The service that starts children. One small contract; `SubprocessBackend` and `WorkerBackend` implement it, and the
+ * same program runs on either. What a backend cannot do is a capability flag, and a typed error where it is asked for.
+ *
+ * @module
+ */
+import * as Context from "effect/Context";
+import type * as Duration from "effect/Duration";
+import type * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import type * as Stream from "effect/Stream";
+import type { Link } from "./link/link.ts";
+import type { TaskError } from "./Task.ts";
+import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import type { MessageTooLarge } from "./wire/frames.ts";
+
+export { DecodeError, EncodeError } from "./wire/errors.ts";
+export { MessageTooLarge } from "./wire/frames.ts";
+export type { Link } from "./link/link.ts";
+
+/** @since 0.1.0 @category type ids */
+export const TypeId: TypeId = "~multiprocessing/Backend";
+/** @since 0.1.0 @category type ids */
+export type TypeId = "~multiprocessing/Backend";
+
+/**
+ * What a backend can do.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Capabilities {
+  /** `kill` ends a child that is busy and never turns its event loop. */
+  readonly killBusy: boolean;
+  /** A child has a process id, an exit code and signals of its own. */
+  readonly signals: boolean;
+  /** A child can be given fewer permissions than its parent. */
+  readonly permissions: boolean;
+  /** A child has standard streams, an environment and a working directory of its own. */
+  readonly stdio: boolean;
+}
+
+/**
+ * How a child ended.
+ *
+ * - `Exited`: by itself, with this exit code.
+ * - `Signaled`: by this signal, `SIGKILL` say. A worker that was terminated counts as killed.
+ * - `Crashed`: by an error that nobody caught, where the backend can tell (workers).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ExitStatus =
+  | { readonly _tag: "Exited"; readonly code: number }
+  | { readonly _tag: "Signaled"; readonly signal: string }
+  | { readonly _tag: "Crashed"; readonly message: string };
+
+/** What to start. @since 0.1.0 @category models */
+export interface Command {
+  /** A label for logs and error messages. */
+  readonly name: string;
+  /** URLs of the modules whose tasks it may be asked to run; the first tells where Deno looks for its configuration. */
+  readonly modules: ReadonlyArray<string>;
+}
+
+/** The signals that a child can be sent. @since 0.1.0 @category models */
+export type Signal =
+  | "SIGTERM"
+  | "SIGKILL"
+  | "SIGINT"
+  | "SIGHUP"
+  | "SIGQUIT"
+  | "SIGUSR1"
+  | "SIGUSR2"
+  | "SIGSTOP"
+  | "SIGCONT";
+
+/**
+ * When and how hard a process is ended.
+ *
+ * A task that is an Effect is interrupted first, and has `gracePeriod` for its finalizers. What cannot be interrupted, a
+ * plain function, is not waited for. Then follows SIGTERM, and SIGKILL `forceKillAfter` that. The end is always awaited.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface KillPolicy {
+  /** @default 5 seconds */
+  readonly gracePeriod?: Duration.DurationInput | undefined;
+  /** @default 500 millis */
+  readonly forceKillAfter?: Duration.DurationInput | undefined;
+}
+
+/**
+ * One running child.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Child {
+  readonly name: string;
+  /** Process id; of the process that hosts it, for a worker. */
+  readonly pid: number;
+  readonly link: Link;
+  /** How it ended, as soon as it has. Never fails. */
+  readonly exited: Effect.Effect<ExitStatus>;
+  /** Its status if it has ended, without waiting. */
+  readonly status: () => ExitStatus | undefined;
+  /** Sends a signal; `false` if it had ended. */
+  readonly kill: (signal: Signal) => Effect.Effect<boolean, Unsupported>;
+  /** What it writes, if stdout is `"pipe"`; empty otherwise. To be run once. */
+  readonly stdout: Stream.Stream<Uint8Array>;
+  /** What it writes, if stderr is `"pipe"`; empty otherwise. To be run once. */
+  readonly stderr: Stream.Stream<Uint8Array>;
+}
+
+/**
+ * Starts children.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Backend {
+  readonly [TypeId]: TypeId;
+  /** `"subprocess"` or `"worker"`. */
+  readonly name: string;
+  readonly capabilities: Capabilities;
+  /**
+   * Starts a child, and returns when the system has accepted it. Its link can be used at once.
+   *
+   * *Release:* a child that is still alive is killed, its end awaited and its descriptors closed.
+   */
+  readonly spawn: (command: Command) => Effect.Effect<Child, SpawnError, Scope.Scope>;
+}
+
+/**
+ * The backend that programs run on.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export const Backend: Context.Tag<Backend, Backend> = Context.GenericTag<Backend>(TypeId);
+
+/**
+ * A child could not be started.
+ *
+ * - `PermissionDenied`: this program may not start it; the message names the flags.
+ * - `PermissionExceeded`: the child was to have a permission that this program is not known to have.
+ * - `NotFound`: the executable, or the working directory, does not exist.
+ * - `Unsupported`: not in this environment, a compiled program for instance.
+ * - `Failed`: anything else the system said; see `cause`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SpawnError extends Error {
+  readonly _tag = "SpawnError";
+  override readonly name = "SpawnError";
+  readonly reason: "PermissionDenied" | "PermissionExceeded" | "NotFound" | "Unsupported" | "Failed";
+  constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
+    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = options.reason;
+  }
+}
+
+/**
+ * This backend cannot do what was asked of it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Unsupported extends Error {
+  readonly _tag = "Unsupported";
+  override readonly name = "Unsupported";
+}
+
+/**
+ * A child ended, or its link did, before it answered. Whoever waited for an answer gets this.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ProcessDied extends Error {
+  readonly _tag = "ProcessDied";
+  override readonly name = "ProcessDied";
+  /** Name of the child. */
+  readonly process: string;
+  readonly pid: number;
+  /** Name of the task that it did not finish. */
+  readonly task: string;
+  readonly status: ExitStatus;
+  constructor(options: {
+    readonly process: string;
+    readonly pid: number;
+    readonly task: string;
+    readonly status: ExitStatus;
+    readonly cause?: unknown;
+  }) {
+    super(
+      `${options.process} (pid ${options.pid}) ${describe(options.status)} before task "${options.task}" was done`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.process = options.process;
+    this.pid = options.pid;
+    this.task = options.task;
+    this.status = options.status;
+  }
+}
+
+const describe = (status: ExitStatus): string => {
+  switch (status._tag) {
+    case "Exited":
+      return `exited with code ${status.code}`;
+    case "Signaled":
+      return `was killed by ${status.signal}`;
+    case "Crashed":
+      return `crashed (${status.message})`;
+  }
+};
+
+/**
+ * Why a call of a task failed, other than by the task's own failures.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type CallError = EncodeError | DecodeError | MessageTooLarge | TaskError | ProcessDied;

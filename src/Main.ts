@@ -1,0 +1,68 @@
+/**
+ * Running a program as a script.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+
+/** Signals that end a program in good order, and the exit codes by which shells know them. */
+const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
+
+/**
+ * Options of {@link runMain}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** What to print of a failure. @default its cause, readable, with the remote stacks */
+  readonly report?: ((cause: Cause.Cause<unknown>) => string) | undefined;
+}
+
+/**
+ * Runs a program to its end and exits the process with its result.
+ *
+ * - Success exits with code 0, or with `Deno.exitCode` if that was set. A failure is printed to stderr, readable, and exits
+ *   with 1.
+ * - SIGINT (Ctrl-C), SIGTERM and SIGHUP interrupt the program: its scopes close, its children end, and it exits with 128
+ *   plus the signal's number. The second one exits at once.
+ * - The program keeps the process alive while it waits, and the process ends with it, even if a worker's thread cannot be
+ *   stopped.
+ *
+ * Python calls it `if __name__ == "__main__"`; here the guard is `import.meta.main`.
+ *
+ * ```ts
+ * import { runMain } from "@effect-deno/multiprocessing";
+ * import { Console } from "effect";
+ *
+ * if (import.meta.main) runMain(Console.log("hello"));
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): void => {
+  const fiber = Effect.runFork(program);
+  // A suspended fiber alone does not keep the process alive.
+  const alive = setInterval(() => {}, 2 ** 30);
+  let code: number | undefined;
+  for (const [signal, number] of Object.entries(signals)) {
+    Deno.addSignalListener(signal as Deno.Signal, () => {
+      if (code !== undefined) Deno.exit(code);
+      code = number;
+      Effect.runFork(Fiber.interrupt(fiber));
+    });
+  }
+  fiber.addObserver((exit) => {
+    clearInterval(alive);
+    if (Exit.isSuccess(exit)) Deno.exit(code);
+    if (code !== undefined && Cause.isInterruptedOnly(exit.cause)) Deno.exit(code);
+    console.error(
+      options.report === undefined ? Cause.pretty(exit.cause, { renderErrorCause: true }) : options.report(exit.cause),
+    );
+    Deno.exit(code ?? 1);
+  });
+};

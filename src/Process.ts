@@ -1,0 +1,302 @@
+/**
+ * One running child with a lifetime.
+ *
+ * - A process is a scoped resource. When its scope closes with success it is joined, if it is a daemon or the scope closes
+ *   with failure or interruption it is terminated. Either way it has ended when the scope has closed.
+ * - `terminate` asks first: the task is interrupted, so that its finalizers run. After `gracePeriod` follows SIGTERM, after
+ *   `forceKillAfter` SIGKILL, and the end is always awaited.
+ * - `join` gives the task's own result and failures. A child that ends without an answer, however it does, is a
+ *   {@link ProcessDied} that says how; nobody waits for ever.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import {
+  Backend,
+  type CallError,
+  type Child,
+  type EncodeError,
+  type ExitStatus,
+  type KillPolicy,
+  ProcessDied,
+  type Signal,
+  type SpawnError,
+  type Unsupported,
+} from "./Backend.ts";
+import * as Call from "./backend/call.ts";
+import { CALL } from "./backend/request.ts";
+import { type Self as SelfData, self } from "./backend/self.ts";
+import { stop } from "./backend/stop.ts";
+import type { StreamTask, Task } from "./Task.ts";
+
+export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
+
+/** @since 0.1.0 @category type ids */
+export const TypeId: TypeId = "~multiprocessing/Process";
+/** @since 0.1.0 @category type ids */
+export type TypeId = "~multiprocessing/Process";
+
+/**
+ * How a process ended, as data.
+ *
+ * - `Success`: the task returned this value.
+ * - `Failure`: the task failed, died or was interrupted; the Cause is the remote one.
+ * - `Died`: it ended without an answer: by itself (`Deno.exit` in the task), by a signal, by a crash.
+ * - `Rejected`: it could not run the task, or its answer could not be read.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome<A, E> =
+  | { readonly _tag: "Success"; readonly value: A }
+  | { readonly _tag: "Failure"; readonly cause: Cause.Cause<E> }
+  | { readonly _tag: "Died"; readonly error: ProcessDied }
+  | { readonly _tag: "Rejected"; readonly error: CallError };
+
+/**
+ * A running process and what becomes of its task. Python's `Process`, started.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Process<out A, out E = never> {
+  readonly [TypeId]: TypeId;
+  /** Its label: `Process-1` and so on, unless it was given another. */
+  readonly name: string;
+  /** Process id; on the worker backend that of the process which hosts it. */
+  readonly pid: number;
+  /**
+   * Waits until the process has ended, and gives its task's result, or fails as its task failed. May be used any number of
+   * times. *Interruption:* stops the waiting, not the process.
+   */
+  readonly join: Effect.Effect<A, E | CallError>;
+  /** Waits until the process has ended, and tells how, as data. *Interruption:* stops the waiting, not the process. */
+  readonly exit: Effect.Effect<Outcome<A, E>>;
+  /** Waits until the process has ended, and gives its exit code or signal. *Interruption:* stops the waiting. */
+  readonly status: Effect.Effect<ExitStatus>;
+  /** Whether it has not ended yet. */
+  readonly isAlive: Effect.Effect<boolean>;
+  /** Asks the task to stop, and returns at once: an Effect is interrupted, its finalizers run. */
+  readonly interrupt: Effect.Effect<void>;
+  /** Ends the process by its kill policy and waits for its end. Does nothing if it has ended. */
+  readonly terminate: Effect.Effect<void>;
+  /** Ends the process without asking (SIGKILL), and waits for its end. Does nothing if it has ended. */
+  readonly kill: Effect.Effect<void>;
+  /** Sends a signal; `false` if it has ended. Fails where the backend has no signals. */
+  readonly signal: (signal: Signal) => Effect.Effect<boolean, Unsupported>;
+  /** What it writes, if the backend pipes stdout; empty otherwise. To be run once. */
+  readonly stdout: Stream.Stream<Uint8Array>;
+  /** What it writes, if the backend pipes stderr; empty otherwise. To be run once. */
+  readonly stderr: Stream.Stream<Uint8Array>;
+}
+
+/**
+ * Options of a process.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends KillPolicy {
+  /** @default `Process-1` and so on; in a child its own name with `:1` and so on */
+  readonly name?: string | undefined;
+  /** Terminated, not joined, when its scope closes. @default false */
+  readonly daemon?: boolean | undefined;
+}
+
+let count = 0;
+
+const nextName = (): string => {
+  const { name, parent } = self();
+  return parent === undefined ? `Process-${++count}` : `${name}:${++count}`;
+};
+
+/** Sends the request, and keeps what becomes of it for whoever asks. */
+const request = (
+  child: Child,
+  prepared: Call.Prepared,
+): Effect.Effect<{ readonly done: Effect.Effect<Exit.Exit<unknown, unknown>>; readonly job: Call.Job }> =>
+  Effect.map(Deferred.make<Exit.Exit<unknown, unknown>>(), (done) => {
+    const job = Call.start(child, prepared, true, (reply) => {
+      if (Exit.isExit(reply)) Deferred.unsafeDone(done, Effect.succeed(reply));
+      else Effect.runFork(Deferred.complete(done, Effect.exit(reply)));
+    });
+    return { done: Effect.zipLeft(Deferred.await(done), child.exited), job };
+  });
+
+const outcome = (exit: Exit.Exit<unknown, unknown>): Outcome<unknown, unknown> => {
+  if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
+  const error = Option.getOrUndefined(Cause.failureOption(exit.cause));
+  if (error instanceof ProcessDied) return { _tag: "Died", error };
+  if (Call.isCallError(error)) return { _tag: "Rejected", error };
+  return { _tag: "Failure", cause: exit.cause };
+};
+
+const start = (
+  task: Task<never, unknown, unknown>,
+  args: ReadonlyArray<unknown>,
+  options: Options,
+): Effect.Effect<Process<unknown, unknown>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const backend = yield* Backend;
+    // Before anything is started: what cannot be sent is the caller's mistake, and starts nothing.
+    const prepared = yield* Call.prepare(task, CALL, args);
+    const name = options.name ?? nextName();
+    const child = yield* backend.spawn({ name, modules: [task.url] });
+    const { done, job } = yield* request(child, prepared);
+    let observed = false;
+    const watched = Effect.suspend(() => {
+      observed = true;
+      return done;
+    });
+    const interrupt = Effect.sync(job.cancel);
+    const terminate = stop(child, () => job.begun, interrupt, options);
+    const finish = Effect.flatMap(
+      done,
+      (exit) =>
+        observed || Exit.isSuccess(exit) || Exit.isInterrupted(exit) ? Effect.void : Effect.logError(
+          `${name} (pid ${child.pid}) failed, and nobody joined it`,
+          exit.cause,
+        ),
+    );
+    yield* Effect.addFinalizer((exit) =>
+      Exit.isSuccess(exit) && options.daemon !== true
+        ? Effect.onInterrupt(Effect.interruptible(finish), () => terminate)
+        : terminate
+    );
+    return {
+      [TypeId]: TypeId,
+      name,
+      pid: child.pid,
+      join: Effect.flatten(watched),
+      exit: Effect.map(watched, outcome),
+      status: child.exited,
+      isAlive: Effect.sync(() => child.status() === undefined),
+      interrupt,
+      terminate,
+      kill: Effect.asVoid(Effect.zipRight(Effect.orDie(child.kill("SIGKILL")), child.exited)),
+      signal: child.kill,
+      stdout: child.stdout,
+      stderr: child.stderr,
+    };
+  }).pipe(Effect.withSpan("Process.spawn", { attributes: { "task.name": task.name, "task.url": task.url } }));
+
+/**
+ * Starts a process that runs a task, and returns as soon as the system has accepted it.
+ *
+ * Fails with an `EncodeError` if an argument cannot be sent, before anything is started, and with a `SpawnError` if the
+ * process cannot be started. A task that cannot be found or loaded is a failure of `join`.
+ *
+ * *Interruption:* a process that was started meanwhile is killed.
+ * *Release:* joins the process if the scope closes with success, else terminates it; see {@link Options}.
+ *
+ * ```ts
+ * import { Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const greet = Task.make(import.meta, "greet", (name: string) => `hello, ${name}, from ${Deno.pid}`);
+ *
+ * const program = Effect.gen(function* () {
+ *   const child = yield* Process.spawn(greet, "world");
+ *   console.log(yield* child.join);
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: Task<Args, A, E>,
+  ...args: Args
+): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> => spawnWith({})(task, ...args);
+
+/**
+ * {@link spawn} with options.
+ *
+ * ```ts
+ * import { Process, Task } from "@effect-deno/multiprocessing";
+ *
+ * const greet = Task.make(import.meta, "greet with a name", (name: string) => `hello, ${name}`);
+ *
+ * export const child = Process.spawnWith({ name: "greeter", gracePeriod: "1 second" })(greet, "world");
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const spawnWith = (options: Options) =>
+<Args extends ReadonlyArray<unknown>, A, E>(
+  task: Task<Args, A, E>,
+  ...args: Args
+): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+  start(task, args, options) as Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope>;
+
+/**
+ * Runs a task in a process of its own and gives its result: a process for one call.
+ *
+ * *Interruption:* terminates the process, and waits for its end.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const run = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: Task<Args, A, E>,
+  ...args: Args
+): Effect.Effect<A, E | CallError | SpawnError, Backend> =>
+  Effect.scoped(Effect.flatMap(spawn(task, ...args), (process) => process.join));
+
+/**
+ * Runs a task that is a Stream in a process of its own, and gives its elements. The process starts when the stream is run
+ * and ends with it. It runs ahead of its reader by a few messages of about 64 KB, no further.
+ *
+ * *Interruption:* stopping early terminates the process, and waits for its end.
+ *
+ * ```ts
+ * import { Process, Task } from "@effect-deno/multiprocessing";
+ * import { Stream } from "effect";
+ *
+ * const countTo = Task.make(import.meta, "countTo", (n: number) => Stream.range(1, n));
+ *
+ * export const program = Process.stream(countTo, 1_000_000).pipe(Stream.take(10), Stream.runCollect);
+ * ```
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: StreamTask<Args, A, E>,
+  ...args: Args
+): Stream.Stream<A, E | CallError | SpawnError, Backend> =>
+  Stream.unwrapScoped(Effect.gen(function* () {
+    const backend = yield* Backend;
+    const prepared = yield* Call.prepare(task, CALL, args);
+    const child = yield* backend.spawn({ name: nextName(), modules: [task.url] });
+    yield* Effect.addFinalizer(() => stop(child, () => true, Effect.void, {}));
+    return Call.stream(child, prepared, true) as Stream.Stream<A, E | CallError>;
+  }));
+
+/**
+ * What a process knows of itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Self extends SelfData {
+  /** Process id. */
+  readonly pid: number;
+}
+
+/**
+ * The process that asks: in the main program its name is `MainProcess` and it has no parent. Python's `current_process()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const current: Effect.Effect<Self> = Effect.sync(() => ({ ...self(), pid: Deno.pid }));

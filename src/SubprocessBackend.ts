@@ -1,0 +1,263 @@
+/**
+ * Children as Deno subprocesses: another process, another heap, its own permissions, killable whatever it does.
+ *
+ * - A child is `deno run` with the task's own module, so configuration, lock file and import map are found as for that
+ *   module, whatever the working directory. The module is imported, never run as the main one.
+ * - It gets the permissions that it is given, by default those that this program is known to have, and never more. It
+ *   needs none of its own to load the modules of its tasks.
+ * - The link is a socket pair on descriptor 3. Its end of file is the news of the other side's death.
+ *
+ * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
+ *
+ * @module
+ */
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import { type ChildProcess, spawn as spawnProcess } from "node:child_process";
+import { Backend, type Child, type Command, type ExitStatus, SpawnError, TypeId } from "./Backend.ts";
+import { hooks } from "./backend/call.ts";
+import * as Capabilities from "./backend/capabilities.ts";
+import * as Permission from "./backend/permissions.ts";
+import { self } from "./backend/self.ts";
+import type { Options as ServeOptions } from "./backend/serve.ts";
+import { Link } from "./link/link.ts";
+import { type Socket, socket } from "./link/transport.ts";
+import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
+
+/**
+ * Permissions of a child. What is not named is denied.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Permissions = Permission.Permissions;
+
+/**
+ * The permissions that this program is known to have: the kinds that were granted whole. The default of
+ * {@link Options.permissions}; spread it to take something away.
+ *
+ * ```ts
+ * import { SubprocessBackend } from "@effect-deno/multiprocessing";
+ *
+ * export const layer = SubprocessBackend.layer({
+ *   permissions: { ...SubprocessBackend.inherited(), net: false },
+ * });
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const inherited: () => Permissions = Permission.inherited;
+
+/** What becomes of a standard stream. @since 0.1.0 @category models */
+export type Stdio = "inherit" | "pipe" | "null";
+
+/**
+ * Options of the backend, for all its children.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** @default what this program is known to have: {@link inherited} */
+  readonly permissions?: Permissions | undefined;
+  /** Working directory. @default this program's */
+  readonly cwd?: string | undefined;
+  /** Variables to add to the environment. */
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Start from an empty environment instead of this program's. @default false */
+  readonly clearEnv?: boolean | undefined;
+  /** Flags for V8, such as `--max-old-space-size=512` (MiB). */
+  readonly v8Flags?: ReadonlyArray<string> | undefined;
+  /** Further flags of `deno run`, such as `--config=other.json`. */
+  readonly denoFlags?: ReadonlyArray<string> | undefined;
+  /** @default "null" */
+  readonly stdin?: "inherit" | "null" | undefined;
+  /** With `"pipe"` the child waits when nobody reads. @default "inherit" */
+  readonly stdout?: Stdio | undefined;
+  /** With `"pipe"` the child waits when nobody reads. @default "inherit" */
+  readonly stderr?: Stdio | undefined;
+  /** The largest message in either direction, in bytes. @default 1 GiB */
+  readonly maxMessageSize?: number | undefined;
+  /** How long a child may take for its finalizers when this program has gone, in milliseconds. @default 5000 */
+  readonly gracePeriod?: number | undefined;
+}
+
+/** How long a child may live on after its link has ended, in milliseconds. */
+const LINKLESS = 1000;
+
+/** The module to preload: the library's entry, and the user's modules as literals, which need no permission to load. */
+const preload = (options: ServeOptions, modules: ReadonlyArray<string>): string => {
+  const imports = modules.map((url) => `${JSON.stringify(url)}:()=>import(${JSON.stringify(url)})`);
+  const code = `import{serve}from${JSON.stringify(import.meta.resolve("./backend/subprocess.ts"))};await serve(${
+    JSON.stringify(options)
+  },{${imports.join(",")}})`;
+  return `data:application/javascript,${encodeURIComponent(code)}`;
+};
+
+/** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
+export const entry = (): Promise<unknown> => import("./backend/subprocess.ts");
+
+const stdio = (value: Stdio | undefined): "inherit" | "pipe" | "ignore" =>
+  value === "null" ? "ignore" : value ?? "inherit";
+
+const argv = (options: Options, command: Command): Array<string> => {
+  const main = command.modules.find((url) => /^(file|https?):/.test(url)) ?? Deno.mainModule;
+  const serveOptions: ServeOptions = {
+    name: command.name,
+    parent: { pid: Deno.pid, name: self().name },
+    backend: "subprocess",
+    maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
+    gracePeriod: options.gracePeriod ?? 5000,
+  };
+  return [
+    "run",
+    "--no-prompt",
+    ...Permission.flags(options.permissions ?? inherited()),
+    ...(options.v8Flags?.length ? [`--v8-flags=${options.v8Flags.join(",")}`] : []),
+    ...options.denoFlags ?? [],
+    "--preload",
+    preload(serveOptions, command.modules),
+    main,
+  ];
+};
+
+const spawnError = (error: unknown): SpawnError => {
+  if (error instanceof SpawnError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Deno.errors.NotCapable || /Requires .* access/.test(message)) {
+    return new SpawnError({
+      reason: "PermissionDenied",
+      message:
+        `Cannot start a subprocess: ${message}; subprocesses need --allow-run=${Deno.execPath()} and --allow-env`,
+      cause: error,
+    });
+  }
+  if (/ENOENT|No such file|not found/i.test(message)) {
+    return new SpawnError({
+      reason: "NotFound",
+      message: `Cannot start a subprocess: ${message}; check cwd and the Deno executable`,
+      cause: error,
+    });
+  }
+  return new SpawnError({ reason: "Failed", message: `Cannot start a subprocess: ${message}`, cause: error });
+};
+
+/** The one call to the system. */
+const start = (options: Options, command: Command): Effect.Effect<ChildProcess, SpawnError> =>
+  Effect.async((resume) => {
+    const fail = (error: unknown): void => resume(Effect.fail(spawnError(error)));
+    if (Deno.build.standalone) {
+      return fail(
+        new SpawnError({
+          reason: "Unsupported",
+          message:
+            "Cannot start a subprocess from a compiled program: there is no Deno to run it with; use WorkerBackend",
+        }),
+      );
+    }
+    try {
+      const env = options.clearEnv === true
+        ? { ...options.env }
+        : options.env && { ...Deno.env.toObject(), ...options.env };
+      const child = spawnProcess(Deno.execPath(), argv(options, command), {
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        ...(env === undefined ? {} : { env }),
+        stdio: [
+          options.stdin === "inherit" ? "inherit" : "ignore",
+          stdio(options.stdout),
+          stdio(options.stderr),
+          "pipe",
+        ],
+      });
+      child.once("error", fail);
+      child.once("spawn", () => resume(Effect.succeed(child)));
+    } catch (error) {
+      fail(error);
+    }
+  });
+
+const output = (readable: AsyncIterable<Uint8Array> | null): Stream.Stream<Uint8Array> =>
+  readable === null ? Stream.empty : Stream.orDie(Stream.fromAsyncIterable(readable, (error) => error));
+
+const acquire = (options: Options, command: Command): Effect.Effect<Child, SpawnError, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.flatMap(start(options, command), (process) =>
+        Effect.map(Deferred.make<ExitStatus>(), (exited) => {
+          let status: ExitStatus | undefined;
+          let deadline: ReturnType<typeof setTimeout> | undefined;
+          process.once("exit", (code, signal) => {
+            clearTimeout(deadline);
+            status = signal === null ? { _tag: "Exited", code: code ?? 0 } : { _tag: "Signaled", signal };
+            Deferred.unsafeDone(exited, Effect.succeed(status));
+          });
+          const link = new Link(socket(process.stdio[3] as unknown as Socket), {
+            side: "parent",
+            maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
+            onClosed: () => {
+              // A child that gave up its link can be given no more work, and cannot hear that its parent is gone.
+              if (status === undefined && !link.closing) deadline = setTimeout(() => process.kill("SIGKILL"), LINKLESS);
+            },
+          });
+          link.hooks = hooks;
+          return { process, exited, link, status: () => status };
+        })),
+      ({ process, exited, link, status }) =>
+        Effect.suspend(() => {
+          if (status() === undefined) process.kill("SIGKILL");
+          return Effect.map(Deferred.await(exited), () => {
+            link.destroy();
+            process.stdout?.destroy();
+            process.stderr?.destroy();
+          });
+        }),
+    ),
+    ({ process, exited, link, status }): Child => ({
+      name: command.name,
+      pid: process.pid!,
+      link,
+      exited: Deferred.await(exited),
+      status,
+      kill: (signal) => Effect.sync(() => status() === undefined && process.kill(signal)),
+      stdout: output(process.stdout),
+      stderr: output(process.stderr),
+    }),
+  );
+
+/**
+ * Makes the backend, for programs that build their own layers.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Backend> =>
+  Effect.sync(() => ({
+    [TypeId]: TypeId,
+    name: "subprocess",
+    capabilities: Capabilities.subprocess,
+    spawn: (command) =>
+      Effect.withSpan(acquire(options, command), "Backend.spawn", {
+        attributes: { "process.name": command.name, backend: "subprocess" },
+      }),
+  }));
+
+/**
+ * Provides a `Backend` whose children are Deno subprocesses: what Python calls the `spawn` start method.
+ *
+ * ```ts
+ * import { SubprocessBackend } from "@effect-deno/multiprocessing";
+ *
+ * export const layer = SubprocessBackend.layer({
+ *   permissions: { read: ["/data"] },
+ *   v8Flags: ["--max-old-space-size=512"],
+ * });
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options = {}): Layer.Layer<Backend> => Layer.effect(Backend, make(options));

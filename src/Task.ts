@@ -1,0 +1,250 @@
+/**
+ * Tasks: named pieces of work that other processes can run.
+ *
+ * Only a task's name and its arguments cross to another process, never its code: the child imports the module that
+ * defines the task and finds it by name. So a task is defined at the top level of a module, and need not be exported.
+ *
+ * - A handler returns a value, a Promise, an Effect or a Stream.
+ * - A failure of an Effect arrives at the caller as the same typed failure. What a plain function throws is a defect,
+ *   unless the `error` Schema recognises it.
+ * - Arguments and results are data (see the codec's table in the README); a Schema in the options turns anything else
+ *   into data on one side and back on the other, and checks it on both.
+ *
+ * This module does not load Effect. A module of plain functions that imports only `@effect-deno/multiprocessing/Task`
+ * starts in a child in half the time.
+ *
+ * @module
+ */
+import type * as Cause from "effect/Cause";
+import type * as Effect from "effect/Effect";
+import type * as Either from "effect/Either";
+import type * as Exit from "effect/Exit";
+import type * as Layer from "effect/Layer";
+import type * as Option from "effect/Option";
+import type * as Schema from "effect/Schema";
+import type * as Scope from "effect/Scope";
+import type * as Stream from "effect/Stream";
+import type { Backend } from "./Backend.ts";
+import type { Refusal } from "./wire/exits.ts";
+
+/** @since 0.1.0 @category type ids */
+export const TypeId: TypeId = "~multiprocessing/Task";
+/** @since 0.1.0 @category type ids */
+export type TypeId = "~multiprocessing/Task";
+
+/**
+ * A named piece of work with one result. Python calls it a `target`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Task<in Args extends ReadonlyArray<unknown>, out A, out E = never> {
+  readonly [TypeId]: {
+    readonly _Args: (_: Args) => void;
+    readonly _A: () => A;
+    readonly _E: () => E;
+    readonly _Kind: "value";
+  };
+  /** URL of the module that defines it. */
+  readonly url: string;
+  /** Its name, unique in that module. */
+  readonly name: string;
+}
+
+/**
+ * A named piece of work whose result is a Stream.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StreamTask<in Args extends ReadonlyArray<unknown>, out A, out E = never> {
+  readonly [TypeId]: {
+    readonly _Args: (_: Args) => void;
+    readonly _A: () => A;
+    readonly _E: () => E;
+    readonly _Kind: "stream";
+  };
+  /** URL of the module that defines it. */
+  readonly url: string;
+  /** Its name, unique in that module. */
+  readonly name: string;
+}
+
+/** Any task. @since 0.1.0 @category models */
+export type Any = Task<never, unknown, unknown> | StreamTask<never, unknown, unknown>;
+
+/** What a child provides to every handler that is an Effect. @since 0.1.0 @category models */
+export type Provided = Backend | Scope.Scope;
+
+/**
+ * Options of a task. Every Schema must be free of requirements.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
+  /** One Schema for each argument. Checked where the task is called and where it runs. */
+  readonly payload?: { readonly [K in keyof Args]: Schema.Schema<Args[K], unknown> } | undefined;
+  /** Schema of the result, or of each element of a Stream. */
+  readonly success?: Schema.Schema<A, unknown> | undefined;
+  /** Schema of typed failures. What a plain handler throws becomes a typed failure if this Schema accepts it. */
+  readonly error?: Schema.Schema<E, unknown> | undefined;
+  /**
+   * Services for the handler, built when the first task that names this very Layer runs in a process, and released when
+   * that process ends in an orderly way.
+   */
+  readonly layer?: Layer.Layer<Exclude<R, Provided>, unknown, Provided> | undefined;
+}
+
+/** A definition, as the registry of a process holds it. @internal */
+export interface Definition {
+  readonly handler: (...args: ReadonlyArray<never>) => unknown;
+  readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;
+}
+
+/**
+ * The child could not begin the task.
+ *
+ * - `ModuleNotFound`: the child cannot find or read the task's module, or one that it imports.
+ * - `LoadFailed`: the module threw, or did not compile; `cause` is its error with its stack.
+ * - `NotDefined`: the module has loaded and defined no such task at its top level.
+ * - `InvalidPayload`: the `payload` Schema refused the arguments in the child.
+ * - `LayerFailed`: the task's layer could not be built.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TaskError extends Error {
+  readonly _tag = "TaskError";
+  override readonly name = "TaskError";
+  readonly reason: Refusal;
+  /** Name of the task. */
+  readonly task: string;
+  constructor(
+    options: { readonly reason: Refusal; readonly task: string; readonly message: string; readonly cause?: unknown },
+  ) {
+    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = options.reason;
+    this.task = options.task;
+  }
+}
+
+/** Data that is also an Effect by type; a handler that returns it means the data. */
+type Data =
+  | Option.Option<unknown>
+  | Either.Either<unknown, unknown>
+  | Exit.Exit<unknown, unknown>
+  | Cause.YieldableError;
+
+/**
+ * The task that a handler with this result makes.
+ *
+ * @since 0.1.0
+ * @category type-level
+ */
+export type Of<Args extends ReadonlyArray<unknown>, Result, Failure> = [Result] extends [never]
+  ? Task<Args, never, Failure>
+  : [Result] extends [Stream.Stream<infer A, infer E, infer _R>] ? StreamTask<Args, A, E>
+  : [Result] extends [Data] ? Task<Args, Result, Failure>
+  : [Result] extends [Effect.Effect<infer A, infer E, infer _R>] ? Task<Args, A, E>
+  : Task<Args, Awaited<Result>, Failure>;
+
+/** Result type of a handler. @since 0.1.0 @category type-level */
+export type Success<Result> = [Result] extends [Stream.Stream<infer A, infer _E, infer _R>] ? A
+  : [Result] extends [Data] ? Result
+  : [Result] extends [Effect.Effect<infer A, infer _E, infer _R>] ? A
+  : Awaited<Result>;
+
+/** What a handler requires. @since 0.1.0 @category type-level */
+export type Context<Result> = [Result] extends [Stream.Stream<infer _A, infer _E, infer R>] ? R
+  : [Result] extends [Data] ? never
+  : [Result] extends [Effect.Effect<infer _A, infer _E, infer R>] ? R
+  : never;
+
+/** Typed failures of a handler, or those that the `error` Schema names for a plain one. */
+type FailureOf<Result, Named> = [Result] extends [Stream.Stream<infer _A, infer E, infer _R>] ? E
+  : [Result] extends [Data] ? Named
+  : [Result] extends [Effect.Effect<infer _A, infer E, infer _R>] ? E
+  : Named;
+
+/**
+ * Defines a task. Call it at the top level of a module, once for each name.
+ *
+ * A handler that requires services needs the `layer` that provides them; `Backend` (so that a task can start processes
+ * of its own) and `Scope` (closed when the task ends) are always provided.
+ *
+ * Throws a `TypeError` if the name is empty or taken in this module, or if `meta` is not an `import.meta`.
+ *
+ * *Interruption:* an Effect or Stream is interrupted where it runs, and its finalizers run; a plain function or Promise
+ * cannot be, so its process is ended by the caller's kill policy.
+ *
+ * ```ts
+ * import * as Task from "@effect-deno/multiprocessing/Task";
+ *
+ * export const square = Task.make(import.meta, "square", (n: number) => n * n);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>(
+  meta: ImportMeta,
+  name: string,
+  handler: (...args: Args) => Result,
+  ...options: [Exclude<Context<Result>, Provided>] extends [never]
+    ? [options?: Options<Args, Success<Result>, FailureOf<Result, Named>, Context<Result>>]
+    : [
+      options: Options<Args, Success<Result>, FailureOf<Result, Named>, Context<Result>> & {
+        readonly layer: Layer.Layer<Exclude<Context<Result>, Provided>, unknown, Provided>;
+      },
+    ]
+): Of<Args, Result, Named> => {
+  const url = meta?.url;
+  if (typeof url !== "string") {
+    throw new TypeError("Cannot define a task: the first argument must be the module's import.meta");
+  }
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(`Cannot define a task in ${url}: its name must be a non-empty string`);
+  }
+  if (typeof handler !== "function") {
+    throw new TypeError(
+      `Cannot define task "${name}" in ${url}: the handler must be a function, received ${typeof handler}`,
+    );
+  }
+  let tasks = registry.get(url);
+  if (tasks === undefined) registry.set(url, tasks = new Map());
+  if (tasks.has(name)) {
+    throw new TypeError(
+      `Cannot define task "${name}" in ${url}: the name is taken; give each task of a module its own name, and define it at the top level, where it is defined once`,
+    );
+  }
+  tasks.set(name, { handler, options: options[0] ?? {} } as unknown as Definition);
+  return { [TypeId]: variance, url, name } as unknown as Of<Args, Result, Named>;
+};
+
+const variance: Record<string, never> = {};
+
+/**
+ * Every definition of this process, by module and name. It hangs on the global object, so that two copies of this
+ * library in one process (one from a cache, one from a checkout) see the same tasks.
+ */
+const key = Symbol.for("~multiprocessing/tasks");
+const shared = globalThis as { [key]?: Map<string, Map<string, Definition>> };
+const registry: Map<string, Map<string, Definition>> = shared[key] ??= new Map();
+
+/** Finds a definition in this process. @internal */
+export const lookup = (url: string, name: string): Definition | undefined => registry.get(url)?.get(name);
+
+/** Names of the tasks that a module has defined in this process. @internal */
+export const namesIn = (url: string): ReadonlyArray<string> => [...registry.get(url)?.keys() ?? []];
+
+/** URLs of the modules that have defined tasks in this process. @internal */
+export const modules = (): ReadonlyArray<string> => [...registry.keys()];
+
+/**
+ * Whether a value is a task.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isTask = (value: unknown): value is Any => typeof value === "object" && value !== null && TypeId in value;

@@ -1,0 +1,242 @@
+/**
+ * The parent's side of a request: arguments out, exit in.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import type { ParseError } from "effect/ParseResult";
+import * as Schema from "effect/Schema";
+import type * as Stream from "effect/Stream";
+import type { Child } from "../Backend.ts";
+import { type CallError, ProcessDied } from "../Backend.ts";
+import { handleHooks } from "../link/handles.ts";
+import { append, type Link } from "../link/link.ts";
+import { consume, Mailbox } from "../link/streams.ts";
+import * as Task from "../Task.ts";
+import { toCause } from "../wire/cause.ts";
+import * as Codec from "../wire/codec.ts";
+import { hooks as effectHooks } from "../wire/effect.ts";
+import { DecodeError, EncodeError } from "../wire/errors.ts";
+import { type CauseData, type ExitData, readExit } from "../wire/exits.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import * as Request from "./request.ts";
+
+/** The hooks of a parent's link. */
+export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), ...effectHooks];
+
+type AnySchema = Schema.Schema<unknown, unknown>;
+type List = ReadonlyArray<unknown>;
+
+/** A request whose arguments are encoded, and that may be sent over any link. */
+export interface Prepared {
+  readonly task: Task.Any;
+  readonly mode: number;
+  readonly encoded: Codec.Encoded<Link>;
+  readonly success: AnySchema | undefined;
+  readonly error: AnySchema | undefined;
+  readonly trace: Request.Trace | undefined;
+}
+
+/** An error of a chunk's item, with the item's place in the whole list. */
+const shift = (error: EncodeError, first: number): EncodeError => {
+  const path = error.path.replace(/^items\[(\d+)\]/, (_, index) => `items[${Number(index) + first}]`);
+  return path === error.path ? error : new EncodeError(error.reason, { path, cause: error.cause });
+};
+
+/** Encodes a call in the caller's fiber, so that what cannot be sent fails there, before anything was sent. */
+export const prepare = (
+  task: Task.Any,
+  mode: number,
+  args: ReadonlyArray<unknown>,
+  first: number = 0,
+): Effect.Effect<Prepared, EncodeError> =>
+  Effect.withFiberRuntime<Prepared, EncodeError>((fiber) => {
+    const options = Task.lookup(task.url, task.name)?.options;
+    const payload = options?.payload as ReadonlyArray<AnySchema> | undefined;
+    const span = fiber.currentSpan;
+    const trace = span?._tag === "Span" && span.sampled
+      ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
+      : undefined;
+    const encode = (args: List): Exit.Exit<Prepared, EncodeError> => {
+      try {
+        return Exit.succeed({
+          task,
+          mode,
+          encoded: Codec.encode(args, { hooks, root: mode === Request.CALL ? "args" : "items" }),
+          success: options?.success as AnySchema | undefined,
+          error: options?.error as AnySchema | undefined,
+          trace,
+        });
+      } catch (error) {
+        return error instanceof EncodeError ? Exit.fail(shift(error, first)) : Exit.die(error);
+      }
+    };
+    if (payload === undefined) return encode(args);
+    const check = Schema.encodeUnknown(Schema.Tuple(...payload)) as (args: unknown) => Effect.Effect<List, ParseError>;
+    const checked = Effect.mapError(
+      mode === Request.CALL ? check(args) : Effect.forEach(args, (item) => check(mode === Request.MAP ? [item] : item)),
+      (issue) =>
+        new EncodeError(`the payload Schema of task "${task.name}" refuses it: ${issue.message}`, { path: "args" }),
+    );
+    return Effect.flatMap(
+      checked,
+      (args: List) => encode(mode === Request.MAP ? args.map((item) => (item as List)[0]) : args),
+    );
+  });
+
+/** Where a failure happened, as `Cause.pretty` shows it. */
+const where = (child: Child, task: Task.Any): string =>
+  `task ${task.name} in ${child.name} (pid ${child.pid}, ${task.url})`;
+
+const fill =
+  (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
+    Request.write(writer, prepared.mode | flags, task, prepared.trace);
+    return append(writer, prepared.encoded);
+  };
+
+const describe = (task: Task.Any) => (): unknown => [task.url, task.name];
+
+/** The error for whoever waited for an answer of a child that will give none. */
+export const died = (child: Child, task: string): Effect.Effect<never, ProcessDied> =>
+  Effect.flatMap(child.exited, (status) => {
+    const reason = child.link.closed?.cause;
+    const cause = reason instanceof ProtocolError ? reason : undefined;
+    return Effect.fail(new ProcessDied({ process: child.name, pid: child.pid, task, status, cause }));
+  });
+
+/** A request under way. */
+export interface Job {
+  /** Asks the child to stop. The answer still comes, with what became of it. */
+  readonly cancel: () => void;
+  /** Whether the child has said that it runs something which can be interrupted. */
+  readonly begun: boolean;
+}
+
+/** Sends a prepared request and calls `done` once, with what to do next: the exit, at once or after decoding it. */
+export const start = (
+  child: Child,
+  prepared: Prepared,
+  once: boolean,
+  done: (exit: Effect.Effect<unknown, unknown>) => void,
+): Job => {
+  const { link } = child;
+  const { task } = prepared;
+  const job = { begun: false, cancel: () => {} };
+  try {
+    const id = link.define(`${task.url} ${task.name}`, describe(task));
+    const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
+      exit: (message) => done(readReply(child, prepared, message)),
+      begun: () => job.begun = true,
+      closed: () => done(died(child, task.name)),
+    });
+    job.cancel = () => channel.cancel();
+  } catch (error) {
+    done(error instanceof MessageTooLarge ? Exit.fail(error) : Exit.die(error));
+  }
+  return job;
+};
+
+/** Runs a task that returns a Stream. */
+export const stream = (
+  child: Child,
+  prepared: Prepared,
+  once: boolean,
+  stopping?: () => void,
+): Stream.Stream<unknown, unknown> => {
+  const { link } = child;
+  const { task } = prepared;
+  const mailbox: Mailbox<unknown, unknown> = new Mailbox<unknown, unknown>({
+    data: (message) => {
+      try {
+        const elements = Codec.decode(message.bytes, { attachments: message.attachments, hooks: link.hooks, link });
+        return decodeSuccess(prepared, elements as ReadonlyArray<unknown>, true) as Effect.Effect<
+          ReadonlyArray<unknown>,
+          unknown
+        >;
+      } catch (error) {
+        return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
+      }
+    },
+    exit: (message) => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
+    closed: died(child, task.name),
+  });
+  return consume(mailbox, () => {
+    const id = link.define(`${task.url} ${task.name}`, describe(task));
+    return link.open(fill(prepared, id, once ? Request.ONCE : 0), mailbox);
+  }, stopping);
+};
+
+const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.Effect<unknown, unknown> => {
+  let exit: ExitData;
+  try {
+    exit = readExit(message, child.link.hooks, child.link);
+  } catch (error) {
+    return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
+  }
+  switch (exit._tag) {
+    case "Success":
+      return prepared.success === undefined
+        ? Exit.succeed(exit.value)
+        : decodeSuccess(prepared, exit.value, prepared.mode !== Request.CALL);
+    case "Failure":
+      return decodeFailure(child, prepared, exit.cause);
+    case "Unencodable":
+      return Exit.fail(new EncodeError(exit.reason, { path: exit.path }));
+    case "Refused":
+      return Exit.fail(
+        new Task.TaskError({ reason: exit.reason, task: prepared.task.name, message: exit.message, cause: exit.cause }),
+      );
+  }
+};
+
+const decodeSuccess = (prepared: Prepared, value: unknown, many: boolean): Effect.Effect<unknown, unknown> => {
+  const { success, task } = prepared;
+  if (success === undefined) return Exit.succeed(value);
+  const schema: Schema.Schema<unknown, unknown> = many ? Schema.Array(success) as unknown as AnySchema : success;
+  return Effect.mapError(
+    Schema.decodeUnknown(schema)(value),
+    (issue) => new DecodeError(`the success Schema of task "${task.name}" refuses the result: ${issue.message}`, 0),
+  );
+};
+
+const decodeFailure = (child: Child, prepared: Prepared, data: CauseData): Effect.Effect<never, unknown> => {
+  const { error, task } = prepared;
+  const decoded = error === undefined ? data : mapFailures(data, (failure) => {
+    const result = Schema.decodeUnknownEither(error)(failure);
+    return result._tag === "Right" ? { error: result.right } : {
+      defect: new DecodeError(
+        `the error Schema of task "${task.name}" refuses the failure: ${result.left.message}`,
+        0,
+        {
+          cause: failure,
+        },
+      ),
+    };
+  });
+  return Exit.failCause(toCause(decoded, where(child, task)));
+};
+
+const mapFailures = (
+  data: CauseData,
+  f: (error: unknown) => { readonly error: unknown } | { readonly defect: unknown },
+): CauseData => {
+  switch (data._tag) {
+    case "Fail": {
+      const mapped = f(data.error);
+      return "error" in mapped
+        ? { _tag: "Fail", error: mapped.error, trace: data.trace }
+        : { _tag: "Die", defect: mapped.defect, trace: data.trace };
+    }
+    case "Sequential":
+    case "Parallel":
+      return { _tag: data._tag, left: mapFailures(data.left, f), right: mapFailures(data.right, f) };
+    default:
+      return data;
+  }
+};
+
+/** Whether an error is the library's, rather than the task's own. */
+export const isCallError = (error: unknown): error is CallError =>
+  error instanceof EncodeError || error instanceof DecodeError || error instanceof MessageTooLarge ||
+  error instanceof Task.TaskError || error instanceof ProcessDied;

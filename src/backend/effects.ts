@@ -1,0 +1,228 @@
+/**
+ * The child's side of everything that needs Effect: handlers that return Effects and Streams, Schemas, layers.
+ * Loaded by `serve.ts` when the first task asks for it.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Context from "effect/Context";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import * as FiberId from "effect/FiberId";
+import * as Layer from "effect/Layer";
+import * as Option from "effect/Option";
+import type * as ParseResult from "effect/ParseResult";
+import * as Schema from "effect/Schema";
+import * as Scope from "effect/Scope";
+import type * as Stream from "effect/Stream";
+import * as Tracer from "effect/Tracer";
+import { Backend, TypeId as BackendTypeId } from "../Backend.ts";
+import { handleHooks } from "../link/handles.ts";
+import type { Link } from "../link/link.ts";
+import { Credit, produce } from "../link/streams.ts";
+import type { Definition, Provided } from "../Task.ts";
+import { fromCause } from "../wire/cause.ts";
+import * as Codec from "../wire/codec.ts";
+import { hooks as effectHooks } from "../wire/effect.ts";
+import { EncodeError } from "../wire/errors.ts";
+import type { ExitData } from "../wire/exits.ts";
+import { isEffect, isPromise, isStream } from "../wire/programs.ts";
+import * as Capabilities from "./capabilities.ts";
+import * as Request from "./request.ts";
+import { type Job, type Progress, Refused } from "./serve.ts";
+import { self } from "./self.ts";
+
+/** The Effect side of a running child. */
+export interface Effects {
+  readonly hooks: ReadonlyArray<Codec.Hook<Link>>;
+  /** Runs a request and calls back with its exit, once. */
+  readonly run: (
+    job: Job,
+    name: string,
+    definition: Definition,
+    args: ReadonlyArray<unknown>,
+    progress: Progress | undefined,
+    done: (exit: ExitData) => void,
+  ) => void;
+  /** Interrupts what runs, waits for it, and releases the layers. */
+  readonly release: () => Promise<void>;
+}
+
+type AnySchema = Schema.Schema<unknown, unknown>;
+
+/** Handlers may start processes; the backend that does it is loaded when one does. */
+const lazyBackend = (): Backend => {
+  const worker = self().backend === "worker";
+  const load = Effect.cached(Effect.flatMap(
+    Effect.promise(() => worker ? import("../WorkerBackend.ts") : import("../SubprocessBackend.ts")),
+    (module) => module.make(),
+  ));
+  const loaded = Effect.runSync(load);
+  return {
+    [BackendTypeId]: BackendTypeId,
+    name: worker ? "worker" : "subprocess",
+    capabilities: worker ? Capabilities.worker : Capabilities.subprocess,
+    spawn: (command) => Effect.flatMap(loaded, (backend) => backend.spawn(command)),
+  };
+};
+
+/** Prepares this process for running Effects. */
+export const make = (): Effects => {
+  const hooks = [...handleHooks("child"), ...effectHooks];
+  const scope = Effect.runSync(Scope.make());
+  const memo = Effect.runSync(Layer.makeMemoMap);
+  const backend = lazyBackend();
+  const layers = new Map<unknown, Fiber.Fiber<Context.Context<never>, unknown>>();
+  const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>();
+
+  /** A layer is built by a fiber of its own, so that a task which is interrupted meanwhile does not break it for others. */
+  const build = (
+    layer: Layer.Layer<never, unknown, Provided> | undefined,
+  ): Effect.Effect<Context.Context<never>, unknown> => {
+    if (layer === undefined) return Effect.succeed(Context.empty());
+    let fiber = layers.get(layer);
+    if (fiber === undefined) {
+      const building = Layer.buildWithMemoMap(layer, memo, scope);
+      fiber = Effect.runFork(Effect.provide(building, Context.add(Context.make(Scope.Scope, scope), Backend, backend)));
+      layers.set(layer, fiber);
+    }
+    return Effect.flatten(Fiber.await(fiber));
+  };
+
+  const run: Effects["run"] = (job, name, definition, args, progress, done) => {
+    const { options } = definition;
+    const handler = definition.handler as (...args: ReadonlyArray<unknown>) => unknown;
+    const payload = options.payload as ReadonlyArray<AnySchema> | undefined;
+    const success = options.success as AnySchema | undefined;
+    const error = options.error as AnySchema | undefined;
+
+    const thrown = (value: unknown): Effect.Effect<never, unknown> =>
+      error !== undefined && Schema.is(Schema.typeSchema(error))(value) ? Effect.fail(value) : Effect.die(value);
+
+    const invoke = (args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown> => {
+      const decoded = payload === undefined ? Effect.succeed(args) : Effect.mapError(
+        Schema.decodeUnknown(Schema.Tuple(...payload))(args) as Effect.Effect<
+          ReadonlyArray<unknown>,
+          ParseResult.ParseError
+        >,
+        (issue) => new Refused("InvalidPayload", `Cannot run task "${name}": ${issue.message}`, issue),
+      );
+      return Effect.flatMap(decoded, (args) => {
+        try {
+          return perform(handler(...args));
+        } catch (error) {
+          return thrown(error);
+        }
+      });
+    };
+
+    const perform = (value: unknown): Effect.Effect<unknown, unknown> => {
+      if (typeof value !== "object" || value === null) return finish(value);
+      if (isStream(value)) return Effect.as(emit(value as unknown as Stream.Stream<unknown, unknown>), undefined);
+      if (isEffect(value)) return Effect.flatMap(value as unknown as Effect.Effect<unknown, unknown>, finish);
+      if (isPromise(value)) {
+        return Effect.flatMap(
+          Effect.matchEffect(Effect.tryPromise({ try: () => value, catch: (error) => error }), {
+            onFailure: thrown,
+            onSuccess: Effect.succeed,
+          }),
+          finish,
+        );
+      }
+      return finish(value);
+    };
+
+    const finish = (value: unknown): Effect.Effect<unknown, unknown> =>
+      success === undefined ? Effect.succeed(value) : Effect.mapError(
+        Schema.encode(success)(value),
+        (issue) => new EncodeError(`the success Schema refuses it: ${issue.message}`, { path: "result" }),
+      );
+
+    const emit = (stream: Stream.Stream<unknown, unknown>): Effect.Effect<void, unknown> => {
+      const credit = new Credit();
+      job.onCredit = (count) => credit.add(count);
+      credit.add(job.credit);
+      return produce(stream, job.channel, credit, (elements) =>
+        Effect.flatMap(
+          success === undefined ? Effect.succeed(elements) : finishAll(elements),
+          (elements) =>
+            Effect.try({ try: () => Codec.encode(elements, { hooks, root: "result" }), catch: (error) => error }),
+        ));
+    };
+
+    const finishAll = (elements: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
+      Effect.forEach(elements, finish);
+
+    const calls = Effect.suspend(() => {
+      const { mode } = job.request;
+      if (mode === Request.CALL) return progress === undefined ? invoke(args) : perform(progress.next);
+      const results = progress?.results ?? [];
+      const resumed = progress === undefined
+        ? Effect.void
+        : Effect.map(perform(progress.next), (value) => void results.push(value));
+      const rest = Effect.whileLoop({
+        while: () => results.length < args.length,
+        body: () => {
+          const item = args[results.length];
+          return invoke(mode === Request.MAP ? [item] : item as ReadonlyArray<unknown>);
+        },
+        step: (value) => void results.push(value),
+      });
+      return Effect.as(Effect.zipRight(resumed, rest), results);
+    });
+
+    const { trace } = job.request;
+    const traced = trace === undefined ? calls : Effect.withParentSpan(calls, Tracer.externalSpan(trace));
+    const program = Effect.flatMap(
+      Effect.catchAllCause(
+        build(options.layer),
+        (cause) =>
+          Cause.isInterruptedOnly(cause) ? Effect.interrupt : Effect.fail(
+            new Refused(
+              "LayerFailed",
+              `Cannot run task "${name}": its layer failed: ${Cause.pretty(cause)}`,
+              Cause.squash(cause),
+            ),
+          ),
+      ),
+      (services) => Effect.scoped(Effect.provide(Effect.provideService(traced, Backend, backend), services)),
+    );
+    job.channel.begun();
+    const fiber = Effect.runFork(program);
+    fibers.add(fiber);
+    job.onCancel = () => fiber.unsafeInterruptAsFork(FiberId.none);
+    fiber.addObserver((exit) => {
+      fibers.delete(fiber);
+      done(exitData(exit, error));
+    });
+    if (job.cancelled) job.onCancel();
+  };
+
+  const release = (): Promise<void> =>
+    Effect.runPromise(
+      Effect.zipRight(Fiber.interruptAll([...fibers, ...layers.values()]), Scope.close(scope, Exit.void)),
+    );
+
+  return { hooks, run, release };
+};
+
+const exitData = (exit: Exit.Exit<unknown, unknown>, error: AnySchema | undefined): ExitData => {
+  if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
+  const { cause } = exit;
+  const failure = Option.getOrUndefined(Cause.failureOption(cause));
+  if (failure instanceof Refused) {
+    return { _tag: "Refused", reason: failure.reason, message: failure.message, cause: failure.cause };
+  }
+  if (failure instanceof EncodeError) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
+  if (error === undefined) return { _tag: "Failure", cause: fromCause(cause) };
+  return {
+    _tag: "Failure",
+    cause: fromCause(Cause.flatMap(cause, (failure) => {
+      const encoded = Schema.encodeEither(error)(failure);
+      return encoded._tag === "Right" ? Cause.fail(encoded.right) : Cause.die(
+        new EncodeError(`the error Schema refuses it: ${encoded.left.message}`, { path: "failure" }),
+      );
+    })),
+  };
+};

@@ -1,0 +1,87 @@
+/**
+ * Deno's permissions as data: what a child is given, and that it is never more than this program has.
+ *
+ * @module
+ */
+import { SpawnError } from "../Backend.ts";
+
+/** The kinds of permission. */
+export const names = ["read", "write", "net", "env", "run", "ffi", "sys", "import"] as const;
+
+/** One kind of permission. */
+export type Name = typeof names[number];
+
+/** A grant: all, nothing, or these paths, hosts, variables, programs or kinds. */
+export type Grant = boolean | ReadonlyArray<string>;
+
+/** A set of permissions. What is not named is denied. */
+export type Permissions = { readonly [K in Name]?: Grant | undefined };
+
+const query = (descriptor: Deno.PermissionDescriptor): boolean => {
+  const status = Deno.permissions.querySync(descriptor);
+  return status.state === "granted" && !status.partial;
+};
+
+const descriptor = (name: Name, value: string): Deno.PermissionDescriptor => {
+  switch (name) {
+    case "read":
+    case "write":
+    case "ffi":
+      return { name, path: value };
+    case "net":
+    case "import":
+      return { name, host: value };
+    case "env":
+      return { name, variable: value };
+    case "run":
+      return { name, command: value };
+    case "sys":
+      return { name, kind: value as "loadavg" };
+  }
+};
+
+/**
+ * What this program is known to have: the kinds that were granted whole. Deno does not tell which parts of a kind were
+ * granted, so a partial grant counts as none; name its parts to pass them on.
+ */
+export const inherited = (): Permissions => Object.fromEntries(names.map((name) => [name, query({ name })]));
+
+/** The first grant that this program does not have itself. */
+const excess = (permissions: Permissions): string | undefined => {
+  for (const name of names) {
+    const grant = permissions[name] ?? false;
+    if (grant === false) continue;
+    if (grant === true) {
+      if (!query({ name })) return name;
+      continue;
+    }
+    const beyond = grant.find((value) => !query(descriptor(name, value)));
+    if (beyond !== undefined) return `${name}=${beyond}`;
+  }
+  return undefined;
+};
+
+/**
+ * The command line flags. Each kind is allowed or denied in so many words: `node:child_process` adds `-A` to a Deno
+ * command line that says nothing of permissions.
+ */
+export const flags = (permissions: Permissions): Array<string> => {
+  const beyond = excess(permissions);
+  if (beyond !== undefined) {
+    throw new SpawnError({
+      reason: "PermissionExceeded",
+      message:
+        `Cannot start a child with the permission ${beyond}: this program is not known to have it; run it with --allow-${beyond}`,
+    });
+  }
+  const result: Array<string> = [];
+  for (const name of names) {
+    const grant = permissions[name] ?? false;
+    if (grant === true) result.push(`--allow-${name}`);
+    else if (grant !== false && grant.length > 0) {
+      result.push(`--allow-${name}=${grant.map((value) => value.replaceAll(",", ",,")).join(",")}`);
+    } // Denying imports would keep the child from loading this library itself; without a flag only well-known hosts are allowed.
+    else if (name !== "import") result.push(`--deny-${name}`);
+  }
+  return result;
+};

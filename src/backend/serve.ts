@@ -1,0 +1,348 @@
+/**
+ * The child's side: receives requests, finds the tasks and runs them.
+ *
+ * Free of Effect until a handler, a Schema or a value needs it: then `effects.ts` is loaded, once.
+ *
+ * @module
+ */
+import { Link } from "../link/link.ts";
+import type { Channel, Receiver } from "../link/link.ts";
+import * as Task from "../Task.ts";
+import * as Codec from "../wire/codec.ts";
+import { EncodeError } from "../wire/errors.ts";
+import { type ExitData, type Refusal, writeExit } from "../wire/exits.ts";
+import { type Incoming, MessageTooLarge, ProtocolError, type Transport } from "../wire/frames.ts";
+import { isEffect, isPromise, isStream } from "../wire/programs.ts";
+import type { Effects } from "./effects.ts";
+import * as Request from "./request.ts";
+import { describeSelf, type Self } from "./self.ts";
+
+/** What the parent tells a child at its start. */
+export interface Options extends Self {
+  readonly maxMessageSize: number;
+  /** How long finalizers may take once the parent is gone, in milliseconds. */
+  readonly gracePeriod: number;
+}
+
+/** Modules that may be loaded without asking for permission, by URL. */
+export type Imports = { readonly [url: string]: () => Promise<unknown> };
+
+/** What a backend's entry module provides. */
+export interface Host {
+  readonly transport: Transport;
+  readonly imports: Imports;
+  /** Effects will run from now on: a signal to end should let their finalizers run. */
+  readonly onEffects?: () => void;
+  /** Ends this child. */
+  readonly exit: (code: number) => void;
+}
+
+/** A task that the parent has named, and its definition once the module has loaded. */
+interface Entry extends Request.TaskRef {
+  definition: Task.Definition | undefined;
+  loading: Promise<void> | undefined;
+}
+
+/** One request under way. */
+export interface Job {
+  readonly channel: Channel;
+  readonly request: Request.Request;
+  readonly attachments: ReadonlyArray<Uint8Array>;
+  cancelled: boolean;
+  /** Stops the work, if it can be stopped. */
+  onCancel: (() => void) | undefined;
+  onCredit: ((count: number) => void) | undefined;
+  /** Credit that came before anybody could use it. */
+  credit: number;
+}
+
+/** How far a list of calls had come when the first Effect turned up. */
+export interface Progress {
+  readonly results: Array<unknown>;
+  /** What the handler returned for the next one. */
+  readonly next: unknown;
+}
+
+/** The task could not be begun. */
+export class Refused extends Error {
+  constructor(readonly reason: Refusal, message: string, cause?: unknown) {
+    super(message, { cause });
+  }
+}
+
+/** A running child. */
+export interface Server {
+  /** Ends the child in good order: running tasks are interrupted, layers released, replies flushed. */
+  readonly shutdown: (code: number) => void;
+}
+
+/** Serves the parent until it is gone. */
+export const serve = (options: Options, host: Host): Server => {
+  describeSelf(options);
+  const entries = new Map<number, Entry>();
+  const jobs = new Set<Job>();
+  let effects: Effects | undefined;
+  let ending = false;
+
+  const loadEffects = async (): Promise<Effects> => {
+    if (effects === undefined) {
+      const module = await import("./effects.ts");
+      effects ??= module.make();
+      link.hooks = effects.hooks;
+      host.onEffects?.();
+    }
+    return effects;
+  };
+
+  const shutdown = (code: number): void => {
+    if (ending) return;
+    ending = true;
+    for (const job of jobs) cancel(job);
+    const finish = (): void => link.flushed(() => host.exit(code));
+    if (effects === undefined) return finish();
+    const released = effects.release();
+    if (link.closed === undefined) {
+      released.then(finish);
+    } else {
+      // Nobody is left to end a child whose finalizers hang.
+      const timer = setTimeout(() => host.exit(code), options.gracePeriod);
+      released.then(() => {
+        clearTimeout(timer);
+        finish();
+      });
+    }
+  };
+
+  const cancel = (job: Job): void => {
+    job.cancelled = true;
+    job.onCancel?.();
+  };
+
+  const reply = async (job: Job, exit: ExitData): Promise<void> => {
+    jobs.delete(job);
+    const code = exit._tag === "Success" ? 0 : 1;
+    try {
+      send(job, exit);
+    } catch (error) {
+      // A value of Effect's may be the result of a plain function: only now it is known that its hooks are needed.
+      const retry = error instanceof EncodeError && link.hooks.length === 0;
+      if (retry) await loadEffects();
+      try {
+        if (!retry) throw error;
+        send(job, exit);
+      } catch (error) {
+        send(job, unencodable(exit, error));
+      }
+    }
+    if (job.request.once) shutdown(code);
+  };
+
+  const send = (job: Job, exit: ExitData): void => job.channel.exit((writer) => writeExit(writer, exit, link.hooks));
+
+  const load = (entry: Entry): Promise<void> =>
+    entry.loading ??= (async () => {
+      try {
+        await (host.imports[entry.url] ?? (() => import(entry.url)))();
+      } catch (error) {
+        throw loadError(entry, error);
+      }
+      entry.definition = Task.lookup(entry.url, entry.name);
+      if (entry.definition === undefined) throw notDefined(entry);
+    })();
+
+  const begin = (job: Job, entry: Entry, definition: Task.Definition): void => {
+    if (job.cancelled) return void reply(job, interrupted);
+    let args: ReadonlyArray<unknown>;
+    try {
+      args = Codec.decode(job.request.payload, {
+        attachments: job.attachments,
+        hooks: link.hooks,
+        link,
+      }) as ReadonlyArray<unknown>;
+    } catch (error) {
+      const message = `Cannot run task "${entry.name}": its arguments cannot be decoded`;
+      return void reply(job, refusal(new Refused("InvalidPayload", message, error)));
+    }
+    const { payload, success, error, layer } = definition.options;
+    if (payload !== undefined || success !== undefined || error !== undefined || layer !== undefined) {
+      return void delegate(job, entry, definition, args);
+    }
+    runPlain(job, entry, definition, args);
+  };
+
+  const delegate = async (
+    job: Job,
+    entry: Entry,
+    definition: Task.Definition,
+    args: ReadonlyArray<unknown>,
+    progress?: Progress,
+  ): Promise<void> => {
+    const runner = await loadEffects();
+    runner.run(job, entry.name, definition, args, progress, (exit) => void reply(job, exit));
+  };
+
+  /** The way of plain functions: no fiber, no Effect. Hands over as soon as a handler returns an Effect or a Stream. */
+  const runPlain = (
+    job: Job,
+    entry: Entry,
+    definition: Task.Definition,
+    args: ReadonlyArray<unknown>,
+  ): void => {
+    const { mode } = job.request;
+    const handler = definition.handler as (...args: ReadonlyArray<unknown>) => unknown;
+    const single = mode === Request.CALL;
+    const count = single ? 1 : args.length;
+    const results: Array<unknown> = [];
+    const invoke = (): unknown => {
+      if (single) return handler(...args);
+      const item = args[results.length];
+      return mode === Request.MAP ? handler(item) : handler(...item as ReadonlyArray<unknown>);
+    };
+    const fail = (thrown: unknown): void => {
+      if (thrown instanceof Error) withoutLibrary(thrown);
+      if (jobs.has(job)) void reply(job, { _tag: "Failure", cause: { _tag: "Die", defect: thrown, trace: [] } });
+    };
+    const loop = (): void => {
+      while (results.length < count) {
+        let value: unknown;
+        try {
+          value = invoke();
+        } catch (thrown) {
+          return fail(thrown);
+        }
+        if (typeof value === "object" && value !== null) {
+          if (isEffect(value) || isStream(value)) {
+            return void delegate(job, entry, definition, args, { results, next: value });
+          }
+          if (isPromise(value)) {
+            if (job.request.once) job.onCancel = () => void reply(job, interrupted);
+            value.then((value) => {
+              if (!jobs.has(job)) return;
+              if (job.cancelled) return void reply(job, interrupted);
+              results.push(value);
+              loop();
+            }, fail);
+            return;
+          }
+        }
+        results.push(value);
+      }
+      void reply(job, { _tag: "Success", value: single ? results[0] : results });
+    };
+    loop();
+  };
+
+  const onOpen = (channel: Channel, message: Incoming): Receiver => {
+    const request = Request.read(message.bytes);
+    const entry = request && entries.get(request.task);
+    if (request === undefined || entry === undefined) {
+      throw new ProtocolError("Cannot read from the peer: a request for a task that it has not named");
+    }
+    const job: Job = {
+      channel,
+      request,
+      attachments: message.attachments,
+      cancelled: false,
+      onCancel: undefined,
+      onCredit: undefined,
+      credit: 0,
+    };
+    jobs.add(job);
+    const ready = link.hooks.length > 0 || Codec.requires(request.payload).length === 0;
+    if (entry.definition !== undefined && ready) begin(job, entry, entry.definition);
+    else {
+      (async () => {
+        try {
+          await load(entry);
+          if (!ready) await loadEffects();
+        } catch (error) {
+          return void reply(job, refusal(error));
+        }
+        if (entry.definition !== undefined) begin(job, entry, entry.definition);
+      })();
+    }
+    return {
+      cancel: () => cancel(job),
+      credit: (count) => {
+        if (job.onCredit === undefined) job.credit += count;
+        else job.onCredit(count);
+      },
+      closed: () => cancel(job),
+    };
+  };
+
+  const link = new Link(host.transport, {
+    side: "child",
+    maxMessageSize: options.maxMessageSize,
+    onOpen,
+    onDefine: (id, message) => {
+      const [url, name] = Codec.decode(message.bytes, { attachments: [], hooks: [], link }) as [string, string];
+      entries.set(id, { url, name, definition: undefined, loading: undefined });
+    },
+    onClosed: () => shutdown(0),
+  });
+  return { shutdown };
+};
+
+const interrupted: ExitData = { _tag: "Failure", cause: { _tag: "Interrupt" } };
+
+const refusal = (error: unknown): ExitData =>
+  error instanceof Refused
+    ? { _tag: "Refused", reason: error.reason, message: error.message, cause: error.cause }
+    : { _tag: "Refused", reason: "LoadFailed", message: String(error), cause: error };
+
+/** A reply that can always be sent, in place of one that cannot. */
+const unencodable = (exit: ExitData, error: unknown): ExitData => {
+  if (exit._tag === "Success") {
+    return error instanceof EncodeError
+      ? { _tag: "Unencodable", path: error.path, reason: error.reason }
+      : { _tag: "Unencodable", path: "result", reason: error instanceof Error ? error.message : String(error) };
+  }
+  const cause = "cause" in exit ? exit.cause : undefined;
+  const defect = new Error(
+    `${
+      error instanceof MessageTooLarge || error instanceof EncodeError ? error.message : String(error)
+    } (in the failure: ${summarize(cause)})`,
+  );
+  return { _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } };
+};
+
+const summarize = (cause: unknown): string => {
+  try {
+    return Deno.inspect(cause, { depth: 4, colors: false });
+  } catch (error) {
+    return `it cannot be printed: ${error}`;
+  }
+};
+
+/** Takes the library's own part off a stack: it says nothing about the error. */
+const withoutLibrary = (error: Error): void => {
+  if (typeof error.stack !== "string") return;
+  const foreign = (line: string): boolean => !line.includes(import.meta.url) && !line.includes("at async data:");
+  error.stack = error.stack.split("\n").filter(foreign).join("\n");
+};
+
+const loadError = (entry: Entry, error: unknown): Refused => {
+  const message = error instanceof Error ? error.message : String(error);
+  if (error instanceof Error) withoutLibrary(error);
+  const unreadable = /^Requires (read|import) access/.test(message);
+  if (unreadable || /^Module not found|^Import .* failed/.test(message)) {
+    return new Refused(
+      "ModuleNotFound",
+      `Cannot run task "${entry.name}": ${entry.url} cannot be loaded: ${message}${
+        unreadable ? "; name the module when the process or pool is made, or allow the child to read it" : ""
+      }`,
+      error,
+    );
+  }
+  return new Refused("LoadFailed", `Cannot run task "${entry.name}": ${entry.url} failed to load: ${message}`, error);
+};
+
+const notDefined = (entry: Entry): Refused => {
+  const names = Task.namesIn(entry.url);
+  const found = names.length === 0 ? "no task" : `only ${names.map((name) => `"${name}"`).join(", ")}`;
+  return new Refused(
+    "NotDefined",
+    `Cannot run task "${entry.name}": ${entry.url} defined ${found} when it was loaded; call Task.make at the top level of the module, not in a function or under import.meta.main`,
+  );
+};

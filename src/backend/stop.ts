@@ -1,0 +1,45 @@
+/**
+ * The kill policy: how a child is ended, by whoever owns it.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
+import type { Child, ExitStatus, KillPolicy } from "../Backend.ts";
+
+const GRACE_PERIOD = "5 seconds";
+const FORCE_KILL_AFTER = "500 millis";
+
+/** Waits for the end, but no longer than that. Interruptible, since in a finalizer no timeout would fire otherwise. */
+const within = (child: Child, limit: Duration.DurationInput): Effect.Effect<Option.Option<ExitStatus>> =>
+  Effect.timeoutOption(Effect.interruptible(child.exited), limit);
+
+/** Ends a child, asking first if there is something to be asked, and waits for its end. */
+export const stop = (
+  child: Child,
+  interruptible: () => boolean,
+  ask: Effect.Effect<void>,
+  policy: KillPolicy,
+): Effect.Effect<void> =>
+  Effect.uninterruptible(Effect.gen(function* () {
+    if (child.status() !== undefined) return;
+    const grace = policy.gracePeriod ?? GRACE_PERIOD;
+    const force = policy.forceKillAfter ?? FORCE_KILL_AFTER;
+    yield* ask;
+    if (interruptible()) {
+      if (Option.isSome(yield* within(child, grace))) return;
+      yield* Effect.logWarning(
+        `${child.name} (pid ${child.pid}) has not ended ${
+          Duration.format(grace)
+        } after its interruption: sending SIGTERM`,
+      );
+    }
+    yield* Effect.orDie(child.kill("SIGTERM"));
+    if (Option.isSome(yield* within(child, force))) return;
+    yield* Effect.logWarning(
+      `${child.name} (pid ${child.pid}) has not ended ${Duration.format(force)} after SIGTERM: sending SIGKILL`,
+    );
+    yield* Effect.orDie(child.kill("SIGKILL"));
+    yield* child.exited;
+  }));

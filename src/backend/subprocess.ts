@@ -1,0 +1,32 @@
+/**
+ * The entry module of a subprocess: preloaded before the user's module, serves the socket on descriptor 3, and ends the
+ * process itself, so that the user's module is never run as the main one.
+ *
+ * @module
+ */
+import { Socket } from "node:net";
+import { socket } from "../link/transport.ts";
+import { type Imports, type Options, serve as serveLink } from "./serve.ts";
+
+/** Serves the parent for the rest of this process's life. */
+export const serve = (options: Options, imports: Imports): Promise<never> => {
+  let terminated = false;
+  const terminate = (): void => {
+    terminated = true;
+    server.shutdown(1);
+  };
+  const server = serveLink(options, {
+    transport: socket(new Socket({ fd: 3 })),
+    imports,
+    onEffects: () => Deno.addSignalListener("SIGTERM", terminate),
+    exit: (code) => {
+      if (!terminated) Deno.exit(code);
+      // Finalizers have run; the parent is to see the signal that ended this process.
+      Deno.removeSignalListener("SIGTERM", terminate);
+      Deno.kill(Deno.pid, "SIGTERM");
+    },
+  });
+  // Ctrl-C reaches the whole foreground group: the parent decides what it means for its children.
+  Deno.addSignalListener("SIGINT", () => {});
+  return new Promise(() => {});
+};

@@ -1,0 +1,46 @@
+/**
+ * The entry module of a worker. The first message brings the port that carries the link and the name of a lock, which the
+ * worker holds for life: whoever waits for that lock learns of its death, however it dies.
+ *
+ * @module
+ */
+import { locks } from "./locks.ts";
+import { port } from "../link/transport.ts";
+import { type Options, serve } from "./serve.ts";
+
+interface Start {
+  readonly port: MessagePort;
+  readonly lock: string;
+  readonly options: Options;
+}
+
+/** What a worker tells its host, apart from the link. */
+export type Notice = { readonly locked: true; readonly exit?: undefined } | { readonly exit: number };
+
+const scope = globalThis as unknown as {
+  onmessage: ((event: MessageEvent<Start>) => void) | null;
+  postMessage(notice: Notice): void;
+  close(): void;
+};
+
+scope.onmessage = ({ data }) => {
+  scope.onmessage = null;
+  locks.request(data.lock, () => {
+    scope.postMessage({ locked: true });
+    return new Promise(() => {});
+  });
+  // In a worker Deno.exit ends the worker and tells nobody the code.
+  const exit = Deno.exit;
+  Deno.exit = (code?: number): never => {
+    scope.postMessage({ exit: code ?? Deno.exitCode });
+    return exit(code);
+  };
+  serve(data.options, {
+    transport: port(data.port),
+    imports: {},
+    exit: (code) => {
+      scope.postMessage({ exit: code });
+      scope.close();
+    },
+  });
+};

@@ -1,0 +1,106 @@
+/**
+ * Hooks for what is no data but can be reached over a link: Streams.
+ *
+ * A Stream in a message stays where it is, and runs there when the other side pulls. It can be run once, and lives as
+ * long as the request in whose message it went.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import type * as Fiber from "effect/Fiber";
+import * as FiberId from "effect/FiberId";
+import type * as Stream from "effect/Stream";
+import { fromCause, toCause } from "../wire/cause.ts";
+import * as Codec from "../wire/codec.ts";
+import { EncodeError } from "../wire/errors.ts";
+import { type ExitData, readExit, writeExit } from "../wire/exits.ts";
+import { isStream } from "../wire/programs.ts";
+import { type Channel, exportId, type Link, type Receiver, type Side } from "./link.ts";
+import { consume, Credit, Mailbox, produce } from "./streams.ts";
+
+const streams = (side: Side): Codec.Hook<Link> => ({
+  name: "stream",
+  is: isStream,
+  encode: (value, onSend) => {
+    const id = exportId(side);
+    onSend((link) => link.offer(id, (channel) => producer(value as Stream.Stream<unknown, unknown>, channel)));
+    return id;
+  },
+  decode: (id, link) => {
+    const mailbox = new Mailbox<unknown, unknown>({
+      data: (message) =>
+        Effect.sync(() =>
+          Codec.decode(message.bytes, { attachments: message.attachments, hooks: link.hooks, link }) as ReadonlyArray<
+            unknown
+          >
+        ),
+      exit: (message) =>
+        Effect.suspend(() => {
+          const exit = readExit(message, link.hooks, link);
+          if (exit._tag === "Failure") return Effect.failCause(toCause(exit.cause, "a stream of the other process"));
+          return exit._tag === "Unencodable"
+            ? Effect.die(new EncodeError(exit.reason, { path: exit.path }))
+            : Effect.void;
+        }),
+      closed: Effect.interrupt,
+    });
+    const channel = link.accept(id as number, mailbox);
+    let used = false;
+    return consume(mailbox, () => {
+      if (used) throw new TypeError("Cannot run a stream of another process twice: share it, or collect it first");
+      used = true;
+      return channel;
+    });
+  },
+});
+
+/** Runs the stream once the other side gives credit. */
+const producer = (stream: Stream.Stream<unknown, unknown>, channel: Channel): Receiver => {
+  const { link } = channel;
+  const credit = new Credit();
+  let fiber: Fiber.RuntimeFiber<void, unknown> | undefined;
+  const end = (exit: ExitData): void => {
+    try {
+      channel.exit((writer) => writeExit(writer, exit, link.hooks));
+    } catch (error) {
+      const defect = new Error(
+        `The stream failed with what cannot be sent: ${error instanceof Error ? error.message : error}`,
+      );
+      const cause = { _tag: "Die", defect, trace: [] } as const;
+      channel.exit((writer) => writeExit(writer, { _tag: "Failure", cause }, link.hooks));
+    }
+  };
+  const start = (): Fiber.RuntimeFiber<void, unknown> => {
+    const running = Effect.runFork(produce(stream, channel, credit, (elements) =>
+      Effect.try({
+        try: () => Codec.encode(elements, { hooks: link.hooks, root: "element" }),
+        catch: (error) => error,
+      })));
+    running.addObserver((exit) => {
+      if (Exit.isSuccess(exit)) return end({ _tag: "Success", value: undefined });
+      const failure = Cause.failureOption(exit.cause);
+      if (failure._tag === "Some" && failure.value instanceof EncodeError) {
+        return end({ _tag: "Unencodable", path: failure.value.path, reason: failure.value.reason });
+      }
+      end({ _tag: "Failure", cause: fromCause(exit.cause) });
+    });
+    return running;
+  };
+  const stop = (): void => {
+    if (fiber === undefined) end({ _tag: "Failure", cause: { _tag: "Interrupt" } });
+    else fiber.unsafeInterruptAsFork(FiberId.none);
+  };
+  return {
+    credit: (count) => {
+      credit.add(count);
+      fiber ??= start();
+    },
+    cancel: stop,
+    closed: () => fiber?.unsafeInterruptAsFork(FiberId.none),
+  };
+};
+
+/** The hooks for one side of a link. */
+export const handleHooks = (side: Side): ReadonlyArray<Codec.Hook<Link>> => [streams(side)];

@@ -1,0 +1,173 @@
+/**
+ * Streams over a channel, against credit: one end runs the stream and sends its elements, the other end is a Stream.
+ *
+ * - One unit of credit is one message: some elements, about {@link MESSAGE} bytes, or one element if it is larger.
+ * - The consumer allows {@link WINDOW} messages at first and one more for each that it has taken, so what is under way is
+ *   bounded however slow it is.
+ * - Stopping the consumer interrupts the producer, and waits until it has stopped.
+ *
+ * @module
+ */
+import * as Chunk from "effect/Chunk";
+import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
+import * as Stream from "effect/Stream";
+import type * as Codec from "../wire/codec.ts";
+import type { Incoming } from "../wire/frames.ts";
+import { append, type Channel, type Link, type Receiver } from "./link.ts";
+
+/** Messages that may be under way on one stream. */
+export const WINDOW = 8;
+
+/** The size that messages of several elements are kept near, in bytes. */
+export const MESSAGE: number = 64 * 1024;
+
+/** What a producer may still send. */
+export class Credit {
+  #available = 0;
+  #waiter: (() => void) | undefined;
+
+  add(count: number): void {
+    this.#available += count;
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.();
+  }
+
+  /** Waits for one unit and takes it. For one fiber at a time. */
+  readonly take: Effect.Effect<void> = Effect.async<void>((resume) => {
+    const attempt = (): void => {
+      if (this.#available === 0) {
+        this.#waiter = attempt;
+        return;
+      }
+      this.#available--;
+      resume(Effect.void);
+    };
+    attempt();
+    return Effect.sync(() => this.#waiter = undefined);
+  });
+}
+
+/** Runs the stream and sends its elements over the channel. The exit is the caller's to send. */
+export const produce = <A, E, R, E2>(
+  stream: Stream.Stream<A, E, R>,
+  channel: Channel,
+  credit: Credit,
+  encode: (elements: ReadonlyArray<A>) => Effect.Effect<Codec.Encoded<Link>, E2>,
+): Effect.Effect<void, E | E2, R> => {
+  let count = 1;
+  return Stream.runForEachChunk(stream, (chunk) => {
+    const elements = Chunk.toReadonlyArray(chunk);
+    let at = 0;
+    return Effect.whileLoop({
+      while: () => at < elements.length,
+      body: () =>
+        Effect.zipRight(
+          credit.take,
+          Effect.map(encode(elements.slice(at, at + count)), (encoded) => {
+            channel.data((writer) => append(writer, encoded));
+            at += count;
+            const size = encoded.bytes.length + encoded.attachments.reduce((sum, part) => sum + part.byteLength, 0);
+            if (size < MESSAGE / 2) count *= 2;
+            else if (size > MESSAGE) count = Math.max(1, count >> 1);
+          }),
+        ),
+      step: () => {},
+    });
+  });
+};
+
+/** How the consumer of a stream understands what arrives. */
+export interface Consumer<A, E> {
+  readonly data: (message: Incoming) => Effect.Effect<ReadonlyArray<A>, E>;
+  readonly exit: (message: Incoming) => Effect.Effect<unknown, E>;
+  readonly closed: Effect.Effect<never, E>;
+}
+
+/** What has arrived on a channel and was not taken yet. */
+export class Mailbox<A, E> implements Receiver {
+  readonly arrived: Array<Incoming> = [];
+  end: Effect.Effect<unknown, E> | undefined;
+  #waiter: (() => void) | undefined;
+  readonly #consumer: Consumer<A, E>;
+
+  constructor(consumer: Consumer<A, E>) {
+    this.#consumer = consumer;
+  }
+
+  readonly data = (message: Incoming): void => {
+    this.arrived.push(message);
+    this.#wake();
+  };
+
+  readonly exit = (message: Incoming): void => this.#finish(this.#consumer.exit(message));
+
+  readonly closed = (): void => this.#finish(this.#consumer.closed);
+
+  /** Waits until something is there, or the end. */
+  readonly changed: Effect.Effect<void> = Effect.async<void>((resume) => {
+    if (this.arrived.length > 0 || this.end !== undefined) return resume(Effect.void);
+    this.#waiter = () => resume(Effect.void);
+    return Effect.sync(() => this.#waiter = undefined);
+  });
+
+  /** The next elements; fails with `None` at the end. */
+  pull(channel: Channel): Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> {
+    return Effect.suspend(() => {
+      const message = this.arrived.shift();
+      if (message !== undefined) {
+        if (this.end === undefined) channel.credit(1);
+        return Effect.mapBoth(this.#consumer.data(message), {
+          onFailure: Option.some,
+          onSuccess: Chunk.unsafeFromArray,
+        });
+      }
+      if (this.end !== undefined) {
+        return Effect.zipRight(Effect.mapError(this.end, Option.some), Effect.fail(Option.none()));
+      }
+      return Effect.zipRight(this.changed, this.pull(channel));
+    });
+  }
+
+  /** Stops the producer, unless it has ended, and waits for its end. */
+  stop(channel: Channel): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.end !== undefined) return Effect.void;
+      channel.cancel();
+      const discarded = Effect.map(this.changed, () => void (this.arrived.length = 0));
+      return Effect.repeat(discarded, { until: () => this.end !== undefined });
+    });
+  }
+
+  #finish(end: Effect.Effect<unknown, E>): void {
+    this.end ??= end;
+    this.#wake();
+  }
+
+  #wake(): void {
+    const waiter = this.#waiter;
+    this.#waiter = undefined;
+    waiter?.();
+  }
+}
+
+/**
+ * The stream that arrives on a channel, to be begun when it is run. `stopping` is told when the reader stops early, before
+ * the producer's end is awaited.
+ */
+export const consume = <A, E>(
+  mailbox: Mailbox<A, E>,
+  begin: () => Channel,
+  stopping: () => void = () => {},
+): Stream.Stream<A, E> =>
+  Stream.unwrapScoped(Effect.map(
+    Effect.acquireRelease(Effect.sync(begin), (channel) => {
+      if (mailbox.end === undefined) stopping();
+      return mailbox.stop(channel);
+    }),
+    (channel) => {
+      if (mailbox.end === undefined) channel.credit(WINDOW);
+      return Stream.repeatEffectChunkOption(mailbox.pull(channel));
+    },
+  ));

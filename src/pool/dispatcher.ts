@@ -1,0 +1,168 @@
+/**
+ * Which worker runs what: one queue, in order, and one request at a time over each worker's private link.
+ *
+ * The dispatcher knows which worker holds which job, so the death of a worker settles exactly its own job. Every job
+ * settles once. Waiting costs one place in a list: the work is linear in the number of jobs, however many wait.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration";
+import type * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import type { Child } from "../Backend.ts";
+import type * as Call from "../backend/call.ts";
+
+/** What a job ends with: its exit, or what to run to get it. */
+export type Reply = Effect.Effect<unknown, unknown>;
+
+/** Begins a job on a worker; `done` is to be called once. */
+export type Begin = (child: Child, done: (reply: Reply) => void) => Call.Job;
+
+/** One piece of work of somebody, waiting or running. */
+export interface Job {
+  readonly begin: Begin;
+  readonly settle: (reply: Reply) => void;
+  state: "waiting" | "running" | "settled";
+  child: Child | undefined;
+  call: Call.Job | undefined;
+  deadline: ReturnType<typeof setTimeout> | undefined;
+}
+
+/** A place for one worker, which may be replaced. */
+export interface Slot {
+  child: Child | undefined;
+}
+
+/** Options of a {@link Dispatcher}. */
+export interface Options {
+  /** How long a job that was asked to stop may take. */
+  readonly gracePeriod: Duration.DurationInput;
+  /** Ends a worker whose job does not stop. */
+  readonly kill: (child: Child) => void;
+}
+
+/** The queue and the workers. */
+export class Dispatcher {
+  readonly #idle: Array<Slot> = [];
+  readonly #grace: number;
+  readonly #kill: (child: Child) => void;
+  #jobs: Array<Job | undefined> = [];
+  #head = 0;
+  #removed = 0;
+  #refusal: Reply | undefined;
+  /** Jobs that run. */
+  busy = 0;
+  /** Jobs that were settled with a success. */
+  completed = 0;
+  /** Jobs that were settled otherwise. */
+  failed = 0;
+
+  constructor(options: Options) {
+    this.#grace = Duration.toMillis(options.gracePeriod);
+    this.#kill = options.kill;
+  }
+
+  /** Jobs that wait for a worker. */
+  get waiting(): number {
+    return this.#jobs.length - this.#head - this.#removed;
+  }
+
+  /** Takes a job. It is settled later, or at once if the dispatcher is closed. */
+  submit(begin: Begin, settle: (reply: Reply) => void): Job {
+    const job: Job = { begin, settle, state: "waiting", child: undefined, call: undefined, deadline: undefined };
+    if (this.#refusal !== undefined) this.#settle(job, this.#refusal);
+    else if (this.#idle.length > 0) this.#run(this.#idle.pop()!, job);
+    else this.#jobs.push(job);
+    return job;
+  }
+
+  /**
+   * Takes back a job that waits: it never settles, and the answer is `true`. One that runs is asked to stop, and settles
+   * with what became of it, if need be when its worker has been killed.
+   */
+  cancel(job: Job): boolean {
+    if (job.state === "waiting") {
+      job.state = "settled";
+      this.#removed++;
+      return true;
+    }
+    if (job.state === "running" && job.deadline === undefined) {
+      job.call?.cancel();
+      this.hurry(job);
+    }
+    return false;
+  }
+
+  /** Gives a running job until the end of the grace period. */
+  hurry(job: Job): void {
+    if (job.state !== "running") return;
+    job.deadline ??= setTimeout(() => job.child !== undefined && this.#kill(job.child), this.#grace);
+  }
+
+  /** A worker is ready for its first job. */
+  ready(slot: Slot, child: Child): void {
+    slot.child = child;
+    child.link.onClosed(() => {
+      // Its job has been settled by the link.
+      slot.child = undefined;
+      const at = this.#idle.indexOf(slot);
+      if (at >= 0) this.#idle.splice(at, 1);
+    });
+    if (slot.child !== undefined) this.#next(slot);
+  }
+
+  /** Settles every waiting job like this, and every later one. */
+  close(refusal: Reply): void {
+    this.#refusal ??= refusal;
+    const jobs = this.#jobs.slice(this.#head);
+    this.#jobs = [];
+    this.#head = 0;
+    this.#removed = 0;
+    for (const job of jobs) if (job?.state === "waiting") this.#settle(job, refusal);
+  }
+
+  #next(slot: Slot): void {
+    while (this.#head < this.#jobs.length) {
+      const job = this.#jobs[this.#head]!;
+      this.#jobs[this.#head++] = undefined;
+      // Halving keeps the cost of forgetting what is done in proportion to what was done.
+      if (this.#head > 1024 && this.#head * 2 > this.#jobs.length) {
+        this.#jobs = this.#jobs.slice(this.#head);
+        this.#head = 0;
+      }
+      if (job.state === "waiting") return this.#run(slot, job);
+      this.#removed--;
+    }
+    this.#idle.push(slot);
+  }
+
+  #run(slot: Slot, job: Job): void {
+    const child = slot.child!;
+    job.state = "running";
+    job.child = child;
+    this.busy++;
+    let sync = true;
+    let again = false;
+    const call = job.begin(child, (reply) => {
+      this.busy--;
+      this.#settle(job, reply);
+      if (child.link.closed !== undefined) return;
+      if (sync) again = true;
+      else this.#next(slot);
+    });
+    sync = false;
+    if (job.state === "running") job.call = call;
+    // A job that could not even be sent: going on from here, not from within it, keeps a long row of them off the stack.
+    if (again) this.#next(slot);
+  }
+
+  #settle(job: Job, reply: Reply): void {
+    job.state = "settled";
+    job.child = undefined;
+    job.call = undefined;
+    clearTimeout(job.deadline);
+    if (Exit.isExit(reply) && Exit.isSuccess(reply)) this.completed++;
+    else this.failed++;
+    job.settle(reply);
+  }
+}

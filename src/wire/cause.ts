@@ -1,0 +1,108 @@
+/**
+ * Between Effect's Cause and the plain data in which it travels (see `exits.ts`).
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as FiberId from "effect/FiberId";
+import * as Option from "effect/Option";
+import type { CauseData } from "./exits.ts";
+
+/** Where Effect keeps the span in which an error arose; `Cause.pretty` prints it. */
+const spanSymbol = Symbol.for("effect/SpanAnnotation");
+
+const MAX_SPANS = 10;
+
+interface Span {
+  readonly _tag: string;
+  readonly name?: string;
+  readonly parent?: Option.Option<Span>;
+}
+
+const isObject = (value: unknown): value is object =>
+  (typeof value === "object" && value !== null) || typeof value === "function";
+
+const traceOf = (error: unknown): ReadonlyArray<string> => {
+  if (!isObject(error) || !(spanSymbol in error)) return [];
+  const trace: Array<string> = [];
+  let span = error[spanSymbol] as Span | undefined;
+  while (
+    span !== undefined && span._tag === "Span" && trace.length < MAX_SPANS
+  ) {
+    trace.push(String(span.name));
+    span = span.parent && Option.getOrUndefined(span.parent);
+  }
+  return trace;
+};
+
+/** Takes a Cause apart. */
+export const fromCause = (cause: Cause.Cause<unknown>): CauseData =>
+  Cause.match<CauseData, unknown>(cause, {
+    onEmpty: { _tag: "Empty" },
+    onFail: (error) => ({ _tag: "Fail", error, trace: traceOf(error) }),
+    onDie: (defect) => ({ _tag: "Die", defect, trace: traceOf(defect) }),
+    onInterrupt: () => ({ _tag: "Interrupt" }),
+    onSequential: (left, right) => both("Sequential", left, right),
+    onParallel: (left, right) => both("Parallel", left, right),
+  });
+
+/** Joins two causes, without those that say nothing: an empty one, the same interruption again. */
+const both = (_tag: "Sequential" | "Parallel", left: CauseData, right: CauseData): CauseData => {
+  if (left._tag === "Empty" || (left._tag === "Interrupt" && right._tag === "Interrupt")) return right;
+  return right._tag === "Empty" ? left : { _tag, left, right };
+};
+
+/**
+ * Puts a Cause together. `where` names the task and process in which it happened: `Cause.pretty` shows it below the
+ * remote stack, after the spans that were open there.
+ */
+export const toCause = (
+  data: CauseData,
+  where: string,
+): Cause.Cause<unknown> => {
+  switch (data._tag) {
+    case "Empty":
+      return Cause.empty;
+    case "Fail":
+      return Cause.fail(locate(data.error, [...data.trace, where]));
+    case "Die":
+      return Cause.die(locate(data.defect, [...data.trace, where]));
+    case "Interrupt":
+      return Cause.interrupt(FiberId.none);
+    case "Sequential":
+      return Cause.sequential(
+        toCause(data.left, where),
+        toCause(data.right, where),
+      );
+    case "Parallel":
+      return Cause.parallel(
+        toCause(data.left, where),
+        toCause(data.right, where),
+      );
+  }
+};
+
+/** Marks an object as Effect itself does when it fails inside a span: seen through, but for that one symbol. */
+const locate = (error: unknown, names: ReadonlyArray<string>): unknown => {
+  if (!isObject(error)) return error;
+  const span = names.reduceRight<Span | undefined>(
+    (parent, name) => ({
+      _tag: "Span",
+      name,
+      parent: parent === undefined ? Option.none() : Option.some(parent),
+    }),
+    undefined,
+  );
+  if (error instanceof Error) {
+    // The decoded error is ours alone, and `instanceof` and printing work best on the real one.
+    Object.defineProperty(error, spanSymbol, {
+      value: span,
+      configurable: true,
+    });
+    return error;
+  }
+  return new Proxy(error, {
+    has: (target, key) => key === spanSymbol || key in target,
+    get: (target, key, receiver) => key === spanSymbol ? span : Reflect.get(target, key, receiver),
+  });
+};

@@ -1,0 +1,46 @@
+/**
+ * Why a value did not cross a process boundary. Plain classes, without Effect: a child of plain functions never loads it.
+ *
+ * @module
+ */
+
+/**
+ * A value that cannot be sent. Thrown in the sender, before anything was sent.
+ *
+ * A {@linkcode Hook} refuses a value by throwing `new EncodeError(reason)`; the codec adds the path.
+ */
+export class EncodeError extends Error {
+  readonly _tag = "EncodeError";
+  override readonly name: string = "EncodeError";
+  /** What is wrong and what to do instead, without the path. */
+  readonly reason: string;
+  /** Where the value is, as in `args[0].items[3].callback`. */
+  readonly path: string;
+
+  constructor(reason: string, options?: { readonly path?: string; readonly cause?: unknown }) {
+    super(
+      options?.path === undefined ? `Cannot encode: ${reason}` : `Cannot encode ${options.path}: ${reason}`,
+      options?.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.reason = reason;
+    this.path = options?.path ?? "";
+  }
+}
+
+/** Bytes that are no message of this codec, or one that this side cannot rebuild. */
+export class DecodeError extends Error {
+  readonly _tag = "DecodeError";
+  override readonly name: string = "DecodeError";
+  readonly reason: string;
+  /** How far the decoder had read, in bytes from the start of the message. */
+  readonly offset: number;
+
+  constructor(reason: string, offset: number, options?: { readonly cause?: unknown }) {
+    super(
+      `Cannot decode the message at byte ${offset}: ${reason}`,
+      options?.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.reason = reason;
+    this.offset = offset;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * How a piece of work ended, as plain data: what Effect calls a Cause, without needing Effect to say it. A process that
+ * runs plain functions reports its failures with this and never loads Effect.
+ *
+ * @module
+ */
+
+import * as Codec from "./codec.ts";
+import type { Incoming } from "./frames.ts";
+
+/** One way to fail, or several at once. `trace` names the spans that were open where it happened, innermost first. */
+export type CauseData =
+  | { readonly _tag: "Empty" }
+  | {
+    readonly _tag: "Fail";
+    readonly error: unknown;
+    readonly trace: ReadonlyArray<string>;
+  }
+  | {
+    readonly _tag: "Die";
+    readonly defect: unknown;
+    readonly trace: ReadonlyArray<string>;
+  }
+  | { readonly _tag: "Interrupt" }
+  | {
+    readonly _tag: "Sequential" | "Parallel";
+    readonly left: CauseData;
+    readonly right: CauseData;
+  };
+
+/** An answer to a request. */
+export type ExitData =
+  | { readonly _tag: "Success"; readonly value: unknown }
+  | { readonly _tag: "Failure"; readonly cause: CauseData }
+  /** The work ended well, but its result cannot be sent. */
+  | {
+    readonly _tag: "Unencodable";
+    readonly path: string;
+    readonly reason: string;
+  }
+  /** The work was never begun. */
+  | {
+    readonly _tag: "Refused";
+    readonly reason: Refusal;
+    readonly message: string;
+    readonly cause: unknown;
+  };
+
+/** Why a task was not run. */
+export type Refusal =
+  | "ModuleNotFound"
+  | "LoadFailed"
+  | "NotDefined"
+  | "InvalidPayload"
+  | "LayerFailed";
+
+/** Writes an exit. Most are successes: they go as their value behind one byte. */
+export const writeExit = <Link>(
+  writer: Codec.Writer,
+  exit: ExitData,
+  hooks: ReadonlyArray<Codec.Hook<Link>>,
+): Codec.Extras<Link> | undefined => {
+  writer.reserve(1);
+  const success = exit._tag === "Success";
+  writer.buffer[writer.position++] = success ? 0 : 1;
+  return Codec.encodeInto(writer, success ? exit.value : exit, {
+    hooks,
+    root: success ? "result" : "exit",
+  });
+};
+
+/** Reads what {@link writeExit} wrote. Throws a `DecodeError`. */
+export const readExit = <Link>(
+  message: Incoming,
+  hooks: ReadonlyArray<Codec.Hook<Link>>,
+  link: Link,
+): ExitData => {
+  const value = Codec.decode(message.bytes.subarray(1), {
+    attachments: message.attachments,
+    hooks,
+    link,
+  });
+  return message.bytes[0] === 0 ? { _tag: "Success", value } : value as ExitData;
+};

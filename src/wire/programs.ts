@@ -1,0 +1,21 @@
+/**
+ * Telling programs from data, without loading Effect. In Effect 3 every Effect is also a Stream by its marks, and Option,
+ * Either, Exit and errors are also Effects; here a value is what it is first.
+ *
+ * @module
+ */
+
+const EffectTypeId = Symbol.for("effect/Effect");
+const StreamTypeId = Symbol.for("effect/Stream");
+const dataTypeIds = [Symbol.for("effect/Option"), Symbol.for("effect/Either"), Symbol.for("effect/Exit")];
+
+/** A Stream proper. */
+export const isStream = (value: object): boolean => StreamTypeId in value && !(EffectTypeId in value);
+
+/** An Effect to run, rather than data that Effect can also run. */
+export const isEffect = (value: object): boolean =>
+  EffectTypeId in value && !(value instanceof Error) && !dataTypeIds.some((id) => id in value);
+
+/** A Promise, of this realm or any. */
+export const isPromise = (value: object): value is PromiseLike<unknown> =>
+  "then" in value && typeof value.then === "function";

@@ -1,0 +1,128 @@
+/**
+ * What is left of a message, and how numbers and texts are read.
+ *
+ * Nothing is taken on trust: what a message claims to hold is compared with the bytes that are left before anything is
+ * allocated for it.
+ *
+ * @module
+ */
+import { DecodeError } from "./errors.ts";
+import * as Tag from "./tags.ts";
+
+/** Not `fatal`: that takes ten times as long, and bytes that are no UTF-8 are still some text. */
+const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/** Code units of a short text, by length: to reuse the list halves the time. */
+const short: ReadonlyArray<Array<number>> = Array.from(
+  { length: Tag.SHORT_TEXT },
+  (_, length) => new Array<number>(length).fill(0),
+);
+
+/** So many arguments are safe for any stack. */
+const MAX_UNITS = 1024;
+
+/** Reads from `at` on, up to `end`. */
+export class Reader {
+  protected readonly bytes: Uint8Array;
+  protected at = 0;
+  protected end: number;
+  private view: DataView | undefined;
+
+  constructor(bytes: Uint8Array) {
+    // A subclass such as Buffer has a `slice` that does not copy.
+    this.bytes = bytes.constructor === Uint8Array
+      ? bytes
+      : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    this.end = bytes.length;
+  }
+
+  protected wrong(reason: string, cause?: unknown): DecodeError {
+    const isShort = this.at > this.end;
+    return new DecodeError(isShort ? "it ends too early" : reason, Math.min(this.at, this.end), { cause });
+  }
+
+  protected data(): DataView {
+    return this.view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
+  }
+
+  /** Moves past `n` bytes that are there and returns where they start. */
+  protected take(n: number): number {
+    const start = this.at;
+    if (n > this.end - start) {
+      throw this.wrong(`${n} bytes are claimed, ${this.end - start} are left`);
+    }
+    this.at += n;
+    return start;
+  }
+
+  protected byte(): number {
+    return this.bytes[this.take(1)];
+  }
+
+  protected varint(): number {
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 53; scale *= 128) {
+      const byte = this.byte();
+      value += (byte & 127) * scale;
+      if (byte < 128 && Number.isSafeInteger(value)) return value;
+    }
+    throw this.wrong("a number is too long");
+  }
+
+  /** How many items follow, each of which takes at least `width` bytes. */
+  protected count(width: number): number {
+    return this.fits(this.varint(), width);
+  }
+
+  protected fits(count: number, width: number): number {
+    const left = this.end - this.at;
+    if (count * width > left) {
+      throw this.wrong(`${count} items are claimed, ${left} bytes are left`);
+    }
+    return count;
+  }
+
+  protected bigint(): bigint {
+    const isNegative = this.byte() === 1;
+    const start = this.take(this.count(1));
+    const magnitude = BigInt(`0x0${this.bytes.subarray(start, this.at).toHex()}`);
+    return isNegative ? -magnitude : magnitude;
+  }
+
+  protected text(): string {
+    const tag = this.byte();
+    if (tag >= Tag.TEXT && tag < Tag.LIST) return this.latin1(tag & 31);
+    if (tag === Tag.LATIN1 || tag === Tag.UTF8 || tag === Tag.UTF16) {
+      return this.longText(tag);
+    }
+    throw this.wrong("a text is expected");
+  }
+
+  protected latin1(length: number): string {
+    let at = this.take(length);
+    const units = length < Tag.SHORT_TEXT ? short[length] : new Array<number>(length);
+    for (let i = 0; i < length; i++) units[i] = this.bytes[at++];
+    return String.fromCharCode.apply(null, units);
+  }
+
+  protected longText(tag: number): string {
+    if (tag === Tag.LATIN1) return this.latin1(this.byte());
+    if (tag === Tag.UTF16) return this.utf16(this.count(2));
+    const start = this.take(this.data().getUint32(this.take(4), true));
+    return utf8.decode(this.bytes.subarray(start, this.at));
+  }
+
+  protected utf16(length: number): string {
+    let at = this.take(length * 2);
+    let text = "";
+    for (let left = length; left > 0; left -= MAX_UNITS) {
+      const n = Math.min(left, MAX_UNITS);
+      const units = n < Tag.SHORT_TEXT ? short[n] : new Array<number>(n);
+      for (let i = 0; i < n; i++, at += 2) {
+        units[i] = this.bytes[at] | (this.bytes[at + 1] << 8);
+      }
+      text += String.fromCharCode.apply(null, units);
+    }
+    return text;
+  }
+}
