@@ -5,6 +5,7 @@
  *   module, whatever the working directory. The module is imported, never run as the main one.
  * - It gets the permissions that it is given, by default those that this program is known to have, and never more. It
  *   needs none of its own to load the modules of its tasks.
+ * - It does not outlive this program, however that ends: idle or busy, it is gone within a second.
  * - The link is a socket pair on descriptor 3. Its end of file is the news of the other side's death.
  *
  * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
@@ -22,9 +23,10 @@ import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import * as Permission from "./backend/permissions.ts";
 import { self } from "./backend/self.ts";
-import type { Options as ServeOptions } from "./backend/serve.ts";
+import type { Options as ServeOptions } from "./backend/subprocess.ts";
 import { Link } from "./link/link.ts";
 import { type Socket, socket } from "./link/transport.ts";
+import { type Guard, launchWithParent } from "./os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
 /**
@@ -104,7 +106,7 @@ export const entry = (): Promise<unknown> => import("./backend/subprocess.ts");
 const stdio = (value: Stdio | undefined): "inherit" | "pipe" | "ignore" =>
   value === "null" ? "ignore" : value ?? "inherit";
 
-const argv = (options: Options, command: Command): Array<string> => {
+const argv = (options: Options, command: Command, guard: Guard): Array<string> => {
   const main = command.modules.find((url) => /^(file|https?):/.test(url)) ?? Deno.mainModule;
   const serveOptions: ServeOptions = {
     name: command.name,
@@ -112,6 +114,7 @@ const argv = (options: Options, command: Command): Array<string> => {
     backend: "subprocess",
     maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
     gracePeriod: options.gracePeriod ?? 5000,
+    guard,
   };
   return [
     "run",
@@ -163,7 +166,10 @@ const start = (options: Options, command: Command): Effect.Effect<ChildProcess, 
       const env = options.clearEnv === true
         ? { ...options.env }
         : options.env && { ...Deno.env.toObject(), ...options.env };
-      const child = spawnProcess(Deno.execPath(), argv(options, command), {
+      const launcher = launchWithParent();
+      const deno = [Deno.execPath(), ...argv(options, command, launcher.length > 0 ? "launcher" : "self")];
+      const [program, ...args] = [...launcher, ...deno];
+      const child = spawnProcess(program, args, {
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
         ...(env === undefined ? {} : { env }),
         stdio: [

@@ -76,6 +76,10 @@ export type Any = Task<never, unknown, unknown> | StreamTask<never, unknown, unk
 /** What a child provides to every handler that is an Effect. @since 0.1.0 @category models */
 export type Provided = Backend | Scope.Scope;
 
+/** A Schema of `A`, whatever it is encoded as, that requires nothing. @since 0.1.0 @category models */
+// deno-lint-ignore no-explicit-any -- a Schema is invariant in its encoded type, which is nobody's business here
+export type SchemaOf<A> = Schema.Schema<A, any>;
+
 /**
  * Options of a task. Every Schema must be free of requirements.
  *
@@ -84,11 +88,11 @@ export type Provided = Backend | Scope.Scope;
  */
 export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
   /** One Schema for each argument. Checked where the task is called and where it runs. */
-  readonly payload?: { readonly [K in keyof Args]: Schema.Schema<Args[K], unknown> } | undefined;
+  readonly payload?: { readonly [K in keyof Args]: SchemaOf<Args[K]> } | undefined;
   /** Schema of the result, or of each element of a Stream. */
-  readonly success?: Schema.Schema<A, unknown> | undefined;
+  readonly success?: SchemaOf<A> | undefined;
   /** Schema of typed failures. What a plain handler throws becomes a typed failure if this Schema accepts it. */
-  readonly error?: Schema.Schema<E, unknown> | undefined;
+  readonly error?: SchemaOf<E> | undefined;
   /**
    * Services for the handler, built when the first task that names this very Layer runs in a process, and released when
    * that process ends in an orderly way.
@@ -136,36 +140,42 @@ type Data =
   | Exit.Exit<unknown, unknown>
   | Cause.YieldableError;
 
+/** What a result is: asked in this order, since every Option is also an Effect by type, and every Effect a Stream. */
+type Kind<Result> = [Result] extends [never] ? "value"
+  : 0 extends 1 & Result ? "value"
+  : [Result] extends [Data] ? "value"
+  : [Result] extends [Effect.Effect<unknown, unknown, infer _R>] ? "effect"
+  : [Result] extends [Stream.Stream<unknown, unknown, infer _R>] ? "stream"
+  : "value";
+
 /**
  * The task that a handler with this result makes.
  *
  * @since 0.1.0
  * @category type-level
  */
-export type Of<Args extends ReadonlyArray<unknown>, Result, Failure> = [Result] extends [never]
-  ? Task<Args, never, Failure>
-  : [Result] extends [Stream.Stream<infer A, infer E, infer _R>] ? StreamTask<Args, A, E>
-  : [Result] extends [Data] ? Task<Args, Result, Failure>
-  : [Result] extends [Effect.Effect<infer A, infer E, infer _R>] ? Task<Args, A, E>
-  : Task<Args, Awaited<Result>, Failure>;
+export type Of<Args extends ReadonlyArray<unknown>, Result, Named> = Kind<Result> extends "stream"
+  ? StreamTask<Args, Success<Result>, Failure<Result, Named>>
+  : Task<Args, Success<Result>, Failure<Result, Named>>;
 
-/** Result type of a handler. @since 0.1.0 @category type-level */
-export type Success<Result> = [Result] extends [Stream.Stream<infer A, infer _E, infer _R>] ? A
+/** What a handler's result gives. @since 0.1.0 @category type-level */
+export type Success<Result> = Kind<Result> extends "effect"
+  ? Result extends Effect.Effect<infer A, infer _E, infer _R> ? A : never
+  : Kind<Result> extends "stream" ? Result extends Stream.Stream<infer A, infer _E, infer _R> ? A : never
   : [Result] extends [Data] ? Result
-  : [Result] extends [Effect.Effect<infer A, infer _E, infer _R>] ? A
   : Awaited<Result>;
 
-/** What a handler requires. @since 0.1.0 @category type-level */
-export type Context<Result> = [Result] extends [Stream.Stream<infer _A, infer _E, infer R>] ? R
-  : [Result] extends [Data] ? never
-  : [Result] extends [Effect.Effect<infer _A, infer _E, infer R>] ? R
-  : never;
-
-/** Typed failures of a handler, or those that the `error` Schema names for a plain one. */
-type FailureOf<Result, Named> = [Result] extends [Stream.Stream<infer _A, infer E, infer _R>] ? E
-  : [Result] extends [Data] ? Named
-  : [Result] extends [Effect.Effect<infer _A, infer E, infer _R>] ? E
+/** How a handler's result fails; a plain one with what its `error` Schema names. @since 0.1.0 @category type-level */
+export type Failure<Result, Named> = Kind<Result> extends "effect"
+  ? Result extends Effect.Effect<infer _A, infer E, infer _R> ? E : never
+  : Kind<Result> extends "stream" ? Result extends Stream.Stream<infer _A, infer E, infer _R> ? E : never
   : Named;
+
+/** What a handler's result requires. @since 0.1.0 @category type-level */
+export type Context<Result> = Kind<Result> extends "effect"
+  ? Result extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
+  : Kind<Result> extends "stream" ? Result extends Stream.Stream<infer _A, infer _E, infer R> ? R : never
+  : never;
 
 /**
  * Defines a task. Call it at the top level of a module, once for each name.
@@ -192,9 +202,9 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
   name: string,
   handler: (...args: Args) => Result,
   ...options: [Exclude<Context<Result>, Provided>] extends [never]
-    ? [options?: Options<Args, Success<Result>, FailureOf<Result, Named>, Context<Result>>]
+    ? [options?: Options<Args, Success<Result>, Failure<Result, Named>, Context<Result>>]
     : [
-      options: Options<Args, Success<Result>, FailureOf<Result, Named>, Context<Result>> & {
+      options: Options<Args, Success<Result>, Failure<Result, Named>, Context<Result>> & {
         readonly layer: Layer.Layer<Exclude<Context<Result>, Provided>, unknown, Provided>;
       },
     ]

@@ -6,10 +6,19 @@
  */
 import { Socket } from "node:net";
 import { socket } from "../link/transport.ts";
-import { type Imports, type Options, serve as serveLink } from "./serve.ts";
+import type { Guard } from "../os/orphan.ts";
+import { dieWithParent } from "../os/parent.ts";
+import { type Imports, type Options as ServeOptions, serve as serveLink } from "./serve.ts";
+
+/** What the parent tells a subprocess at its start. */
+export interface Options extends ServeOptions {
+  readonly parent: { readonly pid: number; readonly name: string };
+  readonly guard: Guard;
+}
 
 /** Serves the parent for the rest of this process's life. */
 export const serve = (options: Options, imports: Imports): Promise<never> => {
+  dieWithParent(options.parent.pid, options.guard);
   let terminated = false;
   const terminate = (): void => {
     terminated = true;

@@ -1,0 +1,41 @@
+/**
+ * The child's own part of not outliving its parent; see `orphan.ts`.
+ *
+ * @module
+ */
+import type { Guard } from "./orphan.ts";
+
+const PR_SET_PDEATHSIG = 1;
+const SIGKILL = 9n;
+
+/** How often the parent is looked for, in milliseconds. */
+const INTERVAL = 250;
+
+const byKernel = (): boolean => {
+  if (Deno.build.os !== "linux" || Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return false;
+  for (const name of ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`]) {
+    try {
+      const libc = Deno.dlopen(name, {
+        prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
+      });
+      const set = libc.symbols.prctl(PR_SET_PDEATHSIG, SIGKILL, 0n, 0n, 0n) === 0;
+      libc.close();
+      return set;
+    } catch {
+      // The other C library, or none that is known: the worker works with any.
+    }
+  }
+  return false;
+};
+
+const byWorker = (parent: number): void => {
+  const code = `setInterval(()=>{if(Deno.ppid!==${parent})Deno.kill(Deno.pid,"SIGKILL")},${INTERVAL})`;
+  new Worker(`data:application/javascript,${encodeURIComponent(code)}`, { type: "module", name: "orphan guard" });
+};
+
+/** Sees to it that this process dies when its parent does. */
+export const dieWithParent = (parent: number, guard: Guard): void => {
+  if (guard === "self" && !byKernel()) byWorker(parent);
+  // It may have died before the guard was up.
+  if (Deno.ppid !== parent) Deno.exit(1);
+};
