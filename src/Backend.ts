@@ -40,6 +40,18 @@ export interface Capabilities {
   readonly stdio: boolean;
 }
 
+/** The kinds of permission. @since 0.1.0 @category models */
+export type PermissionName = "read" | "write" | "net" | "env" | "run" | "ffi" | "sys" | "import";
+
+/**
+ * Permissions of a child: of each kind all (`true`), nothing, or these paths, hosts, variables, programs or kinds. What is
+ * not named is denied.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Permissions = { readonly [K in PermissionName]?: boolean | ReadonlyArray<string> | undefined };
+
 /**
  * How a child ended.
  *
@@ -55,12 +67,23 @@ export type ExitStatus =
   | { readonly _tag: "Signaled"; readonly signal: string }
   | { readonly _tag: "Crashed"; readonly message: string };
 
-/** What to start. @since 0.1.0 @category models */
+/**
+ * What to start.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export interface Command {
   /** A label for logs and error messages. */
   readonly name: string;
+  /** Whether it ends with its scope instead of being joined; for the child to know. */
+  readonly daemon: boolean;
   /** URLs of the modules whose tasks it may be asked to run; the first tells where Deno looks for its configuration. */
   readonly modules: ReadonlyArray<string>;
+  /** Permissions of this child instead of the backend's. */
+  readonly permissions?: Permissions | undefined;
+  /** Load the modules at once, and give notice when that is done. @default false */
+  readonly preload?: boolean | undefined;
 }
 
 /** The signals that a child can be sent. @since 0.1.0 @category models */

@@ -11,19 +11,20 @@
  *
  * @module
  */
+import type * as Cause from "effect/Cause";
 import * as Chunk from "effect/Chunk";
-import type * as Duration from "effect/Duration";
+import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
-import * as Runtime from "effect/Runtime";
-import * as Scope from "effect/Scope";
+import type * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Backend, type CallError, type Child, type KillPolicy, type SpawnError } from "./Backend.ts";
+import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
 import { CALL, MAP, STARMAP } from "./backend/request.ts";
-import { stop } from "./backend/stop.ts";
-import { Dispatcher, type Slot } from "./pool/dispatcher.ts";
+import { assemble, type Crew } from "./pool/crew.ts";
+import { PoolError } from "./pool/error.ts";
 import * as Jobs from "./pool/jobs.ts";
 import * as Task from "./Task.ts";
 
@@ -32,25 +33,7 @@ export const TypeId: TypeId = "~multiprocessing/Pool";
 /** @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Pool";
 
-/**
- * The pool was used as it cannot be.
- *
- * - `InvalidOption`: a size, chunk size or look-ahead is not a positive integer.
- * - `Closed`: its scope has closed.
- * - `Broken`: its workers cannot be started any more; `cause` says why.
- *
- * @since 0.1.0
- * @category errors
- */
-export class PoolError extends Error {
-  readonly _tag = "PoolError";
-  override readonly name = "PoolError";
-  readonly reason: "InvalidOption" | "Closed" | "Broken";
-  constructor(options: { readonly reason: PoolError["reason"]; readonly message: string; readonly cause?: unknown }) {
-    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.reason = options.reason;
-  }
-}
+export { PoolError } from "./pool/error.ts";
 
 /**
  * Options of a pool.
@@ -63,6 +46,68 @@ export interface Options extends KillPolicy {
   readonly size?: number | undefined;
   /** How long an interrupted task may take to stop before its worker is killed. @default 1 second */
   readonly gracePeriod?: Duration.DurationInput | undefined;
+  /** What each worker runs before its first task: see {@link initializer}. If it fails, so does the pool's acquisition. */
+  readonly initializer?: Initializer | undefined;
+  /** Tasks (chunks count as one) after which a worker is replaced by a fresh one. @default unlimited */
+  readonly maxTasksPerChild?: number | undefined;
+  /**
+   * How long a task (or chunk) may run, from its start, before it is stopped as if it were interrupted, and fails with the
+   * {@link PoolError} `Timeout`. @default unlimited
+   */
+  readonly timeout?: Duration.DurationInput | undefined;
+}
+
+/**
+ * A task that each worker of a pool runs before its first one; made by {@link initializer}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Initializer {
+  readonly task: Task.Any;
+  readonly args: ReadonlyArray<unknown>;
+}
+
+/**
+ * Names the task that each worker of a pool runs before its first one, with its arguments. For services that tasks use,
+ * prefer the `layer` of {@link Task.make}, which is also released. Python's `initializer` and `initargs`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const initializer = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: Task.Task<Args, A, E>,
+  ...args: Args
+): Initializer => ({ task, args });
+
+/**
+ * Options of one submission.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SubmitOptions<A, E> {
+  /** How long it may run, from its start. @default that of the pool */
+  readonly timeout?: Duration.DurationInput | undefined;
+  /** Run with the result, in a fiber of its own. If it fails that is logged, and concerns nobody else. */
+  readonly onSuccess?: ((value: A) => Effect.Effect<unknown, unknown>) | undefined;
+  /** Run with the failure, in a fiber of its own. If it fails that is logged, and concerns nobody else. */
+  readonly onFailure?: ((cause: Cause.Cause<E | Failure>) => Effect.Effect<unknown, unknown>) | undefined;
+}
+
+/**
+ * A task that was submitted. Python's `AsyncResult`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Submission<out A, out E> {
+  /** Waits for the result. May be used any number of times. *Interruption:* stops the waiting, not the task. */
+  readonly await: Effect.Effect<A, E>;
+  /** The exit if it has one, without waiting. */
+  readonly poll: Effect.Effect<Option.Option<Exit.Exit<A, E>>>;
+  /** Takes the task back if it waits, stops it if it runs, and waits until it has stopped. It is then interrupted. */
+  readonly cancel: Effect.Effect<void>;
 }
 
 /** Options of {@link Pool.map}. @since 0.1.0 @category models */
@@ -104,8 +149,10 @@ export interface Statistics {
   readonly completed: number;
   /** Tasks that did not. */
   readonly failed: number;
-  /** Workers that died and were replaced. */
+  /** Workers that died, or were killed for a task that did not stop, and were replaced. */
   readonly replaced: number;
+  /** Workers that were replaced after `maxTasksPerChild`. */
+  readonly recycled: number;
 }
 
 /** Why a call of a pool failed, other than by the task's own failures. @since 0.1.0 @category errors */
@@ -156,12 +203,39 @@ export interface Pool {
     task: Task.StreamTask<Args, A, E>,
     ...args: Args
   ) => Stream.Stream<A, E | Failure>;
+  /** {@link Pool.map}, giving the results as a Stream, as they come. Python's `imap_unordered`. */
+  readonly mapUnordered: <I, A, E>(
+    task: Task.Task<[I], A, E>,
+    items: Iterable<I>,
+    options?: MapOptions,
+  ) => Stream.Stream<A, E | Failure>;
+  /**
+   * Hands in a task and goes on. It belongs to the pool: a scope that closes with success waits for it, one that closes
+   * otherwise stops it. Fails at once if the arguments cannot be sent. Python's `apply_async`.
+   */
+  readonly submit: <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task.Task<Args, A, E>,
+    ...args: Args
+  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
+  /** {@link Pool.submit} with options. */
+  readonly submitWith: <A, E>(
+    options: SubmitOptions<A, E>,
+  ) => <Args extends ReadonlyArray<unknown>>(
+    task: Task.Task<Args, A, E>,
+    ...args: Args
+  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
+  /** Takes no more tasks; those that it has are finished. */
+  readonly close: Effect.Effect<void>;
+  /**
+   * Waits until the tasks of a closed pool are done and its workers have ended. Fails with the {@link PoolError} `Open` if
+   * it was not closed. *Interruption:* stops the waiting.
+   */
+  readonly join: Effect.Effect<void, PoolError>;
+  /** Stops everything, and waits until the workers have ended. Tasks that were not done fail with `Terminated`. */
+  readonly terminate: Effect.Effect<void>;
   /** What it is doing. */
   readonly statistics: Effect.Effect<Statistics>;
 }
-
-/** A worker's replacement may fail so often in a row, with nothing done in between, before the pool gives up. */
-const MAX_FAILURES = 3;
 
 let pools = 0;
 
@@ -170,6 +244,12 @@ const invalid = (what: string, value: unknown): PoolError =>
     reason: "InvalidOption",
     message: `Cannot use a pool so: ${what} must be a positive integer, received ${value}`,
   });
+
+const closed = (): PoolError =>
+  new PoolError({ reason: "Closed", message: "Cannot run the task: the pool takes no more, it was closed" });
+
+const terminated = (): PoolError =>
+  new PoolError({ reason: "Terminated", message: "Cannot finish the task: the pool was terminated" });
 
 const isPositive = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
 
@@ -182,11 +262,12 @@ const modules = (): ReadonlyArray<string> => {
 /**
  * Starts a pool and its workers.
  *
- * Fails with a `SpawnError` if a worker cannot be started (those that were are ended), or a `PoolError` if the size is not
- * a positive integer.
+ * Fails with a `SpawnError` if a worker cannot be started or a {@link PoolError} if its initializer fails (those that were
+ * started are ended), or if an option is not a positive integer.
  *
  * *Interruption:* ends the workers that were started meanwhile.
- * *Release:* ends the workers: their layers are released, what still runs is stopped by the kill policy.
+ * *Release:* with success, waits for what was submitted; otherwise stops it. Then ends the workers: their layers are
+ * released, what still runs is stopped by the kill policy.
  *
  * ```ts
  * import { Pool, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
@@ -205,87 +286,55 @@ const modules = (): ReadonlyArray<string> => {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Pool, SpawnError | PoolError, Backend | Scope.Scope> =>
+export const make = (
+  options: Options = {},
+): Effect.Effect<Pool, SpawnError | PoolError | EncodeError, Backend | Scope.Scope> =>
   Effect.gen(function* () {
     const backend = yield* Backend;
-    const size = options.size ?? navigator.hardwareConcurrency;
+    const { size = navigator.hardwareConcurrency, maxTasksPerChild = Infinity } = options;
     if (!isPositive(size)) return yield* Effect.fail(invalid("size", size));
-    const policy: KillPolicy = { ...options, gracePeriod: options.gracePeriod ?? "1 second" };
-    const prefix = `PoolWorker-${++pools}`;
-    const runtime = yield* Effect.runtime();
-    const dispatcher = new Dispatcher({
-      gracePeriod: policy.gracePeriod!,
-      kill: (child) => void Runtime.runFork(runtime)(stop(child, () => false, Effect.void, policy)),
-    });
-    let named = 0;
-    let failures = 0;
-    let replaced = 0;
-    let alive = 0;
+    if (!isPositive(maxTasksPerChild) && maxTasksPerChild !== Infinity) {
+      return yield* Effect.fail(invalid("maxTasksPerChild", maxTasksPerChild));
+    }
+    const { gracePeriod = "1 second", forceKillAfter } = options;
+    const limit = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout);
+    const initialize = options.initializer &&
+      (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));
+    let state: "open" | "closed" | "terminated" = "open";
+    const submitted = new Set<Fiber.Fiber<unknown, unknown>>();
 
-    const spawn: Effect.Effect<Worker, SpawnError> = Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(Scope.make(), (scope) => {
-        const command = { name: `${prefix}:${++named}`, modules: modules() };
-        const spawned = restore(Scope.extend(backend.spawn(command), scope));
-        const failed = Effect.onError(spawned, (cause) => Scope.close(scope, Exit.failCause(cause)));
-        return Effect.map(failed, (child) => ({ child, scope }));
-      })
-    );
-
-    /** Lends a worker to the dispatcher until it has died, or until this is interrupted: then it is ended. */
-    const employ = (slot: Slot, { child, scope }: Worker): Effect.Effect<void> =>
+    const abort = (crew: Crew): Effect.Effect<void> =>
       Effect.suspend(() => {
-        alive++;
-        dispatcher.ready(slot, child);
-        return Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
-          alive--;
-          // The end of its link tells an idle worker to end in good order.
-          const end = stop(child, () => true, Effect.sync(() => child.link.close()), policy);
-          return Effect.zipRight(end, Scope.close(scope, Exit.void));
-        });
+        if (state !== "terminated") crew.dispatcher.terminate(Exit.fail(terminated()));
+        state = "terminated";
+        return Effect.zipRight(crew.end, Fiber.awaitAll([...submitted]));
+      });
+    /** Waits for what was submitted; for what others wait for themselves, they do. */
+    const drain = Effect.suspend(() => Fiber.awaitAll([...submitted]));
+
+    const release = (crew: Crew, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (state === "open") state = "closed";
+        if (Exit.isFailure(exit) || state === "terminated") return abort(crew);
+        // Interruptible, so that waiting for what was submitted can be given up.
+        return Effect.zipRight(Effect.onInterrupt(Effect.interruptible(drain), () => abort(crew)), abort(crew));
       });
 
-    /** The life of a slot: one worker after another. */
-    const supervise = (slot: Slot, first: Worker): Effect.Effect<void> =>
-      Effect.gen(function* () {
-        let worker = first;
-        while (true) {
-          const { completed } = dispatcher;
-          yield* employ(slot, worker);
-          failures = dispatcher.completed > completed ? 0 : failures + 1;
-          if (failures > MAX_FAILURES * size) {
-            return dispatcher.close(Exit.fail(broken("die before they have done anything")));
-          }
-          const next = yield* Effect.either(spawn);
-          if (next._tag === "Left") {
-            return dispatcher.close(Exit.fail(broken(`cannot be started any more: ${next.left.message}`, next.left)));
-          }
-          worker = next.right;
-          replaced++;
-        }
-      });
+    const crew = yield* assemble(backend, {
+      size,
+      prefix: `PoolWorker-${++pools}`,
+      policy: { gracePeriod, forceKillAfter },
+      maxJobs: maxTasksPerChild,
+      initializer: initialize,
+      modules,
+    }, release);
+    const { counts, dispatcher } = crew;
 
-    yield* Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const exits = yield* Effect.forEach(Array.from({ length: size }), () => Effect.exit(restore(spawn)), {
-          concurrency: 4,
-        });
-        const workers = exits.flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : []);
-        const failed = exits.find(Exit.isFailure);
-        if (failed !== undefined) {
-          yield* Effect.forEach(workers, ({ scope }) => Scope.close(scope, failed), { concurrency: "unbounded" });
-          return yield* failed;
-        }
-        const fibers = yield* Effect.forEach(workers, (worker) =>
-          Effect.forkDaemon(supervise({ child: undefined }, worker)));
-        yield* Effect.addFinalizer(() => {
-          dispatcher.close(Exit.fail(closed()));
-          return Effect.asVoid(Fiber.interruptAll(fibers));
-        });
-      })
-    );
+    const open = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | PoolError, R> =>
+      Effect.suspend((): Effect.Effect<A, E | PoolError, R> => state === "open" ? effect : Effect.fail(closed()));
 
     const run = (task: Task.Any, args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown> =>
-      Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => Jobs.run(dispatcher, prepared));
+      open(Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => Jobs.run(dispatcher, prepared, limit)));
 
     const runMany = (
       task: Task.Any,
@@ -293,7 +342,7 @@ export const make = (options: Options = {}): Effect.Effect<Pool, SpawnError | Po
       items: Iterable<unknown>,
       options: MapOptions,
     ): Effect.Effect<Array<unknown>, unknown> =>
-      Effect.suspend(() => {
+      open(Effect.suspend(() => {
         const list = Array.isArray(items) ? items : [...items];
         const chunkSize = options.chunkSize ?? Math.ceil(list.length / (4 * size));
         if (list.length === 0) return Effect.succeed([]);
@@ -307,8 +356,11 @@ export const make = (options: Options = {}): Effect.Effect<Pool, SpawnError | Po
         };
         // All chunks are encoded before any is sent: an item that cannot be fails the call before it has done anything.
         const prepared = Effect.forEach(chunks, (chunk, i) => Call.prepare(task, mode, chunk, i * chunkSize));
-        return Effect.as(Effect.flatMap(prepared, (prepared) => Jobs.runAll(dispatcher, prepared, keep)), results);
-      });
+        return Effect.as(
+          Effect.flatMap(prepared, (prepared) => Jobs.runAll(dispatcher, prepared, keep, limit)),
+          results,
+        );
+      }));
 
     const mapStream = (task: Task.Any, options: MapStreamOptions) => (stream: Stream.Stream<unknown, unknown>) => {
       const { chunkSize = 1, lookAhead = 2 * size, unordered = false } = options;
@@ -328,18 +380,65 @@ export const make = (options: Options = {}): Effect.Effect<Pool, SpawnError | Po
     const stream = (task: Task.Any, args: ReadonlyArray<unknown>): Stream.Stream<unknown, unknown> =>
       Stream.unwrapScoped(Effect.gen(function* () {
         const prepared = yield* Call.prepare(task, CALL, args);
-        const { child, hurry } = yield* Jobs.lease(dispatcher);
+        const { child, hurry } = yield* open(Jobs.lease(dispatcher));
         return Call.stream(child, prepared, false, hurry);
       }));
 
+    const submitWith =
+      (options: SubmitOptions<unknown, unknown>) => (task: Task.Any, ...args: ReadonlyArray<unknown>) =>
+        Effect.uninterruptible(Effect.gen(function* () {
+          const prepared = yield* Call.prepare(task, CALL, args);
+          const own = options.timeout === undefined ? limit : Duration.toMillis(options.timeout);
+          const job = open(Jobs.run(dispatcher, prepared, own));
+          const fiber = yield* Effect.forkDaemon(Effect.interruptible(job));
+          submitted.add(fiber);
+          const tell = Effect.flatMap(Fiber.await(fiber), (exit) => {
+            const { onFailure, onSuccess } = options;
+            const callback = Exit.isSuccess(exit)
+              ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
+              : onFailure && Effect.suspend(() => onFailure(exit.cause));
+            return callback === undefined ? Effect.void : Effect.catchAllCause(
+              callback,
+              (cause) => Effect.logError(`A callback of task "${task.name}" failed`, cause),
+            );
+          });
+          if (options.onSuccess !== undefined || options.onFailure !== undefined) {
+            const told = yield* Effect.forkDaemon(Effect.interruptible(tell));
+            submitted.add(told);
+            told.addObserver(() => submitted.delete(told));
+          }
+          fiber.addObserver(() => submitted.delete(fiber));
+          const submission: Submission<unknown, unknown> = {
+            await: Fiber.join(fiber),
+            poll: Fiber.poll(fiber),
+            cancel: Effect.asVoid(Fiber.interrupt(fiber)),
+          };
+          return submission;
+        }));
+
+    const close = Effect.sync(() => {
+      if (state === "open") state = "closed";
+    });
+
+    const join = Effect.suspend((): Effect.Effect<void, PoolError> => {
+      if (state !== "open") return Effect.zipRight(Effect.zipRight(Jobs.drained(dispatcher), drain), crew.end);
+      return Effect.fail(
+        new PoolError({
+          reason: "Open",
+          message: "Cannot join the pool: it still takes tasks; close or terminate it first",
+        }),
+      );
+    });
+
     const statistics: Effect.Effect<Statistics> = Effect.sync(() => ({
       size,
-      alive,
+      alive: counts.alive,
       busy: dispatcher.busy,
       waiting: dispatcher.waiting,
       completed: dispatcher.completed,
       failed: dispatcher.failed,
-      replaced,
+      replaced: counts.replaced,
+      recycled: counts.recycled,
     }));
 
     const traced = (name: string, task: Task.Any) =>
@@ -354,20 +453,16 @@ export const make = (options: Options = {}): Effect.Effect<Pool, SpawnError | Po
       starmap: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
         traced("starmap", task)(runMany(task, STARMAP, items, options)),
       mapStream: (task: Task.Any, options: MapStreamOptions = {}) => mapStream(task, options),
+      mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
+        mapStream(task, { ...options, unordered: true })(Stream.fromIterable(items)),
       stream: (task: Task.Any, ...args: ReadonlyArray<unknown>) => stream(task, args),
+      submit: submitWith({}),
+      submitWith,
+      close,
+      join,
+      terminate: abort(crew),
       statistics,
     };
     // The types of a task are those of its handler: nothing at run time could prove it.
     return pool as unknown as Pool;
   }).pipe(Effect.withSpan("Pool.make"));
-
-interface Worker {
-  readonly child: Child;
-  readonly scope: Scope.CloseableScope;
-}
-
-const broken = (how: string, cause?: unknown): PoolError =>
-  new PoolError({ reason: "Broken", message: `Cannot run the task: the workers of the pool ${how}`, cause });
-
-const closed = (): PoolError =>
-  new PoolError({ reason: "Closed", message: "Cannot run the task: the scope of the pool has closed" });

@@ -15,6 +15,7 @@ import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
+import * as Redacted from "effect/Redacted";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import {
@@ -24,6 +25,7 @@ import {
   type EncodeError,
   type ExitStatus,
   type KillPolicy,
+  type Permissions,
   ProcessDied,
   type Signal,
   type SpawnError,
@@ -31,7 +33,7 @@ import {
 } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
 import { CALL } from "./backend/request.ts";
-import { type Self as SelfData, self } from "./backend/self.ts";
+import { authKey as secret, self, setAuthKey as setSecret } from "./backend/self.ts";
 import { stop } from "./backend/stop.ts";
 import type { StreamTask, Task } from "./Task.ts";
 
@@ -69,6 +71,8 @@ export interface Process<out A, out E = never> {
   readonly [TypeId]: TypeId;
   /** Its label: `Process-1` and so on, unless it was given another. */
   readonly name: string;
+  /** Whether it is terminated, not joined, when its scope closes. */
+  readonly daemon: boolean;
   /** Process id; on the worker backend that of the process which hosts it. */
   readonly pid: number;
   /**
@@ -78,8 +82,18 @@ export interface Process<out A, out E = never> {
   readonly join: Effect.Effect<A, E | CallError>;
   /** Waits until the process has ended, and tells how, as data. *Interruption:* stops the waiting, not the process. */
   readonly exit: Effect.Effect<Outcome<A, E>>;
-  /** Waits until the process has ended, and gives its exit code or signal. *Interruption:* stops the waiting. */
+  /**
+   * Waits until the process has ended, and gives its exit code or signal: what Python's `sentinel` is waited on for.
+   * *Interruption:* stops the waiting.
+   */
   readonly status: Effect.Effect<ExitStatus>;
+  /**
+   * Waits until the process has ended, and gives its exit code as Python does: 0 if the task succeeded, 1 if it did not, `n`
+   * after `Deno.exit(n)`, `-n` if signal `n` ended it. *Interruption:* stops the waiting.
+   */
+  readonly exitCode: Effect.Effect<number>;
+  /** Its exit code or signal if it has ended, without waiting. */
+  readonly poll: Effect.Effect<Option.Option<ExitStatus>>;
   /** Whether it has not ended yet. */
   readonly isAlive: Effect.Effect<boolean>;
   /** Asks the task to stop, and returns at once: an Effect is interrupted, its finalizers run. */
@@ -107,7 +121,41 @@ export interface Options extends KillPolicy {
   readonly name?: string | undefined;
   /** Terminated, not joined, when its scope closes. @default false */
   readonly daemon?: boolean | undefined;
+  /** Its permissions, instead of the backend's. Where the backend has none to give, a `SpawnError`. */
+  readonly permissions?: Permissions | undefined;
 }
+
+const numbers: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+  ...(Deno.build.os === "linux"
+    ? { SIGBUS: 7, SIGUSR1: 10, SIGUSR2: 12, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 31 }
+    : { SIGBUS: 10, SIGUSR1: 30, SIGUSR2: 31, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 12 }),
+};
+
+const exitCode = (status: ExitStatus): number => {
+  switch (status._tag) {
+    case "Exited":
+      return status.code;
+    case "Signaled":
+      return -(numbers[status.signal] ?? 0);
+    case "Crashed":
+      return 1;
+  }
+};
+
+/** Children of this process that have not ended. */
+const active = new Set<Process<unknown, unknown>>();
 
 let count = 0;
 
@@ -147,7 +195,12 @@ const start = (
     // Before anything is started: what cannot be sent is the caller's mistake, and starts nothing.
     const prepared = yield* Call.prepare(task, CALL, args);
     const name = options.name ?? nextName();
-    const child = yield* backend.spawn({ name, modules: [task.url] });
+    const child = yield* backend.spawn({
+      name,
+      daemon: options.daemon === true,
+      modules: [task.url],
+      permissions: options.permissions,
+    });
     const { done, job } = yield* request(child, prepared);
     let observed = false;
     const watched = Effect.suspend(() => {
@@ -155,7 +208,11 @@ const start = (
       return done;
     });
     const interrupt = Effect.sync(job.cancel);
-    const terminate = stop(child, () => job.begun, interrupt, options);
+    const expected = Effect.sync(() => {
+      observed = true;
+    });
+    const terminate = Effect.zipRight(expected, stop(child, () => job.begun, interrupt, options));
+    const kill = Effect.zipRight(expected, Effect.zipRight(Effect.orDie(child.kill("SIGKILL")), child.exited));
     const finish = Effect.flatMap(
       done,
       (exit) =>
@@ -169,21 +226,27 @@ const start = (
         ? Effect.onInterrupt(Effect.interruptible(finish), () => terminate)
         : terminate
     );
-    return {
+    const process: Process<unknown, unknown> = {
       [TypeId]: TypeId,
       name,
+      daemon: options.daemon === true,
       pid: child.pid,
       join: Effect.flatten(watched),
       exit: Effect.map(watched, outcome),
       status: child.exited,
+      exitCode: Effect.map(child.exited, exitCode),
+      poll: Effect.sync(() => Option.fromNullable(child.status())),
       isAlive: Effect.sync(() => child.status() === undefined),
       interrupt,
       terminate,
-      kill: Effect.asVoid(Effect.zipRight(Effect.orDie(child.kill("SIGKILL")), child.exited)),
+      kill: Effect.asVoid(kill),
       signal: child.kill,
       stdout: child.stdout,
       stderr: child.stderr,
     };
+    active.add(process);
+    yield* Effect.forkDaemon(Effect.zipRight(child.exited, Effect.sync(() => active.delete(process))));
+    return process;
   }).pipe(Effect.withSpan("Process.spawn", { attributes: { "task.name": task.name, "task.url": task.url } }));
 
 /**
@@ -277,7 +340,7 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   Stream.unwrapScoped(Effect.gen(function* () {
     const backend = yield* Backend;
     const prepared = yield* Call.prepare(task, CALL, args);
-    const child = yield* backend.spawn({ name: nextName(), modules: [task.url] });
+    const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
     yield* Effect.addFinalizer(() => stop(child, () => true, Effect.void, {}));
     return Call.stream(child, prepared, true) as Stream.Stream<A, E | CallError>;
   }));
@@ -288,15 +351,86 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
  * @since 0.1.0
  * @category models
  */
-export interface Self extends SelfData {
-  /** Process id. */
+export interface Self {
+  /** `MainProcess`, or the name that it was started with. */
+  readonly name: string;
+  /** Process id; on the worker backend that of the process which hosts it. */
   readonly pid: number;
+  /** Whether it is terminated, not joined, when the scope that started it closes. */
+  readonly daemon: boolean;
+  /** `"main"`, `"subprocess"` or `"worker"`. */
+  readonly backend: string;
 }
 
 /**
- * The process that asks: in the main program its name is `MainProcess` and it has no parent. Python's `current_process()`.
+ * The process that asks: in the main program its name is `MainProcess`. Python's `current_process()`.
  *
  * @since 0.1.0
  * @category accessors
  */
-export const current: Effect.Effect<Self> = Effect.sync(() => ({ ...self(), pid: Deno.pid }));
+export const current: Effect.Effect<Self> = Effect.sync(() => {
+  const { name, daemon, backend } = self();
+  return { name, pid: Deno.pid, daemon, backend };
+});
+
+/**
+ * The process that started this one, by name and process id; none in the main program. A child ends when its parent does,
+ * so nobody has to watch it. Python's `parent_process()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const parent: Effect.Effect<Option.Option<{ readonly name: string; readonly pid: number }>> = Effect.sync(() =>
+  Option.fromNullable(self().parent)
+);
+
+/**
+ * The processes that this one has started and that have not ended: in the order in which they were started. Workers of
+ * pools are not among them. Python's `active_children()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.sync(() => [...active]);
+
+/**
+ * The number of logical cores of this machine: the default size of a pool. Python's `cpu_count()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardwareConcurrency);
+
+/**
+ * The secret that this process shares with its children, and they with theirs: 32 random bytes, unless it was set. It
+ * reaches a child over their private link, never on a command line. Python's `authkey`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const authKey: Effect.Effect<Redacted.Redacted<Uint8Array>> = Effect.sync(() => Redacted.make(secret().slice()));
+
+/**
+ * The secret was to be empty, or was no bytes.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidAuthKey extends Error {
+  readonly _tag = "InvalidAuthKey";
+  override readonly name = "InvalidAuthKey";
+}
+
+/**
+ * Replaces the secret of this process, for itself and the children that it starts from now on.
+ *
+ * Fails with {@link InvalidAuthKey} if it is empty.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const setAuthKey = (key: Uint8Array): Effect.Effect<void, InvalidAuthKey> =>
+  Effect.suspend(() => {
+    if (key instanceof Uint8Array && key.length > 0) return Effect.sync(() => setSecret(key));
+    return Effect.fail(new InvalidAuthKey("Cannot set the authKey: it must be a Uint8Array of at least one byte"));
+  });

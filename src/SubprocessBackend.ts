@@ -18,24 +18,16 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type ChildProcess, spawn as spawnProcess } from "node:child_process";
-import { Backend, type Child, type Command, type ExitStatus, SpawnError, TypeId } from "./Backend.ts";
+import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import * as Permission from "./backend/permissions.ts";
-import { self } from "./backend/self.ts";
-import type { Options as ServeOptions } from "./backend/subprocess.ts";
+import { authKey, type Introduction, self } from "./backend/self.ts";
+import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import { type Socket, socket } from "./link/transport.ts";
 import { type Guard, launchWithParent } from "./os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
-
-/**
- * Permissions of a child. What is not named is denied.
- *
- * @since 0.1.0
- * @category models
- */
-export type Permissions = Permission.Permissions;
 
 /**
  * The permissions that this program is known to have: the kinds that were granted whole. The default of
@@ -86,17 +78,26 @@ export interface Options {
   readonly maxMessageSize?: number | undefined;
   /** How long a child may take for its finalizers when this program has gone, in milliseconds. @default 5000 */
   readonly gracePeriod?: number | undefined;
+  /**
+   * Children to start before they are needed, with the modules of all tasks loaded: taking one over costs about a
+   * millisecond, and the memory of an idle process until then. @default 0
+   */
+  readonly standby?: number | undefined;
+  /** URLs of modules that standby children load besides. */
+  readonly preload?: ReadonlyArray<string> | undefined;
 }
 
 /** How long a child may live on after its link has ended, in milliseconds. */
 const LINKLESS = 1000;
 
-/** The module to preload: the library's entry, and the user's modules as literals, which need no permission to load. */
-const preload = (options: ServeOptions, modules: ReadonlyArray<string>): string => {
+/**
+ * The module to preload: the library's entry, and the user's modules as literals, which need no permission to load. It says
+ * nothing of this one child, since Deno caches every module that it sees.
+ */
+const preload = (guard: Guard, modules: ReadonlyArray<string>): string => {
   const imports = modules.map((url) => `${JSON.stringify(url)}:()=>import(${JSON.stringify(url)})`);
-  const code = `import{serve}from${JSON.stringify(import.meta.resolve("./backend/subprocess.ts"))};await serve(${
-    JSON.stringify(options)
-  },{${imports.join(",")}})`;
+  const entry = JSON.stringify(import.meta.resolve("./backend/subprocess.ts"));
+  const code = `import{serve}from${entry};await serve(${JSON.stringify(guard)},{${imports.join(",")}})`;
   return `data:application/javascript,${encodeURIComponent(code)}`;
 };
 
@@ -108,24 +109,39 @@ const stdio = (value: Stdio | undefined): "inherit" | "pipe" | "ignore" =>
 
 const argv = (options: Options, command: Command, guard: Guard): Array<string> => {
   const main = command.modules.find((url) => /^(file|https?):/.test(url)) ?? Deno.mainModule;
-  const serveOptions: ServeOptions = {
-    name: command.name,
-    parent: { pid: Deno.pid, name: self().name },
-    backend: "subprocess",
-    maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
-    gracePeriod: options.gracePeriod ?? 5000,
-    guard,
-  };
   return [
     "run",
     "--no-prompt",
-    ...Permission.flags(options.permissions ?? inherited()),
+    ...Permission.flags(command.permissions ?? options.permissions ?? inherited()),
     ...(options.v8Flags?.length ? [`--v8-flags=${options.v8Flags.join(",")}`] : []),
     ...options.denoFlags ?? [],
     "--preload",
-    preload(serveOptions, command.modules),
+    preload(guard, command.modules),
     main,
   ];
+};
+
+const introduction = (options: Options, { name, daemon, preload = false }: Command): Introduction => ({
+  name,
+  daemon,
+  parent: { pid: Deno.pid, name: self().name },
+  backend: "subprocess",
+  authKey: authKey(),
+  maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
+  gracePeriod: options.gracePeriod ?? 5000,
+  preload,
+});
+
+/**
+ * Sends a signal. Deno's `kill` sends only the first one, and takes it for what has ended the child; both is kept in fields
+ * that can be set back.
+ */
+const signal = (process: ChildProcess, name: NodeJS.Signals): boolean => {
+  const state = process as { killed: boolean; signalCode: string | null };
+  state.killed = false;
+  const sent = process.kill(name);
+  state.signalCode = null;
+  return sent;
 };
 
 const spawnError = (error: unknown): SpawnError => {
@@ -206,15 +222,18 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
             onClosed: () => {
               // A child that gave up its link can be given no more work, and cannot hear that its parent is gone.
-              if (status === undefined && !link.closing) deadline = setTimeout(() => process.kill("SIGKILL"), LINKLESS);
+              if (status === undefined && !link.closing) {
+                deadline = setTimeout(() => signal(process, "SIGKILL"), LINKLESS);
+              }
             },
           });
           link.hooks = hooks;
+          link.notify(introduction(options, command));
           return { process, exited, link, status: () => status };
         })),
       ({ process, exited, link, status }) =>
         Effect.suspend(() => {
-          if (status() === undefined) process.kill("SIGKILL");
+          if (status() === undefined) signal(process, "SIGKILL");
           return Effect.map(Deferred.await(exited), () => {
             link.destroy();
             process.stdout?.destroy();
@@ -228,7 +247,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
       link,
       exited: Deferred.await(exited),
       status,
-      kill: (signal) => Effect.sync(() => status() === undefined && process.kill(signal)),
+      kill: (name) => Effect.sync(() => status() === undefined && signal(process, name)),
       stdout: output(process.stdout),
       stderr: output(process.stderr),
     }),
@@ -237,11 +256,13 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
 /**
  * Makes the backend, for programs that build their own layers.
  *
+ * *Release:* ends the standby children.
+ *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Backend> =>
-  Effect.sync(() => ({
+export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => {
+  const backend: Backend = {
     [TypeId]: TypeId,
     name: "subprocess",
     capabilities: Capabilities.subprocess,
@@ -249,10 +270,15 @@ export const make = (options: Options = {}): Effect.Effect<Backend> =>
       Effect.withSpan(acquire(options, command), "Backend.spawn", {
         attributes: { "process.name": command.name, backend: "subprocess" },
       }),
-  }));
+  };
+  return options.standby
+    ? standby(backend, { size: options.standby, modules: options.preload ?? [] })
+    : Effect.succeed(backend);
+};
 
 /**
- * Provides a `Backend` whose children are Deno subprocesses: what Python calls the `spawn` start method.
+ * Provides a `Backend` whose children are Deno subprocesses: what Python calls the `spawn` start method, or with `standby`
+ * the `forkserver`.
  *
  * ```ts
  * import { SubprocessBackend } from "@effect-deno/multiprocessing";
@@ -266,4 +292,4 @@ export const make = (options: Options = {}): Effect.Effect<Backend> =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<Backend> => Layer.effect(Backend, make(options));
+export const layer = (options: Options = {}): Layer.Layer<Backend> => Layer.scoped(Backend, make(options));

@@ -18,7 +18,6 @@
 import type * as Cause from "effect/Cause";
 import type * as Effect from "effect/Effect";
 import type * as Either from "effect/Either";
-import type * as Exit from "effect/Exit";
 import type * as Layer from "effect/Layer";
 import type * as Option from "effect/Option";
 import type * as Schema from "effect/Schema";
@@ -104,6 +103,8 @@ export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
 export interface Definition {
   readonly handler: (...args: ReadonlyArray<never>) => unknown;
   readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;
+  /** Turns an argument into the data that travels, for tasks whose arguments are more than data. */
+  readonly dehydrate?: (argument: unknown) => unknown;
 }
 
 /**
@@ -134,11 +135,7 @@ export class TaskError extends Error {
 }
 
 /** Data that is also an Effect by type; a handler that returns it means the data. */
-type Data =
-  | Option.Option<unknown>
-  | Either.Either<unknown, unknown>
-  | Exit.Exit<unknown, unknown>
-  | Cause.YieldableError;
+type Data = Option.Option<unknown> | Either.Either<unknown, unknown> | Cause.YieldableError;
 
 /** What a result is: asked in this order, since every Option is also an Effect by type, and every Effect a Stream. */
 type Kind<Result> = [Result] extends [never] ? "value"
@@ -208,7 +205,10 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
         readonly layer: Layer.Layer<Exclude<Context<Result>, Provided>, unknown, Provided>;
       },
     ]
-): Of<Args, Result, Named> => {
+): Of<Args, Result, Named> =>
+  define(meta, name, { handler, options: options[0] ?? {} } as unknown as Definition) as Of<Args, Result, Named>;
+
+const define = (meta: ImportMeta, name: string, definition: Definition): Any => {
   const url = meta?.url;
   if (typeof url !== "string") {
     throw new TypeError("Cannot define a task: the first argument must be the module's import.meta");
@@ -216,6 +216,7 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
   if (typeof name !== "string" || name === "") {
     throw new TypeError(`Cannot define a task in ${url}: its name must be a non-empty string`);
   }
+  const { handler } = definition;
   if (typeof handler !== "function") {
     throw new TypeError(
       `Cannot define task "${name}" in ${url}: the handler must be a function, received ${typeof handler}`,
@@ -228,8 +229,52 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
       `Cannot define task "${name}" in ${url}: the name is taken; give each task of a module its own name, and define it at the top level, where it is defined once`,
     );
   }
-  tasks.set(name, { handler, options: options[0] ?? {} } as unknown as Definition);
-  return { [TypeId]: variance, url, name } as unknown as Of<Args, Result, Named>;
+  tasks.set(name, definition);
+  return { [TypeId]: variance, url, name } as unknown as Any;
+};
+
+/**
+ * Defines a task from a class: its argument is an instance, whose own enumerable fields travel, and whose `run` is executed
+ * in the child. Python's subclass of `Process`.
+ *
+ * Private (`#`) fields and accessors do not travel, and the constructor is not called in the child. The task has the name of
+ * the class. Throws a `TypeError` as {@link make} does.
+ *
+ * ```ts
+ * import * as Task from "@effect-deno/multiprocessing/Task";
+ *
+ * class Greeter {
+ *   constructor(readonly greeting: string, readonly name: string) {}
+ *   run() {
+ *     return `${this.greeting}, ${this.name}`;
+ *   }
+ * }
+ * export const greeter = Task.fromClass(import.meta, Greeter);
+ * // Process.spawn(greeter, new Greeter("hello", "world"))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromClass = <Instance extends { run(): unknown }>(
+  meta: ImportMeta,
+  Class: abstract new (...args: never) => Instance,
+): Of<[instance: Instance], ReturnType<Instance["run"]>, never> => {
+  const rehydrate = (fields: object): Instance =>
+    Object.create(Class.prototype, Object.getOwnPropertyDescriptors(fields)) as Instance;
+  const dehydrate = (instance: unknown): unknown => {
+    if (instance instanceof Class) return { ...instance };
+    throw new TypeError(`Cannot call task "${Class.name}": the argument must be an instance of class ${Class.name}`);
+  };
+  return define(meta, Class.name, {
+    handler: (fields: never) => rehydrate(fields).run(),
+    options: {},
+    dehydrate,
+  }) as Of<
+    [instance: Instance],
+    ReturnType<Instance["run"]>,
+    never
+  >;
 };
 
 const variance: Record<string, never> = {};

@@ -14,15 +14,17 @@
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import * as Metric from "effect/Metric";
+import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, type Child, type Command, type ExitStatus, SpawnError, TypeId, Unsupported } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
-import type { Notice } from "./backend/worker.ts";
+import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { locks } from "./backend/locks.ts";
-import { self } from "./backend/self.ts";
-import type { Options as ServeOptions } from "./backend/serve.ts";
+import { authKey, type Introduction, self } from "./backend/self.ts";
+import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import { port } from "./link/transport.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
@@ -36,7 +38,17 @@ import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 export interface Options {
   /** The largest message in either direction, in bytes. @default 1 GiB */
   readonly maxMessageSize?: number | undefined;
+  /**
+   * Workers to start before they are needed, with the modules of all tasks loaded: taking one over costs less than a
+   * millisecond. @default 0
+   */
+  readonly standby?: number | undefined;
+  /** URLs of modules that standby workers load besides. */
+  readonly preload?: ReadonlyArray<string> | undefined;
 }
+
+/** How long a terminated thread may take to end before it counts as stuck. */
+const TERMINATION = "1 second";
 
 /** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
 export const entry = (): Promise<unknown> => import("./backend/worker.ts");
@@ -46,11 +58,11 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const { port1, port2 } = new MessageChannel();
   const transport = port(port1);
   let status: ExitStatus | undefined;
-  const watch = new AbortController();
+  /** Resolves when the thread has really ended; known only of a worker that has come as far as taking its lock. */
+  let ended: Promise<unknown> | undefined;
   const end = (reason: ExitStatus): void => {
     if (status !== undefined) return;
     status = reason;
-    watch.abort();
     worker.terminate();
     transport.lost();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
@@ -59,80 +71,134 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   worker.onmessage = ({ data }: MessageEvent<Notice>) => {
     if (data.exit !== undefined) return end({ _tag: "Exited", code: data.exit });
     // The worker holds the lock now: getting it means that the worker is no more.
-    locks.request(lock, { signal: watch.signal }, () => transport.drained(() => end({ _tag: "Exited", code: 0 })))
-      .catch((error: unknown) => {
-        if (!watch.signal.aborted) throw error;
-      });
+    ended = locks.request(lock, () => transport.drained(() => end({ _tag: "Exited", code: 0 })));
   };
   worker.onerror = (event) => {
     event.preventDefault();
     const place = event.filename === "" ? "" : ` at ${event.filename}:${event.lineno}:${event.colno}`;
     end({ _tag: "Crashed", message: `${event.message}${place}` });
   };
-  const serveOptions: ServeOptions = {
-    name: command.name,
-    parent: { pid: Deno.pid, name: self().name },
-    backend: "worker",
-    maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
-    gracePeriod: 0,
-  };
-  worker.postMessage({ port: port2, lock, options: serveOptions }, [port2]);
+  const { name, daemon, modules, preload = false } = command;
+  const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
+  worker.postMessage({ port: port2, lock, modules } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
-    maxMessageSize: serveOptions.maxMessageSize,
+    maxMessageSize,
     onClosed: () => {
       if (!link.closing) end({ _tag: "Crashed", message: link.closed?.message ?? "the link ended" });
     },
   });
   link.hooks = hooks;
-  return { link, end, status: () => status };
+  link.notify(
+    {
+      name,
+      daemon,
+      parent: { pid: Deno.pid, name: self().name },
+      backend: "worker",
+      authKey: authKey(),
+      maxMessageSize,
+      gracePeriod: 0,
+      preload,
+    } satisfies Introduction,
+  );
+  return { link, end, status: () => status, ended: () => ended };
 };
 
+let stuck = 0;
+
+const gauge = Metric.gauge("multiprocessing_workers_quarantined", {
+  description: "Threads that were terminated and still run, since they never turn their event loop",
+});
+
+const count = (change: number): void => {
+  stuck += change;
+  gauge.unsafeUpdate(stuck, []);
+};
+
+/** Waits for a terminated worker's thread to end. One that does not is counted until it does. */
+const settle = (command: Command, ended: Promise<unknown> | undefined): Effect.Effect<void> =>
+  ended === undefined ? Effect.void : Effect.flatMap(
+    Effect.timeoutOption(Effect.interruptible(Effect.promise(() => ended)), TERMINATION),
+    Option.match({
+      onSome: () => Effect.void,
+      onNone: () => {
+        count(1);
+        ended.then(() => count(-1));
+        return Effect.logWarning(
+          `The thread of ${command.name} cannot be stopped: it never turns its event loop, and burns on until the program ends`,
+        );
+      },
+    }),
+  );
+
+/**
+ * Threads of this program that were terminated and run on, because they never turn their event loop. Nothing waits for
+ * them, and each costs a core: a program whose tasks can get stuck belongs on `SubprocessBackend`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const quarantined: Effect.Effect<number> = Effect.sync(() => stuck);
+
+const unsupported = new SpawnError({
+  reason: "Unsupported",
+  message:
+    "Cannot start a worker with permissions of its own: workers share those of the program; use SubprocessBackend",
+});
+
 const acquire = (options: Options, command: Command): Effect.Effect<Child, SpawnError, Scope.Scope> =>
-  Effect.flatMap(Deferred.make<ExitStatus>(), (exited) =>
-    Effect.map(
-      Effect.acquireRelease(
-        Effect.try({
-          try: () => start(options, command, exited),
-          catch: (error) =>
-            new SpawnError({
-              reason: "Failed",
-              message: `Cannot start a worker: ${error instanceof Error ? error.message : error}`,
-              cause: error,
-            }),
-        }),
-        ({ end }) => Effect.sync(() => end({ _tag: "Signaled", signal: "SIGKILL" })),
-      ),
-      ({ link, end, status }): Child => ({
-        name: command.name,
-        pid: Deno.pid,
-        link,
-        exited: Deferred.await(exited),
-        status,
-        kill: (signal) =>
-          Effect.suspend(() => {
-            if (status() !== undefined) return Effect.succeed(false);
-            if (signal !== "SIGKILL" && signal !== "SIGTERM") {
-              return Effect.fail(
-                new Unsupported(`Cannot send ${signal} to a worker: workers know no signals, only their end`),
-              );
-            }
-            end({ _tag: "Signaled", signal });
-            return Effect.succeed(true);
+  command.permissions !== undefined
+    ? Effect.fail(unsupported)
+    : Effect.flatMap(Deferred.make<ExitStatus>(), (exited) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.try({
+            try: () => start(options, command, exited),
+            catch: (error) =>
+              new SpawnError({
+                reason: "Failed",
+                message: `Cannot start a worker: ${error instanceof Error ? error.message : error}`,
+                cause: error,
+              }),
           }),
-        stdout: Stream.empty,
-        stderr: Stream.empty,
-      }),
-    ));
+          ({ end, ended }) =>
+            Effect.suspend(() => {
+              end({ _tag: "Signaled", signal: "SIGKILL" });
+              return settle(command, ended());
+            }),
+        ),
+        ({ link, end, status }): Child => ({
+          name: command.name,
+          pid: Deno.pid,
+          link,
+          exited: Deferred.await(exited),
+          status,
+          kill: (signal) =>
+            Effect.suspend(() => {
+              if (status() !== undefined) return Effect.succeed(false);
+              if (signal !== "SIGKILL" && signal !== "SIGTERM") {
+                return Effect.fail(
+                  new Unsupported(`Cannot send ${signal} to a worker: workers know no signals, only their end`),
+                );
+              }
+              end({ _tag: "Signaled", signal });
+              return Effect.succeed(true);
+            }),
+          stdout: Stream.empty,
+          stderr: Stream.empty,
+        }),
+      ));
 
 /**
  * Makes the backend, for programs that build their own layers.
  *
+ * *Release:* ends the standby workers.
+ *
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Backend> =>
-  Effect.sync(() => ({
+export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => {
+  const backend: Backend = {
     [TypeId]: TypeId,
     name: "worker",
     capabilities: Capabilities.worker,
@@ -140,7 +206,11 @@ export const make = (options: Options = {}): Effect.Effect<Backend> =>
       Effect.withSpan(acquire(options, command), "Backend.spawn", {
         attributes: { "process.name": command.name, backend: "worker" },
       }),
-  }));
+  };
+  return options.standby
+    ? standby(backend, { size: options.standby, modules: options.preload ?? [] })
+    : Effect.succeed(backend);
+};
 
 /**
  * Provides a `Backend` whose children are Web Workers: what Python's `multiprocessing.dummy` is to `multiprocessing`, but
@@ -149,4 +219,4 @@ export const make = (options: Options = {}): Effect.Effect<Backend> =>
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<Backend> => Layer.effect(Backend, make(options));
+export const layer = (options: Options = {}): Layer.Layer<Backend> => Layer.scoped(Backend, make(options));

@@ -11,7 +11,7 @@ import type * as Stream from "effect/Stream";
 import type { Child } from "../Backend.ts";
 import { type CallError, ProcessDied } from "../Backend.ts";
 import { handleHooks } from "../link/handles.ts";
-import { append, type Link } from "../link/link.ts";
+import type { Link } from "../link/link.ts";
 import { consume, Mailbox } from "../link/streams.ts";
 import * as Task from "../Task.ts";
 import { toCause } from "../wire/cause.ts";
@@ -52,7 +52,9 @@ export const prepare = (
   first: number = 0,
 ): Effect.Effect<Prepared, EncodeError> =>
   Effect.withFiberRuntime<Prepared, EncodeError>((fiber) => {
-    const options = Task.lookup(task.url, task.name)?.options;
+    const definition = Task.lookup(task.url, task.name);
+    const options = definition?.options;
+    if (definition?.dehydrate !== undefined) args = args.map(definition.dehydrate);
     const payload = options?.payload as ReadonlyArray<AnySchema> | undefined;
     const span = fiber.currentSpan;
     const trace = span?._tag === "Span" && span.sampled
@@ -92,7 +94,7 @@ const where = (child: Child, task: Task.Any): string =>
 const fill =
   (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
     Request.write(writer, prepared.mode | flags, task, prepared.trace);
-    return append(writer, prepared.encoded);
+    return Codec.append(writer, prepared.encoded);
   };
 
 const describe = (task: Task.Any) => (): unknown => [task.url, task.name];
@@ -183,6 +185,8 @@ const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.
       return decodeFailure(child, prepared, exit.cause);
     case "Unencodable":
       return Exit.fail(new EncodeError(exit.reason, { path: exit.path }));
+    case "TooLarge":
+      return Exit.fail(new MessageTooLarge(exit.size, exit.limit));
     case "Refused":
       return Exit.fail(
         new Task.TaskError({ reason: exit.reason, task: prepared.task.name, message: exit.message, cause: exit.cause }),

@@ -27,6 +27,7 @@ import * as Codec from "../wire/codec.ts";
 import { hooks as effectHooks } from "../wire/effect.ts";
 import { EncodeError } from "../wire/errors.ts";
 import type { ExitData } from "../wire/exits.ts";
+import { MessageTooLarge } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
@@ -52,13 +53,15 @@ export interface Effects {
 type AnySchema = Schema.Schema<unknown, unknown>;
 
 /** Handlers may start processes; the backend that does it is loaded when one does. */
-const lazyBackend = (): Backend => {
+const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
-  const load = Effect.cached(Effect.flatMap(
-    Effect.promise(() => worker ? import("../WorkerBackend.ts") : import("../SubprocessBackend.ts")),
-    (module) => module.make(),
+  const load = (): Promise<{ readonly make: () => Effect.Effect<Backend, never, Scope.Scope> }> =>
+    worker ? import("../WorkerBackend.ts") : import("../SubprocessBackend.ts");
+  const loading = Effect.cached(Effect.flatMap(
+    Effect.promise(load),
+    (module) => Scope.extend(module.make(), scope),
   ));
-  const loaded = Effect.runSync(load);
+  const loaded = Effect.runSync(loading);
   return {
     [BackendTypeId]: BackendTypeId,
     name: worker ? "worker" : "subprocess",
@@ -72,7 +75,7 @@ export const make = (): Effects => {
   const hooks = [...handleHooks("child"), ...effectHooks];
   const scope = Effect.runSync(Scope.make());
   const memo = Effect.runSync(Layer.makeMemoMap);
-  const backend = lazyBackend();
+  const backend = lazyBackend(scope);
   const layers = new Map<unknown, Fiber.Fiber<Context.Context<never>, unknown>>();
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>();
 
@@ -106,7 +109,11 @@ export const make = (): Effects => {
           ReadonlyArray<unknown>,
           ParseResult.ParseError
         >,
-        (issue) => new Refused("InvalidPayload", `Cannot run task "${name}": ${issue.message}`, issue),
+        (issue) =>
+          new Refused(
+            "InvalidPayload",
+            `Cannot run task "${name}": its payload Schema refuses the arguments: ${issue.message}`,
+          ),
       );
       return Effect.flatMap(decoded, (args) => {
         try {
@@ -186,7 +193,10 @@ export const make = (): Effects => {
             ),
           ),
       ),
-      (services) => Effect.scoped(Effect.provide(Effect.provideService(traced, Backend, backend), services)),
+      (services) =>
+        Effect.annotateLogs("process", self().name)(
+          Effect.scoped(Effect.provide(Effect.provideService(traced, Backend, backend), services)),
+        ),
     );
     job.channel.begun();
     const fiber = Effect.runFork(program);
@@ -214,6 +224,7 @@ const exitData = (exit: Exit.Exit<unknown, unknown>, error: AnySchema | undefine
   if (failure instanceof Refused) {
     return { _tag: "Refused", reason: failure.reason, message: failure.message, cause: failure.cause };
   }
+  if (failure instanceof MessageTooLarge) return { _tag: "TooLarge", size: failure.size, limit: failure.limit };
   if (failure instanceof EncodeError) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
   if (error === undefined) return { _tag: "Failure", cause: fromCause(cause) };
   return {

@@ -6,7 +6,6 @@
 
 interface Locks {
   request(name: string, hold: () => unknown): Promise<unknown>;
-  request(name: string, options: { readonly signal: AbortSignal }, hold: () => unknown): Promise<unknown>;
 }
 
 /** The lock manager that this process shares with its workers. */

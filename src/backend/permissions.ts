@@ -3,26 +3,16 @@
  *
  * @module
  */
-import { SpawnError } from "../Backend.ts";
+import { type PermissionName, type Permissions, SpawnError } from "../Backend.ts";
 
-/** The kinds of permission. */
-export const names = ["read", "write", "net", "env", "run", "ffi", "sys", "import"] as const;
-
-/** One kind of permission. */
-export type Name = typeof names[number];
-
-/** A grant: all, nothing, or these paths, hosts, variables, programs or kinds. */
-export type Grant = boolean | ReadonlyArray<string>;
-
-/** A set of permissions. What is not named is denied. */
-export type Permissions = { readonly [K in Name]?: Grant | undefined };
+const names: ReadonlyArray<PermissionName> = ["read", "write", "net", "env", "run", "ffi", "sys", "import"];
 
 const query = (descriptor: Deno.PermissionDescriptor): boolean => {
   const status = Deno.permissions.querySync(descriptor);
   return status.state === "granted" && !status.partial;
 };
 
-const descriptor = (name: Name, value: string): Deno.PermissionDescriptor => {
+const descriptor = (name: PermissionName, value: string): Deno.PermissionDescriptor => {
   switch (name) {
     case "read":
     case "write":

@@ -8,19 +8,65 @@
 export interface Self {
   /** Its label: `MainProcess`, or the name it was started with. */
   readonly name: string;
+  /** Whether it is a daemon: ended, not joined, when its scope closes. */
+  readonly daemon: boolean;
   /** The process that started it; `undefined` in the main process. */
   readonly parent: { readonly pid: number; readonly name: string } | undefined;
   /** The backend that it runs on: `"main"`, `"subprocess"`, `"worker"`. */
   readonly backend: string;
 }
 
-const key = Symbol.for("~multiprocessing/self");
-const shared = globalThis as { [key]?: Self };
+/**
+ * What a parent tells its child over their link, first of all and again when it puts it to another use. Nothing of it is on
+ * the command line, where anybody could read it.
+ */
+export interface Introduction extends Self {
+  readonly parent: { readonly pid: number; readonly name: string };
+  /** The secret of this family of processes. */
+  readonly authKey: Uint8Array;
+  /** Of both directions, in bytes. */
+  readonly maxMessageSize: number;
+  /** How long finalizers may take once the parent is gone, in milliseconds. */
+  readonly gracePeriod: number;
+  /** Load all modules now, to be quick later, and answer with a {@link Readiness}. */
+  readonly preload: boolean;
+}
 
-/** Called once, by the entry module of a child. */
-export const describeSelf = (self: Self): void => {
-  shared[key] = { name: self.name, parent: self.parent, backend: self.backend };
+/** The first introduction is whole; a later one says only what has changed. */
+export type Notice = Partial<Introduction>;
+
+/** A child's answer to `preload`. */
+export interface Readiness {
+  /** Modules that could not be loaded, and why. */
+  readonly failures: ReadonlyArray<{ readonly url: string; readonly error: unknown }>;
+}
+
+interface State {
+  self: Self;
+  authKey: Uint8Array | undefined;
+}
+
+const key = Symbol.for("~multiprocessing/self");
+const shared = globalThis as { [key]?: State };
+const state: State = shared[key] ??= {
+  self: { name: "MainProcess", daemon: false, parent: undefined, backend: "main" },
+  authKey: undefined,
+};
+
+/** Called in a child when its parent has told it who it is. */
+export const introduce = (notice: Notice): void => {
+  const { name, daemon, parent, backend } = { ...state.self, ...notice };
+  state.self = { name, daemon, parent, backend };
+  state.authKey = notice.authKey ?? state.authKey;
 };
 
 /** The description of this process. */
-export const self = (): Self => shared[key] ?? { name: "MainProcess", parent: undefined, backend: "main" };
+export const self = (): Self => state.self;
+
+/** The secret of this family of processes: random in the main process, inherited by the others. */
+export const authKey = (): Uint8Array => state.authKey ??= crypto.getRandomValues(new Uint8Array(32));
+
+/** Replaces the secret, for this process and the children that it starts from now on. */
+export const setAuthKey = (bytes: Uint8Array): void => {
+  state.authKey = bytes.slice();
+};

@@ -11,18 +11,11 @@ import * as Task from "../Task.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
 import { type ExitData, type Refusal, writeExit } from "../wire/exits.ts";
-import { type Incoming, MessageTooLarge, ProtocolError, type Transport } from "../wire/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError, type Transport } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Request from "./request.ts";
-import { describeSelf, type Self } from "./self.ts";
-
-/** What the parent tells a child at its start. */
-export interface Options extends Self {
-  readonly maxMessageSize: number;
-  /** How long finalizers may take once the parent is gone, in milliseconds. */
-  readonly gracePeriod: number;
-}
+import { introduce, type Notice, type Readiness, type Self, self } from "./self.ts";
 
 /** Modules that may be loaded without asking for permission, by URL. */
 export type Imports = { readonly [url: string]: () => Promise<unknown> };
@@ -33,9 +26,14 @@ export interface Host {
   readonly imports: Imports;
   /** Effects will run from now on: a signal to end should let their finalizers run. */
   readonly onEffects?: () => void;
+  /** The parent has said which process it is. */
+  readonly onParent?: (pid: number) => void;
   /** Ends this child. */
   readonly exit: (code: number) => void;
 }
+
+/** Until the parent says otherwise, in milliseconds. */
+const GRACE_PERIOD = 5000;
 
 /** A task that the parent has named, and its definition once the module has loaded. */
 interface Entry extends Request.TaskRef {
@@ -77,22 +75,21 @@ export interface Server {
 }
 
 /** Serves the parent until it is gone. */
-export const serve = (options: Options, host: Host): Server => {
-  describeSelf(options);
+export const serve = (host: Host): Server => {
   const entries = new Map<number, Entry>();
   const jobs = new Set<Job>();
   let effects: Effects | undefined;
   let ending = false;
+  let gracePeriod = GRACE_PERIOD;
 
-  const loadEffects = async (): Promise<Effects> => {
-    if (effects === undefined) {
-      const module = await import("./effects.ts");
-      effects ??= module.make();
+  let loading: Promise<Effects> | undefined;
+  const loadEffects = (): Promise<Effects> =>
+    loading ??= import("./effects.ts").then((module) => {
+      effects = module.make();
       link.hooks = effects.hooks;
       host.onEffects?.();
-    }
-    return effects;
-  };
+      return effects;
+    });
 
   const shutdown = (code: number): void => {
     if (ending) return;
@@ -100,12 +97,14 @@ export const serve = (options: Options, host: Host): Server => {
     for (const job of jobs) cancel(job);
     const finish = (): void => link.flushed(() => host.exit(code));
     if (effects === undefined) return finish();
-    const released = effects.release();
+    const released = effects.release().catch((error: unknown) =>
+      console.error(`${self().name}: a finalizer failed:`, error)
+    );
     if (link.closed === undefined) {
       released.then(finish);
     } else {
       // Nobody is left to end a child whose finalizers hang.
-      const timer = setTimeout(() => host.exit(code), options.gracePeriod);
+      const timer = setTimeout(() => host.exit(code), gracePeriod);
       released.then(() => {
         clearTimeout(timer);
         finish();
@@ -149,6 +148,18 @@ export const serve = (options: Options, host: Host): Server => {
       entry.definition = Task.lookup(entry.url, entry.name);
       if (entry.definition === undefined) throw notDefined(entry);
     })();
+
+  const preload = async (): Promise<void> => {
+    const failures: Array<{ url: string; error: unknown }> = [];
+    for (const [url, load] of Object.entries(host.imports)) {
+      try {
+        await load();
+      } catch (error) {
+        failures.push({ url, error: error instanceof Error ? error.message : String(error) });
+      }
+    }
+    link.notify({ failures } satisfies Readiness);
+  };
 
   const begin = (job: Job, entry: Entry, definition: Task.Definition): void => {
     if (job.cancelled) return void reply(job, interrupted);
@@ -273,14 +284,25 @@ export const serve = (options: Options, host: Host): Server => {
 
   const link = new Link(host.transport, {
     side: "child",
-    maxMessageSize: options.maxMessageSize,
+    maxMessageSize: MAX_MESSAGE_SIZE,
     onOpen,
     onDefine: (id, message) => {
       const [url, name] = Codec.decode(message.bytes, { attachments: [], hooks: [], link }) as [string, string];
       entries.set(id, { url, name, definition: undefined, loading: undefined });
     },
-    onClosed: () => shutdown(0),
+    onClosed: ({ cause }) => {
+      if (cause instanceof ProtocolError) console.error(`${self().name}: ${cause.message}`);
+      shutdown(cause instanceof ProtocolError ? 1 : 0);
+    },
   });
+  link.onNotice = (data) => {
+    const notice = data as Notice;
+    introduce(notice);
+    if (notice.gracePeriod !== undefined) gracePeriod = notice.gracePeriod;
+    if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
+    if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
+    if (notice.preload === true) preload();
+  };
   return { shutdown };
 };
 
@@ -294,10 +316,12 @@ const refusal = (error: unknown): ExitData =>
 /** A reply that can always be sent, in place of one that cannot. */
 const unencodable = (exit: ExitData, error: unknown): ExitData => {
   if (exit._tag === "Success") {
+    if (error instanceof MessageTooLarge) return { _tag: "TooLarge", size: error.size, limit: error.limit };
     return error instanceof EncodeError
       ? { _tag: "Unencodable", path: error.path, reason: error.reason }
       : { _tag: "Unencodable", path: "result", reason: error instanceof Error ? error.message : String(error) };
   }
+  if (exit._tag === "Refused") return { ...exit, cause: new Error(summarize(exit.cause)) };
   const cause = "cause" in exit ? exit.cause : undefined;
   const defect = new Error(
     `${

@@ -8,25 +8,23 @@ import { Socket } from "node:net";
 import { socket } from "../link/transport.ts";
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import { type Imports, type Options as ServeOptions, serve as serveLink } from "./serve.ts";
-
-/** What the parent tells a subprocess at its start. */
-export interface Options extends ServeOptions {
-  readonly parent: { readonly pid: number; readonly name: string };
-  readonly guard: Guard;
-}
+import { type Imports, serve as serveLink } from "./serve.ts";
 
 /** Serves the parent for the rest of this process's life. */
-export const serve = (options: Options, imports: Imports): Promise<never> => {
-  dieWithParent(options.parent.pid, options.guard);
+export const serve = (guard: Guard, imports: Imports): Promise<never> => {
+  dieWithParent(guard);
   let terminated = false;
   const terminate = (): void => {
     terminated = true;
     server.shutdown(1);
   };
-  const server = serveLink(options, {
+  const server = serveLink({
     transport: socket(new Socket({ fd: 3 })),
     imports,
+    onParent: (pid) => {
+      // It may have died before the guard was up.
+      if (Deno.ppid !== pid) Deno.exit(1);
+    },
     onEffects: () => Deno.addSignalListener("SIGTERM", terminate),
     exit: (code) => {
       if (!terminated) Deno.exit(code);

@@ -6,12 +6,14 @@
  */
 import { locks } from "./locks.ts";
 import { port } from "../link/transport.ts";
-import { type Options, serve } from "./serve.ts";
+import { serve } from "./serve.ts";
 
-interface Start {
+/** The first message to a worker. */
+export interface Start {
   readonly port: MessagePort;
   readonly lock: string;
-  readonly options: Options;
+  /** URLs of the modules whose tasks it may be asked to run. */
+  readonly modules: ReadonlyArray<string>;
 }
 
 /** What a worker tells its host, apart from the link. */
@@ -35,9 +37,9 @@ scope.onmessage = ({ data }) => {
     scope.postMessage({ exit: code ?? Deno.exitCode });
     return exit(code);
   };
-  serve(data.options, {
+  serve({
     transport: port(data.port),
-    imports: {},
+    imports: Object.fromEntries(data.modules.map((url) => [url, () => import(url)])),
     exit: (code) => {
       scope.postMessage({ exit: code });
       scope.close();

@@ -15,6 +15,7 @@ import type * as Stream from "effect/Stream";
 import { fromCause, toCause } from "../wire/cause.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
+import { MessageTooLarge } from "../wire/frames.ts";
 import { type ExitData, readExit, writeExit } from "../wire/exits.ts";
 import { isStream } from "../wire/programs.ts";
 import { type Channel, exportId, type Link, type Receiver, type Side } from "./link.ts";
@@ -40,6 +41,7 @@ const streams = (side: Side): Codec.Hook<Link> => ({
         Effect.suspend(() => {
           const exit = readExit(message, link.hooks, link);
           if (exit._tag === "Failure") return Effect.failCause(toCause(exit.cause, "a stream of the other process"));
+          if (exit._tag === "TooLarge") return Effect.die(new MessageTooLarge(exit.size, exit.limit));
           return exit._tag === "Unencodable"
             ? Effect.die(new EncodeError(exit.reason, { path: exit.path }))
             : Effect.void;
@@ -81,6 +83,9 @@ const producer = (stream: Stream.Stream<unknown, unknown>, channel: Channel): Re
     running.addObserver((exit) => {
       if (Exit.isSuccess(exit)) return end({ _tag: "Success", value: undefined });
       const failure = Cause.failureOption(exit.cause);
+      if (failure._tag === "Some" && failure.value instanceof MessageTooLarge) {
+        return end({ _tag: "TooLarge", size: failure.value.size, limit: failure.value.limit });
+      }
       if (failure._tag === "Some" && failure.value instanceof EncodeError) {
         return end({ _tag: "Unencodable", path: failure.value.path, reason: failure.value.reason });
       }

@@ -12,6 +12,7 @@
  * @module
  */
 import * as Codec from "../wire/codec.ts";
+import { DecodeError } from "../wire/errors.ts";
 import { Inbox, type Incoming, Outbox, ProtocolError, type Transport } from "../wire/frames.ts";
 
 const OPEN = 1;
@@ -21,6 +22,7 @@ const EXIT = 4;
 const CANCEL = 5;
 const DEFINE = 6;
 const BEGUN = 7;
+const NOTICE = 8;
 
 /** The transport ended: the peer is gone, or closed it, or sent garbage. */
 export class LinkClosed extends Error {
@@ -47,15 +49,6 @@ export interface Receiver {
 /** Writes the body of a message. */
 export type Fill = (writer: Codec.Writer) => Codec.Extras<Link> | undefined;
 
-/** Writes a body that was encoded before. */
-export const append = (writer: Codec.Writer, encoded: Codec.Encoded<Link>): Codec.Extras<Link> => {
-  const { bytes } = encoded;
-  writer.reserve(bytes.length);
-  writer.buffer.set(bytes, writer.position);
-  writer.position += bytes.length;
-  return encoded;
-};
-
 /** Options of a {@link Link}. */
 export interface Options {
   /** Which of the two sides this is: they number their channels apart. */
@@ -78,7 +71,10 @@ let exported = 0;
 export class Link {
   /** Hooks by which values that are no plain data travel over this link. */
   hooks: ReadonlyArray<Codec.Hook<Link>> = [];
+  /** The other side says something that belongs to no channel. */
+  onNotice: ((notice: unknown) => void) | undefined;
   readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
   readonly #transport: Transport;
   readonly #options: Options;
   readonly #channels = new Map<number, { readonly receiver: Receiver; readonly offers: ReadonlyArray<number> }>();
@@ -96,13 +92,14 @@ export class Link {
     this.#options = options;
     this.#side = options.side === "parent" ? 0 : 1;
     this.#outbox = new Outbox(transport, options.maxMessageSize);
-    const inbox = new Inbox(options.maxMessageSize, this.#receive);
+    const inbox = this.#inbox = new Inbox(options.maxMessageSize, this.#receive);
     transport.start((chunk) => {
       if (this.#closed !== undefined) return;
       try {
         inbox.push(chunk);
       } catch (error) {
-        if (!(error instanceof ProtocolError)) throw error;
+        // Whoever understands no notice or definition of the peer's does not understand the peer.
+        if (!(error instanceof ProtocolError || error instanceof DecodeError)) throw error;
         this.#end(new LinkClosed(error.message, { cause: error }));
         transport.close();
       }
@@ -122,6 +119,12 @@ export class Link {
   /** Whether a polite sender may send. */
   get writable(): boolean {
     return this.#outbox.writable;
+  }
+
+  /** Changes the largest message, in both directions, in bytes. */
+  limit(maxMessageSize: number): void {
+    this.#outbox.maxMessageSize = maxMessageSize;
+    this.#inbox.maxMessageSize = maxMessageSize;
   }
 
   /** Calls back, once, when the link is writable again, or closed. */
@@ -152,6 +155,11 @@ export class Link {
       this.#defined.set(key, id);
     }
     return id;
+  }
+
+  /** Says something to the other side that belongs to no channel. */
+  notify(notice: unknown): void {
+    this.#outbox.send(NOTICE, 0, (writer) => void Codec.encodeInto(writer, notice));
   }
 
   /** Opens a channel. Throws what `fill` throws, and has then sent nothing. On a dead link `closed` is called at once. */
@@ -280,46 +288,49 @@ export class Link {
   }
 
   #receive = (kind: number, id: number, message: Incoming): void => {
-    if (kind === OPEN) {
-      if (this.#options.onOpen === undefined || this.#channels.has(id) || (id & 1) === this.#side) {
-        throw new ProtocolError("Cannot read from the peer: it opened a channel that it may not open");
-      }
-      // A handler that answers at once has ended the channel before it could be registered.
-      this.#opening = id;
-      const receiver = this.#options.onOpen(new Channel(this, id), message);
-      if (this.#opening === id) this.#register(id, receiver, []);
-      this.#opening = undefined;
-      return;
-    }
-    if (kind === DEFINE) {
-      if (this.#options.onDefine === undefined) {
-        throw new ProtocolError("Cannot read from the peer: unexpected definition");
-      }
-      return this.#options.onDefine(id, message);
-    }
-    if (kind < OPEN || kind > BEGUN) {
-      throw new ProtocolError(`Cannot read from the peer: unknown kind of message ${kind}`);
+    switch (kind) {
+      case OPEN:
+        return this.#opened(id, message);
+      case DEFINE:
+        if (this.#options.onDefine === undefined) {
+          throw new ProtocolError("Cannot read from the peer: it names tasks to a side that runs none");
+        }
+        return this.#options.onDefine(id, message);
+      case NOTICE:
+        return this.onNotice?.(Codec.decode(message.bytes, { attachments: message.attachments, link: this }));
     }
     // A channel that has ended here may still be spoken of by a peer that does not know yet.
-    const channel = this.#channels.get(id);
-    if (channel === undefined) return;
+    const receiver = this.#channels.get(id)?.receiver;
     switch (kind) {
       case DATA:
-        return channel.receiver.data?.(message);
+        return receiver?.data?.(message);
       case CREDIT: {
         if (message.bytes.length !== 4) throw new ProtocolError("Cannot read from the peer: malformed credit");
         const view = new DataView(message.bytes.buffer, message.bytes.byteOffset);
-        return channel.receiver.credit?.(view.getUint32(0, true));
+        return receiver?.credit?.(view.getUint32(0, true));
       }
       case EXIT:
         this.#forget(id);
-        return channel.receiver.exit?.(message);
+        return receiver?.exit?.(message);
       case CANCEL:
-        return channel.receiver.cancel?.();
+        return receiver?.cancel?.();
       case BEGUN:
-        return channel.receiver.begun?.();
+        return receiver?.begun?.();
+      default:
+        throw new ProtocolError(`Cannot read from the peer: unknown kind of message ${kind}`);
     }
   };
+
+  #opened(id: number, message: Incoming): void {
+    if (this.#options.onOpen === undefined || this.#channels.has(id) || (id & 1) === this.#side) {
+      throw new ProtocolError("Cannot read from the peer: it opened a channel that it may not open");
+    }
+    // A handler that answers at once has ended the channel before it could be registered.
+    this.#opening = id;
+    const receiver = this.#options.onOpen(new Channel(this, id), message);
+    if (this.#opening === id) this.#register(id, receiver, []);
+    this.#opening = undefined;
+  }
 
   #end(reason: LinkClosed): void {
     if (this.#closed !== undefined) return;

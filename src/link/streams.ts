@@ -12,9 +12,9 @@ import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
-import type * as Codec from "../wire/codec.ts";
-import type { Incoming } from "../wire/frames.ts";
-import { append, type Channel, type Link, type Receiver } from "./link.ts";
+import * as Codec from "../wire/codec.ts";
+import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
+import type { Channel, Link, Receiver } from "./link.ts";
 
 /** Messages that may be under way on one stream. */
 export const WINDOW = 8;
@@ -55,7 +55,7 @@ export const produce = <A, E, R, E2>(
   channel: Channel,
   credit: Credit,
   encode: (elements: ReadonlyArray<A>) => Effect.Effect<Codec.Encoded<Link>, E2>,
-): Effect.Effect<void, E | E2, R> => {
+): Effect.Effect<void, E | E2 | MessageTooLarge, R> => {
   let count = 1;
   return Stream.runForEachChunk(stream, (chunk) => {
     const elements = Chunk.toReadonlyArray(chunk);
@@ -65,12 +65,17 @@ export const produce = <A, E, R, E2>(
       body: () =>
         Effect.zipRight(
           credit.take,
-          Effect.map(encode(elements.slice(at, at + count)), (encoded) => {
-            channel.data((writer) => append(writer, encoded));
+          Effect.flatMap(encode(elements.slice(at, at + count)), (encoded) => {
+            try {
+              channel.data((writer) => Codec.append(writer, encoded));
+            } catch (error) {
+              return error instanceof MessageTooLarge ? Effect.fail(error) : Effect.die(error);
+            }
             at += count;
             const size = encoded.bytes.length + encoded.attachments.reduce((sum, part) => sum + part.byteLength, 0);
             if (size < MESSAGE / 2) count *= 2;
             else if (size > MESSAGE) count = Math.max(1, count >> 1);
+            return Effect.void;
           }),
         ),
       step: () => {},

@@ -33,9 +33,7 @@ const byWorker = (parent: number): void => {
   new Worker(`data:application/javascript,${encodeURIComponent(code)}`, { type: "module", name: "orphan guard" });
 };
 
-/** Sees to it that this process dies when its parent does. */
-export const dieWithParent = (parent: number, guard: Guard): void => {
-  if (guard === "self" && !byKernel()) byWorker(parent);
-  // It may have died before the guard was up.
-  if (Deno.ppid !== parent) Deno.exit(1);
+/** Sees to it that this process dies when the one that is its parent now does. */
+export const dieWithParent = (guard: Guard): void => {
+  if (guard === "self" && !byKernel()) byWorker(Deno.ppid);
 };

@@ -22,15 +22,24 @@ export type Begin = (child: Child, done: (reply: Reply) => void) => Call.Job;
 export interface Job {
   readonly begin: Begin;
   readonly settle: (reply: Reply) => void;
+  /** How long it may run, in milliseconds. */
+  readonly timeout: number;
   state: "waiting" | "running" | "settled";
   child: Child | undefined;
   call: Call.Job | undefined;
+  /** Until when it may run on after it was asked to stop. */
   deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Until when it may run. */
+  limit: ReturnType<typeof setTimeout> | undefined;
+  /** What it settles with instead, since it has run too long. */
+  overrun: Reply | undefined;
 }
 
 /** A place for one worker, which may be replaced. */
 export interface Slot {
   child: Child | undefined;
+  /** Jobs that this worker has had. */
+  jobs: number;
 }
 
 /** Options of a {@link Dispatcher}. */
@@ -39,19 +48,23 @@ export interface Options {
   readonly gracePeriod: Duration.DurationInput;
   /** Ends a worker whose job does not stop. */
   readonly kill: (child: Child) => void;
+  /** Jobs after which a worker is replaced. */
+  readonly maxJobs: number;
+  /** What a job that has run too long settles with. */
+  readonly overrun: (timeout: number) => Reply;
 }
 
 /** The queue and the workers. */
 export class Dispatcher {
   readonly #idle: Array<Slot> = [];
+  readonly #running = new Set<Job>();
   readonly #grace: number;
-  readonly #kill: (child: Child) => void;
+  readonly #options: Options;
   #jobs: Array<Job | undefined> = [];
   #head = 0;
   #removed = 0;
   #refusal: Reply | undefined;
-  /** Jobs that run. */
-  busy = 0;
+  readonly #drained: Array<() => void> = [];
   /** Jobs that were settled with a success. */
   completed = 0;
   /** Jobs that were settled otherwise. */
@@ -59,7 +72,12 @@ export class Dispatcher {
 
   constructor(options: Options) {
     this.#grace = Duration.toMillis(options.gracePeriod);
-    this.#kill = options.kill;
+    this.#options = options;
+  }
+
+  /** Jobs that run. */
+  get busy(): number {
+    return this.#running.size;
   }
 
   /** Jobs that wait for a worker. */
@@ -68,8 +86,18 @@ export class Dispatcher {
   }
 
   /** Takes a job. It is settled later, or at once if the dispatcher is closed. */
-  submit(begin: Begin, settle: (reply: Reply) => void): Job {
-    const job: Job = { begin, settle, state: "waiting", child: undefined, call: undefined, deadline: undefined };
+  submit(begin: Begin, settle: (reply: Reply) => void, timeout: number = Infinity): Job {
+    const job: Job = {
+      begin,
+      settle,
+      timeout,
+      state: "waiting",
+      child: undefined,
+      call: undefined,
+      deadline: undefined,
+      limit: undefined,
+      overrun: undefined,
+    };
     if (this.#refusal !== undefined) this.#settle(job, this.#refusal);
     else if (this.#idle.length > 0) this.#run(this.#idle.pop()!, job);
     else this.#jobs.push(job);
@@ -84,6 +112,7 @@ export class Dispatcher {
     if (job.state === "waiting") {
       job.state = "settled";
       this.#removed++;
+      this.#checkDrained();
       return true;
     }
     if (job.state === "running" && job.deadline === undefined) {
@@ -96,12 +125,13 @@ export class Dispatcher {
   /** Gives a running job until the end of the grace period. */
   hurry(job: Job): void {
     if (job.state !== "running") return;
-    job.deadline ??= setTimeout(() => job.child !== undefined && this.#kill(job.child), this.#grace);
+    job.deadline ??= setTimeout(() => job.child !== undefined && this.#options.kill(job.child), this.#grace);
   }
 
   /** A worker is ready for its first job. */
   ready(slot: Slot, child: Child): void {
     slot.child = child;
+    slot.jobs = 0;
     child.link.onClosed(() => {
       // Its job has been settled by the link.
       slot.child = undefined;
@@ -121,7 +151,28 @@ export class Dispatcher {
     for (const job of jobs) if (job?.state === "waiting") this.#settle(job, refusal);
   }
 
+  /** Settles every job like this, those that run as soon as they have been stopped. */
+  terminate(refusal: Reply): void {
+    this.close(refusal);
+    for (const job of this.#running) {
+      job.overrun = refusal;
+      this.cancel(job);
+    }
+  }
+
+  /** Calls back when no job waits or runs. */
+  onceDrained(done: () => void): void {
+    if (this.busy === 0 && this.waiting === 0) done();
+    else this.#drained.push(done);
+  }
+
   #next(slot: Slot): void {
+    if (slot.jobs >= this.#options.maxJobs) {
+      // Its supervisor sees it end, and puts another in its place.
+      slot.child?.link.close();
+      slot.child = undefined;
+      return;
+    }
     while (this.#head < this.#jobs.length) {
       const job = this.#jobs[this.#head]!;
       this.#jobs[this.#head++] = undefined;
@@ -140,18 +191,26 @@ export class Dispatcher {
     const child = slot.child!;
     job.state = "running";
     job.child = child;
-    this.busy++;
+    slot.jobs++;
+    this.#running.add(job);
     let sync = true;
     let again = false;
     const call = job.begin(child, (reply) => {
-      this.busy--;
-      this.#settle(job, reply);
+      this.#settle(job, job.overrun ?? reply);
       if (child.link.closed !== undefined) return;
       if (sync) again = true;
       else this.#next(slot);
     });
     sync = false;
-    if (job.state === "running") job.call = call;
+    if (job.state === "running") {
+      job.call = call;
+      if (job.timeout !== Infinity) {
+        job.limit = setTimeout(() => {
+          job.overrun = this.#options.overrun(job.timeout);
+          this.cancel(job);
+        }, job.timeout);
+      }
+    }
     // A job that could not even be sent: going on from here, not from within it, keeps a long row of them off the stack.
     if (again) this.#next(slot);
   }
@@ -160,9 +219,17 @@ export class Dispatcher {
     job.state = "settled";
     job.child = undefined;
     job.call = undefined;
+    this.#running.delete(job);
     clearTimeout(job.deadline);
+    clearTimeout(job.limit);
     if (Exit.isExit(reply) && Exit.isSuccess(reply)) this.completed++;
     else this.failed++;
     job.settle(reply);
+    this.#checkDrained();
+  }
+
+  #checkDrained(): void {
+    if (this.#drained.length === 0 || this.busy > 0 || this.waiting > 0) return;
+    for (const done of this.#drained.splice(0)) done();
   }
 }

@@ -13,13 +13,17 @@ import type { Begin, Dispatcher, Job, Reply } from "./dispatcher.ts";
 const begin = (prepared: Call.Prepared): Begin => (child, done) => Call.start(child, prepared, false, done);
 
 /** Runs one job. *Interruption:* takes it back, or stops it and waits until it has stopped. */
-export const run = (dispatcher: Dispatcher, prepared: Call.Prepared): Effect.Effect<unknown, unknown> =>
+export const run = (
+  dispatcher: Dispatcher,
+  prepared: Call.Prepared,
+  timeout?: number,
+): Effect.Effect<unknown, unknown> =>
   Effect.async((resume) => {
     let stopped = (): void => {};
     const job = dispatcher.submit(begin(prepared), (reply) => {
       resume(reply);
       stopped();
-    });
+    }, timeout);
     return Effect.async<void>((done) => {
       if (job.state === "settled" || dispatcher.cancel(job)) return done(Effect.void);
       stopped = () => done(Effect.void);
@@ -34,6 +38,7 @@ export const runAll = (
   dispatcher: Dispatcher,
   prepared: ReadonlyArray<Call.Prepared>,
   each: (value: unknown, index: number) => void,
+  timeout?: number,
 ): Effect.Effect<void, unknown> =>
   Effect.async((resume) => {
     const jobs: Array<Job> = [];
@@ -72,7 +77,7 @@ export const runAll = (
         else if (Exit.isExit(reply)) settle(reply, index);
         else Effect.runCallback(reply, { onExit: (exit) => settle(exit, index) });
       };
-      jobs.push(dispatcher.submit(begin(prepared[index]), receive));
+      jobs.push(dispatcher.submit(begin(prepared[index]), receive, timeout));
       submitted = true;
       early.forEach(receive);
     }
@@ -109,3 +114,7 @@ export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Sco
       () => Effect.sync(() => giveBack()),
     );
   });
+
+/** Waits until no job waits or runs. */
+export const drained = (dispatcher: Dispatcher): Effect.Effect<void> =>
+  Effect.async((resume) => dispatcher.onceDrained(() => resume(Effect.void)));

@@ -11,6 +11,9 @@ import type { CauseData } from "./exits.ts";
 /** Where Effect keeps the span in which an error arose; `Cause.pretty` prints it. */
 const spanSymbol = Symbol.for("effect/SpanAnnotation");
 
+/** Where Effect keeps an error that it has wrapped so as to add a span. */
+const originalSymbol = Symbol.for("effect/OriginalAnnotation");
+
 const MAX_SPANS = 10;
 
 interface Span {
@@ -35,12 +38,15 @@ const traceOf = (error: unknown): ReadonlyArray<string> => {
   return trace;
 };
 
+const original = (error: unknown): unknown =>
+  isObject(error) && originalSymbol in error ? error[originalSymbol] : error;
+
 /** Takes a Cause apart. */
 export const fromCause = (cause: Cause.Cause<unknown>): CauseData =>
   Cause.match<CauseData, unknown>(cause, {
     onEmpty: { _tag: "Empty" },
-    onFail: (error) => ({ _tag: "Fail", error, trace: traceOf(error) }),
-    onDie: (defect) => ({ _tag: "Die", defect, trace: traceOf(defect) }),
+    onFail: (error) => ({ _tag: "Fail", error: original(error), trace: traceOf(error) }),
+    onDie: (defect) => ({ _tag: "Die", defect: original(defect), trace: traceOf(defect) }),
     onInterrupt: () => ({ _tag: "Interrupt" }),
     onSequential: (left, right) => both("Sequential", left, right),
     onParallel: (left, right) => both("Parallel", left, right),

@@ -38,6 +38,8 @@ export type ExitData =
     readonly path: string;
     readonly reason: string;
   }
+  /** The work ended well, but its result is larger than a message may be. */
+  | { readonly _tag: "TooLarge"; readonly size: number; readonly limit: number }
   /** The work was never begun. */
   | {
     readonly _tag: "Refused";

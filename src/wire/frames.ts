@@ -36,7 +36,7 @@ export const MAX_MESSAGE_SIZE: number = 1024 * 1024 * 1024;
 /** Above so many unsent bytes the outbox asks its users to wait. */
 const HIGH_WATER = 1024 * 1024;
 
-/** A segment's claimed size is believed up to here; beyond it memory grows only with what has arrived. */
+/** So much memory may be taken on the word of the peer alone; beyond it memory grows only with what has arrived. */
 const TRUSTED = 16 * 1024 * 1024;
 
 const TABLE = 0x40;
@@ -108,7 +108,7 @@ export class Outbox {
   #closed = false;
   #drained: Array<() => void> = [];
   readonly #transport: Transport;
-  readonly maxMessageSize: number;
+  maxMessageSize: number;
 
   constructor(transport: Transport, maxMessageSize: number) {
     this.#transport = transport;
@@ -313,7 +313,7 @@ const u32 = (bytes: Uint8Array, at: number): number =>
 interface Assembly {
   readonly kind: number;
   readonly sizes: ReadonlyArray<number>;
-  readonly segments: Array<Uint8Array>;
+  readonly segments: Array<Uint8Array<ArrayBuffer>>;
   segment: number;
   offset: number;
 }
@@ -325,13 +325,15 @@ export class Inbox {
   #filled = 0;
   #assemblies = new Map<number, Assembly>();
   readonly #deliver: (kind: number, channel: number, message: Incoming) => void;
-  readonly #maxMessageSize: number;
+  /** Memory that was taken and not yet filled. */
+  #believed = 0;
+  maxMessageSize: number;
 
   constructor(
     maxMessageSize: number,
     deliver: (kind: number, channel: number, message: Incoming) => void,
   ) {
-    this.#maxMessageSize = maxMessageSize;
+    this.maxMessageSize = maxMessageSize;
     this.#deliver = deliver;
   }
 
@@ -460,9 +462,9 @@ export class Inbox {
       sizes.push(size);
       total += size;
     }
-    if (total > this.#maxMessageSize) {
+    if (total > this.maxMessageSize) {
       throw new ProtocolError(
-        `Cannot read from the peer: a message claims ${total} bytes, maxMessageSize is ${this.#maxMessageSize}`,
+        `Cannot read from the peer: a message claims ${total} bytes, maxMessageSize is ${this.maxMessageSize}`,
       );
     }
     const assembly: Assembly = {
@@ -490,18 +492,18 @@ export class Inbox {
         "Cannot read from the peer: a fragment is longer than its segment",
       );
     }
-    let segment = assembly.segments[assembly.segment] ??
-      (assembly.segments[assembly.segment] = new Uint8Array(
-        Math.min(size, TRUSTED),
-      ));
-    if (end > segment.length) {
-      segment = new Uint8Array(
-        (segment.buffer as ArrayBuffer).transfer(
-          Math.min(size, Math.max(end, 2 * segment.length)),
-        ),
-      );
+    // The header of a fragment may come alone.
+    if (bytes.length === 0) return;
+    let segment = assembly.segments[assembly.segment];
+    const capacity = segment?.length ?? 0;
+    if (end > capacity) {
+      const wanted = capacity === 0 ? Math.max(end, TRUSTED - this.#believed) : Math.max(end, 2 * capacity);
+      const buffer = segment === undefined ? new ArrayBuffer(0) : segment.buffer;
+      segment = new Uint8Array(buffer.transfer(Math.min(size, wanted)));
       assembly.segments[assembly.segment] = segment;
+      this.#believed += segment.length - capacity;
     }
+    this.#believed -= bytes.length;
     segment.set(bytes, assembly.offset);
     assembly.offset = end;
     this.#settle(channel, assembly);

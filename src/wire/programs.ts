@@ -1,13 +1,14 @@
 /**
  * Telling programs from data, without loading Effect. In Effect 3 every Effect is also a Stream by its marks, and Option,
- * Either, Exit and errors are also Effects; here a value is what it is first.
+ * Either and errors are also Effects; here a value is what it is first. An Exit cannot be told from an Effect that is done,
+ * and counts as one.
  *
  * @module
  */
 
 const EffectTypeId = Symbol.for("effect/Effect");
 const StreamTypeId = Symbol.for("effect/Stream");
-const dataTypeIds = [Symbol.for("effect/Option"), Symbol.for("effect/Either"), Symbol.for("effect/Exit")];
+const dataTypeIds = [Symbol.for("effect/Option"), Symbol.for("effect/Either")];
 
 /** A Stream proper. */
 export const isStream = (value: object): boolean => StreamTypeId in value && !(EffectTypeId in value);

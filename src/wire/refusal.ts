@@ -35,8 +35,10 @@ export const explain = (error: unknown): string => {
   }
 };
 
+/** The engine says it as a RangeError, and as a SyntaxError where it was about to compile a regular expression. */
 export const isStackOverflow = (error: unknown): boolean =>
-  error instanceof RangeError && error.message.includes("call stack");
+  (error instanceof RangeError && error.message.includes("call stack")) ||
+  (error instanceof SyntaxError && error.message.endsWith("Stack overflow"));
 
 const has = (object: object, ids: ReadonlyArray<string>): boolean =>
   ids.some((id) => Symbol.for(`effect/${id}`) in object);

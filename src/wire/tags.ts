@@ -56,7 +56,7 @@ export const ERROR_TEXTS = 4;
 /** Binaries of this many bytes and more travel beside the body, uncopied. */
 export const ATTACHMENT_BYTES: number = 64 * 1024;
 
-/** Same on both sides, so that what one can encode the other can decode. Well within the stack of a worker. */
+/** Same on both sides, so that what one can encode the other can decode. Takes two thirds of V8's default stack at most. */
 export const MAX_DEPTH = 1000;
 
 /** How much address space the resizable buffers of one message may reserve. */

@@ -1,0 +1,124 @@
+/**
+ * Children that are started before they are needed: with their modules loaded, taking one over costs a message.
+ *
+ * Each place keeps one child warm, and starts the next as soon as that one is taken. What cannot be served from a warm
+ * child (other permissions, a module that it was not started with) is started in the ordinary way.
+ *
+ * @module
+ */
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Scope from "effect/Scope";
+import type { Backend, Child, Command, SpawnError } from "../Backend.ts";
+import * as Task from "../Task.ts";
+import { authKey, type Notice, type Readiness } from "./self.ts";
+
+/** How many children to keep warm, and with what. */
+export interface Options {
+  /** Children to keep warm. */
+  readonly size: number;
+  /** URLs of modules to load besides those that have defined tasks. */
+  readonly modules: ReadonlyArray<string>;
+}
+
+/** A warm child that nobody has taken yet. */
+interface Warm {
+  readonly child: Child;
+  readonly scope: Scope.CloseableScope;
+  readonly modules: ReadonlySet<string>;
+  readonly taken: Deferred.Deferred<void>;
+  /** Whose it is to end. */
+  ours: boolean;
+}
+
+/** Makes children wait for their use. The warm ones end with the scope. */
+export const standby = (backend: Backend, options: Options): Effect.Effect<Backend, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const warm = new Set<Warm>();
+
+    const start: Effect.Effect<Warm, SpawnError> = Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make();
+        const modules = [...new Set([...Task.modules(), ...options.modules])];
+        const command: Command = { name: "Standby", daemon: true, modules, preload: true };
+        const child = yield* Effect.onError(
+          restore(Scope.extend(backend.spawn(command), scope)),
+          (cause) => Scope.close(scope, Exit.failCause(cause)),
+        );
+        return { child, scope, modules: new Set(modules), taken: yield* Deferred.make<void>(), ours: true };
+      })
+    );
+
+    const ready = ({ child }: Warm): Effect.Effect<Readiness> =>
+      Effect.async((resume) => {
+        child.link.onNotice = (notice) => resume(Effect.succeed(notice as Readiness));
+      });
+
+    const report = ({ failures }: Readiness): Effect.Effect<void> =>
+      Effect.forEach(
+        failures,
+        ({ url, error }) => Effect.logWarning(`A standby child cannot preload ${url}`, error),
+        { discard: true },
+      );
+
+    /** Keeps one child until somebody takes it, or it dies. Answers whether it was taken. */
+    const keep = (one: Warm): Effect.Effect<boolean> =>
+      Effect.gen(function* () {
+        const state = yield* Effect.raceFirst(ready(one), Effect.as(one.child.exited, undefined));
+        if (state === undefined) return false;
+        yield* report(state);
+        warm.add(one);
+        return yield* Effect.raceFirst(
+          Effect.as(Deferred.await(one.taken), true),
+          Effect.as(one.child.exited, false),
+        );
+      }).pipe(
+        Effect.ensuring(Effect.suspend(() => {
+          warm.delete(one);
+          return one.ours ? Scope.close(one.scope, Exit.void) : Effect.void;
+        })),
+      );
+
+    const place: Effect.Effect<never> = Effect.gen(function* () {
+      while (true) {
+        const one = yield* Effect.either(start);
+        if (one._tag === "Right") {
+          if (yield* Effect.interruptible(keep(one.right))) continue;
+          yield* Effect.logWarning("A standby child died before it was used");
+        } else {
+          yield* Effect.logWarning("Cannot start a standby child", one.left);
+        }
+        yield* Effect.interruptible(Effect.sleep("1 second"));
+      }
+    }).pipe(Effect.uninterruptible);
+
+    const take = (command: Command): Warm | undefined => {
+      if (command.permissions !== undefined) return undefined;
+      for (const one of warm) {
+        const usable = one.child.status() === undefined && one.child.link.closed === undefined &&
+          command.modules.every((url) => one.modules.has(url));
+        if (usable) {
+          warm.delete(one);
+          one.ours = false;
+          Deferred.unsafeDone(one.taken, Effect.void);
+          return one;
+        }
+      }
+      return undefined;
+    };
+
+    yield* Effect.forEach(Array.from({ length: options.size }), () => Effect.forkScoped(place));
+
+    return {
+      ...backend,
+      spawn: (command) =>
+        Effect.uninterruptible(Effect.suspend(() => {
+          const one = take(command);
+          if (one === undefined) return Effect.interruptible(backend.spawn(command));
+          const { name, daemon } = command;
+          one.child.link.notify({ name, daemon, authKey: authKey() } satisfies Notice);
+          return Effect.as(Effect.addFinalizer((exit) => Scope.close(one.scope, exit)), { ...one.child, name });
+        })),
+    };
+  });

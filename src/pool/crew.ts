@@ -1,0 +1,154 @@
+/**
+ * The workers of a pool: started together, replaced one by one, ended together.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import * as Runtime from "effect/Runtime";
+import * as Scope from "effect/Scope";
+import type { Backend, Child, KillPolicy, SpawnError } from "../Backend.ts";
+import * as Call from "../backend/call.ts";
+import { stop } from "../backend/stop.ts";
+import { Dispatcher, type Slot } from "./dispatcher.ts";
+import { PoolError } from "./error.ts";
+
+/** Options of a crew. */
+export interface Options {
+  readonly size: number;
+  /** Workers are named after it, with a number. */
+  readonly prefix: string;
+  readonly policy: KillPolicy & { readonly gracePeriod: NonNullable<KillPolicy["gracePeriod"]> };
+  /** Jobs after which a worker is replaced. */
+  readonly maxJobs: number;
+  /** What each worker runs before its first job. */
+  readonly initializer: Call.Prepared | undefined;
+  /** Where a worker's modules are, at the time when it is started. */
+  readonly modules: () => ReadonlyArray<string>;
+}
+
+/** Workers, and the dispatcher that gives them work. */
+export interface Crew {
+  readonly dispatcher: Dispatcher;
+  readonly counts: { alive: number; replaced: number; recycled: number };
+  /** Ends the workers: in good order, or by the kill policy. */
+  readonly end: Effect.Effect<void>;
+}
+
+/** So often in a row may a worker die before it had any work, for each that the pool is to have, until the pool gives up. */
+const MAX_FAILURES = 3;
+
+interface Worker {
+  readonly child: Child;
+  readonly scope: Scope.CloseableScope;
+}
+
+const broken = (how: string, cause: unknown): PoolError =>
+  new PoolError({ reason: "Broken", message: `Cannot run the task: the workers of the pool ${how}`, cause });
+
+/**
+ * Starts the workers and initializes them; if one fails, or on interruption, the others are ended. `release` becomes a
+ * finalizer in the same step that makes the crew complete, so that no interruption can fall between the two.
+ */
+export const assemble = (
+  backend: Backend,
+  options: Options,
+  release: (crew: Crew, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>,
+): Effect.Effect<Crew, SpawnError | PoolError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { initializer, modules, policy, prefix, size } = options;
+    const runtime = yield* Effect.runtime();
+    const counts = { alive: 0, replaced: 0, recycled: 0 };
+    const dispatcher = new Dispatcher({
+      gracePeriod: policy.gracePeriod,
+      maxJobs: options.maxJobs,
+      kill: (child) => void Runtime.runFork(runtime)(stop(child, () => false, Effect.void, policy)),
+      overrun: (timeout) =>
+        Exit.fail(
+          new PoolError({
+            reason: "Timeout",
+            message: `Cannot finish the task: it has run for more than ${timeout} ms`,
+          }),
+        ),
+    });
+    let named = 0;
+    let failures = 0;
+
+    const initialize = (child: Child): Effect.Effect<void, PoolError> =>
+      initializer === undefined ? Effect.void : Effect.asVoid(Effect.catchAllCause(
+        Effect.async<unknown, unknown>((resume) => void Call.start(child, initializer, false, resume)),
+        (cause) =>
+          Effect.fail(
+            new PoolError({
+              reason: "InitializerFailed",
+              message: `Cannot start the pool: the initializer "${initializer.task.name}" failed in ${child.name}`,
+              cause: Cause.squash(cause),
+            }),
+          ),
+      ));
+
+    const spawn: Effect.Effect<Worker, SpawnError | PoolError> = Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(Scope.make(), (scope) => {
+        const command = { name: `${prefix}:${++named}`, daemon: true, modules: modules() };
+        const spawned = restore(Effect.tap(Scope.extend(backend.spawn(command), scope), initialize));
+        const failed = Effect.onError(spawned, (cause) => Scope.close(scope, Exit.failCause(cause)));
+        return Effect.map(failed, (child) => ({ child, scope }));
+      })
+    );
+
+    /** Lends a worker to the dispatcher until it has ended, or until this is interrupted: then it is ended. */
+    const employ = (slot: Slot, { child, scope }: Worker): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        counts.alive++;
+        dispatcher.ready(slot, child);
+        return Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
+          counts.alive--;
+          // The end of its link tells an idle worker to end in good order.
+          const end = stop(child, () => true, Effect.sync(() => child.link.close()), policy);
+          return Effect.zipRight(end, Scope.close(scope, Exit.void));
+        });
+      });
+
+    /** The life of a slot: one worker after another. */
+    const supervise = (first: Worker): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        const slot: Slot = { child: undefined, jobs: 0 };
+        let worker = first;
+        while (true) {
+          yield* employ(slot, worker);
+          const recycled = slot.jobs >= options.maxJobs;
+          failures = slot.jobs > 0 ? 0 : failures + 1;
+          let next = yield* Effect.either(spawn);
+          while (next._tag === "Left" && failures++ < MAX_FAILURES * size) next = yield* Effect.either(spawn);
+          if (next._tag === "Left") {
+            return dispatcher.close(Exit.fail(broken(`cannot be started any more: ${next.left.message}`, next.left)));
+          }
+          if (failures > MAX_FAILURES * size) {
+            yield* Scope.close(next.right.scope, Exit.void);
+            return dispatcher.close(Exit.fail(broken("die before they have done anything", undefined)));
+          }
+          worker = next.right;
+          if (recycled) counts.recycled++;
+          else counts.replaced++;
+        }
+      });
+
+    return yield* Effect.uninterruptibleMask((restore) =>
+      Effect.gen(function* () {
+        const attempts = Array.from({ length: size }, () => Effect.exit(restore(spawn)));
+        const exits = yield* Effect.all(attempts, { concurrency: "unbounded" });
+        const workers = exits.flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : []);
+        const failed = exits.find(Exit.isFailure);
+        if (failed !== undefined) {
+          yield* Effect.forEach(workers, ({ scope }) => Scope.close(scope, failed), { concurrency: "unbounded" });
+          return yield* Exit.failCause(failed.cause);
+        }
+        const fibers = yield* Effect.forEach(workers, (worker) => Effect.forkDaemon(supervise(worker)));
+        const crew: Crew = { dispatcher, counts, end: Effect.asVoid(Fiber.interruptAll(fibers)) };
+        yield* Effect.addFinalizer((exit) => release(crew, exit));
+        return crew;
+      })
+    );
+  });

@@ -1,0 +1,29 @@
+/**
+ * How a pool refuses.
+ *
+ * @module
+ */
+
+/**
+ * The pool was used as it cannot be, or cannot go on.
+ *
+ * - `InvalidOption`: a size, chunk size, look-ahead or number of tasks is not a positive integer.
+ * - `Closed`: it takes no more tasks, since it was closed or its scope has.
+ * - `Open`: it cannot be joined before it was closed.
+ * - `Terminated`: the task was given up because the pool was terminated.
+ * - `Timeout`: the task ran longer than it may. It was stopped, if need be with its worker.
+ * - `InitializerFailed`: a worker's initializer failed; `cause` is its failure.
+ * - `Broken`: workers cannot be started any more; `cause` says why.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PoolError extends Error {
+  readonly _tag = "PoolError";
+  override readonly name = "PoolError";
+  readonly reason: "InvalidOption" | "Closed" | "Open" | "Terminated" | "Timeout" | "InitializerFailed" | "Broken";
+  constructor(options: { readonly reason: PoolError["reason"]; readonly message: string; readonly cause?: unknown }) {
+    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = options.reason;
+  }
+}
