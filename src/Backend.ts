@@ -9,6 +9,7 @@ import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
+import type { Readiness } from "./backend/self.ts";
 import type { Link } from "./link/link.ts";
 import type { TaskError } from "./Task.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
@@ -57,7 +58,7 @@ export type Permissions = { readonly [K in PermissionName]?: boolean | ReadonlyA
  *
  * - `Exited`: by itself, with this exit code.
  * - `Signaled`: by this signal, `SIGKILL` say. A worker that was terminated counts as killed.
- * - `Crashed`: by an error that nobody caught, where the backend can tell (workers).
+ * - `Crashed`: by an error that nobody caught, in a timer say.
  *
  * @since 0.1.0
  * @category models
@@ -127,6 +128,8 @@ export interface Child {
   readonly link: Link;
   /** How it ended, as soon as it has. Never fails. */
   readonly exited: Effect.Effect<ExitStatus>;
+  /** When it has loaded its modules, if it was to `preload` them, and those that it could not load. */
+  readonly ready: Effect.Effect<Readiness>;
   /** Its status if it has ended, without waiting. */
   readonly status: () => ExitStatus | undefined;
   /** Sends a signal; `false` if it had ended. */
@@ -212,11 +215,16 @@ export class ProcessDied extends Error {
   /** Name of the task that it did not finish. */
   readonly task: string;
   readonly status: ExitStatus;
+  /** Whether it had begun the task. Only tasks that are Effects or Streams say that they begin. */
+  readonly started: "yes" | "unknown";
+  /** Whether V8 gave up because its heap was full. (When the system kills for memory, it is a SIGKILL like any other.) */
+  readonly outOfMemory: boolean;
   constructor(options: {
     readonly process: string;
     readonly pid: number;
     readonly task: string;
     readonly status: ExitStatus;
+    readonly started: "yes" | "unknown";
     readonly cause?: unknown;
   }) {
     super(
@@ -227,15 +235,23 @@ export class ProcessDied extends Error {
     this.pid = options.pid;
     this.task = options.task;
     this.status = options.status;
+    this.started = options.started;
+    this.outOfMemory = isOutOfMemory(options.status);
   }
 }
+
+/** V8 ends a process that way, and no other, when it is out of memory. */
+const isOutOfMemory = (status: ExitStatus): boolean =>
+  status._tag === "Signaled" && (status.signal === "SIGTRAP" || status.signal === "SIGILL");
 
 const describe = (status: ExitStatus): string => {
   switch (status._tag) {
     case "Exited":
       return `exited with code ${status.code}`;
     case "Signaled":
-      return `was killed by ${status.signal}`;
+      return isOutOfMemory(status)
+        ? `ran out of memory (${status.signal}; raise --max-old-space-size in v8Flags)`
+        : `was killed by ${status.signal}`;
     case "Crashed":
       return `crashed (${status.message})`;
   }

@@ -14,6 +14,7 @@
  */
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
+import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -22,7 +23,7 @@ import { Backend, type Child, type Command, type ExitStatus, type Permissions, S
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import * as Permission from "./backend/permissions.ts";
-import { authKey, type Introduction, self } from "./backend/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./backend/self.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import { type Socket, socket } from "./link/transport.ts";
@@ -211,10 +212,13 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
       Effect.flatMap(start(options, command), (process) =>
         Effect.map(Deferred.make<ExitStatus>(), (exited) => {
           let status: ExitStatus | undefined;
+          let crashed: string | undefined;
           let deadline: ReturnType<typeof setTimeout> | undefined;
           process.once("exit", (code, signal) => {
             clearTimeout(deadline);
-            status = signal === null ? { _tag: "Exited", code: code ?? 0 } : { _tag: "Signaled", signal };
+            if (signal !== null) status = { _tag: "Signaled", signal };
+            else if (crashed !== undefined) status = { _tag: "Crashed", message: crashed };
+            else status = { _tag: "Exited", code: code ?? 0 };
             Deferred.unsafeDone(exited, Effect.succeed(status));
           });
           const link = new Link(socket(process.stdio[3] as unknown as Socket), {
@@ -228,8 +232,14 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             },
           });
           link.hooks = hooks;
+          const ready = Deferred.unsafeMake<Readiness>(FiberId.none);
+          link.onNotice = (notice) => {
+            const message = notice as Message;
+            if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
+            crashed ??= message.crashed;
+          };
           link.notify(introduction(options, command));
-          return { process, exited, link, status: () => status };
+          return { process, exited, link, ready, status: () => status };
         })),
       ({ process, exited, link, status }) =>
         Effect.suspend(() => {
@@ -241,11 +251,12 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           });
         }),
     ),
-    ({ process, exited, link, status }): Child => ({
+    ({ process, exited, link, ready, status }): Child => ({
       name: command.name,
       pid: process.pid!,
       link,
       exited: Deferred.await(exited),
+      ready: Deferred.await(ready),
       status,
       kill: (name) => Effect.sync(() => status() === undefined && signal(process, name)),
       stdout: output(process.stdout),

@@ -13,6 +13,7 @@
  */
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
+import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import * as Metric from "effect/Metric";
 import * as Option from "effect/Option";
@@ -23,7 +24,7 @@ import { hooks } from "./backend/call.ts";
 import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { locks } from "./backend/locks.ts";
-import { authKey, type Introduction, self } from "./backend/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./backend/self.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import { port } from "./link/transport.ts";
@@ -89,6 +90,11 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     },
   });
   link.hooks = hooks;
+  const ready = Deferred.unsafeMake<Readiness>(FiberId.none);
+  link.onNotice = (notice) => {
+    const message = notice as Message;
+    if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
+  };
   link.notify(
     {
       name,
@@ -101,7 +107,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       preload,
     } satisfies Introduction,
   );
-  return { link, end, status: () => status, ended: () => ended };
+  return { link, end, ready, status: () => status, ended: () => ended };
 };
 
 let stuck = 0;
@@ -167,11 +173,12 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
               return settle(command, ended());
             }),
         ),
-        ({ link, end, status }): Child => ({
+        ({ link, end, ready, status }): Child => ({
           name: command.name,
           pid: Deno.pid,
           link,
           exited: Deferred.await(exited),
+          ready: Deferred.await(ready),
           status,
           kill: (signal) =>
             Effect.suspend(() => {

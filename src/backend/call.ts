@@ -100,11 +100,20 @@ const fill =
 const describe = (task: Task.Any) => (): unknown => [task.url, task.name];
 
 /** The error for whoever waited for an answer of a child that will give none. */
-export const died = (child: Child, task: string): Effect.Effect<never, ProcessDied> =>
+export const died = (child: Child, task: string, started: () => boolean): Effect.Effect<never, ProcessDied> =>
   Effect.flatMap(child.exited, (status) => {
     const reason = child.link.closed?.cause;
     const cause = reason instanceof ProtocolError ? reason : undefined;
-    return Effect.fail(new ProcessDied({ process: child.name, pid: child.pid, task, status, cause }));
+    return Effect.fail(
+      new ProcessDied({
+        process: child.name,
+        pid: child.pid,
+        task,
+        status,
+        started: started() ? "yes" : "unknown",
+        cause,
+      }),
+    );
   });
 
 /** A request under way. */
@@ -130,7 +139,7 @@ export const start = (
     const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
       exit: (message) => done(readReply(child, prepared, message)),
       begun: () => job.begun = true,
-      closed: () => done(died(child, task.name)),
+      closed: () => done(died(child, task.name, () => job.begun)),
     });
     job.cancel = () => channel.cancel();
   } catch (error) {
@@ -161,7 +170,7 @@ export const stream = (
       }
     },
     exit: (message) => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
-    closed: died(child, task.name),
+    closed: died(child, task.name, () => true),
   });
   return consume(mailbox, () => {
     const id = link.define(`${task.url} ${task.name}`, describe(task));

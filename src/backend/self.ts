@@ -35,6 +35,13 @@ export interface Introduction extends Self {
 /** The first introduction is whole; a later one says only what has changed. */
 export type Notice = Partial<Introduction>;
 
+/** What a child says to its parent, apart from answers. */
+export interface Message {
+  readonly ready?: Readiness;
+  /** An error that nobody caught is about to end it. */
+  readonly crashed?: string;
+}
+
 /** A child's answer to `preload`. */
 export interface Readiness {
   /** Modules that could not be loaded, and why. */

@@ -15,7 +15,7 @@ import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError, type T
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Request from "./request.ts";
-import { introduce, type Notice, type Readiness, type Self, self } from "./self.ts";
+import { introduce, type Message, type Notice, self } from "./self.ts";
 
 /** Modules that may be loaded without asking for permission, by URL. */
 export type Imports = { readonly [url: string]: () => Promise<unknown> };
@@ -26,6 +26,8 @@ export interface Host {
   readonly imports: Imports;
   /** Effects will run from now on: a signal to end should let their finalizers run. */
   readonly onEffects?: () => void;
+  /** A module of the user's has been loaded, and has set up whatever listens to errors. */
+  readonly onLoaded?: () => void;
   /** The parent has said which process it is. */
   readonly onParent?: (pid: number) => void;
   /** Ends this child. */
@@ -72,6 +74,8 @@ export class Refused extends Error {
 export interface Server {
   /** Ends the child in good order: running tasks are interrupted, layers released, replies flushed. */
   readonly shutdown: (code: number) => void;
+  /** Ends the child for an error that nobody caught, telling the parent why. */
+  readonly crash: (error: unknown) => void;
 }
 
 /** Serves the parent until it is gone. */
@@ -145,6 +149,7 @@ export const serve = (host: Host): Server => {
       } catch (error) {
         throw loadError(entry, error);
       }
+      host.onLoaded?.();
       entry.definition = Task.lookup(entry.url, entry.name);
       if (entry.definition === undefined) throw notDefined(entry);
     })();
@@ -158,7 +163,7 @@ export const serve = (host: Host): Server => {
         failures.push({ url, error: error instanceof Error ? error.message : String(error) });
       }
     }
-    link.notify({ failures } satisfies Readiness);
+    link.notify({ ready: { failures } } satisfies Message);
   };
 
   const begin = (job: Job, entry: Entry, definition: Task.Definition): void => {
@@ -303,7 +308,13 @@ export const serve = (host: Host): Server => {
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
     if (notice.preload === true) preload();
   };
-  return { shutdown };
+  const crash = (error: unknown): void => {
+    console.error(`${self().name}: uncaught`, error);
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    link.notify({ crashed: message } satisfies Message);
+    link.flushed(() => host.exit(1));
+  };
+  return { shutdown, crash };
 };
 
 const interrupted: ExitData = { _tag: "Failure", cause: { _tag: "Interrupt" } };

@@ -50,11 +50,6 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       })
     );
 
-    const ready = ({ child }: Warm): Effect.Effect<Readiness> =>
-      Effect.async((resume) => {
-        child.link.onNotice = (notice) => resume(Effect.succeed(notice as Readiness));
-      });
-
     const report = ({ failures }: Readiness): Effect.Effect<void> =>
       Effect.forEach(
         failures,
@@ -65,7 +60,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
     /** Keeps one child until somebody takes it, or it dies. Answers whether it was taken. */
     const keep = (one: Warm): Effect.Effect<boolean> =>
       Effect.gen(function* () {
-        const state = yield* Effect.raceFirst(ready(one), Effect.as(one.child.exited, undefined));
+        const state = yield* Effect.raceFirst(one.child.ready, Effect.as(one.child.exited, undefined));
         if (state === undefined) return false;
         yield* report(state);
         warm.add(one);

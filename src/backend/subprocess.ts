@@ -18,12 +18,22 @@ export const serve = (guard: Guard, imports: Imports): Promise<never> => {
     terminated = true;
     server.shutdown(1);
   };
+  const uncaught = (event: ErrorEvent | PromiseRejectionEvent): void => {
+    if (event.defaultPrevented) return;
+    event.preventDefault();
+    server.crash(event instanceof ErrorEvent ? event.error : event.reason);
+  };
   const server = serveLink({
     transport: socket(new Socket({ fd: 3 })),
     imports,
     onParent: (pid) => {
       // It may have died before the guard was up.
       if (Deno.ppid !== pid) Deno.exit(1);
+    },
+    onLoaded: () => {
+      // The same listener is added once, behind those of the user's module, which may have dealt with the error.
+      globalThis.addEventListener("error", uncaught);
+      globalThis.addEventListener("unhandledrejection", uncaught);
     },
     onEffects: () => Deno.addSignalListener("SIGTERM", terminate),
     exit: (code) => {
