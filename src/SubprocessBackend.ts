@@ -80,6 +80,12 @@ export interface Options {
   /** How long a child may take for its finalizers when this program has gone, in milliseconds. @default 5000 */
   readonly gracePeriod?: number | undefined;
   /**
+   * Make each child the leader of a process group, and send signals to the whole group, so that programs which a task has
+   * started end with it. Ctrl-C then reaches a child only through this program. Needs `--allow-run` for everything.
+   * @default false
+   */
+  readonly detached?: boolean | undefined;
+  /**
    * Children to start before they are needed, with the modules of all tasks loaded: taking one over costs about a
    * millisecond, and the memory of an idle process until then. @default 0
    */
@@ -133,16 +139,26 @@ const introduction = (options: Options, { name, daemon, preload = false }: Comma
   preload,
 });
 
-/**
- * Sends a signal. Deno's `kill` sends only the first one, and takes it for what has ended the child; both is kept in fields
- * that can be set back.
- */
-const signal = (process: ChildProcess, name: NodeJS.Signals): boolean => {
+/** Sends a signal to a child, or to its whole group. */
+const signal = (options: Options, process: ChildProcess, name: NodeJS.Signals): boolean => {
+  if (options.detached === true) return signalGroup(process.pid!, name);
+  // Deno's `kill` sends only the first signal, and takes it for what has ended the child. It keeps both in these fields.
   const state = process as { killed: boolean; signalCode: string | null };
   state.killed = false;
   const sent = process.kill(name);
   state.signalCode = null;
   return sent;
+};
+
+const signalGroup = (leader: number, name: NodeJS.Signals): boolean => {
+  try {
+    Deno.kill(-leader, name as Deno.Signal);
+    return true;
+  } catch (error) {
+    // Nobody is left in it.
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 };
 
 const spawnError = (error: unknown): SpawnError => {
@@ -189,6 +205,7 @@ const start = (options: Options, command: Command): Effect.Effect<ChildProcess, 
       const child = spawnProcess(program, args, {
         ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
         ...(env === undefined ? {} : { env }),
+        detached: options.detached === true,
         stdio: [
           options.stdin === "inherit" ? "inherit" : "ignore",
           stdio(options.stdout),
@@ -227,7 +244,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             onClosed: () => {
               // A child that gave up its link can be given no more work, and cannot hear that its parent is gone.
               if (status === undefined && !link.closing) {
-                deadline = setTimeout(() => signal(process, "SIGKILL"), LINKLESS);
+                deadline = setTimeout(() => signal(options, process, "SIGKILL"), LINKLESS);
               }
             },
           });
@@ -243,8 +260,10 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
         })),
       ({ process, exited, link, status }) =>
         Effect.suspend(() => {
-          if (status() === undefined) signal(process, "SIGKILL");
+          if (status() === undefined) signal(options, process, "SIGKILL");
           return Effect.map(Deferred.await(exited), () => {
+            // The leader has ended, those whom it has started may not have.
+            if (options.detached === true) signalGroup(process.pid!, "SIGKILL");
             link.destroy();
             process.stdout?.destroy();
             process.stderr?.destroy();
@@ -258,7 +277,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
       exited: Deferred.await(exited),
       ready: Deferred.await(ready),
       status,
-      kill: (name) => Effect.sync(() => status() === undefined && signal(process, name)),
+      kill: (name) => Effect.sync(() => status() === undefined && signal(options, process, name)),
       stdout: output(process.stdout),
       stderr: output(process.stderr),
     }),

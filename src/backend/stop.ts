@@ -26,8 +26,9 @@ export const stop = (
     if (child.status() !== undefined) return;
     const grace = policy.gracePeriod ?? GRACE_PERIOD;
     const force = policy.forceKillAfter ?? FORCE_KILL_AFTER;
-    yield* ask;
+    // What cannot be interrupted ends by the signal; asking as well would only make it chance how it ends.
     if (interruptible()) {
+      yield* ask;
       if (Option.isSome(yield* within(child, grace))) return;
       yield* Effect.logWarning(
         `${child.name} (pid ${child.pid}) has not ended ${
