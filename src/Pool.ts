@@ -441,8 +441,14 @@ export const make = (
       recycled: counts.recycled,
     }));
 
-    const traced = (name: string, task: Task.Any) =>
-      Effect.withSpan(`Pool.${name}`, { attributes: { "task.name": task.name, "task.url": task.url } });
+    /** A span for a call inside a span of the caller's: who traces nothing does not pay for it. */
+    const traced =
+      (name: string, task: Task.Any) => (effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
+        Effect.withFiberRuntime((fiber) =>
+          fiber.currentSpan === undefined ? effect : Effect.withSpan(effect, `Pool.${name}`, {
+            attributes: { "task.name": task.name, "task.url": task.url },
+          })
+        );
 
     const pool = {
       [TypeId]: TypeId,

@@ -70,7 +70,9 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   };
   const lock = `~multiprocessing/${crypto.randomUUID()}`;
   worker.onmessage = ({ data }: MessageEvent<Notice>) => {
-    if (data.exit !== undefined) return end({ _tag: "Exited", code: data.exit });
+    // What it has answered before it left may still be on its way.
+    const { exit } = data;
+    if (exit !== undefined) return transport.drained(() => end({ _tag: "Exited", code: exit }));
     // The worker holds the lock now: getting it means that the worker is no more.
     ended = locks.request(lock, () => transport.drained(() => end({ _tag: "Exited", code: 0 })));
   };

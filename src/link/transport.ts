@@ -54,41 +54,67 @@ export interface PortTransport extends Transport {
   readonly drained: (done: () => void) => void;
 }
 
+/** So many bytes may be on their way through a port. */
+const WINDOW = 1024 * 1024;
+
+/** The receiver acknowledges whenever it has taken so many bytes. */
+const ACKNOWLEDGED = 256 * 1024;
+
+/** Chunks up to this size are cloned: moving them costs more. */
+const CLONED = 16 * 1024;
+
 /**
- * A message port. Chunks are moved, not cloned: one copy on the sending side, none on the receiving one. A port does not
- * tell that its peer died, so whoever watches for that calls `lost`. The receiver acknowledges each write, so that a slow
- * one holds back the sender.
+ * A message port. Chunks are copied once, and moved. A port neither holds back its sender nor tells that its peer died: the
+ * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`.
  */
 export const port = (port: MessagePort): PortTransport => {
   let ended = false;
   let received = 0;
+  let taken = 0;
+  let underway = 0;
+  let waiting: (() => void) | undefined;
   let finish: (reason?: Error) => void = () => {};
-  const waiting: Array<() => void> = [];
   const once = (reason?: Error): void => {
     if (ended) return;
     ended = true;
     port.close();
     finish(reason);
   };
+  const acknowledged = (bytes: number): void => {
+    underway -= bytes;
+    if (waiting === undefined || underway >= WINDOW) return;
+    const done = waiting;
+    waiting = undefined;
+    done();
+  };
+  const post = (chunk: Uint8Array): void => {
+    underway += chunk.length;
+    const copy = chunk.slice().buffer;
+    if (chunk.length <= CLONED) port.postMessage(copy);
+    else port.postMessage(copy, [copy]);
+  };
   return {
     write: (chunks, done) => {
-      const copies = chunks.map((chunk) => chunk.slice().buffer);
-      waiting.push(done);
-      port.postMessage(copies, copies);
+      for (const chunk of chunks) post(chunk);
+      if (underway < WINDOW) done();
+      else waiting = done;
     },
     start: (data, end) => {
       finish = end;
       port.onmessage = ({ data: message }: MessageEvent) => {
         if (ended) return;
         received++;
-        if (message === ACK) return waiting.shift()?.();
+        if (typeof message === "number") return acknowledged(message);
         if (message === BYE) return once();
-        if (!Array.isArray(message)) return once(new Error("the port carried a message that is not the link's"));
-        port.postMessage(ACK);
-        for (const buffer of message) {
-          if (ended) return;
-          data(new Uint8Array(buffer));
+        if (!(message instanceof ArrayBuffer)) {
+          return once(new Error("the port carried a message that is not the link's"));
         }
+        taken += message.byteLength;
+        if (taken >= ACKNOWLEDGED) {
+          port.postMessage(taken);
+          taken = 0;
+        }
+        data(new Uint8Array(message));
       };
     },
     close: () => {
@@ -107,5 +133,4 @@ export const port = (port: MessagePort): PortTransport => {
   };
 };
 
-const ACK = 1;
-const BYE = 2;
+const BYE = "bye";

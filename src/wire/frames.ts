@@ -33,6 +33,9 @@ export const FRAGMENT = 256 * 1024;
 /** The default limit of one message, in bytes. */
 export const MAX_MESSAGE_SIZE: number = 1024 * 1024 * 1024;
 
+/** So many small frames are sent at once, and do not wait for the end of the turn. */
+const COALESCED = 64 * 1024;
+
 /** Above so many unsent bytes the outbox asks its users to wait. */
 const HIGH_WATER = 1024 * 1024;
 
@@ -185,7 +188,9 @@ export class Outbox {
       }
       header(writer, start, length, kind, channel);
     }
-    if (!this.#scheduled && !this.#writing) {
+    if (this.#writing) return;
+    if (writer.position >= COALESCED) this.#flush();
+    else if (!this.#scheduled) {
       this.#scheduled = true;
       queueMicrotask(this.#flush);
     }
@@ -231,7 +236,7 @@ export class Outbox {
   #written = (): void => {
     this.#writing = false;
     // A rare long message must not pin its buffer for the life of the link.
-    if (this.#spare.buffer.length > 4 * FRAGMENT) this.#spare = new Writer();
+    if (this.#spare.buffer.length > 2 * HIGH_WATER) this.#spare = new Writer();
     else this.#spare.position = 0;
     if (this.#drained.length > 0 && this.writable) this.#release();
     this.#flush();

@@ -1,0 +1,243 @@
+/**
+ * Runs benchmark rows: ours and what a user would pick instead, side by side in one run.
+ *
+ * A row module calls {@link bench} at its top level; `main.ts` imports the module. Every number is one sample's result, and the samples of a row
+ * are taken in turns (ours, Python, ours, Python ...), so that a busy machine harms all columns alike. Trust the ratios, not the numbers.
+ */
+
+import { parseArgs } from "node:util";
+import { Python } from "./python.ts";
+
+export type Unit = "us" | "ms" | "items/s" | "messages/s" | "MB/s";
+
+/** Takes one sample of the row's peer, in the row's unit. `undefined`: this machine does not have that peer. */
+export type Peer = (
+  row: Bench,
+  context: Context,
+) => Promise<number | undefined>;
+
+/** What a run lends to its peers. */
+export interface Context {
+  readonly python: Python | undefined;
+}
+
+export interface Bench {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly better: "lower" | "higher";
+  /** What bounds ours, for the table's last column. */
+  readonly bound?: string;
+  /** Takes one sample of ours, of about half a second, in the row's unit. What it opens, it closes, off the clock. */
+  readonly run: () => Promise<number>;
+  /** By column. */
+  readonly peers?: Readonly<Record<string, Peer>>;
+}
+
+/** A measured row: medians, and for each peer how many times we are ahead of it (above 1: ahead, whichever way the unit runs). */
+export interface Row {
+  readonly name: string;
+  readonly unit: Unit;
+  readonly better: "lower" | "higher";
+  readonly ours: number;
+  readonly peers: Readonly<Record<string, number>>;
+  readonly ratio: Readonly<Record<string, number>>;
+}
+
+const registered: Array<Bench> = [];
+
+/** Registers a row. Rows run and are printed in the order of registration. */
+export const bench = (row: Bench): void => {
+  if (registered.some((other) => other.name === row.name)) {
+    throw new Error(
+      `Cannot register a row: its name must be unique, received ${row.name} twice`,
+    );
+  }
+  registered.push(row);
+};
+
+/** The row of the same name in `peer_rows.py`, which must have the same unit. */
+export const python: Peer = (row, context) => context.python?.measure(row) ?? Promise.resolve(undefined);
+
+/** The row of another name in `peer_rows.py`: for rows that have a peer in common. */
+export const pythonRow = (name: string): Peer => ({ unit }, { python }) =>
+  python?.measure({ name, unit }) ?? Promise.resolve(undefined);
+
+export const median = (samples: ReadonlyArray<number>): number => {
+  const sorted = samples.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+};
+
+// Results end here, or the optimiser may drop the calls that made them.
+const sink: { result: unknown } = { result: undefined };
+
+const batch = (operation: () => unknown, calls: number): number => {
+  const start = performance.now();
+  for (let call = 0; call < calls; call++) sink.result = operation();
+  return performance.now() - start;
+};
+
+/** Microseconds for one call of a synchronous operation, measured as `per_call` in `peer_rows.py` does: the median of means of 50 ms batches. */
+export const perCall = (operation: () => unknown): number => {
+  let calls = 1;
+  while (batch(operation, calls) < 50) calls *= 2;
+  const samples: Array<number> = [];
+  const end = performance.now() + 600;
+  while (samples.length < 3 || performance.now() < end) {
+    samples.push(batch(operation, calls) / calls * 1000);
+  }
+  sink.result = undefined;
+  return median(samples);
+};
+
+/** The median of samples that are taken for 600 ms, at least three and one more to warm up, as `sampled` in `peer_rows.py` does. */
+export const sampled = async (sample: () => Promise<number>): Promise<number> => {
+  await sample();
+  const samples: Array<number> = [];
+  const end = performance.now() + 600;
+  while (samples.length < 3 || performance.now() < end) samples.push(await sample());
+  return median(samples);
+};
+
+/** Milliseconds that an operation takes. */
+export const timed = async (operation: () => Promise<unknown>): Promise<number> => {
+  const start = performance.now();
+  await operation();
+  return performance.now() - start;
+};
+
+/** {@link perCall} for what takes turns of the event loop: `repeat` makes so many calls, one after the other. */
+export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Promise<number> => {
+  let calls = 1;
+  while (await timed(() => repeat(calls)) < 50) calls *= 2;
+  return await sampled(async () => await timed(() => repeat(calls)) / calls * 1000);
+};
+
+/** Takes the row's samples in turns. The first turn warms all sides up and is dropped. */
+const measure = async (
+  row: Bench,
+  context: Context,
+  count: number,
+): Promise<Row> => {
+  const ours: Array<number> = [];
+  const theirs = Object.entries(row.peers ?? {}).map(([name, sample]) => ({
+    name,
+    sample,
+    samples: [] as Array<number>,
+  }));
+  for (let turn = 0; turn <= count; turn++) {
+    const value = await row.run();
+    if (turn > 0) ours.push(value);
+    for (const peer of theirs) {
+      const value = await peer.sample(row, context);
+      if (turn > 0 && value !== undefined) peer.samples.push(value);
+    }
+  }
+  const { name, unit, better } = row;
+  const value = median(ours);
+  const peers: Record<string, number> = {};
+  const ratio: Record<string, number> = {};
+  for (const peer of theirs) {
+    if (peer.samples.length === 0) continue;
+    peers[peer.name] = median(peer.samples);
+    ratio[peer.name] = better === "lower" ? peers[peer.name] / value : value / peers[peer.name];
+  }
+  return { name, unit, better, ours: value, peers, ratio };
+};
+
+const compact = new Intl.NumberFormat("en", {
+  notation: "compact",
+  maximumSignificantDigits: 3,
+});
+
+const table = (
+  rows: ReadonlyArray<Row>,
+  bounds: ReadonlyMap<string, string>,
+): string => {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row.peers)))];
+  const cell = (value: number | undefined, suffix = ""): string =>
+    value === undefined ? "-" : compact.format(value) + suffix;
+  const lines = [
+    [
+      "name",
+      "ours",
+      "",
+      ...columns.flatMap((column) => [column, "ratio"]),
+      "bound by",
+    ],
+    ...rows.map((row) => [
+      row.name,
+      cell(row.ours),
+      row.unit,
+      ...columns.flatMap((
+        column,
+      ) => [cell(row.peers[column]), cell(row.ratio[column], "x")]),
+      bounds.get(row.name) ?? "",
+    ]),
+  ];
+  const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
+  const isText = (column: number): boolean => column === 0 || column === 2 || column === widths.length - 1;
+  return lines
+    .map((line) =>
+      line.map((text, column) => isText(column) ? text.padEnd(widths[column]) : text.padStart(widths[column])).join(
+        "  ",
+      ).trimEnd()
+    )
+    .join("\n");
+};
+
+/**
+ * Runs the registered rows.
+ *
+ * `--filter=substring` takes only the rows whose name contains it, `--json` prints one object a line as rows finish, `--samples=5` is the number of
+ * turns, `--python=python3` the interpreter to measure: give it one that was built with optimisations, a distribution's for example. A row that
+ * fails is reported on stderr, the others still run, and the exit code is 1.
+ */
+export const main = async (args: ReadonlyArray<string>): Promise<void> => {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      filter: { type: "string", default: "" },
+      json: { type: "boolean", default: false },
+      python: { type: "string", default: "python3" },
+      samples: { type: "string", default: "5" },
+    },
+  });
+  const count = Number(values.samples);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new Error(
+      `Cannot run: --samples must be 1 or more, received ${values.samples}`,
+    );
+  }
+  const chosen = registered.filter((row) => row.name.includes(values.filter));
+  if (chosen.length === 0) {
+    throw new Error(
+      `Cannot run: no row's name contains ${JSON.stringify(values.filter)}`,
+    );
+  }
+
+  await using peer = Python.start(values.python);
+  if (peer === undefined) {
+    console.error(`Without Python's column: there is no ${values.python}`);
+  }
+  const rows: Array<Row> = [];
+  for (const row of chosen) {
+    if (Deno.stderr.isTerminal()) console.error(`${row.name} ...`);
+    try {
+      const measured = await measure(row, { python: peer }, count);
+      rows.push(measured);
+      const { name, unit, ours, peers, ratio } = measured;
+      if (values.json) {
+        console.log(JSON.stringify({ name, unit, ours, peers, ratio }));
+      }
+    } catch (error) {
+      Deno.exitCode = 1;
+      console.error(`${row.name} failed:`, error);
+    }
+  }
+  if (!values.json) {
+    console.log(
+      table(rows, new Map(chosen.map((row) => [row.name, row.bound ?? ""]))),
+    );
+  }
+};

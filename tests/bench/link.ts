@@ -1,0 +1,119 @@
+/** The link's rows: a subprocess's link on descriptor 3, without tasks and without Effect, against `multiprocessing.Pipe`. */
+
+import { spawn } from "node:child_process";
+import type { Socket } from "node:net";
+import { fileURLToPath } from "node:url";
+import { type Channel, Link } from "../../src/link/link.ts";
+import { socket } from "../../src/link/transport.ts";
+import { decode, encodeInto } from "../../src/wire/codec.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
+import { bench, perTurn, python, sampled, timed } from "./harness.ts";
+import type { Opening } from "./link_peer.ts";
+
+const KB = 1024;
+const MB = 1024 * KB;
+
+/** Starts a child, as `SubprocessBackend` does, but with a module that answers on the link instead of running tasks. */
+const withLink = async (measure: (link: Link) => Promise<number>): Promise<number> => {
+  const child = spawn(Deno.execPath(), ["run", "-A", fileURLToPath(new URL("link_peer.ts", import.meta.url))], {
+    stdio: ["ignore", "inherit", "inherit", "pipe"],
+  });
+  const exited = new Promise((resolve) => child.once("exit", resolve));
+  const link = new Link(socket(child.stdio[3] as Socket), { side: "parent", maxMessageSize: MAX_MESSAGE_SIZE });
+  try {
+    return await measure(link);
+  } finally {
+    link.close();
+    await exited;
+  }
+};
+
+/** Opens a channel and gives what the other side ends it with. */
+const open = (
+  link: Link,
+  opening: Opening,
+  credit?: (channel: Channel, count: number) => void,
+): Promise<unknown> =>
+  new Promise((resolve, reject) => {
+    const channel: Channel = link.open((writer) => encodeInto(writer, opening), {
+      credit: (count) => credit?.(channel, count),
+      exit: ({ bytes, attachments }: Incoming) => resolve(decode(bytes, { attachments, link })),
+      closed: reject,
+    });
+  });
+
+/** One way: the value so many times, as far as credit and the outbox allow, and the acknowledgement of them all. */
+const send = (link: Link, value: unknown, count: number, window: number): Promise<unknown> => {
+  let left = count;
+  let credit = 0;
+  let waiting = false;
+  const go = (channel: Channel): void => {
+    while (left > 0 && credit > 0 && link.writable) {
+      channel.data((writer) => encodeInto(writer, value));
+      left--;
+      credit--;
+    }
+    if (left === 0 || credit === 0 || waiting) return;
+    waiting = true;
+    link.onWritable(() => {
+      waiting = false;
+      go(channel);
+    });
+  };
+  return open(link, { count, window }, (channel, more) => {
+    credit += more;
+    go(channel);
+  });
+};
+
+bench({
+  name: "link.rtt",
+  unit: "us",
+  better: "lower",
+  bound: "two turns of Deno's event loop: the bare socket takes 93 % of it",
+  run: () =>
+    withLink((link) =>
+      perTurn(async (calls) => {
+        for (let call = 0; call < calls; call++) await open(link, 1);
+      })
+    ),
+  peers: { python },
+});
+
+const throughput = (name: string, value: unknown, bound: string): void =>
+  bench({
+    name: `link.throughput.${name}`,
+    unit: "messages/s",
+    better: "higher",
+    bound,
+    run: () =>
+      withLink((link) => sampled(async () => 20_000 / (await timed(() => send(link, value, 20_000, 4096)) / 1000))),
+    peers: { python },
+  });
+
+throughput("int", 1, "waiting for the child, which decodes");
+throughput(
+  "object",
+  { id: 1, name: "item", ok: true, tags: ["a", "b"] },
+  "the copy into the socket, a third; encode, a quarter",
+);
+throughput("1KB", new Uint8Array(KB), "waiting for the child, which makes a buffer for each");
+
+const bytes = (name: string, size: number, bound: string): void =>
+  bench({
+    name: `link.bytes.${name}`,
+    unit: "MB/s",
+    better: "higher",
+    bound,
+    run: () => {
+      const value = new Uint8Array(size);
+      const total = 128 * MB;
+      return withLink((link) =>
+        sampled(async () => total / MB / (await timed(() => send(link, value, total / size, 8)) / 1000))
+      );
+    },
+    peers: { python },
+  });
+
+bytes("1MB", MB, "Deno's socket: bare writes are no faster");
+bytes("16MB", 16 * MB, "Deno's socket, and first use of the receiver's memory");

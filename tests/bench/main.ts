@@ -1,0 +1,8 @@
+// One import per row module, lowest floor first: that is the order of the table.
+import "./codec.ts";
+import "./link.ts";
+import "./process.ts";
+import "./pool.ts";
+import { main } from "./harness.ts";
+
+if (import.meta.main) await main(Deno.args);

@@ -1,0 +1,169 @@
+"""Python's side of each benchmark row: its unit and a function that takes samples.
+
+A row's name, unit and load are the contract with the row of the same name in the TypeScript modules. KB and MB are powers of 1024.
+"""
+
+import multiprocessing
+import pickle
+from contextlib import contextmanager
+from functools import partial
+from statistics import median
+from time import perf_counter
+
+import peer_tasks
+
+BUDGET = 0.6  # seconds that one request measures for, about
+FEWEST = 3  # samples, however slow one is
+BATCH = 0.05  # seconds: long enough that reading the clock does not count
+
+KB = 1024
+MB = 1024 * KB
+
+# glibc maps every large block anew until it has seen one of that size freed. Without this, 1 MB costs 420 us to pickle and load in a fresh process
+# and 33 us after a row that freed more: a number must not depend on the rows before it, and Python gets the better one.
+bytes(31 * MB)
+
+fork = multiprocessing.get_context("fork")
+spawn = multiprocessing.get_context("spawn")
+
+
+def record(i):
+    return {"id": i, "name": "item", "ok": True, "tags": ["a", "b"]}
+
+
+def timed(operation):
+    start = perf_counter()
+    operation()
+    return perf_counter() - start
+
+
+def sampled(sample):
+    sample()
+    samples = []
+    end = perf_counter() + BUDGET
+    while len(samples) < FEWEST or perf_counter() < end:
+        samples.append(sample())
+    return samples
+
+
+def per_call(operation):
+    """Microseconds for one call, each sample the mean of a batch."""
+
+    def batch(calls):
+        start = perf_counter()
+        for _ in range(calls):
+            operation()
+        return perf_counter() - start
+
+    calls = 1
+    while batch(calls) < BATCH:
+        calls *= 2
+    return sampled(lambda: batch(calls) / calls * 1e6)
+
+
+def start_cold():
+    def sample():
+        process = spawn.Process(target=peer_tasks.nothing)
+        process.start()
+        process.join()
+
+    return sampled(lambda: timed(sample) * 1e3)
+
+
+@contextmanager
+def open_pool():
+    with fork.Pool(2) as pool:
+        yield pool
+    pool.join()
+
+
+def pool_apply():
+    with open_pool() as pool:
+        return per_call(lambda: pool.apply(peer_tasks.increment, (1,)))
+
+
+def pool_map(count, chunksize):
+    items = list(range(count))
+    with open_pool() as pool:
+        return sampled(lambda: count / timed(lambda: pool.map(peer_tasks.increment, items, chunksize)))
+
+
+@contextmanager
+def open_link(target):
+    ours, theirs = fork.Pipe(duplex=True)
+    child = fork.Process(target=target, args=(theirs,), daemon=True)
+    child.start()
+    theirs.close()
+    try:
+        yield ours
+    finally:
+        child.terminate()
+        child.join()
+        ours.close()
+
+
+def link_rtt():
+    with open_link(peer_tasks.echo) as link:
+
+        def turn():
+            link.send(1)
+            link.recv()
+
+        return per_call(turn)
+
+
+def send_all(link, count, send, value):
+    link.send(count)
+    for _ in range(count):
+        send(value)
+    link.recv()
+
+
+def link_throughput(value, count=20_000):
+    with open_link(peer_tasks.drain) as link:
+        return sampled(lambda: count / timed(lambda: send_all(link, count, link.send, value)))
+
+
+def link_bytes(size, total):
+    count = total // size
+    value = bytes(size)
+    with open_link(peer_tasks.drain_bytes) as link:
+        return sampled(lambda: total / MB / timed(lambda: send_all(link, count, link.send_bytes, value)))
+
+
+def codec(value):
+    return per_call(lambda: pickle.loads(pickle.dumps(value, protocol=5)))
+
+
+ROWS = {
+    "process.start.cold": ("ms", start_cold),
+    "pool.apply": ("us", pool_apply),
+    "pool.map.chunk1": ("items/s", partial(pool_map, 10_000, 1)),
+    "pool.map.auto": ("items/s", partial(pool_map, 1_000_000, None)),
+    "link.rtt": ("us", link_rtt),
+    "link.throughput.int": ("messages/s", partial(link_throughput, 1)),
+    "link.throughput.object": ("messages/s", lambda: link_throughput(record(1))),
+    "link.throughput.1KB": ("messages/s", lambda: link_throughput(bytes(KB))),
+    "link.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
+    "link.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),
+    "codec.int": ("us", partial(codec, 1)),
+    "codec.object": ("us", lambda: codec(record(1))),
+    "codec.array": ("us", lambda: codec(list(range(10_000)))),
+    "codec.bytes1MB": ("us", lambda: codec(bytes(MB))),
+    "codec.records": ("us", lambda: codec([record(i) for i in range(1000)])),
+}
+
+
+def answer(request):
+    try:
+        name = request["name"]
+    except (KeyError, TypeError):
+        return {"error": f'Cannot read a request: expected {{"name": ...}}, received {request!r}'}
+    if name not in ROWS:
+        return {"name": name, "error": f"Cannot measure {name!r}: Python has no such row"}
+    unit, take = ROWS[name]
+    try:
+        samples = take()
+    except Exception as error:
+        return {"name": name, "error": f"Cannot measure {name!r}: {error!r}"}
+    return {"name": name, "unit": unit, "value": median(samples), "samples": samples}

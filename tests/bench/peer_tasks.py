@@ -1,0 +1,31 @@
+"""What runs in Python's children. Apart from peer.py, because spawn imports the module of its target and nothing else should be on that clock."""
+
+
+def nothing():
+    pass
+
+
+def increment(n):
+    return n + 1
+
+
+def echo(connection):
+    while True:
+        connection.send(connection.recv())
+
+
+def drain(connection):
+    """Receives a count, then that many messages, then acknowledges; again and again, so one child serves all samples."""
+    while True:
+        count = connection.recv()
+        for _ in range(count):
+            connection.recv()
+        connection.send(count)
+
+
+def drain_bytes(connection):
+    while True:
+        count = connection.recv()
+        for _ in range(count):
+            connection.recv_bytes()
+        connection.send(count)
