@@ -77,8 +77,8 @@ export type ExitStatus =
 export interface Command {
   /** A label for logs and error messages. */
   readonly name: string;
-  /** Whether it ends with its scope instead of being joined; for the child to know. */
-  readonly daemon: boolean;
+  /** Whether it ends with its scope instead of being joined; for the child to know. @default false */
+  readonly daemon?: boolean | undefined;
   /** URLs of the modules whose tasks it may be asked to run; the first tells where Deno looks for its configuration. */
   readonly modules: ReadonlyArray<string>;
   /** Permissions of this child instead of the backend's. */

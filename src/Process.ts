@@ -358,6 +358,8 @@ export interface Self {
   readonly pid: number;
   /** Whether it is terminated, not joined, when the scope that started it closes. */
   readonly daemon: boolean;
+  /** The process that started it; none in the main program. */
+  readonly parent: { readonly name: string; readonly pid: number } | undefined;
   /** `"main"`, `"subprocess"` or `"worker"`. */
   readonly backend: string;
 }
@@ -368,10 +370,7 @@ export interface Self {
  * @since 0.1.0
  * @category accessors
  */
-export const current: Effect.Effect<Self> = Effect.sync(() => {
-  const { name, daemon, backend } = self();
-  return { name, pid: Deno.pid, daemon, backend };
-});
+export const current: Effect.Effect<Self> = Effect.sync(() => ({ ...self(), pid: Deno.pid }));
 
 /**
  * The process that started this one, by name and process id; none in the main program. A child ends when its parent does,

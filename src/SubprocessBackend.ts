@@ -128,7 +128,7 @@ const argv = (options: Options, command: Command, guard: Guard): Array<string> =
   ];
 };
 
-const introduction = (options: Options, { name, daemon, preload = false }: Command): Introduction => ({
+const introduction = (options: Options, { name, daemon = false, preload = false }: Command): Introduction => ({
   name,
   daemon,
   parent: { pid: Deno.pid, name: self().name },

@@ -81,7 +81,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     const place = event.filename === "" ? "" : ` at ${event.filename}:${event.lineno}:${event.colno}`;
     end({ _tag: "Crashed", message: `${event.message}${place}` });
   };
-  const { name, daemon, modules, preload = false } = command;
+  const { name, daemon = false, modules, preload = false } = command;
   const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
   worker.postMessage({ port: port2, lock, modules } satisfies Start, [port2]);
   const link = new Link(transport, {

@@ -190,7 +190,7 @@ Deno.test("programs are refused: their results cross", () => {
     Effect.sync(() => 1),
     Stream.make(1),
     Layer.empty,
-    Effect.runFork(Effect.never),
+    Effect.runFork(Effect.void),
     Effect.makeSemaphore(1),
   ];
   for (const program of programs) {

@@ -111,7 +111,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
         Effect.uninterruptible(Effect.suspend(() => {
           const one = take(command);
           if (one === undefined) return Effect.interruptible(backend.spawn(command));
-          const { name, daemon } = command;
+          const { name, daemon = false } = command;
           one.child.link.notify({ name, daemon, authKey: authKey() } satisfies Notice);
           return Effect.as(Effect.addFinalizer((exit) => Scope.close(one.scope, exit)), { ...one.child, name });
         })),
