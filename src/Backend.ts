@@ -19,9 +19,9 @@ export { DecodeError, EncodeError } from "./wire/errors.ts";
 export { MessageTooLarge } from "./wire/frames.ts";
 export type { Link } from "./link/link.ts";
 
-/** @since 0.1.0 @category type ids */
+/** Marks every backend. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Backend";
-/** @since 0.1.0 @category type ids */
+/** Type of the mark of every backend. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Backend";
 
 /**
@@ -109,9 +109,9 @@ export type Signal =
  * @category models
  */
 export interface KillPolicy {
-  /** @default 5 seconds */
+  /** How long finalizers may take after the interruption. @default 5 seconds */
   readonly gracePeriod?: Duration.DurationInput | undefined;
-  /** @default 500 millis */
+  /** How long after SIGTERM follows SIGKILL. @default 500 millis */
   readonly forceKillAfter?: Duration.DurationInput | undefined;
 }
 
@@ -122,9 +122,11 @@ export interface KillPolicy {
  * @category models
  */
 export interface Child {
+  /** Its label. */
   readonly name: string;
   /** Process id; of the process that hosts it, for a worker. */
   readonly pid: number;
+  /** The channel to it. */
   readonly link: Link;
   /** How it ended, as soon as it has. Never fails. */
   readonly exited: Effect.Effect<ExitStatus>;
@@ -147,9 +149,11 @@ export interface Child {
  * @category models
  */
 export interface Backend {
+  /** Marks it as a backend. */
   readonly [TypeId]: TypeId;
   /** `"subprocess"` or `"worker"`. */
   readonly name: string;
+  /** What it can do. */
   readonly capabilities: Capabilities;
   /**
    * Starts a child, and returns when the system has accepted it. Its link can be used at once.
@@ -180,9 +184,13 @@ export const Backend: Context.Tag<Backend, Backend> = Context.GenericTag<Backend
  * @category errors
  */
 export class SpawnError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "SpawnError";
+  /** How the error is printed. */
   override readonly name = "SpawnError";
+  /** Why not; see above. */
   readonly reason: "PermissionDenied" | "PermissionExceeded" | "NotFound" | "Unsupported" | "Failed";
+  /** Made by the library. */
   constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = options.reason;
@@ -196,7 +204,9 @@ export class SpawnError extends Error {
  * @category errors
  */
 export class Unsupported extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "Unsupported";
+  /** How the error is printed. */
   override readonly name = "Unsupported";
 }
 
@@ -207,18 +217,23 @@ export class Unsupported extends Error {
  * @category errors
  */
 export class ProcessDied extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "ProcessDied";
+  /** How the error is printed. */
   override readonly name = "ProcessDied";
   /** Name of the child. */
   readonly process: string;
+  /** Process id of the child. */
   readonly pid: number;
   /** Name of the task that it did not finish. */
   readonly task: string;
+  /** How the child ended. */
   readonly status: ExitStatus;
   /** Whether it had begun the task. Only tasks that are Effects or Streams say that they begin. */
   readonly started: "yes" | "unknown";
   /** Whether V8 gave up because its heap was full. (When the system kills for memory, it is a SIGKILL like any other.) */
   readonly outOfMemory: boolean;
+  /** Made by the library. */
   constructor(options: {
     readonly process: string;
     readonly pid: number;

@@ -6,7 +6,7 @@
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import * as Fiber from "effect/Fiber";
+import * as FiberId from "effect/FiberId";
 
 /** Signals that end a program in good order, and the exit codes by which shells know them. */
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
@@ -45,17 +45,20 @@ export interface Options {
  * @category running
  */
 export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): void => {
-  const fiber = Effect.runFork(program);
   // A suspended fiber alone does not keep the process alive.
   const alive = setInterval(() => {}, 2 ** 30);
   let code: number | undefined;
+  let stop = (): void => {};
+  // Before the program runs: whoever hears from it may send a signal at once.
   for (const [signal, number] of Object.entries(signals)) {
     Deno.addSignalListener(signal as Deno.Signal, () => {
       if (code !== undefined) Deno.exit(code);
       code = number;
-      Effect.runFork(Fiber.interrupt(fiber));
+      stop();
     });
   }
+  const fiber = Effect.runFork(program);
+  stop = () => fiber.unsafeInterruptAsFork(FiberId.none);
   fiber.addObserver((exit) => {
     clearInterval(alive);
     if (Exit.isSuccess(exit)) Deno.exit(code);

@@ -28,9 +28,9 @@ import { PoolError } from "./pool/error.ts";
 import * as Jobs from "./pool/jobs.ts";
 import * as Task from "./Task.ts";
 
-/** @since 0.1.0 @category type ids */
+/** Marks every pool. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Pool";
-/** @since 0.1.0 @category type ids */
+/** Type of the mark of every pool. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Pool";
 
 export { PoolError } from "./pool/error.ts";
@@ -64,7 +64,9 @@ export interface Options extends KillPolicy {
  * @category models
  */
 export interface Initializer {
+  /** What to run. */
   readonly task: Task.Any;
+  /** With which arguments. */
   readonly args: ReadonlyArray<unknown>;
 }
 
@@ -165,7 +167,9 @@ export type Failure = CallError | PoolError;
  * @category models
  */
 export interface Pool {
+  /** Marks it as a pool. */
   readonly [TypeId]: TypeId;
+  /** Workers that it is to have. */
   readonly size: number;
   /** Runs a task in one worker. *Interruption:* stops the task, and waits until it has stopped. */
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(

@@ -39,9 +39,9 @@ import type { StreamTask, Task } from "./Task.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 
-/** @since 0.1.0 @category type ids */
+/** Marks every process. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Process";
-/** @since 0.1.0 @category type ids */
+/** Type of the mark of every process. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Process";
 
 /**
@@ -68,6 +68,7 @@ export type Outcome<A, E> =
  * @category models
  */
 export interface Process<out A, out E = never> {
+  /** Marks it as a process. */
   readonly [TypeId]: TypeId;
   /** Its label: `Process-1` and so on, unless it was given another. */
   readonly name: string;
@@ -117,7 +118,7 @@ export interface Process<out A, out E = never> {
  * @category models
  */
 export interface Options extends KillPolicy {
-  /** @default `Process-1` and so on; in a child its own name with `:1` and so on */
+  /** Its label. @default `Process-1` and so on; in a child its own name with `:1` and so on */
   readonly name?: string | undefined;
   /** Terminated, not joined, when its scope closes. @default false */
   readonly daemon?: boolean | undefined;
@@ -294,11 +295,13 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
  * @since 0.1.0
  * @category constructors
  */
-export const spawnWith = (options: Options) =>
-<Args extends ReadonlyArray<unknown>, A, E>(
+export const spawnWith = (
+  options: Options,
+): <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
-): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+) => Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+<Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
   start(task, args, options) as Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope>;
 
 /**
@@ -416,7 +419,9 @@ export const authKey: Effect.Effect<Redacted.Redacted<Uint8Array>> = Effect.sync
  * @category errors
  */
 export class InvalidAuthKey extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "InvalidAuthKey";
+  /** How the error is printed. */
   override readonly name = "InvalidAuthKey";
 }
 

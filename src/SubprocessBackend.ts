@@ -18,7 +18,7 @@ import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { type ChildProcess, spawn as spawnProcess } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
@@ -57,7 +57,7 @@ export type Stdio = "inherit" | "pipe" | "null";
  * @category models
  */
 export interface Options {
-  /** @default what this program is known to have: {@link inherited} */
+  /** What children may do. @default what this program is known to have: {@link inherited} */
   readonly permissions?: Permissions | undefined;
   /** Working directory. @default this program's */
   readonly cwd?: string | undefined;
@@ -69,11 +69,11 @@ export interface Options {
   readonly v8Flags?: ReadonlyArray<string> | undefined;
   /** Further flags of `deno run`, such as `--config=other.json`. */
   readonly denoFlags?: ReadonlyArray<string> | undefined;
-  /** @default "null" */
+  /** Where children read from. @default "null" */
   readonly stdin?: "inherit" | "null" | undefined;
-  /** With `"pipe"` the child waits when nobody reads. @default "inherit" */
+  /** Where children write to; with `"pipe"` a child waits when nobody reads. @default "inherit" */
   readonly stdout?: Stdio | undefined;
-  /** With `"pipe"` the child waits when nobody reads. @default "inherit" */
+  /** Where children report to; with `"pipe"` a child waits when nobody reads. @default "inherit" */
   readonly stderr?: Stdio | undefined;
   /** The largest message in either direction, in bytes. @default 1 GiB */
   readonly maxMessageSize?: number | undefined;
@@ -172,7 +172,7 @@ const spawnError = (error: unknown): SpawnError => {
       cause: error,
     });
   }
-  if (/ENOENT|No such file|not found/i.test(message)) {
+  if (error instanceof Deno.errors.NotFound || /ENOENT|No such file|not found/i.test(message)) {
     return new SpawnError({
       reason: "NotFound",
       message: `Cannot start a subprocess: ${message}; check cwd and the Deno executable`,
@@ -182,43 +182,54 @@ const spawnError = (error: unknown): SpawnError => {
   return new SpawnError({ reason: "Failed", message: `Cannot start a subprocess: ${message}`, cause: error });
 };
 
+/** A start that fails for its working directory leaves a descriptor behind in this Deno: better not to try. */
+const demandFolder = (cwd: string | undefined): void => {
+  if (cwd === undefined || Deno.permissions.querySync({ name: "read", path: cwd }).state !== "granted") return;
+  if (!Deno.statSync(cwd).isDirectory) throw new Deno.errors.NotFound(`${cwd} is no directory`);
+};
+
+/** Loaded when the first child is started: a child that only imports this library does without. */
+const nodeProcess = Effect.promise(() => import("node:child_process"));
+
 /** The one call to the system. */
 const start = (options: Options, command: Command): Effect.Effect<ChildProcess, SpawnError> =>
-  Effect.async((resume) => {
-    const fail = (error: unknown): void => resume(Effect.fail(spawnError(error)));
-    if (Deno.build.standalone) {
-      return fail(
-        new SpawnError({
-          reason: "Unsupported",
-          message:
-            "Cannot start a subprocess from a compiled program: there is no Deno to run it with; use WorkerBackend",
-        }),
-      );
-    }
-    try {
-      const env = options.clearEnv === true
-        ? { ...options.env }
-        : options.env && { ...Deno.env.toObject(), ...options.env };
-      const launcher = launchWithParent();
-      const deno = [Deno.execPath(), ...argv(options, command, launcher.length > 0 ? "launcher" : "self")];
-      const [program, ...args] = [...launcher, ...deno];
-      const child = spawnProcess(program, args, {
-        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-        ...(env === undefined ? {} : { env }),
-        detached: options.detached === true,
-        stdio: [
-          options.stdin === "inherit" ? "inherit" : "ignore",
-          stdio(options.stdout),
-          stdio(options.stderr),
-          "pipe",
-        ],
-      });
-      child.once("error", fail);
-      child.once("spawn", () => resume(Effect.succeed(child)));
-    } catch (error) {
-      fail(error);
-    }
-  });
+  Effect.flatMap(nodeProcess, ({ spawn, spawnSync }) =>
+    Effect.async((resume) => {
+      const fail = (error: unknown): void => resume(Effect.fail(spawnError(error)));
+      if (Deno.build.standalone) {
+        return fail(
+          new SpawnError({
+            reason: "Unsupported",
+            message:
+              "Cannot start a subprocess from a compiled program: there is no Deno to run it with; use WorkerBackend",
+          }),
+        );
+      }
+      try {
+        const env = options.clearEnv === true
+          ? { ...options.env }
+          : options.env && { ...Deno.env.toObject(), ...options.env };
+        demandFolder(options.cwd);
+        const launcher = launchWithParent(spawnSync);
+        const deno = [Deno.execPath(), ...argv(options, command, launcher.length > 0 ? "launcher" : "self")];
+        const [program, ...args] = [...launcher, ...deno];
+        const child = spawn(program, args, {
+          ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+          ...(env === undefined ? {} : { env }),
+          detached: options.detached === true,
+          stdio: [
+            options.stdin === "inherit" ? "inherit" : "ignore",
+            stdio(options.stdout),
+            stdio(options.stderr),
+            "pipe",
+          ],
+        });
+        child.once("error", fail);
+        child.once("spawn", () => resume(Effect.succeed(child)));
+      } catch (error) {
+        fail(error);
+      }
+    }));
 
 const output = (readable: AsyncIterable<Uint8Array> | null): Stream.Stream<Uint8Array> =>
   readable === null ? Stream.empty : Stream.orDie(Stream.fromAsyncIterable(readable, (error) => error));

@@ -26,9 +26,9 @@ import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
 import type { Refusal } from "./wire/exits.ts";
 
-/** @since 0.1.0 @category type ids */
+/** Marks every task. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Task";
-/** @since 0.1.0 @category type ids */
+/** Type of the mark of every task. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Task";
 
 /**
@@ -38,6 +38,7 @@ export type TypeId = "~multiprocessing/Task";
  * @category models
  */
 export interface Task<in Args extends ReadonlyArray<unknown>, out A, out E = never> {
+  /** Marks it as a task, and carries its types. */
   readonly [TypeId]: {
     readonly _Args: (_: Args) => void;
     readonly _A: () => A;
@@ -57,6 +58,7 @@ export interface Task<in Args extends ReadonlyArray<unknown>, out A, out E = nev
  * @category models
  */
 export interface StreamTask<in Args extends ReadonlyArray<unknown>, out A, out E = never> {
+  /** Marks it as a task, and carries its types. */
   readonly [TypeId]: {
     readonly _Args: (_: Args) => void;
     readonly _A: () => A;
@@ -101,7 +103,9 @@ export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
 
 /** A definition, as the registry of a process holds it. @internal */
 export interface Definition {
+  /** What runs. */
   readonly handler: (...args: ReadonlyArray<never>) => unknown;
+  /** As they were given. */
   readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;
   /** Turns an argument into the data that travels, for tasks whose arguments are more than data. */
   readonly dehydrate?: (argument: unknown) => unknown;
@@ -120,11 +124,15 @@ export interface Definition {
  * @category errors
  */
 export class TaskError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "TaskError";
+  /** How the error is printed. */
   override readonly name = "TaskError";
+  /** Why not; see above. */
   readonly reason: Refusal;
   /** Name of the task. */
   readonly task: string;
+  /** Made by the library. */
   constructor(
     options: { readonly reason: Refusal; readonly task: string; readonly message: string; readonly cause?: unknown },
   ) {

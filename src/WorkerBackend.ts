@@ -148,6 +148,18 @@ const settle = (command: Command, ended: Promise<unknown> | undefined): Effect.E
  */
 export const quarantined: Effect.Effect<number> = Effect.sync(() => stuck);
 
+/** A worker that may not read its own module only crashes, and prints that: better to say it here. */
+const demandRead = (): void => {
+  const url = new URL(import.meta.resolve("./backend/worker.ts"));
+  if (url.protocol !== "file:") return;
+  if (Deno.permissions.querySync({ name: "read", path: url }).state === "granted") return;
+  throw new SpawnError({
+    reason: "PermissionDenied",
+    message:
+      `Cannot start a worker: it could not load ${url.href}; workers need --allow-read for the modules that they load`,
+  });
+};
+
 const unsupported = new SpawnError({
   reason: "Unsupported",
   message:

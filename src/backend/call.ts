@@ -5,8 +5,6 @@
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import type { ParseError } from "effect/ParseResult";
-import * as Schema from "effect/Schema";
 import type * as Stream from "effect/Stream";
 import type { Child } from "../Backend.ts";
 import { type CallError, ProcessDied } from "../Backend.ts";
@@ -21,11 +19,14 @@ import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type CauseData, type ExitData, readExit } from "../wire/exits.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
 import * as Request from "./request.ts";
+import type { AnySchema } from "./schemas.ts";
 
 /** The hooks of a parent's link. */
 export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), ...effectHooks];
 
-type AnySchema = Schema.Schema<unknown, unknown>;
+/** Schemas are worked by a module of their own, loaded when the first task has some. */
+const schemas = Effect.promise(() => import("./schemas.ts"));
+
 type List = ReadonlyArray<unknown>;
 
 /** A request whose arguments are encoded, and that may be sent over any link. */
@@ -55,7 +56,7 @@ export const prepare = (
     const definition = Task.lookup(task.url, task.name);
     const options = definition?.options;
     if (definition?.dehydrate !== undefined) args = args.map(definition.dehydrate);
-    const payload = options?.payload as ReadonlyArray<AnySchema> | undefined;
+    const payload = options?.payload;
     const span = fiber.currentSpan;
     const trace = span?._tag === "Span" && span.sampled
       ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
@@ -75,16 +76,14 @@ export const prepare = (
       }
     };
     if (payload === undefined) return encode(args);
-    const check = Schema.encodeUnknown(Schema.Tuple(...payload)) as (args: unknown) => Effect.Effect<List, ParseError>;
-    const checked = Effect.mapError(
-      mode === Request.CALL ? check(args) : Effect.forEach(args, (item) => check(mode === Request.MAP ? [item] : item)),
-      (issue) =>
-        new EncodeError(`the payload Schema of task "${task.name}" refuses it: ${issue.message}`, { path: "args" }),
-    );
-    return Effect.flatMap(
-      checked,
-      (args: List) => encode(mode === Request.MAP ? args.map((item) => (item as List)[0]) : args),
-    );
+    return Effect.flatMap(schemas, ({ encodeArguments }) => {
+      if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), encode);
+      const items = Effect.forEach(
+        args,
+        (item) => encodeArguments(task, payload, mode === Request.MAP ? [item] : item as List),
+      );
+      return Effect.flatMap(items, (items) => encode(mode === Request.MAP ? items.map(([item]) => item) : items));
+    });
   });
 
 /** Where a failure happened, as `Cause.pretty` shows it. */
@@ -206,47 +205,14 @@ const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.
 const decodeSuccess = (prepared: Prepared, value: unknown, many: boolean): Effect.Effect<unknown, unknown> => {
   const { success, task } = prepared;
   if (success === undefined) return Exit.succeed(value);
-  const schema: Schema.Schema<unknown, unknown> = many ? Schema.Array(success) as unknown as AnySchema : success;
-  return Effect.mapError(
-    Schema.decodeUnknown(schema)(value),
-    (issue) => new DecodeError(`the success Schema of task "${task.name}" refuses the result: ${issue.message}`, 0),
-  );
+  return Effect.flatMap(schemas, (module) => module.decodeSuccess(task, success, value, many));
 };
 
 const decodeFailure = (child: Child, prepared: Prepared, data: CauseData): Effect.Effect<never, unknown> => {
   const { error, task } = prepared;
-  const decoded = error === undefined ? data : mapFailures(data, (failure) => {
-    const result = Schema.decodeUnknownEither(error)(failure);
-    return result._tag === "Right" ? { error: result.right } : {
-      defect: new DecodeError(
-        `the error Schema of task "${task.name}" refuses the failure: ${result.left.message}`,
-        0,
-        {
-          cause: failure,
-        },
-      ),
-    };
-  });
-  return Exit.failCause(toCause(decoded, where(child, task)));
-};
-
-const mapFailures = (
-  data: CauseData,
-  f: (error: unknown) => { readonly error: unknown } | { readonly defect: unknown },
-): CauseData => {
-  switch (data._tag) {
-    case "Fail": {
-      const mapped = f(data.error);
-      return "error" in mapped
-        ? { _tag: "Fail", error: mapped.error, trace: data.trace }
-        : { _tag: "Die", defect: mapped.defect, trace: data.trace };
-    }
-    case "Sequential":
-    case "Parallel":
-      return { _tag: data._tag, left: mapFailures(data.left, f), right: mapFailures(data.right, f) };
-    default:
-      return data;
-  }
+  const place = where(child, task);
+  if (error === undefined) return Exit.failCause(toCause(data, place));
+  return Effect.flatMap(schemas, (module) => Exit.failCause(toCause(module.decodeFailures(task, error, data), place)));
 };
 
 /** Whether an error is the library's, rather than the task's own. */

@@ -12,10 +12,8 @@ import * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
-import type * as ParseResult from "effect/ParseResult";
-import * as Schema from "effect/Schema";
 import * as Scope from "effect/Scope";
-import type * as Stream from "effect/Stream";
+import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
 import { Backend, TypeId as BackendTypeId } from "../Backend.ts";
 import { handleHooks } from "../link/handles.ts";
@@ -31,26 +29,29 @@ import { MessageTooLarge } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
+import type { AnySchema } from "./schemas.ts";
 import { type Job, type Progress, Refused } from "./serve.ts";
 import { self } from "./self.ts";
+
+/** A request, and what is known of it. */
+export interface Work {
+  readonly job: Job;
+  /** Name of the task. */
+  readonly name: string;
+  readonly definition: Definition;
+  readonly args: ReadonlyArray<unknown>;
+  /** How far it had come without Effect. */
+  readonly progress: Progress | undefined;
+}
 
 /** The Effect side of a running child. */
 export interface Effects {
   readonly hooks: ReadonlyArray<Codec.Hook<Link>>;
   /** Runs a request and calls back with its exit, once. */
-  readonly run: (
-    job: Job,
-    name: string,
-    definition: Definition,
-    args: ReadonlyArray<unknown>,
-    progress: Progress | undefined,
-    done: (exit: ExitData) => void,
-  ) => void;
+  readonly run: (work: Work, done: (exit: ExitData) => void) => void;
   /** Interrupts what runs, waits for it, and releases the layers. */
   readonly release: () => Promise<void>;
 }
-
-type AnySchema = Schema.Schema<unknown, unknown>;
 
 /** Handlers may start processes; the backend that does it is loaded when one does. */
 const lazyBackend = (scope: Scope.Scope): Backend => {
@@ -93,94 +94,98 @@ export const make = (): Effects => {
     return Effect.flatten(Fiber.await(fiber));
   };
 
-  const run: Effects["run"] = (job, name, definition, args, progress, done) => {
+  /** What a request does, with the module that works Schemas if its task has some. */
+  const calls = (
+    { job, name, definition, args, progress }: Work,
+    schemas: typeof import("./schemas.ts") | undefined,
+  ): Effect.Effect<unknown, unknown> => {
     const { options } = definition;
     const handler = definition.handler as (...args: ReadonlyArray<unknown>) => unknown;
-    const payload = options.payload as ReadonlyArray<AnySchema> | undefined;
     const success = options.success as AnySchema | undefined;
     const error = options.error as AnySchema | undefined;
 
+    const failures = (cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
+      schemas === undefined || error === undefined ? cause : schemas.encodeFailures(error, cause);
+
     const thrown = (value: unknown): Effect.Effect<never, unknown> =>
-      error !== undefined && Schema.is(Schema.typeSchema(error))(value) ? Effect.fail(value) : Effect.die(value);
+      schemas !== undefined && error !== undefined && schemas.isFailure(error, value)
+        ? Effect.failCause(failures(Cause.fail(value)))
+        : Effect.die(value);
 
     const invoke = (args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown> => {
-      const decoded = payload === undefined ? Effect.succeed(args) : Effect.mapError(
-        Schema.decodeUnknown(Schema.Tuple(...payload))(args) as Effect.Effect<
-          ReadonlyArray<unknown>,
-          ParseResult.ParseError
-        >,
-        (issue) =>
+      if (schemas === undefined || options.payload === undefined) return perform(() => handler(...args));
+      const decoded = Effect.mapError(
+        schemas.decodeArguments(options.payload, args),
+        ({ message }) =>
           new Refused(
             "InvalidPayload",
-            `Cannot run task "${name}": its payload Schema refuses the arguments: ${issue.message}`,
+            `Cannot run task "${name}": its payload Schema refuses the arguments: ${message}`,
           ),
       );
-      return Effect.flatMap(decoded, (args) => {
-        try {
-          return perform(handler(...args));
-        } catch (error) {
-          return thrown(error);
-        }
+      return Effect.flatMap(decoded, (args) => perform(() => handler(...args)));
+    };
+
+    const perform = (evaluate: () => unknown): Effect.Effect<unknown, unknown> => {
+      let value: unknown;
+      try {
+        value = evaluate();
+      } catch (error) {
+        return thrown(error);
+      }
+      if (typeof value !== "object" || value === null) return finish(value);
+      if (isStream(value)) return emit(value as unknown as Stream.Stream<unknown, unknown>);
+      if (isEffect(value)) {
+        const effect = value as unknown as Effect.Effect<unknown, unknown>;
+        return Effect.flatMap(Effect.catchAllCause(effect, (cause) => Effect.failCause(failures(cause))), finish);
+      }
+      if (!isPromise(value)) return finish(value);
+      const promise = value;
+      return Effect.matchEffect(Effect.tryPromise({ try: () => promise, catch: (error) => error }), {
+        onFailure: thrown,
+        onSuccess: finish,
       });
     };
 
-    const perform = (value: unknown): Effect.Effect<unknown, unknown> => {
-      if (typeof value !== "object" || value === null) return finish(value);
-      if (isStream(value)) return Effect.as(emit(value as unknown as Stream.Stream<unknown, unknown>), undefined);
-      if (isEffect(value)) return Effect.flatMap(value as unknown as Effect.Effect<unknown, unknown>, finish);
-      if (isPromise(value)) {
-        return Effect.flatMap(
-          Effect.matchEffect(Effect.tryPromise({ try: () => value, catch: (error) => error }), {
-            onFailure: thrown,
-            onSuccess: Effect.succeed,
-          }),
-          finish,
-        );
-      }
-      return finish(value);
-    };
-
     const finish = (value: unknown): Effect.Effect<unknown, unknown> =>
-      success === undefined ? Effect.succeed(value) : Effect.mapError(
-        Schema.encode(success)(value),
-        (issue) => new EncodeError(`the success Schema refuses it: ${issue.message}`, { path: "result" }),
-      );
+      schemas === undefined || success === undefined ? Effect.succeed(value) : schemas.encodeSuccess(success, value);
 
     const emit = (stream: Stream.Stream<unknown, unknown>): Effect.Effect<void, unknown> => {
       const credit = new Credit();
       job.onCredit = (count) => credit.add(count);
       credit.add(job.credit);
-      return produce(stream, job.channel, credit, (elements) =>
+      const failing = Stream.catchAllCause(stream, (cause) => Stream.failCause(failures(cause)));
+      return produce(failing, job.channel, credit, (elements) =>
         Effect.flatMap(
-          success === undefined ? Effect.succeed(elements) : finishAll(elements),
+          success === undefined ? Effect.succeed(elements) : Effect.forEach(elements, finish),
           (elements) =>
             Effect.try({ try: () => Codec.encode(elements, { hooks, root: "result" }), catch: (error) => error }),
         ));
     };
 
-    const finishAll = (elements: ReadonlyArray<unknown>): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
-      Effect.forEach(elements, finish);
-
-    const calls = Effect.suspend(() => {
-      const { mode } = job.request;
-      if (mode === Request.CALL) return progress === undefined ? invoke(args) : perform(progress.next);
-      const results = progress?.results ?? [];
-      const resumed = progress === undefined
-        ? Effect.void
-        : Effect.map(perform(progress.next), (value) => void results.push(value));
-      const rest = Effect.whileLoop({
-        while: () => results.length < args.length,
-        body: () => {
-          const item = args[results.length];
-          return invoke(mode === Request.MAP ? [item] : item as ReadonlyArray<unknown>);
-        },
-        step: (value) => void results.push(value),
-      });
-      return Effect.as(Effect.zipRight(resumed, rest), results);
+    const { mode } = job.request;
+    const resumed = progress && perform(() => progress.next);
+    if (mode === Request.CALL) return resumed ?? invoke(args);
+    const results = progress?.results ?? [];
+    const rest = Effect.whileLoop({
+      while: () => results.length < args.length,
+      body: () => {
+        const item = args[results.length];
+        return invoke(mode === Request.MAP ? [item] : item as ReadonlyArray<unknown>);
+      },
+      step: (value) => void results.push(value),
     });
+    const first = resumed === undefined ? Effect.void : Effect.map(resumed, (value) => void results.push(value));
+    return Effect.as(Effect.zipRight(first, rest), results);
+  };
 
+  const run: Effects["run"] = (work, done) => {
+    const { job, name, definition: { options } } = work;
     const { trace } = job.request;
-    const traced = trace === undefined ? calls : Effect.withParentSpan(calls, Tracer.externalSpan(trace));
+    const needsSchemas = options.payload !== undefined || options.success !== undefined || options.error !== undefined;
+    const running = needsSchemas
+      ? Effect.flatMap(Effect.promise(() => import("./schemas.ts")), (schemas) => calls(work, schemas))
+      : Effect.suspend(() => calls(work, undefined));
+    const traced = trace === undefined ? running : Effect.withParentSpan(running, Tracer.externalSpan(trace));
     const program = Effect.flatMap(
       Effect.catchAllCause(
         build(options.layer),
@@ -204,7 +209,7 @@ export const make = (): Effects => {
     job.onCancel = () => fiber.unsafeInterruptAsFork(FiberId.none);
     fiber.addObserver((exit) => {
       fibers.delete(fiber);
-      done(exitData(exit, error));
+      done(exitData(exit));
     });
     if (job.cancelled) job.onCancel();
   };
@@ -217,23 +222,13 @@ export const make = (): Effects => {
   return { hooks, run, release };
 };
 
-const exitData = (exit: Exit.Exit<unknown, unknown>, error: AnySchema | undefined): ExitData => {
+const exitData = (exit: Exit.Exit<unknown, unknown>): ExitData => {
   if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
-  const { cause } = exit;
-  const failure = Option.getOrUndefined(Cause.failureOption(cause));
+  const failure = Option.getOrUndefined(Cause.failureOption(exit.cause));
   if (failure instanceof Refused) {
     return { _tag: "Refused", reason: failure.reason, message: failure.message, cause: failure.cause };
   }
   if (failure instanceof MessageTooLarge) return { _tag: "TooLarge", size: failure.size, limit: failure.limit };
   if (failure instanceof EncodeError) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
-  if (error === undefined) return { _tag: "Failure", cause: fromCause(cause) };
-  return {
-    _tag: "Failure",
-    cause: fromCause(Cause.flatMap(cause, (failure) => {
-      const encoded = Schema.encodeEither(error)(failure);
-      return encoded._tag === "Right" ? Cause.fail(encoded.right) : Cause.die(
-        new EncodeError(`the error Schema refuses it: ${encoded.left.message}`, { path: "failure" }),
-      );
-    })),
-  };
+  return { _tag: "Failure", cause: fromCause(exit.cause) };
 };

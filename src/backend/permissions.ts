@@ -69,7 +69,15 @@ export const flags = (permissions: Permissions): Array<string> => {
     const grant = permissions[name] ?? false;
     if (grant === true) result.push(`--allow-${name}`);
     else if (grant !== false && grant.length > 0) {
-      result.push(`--allow-${name}=${grant.map((value) => value.replaceAll(",", ",,")).join(",")}`);
+      const split = grant.find((value) => value.includes(","));
+      if (split !== undefined) {
+        throw new SpawnError({
+          reason: "Unsupported",
+          message:
+            `Cannot start a child with the permission ${name}=${split}: Deno's command line takes a comma for the end of a value; grant the folder that it is in`,
+        });
+      }
+      result.push(`--allow-${name}=${grant.join(",")}`);
     } // Denying imports would keep the child from loading this library itself; without a flag only well-known hosts are allowed.
     else if (name !== "import") result.push(`--deny-${name}`);
   }

@@ -194,7 +194,7 @@ export const serve = (host: Host): Server => {
     progress?: Progress,
   ): Promise<void> => {
     const runner = await loadEffects();
-    runner.run(job, entry.name, definition, args, progress, (exit) => void reply(job, exit));
+    runner.run({ job, name: entry.name, definition, args, progress }, (exit) => void reply(job, exit));
   };
 
   /** The way of plain functions: no fiber, no Effect. Hands over as soon as a handler returns an Effect or a Stream. */

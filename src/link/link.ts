@@ -26,7 +26,9 @@ const NOTICE = 8;
 
 /** The transport ended: the peer is gone, or closed it, or sent garbage. */
 export class LinkClosed extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "LinkClosed";
+  /** How the error is printed. */
   override readonly name = "LinkClosed";
 }
 

@@ -19,9 +19,13 @@
  * @category errors
  */
 export class PoolError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "PoolError";
+  /** How the error is printed. */
   override readonly name = "PoolError";
+  /** What was wrong; see above. */
   readonly reason: "InvalidOption" | "Closed" | "Open" | "Terminated" | "Timeout" | "InitializerFailed" | "Broken";
+  /** Made by the library. */
   constructor(options: { readonly reason: PoolError["reason"]; readonly message: string; readonly cause?: unknown }) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = options.reason;

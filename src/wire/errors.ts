@@ -10,7 +10,9 @@
  * A {@linkcode Hook} refuses a value by throwing `new EncodeError(reason)`; the codec adds the path.
  */
 export class EncodeError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "EncodeError";
+  /** How the error is printed. */
   override readonly name: string = "EncodeError";
   /** What is wrong and what to do instead, without the path. */
   readonly reason: string;
@@ -29,7 +31,9 @@ export class EncodeError extends Error {
 
 /** Bytes that are no message of this codec, or one that this side cannot rebuild. */
 export class DecodeError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "DecodeError";
+  /** How the error is printed. */
   override readonly name: string = "DecodeError";
   readonly reason: string;
   /** How far the decoder had read, in bytes from the start of the message. */

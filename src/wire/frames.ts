@@ -48,7 +48,9 @@ const KIND = 0x1f;
 
 /** A message is larger than the link allows. */
 export class MessageTooLarge extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "MessageTooLarge";
+  /** How the error is printed. */
   override readonly name = "MessageTooLarge";
   constructor(
     /** Size of the message, in bytes. */
@@ -64,7 +66,9 @@ export class MessageTooLarge extends Error {
 
 /** The peer sent bytes that are no frames. The link is closed, since what follows cannot be understood. */
 export class ProtocolError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
   readonly _tag = "ProtocolError";
+  /** How the error is printed. */
   override readonly name = "ProtocolError";
 }
 
