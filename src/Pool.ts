@@ -348,9 +348,9 @@ export const make = (
     ): Effect.Effect<Array<unknown>, unknown> =>
       open(Effect.suspend(() => {
         const list = Array.isArray(items) ? items : [...items];
-        const chunkSize = options.chunkSize ?? Math.ceil(list.length / (4 * size));
-        if (list.length === 0) return Effect.succeed([]);
+        const { chunkSize = Math.max(1, Math.ceil(list.length / (4 * size))) } = options;
         if (!isPositive(chunkSize)) return Effect.fail(invalid("chunkSize", chunkSize));
+        if (list.length === 0) return Effect.succeed([]);
         const chunks: Array<ReadonlyArray<unknown>> = [];
         for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
         const results = new Array<unknown>(list.length);

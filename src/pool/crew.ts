@@ -98,26 +98,27 @@ export const assemble = (
       })
     );
 
-    /** Lends a worker to the dispatcher until it has ended, or until this is interrupted: then it is ended. */
-    const employ = (slot: Slot, { child, scope }: Worker): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        counts.alive++;
-        dispatcher.ready(slot, child);
-        return Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
-          counts.alive--;
-          // The end of its link tells an idle worker to end in good order.
-          const end = stop(child, () => true, Effect.sync(() => child.link.close()), policy);
-          return Effect.zipRight(end, Scope.close(scope, Exit.void));
-        });
+    /** Lends a worker to the dispatcher. */
+    const employ = (slot: Slot, { child }: Worker): void => {
+      counts.alive++;
+      dispatcher.ready(slot, child);
+    };
+
+    /** Waits until a worker has ended, or until this is interrupted: then it is ended. */
+    const watch = ({ child, scope }: Worker): Effect.Effect<void> =>
+      Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
+        counts.alive--;
+        // The end of its link tells an idle worker to end in good order.
+        const end = stop(child, () => true, Effect.sync(() => child.link.close()), policy);
+        return Effect.zipRight(end, Scope.close(scope, Exit.void));
       });
 
-    /** The life of a slot: one worker after another. */
-    const supervise = (first: Worker): Effect.Effect<void> =>
+    /** The life of a slot: one worker after another, the first of which is employed. */
+    const supervise = (slot: Slot, first: Worker): Effect.Effect<void> =>
       Effect.gen(function* () {
-        const slot: Slot = { child: undefined, jobs: 0 };
         let worker = first;
         while (true) {
-          yield* employ(slot, worker);
+          yield* watch(worker);
           const recycled = slot.jobs >= options.maxJobs;
           failures = slot.jobs > 0 ? 0 : failures + 1;
           let next = yield* Effect.either(spawn);
@@ -130,6 +131,7 @@ export const assemble = (
             return dispatcher.close(Exit.fail(broken("die before they have done anything", undefined)));
           }
           worker = next.right;
+          employ(slot, worker);
           if (recycled) counts.recycled++;
           else counts.replaced++;
         }
@@ -145,7 +147,11 @@ export const assemble = (
           yield* Effect.forEach(workers, ({ scope }) => Scope.close(scope, failed), { concurrency: "unbounded" });
           return yield* Exit.failCause(failed.cause);
         }
-        const fibers = yield* Effect.forEach(workers, (worker) => Effect.forkDaemon(supervise(worker)));
+        const fibers = yield* Effect.forEach(workers, (worker) => {
+          const slot: Slot = { child: undefined, jobs: 0 };
+          employ(slot, worker);
+          return Effect.forkDaemon(supervise(slot, worker));
+        });
         const crew: Crew = { dispatcher, counts, end: Effect.asVoid(Fiber.interruptAll(fibers)) };
         yield* Effect.addFinalizer((exit) => release(crew, exit));
         return crew;

@@ -1,0 +1,37 @@
+/** Spreads work over a pool, and shows how failures come back: `deno task example:pool_map`. */
+import { Pool, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+import { Console, Data, Effect } from "effect";
+
+const isPrime = (n: number): boolean => {
+  for (let divisor = 2; divisor * divisor <= n; divisor++) if (n % divisor === 0) return false;
+  return n > 1;
+};
+
+const countPrimes = Task.make(import.meta, "countPrimes", (from: number, to: number) => {
+  let count = 0;
+  for (let n = from; n < to; n++) if (isPrime(n)) count++;
+  return count;
+});
+
+class NotPrime extends Data.TaggedError("NotPrime")<{ readonly n: number; readonly process: string }> {}
+
+const checkPrime = Task.make(import.meta, "checkPrime", (n: number) =>
+  Effect.gen(function* () {
+    const { name } = yield* Process.current;
+    return isPrime(n) ? n : yield* new NotPrime({ n, process: name });
+  }));
+
+const program = Effect.gen(function* () {
+  const pool = yield* Pool.make({ size: 2 });
+
+  // A task of several arguments, for each list of them; `map` is for tasks of one argument.
+  const ranges = Array.from({ length: 10 }, (_, i): [number, number] => [i * 100_000, (i + 1) * 100_000]);
+  const counts = yield* pool.starmap(countPrimes, ranges);
+  yield* Console.log(`Primes below a million: ${counts.reduce((sum, count) => sum + count)}`);
+
+  // The first failure stops the rest, and is typed: it is the task's own.
+  const failed = yield* Effect.flip(pool.map(checkPrime, [2, 3, 5, 7, 9, 11]));
+  if (failed._tag === "NotPrime") yield* Console.log(`${failed.n} is not prime, says ${failed.process}`);
+}).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+
+if (import.meta.main) runMain(program);

@@ -1,0 +1,145 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "./assert.ts";
+
+const root = new URL("../", import.meta.url);
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const deno = async (...args: ReadonlyArray<string>): Promise<Ran> => {
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: root,
+    env: { NO_COLOR: "1" },
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+};
+
+const task = (name: string, ...args: ReadonlyArray<string>): Promise<Ran> => deno("task", "--quiet", name, ...args);
+
+const example = async (name: string): Promise<string> => {
+  const { code, stdout, stderr } = await task(`example:${name}`);
+  assertEquals(code, 0, stderr);
+  return stdout;
+};
+
+/** A folder with four files, 34 bytes, 4 lines and 7 words, and things that are no files. */
+const withFolder = async (use: (folder: string) => Promise<void>): Promise<void> => {
+  const folder = await Deno.makeTempDir();
+  try {
+    await Deno.mkdir(`${folder}/sub/nothing`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/a.txt`, "one two\nTwo 1\n");
+    await Deno.writeTextFile(`${folder}/sub/b.txt`, "ünï — x1\n");
+    await Deno.writeTextFile(`${folder}/empty`, "");
+    await Deno.writeTextFile(`${folder}/secret`, "secret\n");
+    if (Deno.build.os !== "windows") await Deno.symlink("nowhere", `${folder}/link`);
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+};
+
+/** What it prints, without the times. */
+const withoutTimes = (stdout: string): string => stdout.replaceAll(/ +\d+\.\d+ [sx]$/gm, "");
+
+const survey = (backend: string): string =>
+  `\
+4 files to survey, in a pool of 2 (${backend}) and alone
+  largest files     bytes  lines  words  distinct        sha-256
+  a.txt                14      2      4         3  c5ee5a53c4ec…
+  sub/b.txt            13      1      2         2  65d669432309…
+  secret                7      1      1         1  b37e50cedcd3…
+  empty                 0      0      0         0  e3b0c44298fc…
+  total of 4 files     34      4      7
+The two results are equal.
+  pool of 2, with starting and ending it
+  this process alone
+  speed-up
+`;
+
+Deno.test("example hello runs its task in another process", async () => {
+  const pids = (await example("hello")).match(/^This is process (\d+)\nHello world, this is process (\d+)\n$/);
+  assertEquals(pids !== null && pids[1] !== pids[2], true);
+});
+
+Deno.test("example pool_map spreads a count over a pool and gets a typed failure back", async () => {
+  assertMatch(
+    await example("pool_map"),
+    /^Primes below a million: 78498\n9 is not prime, says PoolWorker-1:[12]\n$/,
+  );
+});
+
+Deno.test("example stream_pipeline passes streams through four processes", async () => {
+  assertEquals(
+    await example("stream_pipeline"),
+    "The longest chain below 100,000 starts at 77031 and has 351 numbers\nThe first candidates: 1, 2, 3, 4, 5\n",
+  );
+});
+
+for (const backend of ["subprocess", "worker"]) {
+  Deno.test(`the demo surveys a folder, equal to the serial result (${backend})`, () =>
+    withFolder(async (folder) => {
+      const { code, stdout, stderr } = await task("demo", folder, `--backend=${backend}`, "--size=2");
+      assertEquals(withoutTimes(stdout), survey(backend));
+      assertMatch(stderr, /in the pool: 1 of 4 files\n(.+\n)+alone: 4 of 4 files\n$/);
+      assertEquals(code, 0);
+    }));
+}
+
+Deno.test("the demo runs on subprocesses, one for each core, unless it is told otherwise", () =>
+  withFolder(async (folder) => {
+    const { stdout } = await task("demo", folder);
+    assertStringIncludes(stdout, `in a pool of ${navigator.hardwareConcurrency} (subprocess)`);
+  }));
+
+Deno.test("the demo names the files and folders that it cannot read, and surveys the others", () =>
+  withFolder(async (folder) => {
+    const denied = `--deny-read=${folder}/secret,${folder}/sub`;
+    const { code, stdout } = await deno("run", "-A", denied, "examples/demo.ts", folder, "--backend=worker");
+    assertStringIncludes(stdout, "total of 2 files     14      2      4");
+    assertStringIncludes(
+      stdout,
+      "2 could not be read and are not counted:\n  sub (NotCapable)\n  secret (NotCapable)\n",
+    );
+    assertEquals(code, 0);
+  }));
+
+Deno.test("the demo says that a folder is empty, and that is no failure", async () => {
+  const folder = await Deno.makeTempDir();
+  try {
+    const { code, stdout } = await task("demo", folder);
+    assertEquals({ code, stdout }, { code: 0, stdout: `There are no files in ${folder}.\n` });
+  } finally {
+    await Deno.remove(folder);
+  }
+});
+
+Deno.test("the demo fails with exit code 1 when the folder is missing, or is no folder", () =>
+  withFolder(async (folder) => {
+    const missing = await task("demo", `${folder}/missing`);
+    assertStringIncludes(missing.stderr, `Cannot survey ${folder}/missing: it cannot be read (NotFound)\n`);
+    assertEquals([missing.code, missing.stdout], [1, ""]);
+
+    const file = await task("demo", `${folder}/a.txt`);
+    assertStringIncludes(file.stderr, `Cannot survey ${folder}/a.txt: it is not a folder\n`);
+    assertEquals([file.code, file.stdout], [1, ""]);
+  }));
+
+for (
+  const [args, message] of [
+    [["--colour"], "Unknown option '--colour'"],
+    [["--backend=cluster"], 'There is no backend "cluster"'],
+    [["--size=0"], 'The size must be a whole number from 1 to 999, received "0"'],
+    [["one", "two"], "One folder at a time, received 2"],
+  ] as const
+) {
+  Deno.test(`the demo explains its usage, with exit code 2, after ${args.join(" ")}`, async () => {
+    const { code, stdout, stderr } = await task("demo", ...args);
+    assertEquals({ code, stdout }, { code: 2, stdout: "" });
+    assertStringIncludes(stderr, message);
+    assertStringIncludes(stderr, "\nUsage: deno task demo [folder] [--backend=subprocess|worker] [--size=N]\n");
+  });
+}

@@ -1,0 +1,118 @@
+/**
+ * What a test must not leave behind: child processes, descriptors, worker threads, names in `/dev/shm`.
+ *
+ * @module
+ */
+import { fail } from "./assert.ts";
+
+/** What this process holds of the system, and how many of each: what the system gives no name of its own is counted. */
+type Holdings = ReadonlyMap<string, number>;
+
+const entries = (folder: string): ReadonlyArray<string> => {
+  try {
+    return [...Deno.readDirSync(folder)].map(({ name }) => name);
+  } catch {
+    return [];
+  }
+};
+
+const read = (path: string): string | undefined => {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch {
+    return undefined;
+  }
+};
+
+/** A process as `/proc` knows it: its number alone may be another's tomorrow. */
+export interface ProcessEntry {
+  readonly pid: number;
+  readonly parent: number;
+  /** `Z` for one that has ended and was not awaited. */
+  readonly state: string;
+  readonly started: string;
+}
+
+/** The entry of one process, if there is such a process. */
+export const processEntry = (pid: number): ProcessEntry | undefined => {
+  const stat = read(`/proc/${pid}/stat`);
+  if (stat === undefined) return undefined;
+  // The name before it may hold anything, spaces and brackets included.
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return { pid, state: fields[0], parent: Number(fields[1]), started: fields[19] };
+};
+
+/** Every child, grandchild and so on of a process. */
+export const descendants = (root: number): ReadonlyArray<ProcessEntry> => {
+  const all = entries("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => processEntry(Number(name)) ?? []);
+  const found = new Set([root]);
+  const result: Array<ProcessEntry> = [];
+  for (let grown = true; grown;) {
+    grown = false;
+    for (const entry of all) {
+      if (found.has(entry.pid) || !found.has(entry.parent)) continue;
+      found.add(entry.pid);
+      result.push(entry);
+      grown = true;
+    }
+  }
+  return result;
+};
+
+/** Open descriptors and what they are of, without the one that reads them. */
+const descriptors = (): ReadonlyArray<string> =>
+  entries("/proc/self/fd").flatMap((fd) => {
+    try {
+      const target = Deno.readLinkSync(`/proc/self/fd/${fd}`);
+      return /^\/proc\/\d+\/fd$/.test(target) ? [] : [`descriptor of ${target}`];
+    } catch {
+      return [];
+    }
+  });
+
+const workers = (): ReadonlyArray<string> =>
+  entries("/proc/self/task").flatMap((id) => {
+    const name = read(`/proc/self/task/${id}/comm`)?.trim();
+    return name?.startsWith("worker-") ? [`thread ${id} of ${name}`] : [];
+  });
+
+const holdings = (): Holdings => {
+  const counts = new Map<string, number>();
+  for (
+    const thing of [
+      ...descendants(Deno.pid).map(({ pid, started, state }) => `process ${pid} started ${started} (${state})`),
+      ...descriptors(),
+      ...workers(),
+      ...entries("/dev/shm").map((name) => `/dev/shm/${name}`),
+    ]
+  ) counts.set(thing, (counts.get(thing) ?? 0) + 1);
+  return counts;
+};
+
+/** The system closes what was given up a moment later, a thread's descriptors for instance: not a leak within this. */
+const SETTLE_MILLIS = 20_000;
+
+/** Waits until something holds, looking again and again: for states of the system that nobody announces. */
+export const until = async (what: string, holds: () => boolean): Promise<void> => {
+  const start = performance.now();
+  while (!holds()) {
+    if (performance.now() - start > SETTLE_MILLIS) fail(`waited in vain until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+};
+
+/** Runs a test, and fails if it leaves more of the system in use than before. */
+export const noLeaks = async (body: () => Promise<unknown>, settleMillis = SETTLE_MILLIS): Promise<void> => {
+  const before = holdings();
+  const left = (): ReadonlyArray<string> =>
+    [...holdings()].flatMap(([thing, count]) => {
+      const more = count - (before.get(thing) ?? 0);
+      return more > 0 ? [`${more} ${thing}`] : [];
+    });
+  await body();
+  const start = performance.now();
+  while (left().length > 0) {
+    if (performance.now() - start > settleMillis) fail(`left behind:\n${left().join("\n")}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+};

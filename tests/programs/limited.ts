@@ -1,0 +1,19 @@
+/** A program with few permissions: prints what a child of its may do, by default or with the permissions in its argument. */
+import * as Console from "effect/Console";
+import * as Effect from "effect/Effect";
+import { Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Tasks from "../tasks.ts";
+
+const [readable, permissions] = Deno.args;
+
+const program = Effect.gen(function* () {
+  yield* Console.log(`inherited ${JSON.stringify(SubprocessBackend.inherited())}`);
+  yield* Console.log(`child ${JSON.stringify(yield* Process.run(Tasks.attempts, readable, "127.0.0.1"))}`);
+}).pipe(
+  Effect.catchTag("SpawnError", ({ message, reason }) => Console.log(`refused ${reason}: ${message}`)),
+  Effect.provide(
+    SubprocessBackend.layer(permissions === undefined ? {} : { permissions: JSON.parse(permissions) }),
+  ),
+);
+
+if (import.meta.main) runMain(program);

@@ -1,0 +1,56 @@
+/** What `runMain` makes of a program: the case is the first argument. */
+import * as Cause from "effect/Cause";
+import * as Console from "effect/Console";
+import * as Effect from "effect/Effect";
+import * as Fiber from "effect/Fiber";
+import { Pool, Process, runMain, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Tasks from "../tasks.ts";
+import { signal } from "../suite.ts";
+
+const layer = Deno.args[1] === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
+
+/** Waits for ever, and tells that its finalizers run. */
+const waiting = Effect.zipRight(Console.log("ready"), Effect.never).pipe(
+  Effect.onInterrupt(() => Console.log("finalized")),
+);
+
+/** Waits for a child that waits for ever, and tells that the child's finalizers have run. */
+const withChild = Effect.scoped(Effect.gen(function* () {
+  const begun = yield* signal;
+  const finalized = yield* signal;
+  const child = yield* Process.spawn(Tasks.forever, begun.stream, finalized.stream);
+  yield* begun.fired;
+  yield* Effect.addFinalizer(() => Effect.flatMap(finalized.seen, (seen) => Console.log(`child finalized: ${seen}`)));
+  yield* Console.log(`ready ${child.pid}`);
+  return yield* child.join;
+}));
+
+/** A thread that nobody can stop, in a pool that has closed and given up on it. */
+const stuck = Effect.scoped(Effect.gen(function* () {
+  const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis" });
+  const path = Deno.args[2];
+  const fiber = yield* Effect.fork(pool.apply(Tasks.busy, path));
+  yield* Effect.promise(async () => {
+    while (Deno.readTextFileSync(path) === "") await new Promise((resolve) => setTimeout(resolve, 2));
+  });
+  yield* Fiber.interrupt(fiber);
+  yield* Console.log(`freed ${yield* pool.apply(Tasks.add, 1, 2)}`);
+}));
+
+const programs: { readonly [name: string]: () => void } = {
+  success: () => runMain(Console.log("done")),
+  exitCode: () =>
+    runMain(Effect.sync(() => {
+      Deno.exitCode = 7;
+    })),
+  failure: () => runMain(Effect.fail(new Tasks.Shortage({ missing: 3 }))),
+  defect: () => runMain(Effect.provide(Process.run(Tasks.throwing), layer)),
+  report: () => runMain(Effect.fail("no"), { report: (cause) => `reported: ${Cause.squash(cause)}` }),
+  interrupted: () => runMain(Effect.interrupt),
+  wait: () => runMain(waiting),
+  cling: () => runMain(Effect.onInterrupt(waiting, () => Effect.never)),
+  child: () => runMain(Effect.provide(withChild, layer)),
+  stuck: () => runMain(Effect.provide(stuck, layer)),
+};
+
+if (import.meta.main) programs[Deno.args[0]]();

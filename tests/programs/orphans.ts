@@ -1,0 +1,25 @@
+/**
+ * A program that has children of some kind, says which, and waits to be killed.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import { Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Tasks from "./orphan_tasks.ts";
+
+const say = (pids: ReadonlyArray<number>): Effect.Effect<never> =>
+  Effect.zipRight(Effect.sync(() => console.log(`children ${pids.join(" ")}`)), Effect.never);
+
+const scenarios = {
+  idle: Effect.flatMap(Process.spawn(Tasks.idle), ({ pid }) => say([pid])),
+  busy: Effect.flatMap(Process.spawn(Tasks.busy), ({ pid }) => say([pid])),
+  starting: Effect.flatMap(
+    Effect.all([Process.spawn(Tasks.busy), Process.spawn(Tasks.idle), Process.spawn(Tasks.busy)]),
+    (children) => say(children.map(({ pid }) => pid)),
+  ),
+  grandchildren: Effect.flatMap(Process.spawn(Tasks.parent), ({ pid }) => say([pid])),
+  fromWorker: Effect.flatMap(Effect.provide(Process.spawn(Tasks.parent), WorkerBackend.layer()), () => say([])),
+};
+
+const program = scenarios[Deno.args[0] as keyof typeof scenarios];
+runMain(Effect.provide(Effect.scoped(program), Tasks.layer));
