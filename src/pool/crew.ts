@@ -4,6 +4,7 @@
  * @module
  */
 import * as Cause from "effect/Cause";
+import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
@@ -89,13 +90,14 @@ export const assemble = (
           ),
       ));
 
-    const spawn: Effect.Effect<Worker, SpawnError | PoolError> = Effect.uninterruptibleMask((restore) =>
+    /** Interruptible while it waits, and only there: a worker that has come is never lost on the way to whoever asked. */
+    const spawn: Effect.Effect<Worker, SpawnError | PoolError> = Effect.uninterruptible(
       Effect.flatMap(Scope.make(), (scope) => {
         const command = { name: `${prefix}:${++named}`, daemon: true, modules: modules() };
-        const spawned = restore(Effect.tap(Scope.extend(backend.spawn(command), scope), initialize));
+        const spawned = Effect.interruptible(Effect.tap(Scope.extend(backend.spawn(command), scope), initialize));
         const failed = Effect.onError(spawned, (cause) => Scope.close(scope, Exit.failCause(cause)));
         return Effect.map(failed, (child) => ({ child, scope }));
-      })
+      }),
     );
 
     /** Lends a worker to the dispatcher. */
@@ -137,16 +139,32 @@ export const assemble = (
         }
       });
 
+    const dismiss = (
+      exits: ReadonlyArray<Exit.Exit<Worker, unknown>>,
+      why: Exit.Exit<unknown, unknown>,
+    ): Effect.Effect<void> =>
+      Effect.forEach(
+        exits.flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : []),
+        ({ scope }) => Scope.close(scope, why),
+        { concurrency: "unbounded", discard: true },
+      );
+
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const attempts = Array.from({ length: size }, () => Effect.exit(restore(spawn)));
-        const exits = yield* Effect.all(attempts, { concurrency: "unbounded" });
-        const workers = exits.flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : []);
-        const failed = exits.find(Exit.isFailure);
-        if (failed !== undefined) {
-          yield* Effect.forEach(workers, ({ scope }) => Scope.close(scope, failed), { concurrency: "unbounded" });
-          return yield* Exit.failCause(failed.cause);
-        }
+        const failed = yield* Deferred.make<never, SpawnError | PoolError>();
+        const attempt = Effect.tapErrorCause(spawn, (cause) => Deferred.failCause(failed, cause));
+        const attempts = yield* Effect.all(Array.from({ length: size }, () => Effect.forkDaemon(attempt)));
+        const settled = Effect.forEach(attempts, Fiber.await);
+        // The first failure, or interruption, makes an end of all of them.
+        yield* Effect.onError(
+          restore(Effect.raceFirst(settled, Deferred.await(failed))),
+          (cause) =>
+            Effect.zipRight(
+              Fiber.interruptAll(attempts),
+              Effect.flatMap(settled, (exits) => dismiss(exits, Exit.failCause(cause))),
+            ),
+        );
+        const workers = yield* Effect.forEach(attempts, Fiber.join);
         const fibers = yield* Effect.forEach(workers, (worker) => {
           const slot: Slot = { child: undefined, jobs: 0 };
           employ(slot, worker);
