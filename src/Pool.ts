@@ -25,6 +25,7 @@ import * as Call from "./backend/call.ts";
 import { CALL, MAP, STARMAP } from "./backend/request.ts";
 import { assemble, type Crew } from "./pool/crew.ts";
 import { PoolError } from "./pool/error.ts";
+import { flow } from "./pool/flow.ts";
 import * as Jobs from "./pool/jobs.ts";
 import * as Task from "./Task.ts";
 
@@ -128,7 +129,7 @@ export interface MapStreamOptions {
   readonly unordered?: boolean | undefined;
   /** Items that are sent to a worker together. @default 1 */
   readonly chunkSize?: number | undefined;
-  /** Chunks that may be waiting, running or done but not yet taken. @default twice the size of the pool */
+  /** Chunks that may be waiting, running, done, or in the hands of the reader. @default four times the size of the pool */
   readonly lookAhead?: number | undefined;
 }
 
@@ -367,18 +368,16 @@ export const make = (
       }));
 
     const mapStream = (task: Task.Any, options: MapStreamOptions) => (stream: Stream.Stream<unknown, unknown>) => {
-      const { chunkSize = 1, lookAhead = 2 * size, unordered = false } = options;
+      const { chunkSize = 1, lookAhead = 4 * size, unordered = false } = options;
       if (!isPositive(chunkSize)) return Stream.fail(invalid("chunkSize", chunkSize));
       if (!isPositive(lookAhead)) return Stream.fail(invalid("lookAhead", lookAhead));
-      const concurrent = { concurrency: lookAhead, unordered };
-      if (chunkSize === 1) return Stream.mapEffect(stream, (item) => run(task, [item]), concurrent);
-      const chunk = { chunkSize };
-      const chunks = Stream.mapEffect(
-        Stream.grouped(stream, chunkSize),
-        (items) => runMany(task, MAP, Chunk.toReadonlyArray(items), chunk),
-        concurrent,
-      );
-      return Stream.flattenIterables(chunks);
+      const shared = { dispatcher, lookAhead, unordered, timeout: limit };
+      if (chunkSize === 1) {
+        const prepare = (item: unknown) => open(Call.prepare(task, CALL, [item]));
+        return flow({ ...shared, flatten: false, prepare })(stream);
+      }
+      const prepare = (items: Chunk.Chunk<unknown>) => open(Call.prepare(task, MAP, Chunk.toReadonlyArray(items)));
+      return flow({ ...shared, flatten: true, prepare })(Stream.grouped(stream, chunkSize));
     };
 
     const stream = (task: Task.Any, args: ReadonlyArray<unknown>): Stream.Stream<unknown, unknown> =>
