@@ -248,8 +248,11 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             else if (crashed !== undefined) status = { _tag: "Crashed", message: crashed };
             else status = { _tag: "Exited", code: code ?? 0 };
             Deferred.unsafeDone(exited, Effect.succeed(status));
+            // A program that the child has started inherits descriptor 3, and may live on.
+            transport.drained(() => transport.lost());
           });
-          const link = new Link(socket(process.stdio[3] as unknown as Socket), {
+          const transport = socket(process.stdio[3] as unknown as Socket);
+          const link = new Link(transport, {
             side: "parent",
             maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
             onClosed: () => {

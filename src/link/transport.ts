@@ -16,9 +16,41 @@ export interface Socket {
   destroy(): unknown;
 }
 
-/** A stream socket. Its end of file, an error and its closing are all the end of the link. */
-export const socket = (socket: Socket): Transport => {
+/** A transport that may not show that its peer has died. */
+export interface WatchedTransport extends Transport {
+  /** Ends the transport: the peer is known to be dead. */
+  readonly lost: (reason?: Error) => void;
+  /** Calls back when nothing more comes of what the peer sent before it died. */
+  readonly drained: (done: () => void) => void;
+}
+
+/** Calls back when two looks at a count, so many milliseconds apart, show no change, or when it does not matter any more. */
+const steady = (count: () => number | undefined, interval: number, done: () => void): void => {
+  const check = (seen: number): void => {
+    const now = count();
+    if (now === undefined || now === seen) return done();
+    setTimeout(check, interval, now);
+  };
+  setTimeout(check, 0, -1);
+};
+
+/** How long a socket of a dead peer may be silent before nothing more is expected, in milliseconds. */
+const SILENCE = 5;
+
+/**
+ * A stream socket. Its end of file, an error and its closing are all the end of the link. A peer may die without an end of
+ * file, if a process that it has started holds its end of the socket: whoever watches the peer then calls `lost`.
+ */
+export const socket = (socket: Socket): WatchedTransport => {
   let ended = false;
+  let received = 0;
+  let finish: (reason?: Error) => void = () => {};
+  const once = (reason?: Error): void => {
+    if (ended) return;
+    ended = true;
+    socket.destroy();
+    finish(reason);
+  };
   return {
     write: (chunks, done) => {
       const last = chunks.length - 1;
@@ -29,13 +61,11 @@ export const socket = (socket: Socket): Transport => {
       });
     },
     start: (data, end) => {
-      const once = (reason?: Error): void => {
-        if (ended) return;
-        ended = true;
-        socket.destroy();
-        end(reason);
-      };
-      socket.on("data", data);
+      finish = end;
+      socket.on("data", (chunk) => {
+        received++;
+        data(chunk);
+      });
       socket.on("error", once);
       socket.on("end", () => once());
       socket.on("close", () => once());
@@ -43,16 +73,10 @@ export const socket = (socket: Socket): Transport => {
     close: () => {
       if (!ended) socket.end();
     },
+    lost: once,
+    drained: (done) => steady(() => ended ? undefined : received, SILENCE, done),
   };
 };
-
-/** A transport whose peer can die without a sign on it. */
-export interface PortTransport extends Transport {
-  /** Ends the transport: the peer is known to be dead. */
-  readonly lost: (reason?: Error) => void;
-  /** Calls back when nothing more comes of what the peer sent before it died. */
-  readonly drained: (done: () => void) => void;
-}
 
 /** So many bytes may be on their way through a port. */
 const WINDOW = 1024 * 1024;
@@ -67,7 +91,7 @@ const CLONED = 16 * 1024;
  * A message port. Chunks are copied once, and moved. A port neither holds back its sender nor tells that its peer died: the
  * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`.
  */
-export const port = (port: MessagePort): PortTransport => {
+export const port = (port: MessagePort): WatchedTransport => {
   let ended = false;
   let received = 0;
   let taken = 0;
@@ -123,13 +147,7 @@ export const port = (port: MessagePort): PortTransport => {
       once();
     },
     lost: once,
-    drained: (done) => {
-      const check = (seen: number): void => {
-        if (ended || received === seen) return done();
-        setTimeout(check, 0, received);
-      };
-      setTimeout(check, 0, -1);
-    },
+    drained: (done) => steady(() => ended ? undefined : received, 0, done),
   };
 };
 
