@@ -223,11 +223,10 @@ export interface Pool {
     ...args: Args
   ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
   /** {@link Pool.submit} with options. */
-  readonly submitWith: <A, E>(
-    options: SubmitOptions<A, E>,
-  ) => <Args extends ReadonlyArray<unknown>>(
+  readonly submitWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
-    ...args: Args
+    args: Args,
+    options: SubmitOptions<A, E>,
   ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
   /** Takes no more tasks; those that it has are finished. */
   readonly close: Effect.Effect<void>;
@@ -387,37 +386,41 @@ export const make = (
         return Call.stream(child, prepared, false, hurry);
       }));
 
-    const submitWith =
-      (options: SubmitOptions<unknown, unknown>) => (task: Task.Any, ...args: ReadonlyArray<unknown>) =>
-        Effect.uninterruptible(Effect.gen(function* () {
-          const prepared = yield* Call.prepare(task, CALL, args);
-          const own = options.timeout === undefined ? limit : Duration.toMillis(options.timeout);
-          const job = open(Jobs.run(dispatcher, prepared, own));
-          const fiber = yield* Effect.forkDaemon(Effect.interruptible(job));
-          submitted.add(fiber);
-          const tell = Effect.flatMap(Fiber.await(fiber), (exit) => {
-            const { onFailure, onSuccess } = options;
-            const callback = Exit.isSuccess(exit)
-              ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
-              : onFailure && Effect.suspend(() => onFailure(exit.cause));
-            return callback === undefined ? Effect.void : Effect.catchAllCause(
-              callback,
-              (cause) => Effect.logError(`A callback of task "${task.name}" failed`, cause),
-            );
-          });
-          if (options.onSuccess !== undefined || options.onFailure !== undefined) {
-            const told = yield* Effect.forkDaemon(Effect.interruptible(tell));
-            submitted.add(told);
-            told.addObserver(() => submitted.delete(told));
-          }
-          fiber.addObserver(() => submitted.delete(fiber));
-          const submission: Submission<unknown, unknown> = {
-            await: Fiber.join(fiber),
-            poll: Fiber.poll(fiber),
-            cancel: Effect.asVoid(Fiber.interrupt(fiber)),
-          };
-          return submission;
-        }));
+    const submitWith = (
+      task: Task.Any,
+      args: ReadonlyArray<unknown>,
+      options: SubmitOptions<unknown, unknown>,
+    ): Effect.Effect<Submission<unknown, unknown>, EncodeError> =>
+      Effect.uninterruptible(Effect.gen(function* () {
+        const prepared = yield* Call.prepare(task, CALL, args);
+        const own = options.timeout === undefined ? limit : Duration.toMillis(options.timeout);
+        // Decided here and now: a pool that is closed next finishes this one.
+        const job = state === "open" ? Jobs.run(dispatcher, prepared, own) : Effect.fail(closed());
+        const fiber = yield* Effect.forkDaemon(Effect.interruptible(job));
+        submitted.add(fiber);
+        const tell = Effect.flatMap(Fiber.await(fiber), (exit) => {
+          const { onFailure, onSuccess } = options;
+          const callback = Exit.isSuccess(exit)
+            ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
+            : onFailure && Effect.suspend(() => onFailure(exit.cause));
+          return callback === undefined ? Effect.void : Effect.catchAllCause(
+            callback,
+            (cause) => Effect.logError(`A callback of task "${task.name}" failed`, cause),
+          );
+        });
+        if (options.onSuccess !== undefined || options.onFailure !== undefined) {
+          const told = yield* Effect.forkDaemon(Effect.interruptible(tell));
+          submitted.add(told);
+          told.addObserver(() => submitted.delete(told));
+        }
+        fiber.addObserver(() => submitted.delete(fiber));
+        const submission: Submission<unknown, unknown> = {
+          await: Fiber.join(fiber),
+          poll: Fiber.poll(fiber),
+          cancel: Effect.asVoid(Fiber.interrupt(fiber)),
+        };
+        return submission;
+      }));
 
     const close = Effect.sync(() => {
       if (state === "open") state = "closed";
@@ -465,7 +468,7 @@ export const make = (
       mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
         mapStream(task, { ...options, unordered: true })(Stream.fromIterable(items)),
       stream: (task: Task.Any, ...args: ReadonlyArray<unknown>) => stream(task, args),
-      submit: submitWith({}),
+      submit: (task: Task.Any, ...args: ReadonlyArray<unknown>) => submitWith(task, args, {}),
       submitWith,
       close,
       join,

@@ -188,6 +188,15 @@ const demandFolder = (cwd: string | undefined): void => {
   if (!Deno.statSync(cwd).isDirectory) throw new Deno.errors.NotFound(`${cwd} is no directory`);
 };
 
+/** Signals to a group need the whole permission, and a child that could not be ended is better not started. */
+const demandGroups = ({ detached }: Options): void => {
+  if (detached !== true || Deno.permissions.querySync({ name: "run" }).state === "granted") return;
+  throw new SpawnError({
+    reason: "PermissionDenied",
+    message: "Cannot start a detached subprocess: to signal a process group needs --allow-run for everything",
+  });
+};
+
 /** Loaded when the first child is started: a child that only imports this library does without. */
 const nodeProcess = Effect.promise(() => import("node:child_process"));
 
@@ -210,6 +219,7 @@ const start = (options: Options, command: Command): Effect.Effect<ChildProcess, 
           ? { ...options.env }
           : options.env && { ...Deno.env.toObject(), ...options.env };
         demandFolder(options.cwd);
+        demandGroups(options);
         const launcher = launchWithParent(spawnSync);
         const deno = [Deno.execPath(), ...argv(options, command, launcher.length > 0 ? "launcher" : "self")];
         const [program, ...args] = [...launcher, ...deno];

@@ -15,7 +15,6 @@
  *
  * @module
  */
-import type * as Cause from "effect/Cause";
 import type * as Effect from "effect/Effect";
 import type * as Either from "effect/Either";
 import type * as Layer from "effect/Layer";
@@ -143,15 +142,16 @@ export class TaskError extends Error {
 }
 
 /** Data that is also an Effect by type; a handler that returns it means the data. */
-type Data = Option.Option<unknown> | Either.Either<unknown, unknown> | Cause.YieldableError;
+type Data = Option.Option<unknown> | Either.Either<unknown, unknown>;
 
-/** What a result is: asked in this order, since every Option is also an Effect by type, and every Effect a Stream. */
-type Kind<Result> = [Result] extends [never] ? "value"
-  : 0 extends 1 & Result ? "value"
-  : [Result] extends [Data] ? "value"
-  : [Result] extends [Effect.Effect<unknown, unknown, infer _R>] ? "effect"
-  : [Result] extends [Stream.Stream<unknown, unknown, infer _R>] ? "stream"
-  : "value";
+type IsAny<Result> = 0 extends 1 & Result ? true : false;
+
+/** Every Effect is also a Stream by type: a Stream proper is none. */
+type IsStream<Result> = IsAny<Result> extends true ? false
+  : [Result] extends [never] ? false
+  : [Result] extends [Effect.Effect<unknown, unknown, infer _R>] ? false
+  : [Result] extends [Stream.Stream<unknown, unknown, infer _R>] ? true
+  : false;
 
 /**
  * The task that a handler with this result makes.
@@ -159,27 +159,30 @@ type Kind<Result> = [Result] extends [never] ? "value"
  * @since 0.1.0
  * @category type-level
  */
-export type Of<Args extends ReadonlyArray<unknown>, Result, Named> = Kind<Result> extends "stream"
+export type Of<Args extends ReadonlyArray<unknown>, Result, Named> = IsStream<Result> extends true
   ? StreamTask<Args, Success<Result>, Failure<Result, Named>>
   : Task<Args, Success<Result>, Failure<Result, Named>>;
 
 /** What a handler's result gives. @since 0.1.0 @category type-level */
-export type Success<Result> = Kind<Result> extends "effect"
-  ? Result extends Effect.Effect<infer A, infer _E, infer _R> ? A : never
-  : Kind<Result> extends "stream" ? Result extends Stream.Stream<infer A, infer _E, infer _R> ? A : never
-  : [Result] extends [Data] ? Result
+export type Success<Result> = IsAny<Result> extends true ? Result
+  : Result extends Data ? Result
+  : Result extends Effect.Effect<infer A, infer _E, infer _R> ? A
+  : Result extends Stream.Stream<infer A, infer _E, infer _R> ? A
   : Awaited<Result>;
 
 /** How a handler's result fails; a plain one with what its `error` Schema names. @since 0.1.0 @category type-level */
-export type Failure<Result, Named> = Kind<Result> extends "effect"
-  ? Result extends Effect.Effect<infer _A, infer E, infer _R> ? E : never
-  : Kind<Result> extends "stream" ? Result extends Stream.Stream<infer _A, infer E, infer _R> ? E : never
+export type Failure<Result, Named> = IsAny<Result> extends true ? Named
+  : [Result] extends [never] ? Named
+  : Result extends Data ? Named
+  : Result extends Effect.Effect<infer _A, infer E, infer _R> ? E
+  : Result extends Stream.Stream<infer _A, infer E, infer _R> ? E
   : Named;
 
 /** What a handler's result requires. @since 0.1.0 @category type-level */
-export type Context<Result> = Kind<Result> extends "effect"
-  ? Result extends Effect.Effect<infer _A, infer _E, infer R> ? R : never
-  : Kind<Result> extends "stream" ? Result extends Stream.Stream<infer _A, infer _E, infer R> ? R : never
+export type Context<Result> = IsAny<Result> extends true ? never
+  : Result extends Data ? never
+  : Result extends Effect.Effect<infer _A, infer _E, infer R> ? R
+  : Result extends Stream.Stream<infer _A, infer _E, infer R> ? R
   : never;
 
 /**

@@ -173,9 +173,12 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
       Effect.map(
         Effect.acquireRelease(
           Effect.try({
-            try: () => start(options, command, exited),
+            try: () => {
+              demandRead();
+              return start(options, command, exited);
+            },
             catch: (error) =>
-              new SpawnError({
+              error instanceof SpawnError ? error : new SpawnError({
                 reason: "Failed",
                 message: `Cannot start a worker: ${error instanceof Error ? error.message : error}`,
                 cause: error,

@@ -104,7 +104,7 @@ const check = (layer: Layer.Layer<Backend.Backend>, submissions: number): Effect
       Effect.gen(function* () {
         let dice = yield* Random.nextIntBetween(0, 1000);
         const kind = all.find(({ share }) => (dice -= share) < 0)!;
-        const submission = yield* Effect.orDie(pool.submitWith({ timeout: kind.timeout })(kind.task, n));
+        const submission = yield* Effect.orDie(pool.submitWith(kind.task, [n], { timeout: kind.timeout }));
         if (kind.interrupted === true) yield* submission.cancel;
         if (capabilities.signals && n % 500 === 250) yield* kill;
         const exit = yield* Effect.exit(submission.await);

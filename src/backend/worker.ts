@@ -31,10 +31,10 @@ scope.onmessage = ({ data }) => {
     scope.postMessage({ locked: true });
     return new Promise(() => {});
   });
-  // In a worker Deno.exit ends the worker and tells nobody the code.
+  // In a worker Deno.exit ends the worker and tells nobody the code, of which a process would keep 8 bits.
   const exit = Deno.exit;
   Deno.exit = (code?: number): never => {
-    scope.postMessage({ exit: code ?? Deno.exitCode });
+    scope.postMessage({ exit: (code ?? Deno.exitCode) & 0xff });
     return exit(code);
   };
   serve({

@@ -1,7 +1,7 @@
 /**
- * Telling programs from data, without loading Effect. In Effect 3 every Effect is also a Stream by its marks, and Option,
- * Either and errors are also Effects; here a value is what it is first. An Exit cannot be told from an Effect that is done,
- * and counts as one.
+ * Telling programs from data, without loading Effect. In Effect 3 every Effect is also a Stream by its marks, and Option
+ * and Either are also Effects; here a value is what it is first. An Exit cannot be told from an Effect that is done, nor a
+ * yieldable error from one that fails: they count as such.
  *
  * @module
  */
@@ -14,8 +14,7 @@ const dataTypeIds = [Symbol.for("effect/Option"), Symbol.for("effect/Either")];
 export const isStream = (value: object): boolean => StreamTypeId in value && !(EffectTypeId in value);
 
 /** An Effect to run, rather than data that Effect can also run. */
-export const isEffect = (value: object): boolean =>
-  EffectTypeId in value && !(value instanceof Error) && !dataTypeIds.some((id) => id in value);
+export const isEffect = (value: object): boolean => EffectTypeId in value && !dataTypeIds.some((id) => id in value);
 
 /** A Promise, of this realm or any. */
 export const isPromise = (value: object): value is PromiseLike<unknown> =>
