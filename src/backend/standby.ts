@@ -69,6 +69,8 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
           Effect.as(one.child.exited, false),
         );
       }).pipe(
+        // Inside of the ensuring: an interruption that is pending would otherwise keep it from being registered.
+        Effect.interruptible,
         Effect.ensuring(Effect.suspend(() => {
           warm.delete(one);
           return one.ours ? Scope.close(one.scope, Exit.void) : Effect.void;
@@ -79,7 +81,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       while (true) {
         const one = yield* Effect.either(start);
         if (one._tag === "Right") {
-          if (yield* Effect.interruptible(keep(one.right))) continue;
+          if (yield* keep(one.right)) continue;
           yield* Effect.logWarning("A standby child died before it was used");
         } else {
           yield* Effect.logWarning("Cannot start a standby child", one.left);
