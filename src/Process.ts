@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
+import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import {
@@ -344,8 +345,12 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
     const backend = yield* Backend;
     const prepared = yield* Call.prepare(task, CALL, args);
     const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
-    yield* Effect.addFinalizer(() => stop(child, () => true, Effect.void, {}));
-    return Call.stream(child, prepared, true) as Stream.Stream<A, E | CallError>;
+    // Its task ends the process; one that does not, though it was asked to, is ended by the kill policy.
+    const end = stop(child, () => true, Effect.void, {});
+    yield* Effect.addFinalizer(() => end);
+    const runtime = yield* Effect.runtime();
+    const hurry = (): void => void Runtime.runFork(runtime)(end);
+    return Call.stream(child, prepared, true, hurry) as Stream.Stream<A, E | CallError>;
   }));
 
 /**
