@@ -132,6 +132,8 @@ export interface Child {
   readonly exited: Effect.Effect<ExitStatus>;
   /** When it has loaded its modules, if it was to `preload` them, and those that it could not load. */
   readonly ready: Effect.Effect<Readiness>;
+  /** Whether it has come as far as serving its link. */
+  readonly serving: () => boolean;
   /** Its status if it has ended, without waiting. */
   readonly status: () => ExitStatus | undefined;
   /** Sends a signal; `false` if it had ended. */

@@ -306,15 +306,20 @@ export const make = (
       (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));
     let state: "open" | "closed" | "terminated" = "open";
     const submitted = new Set<Fiber.Fiber<unknown, unknown>>();
+    const callbacks = new Set<Fiber.Fiber<unknown, unknown>>();
 
-    const abort = (crew: Crew): Effect.Effect<void> =>
+    const abort = ({ dispatcher, end }: Crew): Effect.Effect<void> =>
       Effect.suspend(() => {
-        if (state !== "terminated") crew.dispatcher.terminate(Exit.fail(terminated()));
+        if (state !== "terminated") dispatcher.terminate(Exit.fail(terminated()));
         state = "terminated";
-        return Effect.zipRight(crew.end, Fiber.awaitAll([...submitted]));
+        // Finalizers of what runs may still need the link. Each job has a deadline; the limit is for leases, which have none.
+        const stopped = Effect.timeoutOption(Effect.interruptible(Jobs.drained(dispatcher)), gracePeriod);
+        const settled = Effect.suspend(() => Fiber.awaitAll([...submitted]));
+        const silenced = Effect.suspend(() => Fiber.interruptAll([...callbacks]));
+        return Effect.all([stopped, end, settled, silenced], { discard: true });
       });
     /** Waits for what was submitted; for what others wait for themselves, they do. */
-    const drain = Effect.suspend(() => Fiber.awaitAll([...submitted]));
+    const drain = Effect.suspend(() => Fiber.awaitAll([...submitted, ...callbacks]));
 
     const release = (crew: Crew, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
       Effect.suspend(() => {
@@ -410,8 +415,8 @@ export const make = (
         });
         if (options.onSuccess !== undefined || options.onFailure !== undefined) {
           const told = yield* Effect.forkDaemon(Effect.interruptible(tell));
-          submitted.add(told);
-          told.addObserver(() => submitted.delete(told));
+          callbacks.add(told);
+          told.addObserver(() => callbacks.delete(told));
         }
         fiber.addObserver(() => submitted.delete(fiber));
         const submission: Submission<unknown, unknown> = {

@@ -157,7 +157,7 @@ const exitCode = (status: ExitStatus): number => {
 };
 
 /** Children of this process that have not ended. */
-const active = new Set<Process<unknown, unknown>>();
+const active = new Map<Child, Process<unknown, unknown>>();
 
 let count = 0;
 
@@ -246,8 +246,8 @@ const start = (
       stdout: child.stdout,
       stderr: child.stderr,
     };
-    active.add(process);
-    yield* Effect.forkDaemon(Effect.zipRight(child.exited, Effect.sync(() => active.delete(process))));
+    active.set(child, process);
+    yield* Effect.forkDaemon(Effect.zipRight(child.exited, Effect.sync(() => active.delete(child))));
     return process;
   }).pipe(Effect.withSpan("Process.spawn", { attributes: { "task.name": task.name, "task.url": task.url } }));
 
@@ -398,7 +398,9 @@ export const parent: Effect.Effect<Option.Option<{ readonly name: string; readon
  * @since 0.1.0
  * @category accessors
  */
-export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.sync(() => [...active]);
+export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.sync(() =>
+  [...active].flatMap(([child, process]) => child.status() === undefined ? [process] : [])
+);
 
 /**
  * The number of logical cores of this machine: the default size of a pool. Python's `cpu_count()`.

@@ -77,8 +77,6 @@ export interface Options {
   readonly stderr?: Stdio | undefined;
   /** The largest message in either direction, in bytes. @default 1 GiB */
   readonly maxMessageSize?: number | undefined;
-  /** How long a child may take for its finalizers when this program has gone, in milliseconds. @default 5000 */
-  readonly gracePeriod?: number | undefined;
   /**
    * Make each child the leader of a process group, and send signals to the whole group, so that programs which a task has
    * started end with it. Ctrl-C then reaches a child only through this program. Needs `--allow-run` for everything.
@@ -135,7 +133,6 @@ const introduction = (options: Options, { name, daemon = false, preload = false 
   backend: "subprocess",
   authKey: authKey(),
   maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
-  gracePeriod: options.gracePeriod ?? 5000,
   preload,
 });
 
@@ -251,6 +248,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
         Effect.map(Deferred.make<ExitStatus>(), (exited) => {
           let status: ExitStatus | undefined;
           let crashed: string | undefined;
+          let serving = false;
           let deadline: ReturnType<typeof setTimeout> | undefined;
           process.once("exit", (code, signal) => {
             clearTimeout(deadline);
@@ -278,9 +276,10 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             const message = notice as Message;
             if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
             crashed ??= message.crashed;
+            serving ||= message.serving === true;
           };
           link.notify(introduction(options, command));
-          return { process, exited, link, ready, status: () => status };
+          return { process, exited, link, ready, serving: () => serving, status: () => status };
         })),
       ({ process, exited, link, status }) =>
         Effect.suspend(() => {
@@ -294,12 +293,13 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           });
         }),
     ),
-    ({ process, exited, link, ready, status }): Child => ({
+    ({ process, exited, link, ready, serving, status }): Child => ({
       name: command.name,
       pid: process.pid!,
       link,
       exited: Deferred.await(exited),
       ready: Deferred.await(ready),
+      serving,
       status,
       kill: (name) => Effect.sync(() => status() === undefined && signal(options, process, name)),
       stdout: output(process.stdout),

@@ -59,6 +59,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const { port1, port2 } = new MessageChannel();
   const transport = port(port1);
   let status: ExitStatus | undefined;
+  let serving = false;
   /** Resolves when the thread has really ended; known only of a worker that has come as far as taking its lock. */
   let ended: Promise<unknown> | undefined;
   const end = (reason: ExitStatus): void => {
@@ -95,6 +96,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const ready = Deferred.unsafeMake<Readiness>(FiberId.none);
   link.onNotice = (notice) => {
     const message = notice as Message;
+    serving ||= message.serving === true;
     if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
   };
   link.notify(
@@ -105,11 +107,10 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       backend: "worker",
       authKey: authKey(),
       maxMessageSize,
-      gracePeriod: 0,
       preload,
     } satisfies Introduction,
   );
-  return { link, end, ready, status: () => status, ended: () => ended };
+  return { link, end, ready, serving: () => serving, status: () => status, ended: () => ended };
 };
 
 let stuck = 0;
@@ -190,12 +191,13 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
               return settle(command, ended());
             }),
         ),
-        ({ link, end, ready, status }): Child => ({
+        ({ link, end, ready, serving, status }): Child => ({
           name: command.name,
           pid: Deno.pid,
           link,
           exited: Deferred.await(exited),
           ready: Deferred.await(ready),
+          serving,
           status,
           kill: (signal) =>
             Effect.suspend(() => {

@@ -12,6 +12,7 @@ import * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
+import type * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
@@ -77,17 +78,19 @@ export const make = (): Effects => {
   const scope = Effect.runSync(Scope.make());
   const memo = Effect.runSync(Layer.makeMemoMap);
   const backend = lazyBackend(scope);
-  const layers = new Map<unknown, Fiber.Fiber<Context.Context<never>, unknown>>();
+  const layers = new Map<unknown, Fiber.Fiber<Runtime.Runtime<never>, unknown>>();
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>();
+
+  const base = Effect.runSync(Effect.runtime<never>());
 
   /** A layer is built by a fiber of its own, so that a task which is interrupted meanwhile does not break it for others. */
   const build = (
     layer: Layer.Layer<never, unknown, Provided> | undefined,
-  ): Effect.Effect<Context.Context<never>, unknown> => {
-    if (layer === undefined) return Effect.succeed(Context.empty());
+  ): Effect.Effect<Runtime.Runtime<never>, unknown> => {
+    if (layer === undefined) return Effect.succeed(base);
     let fiber = layers.get(layer);
     if (fiber === undefined) {
-      const building = Layer.buildWithMemoMap(layer, memo, scope);
+      const building = Scope.extend(Layer.toRuntimeWithMemoMap(layer, memo), scope);
       fiber = Effect.runFork(Effect.provide(building, Context.add(Context.make(Scope.Scope, scope), Backend, backend)));
       layers.set(layer, fiber);
     }
@@ -200,7 +203,7 @@ export const make = (): Effects => {
       ),
       (services) =>
         Effect.annotateLogs("process", self().name)(
-          Effect.scoped(Effect.provide(Effect.provideService(traced, Backend, backend), services)),
+          Effect.provide(Effect.scoped(Effect.provideService(traced, Backend, backend)), services),
         ),
     );
     job.channel.begun();

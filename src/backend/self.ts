@@ -26,8 +26,6 @@ export interface Introduction extends Self {
   readonly authKey: Uint8Array;
   /** Of both directions, in bytes. */
   readonly maxMessageSize: number;
-  /** How long finalizers may take once the parent is gone, in milliseconds. */
-  readonly gracePeriod: number;
   /** Load all modules now, to be quick later, and answer with a {@link Readiness}. */
   readonly preload: boolean;
 }
@@ -37,6 +35,8 @@ export type Notice = Partial<Introduction>;
 
 /** What a child says to its parent, apart from answers. */
 export interface Message {
+  /** It has come as far as serving its link. */
+  readonly serving?: true;
   readonly ready?: Readiness;
   /** An error that nobody caught is about to end it. */
   readonly crashed?: string;

@@ -34,7 +34,7 @@ export interface Host {
   readonly exit: (code: number) => void;
 }
 
-/** Until the parent says otherwise, in milliseconds. */
+/** How long finalizers may take once the parent is gone, in milliseconds. */
 const GRACE_PERIOD = 5000;
 
 /** A task that the parent has named, and its definition once the module has loaded. */
@@ -84,7 +84,6 @@ export const serve = (host: Host): Server => {
   const jobs = new Set<Job>();
   let effects: Effects | undefined;
   let ending = false;
-  let gracePeriod = GRACE_PERIOD;
 
   let loading: Promise<Effects> | undefined;
   const loadEffects = (): Promise<Effects> =>
@@ -108,7 +107,7 @@ export const serve = (host: Host): Server => {
       released.then(finish);
     } else {
       // Nobody is left to end a child whose finalizers hang.
-      const timer = setTimeout(() => host.exit(code), gracePeriod);
+      const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
       released.then(() => {
         clearTimeout(timer);
         finish();
@@ -303,7 +302,6 @@ export const serve = (host: Host): Server => {
   link.onNotice = (data) => {
     const notice = data as Notice;
     introduce(notice);
-    if (notice.gracePeriod !== undefined) gracePeriod = notice.gracePeriod;
     if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
     if (notice.preload === true) preload();
@@ -314,6 +312,7 @@ export const serve = (host: Host): Server => {
     link.notify({ crashed: message } satisfies Message);
     link.flushed(() => host.exit(1));
   };
+  link.notify({ serving: true } satisfies Message);
   return { shutdown, crash };
 };
 

@@ -38,7 +38,7 @@ export interface Crew {
   readonly end: Effect.Effect<void>;
 }
 
-/** So often in a row may a worker die before it had any work, for each that the pool is to have, until the pool gives up. */
+/** So often in a row may a worker die before it has come up, for each that the pool is to have, until the pool gives up. */
 const MAX_FAILURES = 3;
 
 interface Worker {
@@ -122,7 +122,7 @@ export const assemble = (
         while (true) {
           yield* watch(worker);
           const recycled = slot.jobs >= options.maxJobs;
-          failures = slot.jobs > 0 ? 0 : failures + 1;
+          failures = worker.child.serving() ? 0 : failures + 1;
           let next = yield* Effect.either(spawn);
           while (next._tag === "Left" && failures++ < MAX_FAILURES * size) next = yield* Effect.either(spawn);
           if (next._tag === "Left") {
@@ -130,7 +130,7 @@ export const assemble = (
           }
           if (failures > MAX_FAILURES * size) {
             yield* Scope.close(next.right.scope, Exit.void);
-            return dispatcher.close(Exit.fail(broken("die before they have done anything", undefined)));
+            return dispatcher.close(Exit.fail(broken("die before they have come up", undefined)));
           }
           worker = next.right;
           employ(slot, worker);
