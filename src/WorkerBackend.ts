@@ -70,9 +70,11 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     Deferred.unsafeDone(exited, Effect.succeed(reason));
   };
   const lock = `~multiprocessing/${crypto.randomUUID()}`;
-  worker.onmessage = ({ data }: MessageEvent<Notice>) => {
-    // What it has answered before it left may still be on its way.
+  worker.onmessage = ({ data }: MessageEvent<Notice | undefined>) => {
+    // Whatever else runs in the worker can post messages here, too.
+    if (status !== undefined || data?.token !== lock) return;
     const { exit } = data;
+    // What it has answered before it left may still be on its way.
     if (exit !== undefined) return transport.drained(() => end({ _tag: "Exited", code: exit }));
     // The worker holds the lock now: getting it means that the worker is no more.
     ended = locks.request(lock, () => transport.drained(() => end({ _tag: "Exited", code: 0 })));

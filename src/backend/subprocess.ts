@@ -21,7 +21,12 @@ export const serve = (guard: Guard, imports: Imports): Promise<never> => {
   const uncaught = (event: ErrorEvent | PromiseRejectionEvent): void => {
     if (event.defaultPrevented) return;
     event.preventDefault();
-    server.crash(event instanceof ErrorEvent ? event.error : event.reason);
+    // Those who listen after this may still deal with it: they say so as they would say it to Deno.
+    let handled = false;
+    Object.defineProperty(event, "preventDefault", { value: () => void (handled = true) });
+    queueMicrotask(() => {
+      if (!handled) server.crash(event instanceof ErrorEvent ? event.error : event.reason);
+    });
   };
   const server = serveLink({
     transport: socket(new Socket({ fd: 3 })),

@@ -17,7 +17,12 @@ export interface Start {
 }
 
 /** What a worker tells its host, apart from the link. */
-export type Notice = { readonly locked: true; readonly exit?: undefined } | { readonly exit: number };
+export interface Notice {
+  /** The name of the lock, which nobody else in the worker knows. */
+  readonly token: string;
+  /** It is about to end with this code; otherwise it has taken the lock. */
+  readonly exit?: number;
+}
 
 const scope = globalThis as unknown as {
   onmessage: ((event: MessageEvent<Start>) => void) | null;
@@ -27,21 +32,22 @@ const scope = globalThis as unknown as {
 
 scope.onmessage = ({ data }) => {
   scope.onmessage = null;
-  locks.request(data.lock, () => {
-    scope.postMessage({ locked: true });
+  const token = data.lock;
+  locks.request(token, () => {
+    scope.postMessage({ token });
     return new Promise(() => {});
   });
   // In a worker Deno.exit ends the worker and tells nobody the code, of which a process would keep 8 bits.
   const exit = Deno.exit;
   Deno.exit = (code?: number): never => {
-    scope.postMessage({ exit: (code ?? Deno.exitCode) & 0xff });
+    scope.postMessage({ token, exit: (code ?? Deno.exitCode) & 0xff });
     return exit(code);
   };
   serve({
     transport: port(data.port),
     imports: Object.fromEntries(data.modules.map((url) => [url, () => import(url)])),
     exit: (code) => {
-      scope.postMessage({ exit: code });
+      scope.postMessage({ token, exit: code });
       scope.close();
     },
   });

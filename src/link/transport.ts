@@ -24,15 +24,30 @@ export interface WatchedTransport extends Transport {
   readonly drained: (done: () => void) => void;
 }
 
-/** Calls back when two looks at a count, so many milliseconds apart, show no change, or when it does not matter any more. */
-const steady = (count: () => number | undefined, interval: number, done: () => void): void => {
-  const check = (seen: number): void => {
-    const now = count();
-    if (now === undefined || now === seen) return done();
-    setTimeout(check, interval, now);
-  };
-  setTimeout(check, 0, -1);
-};
+/** Looks at a count, so many milliseconds apart, until it does not change any more. */
+class Stillness {
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #done: (() => void) | undefined;
+
+  /** Calls back when it is so. */
+  await(count: () => number, interval: number, done: () => void): void {
+    this.#done = done;
+    const check = (seen: number): void => {
+      const now = count();
+      if (now === seen) this.end();
+      else this.#timer = setTimeout(check, interval, now);
+    };
+    this.#timer = setTimeout(check, 0, -1);
+  }
+
+  /** Calls back now: there is nothing to wait for any more. */
+  end(): void {
+    clearTimeout(this.#timer);
+    const done = this.#done;
+    this.#done = undefined;
+    done?.();
+  }
+}
 
 /** How long a socket of a dead peer may be silent before nothing more is expected, in milliseconds. */
 const SILENCE = 5;
@@ -44,12 +59,14 @@ const SILENCE = 5;
 export const socket = (socket: Socket): WatchedTransport => {
   let ended = false;
   let received = 0;
+  const stillness = new Stillness();
   let finish: (reason?: Error) => void = () => {};
   const once = (reason?: Error): void => {
     if (ended) return;
     ended = true;
     socket.destroy();
     finish(reason);
+    stillness.end();
   };
   return {
     write: (chunks, done) => {
@@ -74,7 +91,7 @@ export const socket = (socket: Socket): WatchedTransport => {
       if (!ended) socket.end();
     },
     lost: once,
-    drained: (done) => steady(() => ended ? undefined : received, SILENCE, done),
+    drained: (done) => ended ? done() : stillness.await(() => received, SILENCE, done),
   };
 };
 
@@ -94,6 +111,7 @@ const CLONED = 16 * 1024;
 export const port = (port: MessagePort): WatchedTransport => {
   let ended = false;
   let received = 0;
+  const stillness = new Stillness();
   let taken = 0;
   let underway = 0;
   let waiting: (() => void) | undefined;
@@ -103,6 +121,7 @@ export const port = (port: MessagePort): WatchedTransport => {
     ended = true;
     port.close();
     finish(reason);
+    stillness.end();
   };
   const acknowledged = (bytes: number): void => {
     underway -= bytes;
@@ -147,7 +166,7 @@ export const port = (port: MessagePort): WatchedTransport => {
       once();
     },
     lost: once,
-    drained: (done) => steady(() => ended ? undefined : received, 0, done),
+    drained: (done) => ended ? done() : stillness.await(() => received, 0, done),
   };
 };
 
