@@ -11,12 +11,11 @@
  *
  * @module
  */
-import type * as Cause from "effect/Cause";
+import * as Cause from "effect/Cause";
 import * as Chunk from "effect/Chunk";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import * as Fiber from "effect/Fiber";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -305,28 +304,25 @@ export const make = (
     const initialize = options.initializer &&
       (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));
     let state: "open" | "closed" | "terminated" = "open";
-    const submitted = new Set<Fiber.Fiber<unknown, unknown>>();
-    const callbacks = new Set<Fiber.Fiber<unknown, unknown>>();
 
-    const abort = ({ dispatcher, end }: Crew): Effect.Effect<void> =>
+    const abort = ({ dispatcher, end, submissions }: Crew): Effect.Effect<void> =>
       Effect.suspend(() => {
-        if (state !== "terminated") dispatcher.terminate(Exit.fail(terminated()));
+        if (state !== "terminated") dispatcher.terminate(Cause.fail(terminated()));
         state = "terminated";
         // Finalizers of what runs may still need the link. Each job has a deadline; the limit is for leases, which have none.
         const stopped = Effect.timeoutOption(Effect.interruptible(Jobs.drained(dispatcher)), gracePeriod);
-        const settled = Effect.suspend(() => Fiber.awaitAll([...submitted]));
-        const silenced = Effect.suspend(() => Fiber.interruptAll([...callbacks]));
-        return Effect.all([stopped, end, settled, silenced], { discard: true });
+        return Effect.all([stopped, end, submissions.settled, submissions.silence], { discard: true });
       });
     /** Waits for what was submitted; for what others wait for themselves, they do. */
-    const drain = Effect.suspend(() => Fiber.awaitAll([...submitted, ...callbacks]));
+    const drain = ({ submissions }: Crew): Effect.Effect<void> =>
+      Effect.zipRight(submissions.settled, submissions.told);
 
     const release = (crew: Crew, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (state === "open") state = "closed";
         if (Exit.isFailure(exit) || state === "terminated") return abort(crew);
         // Interruptible, so that waiting for what was submitted can be given up.
-        return Effect.zipRight(Effect.onInterrupt(Effect.interruptible(drain), () => abort(crew)), abort(crew));
+        return Effect.zipRight(Effect.onInterrupt(Effect.interruptible(drain(crew)), () => abort(crew)), abort(crew));
       });
 
     const crew = yield* assemble(backend, {
@@ -337,7 +333,7 @@ export const make = (
       initializer: initialize,
       modules,
     }, release);
-    const { counts, dispatcher } = crew;
+    const { counts, dispatcher, submissions } = crew;
 
     const open = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | PoolError, R> =>
       Effect.suspend((): Effect.Effect<A, E | PoolError, R> => state === "open" ? effect : Effect.fail(closed()));
@@ -387,8 +383,10 @@ export const make = (
     const stream = (task: Task.Any, args: ReadonlyArray<unknown>): Stream.Stream<unknown, unknown> =>
       Stream.unwrapScoped(Effect.gen(function* () {
         const prepared = yield* Call.prepare(task, CALL, args);
-        const { child, hurry } = yield* open(Jobs.lease(dispatcher));
-        return Call.stream(child, prepared, false, hurry);
+        const { child, hurry, revoked } = yield* open(Jobs.lease(dispatcher));
+        const elements = Stream.interruptWhen(Call.stream(child, prepared, false, hurry), revoked.wait);
+        // Whoever looks later finds an interrupted task; that the worker was taken back says more.
+        return Stream.catchAllCause(elements, (cause) => Stream.failCause(revoked.cause() ?? cause));
       }));
 
     const submitWith = (
@@ -396,43 +394,17 @@ export const make = (
       args: ReadonlyArray<unknown>,
       options: SubmitOptions<unknown, unknown>,
     ): Effect.Effect<Submission<unknown, unknown>, EncodeError> =>
-      Effect.uninterruptible(Effect.gen(function* () {
-        const prepared = yield* Call.prepare(task, CALL, args);
+      Effect.map(Call.prepare(task, CALL, args), (prepared) => {
         const own = options.timeout === undefined ? limit : Duration.toMillis(options.timeout);
-        // Decided here and now: a pool that is closed next finishes this one.
-        const job = state === "open" ? Jobs.run(dispatcher, prepared, own) : Effect.fail(closed());
-        const fiber = yield* Effect.forkDaemon(Effect.interruptible(job));
-        submitted.add(fiber);
-        const tell = Effect.flatMap(Fiber.await(fiber), (exit) => {
-          const { onFailure, onSuccess } = options;
-          const callback = Exit.isSuccess(exit)
-            ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
-            : onFailure && Effect.suspend(() => onFailure(exit.cause));
-          return callback === undefined ? Effect.void : Effect.catchAllCause(
-            callback,
-            (cause) => Effect.logError(`A callback of task "${task.name}" failed`, cause),
-          );
-        });
-        if (options.onSuccess !== undefined || options.onFailure !== undefined) {
-          const told = yield* Effect.forkDaemon(Effect.interruptible(tell));
-          callbacks.add(told);
-          told.addObserver(() => callbacks.delete(told));
-        }
-        fiber.addObserver(() => submitted.delete(fiber));
-        const submission: Submission<unknown, unknown> = {
-          await: Fiber.join(fiber),
-          poll: Fiber.poll(fiber),
-          cancel: Effect.asVoid(Fiber.interrupt(fiber)),
-        };
-        return submission;
-      }));
+        return submissions.submit(prepared, own, options, state === "open" ? undefined : Exit.fail(closed()));
+      });
 
     const close = Effect.sync(() => {
       if (state === "open") state = "closed";
     });
 
     const join = Effect.suspend((): Effect.Effect<void, PoolError> => {
-      if (state !== "open") return Effect.zipRight(Effect.zipRight(Jobs.drained(dispatcher), drain), crew.end);
+      if (state !== "open") return Effect.all([Jobs.drained(dispatcher), drain(crew), crew.end], { discard: true });
       return Effect.fail(
         new PoolError({
           reason: "Open",

@@ -69,15 +69,16 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     transport.lost();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
   };
+  // A process keeps 8 bits of its exit code, too.
+  const exitCode = new Uint8Array(new SharedArrayBuffer(1));
+  /** What it has answered before it left may still be on its way. */
+  const leave = (): void => transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }));
   const lock = `~multiprocessing/${crypto.randomUUID()}`;
   worker.onmessage = ({ data }: MessageEvent<Notice | undefined>) => {
     // Whatever else runs in the worker can post messages here, too.
     if (status !== undefined || data?.token !== lock) return;
-    const { exit } = data;
-    // What it has answered before it left may still be on its way.
-    if (exit !== undefined) return transport.drained(() => end({ _tag: "Exited", code: exit }));
     // The worker holds the lock now: getting it means that the worker is no more.
-    ended = locks.request(lock, () => transport.drained(() => end({ _tag: "Exited", code: 0 })));
+    ended ??= locks.request(lock, leave);
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -86,7 +87,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   };
   const { name, daemon = false, modules, preload = false } = command;
   const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
-  worker.postMessage({ port: port2, lock, modules } satisfies Start, [port2]);
+  worker.postMessage({ port: port2, lock, exitCode, modules } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
     maxMessageSize,

@@ -375,6 +375,28 @@ const suite = (
   );
 
   check(
+    "a pool whose workers cannot be replaced is Broken: whoever waits is told why, and so is whoever comes later",
+    Effect.gen(function* () {
+      const backend = yield* Backend.Backend;
+      let started = 0;
+      const pool = yield* Effect.provideService(Pool.make({ size: 1 }), Backend.Backend, {
+        ...backend,
+        spawn: (command) =>
+          started++ === 0
+            ? backend.spawn(command)
+            : Effect.fail(new Backend.SpawnError({ reason: "Failed", message: "no more processes" })),
+      });
+      const leaving = yield* Effect.fork(pool.apply(Tasks.exitWith, 3));
+      const waiting = yield* Effect.fork(pool.apply(Tasks.add, 1, 2));
+      yield* died(Fiber.join(leaving));
+      const error = yield* refused(Fiber.join(waiting));
+      assertEquals(error.reason, "Broken");
+      assertStringIncludes(error.message, "no more processes");
+      assertEquals((yield* refused(pool.apply(Tasks.add, 1, 2))).reason, "Broken");
+    }),
+  );
+
+  check(
     "interrupting one who waits takes his task back: it never runs",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });

@@ -1,3 +1,4 @@
+import config from "../deno.json" with { type: "json" };
 import { assertEquals, assertMatch, assertStringIncludes } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
@@ -70,6 +71,74 @@ Deno.test("example pool_map spreads a count over a pool and gets a typed failure
     await example("pool_map"),
     /^Primes below a million: 78498\n9 is not prime, says PoolWorker-1:[12]\n$/,
   );
+});
+
+/** What the others print, to the letter. */
+const printed = {
+  two_ways: `\
+Process-1 counted o=3
+Process-2 counted a=3, s=3
+`,
+  attributes: `\
+MainProcess has a parent: false
+child is alive: true
+active children: child
+inside: child, daemon: true, backend: subprocess
+both say the same pid: true
+its parent is MainProcess, with our pid: true
+child is alive: false
+succeeded: Success, exit code 0
+failed: Failure, exit code 1
+exited: Died, exit code 3
+killed: Died, exit code -9
+`,
+  daemon: `\
+joining Process-2: TimeoutException, and it is alive: true
+the scope closes
+the daemon tidies up
+children left: 0
+`,
+  nested: `\
+Process-1, started by MainProcess
+Process-1:1, started by Process-1
+a leaf, started by Process-1
+pools in a pool: 14, 77
+`,
+  supervised: `\
+"fragile" was not done: exit code 41
+"fragile" was not done: exit code 42
+worked at attempt 3
+half of 2 is 1
+PoolWorker-1:1 died of SIGKILL
+half of 4 is 2
+alive 1, completed 2, failed 1, replaced 1
+`,
+  pool_callbacks: `\
+awaited: 832040, ready: true
+fibonacci(10) is 55
+fibonacci(20) is 6765
+fibonacci(40) failed: 40 is too large
+`,
+  pool_close_join: `\
+mapped: 1, 4, 9, 16
+joined before it was closed: Open
+asked after it was closed: Closed
+submitted: 25, 36, 49
+alive 0, waiting 0, completed 7, failed 0
+not done when it was terminated: Terminated
+`,
+};
+
+for (const [name, output] of Object.entries(printed)) {
+  Deno.test(`example ${name} prints what it shows`, async () => assertEquals(await example(name), output));
+}
+
+Deno.test("every example is a task, and every task of an example runs one", async () => {
+  const listed = Object.keys(config.tasks).filter((name) => name.startsWith("example:")).map((name) => name.slice(8));
+  const files: Array<string> = [];
+  for await (const { name } of Deno.readDir(new URL("examples", root))) files.push(name.replace(/\.ts$/, ""));
+  const shared = ["demo", "survey"]; // the demo is a task of its own, and `survey.ts` its module of tasks
+  assertEquals(listed.sort(), files.filter((name) => !shared.includes(name)).sort());
 });
 
 Deno.test("example stream_pipeline passes streams through four processes", async () => {

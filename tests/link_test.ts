@@ -1,6 +1,4 @@
-import { Link, LinkClosed, type Options, type Receiver } from "../src/link/link.ts";
-import { exportId } from "../src/link/link.ts";
-import { type Channel } from "../src/link/link.ts";
+import { type Channel, exportId, Link, LinkClosed, type Options, type Receiver } from "../src/link/link.ts";
 import * as Codec from "../src/wire/codec.ts";
 import { HEADER, type Incoming, MessageTooLarge, type Transport } from "../src/wire/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "./assert.ts";
@@ -378,23 +376,26 @@ check("a dead link accepts everything and tells at once", () => {
   assertEquals(parent.closed?.message, "broken");
 });
 
-check("one receiver that throws does not keep the end from the others", async () => {
-  const { child, pair, parent } = talk();
-  const log: Array<unknown> = [];
-  const reached: Array<unknown> = [];
-  parent.open(say("first"), {
-    closed: () => {
-      // A receiver may do anything, such as opening the next channel.
-      parent.open(say("from within"), recorder(reached));
-    },
-  });
-  parent.open(say("second"), recorder(log));
-  await pair.settle();
-  child.close();
-  await pair.settle();
-  assertEquals(log, ["closed"]);
-  assertEquals(reached, ["closed"]);
-});
+check(
+  "a receiver that opens a channel when it is told of the end is told of that one as well, and so are the others",
+  async () => {
+    const { child, pair, parent } = talk();
+    const log: Array<unknown> = [];
+    const reached: Array<unknown> = [];
+    parent.open(say("first"), {
+      closed: () => {
+        // A receiver may do anything, such as opening the next channel.
+        parent.open(say("from within"), recorder(reached));
+      },
+    });
+    parent.open(say("second"), recorder(log));
+    await pair.settle();
+    child.close();
+    await pair.settle();
+    assertEquals(log, ["closed"]);
+    assertEquals(reached, ["closed"]);
+  },
+);
 
 /** A frame as a peer could write it. */
 const frame = (kind: number, channel: number, ...body: ReadonlyArray<number>): Uint8Array => {

@@ -5,8 +5,8 @@ const root = new URL("../", import.meta.url);
 
 const readme = await Deno.readTextFile(new URL("README.md", root));
 
-/** Each program, the section that it stands in, and what it prints if the README says so. */
-const programs = readme.split(/^## /m).flatMap((section) =>
+/** Each program, the nearest heading above it, and what it prints if the README says so. */
+const programs = readme.split(/^##+ /m).flatMap((section) =>
   [...section.matchAll(/^```ts\n(.+?)^```\n(?:\n```text\n(.+?)^```)?/gms)].map(([_, code, output = ""]) => ({
     heading: section.slice(0, section.indexOf("\n")),
     code,
@@ -14,8 +14,14 @@ const programs = readme.split(/^## /m).flatMap((section) =>
   }))
 );
 
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
 /** Runs a program as a user does: in a project of his own, which has this package and its dependencies. */
-const runAsUser = async (code: string): Promise<{ code: number; stdout: string }> => {
+const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): Promise<Ran> => {
   const folder = await Deno.makeTempDir();
   try {
     const entries = Object.entries(config.exports).map(([entry, path]) => [
@@ -26,13 +32,13 @@ const runAsUser = async (code: string): Promise<{ code: number; stdout: string }
     await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports }));
     await Deno.copyFile(new URL("deno.lock", root), `${folder}/deno.lock`);
     await Deno.writeTextFile(`${folder}/main.ts`, code);
-    const { code: exitCode, stdout } = await new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", "main.ts"],
+    const ran = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-prompt", ...flags, "main.ts"],
       cwd: folder,
       env: { NO_COLOR: "1" },
-      stderr: "inherit",
     }).output();
-    return { code: exitCode, stdout: new TextDecoder().decode(stdout) };
+    const text = new TextDecoder();
+    return { code: ran.code, stdout: text.decode(ran.stdout), stderr: text.decode(ran.stderr) };
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -40,6 +46,67 @@ const runAsUser = async (code: string): Promise<{ code: number; stdout: string }
 
 for (const { heading, code, output } of programs) {
   Deno.test(`the README's program under "${heading}" does what it says`, async () => {
-    assertEquals(await runAsUser(code), { code: 0, stdout: output });
+    const { code: exitCode, stderr, stdout } = await runAsUser(code);
+    assertEquals({ code: exitCode, stdout }, { code: 0, stdout: output }, stderr);
+  });
+}
+
+/** A program for each line of the README's table of flags: one that fails if it cannot do what it is to do. */
+const features: ReadonlyArray<string> = [
+  `Effect.all([Process.current, Process.parent, Process.cpuCount, Process.authKey])`,
+  `Process.spawn(task).pipe(
+    Effect.tap((process) => process.signal("SIGCONT")),
+    Effect.flatMap((process) => process.join),
+    Effect.zipRight(Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(task))),
+    Effect.provide(SubprocessBackend.layer({ standby: 1, cwd: "/", env: { A: "a" } })),
+  )`,
+  `Process.spawn(endless).pipe(
+    Effect.flatMap((process) => process.terminate),
+    Effect.provide(SubprocessBackend.layer({ detached: true })),
+  )`,
+  `Effect.provide(Process.run(parent), SubprocessBackend.layer())`,
+  `Effect.provide(
+    Process.run(parent),
+    SubprocessBackend.layer({ permissions: { env: true, run: [Deno.execPath()] } }),
+  )`,
+  `Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(task)).pipe(
+    Effect.zipRight(Process.run(task)),
+    Effect.provide(WorkerBackend.layer()),
+  )`,
+  `Effect.provide(Process.run(elsewhere), WorkerBackend.layer())`,
+];
+
+const withFeature = (feature: string): string => `
+import { Pool, Process, runMain, SubprocessBackend, Task, WorkerBackend } from "@effect-deno/multiprocessing";
+import { Effect } from "effect";
+
+const task = Task.make(import.meta, "task", () => "done");
+const endless = Task.make(import.meta, "endless", () => Effect.never);
+const parent = Task.make(import.meta, "parent", () => Process.run(task));
+const elsewhere = Task.make(import.meta, "elsewhere", () => Effect.provide(Process.run(task), SubprocessBackend.layer()));
+
+const program = Effect.scoped(${feature});
+if (import.meta.main) runMain(program);
+`;
+
+const table = readme.slice(readme.indexOf("### What the library needs")).split("\n\n").find((part) => part[0] === "|");
+const rows = (table ?? "").trim().split("\n").slice(2).map((row) =>
+  row.split("|").slice(1, 3).map((cell) => cell.trim())
+);
+
+Deno.test("the README's table of flags has a line for each feature that is tried here", () => {
+  assertEquals(rows.length, features.length);
+});
+
+for (const [i, [title, cell]] of rows.entries()) {
+  const flags = cell === "none" ? [] : cell.slice(1, -1).replaceAll("DENO", Deno.execPath()).split(" ");
+  Deno.test(`the README is right that this needs ${cell}: ${title}`, async () => {
+    const enough = await runAsUser(withFeature(features[i]), flags);
+    assertEquals(enough.code, 0, enough.stderr);
+    for (const flag of flags) {
+      const others = flags.filter((other) => other !== flag);
+      const less = flag === "--allow-run" ? [...others, `--allow-run=${Deno.execPath()}`] : others;
+      assertEquals((await runAsUser(withFeature(features[i]), less)).code, 1, `it works with ${less.join(" ")}`);
+    }
   });
 }

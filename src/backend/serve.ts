@@ -74,6 +74,8 @@ export class Refused extends Error {
 export interface Server {
   /** Ends the child in good order: running tasks are interrupted, layers released, replies flushed. */
   readonly shutdown: (code: number) => void;
+  /** What has been answered is sent, and nothing from now on. */
+  readonly mute: () => void;
   /** Ends the child for an error that nobody caught, telling the parent why. */
   readonly crash: (error: unknown) => void;
 }
@@ -313,7 +315,7 @@ export const serve = (host: Host): Server => {
     link.flushed(() => host.exit(1));
   };
   link.notify({ serving: true } satisfies Message);
-  return { shutdown, crash };
+  return { shutdown, crash, mute: () => link.mute() };
 };
 
 const interrupted: ExitData = { _tag: "Failure", cause: { _tag: "Interrupt" } };

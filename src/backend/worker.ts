@@ -12,16 +12,15 @@ import { serve } from "./serve.ts";
 export interface Start {
   readonly port: MessagePort;
   readonly lock: string;
+  /** Shared memory for its exit code, which has to be there when its lock is released. */
+  readonly exitCode: Uint8Array;
   /** URLs of the modules whose tasks it may be asked to run. */
   readonly modules: ReadonlyArray<string>;
 }
 
-/** What a worker tells its host, apart from the link. */
+/** What a worker tells its host, apart from the link: that it holds the lock, by the name that nobody else in it knows. */
 export interface Notice {
-  /** The name of the lock, which nobody else in the worker knows. */
   readonly token: string;
-  /** It is about to end with this code; otherwise it has taken the lock. */
-  readonly exit?: number;
 }
 
 const scope = globalThis as unknown as {
@@ -30,25 +29,26 @@ const scope = globalThis as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data }) => {
+scope.onmessage = ({ data: { exitCode, lock, modules, port: channel } }) => {
   scope.onmessage = null;
-  const token = data.lock;
-  locks.request(token, () => {
-    scope.postMessage({ token });
+  locks.request(lock, () => {
+    scope.postMessage({ token: lock });
     return new Promise(() => {});
   });
-  // In a worker Deno.exit ends the worker and tells nobody the code, of which a process would keep 8 bits.
-  const exit = Deno.exit;
-  Deno.exit = (code?: number): never => {
-    scope.postMessage({ token, exit: (code ?? Deno.exitCode) & 0xff });
-    return exit(code);
-  };
-  serve({
-    transport: port(data.port),
-    imports: Object.fromEntries(data.modules.map((url) => [url, () => import(url)])),
+  const server = serve({
+    transport: port(channel),
+    imports: Object.fromEntries(modules.map((url) => [url, () => import(url)])),
     exit: (code) => {
-      scope.postMessage({ token, exit: code });
+      exitCode[0] = code;
       scope.close();
     },
   });
+  // In a worker Deno.exit returns, ends the worker in its next turn, and tells nobody the code.
+  const exit = Deno.exit as (code?: number) => void;
+  Deno.exit = (code?: number): never => {
+    exitCode[0] = code ?? Deno.exitCode;
+    server.mute();
+    exit(code);
+    throw new Error("Deno.exit has ended this worker");
+  };
 };

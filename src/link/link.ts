@@ -201,6 +201,12 @@ export class Link {
     if (this.#closed === undefined) this.#outbox.flushed(() => this.#transport.close());
   }
 
+  /** Sends what can be sent at once, and nothing from now on: this process is about to end. */
+  mute(): void {
+    this.#outbox.flush();
+    this.#outbox.close();
+  }
+
   /** Ends the link at once, dropping what is unsent. */
   destroy(): void {
     this.#closing = true;

@@ -31,7 +31,9 @@ class Stillness {
 
   /** Calls back when it is so. */
   await(count: () => number, interval: number, done: () => void): void {
+    const waiting = this.#done !== undefined;
     this.#done = done;
+    if (waiting) return;
     const check = (seen: number): void => {
       const now = count();
       if (now === seen) this.end();

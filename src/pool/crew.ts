@@ -15,6 +15,7 @@ import * as Call from "../backend/call.ts";
 import { stop } from "../backend/stop.ts";
 import { Dispatcher, type Slot } from "./dispatcher.ts";
 import { PoolError } from "./error.ts";
+import { Submissions } from "./submissions.ts";
 
 /** Options of a crew. */
 export interface Options {
@@ -33,6 +34,7 @@ export interface Options {
 /** Workers, and the dispatcher that gives them work. */
 export interface Crew {
   readonly dispatcher: Dispatcher;
+  readonly submissions: Submissions;
   readonly counts: { alive: number; replaced: number; recycled: number };
   /** Ends the workers: in good order, or by the kill policy. */
   readonly end: Effect.Effect<void>;
@@ -60,20 +62,21 @@ export const assemble = (
 ): Effect.Effect<Crew, SpawnError | PoolError, Scope.Scope> =>
   Effect.gen(function* () {
     const { initializer, modules, policy, prefix, size } = options;
-    const runtime = yield* Effect.runtime();
+    const runtime = yield* Effect.runtime<never>();
     const counts = { alive: 0, replaced: 0, recycled: 0 };
     const dispatcher = new Dispatcher({
       gracePeriod: policy.gracePeriod,
       maxJobs: options.maxJobs,
       kill: (child) => void Runtime.runFork(runtime)(stop(child, () => false, Effect.void, policy)),
       overrun: (timeout) =>
-        Exit.fail(
+        Cause.fail(
           new PoolError({
             reason: "Timeout",
             message: `Cannot finish the task: it has run for more than ${timeout} ms`,
           }),
         ),
     });
+    const submissions = new Submissions(dispatcher, runtime);
     let named = 0;
     let failures = 0;
 
@@ -126,11 +129,11 @@ export const assemble = (
           let next = yield* Effect.either(spawn);
           while (next._tag === "Left" && failures++ < MAX_FAILURES * size) next = yield* Effect.either(spawn);
           if (next._tag === "Left") {
-            return dispatcher.close(Exit.fail(broken(`cannot be started any more: ${next.left.message}`, next.left)));
+            return dispatcher.close(Cause.fail(broken(`cannot be started any more: ${next.left.message}`, next.left)));
           }
           if (failures > MAX_FAILURES * size) {
             yield* Scope.close(next.right.scope, Exit.void);
-            return dispatcher.close(Exit.fail(broken("die before they have come up", undefined)));
+            return dispatcher.close(Cause.fail(broken("die before they have come up", undefined)));
           }
           worker = next.right;
           employ(slot, worker);
@@ -170,7 +173,7 @@ export const assemble = (
           employ(slot, worker);
           return Effect.forkDaemon(supervise(slot, worker));
         });
-        const crew: Crew = { dispatcher, counts, end: Effect.asVoid(Fiber.interruptAll(fibers)) };
+        const crew: Crew = { dispatcher, submissions, counts, end: Effect.asVoid(Fiber.interruptAll(fibers)) };
         yield* Effect.addFinalizer((exit) => release(crew, exit));
         return crew;
       })

@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type * as Cause from "effect/Cause";
 import * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
@@ -32,7 +33,7 @@ export interface Job {
   /** Until when it may run. */
   limit: ReturnType<typeof setTimeout> | undefined;
   /** What it settles with instead, since it has run too long. */
-  overrun: Reply | undefined;
+  overrun: Cause.Cause<unknown> | undefined;
 }
 
 /** A place for one worker, which may be replaced. */
@@ -51,7 +52,7 @@ export interface Options {
   /** Jobs after which a worker is replaced. */
   readonly maxJobs: number;
   /** What a job that has run too long settles with. */
-  readonly overrun: (timeout: number) => Reply;
+  readonly overrun: (timeout: number) => Cause.Cause<unknown>;
 }
 
 /** The queue and the workers. */
@@ -63,7 +64,7 @@ export class Dispatcher {
   #jobs: Array<Job | undefined> = [];
   #head = 0;
   #removed = 0;
-  #refusal: Reply | undefined;
+  #refusal: Cause.Cause<unknown> | undefined;
   readonly #drained: Array<() => void> = [];
   /** Jobs that were settled with a success. */
   completed = 0;
@@ -98,7 +99,7 @@ export class Dispatcher {
       limit: undefined,
       overrun: undefined,
     };
-    if (this.#refusal !== undefined) this.#settle(job, this.#refusal);
+    if (this.#refusal !== undefined) this.#settle(job, Exit.failCause(this.#refusal));
     else if (this.#idle.length > 0) this.#run(this.#idle.pop()!, job);
     else this.#jobs.push(job);
     return job;
@@ -142,17 +143,17 @@ export class Dispatcher {
   }
 
   /** Settles every waiting job like this, and every later one. */
-  close(refusal: Reply): void {
+  close(refusal: Cause.Cause<unknown>): void {
     this.#refusal ??= refusal;
     const jobs = this.#jobs.slice(this.#head);
     this.#jobs = [];
     this.#head = 0;
     this.#removed = 0;
-    for (const job of jobs) if (job?.state === "waiting") this.#settle(job, refusal);
+    for (const job of jobs) if (job?.state === "waiting") this.#settle(job, Exit.failCause(refusal));
   }
 
   /** Settles every job like this, those that run as soon as they have been stopped. */
-  terminate(refusal: Reply): void {
+  terminate(refusal: Cause.Cause<unknown>): void {
     this.close(refusal);
     for (const job of this.#running) {
       job.overrun = refusal;
@@ -196,7 +197,7 @@ export class Dispatcher {
     let sync = true;
     let again = false;
     const call = job.begin(child, (reply) => {
-      this.#settle(job, job.overrun ?? reply);
+      this.#settle(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
       if (child.link.closed !== undefined) return;
       if (sync) again = true;
       else this.#next(slot);

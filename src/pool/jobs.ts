@@ -3,8 +3,11 @@
  *
  * @module
  */
+import * as Cause from "effect/Cause";
+import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
+import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Child } from "../Backend.ts";
 import * as Call from "../backend/call.ts";
@@ -91,6 +94,11 @@ export const runAll = (
 /** A worker for oneself, until the scope closes. */
 export interface Lease {
   readonly child: Child;
+  /** Fails when the worker is taken back. */
+  readonly revoked: {
+    readonly wait: Effect.Effect<never, unknown>;
+    readonly cause: () => Cause.Cause<unknown> | undefined;
+  };
   /** The holder is stopping: the worker is killed if that takes longer than the grace period. */
   readonly hurry: () => void;
 }
@@ -99,6 +107,8 @@ export interface Lease {
 export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Scope.Scope> =>
   Effect.suspend(() => {
     let job: Job | undefined;
+    const revoked = Deferred.unsafeMake<never, unknown>(FiberId.none);
+    let cause: Cause.Cause<unknown> | undefined;
     let giveBack = (): void => {
       if (job !== undefined) dispatcher.cancel(job);
     };
@@ -107,8 +117,13 @@ export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Sco
       Effect.async<Lease, unknown>((resume) => {
         job = dispatcher.submit((child, done) => {
           giveBack = () => done(Exit.void);
-          resume(Exit.succeed({ child, hurry: () => job !== undefined && dispatcher.hurry(job) }));
-          return { begun: true, cancel: () => {} };
+          const hurry = (): void => job && dispatcher.hurry(job);
+          resume(Exit.succeed({ child, revoked: { wait: Deferred.await(revoked), cause: () => cause }, hurry }));
+          const cancel = (): void => {
+            cause = job?.overrun ?? Cause.interrupt(FiberId.none);
+            Deferred.unsafeDone(revoked, Exit.failCause(cause));
+          };
+          return { begun: true, cancel };
         }, (reply) => resume(reply as Effect.Effect<never, unknown>));
       }),
       () => Effect.sync(() => giveBack()),

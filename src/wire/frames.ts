@@ -200,6 +200,11 @@ export class Outbox {
     }
   }
 
+  /** Hands over what the transport can take at once. */
+  flush(): void {
+    this.#flush();
+  }
+
   /** Drops what is unsent and lets waiting senders go on. */
   close(): void {
     this.#closed = true;

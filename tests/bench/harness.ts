@@ -6,9 +6,10 @@
  */
 
 import { parseArgs } from "node:util";
-import { Python } from "./python.ts";
+import { fileURLToPath } from "node:url";
+import { Missing, Sidecar } from "./sidecar.ts";
 
-export type Unit = "us" | "ms" | "items/s" | "messages/s" | "MB/s";
+export type Unit = "us" | "ms" | "items/s" | "tasks/s" | "messages/s" | "MB/s" | "MB";
 
 /** Takes one sample of the row's peer, in the row's unit. `undefined`: this machine does not have that peer. */
 export type Peer = (
@@ -18,7 +19,10 @@ export type Peer = (
 
 /** What a run lends to its peers. */
 export interface Context {
-  readonly python: Python | undefined;
+  /** The program of a column; `undefined` if this machine cannot run it. */
+  readonly sidecar: (column: string) => Sidecar | undefined;
+  /** Gives up the column for the rest of the run, and says so once. */
+  readonly lose: (column: string, why: string) => void;
 }
 
 export interface Bench {
@@ -55,18 +59,35 @@ export const bench = (row: Bench): void => {
   registered.push(row);
 };
 
-/** The row of the same name in `peer_rows.py`, which must have the same unit. */
-export const python: Peer = (row, context) => context.python?.measure(row) ?? Promise.resolve(undefined);
-
 /** The row of another name in `peer_rows.py`: for rows that have a peer in common. */
-export const pythonRow = (name: string): Peer => ({ unit }, { python }) =>
-  python?.measure({ name, unit }) ?? Promise.resolve(undefined);
+export const pythonRow = (name: string): Peer => ({ unit }, context) =>
+  context.sidecar("python")?.measure({ name, unit }) ?? Promise.resolve(undefined);
+
+/** The row of the same name in `peer_rows.py`, which must have the same unit. */
+export const python: Peer = (row, context) => pythonRow(row.name)(row, context);
+
+/**
+ * The columns of npm packages: the rows of this name, without the backend's suffix, in `peers/<column>.ts`. They are other people's programs: one
+ * that cannot be installed, fails or gives no answer loses its column, and harms no row.
+ */
+export const packages = (name: string, ...columns: ReadonlyArray<string>): Readonly<Record<string, Peer>> =>
+  Object.fromEntries(columns.map((column): [string, Peer] => [column, async ({ unit }, context) => {
+    try {
+      return await context.sidecar(column)?.measure({ name, unit });
+    } catch (error) {
+      context.lose(column, error instanceof Missing ? error.message : `${name}: ${error}`);
+      return undefined;
+    }
+  }]));
 
 export const median = (samples: ReadonlyArray<number>): number => {
   const sorted = samples.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
+
+/** Milliseconds that a sample of a row measures for, about; `BUDGET` in `peer_rows.py`. */
+const BUDGET = 400;
 
 // Results end here, or the optimiser may drop the calls that made them.
 const sink: { result: unknown } = { result: undefined };
@@ -82,7 +103,7 @@ export const perCall = (operation: () => unknown): number => {
   let calls = 1;
   while (batch(operation, calls) < 50) calls *= 2;
   const samples: Array<number> = [];
-  const end = performance.now() + 600;
+  const end = performance.now() + BUDGET;
   while (samples.length < 3 || performance.now() < end) {
     samples.push(batch(operation, calls) / calls * 1000);
   }
@@ -90,11 +111,11 @@ export const perCall = (operation: () => unknown): number => {
   return median(samples);
 };
 
-/** The median of samples that are taken for 600 ms, at least three and one more to warm up, as `sampled` in `peer_rows.py` does. */
+/** The median of samples that are taken for {@link BUDGET} ms, at least three and one more to warm up, as `sampled` in `peer_rows.py` does. */
 export const sampled = async (sample: () => Promise<number>): Promise<number> => {
   await sample();
   const samples: Array<number> = [];
-  const end = performance.now() + 600;
+  const end = performance.now() + BUDGET;
   while (samples.length < 3 || performance.now() < end) samples.push(await sample());
   return median(samples);
 };
@@ -144,6 +165,41 @@ const measure = async (
   }
   return { name, unit, better, ours: value, peers, ratio };
 };
+
+/** The sidecars of a run, each started when it is first needed. */
+class Sidecars implements Context, AsyncDisposable {
+  readonly #commands: (column: string) => [command: string, args: Array<string>];
+  readonly #started = new Map<string, Sidecar | undefined>();
+  readonly #lost = new Set<string>();
+
+  constructor(python: string) {
+    this.#commands = (column) =>
+      column === "python"
+        // -S: the start-up hooks of installed packages run in every spawned child, and are not Python's doing.
+        ? [python, ["-S", fileURLToPath(new URL("peer.py", import.meta.url))]]
+        // No flags: peers/deno.json and the lock file beside it are found from there.
+        : [Deno.execPath(), ["run", "-A", fileURLToPath(new URL(`peers/${column}.ts`, import.meta.url))]];
+  }
+
+  sidecar = (column: string): Sidecar | undefined => {
+    if (this.#lost.has(column)) return undefined;
+    if (!this.#started.has(column)) {
+      const [command, args] = this.#commands(column);
+      this.#started.set(column, Sidecar.start(command, args));
+      if (this.#started.get(column) === undefined) this.lose(column, `there is no ${command}`);
+    }
+    return this.#started.get(column);
+  };
+
+  lose = (column: string, why: string): void => {
+    if (!this.#lost.has(column)) console.error(`Without the column ${column}: ${why}`);
+    this.#lost.add(column);
+  };
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#started.values().map((sidecar) => sidecar?.[Symbol.asyncDispose]()));
+  }
+}
 
 const compact = new Intl.NumberFormat("en", {
   notation: "compact",
@@ -216,15 +272,12 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
     );
   }
 
-  await using peer = Python.start(values.python);
-  if (peer === undefined) {
-    console.error(`Without Python's column: there is no ${values.python}`);
-  }
+  await using sidecars = new Sidecars(values.python);
   const rows: Array<Row> = [];
   for (const row of chosen) {
     if (Deno.stderr.isTerminal()) console.error(`${row.name} ...`);
     try {
-      const measured = await measure(row, { python: peer }, count);
+      const measured = await measure(row, sidecars, count);
       rows.push(measured);
       const { name, unit, ours, peers, ratio } = measured;
       if (values.json) {

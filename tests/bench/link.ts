@@ -95,7 +95,7 @@ throughput("int", 1, "waiting for the child, which decodes");
 throughput(
   "object",
   { id: 1, name: "item", ok: true, tags: ["a", "b"] },
-  "the copy into the socket, a third; encode, a quarter",
+  "waiting for the child, half; encode, a quarter",
 );
 throughput("1KB", new Uint8Array(KB), "waiting for the child, which makes a buffer for each");
 

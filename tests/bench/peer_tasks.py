@@ -1,5 +1,7 @@
 """What runs in Python's children. Apart from peer.py, because spawn imports the module of its target and nothing else should be on that clock."""
 
+import os
+import signal
 
 def nothing():
     pass
@@ -7,6 +9,14 @@ def nothing():
 
 def increment(n):
     return n + 1
+
+
+def pid(_):
+    return os.getpid()
+
+
+def die():
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def echo(connection):

@@ -1,17 +1,24 @@
 /** The rows of a pool of two, on either backend, against `multiprocessing.Pool`. */
 
 import * as Effect from "effect/Effect";
-import type * as Layer from "effect/Layer";
-import type { Backend } from "../../src/Backend.ts";
+import * as Layer from "effect/Layer";
+import { Backend } from "../../src/Backend.ts";
 import * as Pool from "../../src/Pool.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
-import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
-import { increment } from "./tasks.ts";
+import type { Task } from "../../src/Task.ts";
+import { bench, median, packages, perTurn, python, pythonRow, sampled, timed } from "./harness.ts";
+import { privateMemory } from "./memory.ts";
+import { close, die, increment, pid } from "./tasks.ts";
+import { type Warm, withWarm } from "./warm.ts";
 
-const withPool = (backend: Layer.Layer<Backend>, measure: (pool: Pool.Pool) => Promise<number>): Promise<number> =>
+const withPool = (
+  backend: Layer.Layer<Backend>,
+  measure: (pool: Pool.Pool) => Promise<number>,
+  size = 2,
+): Promise<number> =>
   Effect.runPromise(
-    Pool.make({ size: 2 }).pipe(
+    Pool.make({ size }).pipe(
       Effect.flatMap((pool) => Effect.promise(() => measure(pool))),
       Effect.scoped,
       Effect.provide(backend),
@@ -31,20 +38,69 @@ const map = (count: number, options: Pool.MapOptions) => {
     sampled(async () => count / (await timed(() => Effect.runPromise(pool.map(increment, items, options))) / 1000));
 };
 
+/** One sample, as Python takes one: the others of a row come with the turns. */
+const burst = async (pool: Pool.Pool): Promise<number> => {
+  const items = Array.from({ length: 20_000 }, (_, n) => n);
+  await Effect.runPromise(pool.map(increment, items.slice(0, 100), { chunkSize: 1 }));
+  const all = Effect.flatMap(
+    Effect.forEach(items, (n) => pool.submit(increment, n)),
+    Effect.forEach((submission) => submission.await),
+  );
+  return items.length / (await timed(() => Effect.runPromise(all)) / 1000);
+};
+
+/** From a worker that dies in a task to the next result. */
+const recover = (fatal: Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
+  await Effect.runPromise(pool.apply(increment, 1));
+  const both = Effect.zipRight(Effect.flip(pool.apply(fatal)), pool.apply(increment, 1));
+  return await sampled(() => timed(() => Effect.runPromise(both)));
+};
+
+/** {@link recover}, where a standby child is the next worker. */
+const recoverWarm = ({ backend, spare }: Warm): Promise<number> =>
+  withPool(Layer.succeed(Backend, backend), async (pool) => {
+    const sample = Effect.gen(function* () {
+      yield* pool.apply(increment, 1);
+      const warm = yield* spare;
+      const start = performance.now();
+      yield* Effect.flip(pool.apply(die));
+      const used = yield* pool.apply(pid);
+      const taken = performance.now() - start;
+      return used === warm ? taken : yield* Effect.dieMessage("Cannot measure: the child was a cold one");
+    });
+    return await sampled(() => Effect.runPromise(sample));
+  }, 1);
+
+/** Megabytes that a worker which has had a task has for itself; see {@link privateMemory}. */
+const memory = async (pool: Pool.Pool): Promise<number> => {
+  const pids = await Effect.runPromise(
+    Effect.all(Array.from({ length: 4 }, () => pool.apply(pid)), { concurrency: "unbounded" }),
+  );
+  return median([...new Set(pids)].map(privateMemory));
+};
+
 interface Bounds {
   readonly apply: string;
   readonly chunk1: string;
   readonly auto: string;
+  readonly burst: string;
+  readonly recover: string;
 }
 
-const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Bounds): void => {
+const rows = (
+  suffix: string,
+  backend: Layer.Layer<Backend>,
+  fatal: Task<[], never>,
+  columns: Readonly<Record<"apply" | "chunk1" | "burst" | "recover", ReadonlyArray<string>>>,
+  bounds: Bounds,
+): void => {
   bench({
     name: `pool.apply${suffix}`,
     unit: "us",
     better: "lower",
     bound: bounds.apply,
     run: () => withPool(backend, apply),
-    peers: { python: pythonRow("pool.apply") },
+    peers: { python: pythonRow("pool.apply"), ...packages("pool.apply", ...columns.apply) },
   });
   bench({
     name: `pool.map.chunk1${suffix}`,
@@ -52,7 +108,7 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Bounds): vo
     better: "higher",
     bound: bounds.chunk1,
     run: () => withPool(backend, map(10_000, { chunkSize: 1 })),
-    peers: { python: pythonRow("pool.map.chunk1") },
+    peers: { python: pythonRow("pool.map.chunk1"), ...packages("pool.map.chunk1", ...columns.chunk1) },
   });
   bench({
     name: `pool.map.auto${suffix}`,
@@ -62,15 +118,62 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Bounds): vo
     run: () => withPool(backend, map(1_000_000, {})),
     peers: { python: pythonRow("pool.map.auto") },
   });
+  bench({
+    name: `pool.burst${suffix}`,
+    unit: "tasks/s",
+    better: "higher",
+    bound: bounds.burst,
+    run: () => withPool(backend, burst),
+    peers: { python: pythonRow("pool.burst"), ...packages("pool.burst", ...columns.burst) },
+  });
+  bench({
+    name: `pool.recover${suffix}`,
+    unit: "ms",
+    better: "lower",
+    bound: bounds.recover,
+    run: () => withPool(backend, recover(fatal), 1),
+    peers: { python: pythonRow("pool.recover"), ...packages("pool.recover", ...columns.recover) },
+  });
 };
 
-rows("", SubprocessBackend.layer(), {
-  apply: "the link's round trip, half; the span of the call, a third",
-  chunk1: "waiting for round trips: a worker has one item at a time",
-  auto: "writing and slicing the chunks",
+const processes = ["tinypool", "workerpool"];
+
+rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: processes, recover: processes }, {
+  apply: "the link's round trip, two thirds of it writing to sockets",
+  chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
+  auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
+  burst: "collecting the garbage of a fiber for each, two fifths; a write for each, a seventh",
+  recover: "the start of the next worker",
 });
-rows(".worker", WorkerBackend.layer(), {
-  apply: "messages of the port, each acknowledged; the span of the call",
-  chunk1: "waiting for round trips: a worker has one item at a time",
-  auto: "slicing and joining the chunks",
+
+bench({
+  name: "pool.recover.standby",
+  unit: "ms",
+  better: "lower",
+  bound: "the start of the next spare, at the same time; the first request to a child",
+  run: () => withWarm(recoverWarm),
+  peers: { python: pythonRow("pool.recover") },
+});
+
+bench({
+  name: "pool.memory",
+  unit: "MB",
+  better: "lower",
+  bound: "an empty Deno, two thirds; node:net, a quarter",
+  run: () => withPool(SubprocessBackend.layer(), memory, 4),
+  peers: { python, ...packages("pool.memory", ...processes) },
+});
+
+// Who of these loses a worker loses its task for ever, so none of them can recover; and only one has a map, one no burst to speak of.
+rows(".worker", WorkerBackend.layer(), close, {
+  apply: ["poolifier", "comlink", "effect"],
+  chunk1: ["poolifier"],
+  burst: ["poolifier", "comlink"],
+  recover: [],
+}, {
+  apply: "turns of two event loops; posting to ports, a fifth",
+  chunk1: "waiting for round trips: a worker has one item at a time; a post for each, a quarter",
+  auto: "waiting for the workers; slicing and decoding the chunks, a fifth",
+  burst: "collecting the garbage of a fiber for each; a post for each",
+  recover: "the start of the next worker",
 });

@@ -1,17 +1,52 @@
-/** The rows of one process, against `multiprocessing.Process`. */
+/** The rows of one process, against `multiprocessing.Process`, and pools of one that are opened for a task and closed. */
 
 import * as Effect from "effect/Effect";
+import { Backend } from "../../src/Backend.ts";
 import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
-import { bench, python, sampled, timed } from "./harness.ts";
-import { nothing } from "./tasks.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { bench, packages, python, pythonRow, sampled, timed } from "./harness.ts";
+import { nothing, pid } from "./tasks.ts";
+import { type Warm, withWarm } from "./warm.ts";
 
 bench({
   name: "process.start.cold",
   unit: "ms",
   better: "lower",
-  bound: "Deno's start, a third; loading node:net in the child, a third",
+  bound: "Deno's start, two fifths; loading node:net in the child, a third",
   run: () =>
     sampled(() => timed(() => Effect.runPromise(Process.run(nothing).pipe(Effect.provide(SubprocessBackend.layer()))))),
+  peers: { python, ...packages("process.start.cold", "tinypool", "workerpool") },
+});
+
+bench({
+  name: "process.start.cold.worker",
+  unit: "ms",
+  better: "lower",
+  bound: "Deno's start of a worker, a third; loading the link in it",
+  run: () =>
+    sampled(() => timed(() => Effect.runPromise(Process.run(nothing).pipe(Effect.provide(WorkerBackend.layer()))))),
+  peers: {
+    python: pythonRow("process.start.cold"),
+    ...packages("process.start.cold", "poolifier", "comlink", "effect"),
+  },
+});
+
+/** Milliseconds from the request to the end of a child that was taken over. */
+const takeOver = ({ backend, spare }: Warm): Promise<number> =>
+  Effect.runPromise(Effect.gen(function* () {
+    const warm = yield* spare;
+    const start = performance.now();
+    const used = yield* Effect.provideService(Process.run(pid), Backend, backend);
+    const taken = performance.now() - start;
+    return used === warm ? taken : yield* Effect.dieMessage("Cannot measure: the child was a cold one");
+  }));
+
+bench({
+  name: "process.start.standby",
+  unit: "ms",
+  better: "lower",
+  bound: "the start of the next spare meanwhile, a third; Deno's exit, a third; the first request to a child, a fifth",
+  run: () => withWarm((warm) => sampled(() => takeOver(warm))),
   peers: { python },
 });

@@ -18,9 +18,10 @@ const waiting = Effect.zipRight(Console.log("ready"), Effect.never).pipe(
 const withChild = Effect.scoped(Effect.gen(function* () {
   const begun = yield* signal;
   const finalized = yield* signal;
+  // Runs after the process has been ended: finalizers run in reverse.
+  yield* Effect.addFinalizer(() => Effect.flatMap(finalized.seen, (seen) => Console.log(`child finalized: ${seen}`)));
   const child = yield* Process.spawn(Tasks.forever, begun.stream, finalized.stream);
   yield* begun.fired;
-  yield* Effect.addFinalizer(() => Effect.flatMap(finalized.seen, (seen) => Console.log(`child finalized: ${seen}`)));
   yield* Console.log(`ready ${child.pid}`);
   return yield* child.join;
 }));

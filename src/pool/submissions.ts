@@ -1,0 +1,107 @@
+/**
+ * Jobs that somebody has handed in and not waited for: they belong to the pool.
+ *
+ * A submission is a promise for an exit, not a fiber, so that tens of thousands at once cost little.
+ *
+ * @module
+ */
+import type * as Cause from "effect/Cause";
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import * as FiberId from "effect/FiberId";
+import * as Option from "effect/Option";
+import * as Runtime from "effect/Runtime";
+import * as Call from "../backend/call.ts";
+import type { Begin, Dispatcher, Reply } from "./dispatcher.ts";
+
+/** What is told of the end of a submission, and to whom. */
+export interface Callbacks {
+  readonly onSuccess?: ((value: unknown) => Effect.Effect<unknown, unknown>) | undefined;
+  readonly onFailure?: ((cause: Cause.Cause<unknown>) => Effect.Effect<unknown, unknown>) | undefined;
+}
+
+/** One submission. */
+export interface Submitted {
+  readonly await: Effect.Effect<unknown, unknown>;
+  readonly poll: Effect.Effect<Option.Option<Exit.Exit<unknown, unknown>>>;
+  readonly cancel: Effect.Effect<void>;
+}
+
+/** The submissions of one pool. */
+export class Submissions {
+  readonly #dispatcher: Dispatcher;
+  readonly #runtime: Runtime.Runtime<never>;
+  readonly #callbacks = new Set<Fiber.Fiber<unknown, unknown>>();
+  #open = 0;
+  #waiting: Array<() => void> = [];
+
+  constructor(dispatcher: Dispatcher, runtime: Runtime.Runtime<never>) {
+    this.#dispatcher = dispatcher;
+    this.#runtime = runtime;
+  }
+
+  /** Hands in a job, or what is to be said in its place. */
+  submit(
+    prepared: Call.Prepared,
+    timeout: number | undefined,
+    callbacks: Callbacks,
+    refusal: Exit.Exit<never, unknown> | undefined,
+  ): Submitted {
+    const result = Deferred.unsafeMake<unknown, unknown>(FiberId.none);
+    let exit: Exit.Exit<unknown, unknown> | undefined;
+    let cancelled = false;
+    const settle = (settled: Exit.Exit<unknown, unknown>): void => {
+      exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
+      Deferred.unsafeDone(result, exit);
+      this.#tell(prepared.task.name, exit, callbacks);
+      this.#open--;
+      if (this.#open === 0) { for (const resume of this.#waiting.splice(0)) resume(); }
+    };
+    this.#open++;
+    const receive = (reply: Reply): void => {
+      if (Exit.isExit(reply)) settle(reply);
+      else Runtime.runCallback(this.#runtime)(reply, { onExit: settle });
+    };
+    const begin: Begin = (child, done) => Call.start(child, prepared, false, done);
+    const job = refusal === undefined ? this.#dispatcher.submit(begin, receive, timeout) : undefined;
+    if (refusal !== undefined) settle(refusal);
+    return {
+      await: Deferred.await(result),
+      poll: Effect.sync(() => Option.fromNullable(exit)),
+      cancel: Effect.suspend(() => {
+        if (exit !== undefined || job === undefined) return Effect.void;
+        cancelled = true;
+        if (this.#dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
+        return Effect.asVoid(Effect.exit(Deferred.await(result)));
+      }),
+    };
+  }
+
+  /** Waits until all have settled. */
+  readonly settled: Effect.Effect<void> = Effect.async((resume) => {
+    if (this.#open === 0) resume(Effect.void);
+    else this.#waiting.push(() => resume(Effect.void));
+  });
+
+  /** Waits until all callbacks have run. */
+  readonly told: Effect.Effect<void> = Effect.suspend(() => Fiber.awaitAll([...this.#callbacks]));
+
+  /** Stops the callbacks that run. */
+  readonly silence: Effect.Effect<void> = Effect.suspend(() => Fiber.interruptAll([...this.#callbacks]));
+
+  #tell(task: string, exit: Exit.Exit<unknown, unknown>, { onFailure, onSuccess }: Callbacks): void {
+    const callback = Exit.isSuccess(exit)
+      ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
+      : onFailure && Effect.suspend(() => onFailure(exit.cause));
+    if (callback === undefined) return;
+    const reported = Effect.catchAllCause(
+      callback,
+      (cause) => Effect.logError(`A callback of task "${task}" failed`, cause),
+    );
+    const fiber = Runtime.runFork(this.#runtime)(reported);
+    this.#callbacks.add(fiber);
+    fiber.addObserver(() => this.#callbacks.delete(fiber));
+  }
+}

@@ -1,0 +1,66 @@
+/** The rows of a pool, for whatever runs numbered tasks. */
+
+import { privateMemory } from "../memory.ts";
+import { median, perTurn, sampled, timed } from "../harness.ts";
+import type { Rows } from "./serve.ts";
+
+/** What the tasks of a peer are called. */
+export type Name = "nothing" | "increment" | "pid" | "die";
+
+/** A peer's pool. */
+export interface Pool {
+  readonly run: (name: Name, n?: number) => PromiseLike<unknown>;
+  readonly end: () => PromiseLike<unknown> | void;
+}
+
+export type Open = (size: number) => Promise<Pool>;
+
+const using = async <A>(open: Open, size: number, use: (pool: Pool) => Promise<A>): Promise<A> => {
+  const pool = await open(size);
+  try {
+    return await use(pool);
+  } finally {
+    await pool.end();
+  }
+};
+
+/** From nothing to the first result of a pool of one, and its end. */
+export const start = (open: Open): Rows[string] => [
+  "ms",
+  () => sampled(() => timed(() => using(open, 1, async (pool) => void await pool.run("nothing")))),
+];
+
+export const apply = (
+  open: Open,
+  size = 2,
+): Rows[string] => ["us", () =>
+  using(open, size, (pool) =>
+    perTurn(async (calls) => {
+      for (let call = 0; call < calls; call++) await pool.run("increment", 1);
+    }))];
+
+const COUNT = 20_000;
+
+export const burst = (open: Open, size = 2): Rows[string] => ["tasks/s", () =>
+  using(open, size, async (pool) => {
+    await Promise.all(Array.from({ length: 100 }, (_, n) => pool.run("increment", n)));
+    const all = () => Promise.all(Array.from({ length: COUNT }, (_, n) => pool.run("increment", n)));
+    return COUNT / (await timed(all) / 1000);
+  })];
+
+export const recover = (open: Open): Rows[string] => ["ms", () =>
+  using(open, 1, async (pool) => {
+    await pool.run("increment", 1);
+    return await sampled(() =>
+      timed(async () => {
+        await Promise.resolve(pool.run("die")).then(() => Promise.reject(new Error("Nobody died")), () => {});
+        await pool.run("increment", 1);
+      })
+    );
+  })];
+
+export const memory = (open: Open): Rows[string] => ["MB", () =>
+  using(open, 4, async (pool) => {
+    const pids = await Promise.all(Array.from({ length: 4 }, () => pool.run("pid")));
+    return median([...new Set(pids as Array<number>)].map(privateMemory));
+  })];

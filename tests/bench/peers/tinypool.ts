@@ -1,0 +1,27 @@
+/** tinypool, with child processes. */
+
+import { apply, burst, memory, type Open, recover, start } from "./pool.ts";
+import { serve } from "./serve.ts";
+
+const specifier: string = "npm:tinypool@2.2.0";
+
+interface Tinypool {
+  readonly run: (value: unknown, options: { readonly name: string }) => Promise<unknown>;
+  readonly destroy: () => Promise<void>;
+}
+
+await serve(specifier, async () => {
+  const { Tinypool } = await import(specifier) as { Tinypool: new (options: unknown) => Tinypool };
+  const filename = import.meta.resolve("./tasks.ts");
+  const open: Open = (size) => {
+    const pool = new Tinypool({ filename, runtime: "child_process", minThreads: size, maxThreads: size });
+    return Promise.resolve({ run: (name, n) => pool.run(n, { name }), end: () => pool.destroy() });
+  };
+  return {
+    "process.start.cold": start(open),
+    "pool.apply": apply(open),
+    "pool.burst": burst(open),
+    "pool.recover": recover(open),
+    "pool.memory": memory(open),
+  };
+});

@@ -1,0 +1,30 @@
+/** workerpool, with processes. */
+
+import { fileURLToPath } from "node:url";
+import { apply, burst, memory, type Open, recover, start } from "./pool.ts";
+import { serve } from "./serve.ts";
+
+const specifier: string = "npm:workerpool@10.0.3";
+
+interface Workerpool {
+  readonly pool: (script: string, options: unknown) => {
+    readonly exec: (name: string, args: ReadonlyArray<unknown>) => PromiseLike<unknown>;
+    readonly terminate: () => PromiseLike<unknown>;
+  };
+}
+
+await serve(specifier, async () => {
+  const { pool: make } = await import(specifier) as Workerpool;
+  const script = fileURLToPath(import.meta.resolve("./workerpool_worker.ts"));
+  const open: Open = (size) => {
+    const pool = make(script, { workerType: "process", minWorkers: size, maxWorkers: size });
+    return Promise.resolve({ run: (name, n) => pool.exec(name, [n]), end: () => pool.terminate() });
+  };
+  return {
+    "process.start.cold": start(open),
+    "pool.apply": apply(open),
+    "pool.burst": burst(open),
+    "pool.recover": recover(open),
+    "pool.memory": memory(open),
+  };
+});
