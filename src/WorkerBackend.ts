@@ -48,6 +48,9 @@ export interface Options {
   readonly preload?: ReadonlyArray<string> | undefined;
 }
 
+/** How long a worker may live on after its link has ended, in milliseconds. */
+const LINKLESS = 1000;
+
 /** How long a terminated thread may take to end before it counts as stuck. */
 const TERMINATION = "1 second";
 
@@ -60,11 +63,13 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const transport = port(port1);
   let status: ExitStatus | undefined;
   let serving = false;
+  let deadline: ReturnType<typeof setTimeout> | undefined;
   /** Resolves when the thread has really ended; known only of a worker that has come as far as taking its lock. */
   let ended: Promise<unknown> | undefined;
   const end = (reason: ExitStatus): void => {
     if (status !== undefined) return;
     status = reason;
+    clearTimeout(deadline);
     worker.terminate();
     transport.lost();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
@@ -92,7 +97,11 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     side: "parent",
     maxMessageSize,
     onClosed: () => {
-      if (!link.closing) end({ _tag: "Crashed", message: link.closed?.message ?? "the link ended" });
+      if (link.closing || status !== undefined) return;
+      const { cause, message } = link.closed!;
+      if (cause !== undefined) end({ _tag: "Crashed", message });
+      // It has said goodbye, and ought to end now.
+      else deadline = setTimeout(() => end({ _tag: "Signaled", signal: "SIGKILL" }), LINKLESS);
     },
   });
   link.hooks = hooks;

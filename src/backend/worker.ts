@@ -35,11 +35,13 @@ scope.onmessage = ({ data: { exitCode, lock, modules, port: channel } }) => {
     scope.postMessage({ token: lock });
     return new Promise(() => {});
   });
+  const transport = port(channel);
   const server = serve({
-    transport: port(channel),
+    transport,
     imports: Object.fromEntries(modules.map((url) => [url, () => import(url)])),
     exit: (code) => {
       exitCode[0] = code;
+      transport.close();
       scope.close();
     },
   });
@@ -48,6 +50,7 @@ scope.onmessage = ({ data: { exitCode, lock, modules, port: channel } }) => {
   Deno.exit = (code?: number): never => {
     exitCode[0] = code ?? Deno.exitCode;
     server.mute();
+    transport.close();
     exit(code);
     throw new Error("Deno.exit has ended this worker");
   };

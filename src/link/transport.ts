@@ -24,22 +24,29 @@ export interface WatchedTransport extends Transport {
   readonly drained: (done: () => void) => void;
 }
 
-/** Looks at a count, so many milliseconds apart, until it does not change any more. */
+/** So many turns of the event loop in a row without news mean that there will be none. Counted in turns, not by the clock. */
+const QUIET = 20;
+
+/** Looks at a count, turn by turn, until it does not change any more. */
 class Stillness {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #done: (() => void) | undefined;
 
   /** Calls back when it is so. */
-  await(count: () => number, interval: number, done: () => void): void {
+  await(count: () => number, done: () => void): void {
     const waiting = this.#done !== undefined;
     this.#done = done;
     if (waiting) return;
-    const check = (seen: number): void => {
+    let seen = count();
+    let quiet = 0;
+    const look = (): void => {
       const now = count();
-      if (now === seen) this.end();
-      else this.#timer = setTimeout(check, interval, now);
+      quiet = now === seen ? quiet + 1 : 0;
+      seen = now;
+      if (quiet >= QUIET) this.end();
+      else this.#timer = setTimeout(look, 1);
     };
-    this.#timer = setTimeout(check, 0, -1);
+    this.#timer = setTimeout(look, 1);
   }
 
   /** Calls back now: there is nothing to wait for any more. */
@@ -50,9 +57,6 @@ class Stillness {
     done?.();
   }
 }
-
-/** How long a socket of a dead peer may be silent before nothing more is expected, in milliseconds. */
-const SILENCE = 5;
 
 /**
  * A stream socket. Its end of file, an error and its closing are all the end of the link. A peer may die without an end of
@@ -93,7 +97,7 @@ export const socket = (socket: Socket): WatchedTransport => {
       if (!ended) socket.end();
     },
     lost: once,
-    drained: (done) => ended ? done() : stillness.await(() => received, SILENCE, done),
+    drained: (done) => ended ? done() : stillness.await(() => received, done),
   };
 };
 
@@ -168,7 +172,7 @@ export const port = (port: MessagePort): WatchedTransport => {
       once();
     },
     lost: once,
-    drained: (done) => ended ? done() : stillness.await(() => received, 0, done),
+    drained: (done) => ended ? done() : stillness.await(() => received, done),
   };
 };
 
