@@ -275,7 +275,10 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           link.onNotice = (notice) => {
             const message = notice as Message;
             if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
-            crashed ??= message.crashed;
+            if (message.crashed !== undefined) {
+              crashed ??= message.crashed;
+              link.close();
+            }
             serving ||= message.serving === true;
           };
           link.notify(introduction(options, command));

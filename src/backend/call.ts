@@ -136,7 +136,11 @@ export const start = (
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
-      exit: (message) => done(readReply(child, prepared, message)),
+      exit: (message) => {
+        // It has nothing more to say, and waits for the news that it was heard.
+        if (once) link.close();
+        done(readReply(child, prepared, message));
+      },
       begun: () => job.begun = true,
       closed: () => done(died(child, task.name, () => job.begun)),
     });
@@ -173,7 +177,14 @@ export const stream = (
   });
   return consume(mailbox, () => {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
-    return link.open(fill(prepared, id, once ? Request.ONCE : 0), mailbox);
+    return link.open(fill(prepared, id, once ? Request.ONCE : 0), {
+      data: mailbox.data,
+      exit: (message) => {
+        if (once) link.close();
+        mailbox.exit(message);
+      },
+      closed: mailbox.closed,
+    });
   }, stopping);
 };
 

@@ -96,11 +96,25 @@ export const serve = (host: Host): Server => {
       return effects;
     });
 
-  const shutdown = (code: number): void => {
+  /**
+   * Ends once what was sent has been read. The parent closes the link when it has; whoever ends before that may take along
+   * what is still on its way, since the parent's next write to him fails, and with it all that it has not read.
+   */
+  const leave = (code: number): void => {
+    const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
+    link.flushed(() =>
+      link.onClosed(() => {
+        clearTimeout(timer);
+        host.exit(code);
+      })
+    );
+  };
+
+  const shutdown = (code: number, read: boolean = false): void => {
     if (ending) return;
     ending = true;
     for (const job of jobs) cancel(job);
-    const finish = (): void => link.flushed(() => host.exit(code));
+    const finish = (): void => read ? leave(code) : link.flushed(() => host.exit(code));
     if (effects === undefined) return finish();
     const released = effects.release().catch((error: unknown) =>
       console.error(`${self().name}: a finalizer failed:`, error)
@@ -138,7 +152,7 @@ export const serve = (host: Host): Server => {
         send(job, unencodable(exit, error));
       }
     }
-    if (job.request.once) shutdown(code);
+    if (job.request.once) shutdown(code, true);
   };
 
   const send = (job: Job, exit: ExitData): void => job.channel.exit((writer) => writeExit(writer, exit, link.hooks));
@@ -312,7 +326,7 @@ export const serve = (host: Host): Server => {
     console.error(`${self().name}: uncaught`, error);
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     link.notify({ crashed: message } satisfies Message);
-    link.flushed(() => host.exit(1));
+    leave(1);
   };
   link.notify({ serving: true } satisfies Message);
   return { shutdown, crash, mute: () => link.mute() };

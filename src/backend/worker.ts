@@ -35,11 +35,14 @@ scope.onmessage = ({ data: { exitCode, lock, modules, port: channel } }) => {
     scope.postMessage({ token: lock });
     return new Promise(() => {});
   });
+  let left = false;
   const transport = port(channel);
   const server = serve({
     transport,
     imports: Object.fromEntries(modules.map((url) => [url, () => import(url)])),
     exit: (code) => {
+      // What the library makes of an exit of the user's does not change its code.
+      if (left) return;
       exitCode[0] = code;
       transport.close();
       scope.close();
@@ -48,6 +51,7 @@ scope.onmessage = ({ data: { exitCode, lock, modules, port: channel } }) => {
   // In a worker Deno.exit returns, ends the worker in its next turn, and tells nobody the code.
   const exit = Deno.exit as (code?: number) => void;
   Deno.exit = (code?: number): never => {
+    left = true;
     exitCode[0] = code ?? Deno.exitCode;
     server.mute();
     transport.close();
