@@ -1,0 +1,232 @@
+/**
+ * Interruption of every operation at every step: the fiber ends, nothing is left running, and what goes on works as before.
+ *
+ * A step is one of the fiber runtime's, counted by a scheduler over all fibers of the operation: the operation is run once
+ * to its end, and then again and again with an interruption after step 1, 2, 3 and so on; where a round costs a process,
+ * at some steps of each stretch, by chance. What lies between two steps, while the operation waits for a child, is met by
+ * interruptions after so many turns of the event loop.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import * as FiberId from "effect/FiberId";
+import type * as Layer from "effect/Layer";
+import * as Scheduler from "effect/Scheduler";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import { type Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
+import { assert, assertEquals } from "./assert.ts";
+import { descendants } from "./leaks.ts";
+import * as Tasks from "./lifetime_tasks.ts";
+import { test, warmUp } from "./suite.ts";
+import * as Effects from "./tasks.ts";
+
+/** The chance of a run, which a failure names. */
+const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+let state = seed;
+const random = (): number => {
+  state = Math.imul(state ^ state >>> 15, 1 | state);
+  state ^= state + Math.imul(state ^ state >>> 7, 61 | state);
+  return ((state ^ state >>> 14) >>> 0) / 2 ** 32;
+};
+
+const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
+
+type Operation<R> = Effect.Effect<unknown, unknown, R>;
+
+/** Runs an operation, and interrupts it after so many steps; gives its exit, and how many steps it has made. */
+const interruptAtStep = <R>(
+  operation: Operation<R>,
+  at: number,
+): Effect.Effect<readonly [exit: Exit.Exit<unknown, unknown>, steps: number], never, R> =>
+  Effect.suspend(() => {
+    let steps = 0;
+    let root: Fiber.RuntimeFiber<unknown, unknown> | undefined;
+    const counting: Scheduler.Scheduler = {
+      shouldYield: (fiber) => {
+        root ??= fiber;
+        if (++steps === at) root.unsafeInterruptAsFork(FiberId.none);
+        return Scheduler.defaultScheduler.shouldYield(fiber);
+      },
+      scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber),
+    };
+    return Effect.fork(Effect.withScheduler(operation, counting)).pipe(
+      Effect.flatMap(Fiber.await),
+      Effect.map((exit) => [exit, steps] as const),
+    );
+  });
+
+const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+
+/** Runs an operation, and interrupts it after so many turns of the event loop. */
+const interruptAtTurn = <R>(operation: Operation<R>, turns: number): Effect.Effect<void, never, R> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(operation);
+    for (let i = 0; i < turns; i++) yield* turn;
+    yield* Fiber.interrupt(fiber);
+  });
+
+/** So many of the numbers from 1 on, one of each stretch; all of them if there are no more. */
+const sample = (total: number, count: number): ReadonlyArray<number> =>
+  total <= count
+    ? numbers(total).map((n) => n + 1)
+    : numbers(count).map((n) => 1 + Math.floor((n + random()) * total / count));
+
+/** Interrupts an operation at these many steps and turns, and looks after each whether all is as it should be. */
+const everywhere = <R, R2>(
+  operation: Operation<R>,
+  { rounds, turns }: { readonly rounds: number; readonly turns: number },
+  sound: (when: string) => Effect.Effect<void, unknown, R2>,
+): Effect.Effect<void, unknown, R | R2> =>
+  Effect.gen(function* () {
+    const [exit, total] = yield* interruptAtStep(operation, Infinity);
+    assert(Exit.isSuccess(exit), `it fails by itself: ${exit}`);
+    yield* sound("without interruption");
+    let interrupted = 0;
+    for (const step of sample(total, rounds)) {
+      const [exit] = yield* interruptAtStep(operation, step);
+      if (Exit.isInterrupted(exit)) interrupted++;
+      // At its last steps it is done, and uninterruptible ones come to their end.
+      else assert(Exit.isSuccess(exit), `step ${step} of ${total}, seed ${seed}: ${exit}`);
+      yield* sound(`interrupted at step ${step} of ${total}, seed ${seed}`);
+    }
+    assert(interrupted > 0, `of ${total} steps none can be interrupted`);
+    for (const turn of numbers(turns)) {
+      yield* interruptAtTurn(operation, turn);
+      yield* sound(`interrupted after turn ${turn}`);
+    }
+  });
+
+/** Registers the suite for one backend. */
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
+  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
+    test(`interruption on ${name}: ${title}`, Effect.provide(program, layer));
+
+  /** Of what was started nothing has stayed: the end is awaited, so there is nothing to wait for. */
+  const nothing = (when: string): Effect.Effect<void> =>
+    Effect.map(Process.activeChildren, (children) => {
+      assertEquals(children.map(({ name }) => name), [], when);
+      assertEquals(descendants(Deno.pid).map(({ pid }) => pid), [], when);
+    });
+
+  const once: Readonly<Record<string, { operation: Operation<Backend.Backend>; rounds: number; turns: number }>> = {
+    "Process.spawn and join": {
+      operation: Effect.scoped(Effect.flatMap(Process.spawn(Tasks.echo, 1), (child) => child.join)),
+      rounds: 24,
+      turns: 8,
+    },
+    "Process.spawn of a daemon": {
+      operation: Effect.scoped(Effect.flatMap(Process.spawnWith({ daemon: true })(Tasks.linger), () => turn)),
+      rounds: 12,
+      turns: 4,
+    },
+    "Process.run": { operation: Process.run(Tasks.echo, 1), rounds: 24, turns: 8 },
+    "Process.run of an Effect": { operation: Process.run(Effects.addEffect, 1, 2), rounds: 6, turns: 4 },
+    "Process.stream": {
+      operation: Stream.runDrain(Process.stream(Effects.countTo, 3_000)),
+      rounds: 10,
+      turns: 4,
+    },
+    "Pool.make": { operation: Effect.scoped(Pool.make({ size: 2 })), rounds: 24, turns: 6 },
+    "Pool.make with an initializer": {
+      operation: Effect.scoped(Pool.make({ size: 1, initializer: Pool.initializer(Tasks.echo, 1) })),
+      rounds: 12,
+      turns: 6,
+    },
+  };
+
+  for (const [title, { operation, ...rounds }] of Object.entries(once)) {
+    check(`${title}, at any step, leaves no process and ends its fiber`, everywhere(operation, rounds, nothing));
+  }
+
+  const onPool: Readonly<Record<string, (pool: Pool.Pool) => Operation<never>>> = {
+    "apply of a plain function": (pool) => pool.apply(Tasks.echo, 1),
+    "apply of an Effect": (pool) => pool.apply(Effects.addEffect, 1, 2),
+    "map": (pool) => pool.map(Tasks.echo, numbers(12), { chunkSize: 2 }),
+    "starmap of Effects": (pool) =>
+      pool.starmap(Effects.addEffect, numbers(6).map((n): [number, number] => [n, 1]), { chunkSize: 2 }),
+    "mapStream": (pool) => Stream.runDrain(pool.mapStream(Tasks.echo)(Stream.range(1, 12))),
+    "mapStream in chunks": (pool) =>
+      Stream.runDrain(pool.mapStream(Tasks.echo, { chunkSize: 3, lookAhead: 2 })(Stream.range(1, 20))),
+    "mapUnordered": (pool) => Stream.runDrain(pool.mapUnordered(Tasks.echo, numbers(12), { chunkSize: 2 })),
+    "stream": (pool) => Stream.runDrain(pool.stream(Effects.countTo, 300)),
+    "a stream that is not read to its end": (pool) =>
+      Stream.runDrain(Stream.take(pool.stream(Effects.countTo, 1_000_000), 3)),
+    "submit and await": (pool) => Effect.flatMap(pool.submit(Tasks.echo, 1), (submission) => submission.await),
+    "submit and cancel": (pool) => Effect.flatMap(pool.submit(Tasks.echo, 1), (submission) => submission.cancel),
+  };
+
+  const makePool = Pool.make({ size: 2, gracePeriod: "1 hour" });
+
+  /** The pool does what it is asked for, and comes to rest with the workers that it had. */
+  const works = (pool: Pool.Pool) => (when: string): Effect.Effect<void, unknown> =>
+    Effect.gen(function* () {
+      assertEquals(yield* pool.apply(Tasks.echo, 7), 7, when);
+      const { alive, replaced } = yield* Effect.repeat(Effect.zipLeft(pool.statistics, Effect.yieldNow()), {
+        until: ({ busy, waiting }) => busy === 0 && waiting === 0,
+      });
+      assertEquals({ alive, replaced }, { alive: 2, replaced: 0 }, when);
+    });
+
+  check(
+    `Pool: ${Object.keys(onPool).join(", ")}: each at any step leaves the pool as it was`,
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      // Both workers have loaded Effect: no step is spent on that.
+      yield* pool.starmap(Effects.addEffect, [[1, 2], [3, 4]], { chunkSize: 1 });
+      const sound = works(pool);
+      for (const [title, operation] of Object.entries(onPool)) {
+        yield* everywhere(operation(pool), { rounds: 100, turns: 6 }, (when) => sound(`${title} ${when}`));
+      }
+    }),
+  );
+
+  check(
+    "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was",
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      const operations = Object.values(onPool);
+      for (const round of numbers(40)) {
+        const fibers = yield* Effect.forEach(numbers(8), () =>
+          Effect.suspend(() => {
+            const operation = operations[Math.floor(random() * operations.length)](pool);
+            const after = Math.floor(random() * 6);
+            return Effect.fork(
+              random() < 0.2 ? Effect.asVoid(operation) : interruptAtTurn(operation, after),
+            );
+          }));
+        for (const exit of yield* Effect.forEach(fibers, Fiber.await)) {
+          assert(Exit.isSuccess(exit), `round ${round}, seed ${seed}: ${exit}`);
+        }
+        yield* works(pool)(`round ${round}, seed ${seed}`);
+      }
+    }),
+  );
+
+  check(
+    "Pool: a submission outlives whoever handed it in and was interrupted",
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      for (const turns of numbers(6)) {
+        const submitted: Array<Pool.Submission<number, unknown>> = [];
+        const submitting = Effect.flatMap(pool.submit(Tasks.echo, turns), (submission) => {
+          submitted.push(submission);
+          return submission.await;
+        });
+        yield* interruptAtTurn(submitting, turns);
+        for (const submission of submitted) assertEquals(yield* submission.await, turns);
+      }
+    }),
+  );
+};
+
+const subprocess = SubprocessBackend.layer({ stderr: "null" });
+const worker = WorkerBackend.layer();
+
+await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
+await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+
+suite("subprocess", subprocess);
+suite("worker", worker);

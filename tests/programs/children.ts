@@ -1,0 +1,32 @@
+/** A program whose children wait, in every way in which they can, for Ctrl-C. */
+import * as Effect from "effect/Effect";
+import { Pool, Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Tasks from "../lifetime_tasks.ts";
+import * as Effects from "../tasks.ts";
+import { signal } from "../suite.ts";
+
+const program = Effect.gen(function* () {
+  const [path] = Deno.args;
+  const begun = yield* signal;
+  const finalized = yield* signal;
+  const pool = yield* Pool.make({ size: 1 });
+  const running = yield* pool.submit(Effects.forever, begun.stream, finalized.stream);
+  yield* begun.fired;
+  const waiting = yield* Process.spawn(Tasks.wait, path);
+  const clinging = yield* signal;
+  if (Deno.args[1] === "clinging") {
+    yield* Process.spawnWith({ gracePeriod: "1 hour" })(Effects.clinging, clinging.stream);
+    yield* clinging.fired;
+  }
+  while (Deno.readTextFileSync(path) === "") yield* Effect.sleep("2 millis");
+  yield* Effect.addFinalizer(() => Effect.sync(() => console.log("stopping")));
+  console.log(`ready ${waiting.pid}`);
+  yield* running.await;
+});
+
+if (import.meta.main) {
+  // A group of its own, as a shell makes one: what the terminal sends is for all of it.
+  const libc = Deno.dlopen("libc.so.6", { setpgid: { parameters: ["i32", "i32"], result: "i32" } });
+  if (libc.symbols.setpgid(0, 0) !== 0) throw new Error("no group of its own");
+  runMain(Effect.provide(Effect.scoped(program), SubprocessBackend.layer()));
+}

@@ -1,0 +1,57 @@
+/** Threads that nobody can stop: their callers go on, their places are taken by others, and they are counted. */
+import * as Effect from "effect/Effect";
+import * as Fiber from "effect/Fiber";
+import * as Logger from "effect/Logger";
+import { Pool, Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Tasks from "../lifetime_tasks.ts";
+import { logging } from "../logs.ts";
+
+const [first, second, third] = Deno.args;
+
+const busy = (path: string) =>
+  Effect.repeat(Effect.sleep("2 millis"), { until: () => Deno.readTextFileSync(path) !== "" });
+
+/** Waits until so many are stuck. */
+const stuck = (count: number) =>
+  Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), WorkerBackend.quarantined), { until: (n) => n === count });
+
+const program = logging((lines) =>
+  Effect.gen(function* () {
+    console.log(`before ${yield* WorkerBackend.quarantined}`);
+    yield* Effect.scoped(Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis", timeout: "1 hour" });
+
+      const interrupted = yield* Effect.fork(pool.apply(Tasks.spin, first));
+      yield* busy(first);
+      yield* Fiber.interrupt(interrupted);
+      console.log(`interrupted ${yield* pool.apply(Tasks.echo, 1)}`);
+      yield* stuck(1);
+
+      const late = yield* Effect.fork(Effect.flip(
+        Effect.flatMap(
+          pool.submitWith(Tasks.spin, [second], { timeout: "20 millis" }),
+          (submission) => submission.await,
+        ),
+      ));
+      const error = yield* Fiber.join(late);
+      console.log(`late ${(error as Pool.PoolError).reason} ${yield* pool.apply(Tasks.echo, 2)}`);
+      const { alive, replaced, size } = yield* pool.statistics;
+      console.log(`statistics ${alive} of ${size}, ${replaced} replaced`);
+    }));
+
+    yield* Effect.scoped(Effect.gen(function* () {
+      const child = yield* Process.spawnWith({ name: "spinner" })(Tasks.spin, third);
+      yield* busy(third);
+      yield* child.terminate;
+      console.log(`killed ${yield* child.exitCode} ${(yield* child.exit)._tag}`);
+    }));
+    // The second may have been stopped before it was busy.
+    const count = Deno.readTextFileSync(second) === "" ? 2 : 3;
+    yield* stuck(count);
+    console.log(`stuck ${count === (yield* WorkerBackend.quarantined)}`);
+    const warnings = lines.filter((line) => line.startsWith("WARN") && line.includes("cannot be stopped"));
+    console.log(`warnings ${warnings.length === count} ${warnings.some((line) => line.includes("spinner"))}`);
+  })
+).pipe(Effect.provide(Logger.remove(Logger.defaultLogger)));
+
+if (import.meta.main) runMain(Effect.provide(program, WorkerBackend.layer()));
