@@ -22,6 +22,7 @@ import * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
 import { CALL, MAP, STARMAP } from "./backend/request.ts";
+import { within } from "./backend/stop.ts";
 import { assemble, type Crew } from "./pool/crew.ts";
 import { PoolError } from "./pool/error.ts";
 import { flow } from "./pool/flow.ts";
@@ -306,13 +307,13 @@ export const make = (
     let state: "open" | "closed" | "terminated" = "open";
 
     const abort = ({ dispatcher, end, submissions }: Crew): Effect.Effect<void> =>
-      Effect.suspend(() => {
+      Effect.uninterruptible(Effect.suspend(() => {
         if (state !== "terminated") dispatcher.terminate(Cause.fail(terminated()));
         state = "terminated";
         // Finalizers of what runs may still need the link. Each job has a deadline; the limit is for leases, which have none.
-        const stopped = Effect.timeoutOption(Effect.interruptible(Jobs.drained(dispatcher)), gracePeriod);
+        const stopped = within(Jobs.drained(dispatcher), gracePeriod);
         return Effect.all([stopped, end, submissions.settled, submissions.silence], { discard: true });
-      });
+      }));
     /** Waits for what was submitted; for what others wait for themselves, they do. */
     const drain = ({ submissions }: Crew): Effect.Effect<void> =>
       Effect.zipRight(submissions.settled, submissions.told);

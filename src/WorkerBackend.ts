@@ -25,6 +25,7 @@ import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { locks } from "./backend/locks.ts";
 import { authKey, type Introduction, type Message, type Readiness, self } from "./backend/self.ts";
+import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import { port } from "./link/transport.ts";
@@ -139,7 +140,7 @@ const count = (change: number): void => {
 /** Waits for a terminated worker's thread to end. One that does not is counted until it does. */
 const settle = (command: Command, ended: Promise<unknown> | undefined): Effect.Effect<void> =>
   ended === undefined ? Effect.void : Effect.flatMap(
-    Effect.timeoutOption(Effect.interruptible(Effect.promise(() => ended)), TERMINATION),
+    within(Effect.promise(() => ended), TERMINATION),
     Option.match({
       onSome: () => Effect.void,
       onNone: () => {

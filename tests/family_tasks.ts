@@ -139,6 +139,17 @@ export const stubborn = Task.make(
     ),
 );
 
+/** Waits to be interrupted, and then, in its finalizer, for the parent to let it end. */
+export const reluctant = Task.make(
+  import.meta,
+  "reluctant",
+  (begun: Stream.Stream<never>, finalizing: Stream.Stream<never>, opened: Stream.Stream<never>) =>
+    Effect.onInterrupt(
+      Effect.zipRight(Stream.runDrain(begun), Effect.never),
+      () => Effect.zipRight(Stream.runDrain(finalizing), Stream.runDrain(opened)),
+    ),
+);
+
 /** Waits in its only worker, and finalizes when it is interrupted. */
 export const outer = Task.make(import.meta, "outer", (begun: string) =>
   Effect.scoped(

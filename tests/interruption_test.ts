@@ -1,9 +1,9 @@
 /**
  * Interruption of every operation at every step: the fiber ends, nothing is left running, and what goes on works as before.
  *
- * A step is one of the fiber runtime's, counted by a scheduler over all fibers of the operation: the operation is run once
- * to its end, and then again and again with an interruption after step 1, 2, 3 and so on; where a round costs a process,
- * at some steps of each stretch, by chance. What lies between two steps, while the operation waits for a child, is met by
+ * A step is one of the fiber runtime's, counted by a scheduler: the operation is run once to its end, and then again and
+ * again with an interruption at step 1, 2, 3 and so on of its fiber, and of any fiber that works for it; where a round costs
+ * a process, at some steps of each stretch, by chance. What lies between two steps, while the operation waits for a child or for fibers of its own, is met by
  * interruptions after so many turns of the event loop.
  *
  * @module
@@ -40,6 +40,7 @@ type Operation<R> = Effect.Effect<unknown, unknown, R>;
 const interruptAtStep = <R>(
   operation: Operation<R>,
   at: number,
+  counted: "own" | "any",
 ): Effect.Effect<readonly [exit: Exit.Exit<unknown, unknown>, steps: number], never, R> =>
   Effect.suspend(() => {
     let steps = 0;
@@ -47,7 +48,7 @@ const interruptAtStep = <R>(
     const counting: Scheduler.Scheduler = {
       shouldYield: (fiber) => {
         root ??= fiber;
-        if (++steps === at) root.unsafeInterruptAsFork(FiberId.none);
+        if ((counted === "any" || fiber === root) && ++steps === at) root.unsafeInterruptAsFork(FiberId.none);
         return Scheduler.defaultScheduler.shouldYield(fiber);
       },
       scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber),
@@ -81,18 +82,21 @@ const everywhere = <R, R2>(
   sound: (when: string) => Effect.Effect<void, unknown, R2>,
 ): Effect.Effect<void, unknown, R | R2> =>
   Effect.gen(function* () {
-    const [exit, total] = yield* interruptAtStep(operation, Infinity);
-    assert(Exit.isSuccess(exit), `it fails by itself: ${exit}`);
-    yield* sound("without interruption");
-    let interrupted = 0;
-    for (const step of sample(total, rounds)) {
-      const [exit] = yield* interruptAtStep(operation, step);
-      if (Exit.isInterrupted(exit)) interrupted++;
-      // At its last steps it is done, and uninterruptible ones come to their end.
-      else assert(Exit.isSuccess(exit), `step ${step} of ${total}, seed ${seed}: ${exit}`);
-      yield* sound(`interrupted at step ${step} of ${total}, seed ${seed}`);
+    for (const counted of ["own", "any"] as const) {
+      const [exit, total] = yield* interruptAtStep(operation, Infinity, counted);
+      assert(Exit.isSuccess(exit), `it fails by itself: ${exit}`);
+      yield* sound("without interruption");
+      let interrupted = 0;
+      for (const step of sample(total, counted === "own" ? rounds : rounds / 2)) {
+        const when = `interrupted at step ${step} of ${total} (${counted}), seed ${seed}`;
+        const [exit] = yield* interruptAtStep(operation, step, counted);
+        if (Exit.isInterrupted(exit)) interrupted++;
+        // At its last steps it is done, and uninterruptible ones come to their end.
+        else assert(Exit.isSuccess(exit), `${when}: ${exit}`);
+        yield* sound(when);
+      }
+      assert(interrupted > 0, `of ${total} steps none can be interrupted`);
     }
-    assert(interrupted > 0, `of ${total} steps none can be interrupted`);
     for (const turn of numbers(turns)) {
       yield* interruptAtTurn(operation, turn);
       yield* sound(`interrupted after turn ${turn}`);
@@ -104,17 +108,19 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`interruption on ${name}: ${title}`, Effect.provide(program, layer));
 
+  const running = (): ReadonlyArray<number> => descendants(Deno.pid).map(({ pid }) => pid);
+
   /** Of what was started nothing has stayed: the end is awaited, so there is nothing to wait for. */
-  const nothing = (when: string): Effect.Effect<void> =>
+  const nothing = (before: ReadonlyArray<number>) => (when: string): Effect.Effect<void> =>
     Effect.map(Process.activeChildren, (children) => {
       assertEquals(children.map(({ name }) => name), [], when);
-      assertEquals(descendants(Deno.pid).map(({ pid }) => pid), [], when);
+      assertEquals(running().filter((pid) => !before.includes(pid)), [], when);
     });
 
   const once: Readonly<Record<string, { operation: Operation<Backend.Backend>; rounds: number; turns: number }>> = {
     "Process.spawn and join": {
       operation: Effect.scoped(Effect.flatMap(Process.spawn(Tasks.echo, 1), (child) => child.join)),
-      rounds: 24,
+      rounds: 32,
       turns: 8,
     },
     "Process.spawn of a daemon": {
@@ -129,7 +135,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       rounds: 10,
       turns: 4,
     },
-    "Pool.make": { operation: Effect.scoped(Pool.make({ size: 2 })), rounds: 24, turns: 6 },
+    "Pool.make": { operation: Effect.scoped(Pool.make({ size: 2 })), rounds: 40, turns: 6 },
     "Pool.make with an initializer": {
       operation: Effect.scoped(Pool.make({ size: 1, initializer: Pool.initializer(Tasks.echo, 1) })),
       rounds: 12,
@@ -138,7 +144,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   };
 
   for (const [title, { operation, ...rounds }] of Object.entries(once)) {
-    check(`${title}, at any step, leaves no process and ends its fiber`, everywhere(operation, rounds, nothing));
+    check(
+      `${title}, at any step, leaves no process and ends its fiber`,
+      Effect.suspend(() => everywhere(operation, rounds, nothing(running()))),
+    );
   }
 
   const onPool: Readonly<Record<string, (pool: Pool.Pool) => Operation<never>>> = {
@@ -178,7 +187,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* pool.starmap(Effects.addEffect, [[1, 2], [3, 4]], { chunkSize: 1 });
       const sound = works(pool);
       for (const [title, operation] of Object.entries(onPool)) {
-        yield* everywhere(operation(pool), { rounds: 100, turns: 6 }, (when) => sound(`${title} ${when}`));
+        yield* everywhere(operation(pool), { rounds: 120, turns: 6 }, (when) => sound(`${title} ${when}`));
       }
     }),
   );

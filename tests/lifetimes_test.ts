@@ -450,6 +450,45 @@ const suite = (
   );
 
   check(
+    "a second interruption, or terminate, does not cut the grace period short",
+    Effect.gen(function* () {
+      for (const how of ["the scope fails", "the scope is interrupted", "terminate"] as const) {
+        const begun = yield* signal;
+        const finalizing = yield* signal;
+        const gate = yield* gateway;
+        const started = yield* Deferred.make<Process.Process<never>>();
+        const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function* () {
+          const child = yield* Process.spawnWith({ gracePeriod: "1 minute" })(
+            Family.reluctant,
+            begun.stream,
+            finalizing.stream,
+            gate.stream,
+          );
+          yield* begun.fired;
+          yield* Deferred.succeed(started, child);
+          if (how === "terminate") yield* child.terminate;
+          return yield* how === "the scope fails" ? Effect.fail("broken off") : Effect.never;
+        })));
+        const child = yield* Deferred.await(started);
+        if (how === "the scope is interrupted") yield* Fiber.interruptFork(fiber);
+        yield* finalizing.fired;
+        const terminating = yield* Effect.fork(child.terminate);
+        for (let i = 0; i < 3; i++) {
+          yield* Fiber.interruptFork(fiber);
+          yield* Fiber.interruptFork(terminating);
+          yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+        }
+        assert(yield* child.isAlive, how);
+        yield* gate.open;
+        yield* Fiber.await(fiber);
+        yield* Fiber.await(terminating);
+        // Had it been killed, it would have been by a signal.
+        assertEquals([how, yield* child.exitCode, (yield* child.exit)._tag], [how, 1, "Failure"]);
+      }
+    }),
+  );
+
+  check(
     "an escalation is the same when a scope ends the process, and the scope waits for the end",
     Effect.gen(function* () {
       yield* logging((lines) =>

@@ -533,6 +533,35 @@ const suite = (
   );
 
   check(
+    "a pool that is terminated twice, by some who are interrupted, waits for the finalizers all the same, and ends its workers",
+    Effect.gen(function* () {
+      const begun = yield* signal;
+      const finalizing = yield* signal;
+      const gate = yield* gateway;
+      const made = yield* Deferred.make<Pool.Pool>();
+      const scope = yield* Effect.fork(Effect.scoped(Effect.gen(function* () {
+        const pool = yield* Pool.make({ size: 2, ...patient });
+        yield* pool.submit(Family.reluctant, begun.stream, finalizing.stream, gate.stream);
+        yield* begun.fired;
+        yield* Deferred.succeed(made, pool);
+        return yield* Effect.never;
+      })));
+      const pool = yield* Deferred.await(made);
+      const terminating = yield* Effect.all([pool.terminate, pool.terminate].map(Effect.fork));
+      yield* finalizing.fired;
+      for (let i = 0; i < 3; i++) {
+        for (const fiber of [scope, ...terminating]) yield* Fiber.interruptFork(fiber);
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+      }
+      assertEquals((yield* pool.statistics).busy, 1);
+      yield* gate.open;
+      yield* Fiber.awaitAll([scope, ...terminating]);
+      const { alive, busy, replaced } = yield* pool.statistics;
+      assertEquals({ alive, busy, replaced }, { alive: 0, busy: 0, replaced: 0 });
+    }),
+  );
+
+  check(
     "the reader of a Stream of a terminated pool has a typed error, whether he looks at that moment or later",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 2, ...impatient });

@@ -5,15 +5,30 @@
  */
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
-import type { Child, ExitStatus, KillPolicy } from "../Backend.ts";
+import type { Child, KillPolicy } from "../Backend.ts";
 
 const GRACE_PERIOD = "5 seconds";
 const FORCE_KILL_AFTER = "500 millis";
 
-/** Waits for the end, but no longer than that. Interruptible, since in a finalizer no timeout would fire otherwise. */
-const within = (child: Child, limit: Duration.DurationInput): Effect.Effect<Option.Option<ExitStatus>> =>
-  Effect.timeoutOption(Effect.interruptible(child.exited), limit);
+/**
+ * Waits for something, but no longer than that: for finalizers. `Effect.timeout` would wait in a child fiber, to which Effect
+ * passes on an interruption even while its parent is uninterruptible, and so break off the finalizer.
+ */
+export const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput): Effect.Effect<Option.Option<A>> =>
+  Effect.async((resume) => {
+    const timer = setTimeout(() => {
+      resume(Effect.succeed(Option.none()));
+      cancel();
+    }, Duration.toMillis(limit));
+    const cancel = Effect.runCallback(effect, {
+      onExit: (exit) => {
+        clearTimeout(timer);
+        resume(Effect.succeed(Exit.isSuccess(exit) ? Option.some(exit.value) : Option.none()));
+      },
+    });
+  });
 
 /** Ends a child, asking first if there is something to be asked, and waits for its end. */
 export const stop = (
@@ -29,7 +44,7 @@ export const stop = (
     // What cannot be interrupted ends by the signal; asking as well would only make it chance how it ends.
     if (interruptible()) {
       yield* ask;
-      if (Option.isSome(yield* within(child, grace))) return;
+      if (Option.isSome(yield* within(child.exited, grace))) return;
       yield* Effect.logWarning(
         `${child.name} (pid ${child.pid}) has not ended ${
           Duration.format(grace)
@@ -37,7 +52,7 @@ export const stop = (
       );
     }
     yield* Effect.orDie(child.kill("SIGTERM"));
-    if (Option.isSome(yield* within(child, force))) return;
+    if (Option.isSome(yield* within(child.exited, force))) return;
     yield* Effect.logWarning(
       `${child.name} (pid ${child.pid}) has not ended ${Duration.format(force)} after SIGTERM: sending SIGKILL`,
     );

@@ -40,7 +40,7 @@ export interface Crew {
   readonly end: Effect.Effect<void>;
 }
 
-/** So often in a row may a worker die before it has come up, for each that the pool is to have, until the pool gives up. */
+/** So often in a row may a worker die before it has come up and had work, for each that the pool is to have, until the pool gives up. */
 const MAX_FAILURES = 3;
 
 interface Worker {
@@ -113,9 +113,9 @@ export const assemble = (
     const watch = ({ child, scope }: Worker): Effect.Effect<void> =>
       Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
         counts.alive--;
-        // The end of its link tells an idle worker to end in good order.
-        const end = stop(child, () => true, Effect.sync(() => child.link.close()), policy);
-        return Effect.zipRight(end, Scope.close(scope, Exit.void));
+        // The end of its link tells an idle worker to end in good order; one that is still coming up has nothing to put in order.
+        const end = stop(child, child.serving, Effect.sync(() => child.link.close()), policy);
+        return Effect.ensuring(end, Scope.close(scope, Exit.void));
       });
 
     /** The life of a slot: one worker after another, the first of which is employed. */
@@ -125,7 +125,8 @@ export const assemble = (
         while (true) {
           yield* watch(worker);
           const recycled = slot.jobs >= options.maxJobs;
-          failures = worker.child.serving() ? 0 : failures + 1;
+          // One that dies with a task in hand may have died of it.
+          failures = worker.child.serving() && slot.jobs > 0 ? 0 : failures + 1;
           let next = yield* Effect.either(spawn);
           while (next._tag === "Left" && failures++ < MAX_FAILURES * size) next = yield* Effect.either(spawn);
           if (next._tag === "Left") {
