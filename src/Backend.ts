@@ -130,8 +130,8 @@ export interface Child {
   readonly link: Link;
   /** How it ended, as soon as it has. Never fails. */
   readonly exited: Effect.Effect<ExitStatus>;
-  /** When it has loaded its modules, if it was to `preload` them, and those that it could not load. */
-  readonly ready: Effect.Effect<Readiness>;
+  /** When it has loaded its modules, if it was to `preload` them, and those that it could not load; `undefined` if it died first. */
+  readonly ready: Effect.Effect<Readiness | undefined>;
   /** Whether it has come as far as serving its link. */
   readonly serving: () => boolean;
   /** Its status if it has ended, without waiting. */

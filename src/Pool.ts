@@ -384,10 +384,8 @@ export const make = (
     const stream = (task: Task.Any, args: ReadonlyArray<unknown>): Stream.Stream<unknown, unknown> =>
       Stream.unwrapScoped(Effect.gen(function* () {
         const prepared = yield* Call.prepare(task, CALL, args);
-        const { child, hurry, revoked } = yield* open(Jobs.lease(dispatcher));
-        const elements = Stream.interruptWhen(Call.stream(child, prepared, false, hurry), revoked.wait);
-        // Whoever looks later finds an interrupted task; that the worker was taken back says more.
-        return Stream.catchAllCause(elements, (cause) => Stream.failCause(revoked.cause() ?? cause));
+        const lease = yield* open(Jobs.lease(dispatcher));
+        return Call.stream(lease.child, prepared, false, lease);
       }));
 
     const submitWith = (

@@ -350,7 +350,7 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
     yield* Effect.addFinalizer(() => end);
     const runtime = yield* Effect.runtime();
     const hurry = (): void => void Runtime.runFork(runtime)(end);
-    return Call.stream(child, prepared, true, hurry) as Stream.Stream<A, E | CallError>;
+    return Call.stream(child, prepared, true, { stopping: hurry }) as Stream.Stream<A, E | CallError>;
   }));
 
 /**

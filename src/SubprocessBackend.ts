@@ -271,7 +271,8 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             },
           });
           link.hooks = hooks;
-          const ready = Deferred.unsafeMake<Readiness>(FiberId.none);
+          const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
+          link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
           link.onNotice = (notice) => {
             const message = notice as Message;
             if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));

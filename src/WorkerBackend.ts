@@ -106,7 +106,8 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     },
   });
   link.hooks = hooks;
-  const ready = Deferred.unsafeMake<Readiness>(FiberId.none);
+  const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
+  link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
   link.onNotice = (notice) => {
     const message = notice as Message;
     serving ||= message.serving === true;

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
@@ -151,12 +152,20 @@ export const start = (
   return job;
 };
 
+/** What the owner of a child has to do with a stream that it runs. */
+export interface Watch {
+  /** Is told when the reader stops early. */
+  readonly stopping: () => void;
+  /** Is given what ends the stream for its reader when the child is taken back. */
+  readonly onRevoked?: (revoke: (cause: Cause.Cause<unknown>) => void) => void;
+}
+
 /** Runs a task that returns a Stream. */
 export const stream = (
   child: Child,
   prepared: Prepared,
   once: boolean,
-  stopping?: () => void,
+  { onRevoked, stopping }: Watch,
 ): Stream.Stream<unknown, unknown> => {
   const { link } = child;
   const { task } = prepared;
@@ -175,6 +184,7 @@ export const stream = (
     exit: (message) => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
     closed: died(child, task.name, () => true),
   });
+  onRevoked?.((cause) => mailbox.cut(Effect.failCause(cause)));
   return consume(mailbox, () => {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     return link.open(fill(prepared, id, once ? Request.ONCE : 0), {

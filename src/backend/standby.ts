@@ -27,7 +27,8 @@ interface Warm {
   readonly child: Child;
   readonly scope: Scope.CloseableScope;
   readonly modules: ReadonlySet<string>;
-  readonly taken: Deferred.Deferred<void>;
+  /** Done when it was taken, with `true`, or has died. */
+  readonly taken: Deferred.Deferred<boolean>;
   /** Whose it is to end. */
   ours: boolean;
 }
@@ -46,7 +47,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
           restore(Scope.extend(backend.spawn(command), scope)),
           (cause) => Scope.close(scope, Exit.failCause(cause)),
         );
-        return { child, scope, modules: new Set(modules), taken: yield* Deferred.make<void>(), ours: true };
+        return { child, scope, modules: new Set(modules), taken: yield* Deferred.make<boolean>(), ours: true };
       })
     );
 
@@ -60,14 +61,14 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
     /** Keeps one child until somebody takes it, or it dies. Answers whether it was taken. */
     const keep = (one: Warm): Effect.Effect<boolean> =>
       Effect.gen(function* () {
-        const state = yield* Effect.raceFirst(one.child.ready, Effect.as(one.child.exited, undefined));
+        const state = yield* one.child.ready;
         if (state === undefined) return false;
         yield* report(state);
         warm.add(one);
-        return yield* Effect.raceFirst(
-          Effect.as(Deferred.await(one.taken), true),
-          Effect.as(one.child.exited, false),
-        );
+        Effect.runCallback(one.child.exited, {
+          onExit: () => Deferred.unsafeDone(one.taken, Effect.succeed(false)),
+        });
+        return yield* Deferred.await(one.taken);
       }).pipe(
         // Inside of the ensuring: an interruption that is pending would otherwise keep it from being registered.
         Effect.interruptible,
@@ -98,7 +99,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
         if (usable) {
           warm.delete(one);
           one.ours = false;
-          Deferred.unsafeDone(one.taken, Effect.void);
+          Deferred.unsafeDone(one.taken, Effect.succeed(true));
           return one;
         }
       }

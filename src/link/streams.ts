@@ -94,6 +94,7 @@ export interface Consumer<A, E> {
 export class Mailbox<A, E> implements Receiver {
   readonly arrived: Array<Incoming> = [];
   end: Effect.Effect<unknown, E> | undefined;
+  #cut: Effect.Effect<never, E> | undefined;
   #waiter: (() => void) | undefined;
   readonly #consumer: Consumer<A, E>;
 
@@ -117,9 +118,16 @@ export class Mailbox<A, E> implements Receiver {
     return Effect.sync(() => this.#waiter = undefined);
   });
 
+  /** Ends the stream for its reader with this failure, whatever has arrived; the producer is then stopped. */
+  cut(failure: Effect.Effect<never, E>): void {
+    this.#cut ??= failure;
+    this.#wake();
+  }
+
   /** The next elements; fails with `None` at the end. */
   pull(channel: Channel): Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> {
     return Effect.suspend(() => {
+      if (this.#cut !== undefined) return Effect.mapError(this.#cut, Option.some);
       const message = this.arrived.shift();
       if (message !== undefined) {
         if (this.end === undefined) channel.credit(1);

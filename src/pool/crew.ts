@@ -155,17 +155,24 @@ export const assemble = (
 
     return yield* Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
-        const failed = yield* Deferred.make<never, SpawnError | PoolError>();
-        const attempt = Effect.tapErrorCause(spawn, (cause) => Deferred.failCause(failed, cause));
+        // No race: one whose fiber is interrupted between making its two fibers and starting them waits for ever.
+        const complete = yield* Deferred.make<void, SpawnError | PoolError>();
+        let coming = size;
+        const attempt = Effect.onExit(spawn, (exit) => {
+          if (Exit.isFailure(exit)) return Deferred.failCause(complete, exit.cause);
+          return --coming === 0 ? Deferred.succeed(complete, undefined) : Effect.void;
+        });
         const attempts = yield* Effect.all(Array.from({ length: size }, () => Effect.forkDaemon(attempt)));
-        const settled = Effect.forEach(attempts, Fiber.await);
         // The first failure, or interruption, makes an end of all of them.
         yield* Effect.onError(
-          restore(Effect.raceFirst(settled, Deferred.await(failed))),
+          restore(Deferred.await(complete)),
           (cause) =>
             Effect.zipRight(
               Fiber.interruptAll(attempts),
-              Effect.flatMap(settled, (exits) => dismiss(exits, Exit.failCause(cause))),
+              Effect.flatMap(
+                Effect.forEach(attempts, Fiber.await),
+                (exits) => dismiss(exits, Exit.failCause(cause)),
+              ),
             ),
         );
         const workers = yield* Effect.forEach(attempts, Fiber.join);

@@ -4,7 +4,6 @@
  * @module
  */
 import * as Cause from "effect/Cause";
-import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
@@ -94,21 +93,22 @@ export const runAll = (
 /** A worker for oneself, until the scope closes. */
 export interface Lease {
   readonly child: Child;
-  /** Fails when the worker is taken back. */
-  readonly revoked: {
-    readonly wait: Effect.Effect<never, unknown>;
-    readonly cause: () => Cause.Cause<unknown> | undefined;
-  };
+  /** Is told, with the reason, when the worker is taken back. */
+  readonly onRevoked: (listener: (cause: Cause.Cause<unknown>) => void) => void;
   /** The holder is stopping: the worker is killed if that takes longer than the grace period. */
-  readonly hurry: () => void;
+  readonly stopping: () => void;
 }
 
 /** Waits for a worker and takes it out of the rotation. *Interruption:* takes none. */
 export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Scope.Scope> =>
   Effect.suspend(() => {
     let job: Job | undefined;
-    const revoked = Deferred.unsafeMake<never, unknown>(FiberId.none);
     let cause: Cause.Cause<unknown> | undefined;
+    let revoke = (_cause: Cause.Cause<unknown>): void => {};
+    const onRevoked: Lease["onRevoked"] = (listener) => {
+      revoke = listener;
+      if (cause !== undefined) listener(cause);
+    };
     let giveBack = (): void => {
       if (job !== undefined) dispatcher.cancel(job);
     };
@@ -117,11 +117,11 @@ export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Sco
       Effect.async<Lease, unknown>((resume) => {
         job = dispatcher.submit((child, done) => {
           giveBack = () => done(Exit.void);
-          const hurry = (): void => job && dispatcher.hurry(job);
-          resume(Exit.succeed({ child, revoked: { wait: Deferred.await(revoked), cause: () => cause }, hurry }));
+          const stopping = (): void => job && dispatcher.hurry(job);
+          resume(Exit.succeed({ child, onRevoked, stopping }));
           const cancel = (): void => {
             cause = job?.overrun ?? Cause.interrupt(FiberId.none);
-            Deferred.unsafeDone(revoked, Exit.failCause(cause));
+            revoke(cause);
           };
           return { begun: true, cancel };
         }, (reply) => resume(reply as Effect.Effect<never, unknown>));
