@@ -1,7 +1,7 @@
 /**
  * Children that are started before they are needed: with their modules loaded, taking one over costs a message.
  *
- * Each place keeps one child warm, and starts the next as soon as that one is taken. What cannot be served from a warm
+ * Each place keeps one child warm, and starts the next soon after that one is taken. What cannot be served from a warm
  * child (other permissions, a module that it was not started with) is started in the ordinary way.
  *
  * @module
@@ -13,6 +13,9 @@ import * as Scope from "effect/Scope";
 import type { Backend, Child, Command, SpawnError } from "../Backend.ts";
 import * as Task from "../Task.ts";
 import { authKey, type Notice, type Readiness } from "./self.ts";
+
+/** The start of a process takes this thread and a core for a while: not in the very moment when one is taken over. */
+const SETTLE = "20 millis";
 
 /** How many children to keep warm, and with what. */
 export interface Options {
@@ -82,7 +85,10 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       while (true) {
         const one = yield* Effect.either(start);
         if (one._tag === "Right") {
-          if (yield* keep(one.right)) continue;
+          if (yield* keep(one.right)) {
+            yield* Effect.interruptible(Effect.sleep(SETTLE));
+            continue;
+          }
           yield* Effect.logWarning("A standby child died before it was used");
         } else {
           yield* Effect.logWarning("Cannot start a standby child", one.left);

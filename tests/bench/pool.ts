@@ -142,7 +142,7 @@ rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: 
   apply: "the link's round trip, two thirds of it writing to sockets",
   chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
-  burst: "collecting the garbage of a fiber for each, two fifths; a write for each, a seventh",
+  burst: "waiting for round trips: a worker has one task at a time; a write for each",
   recover: "the start of the next worker",
 });
 
@@ -150,7 +150,7 @@ bench({
   name: "pool.recover.standby",
   unit: "ms",
   better: "lower",
-  bound: "the start of the next spare, at the same time; the first request to a child",
+  bound: "the end of the dead child; the first request to the next",
   run: () => withWarm(recoverWarm),
   peers: { python: pythonRow("pool.recover") },
 });
@@ -174,6 +174,6 @@ rows(".worker", WorkerBackend.layer(), close, {
   apply: "turns of two event loops; posting to ports, a fifth",
   chunk1: "waiting for round trips: a worker has one item at a time; a post for each, a quarter",
   auto: "waiting for the workers; slicing and decoding the chunks, a fifth",
-  burst: "collecting the garbage of a fiber for each; a post for each",
+  burst: "waiting for round trips: a worker has one task at a time, where others hand over all of them at once",
   recover: "the start of the next worker",
 });

@@ -46,7 +46,7 @@ bench({
   name: "process.start.standby",
   unit: "ms",
   better: "lower",
-  bound: "the start of the next spare meanwhile, a third; Deno's exit, a third; the first request to a child, a fifth",
+  bound: "Deno's exit, a half; the first request to a child, a fifth",
   run: () => withWarm((warm) => sampled(() => takeOver(warm))),
   peers: { python },
 });
