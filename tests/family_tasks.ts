@@ -139,6 +139,17 @@ export const stubborn = Task.make(
     ),
 );
 
+/** Takes no notice of its interruption, and answers when SIGTERM comes. */
+export const lastWord = Task.make(
+  import.meta,
+  "lastWord",
+  (begun: Stream.Stream<never>) =>
+    Effect.uninterruptible(Effect.zipRight(
+      Stream.runDrain(begun),
+      Effect.async<string>((resume) => Deno.addSignalListener("SIGTERM", () => resume(Effect.succeed("at last")))),
+    )),
+);
+
 /** Waits to be interrupted, and then, in its finalizer, for the parent to let it end. */
 export const reluctant = Task.make(
   import.meta,

@@ -823,6 +823,20 @@ const suite = (
     );
 
     check(
+      "a worker that answers while it is being killed is given no other task",
+      Effect.gen(function* () {
+        const begun = yield* signal;
+        const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis", forceKillAfter: "1 hour" });
+        const running = yield* pool.submit(Family.lastWord, begun.stream);
+        yield* begun.fired;
+        const next = yield* pool.submit(Tasks.echo, 1);
+        yield* running.cancel;
+        assertEquals(yield* next.await, 1);
+        assertEquals((yield* pool.statistics).replaced, 1);
+      }),
+    );
+
+    check(
       "a worker that was stopped by SIGSTOP costs its own task, when that is given up, and is replaced",
       Effect.gen(function* () {
         const path = yield* temporary;

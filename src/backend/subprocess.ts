@@ -46,6 +46,8 @@ export const serve = (guard: Guard, imports: Imports): Promise<never> => {
       // Finalizers have run; the parent is to see the signal that ended this process.
       Deno.removeSignalListener("SIGTERM", terminate);
       Deno.kill(Deno.pid, "SIGTERM");
+      // Still here: the user's code listens to the signal as well.
+      Deno.exit(code);
     },
   });
   // Ctrl-C reaches the whole foreground group: the parent decides what it means for its children.

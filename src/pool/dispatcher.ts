@@ -30,6 +30,8 @@ export interface Job {
   call: Call.Job | undefined;
   /** Until when it may run on after it was asked to stop. */
   deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Its worker is being killed for it. */
+  condemned: boolean;
   /** Until when it may run. */
   limit: ReturnType<typeof setTimeout> | undefined;
   /** What it settles with instead, since it has run too long. */
@@ -96,6 +98,7 @@ export class Dispatcher {
       child: undefined,
       call: undefined,
       deadline: undefined,
+      condemned: false,
       limit: undefined,
       overrun: undefined,
     };
@@ -126,7 +129,11 @@ export class Dispatcher {
   /** Gives a running job until the end of the grace period. */
   hurry(job: Job): void {
     if (job.state !== "running") return;
-    job.deadline ??= setTimeout(() => job.child !== undefined && this.#options.kill(job.child), this.#grace);
+    job.deadline ??= setTimeout(() => {
+      if (job.child === undefined) return;
+      job.condemned = true;
+      this.#options.kill(job.child);
+    }, this.#grace);
   }
 
   /** A worker is ready for its first job. */
@@ -198,7 +205,8 @@ export class Dispatcher {
     let again = false;
     const call = job.begin(child, (reply) => {
       this.#settle(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
-      if (child.link.closed !== undefined) return;
+      // An answer may come while the signal is on its way: what was sent to this worker now would die with it.
+      if (child.link.closed !== undefined || job.condemned) return;
       if (sync) again = true;
       else this.#next(slot);
     });
