@@ -26,6 +26,7 @@ import * as Permission from "./backend/permissions.ts";
 import { authKey, type Introduction, type Message, type Readiness, self } from "./backend/self.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
+import * as Router from "./link/router.ts";
 import { type Socket, socket } from "./link/transport.ts";
 import { type Guard, launchWithParent } from "./os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
@@ -126,11 +127,16 @@ const argv = (options: Options, command: Command, guard: Guard): Array<string> =
   ];
 };
 
-const introduction = (options: Options, { name, daemon = false, preload = false }: Command): Introduction => ({
+const introduction = (
+  options: Options,
+  { name, daemon = false, preload = false }: Command,
+  link: Link,
+): Introduction => ({
   name,
   daemon,
   parent: { pid: Deno.pid, name: self().name },
   backend: "subprocess",
+  address: Router.adopt(link),
   authKey: authKey(),
   maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
   preload,
@@ -262,6 +268,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           const transport = socket(process.stdio[3] as unknown as Socket);
           const link = new Link(transport, {
             side: "parent",
+            onOpen: Router.receive,
             maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
             onClosed: () => {
               // A child that gave up its link can be given no more work, and cannot hear that its parent is gone.
@@ -282,7 +289,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             }
             serving ||= message.serving === true;
           };
-          link.notify(introduction(options, command));
+          link.notify(introduction(options, command, link));
           return { process, exited, link, ready, serving: () => serving, status: () => status };
         })),
       ({ process, exited, link, status }) =>

@@ -28,6 +28,7 @@ import { authKey, type Introduction, type Message, type Readiness, self } from "
 import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
+import * as Router from "./link/router.ts";
 import { port } from "./link/transport.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
@@ -96,6 +97,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   worker.postMessage({ port: port2, lock, exitCode, modules } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
+    onOpen: Router.receive,
     maxMessageSize,
     onClosed: () => {
       if (link.closing || status !== undefined) return;
@@ -119,6 +121,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       daemon,
       parent: { pid: Deno.pid, name: self().name },
       backend: "worker",
+      address: Router.adopt(link),
       authKey: authKey(),
       maxMessageSize,
       preload,

@@ -22,6 +22,8 @@ export interface Self {
  */
 export interface Introduction extends Self {
   readonly parent: { readonly pid: number; readonly name: string };
+  /** Where it stands in the family; see `router.ts`. */
+  readonly address: string;
   /** The secret of this family of processes. */
   readonly authKey: Uint8Array;
   /** Of both directions, in bytes. */

@@ -7,6 +7,7 @@
  */
 import { Link } from "../link/link.ts";
 import type { Channel, Receiver } from "../link/link.ts";
+import * as Router from "../link/router.ts";
 import * as Task from "../Task.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
@@ -264,6 +265,7 @@ export const serve = (host: Host): Server => {
   };
 
   const onOpen = (channel: Channel, message: Incoming): Receiver => {
+    if (message.bytes[0] === Router.OBJECT) return Router.receive(channel, message);
     const request = Request.read(message.bytes);
     const entry = request && entries.get(request.task);
     if (request === undefined || entry === undefined) {
@@ -318,6 +320,7 @@ export const serve = (host: Host): Server => {
   link.onNotice = (data) => {
     const notice = data as Notice;
     introduce(notice);
+    if (notice.address !== undefined) Router.settle(notice.address, link);
     if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
     if (notice.preload === true) preload();

@@ -214,18 +214,23 @@ export class Link {
     this.#end(new LinkClosed("this side closed the link"));
   }
 
+  /** Hands over now what else would leave with this turn. */
+  flush(): void {
+    this.#outbox.flush();
+  }
+
   /** Calls back when everything that was sent has been taken by the transport. */
   flushed(done: () => void): void {
     this.#outbox.flushed(done);
   }
 
   /** @internal */
-  sendOn(kind: "data" | "begun" | "exit" | "cancel", id: number, fill?: Fill): void {
+  sendOn(kind: "data" | "begun" | "exit" | "cancel", id: number, fill?: Fill, handed?: () => void): void {
     switch (kind) {
       case "begun":
         return this.#send(BEGUN, id);
       case "data":
-        return this.#send(DATA, id, fill);
+        return this.#send(DATA, id, fill, undefined, handed);
       case "exit":
         this.#send(EXIT, id, fill);
         return this.#forget(id);
@@ -235,13 +240,13 @@ export class Link {
   }
 
   /** @internal */
-  creditOn(id: number, count: number): void {
+  creditOn(id: number, count: number, handed?: () => void): void {
     this.#outbox.send(CREDIT, id, (writer) => {
       writer.reserve(4);
       new DataView(writer.buffer.buffer, writer.buffer.byteOffset).setUint32(writer.position, count, true);
       writer.position += 4;
       return undefined;
-    });
+    }, handed);
   }
 
   /** @internal */
@@ -249,7 +254,7 @@ export class Link {
     this.#forget(id);
   }
 
-  #send(kind: number, id: number, fill?: Fill, receiver?: Receiver): void {
+  #send(kind: number, id: number, fill?: Fill, receiver?: Receiver, handed?: () => void): void {
     let extras: Codec.Extras<Link> | undefined;
     this.#outbox.send(
       kind,
@@ -258,6 +263,7 @@ export class Link {
         extras = fill(writer);
         return extras?.attachments;
       }),
+      handed,
     );
     if (extras === undefined || extras.onSend.length === 0) {
       if (receiver !== undefined) this.#register(id, receiver, []);
@@ -364,14 +370,17 @@ export class Channel {
     this.id = id;
   }
 
-  /** Sends a message, for which the other side must have given credit. */
-  data(fill: Fill): void {
-    this.link.sendOn("data", this.id, fill);
+  /**
+   * Sends a message, for which the other side must have given credit. `handed` is called when it outlives this process; see
+   * `Outbox.send`.
+   */
+  data(fill: Fill, handed?: () => void): void {
+    this.link.sendOn("data", this.id, fill, handed);
   }
 
   /** Allows the other side `count` more messages. */
-  credit(count: number): void {
-    this.link.creditOn(this.id, count);
+  credit(count: number, handed?: () => void): void {
+    this.link.creditOn(this.id, count, handed);
   }
 
   /** Says that the work has begun and can be interrupted. */

@@ -98,6 +98,7 @@ interface Bulk {
   segment: number;
   offset: number;
   started: boolean;
+  readonly handed: (() => void) | undefined;
 }
 
 const none: ReadonlyArray<Uint8Array> = [];
@@ -114,6 +115,9 @@ export class Outbox {
   #scheduled = false;
   #closed = false;
   #drained: Array<() => void> = [];
+  /** Who waits for the messages that the next write completes, and for those of the write under way. */
+  #completed: Array<() => void> = [];
+  #handing: Array<() => void> = [];
   readonly #transport: Transport;
   maxMessageSize: number;
 
@@ -140,11 +144,15 @@ export class Outbox {
   /**
    * Accepts one message, whose body is written by `fill`. Throws what `fill` throws, or {@link MessageTooLarge}, and has
    * then accepted nothing. After the end of the transport messages are dropped: the peer that would read them is gone.
+   *
+   * `handed` is called when the transport has taken all of it: from then on it outlives this process. Never, if the
+   * transport ends before.
    */
   send(
     kind: number,
     channel: number,
     fill?: (writer: Writer) => ReadonlyArray<Uint8Array> | undefined | void,
+    handed?: () => void,
   ): void {
     const writer = this.#writer;
     const start = writer.position;
@@ -180,6 +188,7 @@ export class Outbox {
         segment: 0,
         offset: 0,
         started: false,
+        handed,
       });
     } else {
       if (length > this.maxMessageSize) {
@@ -191,6 +200,7 @@ export class Outbox {
         return;
       }
       header(writer, start, length, kind, channel);
+      if (handed !== undefined) this.#completed.push(handed);
     }
     if (this.#writing) return;
     if (writer.position >= COALESCED) this.#flush();
@@ -232,6 +242,10 @@ export class Outbox {
     const writer = this.#writer;
     const fragment = this.#bulk.length > 0 ? this.#fragment(writer) : undefined;
     if (writer.position === 0) return;
+    if (this.#completed.length > 0) {
+      this.#handing = this.#completed;
+      this.#completed = [];
+    }
     this.#writer = this.#spare;
     this.#spare = writer;
     this.#writing = true;
@@ -247,6 +261,11 @@ export class Outbox {
     // A rare long message must not pin its buffer for the life of the link.
     if (this.#spare.buffer.length > 2 * HIGH_WATER) this.#spare = new Writer();
     else this.#spare.position = 0;
+    if (this.#handing.length > 0) {
+      const handing = this.#handing;
+      this.#handing = [];
+      for (const handed of handing) handed();
+    }
     if (this.#drained.length > 0 && this.writable) this.#release();
     this.#flush();
   };
@@ -276,7 +295,7 @@ export class Outbox {
     }
     const segment = bulk.segments[bulk.segment];
     if (segment === undefined) {
-      this.#underway.delete(bulk.channel);
+      this.#finish(bulk);
       return undefined;
     }
     const end = Math.min(bulk.offset + FRAGMENT, segment.byteLength);
@@ -285,13 +304,18 @@ export class Outbox {
     this.#bulkBytes -= bytes.byteLength;
     const last = end === segment.byteLength &&
       bulk.segments.every((other, i) => i <= bulk.segment || other.byteLength === 0);
-    if (last) this.#underway.delete(bulk.channel);
+    if (last) this.#finish(bulk);
     else this.#bulk.push(bulk);
     const start = writer.position;
     writer.reserve(HEADER);
     header(writer, start, bytes.byteLength, bulk.kind | PART, bulk.channel);
     writer.position = start + HEADER;
     return bytes;
+  }
+
+  #finish({ channel, handed }: Bulk): void {
+    this.#underway.delete(channel);
+    if (handed !== undefined) this.#completed.push(handed);
   }
 
   #release(): void {

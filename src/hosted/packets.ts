@@ -1,0 +1,67 @@
+/**
+ * Encoded values on their way through an object: nobody looks into them before they have arrived.
+ *
+ * @module
+ */
+import type { Extras, Writer } from "../wire/codec.ts";
+import { type Incoming, ProtocolError } from "../wire/frames.ts";
+
+/** One encoded value. */
+export interface Packet {
+  readonly bytes: Uint8Array;
+  readonly attachments: ReadonlyArray<Uint8Array>;
+}
+
+/** What it takes up, in bytes. */
+export const sizeOf = ({ attachments, bytes }: Packet): number => {
+  let size = bytes.length;
+  for (const part of attachments) size += part.byteLength;
+  return size;
+};
+
+/** Writes packets: their number, then for each its length, the number of its attachments, and its bytes. */
+export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<never> | undefined => {
+  let attachments: Array<Uint8Array> | undefined;
+  writer.varint(packets.length);
+  for (const packet of packets) {
+    writer.varint(packet.bytes.length);
+    writer.varint(packet.attachments.length);
+    writer.bytes(packet.bytes);
+    if (packet.attachments.length > 0) (attachments ??= []).push(...packet.attachments);
+  }
+  return attachments && { attachments, onSend: [] };
+};
+
+const malformed = (): ProtocolError => new ProtocolError("Cannot read from the peer: malformed packets");
+
+/** Reads what {@link pack} wrote, from this position on. The packets own their memory. */
+export const unpack = ({ attachments, bytes }: Incoming, start: number): Array<Packet> => {
+  let at = start;
+  const varint = (): number => {
+    let value = 0;
+    for (let factor = 1;; factor *= 128) {
+      if (at >= bytes.length || factor > 2 ** 49) throw malformed();
+      const byte = bytes[at++];
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+  };
+  const count = varint();
+  if (count > bytes.length) throw malformed();
+  const packets = new Array<Packet>(count);
+  let attachment = 0;
+  for (let i = 0; i < count; i++) {
+    const length = varint();
+    const parts = varint();
+    if (at + length > bytes.length || attachment + parts > attachments.length) throw malformed();
+    packets[i] = {
+      bytes: bytes.slice(at, at + length),
+      attachments: parts === 0 ? none : attachments.slice(attachment, attachment + parts),
+    };
+    at += length;
+    attachment += parts;
+  }
+  return packets;
+};
+
+const none: ReadonlyArray<Uint8Array> = [];

@@ -1,0 +1,307 @@
+/**
+ * Calls to objects that live in one process of the family, from any other.
+ *
+ * Processes form a tree, and an address is the way down from its root: `""` is the main process, `"2.1"` the first child of
+ * its second child. A call is a channel over the link that leads towards its address; processes in between pass on what
+ * they receive without looking into it. Numbers of children are not used twice, so an address never comes to mean another
+ * process.
+ *
+ * - What two calls of one process send to one object arrives in that order, whatever lies between: nobody can learn of a
+ *   message through the family before the object has received it.
+ * - An object that is no more, or whose process is no more, ends the call with {@link GONE}.
+ * - A call that is not answered when its caller dies is cancelled.
+ *
+ * Free of Effect: a process may have to pass on what it does not use itself.
+ *
+ * @module
+ */
+import * as Codec from "../wire/codec.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import type { Channel, Fill, Link, Receiver } from "./link.ts";
+
+/** The first byte of a message that opens a call; requests for tasks begin with another. */
+export const OBJECT = 3;
+
+/** The first byte of an exit: the call is done. Others belong to the object. */
+export const DONE = 0;
+/** The object or its process is no more. */
+export const GONE = 1;
+/** A message on the way was too large for a link: its size and that link's limit follow, as two f64. */
+export const TOO_LARGE = 2;
+/** Taken back, as was wished. */
+export const CANCELLED = 3;
+
+/** Where an object is. */
+export interface Target {
+  /** The address of its process. */
+  readonly address: string;
+  /** Its number there. */
+  readonly object: number;
+}
+
+/** One side of a call. */
+export interface Line {
+  /** Sends a message; `handed` is called when it outlives this process. */
+  readonly data: (fill: Fill, handed?: () => void) => void;
+  /** Says a number. */
+  readonly credit: (count: number, handed?: () => void) => void;
+  /** Ends the call with a last message: for the object's side. */
+  readonly exit: (fill: Fill) => void;
+  /** Asks for the end: for the caller's side. */
+  readonly cancel: () => void;
+}
+
+/** What an object does about a call. */
+export interface Hosted {
+  readonly open: (operation: number, line: Line, message: Incoming, local: boolean) => Receiver;
+}
+
+interface State {
+  address: string;
+  parent: Link | undefined;
+  readonly children: Map<number, Link>;
+  readonly objects: Map<number, Hosted>;
+  child: number;
+  object: number;
+}
+
+// One for the process, though this module may have been loaded twice.
+const key = Symbol.for("~multiprocessing/router");
+const shared = globalThis as { [key]?: State };
+const state: State = shared[key] ??= {
+  address: "",
+  parent: undefined,
+  children: new Map(),
+  objects: new Map(),
+  child: 0,
+  object: 0,
+};
+
+/** The address of this process. */
+export const address = (): string => state.address;
+
+/** Called in a child, once its parent has told it where it stands. */
+export const settle = (address: string, parent: Link): void => {
+  state.address = address;
+  state.parent = parent;
+};
+
+/** Gives a new child its address. */
+export const adopt = (link: Link): string => {
+  const number = ++state.child;
+  state.children.set(number, link);
+  link.onClosed(() => state.children.delete(number));
+  return state.address === "" ? `${number}` : `${state.address}.${number}`;
+};
+
+/** Makes an object known by a number. */
+export const host = (object: Hosted): number => {
+  state.objects.set(++state.object, object);
+  return state.object;
+};
+
+/** Forgets an object. Its open calls are its own to end. */
+export const retire = (object: number): void => {
+  state.objects.delete(object);
+};
+
+/** Objects that this process hosts. */
+export const hosting = (): number => state.objects.size;
+
+/** The link towards an address, if there is one. */
+const towards = (address: string): Link | undefined => {
+  const prefix = state.address === "" ? "" : `${state.address}.`;
+  const link = address.length > prefix.length && address.startsWith(prefix)
+    ? state.children.get(parseInt(address.slice(prefix.length), 10))
+    : state.parent;
+  return link?.closed === undefined ? link : undefined;
+};
+
+const latin1 = new TextDecoder("latin1");
+
+const opening = ({ address, object }: Target, operation: number, fill: Fill | undefined): Fill => (writer) => {
+  writer.reserve(7 + address.length);
+  const { buffer } = writer;
+  let at = writer.position;
+  buffer[at++] = OBJECT;
+  buffer[at++] = address.length;
+  for (let i = 0; i < address.length; i++) buffer[at++] = address.charCodeAt(i);
+  buffer[at++] = object;
+  buffer[at++] = object >>> 8;
+  buffer[at++] = object >>> 16;
+  buffer[at++] = object >>> 24;
+  buffer[at++] = operation;
+  writer.position = at;
+  return fill?.(writer);
+};
+
+const status = (value: number): Fill => (writer) => void writer.byte(value);
+
+const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => {
+  writer.byte(TOO_LARGE);
+  writer.reserve(16);
+  writer.view.setFloat64(writer.position, size, true);
+  writer.view.setFloat64(writer.position + 8, limit, true);
+  writer.position += 16;
+};
+
+/** The error that {@link TOO_LARGE} stands for. */
+export const readTooLarge = ({ bytes }: Incoming): MessageTooLarge => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return bytes.length === 17
+    ? new MessageTooLarge(view.getFloat64(1, true), view.getFloat64(9, true))
+    : new MessageTooLarge(NaN, NaN);
+};
+
+/**
+ * Calls an object, wherever it is. Throws what `fill` throws, or `MessageTooLarge`, and has then sent nothing. The
+ * receiver's `exit` is called once, `closed` is not: an object that cannot be reached is {@link GONE}. Nothing is called before
+ * this returns.
+ */
+export const call = (target: Target, operation: number, fill: Fill | undefined, receiver: Calls): Line => {
+  if (target.address === state.address) {
+    const hosted = state.objects.get(target.object);
+    return hosted === undefined ? nowhere(receiver) : loop(hosted, operation, fill, receiver);
+  }
+  const link = towards(target.address);
+  if (link === undefined) return nowhere(receiver);
+  return link.open(opening(target, operation, fill), { ...receiver, closed: () => receiver.exit(gone) });
+};
+
+/** What a caller hears. */
+export interface Calls {
+  readonly data?: (message: Incoming) => void;
+  readonly credit?: (count: number) => void;
+  readonly exit: (message: Incoming) => void;
+}
+
+const gone: Incoming = { bytes: new Uint8Array([GONE]), attachments: [] };
+
+const silent: Line = { data: () => {}, credit: () => {}, exit: () => {}, cancel: () => {} };
+
+const nowhere = (receiver: Calls): Line => {
+  queueMicrotask(() => receiver.exit(gone));
+  return silent;
+};
+
+const deaf: Receiver = { closed: () => {} };
+
+/** A call has come over a link: for this process, or to be passed on. Throws `ProtocolError` if it is none. */
+export const receive = (channel: Channel, { attachments, bytes }: Incoming): Receiver => {
+  const length = bytes[1];
+  const start = length + 7;
+  if (bytes[0] !== OBJECT || bytes.length < start) {
+    throw new ProtocolError("Cannot read from the peer: it opened a channel that it may not open");
+  }
+  const address = latin1.decode(bytes.subarray(2, 2 + length));
+  if (address !== state.address) {
+    const onward = towards(address);
+    if (onward !== undefined && onward !== channel.link) return relay(channel, onward, { attachments, bytes });
+    channel.exit(status(GONE));
+    return deaf;
+  }
+  const at = 2 + length;
+  const object = (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
+  const hosted = state.objects.get(object);
+  if (hosted === undefined) {
+    channel.exit(status(GONE));
+    return deaf;
+  }
+  return hosted.open(bytes[at + 4], channel, { bytes: bytes.subarray(start), attachments }, false);
+};
+
+const again = ({ attachments, bytes }: Incoming): Fill => (writer) => {
+  writer.bytes(bytes);
+  return attachments.length === 0 ? undefined : { attachments, onSend: [] };
+};
+
+/** Passes on both directions of a call. */
+const relay = (channel: Channel, next: Link, message: Incoming): Receiver => {
+  let onward: Channel | undefined;
+  let ended = false;
+  const end = (fill: Fill): void => {
+    if (ended) return;
+    ended = true;
+    channel.exit(fill);
+  };
+  /** A message that a link does not take is the end of the call, for both sides. */
+  const attempt = (pass: () => void): void => {
+    try {
+      pass();
+    } catch (error) {
+      if (!(error instanceof MessageTooLarge)) throw error;
+      onward?.cancel();
+      end(tooLarge(error));
+    }
+  };
+  attempt(() => {
+    onward = next.open(again(message), {
+      data: (message) => attempt(() => ended || channel.data(again(message))),
+      credit: (count) => ended || channel.credit(count),
+      exit: (message) => attempt(() => end(again(message))),
+      closed: () => end(status(GONE)),
+    });
+  });
+  return {
+    data: (message) => attempt(() => onward?.data(again(message))),
+    credit: (count) => onward?.credit(count),
+    cancel: () => onward?.cancel(),
+    closed: () => {
+      ended = true;
+      onward?.cancel();
+    },
+  };
+};
+
+/** A call within this process: the same bytes, without a link, one turn of the microtasks later. */
+const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receiver: Calls): Line => {
+  let ended = false;
+  const later = (deliver: () => void): void =>
+    queueMicrotask(() => {
+      if (!ended) deliver();
+    });
+  const there: Line = {
+    data: (fill, handed) => {
+      const message = written(fill);
+      later(() => receiver.data?.(message));
+      if (handed !== undefined) queueMicrotask(handed);
+    },
+    credit: (count) => later(() => receiver.credit?.(count)),
+    exit: (fill) => {
+      const message = written(fill);
+      later(() => {
+        ended = true;
+        receiver.exit(message);
+      });
+    },
+    cancel: () => {},
+  };
+  const message = written(fill);
+  let answer: Receiver | undefined;
+  later(() => {
+    answer = hosted.open(operation, there, message, true);
+  });
+  return {
+    data: (fill, handed) => {
+      const message = written(fill);
+      later(() => answer?.data?.(message));
+      if (handed !== undefined) queueMicrotask(handed);
+    },
+    credit: (count, handed) => {
+      later(() => answer?.credit?.(count));
+      if (handed !== undefined) queueMicrotask(handed);
+    },
+    exit: () => {},
+    cancel: () => later(() => answer?.cancel?.()),
+  };
+};
+
+const written = (fill: Fill | undefined): Incoming => {
+  const writer = new Codec.Writer(64);
+  const extras = fill?.(writer);
+  return {
+    bytes: writer.buffer.subarray(0, writer.position),
+    // Attachments are the sender's own memory, which he may change when this has been sent.
+    attachments: extras === undefined ? [] : extras.attachments.map((part) => part.slice()),
+  };
+};
