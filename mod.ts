@@ -7,6 +7,7 @@ export * as Backend from "./src/Backend.ts";
 export { runMain } from "./src/Main.ts";
 export * as Pool from "./src/Pool.ts";
 export * as Process from "./src/Process.ts";
+export * as Queue from "./src/Queue.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Task from "./src/Task.ts";
 export * as WorkerBackend from "./src/WorkerBackend.ts";

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
 import type { Child } from "../Backend.ts";
 import { type CallError, ProcessDied } from "../Backend.ts";
+import { handles } from "../hosted/objects.ts";
 import { handleHooks } from "../link/handles.ts";
 import type { Link } from "../link/link.ts";
 import { consume, Mailbox } from "../link/streams.ts";
@@ -23,7 +24,7 @@ import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 
 /** The hooks of a parent's link. */
-export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), ...effectHooks];
+export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), handles, ...effectHooks];
 
 /** Schemas are worked by a module of their own, loaded when the first task has some. */
 const schemas = Effect.promise(() => import("./schemas.ts"));

@@ -17,6 +17,7 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
 import { Backend, TypeId as BackendTypeId } from "../Backend.ts";
+import { handles } from "../hosted/handles.ts";
 import { handleHooks } from "../link/handles.ts";
 import type { Link } from "../link/link.ts";
 import { Credit, produce } from "../link/streams.ts";
@@ -74,7 +75,7 @@ const lazyBackend = (scope: Scope.Scope): Backend => {
 
 /** Prepares this process for running Effects. */
 export const make = (): Effects => {
-  const hooks = [...handleHooks("child"), ...effectHooks];
+  const hooks = [...handleHooks("child"), handles, ...effectHooks];
   const scope = Effect.runSync(Scope.make());
   const memo = Effect.runSync(Layer.makeMemoMap);
   const backend = lazyBackend(scope);

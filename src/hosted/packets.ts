@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Link } from "../link/link.ts";
 import type { Extras, Writer } from "../wire/codec.ts";
 import { type Incoming, ProtocolError } from "../wire/frames.ts";
 
@@ -20,7 +21,7 @@ export const sizeOf = ({ attachments, bytes }: Packet): number => {
 };
 
 /** Writes packets: their number, then for each its length, the number of its attachments, and its bytes. */
-export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<never> | undefined => {
+export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<Link> | undefined => {
   let attachments: Array<Uint8Array> | undefined;
   writer.varint(packets.length);
   for (const packet of packets) {

@@ -398,6 +398,11 @@ export class Channel {
     this.link.sendOn("cancel", this.id);
   }
 
+  /** Hands over now what else would leave with this turn. */
+  flush(): void {
+    this.link.flush();
+  }
+
   /** Hears no more of this channel. */
   forget(): void {
     this.link.forget(this.id);

@@ -17,7 +17,7 @@
  */
 import * as Codec from "../wire/codec.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
-import type { Channel, Fill, Link, Receiver } from "./link.ts";
+import { type Channel, type Fill, type Link, LinkClosed, type Receiver } from "./link.ts";
 
 /** The first byte of a message that opens a call; requests for tasks begin with another. */
 export const OBJECT = 3;
@@ -49,6 +49,8 @@ export interface Line {
   readonly exit: (fill: Fill) => void;
   /** Asks for the end: for the caller's side. */
   readonly cancel: () => void;
+  /** Hands over now what else would leave with this turn. */
+  readonly flush: () => void;
 }
 
 /** What an object does about a call. */
@@ -100,6 +102,10 @@ export const host = (object: Hosted): number => {
   return state.object;
 };
 
+/** An object of this process, if the target is one. */
+export const local = ({ address, object }: Target): Hosted | undefined =>
+  address === state.address ? state.objects.get(object) : undefined;
+
 /** Forgets an object. Its open calls are its own to end. */
 export const retire = (object: number): void => {
   state.objects.delete(object);
@@ -137,7 +143,35 @@ const opening = ({ address, object }: Target, operation: number, fill: Fill | un
 
 const status = (value: number): Fill => (writer) => void writer.byte(value);
 
-const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => {
+/** A caller that cannot be understood is no reason to end the link, which may carry the calls of others. */
+const guard = (line: Line, receiver: () => Receiver): Receiver => {
+  const attempt = <A>(action: () => A): A | undefined => {
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      line.exit(status(GONE));
+      return undefined;
+    }
+  };
+  const answer = attempt(receiver);
+  if (answer === undefined) return deaf;
+  return {
+    data: (message) => {
+      if (answer.data !== undefined && attempt(() => [answer.data!(message)]) === undefined) {
+        answer.closed(unreadable());
+      }
+    },
+    credit: (count) => answer.credit?.(count),
+    cancel: () => answer.cancel?.(),
+    closed: (reason) => answer.closed(reason),
+  };
+};
+
+const unreadable = (): LinkClosed => new LinkClosed("the caller cannot be understood");
+
+/** The exit for what did not fit. */
+export const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => {
   writer.byte(TOO_LARGE);
   writer.reserve(16);
   writer.view.setFloat64(writer.position, size, true);
@@ -177,7 +211,7 @@ export interface Calls {
 
 const gone: Incoming = { bytes: new Uint8Array([GONE]), attachments: [] };
 
-const silent: Line = { data: () => {}, credit: () => {}, exit: () => {}, cancel: () => {} };
+const silent: Line = { data: () => {}, credit: () => {}, exit: () => {}, cancel: () => {}, flush: () => {} };
 
 const nowhere = (receiver: Calls): Line => {
   queueMicrotask(() => receiver.exit(gone));
@@ -207,7 +241,8 @@ export const receive = (channel: Channel, { attachments, bytes }: Incoming): Rec
     channel.exit(status(GONE));
     return deaf;
   }
-  return hosted.open(bytes[at + 4], channel, { bytes: bytes.subarray(start), attachments }, false);
+  const message = { bytes: bytes.subarray(start), attachments };
+  return guard(channel, () => hosted.open(bytes[at + 4], channel, message, false));
 };
 
 const again = ({ attachments, bytes }: Incoming): Fill => (writer) => {
@@ -275,6 +310,7 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
       });
     },
     cancel: () => {},
+    flush: () => {},
   };
   const message = written(fill);
   let answer: Receiver | undefined;
@@ -293,6 +329,7 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
     },
     exit: () => {},
     cancel: () => later(() => answer?.cancel?.()),
+    flush: () => {},
   };
 };
 

@@ -1,0 +1,343 @@
+/**
+ * Queues that any process of the family can put into and take from: first in first out, last in first out, or by priority.
+ * What Python calls `Queue`, `JoinableQueue`, `SimpleQueue`, `LifoQueue` and `PriorityQueue`.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Option from "effect/Option";
+import type * as Order from "effect/Order";
+import type * as Scope from "effect/Scope";
+import type * as Sink from "effect/Sink";
+import * as Stream from "effect/Stream";
+import { self } from "./backend/self.ts";
+import { QueueClosed, QueueError, Unreachable } from "./hosted/errors.ts";
+import { hooks } from "./hosted/handles.ts";
+import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
+import type { Packet } from "./hosted/packets.ts";
+import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
+import { QueueHost } from "./hosted/queue_host.ts";
+import { address, host, retire } from "./link/router.ts";
+import * as Codec from "./wire/codec.ts";
+import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import type { MessageTooLarge } from "./wire/frames.ts";
+
+export { QueueClosed, QueueError, Unreachable };
+export type { DecodeError, EncodeError, MessageTooLarge };
+
+/**
+ * Marks queues.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Queue" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/** @internal */
+export type { Info } from "./hosted/queue_protocol.ts";
+
+/**
+ * Why no item could be put or taken, or the queue be asked.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type Failure = QueueClosed | Unreachable | MessageTooLarge;
+
+/**
+ * What a queue is doing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** Items that are there to be taken. */
+  readonly size: number;
+  /** Items that it holds at most. */
+  readonly capacity: number;
+  /** Bytes that its items take up, those included for which room was promised. */
+  readonly bytes: number;
+  /** Gets that wait. */
+  readonly takers: number;
+  /** Puts that wait for room. */
+  readonly putters: number;
+  /** Items that were put and not yet reported done. */
+  readonly unfinished: number;
+  /** Whether it takes and gives. */
+  readonly state: "open" | "closed" | "shut down";
+}
+
+/**
+ * A queue. It lives in the process whose scope made it, and can be sent to any other: as an argument or result of a task, or
+ * within an item of another queue. What was sent is the same queue, not a copy.
+ *
+ * - Items of one fiber stay in order. Who waits is served in the order in which he came.
+ * - An item is encoded when it is put: it does not change with what it was made from.
+ * - A `put` that has returned outlives the process that put; an item that was handed to a process which dies before its
+ *   `get` has returned goes back to its place.
+ * - Numbers are exact when they are given, and no process can hear of a put before the queue does.
+ * - When its scope closes, or its process ends, everybody who uses it fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Queue<in out A> {
+  /** Marks it as a queue. */
+  readonly [TypeId]: TypeId;
+  /** Items that it holds at most. */
+  readonly capacity: number;
+  /** Name of the process that hosts it. */
+  readonly host: string;
+  /**
+   * Puts an item, when there is room. Fails with an `EncodeError` if it cannot be sent, with nothing put. *Interruption:*
+   * while it waits for room, nothing is put.
+   */
+  readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | Failure>;
+  /**
+   * Puts many items in their order, as there is room, in far fewer messages. All are encoded before the first is put.
+   * *Interruption:* those that had room are put, the others are not.
+   */
+  readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | Failure>;
+  /** Puts an item if there is room for it now; answers whether it has. Python's `put_nowait`. */
+  readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | Failure>;
+  /**
+   * Takes the next item, when there is one. Fails with `QueueClosed` if there will be none. *Interruption:* takes nothing.
+   */
+  readonly get: Effect.Effect<A, DecodeError | Failure>;
+  /** Takes the next item if there is one now. Python's `get_nowait`. */
+  readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | Failure>;
+  /** Takes what is there, up to so many items, when there is at least one. *Interruption:* takes nothing. */
+  readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
+  /** Items that are there to be taken. Python's `qsize`. */
+  readonly size: Effect.Effect<number, Failure>;
+  /** Whether there are none. */
+  readonly isEmpty: Effect.Effect<boolean, Failure>;
+  /** Whether a put would have to wait. */
+  readonly isFull: Effect.Effect<boolean, Failure>;
+  /** Reports items done that were taken, one unless a number is given. Python's `task_done`. */
+  readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
+  /** Waits until every item that was put has been reported done. *Interruption:* stops waiting. */
+  readonly join: Effect.Effect<void, Failure>;
+  /** Waits until there is an item, or there will be none; takes nothing. *Interruption:* stops waiting. */
+  readonly ready: Effect.Effect<void, Failure>;
+  /** No more puts, from any process. What is there can be taken; then `get` fails with `QueueClosed`. */
+  readonly close: Effect.Effect<void, Failure>;
+  /** No more puts and no more gets: what was there is dropped, who waits fails with `QueueClosed`. */
+  readonly shutdown: Effect.Effect<void, Failure>;
+  /** What it is doing. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+  /** Its items, as they come, many in a message. Ends when the queue is closed and empty. *Interruption:* loses none that it has not given. */
+  readonly toStream: Stream.Stream<A, DecodeError | Failure>;
+  /** Puts what a Stream gives, with its back-pressure. Does not close the queue. */
+  readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | Failure>;
+}
+
+/**
+ * Options of a queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Items that it holds at most. Who puts more waits. @default Infinity */
+  readonly capacity?: number | undefined;
+  /** Bytes that its encoded items take up at most, whatever the capacity. Who puts more waits. @default 268435456 */
+  readonly maxBytes?: number | undefined;
+}
+
+const MAX_BYTES = 256 * 1024 * 1024;
+
+const make_ = <A>(
+  options: Options,
+  store: () => Store,
+  keyOf?: (packet: Packet) => unknown,
+): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { capacity = Infinity, maxBytes = MAX_BYTES } = options;
+    for (const [name, value] of Object.entries({ capacity, maxBytes })) {
+      if (value === Infinity || (Number.isSafeInteger(value) && value > 0)) continue;
+      return Effect.fail(
+        new QueueError("InvalidOption", `Cannot make a queue: ${name} must be a positive integer, received ${value}`),
+      );
+    }
+    return Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const queue = new QueueHost({ capacity, maxBytes, store: store(), keyOf });
+          return { queue, object: host(queue) };
+        }),
+        ({ object, queue }) =>
+          Effect.sync(() => {
+            retire(object);
+            queue.release();
+          }),
+      ),
+      ({ object }) =>
+        new QueueClient<A>({
+          address: address(),
+          object,
+          host: self().name,
+          capacity,
+          maxBytes,
+          ordered: keyOf !== undefined,
+        }),
+    );
+  });
+
+/**
+ * Makes a queue that gives first what was put first. Python's `Queue`, and `JoinableQueue` and `SimpleQueue` as well.
+ *
+ * Fails with a `QueueError` if an option is not a positive integer.
+ *
+ * *Release:* who still uses the queue fails with `Unreachable`; what is in it is dropped.
+ *
+ * ```ts
+ * import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const produce = Task.make(import.meta, "produce", (queue: Queue.Queue<number>) => queue.putAll([1, 2, 3]));
+ *
+ * const program = Effect.gen(function* () {
+ *   const queue = yield* Queue.make<number>({ capacity: 10 });
+ *   yield* Process.spawn(produce, queue);
+ *   console.log(yield* queue.get, yield* queue.get, yield* queue.get);
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
+  make_(options, () => new Fifo());
+
+/**
+ * Makes a queue that gives first what was put last. Python's `LifoQueue`.
+ *
+ * *Release:* as with {@link make}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const lifo = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
+  make_(options, () => new Lifo());
+
+/**
+ * How a priority queue orders its items: by the items themselves, by a key of each, or by an `Order` of them or of the keys. The
+ * functions are called in the process that made the queue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PriorityOptions<A, K = A> extends Options {
+  /** By what an item is ordered. @default the item */
+  readonly key?: ((item: A) => K) | undefined;
+  /** How keys are ordered. @default numbers, bigints, texts and Dates ascending, arrays by their first difference */
+  readonly order?: Order.Order<K> | undefined;
+}
+
+/**
+ * Makes a queue that gives the smallest item first, and of equal ones the one that came first. Python's `PriorityQueue`.
+ *
+ * An item without a place in the order is refused: its `put` fails with the `QueueError` `NotOrderable`.
+ *
+ * *Release:* as with {@link make}.
+ *
+ * ```ts
+ * import { Queue } from "@effect-deno/multiprocessing";
+ * import { Effect, Order } from "effect";
+ *
+ * interface Job {
+ *   readonly urgency: number;
+ *   readonly name: string;
+ * }
+ *
+ * export const jobs = Queue.priority<Job, number>({ key: (job) => job.urgency, order: Order.reverse(Order.number) });
+ *
+ * export const pairs = Effect.gen(function* () {
+ *   const queue = yield* Queue.priority<[priority: number, name: string]>();
+ *   yield* queue.putAll([[2, "sweep"], [1, "wash"]]);
+ *   return yield* queue.get; // [1, "wash"]
+ * }).pipe(Effect.scoped);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const priority = <A, K = A>(
+  options: PriorityOptions<A, K> = {},
+): Effect.Effect<Queue<A>, QueueError, Scope.Scope> => {
+  const { key, order } = options;
+  const compare = (order ?? natural) as (a: unknown, b: unknown) => number;
+  const keyOf = ({ attachments, bytes }: Packet): unknown => {
+    const item = Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
+    const value = key === undefined ? item : key(item);
+    // Compared with itself: what is no key of this order is found before it is let in.
+    if (compare(value, value) !== 0) throw new TypeError("it is not equal to itself");
+    return value;
+  };
+  return make_(options, () => new Priority(compare), keyOf);
+};
+
+/** The order of what has one by nature. Throws if it has none. */
+const natural = (a: unknown, b: unknown): number => {
+  if (typeof a === "string" && typeof b === "string") return a < b ? -1 : a > b ? 1 : 0;
+  if ((typeof a === "number" || typeof a === "bigint") && (typeof b === "number" || typeof b === "bigint")) {
+    if (a !== a || b !== b) throw new TypeError("NaN is neither smaller nor larger than anything");
+    return a < b ? -1 : a > b ? 1 : 0;
+  }
+  if (a instanceof Date && b instanceof Date) return natural(a.getTime(), b.getTime());
+  if (Array.isArray(a) && Array.isArray(b)) {
+    for (let i = 0; i < Math.min(a.length, b.length); i++) {
+      const order = natural(a[i], b[i]);
+      if (order !== 0) return order;
+    }
+    return a.length - b.length;
+  }
+  throw new TypeError(`${describe(a)} cannot be compared with ${describe(b)}; give the queue a key or an order`);
+};
+
+const describe = (value: unknown): string => {
+  if (value === null) return "null";
+  if (Array.isArray(value)) return "an array";
+  if (value instanceof Date) return "a Date";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+};
+
+/**
+ * Makes a queue that is filled from a Stream, and closed when the Stream ends.
+ *
+ * *Release:* interrupts the Stream; then as with {@link make}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const fromStream = <A, E, R>(
+  stream: Stream.Stream<A, E, R>,
+  options: Options = {},
+): Effect.Effect<Queue<A>, QueueError, R | Scope.Scope> =>
+  Effect.tap(make<A>(options), (queue) =>
+    Effect.forkScoped(
+      Effect.onExit(
+        Stream.run(stream, queue.toSink),
+        (exit) => Effect.ignore(exit._tag === "Success" ? queue.close : queue.shutdown),
+      ),
+    ));
+
+/**
+ * Whether a value is a queue.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isQueue = (value: unknown): value is Queue<unknown> =>
+  typeof value === "object" && value !== null && TypeId in value;

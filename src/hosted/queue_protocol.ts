@@ -1,0 +1,94 @@
+/**
+ * What is said between a queue and those who use it.
+ *
+ * | operation | its message | answers, before the exit |
+ * | --- | --- | --- |
+ * | `PUT` | a first message of those below | `GRANT`, `REFUSE`, `CLOSING` |
+ * | `GET` | n = how many at most, b = whether to wait | packets, lent until `credit` says that they were taken, or `cancel` that they were not |
+ * | `INFO` | | its numbers, as f64s, in the exit |
+ * | `CLOSE`, `SHUTDOWN` | | |
+ * | `TASK_DONE` | n = how many | |
+ * | `JOIN`, `READY` | | the exit comes when it is so |
+ *
+ * Who puts has to be granted room first, and sends what was granted: that is the moment at which an item is put. Messages to
+ * the queue on a `PUT` begin with a byte:
+ *
+ * | byte | then | |
+ * | --- | --- | --- |
+ * | `ITEMS` | packets | takes up so many of the granted places |
+ * | `WANT` | n = number, n = items, n = bytes, b = whether to wait | wants room for these |
+ * | `UNWANT` | n = number | does not want it any more |
+ * | `RETURN` | n = places | does not need them |
+ *
+ * @module
+ */
+export const PUT = 1;
+export const GET = 2;
+export const INFO = 3;
+export const CLOSE = 4;
+export const SHUTDOWN = 5;
+export const TASK_DONE = 6;
+export const JOIN = 7;
+export const READY = 8;
+
+export const ITEMS = 0;
+export const WANT = 1;
+export const UNWANT = 2;
+export const RETURN = 3;
+
+/** n = the number of the want, or 0 for places beyond what was wanted; n = places. */
+export const GRANT = 0;
+/** n = the number of the want: there is no room now. */
+export const REFUSE = 1;
+/** No more puts: what was not sent will not be. */
+export const CLOSING = 2;
+/** b = whether it is in, text = why not: for queues that look into their items. */
+export const VERDICT = 3;
+
+/** Exits, besides those of the router. */
+export const CLOSED = 8;
+export const SHUT_DOWN = 9;
+export const EMPTY = 10;
+export const TOO_OFTEN = 11;
+
+/** An item up to this size may take a place that was granted beyond what was wanted, in bytes. */
+export const SMALL: number = 16 * 1024;
+
+/** Numbers in the exit of `INFO`, in this order. */
+export interface Info {
+  /** Items that are there to be taken. */
+  readonly size: number;
+  /** Bytes that they take up. */
+  readonly bytes: number;
+  /** Gets that wait. */
+  readonly takers: number;
+  /** Puts that wait for room. */
+  readonly putters: number;
+  /** Items that were put and not yet reported done. */
+  readonly unfinished: number;
+  /** 1 if a put would have to wait. */
+  readonly full: number;
+  /** 0 while it is open, 1 when it is closed, 2 when it was shut down. */
+  readonly state: number;
+}
+
+/** Reads numbers of seven bits a byte; `NaN` past the end. */
+export class Numbers {
+  at: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, at: number) {
+    this.#bytes = bytes;
+    this.at = at;
+  }
+
+  next(): number {
+    let value = 0;
+    for (let factor = 1;; factor *= 128) {
+      const byte = this.#bytes[this.at++];
+      if (byte === undefined || factor > 2 ** 49) return NaN;
+      value += (byte & 127) * factor;
+      if (byte < 128) return value;
+    }
+  }
+}
