@@ -214,7 +214,7 @@ const gone: Incoming = { bytes: new Uint8Array([GONE]), attachments: [] };
 const silent: Line = { data: () => {}, credit: () => {}, exit: () => {}, cancel: () => {}, flush: () => {} };
 
 const nowhere = (receiver: Calls): Line => {
-  queueMicrotask(() => receiver.exit(gone));
+  soon(() => receiver.exit(gone));
   return silent;
 };
 
@@ -288,18 +288,37 @@ const relay = (channel: Channel, next: Link, message: Incoming): Receiver => {
   };
 };
 
-/** A call within this process: the same bytes, without a link, one turn of the microtasks later. */
+/** So many turns of the microtasks in a row, and then one of the event loop, which others wait for. */
+const TURNS = 512;
+
+let turns = 0;
+let due: Array<() => void> = [];
+
+/** What is due is done in order, after whatever runs now. */
+const soon = (action: () => void): void => {
+  if (due.push(action) > 1) return;
+  if (++turns % TURNS === 0) setTimeout(settleAll, 0);
+  else queueMicrotask(settleAll);
+};
+
+const settleAll = (): void => {
+  const actions = due;
+  due = [];
+  for (const action of actions) action();
+};
+
+/** A call within this process: the same bytes, without a link, a little later. */
 const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receiver: Calls): Line => {
   let ended = false;
   const later = (deliver: () => void): void =>
-    queueMicrotask(() => {
+    soon(() => {
       if (!ended) deliver();
     });
   const there: Line = {
     data: (fill, handed) => {
       const message = written(fill);
       later(() => receiver.data?.(message));
-      if (handed !== undefined) queueMicrotask(handed);
+      if (handed !== undefined) soon(handed);
     },
     credit: (count) => later(() => receiver.credit?.(count)),
     exit: (fill) => {
@@ -321,11 +340,11 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
     data: (fill, handed) => {
       const message = written(fill);
       later(() => answer?.data?.(message));
-      if (handed !== undefined) queueMicrotask(handed);
+      if (handed !== undefined) soon(handed);
     },
     credit: (count, handed) => {
       later(() => answer?.credit?.(count));
-      if (handed !== undefined) queueMicrotask(handed);
+      if (handed !== undefined) soon(handed);
     },
     exit: () => {},
     cancel: () => later(() => answer?.cancel?.()),
