@@ -10,4 +10,5 @@ export * as Process from "./src/Process.ts";
 export * as Queue from "./src/Queue.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Task from "./src/Task.ts";
+export { wait } from "./src/Wait.ts";
 export * as WorkerBackend from "./src/WorkerBackend.ts";

@@ -15,7 +15,6 @@ import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
-import * as Redacted from "effect/Redacted";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -34,11 +33,18 @@ import {
 } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
 import { CALL } from "./backend/request.ts";
-import { authKey as secret, self, setAuthKey as setSecret } from "./backend/self.ts";
+import { self } from "./backend/self.ts";
 import { stop } from "./backend/stop.ts";
+import { Local } from "./hosted/process_handle.ts";
+import type { ServiceError } from "./hosted/service.ts";
+import { type Waitable, WaitId } from "./hosted/waitable.ts";
+import { exitCode } from "./process/status.ts";
 import type { StreamTask, Task } from "./Task.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
+export { Unreachable } from "./hosted/errors.ts";
+export type { ServiceError } from "./hosted/service.ts";
+export { authKey, cpuCount, current, InvalidAuthKey, parent, type Self, setAuthKey } from "./process/accessors.ts";
 
 /** Marks every process. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Process";
@@ -68,7 +74,7 @@ export type Outcome<A, E> =
  * @since 0.1.0
  * @category models
  */
-export interface Process<out A, out E = never> {
+export interface Process<out A, out E = never> extends Waitable {
   /** Marks it as a process. */
   readonly [TypeId]: TypeId;
   /** Its label: `Process-1` and so on, unless it was given another. */
@@ -106,10 +112,51 @@ export interface Process<out A, out E = never> {
   readonly kill: Effect.Effect<void>;
   /** Sends a signal; `false` if it has ended. Fails where the backend has no signals. */
   readonly signal: (signal: Signal) => Effect.Effect<boolean, Unsupported>;
+  /** What other processes can be given of it: as an argument, in a queue, anywhere in a message. */
+  readonly handle: Handle<A, E>;
   /** What it writes, if the backend pipes stdout; empty otherwise. To be run once. */
   readonly stdout: Stream.Stream<Uint8Array>;
   /** What it writes, if the backend pipes stderr; empty otherwise. To be run once. */
   readonly stderr: Stream.Stream<Uint8Array>;
+}
+
+/**
+ * A process, for those who have not started it: its operations are asked of the process that has. They fail with
+ * `Unreachable` when the scope of the process has closed, or the process that hosts it has ended. A failure of `join` has
+ * crossed once more: its `_tag` and fields are those of the original, its class need not be.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Handle<out A, out E = never> extends Waitable {
+  /** Its label. */
+  readonly name: string;
+  /** Whether it is terminated, not joined, when its scope closes. */
+  readonly daemon: boolean;
+  /** Process id; on the worker backend that of the process which hosts it. */
+  readonly pid: number;
+  /** Name of the process that has started it. */
+  readonly host: string;
+  /** {@link Process.join}. */
+  readonly join: Effect.Effect<A, E | CallError | ServiceError>;
+  /** {@link Process.exit}. */
+  readonly exit: Effect.Effect<Outcome<A, E>, ServiceError>;
+  /** {@link Process.status}. */
+  readonly status: Effect.Effect<ExitStatus, ServiceError>;
+  /** {@link Process.exitCode}. */
+  readonly exitCode: Effect.Effect<number, ServiceError>;
+  /** {@link Process.poll}. */
+  readonly poll: Effect.Effect<Option.Option<ExitStatus>, ServiceError>;
+  /** {@link Process.isAlive}. */
+  readonly isAlive: Effect.Effect<boolean, ServiceError>;
+  /** {@link Process.interrupt}. */
+  readonly interrupt: Effect.Effect<void, ServiceError>;
+  /** {@link Process.terminate}. */
+  readonly terminate: Effect.Effect<void, ServiceError>;
+  /** {@link Process.kill}. */
+  readonly kill: Effect.Effect<void, ServiceError>;
+  /** {@link Process.signal}. */
+  readonly signal: (signal: Signal) => Effect.Effect<boolean, Unsupported | ServiceError>;
 }
 
 /**
@@ -126,35 +173,6 @@ export interface Options extends KillPolicy {
   /** Its permissions, instead of the backend's. Where the backend has none to give, a `SpawnError`. */
   readonly permissions?: Permissions | undefined;
 }
-
-const numbers: Readonly<Record<string, number>> = {
-  SIGHUP: 1,
-  SIGINT: 2,
-  SIGQUIT: 3,
-  SIGILL: 4,
-  SIGTRAP: 5,
-  SIGABRT: 6,
-  SIGFPE: 8,
-  SIGKILL: 9,
-  SIGSEGV: 11,
-  SIGPIPE: 13,
-  SIGALRM: 14,
-  SIGTERM: 15,
-  ...(Deno.build.os === "linux"
-    ? { SIGBUS: 7, SIGUSR1: 10, SIGUSR2: 12, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 31 }
-    : { SIGBUS: 10, SIGUSR1: 30, SIGUSR2: 31, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 12 }),
-};
-
-const exitCode = (status: ExitStatus): number => {
-  switch (status._tag) {
-    case "Exited":
-      return status.code;
-    case "Signaled":
-      return -(numbers[status.signal] ?? 0);
-    case "Crashed":
-      return 1;
-  }
-};
 
 /** Children of this process that have not ended. */
 const active = new Map<Child, Process<unknown, unknown>>();
@@ -223,12 +241,19 @@ const start = (
           exit.cause,
         ),
     );
+    // Registered before what waits for the end, so that it comes after it: who joins by a handle is answered first.
+    const hand = { release: (): void => {} };
+    yield* Effect.addFinalizer(() => Effect.sync(() => hand.release()));
     yield* Effect.addFinalizer((exit) =>
       Exit.isSuccess(exit) && options.daemon !== true
         ? Effect.onInterrupt(Effect.interruptible(finish), () => terminate)
         : terminate
     );
     const process: Process<unknown, unknown> = {
+      get handle() {
+        return handle;
+      },
+      [WaitId]: { now: Effect.sync(() => child.status() !== undefined), until: Effect.asVoid(child.exited) },
       [TypeId]: TypeId,
       name,
       daemon: options.daemon === true,
@@ -246,6 +271,8 @@ const start = (
       stdout: child.stdout,
       stderr: child.stderr,
     };
+    const handle = new Local(process, self().name);
+    hand.release = () => handle.release();
     active.set(child, process);
     yield* Effect.forkDaemon(Effect.zipRight(child.exited, Effect.sync(() => active.delete(child))));
     return process;
@@ -354,44 +381,6 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   }));
 
 /**
- * What a process knows of itself.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Self {
-  /** `MainProcess`, or the name that it was started with. */
-  readonly name: string;
-  /** Process id; on the worker backend that of the process which hosts it. */
-  readonly pid: number;
-  /** Whether it is terminated, not joined, when the scope that started it closes. */
-  readonly daemon: boolean;
-  /** The process that started it; none in the main program. */
-  readonly parent: { readonly name: string; readonly pid: number } | undefined;
-  /** `"main"`, `"subprocess"` or `"worker"`. */
-  readonly backend: string;
-}
-
-/**
- * The process that asks: in the main program its name is `MainProcess`. Python's `current_process()`.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const current: Effect.Effect<Self> = Effect.sync(() => ({ ...self(), pid: Deno.pid }));
-
-/**
- * The process that started this one, by name and process id; none in the main program. A child ends when its parent does,
- * so nobody has to watch it. Python's `parent_process()`.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const parent: Effect.Effect<Option.Option<{ readonly name: string; readonly pid: number }>> = Effect.sync(() =>
-  Option.fromNullable(self().parent)
-);
-
-/**
  * The processes that this one has started and that have not ended: in the order in which they were started. Workers of
  * pools are not among them. Python's `active_children()`.
  *
@@ -401,47 +390,3 @@ export const parent: Effect.Effect<Option.Option<{ readonly name: string; readon
 export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.sync(() =>
   [...active].flatMap(([child, process]) => child.status() === undefined ? [process] : [])
 );
-
-/**
- * The number of logical cores of this machine: the default size of a pool. Python's `cpu_count()`.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardwareConcurrency);
-
-/**
- * The secret that this process shares with its children, and they with theirs: 32 random bytes, unless it was set. It
- * reaches a child over their private link, never on a command line. Python's `authkey`.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const authKey: Effect.Effect<Redacted.Redacted<Uint8Array>> = Effect.sync(() => Redacted.make(secret().slice()));
-
-/**
- * The secret was to be empty, or was no bytes.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidAuthKey extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "InvalidAuthKey";
-  /** How the error is printed. */
-  override readonly name = "InvalidAuthKey";
-}
-
-/**
- * Replaces the secret of this process, for itself and the children that it starts from now on.
- *
- * Fails with {@link InvalidAuthKey} if it is empty.
- *
- * @since 0.1.0
- * @category accessors
- */
-export const setAuthKey = (key: Uint8Array): Effect.Effect<void, InvalidAuthKey> =>
-  Effect.suspend(() => {
-    if (key instanceof Uint8Array && key.length > 0) return Effect.sync(() => setSecret(key));
-    return Effect.fail(new InvalidAuthKey("Cannot set the authKey: it must be a Uint8Array of at least one byte"));
-  });

@@ -17,6 +17,7 @@ import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
 import type { Packet } from "./hosted/packets.ts";
 import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
 import { QueueHost } from "./hosted/queue_host.ts";
+import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
 import * as Codec from "./wire/codec.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
@@ -89,7 +90,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Queue<in out A> {
+export interface Queue<in out A> extends Waitable {
   /** Marks it as a queue. */
   readonly [TypeId]: TypeId;
   /** Items that it holds at most. */

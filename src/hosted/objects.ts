@@ -3,6 +3,7 @@
  *
  * @module
  */
+import "./process_handle.ts";
 import "./queue_client.ts";
 
 export { handles } from "./handles.ts";

@@ -19,6 +19,7 @@ import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost } from "./queue_host.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
 import * as P from "./queue_protocol.ts";
+import { WaitId } from "./waitable.ts";
 
 /** What a handle of a queue says. */
 export interface Place extends Target {
@@ -60,6 +61,16 @@ export class QueueClient<A> implements Queue<A> {
 
   get [HandleId]() {
     return { kind: "queue", encode: () => ({ ...this.#place }) };
+  }
+
+  get [WaitId]() {
+    return {
+      now: Effect.matchCause(this.statistics, {
+        onFailure: () => true,
+        onSuccess: ({ size, state }) => size > 0 || state !== "open",
+      }),
+      until: Effect.ignore(this.ready),
+    };
   }
 
   get capacity(): number {

@@ -1,0 +1,77 @@
+/**
+ * Waiting for several things at once. What Python calls `multiprocessing.connection.wait`.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import { type Waitable, WaitId } from "./hosted/waitable.ts";
+
+export type { Waitable, WaitId };
+
+/**
+ * Options of {@link wait}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** How long to wait at most; nothing, zero or less only looks. @default for ever */
+  readonly timeout?: Duration.DurationInput | undefined;
+}
+
+/**
+ * Waits until at least one of these is ready, and gives all that are, in their order; none if the time is over first. Nothing
+ * is taken from any of them.
+ *
+ * Ready is a queue that has an item or has ended, a connection that has a message or whose other end is gone, a process that
+ * has ended, and anything that cannot be reached any more: what is done to it next does not wait.
+ *
+ * *Interruption:* stops waiting.
+ *
+ * ```ts
+ * import { Process, Queue, wait } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * export const next = (queue: Queue.Queue<string>, child: Process.Process<void>) =>
+ *   Effect.gen(function* () {
+ *     const ready = yield* wait([queue, child], { timeout: "10 seconds" });
+ *     if (ready.includes(queue)) return yield* queue.get;
+ *     return ready.includes(child) ? "it has ended" : "nothing for ten seconds";
+ *   });
+ * ```
+ *
+ * @since 0.1.0
+ * @category waiting
+ */
+export const wait = <A extends Waitable>(
+  objects: Iterable<A>,
+  { timeout }: Options = {},
+): Effect.Effect<ReadonlyArray<A>> =>
+  Effect.suspend(() => {
+    const all = [...objects];
+    const ready = Effect.filter(all, (object) => object[WaitId].now);
+    const limit = timeout === undefined ? Infinity : performance.now() + Duration.toMillis(timeout);
+    const look: Effect.Effect<ReadonlyArray<A>> = Effect.flatMap(ready, (found) => {
+      const left = limit - performance.now();
+      return found.length > 0 || left <= 0 ? Effect.succeed(found) : Effect.zipRight(change(all, left), look);
+    });
+    return look;
+  });
+
+/** Waits until one of them says so, or so many milliseconds. */
+const change = (objects: ReadonlyArray<Waitable>, limit: number): Effect.Effect<void> =>
+  Effect.async<void>((resume) => {
+    const stop = (): void => {
+      clearTimeout(timer);
+      for (const cancel of cancels) cancel();
+    };
+    const wake = (): void => {
+      stop();
+      resume(Effect.void);
+    };
+    const cancels: Array<() => void> = [];
+    const timer = limit === Infinity ? undefined : setTimeout(wake, Math.min(limit, 2 ** 31 - 1));
+    for (const object of objects) cancels.push(Effect.runCallback(object[WaitId].until, { onExit: wake }));
+    return Effect.sync(stop);
+  });

@@ -1,0 +1,214 @@
+/**
+ * A process, for those who have not started it.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Option from "effect/Option";
+import type { ExitStatus, Signal, Unsupported } from "../Backend.ts";
+import { address, host, retire } from "../link/router.ts";
+import type { Handle, Outcome, Process } from "../Process.ts";
+import { HandleId, register } from "./handles.ts";
+import { ask, type Place, service, type ServiceError } from "./service.ts";
+import { WaitId } from "./waitable.ts";
+
+export const TypeId = "~multiprocessing/ProcessHandle";
+
+const JOIN = 1;
+const EXIT = 2;
+const STATUS = 3;
+const EXIT_CODE = 4;
+const POLL = 5;
+const IS_ALIVE = 6;
+const INTERRUPT = 7;
+const TERMINATE = 8;
+const KILL = 9;
+const SIGNAL = 10;
+
+interface Described extends Place {
+  readonly name: string;
+  readonly daemon: boolean;
+  readonly pid: number;
+}
+
+/** The handle in the process that has started the other one; the object that answers for it is made when it is first sent. */
+export class Local<A, E> implements Handle<A, E> {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly host: string;
+  readonly #process: Process<A, E>;
+  #object: number | undefined;
+
+  constructor(process: Process<A, E>, host: string) {
+    this.host = host;
+    this.#process = process;
+  }
+
+  get [HandleId]() {
+    return { kind: "process", encode: () => this.#describe() };
+  }
+
+  get [WaitId]() {
+    return this.#process[WaitId];
+  }
+
+  get name(): string {
+    return this.#process.name;
+  }
+
+  get daemon(): boolean {
+    return this.#process.daemon;
+  }
+
+  get pid(): number {
+    return this.#process.pid;
+  }
+
+  get join() {
+    return this.#process.join;
+  }
+
+  get exit() {
+    return this.#process.exit;
+  }
+
+  get status() {
+    return this.#process.status;
+  }
+
+  get exitCode() {
+    return this.#process.exitCode;
+  }
+
+  get poll() {
+    return this.#process.poll;
+  }
+
+  get isAlive() {
+    return this.#process.isAlive;
+  }
+
+  get interrupt() {
+    return this.#process.interrupt;
+  }
+
+  get terminate() {
+    return this.#process.terminate;
+  }
+
+  get kill() {
+    return this.#process.kill;
+  }
+
+  get signal() {
+    return this.#process.signal;
+  }
+
+  /** The scope of the process has closed. */
+  release(): void {
+    if (this.#object !== undefined) retire(this.#object);
+  }
+
+  #describe(): Described {
+    const { daemon, name, pid } = this;
+    this.#object ??= host(this.#answers());
+    return { address: address(), object: this.#object, host: this.host, name, daemon, pid };
+  }
+
+  #answers() {
+    const process = this.#process;
+    return service({
+      [JOIN]: () => process.join,
+      [EXIT]: () => process.exit,
+      [STATUS]: () => process.status,
+      [EXIT_CODE]: () => process.exitCode,
+      [POLL]: () => process.poll,
+      [IS_ALIVE]: () => process.isAlive,
+      [INTERRUPT]: () => process.interrupt,
+      [TERMINATE]: () => process.terminate,
+      [KILL]: () => process.kill,
+      [SIGNAL]: (signal) => process.signal(signal as Signal),
+    });
+  }
+}
+
+/** The handle anywhere else. */
+class Remote<A, E> implements Handle<A, E> {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly #from: Described;
+
+  constructor(from: Described) {
+    this.#from = from;
+  }
+
+  get [HandleId]() {
+    return { kind: "process", encode: () => ({ ...this.#from }) };
+  }
+
+  get [WaitId]() {
+    return {
+      now: Effect.matchCause(this.isAlive, { onFailure: () => true, onSuccess: (alive) => !alive }),
+      until: Effect.ignore(this.status),
+    };
+  }
+
+  get name(): string {
+    return this.#from.name;
+  }
+
+  get daemon(): boolean {
+    return this.#from.daemon;
+  }
+
+  get pid(): number {
+    return this.#from.pid;
+  }
+
+  get host(): string {
+    return this.#from.host;
+  }
+
+  get join(): Effect.Effect<A, E | ServiceError> {
+    return this.#ask(JOIN);
+  }
+
+  get exit(): Effect.Effect<Outcome<A, E>, ServiceError> {
+    return this.#ask(EXIT);
+  }
+
+  get status(): Effect.Effect<ExitStatus, ServiceError> {
+    return this.#ask(STATUS);
+  }
+
+  get exitCode(): Effect.Effect<number, ServiceError> {
+    return this.#ask(EXIT_CODE);
+  }
+
+  get poll(): Effect.Effect<Option.Option<ExitStatus>, ServiceError> {
+    return this.#ask(POLL);
+  }
+
+  get isAlive(): Effect.Effect<boolean, ServiceError> {
+    return this.#ask(IS_ALIVE);
+  }
+
+  get interrupt(): Effect.Effect<void, ServiceError> {
+    return this.#ask(INTERRUPT);
+  }
+
+  get terminate(): Effect.Effect<void, ServiceError> {
+    return this.#ask(TERMINATE);
+  }
+
+  get kill(): Effect.Effect<void, ServiceError> {
+    return this.#ask(KILL);
+  }
+
+  readonly signal = (signal: Signal): Effect.Effect<boolean, Unsupported | ServiceError> => this.#ask(SIGNAL, signal);
+
+  /** The types of an operation are those of the process that it asks. */
+  #ask<B, E2>(operation: number, argument?: unknown): Effect.Effect<B, E2> {
+    return ask(this.#from, "process", operation, argument) as Effect.Effect<B, E2>;
+  }
+}
+
+register("process", (from) => new Remote(from as Described));

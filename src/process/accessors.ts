@@ -1,0 +1,91 @@
+/**
+ * What a process can ask of itself.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
+import * as Redacted from "effect/Redacted";
+import { authKey as secret, self, setAuthKey as setSecret } from "../backend/self.ts";
+
+/**
+ * What a process knows of itself.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Self {
+  /** `MainProcess`, or the name that it was started with. */
+  readonly name: string;
+  /** Process id; on the worker backend that of the process which hosts it. */
+  readonly pid: number;
+  /** Whether it is terminated, not joined, when the scope that started it closes. */
+  readonly daemon: boolean;
+  /** The process that started it; none in the main program. */
+  readonly parent: { readonly name: string; readonly pid: number } | undefined;
+  /** `"main"`, `"subprocess"` or `"worker"`. */
+  readonly backend: string;
+}
+
+/**
+ * The process that asks: in the main program its name is `MainProcess`. Python's `current_process()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const current: Effect.Effect<Self> = Effect.sync(() => ({ ...self(), pid: Deno.pid }));
+
+/**
+ * The process that started this one, by name and process id; none in the main program. A child ends when its parent does,
+ * so nobody has to watch it. Python's `parent_process()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const parent: Effect.Effect<Option.Option<{ readonly name: string; readonly pid: number }>> = Effect.sync(() =>
+  Option.fromNullable(self().parent)
+);
+
+/**
+ * The number of logical cores of this machine: the default size of a pool. Python's `cpu_count()`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardwareConcurrency);
+
+/**
+ * The secret that this process shares with its children, and they with theirs: 32 random bytes, unless it was set. It
+ * reaches a child over their private link, never on a command line. Python's `authkey`.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const authKey: Effect.Effect<Redacted.Redacted<Uint8Array>> = Effect.sync(() => Redacted.make(secret().slice()));
+
+/**
+ * The secret was to be empty, or was no bytes.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidAuthKey extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "InvalidAuthKey";
+  /** How the error is printed. */
+  override readonly name = "InvalidAuthKey";
+}
+
+/**
+ * Replaces the secret of this process, for itself and the children that it starts from now on.
+ *
+ * Fails with {@link InvalidAuthKey} if it is empty.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const setAuthKey = (key: Uint8Array): Effect.Effect<void, InvalidAuthKey> =>
+  Effect.suspend(() => {
+    if (key instanceof Uint8Array && key.length > 0) return Effect.sync(() => setSecret(key));
+    return Effect.fail(new InvalidAuthKey("Cannot set the authKey: it must be a Uint8Array of at least one byte"));
+  });
