@@ -127,6 +127,39 @@ submitted: 25, 36, 49
 alive 0, waiting 0, completed 7, failed 0
 not done when it was terminated: Terminated
 `,
+  queue_producers_consumers: `\
+ann put 100, 100 were taken
+bob put 100, 100 were taken
+cy put 100, 100 were taken
+each consumer saw the items of each producer in order: true
+`,
+  queue_full: `\
+dropped 6, full: true
+put: TimeoutException, size 4 of 4
+took 1, full: false
+took 2, 3, 4, 12, empty: true
+`,
+  queue_drain: `\
+put: QueueClosed, size 6
+WHAT WAS PUT IS NOT LOST
+get: Cannot use the queue: it was closed, and nothing is left in it
+`,
+  queue_poison_pill: `\
+with pills: 5 jobs done
+with close: 5 jobs done
+`,
+  queue_pipeline: "The largest gap between primes below 100,000 is 72\n",
+  queue_priority: `\
+sweep, wash, cook, rest
+now, at once, soon, later
+third, second, first
+Cannot put the item: it has no place in the order: NaN is neither smaller nor larger than anything
+`,
+  queue_join: `\
+waiting 0, unfinished 0
+1, 4, 9, 16, 25
+Cannot report tasks done: more than were put and not yet reported
+`,
 };
 
 for (const [name, output] of Object.entries(printed)) {
