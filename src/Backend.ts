@@ -9,7 +9,7 @@ import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
-import type { Readiness } from "./backend/self.ts";
+import type { Readiness } from "./link/self.ts";
 import type { Link } from "./link/link.ts";
 import type { TaskError } from "./Task.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";

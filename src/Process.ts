@@ -33,7 +33,7 @@ import {
 } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
 import { CALL } from "./backend/request.ts";
-import { self } from "./backend/self.ts";
+import { self } from "./link/self.ts";
 import { stop } from "./backend/stop.ts";
 import { Local } from "./hosted/process_handle.ts";
 import type { ServiceError } from "./hosted/service.ts";

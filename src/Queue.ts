@@ -10,7 +10,7 @@ import type * as Order from "effect/Order";
 import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import { self } from "./backend/self.ts";
+import { self } from "./link/self.ts";
 import { QueueClosed, QueueError, Unreachable } from "./hosted/errors.ts";
 import { hooks } from "./hosted/handles.ts";
 import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";

@@ -23,7 +23,7 @@ import { Backend, type Child, type Command, type ExitStatus, type Permissions, S
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import * as Permission from "./backend/permissions.ts";
-import { authKey, type Introduction, type Message, type Readiness, self } from "./backend/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";

@@ -24,7 +24,7 @@ import { hooks } from "./backend/call.ts";
 import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { locks } from "./backend/locks.ts";
-import { authKey, type Introduction, type Message, type Readiness, self } from "./backend/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
 import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";

@@ -33,7 +33,7 @@ import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 import { type Job, type Progress, Refused } from "./serve.ts";
-import { self } from "./self.ts";
+import { self } from "../link/self.ts";
 
 /** A request, and what is known of it. */
 export interface Work {

@@ -16,7 +16,7 @@ import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError, type T
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Request from "./request.ts";
-import { introduce, type Message, type Notice, self } from "./self.ts";
+import { introduce, type Message, type Notice, self } from "../link/self.ts";
 
 /** Modules that may be loaded without asking for permission, by URL. */
 export type Imports = { readonly [url: string]: () => Promise<unknown> };

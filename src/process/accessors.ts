@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
-import { authKey as secret, self, setAuthKey as setSecret } from "../backend/self.ts";
+import { authKey as secret, self, setAuthKey as setSecret } from "../link/self.ts";
 
 /**
  * What a process knows of itself.
