@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import { call, CANCELLED, DONE, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
+import { call, CANCELLED, DONE, GONE, local, readTooLarge, type Target, TOO_LARGE, written } from "../link/router.ts";
 import type { Info as QueueInfo, Queue, Statistics } from "../Queue.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
@@ -16,7 +16,7 @@ import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { HandleId, hooks, register } from "./handles.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
-import type { QueueHost } from "./queue_host.ts";
+import type { QueueHost, Taking } from "./queue_host.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
 import * as P from "./queue_protocol.ts";
 import { WaitId } from "./waitable.ts";
@@ -307,8 +307,10 @@ export class QueueClient<A> implements Queue<A> {
   /** Takes packets: at least one; `undefined` if it does not wait and there is none. */
   #take(count: number, waits: boolean): Effect.Effect<ReadonlyArray<Packet> | undefined, Ending> {
     return Effect.uninterruptibleMask((restore) => {
-      const now = this.#local?.takeNow(count);
+      const here = this.#local;
+      const now = here?.takeNow(count);
       if (now !== undefined) return Effect.succeed(now);
+      if (here !== undefined && waits) return this.#takeHere(here, count, restore);
       let acknowledge = (_done: () => void): void => {};
       let taken = (): void => {};
       let lent = false;
@@ -332,7 +334,7 @@ export class QueueClient<A> implements Queue<A> {
           },
         });
         acknowledge = (done) => {
-          line.credit(1, done);
+          line.finish(done);
           line.flush();
         };
         return Effect.sync(() => line.cancel());
@@ -346,6 +348,26 @@ export class QueueClient<A> implements Queue<A> {
             acknowledge(taken);
           }),
       );
+    });
+  }
+
+  /** {@link #take} where the queue lives. */
+  #takeHere(
+    queue: QueueHost,
+    count: number,
+    restore: <B, E>(effect: Effect.Effect<B, E>) => Effect.Effect<B, E>,
+  ): Effect.Effect<ReadonlyArray<Packet>, Ending> {
+    return Effect.suspend(() => {
+      let taking: Taking | undefined;
+      const arrived = Effect.async<ReadonlyArray<Packet>, Ending>((resume) => {
+        taking = queue.take(
+          count,
+          (packets) => resume(Effect.succeed(packets)),
+          (exit) => resume(Effect.fail(this.#ending(written(exit)))),
+        );
+        return Effect.sync(taking.leave);
+      });
+      return Effect.tap(restore(arrived), () => taking?.taken());
     });
   }
 

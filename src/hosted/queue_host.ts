@@ -54,11 +54,23 @@ interface Want {
   readonly size: number;
 }
 
+/** Somebody who wants items, here or elsewhere. */
 interface Taker {
-  readonly line: Line;
   readonly most: number;
+  /** Lends him items. Throws `MessageTooLarge` if they do not reach him. */
+  readonly lend: (items: ReadonlyArray<Item>) => void;
+  /** There will be none. */
+  readonly end: (exit: Fill) => void;
   place: Place<Taker> | undefined;
   lent: ReadonlyArray<Item>;
+}
+
+/** A get of this process. */
+export interface Taking {
+  /** What was lent was taken. */
+  readonly taken: () => void;
+  /** It was not, or is not wanted any more. */
+  readonly leave: () => void;
 }
 
 const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
@@ -142,6 +154,16 @@ export class QueueHost implements Hosted {
     }
     if (this.#wants.length > 0 || this.#state !== "open") this.#advance();
     return items;
+  }
+
+  /** Takes what will be there, for this process. Calls back once, perhaps before it returns. */
+  take(most: number, lend: (items: ReadonlyArray<Packet>) => void, end: (exit: Fill) => void): Taking {
+    const taker: Taker = { most, lend, end, place: undefined, lent: [] };
+    this.#line(taker);
+    return {
+      taken: () => this.#settle(taker, true) && this.#advance(),
+      leave: () => this.#settle(taker, false) && this.#advance(),
+    };
   }
 
   /** The queue's scope has closed: whoever waits is told that it is gone. */
@@ -313,38 +335,42 @@ export class QueueHost implements Hosted {
     const most = numbers.next();
     const waits = numbers.next() === 1;
     if (!(most > 0)) throw new ProtocolError("Cannot read from the peer: malformed get");
-    const taker: Taker = { line, most, place: undefined, lent: [] };
-    const settle = (taken: boolean): boolean => {
-      const { lent, place } = taker;
-      taker.lent = [];
-      const left = place !== undefined && this.#takers.remove(place);
-      if (lent.length === 0) return left;
-      this.#lent -= lent.length;
-      for (const item of lent) {
-        if (taken || this.#state === "shut down" || this.#state === "gone") this.#bytes -= item.size;
-        else this.#rules.store.restore(item);
-      }
-      return true;
-    };
-    if (this.#finished) return this.#answer(line, say(this.#ending));
-    taker.place = this.#takers.push(taker);
-    this.#advance();
-    if (!waits && this.#takers.remove(taker.place)) return this.#answer(line, say(P.EMPTY));
+    const lend = (items: ReadonlyArray<Item>): void => line.data((writer) => pack(writer, items));
+    const taker: Taker = { most, lend, end: line.exit.bind(line), place: undefined, lent: [] };
+    this.#line(taker);
+    if (!waits && taker.place !== undefined && this.#takers.remove(taker.place)) {
+      return this.#answer(line, say(P.EMPTY));
+    }
     return {
-      credit: () => {
-        if (!settle(true)) return;
-        line.exit(say(DONE));
-        this.#advance();
-      },
+      // The caller's last word: he has it.
+      credit: () => this.#settle(taker, true) && this.#advance(),
       cancel: () => {
-        if (!settle(false)) return;
+        if (!this.#settle(taker, false)) return;
         line.exit(say(CANCELLED));
         this.#advance();
       },
-      closed: () => {
-        if (settle(false)) this.#advance();
-      },
+      closed: () => this.#settle(taker, false) && this.#advance(),
     };
+  }
+
+  #line(taker: Taker): void {
+    if (this.#finished) return taker.end(say(this.#ending));
+    taker.place = this.#takers.push(taker);
+    this.#advance();
+  }
+
+  /** He has what was lent to him, or it goes back. `false` if he had nothing and was not waiting. */
+  #settle(taker: Taker, taken: boolean): boolean {
+    const { lent, place } = taker;
+    taker.lent = [];
+    const left = place !== undefined && this.#takers.remove(place);
+    if (lent.length === 0) return left;
+    this.#lent -= lent.length;
+    for (const item of lent) {
+      if (taken || this.#state === "shut down" || this.#state === "gone") this.#bytes -= item.size;
+      else this.#rules.store.restore(item);
+    }
+    return true;
   }
 
   #taskDone(count: number): boolean {
@@ -361,7 +387,7 @@ export class QueueHost implements Hosted {
     if (this.#watchers.length > 0 && (this.#rules.store.length > 0 || this.#finished)) {
       for (const line of this.#watchers.clear()) line.exit(say(DONE));
     }
-    if (this.#finished) { for (const { line } of this.#takers.clear()) line.exit(say(this.#ending)); }
+    if (this.#finished) { for (const { end } of this.#takers.clear()) end(say(this.#ending)); }
   }
 
   #lend(): void {
@@ -377,14 +403,14 @@ export class QueueHost implements Hosted {
       this.#lent += items.length;
       taker.lent = items;
       try {
-        taker.line.data((writer) => pack(writer, items));
+        taker.lend(items);
       } catch (error) {
         if (!(error instanceof MessageTooLarge)) throw error;
         // Too much for his link: it stays, for somebody with a wider one.
         taker.lent = [];
         this.#lent -= items.length;
         for (const item of items) store.restore(item);
-        taker.line.exit(tooLarge(error));
+        taker.end(tooLarge(error));
       }
     }
   }
@@ -449,7 +475,7 @@ export class QueueHost implements Hosted {
       producer.line.exit(end);
     }
     this.#producers.clear();
-    for (const { line } of this.#takers.clear()) line.exit(end);
+    for (const taker of this.#takers.clear()) taker.end(end);
     for (const line of [...this.#joiners.clear(), ...this.#watchers.clear()]) line.exit(end);
   }
 }

@@ -24,6 +24,9 @@ const DEFINE = 6;
 const BEGUN = 7;
 const NOTICE = 8;
 
+/** The credit that ends a channel: there is nothing more to be said on it. */
+export const LAST = 0xffff_ffff;
+
 /** The transport ended: the peer is gone, or closed it, or sent garbage. */
 export class LinkClosed extends Error {
   /** Tells the errors apart: for `Effect.catchTag`. */
@@ -381,6 +384,12 @@ export class Channel {
   /** Allows the other side `count` more messages. */
   credit(count: number, handed?: () => void): void {
     this.link.creditOn(this.id, count, handed);
+  }
+
+  /** Ends the channel with a word of its opener, which the other side hears as a credit of {@link LAST}. */
+  finish(handed?: () => void): void {
+    this.link.creditOn(this.id, LAST, handed);
+    this.link.forget(this.id);
   }
 
   /** Says that the work has begun and can be interrupted. */

@@ -17,7 +17,7 @@
  */
 import * as Codec from "../wire/codec.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
-import { type Channel, type Fill, type Link, LinkClosed, type Receiver } from "./link.ts";
+import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
 
 /** The first byte of a message that opens a call; requests for tasks begin with another. */
 export const OBJECT = 3;
@@ -45,6 +45,8 @@ export interface Line {
   readonly data: (fill: Fill, handed?: () => void) => void;
   /** Says a number. */
   readonly credit: (count: number, handed?: () => void) => void;
+  /** Ends the call with the caller's last word, which the object hears as `credit`; `handed` as with `data`. */
+  readonly finish: (handed?: () => void) => void;
   /** Ends the call with a last message: for the object's side. */
   readonly exit: (fill: Fill) => void;
   /** Asks for the end: for the caller's side. */
@@ -144,7 +146,7 @@ const opening = ({ address, object }: Target, operation: number, fill: Fill | un
 const status = (value: number): Fill => (writer) => void writer.byte(value);
 
 /** A caller that cannot be understood is no reason to end the link, which may carry the calls of others. */
-const guard = (line: Line, receiver: () => Receiver): Receiver => {
+const guard = (line: Channel, receiver: () => Receiver): Receiver => {
   const attempt = <A>(action: () => A): A | undefined => {
     try {
       return action();
@@ -162,7 +164,10 @@ const guard = (line: Line, receiver: () => Receiver): Receiver => {
         answer.closed(unreadable());
       }
     },
-    credit: (count) => answer.credit?.(count),
+    credit: (count) => {
+      if (count === LAST) line.forget();
+      answer.credit?.(count);
+    },
     cancel: () => answer.cancel?.(),
     closed: (reason) => answer.closed(reason),
   };
@@ -211,7 +216,14 @@ export interface Calls {
 
 const gone: Incoming = { bytes: new Uint8Array([GONE]), attachments: [] };
 
-const silent: Line = { data: () => {}, credit: () => {}, exit: () => {}, cancel: () => {}, flush: () => {} };
+const silent: Line = {
+  data: () => {},
+  credit: () => {},
+  finish: () => {},
+  exit: () => {},
+  cancel: () => {},
+  flush: () => {},
+};
 
 const nowhere = (receiver: Calls): Line => {
   soon(() => receiver.exit(gone));
@@ -279,7 +291,12 @@ const relay = (channel: Channel, next: Link, message: Incoming): Receiver => {
   });
   return {
     data: (message) => attempt(() => onward?.data(again(message))),
-    credit: (count) => onward?.credit(count),
+    credit: (count) => {
+      if (count !== LAST) return onward?.credit(count);
+      ended = true;
+      channel.forget();
+      onward?.finish();
+    },
     cancel: () => onward?.cancel(),
     closed: () => {
       ended = true;
@@ -321,6 +338,7 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
       if (handed !== undefined) soon(handed);
     },
     credit: (count) => later(() => receiver.credit?.(count)),
+    finish: () => {},
     exit: (fill) => {
       const message = written(fill);
       later(() => {
@@ -346,13 +364,21 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
       later(() => answer?.credit?.(count));
       if (handed !== undefined) soon(handed);
     },
+    finish: (handed) => {
+      later(() => {
+        ended = true;
+        answer?.credit?.(LAST);
+      });
+      if (handed !== undefined) soon(handed);
+    },
     exit: () => {},
     cancel: () => later(() => answer?.cancel?.()),
     flush: () => {},
   };
 };
 
-const written = (fill: Fill | undefined): Incoming => {
+/** A message as its receiver would see it. */
+export const written = (fill: Fill | undefined): Incoming => {
   const writer = new Codec.Writer(64);
   const extras = fill?.(writer);
   return {
