@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
+import { self } from "./link/self.ts";
 
 /** Signals that end a program in good order, and the exit codes by which shells know them. */
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
@@ -45,6 +46,12 @@ export interface Options {
  * @category running
  */
 export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): void => {
+  if (self().parent !== undefined) {
+    // Each child would start children of its own, and so on.
+    throw new Error(
+      "Cannot run a program in a child process, which has loaded this module for its tasks: write `if (import.meta.main) runMain(...)`",
+    );
+  }
   // A suspended fiber alone does not keep the process alive.
   const alive = setInterval(() => {}, 2 ** 30);
   let code: number | undefined;

@@ -53,7 +53,7 @@ export interface Options extends KillPolicy {
   readonly maxTasksPerChild?: number | undefined;
   /**
    * How long a task (or chunk) may run, from its start, before it is stopped as if it were interrupted, and fails with the
-   * {@link PoolError} `Timeout`. @default unlimited
+   * {@link PoolError} `Timeout`. Not for `Pool.stream`, which runs at the pace of its reader. @default unlimited
    */
   readonly timeout?: Duration.DurationInput | undefined;
 }
@@ -118,7 +118,7 @@ export interface MapOptions {
   /**
    * Items that are sent to a worker together. More of them cost less to send; fewer spread better over the workers.
    *
-   * @default so that each worker gets about four chunks
+   * @default so that each worker gets about four chunks; 1 for `mapUnordered`
    */
   readonly chunkSize?: number | undefined;
 }
@@ -442,7 +442,10 @@ export const make = (
         traced("starmap", task)(runMany(task, STARMAP, items, options)),
       mapStream: (task: Task.Any, options: MapStreamOptions = {}) => mapStream(task, options),
       mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
-        mapStream(task, { ...options, unordered: true })(Stream.fromIterable(items)),
+        mapStream(task, { ...options, unordered: true })(
+          // No further ahead than the pool is.
+          Stream.fromIterable(items, 4 * size * (isPositive(options.chunkSize ?? 1) ? options.chunkSize ?? 1 : 1)),
+        ),
       stream: (task: Task.Any, ...args: ReadonlyArray<unknown>) => stream(task, args),
       submit: (task: Task.Any, ...args: ReadonlyArray<unknown>) => submitWith(task, args, {}),
       submitWith,

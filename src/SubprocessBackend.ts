@@ -96,6 +96,9 @@ export interface Options {
 /** How long a child may live on after its link has ended, in milliseconds. */
 const LINKLESS = 1000;
 
+/** The exit code of a child whose real one cannot be known. */
+const LOST = 255;
+
 /**
  * The module to preload: the library's entry, and the user's modules as literals, which need no permission to load. It says
  * nothing of this one child, since Deno caches every module that it sees.
@@ -256,14 +259,18 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           let crashed: string | undefined;
           let serving = false;
           let deadline: ReturnType<typeof setTimeout> | undefined;
-          process.once("exit", (code, signal) => {
+          const ended = (how: ExitStatus): void => {
             clearTimeout(deadline);
-            if (signal !== null) status = { _tag: "Signaled", signal };
-            else if (crashed !== undefined) status = { _tag: "Crashed", message: crashed };
-            else status = { _tag: "Exited", code: code ?? 0 };
+            if (status !== undefined) return;
+            status = how;
             Deferred.unsafeDone(exited, Effect.succeed(status));
             // A program that the child has started inherits descriptor 3, and may live on.
             transport.drained(() => transport.lost());
+          };
+          process.once("exit", (code, signal) => {
+            if (signal !== null) ended({ _tag: "Signaled", signal });
+            else if (crashed !== undefined) ended({ _tag: "Crashed", message: crashed });
+            else ended({ _tag: "Exited", code: code ?? 0 });
           });
           const transport = socket(process.stdio[3] as unknown as Socket);
           const link = new Link(transport, {
@@ -273,7 +280,10 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             onClosed: () => {
               // A child that gave up its link can be given no more work, and cannot hear that its parent is gone.
               if (status === undefined && !link.closing) {
-                deadline = setTimeout(() => signal(options, process, "SIGKILL"), LINKLESS);
+                deadline = setTimeout(() => {
+                  // Nobody there: somebody else has waited for it, and has taken its status.
+                  if (!signal(options, process, "SIGKILL")) ended({ _tag: "Exited", code: LOST });
+                }, LINKLESS);
               }
             },
           });

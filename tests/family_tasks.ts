@@ -4,8 +4,10 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import * as FiberRef from "effect/FiberRef";
 import * as HashMap from "effect/HashMap";
 import * as Logger from "effect/Logger";
+import * as LogLevel from "effect/LogLevel";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import * as Stream from "effect/Stream";
@@ -87,6 +89,13 @@ export const logged = Task.make(import.meta, "logged", () =>
     return annotated;
   }));
 export const log = Task.make(import.meta, "log", (text: string) => Effect.log(text));
+
+/** The least level that is logged: by default, and where a layer says so. */
+const leastLevel = Effect.map(FiberRef.get(FiberRef.currentMinimumLogLevel), ({ label }) => label);
+export const level = Task.make(import.meta, "level", () => leastLevel);
+export const verboseLevel = Task.make(import.meta, "verboseLevel", () => leastLevel, {
+  layer: Logger.minimumLogLevel(LogLevel.Debug),
+});
 
 /** Has a child that waits for ever, and waits with it. */
 export const guardian = Task.make(

@@ -779,6 +779,22 @@ const suite = (
     }),
   );
 
+  for (const end of ["terminate", "join"] as const) {
+    check(
+      `a callback may ${end} its own pool`,
+      Effect.gen(function* () {
+        const ended = yield* Deferred.make<void>();
+        const pool = yield* Pool.make({ size: 1 });
+        const submission = yield* pool.submitWith(Tasks.echo, [1], {
+          onSuccess: () => Effect.zipRight(Effect.zipRight(pool.close, pool[end]), Deferred.succeed(ended, undefined)),
+        });
+        assertEquals(yield* submission.await, 1);
+        yield* Deferred.await(ended);
+        assertEquals((yield* pool.statistics).alive, 0);
+      }),
+    );
+  }
+
   check(
     "a pool in a pool is ended when the outer one is",
     Effect.gen(function* () {

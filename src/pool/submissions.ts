@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
+import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import * as Call from "../backend/call.ts";
@@ -29,11 +30,14 @@ export interface Submitted {
   readonly cancel: Effect.Effect<void>;
 }
 
+/** The callback that a fiber runs for, itself or for one above it: it may end its own pool, and cannot wait for itself. */
+const running: FiberRef.FiberRef<object | undefined> = FiberRef.unsafeMake<object | undefined>(undefined);
+
 /** The submissions of one pool. */
 export class Submissions {
   readonly #dispatcher: Dispatcher;
   readonly #runtime: Runtime.Runtime<never>;
-  readonly #callbacks = new Set<Fiber.Fiber<unknown, unknown>>();
+  readonly #callbacks = new Map<object, Fiber.Fiber<unknown, unknown>>();
   #open = 0;
   #waiting: Array<() => void> = [];
 
@@ -85,11 +89,21 @@ export class Submissions {
     else this.#waiting.push(() => resume(Effect.void));
   });
 
-  /** Waits until all callbacks have run. */
-  readonly told: Effect.Effect<void> = Effect.suspend(() => Fiber.awaitAll([...this.#callbacks]));
+  /** Waits until all callbacks have run, but for the one that asks. */
+  readonly told: Effect.Effect<void> = Effect.flatMap(
+    FiberRef.get(running),
+    (own) => Fiber.awaitAll(this.#others(own)),
+  );
 
-  /** Stops the callbacks that run. */
-  readonly silence: Effect.Effect<void> = Effect.suspend(() => Fiber.interruptAll([...this.#callbacks]));
+  /** Stops the callbacks that run, but for the one that asks. */
+  readonly silence: Effect.Effect<void> = Effect.flatMap(
+    FiberRef.get(running),
+    (own) => Fiber.interruptAll(this.#others(own)),
+  );
+
+  #others(own: object | undefined): ReadonlyArray<Fiber.Fiber<unknown, unknown>> {
+    return [...this.#callbacks].flatMap(([callback, fiber]) => callback === own ? [] : [fiber]);
+  }
 
   #tell(task: string, exit: Exit.Exit<unknown, unknown>, { onFailure, onSuccess }: Callbacks): void {
     const callback = Exit.isSuccess(exit)
@@ -100,8 +114,9 @@ export class Submissions {
       callback,
       (cause) => Effect.logError(`A callback of task "${task}" failed`, cause),
     );
-    const fiber = Runtime.runFork(this.#runtime)(reported);
-    this.#callbacks.add(fiber);
-    fiber.addObserver(() => this.#callbacks.delete(fiber));
+    const own = {};
+    const fiber = Runtime.runFork(this.#runtime)(Effect.locally(reported, running, own));
+    this.#callbacks.set(own, fiber);
+    fiber.addObserver(() => this.#callbacks.delete(own));
   }
 }

@@ -47,7 +47,7 @@ export const parent: Effect.Effect<Option.Option<{ readonly name: string; readon
 );
 
 /**
- * The number of logical cores of this machine: the default size of a pool. Python's `cpu_count()`.
+ * The number of logical cores that this program may use: the default size of a pool. Python's `cpu_count()`.
  *
  * @since 0.1.0
  * @category accessors

@@ -1,0 +1,47 @@
+/** Programs whose lifetimes are looked at from outside: the case is the first argument. */
+import * as Effect from "effect/Effect";
+import * as Scope from "effect/Scope";
+import { Pool, Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Lifetimes from "../lifetime_tasks.ts";
+import * as Tasks from "./orphan_tasks.ts";
+
+/** Resumes when this program is told to go on. */
+const told = Effect.async<void>((resume) => {
+  Deno.addSignalListener("SIGUSR2", () => resume(Effect.void));
+});
+
+/** Has a child with a busy child of its own, and ends its own one when it is told to. */
+const generations = (how: "kill" | "terminate") =>
+  Effect.gen(function* () {
+    const child = yield* Process.spawnWith({ daemon: true, gracePeriod: "20 millis", forceKillAfter: "20 millis" })(
+      Tasks.parent,
+    );
+    yield* told;
+    yield* child[how];
+    console.log("ended");
+    return yield* Effect.never;
+  });
+
+/** Ends, though there are a pool and a process in a scope that nobody closes. */
+const forgotten = Effect.gen(function* () {
+  const scope = yield* Scope.make();
+  const pool = yield* Scope.extend(Pool.make({ size: 1 }), scope);
+  const child = yield* Scope.extend(Process.spawn(Tasks.busy), scope);
+  console.log(`forgotten ${child.pid} ${yield* pool.apply(Lifetimes.pid)}`);
+  yield* Effect.forkDaemon(pool.apply(Tasks.idle));
+});
+
+const cores = Effect.map(Process.cpuCount, (count) => console.log(count));
+
+const [name, backend] = Deno.args;
+const layer = backend === "worker" ? WorkerBackend.layer() : Tasks.layer;
+
+const programs: { readonly [name: string]: Effect.Effect<unknown, unknown, Effect.Effect.Context<typeof forgotten>> } =
+  {
+    cores,
+    forgotten,
+    killed: Effect.scoped(generations("kill")),
+    terminated: Effect.scoped(generations("terminate")),
+  };
+
+if (import.meta.main) runMain(Effect.provide(programs[name], layer));

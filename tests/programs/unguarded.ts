@@ -1,0 +1,10 @@
+/** A program that forgets to ask whether it is the main one. */
+import * as Effect from "effect/Effect";
+import { Pool, runMain, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
+
+const echo = Task.make(import.meta, "echo", (n: number) => n);
+
+console.log("loaded");
+const layer = Deno.args[0] === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
+const program = Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.map(echo, [1, 2, 3], { chunkSize: 1 }));
+runMain(Effect.provide(Effect.scoped(program), layer));
