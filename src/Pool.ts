@@ -255,6 +255,10 @@ const closed = (): PoolError =>
 const terminated = (): PoolError =>
   new PoolError({ reason: "Terminated", message: "Cannot finish the task: the pool was terminated" });
 
+/** A Stream that reads no further ahead than that. */
+const gently = (items: Iterable<unknown>, ahead: number): Stream.Stream<unknown> =>
+  Stream.suspend(() => Stream.fromIteratorSucceed(Iterator.from(items), isPositive(ahead) ? ahead : 1));
+
 const isPositive = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
 
 /** Where a worker's modules are: those that have defined tasks by now, the main module first. */
@@ -442,10 +446,7 @@ export const make = (
         traced("starmap", task)(runMany(task, STARMAP, items, options)),
       mapStream: (task: Task.Any, options: MapStreamOptions = {}) => mapStream(task, options),
       mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
-        mapStream(task, { ...options, unordered: true })(
-          // No further ahead than the pool is.
-          Stream.fromIterable(items, 4 * size * (isPositive(options.chunkSize ?? 1) ? options.chunkSize ?? 1 : 1)),
-        ),
+        mapStream(task, { ...options, unordered: true })(gently(items, 4 * size * (options.chunkSize ?? 1))),
       stream: (task: Task.Any, ...args: ReadonlyArray<unknown>) => stream(task, args),
       submit: (task: Task.Any, ...args: ReadonlyArray<unknown>) => submitWith(task, args, {}),
       submitWith,

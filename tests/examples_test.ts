@@ -142,7 +142,7 @@ took 2, 3, 4, 12, empty: true
   queue_drain: `\
 put: QueueClosed, size 6
 WHAT WAS PUT IS NOT LOST
-get: Cannot use the queue: it was closed, and nothing is left in it
+get: Cannot use the queue: it was closed, which ends puts at once, and gets when nothing is left
 `,
   queue_poison_pill: `\
 with pills: 5 jobs done

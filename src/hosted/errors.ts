@@ -47,7 +47,7 @@ export class QueueClosed extends Error {
   constructor(reason: "Closed" | "ShutDown") {
     super(
       reason === "Closed"
-        ? "Cannot use the queue: it was closed, and nothing is left in it"
+        ? "Cannot use the queue: it was closed, which ends puts at once, and gets when nothing is left"
         : "Cannot use the queue: it was shut down",
     );
     this.reason = reason;
