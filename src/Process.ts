@@ -22,7 +22,6 @@ import {
   Backend,
   type CallError,
   type Child,
-  type EncodeError,
   type ExitStatus,
   type KillPolicy,
   type Permissions,
@@ -35,11 +34,13 @@ import * as Call from "./backend/call.ts";
 import { CALL } from "./backend/request.ts";
 import { self } from "./link/self.ts";
 import { stop } from "./backend/stop.ts";
+import { HandleId } from "./hosted/handles.ts";
 import { Local } from "./hosted/process_handle.ts";
 import type { ServiceError } from "./hosted/service.ts";
 import { type Waitable, WaitId } from "./hosted/waitable.ts";
 import { exitCode } from "./process/status.ts";
 import type { StreamTask, Task } from "./Task.ts";
+import { EncodeError } from "./wire/errors.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 export { Unreachable } from "./hosted/errors.ts";
@@ -184,6 +185,16 @@ const nextName = (): string => {
   return parent === undefined ? `Process-${++count}` : `${name}:${++count}`;
 };
 
+/** Why a process itself is in no message. */
+const unsendable = {
+  [HandleId]: {
+    kind: "process",
+    encode: (): never => {
+      throw new EncodeError("a Process stays with whoever has started it: send its `handle`");
+    },
+  },
+};
+
 /** Sends the request, and keeps what becomes of it for whoever asks. */
 const request = (
   child: Child,
@@ -249,7 +260,7 @@ const start = (
         ? Effect.onInterrupt(Effect.interruptible(finish), () => terminate)
         : terminate
     );
-    const process: Process<unknown, unknown> = {
+    const process: Process<unknown, unknown> = Object.setPrototypeOf({
       get handle() {
         return handle;
       },
@@ -270,7 +281,7 @@ const start = (
       signal: child.kill,
       stdout: child.stdout,
       stderr: child.stderr,
-    };
+    }, unsendable);
     const handle = new Local(process, self().name);
     hand.release = () => handle.release();
     active.set(child, process);

@@ -135,6 +135,15 @@ const suite = (
   );
 
   check(
+    "a process itself is in no message: the error says to send its handle",
+    Effect.gen(function* () {
+      const child = yield* Process.spawn(Effects.add, 1, 2);
+      const error = yield* Effect.flip(Process.run(Handles.joins, child as unknown as Process.Handle<number, string>));
+      assertStringIncludes(error.toString(), "Cannot encode args[0]: a Process stays with whoever has started it");
+    }),
+  );
+
+  check(
     "wait gives all that are ready, in their order, and takes nothing",
     Effect.gen(function* () {
       const a = yield* Queue.make<number>();

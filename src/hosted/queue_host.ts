@@ -2,7 +2,7 @@
  * A queue, where it lives.
  *
  * - Places are granted before items are sent, so the bound holds whoever puts, and a put that was interrupted while it waited
- *   has put nothing. Who puts often is granted a few places ahead, never more than a quarter of what is free.
+ *   has put nothing. Who puts often into a large queue is granted a few places ahead, never more than a quarter of what is free.
  * - What is given out is lent until the taker says that he has it. If he dies before, or is interrupted, it goes back to
  *   where it was.
  * - Who waits is served in the order in which he came.
@@ -33,6 +33,9 @@ export interface Rules {
 
 /** Places that one process may have been granted ahead. */
 const AHEAD = 64;
+
+/** A queue for fewer items grants none ahead: there, each place that is kept from others would be noticed. */
+const ROOMY = 256;
 
 /** Bytes that leave together, unless one item is larger. */
 const BATCH = 256 * 1024;
@@ -437,7 +440,7 @@ export class QueueHost implements Hosted {
 
   /** A few places more than were wanted, so that the next put does not have to ask. */
   #grantAhead(producer: Producer): void {
-    if (producer.local || this.#wants.length > 0 || this.#state !== "open") return;
+    if (producer.local || this.#rules.capacity < ROOMY || this.#wants.length > 0 || this.#state !== "open") return;
     const room = Math.floor((this.#rules.maxBytes - this.#bytes) / (4 * P.SMALL));
     const places = Math.min(AHEAD - producer.places, Math.floor(this.#free / 4), room);
     if (places <= 0) return;
