@@ -2,14 +2,14 @@ import * as fc from "effect/FastCheck";
 import {
   FRAGMENT,
   HEADER,
-  Inbox,
   type Incoming,
   MAX_MESSAGE_SIZE,
   MessageTooLarge,
-  Outbox,
   ProtocolError,
   type Transport,
 } from "../src/wire/frames.ts";
+import { Inbox } from "../src/wire/inbox.ts";
+import { Outbox } from "../src/wire/outbox.ts";
 import { assert, assertEquals, assertLess, assertLessOrEqual, assertStringIncludes, assertThrows } from "./assert.ts";
 
 /** A transport that keeps its writes, and takes the next one when the test says so. */

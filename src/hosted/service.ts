@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import * as Exit from "effect/Exit";
+import type * as Exit from "effect/Exit";
 import type { Fill } from "../link/link.ts";
 import { call, CANCELLED, DONE, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
 import * as Codec from "../wire/codec.ts";

@@ -13,7 +13,9 @@
  */
 import * as Codec from "../wire/codec.ts";
 import { DecodeError } from "../wire/errors.ts";
-import { Inbox, type Incoming, Outbox, ProtocolError, type Transport } from "../wire/frames.ts";
+import { type Incoming, ProtocolError, type Transport } from "../wire/frames.ts";
+import { Inbox } from "../wire/inbox.ts";
+import { Outbox } from "../wire/outbox.ts";
 
 const OPEN = 1;
 const DATA = 2;

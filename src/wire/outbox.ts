@@ -1,0 +1,266 @@
+/**
+ * The sending half of a link: messages to frames; see `frames.ts`.
+ *
+ * @module
+ */
+import { Writer } from "./bytes.ts";
+import { FRAGMENT, HEADER, MessageTooLarge, PART, TABLE, type Transport } from "./frames.ts";
+
+/** So many small frames are sent at once, and do not wait for the end of the turn. */
+const COALESCED = 64 * 1024;
+
+/** Above so many unsent bytes the outbox asks its users to wait. */
+const HIGH_WATER = 1024 * 1024;
+
+interface Bulk {
+  readonly kind: number;
+  readonly channel: number;
+  readonly segments: ReadonlyArray<Uint8Array>;
+  segment: number;
+  offset: number;
+  started: boolean;
+  readonly handed: (() => void) | undefined;
+}
+
+const none: ReadonlyArray<Uint8Array> = [];
+
+/** The sending half: turns messages into as few writes as the transport's pace allows. */
+export class Outbox {
+  #writer = new Writer();
+  #spare = new Writer();
+  #bulk: Array<Bulk> = [];
+  /** Channels with a message under way: their next long message waits for its end. */
+  #underway = new Set<number>();
+  #bulkBytes = 0;
+  #writing = false;
+  #scheduled = false;
+  #closed = false;
+  #drained: Array<() => void> = [];
+  /** Who waits for the messages that the next write completes, and for those of the write under way. */
+  #completed: Array<() => void> = [];
+  #handing: Array<() => void> = [];
+  readonly #transport: Transport;
+  maxMessageSize: number;
+
+  constructor(transport: Transport, maxMessageSize: number) {
+    this.#transport = transport;
+    this.maxMessageSize = maxMessageSize;
+  }
+
+  /** Bytes accepted and not yet taken by the transport. */
+  get pending(): number {
+    return this.#writer.position + this.#bulkBytes;
+  }
+
+  /** Whether a polite sender may go on. */
+  get writable(): boolean {
+    return this.pending < HIGH_WATER;
+  }
+
+  /** Calls back, once, when the outbox is writable again (or closed). */
+  onWritable(resume: () => void): void {
+    this.#drained.push(resume);
+  }
+
+  /**
+   * Accepts one message, whose body is written by `fill`. Throws what `fill` throws, or {@link MessageTooLarge}, and has
+   * then accepted nothing. After the end of the transport messages are dropped: the peer that would read them is gone.
+   *
+   * `handed` is called when the transport has taken all of it: from then on it outlives this process. Never, if the
+   * transport ends before.
+   */
+  send(
+    kind: number,
+    channel: number,
+    fill?: (writer: Writer) => ReadonlyArray<Uint8Array> | undefined | void,
+    handed?: () => void,
+  ): void {
+    const writer = this.#writer;
+    const start = writer.position;
+    writer.reserve(HEADER);
+    writer.position = start + HEADER;
+    let attachments = none;
+    if (fill !== undefined) {
+      try {
+        attachments = fill(writer) ?? none;
+      } catch (error) {
+        writer.position = start;
+        throw error;
+      }
+    }
+    const length = writer.position - start - HEADER;
+    if (
+      length > FRAGMENT || attachments.length > 0 ||
+      (this.#bulk.length > 0 && this.#queued(channel))
+    ) {
+      const body = writer.buffer.slice(start + HEADER, writer.position);
+      writer.position = start;
+      let size = length;
+      for (const attachment of attachments) size += attachment.byteLength;
+      if (size > this.maxMessageSize) {
+        throw new MessageTooLarge(size, this.maxMessageSize);
+      }
+      if (this.#closed) return;
+      this.#bulkBytes += size;
+      this.#bulk.push({
+        kind,
+        channel,
+        segments: [body, ...attachments],
+        segment: 0,
+        offset: 0,
+        started: false,
+        handed,
+      });
+    } else {
+      if (length > this.maxMessageSize) {
+        writer.position = start;
+        throw new MessageTooLarge(length, this.maxMessageSize);
+      }
+      if (this.#closed) {
+        writer.position = start;
+        return;
+      }
+      header(writer, start, length, kind, channel);
+      if (handed !== undefined) this.#completed.push(handed);
+    }
+    if (this.#writing) return;
+    if (writer.position >= COALESCED) this.#flush();
+    else if (!this.#scheduled) {
+      this.#scheduled = true;
+      queueMicrotask(this.#flush);
+    }
+  }
+
+  /** Hands over what the transport can take at once. */
+  flush(): void {
+    this.#flush();
+  }
+
+  /** Drops what is unsent and lets waiting senders go on. */
+  close(): void {
+    this.#closed = true;
+    this.#bulk = [];
+    this.#bulkBytes = 0;
+    this.#writer.position = 0;
+    this.#release();
+  }
+
+  /** Calls back when all that was accepted has been taken by the transport. */
+  flushed(done: () => void): void {
+    if (
+      this.#closed || (this.pending === 0 && !this.#writing && !this.#scheduled)
+    ) done();
+    else this.#drained.push(() => this.flushed(done));
+  }
+
+  #queued(channel: number): boolean {
+    return this.#bulk.some((bulk) => bulk.channel === channel);
+  }
+
+  #flush = (): void => {
+    this.#scheduled = false;
+    if (this.#writing || this.#closed) return;
+    const writer = this.#writer;
+    const fragment = this.#bulk.length > 0 ? this.#fragment(writer) : undefined;
+    if (writer.position === 0) return;
+    if (this.#completed.length > 0) {
+      this.#handing = this.#completed;
+      this.#completed = [];
+    }
+    this.#writer = this.#spare;
+    this.#spare = writer;
+    this.#writing = true;
+    const chunk = writer.buffer.subarray(0, writer.position);
+    this.#transport.write(
+      fragment === undefined ? [chunk] : [chunk, fragment],
+      this.#written,
+    );
+  };
+
+  #written = (): void => {
+    this.#writing = false;
+    // A rare long message must not pin its buffer for the life of the link.
+    if (this.#spare.buffer.length > 2 * HIGH_WATER) this.#spare = new Writer();
+    else this.#spare.position = 0;
+    if (this.#handing.length > 0) {
+      const handing = this.#handing;
+      this.#handing = [];
+      for (const handed of handing) handed();
+    }
+    if (this.#drained.length > 0 && this.writable) this.#release();
+    this.#flush();
+  };
+
+  /** Appends the header of the next fragment to the small frames and returns its bytes; long messages take turns. */
+  #fragment(writer: Writer): Uint8Array | undefined {
+    const next = this.#bulk.findIndex((bulk) => bulk.started || !this.#underway.has(bulk.channel));
+    const [bulk] = this.#bulk.splice(next, 1);
+    if (!bulk.started) {
+      bulk.started = true;
+      this.#underway.add(bulk.channel);
+      const length = 4 + 8 * bulk.segments.length;
+      const start = writer.position;
+      writer.reserve(HEADER + length);
+      header(writer, start, length, bulk.kind | TABLE, bulk.channel);
+      const view = new DataView(writer.buffer.buffer, writer.buffer.byteOffset);
+      view.setUint32(start + HEADER, bulk.segments.length, true);
+      bulk.segments.forEach((segment, i) => view.setFloat64(start + HEADER + 4 + 8 * i, segment.byteLength, true));
+      writer.position = start + HEADER + length;
+    }
+    while (
+      bulk.segment < bulk.segments.length &&
+      bulk.offset === bulk.segments[bulk.segment].byteLength
+    ) {
+      bulk.segment++;
+      bulk.offset = 0;
+    }
+    const segment = bulk.segments[bulk.segment];
+    if (segment === undefined) {
+      this.#finish(bulk);
+      return undefined;
+    }
+    const end = Math.min(bulk.offset + FRAGMENT, segment.byteLength);
+    const bytes = segment.subarray(bulk.offset, end);
+    bulk.offset = end;
+    this.#bulkBytes -= bytes.byteLength;
+    const last = end === segment.byteLength &&
+      bulk.segments.every((other, i) => i <= bulk.segment || other.byteLength === 0);
+    if (last) this.#finish(bulk);
+    else this.#bulk.push(bulk);
+    const start = writer.position;
+    writer.reserve(HEADER);
+    header(writer, start, bytes.byteLength, bulk.kind | PART, bulk.channel);
+    writer.position = start + HEADER;
+    return bytes;
+  }
+
+  #finish({ channel, handed }: Bulk): void {
+    this.#underway.delete(channel);
+    if (handed !== undefined) this.#completed.push(handed);
+  }
+
+  #release(): void {
+    const waiting = this.#drained;
+    this.#drained = [];
+    for (const resume of waiting) resume();
+  }
+}
+
+const header = (
+  writer: Writer,
+  at: number,
+  length: number,
+  kind: number,
+  channel: number,
+): void => {
+  const buffer = writer.buffer;
+  buffer[at] = length;
+  buffer[at + 1] = length >>> 8;
+  buffer[at + 2] = length >>> 16;
+  buffer[at + 3] = length >>> 24;
+  buffer[at + 4] = kind;
+  buffer[at + 5] = channel;
+  buffer[at + 6] = channel >>> 8;
+  buffer[at + 7] = channel >>> 16;
+  buffer[at + 8] = channel >>> 24;
+};
