@@ -65,9 +65,9 @@ export class QueueClient<A> implements Queue<A> {
 
   get [WaitId]() {
     return {
-      now: Effect.matchCause(this.statistics, {
+      now: Effect.matchCause(this.#info, {
         onFailure: () => true,
-        onSuccess: ({ size, state }) => size > 0 || state !== "open",
+        onSuccess: ({ ended, size }) => size > 0 || ended === 1,
       }),
       until: Effect.ignore(this.ready),
     };
@@ -122,7 +122,7 @@ export class QueueClient<A> implements Queue<A> {
   };
 
   get statistics(): Effect.Effect<Statistics, Ending> {
-    return Effect.map(this.#info, ({ full: _, state, ...numbers }): Statistics => ({
+    return Effect.map(this.#info, ({ ended: _, full: __, state, ...numbers }): Statistics => ({
       ...numbers,
       capacity: this.capacity,
       state: state === 0 ? "open" : state === 1 ? "closed" : "shut down",
@@ -412,6 +412,7 @@ export class QueueClient<A> implements Queue<A> {
         unfinished: at(4),
         full: at(5),
         state: at(6),
+        ended: at(7),
       };
     });
   }

@@ -204,6 +204,7 @@ export class QueueHost implements Hosted {
       this.#unfinished,
       full,
       state,
+      this.#finished ? 1 : 0,
     ];
     writer.reserve(8 * numbers.length);
     for (const number of numbers) {

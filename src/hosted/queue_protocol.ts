@@ -70,6 +70,8 @@ export interface Info {
   readonly full: number;
   /** 0 while it is open, 1 when it is closed, 2 when it was shut down. */
   readonly state: number;
+  /** 1 if nothing will come any more. */
+  readonly ended: number;
 }
 
 /** Reads numbers of seven bits a byte; `NaN` past the end. */
