@@ -108,19 +108,32 @@ export class Priority implements Store {
     return this.#heap.length;
   }
 
-  #before(a: Item, b: Item): boolean {
+  readonly #before = (a: Item, b: Item): boolean => {
     const order = this.#compare(a.key, b.key);
     return order < 0 || (order === 0 && a.arrival < b.arrival);
-  }
+  };
+
+  /** A new item is compared with a few only: those whose comparison throws may meet later. They come in the order of their arrival. */
+  readonly #settled = (a: Item, b: Item): boolean => {
+    try {
+      return this.#before(a, b);
+    } catch {
+      return a.arrival < b.arrival;
+    }
+  };
 
   push(item: Item): void {
+    this.#insert(item, this.#before);
+  }
+
+  #insert(item: Item, before: (a: Item, b: Item) => boolean): void {
     const heap = this.#heap;
     let at = heap.length;
     // Compared before anything is moved: a comparison that throws has changed nothing.
     const path: Array<number> = [];
     while (at > 0) {
       const above = (at - 1) >> 1;
-      if (!this.#before(item, heap[above])) break;
+      if (!before(item, heap[above])) break;
       path.push(above);
       at = above;
     }
@@ -141,8 +154,8 @@ export class Priority implements Store {
     for (;;) {
       let below = 2 * at + 1;
       if (below >= heap.length) break;
-      if (below + 1 < heap.length && this.#before(heap[below + 1], heap[below])) below++;
-      if (!this.#before(heap[below], last)) break;
+      if (below + 1 < heap.length && this.#settled(heap[below + 1], heap[below])) below++;
+      if (!this.#settled(heap[below], last)) break;
       heap[at] = heap[below];
       at = below;
     }
@@ -151,7 +164,7 @@ export class Priority implements Store {
   }
 
   restore(item: Item): void {
-    this.push(item);
+    this.#insert(item, this.#settled);
   }
 
   clear(): void {
