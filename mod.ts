@@ -5,6 +5,7 @@
  */
 export * as Backend from "./src/Backend.ts";
 export { runMain } from "./src/Main.ts";
+export * as Pipe from "./src/Pipe.ts";
 export * as Pool from "./src/Pool.ts";
 export * as Process from "./src/Process.ts";
 export * as Queue from "./src/Queue.ts";

@@ -12,7 +12,7 @@ import type * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import { self } from "./link/self.ts";
 import { QueueClosed, QueueError, Unreachable } from "./hosted/errors.ts";
-import { hooks } from "./hosted/handles.ts";
+import { looking } from "./hosted/handles.ts";
 import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
 import type { Packet } from "./hosted/packets.ts";
 import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
@@ -280,7 +280,7 @@ export const priority = <A, K = A>(
   const { key, order } = options;
   const compare = (order ?? natural) as (a: unknown, b: unknown) => number;
   const keyOf = ({ attachments, bytes }: Packet): unknown => {
-    const item = Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
+    const item = Codec.decode(bytes, { attachments, hooks: looking, link: undefined as never }) as A;
     const value = key === undefined ? item : key(item);
     // Compared with itself: what is no key of this order is found before it is let in.
     if (compare(value, value) !== 0) throw new TypeError("it is not equal to itself");

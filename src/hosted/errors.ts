@@ -75,3 +75,88 @@ export class QueueError extends Error {
     this.reason = reason;
   }
 }
+
+/**
+ * The other end of the pipe is no more, and all that it had sent was received. It is the same each time again.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class EndOfFile extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "EndOfFile";
+  /** How the error is printed. */
+  override readonly name = "EndOfFile";
+
+  /** Made by the library. */
+  constructor() {
+    super("Cannot receive: the other end of the pipe was closed, or its process has ended, and nothing is left");
+  }
+}
+
+/**
+ * The other end of the pipe is no more: nobody would receive what is sent.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class BrokenPipe extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "BrokenPipe";
+  /** How the error is printed. */
+  override readonly name = "BrokenPipe";
+
+  /** Made by the library. */
+  constructor() {
+    super("Cannot send: the other end of the pipe was closed, or its process has ended");
+  }
+}
+
+/**
+ * What a {@link PipeError} complains of.
+ *
+ * - `Closed`: the connection was closed here, or the scope of its pipe was.
+ * - `Moved`: it was sent, and belongs to whoever received it.
+ * - `ReadOnly`, `WriteOnly`: this end only receives, or only sends.
+ * - `InvalidArgument`: an option, a buffer, a number or a time that makes no sense.
+ * - `MessageTooLong`: the next message is longer than was allowed. It stays the next.
+ * - `BufferTooShort`: the next message does not fit into the buffer. It stays the next.
+ * - `WrongKind`: the next message is a value and bytes were to be received, or the other way round. It stays the next.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type PipeErrorReason =
+  | "Closed"
+  | "Moved"
+  | "ReadOnly"
+  | "WriteOnly"
+  | "InvalidArgument"
+  | "MessageTooLong"
+  | "BufferTooShort"
+  | "WrongKind";
+
+/**
+ * A connection was asked for what it cannot do, or not here, or not with this. Nothing was sent and nothing received: it can
+ * be used as before.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class PipeError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "PipeError";
+  /** How the error is printed. */
+  override readonly name = "PipeError";
+  /** What was wrong. */
+  readonly reason: PipeErrorReason;
+  /** Length of the next message, in bytes, if that is what was wrong. */
+  readonly size: number | undefined;
+
+  /** Made by the library. */
+  constructor(reason: PipeErrorReason, message: string, size?: number) {
+    super(message);
+    this.reason = reason;
+    this.size = size;
+  }
+}

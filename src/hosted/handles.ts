@@ -15,33 +15,44 @@ export interface Handle {
   readonly [HandleId]: {
     /** The kind under which it is made again. */
     readonly kind: string;
-    /** What it is made from. `onSend` registers what is to happen when the message leaves. */
-    readonly encode: (onSend: (action: () => void) => void) => unknown;
+    /**
+     * What it is made from. `onSend` registers what is to happen when the message leaves; it is given the link to whoever will
+     * decode the message, if it goes straight there.
+     */
+    readonly encode: (onSend: (action: (link: Link | undefined) => void) => void) => unknown;
   };
 }
 
-const kinds = new Map<string, (data: unknown) => object>();
+/** Makes one again: to use it, or for somebody who only looks at the message, and must not take over what moves with it. */
+type Make = (data: unknown, use: boolean) => object;
+
+const kinds = new Map<string, Make>();
 
 /** Says how a kind is made again. */
-export const register = (kind: string, make: (data: unknown) => object): void => {
+export const register = (kind: string, make: Make): void => {
   kinds.set(kind, make);
 };
 
-/** The hook by which all of them travel. */
-export const handles: Hook<Link> = {
+const hook = (use: boolean): Hook<Link> => ({
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value, onSend) => {
     const { encode, kind } = (value as Handle)[HandleId];
-    return [kind, encode((action) => onSend(action))];
+    return [kind, encode(onSend)];
   },
   decode: (data) => {
     const [kind, from] = data as [string, unknown];
     const make = kinds.get(kind);
     if (make === undefined) throw new TypeError(`this process knows no handle of the kind "${kind}"`);
-    return make(from);
+    return make(from, use);
   },
-};
+});
+
+/** The hook by which all of them travel. */
+export const handles: Hook<Link> = hook(true);
 
 /** The hooks for what is put into an object: no Streams, which live and die with a request. */
 export const hooks: ReadonlyArray<Hook<Link>> = [handles, ...effectHooks];
+
+/** The hooks for who looks at a message that somebody else will receive. */
+export const looking: ReadonlyArray<Hook<Link>> = [hook(false), ...effectHooks];

@@ -4,6 +4,7 @@
  * @module
  */
 import "./process_handle.ts";
+import "./pipe_client.ts";
 import "./queue_client.ts";
 
 export { handles } from "./handles.ts";

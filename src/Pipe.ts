@@ -1,0 +1,302 @@
+/**
+ * Pipes between any two processes of the family: two connections, and what is sent with one is received with the other.
+ * Python's `Pipe`.
+ *
+ * @module
+ */
+import type * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import type * as Schema from "effect/Schema";
+import type * as Scope from "effect/Scope";
+import type * as Sink from "effect/Sink";
+import type * as Stream from "effect/Stream";
+import { self } from "./link/self.ts";
+import { BrokenPipe, EndOfFile, PipeError, type PipeErrorReason, Unreachable } from "./hosted/errors.ts";
+import { Checked } from "./hosted/pipe_checked.ts";
+import { ConnectionClient, TypeId as Id } from "./hosted/pipe_client.ts";
+import { PipeHost } from "./hosted/pipe_host.ts";
+import { address, host, retire } from "./link/router.ts";
+import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import type { MessageTooLarge } from "./wire/frames.ts";
+
+export { BrokenPipe, EndOfFile, PipeError, Unreachable };
+export type { DecodeError, EncodeError, MessageTooLarge, PipeErrorReason };
+
+/**
+ * Marks connections.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Connection" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * Why a connection could not be used.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type Failure = PipeError | Unreachable | MessageTooLarge;
+
+/**
+ * What a connection is doing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** Messages that are there to be received. */
+  readonly unread: number;
+  /** Bytes that they count for: their own, and some for keeping each. */
+  readonly unreadBytes: number;
+  /** Bytes, counted likewise, that were sent and that the other end has not received, as far as is known here. */
+  readonly pendingBytes: number;
+  /** Fibers of this process that wait to receive. */
+  readonly receivers: number;
+  /** Fibers of this process that wait to send. */
+  readonly senders: number;
+  /** Whether it can be used here; `unreachable` when its pipe is no more. */
+  readonly state: "open" | "moved" | "closed" | "unreachable";
+  /** Whether anybody has the other end. */
+  readonly peer: "open" | "closed";
+}
+
+/**
+ * One end of a pipe: what its `send` takes, the other end's `recv` gives.
+ *
+ * - Messages stay whole and in their order. Fibers that use one end at once take turns, in the order in which they came.
+ * - An end has one owner. It can be sent, to any process: as an argument or result of a task, in an item of a queue, in a message
+ *   of a pipe. Then it has moved: whoever receives it has it, with all that was not received, and here its use fails with
+ *   `Moved`.
+ * - The other end gets `EndOfFile` as soon as the owner of this one has closed it, has died in any way, or the scope of the
+ *   pipe has closed; what was sent before is received first. Nothing else keeps it open.
+ * - An end on its way belongs to the pipe. It ends if it was an argument or a result, and the process that was to have it
+ *   dies. If it was in a queue or a pipe that ended before anybody received it, it ends with the scope of its pipe.
+ * - Messages pass through the process that made the pipe. When that ends, so does the pipe: what has arrived can still be
+ *   received, then follows `EndOfFile` if the other end was there, `Unreachable` if it was in a third process.
+ * - A `send` that has returned outlives its process, unless that is the one that made the pipe.
+ *
+ * Python's `Connection`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Connection<out A, in B = A> {
+  /** Marks it as a connection. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made the pipe. */
+  readonly host: string;
+  /** Whether it was closed here, or has moved. */
+  readonly closed: boolean;
+  /** Whether messages can be received with it. */
+  readonly readable: boolean;
+  /** Whether messages can be sent with it. */
+  readonly writable: boolean;
+  /**
+   * Sends a value. Waits while the other end has too much to receive. Fails with an `EncodeError` if it is no data, with
+   * nothing sent, and with `BrokenPipe` if the other end is no more. Large binaries in it must not change until it has
+   * returned. *Interruption:* while it waits, nothing is sent.
+   */
+  readonly send: (value: B) => Effect.Effect<void, EncodeError | BrokenPipe | Failure>;
+  /**
+   * Receives the next value, when there is one. Fails with `EndOfFile` if there will be none, each time. *Interruption:*
+   * receives nothing.
+   */
+  readonly recv: Effect.Effect<A, DecodeError | EndOfFile | Failure>;
+  /**
+   * Sends bytes, as one message: `size` of them from `offset` on, all that follow if it is not given. Both count bytes,
+   * whatever the view is of. None is a message as well. *Interruption:* while it waits, nothing is sent.
+   */
+  readonly sendBytes: (
+    buffer: ArrayBufferLike | ArrayBufferView,
+    offset?: number,
+    size?: number,
+  ) => Effect.Effect<void, BrokenPipe | Failure>;
+  /**
+   * Receives bytes that were sent with `sendBytes`. A message longer than `maxLength` is reported as `MessageTooLong`, and
+   * stays the next. *Interruption:* receives nothing.
+   */
+  readonly recvBytes: (maxLength?: number) => Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | Failure>;
+  /**
+   * Receives bytes into a buffer, from its byte `offset` on, and gives their number. A message that does not fit is reported as
+   * `BufferTooShort`, and stays the next. *Interruption:* receives nothing.
+   */
+  readonly recvBytesInto: (
+    buffer: ArrayBufferLike | ArrayBufferView,
+    offset?: number,
+  ) => Effect.Effect<number, EndOfFile | Failure>;
+  /**
+   * Whether there is a message, or an end of file: now, or within a time. Receives nothing. *Interruption:* stops waiting.
+   */
+  readonly poll: (timeout?: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
+  /** Waits until there is a message, or an end of file. Receives nothing. *Interruption:* stops waiting. */
+  readonly ready: Effect.Effect<void, Failure>;
+  /** Ends it. What was not received is dropped; the other end gets `EndOfFile`. Does nothing if it has ended, or moved. */
+  readonly close: Effect.Effect<void>;
+  /** What it is doing. */
+  readonly statistics: Effect.Effect<Statistics>;
+  /** The values that are received, until the end of file. *Interruption:* loses none that it has not given. */
+  readonly toStream: Stream.Stream<A, DecodeError | Failure>;
+  /** Sends what a Stream gives, with its back-pressure. Does not close the connection. */
+  readonly toSink: Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure>;
+}
+
+/**
+ * Options of a pipe.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Whether both ends send and receive; else the first only receives, and the second only sends. @default true */
+  readonly duplex?: boolean | undefined;
+  /**
+   * Bytes that each end may have to receive. Who sends more waits; a message larger than that is sent when nothing else is
+   * to be received. @default 1048576
+   */
+  readonly maxBytes?: number | undefined;
+}
+
+const MAX_BYTES = 1024 * 1024;
+
+const make_ = (
+  options: Options = {},
+): Effect.Effect<readonly [Connection<never, unknown>, Connection<never, unknown>], PipeError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const { duplex = true, maxBytes = MAX_BYTES } = options;
+    if (typeof duplex !== "boolean") {
+      return Effect.fail(
+        new PipeError("InvalidArgument", `Cannot make a pipe: duplex must be true or false, received ${duplex}`),
+      );
+    }
+    if (maxBytes !== Infinity && !(Number.isSafeInteger(maxBytes) && maxBytes > 0)) {
+      return Effect.fail(
+        new PipeError(
+          "InvalidArgument",
+          `Cannot make a pipe: maxBytes must be a positive integer, received ${maxBytes}`,
+        ),
+      );
+    }
+    return Effect.map(
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const pipe = new PipeHost(maxBytes, () => retire(object));
+          const object = host(pipe);
+          const connection = (end: number): Connection<never, unknown> =>
+            new ConnectionClient({ address: address(), object, host: self().name, end, turn: 0, duplex, maxBytes });
+          return { pipe, connections: [connection(0), connection(1)] as const };
+        }),
+        ({ pipe }) => Effect.sync(() => pipe.release()),
+      ),
+      ({ connections }) => connections,
+    );
+  });
+
+/**
+ * Makes a pipe. The first connection receives values of type `A` and sends values of type `B`, the second the other way
+ * round; with `duplex: false` the first only receives, the second only sends. Python's `Pipe`.
+ *
+ * Fails with a `PipeError` if an option makes no sense.
+ *
+ * *Release:* closes the ends that this process has and those on their way, which is an end of file for those in other
+ * processes. Two ends in other processes cannot go on without it: they give what has arrived, and fail with `Unreachable`.
+ *
+ * ```ts
+ * import { Pipe, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const shout = Task.make(
+ *   import.meta,
+ *   "shout",
+ *   (pipe: Pipe.Connection<string>) =>
+ *     pipe.toStream.pipe(Stream.map((text) => text.toUpperCase()), Stream.run(pipe.toSink)),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const [mine, theirs] = yield* Pipe.make<string>();
+ *   yield* Process.spawn(shout, theirs);
+ *   yield* mine.send("hello");
+ *   console.log(yield* mine.recv); // HELLO
+ *   yield* mine.close;
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: {
+  <A>(
+    options: Options & { readonly duplex: false },
+  ): Effect.Effect<readonly [Connection<A, never>, Connection<never, A>], PipeError, Scope.Scope>;
+  <A, B = A>(
+    options?: Options & { readonly duplex?: true | undefined },
+  ): Effect.Effect<readonly [Connection<A, B>, Connection<B, A>], PipeError, Scope.Scope>;
+  <A, B = A>(
+    options?: Options,
+  ): Effect.Effect<readonly [Connection<A, B>, Connection<B, A>], PipeError, Scope.Scope>;
+} = make_;
+
+/**
+ * Closes a connection that was received from another process when the scope closes. What Python's `with` does.
+ *
+ * *Release:* closes the connection.
+ *
+ * ```ts
+ * import { Pipe, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * export const greet = Task.make(import.meta, "greet once", (connection: Pipe.Connection<never, string>) =>
+ *   Effect.scoped(Effect.flatMap(Pipe.scoped(connection), ({ send }) => send("hello"))));
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const scoped = <A, B>(connection: Connection<A, B>): Effect.Effect<Connection<A, B>, never, Scope.Scope> =>
+  Effect.acquireRelease(Effect.succeed(connection), ({ close }) => close);
+
+/**
+ * The same connection, with a Schema for what is received and one for what is sent. What the first refuses is a
+ * `DecodeError`, and has been received; what the second refuses is an `EncodeError`, with nothing sent. Bytes pass unseen.
+ *
+ * ```ts
+ * import { Pipe } from "@effect-deno/multiprocessing";
+ * import { Effect, Schema } from "effect";
+ *
+ * const typed = Pipe.schema(Schema.DateFromString, Schema.NumberFromString);
+ *
+ * export const program = Effect.gen(function* () {
+ *   const [one, other] = yield* Pipe.make<string>();
+ *   const connection = typed(one);
+ *   yield* connection.send(42);
+ *   return yield* other.recv; // "42"
+ * }).pipe(Effect.scoped);
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const schema = <A, I, B, J>(
+  receive: Schema.Schema<A, I>,
+  send: Schema.Schema<B, J>,
+): (connection: Connection<I, J>) => Connection<A, B> =>
+(connection) => new Checked(connection, receive, send);
+
+/**
+ * Whether a value is a connection.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isConnection = (value: unknown): value is Connection<unknown, never> =>
+  typeof value === "object" && value !== null && TypeId in value;

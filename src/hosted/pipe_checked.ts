@@ -1,0 +1,106 @@
+/**
+ * A connection that checks what it sends and receives.
+ *
+ * @module
+ */
+import type * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import type * as Schema from "effect/Schema";
+import * as Sink from "effect/Sink";
+import * as Stream from "effect/Stream";
+import type { Connection, Failure, Statistics } from "../Pipe.ts";
+import type { DecodeError, EncodeError } from "../wire/errors.ts";
+import type { BrokenPipe, EndOfFile } from "./errors.ts";
+import { type Handle, HandleId } from "./handles.ts";
+import { TypeId } from "./pipe_client.ts";
+
+/** Loaded when the first value is checked: most connections need no Schema. */
+const schemas = Effect.promise(() => import("./pipe_schemas.ts"));
+
+/** See above. */
+export class Checked<A, I, B, J> implements Connection<A, B> {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly #connection: Connection<I, J>;
+  readonly #receive: Schema.Schema<A, I>;
+  readonly #send: Schema.Schema<B, J>;
+
+  constructor(connection: Connection<I, J>, receive: Schema.Schema<A, I>, send: Schema.Schema<B, J>) {
+    this.#connection = connection;
+    this.#receive = receive;
+    this.#send = send;
+  }
+
+  /** The connection itself is sent: Schemas are not. */
+  get [HandleId](): Handle[typeof HandleId] {
+    return (this.#connection as unknown as Handle)[HandleId];
+  }
+
+  get host(): string {
+    return this.#connection.host;
+  }
+
+  get closed(): boolean {
+    return this.#connection.closed;
+  }
+
+  get readable(): boolean {
+    return this.#connection.readable;
+  }
+
+  get writable(): boolean {
+    return this.#connection.writable;
+  }
+
+  readonly send = (value: B): Effect.Effect<void, EncodeError | BrokenPipe | Failure> =>
+    Effect.flatMap(this.#encode(value), this.#connection.send);
+
+  get recv(): Effect.Effect<A, DecodeError | EndOfFile | Failure> {
+    return Effect.flatMap(this.#connection.recv, this.#decode);
+  }
+
+  readonly sendBytes = (
+    buffer: ArrayBufferLike | ArrayBufferView,
+    offset?: number,
+    size?: number,
+  ): Effect.Effect<void, BrokenPipe | Failure> => this.#connection.sendBytes(buffer, offset, size);
+
+  readonly recvBytes = (maxLength?: number): Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | Failure> =>
+    this.#connection.recvBytes(maxLength);
+
+  readonly recvBytesInto = (
+    buffer: ArrayBufferLike | ArrayBufferView,
+    offset?: number,
+  ): Effect.Effect<number, EndOfFile | Failure> => this.#connection.recvBytesInto(buffer, offset);
+
+  readonly poll = (timeout?: Duration.DurationInput): Effect.Effect<boolean, Failure> => this.#connection.poll(timeout);
+
+  get ready(): Effect.Effect<void, Failure> {
+    return this.#connection.ready;
+  }
+
+  get close(): Effect.Effect<void> {
+    return this.#connection.close;
+  }
+
+  get statistics(): Effect.Effect<Statistics> {
+    return this.#connection.statistics;
+  }
+
+  get toStream(): Stream.Stream<A, DecodeError | Failure> {
+    return Stream.mapEffect(this.#connection.toStream, this.#decode);
+  }
+
+  get toSink(): Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure> {
+    return Sink.mapInputEffect(this.#connection.toSink, this.#encode);
+  }
+
+  toString(): string {
+    return String(this.#connection);
+  }
+
+  readonly #encode = (value: B): Effect.Effect<J, EncodeError> =>
+    Effect.flatMap(schemas, ({ encode }) => encode(this.#send, value));
+
+  readonly #decode = (value: I): Effect.Effect<A, DecodeError> =>
+    Effect.flatMap(schemas, ({ decode }) => decode(this.#receive, value));
+}

@@ -1,0 +1,472 @@
+/**
+ * A connection as its user has it.
+ *
+ * @module
+ */
+import * as Chunk from "effect/Chunk";
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
+import * as Sink from "effect/Sink";
+import * as Stream from "effect/Stream";
+import type { Connection, Statistics } from "../Pipe.ts";
+import type { Link } from "../link/link.ts";
+import * as Codec from "../wire/codec.ts";
+import { DecodeError, EncodeError } from "../wire/errors.ts";
+import { MessageTooLarge } from "../wire/frames.ts";
+import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
+import { HandleId, hooks, register } from "./handles.ts";
+import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./messages.ts";
+import { End, type Place } from "./pipe_end.ts";
+import type { Turns } from "./turns.ts";
+
+export const TypeId = "~multiprocessing/Connection";
+
+/** Messages and bytes that a Stream gives, or a Sink encodes, at a time. */
+const BATCH = 1024;
+const BATCH_BYTES = 256 * 1024;
+
+/** A timer of more milliseconds than this fires at once. */
+const MAX_TIMER = 2 ** 31 - 1;
+
+type Failure = PipeError | Unreachable | MessageTooLarge;
+type ReadFailure = EndOfFile | Failure;
+type WriteFailure = BrokenPipe | Failure;
+
+/** What there is to send, and what goes with it. */
+interface Parcel {
+  readonly message: Message;
+  readonly onSend: ReadonlyArray<(link: never) => void>;
+}
+
+/** Waits for a turn, to be interrupted meanwhile, and then acts in one go: `act` has acted when it returns. */
+const inTurn = <A, E>(turns: Turns, size: number, act: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) => {
+    if (turns.free(size)) return act();
+    const place = turns.enter(size);
+    const turn = Effect.async<void>((resume) => turns.await(place, () => resume(Effect.void)));
+    // Not left to the canceller of `async`: between it and `restore` an interruption would go unnoticed.
+    return Effect.matchCauseEffect(restore(turn), {
+      onFailure: (cause) => {
+        turns.leave(place);
+        return Effect.failCause(cause);
+      },
+      onSuccess: () => {
+        const acted = act();
+        turns.leave(place);
+        return acted;
+      },
+    });
+  });
+
+const refuse = (
+  reason: PipeError["reason"],
+  message: string,
+  size?: number,
+): Effect.Effect<never, PipeError> => Effect.fail(new PipeError(reason, message, size));
+
+const isCount = (value: unknown): value is number =>
+  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+
+const isShared = (buffer: ArrayBufferLike): boolean =>
+  typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer;
+
+/** The bytes of a buffer, or of what is a view of one. */
+const bytesOf = (buffer: unknown): Uint8Array | undefined => {
+  if (ArrayBuffer.isView(buffer)) return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+  if (
+    buffer instanceof ArrayBuffer || (typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer)
+  ) {
+    return new Uint8Array(buffer);
+  }
+  return undefined;
+};
+
+const describe = (value: unknown): string =>
+  value === null
+    ? "null"
+    : typeof value === "object"
+    ? `a ${value.constructor?.name ?? "object"}`
+    : `a ${typeof value}`;
+
+const notBytes = (verb: string, value: unknown): Effect.Effect<never, PipeError> =>
+  refuse(
+    "InvalidArgument",
+    `Cannot ${verb} bytes: an ArrayBuffer or a view of one is needed, received ${
+      describe(value)
+    }; encode texts with TextEncoder`,
+  );
+
+/** Long ones are taken from where they are. */
+const bytesMessage = (part: Uint8Array): Message =>
+  part.length < Codec.ATTACHMENT_BYTES
+    ? toMessage(BYTES, { bytes: part.slice(), attachments: [] })
+    : toMessage(BYTES, { bytes: new Uint8Array(0), attachments: [isShared(part.buffer) ? part.slice() : part] });
+
+const contents = ({ attachments, bytes }: Message): Uint8Array<ArrayBuffer> =>
+  (attachments.length === 0 ? bytes : attachments[0]) as Uint8Array<ArrayBuffer>;
+
+/** The implementation of {@link Connection}. */
+export class ConnectionClient<A, B> implements Connection<A, B> {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly #end: End;
+
+  /** Takes the end over. */
+  constructor(place: Place) {
+    this.readable = place.duplex || place.end === 0;
+    this.writable = place.duplex || place.end === 1;
+    this.#end = new End(place);
+  }
+
+  get [HandleId]() {
+    const end = this.#end;
+    return {
+      kind: "connection",
+      encode: (onSend: (action: (link: Link | undefined) => void) => void): Place => {
+        const failure = end.useFailure;
+        if (failure !== undefined) throw new EncodeError(failure.message, { cause: failure });
+        onSend((link) => end.leave(link && ((died) => link.onClosed(died))));
+        return { ...end.place };
+      },
+    };
+  }
+
+  get host(): string {
+    return this.#end.place.host;
+  }
+
+  get closed(): boolean {
+    return this.#end.state !== "open";
+  }
+
+  readonly send = (value: B): Effect.Effect<void, EncodeError | WriteFailure> =>
+    this.#write((): Effect.Effect<void, EncodeError | WriteFailure> => {
+      const parcel = encode(value, "value");
+      return parcel instanceof EncodeError ? Effect.fail(parcel) : this.#send([parcel], 0);
+    });
+
+  readonly sendBytes = (
+    buffer: ArrayBufferLike | ArrayBufferView,
+    offset: number = 0,
+    size?: number,
+  ): Effect.Effect<void, WriteFailure> =>
+    this.#write(() => {
+      const bytes = bytesOf(buffer);
+      if (bytes === undefined) return notBytes("send", buffer);
+      if (!isCount(offset) || offset > bytes.length) {
+        return refuse(
+          "InvalidArgument",
+          `Cannot send bytes: the offset must be an integer from 0 to ${bytes.length}, received ${offset}`,
+        );
+      }
+      const rest = bytes.length - offset;
+      if (size !== undefined && (!isCount(size) || size > rest)) {
+        return refuse(
+          "InvalidArgument",
+          `Cannot send bytes: the size must be an integer from 0 to ${rest}, received ${size}`,
+        );
+      }
+      const part = bytes.subarray(offset, offset + (size ?? rest));
+      return this.#send([{ message: bytesMessage(part), onSend: [] }], 0);
+    });
+
+  get recv(): Effect.Effect<A, DecodeError | ReadFailure> {
+    return this.#read(() =>
+      this.#receive(VALUE, (message) => {
+        this.#end.take();
+        const value = decode<A>(message);
+        return value instanceof Undecodable ? value.exit : Effect.succeed(value);
+      })
+    );
+  }
+
+  readonly recvBytes = (maxLength: number = Infinity): Effect.Effect<Uint8Array<ArrayBuffer>, ReadFailure> =>
+    this.#read(() => {
+      if (maxLength !== Infinity && !isCount(maxLength)) {
+        return refuse(
+          "InvalidArgument",
+          `Cannot receive bytes: maxLength must be an integer from 0 on, received ${maxLength}`,
+        );
+      }
+      return this.#receive(BYTES, (message) => {
+        const bytes = contents(message);
+        if (bytes.length > maxLength) {
+          return refuse(
+            "MessageTooLong",
+            `Cannot receive bytes: the next message has ${bytes.length}, and at most ${maxLength} were allowed; it can still be received`,
+            bytes.length,
+          );
+        }
+        this.#end.take();
+        return Effect.succeed(bytes);
+      });
+    });
+
+  readonly recvBytesInto = (
+    buffer: ArrayBufferLike | ArrayBufferView,
+    offset: number = 0,
+  ): Effect.Effect<number, ReadFailure> =>
+    this.#read(() => {
+      const target = bytesOf(buffer);
+      if (target === undefined) return notBytes("receive", buffer);
+      if (!isCount(offset) || offset > target.length) {
+        return refuse(
+          "InvalidArgument",
+          `Cannot receive bytes: the offset must be an integer from 0 to ${target.length}, received ${offset}`,
+        );
+      }
+      return this.#receive(BYTES, (message) => {
+        const bytes = contents(message);
+        const room = target.length - offset;
+        if (bytes.length > room) {
+          return refuse(
+            "BufferTooShort",
+            `Cannot receive bytes: the next message has ${bytes.length}, and there is room for ${room}; it can still be received`,
+            bytes.length,
+          );
+        }
+        target.set(bytes, offset);
+        this.#end.take();
+        return Effect.succeed(bytes.length);
+      });
+    });
+
+  readonly poll = (timeout?: Duration.DurationInput): Effect.Effect<boolean, Failure> =>
+    this.#read(() => {
+      const millis = timeout === undefined ? 0 : toMillis(timeout);
+      if (millis === undefined) {
+        return refuse("InvalidArgument", `Cannot poll: the timeout must be a duration, received ${String(timeout)}`);
+      }
+      const end = this.#end;
+      if (end.readable) return this.#answer;
+      if (!(millis > 0)) {
+        return Effect.async<boolean, Failure>((resume) => {
+          end.sync(() => resume(end.readable ? this.#answer : Effect.succeed(false)));
+        });
+      }
+      return Effect.async<boolean, Failure>((resume) => {
+        const settle = (answer: Effect.Effect<boolean, Failure>): void => {
+          cancel();
+          resume(answer);
+        };
+        const timer = millis > MAX_TIMER ? undefined : setTimeout(() => settle(Effect.succeed(false)), millis);
+        const unwatch = end.watch(() => settle(this.#answer));
+        const cancel = (): void => {
+          clearTimeout(timer);
+          unwatch();
+        };
+        return Effect.sync(cancel);
+      });
+    });
+
+  get ready(): Effect.Effect<void, Failure> {
+    return this.#read(() => {
+      const end = this.#end;
+      if (end.readable) return Effect.asVoid(this.#answer);
+      return Effect.async<void, Failure>((resume) => {
+        const unwatch = end.watch(() => resume(Effect.asVoid(this.#answer)));
+        return Effect.sync(unwatch);
+      });
+    });
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.sync(() => this.#end.close());
+  }
+
+  get statistics(): Effect.Effect<Statistics> {
+    return Effect.async((resume) => {
+      const end = this.#end;
+      end.sync(() =>
+        resume(Effect.sync((): Statistics => ({
+          unread: end.inbox.length,
+          unreadBytes: end.inbox.bytes,
+          pendingBytes: end.state === "open" ? end.pending : 0,
+          receivers: end.readers.length,
+          senders: end.writers.length,
+          state: end.gone ? "unreachable" : end.state,
+          peer: end.alone ? "closed" : "open",
+        })))
+      );
+    });
+  }
+
+  get toStream(): Stream.Stream<A, DecodeError | Failure> {
+    const chunk = this.#read(() =>
+      this.#receive(VALUE, () => {
+        const { inbox } = this.#end;
+        const values: Array<A> = [];
+        let size = 0;
+        for (let next = inbox.first; next?.kind === VALUE && values.length < BATCH && size < BATCH_BYTES;) {
+          const value = decode<A>(next);
+          // Those before it first.
+          if (value instanceof Undecodable && values.length > 0) break;
+          this.#end.take();
+          if (value instanceof Undecodable) return value.exit;
+          values.push(value);
+          size += next.size;
+          next = inbox.first;
+        }
+        return Effect.succeed(values);
+      })
+    );
+    return Stream.repeatEffectChunkOption(Effect.mapBoth(chunk, {
+      onFailure: (error): Option.Option<DecodeError | Failure> =>
+        error instanceof EndOfFile ? Option.none() : Option.some(error),
+      onSuccess: Chunk.unsafeFromArray,
+    }));
+  }
+
+  get toSink(): Sink.Sink<void, B, never, EncodeError | WriteFailure> {
+    return Sink.forEachChunk((chunk: Chunk.Chunk<B>) =>
+      this.#write(() => {
+        const parcels: Array<Parcel> = [];
+        for (const value of chunk) {
+          const parcel = encode(value, "value");
+          if (parcel instanceof EncodeError) return Effect.zipRight(this.#send(parcels, 0), Effect.fail(parcel));
+          parcels.push(parcel);
+        }
+        return this.#send(parcels, 0);
+      })
+    );
+  }
+
+  toString(): string {
+    return `Connection(${this.host})`;
+  }
+
+  /** What can be wrong with the use of a connection comes before what can be wrong with its arguments. */
+  #read<C, E>(act: () => Effect.Effect<C, E>): Effect.Effect<C, E | PipeError> {
+    return Effect.suspend((): Effect.Effect<C, E | PipeError> => {
+      const failure = this.#end.useFailure;
+      if (failure !== undefined) return Effect.fail(failure);
+      return this.readable
+        ? act()
+        : refuse("WriteOnly", "Cannot receive: this end of the pipe only sends; receive with the other one");
+    });
+  }
+
+  #write<C, E>(act: () => Effect.Effect<C, E>): Effect.Effect<C, E | PipeError> {
+    return Effect.suspend((): Effect.Effect<C, E | PipeError> => {
+      const failure = this.#end.useFailure;
+      if (failure !== undefined) return Effect.fail(failure);
+      return this.writable
+        ? act()
+        : refuse("ReadOnly", "Cannot send: this end of the pipe only receives; send with the other one");
+    });
+  }
+
+  /** Hands the next message to `use`, which takes it or leaves it there. */
+  #receive<C, E>(kind: number, use: (message: Message) => Effect.Effect<C, E>): Effect.Effect<C, E | ReadFailure> {
+    const end = this.#end;
+    return inTurn(end.readers, 0, (): Effect.Effect<C, E | ReadFailure> => {
+      const message = end.inbox.first;
+      if (message === undefined) return Effect.fail(end.readFailure!);
+      if (message.kind === kind) return use(message);
+      if (message.kind === OVERSIZE) {
+        end.take();
+        return Effect.fail(readOversize(message));
+      }
+      return refuse(
+        "WrongKind",
+        kind === VALUE
+          ? "Cannot receive a value: the next message was sent with sendBytes; take it with recvBytes"
+          : "Cannot receive bytes: the next message is a value that was sent with send; take it with recv",
+      );
+    });
+  }
+
+  /** Sends as many as there is room for at once, and then the others. */
+  #send(parcels: ReadonlyArray<Parcel>, at: number): Effect.Effect<void, WriteFailure> {
+    if (at === parcels.length) return Effect.void;
+    const end = this.#end;
+    let next = at;
+    const sent = inTurn(end.writers, parcels[at].message.size, (): Effect.Effect<void, WriteFailure> => {
+      let open = 0;
+      let lost = false;
+      let finish = (): void => {};
+      let failure: WriteFailure | undefined;
+      do {
+        failure = end.writeFailure;
+        if (failure !== undefined) break;
+        const { message, onSend } = parcels[next];
+        try {
+          open++;
+          end.send(message, (arrived) => {
+            lost ||= !arrived;
+            if (--open === 0) finish();
+          });
+        } catch (error) {
+          open--;
+          if (!(error instanceof MessageTooLarge)) throw error;
+          failure = error;
+          break;
+        }
+        next++;
+        for (const action of onSend) action(undefined as never);
+      } while (next < parcels.length && end.hasRoom(parcels[next].message.size));
+      const outcome = Effect.suspend(() => {
+        const error = failure ?? (lost ? end.writeFailure : undefined);
+        return error === undefined ? Effect.void : Effect.fail(error);
+      });
+      if (open === 0) return outcome;
+      return Effect.async((resume) => {
+        finish = () => resume(outcome);
+        if (open === 0) finish();
+      });
+    });
+    return parcels.length - at === 1 ? sent : Effect.flatMap(sent, () => this.#send(parcels, next));
+  }
+
+  /** A message is there, or an end of file. */
+  get #answer(): Effect.Effect<boolean, Failure> {
+    if (this.#end.inbox.length > 0) return Effect.succeed(true);
+    const failure = this.#end.readFailure;
+    return failure === undefined || failure instanceof EndOfFile ? Effect.succeed(true) : Effect.fail(failure);
+  }
+}
+
+const encode = (value: unknown, root: string): Parcel | EncodeError => {
+  try {
+    const packet = Codec.encode(value, { hooks, root });
+    return { message: toMessage(VALUE, packet), onSend: packet.onSend };
+  } catch (error) {
+    if (error instanceof EncodeError) return error;
+    throw error;
+  }
+};
+
+/** A message that is no value. */
+class Undecodable {
+  constructor(readonly exit: Effect.Effect<never, DecodeError>) {}
+}
+
+const decode = <A>({ attachments, bytes }: Message): A | Undecodable => {
+  try {
+    return Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
+  } catch (error) {
+    return new Undecodable(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
+  }
+};
+
+const readOversize = ({ bytes }: Message): MessageTooLarge => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  return new MessageTooLarge(view.getFloat64(0), view.getFloat64(8));
+};
+
+const toMillis = (timeout: Duration.DurationInput): number | undefined => {
+  try {
+    return Duration.toMillis(timeout);
+  } catch {
+    return undefined;
+  }
+};
+
+/** For who only looks at a message with a connection in it: it stays on its way. */
+class Untouched {
+  readonly [TypeId]: typeof TypeId = TypeId;
+}
+
+register("connection", (data, use) => use ? new ConnectionClient(data as Place) : new Untouched());

@@ -1,0 +1,307 @@
+/**
+ * One end of a pipe, in the process that has it.
+ *
+ * Messages are here before anybody asks for them; the pipe learns of those that were received. Whether there is room to send
+ * is known here as well, from what was sent and what the other end has received. Free of Effect.
+ *
+ * @module
+ */
+import { call, CANCELLED, DONE, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
+import type { Incoming, MessageTooLarge } from "../wire/frames.ts";
+import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "./errors.ts";
+import { type Message, Messages } from "./messages.ts";
+import { type PipeHost, read, write } from "./pipe_host.ts";
+import * as P from "./pipe_protocol.ts";
+import { Numbers } from "./queue_protocol.ts";
+import { Turns } from "./turns.ts";
+
+/** What a handle of an end says. */
+export interface Place extends Target {
+  /** Name of the process that hosts the pipe. */
+  readonly host: string;
+  readonly end: number;
+  /** How often it had moved. */
+  readonly turn: number;
+  readonly duplex: boolean;
+  readonly maxBytes: number;
+}
+
+type Failure = PipeError | Unreachable | MessageTooLarge;
+
+/** See above. */
+export class End implements P.Owner {
+  readonly place: Place;
+  readonly near = true;
+  readonly inbox: Messages = new Messages();
+  readonly readers: Turns = new Turns(() => this.readable);
+  readonly writers: Turns = new Turns((size) => this.#writable(size));
+  /** Whether it can still be used here. */
+  state: "open" | "moved" | "closed" = "open";
+  readonly #seat: P.Seat | undefined;
+  readonly #watchers = new Set<() => void>();
+  #started = false;
+  #unstarted: Array<() => void> = [];
+  #pending = 0;
+  #peer: P.Peer = P.AWAY;
+  /** How the pipe has ended it. */
+  #status: number | undefined;
+  #last: Incoming | undefined;
+  /** Hears no more of the link over which it has moved. */
+  #unwatch: (() => void) | undefined;
+
+  /** Takes the end over. */
+  constructor(place: Place) {
+    this.place = { ...place, turn: place.turn + 1 };
+    const host = local(place) as PipeHost | undefined;
+    const seat = host === undefined ? distant(place, this) : host.claim(place.end, place.turn, this);
+    if (typeof seat === "number") this.end(seat);
+    else this.#seat = seat;
+  }
+
+  /** Bytes that were sent and that the other end has not received. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Whether the other end is no more. */
+  get alone(): boolean {
+    return this.#peer === P.ENDED || (this.#status === GONE && this.#peer === P.HERE);
+  }
+
+  /** Whether the pipe is. */
+  get gone(): boolean {
+    return this.#status !== undefined && this.state === "open";
+  }
+
+  /** Whether a receive has its answer: a message, or why there will be none. */
+  get readable(): boolean {
+    return this.inbox.length > 0 || this.state !== "open" || this.alone || this.gone;
+  }
+
+  /** Why there will be no more messages. */
+  get readFailure(): Failure | EndOfFile | undefined {
+    return this.useFailure ?? (this.alone ? new EndOfFile() : this.#gone);
+  }
+
+  /** Why nothing can be sent. */
+  get writeFailure(): Failure | BrokenPipe | undefined {
+    return this.useFailure ?? (this.alone ? new BrokenPipe() : this.#gone);
+  }
+
+  /** Why it cannot be used here. */
+  get useFailure(): PipeError | undefined {
+    if (this.state === "open") return undefined;
+    return this.state === "moved" ? moved() : closed();
+  }
+
+  /** Receives the next message. */
+  take(): void {
+    this.inbox.shift();
+    this.#seat?.took(1);
+  }
+
+  /** Sends a message for which there is room; see {@link P.Seat}. */
+  send(message: Message, done: (arrived: boolean) => void): void {
+    this.#pending += message.size;
+    try {
+      this.#seat?.send(message, done);
+    } catch (error) {
+      this.#pending -= message.size;
+      throw error;
+    }
+  }
+
+  /** Calls back when all that is there is here. */
+  sync(done: () => void): void {
+    if (this.readable) done();
+    else if (this.#started) this.#seat?.sync(done);
+    else this.#unstarted.push(done);
+  }
+
+  /** Calls back, once, when a receive has its answer. Returns what takes the wish back. */
+  watch(done: () => void): () => void {
+    this.#watchers.add(done);
+    return () => this.#watchers.delete(done);
+  }
+
+  /** The message with this end in it was handed over. `onDeath` says when nobody will get it any more. */
+  leave(onDeath: ((died: () => void) => () => void) | undefined): void {
+    if (this.state !== "open") return;
+    this.state = "moved";
+    this.inbox.clear();
+    this.#seat?.leave();
+    this.#wake();
+    if (this.#status === undefined) this.#unwatch = onDeath?.(() => this.#seat?.lost());
+  }
+
+  close(): void {
+    if (this.state !== "open") return;
+    this.state = "closed";
+    this.inbox.clear();
+    this.#seat?.close();
+    this.#wake();
+  }
+
+  readonly start = (pending: number, peer: P.Peer): void => {
+    this.#started = true;
+    this.#pending += pending;
+    this.#peer = peer;
+    const waiting = this.#unstarted;
+    this.#unstarted = [];
+    for (const done of waiting) this.sync(done);
+    this.#wake();
+  };
+
+  readonly message = (message: Message): void => {
+    if (this.state !== "open") return;
+    this.inbox.push(message);
+    this.#arrived();
+  };
+
+  readonly read = (bytes: number): void => {
+    this.#pending = Math.max(0, this.#pending - bytes);
+    this.writers.check();
+  };
+
+  readonly peer = (peer: P.Peer): void => {
+    this.#peer = peer;
+    if (peer === P.ENDED) this.#wake();
+  };
+
+  readonly end = (status: number, message?: Incoming): void => {
+    this.#status = status;
+    this.#last = message;
+    this.#unwatch?.();
+    this.#unwatch = undefined;
+    if (status === P.CLOSED && this.#started && this.state === "open") this.state = "closed";
+    if (this.state !== "open") this.inbox.clear();
+    const waiting = this.#unstarted;
+    this.#unstarted = [];
+    for (const done of waiting) done();
+    this.#wake();
+  };
+
+  get #gone(): Failure | undefined {
+    switch (this.#status) {
+      case undefined:
+        return undefined;
+      case TOO_LARGE:
+        return readTooLarge(this.#last!);
+      case P.MOVED:
+        return moved();
+      case P.CLOSED:
+        return closed();
+      default:
+        return new Unreachable("connection", this.place.host);
+    }
+  }
+
+  /** Whether a message of that size can be sent now. */
+  hasRoom(size: number): boolean {
+    return this.#started && (this.#pending === 0 || this.#pending + size <= this.place.maxBytes);
+  }
+
+  /** Whether a send has its answer: room, or why it will not be sent. */
+  #writable(size: number): boolean {
+    return this.state !== "open" || this.alone || this.gone || this.hasRoom(size);
+  }
+
+  #arrived(): void {
+    this.readers.check();
+    if (this.#watchers.size === 0) return;
+    const watchers = [...this.#watchers];
+    this.#watchers.clear();
+    for (const done of watchers) done();
+  }
+
+  #wake(): void {
+    if (this.readable) this.#arrived();
+    this.writers.check();
+  }
+}
+
+const moved = (): PipeError =>
+  new PipeError("Moved", "Cannot use the connection: it was sent to another process, and is that one's now");
+
+const closed = (): PipeError =>
+  new PipeError("Closed", "Cannot use the connection: it was closed, or the scope of its pipe was");
+
+/** The pipe of another process. */
+const distant = (place: Place, owner: P.Owner): P.Seat => {
+  const syncs: Array<() => void> = [];
+  const sending = new Set<(arrived: boolean) => void>();
+  let taken = 0;
+  const line = call(place, P.ATTACH, (writer) => {
+    writer.varint(place.end);
+    writer.varint(place.turn);
+    return undefined;
+  }, {
+    data: (message) => {
+      const { bytes } = message;
+      switch (bytes[0]) {
+        case P.MESSAGE:
+          return owner.message(read(message));
+        case P.READ:
+          return owner.read(new Numbers(bytes, 1).next());
+        case P.START: {
+          const numbers = new Numbers(bytes, 1);
+          return owner.start(numbers.next(), numbers.next() as P.Peer);
+        }
+        case P.PEER:
+          return owner.peer(bytes[1] as P.Peer);
+        case P.SYNCED:
+          return syncs.shift()?.();
+      }
+    },
+    exit: (message) => {
+      const status = message.bytes[0];
+      owner.end(status, message);
+      for (const done of syncs.splice(0)) done();
+      // A pipe that speaks of the end as left or closed has heard all that was said before.
+      const arrived = status === P.MOVED || status === DONE || status === CANCELLED;
+      for (const done of [...sending]) done(arrived);
+    },
+  });
+  /** Several that are received in one turn are reported together. */
+  const report = (): void => {
+    const count = taken;
+    if (count === 0) return;
+    taken = 0;
+    line.data((writer) => {
+      writer.byte(P.TOOK);
+      writer.varint(count);
+      return undefined;
+    });
+  };
+  const say = (tag: number): void => {
+    report();
+    line.data((writer) => void writer.byte(tag));
+  };
+  return {
+    send: (message, done) => {
+      report();
+      const finish = (arrived: boolean): void => {
+        if (sending.delete(finish)) done(arrived);
+      };
+      sending.add(finish);
+      try {
+        line.data(write(P.SEND, message), () => finish(true));
+      } catch (error) {
+        sending.delete(finish);
+        throw error;
+      }
+      line.flush();
+    },
+    took: (count) => {
+      if (taken === 0) queueMicrotask(report);
+      taken += count;
+    },
+    leave: () => say(P.LEAVE),
+    lost: () => say(P.LOST),
+    sync: (done) => {
+      syncs.push(done);
+      say(P.SYNC);
+    },
+    close: () => line.cancel(),
+  };
+};

@@ -1,0 +1,81 @@
+/**
+ * What is said between a pipe and the processes that have its ends.
+ *
+ * Whoever has an end has one call open, `ATTACH` (n = which end, n = how often it had moved before), for as long as the end
+ * is his: `cancel` closes the end. Messages begin with a byte:
+ *
+ * | to the pipe | then | |
+ * | --- | --- | --- |
+ * | `SEND` | b = kind, bytes | a message for the other end |
+ * | `TOOK` | n | so many of the messages to this end were received |
+ * | `LEAVE` | | the end was sent: whoever attaches next has it |
+ * | `LOST` | | the one to whom it was sent has died |
+ * | `SYNC` | | answer when all that was there has been passed on |
+ *
+ * | from the pipe | then | |
+ * | --- | --- | --- |
+ * | `MESSAGE` | b = kind, bytes | a message for this end. The pipe keeps it until it was received |
+ * | `START` | n = bytes that the other end has not received, b = the other end | the end is his, and can be sent from |
+ * | `READ` | n | the other end has received so many bytes |
+ * | `PEER` | b | what has become of the other end |
+ * | `SYNCED` | | the answer to `SYNC` |
+ *
+ * @module
+ */
+import type { Incoming } from "../wire/frames.ts";
+import type { Message } from "./messages.ts";
+
+export const ATTACH = 1;
+
+export const SEND = 0;
+export const TOOK = 1;
+export const LEAVE = 2;
+export const LOST = 3;
+export const SYNC = 4;
+
+export const MESSAGE = 0;
+export const START = 1;
+export const READ = 2;
+export const PEER = 3;
+export const SYNCED = 4;
+
+/** Exits, besides those of the router: another has it; it was closed before it arrived. */
+export const MOVED = 8;
+export const CLOSED = 9;
+
+/** The other end is with the pipe: in its process, or on its way to one. */
+export const HERE = 0;
+/** The other end is in another process. */
+export const AWAY = 1;
+/** The other end is no more. */
+export const ENDED = 2;
+
+/** Where the other end is. */
+export type Peer = typeof HERE | typeof AWAY | typeof ENDED;
+
+/** Whoever has an end, as the pipe sees him. */
+export interface Owner {
+  /** Whether he is in the process of the pipe. */
+  readonly near: boolean;
+  readonly start: (pending: number, peer: Peer) => void;
+  readonly message: (message: Message) => void;
+  readonly read: (bytes: number) => void;
+  readonly peer: (peer: Peer) => void;
+  /** It is his no longer. Called once, last. */
+  readonly end: (status: number, message?: Incoming) => void;
+}
+
+/** The pipe, as the owner of an end sees it. */
+export interface Seat {
+  /**
+   * Sends a message, and calls back when it outlives this process, or with `false` if it may not have arrived. Throws
+   * `MessageTooLarge`, and has then sent nothing.
+   */
+  readonly send: (message: Message, done: (arrived: boolean) => void) => void;
+  readonly took: (count: number) => void;
+  readonly leave: () => void;
+  readonly lost: () => void;
+  /** Calls back when all that the pipe had has arrived, or nothing will any more. */
+  readonly sync: (done: () => void) => void;
+  readonly close: () => void;
+}
