@@ -3,6 +3,7 @@ import "./codec.ts";
 import "./link.ts";
 import "./process.ts";
 import "./pool.ts";
+import "./queue.ts";
 import { main } from "./harness.ts";
 
 if (import.meta.main) await main(Deno.args);

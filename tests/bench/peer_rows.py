@@ -187,6 +187,81 @@ def link_bytes(size, total):
         return sampled(lambda: total / MB / timed(lambda: send_all(link, count, link.send_bytes, value)))
 
 
+@contextmanager
+def open_queues(count, *children):
+    """Queues, and a child for each target, which gets the queues of these numbers, and values."""
+    queues = [fork.Queue() for _ in range(count)]
+    processes = [
+        fork.Process(target=target, args=(*(queues[n] for n in numbers), *values), daemon=True)
+        for target, numbers, values in children
+    ]
+    for process in processes:
+        process.start()
+    try:
+        yield queues
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+        for queue in queues:
+            queue.cancel_join_thread()
+            queue.close()
+
+
+def queue_rtt():
+    with open_queues(2, (peer_tasks.queue_echo, (0, 1), ())) as (there, back):
+
+        def turn():
+            there.put(1)
+            back.get()
+
+        return per_call(turn)
+
+
+def queue_throughput(value, count=20_000):
+    def take(orders, queue):
+        orders.put(count)
+        for _ in range(count):
+            queue.get()
+
+    with open_queues(2, (peer_tasks.queue_fill, (0, 1), (value,))) as queues:
+        return sampled(lambda: count / timed(lambda: take(*queues)))
+
+
+def queue_get(count=20_000):
+    def give(orders, queue, done):
+        orders.put(count)
+        for _ in range(count):
+            queue.put(1)
+        done.get()
+
+    with open_queues(3, (peer_tasks.queue_drain, (0, 1, 2), ())) as queues:
+        return sampled(lambda: count / timed(lambda: give(*queues)))
+
+
+def queue_siblings(calls=1_000):
+    def turn(orders, done):
+        orders.put(calls)
+        done.get()
+
+    echo = (peer_tasks.queue_echo, (1, 2), ())
+    turns = (peer_tasks.queue_turns, (0, 1, 2, 3), ())
+    with open_queues(4, echo, turns) as (orders, _, _, done):
+        return sampled(lambda: timed(lambda: turn(orders, done)) / calls * 1e6)
+
+
+def queue_siblings_throughput(count=20_000):
+    def move(filling, draining, done):
+        filling.put(count)
+        draining.put(count)
+        done.get()
+
+    fill = (peer_tasks.queue_fill, (0, 3), (1,))
+    drain = (peer_tasks.queue_drain, (1, 3, 2), ())
+    with open_queues(4, fill, drain) as (filling, draining, done, _):
+        return sampled(lambda: count / timed(lambda: move(filling, draining, done)))
+
+
 def codec(value):
     return per_call(lambda: pickle.loads(pickle.dumps(value, protocol=5)))
 
@@ -206,6 +281,13 @@ ROWS = {
     "link.throughput.1KB": ("messages/s", lambda: link_throughput(bytes(KB))),
     "link.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
     "link.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),
+    "queue.rtt": ("us", queue_rtt),
+    "queue.throughput.int": ("items/s", partial(queue_throughput, 1)),
+    "queue.throughput.object": ("items/s", lambda: queue_throughput(record(1))),
+    "queue.throughput.1KB": ("items/s", lambda: queue_throughput(bytes(KB))),
+    "queue.get": ("items/s", queue_get),
+    "queue.siblings": ("us", queue_siblings),
+    "queue.siblings.throughput": ("items/s", queue_siblings_throughput),
     "codec.int": ("us", partial(codec, 1)),
     "codec.object": ("us", lambda: codec(record(1))),
     "codec.array": ("us", lambda: codec(list(range(10_000)))),

@@ -39,3 +39,31 @@ def drain_bytes(connection):
         for _ in range(count):
             connection.recv_bytes()
         connection.send(count)
+
+
+def queue_echo(there, back):
+    while True:
+        back.put(there.get())
+
+
+def queue_fill(orders, queue, value):
+    while True:
+        for _ in range(orders.get()):
+            queue.put(value)
+
+
+def queue_drain(orders, queue, done):
+    while True:
+        count = orders.get()
+        for _ in range(count):
+            queue.get()
+        done.put(count)
+
+
+def queue_turns(orders, there, back, done):
+    while True:
+        count = orders.get()
+        for _ in range(count):
+            there.put(1)
+            back.get()
+        done.put(count)

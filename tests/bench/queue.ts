@@ -1,0 +1,109 @@
+/** The rows of queues that live in this process and are used by children, on either backend, against `multiprocessing.Queue`. */
+
+import * as Effect from "effect/Effect";
+import type * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import type { Backend } from "../../src/Backend.ts";
+import * as Process from "../../src/Process.ts";
+import * as Queue from "../../src/Queue.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
+import * as tasks from "./queue_tasks.ts";
+
+const COUNT = 20_000;
+
+/** Daemons: they wait for orders when the row is done, and end with its scope. */
+const daemon = Process.spawnWith({ daemon: true });
+
+type Setup = Effect.Effect<() => Promise<number>, unknown, Backend | Scope.Scope>;
+
+const measure = (backend: Layer.Layer<Backend>, setup: Setup): Promise<number> =>
+  Effect.runPromise(
+    setup.pipe(Effect.flatMap((sample) => Effect.promise(sample)), Effect.scoped, Effect.provide(backend)),
+  );
+
+/** Items per second of an Effect that moves {@link COUNT} items. */
+const throughput = (move: Effect.Effect<unknown, unknown>) => (): Promise<number> =>
+  sampled(async () => COUNT / (await timed(() => Effect.runPromise(move)) / 1000));
+
+/** Microseconds of a turn, of an Effect that does so many. */
+const turn = (repeat: (calls: number) => Effect.Effect<unknown, unknown>) => (): Promise<number> =>
+  perTurn((calls) => Effect.runPromise(repeat(calls)));
+
+/** Parent to child and back. */
+const roundTrip: Setup = Effect.gen(function* () {
+  const there = yield* Queue.make<number>();
+  const back = yield* Queue.make<number>();
+  yield* daemon(tasks.echo, there, back);
+  return turn((calls) =>
+    Effect.gen(function* () {
+      for (let call = 0; call < calls; call++) {
+        yield* there.put(1);
+        yield* back.get;
+      }
+    })
+  );
+});
+
+/** From a child to here. */
+const produced = (task: typeof tasks.fill, value: unknown): Setup =>
+  Effect.gen(function* () {
+    const orders = yield* Queue.make<number>();
+    const queue = yield* Queue.make<unknown>();
+    yield* daemon(task, orders, queue, value);
+    return throughput(Effect.zipRight(orders.put(COUNT), Stream.runDrain(Stream.take(queue.toStream, COUNT))));
+  });
+
+/** From here to a child, which takes one by one. */
+const consumed: Setup = Effect.gen(function* () {
+  const orders = yield* Queue.make<number>();
+  const queue = yield* Queue.make<number>();
+  const done = yield* Queue.make<number>();
+  yield* daemon(tasks.get, orders, queue, done);
+  const items = Array.from({ length: COUNT }, () => 1);
+  return throughput(orders.put(COUNT).pipe(Effect.zipRight(queue.putAll(items)), Effect.zipRight(done.get)));
+});
+
+/** From child to child. */
+const siblings: Setup = Effect.gen(function* () {
+  const [filling, draining, done] = yield* Effect.replicateEffect(Queue.make<number>(), 3);
+  const queue = yield* Queue.make<unknown>();
+  yield* daemon(tasks.fill, filling, queue, 1);
+  yield* daemon(tasks.drain, draining, queue, done);
+  return throughput(
+    filling.put(COUNT).pipe(Effect.zipRight(draining.put(COUNT)), Effect.zipRight(done.get)),
+  );
+});
+
+/** Child to child and back. */
+const siblingTurns: Setup = Effect.gen(function* () {
+  const [orders, there, back, done] = yield* Effect.replicateEffect(Queue.make<number>(), 4);
+  yield* daemon(tasks.echo, there, back);
+  yield* daemon(tasks.turns, orders, there, back, done);
+  return turn((calls) => Effect.zipRight(orders.put(calls), done.get));
+});
+
+const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Record<string, string>>): void => {
+  const row = (name: string, unit: "us" | "items/s", setup: Setup, peer = name): void =>
+    bench({
+      name: `queue.${name}${suffix}`,
+      unit,
+      better: unit === "us" ? "lower" : "higher",
+      bound: bounds[name],
+      run: () => measure(backend, setup),
+      peers: { python: pythonRow(`queue.${peer}`) },
+    });
+  row("rtt", "us", roundTrip);
+  row("throughput.int", "items/s", produced(tasks.fill, 1));
+  row("throughput.object", "items/s", produced(tasks.fill, { id: 1, name: "item", ok: true, tags: ["a", "b"] }));
+  row("throughput.1KB", "items/s", produced(tasks.fill, new Uint8Array(1024)));
+  row("put", "items/s", produced(tasks.put, 1), "throughput.int");
+  row("get", "items/s", consumed);
+  row("siblings", "us", siblingTurns);
+  row("siblings.throughput", "items/s", siblings);
+};
+
+rows("", SubprocessBackend.layer(), {});
+rows(".worker", WorkerBackend.layer(), {});

@@ -1,0 +1,80 @@
+/** What runs in the children of the queue rows. Apart from `tasks.ts`, whose children do not have to load Effect. */
+
+import * as Effect from "effect/Effect";
+import * as Stream from "effect/Stream";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
+
+/** How many items a child is to put or take. It hears of each sample in turn, so that one child serves all of them. */
+export type Orders = Queue.Queue<number>;
+
+export const echo = Task.make(
+  import.meta,
+  "echo",
+  (from: Queue.Queue<number>, to: Queue.Queue<number>) => Effect.forever(Effect.flatMap(from.get, to.put)),
+);
+
+/** Puts the value so many times, in chunks. */
+export const fill = Task.make(
+  import.meta,
+  "fill",
+  (orders: Orders, queue: Queue.Queue<unknown>, value: unknown) =>
+    Effect.forever(Effect.flatMap(
+      orders.get,
+      (count) => Stream.run(Stream.map(Stream.range(1, count), () => value), queue.toSink),
+    )),
+);
+
+/** Puts one by one. */
+export const put = Task.make(
+  import.meta,
+  "put",
+  (orders: Orders, queue: Queue.Queue<unknown>, value: unknown) =>
+    Effect.gen(function* () {
+      while (true) {
+        for (let left = yield* orders.get; left > 0; left--) yield* queue.put(value);
+      }
+    }),
+);
+
+/** Takes in chunks, then answers. */
+export const drain = Task.make(
+  import.meta,
+  "drain",
+  (orders: Orders, queue: Queue.Queue<unknown>, done: Queue.Queue<number>) =>
+    Effect.forever(
+      Effect.flatMap(orders.get, (count) =>
+        Effect.zipRight(Stream.runDrain(Stream.take(queue.toStream, count)), done.put(count))),
+    ),
+);
+
+/** Takes one by one, then answers. */
+export const get = Task.make(
+  import.meta,
+  "get",
+  (orders: Orders, queue: Queue.Queue<number>, done: Queue.Queue<number>) =>
+    Effect.gen(function* () {
+      while (true) {
+        const count = yield* orders.get;
+        for (let left = count; left > 0; left--) yield* queue.get;
+        yield* done.put(count);
+      }
+    }),
+);
+
+/** Sends an item round so many times, then answers. */
+export const turns = Task.make(
+  import.meta,
+  "turns",
+  (orders: Orders, there: Queue.Queue<number>, back: Queue.Queue<number>, done: Queue.Queue<number>) =>
+    Effect.gen(function* () {
+      while (true) {
+        const count = yield* orders.get;
+        for (let left = count; left > 0; left--) {
+          yield* there.put(1);
+          yield* back.get;
+        }
+        yield* done.put(count);
+      }
+    }),
+);
