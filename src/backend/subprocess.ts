@@ -10,6 +10,9 @@ import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
 import { type Imports, serve as serveLink } from "./serve.ts";
 
+/** By when a signal has ended the process if it does, in milliseconds. */
+const SIGNALLED = 100;
+
 /** Serves the parent for the rest of this process's life. */
 export const serve = (guard: Guard, imports: Imports): Promise<never> => {
   dieWithParent(guard);
@@ -46,8 +49,8 @@ export const serve = (guard: Guard, imports: Imports): Promise<never> => {
       // Finalizers have run; the parent is to see the signal that ended this process.
       Deno.removeSignalListener("SIGTERM", terminate);
       Deno.kill(Deno.pid, "SIGTERM");
-      // Still here: the user's code listens to the signal as well.
-      Deno.exit(code);
+      // Still here after that: the user's code listens to the signal as well.
+      setTimeout(() => Deno.exit(code), SIGNALLED);
     },
   });
   // Ctrl-C reaches the whole foreground group: the parent decides what it means for its children.
