@@ -160,6 +160,19 @@ waiting 0, unfinished 0
 1, 4, 9, 16, 25
 Cannot report tasks done: more than were put and not yet reported
 `,
+  pipe_echo: `\
+hello, hello
+world, world
+more to receive: false
+Cannot use the connection: it was sent to another process, and is that one's now
+echoed 2
+`,
+  pipe_bytes: `\
+sent 192000 bytes, received 192015: P6 320 200 255
+MessageTooLong, 960 bytes
+BufferTooShort, 960 bytes
+the last row is 960 bytes of 75
+`,
 };
 
 for (const [name, output] of Object.entries(printed)) {
