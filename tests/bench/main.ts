@@ -4,6 +4,7 @@ import "./link.ts";
 import "./process.ts";
 import "./pool.ts";
 import "./queue.ts";
+import "./pipe.ts";
 import { main } from "./harness.ts";
 
 if (import.meta.main) await main(Deno.args);

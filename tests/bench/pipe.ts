@@ -1,0 +1,73 @@
+/** The rows of a pipe between this process and a child, on either backend, against `multiprocessing.Pipe`. */
+
+import * as Effect from "effect/Effect";
+import type * as Layer from "effect/Layer";
+import type { Backend } from "../../src/Backend.ts";
+import * as Pipe from "../../src/Pipe.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import type { Task } from "../../src/Task.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
+import { drainBytes, reply } from "./pipe_tasks.ts";
+
+const MB = 1024 * 1024;
+
+type Connection = Pipe.Connection<number>;
+
+const measure = (
+  backend: Layer.Layer<Backend>,
+  task: Task<[Connection], never, unknown>,
+  sample: (connection: Connection) => Promise<number>,
+): Promise<number> =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const [ours, theirs] = yield* Pipe.make<number>();
+      yield* Process.spawnWith({ daemon: true })(task, theirs);
+      return yield* Effect.promise(() => sample(ours));
+    }).pipe(Effect.scoped, Effect.provide(backend)),
+  );
+
+const roundTrip = ({ recv, send }: Connection): Promise<number> =>
+  perTurn((calls) =>
+    Effect.runPromise(Effect.gen(function* () {
+      for (let call = 0; call < calls; call++) {
+        yield* send(1);
+        yield* recv;
+      }
+    }))
+  );
+
+const bytes = (size: number, total: number) => ({ recv, send, sendBytes }: Connection): Promise<number> => {
+  const value = new Uint8Array(size);
+  const all = Effect.gen(function* () {
+    yield* send(total / size);
+    for (let left = total; left > 0; left -= size) yield* sendBytes(value);
+    yield* recv;
+  });
+  return sampled(async () => total / MB / (await timed(() => Effect.runPromise(all)) / 1000));
+};
+
+const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Record<string, string>>): void => {
+  bench({
+    name: `pipe.rtt${suffix}`,
+    unit: "us",
+    better: "lower",
+    bound: bounds["rtt"],
+    run: () => measure(backend, reply, roundTrip),
+    peers: { python: pythonRow("pipe.rtt") },
+  });
+  for (const [name, size] of [["1MB", MB], ["16MB", 16 * MB]] as const) {
+    bench({
+      name: `pipe.bytes.${name}${suffix}`,
+      unit: "MB/s",
+      better: "higher",
+      bound: bounds[name],
+      run: () => measure(backend, drainBytes, bytes(size, 128 * MB)),
+      peers: { python: pythonRow(`pipe.bytes.${name}`) },
+    });
+  }
+};
+
+rows("", SubprocessBackend.layer(), {});
+rows(".worker", WorkerBackend.layer(), {});
