@@ -104,11 +104,17 @@ export class Producer {
     const finish = (failure?: Failure): void => {
       if (this.#sending.delete(finish)) done(failure);
     };
-    line.data((writer) => {
-      writer.byte(P.ITEMS);
-      return pack(writer, packets);
-    }, this.#checked ? undefined : finish);
+    // Before it is sent: it may have been handed over when that returns.
     this.#sending.add(finish);
+    try {
+      line.data((writer) => {
+        writer.byte(P.ITEMS);
+        return pack(writer, packets);
+      }, this.#checked ? undefined : finish);
+    } catch (error) {
+      this.#sending.delete(finish);
+      throw error;
+    }
     if (this.#checked) {
       let open = packets.length;
       let refusal: Failure | undefined;
