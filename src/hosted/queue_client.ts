@@ -8,7 +8,18 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import { call, CANCELLED, DONE, GONE, local, readTooLarge, type Target, TOO_LARGE, written } from "../link/router.ts";
+import {
+  call,
+  CANCELLED,
+  DONE,
+  GONE,
+  type Line,
+  local,
+  readTooLarge,
+  type Target,
+  TOO_LARGE,
+  written,
+} from "../link/router.ts";
 import type { Info as QueueInfo, Queue, Statistics } from "../Queue.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
@@ -35,7 +46,30 @@ export const TypeId = "~multiprocessing/Queue";
 
 /** Items and bytes that are sent together. */
 const BATCH = 1024;
-const BATCH_BYTES = 256 * 1024;
+const BATCH_BYTES = 192 * 1024;
+
+/** What was lent, or its beginning. */
+interface Opened<A> {
+  /** How many of it are wanted. */
+  readonly count: number;
+  /** Throws a `DecodeError` if it is one that cannot be decoded. */
+  readonly items: () => ReadonlyArray<A>;
+}
+
+const given = <A, B>(opened: Opened<A>, give: (items: ReadonlyArray<A>) => B): Effect.Effect<B, DecodeError> => {
+  try {
+    return Effect.succeed(give(opened.items()));
+  } catch (error) {
+    return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
+  }
+};
+
+const raise = (error: unknown): never => {
+  throw error;
+};
+
+/** There is nothing now. */
+const later = new Error();
 
 type Ending = QueueClosed | Unreachable | MessageTooLarge;
 
@@ -102,14 +136,11 @@ export class QueueClient<A> implements Queue<A> {
     );
 
   get get(): Effect.Effect<A, DecodeError | Ending> {
-    return Effect.flatMap(this.#take(1, true), (packets) => this.#decode(packets![0]));
+    return this.#take(1, true, (items) => items![0]);
   }
 
   get tryGet(): Effect.Effect<Option.Option<A>, DecodeError | Ending> {
-    return Effect.flatMap(
-      this.#take(1, false),
-      (packets) => packets === undefined ? Effect.succeedNone : Effect.map(this.#decode(packets[0]), Option.some),
-    );
+    return this.#take(1, false, (items) => items === undefined ? Option.none() : Option.some(items[0]));
   }
 
   readonly takeUpTo = (count: number): Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Ending> => {
@@ -118,7 +149,7 @@ export class QueueClient<A> implements Queue<A> {
         new QueueError("InvalidOption", `Cannot take items: the count must be a positive integer, received ${count}`),
       );
     }
-    return Effect.flatMap(this.#take(count, true), (packets) => this.#decodeAll(packets!));
+    return this.#take(count, true, (items) => items!);
   };
 
   get statistics(): Effect.Effect<Statistics, Ending> {
@@ -168,12 +199,11 @@ export class QueueClient<A> implements Queue<A> {
   }
 
   get toStream(): Stream.Stream<A, DecodeError | Unreachable | MessageTooLarge | QueueClosed> {
-    const items = Effect.flatMap(this.#take(BATCH, true), (packets) => this.#decodeAll(packets!));
-    return Stream.repeatEffectChunkOption(Effect.mapBoth(items, {
-      onFailure: (error) =>
-        error instanceof QueueClosed && error.reason === "Closed" ? Option.none() : Option.some(error),
-      onSuccess: Chunk.unsafeFromArray,
-    }));
+    const items = this.#take(BATCH, true, (items) => Chunk.unsafeFromArray(items!));
+    return Stream.repeatEffectChunkOption(Effect.mapError(
+      items,
+      (error) => error instanceof QueueClosed && error.reason === "Closed" ? Option.none() : Option.some(error),
+    ));
   }
 
   get toSink(): Sink.Sink<void, A, never, EncodeError | QueueError | Ending> {
@@ -207,20 +237,28 @@ export class QueueClient<A> implements Queue<A> {
     });
   }
 
-  #decode(packet: Packet): Effect.Effect<A, DecodeError> {
-    return Effect.map(this.#decodeAll([packet]), ([item]) => item);
-  }
-
-  #decodeAll(packets: ReadonlyArray<Packet>): Effect.Effect<ReadonlyArray<A>, DecodeError> {
-    return Effect.suspend(() => {
-      try {
-        const decode = ({ attachments, bytes }: Packet): A =>
-          Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
-        return Effect.succeed(packets.map(decode));
-      } catch (error) {
-        return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
-      }
-    });
+  /**
+   * Decodes what came together, up to what cannot be decoded: that comes alone the next time. What came alone is decoded when
+   * it was taken, whatever comes of that.
+   */
+  #open(packets: ReadonlyArray<Packet>): Opened<A> {
+    const items: Array<A> = [];
+    const decode = ({ attachments, bytes }: Packet): void => {
+      items.push(Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A);
+    };
+    if (packets.length === 1) {
+      const alone = (): ReadonlyArray<A> => {
+        decode(packets[0]);
+        return items;
+      };
+      return { count: 1, items: alone };
+    }
+    try {
+      packets.forEach(decode);
+    } catch (error) {
+      if (items.length === 0) return { count: 1, items: () => raise(error) };
+    }
+    return { count: items.length, items: () => items };
   }
 
   /** The queue itself, where it lives. */
@@ -304,62 +342,46 @@ export class QueueClient<A> implements Queue<A> {
     });
   }
 
-  /** Takes packets: at least one; `undefined` if it does not wait and there is none. */
-  #take(count: number, waits: boolean): Effect.Effect<ReadonlyArray<Packet> | undefined, Ending> {
-    return Effect.uninterruptibleMask((restore) => {
+  /**
+   * Takes items: at least one; `undefined` if it does not wait and there is none.
+   *
+   * They are taken in the very step that gives them to whoever goes on: an interruption comes before, and then they are still
+   * there, or after it.
+   */
+  #take<B>(
+    count: number,
+    waits: boolean,
+    give: (items: ReadonlyArray<A> | undefined) => B,
+  ): Effect.Effect<B, DecodeError | Ending> {
+    return Effect.suspend(() => {
       const here = this.#local;
-      const now = here?.takeNow(count);
-      if (now !== undefined) return Effect.succeed(now);
-      if (here !== undefined && waits) return this.#takeHere(here, count, restore);
-      let acknowledge = (_done: () => void): void => {};
-      let taken = (): void => {};
-      let lent = false;
-      let gone = false;
-      const arrived = Effect.async<ReadonlyArray<Packet> | undefined, Ending>((resume) => {
-        const line = call(this.#place, P.GET, (writer) => {
-          writer.varint(count);
-          writer.byte(waits ? 1 : 0);
-          return undefined;
-        }, {
-          data: (message) => {
-            lent = true;
-            resume(Effect.succeed(unpack(message, 0)));
-          },
-          exit: (message) => {
-            gone = true;
-            taken();
-            if (!lent) {
-              resume(message.bytes[0] === P.EMPTY ? Effect.succeed(undefined) : Effect.fail(this.#ending(message)));
-            }
-          },
-        });
-        acknowledge = (done) => {
-          line.finish(done);
-          line.flush();
-        };
-        return Effect.sync(() => line.cancel());
+      if (here === undefined) return this.#takeThere(count, waits, give);
+      const now = Effect.sync(() => {
+        const packets = here.takeNow(count);
+        if (packets === undefined) throw later;
+        const opened = this.#open(packets);
+        if (opened.count < packets.length) here.giveBack(packets.slice(opened.count));
+        return give(opened.items());
       });
-      // From here on it is taken, whatever becomes of this process.
-      return Effect.tap(
-        restore(arrived),
-        (packets) =>
-          packets === undefined || gone ? Effect.void : Effect.async<void>((resume) => {
-            taken = () => resume(Effect.void);
-            acknowledge(taken);
-          }),
-      );
+      return Effect.catchAllCause(now, (cause): Effect.Effect<B, DecodeError | Ending> => {
+        if (cause._tag !== "Die") return Effect.failCause(cause);
+        if (cause.defect === later) {
+          return waits ? this.#takeHere(here, count, give) : this.#takeThere(count, waits, give);
+        }
+        return cause.defect instanceof DecodeError ? Effect.fail(cause.defect) : Effect.failCause(cause);
+      });
     });
   }
 
-  /** {@link #take} where the queue lives. */
-  #takeHere(
+  /** Waits where the queue lives. */
+  #takeHere<B>(
     queue: QueueHost,
     count: number,
-    restore: <B, E>(effect: Effect.Effect<B, E>) => Effect.Effect<B, E>,
-  ): Effect.Effect<ReadonlyArray<Packet>, Ending> {
-    return Effect.suspend(() => {
+    give: (items: ReadonlyArray<A>) => B,
+  ): Effect.Effect<B, DecodeError | Ending> {
+    return Effect.uninterruptibleMask((restore) => {
       let taking: Taking | undefined;
-      const arrived = Effect.async<ReadonlyArray<Packet>, Ending>((resume) => {
+      const lent = Effect.async<ReadonlyArray<Packet>, Ending>((resume) => {
         taking = queue.take(
           count,
           (packets) => resume(Effect.succeed(packets)),
@@ -367,7 +389,47 @@ export class QueueClient<A> implements Queue<A> {
         );
         return Effect.sync(taking.leave);
       });
-      return Effect.tap(restore(arrived), () => taking?.taken());
+      return Effect.flatMap(restore(lent), (packets) => {
+        const opened = this.#open(packets);
+        taking?.taken(opened.count);
+        return given(opened, give);
+      });
+    });
+  }
+
+  /** Takes from another process. What is lent stays lent until it is sure that it outlives this process to have it. */
+  #takeThere<B>(
+    count: number,
+    waits: boolean,
+    give: (items: ReadonlyArray<A> | undefined) => B,
+  ): Effect.Effect<B, DecodeError | Ending> {
+    return Effect.uninterruptibleMask((restore) => {
+      let line: Line;
+      let opened: Opened<A> | undefined;
+      const lent = Effect.async<Opened<A> | undefined, Ending>((resume) => {
+        line = call(this.#place, P.GET, (writer) => {
+          writer.varint(count);
+          writer.byte(waits ? 1 : 0);
+          return undefined;
+        }, {
+          data: (message) => {
+            opened = this.#open(unpack(message, 0));
+            line.credit(opened.count, () => resume(Effect.succeed(opened)));
+            line.flush();
+          },
+          exit: (message) => {
+            // A queue that is gone gives what it has lent to nobody else.
+            if (opened !== undefined || message.bytes[0] === P.EMPTY) resume(Effect.succeed(opened));
+            else resume(Effect.fail(this.#ending(message)));
+          },
+        });
+        return Effect.sync(() => line.cancel());
+      });
+      return Effect.flatMap(restore(lent), (opened) => {
+        if (opened === undefined) return Effect.succeed(give(undefined));
+        line.finish();
+        return given(opened, give);
+      });
     });
   }
 

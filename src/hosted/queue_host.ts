@@ -13,7 +13,7 @@
  * @module
  */
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../link/router.ts";
-import type { Fill, Receiver } from "../link/link.ts";
+import { type Fill, LAST, type Receiver } from "../link/link.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
 import type { Item, Store } from "./order.ts";
 import { pack, type Packet, sizeOf, unpack } from "./packets.ts";
@@ -66,12 +66,14 @@ interface Taker {
   readonly end: (exit: Fill) => void;
   place: Place<Taker> | undefined;
   lent: ReadonlyArray<Item>;
+  /** Whether what is lent to him is his if he dies. */
+  his: boolean;
 }
 
 /** A get of this process. */
 export interface Taking {
-  /** What was lent was taken. */
-  readonly taken: () => void;
+  /** So many of what was lent were taken. */
+  readonly taken: (count: number) => void;
   /** It was not, or is not wanted any more. */
   readonly leave: () => void;
 }
@@ -146,7 +148,7 @@ export class QueueHost implements Hosted {
   }
 
   /** Takes what is there at once, for this process: `undefined` if that is nothing, or somebody waits for it. */
-  takeNow(most: number): ReadonlyArray<Packet> | undefined {
+  takeNow(most: number): ReadonlyArray<Item> | undefined {
     const { store } = this.#rules;
     if (store.length === 0 || this.#takers.length > 0) return undefined;
     const items: Array<Item> = [];
@@ -159,12 +161,22 @@ export class QueueHost implements Hosted {
     return items;
   }
 
+  /** Takes back what {@link takeNow} gave. */
+  giveBack(items: ReadonlyArray<Item>): void {
+    for (const item of items) this.#bytes += item.size;
+    this.#restore(items);
+    this.#advance();
+  }
+
   /** Takes what will be there, for this process. Calls back once, perhaps before it returns. */
   take(most: number, lend: (items: ReadonlyArray<Packet>) => void, end: (exit: Fill) => void): Taking {
-    const taker: Taker = { most, lend, end, place: undefined, lent: [] };
+    const taker: Taker = { most, lend, end, place: undefined, lent: [], his: false };
     this.#line(taker);
     return {
-      taken: () => this.#settle(taker, true) && this.#advance(),
+      taken: (count) => {
+        this.#keep(taker, count);
+        if (this.#settle(taker, true)) this.#advance();
+      },
       leave: () => this.#settle(taker, false) && this.#advance(),
     };
   }
@@ -259,6 +271,9 @@ export class QueueHost implements Hosted {
     switch (message.bytes[0]) {
       case P.ITEMS:
         return this.#arrive(producer, unpack(message, 1));
+      case P.LONG:
+        this.#arrive(producer, unpack(message, 1));
+        return producer.line.data(say(P.VERDICT, 1));
       case P.WANT: {
         const id = numbers.next();
         const items = numbers.next();
@@ -340,20 +355,23 @@ export class QueueHost implements Hosted {
     const waits = numbers.next() === 1;
     if (!(most > 0)) throw new ProtocolError("Cannot read from the peer: malformed get");
     const lend = (items: ReadonlyArray<Item>): void => line.data((writer) => pack(writer, items));
-    const taker: Taker = { most, lend, end: line.exit.bind(line), place: undefined, lent: [] };
+    const taker: Taker = { most, lend, end: line.exit.bind(line), place: undefined, lent: [], his: false };
     this.#line(taker);
     if (!waits && taker.place !== undefined && this.#takers.remove(taker.place)) {
       return this.#answer(line, say(P.EMPTY));
     }
     return {
-      // The caller's last word: he has it.
-      credit: () => this.#settle(taker, true) && this.#advance(),
+      // So many are his, unless he cancels; his last word is that he has them.
+      credit: (count) => {
+        if (count !== LAST) return this.#keep(taker, count);
+        if (this.#settle(taker, true)) this.#advance();
+      },
       cancel: () => {
         if (!this.#settle(taker, false)) return;
         line.exit(say(CANCELLED));
         this.#advance();
       },
-      closed: () => this.#settle(taker, false) && this.#advance(),
+      closed: () => this.#settle(taker, taker.his) && this.#advance(),
     };
   }
 
@@ -370,11 +388,28 @@ export class QueueHost implements Hosted {
     const left = place !== undefined && this.#takers.remove(place);
     if (lent.length === 0) return left;
     this.#lent -= lent.length;
-    for (const item of lent) {
-      if (taken || this.#state === "shut down" || this.#state === "gone") this.#bytes -= item.size;
+    if (taken) { for (const item of lent) this.#bytes -= item.size; }
+    else this.#restore(lent);
+    return true;
+  }
+
+  /** Of what was lent to him he wants so many. They are lost with him from now on. */
+  #keep(taker: Taker, count: number): void {
+    const rest = taker.lent.slice(count);
+    taker.his = true;
+    if (rest.length === 0) return;
+    taker.lent = taker.lent.slice(0, count);
+    this.#lent -= rest.length;
+    this.#restore(rest);
+    this.#advance();
+  }
+
+  #restore(items: ReadonlyArray<Item>): void {
+    const over = this.#state === "shut down" || this.#state === "gone";
+    for (const item of items) {
+      if (over) this.#bytes -= item.size;
       else this.#rules.store.restore(item);
     }
-    return true;
   }
 
   #taskDone(count: number): boolean {
@@ -480,7 +515,9 @@ export class QueueHost implements Hosted {
     }
     this.#producers.clear();
     for (const taker of this.#takers.clear()) taker.end(end);
-    for (const line of [...this.#joiners.clear(), ...this.#watchers.clear()]) line.exit(end);
+    for (const line of this.#joiners.clear()) line.exit(end);
+    // There will be nothing, which is what they wait for as well.
+    for (const line of this.#watchers.clear()) line.exit(state === "gone" ? end : say(DONE));
   }
 }
 

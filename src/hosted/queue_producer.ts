@@ -7,7 +7,7 @@
  * @module
  */
 import { call, DONE, type Line, type Target } from "../link/router.ts";
-import type { Incoming } from "../wire/frames.ts";
+import { FRAGMENT, type Incoming } from "../wire/frames.ts";
 import { pack, type Packet } from "./packets.ts";
 import * as P from "./queue_protocol.ts";
 
@@ -104,25 +104,36 @@ export class Producer {
     const finish = (failure?: Failure): void => {
       if (this.#sending.delete(finish)) done(failure);
     };
+    let verdicts = this.#checked ? packets.length : 0;
     // Before it is sent: it may have been handed over when that returns.
     this.#sending.add(finish);
     try {
       line.data((writer) => {
+        const start = writer.position;
         writer.byte(P.ITEMS);
-        return pack(writer, packets);
-      }, this.#checked ? undefined : finish);
+        const extras = pack(writer, packets);
+        // Where it is passed on, short messages overtake it: it is put when the queue has it, and so is what follows it.
+        const long = extras !== undefined || writer.position - start > FRAGMENT || this.#verdicts.length > 0;
+        if (verdicts === 0 && long) {
+          writer.buffer[start] = P.LONG;
+          verdicts = 1;
+        }
+        return extras;
+      }, () => {
+        if (verdicts === 0) finish();
+      });
     } catch (error) {
       this.#sending.delete(finish);
       throw error;
     }
-    if (this.#checked) {
-      let open = packets.length;
+    if (verdicts > 0) {
+      let open = verdicts;
       let refusal: Failure | undefined;
       const verdict = (failure?: Failure): void => {
         refusal ??= failure;
         if (--open === 0) finish(refusal);
       };
-      for (let i = 0; i < packets.length; i++) this.#verdicts.push(verdict);
+      for (let i = 0; i < verdicts; i++) this.#verdicts.push(verdict);
     }
     this.#outstanding -= packets.length;
     line.flush();

@@ -4,7 +4,7 @@
  * | operation | its message | answers, before the exit |
  * | --- | --- | --- |
  * | `PUT` | a first message of those below | `GRANT`, `REFUSE`, `CLOSING` |
- * | `GET` | n = how many at most, b = whether to wait | packets, lent until `credit` says that they were taken, or `cancel` that they were not |
+ * | `GET` | n = how many at most, b = whether to wait | packets, lent until `credit` says how many are wanted and the last `credit` that they were taken, or `cancel` that they were not |
  * | `INFO` | | its numbers, as f64s, in the exit |
  * | `CLOSE`, `SHUTDOWN` | | |
  * | `TASK_DONE` | n = how many | |
@@ -16,6 +16,7 @@
  * | byte | then | |
  * | --- | --- | --- |
  * | `ITEMS` | packets | takes up so many of the granted places |
+ * | `LONG` | packets | the same, to be answered by a `VERDICT`: a long message may be overtaken on its way by short ones |
  * | `WANT` | n = number, n = items, n = bytes, b = whether to wait | wants room for these |
  * | `UNWANT` | n = number | does not want it any more |
  * | `RETURN` | n = places | does not need them |
@@ -35,6 +36,7 @@ export const ITEMS = 0;
 export const WANT = 1;
 export const UNWANT = 2;
 export const RETURN = 3;
+export const LONG = 4;
 
 /** n = the number of the want, or 0 for places beyond what was wanted; n = places. */
 export const GRANT = 0;
@@ -42,7 +44,7 @@ export const GRANT = 0;
 export const REFUSE = 1;
 /** No more puts: what was not sent will not be. */
 export const CLOSING = 2;
-/** b = whether it is in, text = why not: for queues that look into their items. */
+/** b = whether it is in, text = why not: of each item for queues that look into them, and of a `LONG` message. */
 export const VERDICT = 3;
 
 /** Exits, besides those of the router. */
