@@ -12,7 +12,8 @@ import type * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
+import { type Backend, Pool, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
+import { HandleId } from "../src/hosted/handles.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import * as Tasks from "./queue_tasks.ts";
 import { test, warmUp } from "./suite.ts";
@@ -42,24 +43,24 @@ const maker = (
 (kind = "fifo", options = {}) =>
   Effect.zipRight(wanted.put([kind, options]), Effect.raceFirst(made.get, Effect.zipRight(child.join, Effect.never)));
 
-const elsewhere = (
-  name: string,
-  layer: Layer.Layer<Backend.Backend>,
-  task: typeof Tasks.hosting | typeof Tasks.hostingBelow,
-): Place => ({
-  name,
-  make: Effect.gen(function* () {
+/** A process that makes and hosts queues, or has a child do so. */
+const started = (task: typeof Tasks.hosting | typeof Tasks.hostingBelow) =>
+  Effect.gen(function* () {
     const wanted = yield* Queue.make<Tasks.Wanted>();
     const made = yield* Queue.make<Tasks.Any>();
     const child = yield* Process.spawnWith({ daemon: true })(task, wanted, made);
-    return maker(wanted, made, child);
-  }).pipe(Effect.provide(layer)),
+    return { child, make: maker(wanted, made, child) };
+  });
+
+const elsewhere = (name: string, layer: Layer.Layer<Backend.Backend>): Place => ({
+  name,
+  make: Effect.map(Effect.provide(started(Tasks.hosting), layer), ({ make }) => make),
 });
 
 const places: ReadonlyArray<Place> = [
   here,
-  elsewhere("in a subprocess", subprocess, Tasks.hosting),
-  elsewhere("in a worker", worker, Tasks.hosting),
+  elsewhere("in a subprocess", subprocess),
+  elsewhere("in a worker", worker),
 ];
 
 await warmUp(Effect.provide(Process.run(Tasks.makeAndReturn), subprocess));
@@ -93,6 +94,15 @@ const empty = (queue: Tasks.Any): Effect.Effect<ReadonlyArray<unknown>, unknown>
 /** The tag of a failure, and its reason if it has one. */
 const failure = <A>(program: Effect.Effect<A, unknown>): Effect.Effect<string, A> =>
   Effect.map(Effect.flip(program), Tasks.described);
+
+/** Something that travels, and that no other process knows. */
+class Strange {
+  readonly [HandleId] = { kind: "strange", encode: () => 1 };
+}
+const strange = new Strange();
+
+/** Links that carry no more than this. */
+const narrow = { maxMessageSize: 40_000 };
 
 /** Nobody waits, nothing is promised to anybody. */
 const calm = ({ bytes, putters, size, takers }: Queue.Statistics): void =>
@@ -723,12 +733,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`Queue on ${name}: ${title}`, Effect.provide(program, layer));
 
-  const hosting = Effect.gen(function* () {
-    const wanted = yield* Queue.make<Tasks.Wanted>();
-    const made = yield* Queue.make<Tasks.Any>();
-    const child = yield* Process.spawnWith({ daemon: true })(Tasks.hosting, wanted, made);
-    return { child, make: maker(wanted, made, child) };
-  });
+  const hosting = started(Tasks.hosting);
+  const hostingBelow = started(Tasks.hostingBelow);
 
   check(
     "several producers and consumers share one: each item arrives once, those of a producer in order",
@@ -753,6 +759,74 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     }),
   );
 
+  // Handles
+
+  check(
+    "a queue is the argument of a task and its result, and is the same queue",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>({ capacity: 5, maxBytes: 1000 });
+      const back = (yield* Process.run(Tasks.echo, queue)) as Tasks.Any;
+      assert(Queue.isQueue(back));
+      assertEquals([back.host, back.capacity], [queue.host, 5]);
+      yield* back.put(1);
+      assertEquals(yield* queue.get, 1);
+      assertEquals(yield* failure(back.put("x".repeat(1001))), "QueueError TooLarge");
+    }),
+  );
+
+  check(
+    "a queue is found wherever it is in an argument: in objects, lists, Maps, Sets; as often as it is there, it is one",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      const places = {
+        field: { deep: { queue } },
+        list: [queue],
+        map: new Map([["queue", queue]]),
+        set: new Set([queue]),
+      };
+      assertEquals(yield* Process.run(Tasks.putEverywhere, places), 1);
+      assertEquals(yield* empty(queue), ["field", "list", "map", "set"]);
+    }),
+  );
+
+  check(
+    "a queue is a field of a process of a class",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<string>();
+      yield* Process.run(Tasks.shouter, new Tasks.Shouter(queue, ["a", "b"]));
+      assertEquals(yield* empty(queue), ["A", "B"]);
+    }),
+  );
+
+  check(
+    "a queue is an item of another queue, also of itself, and of one that a child hosts",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      const { make } = yield* hosting;
+      for (const queues of [yield* Queue.make<Tasks.Any>(), yield* make()]) {
+        yield* queues.put(queue);
+        yield* queue.put("before");
+        assertEquals(yield* Process.run(Tasks.forward, queues, "after"), "before");
+        assertEquals(yield* queue.get, "after");
+      }
+      yield* queue.put(queue);
+      yield* queue.put("second");
+      const itself = (yield* queue.get) as Tasks.Any;
+      assertEquals(yield* itself.get, "second");
+    }),
+  );
+
+  check(
+    "a queue reaches grandchildren, and their children",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>({ capacity: 1 });
+      for (const depth of [1, 2]) {
+        yield* Process.run(Tasks.putBelow, queue, depth, depth);
+        assertEquals(yield* queue.get, depth);
+      }
+    }),
+  );
+
   check(
     "a queue that a child hosts serves its parent, its sibling, and a child of that",
     Effect.gen(function* () {
@@ -769,6 +843,46 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
+    "a queue that a grandchild hosts serves its grandparent and its uncle",
+    Effect.gen(function* () {
+      const { make } = yield* hostingBelow;
+      const queue = yield* make();
+      const name = queue.host;
+      assertStringIncludes(name, ":");
+      yield* queue.put("grandparent");
+      yield* Process.run(Tasks.put, queue, "uncle");
+      assertEquals(yield* Process.run(Tasks.take, queue, 1), ["grandparent"]);
+      assertEquals(yield* queue.get, "uncle");
+    }),
+  );
+
+  check(
+    "a child has its own children produce and consume over a queue of its own",
+    Effect.gen(function* () {
+      const { host, taken } = yield* Process.run(Tasks.family, 50);
+      assert(host !== "MainProcess");
+      for (const name of ["a", "b"]) {
+        assertEquals(taken.filter(([producer]) => producer === name).map(([, n]) => n), numbers(50));
+      }
+    }),
+  );
+
+  check(
+    "the tasks of a pool use a queue, in a child's pool as well",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      const pool = yield* Pool.make({ size: 2 });
+      yield* pool.starmap(Tasks.put, numbers(8).map((n): [Tasks.Any, unknown] => [queue, n]), { chunkSize: 2 });
+      assertEquals((yield* pool.apply(Tasks.take, queue, 4)).length, 4);
+      const rest = yield* Process.run(Tasks.poolBelow, queue);
+      assertEquals(rest.flat().length, 4);
+      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+    }),
+  );
+
+  // Several processes
+
+  check(
     "numbers are the same for every process, at once",
     Effect.gen(function* () {
       const queue = yield* Queue.make<number>({ capacity: 2 });
@@ -779,6 +893,307 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         if (size < 2) yield* Process.run(Tasks.put, queue, size);
       }
     }),
+  );
+
+  check(
+    "who has put a large item into a queue of a sibling finds it there",
+    Effect.gen(function* () {
+      const { make } = yield* hosting;
+      const queue = yield* make();
+      const item = new Uint8Array(20_000_000);
+      assertEquals(yield* Process.run(Tasks.putAndObserve, queue, item), { size: 1, taken: item.length });
+      assertEquals(yield* Process.run(Tasks.putMixed, queue, item, 3), undefined);
+      // And the small one that was put after it comes after it.
+      for (const n of numbers(3)) {
+        assertEquals((yield* queue.get).length, item.length);
+        assertEquals(yield* queue.get, n);
+      }
+    }),
+  );
+
+  check(
+    "gets that wait in several processes are served in the order in which they came",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<number>();
+      const results: Array<Effect.Effect<ReadonlyArray<unknown>, unknown>> = [];
+      for (const n of numbers(4)) {
+        if (n % 2 === 0) {
+          const child = yield* Process.spawn(Tasks.take, queue, 1);
+          results.push(child.join);
+        } else {
+          const fiber = yield* Effect.fork(Effect.all([queue.get]));
+          results.push(Fiber.join(fiber));
+        }
+        yield* when(queue, ({ takers }) => takers === n + 1);
+      }
+      yield* queue.putAll(numbers(4));
+      assertEquals(yield* Effect.all(results), [[0], [1], [2], [3]]);
+    }),
+  );
+
+  check(
+    "puts that wait in several processes are served in the order in which they came",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>({ capacity: 1 });
+      yield* queue.put("first");
+      for (const n of numbers(3)) {
+        if (n === 1) yield* Effect.fork(queue.put(n));
+        else yield* Process.spawn(Tasks.put, queue, n);
+        yield* when(queue, ({ putters }) => putters === n + 1);
+      }
+      assertEquals(yield* Effect.all(numbers(4).map(() => queue.get)), ["first", 0, 1, 2]);
+    }),
+  );
+
+  check(
+    "close lets all processes take what is left, and then tells each that this is the end",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<number>({ capacity: 20 });
+      const children = yield* Effect.forEach(numbers(3), () => Process.spawn(Tasks.work, queue));
+      const own = yield* Effect.fork(Stream.runCount(queue.toStream));
+      yield* queue.putAll(numbers(400));
+      yield* queue.close;
+      const ends = yield* Effect.forEach(children, ({ join }) => join);
+      assertEquals(ends.map(({ reason }) => reason), ["Closed", "Closed", "Closed"]);
+      const taken = yield* Fiber.join(own);
+      assertEquals(ends.reduce((sum, { count }) => sum + count, taken), 400);
+      yield* queue.taskDone(taken);
+      yield* queue.join;
+      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+    }),
+  );
+
+  check(
+    "close by a child ends its parent's gets, and its puts",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<number>();
+      const waiting = yield* Effect.fork(Effect.flip(queue.get));
+      yield* when(queue, ({ takers }) => takers === 1);
+      yield* Process.run(Tasks.attempt, queue, "close");
+      assertEquals(Tasks.described(yield* Fiber.join(waiting)), "QueueClosed Closed");
+      assertEquals(yield* failure(queue.put(1)), "QueueClosed Closed");
+      assertEquals(yield* Process.run(Tasks.attempt, queue, "put"), "QueueClosed Closed");
+      assertEquals(yield* Process.run(Tasks.attempt, queue, "get"), "QueueClosed Closed");
+    }),
+  );
+
+  check(
+    "shutdown ends all processes that wait",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>({ capacity: 1 });
+      const full = yield* Queue.make<unknown>({ capacity: 1 });
+      yield* full.put(1);
+      const children = [
+        yield* Process.spawn(Tasks.attempt, queue, "get"),
+        yield* Process.spawn(Tasks.attempt, full, "put"),
+        yield* Process.spawn(Tasks.attempt, full, "join"),
+        yield* Process.spawn(Tasks.attempt, queue, "ready"),
+      ];
+      yield* when(queue, ({ takers }) => takers === 1);
+      yield* when(full, ({ putters }) => putters === 1);
+      yield* Effect.all([queue.shutdown, full.shutdown]);
+      const ends = yield* Effect.forEach(children, ({ join }) => join);
+      const ended = "QueueClosed ShutDown";
+      // `ready` waits for an item, or for there to be none.
+      assertEquals(ends, [ended, ended, ended, undefined]);
+    }),
+  );
+
+  check(
+    "join waits until consumers in other processes have reported all that was put",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<number>({ capacity: 10 });
+      const children = yield* Effect.forEach(numbers(2), () => Process.spawn(Tasks.work, queue));
+      yield* queue.putAll(numbers(200));
+      yield* queue.join;
+      const { size, unfinished } = yield* queue.statistics;
+      assertEquals({ size, unfinished }, { size: 0, unfinished: 0 });
+      yield* queue.close;
+      const ends = yield* Effect.forEach(children, ({ join }) => join);
+      assertEquals(ends.reduce((sum, { count }) => sum + count, 0), 200);
+    }),
+  );
+
+  check(
+    "poison pills end consumers, one for each",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<number | null>();
+      const children = yield* Effect.forEach(numbers(3), () => Process.spawn(Tasks.takeUntil, queue, null));
+      yield* queue.putAll([...numbers(60), null, null, null]);
+      const taken = (yield* Effect.forEach(children, ({ join }) => join)).flat() as Array<number>;
+      assertEquals(taken.sort((a, b) => a - b), numbers(60));
+      assert(yield* queue.isEmpty);
+    }),
+  );
+
+  check(
+    "a pipeline of processes passes all on, in order, and ends stage by stage",
+    Effect.gen(function* () {
+      const queues = yield* Effect.forEach(numbers(3), () => Queue.make<number>({ capacity: 8 }));
+      yield* Process.spawn(Tasks.stage, queues[0], queues[1]);
+      yield* Process.spawn(Tasks.stage, queues[1], queues[2]);
+      yield* Effect.fork(Effect.zipRight(Stream.run(Stream.range(1, 500), queues[0].toSink), queues[0].close));
+      const taken = yield* Stream.runCollect(queues[2].toStream);
+      assertEquals(Chunk.toReadonlyArray(taken), numbers(500).map((n) => n + 3));
+    }),
+  );
+
+  check(
+    "10 000 gets of a child wait, and then all are served; its death leaves none behind",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<number>();
+      const child = yield* Process.spawn(Tasks.takers, queue, 10_000);
+      yield* when(queue, ({ takers }) => takers === 10_000);
+      yield* queue.putAll(numbers(10_000));
+      assertEquals(yield* child.join, numbers(10_000));
+      const other = yield* Process.spawn(Tasks.takers, queue, 10_000);
+      yield* when(queue, ({ takers }) => takers === 10_000);
+      yield* other.kill;
+      yield* when(queue, ({ takers }) => takers === 0);
+      yield* queue.put(1);
+      assertEquals(yield* queue.get, 1);
+      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+    }),
+  );
+
+  check(
+    "a slow consumer holds its producers back: no more is anywhere than the queue has room for",
+    Effect.gen(function* () {
+      for (const options of [{ capacity: 8 }, { maxBytes: 8_500 }]) {
+        const queue = yield* Queue.make<Uint8Array>(options);
+        const done = yield* Queue.make<number>();
+        const child = yield* Process.spawnWith({ daemon: true })(Tasks.flood, queue, 1_000, done);
+        for (const round of numbers(30)) {
+          const { bytes, size } = yield* when(queue, ({ putters }) => putters === 1);
+          assertEquals(size, 8);
+          assert(bytes <= 8_500, `${bytes}`);
+          const puts = yield* done.size;
+          assert(puts <= 8 + round, `${puts} puts have returned after ${round} gets`);
+          assertEquals((yield* queue.get).length, 1_000);
+        }
+        yield* child.terminate;
+      }
+    }),
+  );
+
+  check(
+    "a process that has put ends, and its parent can join it before anybody takes",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      const items = numbers(4).map((n) => new Uint8Array(1_000_000).fill(n));
+      yield* Process.run(Tasks.putAll, queue, items);
+      assertEquals((yield* empty(queue)).map((item) => (item as Uint8Array)[0]), numbers(4));
+    }),
+  );
+
+  // What fails
+
+  check(
+    "an item that cannot be decoded is an error of who gets it, and the next one comes",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      yield* queue.putAll([{ deep: [strange] }, 1]);
+      const [error, next] = yield* Process.run(Tasks.takeStrange, queue);
+      assertStringIncludes(error, "DecodeError");
+      assertStringIncludes(error, "strange");
+      assertEquals(next, 1);
+    }),
+  );
+
+  check(
+    "an item that cannot be decoded takes no other with it, though they were taken together",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      yield* queue.putAll([1, 2, strange, 3, 4]);
+      assertEquals(yield* Process.run(Tasks.takeAround, queue, 5), [1, 2, "DecodeError", 3, 4]);
+      yield* queue.putAll([strange, 1, strange, strange, 2]);
+      yield* queue.close;
+      const parts = yield* Process.run(Tasks.streamAround, queue);
+      assertEquals(parts, ["DecodeError", 1, "DecodeError", "DecodeError", 2]);
+    }),
+  );
+
+  check(
+    "a queue whose scope has closed is Unreachable for all, and the error names its host",
+    Effect.gen(function* () {
+      const returned = (yield* Process.run(Tasks.makeAndReturn)) as Tasks.Any;
+      const name = returned.host;
+      assert(name !== "MainProcess");
+      for (
+        const operation of [
+          returned.put(1),
+          returned.tryPut(1),
+          returned.putAll([1]),
+          returned.get,
+          returned.tryGet,
+          returned.takeUpTo(1),
+          returned.size,
+          returned.isEmpty,
+          returned.isFull,
+          returned.taskDone(),
+          returned.join,
+          returned.ready,
+          returned.close,
+          returned.shutdown,
+          returned.statistics,
+          Stream.runDrain(returned.toStream),
+          Stream.run(Stream.make(1), returned.toSink),
+        ] as ReadonlyArray<Effect.Effect<unknown, unknown>>
+      ) {
+        const error = yield* Effect.flip(operation);
+        assertInstanceOf(error, Queue.Unreachable);
+        assertEquals([error.host, error.kind], [name, "queue"]);
+        assertStringIncludes(error.message, name);
+      }
+      // The same for a queue of this process, of a sibling, and of a process that never was.
+      const scope = yield* Scope.make();
+      const mine = yield* Scope.extend(Queue.make<unknown>(), scope);
+      yield* Scope.close(scope, Exit.void);
+      for (const operation of ["get", "put", "size", "join", "ready", "close", "statistics"] as const) {
+        assertEquals(yield* Process.run(Tasks.attempt, mine, operation), "Unreachable MainProcess");
+      }
+      assertEquals(yield* Process.run(Tasks.attempt, returned, "get"), `Unreachable ${name}`);
+      assertEquals(yield* failure(mine.get), "Unreachable MainProcess");
+    }),
+  );
+
+  check(
+    "when the scope of a queue closes, who waits in any process is told",
+    Effect.gen(function* () {
+      const scope = yield* Scope.make();
+      const queue = yield* Scope.extend(Queue.make<unknown>({ capacity: 1 }), scope);
+      const full = yield* Scope.extend(Queue.make<unknown>({ capacity: 1 }), scope);
+      yield* full.put(1);
+      const children = [
+        yield* Process.spawn(Tasks.attempt, queue, "get"),
+        yield* Process.spawn(Tasks.attempt, full, "put"),
+      ];
+      const own = yield* Effect.forEach(
+        [queue.get, queue.ready, full.put(2), full.join],
+        (operation) => Effect.fork(Effect.flip(operation as Effect.Effect<unknown, unknown>)),
+      );
+      yield* when(queue, ({ takers }) => takers === 2);
+      yield* when(full, ({ putters }) => putters === 2);
+      yield* Scope.close(scope, Exit.void);
+      for (const { join } of children) assertEquals(yield* join, "Unreachable MainProcess");
+      for (const fiber of own) assertEquals(Tasks.described(yield* Fiber.join(fiber)), "Unreachable MainProcess");
+    }),
+  );
+
+  check(
+    "an item that is too large for a link fails its put, or its get, where it stays for others",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      const large = "x".repeat(50_000);
+      const error = yield* Process.run(Tasks.putText, queue, 50_000);
+      assertStringIncludes(error, "MessageTooLarge");
+      assertStringIncludes(error, "maxMessageSize");
+      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      yield* queue.putAll([large, 1]);
+      assertEquals(yield* Process.run(Tasks.attempt, queue, "get"), "MessageTooLarge");
+      assertEquals(yield* queue.get, large);
+      assertEquals(yield* Process.run(Tasks.take, queue, 1), [1]);
+    }).pipe(Effect.provide(name === "worker" ? WorkerBackend.layer(narrow) : SubprocessBackend.layer(narrow))),
   );
 };
 

@@ -5,6 +5,7 @@
  */
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
 import * as Order from "effect/Order";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -62,6 +63,64 @@ export const hostingBelow = Task.make(
 
 /** Puts one item. */
 export const put = Task.make(import.meta, "put", (queue: Any, item: unknown) => queue.put(item));
+
+/** Puts an item, and asks at once whether it is there. */
+export const putAndObserve = Task.make(
+  import.meta,
+  "putAndObserve",
+  (queue: Any, item: Uint8Array) =>
+    Effect.gen(function* () {
+      yield* queue.put(item);
+      return { size: yield* queue.size, taken: Option.getOrElse(yield* queue.tryGet, () => new Uint8Array()).length };
+    }),
+);
+
+/** Puts the large item and a number in turn. */
+export const putMixed = Task.make(
+  import.meta,
+  "putMixed",
+  (queue: Any, item: Uint8Array, count: number) =>
+    Effect.forEach(Array.from({ length: count }), (_, n) => Effect.zipRight(queue.put(item), queue.put(n)), {
+      discard: true,
+    }),
+);
+
+/** Puts a text of this length; tells why not. */
+export const putText = Task.make(
+  import.meta,
+  "putText",
+  (queue: Any, length: number) => Effect.match(queue.put("x".repeat(length)), { onFailure: String, onSuccess: String }),
+);
+
+/** Gets what it does not know, and then what it does. */
+export const takeStrange = Task.make(
+  import.meta,
+  "takeStrange",
+  (queue: Any) => Effect.all([Effect.map(Effect.flip(queue.get), String), queue.get]),
+);
+
+/** Takes so many in as few steps as there are, whatever is among them. */
+export const takeAround = Task.make(import.meta, "takeAround", (queue: Any, count: number) =>
+  Effect.gen(function* () {
+    const parts: Array<unknown> = [];
+    while (parts.length < count) {
+      parts.push(
+        ...yield* Effect.catchTag(queue.takeUpTo(count), "DecodeError", ({ _tag }) => Effect.succeed([_tag])),
+      );
+    }
+    return parts;
+  }));
+
+/** Reads the stream to its end, again each time that it has failed for an item. */
+export const streamAround = Task.make(import.meta, "streamAround", (queue: Any) => {
+  const parts: Array<unknown> = [];
+  const each = Stream.runForEach(queue.toStream, (item) => Effect.sync(() => void parts.push(item)));
+  const read: Effect.Effect<void, Queue.Failure> = Effect.catchTag(each, "DecodeError", ({ _tag }) => {
+    parts.push(_tag);
+    return read;
+  });
+  return Effect.as(read, parts);
+});
 
 /** Puts these. */
 export const putAll = Task.make(
