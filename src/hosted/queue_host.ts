@@ -406,9 +406,10 @@ export class QueueHost implements Hosted {
 
   #restore(items: ReadonlyArray<Item>): void {
     const over = this.#state === "shut down" || this.#state === "gone";
-    for (const item of items) {
-      if (over) this.#bytes -= item.size;
-      else this.#rules.store.restore(item);
+    // The last first: then each goes to the end from which it was taken.
+    for (let i = items.length - 1; i >= 0; i--) {
+      if (over) this.#bytes -= items[i].size;
+      else this.#rules.store.restore(items[i]);
     }
   }
 
@@ -448,7 +449,7 @@ export class QueueHost implements Hosted {
         // Too much for his link: it stays, for somebody with a wider one.
         taker.lent = [];
         this.#lent -= items.length;
-        for (const item of items) store.restore(item);
+        this.#restore(items);
         taker.end(tooLarge(error));
       }
     }
