@@ -189,7 +189,7 @@ Deno.test("packets are read as they were written, from wherever they begin, and 
       writer.bytes(new Uint8Array(start));
       const extras = pack(writer, packets);
       const message = writer.buffer.slice(0, writer.position);
-      const read = unpack({ bytes: message, attachments: extras?.attachments ?? [] }, start);
+      const read = unpack({ bytes: message, attachments: extras?.attachments ?? [] }, start, "own");
       message.fill(255);
       assertEquals(read, packets);
       assertEquals(read.map(sizeOf), packets.map(sizeOf));
@@ -208,7 +208,7 @@ Deno.test("whatever bytes come, they are packets or a ProtocolError", () => {
     fc.property(bytes, parts, prefix, (tail, attachments, head) => {
       const message = new Uint8Array([...head, ...tail]);
       try {
-        const packets = unpack({ bytes: message, attachments }, 0);
+        const packets = unpack({ bytes: message, attachments }, 0, "own");
         assert(packets.reduce((sum, { bytes }) => sum + bytes.length, 0) <= message.length);
       } catch (error) {
         assertInstanceOf(error, ProtocolError);
@@ -218,6 +218,6 @@ Deno.test("whatever bytes come, they are packets or a ProtocolError", () => {
   );
   // A short message that promises many, or long ones, is refused before anything is allocated for it.
   for (const message of [[255, 255, 255, 255, 15], [1, 255, 255, 255, 255, 15, 0], [1, 0, 9], [], [128]]) {
-    assertThrows(() => unpack({ bytes: new Uint8Array(message), attachments: [] }, 0), ProtocolError);
+    assertThrows(() => unpack({ bytes: new Uint8Array(message), attachments: [] }, 0, "own"), ProtocolError);
   }
 });

@@ -35,9 +35,17 @@ export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<Lin
 
 const malformed = (): ProtocolError => new ProtocolError("Cannot read from the peer: malformed packets");
 
-/** Reads what {@link pack} wrote, from this position on. The packets own their memory. */
-export const unpack = ({ attachments, bytes }: Incoming, start: number): Array<Packet> => {
-  let at = start;
+/**
+ * Reads what {@link pack} wrote, from this position on. The packets share the memory of the message, or of a copy of it, or
+ * have each their own: for whoever keeps one and not the others.
+ */
+export const unpack = (
+  { attachments, bytes: received }: Incoming,
+  start: number,
+  memory: "message" | "copy" | "own",
+): Array<Packet> => {
+  const bytes = memory === "copy" ? received.slice(start) : received;
+  let at = memory === "copy" ? 0 : start;
   const varint = (): number => {
     let value = 0;
     for (let factor = 1;; factor *= 128) {
@@ -56,7 +64,7 @@ export const unpack = ({ attachments, bytes }: Incoming, start: number): Array<P
     const parts = varint();
     if (at + length > bytes.length || attachment + parts > attachments.length) throw malformed();
     packets[i] = {
-      bytes: bytes.slice(at, at + length),
+      bytes: memory === "own" ? bytes.slice(at, at + length) : bytes.subarray(at, at + length),
       attachments: parts === 0 ? none : attachments.slice(attachment, attachment + parts),
     };
     at += length;

@@ -68,6 +68,14 @@ const raise = (error: unknown): never => {
   throw error;
 };
 
+const none: ReadonlyArray<never> = [];
+
+const tooLarge = (size: number, limit: number): QueueError =>
+  new QueueError(
+    "TooLarge",
+    `Cannot put an item of ${size} bytes: the queue holds ${limit} bytes; raise its maxBytes or send the item in pieces`,
+  );
+
 /** There is nothing now. */
 const later = new Error();
 
@@ -120,12 +128,8 @@ export class QueueClient<A> implements Queue<A> {
 
   readonly putAll = (items: Iterable<A>): Effect.Effect<void, EncodeError | QueueError | Ending> =>
     Effect.suspend((): Effect.Effect<void, EncodeError | QueueError | Ending> => {
-      const packets: Array<Sent> = [];
-      for (const item of items) {
-        const packet = this.#encodeNow(item, `items[${packets.length}]`);
-        if (!("onSend" in packet)) return Effect.fail(packet);
-        packets.push(packet);
-      }
+      const packets = this.#encodeAll(items);
+      if (!Array.isArray(packets)) return Effect.fail(packets);
       return this.#putAll(packets, 0);
     });
 
@@ -224,10 +228,50 @@ export class QueueClient<A> implements Queue<A> {
     }
     const { maxBytes } = this.#place;
     const size = sizeOf(encoded);
-    return size <= maxBytes ? encoded : new QueueError(
-      "TooLarge",
-      `Cannot put an item of ${size} bytes: the queue holds ${maxBytes} bytes; raise its maxBytes or send the item in pieces`,
-    );
+    return size <= maxBytes ? encoded : tooLarge(size, maxBytes);
+  }
+
+  /** Encodes one after the other into the same memory, or as little of it as there are pieces that are sent together. */
+  #encodeAll(items: Iterable<A>): Array<Sent> | EncodeError | QueueError {
+    const packets: Array<Sent> = [];
+    let writer = new Codec.Writer();
+    let ends: Array<readonly [end: number, extras: Codec.Extras<never> | undefined]> = [];
+    const cut = (): void => {
+      let start = 0;
+      for (const [end, extras] of ends) {
+        packets.push({
+          bytes: writer.buffer.subarray(start, end),
+          attachments: extras?.attachments ?? none,
+          onSend: extras?.onSend ?? none,
+        });
+        start = end;
+      }
+      ends = [];
+      writer = new Codec.Writer();
+    };
+    const { maxBytes } = this.#place;
+    let count = 0;
+    for (const item of items) {
+      const start = writer.position;
+      let extras: Codec.Extras<never> | undefined;
+      try {
+        extras = Codec.encodeInto(writer, item, { hooks, root: "item" }) as Codec.Extras<never> | undefined;
+      } catch (error) {
+        if (!(error instanceof EncodeError)) throw error;
+        const path = error.path.replace(/^item/, `items[${count}]`);
+        return new EncodeError(error.reason, { path, cause: error.cause });
+      }
+      const size = sizeOf({
+        bytes: writer.buffer.subarray(start, writer.position),
+        attachments: extras?.attachments ?? none,
+      });
+      if (size > maxBytes) return tooLarge(size, maxBytes);
+      ends.push([writer.position, extras]);
+      count++;
+      if (writer.position >= BATCH_BYTES) cut();
+    }
+    cut();
+    return packets;
   }
 
   #encode(item: A, root: string): Effect.Effect<Sent, EncodeError | QueueError> {
@@ -413,7 +457,7 @@ export class QueueClient<A> implements Queue<A> {
           return undefined;
         }, {
           data: (message) => {
-            opened = this.#open(unpack(message, 0));
+            opened = this.#open(unpack(message, 0, "message"));
             line.credit(opened.count, () => resume(Effect.succeed(opened)));
             line.flush();
           },

@@ -15,7 +15,7 @@
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../link/router.ts";
 import { type Fill, LAST, type Receiver } from "../link/link.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
-import type { Item, Store } from "./order.ts";
+import { Fifo, type Item, type Store } from "./order.ts";
 import { pack, type Packet, sizeOf, unpack } from "./packets.ts";
 import * as P from "./queue_protocol.ts";
 import { type Place, Waiting } from "./waiting.ts";
@@ -99,8 +99,12 @@ export class QueueHost implements Hosted {
   #granted = 0;
   #bytes = 0;
 
+  /** Items that leave in the order in which they came may share memory: none is kept for the sake of another for long. */
+  readonly #memory: "copy" | "own";
+
   constructor(rules: Rules) {
     this.#rules = rules;
+    this.#memory = rules.store instanceof Fifo ? "copy" : "own";
   }
 
   readonly open = (operation: number, line: Line, message: Incoming, local: boolean): Receiver => {
@@ -139,7 +143,8 @@ export class QueueHost implements Hosted {
       const size = sizeOf(packet);
       if (this.#bytes + size > maxBytes) break;
       this.#bytes += size;
-      store.push({ bytes: packet.bytes, attachments: copied(packet), size, arrival: ++this.#arrivals, key: undefined });
+      const bytes = this.#memory === "own" ? packet.bytes.slice() : packet.bytes;
+      store.push({ bytes, attachments: copied(packet), size, arrival: ++this.#arrivals, key: undefined });
     }
     if (next === at) return 0;
     this.#unfinished += next - at;
@@ -270,9 +275,9 @@ export class QueueHost implements Hosted {
     const numbers = new P.Numbers(message.bytes, 1);
     switch (message.bytes[0]) {
       case P.ITEMS:
-        return this.#arrive(producer, unpack(message, 1));
+        return this.#arrive(producer, unpack(message, 1, this.#memory));
       case P.LONG:
-        this.#arrive(producer, unpack(message, 1));
+        this.#arrive(producer, unpack(message, 1, this.#memory));
         return producer.line.data(say(P.VERDICT, 1));
       case P.WANT: {
         const id = numbers.next();
