@@ -85,9 +85,10 @@ export const socket = (socket: Socket): WatchedTransport => {
     },
     start: (data, end) => {
       finish = end;
-      socket.on("data", (chunk) => {
+      socket.on("data", ({ buffer, byteOffset, byteLength }) => {
         received++;
-        data(chunk);
+        // No Buffer, whose `slice` is a view: what keeps ten bytes of it would keep all.
+        data(new Uint8Array(buffer, byteOffset, byteLength));
       });
       socket.on("error", once);
       socket.on("end", () => once());
