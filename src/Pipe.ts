@@ -15,6 +15,7 @@ import { BrokenPipe, EndOfFile, PipeError, type PipeErrorReason, Unreachable } f
 import { Checked } from "./hosted/pipe_checked.ts";
 import { ConnectionClient, TypeId as Id } from "./hosted/pipe_client.ts";
 import { PipeHost } from "./hosted/pipe_host.ts";
+import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
@@ -82,6 +83,8 @@ export interface Statistics {
  *   dies. If it was in a queue or a pipe that ended before anybody received it, it ends with the scope of its pipe.
  * - Messages pass through the process that made the pipe. When that ends, so does the pipe: what has arrived can still be
  *   received, then follows `EndOfFile` if the other end was there, `Unreachable` if it was in a third process.
+ * - One that was received and that nobody holds any more is closed some time after: use {@link scoped}, or `close`, to have it
+ *   closed at once.
  * - A `send` that has returned outlives its process, unless that is the one that made the pipe.
  *
  * Python's `Connection`.
@@ -89,7 +92,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Connection<out A, in B = A> {
+export interface Connection<out A, in B = A> extends Waitable {
   /** Marks it as a connection. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the pipe. */
@@ -143,7 +146,10 @@ export interface Connection<out A, in B = A> {
   readonly close: Effect.Effect<void>;
   /** What it is doing. */
   readonly statistics: Effect.Effect<Statistics>;
-  /** The values that are received, until the end of file. *Interruption:* loses none that it has not given. */
+  /**
+   * The values that are received, until the end of file. What is there is received at once, up to 1024 values: who stops
+   * early may leave some of them unused. *Interruption:* receives no more than it has given.
+   */
   readonly toStream: Stream.Stream<A, DecodeError | Failure>;
   /** Sends what a Stream gives, with its back-pressure. Does not close the connection. */
   readonly toSink: Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure>;

@@ -139,9 +139,10 @@ export const start = (
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
       exit: (message) => {
+        // What moves with the answer is taken over before the link ends, and with it what the child had.
+        done(readReply(child, prepared, message));
         // It has nothing more to say, and waits for the news that it was heard.
         if (once) link.close();
-        done(readReply(child, prepared, message));
       },
       begun: () => job.begun = true,
       closed: () => done(died(child, task.name, () => job.begun)),

@@ -13,6 +13,7 @@ import type { DecodeError, EncodeError } from "../wire/errors.ts";
 import type { BrokenPipe, EndOfFile } from "./errors.ts";
 import { type Handle, HandleId } from "./handles.ts";
 import { TypeId } from "./pipe_client.ts";
+import { WaitId } from "./waitable.ts";
 
 /** Loaded when the first value is checked: most connections need no Schema. */
 const schemas = Effect.promise(() => import("./pipe_schemas.ts"));
@@ -33,6 +34,10 @@ export class Checked<A, I, B, J> implements Connection<A, B> {
   /** The connection itself is sent: Schemas are not. */
   get [HandleId](): Handle[typeof HandleId] {
     return (this.#connection as unknown as Handle)[HandleId];
+  }
+
+  get [WaitId](): Connection<A, B>[typeof WaitId] {
+    return this.#connection[WaitId];
   }
 
   get host(): string {

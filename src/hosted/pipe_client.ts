@@ -19,6 +19,7 @@ import { HandleId, hooks, register } from "./handles.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./messages.ts";
 import { End, type Place } from "./pipe_end.ts";
 import type { Turns } from "./turns.ts";
+import { WaitId } from "./waitable.ts";
 
 export const TypeId = "~multiprocessing/Connection";
 
@@ -106,6 +107,9 @@ const bytesMessage = (part: Uint8Array): Message =>
 const contents = ({ attachments, bytes }: Message): Uint8Array<ArrayBuffer> =>
   (attachments.length === 0 ? bytes : attachments[0]) as Uint8Array<ArrayBuffer>;
 
+/** Ends that were received, and that nobody holds any more. */
+const unusable = new FinalizationRegistry<End>((end) => end.close());
+
 /** The implementation of {@link Connection}. */
 export class ConnectionClient<A, B> implements Connection<A, B> {
   readonly [TypeId]: typeof TypeId = TypeId;
@@ -120,6 +124,13 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
     this.#end = new End(place);
   }
 
+  /** Makes one from a handle. It ends when nobody can use it any more: no scope of this process knows of it. */
+  static received(place: Place): ConnectionClient<unknown, unknown> {
+    const connection = new ConnectionClient(place);
+    unusable.register(connection, connection.#end);
+    return connection;
+  }
+
   get [HandleId]() {
     const end = this.#end;
     return {
@@ -131,6 +142,10 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
         return { ...end.place };
       },
     };
+  }
+
+  get [WaitId]() {
+    return { now: Effect.orElseSucceed(this.poll(), () => true), until: Effect.ignore(this.ready) };
   }
 
   get host(): string {
@@ -175,7 +190,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   get recv(): Effect.Effect<A, DecodeError | ReadFailure> {
     return this.#read(() =>
       this.#receive(VALUE, (message) => {
-        this.#end.take();
+        this.#end.take(1);
         const value = decode<A>(message);
         return value instanceof Undecodable ? value.exit : Effect.succeed(value);
       })
@@ -199,7 +214,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
             bytes.length,
           );
         }
-        this.#end.take();
+        this.#end.take(1);
         return Effect.succeed(bytes);
       });
     });
@@ -228,7 +243,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           );
         }
         target.set(bytes, offset);
-        this.#end.take();
+        this.#end.take(1);
         return Effect.succeed(bytes.length);
       });
     });
@@ -296,19 +311,21 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   get toStream(): Stream.Stream<A, DecodeError | Failure> {
     const chunk = this.#read(() =>
       this.#receive(VALUE, () => {
-        const { inbox } = this.#end;
         const values: Array<A> = [];
         let size = 0;
-        for (let next = inbox.first; next?.kind === VALUE && values.length < BATCH && size < BATCH_BYTES;) {
+        for (const next of this.#end.inbox) {
+          if (next.kind !== VALUE || values.length === BATCH || size >= BATCH_BYTES) break;
           const value = decode<A>(next);
-          // Those before it first.
-          if (value instanceof Undecodable && values.length > 0) break;
-          this.#end.take();
-          if (value instanceof Undecodable) return value.exit;
+          if (value instanceof Undecodable) {
+            // Those before it first.
+            if (values.length > 0) break;
+            this.#end.take(1);
+            return value.exit;
+          }
           values.push(value);
           size += next.size;
-          next = inbox.first;
         }
+        this.#end.take(values.length);
         return Effect.succeed(values);
       })
     );
@@ -360,13 +377,14 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
 
   /** Hands the next message to `use`, which takes it or leaves it there. */
   #receive<C, E>(kind: number, use: (message: Message) => Effect.Effect<C, E>): Effect.Effect<C, E | ReadFailure> {
-    const end = this.#end;
-    return inTurn(end.readers, 0, (): Effect.Effect<C, E | ReadFailure> => {
+    // Whoever waits holds on to `this`, and thereby keeps the end open.
+    return inTurn(this.#end.readers, 0, (): Effect.Effect<C, E | ReadFailure> => {
+      const end = this.#end;
       const message = end.inbox.first;
       if (message === undefined) return Effect.fail(end.readFailure!);
       if (message.kind === kind) return use(message);
       if (message.kind === OVERSIZE) {
-        end.take();
+        end.take(1);
         return Effect.fail(readOversize(message));
       }
       return refuse(
@@ -381,9 +399,9 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   /** Sends as many as there is room for at once, and then the others. */
   #send(parcels: ReadonlyArray<Parcel>, at: number): Effect.Effect<void, WriteFailure> {
     if (at === parcels.length) return Effect.void;
-    const end = this.#end;
     let next = at;
-    const sent = inTurn(end.writers, parcels[at].message.size, (): Effect.Effect<void, WriteFailure> => {
+    const sent = inTurn(this.#end.writers, parcels[at].message.size, (): Effect.Effect<void, WriteFailure> => {
+      const end = this.#end;
       let open = 0;
       let lost = false;
       let finish = (): void => {};
@@ -469,4 +487,4 @@ class Untouched {
   readonly [TypeId]: typeof TypeId = TypeId;
 }
 
-register("connection", (data, use) => use ? new ConnectionClient(data as Place) : new Untouched());
+register("connection", (data, use) => use ? ConnectionClient.received(data as Place) : new Untouched());

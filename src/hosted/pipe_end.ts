@@ -94,10 +94,10 @@ export class End implements P.Owner {
     return this.state === "moved" ? moved() : closed();
   }
 
-  /** Receives the next message. */
-  take(): void {
-    this.inbox.shift();
-    this.#seat?.took(1);
+  /** Receives the next messages. */
+  take(count: number): void {
+    for (let i = 0; i < count; i++) this.inbox.shift();
+    this.#seat?.took(count);
   }
 
   /** Sends a message for which there is room; see {@link P.Seat}. */
@@ -113,7 +113,7 @@ export class End implements P.Owner {
 
   /** Calls back when all that is there is here. */
   sync(done: () => void): void {
-    if (this.readable) done();
+    if (this.state !== "open" || this.alone || this.gone) done();
     else if (this.#started) this.#seat?.sync(done);
     else this.#unstarted.push(done);
   }
@@ -230,7 +230,6 @@ const closed = (): PipeError =>
 const distant = (place: Place, owner: P.Owner): P.Seat => {
   const syncs: Array<() => void> = [];
   const sending = new Set<(arrived: boolean) => void>();
-  let taken = 0;
   const line = call(place, P.ATTACH, (writer) => {
     writer.varint(place.end);
     writer.varint(place.turn);
@@ -262,24 +261,9 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
       for (const done of [...sending]) done(arrived);
     },
   });
-  /** Several that are received in one turn are reported together. */
-  const report = (): void => {
-    const count = taken;
-    if (count === 0) return;
-    taken = 0;
-    line.data((writer) => {
-      writer.byte(P.TOOK);
-      writer.varint(count);
-      return undefined;
-    });
-  };
-  const say = (tag: number): void => {
-    report();
-    line.data((writer) => void writer.byte(tag));
-  };
+  const say = (tag: number): void => line.data((writer) => void writer.byte(tag));
   return {
     send: (message, done) => {
-      report();
       const finish = (arrived: boolean): void => {
         if (sending.delete(finish)) done(arrived);
       };
@@ -292,10 +276,13 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
       }
       line.flush();
     },
-    took: (count) => {
-      if (taken === 0) queueMicrotask(report);
-      taken += count;
-    },
+    // At once: before a message that takes the end away.
+    took: (count) =>
+      line.data((writer) => {
+        writer.byte(P.TOOK);
+        writer.varint(count);
+        return undefined;
+      }),
     leave: () => say(P.LEAVE),
     lost: () => say(P.LOST),
     sync: (done) => {
