@@ -53,11 +53,26 @@ for (const { heading, code, output } of programs) {
 
 /** A program for each line of the README's table of flags: one that fails if it cannot do what it is to do. */
 const features: ReadonlyArray<string> = [
-  `Effect.all([Process.current, Process.parent, Process.cpuCount, Process.authKey])`,
+  `Effect.gen(function* () {
+    yield* Effect.all([Process.current, Process.parent, Process.cpuCount, Process.authKey]);
+    const queue = yield* Queue.make<number>();
+    yield* queue.put(1);
+    yield* wait([queue]);
+    const [one, other] = yield* Pipe.make<number>();
+    yield* one.send(yield* queue.get);
+    yield* other.recv;
+  })`,
   `Process.spawn(task).pipe(
     Effect.tap((process) => process.signal("SIGCONT")),
     Effect.flatMap((process) => process.join),
     Effect.zipRight(Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(task))),
+    Effect.zipRight(Effect.gen(function* () {
+      const queue = yield* Queue.make<string>();
+      const [ours, theirs] = yield* Pipe.make<string>();
+      yield* queue.put("a");
+      yield* Process.spawn(pass, queue, theirs);
+      yield* ours.recv;
+    })),
     Effect.provide(SubprocessBackend.layer({ standby: 1, cwd: "/", env: { A: "a" } })),
   )`,
   `Process.spawn(endless).pipe(
@@ -77,11 +92,26 @@ const features: ReadonlyArray<string> = [
 ];
 
 const withFeature = (feature: string): string => `
-import { Pool, Process, runMain, SubprocessBackend, Task, WorkerBackend } from "@effect-deno/multiprocessing";
+import {
+  Pipe,
+  Pool,
+  Process,
+  Queue,
+  runMain,
+  SubprocessBackend,
+  Task,
+  wait,
+  WorkerBackend,
+} from "@effect-deno/multiprocessing";
 import { Effect } from "effect";
 
 const task = Task.make(import.meta, "task", () => "done");
 const endless = Task.make(import.meta, "endless", () => Effect.never);
+const pass = Task.make(
+  import.meta,
+  "pass",
+  (queue: Queue.Queue<string>, to: Pipe.Connection<string>) => Effect.flatMap(queue.get, to.send),
+);
 const parent = Task.make(import.meta, "parent", () => Process.run(task));
 const elsewhere = Task.make(import.meta, "elsewhere", () => Effect.provide(Process.run(task), SubprocessBackend.layer()));
 
