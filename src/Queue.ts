@@ -77,6 +77,81 @@ export interface Statistics {
 }
 
 /**
+ * What both sides of a queue can do.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Base extends Waitable {
+  /** Marks it as a queue. */
+  readonly [TypeId]: TypeId;
+  /** Items that it holds at most. */
+  readonly capacity: number;
+  /** Name of the process that hosts it. */
+  readonly host: string;
+  /** Items that are there to be taken. Python's `qsize`. */
+  readonly size: Effect.Effect<number, Failure>;
+  /** Whether there are none. */
+  readonly isEmpty: Effect.Effect<boolean, Failure>;
+  /** Whether a put would have to wait. */
+  readonly isFull: Effect.Effect<boolean, Failure>;
+  /** Waits until every item that was put has been reported done. *Interruption:* stops waiting. */
+  readonly join: Effect.Effect<void, Failure>;
+  /** Waits until there is an item, or there will be none; takes nothing. *Interruption:* stops waiting. */
+  readonly ready: Effect.Effect<void, Failure>;
+  /** No more puts, from any process. What is there can be taken; then `get` fails with `QueueClosed`. */
+  readonly close: Effect.Effect<void, Failure>;
+  /** No more puts and no more gets: what was there is dropped, who waits fails with `QueueClosed`. */
+  readonly shutdown: Effect.Effect<void, Failure>;
+  /** What it is doing. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+}
+
+/**
+ * The side of a queue that puts: for tasks that do nothing else with it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Enqueue<in A> extends Base {
+  /**
+   * Puts an item, when there is room. Fails with an `EncodeError` if it cannot be sent, with nothing put. *Interruption:*
+   * while it waits for room, nothing is put.
+   */
+  readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | Failure>;
+  /**
+   * Puts many items in their order, as there is room, in far fewer messages. All are encoded before the first is put.
+   * *Interruption:* those that had room are put, the others are not.
+   */
+  readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | Failure>;
+  /** Puts an item if there is room for it now; answers whether it has. Python's `put_nowait`. */
+  readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | Failure>;
+  /** Puts what a Stream gives, with its back-pressure. Does not close the queue. */
+  readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | Failure>;
+}
+
+/**
+ * The side of a queue that takes: for tasks that do nothing else with it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Dequeue<out A> extends Base {
+  /**
+   * Takes the next item, when there is one. Fails with `QueueClosed` if there will be none. *Interruption:* takes nothing.
+   */
+  readonly get: Effect.Effect<A, DecodeError | Failure>;
+  /** Takes the next item if there is one now. Python's `get_nowait`. */
+  readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | Failure>;
+  /** Takes what is there, up to so many items, when there is at least one. *Interruption:* takes nothing. */
+  readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
+  /** Reports items done that were taken, one unless a number is given. Python's `task_done`. */
+  readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
+  /** Its items, as they come, many in a message. Ends when the queue is closed and empty. *Interruption:* loses none that it has not given. */
+  readonly toStream: Stream.Stream<A, DecodeError | Failure>;
+}
+
+/**
  * A queue. It lives in the process whose scope made it, and can be sent to any other: as an argument or result of a task, or
  * within an item of another queue. What was sent is the same queue, not a copy.
  *
@@ -90,56 +165,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Queue<in out A> extends Waitable {
-  /** Marks it as a queue. */
-  readonly [TypeId]: TypeId;
-  /** Items that it holds at most. */
-  readonly capacity: number;
-  /** Name of the process that hosts it. */
-  readonly host: string;
-  /**
-   * Puts an item, when there is room. Fails with an `EncodeError` if it cannot be sent, with nothing put. *Interruption:*
-   * while it waits for room, nothing is put.
-   */
-  readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | Failure>;
-  /**
-   * Puts many items in their order, as there is room, in far fewer messages. All are encoded before the first is put.
-   * *Interruption:* those that had room are put, the others are not.
-   */
-  readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | Failure>;
-  /** Puts an item if there is room for it now; answers whether it has. Python's `put_nowait`. */
-  readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | Failure>;
-  /**
-   * Takes the next item, when there is one. Fails with `QueueClosed` if there will be none. *Interruption:* takes nothing.
-   */
-  readonly get: Effect.Effect<A, DecodeError | Failure>;
-  /** Takes the next item if there is one now. Python's `get_nowait`. */
-  readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | Failure>;
-  /** Takes what is there, up to so many items, when there is at least one. *Interruption:* takes nothing. */
-  readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
-  /** Items that are there to be taken. Python's `qsize`. */
-  readonly size: Effect.Effect<number, Failure>;
-  /** Whether there are none. */
-  readonly isEmpty: Effect.Effect<boolean, Failure>;
-  /** Whether a put would have to wait. */
-  readonly isFull: Effect.Effect<boolean, Failure>;
-  /** Reports items done that were taken, one unless a number is given. Python's `task_done`. */
-  readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
-  /** Waits until every item that was put has been reported done. *Interruption:* stops waiting. */
-  readonly join: Effect.Effect<void, Failure>;
-  /** Waits until there is an item, or there will be none; takes nothing. *Interruption:* stops waiting. */
-  readonly ready: Effect.Effect<void, Failure>;
-  /** No more puts, from any process. What is there can be taken; then `get` fails with `QueueClosed`. */
-  readonly close: Effect.Effect<void, Failure>;
-  /** No more puts and no more gets: what was there is dropped, who waits fails with `QueueClosed`. */
-  readonly shutdown: Effect.Effect<void, Failure>;
-  /** What it is doing. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
-  /** Its items, as they come, many in a message. Ends when the queue is closed and empty. *Interruption:* loses none that it has not given. */
-  readonly toStream: Stream.Stream<A, DecodeError | Failure>;
-  /** Puts what a Stream gives, with its back-pressure. Does not close the queue. */
-  readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | Failure>;
-}
+export interface Queue<in out A> extends Enqueue<A>, Dequeue<A> {}
 
 /**
  * Options of a queue.
