@@ -85,6 +85,9 @@ export interface Statistics {
  *   received, then follows `EndOfFile` if the other end was there, `Unreachable` if it was in a third process.
  * - One that was received and that nobody holds any more is closed some time after: use {@link scoped}, or `close`, to have it
  *   closed at once.
+ * - A message that is larger than a link allows (see `maxMessageSize` of the backends) fails with `MessageTooLarge`: in `send`
+ *   with nothing sent, in `recv` if it is the receiver's link that is narrower, and is then dropped. Either goes on with the next. A
+ *   link between two other processes ends the connection with that error.
  * - A `send` that has returned outlives its process, unless that is the one that made the pipe.
  *
  * Python's `Connection`.

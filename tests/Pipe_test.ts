@@ -566,14 +566,18 @@ promise("many fibers on both ends lose nothing and mix nothing", (make) =>
 promise("what is interrupted has received nothing", (make) =>
   Effect.gen(function* () {
     const [one, other] = yield* make();
-    for (let steps = 0; steps < 60; steps++) {
+    for (let steps = 0; steps < 120; steps++) {
       // At once, or while it waits.
       const early = steps % 2 === 0;
       if (early) yield* one.send(steps);
-      const taking = [other.recv, other.poll("1 minute"), other.ready][steps % 3];
-      const fiber = yield* Effect.fork(taking as Effect.Effect<unknown, unknown>);
-      if (!early) yield* one.send(steps);
-      for (let step = 0; step < steps / 6; step++) yield* Effect.yieldNow();
+      const taking = [other.recv, other.poll("1 minute"), other.ready][steps % 3] as Effect.Effect<unknown, unknown>;
+      // A fiber that gives way so often can be interrupted between any two of its steps.
+      const fiber = yield* Effect.fork(early ? taking : Effect.withMaxOpsBeforeYield(taking, 10 + steps % 7));
+      if (!early) {
+        if (steps % 3 === 0) yield* when(other, ({ receivers }) => receivers === 1);
+        yield* one.send(steps);
+      }
+      for (let step = 0; step < steps / 10; step++) yield* Effect.yieldNow();
       const exit = yield* Fiber.interrupt(fiber);
       assertEquals(Exit.isSuccess(exit) && steps % 3 === 0 ? exit.value : yield* other.recv, steps);
     }

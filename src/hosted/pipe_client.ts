@@ -378,7 +378,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   /** Hands the next message to `use`, which takes it or leaves it there. */
   #receive<C, E>(kind: number, use: (message: Message) => Effect.Effect<C, E>): Effect.Effect<C, E | ReadFailure> {
     // Whoever waits holds on to `this`, and thereby keeps the end open.
-    return inTurn(this.#end.readers, 0, (): Effect.Effect<C, E | ReadFailure> => {
+    const act = (): Effect.Effect<C, E | ReadFailure> => {
       const end = this.#end;
       const message = end.inbox.first;
       if (message === undefined) return Effect.fail(end.readFailure!);
@@ -393,7 +393,10 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           ? "Cannot receive a value: the next message was sent with sendBytes; take it with recvBytes"
           : "Cannot receive bytes: the next message is a value that was sent with send; take it with recv",
       );
-    });
+    };
+    const { readers } = this.#end;
+    // What is there is received in one step of the fiber, which nothing can come between.
+    return readers.free(0) ? act() : inTurn(readers, 0, act);
   }
 
   /** Sends as many as there is room for at once, and then the others. */
