@@ -25,6 +25,7 @@ import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
+import { exactly } from "./exactly.ts";
 import { HandleId, hooks, register } from "./handles.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
@@ -337,24 +338,29 @@ export class QueueClient<A> implements Queue<A> {
         small &&= size <= P.SMALL;
       }
       const places = small ? this.#producer.take(count) : undefined;
-      return places !== undefined && places.count > 0
-        ? this.#send(places, packets, at)
-        : Effect.flatMap(restore(this.#acquire(count, bytes, waits)), (places) => this.#send(places, packets, at));
+      if (places !== undefined && places.count > 0) return this.#send(places, packets, at);
+      return restore(exactly<Places, Ending, number | undefined, QueueError | Ending>(
+        (done) => this.#acquire(count, bytes, waits, done),
+        (places) => this.#send(places, packets, at),
+      ));
     });
     return Effect.flatMap(sent, (sent) => sent === undefined ? this.#step(packets, at, waits, then) : then(sent));
   }
 
-  #acquire(count: number, bytes: number, waits: boolean): Effect.Effect<Places, Ending> {
-    return Effect.async((resume) => {
-      let granted: Places | undefined;
-      const withdraw = this.#producer.acquire(count, bytes, waits, (grant: Grant) => {
-        if ("count" in grant) {
-          granted = grant;
-          resume(Effect.succeed(grant));
-        } else resume(Effect.fail(this.#ending(grant)));
-      });
-      return Effect.sync(() => granted === undefined ? withdraw() : this.#producer.release(granted));
+  #acquire(
+    count: number,
+    bytes: number,
+    waits: boolean,
+    done: (result: Effect.Effect<Places, Ending>) => void,
+  ): () => void {
+    let granted: Places | undefined;
+    const withdraw = this.#producer.acquire(count, bytes, waits, (grant: Grant) => {
+      if ("count" in grant) {
+        granted = grant;
+        done(Effect.succeed(grant));
+      } else done(Effect.fail(this.#ending(grant)));
     });
+    return () => granted === undefined ? withdraw() : this.#producer.release(granted);
   }
 
   /** Answers how many it has sent, or `undefined` if the places were void. */
@@ -423,22 +429,22 @@ export class QueueClient<A> implements Queue<A> {
     count: number,
     give: (items: ReadonlyArray<A>) => B,
   ): Effect.Effect<B, DecodeError | Ending> {
-    return Effect.uninterruptibleMask((restore) => {
-      let taking: Taking | undefined;
-      const lent = Effect.async<ReadonlyArray<Packet>, Ending>((resume) => {
+    let taking: Taking;
+    return exactly<ReadonlyArray<Packet>, Ending, B, DecodeError>(
+      (done) => {
         taking = queue.take(
           count,
-          (packets) => resume(Effect.succeed(packets)),
-          (exit) => resume(Effect.fail(this.#ending(written(exit)))),
+          (packets) => done(Effect.succeed(packets)),
+          (exit) => done(Effect.fail(this.#ending(written(exit)))),
         );
-        return Effect.sync(taking.leave);
-      });
-      return Effect.flatMap(restore(lent), (packets) => {
+        return taking.leave;
+      },
+      (packets) => {
         const opened = this.#open(packets);
-        taking?.taken(opened.count);
+        taking.taken(opened.count);
         return given(opened, give);
-      });
-    });
+      },
+    );
   }
 
   /** Takes from another process. What is lent stays lent until it is sure that it outlives this process to have it. */
@@ -447,10 +453,11 @@ export class QueueClient<A> implements Queue<A> {
     waits: boolean,
     give: (items: ReadonlyArray<A> | undefined) => B,
   ): Effect.Effect<B, DecodeError | Ending> {
-    return Effect.uninterruptibleMask((restore) => {
-      let line: Line;
-      let opened: Opened<A> | undefined;
-      const lent = Effect.async<Opened<A> | undefined, Ending>((resume) => {
+    let line: Line;
+    return exactly<Opened<A> | undefined, Ending, B, DecodeError>(
+      (done) => {
+        let opened: Opened<A> | undefined;
+        let ended = false;
         line = call(this.#place, P.GET, (writer) => {
           writer.varint(count);
           writer.byte(waits ? 1 : 0);
@@ -458,23 +465,24 @@ export class QueueClient<A> implements Queue<A> {
         }, {
           data: (message) => {
             opened = this.#open(unpack(message, 0, "message"));
-            line.credit(opened.count, () => resume(Effect.succeed(opened)));
+            line.credit(opened.count, () => done(Effect.succeed(opened)));
             line.flush();
           },
           exit: (message) => {
+            ended = true;
             // A queue that is gone gives what it has lent to nobody else.
-            if (opened !== undefined || message.bytes[0] === P.EMPTY) resume(Effect.succeed(opened));
-            else resume(Effect.fail(this.#ending(message)));
+            if (opened !== undefined || message.bytes[0] === P.EMPTY) done(Effect.succeed(opened));
+            else done(Effect.fail(this.#ending(message)));
           },
         });
-        return Effect.sync(() => line.cancel());
-      });
-      return Effect.flatMap(restore(lent), (opened) => {
+        return () => ended || line.cancel();
+      },
+      (opened) => {
         if (opened === undefined) return Effect.succeed(give(undefined));
         line.finish();
         return given(opened, give);
-      });
-    });
+      },
+    );
   }
 
   #ask(operation: number, fill?: (writer: Codec.Writer) => void): Effect.Effect<Incoming, QueueError | Ending> {
