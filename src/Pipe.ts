@@ -169,12 +169,12 @@ export interface Options {
   readonly duplex?: boolean | undefined;
   /**
    * Bytes that each end may have to receive. Who sends more waits; a message larger than that is sent when nothing else is
-   * to be received. @default 1048576
+   * to be received. @default 8388608
    */
   readonly maxBytes?: number | undefined;
 }
 
-const MAX_BYTES = 1024 * 1024;
+const MAX_BYTES = 8 * 1024 * 1024;
 
 const make_ = (
   options: Options = {},
