@@ -1,107 +1,28 @@
 /**
  * Interruption of every operation at every step: the fiber ends, nothing is left running, and what goes on works as before.
  *
- * A step is one of the fiber runtime's, counted by a scheduler: the operation is run once to its end, and then again and
- * again with an interruption at step 1, 2, 3 and so on of its fiber, and of any fiber that works for it; where a round costs
- * a process, at some steps of each stretch, by chance. What lies between two steps, while the operation waits for a child or for fibers of its own, is met by
- * interruptions after so many turns of the event loop.
+ * The operation is run once to its end, and then again and again with an interruption at step 1, 2, 3 and so on of its fiber,
+ * and of any fiber that works for it; where a round costs a process, at some steps of each stretch, by chance. What lies
+ * between two steps, while the operation waits for a child or for fibers of its own, is met by interruptions after so many
+ * turns of the event loop.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
-import * as FiberId from "effect/FiberId";
 import type * as Layer from "effect/Layer";
-import * as Scheduler from "effect/Scheduler";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { descendants } from "./leaks.ts";
 import * as Tasks from "./lifetime_tasks.ts";
+import { everywhere, interruptAtTurn, type Operation, random, seed, turn } from "./steps.ts";
 import { test, warmUp } from "./suite.ts";
 import * as Effects from "./tasks.ts";
 
-/** The chance of a run, which a failure names. */
-const seed = crypto.getRandomValues(new Uint32Array(1))[0];
-let state = seed;
-const random = (): number => {
-  state = Math.imul(state ^ state >>> 15, 1 | state);
-  state ^= state + Math.imul(state ^ state >>> 7, 61 | state);
-  return ((state ^ state >>> 14) >>> 0) / 2 ** 32;
-};
-
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
-
-type Operation<R> = Effect.Effect<unknown, unknown, R>;
-
-/** Runs an operation, and interrupts it after so many steps; gives its exit, and how many steps it has made. */
-const interruptAtStep = <R>(
-  operation: Operation<R>,
-  at: number,
-  counted: "own" | "any",
-): Effect.Effect<readonly [exit: Exit.Exit<unknown, unknown>, steps: number], never, R> =>
-  Effect.suspend(() => {
-    let steps = 0;
-    let root: Fiber.RuntimeFiber<unknown, unknown> | undefined;
-    const counting: Scheduler.Scheduler = {
-      shouldYield: (fiber) => {
-        root ??= fiber;
-        if ((counted === "any" || fiber === root) && ++steps === at) root.unsafeInterruptAsFork(FiberId.none);
-        return Scheduler.defaultScheduler.shouldYield(fiber);
-      },
-      scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber),
-    };
-    return Effect.fork(Effect.withScheduler(operation, counting)).pipe(
-      Effect.flatMap(Fiber.await),
-      Effect.map((exit) => [exit, steps] as const),
-    );
-  });
-
-const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
-
-/** Runs an operation, and interrupts it after so many turns of the event loop. */
-const interruptAtTurn = <R>(operation: Operation<R>, turns: number): Effect.Effect<void, never, R> =>
-  Effect.gen(function* () {
-    const fiber = yield* Effect.fork(operation);
-    for (let i = 0; i < turns; i++) yield* turn;
-    yield* Fiber.interrupt(fiber);
-  });
-
-/** So many of the numbers from 1 on, one of each stretch; all of them if there are no more. */
-const sample = (total: number, count: number): ReadonlyArray<number> =>
-  total <= count
-    ? numbers(total).map((n) => n + 1)
-    : numbers(count).map((n) => 1 + Math.floor((n + random()) * total / count));
-
-/** Interrupts an operation at these many steps and turns, and looks after each whether all is as it should be. */
-const everywhere = <R, R2>(
-  operation: Operation<R>,
-  { rounds, turns }: { readonly rounds: number; readonly turns: number },
-  sound: (when: string) => Effect.Effect<void, unknown, R2>,
-): Effect.Effect<void, unknown, R | R2> =>
-  Effect.gen(function* () {
-    for (const counted of ["own", "any"] as const) {
-      const [exit, total] = yield* interruptAtStep(operation, Infinity, counted);
-      assert(Exit.isSuccess(exit), `it fails by itself: ${exit}`);
-      yield* sound("without interruption");
-      let interrupted = 0;
-      for (const step of sample(total, counted === "own" ? rounds : rounds / 2)) {
-        const when = `interrupted at step ${step} of ${total} (${counted}), seed ${seed}`;
-        const [exit] = yield* interruptAtStep(operation, step, counted);
-        if (Exit.isInterrupted(exit)) interrupted++;
-        // At its last steps it is done, and uninterruptible ones come to their end.
-        else assert(Exit.isSuccess(exit), `${when}: ${exit}`);
-        yield* sound(when);
-      }
-      assert(interrupted > 0, `of ${total} steps none can be interrupted`);
-    }
-    for (const turn of numbers(turns)) {
-      yield* interruptAtTurn(operation, turn);
-      yield* sound(`interrupted after turn ${turn}`);
-    }
-  });
 
 /** Registers the suite for one backend. */
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: number): void => {
