@@ -56,7 +56,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
       rounds: 10,
       turns: 4,
     },
-    // On one backend all of its own steps: a race that was interrupted at one of them has waited for ever.
+    // Many of its own steps: a race that was interrupted at one of them has waited for ever.
     "Pool.make": { operation: Effect.scoped(Pool.make({ size: 2 })), rounds: everyStep, turns: 6 },
     "Pool.make with an initializer": {
       operation: Effect.scoped(Pool.make({ size: 1, initializer: Pool.initializer(Tasks.echo, 1) })),
@@ -159,5 +159,5 @@ const worker = WorkerBackend.layer();
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
-suite("subprocess", subprocess, 400);
-suite("worker", worker, 60);
+suite("subprocess", subprocess, 100);
+suite("worker", worker, 40);
