@@ -68,18 +68,29 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   let deadline: ReturnType<typeof setTimeout> | undefined;
   /** Resolves when the thread has really ended; known only of a worker that has come as far as taking its lock. */
   let ended: Promise<unknown> | undefined;
-  const end = (reason: ExitStatus): void => {
+  let heard: () => void;
+  /** Resolves when all was heard that it has said. */
+  const silent = new Promise<void>((resolve) => (heard = resolve));
+  const end = (reason: ExitStatus, drained: boolean = false): void => {
     if (status !== undefined) return;
     status = reason;
     clearTimeout(deadline);
     worker.terminate();
-    transport.lost();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
+    const done = (): void => {
+      transport.lost();
+      heard();
+    };
+    // What it has sent outlives it, and may still be on its way.
+    if (drained) done();
+    else transport.drained(done);
   };
   // A process keeps 8 bits of its exit code, too.
   const exitCode = new Uint8Array(new SharedArrayBuffer(1));
   /** What it has answered before it left may still be on its way. */
-  const leave = (): void => transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }));
+  const leave = (): void => {
+    if (status === undefined) transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }, true));
+  };
   const lock = `~multiprocessing/${crypto.randomUUID()}`;
   worker.onmessage = ({ data }: MessageEvent<Notice | undefined>) => {
     // Whatever else runs in the worker can post messages here, too.
@@ -127,7 +138,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       preload,
     } satisfies Introduction,
   );
-  return { link, end, ready, serving: () => serving, status: () => status, ended: () => ended };
+  return { link, end, ready, serving: () => serving, status: () => status, ended: () => ended, silent };
 };
 
 let stuck = 0;
@@ -202,10 +213,10 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
                 cause: error,
               }),
           }),
-          ({ end, ended }) =>
+          ({ end, ended, silent }) =>
             Effect.suspend(() => {
-              end({ _tag: "Signaled", signal: "SIGKILL" });
-              return settle(command, ended());
+              end({ _tag: "Signaled", signal: "SIGKILL" }, true);
+              return Effect.zipRight(settle(command, ended()), Effect.promise(() => silent));
             }),
         ),
         ({ link, end, ready, serving, status }): Child => ({
