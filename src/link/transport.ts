@@ -14,6 +14,8 @@ export interface Socket {
   write(chunk: Uint8Array, done?: (error?: Error | null) => void): boolean;
   end(): unknown;
   destroy(): unknown;
+  _write?(...args: ReadonlyArray<unknown>): unknown;
+  _writev?(...args: ReadonlyArray<unknown>): unknown;
 }
 
 /** A transport that may not show that its peer has died. */
@@ -59,6 +61,22 @@ class Stillness {
 }
 
 /**
+ * A write that fails says that the peer is no more, or reads no more; what it has sent before is still to be read. The socket
+ * would destroy itself and what it has not read: it does not hear of it, and is told to write no more by getting no answer.
+ */
+const outlive = (socket: Socket, failed: (error: Error) => void): void => {
+  for (const method of ["_write", "_writev"] as const) {
+    const write = socket[method];
+    if (write === undefined) continue;
+    socket[method] = (...args) => {
+      const done = args.at(-1) as (error?: Error | null) => void;
+      const answer = (error?: Error | null): void => error === undefined || error === null ? done() : failed(error);
+      return write.call(socket, ...args.slice(0, -1), answer);
+    };
+  }
+};
+
+/**
  * A stream socket. Its end of file, an error and its closing are all the end of the link. A peer may die without an end of
  * file, if a process that it has started holds its end of the socket: whoever watches the peer then calls `lost`.
  */
@@ -79,12 +97,12 @@ export const socket = (socket: Socket): WatchedTransport => {
       const last = chunks.length - 1;
       for (let i = 0; i < last; i++) socket.write(chunks[i]);
       socket.write(chunks[last], (error) => {
-        // A failed write is followed by "error" and "close", which end the link.
         if (error === undefined || error === null) done();
       });
     },
     start: (data, end) => {
       finish = end;
+      outlive(socket, (error) => stillness.await(() => received, () => once(error)));
       socket.on("data", ({ buffer, byteOffset, byteLength }) => {
         received++;
         // No Buffer, whose `slice` is a view: what keeps ten bytes of it would keep all.
