@@ -880,6 +880,21 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     }),
   );
 
+  check(
+    "workers and subprocesses use one queue, whichever of them is the parent of the other",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      yield* Process.run(Tasks.mixed, queue);
+      assertEquals(yield* empty(queue), ["worker", "itself"]);
+      for (const other of [subprocess, worker]) {
+        const child = yield* Effect.provide(Process.spawn(Tasks.take, queue, 1), other);
+        yield* when(queue, ({ takers }) => takers === 1);
+        yield* Process.run(Tasks.put, queue, "across");
+        assertEquals(yield* child.join, ["across"]);
+      }
+    }),
+  );
+
   // Several processes
 
   check(

@@ -12,7 +12,7 @@ import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "./assert.ts";
-import { until } from "./leaks.ts";
+import { processEntry, until } from "./leaks.ts";
 import * as Tasks from "./queue_fault_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
 import { temporary, test, warmUp } from "./suite.ts";
@@ -284,6 +284,31 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   if (!signals) return;
+
+  register(
+    "what a producer has put is there, though it is dead when this process writes to it before it reads",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<Item>();
+      for (const round of numbers(10)) {
+        const path = yield* temporary;
+        const job = { id: 0, queue, produce: { name: "victim", batch: 1 } };
+        const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, [job], path);
+        const lines = (): number => Deno.readTextFileSync(path).split("\n").length - 2;
+        yield* Effect.promise(() => until("it puts", () => lines() > 0));
+        yield* Effect.sync(() => {
+          // Nothing is read meanwhile.
+          const before = lines();
+          for (let looks = 0; looks < 500 && lines() < before + 3; looks++);
+          Deno.kill(child.pid, "SIGKILL");
+          while (processEntry(child.pid)?.state !== "Z");
+        });
+        yield* child.interrupt;
+        yield* child.exit;
+        const there = (yield* empty(queue)).length;
+        assert(there === lines() || there === lines() + 1, `${lines()} were put, ${there} are there, round ${round}`);
+      }
+    }),
+  );
 
   register(
     "what was lent to a consumer that stands still and is killed comes back to its place",

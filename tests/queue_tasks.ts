@@ -9,7 +9,7 @@ import * as Option from "effect/Option";
 import * as Order from "effect/Order";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Pool, Process, Queue, Task } from "../mod.ts";
+import { Pool, Process, Queue, SubprocessBackend, Task, WorkerBackend } from "../mod.ts";
 
 /** An item that says how urgent it is. */
 export interface Job {
@@ -279,6 +279,16 @@ export const putBelow = Task.make(
     depth === 0 ? queue.put(item) : Process.run(itself(), queue, item, depth - 1),
 );
 const itself = (): Task.Task<[Any, unknown, number], unknown, unknown> => putBelow;
+
+/** Has a child on each backend: one puts, the other takes and puts back what it has taken. */
+export const mixed = Task.make(import.meta, "mixed", (queue: Any) =>
+  Effect.gen(function* () {
+    const own = yield* Queue.make<unknown>({ capacity: 2 });
+    yield* Process.run(putAll, own, ["worker", queue]).pipe(Effect.provide(WorkerBackend.layer()));
+    const taken = yield* Process.run(take, own, 2).pipe(Effect.provide(SubprocessBackend.layer()));
+    yield* queue.put(taken[0]);
+    yield* (taken[1] as Any).put("itself");
+  }).pipe(Effect.scoped));
 
 /** Has children of its own put and take, over a queue of its own. */
 export const family = Task.make(import.meta, "family", (count: number) =>
