@@ -1,0 +1,228 @@
+/**
+ * The system calls that shared memory needs, on Linux, by FFI: the only place that knows numbers of calls, flags and layouts
+ * of the kernel's structures. Needs `--allow-ffi`. Loaded lazily: nothing happens before the first call.
+ *
+ * Everything here is synchronous, and quick, apart from {@link futexWait}, which parks a thread of Deno's blocking pool.
+ *
+ * @module
+ */
+
+/** What the system said. */
+export class OsError extends Error {
+  /** How the error is printed. */
+  override readonly name = "OsError";
+  /** `"ENOSPC"`, say, or `"E<number>"` if it has no name here. */
+  readonly code: string;
+
+  constructor(call: string, errno: number) {
+    const code = codes.get(errno) ?? `E${errno}`;
+    super(`${call}: ${code}`);
+    this.code = code;
+  }
+}
+
+const codes = new Map([
+  [1, "EPERM"],
+  [2, "ENOENT"],
+  [4, "EINTR"],
+  [9, "EBADF"],
+  [11, "EAGAIN"],
+  [12, "ENOMEM"],
+  [13, "EACCES"],
+  [17, "EEXIST"],
+  [20, "ENOTDIR"],
+  [21, "EISDIR"],
+  [22, "EINVAL"],
+  [23, "ENFILE"],
+  [24, "EMFILE"],
+  [27, "EFBIG"],
+  [28, "ENOSPC"],
+  [36, "ENAMETOOLONG"],
+  [40, "ELOOP"],
+]);
+
+/** Numbers of those calls that not every C library has a function for. */
+const numbers = {
+  x86_64: { futex: 202, fstat: 5, gettid: 186, noFollow: 0x20000 },
+  aarch64: { futex: 98, fstat: 80, gettid: 178, noFollow: 0x8000 },
+}[Deno.build.arch];
+
+const O_RDONLY = 0;
+const O_RDWR = 2;
+const O_CREAT = 0x40;
+const O_EXCL = 0x80;
+const O_CLOEXEC = 0x80000;
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+/** No more seals, no shrinking, no growing: what is mapped stays backed. */
+const SEALS = 1 | 2 | 4;
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const MAP_FIXED = 16;
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+
+const symbols = {
+  errno: { name: "__errno_location", parameters: [], result: "pointer" },
+  memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
+  open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
+  close: { parameters: ["i32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
+  unlink: { parameters: ["buffer"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },
+  fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
+  munmap: { parameters: ["pointer", "usize"], result: "i32" },
+  sched_yield: { parameters: [], result: "i32" },
+  fstat: { name: "syscall", parameters: ["i64", "i64", "buffer"], result: "i64" },
+  gettid: { name: "syscall", parameters: ["i64"], result: "i64" },
+  wake: { name: "syscall", parameters: ["i64", "pointer", "i64", "i64"], result: "i64" },
+  wait: {
+    name: "syscall",
+    parameters: ["i64", "pointer", "i64", "i64", "buffer", "pointer", "i64"],
+    result: "i64",
+    nonblocking: true,
+  },
+} as const;
+
+type Library = Deno.DynamicLibrary<typeof symbols>["symbols"];
+
+let library: Library | undefined;
+
+/** Why these calls cannot be had here; `undefined` where they can. */
+export const unsupported = (): string | undefined => {
+  if (Deno.build.os !== "linux") return `it needs Linux, and this is ${Deno.build.os}`;
+  if (numbers === undefined) return `it needs x86-64 or arm64, and this is ${Deno.build.arch}`;
+  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return "it needs --allow-ffi in this process";
+  return libc() === undefined ? "no C library was found that it knows" : undefined;
+};
+
+const libc = (): Library | undefined => {
+  if (library !== undefined) return library;
+  for (const name of ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`]) {
+    try {
+      return library = Deno.dlopen(name, symbols).symbols;
+    } catch {
+      // The other C library, or none that is known.
+    }
+  }
+  return undefined;
+};
+
+const c = (): Library => library ?? libc()!;
+
+const errno = (): number => new Deno.UnsafePointerView(c().errno()!).getInt32();
+
+/** The answer of a call that says -1 when it fails. */
+const checked = (call: string, answer: number): number => {
+  if (answer < 0) throw new OsError(call, errno());
+  return answer;
+};
+
+const utf8 = new TextEncoder();
+const cString = (text: string): Uint8Array<ArrayBuffer> => utf8.encode(`${text}\0`);
+
+/** A file in memory, without a name: it is freed with its last user. Its space is reserved, and its size is final. */
+export const createMemory = (size: number): number => {
+  const fd = checked("memfd_create", c().memfd_create(cString("multiprocessing"), MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  try {
+    reserve(fd, size);
+    checked("fcntl", c().fcntl(fd, F_ADD_SEALS, SEALS));
+    return fd;
+  } catch (error) {
+    close(fd);
+    throw error;
+  }
+};
+
+/** Gives a file its size, and real space for it: whoever touches it later is not killed for a full disk. */
+export const reserve = (fd: number, size: number): void => {
+  checked("ftruncate", c().ftruncate(fd, BigInt(size)));
+  for (;;) {
+    const error = c().posix_fallocate(fd, 0n, BigInt(size));
+    if (error === 0) return;
+    if (codes.get(error) !== "EINTR") throw new OsError("fallocate", error);
+  }
+};
+
+/** Creates a file that only this user can open, which must not exist. */
+export const createFile = (path: string): number =>
+  checked("open", c().open(cString(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | numbers!.noFollow, 0o600));
+
+/** Opens a file for reading and writing. */
+export const openFile = (path: string): number => checked("open", c().open(cString(path), O_RDWR | O_CLOEXEC, 0));
+
+/** Removes a file's name. */
+export const unlink = (path: string): void => void checked("unlink", c().unlink(cString(path)));
+
+/** Closes a descriptor. */
+export const close = (fd: number): void => void c().close(fd);
+
+const stat = new BigUint64Array(32);
+
+/** What a descriptor stands for: its identity, and its size in bytes. */
+export const inspect = (fd: number): { readonly device: bigint; readonly inode: bigint; readonly size: number } => {
+  checked("fstat", Number(c().fstat(BigInt(numbers!.fstat), BigInt(fd), stat)));
+  return { device: stat[0], inode: stat[1], size: Number(stat[6]) };
+};
+
+/** Maps the whole of a file, shared. */
+export const map = (fd: number, size: number): Deno.PointerObject => {
+  const pointer = c().mmap(null, BigInt(size), PROT_READ_WRITE, MAP_SHARED, fd, 0n);
+  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) throw new OsError("mmap", errno());
+  return pointer;
+};
+
+/** Maps the whole of a file over memory that this process has. */
+export const mapOver = (memory: Deno.PointerObject, fd: number, size: number): void => {
+  const pointer = c().mmap(memory, BigInt(size), PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0n);
+  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) throw new OsError("mmap", errno());
+};
+
+/** Ends a mapping. No view of it may be used after that: it would end the process. */
+export const unmap = (pointer: Deno.PointerObject, size: number): void => void c().munmap(pointer, BigInt(size));
+
+/** The bytes at a pointer, as a buffer. */
+export const view = (pointer: Deno.PointerObject, size: number): ArrayBuffer =>
+  Deno.UnsafePointerView.getArrayBuffer(pointer, size);
+
+/** Wakes all who wait on a word. */
+export const futexWake = (word: Deno.PointerObject): void =>
+  void c().wake(BigInt(numbers!.futex), word, BigInt(FUTEX_WAKE), 0x7fff_ffffn);
+
+/**
+ * Waits until a word is rung, if it still has this value, for so many milliseconds at most. Takes one of the 32 threads of Deno's
+ * blocking pool, and keeps the event loop alive: to be called for one word in a process at a time.
+ */
+export const futexWait = (word: Deno.PointerObject, value: number, millis: number): Promise<unknown> => {
+  const whole = Math.floor(millis / 1000);
+  const timeout = new BigInt64Array([BigInt(whole), BigInt(Math.round((millis - whole * 1000) * 1e6))]);
+  return c().wait(BigInt(numbers!.futex), word, BigInt(FUTEX_WAIT), BigInt(value), timeout, null, 0n);
+};
+
+/** Lets others run who share this core. */
+export const yieldCore = (): void => void c().sched_yield();
+
+/** Number of this thread: a worker's own, where a process id is that of its host. */
+export const threadId = (): number => Number(c().gettid(BigInt(numbers!.gettid)));
+
+const scratch = new Uint8Array(1024);
+const latin1 = new TextDecoder("latin1");
+
+/**
+ * When a thread was started, in ticks since the system was; `undefined` if there is no such thread, or it has ended and only waits for
+ * its parent to look. With its numbers this tells it from any other thread of this boot.
+ */
+export const startOf = (pid: number, tid: number): number | undefined => {
+  const fd = c().open(cString(`/proc/${pid}/task/${tid}/stat`), O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const length = Number(c().read(fd, scratch, BigInt(scratch.length)));
+  close(fd);
+  if (length <= 0) return undefined;
+  const text = latin1.decode(scratch.subarray(0, length));
+  // The name in front may hold anything; it ends with the last bracket.
+  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
+  return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
+};
