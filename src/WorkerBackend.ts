@@ -30,6 +30,8 @@ import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { port } from "./link/transport.ts";
+import { declareEnded } from "./region/bell.ts";
+import { make as makeLedger, sweep } from "./region/ledger.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
 /**
@@ -75,6 +77,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     if (status !== undefined) return;
     status = reason;
     clearTimeout(deadline);
+    declareEnded(ledger);
     worker.terminate();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
     const done = (): void => {
@@ -87,6 +90,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   };
   // A process keeps 8 bits of its exit code, too.
   const exitCode = new Uint8Array(new SharedArrayBuffer(1));
+  const ledger = makeLedger();
   /** What it has answered before it left may still be on its way. */
   const leave = (): void => {
     if (status === undefined) transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }, true));
@@ -96,7 +100,10 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     // Whatever else runs in the worker can post messages here, too.
     if (status !== undefined || data?.token !== lock) return;
     // The worker holds the lock now: getting it means that the worker is no more.
-    ended ??= locks.request(lock, leave);
+    ended ??= locks.request(lock, () => {
+      sweep(ledger);
+      leave();
+    });
   };
   worker.onerror = (event) => {
     event.preventDefault();
@@ -105,7 +112,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   };
   const { name, daemon = false, modules, preload = false } = command;
   const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
-  worker.postMessage({ port: port2, lock, exitCode, modules } satisfies Start, [port2]);
+  worker.postMessage({ port: port2, lock, exitCode, ledger, modules } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
     onOpen: Router.receive,

@@ -6,6 +6,7 @@
  */
 import { locks } from "./locks.ts";
 import { port } from "../link/transport.ts";
+import { keep } from "../region/ledger.ts";
 import { serve } from "./serve.ts";
 
 /** The first message to a worker. */
@@ -14,6 +15,8 @@ export interface Start {
   readonly lock: string;
   /** Shared memory for its exit code, which has to be there when its lock is released. */
   readonly exitCode: Uint8Array;
+  /** Where it notes what has to be freed when it has ended. */
+  readonly ledger: SharedArrayBuffer;
   /** URLs of the modules whose tasks it may be asked to run. */
   readonly modules: ReadonlyArray<string>;
 }
@@ -29,8 +32,9 @@ const scope = globalThis as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data: { exitCode, lock, modules, port: channel } }) => {
+scope.onmessage = ({ data: { exitCode, ledger, lock, modules, port: channel } }) => {
   scope.onmessage = null;
+  keep(ledger);
   locks.request(lock, () => {
     scope.postMessage({ token: lock });
     return new Promise(() => {});

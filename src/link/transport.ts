@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isNews, join } from "../region/registry.ts";
 import type { Transport } from "../wire/frames.ts";
 
 /** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */
@@ -131,7 +132,8 @@ const CLONED = 16 * 1024;
 
 /**
  * A message port. Chunks are copied once, and moved. A port neither holds back its sender nor tells that its peer died: the
- * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`.
+ * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`. What shared buffers there are is told
+ * beside the chunks, ahead of those that speak of them.
  */
 export const port = (port: MessagePort): WatchedTransport => {
   let ended = false;
@@ -141,9 +143,11 @@ export const port = (port: MessagePort): WatchedTransport => {
   let underway = 0;
   let waiting: (() => void) | undefined;
   let finish: (reason?: Error) => void = () => {};
+  const neighbour = join((news) => port.postMessage(news));
   const once = (reason?: Error): void => {
     if (ended) return;
     ended = true;
+    neighbour.leave();
     port.close();
     finish(reason);
     stillness.end();
@@ -174,6 +178,7 @@ export const port = (port: MessagePort): WatchedTransport => {
         received++;
         if (typeof message === "number") return acknowledged(message);
         if (message === BYE) return once();
+        if (isNews(message)) return neighbour.hear(message);
         if (!(message instanceof ArrayBuffer)) {
           return once(new Error("the port carried a message that is not the link's"));
         }

@@ -93,6 +93,7 @@ let library: Library | undefined;
 
 /** Why these calls cannot be had here; `undefined` where they can. */
 export const unsupported = (): string | undefined => {
+  if (library !== undefined) return undefined;
   if (Deno.build.os !== "linux") return `it needs Linux, and this is ${Deno.build.os}`;
   if (numbers === undefined) return `it needs x86-64 or arm64, and this is ${Deno.build.arch}`;
   if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return "it needs --allow-ffi in this process";
@@ -137,14 +138,36 @@ export const createMemory = (size: number): number => {
   }
 };
 
-/** Gives a file its size, and real space for it: whoever touches it later is not killed for a full disk. */
+/** Space is reserved in steps of this, in bytes; before each it is seen whether there is so much. */
+const STEP = 64 * 1024 * 1024;
+
+/**
+ * Gives a file its size, and real space for it: whoever touches it later is not killed for a full disk. The system would end
+ * processes to find memory, so that is asked for before.
+ */
 export const reserve = (fd: number, size: number): void => {
   checked("ftruncate", c().ftruncate(fd, BigInt(size)));
-  for (;;) {
-    const error = c().posix_fallocate(fd, 0n, BigInt(size));
-    if (error === 0) return;
-    if (codes.get(error) !== "EINTR") throw new OsError("fallocate", error);
+  for (let start = 0; start < size;) {
+    const length = Math.min(STEP, size - start);
+    if (size - start > available(size)) throw new OsError("fallocate", ENOSPC);
+    const error = c().posix_fallocate(fd, BigInt(start), BigInt(length));
+    if (error === 0) start += length;
+    else if (codes.get(error) !== "EINTR") throw new OsError("fallocate", error);
   }
+};
+
+const ENOSPC = 28;
+
+/** Bytes of memory that are to be had; not looked for when it is about little. */
+const available = (wanted: number): number => {
+  if (wanted < STEP) return Infinity;
+  const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText("/proc/meminfo") ?? "")?.[1];
+  const most = Number(readText("/sys/fs/cgroup/memory.max") ?? NaN);
+  const used = Number(readText("/sys/fs/cgroup/memory.current") ?? NaN);
+  return Math.min(
+    kilobytes === undefined ? Infinity : Number(kilobytes) * 1024,
+    Number.isFinite(most - used) ? most - used : Infinity,
+  );
 };
 
 /** Creates a file that only this user can open, which must not exist. */
@@ -171,14 +194,18 @@ export const inspect = (fd: number): { readonly device: bigint; readonly inode: 
 /** Maps the whole of a file, shared. */
 export const map = (fd: number, size: number): Deno.PointerObject => {
   const pointer = c().mmap(null, BigInt(size), PROT_READ_WRITE, MAP_SHARED, fd, 0n);
-  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) throw new OsError("mmap", errno());
+  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
+    throw new OsError("mmap", errno());
+  }
   return pointer;
 };
 
 /** Maps the whole of a file over memory that this process has. */
 export const mapOver = (memory: Deno.PointerObject, fd: number, size: number): void => {
   const pointer = c().mmap(memory, BigInt(size), PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0n);
-  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) throw new OsError("mmap", errno());
+  if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
+    throw new OsError("mmap", errno());
+  }
 };
 
 /** Ends a mapping. No view of it may be used after that: it would end the process. */
@@ -208,20 +235,25 @@ export const yieldCore = (): void => void c().sched_yield();
 /** Number of this thread: a worker's own, where a process id is that of its host. */
 export const threadId = (): number => Number(c().gettid(BigInt(numbers!.gettid)));
 
-const scratch = new Uint8Array(1024);
+const scratch = new Uint8Array(4096);
 const latin1 = new TextDecoder("latin1");
+
+/** The beginning of a small file of the system. */
+const readText = (path: string): string | undefined => {
+  const fd = c().open(cString(path), O_RDONLY | O_CLOEXEC, 0);
+  if (fd < 0) return undefined;
+  const length = Number(c().read(fd, scratch, BigInt(scratch.length)));
+  close(fd);
+  return length <= 0 ? undefined : latin1.decode(scratch.subarray(0, length));
+};
 
 /**
  * When a thread was started, in ticks since the system was; `undefined` if there is no such thread, or it has ended and only waits for
  * its parent to look. With its numbers this tells it from any other thread of this boot.
  */
 export const startOf = (pid: number, tid: number): number | undefined => {
-  const fd = c().open(cString(`/proc/${pid}/task/${tid}/stat`), O_RDONLY | O_CLOEXEC, 0);
-  if (fd < 0) return undefined;
-  const length = Number(c().read(fd, scratch, BigInt(scratch.length)));
-  close(fd);
-  if (length <= 0) return undefined;
-  const text = latin1.decode(scratch.subarray(0, length));
+  const text = readText(`/proc/${pid}/task/${tid}/stat`);
+  if (text === undefined) return undefined;
   // The name in front may hold anything; it ends with the last bracket.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);

@@ -1,0 +1,282 @@
+/**
+ * Waiting for what happens in shared memory.
+ *
+ * Each isolate has one doorbell. Who waits says in which of 32 buckets the news will come; who has news rings the other's bell
+ * for a bucket. So an isolate parks once, however much it waits for, and never blocks its event loop: before it parks it looks
+ * for a few microseconds, and it gives way in between.
+ *
+ * A waiter is asked whether it is done
+ * - when it has begun to wait: what came before is not missed,
+ * - when the bell was rung for its bucket,
+ * - every {@link PATROL} milliseconds, when it is to look as well for those who have died: also before they rang.
+ *
+ * The words of a doorbell: 0 rings, 1 whether the isolate is parked, 2 buckets that were rung, 3 whether it was declared dead, as
+ * a worker is that cannot be stopped. Free of Effect.
+ *
+ * @module
+ */
+import * as Os from "../os/linux.ts";
+import { bellOf, markBell } from "./ledger.ts";
+import { attach, create, type Kind, type Region, RegionError, type Token } from "./region.ts";
+import { find, publish } from "./registry.ts";
+import { notify, waitFor, type Words, words } from "./words.ts";
+
+const RINGS = 0;
+const PARKED = 1;
+const RUNG = 2;
+const ENDED = 3;
+
+const SIZE = 4096;
+
+/** How often those who wait look for themselves, in milliseconds. */
+export const PATROL = 250;
+
+/** Looks before parking: first by itself, then between turns of others on this core. */
+const LOOKS = 100;
+const YIELDS = 20;
+const LOOKS_BETWEEN = 20;
+
+/** So often may the bell be answered without a turn of the event loop. */
+const STREAK = 64;
+
+/** Something waited for. */
+export interface Watch {
+  readonly bucket: number;
+  /** Whether it is over. With `patrol`, the dead are to be looked for. Must not throw. */
+  readonly check: (patrol: boolean) => boolean;
+}
+
+/** Who rings, for the tables of arenas. */
+export interface Identity {
+  /** Thread id, or number of the doorbell. */
+  readonly owner: number;
+  readonly pid: number;
+  readonly start: number;
+  readonly fd: number;
+  readonly inode: bigint;
+}
+
+/** The doorbell of this isolate, for one kind of memory. */
+export class Bell {
+  readonly #kind: Kind;
+  readonly #watches: Array<Set<Watch>> = Array.from({ length: 32 }, () => new Set());
+  #waiting = 0;
+  #running = false;
+  #parked = false;
+  #region: Region | undefined;
+  #words: Words | undefined;
+  #identity: Identity | undefined;
+  #patrolled = 0;
+
+  constructor(kind: Kind) {
+    this.#kind = kind;
+  }
+
+  /** How many wait. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Who this isolate is to others. */
+  identity(): Identity {
+    if (this.#identity !== undefined) return this.#identity;
+    if (this.#kind === "buffer") {
+      const owner = crypto.getRandomValues(new Int32Array(1))[0] | 1;
+      const buffer = new SharedArrayBuffer(SIZE);
+      publish(bufferName(owner), buffer);
+      this.#region = attach({ kind: "buffer", id: bufferName(owner), size: SIZE });
+      this.#identity = { owner, pid: 0, start: 0, fd: 0, inode: 0n };
+    } else {
+      const region = this.#region = create(SIZE, "memory");
+      markBell();
+      const token = region.token as Token & { readonly kind: "memory" };
+      const owner = Os.threadId();
+      this.#identity = {
+        owner,
+        pid: token.pid,
+        start: Os.startOf(token.pid, owner) ?? 0,
+        fd: token.fd,
+        inode: token.inode,
+      };
+    }
+    this.#words = words(this.#region.buffer);
+    return this.#identity;
+  }
+
+  /** Begins to wait, if it is not over at once. Returns what takes the wish back. */
+  watch(watch: Watch): () => void {
+    this.identity();
+    const watches = this.#watches[watch.bucket];
+    watches.add(watch);
+    this.#waiting++;
+    const leave = (): void => {
+      if (!watches.delete(watch)) return;
+      this.#waiting--;
+      if (this.#waiting === 0 && this.#parked) this.ringSelf(watch.bucket);
+    };
+    if (watch.check(false)) {
+      leave();
+    } else if (!this.#running) {
+      this.#running = true;
+      this.#patrolled = performance.now();
+      // After those who are about to ring have had their turn.
+      queueMicrotask(() => void this.#run());
+    }
+    return leave;
+  }
+
+  /** Has this isolate itself look again. */
+  ringSelf(bucket: number): void {
+    if (this.#waiting > 0 || this.#parked) ring(this.#words!, bucket, () => this.#wake());
+  }
+
+  #wake(): void {
+    const region = this.#region!;
+    if (region.pointer === undefined) notify(region.buffer as SharedArrayBuffer, RINGS);
+    else Os.futexWake(region.pointer);
+  }
+
+  async #run(): Promise<void> {
+    const words = this.#words!;
+    const keepAlive = this.#kind === "buffer" ? setInterval(() => {}, 60_000) : undefined;
+    for (let streak = 0; this.#waiting > 0;) {
+      const rings = words.load(RINGS);
+      const rung = words.exchange(RUNG, 0);
+      const patrol = performance.now() - this.#patrolled >= PATROL;
+      if (patrol) this.#patrolled = performance.now();
+      const over = this.#look(patrol ? -1 : rung, patrol);
+      if (over) {
+        // Those who were woken go first: they may be who we would wait for.
+        if (++streak % STREAK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+        else await Promise.resolve();
+        continue;
+      }
+      if (this.#waiting === 0) break;
+      if (this.#spin(rings)) {
+        if (++streak % STREAK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
+        continue;
+      }
+      streak = 0;
+      await this.#park(rings);
+    }
+    clearInterval(keepAlive);
+    this.#running = false;
+  }
+
+  /** Asks those who wait in these buckets; whether one of them is done. */
+  #look(buckets: number, patrol: boolean): boolean {
+    let over = false;
+    for (let bucket = 0; buckets !== 0; bucket++, buckets >>>= 1) {
+      if ((buckets & 1) === 0) continue;
+      const watches = this.#watches[bucket];
+      for (const watch of watches) {
+        if (!watch.check(patrol) || !watches.delete(watch)) continue;
+        this.#waiting--;
+        over = true;
+      }
+    }
+    return over;
+  }
+
+  /** Whether the bell rings within some microseconds. */
+  #spin(rings: number): boolean {
+    const words = this.#words!;
+    for (let i = 0; i < LOOKS; i++) if (words.load(RINGS) !== rings) return true;
+    if (this.#kind === "buffer") return false;
+    for (let i = 0; i < YIELDS; i++) {
+      Os.yieldCore();
+      for (let j = 0; j < LOOKS_BETWEEN; j++) if (words.load(RINGS) !== rings) return true;
+    }
+    return false;
+  }
+
+  async #park(rings: number): Promise<void> {
+    const words = this.#words!;
+    const region = this.#region!;
+    const millis = Math.max(1, PATROL - (performance.now() - this.#patrolled));
+    this.#parked = true;
+    words.store(PARKED, 1);
+    if (words.load(RINGS) === rings) {
+      await (region.pointer === undefined
+        ? waitFor(region.buffer as SharedArrayBuffer, RINGS, rings, millis)
+        : Os.futexWait(region.pointer, rings, millis));
+    }
+    words.store(PARKED, 0);
+    this.#parked = false;
+  }
+}
+
+const ring = (words: Words, bucket: number, wake: () => void): void => {
+  words.or(RUNG, 1 << bucket);
+  words.add(RINGS, 1);
+  if (words.load(PARKED) !== 0) wake();
+};
+
+const bells = new Map<Kind, Bell>();
+
+/** The doorbell of this isolate. */
+export const bell = (kind: Kind): Bell => {
+  let known = bells.get(kind);
+  if (known === undefined) bells.set(kind, known = new Bell(kind));
+  return known;
+};
+
+const bufferName = (owner: number): string => `bell ${owner}`;
+
+/** Rings in another isolate of this process. */
+export const ringBuffer = (owner: number, bucket: number): void => {
+  const buffer = find(bufferName(owner));
+  if (buffer !== undefined) ring(words(buffer), bucket, () => notify(buffer, RINGS));
+};
+
+/** Whether that isolate lives, as far as is known. */
+export const livesBuffer = (owner: number): boolean => find(bufferName(owner)) !== undefined;
+
+/** Where the doorbell of another process is. */
+export interface Where {
+  readonly pid: number;
+  readonly fd: number;
+  readonly inode: bigint;
+}
+
+interface Far {
+  readonly region: Region;
+  readonly words: Words;
+}
+
+/** Doorbells of others, by inode. */
+const far = new Map<bigint, Far>();
+
+/** So many are kept mapped. */
+const FAR = 512;
+
+const reach = (where: Where): Far | undefined => {
+  let known = far.get(where.inode);
+  if (known !== undefined) return known;
+  try {
+    const region = attach({ kind: "memory", ...where, device: undefined, size: SIZE });
+    known = { region, words: words(region.buffer) };
+  } catch (error) {
+    // There is nobody who could hear it.
+    if (error instanceof RegionError && error.reason === "Gone") return undefined;
+    throw error;
+  }
+  if (far.size >= FAR) far.clear();
+  far.set(where.inode, known);
+  return known;
+};
+
+/** Rings in another process, or worker; nothing happens if it has ended. */
+export const ringMemory = (where: Where, bucket: number): void => {
+  const known = reach(where);
+  if (known !== undefined) ring(known.words, bucket, () => Os.futexWake(known.region.pointer!));
+};
+
+/** Whether the owner of a doorbell has not been declared dead, as a worker is that cannot be stopped. */
+export const livesMemory = (where: Where): boolean => reach(where)?.words.load(ENDED) === 0;
+
+/** Declares a worker dead, whatever its thread still does. */
+export const declareEnded = (ledger: SharedArrayBuffer): void => {
+  const pointer = bellOf(ledger);
+  if (pointer !== null) words(Os.view(pointer, SIZE)).store(ENDED, 1);
+};

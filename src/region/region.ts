@@ -1,0 +1,229 @@
+/**
+ * Memory that several processes, or several workers, see at once.
+ *
+ * - `"memory"`: a file in memory without a name, mapped over FFI. Any process of this user on this machine can attach it while its
+ *   maker has not closed it; with the last user it is gone, whatever killed them.
+ * - `"buffer"`: a SharedArrayBuffer, for the isolates of one operating system process. Needs no permission.
+ *
+ * Closing detaches: every view of it then has length 0 (`"memory"`; views of a `"buffer"` stay valid, since nobody can take them
+ * back). What is attached and not closed is unmapped when the last view of it has been collected. Free of Effect.
+ *
+ * @module
+ */
+import * as Os from "../os/linux.ts";
+import { enter, type Held } from "./ledger.ts";
+import { find, publish, withdraw } from "./registry.ts";
+
+/** How memory is shared. */
+export type Kind = "memory" | "buffer";
+
+/** What a region is attached by, wherever the one lives who attaches it. */
+export type Token =
+  | {
+    readonly kind: "memory";
+    readonly pid: number;
+    readonly fd: number;
+    /** `undefined` if only the inode is known. */
+    readonly device: bigint | undefined;
+    readonly inode: bigint;
+    readonly size: number;
+  }
+  | { readonly kind: "buffer"; readonly id: string; readonly size: number };
+
+/**
+ * Memory could not be had.
+ *
+ * - `Unsupported`: not here; the message says why, and what works instead.
+ * - `Full`: there is not so much memory, or a limit of the system is reached.
+ * - `Gone`: its maker has closed it, or has ended.
+ * - `Failed`: anything else the system said; see `cause`.
+ */
+export class RegionError extends Error {
+  /** How the error is printed. */
+  override readonly name = "RegionError";
+  readonly reason: "Unsupported" | "Full" | "Gone" | "Failed";
+
+  constructor(reason: RegionError["reason"], message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.reason = reason;
+  }
+}
+
+/** Mapped memory. */
+export interface Region {
+  readonly token: Token;
+  /** In bytes. */
+  readonly size: number;
+  /** The memory; of length 0 when this has been closed, if it is of the kind `"memory"`. */
+  readonly buffer: ArrayBuffer | SharedArrayBuffer;
+  /** Where it is mapped, for calls to the system; `undefined` for a `"buffer"`. */
+  readonly pointer: Deno.PointerObject | undefined;
+  readonly closed: boolean;
+  /** Detaches it here; nobody can attach it any more if this is its maker. */
+  readonly close: () => void;
+}
+
+/** The kind that this process can make: `"memory"` where it is possible, since all can attach it. */
+export const preferred = (): Kind => Os.unsupported() === undefined ? "memory" : "buffer";
+
+/** Which errors of the system mean that there is no room. */
+const full = new Set(["ENOMEM", "ENOSPC", "EMFILE", "ENFILE", "EFBIG"]);
+
+/** What an error of the system is to somebody who wanted memory. */
+export const explain = (what: string, error: unknown): RegionError => {
+  if (!(error instanceof Os.OsError)) throw error;
+  const reason = full.has(error.code) ? "Full" : "Failed";
+  const advice = error.code === "EMFILE" ? "; raise the limit of open files (ulimit -n)" : "";
+  return new RegionError(reason, `Cannot ${what}: ${error.message}${advice}`, error);
+};
+
+/** Unmaps what was attached and is not referred to any more. */
+const abandoned = new FinalizationRegistry<Abandoned>(({ inode, pointer, size, strike }) => {
+  strike();
+  Os.unmap(pointer, size);
+  if (mapped.get(inode)?.deref() === undefined) mapped.delete(inode);
+});
+
+interface Abandoned extends Held {
+  readonly inode: bigint;
+  readonly strike: () => void;
+}
+
+class Mapped implements Region {
+  readonly token: Token & { readonly kind: "memory" };
+  readonly size: number;
+  readonly buffer: ArrayBuffer;
+  readonly pointer: Deno.PointerObject;
+  readonly #fd: number | undefined;
+  readonly #strike: () => void;
+  #closed = false;
+
+  constructor(token: Token & { readonly kind: "memory" }, pointer: Deno.PointerObject, fd: number | undefined) {
+    const { inode, size } = token;
+    const strike = enter({ fd, pointer, size });
+    if (strike === undefined) {
+      Os.unmap(pointer, size);
+      throw new RegionError("Full", "Cannot share memory: a worker can use 2048 regions at once");
+    }
+    this.#strike = strike;
+    this.token = token;
+    this.size = size;
+    this.pointer = pointer;
+    this.buffer = Os.view(pointer, size);
+    this.#fd = fd;
+    abandoned.register(this.buffer, { fd, pointer, size, inode, strike }, this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  readonly close = (): void => {
+    if (this.#closed) return;
+    this.#closed = true;
+    abandoned.unregister(this);
+    mapped.delete(this.token.inode);
+    this.buffer.transfer();
+    this.#strike();
+    Os.unmap(this.pointer, this.size);
+    if (this.#fd !== undefined) Os.close(this.#fd);
+  };
+}
+
+class Shared implements Region {
+  readonly token: Token & { readonly kind: "buffer" };
+  readonly size: number;
+  readonly buffer: SharedArrayBuffer;
+  readonly pointer = undefined;
+  readonly #own: boolean;
+  #closed = false;
+
+  constructor(token: Token & { readonly kind: "buffer" }, buffer: SharedArrayBuffer, own: boolean) {
+    this.token = token;
+    this.size = token.size;
+    this.buffer = buffer;
+    this.#own = own;
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  readonly close = (): void => {
+    if (this.#closed) return;
+    this.#closed = true;
+    if (this.#own) withdraw(this.token.id);
+  };
+}
+
+/** What this isolate has mapped, so that a region that comes again is not mapped again. */
+const mapped = new Map<bigint, WeakRef<Mapped>>();
+
+/** Makes a region of zeros. Throws a `RegionError`. */
+export const create = (size: number, kind: Kind = preferred()): Region => {
+  if (kind === "buffer") return createBuffer(size);
+  const missing = Os.unsupported();
+  if (missing !== undefined) {
+    throw new RegionError("Unsupported", `Cannot share memory with other processes: ${missing}`);
+  }
+  let fd: number | undefined;
+  try {
+    fd = Os.createMemory(size);
+    const { device, inode } = Os.inspect(fd);
+    const pointer = Os.map(fd, size);
+    const region = new Mapped({ kind, pid: Deno.pid, fd, device, inode, size }, pointer, fd);
+    mapped.set(inode, new WeakRef(region));
+    return region;
+  } catch (error) {
+    if (fd !== undefined) Os.close(fd);
+    throw error instanceof RegionError ? error : explain(`make ${size} bytes of shared memory`, error);
+  }
+};
+
+const createBuffer = (size: number): Region => {
+  let buffer: SharedArrayBuffer;
+  try {
+    buffer = new SharedArrayBuffer(size);
+  } catch (error) {
+    throw new RegionError("Full", `Cannot make ${size} bytes of shared memory: ${(error as Error).message}`, error);
+  }
+  const id = crypto.randomUUID();
+  publish(id, buffer);
+  return new Shared({ kind: "buffer", id, size }, buffer, true);
+};
+
+/** Attaches a region, or gives the one that is attached already. Throws a `RegionError`, and has then changed nothing. */
+export const attach = (token: Token): Region => {
+  if (token.kind === "buffer") {
+    const buffer = find(token.id);
+    if (buffer !== undefined) return new Shared(token, buffer, false);
+    throw new RegionError(
+      "Gone",
+      "Cannot attach the shared memory: its scope has closed, or it was made for workers, in a process without --allow-ffi, and " +
+        "this is a process of its own",
+    );
+  }
+  const known = mapped.get(token.inode)?.deref();
+  if (known !== undefined && !known.closed) return known;
+  const missing = Os.unsupported();
+  if (missing !== undefined) throw new RegionError("Unsupported", `Cannot attach the shared memory: ${missing}`);
+  const gone = (): RegionError =>
+    new RegionError("Gone", "Cannot attach the shared memory: its scope has closed, or its process has ended");
+  let fd: number | undefined;
+  try {
+    fd = Os.openFile(`/proc/${token.pid}/fd/${token.fd}`);
+    const found = Os.inspect(fd);
+    const same = (token.device ?? found.device) === found.device && found.inode === token.inode;
+    if (!same || found.size !== token.size) throw gone();
+    const region = new Mapped(token, Os.map(fd, token.size), undefined);
+    mapped.set(token.inode, new WeakRef(region));
+    return region;
+  } catch (error) {
+    if (error instanceof Os.OsError && (error.code === "ENOENT" || error.code === "ENXIO" || error.code === "E6")) {
+      throw gone();
+    }
+    throw error instanceof RegionError ? error : explain("attach the shared memory", error);
+  } finally {
+    if (fd !== undefined) Os.close(fd);
+  }
+};

@@ -1,0 +1,69 @@
+/**
+ * Shared buffers, known by a name to all isolates of one operating system process: its main thread and its workers, which
+ * can only be told of a buffer through the ports between them.
+ *
+ * Each isolate tells its neighbours of a buffer before any message that speaks of it, and passes on what it is told, so that on
+ * every way through the family the buffer comes before its name. Free of Effect.
+ *
+ * @module
+ */
+
+/** What one isolate tells the other: there is this buffer, or it is no more. */
+export interface News {
+  readonly buffer: string;
+  readonly memory: SharedArrayBuffer | undefined;
+}
+
+type Tell = (news: News) => void;
+
+interface State {
+  readonly buffers: Map<string, { readonly memory: SharedArrayBuffer; readonly from: Tell | undefined }>;
+  readonly neighbours: Set<Tell>;
+}
+
+// One for the isolate, though this module may have been loaded twice.
+const key = Symbol.for("~multiprocessing/registry");
+const shared = globalThis as { [key]?: State };
+const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set() };
+
+const learn = (news: News, from: Tell | undefined): void => {
+  const { buffer, memory } = news;
+  if (state.buffers.get(buffer)?.memory === memory) return;
+  if (memory === undefined) state.buffers.delete(buffer);
+  else state.buffers.set(buffer, { memory, from });
+  for (const tell of state.neighbours) if (tell !== from) tell(news);
+};
+
+/** Makes a buffer known to the family. */
+export const publish = (buffer: string, memory: SharedArrayBuffer): void => learn({ buffer, memory }, undefined);
+
+/** Takes it back. Who has it keeps it. */
+export const withdraw = (buffer: string): void => learn({ buffer, memory: undefined }, undefined);
+
+/** The buffer of that name. */
+export const find = (buffer: string): SharedArrayBuffer | undefined => state.buffers.get(buffer)?.memory;
+
+/** Whether something that came through a port is news. */
+export const isNews = (message: unknown): message is News =>
+  typeof message === "object" && message !== null && "buffer" in message && "memory" in message;
+
+/** An isolate next to this one. */
+export interface Neighbour {
+  /** It has news. */
+  readonly hear: (news: News) => void;
+  /** It has ended, and with it those behind it: what came from there is no more. */
+  readonly leave: () => void;
+}
+
+/** Adds a neighbour, which is told all that is known, and from now on all that comes. */
+export const join = (tell: Tell): Neighbour => {
+  state.neighbours.add(tell);
+  for (const [buffer, { memory }] of state.buffers) tell({ buffer, memory });
+  return {
+    hear: (news) => learn(news, tell),
+    leave: () => {
+      if (!state.neighbours.delete(tell)) return;
+      for (const [buffer, { from }] of state.buffers) if (from === tell) withdraw(buffer);
+    },
+  };
+};
