@@ -13,7 +13,7 @@
  * | --- | --- | --- |
  * | 0 | thread id; 0 if the slot was never used | number of its doorbell |
  * | 1 | generation: counts those who had the slot | the same |
- * | 2, 3, 4 | process id, start of the thread (low, high) | |
+ * | 2, 3, 4 | process id, start of the thread (low, high) | 1 when it has ended; the maker of the arena writes that |
  * | 5, 6, 7 | doorbell: descriptor, inode (low, high) | |
  *
  * Whoever takes a slot swaps word 0, then counts the generation, then writes the rest, and is known to others only after that. A
@@ -26,17 +26,9 @@
  * @module
  */
 import * as Os from "../os/linux.ts";
-import {
-  type Bell,
-  bell,
-  type Identity,
-  livesBuffer,
-  livesMemory,
-  ringBuffer,
-  ringMemory,
-  type Where,
-} from "./bell.ts";
+import { type Bell, bell, type Identity, livesMemory, ownerOf, ringBuffer, ringMemory, type Where } from "./bell.ts";
 import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "./region.ts";
+import { onWithdrawn } from "./registry.ts";
 import { type Words, words } from "./words.ts";
 
 const MAGIC = 0x6d70_0001;
@@ -131,6 +123,14 @@ export class Arena {
     }
   }
 
+  /** The isolate with that doorbell has ended: where there is no thread to ask for, it has to be written down. */
+  mark(owner: number): void {
+    for (let number = 0; number < SLOTS; number++) {
+      const slot = this.#slot(number);
+      if (this.words.load(slot + OWNER) === owner) this.words.store(slot + PID, 1);
+    }
+  }
+
   #slot(number: number): number {
     return TABLE + number * SLOT_WORDS;
   }
@@ -147,7 +147,7 @@ export class Arena {
   #lives(slot: number): boolean {
     const { words } = this;
     const owner = words.load(slot + OWNER);
-    if (this.region.token.kind === "buffer") return livesBuffer(owner);
+    if (this.region.token.kind === "buffer") return words.load(slot + PID) === 0;
     const start = Os.startOf(words.load(slot + PID), owner);
     if (start !== Number(join(words.load(slot + START), words.load(slot + START + 1)))) return false;
     return livesMemory(this.#bellOf(slot));
@@ -173,7 +173,7 @@ export class Arena {
       const owner = words.load(slot + OWNER);
       const pid = words.load(slot + PID);
       const ended = this.region.token.kind === "buffer"
-        ? !livesBuffer(owner)
+        ? pid !== 0
         : Os.startOf(pid, owner) === undefined && Os.startOf(owner, owner) === undefined;
       if (ended && words.swap(slot + OWNER, owner, me.owner) === owner) {
         return this.#settle((slot - TABLE) / SLOT_WORDS, me);
@@ -233,6 +233,15 @@ const remember = (arena: Arena): void => {
 };
 
 const name = (token: Token): string => token.kind === "memory" ? `${token.inode}` : token.id;
+
+onWithdrawn((buffer) => {
+  const owner = ownerOf(buffer);
+  if (owner === undefined) return;
+  for (const entry of attached.values()) {
+    const arena = entry.deref();
+    if (arena?.region.token.kind === "buffer") arena.mark(owner);
+  }
+});
 
 /** The arena of a token. Throws a `RegionError`. */
 export const arena = (token: Token): Arena => {

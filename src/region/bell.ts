@@ -221,7 +221,9 @@ export const bell = (kind: Kind): Bell => {
   return known;
 };
 
-const bufferName = (owner: number): string => `bell ${owner}`;
+const BUFFER = "bell ";
+
+const bufferName = (owner: number): string => BUFFER + owner;
 
 /** Rings in another isolate of this process. */
 export const ringBuffer = (owner: number, bucket: number): void => {
@@ -229,8 +231,9 @@ export const ringBuffer = (owner: number, bucket: number): void => {
   if (buffer !== undefined) ring(words(buffer), bucket, () => notify(buffer, RINGS));
 };
 
-/** Whether that isolate lives, as far as is known. */
-export const livesBuffer = (owner: number): boolean => find(bufferName(owner)) !== undefined;
+/** Whose doorbell a buffer is, if it is one. */
+export const ownerOf = (buffer: string): number | undefined =>
+  buffer.startsWith(BUFFER) ? Number(buffer.slice(BUFFER.length)) : undefined;
 
 /** Where the doorbell of another process is. */
 export interface Where {

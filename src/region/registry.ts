@@ -19,18 +19,19 @@ type Tell = (news: News) => void;
 interface State {
   readonly buffers: Map<string, { readonly memory: SharedArrayBuffer; readonly from: Tell | undefined }>;
   readonly neighbours: Set<Tell>;
+  readonly mourners: Set<(buffer: string) => void>;
 }
 
 // One for the isolate, though this module may have been loaded twice.
 const key = Symbol.for("~multiprocessing/registry");
 const shared = globalThis as { [key]?: State };
-const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set() };
+const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set(), mourners: new Set() };
 
 const learn = (news: News, from: Tell | undefined): void => {
   const { buffer, memory } = news;
   if (state.buffers.get(buffer)?.memory === memory) return;
-  if (memory === undefined) state.buffers.delete(buffer);
-  else state.buffers.set(buffer, { memory, from });
+  if (memory !== undefined) state.buffers.set(buffer, { memory, from });
+  else if (state.buffers.delete(buffer)) { for (const mourn of state.mourners) mourn(buffer); }
   for (const tell of state.neighbours) if (tell !== from) tell(news);
 };
 
@@ -42,6 +43,9 @@ export const withdraw = (buffer: string): void => learn({ buffer, memory: undefi
 
 /** The buffer of that name. */
 export const find = (buffer: string): SharedArrayBuffer | undefined => state.buffers.get(buffer)?.memory;
+
+/** Tells, from now on, which buffers are no more. */
+export const onWithdrawn = (mourn: (buffer: string) => void): void => void state.mourners.add(mourn);
 
 /** Whether something that came through a port is news. */
 export const isNews = (message: unknown): message is News =>
