@@ -23,11 +23,12 @@ import { Backend, type Child, type Command, type ExitStatus, type Permissions, S
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import * as Permission from "./backend/permissions.ts";
-import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
+import { authKey, type Introduction, type Message, type Notice, type Readiness, self } from "./link/self.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
-import { type Socket, socket } from "./link/transport.ts";
+import { offerRing } from "./link/ring.ts";
+import { Changeable, type Socket, socket } from "./link/transport.ts";
 import { type Guard, launchWithParent } from "./os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
@@ -272,7 +273,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             else if (crashed !== undefined) ended({ _tag: "Crashed", message: crashed });
             else ended({ _tag: "Exited", code: code ?? 0 });
           });
-          const transport = socket(process.stdio[3] as unknown as Socket);
+          const transport = new Changeable(socket(process.stdio[3] as unknown as Socket));
           const link = new Link(transport, {
             side: "parent",
             onOpen: Router.receive,
@@ -288,10 +289,12 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             },
           });
           link.hooks = hooks;
+          offerRing(transport, "memory", (ring) => link.notify({ ring } satisfies Notice));
           const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
           link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
           link.onNotice = (notice) => {
             const message = notice as Message;
+            if (message.declined === true) transport.detour?.end();
             if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
             if (message.crashed !== undefined) {
               crashed ??= message.crashed;

@@ -24,12 +24,13 @@ import { hooks } from "./backend/call.ts";
 import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { locks } from "./backend/locks.ts";
-import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
+import { authKey, type Introduction, type Message, type Notice as ToChild, type Readiness, self } from "./link/self.ts";
 import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
-import { port } from "./link/transport.ts";
+import { offerRing } from "./link/ring.ts";
+import { Changeable, port } from "./link/transport.ts";
 import { declareEnded } from "./region/bell.ts";
 import { make as makeLedger, sweep } from "./region/ledger.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
@@ -64,7 +65,7 @@ export const entry = (): Promise<unknown> => import("./backend/worker.ts");
 const start = (options: Options, command: Command, exited: Deferred.Deferred<ExitStatus>) => {
   const worker = new Worker(import.meta.resolve("./backend/worker.ts"), { type: "module", name: command.name });
   const { port1, port2 } = new MessageChannel();
-  const transport = port(port1);
+  const transport = new Changeable(port(port1));
   let status: ExitStatus | undefined;
   let serving = false;
   let deadline: ReturnType<typeof setTimeout> | undefined;
@@ -126,11 +127,13 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     },
   });
   link.hooks = hooks;
+  offerRing(transport, "buffer", (ring) => link.notify({ ring } satisfies ToChild));
   const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
   link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
   link.onNotice = (notice) => {
     const message = notice as Message;
     serving ||= message.serving === true;
+    if (message.declined === true) transport.detour?.end();
     if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
   };
   link.notify(

@@ -8,7 +8,11 @@ import * as Effect from "effect/Effect";
 import * as Logger from "effect/Logger";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
+import { unsupported } from "../src/os/linux.ts";
 import { noLeaks } from "./leaks.ts";
+
+// The library of the system's calls is loaded once in a process, by whoever comes first: here, so that it is nobody's leak.
+unsupported();
 
 /** No test takes this long, on however busy a machine: one that does is one that hangs. */
 const HANGS = "40 seconds";

@@ -7,12 +7,14 @@
  */
 import { Link } from "../link/link.ts";
 import type { Channel, Receiver } from "../link/link.ts";
+import type { Offer } from "../link/ring.ts";
+import type { Changeable } from "../link/transport.ts";
 import * as Router from "../link/router.ts";
 import * as Task from "../Task.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
 import { type ExitData, type Refusal, writeExit } from "../wire/exits.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError, type Transport } from "../wire/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Request from "./request.ts";
@@ -23,7 +25,7 @@ export type Imports = { readonly [url: string]: () => Promise<unknown> };
 
 /** What a backend's entry module provides. */
 export interface Host {
-  readonly transport: Transport;
+  readonly transport: Changeable;
   readonly imports: Imports;
   /** Effects will run from now on: a signal to end should let their finalizers run. */
   readonly onEffects?: () => void;
@@ -335,6 +337,11 @@ export const serve = (host: Host): Server => {
     if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
     if (notice.preload === true) preload();
+    if (notice.ring !== undefined) change(notice.ring);
+  };
+  const change = async (offer: Offer): Promise<void> => {
+    const { acceptRing } = await import("../link/ring.ts");
+    if (!acceptRing(host.transport, offer)) link.notify({ declined: true } satisfies Message);
   };
   const crash = (error: unknown): void => {
     console.error(`${self().name}: uncaught`, error);

@@ -5,7 +5,7 @@
  * @module
  */
 import { Socket } from "node:net";
-import { socket } from "../link/transport.ts";
+import { Changeable, socket } from "../link/transport.ts";
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
 import { type Imports, serve as serveLink } from "./serve.ts";
@@ -32,7 +32,7 @@ export const serve = (guard: Guard, imports: Imports): Promise<never> => {
     });
   };
   const server = serveLink({
-    transport: socket(new Socket({ fd: 3 })),
+    transport: new Changeable(socket(new Socket({ fd: 3 }))),
     imports,
     onParent: (pid) => {
       // It may have died before the guard was up.

@@ -5,7 +5,7 @@
  * @module
  */
 import { locks } from "./locks.ts";
-import { port } from "../link/transport.ts";
+import { Changeable, port } from "../link/transport.ts";
 import { keep } from "../region/ledger.ts";
 import { serve } from "./serve.ts";
 
@@ -40,7 +40,7 @@ scope.onmessage = ({ data: { exitCode, ledger, lock, modules, port: channel } })
     return new Promise(() => {});
   });
   let left = false;
-  const transport = port(channel);
+  const transport = new Changeable(port(channel));
   const server = serve({
     transport,
     imports: Object.fromEntries(modules.map((url) => [url, () => import(url)])),

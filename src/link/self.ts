@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { Offer } from "./ring.ts";
+
 /** Who this process is. */
 export interface Self {
   /** Its label: `MainProcess`, or the name it was started with. */
@@ -33,13 +35,18 @@ export interface Introduction extends Self {
 }
 
 /** The first introduction is whole; a later one says only what has changed. */
-export type Notice = Partial<Introduction>;
+export type Notice = Partial<Introduction> & {
+  /** Memory through which the link can go on; see `ring.ts`. */
+  readonly ring?: Offer;
+};
 
 /** What a child says to its parent, apart from answers. */
 export interface Message {
   /** It has come as far as serving its link. */
   readonly serving?: true;
   readonly ready?: Readiness;
+  /** It cannot use the memory that it was offered for the link. */
+  readonly declined?: true;
   /** An error that nobody caught is about to end it. */
   readonly crashed?: string;
 }

@@ -69,11 +69,17 @@ export interface Place {
   readonly life: number;
 }
 
+/** How long this isolate keeps its doorbell for an arena. */
+interface Hold {
+  release: (() => void) | undefined;
+}
+
 /** An arena as one isolate sees it. */
 export class Arena {
   readonly region: Region;
   readonly words: Words;
   readonly #bell: Bell;
+  readonly hold: Hold = { release: undefined };
   #self: Participant = 0;
 
   constructor(region: Region) {
@@ -144,17 +150,18 @@ export class Arena {
     };
   }
 
-  #lives(slot: number): boolean {
+  #lives(slot: number, own = false): boolean {
     const { words } = this;
     const owner = words.load(slot + OWNER);
     if (this.region.token.kind === "buffer") return words.load(slot + PID) === 0;
     const start = Os.startOf(words.load(slot + PID), owner);
     if (start !== Number(join(words.load(slot + START), words.load(slot + START + 1)))) return false;
-    return livesMemory(this.#bellOf(slot));
+    return own || livesMemory(this.#bellOf(slot));
   }
 
   #enter(): Participant {
     const { words } = this;
+    this.hold.release ??= this.#bell.hold();
     const me = this.#bell.identity();
     const live: Array<number> = [];
     for (let number = 0; number < SLOTS; number++) {
@@ -188,7 +195,9 @@ export class Arena {
   /** The slot has this thread's number: it was its own, before it had forgotten the arena, or that of one long ended. */
   #again(number: number, me: Identity): Participant {
     const slot = this.#slot(number);
-    return this.#lives(slot) ? this.words.load(slot + GENERATION) << 8 | number : this.#settle(number, me);
+    if (!this.#lives(slot, true)) return this.#settle(number, me);
+    this.#describe(slot, me);
+    return this.words.load(slot + GENERATION) << 8 | number;
   }
 
   #settle(number: number, me: Identity): Participant {
@@ -196,13 +205,18 @@ export class Arena {
     const slot = this.#slot(number);
     const generation = (words.load(slot + GENERATION) & 0xffff) % 0xffff + 1;
     words.store(slot + GENERATION, generation);
+    this.#describe(slot, me);
+    return generation << 8 | number;
+  }
+
+  #describe(slot: number, me: Identity): void {
+    const { words } = this;
     words.store(slot + PID, me.pid);
     words.store(slot + START, me.start | 0);
     words.store(slot + START + 1, Math.floor(me.start / 0x1_0000_0000));
     words.store(slot + BELL, me.fd);
     words.store(slot + INODE, Number(me.inode & 0xffff_ffffn) | 0);
     words.store(slot + INODE + 1, Number(me.inode >> 32n));
-    return generation << 8 | number;
   }
 }
 
@@ -222,14 +236,15 @@ const made = new Map<Kind, Array<Made>>();
 
 /** Arenas that are in use here: forgotten with their last object. */
 const attached = new Map<string, WeakRef<Arena>>();
-const forgotten = new FinalizationRegistry<string>((name) => {
-  if (attached.get(name)?.deref() === undefined) attached.delete(name);
+const forgotten = new FinalizationRegistry<{ readonly key: string; readonly hold: Hold }>(({ hold, key }) => {
+  hold.release?.();
+  if (attached.get(key)?.deref() === undefined) attached.delete(key);
 });
 
 const remember = (arena: Arena): void => {
   const key = name(arena.region.token);
   attached.set(key, new WeakRef(arena));
-  forgotten.register(arena, key);
+  forgotten.register(arena, { key, hold: arena.hold });
 };
 
 const name = (token: Token): string => token.kind === "memory" ? `${token.inode}` : token.id;
@@ -329,6 +344,7 @@ const retire = (from: Made): void => {
   if (from.used > 0) return;
   const arenas = made.get(from.arena.region.token.kind)!;
   arenas.splice(arenas.indexOf(from), 1);
+  from.arena.hold.release?.();
   from.arena.region.close();
 };
 

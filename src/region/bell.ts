@@ -31,19 +31,28 @@ const SIZE = 4096;
 /** How often those who wait look for themselves, in milliseconds. */
 export const PATROL = 250;
 
-/** Looks before parking: first by itself, then between turns of others on this core. */
+/** Looks before parking: first by itself, then between turns of others on this core, of which more are granted where it has paid. */
 const LOOKS = 100;
-const YIELDS = 20;
 const LOOKS_BETWEEN = 20;
+const FEWEST_YIELDS = 2;
+const MOST_YIELDS = 32;
 
 /** So often may the bell be answered without a turn of the event loop. */
 const STREAK = 64;
+
+/** Turns of the microtasks in which those who were woken come to say what others may be waiting for. */
+const TURNS = 16;
+
+/** The longest that a thread is parked, in milliseconds. */
+const LONGEST = 5000;
 
 /** Something waited for. */
 export interface Watch {
   readonly bucket: number;
   /** Whether it is over. With `patrol`, the dead are to be looked for. Must not throw. */
   readonly check: (patrol: boolean) => boolean;
+  /** Whether it needs no patrol: it learns of deaths in another way. */
+  readonly calm?: boolean;
 }
 
 /** Who rings, for the tables of arenas. */
@@ -61,15 +70,32 @@ export class Bell {
   readonly #kind: Kind;
   readonly #watches: Array<Set<Watch>> = Array.from({ length: 32 }, () => new Set());
   #waiting = 0;
+  /** Those of them who need a patrol. */
+  #wary = 0;
   #running = false;
+  #yields = FEWEST_YIELDS;
   #parked = false;
   #region: Region | undefined;
   #words: Words | undefined;
   #identity: Identity | undefined;
   #patrolled = 0;
+  #holders = 0;
 
   constructor(kind: Kind) {
     this.#kind = kind;
+  }
+
+  /** Keeps the doorbell for those who may ring it. Returns what gives it up. */
+  hold(): () => void {
+    this.identity();
+    this.#holders++;
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      this.#holders--;
+      this.#close();
+    };
   }
 
   /** How many wait. */
@@ -77,7 +103,7 @@ export class Bell {
     return this.#waiting;
   }
 
-  /** Who this isolate is to others. */
+  /** Who this isolate is to others, while it holds its doorbell. */
   identity(): Identity {
     if (this.#identity !== undefined) return this.#identity;
     if (this.#kind === "buffer") {
@@ -109,16 +135,19 @@ export class Bell {
     const watches = this.#watches[watch.bucket];
     watches.add(watch);
     this.#waiting++;
+    if (watch.calm !== true && this.#wary++ === 0) {
+      this.#patrolled = performance.now();
+      // It may be parked for longer than until the next patrol.
+      this.ringSelf(watch.bucket);
+    }
     const leave = (): void => {
-      if (!watches.delete(watch)) return;
-      this.#waiting--;
+      if (!this.#over(watch)) return;
       if (this.#waiting === 0 && this.#parked) this.ringSelf(watch.bucket);
     };
     if (watch.check(false)) {
       leave();
     } else if (!this.#running) {
       this.#running = true;
-      this.#patrolled = performance.now();
       // After those who are about to ring have had their turn.
       queueMicrotask(() => void this.#run());
     }
@@ -127,7 +156,7 @@ export class Bell {
 
   /** Has this isolate itself look again. */
   ringSelf(bucket: number): void {
-    if (this.#waiting > 0 || this.#parked) ring(this.#words!, bucket, () => this.#wake());
+    if (this.#running) ring(this.#words!, bucket, () => this.#wake());
   }
 
   #wake(): void {
@@ -136,46 +165,54 @@ export class Bell {
     else Os.futexWake(region.pointer);
   }
 
+  /** Whether it was waited for until now. */
+  #over(watch: Watch): boolean {
+    if (!this.#watches[watch.bucket].delete(watch)) return false;
+    this.#waiting--;
+    if (watch.calm !== true) this.#wary--;
+    return true;
+  }
+
   async #run(): Promise<void> {
     const words = this.#words!;
     const keepAlive = this.#kind === "buffer" ? setInterval(() => {}, 60_000) : undefined;
     for (let streak = 0; this.#waiting > 0;) {
       const rings = words.load(RINGS);
       const rung = words.exchange(RUNG, 0);
-      const patrol = performance.now() - this.#patrolled >= PATROL;
+      const patrol = this.#wary > 0 && performance.now() - this.#patrolled >= PATROL;
       if (patrol) this.#patrolled = performance.now();
-      const over = this.#look(patrol ? -1 : rung, patrol);
-      if (over) {
+      if (this.#look(patrol ? -1 : rung, patrol)) {
         // Those who were woken go first: they may be who we would wait for.
-        if (++streak % STREAK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
-        else await Promise.resolve();
-        continue;
+        if (++streak % STREAK === 0) await new Promise((resolve) => setImmediate(resolve));
+        else for (let turn = 0; turn < TURNS; turn++) await null;
+      } else if (this.#waiting > 0 && !this.#spin(rings)) {
+        streak = 0;
+        await this.#park(rings);
       }
-      if (this.#waiting === 0) break;
-      if (this.#spin(rings)) {
-        if (++streak % STREAK === 0) await new Promise((resolve) => setTimeout(resolve, 0));
-        continue;
-      }
-      streak = 0;
-      await this.#park(rings);
     }
     clearInterval(keepAlive);
     this.#running = false;
+    this.#close();
   }
 
-  /** Asks those who wait in these buckets; whether one of them is done. */
+  /** Gives up the descriptor, and the memory, when nobody rings any more; not before a parked thread has come back from there. */
+  #close(): void {
+    if (this.#holders > 0 || this.#running || this.#kind === "buffer") return;
+    this.#region?.close();
+    this.#region = this.#words = this.#identity = undefined;
+  }
+
+  /** Asks those who wait in these buckets; whether there was somebody. */
   #look(buckets: number, patrol: boolean): boolean {
-    let over = false;
+    let asked = false;
     for (let bucket = 0; buckets !== 0; bucket++, buckets >>>= 1) {
       if ((buckets & 1) === 0) continue;
-      const watches = this.#watches[bucket];
-      for (const watch of watches) {
-        if (!watch.check(patrol) || !watches.delete(watch)) continue;
-        this.#waiting--;
-        over = true;
+      for (const watch of this.#watches[bucket]) {
+        asked ||= !patrol;
+        if (watch.check(patrol)) asked = this.#over(watch) || asked;
       }
     }
-    return over;
+    return asked;
   }
 
   /** Whether the bell rings within some microseconds. */
@@ -183,17 +220,22 @@ export class Bell {
     const words = this.#words!;
     for (let i = 0; i < LOOKS; i++) if (words.load(RINGS) !== rings) return true;
     if (this.#kind === "buffer") return false;
-    for (let i = 0; i < YIELDS; i++) {
+    for (let i = 0; i < this.#yields; i++) {
       Os.yieldCore();
-      for (let j = 0; j < LOOKS_BETWEEN; j++) if (words.load(RINGS) !== rings) return true;
+      for (let j = 0; j < LOOKS_BETWEEN; j++) {
+        if (words.load(RINGS) === rings) continue;
+        this.#yields = Math.min(this.#yields * 2, MOST_YIELDS);
+        return true;
+      }
     }
+    this.#yields = Math.max(this.#yields >> 1, FEWEST_YIELDS);
     return false;
   }
 
   async #park(rings: number): Promise<void> {
     const words = this.#words!;
     const region = this.#region!;
-    const millis = Math.max(1, PATROL - (performance.now() - this.#patrolled));
+    const millis = this.#wary === 0 ? LONGEST : Math.max(1, PATROL - (performance.now() - this.#patrolled));
     this.#parked = true;
     words.store(PARKED, 1);
     if (words.load(RINGS) === rings) {
@@ -209,7 +251,8 @@ export class Bell {
 const ring = (words: Words, bucket: number, wake: () => void): void => {
   words.or(RUNG, 1 << bucket);
   words.add(RINGS, 1);
-  if (words.load(PARKED) !== 0) wake();
+  // Whoever is woken needs a while to come: nobody else has to wake it meanwhile.
+  if (words.load(PARKED) !== 0 && words.exchange(PARKED, 0) !== 0) wake();
 };
 
 const bells = new Map<Kind, Bell>();
@@ -226,9 +269,15 @@ const BUFFER = "bell ";
 const bufferName = (owner: number): string => BUFFER + owner;
 
 /** Rings in another isolate of this process. */
-export const ringBuffer = (owner: number, bucket: number): void => {
+export const ringBuffer = (owner: number, bucket: number): void => ringerBuffer(owner)?.(bucket);
+
+/** The same, to be used often; `undefined` if that isolate is not known, or not any more. */
+export const ringerBuffer = (owner: number): ((bucket: number) => void) | undefined => {
   const buffer = find(bufferName(owner));
-  if (buffer !== undefined) ring(words(buffer), bucket, () => notify(buffer, RINGS));
+  if (buffer === undefined) return undefined;
+  const bell = words(buffer);
+  const wake = (): void => notify(buffer, RINGS);
+  return (bucket) => ring(bell, bucket, wake);
 };
 
 /** Whose doorbell a buffer is, if it is one. */
@@ -270,9 +319,15 @@ const reach = (where: Where): Far | undefined => {
 };
 
 /** Rings in another process, or worker; nothing happens if it has ended. */
-export const ringMemory = (where: Where, bucket: number): void => {
+export const ringMemory = (where: Where, bucket: number): void => ringerMemory(where)?.(bucket);
+
+/** The same, to be used often; `undefined` if it has ended. */
+export const ringerMemory = (where: Where): ((bucket: number) => void) | undefined => {
   const known = reach(where);
-  if (known !== undefined) ring(known.words, bucket, () => Os.futexWake(known.region.pointer!));
+  if (known === undefined) return undefined;
+  const { region, words } = known;
+  const wake = (): void => Os.futexWake(region.pointer!);
+  return (bucket) => ring(words, bucket, wake);
 };
 
 /** Whether the owner of a doorbell has not been declared dead, as a worker is that cannot be stopped. */
@@ -281,5 +336,10 @@ export const livesMemory = (where: Where): boolean => reach(where)?.words.load(E
 /** Declares a worker dead, whatever its thread still does. */
 export const declareEnded = (ledger: SharedArrayBuffer): void => {
   const pointer = bellOf(ledger);
-  if (pointer !== null) words(Os.view(pointer, SIZE)).store(ENDED, 1);
+  if (pointer === null) return;
+  const bell = words(Os.view(pointer, SIZE));
+  bell.store(ENDED, 1);
+  // A thread that is parked ends when it is woken.
+  bell.add(RINGS, 1);
+  Os.futexWake(pointer);
 };

@@ -1,0 +1,325 @@
+/**
+ * A faster way for the bytes of a link that is much used: two rings in shared memory, one for each direction.
+ *
+ * The link begins on its socket or port, and stays there where memory cannot be shared. When it has carried a while, the parent
+ * makes the memory and says so; the child, if it can attach it, notes there after how many bytes its side of the old way ends,
+ * and goes on in its ring; then the parent does the same. The old way stays open: its end is still the news of a death.
+ *
+ * ```text
+ *  word 16, 32   the parent's, the child's:
+ *                0 whether it has changed over; 1, 2 after how many bytes (low, high); 3 to 6 its doorbell
+ *  word 64, 128  the ring to the child, to the parent:
+ *                0 bytes written; 16 bytes read; 32 whether the writer waits for room
+ *  byte 4096     the bytes of the ring to the child, then those of the other
+ * ```
+ *
+ * - What is written is published with one store, the count of bytes written. What was published outlives its writer.
+ * - Counts go round at 2^32. A ring holds what was written and not read.
+ * - Who writes rings the other's doorbell; who reads does, if the writer waits for room.
+ *
+ * Free of Effect.
+ *
+ * @module
+ */
+import { bell, ringerBuffer, ringerMemory } from "../region/bell.ts";
+import { attach, create, type Kind, type Region, RegionError, type Token } from "../region/region.ts";
+import { type Words, words } from "../region/words.ts";
+import type { Side } from "./link.ts";
+import type { Changeable, Detour } from "./transport.ts";
+
+/** Bytes that a ring holds; a power of two. */
+const CAPACITY = 256 * 1024;
+
+const HEADER = 4096;
+
+const SIDES = { parent: 16, child: 32 };
+const CHANGED = 0;
+const AFTER = 1;
+const BELL = 3;
+
+const RINGS = { child: 64, parent: 128 };
+const WRITTEN = 0;
+const READ = 16;
+const WAITS = 32;
+
+/** After so many writes and reads a link is much used. */
+const BUSY = 64;
+
+/** What the parent says of the memory. */
+export interface Offer {
+  readonly token: Token;
+  /** In which bucket the parent, and the child, is rung. */
+  readonly buckets: readonly [number, number];
+}
+
+/** Buckets are given out in turn. */
+let next = 0;
+
+/** The two sides, and what they have in common. */
+class Ring {
+  readonly region: Region;
+  readonly words: Words;
+  /** Gives up this side's doorbell. */
+  readonly release: () => void;
+  readonly #memory: Uint8Array;
+  readonly #side: Side;
+  readonly #other: Side;
+  /** Where the bytes that are written, and those that are read, begin. */
+  readonly #out: number;
+  readonly #in: number;
+  readonly #bucket: number;
+  #ring: ((bucket: number) => void) | undefined;
+
+  constructor(region: Region, side: Side, bucket: number) {
+    this.region = region;
+    this.words = words(region.buffer, 0, HEADER);
+    this.#memory = new Uint8Array(region.buffer as ArrayBuffer);
+    this.#side = side;
+    this.#other = side === "parent" ? "child" : "parent";
+    this.#out = side === "parent" ? HEADER : HEADER + CAPACITY;
+    this.#in = side === "parent" ? HEADER + CAPACITY : HEADER;
+    this.#bucket = bucket;
+    this.release = bell(region.token.kind).hold();
+    const me = bell(region.token.kind).identity();
+    const at = SIDES[side] + BELL;
+    if (region.token.kind === "buffer") {
+      this.words.store(at, me.owner);
+    } else {
+      this.words.store(at, me.pid);
+      this.words.store(at + 1, me.fd);
+      this.words.store(at + 2, Number(me.inode & 0xffff_ffffn) | 0);
+      this.words.store(at + 3, Number(me.inode >> 32n));
+    }
+  }
+
+  /** This side writes into the ring from now on. */
+  change(sent: number): void {
+    const at = SIDES[this.#side];
+    this.words.store(at + AFTER, sent | 0);
+    this.words.store(at + AFTER + 1, Math.floor(sent / 0x1_0000_0000));
+    this.words.store(at + CHANGED, 1);
+    this.ring();
+  }
+
+  /** After how many bytes the other side writes into the ring; `undefined` as long as it does not, or cannot be told of anything. */
+  get changed(): number | undefined {
+    const at = SIDES[this.#other];
+    if (this.words.load(at + CHANGED) === 0 || !this.#reachable) return undefined;
+    return (this.words.load(at + AFTER) >>> 0) + this.words.load(at + AFTER + 1) * 0x1_0000_0000;
+  }
+
+  /** Has the other side look. */
+  ring(): void {
+    if (this.#reachable) this.#ring!(this.#bucket);
+  }
+
+  /** Whether the other's doorbell is known: news of it may still be on its way. */
+  get #reachable(): boolean {
+    return (this.#ring ??= this.#ringer()) !== undefined;
+  }
+
+  #ringer(): ((bucket: number) => void) | undefined {
+    const { words } = this;
+    const at = SIDES[this.#other] + BELL;
+    if (this.region.token.kind === "buffer") return ringerBuffer(words.load(at));
+    const inode = BigInt(words.load(at + 3)) << 32n | BigInt(words.load(at + 2) >>> 0);
+    return words.load(at) === 0 ? undefined : ringerMemory({ pid: words.load(at), fd: words.load(at + 1), inode });
+  }
+
+  /** Writes as many bytes as there is room for, from `from` on; how many. */
+  write(bytes: Uint8Array, from: number): number {
+    const { words } = this;
+    const ring = RINGS[this.#other];
+    const written = words.load(ring + WRITTEN);
+    const room = CAPACITY - ((written - words.load(ring + READ)) >>> 0);
+    const count = Math.min(room, bytes.length - from);
+    if (count === 0) return 0;
+    const at = written & (CAPACITY - 1);
+    const first = Math.min(count, CAPACITY - at);
+    this.#memory.set(bytes.subarray(from, from + first), this.#out + at);
+    if (first < count) this.#memory.set(bytes.subarray(from + first, from + count), this.#out);
+    words.store(ring + WRITTEN, (written + count) | 0);
+    return count;
+  }
+
+  /** Asks to be told of room. Whoever asks has to look again then. */
+  await(): void {
+    this.words.store(RINGS[this.#other] + WAITS, 1);
+  }
+
+  /** Whether there is something to read. */
+  get readable(): boolean {
+    const ring = RINGS[this.#side];
+    return this.words.load(ring + WRITTEN) !== this.words.load(ring + READ);
+  }
+
+  /** All that is there, in memory of its own. */
+  read(): Uint8Array | undefined {
+    const { words } = this;
+    const ring = RINGS[this.#side];
+    const read = words.load(ring + READ);
+    const count = (words.load(ring + WRITTEN) - read) >>> 0;
+    if (count === 0) return undefined;
+    if (count > CAPACITY) throw new RangeError("Cannot read from the peer: it wrote more than the ring holds");
+    const at = read & (CAPACITY - 1);
+    const first = Math.min(count, CAPACITY - at);
+    let bytes: Uint8Array;
+    if (first === count) {
+      bytes = this.#memory.slice(this.#in + at, this.#in + at + count);
+    } else {
+      bytes = new Uint8Array(count);
+      bytes.set(this.#memory.subarray(this.#in + at, this.#in + CAPACITY));
+      bytes.set(this.#memory.subarray(this.#in, this.#in + count - first), first);
+    }
+    words.store(ring + READ, (read + count) | 0);
+    if (words.load(ring + WAITS) !== 0 && words.exchange(ring + WAITS, 0) !== 0) this.ring();
+    return bytes;
+  }
+}
+
+/** The way through the rings, beside the old one. */
+class Detoured implements Detour {
+  readonly #transport: Changeable;
+  readonly #unwatch: () => void;
+  #ring: Ring | undefined;
+  /** Whether this side writes into its ring, and reads from the other's. */
+  #writes = false;
+  #reads = false;
+  /** What waits for room in the ring, and how far it is written. */
+  #chunks: ReadonlyArray<Uint8Array> | undefined;
+  #chunk = 0;
+  #offset = 0;
+  #done = (): void => {};
+  #pushing = false;
+
+  constructor(transport: Changeable, region: Region, side: Side, [own, other]: readonly [number, number]) {
+    this.#transport = transport;
+    this.#ring = new Ring(region, side, other);
+    this.#unwatch = bell(region.token.kind).watch({
+      bucket: own,
+      calm: true,
+      check: () => {
+        this.pull();
+        this.#push();
+        return this.#ring === undefined;
+      },
+    });
+  }
+
+  /** This side changes over. */
+  change(): void {
+    if (this.#writes || this.#ring === undefined) return;
+    this.#writes = true;
+    this.#ring.change(this.#transport.sent);
+  }
+
+  write(chunks: ReadonlyArray<Uint8Array>, done: () => void): boolean {
+    if (!this.#writes) return false;
+    this.#chunks = chunks;
+    this.#chunk = 0;
+    this.#offset = 0;
+    this.#done = done;
+    this.#push();
+    return true;
+  }
+
+  /** Reads what has come, once all has come that was sent by the old way. */
+  pull(): void {
+    const ring = this.#ring;
+    if (ring === undefined) return;
+    if (!this.#reads) {
+      if (ring.changed !== this.#transport.received) return;
+      this.#reads = true;
+      this.change();
+    }
+    let bytes: Uint8Array | undefined;
+    try {
+      bytes = ring.read();
+    } catch (error) {
+      this.#close();
+      return this.#transport.lost(error as Error);
+    }
+    if (bytes !== undefined) this.#transport.take(bytes);
+  }
+
+  end(): void {
+    // What has come outlives its sender.
+    while (this.#ring?.readable && (this.#reads || this.#ring.changed === this.#transport.received)) this.pull();
+    this.#close();
+  }
+
+  #close(): void {
+    const ring = this.#ring;
+    if (ring === undefined) return;
+    this.#ring = undefined;
+    this.#chunks = undefined;
+    this.#unwatch();
+    ring.release();
+    ring.region.close();
+  }
+
+  #push(): void {
+    if (this.#pushing) return;
+    this.#pushing = true;
+    let told = true;
+    for (;;) {
+      const ring = this.#ring;
+      const chunks = this.#chunks;
+      if (ring === undefined || chunks === undefined) break;
+      if (this.#chunk === chunks.length) {
+        this.#chunks = undefined;
+        if (!told) ring.ring();
+        told = true;
+        // Whoever is told that his chunks are taken may bring more at once.
+        this.#done();
+        continue;
+      }
+      const chunk = chunks[this.#chunk];
+      let count = ring.write(chunk, this.#offset);
+      if (count === 0 && this.#offset < chunk.length) {
+        ring.await();
+        count = ring.write(chunk, this.#offset);
+        if (count === 0) {
+          if (!told) ring.ring();
+          break;
+        }
+      }
+      told = false;
+      this.#offset += count;
+      if (this.#offset < chunk.length) continue;
+      this.#chunk++;
+      this.#offset = 0;
+    }
+    this.#pushing = false;
+  }
+}
+
+/** What both sides do with an error of the memory: they go on as they are. */
+const unlessRefused = <A>(action: () => A): A | undefined => {
+  try {
+    return action();
+  } catch (error) {
+    if (error instanceof RegionError) return undefined;
+    throw error;
+  }
+};
+
+/** The parent's part: once the link is much used, makes the memory, and says so to the child. */
+export const offerRing = (transport: Changeable, kind: Kind, say: (offer: Offer) => void): void => {
+  transport.onUse(BUSY, () =>
+    unlessRefused(() => {
+      const region = create(HEADER + 2 * CAPACITY, kind);
+      const buckets = [next++ & 31, next++ & 31] as const;
+      transport.detour = new Detoured(transport, region, "parent", buckets);
+      say({ token: region.token, buckets });
+    }));
+};
+
+/** The child's part. `false` if it cannot. */
+export const acceptRing = (transport: Changeable, { buckets: [other, own], token }: Offer): boolean => {
+  const detour = unlessRefused(() => new Detoured(transport, attach(token), "child", [own, other]));
+  if (detour === undefined) return false;
+  transport.detour = detour;
+  detour.change();
+  return true;
+};
