@@ -190,8 +190,9 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   get recv(): Effect.Effect<A, DecodeError | ReadFailure> {
     return this.#read(() =>
       this.#receive(VALUE, (message) => {
-        this.#end.take(1);
+        // What moves with it is taken over before it is no longer kept.
         const value = decode<A>(message);
+        this.#end.take(1);
         return value instanceof Undecodable ? value.exit : Effect.succeed(value);
       })
     );
@@ -452,7 +453,8 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
 const encode = (value: unknown, root: string): Parcel | EncodeError => {
   try {
     const packet = Codec.encode(value, { hooks, root });
-    return { message: toMessage(VALUE, packet), onSend: packet.onSend };
+    const { attachments, bytes, onSend } = packet;
+    return { message: toMessage(VALUE, { attachments, bytes, moves: onSend.length > 0 }), onSend };
   } catch (error) {
     if (error instanceof EncodeError) return error;
     throw error;
