@@ -27,7 +27,7 @@ export const ends = Task.make(
 export const signals = Task.make(
   import.meta,
   "signals",
-  (handle: Process.Handle<unknown>) => Effect.zipRight(handle.signal("SIGUSR1"), handle.status),
+  (handle: Process.Handle<unknown>) => Effect.zipRight(handle.signal("SIGUSR2"), handle.status),
 );
 
 /** Starts one, gives its handle away, and keeps it until it is told to end. */

@@ -102,7 +102,7 @@ const suite = (
       "a sibling sends a signal by a handle",
       Effect.gen(function* () {
         const child = yield* Process.spawn(Tasks.linger);
-        assertEquals(yield* Process.run(Handles.signals, child.handle), { _tag: "Signaled", signal: "SIGUSR1" });
+        assertEquals(yield* Process.run(Handles.signals, child.handle), { _tag: "Signaled", signal: "SIGUSR2" });
       }),
     );
   }
