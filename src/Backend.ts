@@ -87,7 +87,13 @@ export interface Command {
   readonly preload?: boolean | undefined;
 }
 
-/** The signals that a child can be sent. @since 0.1.0 @category models */
+/**
+ * The signals that a child can be sent. SIGUSR1 is Deno's own: a program that runs opens its debugger, on a port of this
+ * machine, and one that still starts ends of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
 export type Signal =
   | "SIGTERM"
   | "SIGKILL"

@@ -12,6 +12,7 @@ import type * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import { self } from "./link/self.ts";
 import { BrokenPipe, EndOfFile, PipeError, type PipeErrorReason, Unreachable } from "./hosted/errors.ts";
+import { keep } from "./hosted/keep.ts";
 import { Checked } from "./hosted/pipe_checked.ts";
 import { ConnectionClient, TypeId as Id } from "./hosted/pipe_client.ts";
 import { PipeHost } from "./hosted/pipe_host.ts";
@@ -79,8 +80,8 @@ export interface Statistics {
  *   `Moved`.
  * - The other end gets `EndOfFile` as soon as the owner of this one has closed it, has died in any way, or the scope of the
  *   pipe has closed; what was sent before is received first. Nothing else keeps it open.
- * - An end on its way belongs to the pipe. It ends if it was an argument or a result, and the process that was to have it
- *   dies. If it was in a queue or a pipe that ended before anybody received it, it ends with the scope of its pipe.
+ * - An end on its way ends when nobody will receive it any more: if it was an argument or a result, and the process that was to
+ *   have it dies; if it was in a queue or a pipe that ended, or whose process died, before anybody received it.
  * - Messages pass through the process that made the pipe. When that ends, so does the pipe: what has arrived can still be
  *   received, then follows `EndOfFile` if the other end was there, `Unreachable` if it was in a third process.
  * - One that was received and that nobody holds any more is closed some time after: use {@link scoped}, or `close`, to have it
@@ -197,7 +198,7 @@ const make_ = (
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const pipe = new PipeHost(maxBytes, () => retire(object));
+          const pipe = new PipeHost(maxBytes, keep, () => retire(object));
           const object = host(pipe);
           const connection = (end: number): Connection<never, unknown> =>
             new ConnectionClient({ address: address(), object, host: self().name, end, turn: 0, duplex, maxBytes });

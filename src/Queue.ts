@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream";
 import { self } from "./link/self.ts";
 import { QueueClosed, QueueError, Unreachable } from "./hosted/errors.ts";
 import { looking } from "./hosted/handles.ts";
+import { keep } from "./hosted/keep.ts";
 import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
 import type { Packet } from "./hosted/packets.ts";
 import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
@@ -198,7 +199,7 @@ const make_ = <A>(
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const queue = new QueueHost({ capacity, maxBytes, store: store(), keyOf });
+          const queue = new QueueHost({ capacity, maxBytes, store: store(), keyOf, keep });
           return { queue, object: host(queue) };
         }),
         ({ object, queue }) =>

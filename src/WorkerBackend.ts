@@ -56,8 +56,8 @@ export interface Options {
 /** How long a worker may live on after its link has ended, in milliseconds. */
 const LINKLESS = 1000;
 
-/** How long a terminated thread may take to end before it counts as stuck. */
-const TERMINATION = "1 second";
+/** How long a terminated thread may take to end before it counts as stuck, in milliseconds. */
+const TERMINATION = 1000;
 
 /** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
 export const entry = (): Promise<unknown> => import("./backend/worker.ts");
@@ -85,9 +85,15 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       transport.lost();
       heard();
     };
-    // What it has sent outlives it, and may still be on its way.
-    if (drained) done();
-    else transport.drained(done);
+    if (drained) return done();
+    // What it has sent outlives it, and may still be on its way; it may even speak until its thread turns.
+    ended ??= locks.request(lock, () => {});
+    const over = (): void => {
+      clearTimeout(limit);
+      transport.drained(done);
+    };
+    const limit = setTimeout(over, TERMINATION);
+    ended.then(over);
   };
   // A process keeps 8 bits of its exit code, too.
   const exitCode = new Uint8Array(new SharedArrayBuffer(1));

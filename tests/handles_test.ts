@@ -4,13 +4,20 @@ import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
-import { type Backend, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
+import { type Backend, Pipe, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
 import * as Capabilities from "../src/backend/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import * as Handles from "./handle_tasks.ts";
 import * as Tasks from "./lifetime_tasks.ts";
 import { gateway, signal, test, warmUp } from "./suite.ts";
 import * as Effects from "./tasks.ts";
+
+/** Waits until the queue says so of itself. */
+const when = <A>(
+  queue: Queue.Queue<A>,
+  holds: (statistics: Queue.Statistics) => boolean,
+): Effect.Effect<Queue.Statistics, Queue.Failure> =>
+  Effect.repeat(Effect.zipLeft(queue.statistics, Effect.sleep("1 millis")), { until: holds });
 
 const suite = (
   name: string,
@@ -95,7 +102,7 @@ const suite = (
       "a sibling sends a signal by a handle",
       Effect.gen(function* () {
         const child = yield* Process.spawn(Tasks.linger);
-        assertEquals(yield* Process.run(Handles.signals, child.handle), { _tag: "Signaled", signal: "SIGUSR1" });
+        assertEquals(yield* Process.run(Handles.signals, child.handle), { _tag: "Signaled", signal: "SIGUSR2" });
       }),
     );
   }
@@ -188,6 +195,57 @@ const suite = (
         assertEquals(yield* Fiber.join(here), wake === "end" ? [child] : [b], wake);
       }
       yield* lingering.kill;
+    }),
+  );
+
+  check(
+    "wait takes queues, connections and processes together, wherever each of them is, and takes nothing",
+    Effect.gen(function* () {
+      const queue = yield* Queue.make<unknown>();
+      const [mine, theirs] = yield* Pipe.make<string>();
+      const child = yield* Process.spawn(Tasks.linger);
+      const there = yield* Process.spawn(Handles.waitsForAll, queue, theirs, child.handle);
+      assertEquals(yield* wait([queue, mine, child]), [mine]);
+      assertEquals(yield* mine.recv, "begun");
+      assertEquals(yield* wait([queue, mine, child], { timeout: "1 millis" }), []);
+      yield* mine.send("hello");
+      assertEquals(yield* mine.recv, "more");
+      yield* queue.put(1);
+      yield* when(queue, ({ size }) => size === 0);
+      yield* child.kill;
+      const [atFirst, ...later] = yield* there.join;
+      assert(atFirst.length === 0 || `${atFirst}` === "1");
+      assertEquals(later, [[1], [1], [2]]);
+      assertEquals(yield* wait([queue, mine, child]), [mine, child]);
+    }),
+  );
+
+  check(
+    "a handle of each kind goes anywhere in a value: as an argument, a result, an item, a message, to a grandchild and back",
+    Effect.gen(function* () {
+      const told = yield* Queue.make<string>();
+      const [mine, theirs] = yield* Pipe.make<string>();
+      const child = yield* Process.spawnWith({ name: "subject" })(Tasks.linger);
+      const about = (connection: Pipe.Connection<string>): Handles.All => ({
+        of: new Map([["deep", {
+          queue: told,
+          connection,
+          child: child.handle as unknown as Process.Handle<number>,
+        }]]),
+      });
+      yield* Effect.forEach([1, 2, 3], (n) => mine.send(`message ${n}`));
+      const result = yield* Process.run(Handles.usesAll, about(theirs));
+      const items = yield* Queue.make<Handles.All>();
+      const [back, away] = yield* Pipe.make<Handles.All>({ duplex: false });
+      const passing = yield* Process.spawn(Handles.passesAll, items, away);
+      yield* items.put(result);
+      const last = yield* back.recv;
+      yield* passing.join;
+      const { child: handle, connection, queue } = last.of.get("deep")!;
+      yield* queue.put(`${yield* connection.recv} ${handle.name} ${yield* handle.isAlive}`);
+      assertEquals(yield* told.takeUpTo(4), [1, 2, 3].map((n) => `message ${n} subject true`));
+      assertEquals([yield* mine.recv, yield* mine.recv], ["received", "received"]);
+      yield* child.kill;
     }),
   );
 

@@ -180,6 +180,7 @@ const bytes = fc.uint8Array({ maxLength: 300, size: "max" });
 const packet: fc.Arbitrary<Packet> = fc.record({
   bytes,
   attachments: fc.array(bytes, { maxLength: 3 }),
+  moves: fc.boolean(),
 });
 
 Deno.test("packets are read as they were written, from wherever they begin, and own their memory", () => {

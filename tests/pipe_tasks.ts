@@ -79,6 +79,18 @@ export const receiveAll = Task.make(
     Effect.map(Stream.runCollect(connection.toStream), (all) => Array.from(all)),
 );
 
+/** Receives a value, says so, and keeps it for ever. */
+export const receiveAndKeep = Task.make(
+  import.meta,
+  "receive and keep",
+  (connection: Any) =>
+    Effect.flatMap(connection.recv, (value) =>
+      Effect.zipRight(
+        connection.send("received"),
+        Effect.ensuring(Effect.never, Effect.sync(() => void value)),
+      )),
+);
+
 /** Does nothing with it, plainly. */
 export const ignore = Task.make(import.meta, "ignore", (_connection: Any) => {});
 

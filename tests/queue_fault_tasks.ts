@@ -22,7 +22,7 @@ export interface Job {
 }
 
 /** Writes down a line that is there whatever happens next. */
-const scribe = (path: string): (line: string) => void => {
+export const scribe = (path: string): (line: string) => void => {
   const file = Deno.openSync(path, { append: true });
   const encoder = new TextEncoder();
   return (line) => void file.writeSync(encoder.encode(`${line}\n`));

@@ -33,7 +33,7 @@ export const register = (kind: string, make: Make): void => {
   kinds.set(kind, make);
 };
 
-const hook = (use: boolean): Hook<Link> => ({
+const hook = (remake: (kind: string, data: unknown) => object): Hook<Link> => ({
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value, onSend) => {
@@ -42,17 +42,31 @@ const hook = (use: boolean): Hook<Link> => ({
   },
   decode: (data) => {
     const [kind, from] = data as [string, unknown];
-    const make = kinds.get(kind);
-    if (make === undefined) throw new TypeError(`this process knows no handle of the kind "${kind}"`);
-    return make(from, use);
+    return remake(kind, from);
   },
 });
 
+const made = (use: boolean): Hook<Link> =>
+  hook((kind, data) => {
+    const make = kinds.get(kind);
+    if (make === undefined) throw new TypeError(`this process knows no handle of the kind "${kind}"`);
+    return make(data, use);
+  });
+
 /** The hook by which all of them travel. */
-export const handles: Hook<Link> = hook(true);
+export const handles: Hook<Link> = made(true);
 
 /** The hooks for what is put into an object: no Streams, which live and die with a request. */
 export const hooks: ReadonlyArray<Hook<Link>> = [handles, ...effectHooks];
 
 /** The hooks for who looks at a message that somebody else will receive. */
-export const looking: ReadonlyArray<Hook<Link>> = [hook(false), ...effectHooks];
+export const looking: ReadonlyArray<Hook<Link>> = [made(false), ...effectHooks];
+
+/** The hooks for who is to be told of the handles in a message, and does not need what they stand for. */
+export const finding = (found: (kind: string, data: unknown) => void): ReadonlyArray<Hook<Link>> => [
+  hook((kind, data) => {
+    found(kind, data);
+    return {};
+  }),
+  ...effectHooks,
+];

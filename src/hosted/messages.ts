@@ -20,13 +20,16 @@ export interface Message extends Packet {
   readonly kind: number;
   /** What it counts for, in bytes. */
   readonly size: number;
+  /** Where it waits to be received: lets go of what moves with it. */
+  readonly kept?: (() => void) | undefined;
 }
 
 /** Makes one. */
-export const message = (kind: number, { attachments, bytes }: Packet): Message => ({
+export const message = (kind: number, { attachments, bytes, moves }: Packet): Message => ({
   kind,
   bytes,
   attachments,
+  moves,
   size: sizeOf({ attachments, bytes }) + OVERHEAD,
 });
 

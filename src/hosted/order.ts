@@ -15,6 +15,8 @@ export interface Item extends Packet {
   readonly size: number;
   /** By what it is ordered, if it is. */
   readonly key: unknown;
+  /** Lets go of what moves with it. */
+  readonly kept?: (() => void) | undefined;
 }
 
 /** Items in their order. */

@@ -11,6 +11,8 @@ import { type Incoming, ProtocolError } from "../wire/frames.ts";
 export interface Packet {
   readonly bytes: Uint8Array;
   readonly attachments: ReadonlyArray<Uint8Array>;
+  /** Whether something moves with it, which whoever receives it has from then on. */
+  readonly moves?: boolean | undefined;
 }
 
 /** What it takes up, in bytes. */
@@ -20,13 +22,16 @@ export const sizeOf = ({ attachments, bytes }: Packet): number => {
   return size;
 };
 
-/** Writes packets: their number, then for each its length, the number of its attachments, and its bytes. */
+/**
+ * Writes packets: their number, then for each its length, twice the number of its attachments, plus one if something moves
+ * with it, and its bytes.
+ */
 export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<Link> | undefined => {
   let attachments: Array<Uint8Array> | undefined;
   writer.varint(packets.length);
   for (const packet of packets) {
     writer.varint(packet.bytes.length);
-    writer.varint(packet.attachments.length);
+    writer.varint(2 * packet.attachments.length + (packet.moves ? 1 : 0));
     writer.bytes(packet.bytes);
     if (packet.attachments.length > 0) (attachments ??= []).push(...packet.attachments);
   }
@@ -61,11 +66,13 @@ export const unpack = (
   let attachment = 0;
   for (let i = 0; i < count; i++) {
     const length = varint();
-    const parts = varint();
+    const extras = varint();
+    const parts = Math.floor(extras / 2);
     if (at + length > bytes.length || attachment + parts > attachments.length) throw malformed();
     packets[i] = {
       bytes: memory === "own" ? bytes.slice(at, at + length) : bytes.subarray(at, at + length),
       attachments: parts === 0 ? none : attachments.slice(attachment, attachment + parts),
+      moves: extras % 2 === 1,
     };
     at += length;
     attachment += parts;

@@ -6,6 +6,7 @@
 import * as Chunk from "effect/Chunk";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
@@ -64,7 +65,7 @@ const refuse = (
   reason: PipeError["reason"],
   message: string,
   size?: number,
-): Effect.Effect<never, PipeError> => Effect.fail(new PipeError(reason, message, size));
+): Exit.Exit<never, PipeError> => Exit.fail(new PipeError(reason, message, size));
 
 const isCount = (value: unknown): value is number =>
   typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
@@ -90,7 +91,7 @@ const describe = (value: unknown): string =>
     ? `a ${value.constructor?.name ?? "object"}`
     : `a ${typeof value}`;
 
-const notBytes = (verb: string, value: unknown): Effect.Effect<never, PipeError> =>
+const notBytes = (verb: string, value: unknown): Exit.Exit<never, PipeError> =>
   refuse(
     "InvalidArgument",
     `Cannot ${verb} bytes: an ArrayBuffer or a view of one is needed, received ${
@@ -190,9 +191,10 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   get recv(): Effect.Effect<A, DecodeError | ReadFailure> {
     return this.#read(() =>
       this.#receive(VALUE, (message) => {
-        this.#end.take(1);
+        // What moves with it is taken over before it is no longer kept.
         const value = decode<A>(message);
-        return value instanceof Undecodable ? value.exit : Effect.succeed(value);
+        this.#end.take(1);
+        return value instanceof Undecodable ? value.exit : Exit.succeed(value);
       })
     );
   }
@@ -215,7 +217,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           );
         }
         this.#end.take(1);
-        return Effect.succeed(bytes);
+        return Exit.succeed(bytes);
       });
     });
 
@@ -244,7 +246,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
         }
         target.set(bytes, offset);
         this.#end.take(1);
-        return Effect.succeed(bytes.length);
+        return Exit.succeed(bytes.length);
       });
     });
 
@@ -326,7 +328,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           size += next.size;
         }
         this.#end.take(values.length);
-        return Effect.succeed(values);
+        return Exit.succeed(values);
       })
     );
     return Stream.repeatEffectChunkOption(Effect.mapBoth(chunk, {
@@ -376,16 +378,16 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   }
 
   /** Hands the next message to `use`, which takes it or leaves it there. */
-  #receive<C, E>(kind: number, use: (message: Message) => Effect.Effect<C, E>): Effect.Effect<C, E | ReadFailure> {
+  #receive<C, E>(kind: number, use: (message: Message) => Exit.Exit<C, E>): Effect.Effect<C, E | ReadFailure> {
     // Whoever waits holds on to `this`, and thereby keeps the end open.
-    const act = (): Effect.Effect<C, E | ReadFailure> => {
+    const act = (): Exit.Exit<C, E | ReadFailure> => {
       const end = this.#end;
       const message = end.inbox.first;
-      if (message === undefined) return Effect.fail(end.readFailure!);
+      if (message === undefined) return Exit.fail(end.readFailure!);
       if (message.kind === kind) return use(message);
       if (message.kind === OVERSIZE) {
         end.take(1);
-        return Effect.fail(readOversize(message));
+        return Exit.fail(readOversize(message));
       }
       return refuse(
         "WrongKind",
@@ -395,8 +397,17 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
       );
     };
     const { readers } = this.#end;
-    // What is there is received in one step of the fiber, which nothing can come between.
-    return readers.free(0) ? act() : inTurn(readers, 0, act);
+    if (!readers.free(0)) return inTurn(readers, 0, act);
+    // What is there is received in the very step that gives it to whoever goes on: an interruption comes before, or after it.
+    const now = Effect.sync(() => {
+      const exit = readers.free(0) ? act() : undefined;
+      if (exit?._tag === "Success") return exit.value;
+      throw new Otherwise(exit ?? inTurn(readers, 0, act));
+    });
+    return Effect.catchAllDefect(
+      now,
+      (defect) => defect instanceof Otherwise ? defect.effect as Effect.Effect<C, E | ReadFailure> : Effect.die(defect),
+    );
   }
 
   /** Sends as many as there is room for at once, and then the others. */
@@ -452,7 +463,8 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
 const encode = (value: unknown, root: string): Parcel | EncodeError => {
   try {
     const packet = Codec.encode(value, { hooks, root });
-    return { message: toMessage(VALUE, packet), onSend: packet.onSend };
+    const { attachments, bytes, onSend } = packet;
+    return { message: toMessage(VALUE, { attachments, bytes, moves: onSend.length > 0 }), onSend };
   } catch (error) {
     if (error instanceof EncodeError) return error;
     throw error;
@@ -461,14 +473,19 @@ const encode = (value: unknown, root: string): Parcel | EncodeError => {
 
 /** A message that is no value. */
 class Undecodable {
-  constructor(readonly exit: Effect.Effect<never, DecodeError>) {}
+  constructor(readonly exit: Exit.Exit<never, DecodeError>) {}
+}
+
+/** What is to be done when nothing was received. */
+class Otherwise {
+  constructor(readonly effect: Effect.Effect<unknown, unknown>) {}
 }
 
 const decode = <A>({ attachments, bytes }: Message): A | Undecodable => {
   try {
     return Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
   } catch (error) {
-    return new Undecodable(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
+    return new Undecodable(error instanceof DecodeError ? Exit.fail(error) : Exit.die(error));
   }
 };
 

@@ -283,7 +283,11 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
         writer.varint(count);
         return undefined;
       }),
-    leave: () => say(P.LEAVE),
+    leave: () => {
+      say(P.LEAVE);
+      // With the message: whoever has sent it may die right after.
+      line.flush();
+    },
     lost: () => say(P.LOST),
     sync: (done) => {
       syncs.push(done);

@@ -4,7 +4,8 @@
  * - An end has one owner at a time. Who sends it says that he leaves it, and whoever attaches first after him has it, with all
  *   that was not received. Only when his predecessor has left does he get anything: so what that one sent or received counts.
  * - What was passed on to an owner is kept until he says that he has received it.
- * - An end ends with its owner. While it is on its way it is the pipe's.
+ * - An end ends with its owner. While it is on its way it is the pipe's. Where the message waits to be received with which it
+ *   moves it is kept, and ends when nobody will receive that.
  *
  * Free of Effect.
  *
@@ -13,6 +14,7 @@
 import type { Fill, Receiver } from "../link/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../link/router.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import type { Packet } from "./packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./messages.ts";
 import * as P from "./pipe_protocol.ts";
 import { Numbers } from "./queue_protocol.ts";
@@ -31,25 +33,33 @@ interface Side {
   holder: Holder;
   /** How often it was taken over. */
   turn: number;
+  /** Who has the message with which it moves. */
+  keeper: P.Keeper | undefined;
 }
+
+/** Keeps what moves with a message; see `keep.ts`. */
+type Keep = (packet: Packet) => () => void;
 
 const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
   for (const number of numbers) writer.varint(number);
   return undefined;
 };
 
+/** Added to the kind of a message with which something moves. */
+const MOVES = 128;
+
 /** Writes a message behind the byte that says what it is. */
-export const write = (tag: number, { attachments, bytes, kind }: Message): Fill => (writer) => {
+export const write = (tag: number, { attachments, bytes, kind, moves }: Message): Fill => (writer) => {
   writer.reserve(2 + bytes.length);
   writer.byte(tag);
-  writer.byte(kind);
+  writer.byte(moves ? kind | MOVES : kind);
   writer.bytes(bytes);
   return attachments.length === 0 ? undefined : { attachments, onSend: [] };
 };
 
 /** Reads what {@link write} wrote. The message owns its memory. */
 export const read = ({ attachments, bytes }: Incoming): Message =>
-  toMessage(bytes[1], { bytes: bytes.slice(2), attachments });
+  toMessage(bytes[1] & ~MOVES, { bytes: bytes.slice(2), attachments, moves: (bytes[1] & MOVES) !== 0 });
 
 /** What stands in for a message that the way to its reader does not take. */
 const oversize = ({ limit, size }: MessageTooLarge): Message => {
@@ -64,13 +74,20 @@ const oversize = ({ limit, size }: MessageTooLarge): Message => {
 export class PipeHost implements Hosted {
   readonly #sides: readonly [Side, Side];
   readonly #maxBytes: number;
+  readonly #keep: Keep;
   readonly #ended: () => void;
 
   /** `ended` is called when nobody has an end of it any more. */
-  constructor(maxBytes: number, ended: () => void) {
-    const side = (): Side => ({ messages: new Messages(), holder: { _tag: "Moving", from: undefined }, turn: 0 });
+  constructor(maxBytes: number, keep: Keep, ended: () => void) {
+    const side = (): Side => ({
+      messages: new Messages(),
+      holder: { _tag: "Moving", from: undefined },
+      turn: 0,
+      keeper: undefined,
+    });
     this.#sides = [side(), side()];
     this.#maxBytes = maxBytes;
+    this.#keep = keep;
     this.#ended = ended;
   }
 
@@ -78,9 +95,10 @@ export class PipeHost implements Hosted {
     const numbers = new Numbers(bytes, 0);
     const index = numbers.next();
     const turn = numbers.next();
-    if (operation !== P.ATTACH || !(index === 0 || index === 1)) {
+    if ((operation !== P.ATTACH && operation !== P.KEEP) || !(index === 0 || index === 1)) {
       throw new ProtocolError(`Cannot read from the peer: a pipe has no operation ${operation}`);
     }
+    if (operation === P.KEEP) return this.#kept(index, turn, line);
     const owner = distant(line);
     const seat = this.claim(index, turn, owner);
     if (typeof seat === "number") {
@@ -123,6 +141,29 @@ export class PipeHost implements Hosted {
   }
 
   /**
+   * Keeps an end that was sent when it had moved so often. Returns what lets go of it: if nobody has taken it over, it ends.
+   * `done` is called when that cannot be any more.
+   */
+  keep(index: number, turn: number, done: P.Keeper): () => void {
+    const side = this.#sides[index];
+    const { holder } = side;
+    const claimed = holder._tag === "Held" && holder.next !== undefined;
+    // What was sent twice is one message's only: the first one's.
+    if (holder._tag === "Ended" || turn !== side.turn || claimed || side.keeper !== undefined) {
+      done();
+      return () => {};
+    }
+    const keeper = (): void => done();
+    side.keeper = keeper;
+    return () => {
+      if (side.keeper !== keeper) return;
+      this.#forget(side);
+      if (side.holder._tag === "Moving") this.#end(index, P.MOVED);
+      else if (side.holder._tag === "Held") side.holder.next ??= "died";
+    };
+  }
+
+  /**
    * The pipe's scope has closed: ends that are here or on their way are closed. The others cannot go on without the pipe, but
    * have been passed what was there.
    */
@@ -131,6 +172,17 @@ export class PipeHost implements Hosted {
       if (this.#peer(index) === P.HERE) this.#end(index, P.CLOSED);
     }
     for (const index of [0, 1]) this.#end(index, GONE);
+  }
+
+  #kept(index: number, turn: number, line: Line): Receiver {
+    const letGo = this.keep(index, turn, () => line.exit(say(DONE)));
+    return { cancel: letGo, closed: letGo };
+  }
+
+  #forget(side: Side): void {
+    const { keeper } = side;
+    side.keeper = undefined;
+    keeper?.();
   }
 
   #has(index: number, owner: P.Owner): boolean {
@@ -172,6 +224,7 @@ export class PipeHost implements Hosted {
     const before = this.#peer(index);
     side.holder = { _tag: "Held", owner, next: undefined };
     side.turn++;
+    this.#forget(side);
     from?.end(P.MOVED);
     // Messages first: when the other end is known to have ended, all that came before has been passed on.
     for (const message of side.messages) owner.message(message);
@@ -182,13 +235,18 @@ export class PipeHost implements Hosted {
 
   #send(index: number, message: Message, from: P.Owner): void {
     const { holder, messages } = this.#sides[index];
-    if (holder._tag === "Ended") return;
+    if (holder._tag === "Ended") {
+      if (message.moves) this.#keep(message)();
+      return;
+    }
     if (messages.length > 0 && messages.bytes + message.size > this.#maxBytes) {
       throw new ProtocolError("Cannot read from the peer: it sends more than there is room for");
     }
     // What comes from here is still its sender's memory, who may change it afterwards.
     const attachments = from.near ? message.attachments.map((part) => part.slice()) : message.attachments;
-    const kept = attachments.length === 0 ? message : { ...message, attachments };
+    const kept = attachments.length === 0 && !message.moves
+      ? message
+      : { ...message, attachments, kept: message.moves ? this.#keep(message) : undefined };
     messages.push(kept);
     if (holder._tag === "Held") holder.owner.message(kept);
   }
@@ -199,7 +257,7 @@ export class PipeHost implements Hosted {
       throw new ProtocolError("Cannot read from the peer: it has received more than there was");
     }
     const before = messages.bytes;
-    for (let i = 0; i < count; i++) messages.shift();
+    for (let i = 0; i < count; i++) messages.shift()?.kept?.();
     this.#owner(1 - index)?.read(before - messages.bytes);
   }
 
@@ -209,20 +267,25 @@ export class PipeHost implements Hosted {
     const { next } = side.holder;
     if (next === "died") return this.#end(index, P.MOVED);
     if (next !== undefined) return this.#give(index, next, owner);
+    this.#move(index, owner);
+  }
+
+  #move(index: number, from: P.Owner | undefined): void {
     const before = this.#peer(index);
-    side.holder = { _tag: "Moving", from: owner };
+    this.#sides[index].holder = { _tag: "Moving", from };
     if (before !== P.HERE) this.#owner(1 - index)?.peer(P.HERE);
   }
 
   /** Somebody who had an end, or was about to have it, or had left it, is no more. */
   #depart(index: number, owner: P.Owner): void {
-    const { holder } = this.#sides[index];
+    const { holder, keeper } = this.#sides[index];
     if (holder._tag === "Moving" && holder.from === owner) holder.from = undefined;
     if (holder._tag !== "Held") return;
     if (holder.next === owner) holder.next = "died";
     if (holder.owner !== owner) return;
     // He has sent it and could not say so any more.
     if (holder.next !== undefined && holder.next !== "died") this.#give(index, holder.next, undefined);
+    else if (keeper !== undefined) this.#move(index, undefined);
     else this.#end(index, DONE);
   }
 
@@ -231,6 +294,8 @@ export class PipeHost implements Hosted {
     const { holder } = side;
     if (holder._tag === "Ended") return;
     side.holder = { _tag: "Ended" };
+    this.#forget(side);
+    const unread = [...side.messages];
     side.messages.clear();
     if (holder._tag === "Moving") holder.from?.end(status);
     else {
@@ -239,6 +304,7 @@ export class PipeHost implements Hosted {
     }
     if (status !== GONE) this.#owner(1 - index)?.peer(P.ENDED);
     if (this.#sides[1 - index].holder._tag === "Ended") this.#ended();
+    for (const { kept } of unread) kept?.();
   }
 }
 

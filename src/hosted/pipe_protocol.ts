@@ -20,12 +20,16 @@
  * | `PEER` | b | what has become of the other end |
  * | `SYNCED` | | the answer to `SYNC` |
  *
+ * An object in which a message with an end waits to be received has a call `KEEP` open (n, n as before), which the pipe ends when
+ * somebody has attached. If it is cancelled before, or its process dies, nobody will get the message, and the end is closed.
+ *
  * @module
  */
 import type { Incoming } from "../wire/frames.ts";
 import type { Message } from "./messages.ts";
 
 export const ATTACH = 1;
+export const KEEP = 2;
 
 export const SEND = 0;
 export const TOOK = 1;
@@ -64,6 +68,9 @@ export interface Owner {
   /** It is his no longer. Called once, last. */
   readonly end: (status: number, message?: Incoming) => void;
 }
+
+/** Whoever keeps an end on its way. Called once, when it is no longer his to keep. */
+export type Keeper = () => void;
 
 /** The pipe, as the owner of an end sees it. */
 export interface Seat {

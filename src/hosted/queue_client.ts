@@ -26,7 +26,7 @@ import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { exactly } from "./exactly.ts";
-import { HandleId, hooks, register } from "./handles.ts";
+import { HandleId, hooks, looking, register } from "./handles.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
@@ -70,6 +70,9 @@ const raise = (error: unknown): never => {
 };
 
 const none: ReadonlyArray<never> = [];
+
+const looked = ({ attachments, bytes }: Packet): unknown =>
+  Codec.decode(bytes, { attachments, hooks: looking, link: undefined as never });
 
 const tooLarge = (size: number, limit: number): QueueError =>
   new QueueError(
@@ -229,7 +232,8 @@ export class QueueClient<A> implements Queue<A> {
     }
     const { maxBytes } = this.#place;
     const size = sizeOf(encoded);
-    return size <= maxBytes ? encoded : tooLarge(size, maxBytes);
+    if (size > maxBytes) return tooLarge(size, maxBytes);
+    return encoded.onSend.length === 0 ? encoded : { ...encoded, moves: true };
   }
 
   /** Encodes one after the other into the same memory, or as little of it as there are pieces that are sent together. */
@@ -244,6 +248,7 @@ export class QueueClient<A> implements Queue<A> {
           bytes: writer.buffer.subarray(start, end),
           attachments: extras?.attachments ?? none,
           onSend: extras?.onSend ?? none,
+          moves: extras !== undefined && extras.onSend.length > 0,
         });
         start = end;
       }
@@ -287,23 +292,23 @@ export class QueueClient<A> implements Queue<A> {
    * it was taken, whatever comes of that.
    */
   #open(packets: ReadonlyArray<Packet>): Opened<A> {
+    const decoded = ({ attachments, bytes }: Packet): A =>
+      Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
+    if (packets.length === 1) return { count: 1, items: () => [decoded(packets[0])] };
+    // What moves with items is taken over when they are: until then it is only looked at.
+    const moves = packets.some(({ moves }) => moves);
     const items: Array<A> = [];
-    const decode = ({ attachments, bytes }: Packet): void => {
-      items.push(Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A);
-    };
-    if (packets.length === 1) {
-      const alone = (): ReadonlyArray<A> => {
-        decode(packets[0]);
-        return items;
-      };
-      return { count: 1, items: alone };
+    let failure: unknown;
+    for (const packet of packets) {
+      try {
+        items.push(moves ? looked(packet) as A : decoded(packet));
+      } catch (error) {
+        failure = error;
+        break;
+      }
     }
-    try {
-      packets.forEach(decode);
-    } catch (error) {
-      if (items.length === 0) return { count: 1, items: () => raise(error) };
-    }
-    return { count: items.length, items: () => items };
+    if (items.length === 0) return { count: 1, items: () => raise(failure) };
+    return { count: items.length, items: moves ? () => packets.slice(0, items.length).map(decoded) : () => items };
   }
 
   /** The queue itself, where it lives. */
@@ -411,7 +416,11 @@ export class QueueClient<A> implements Queue<A> {
         if (packets === undefined) throw later;
         const opened = this.#open(packets);
         if (opened.count < packets.length) here.giveBack(packets.slice(opened.count));
-        return give(opened.items());
+        try {
+          return give(opened.items());
+        } finally {
+          for (let i = 0; i < opened.count; i++) packets[i].kept?.();
+        }
       });
       return Effect.catchAllCause(now, (cause): Effect.Effect<B, DecodeError | Ending> => {
         if (cause._tag !== "Die") return Effect.failCause(cause);
@@ -441,8 +450,9 @@ export class QueueClient<A> implements Queue<A> {
       },
       (packets) => {
         const opened = this.#open(packets);
+        const result = given(opened, give);
         taking.taken(opened.count);
-        return given(opened, give);
+        return result;
       },
     );
   }
@@ -479,8 +489,10 @@ export class QueueClient<A> implements Queue<A> {
       },
       (opened) => {
         if (opened === undefined) return Effect.succeed(give(undefined));
+        // What moves with them is taken over before they are no longer kept.
+        const result = given(opened, give);
         line.finish();
-        return given(opened, give);
+        return result;
       },
     );
   }

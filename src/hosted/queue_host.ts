@@ -29,6 +29,8 @@ export interface Rules {
   readonly store: Store;
   /** By what an item is ordered; may throw, and the item is then refused. Absent if it does not matter. */
   readonly keyOf: ((packet: Packet) => unknown) | undefined;
+  /** Keeps what moves with an item until that was taken; see `keep.ts`. */
+  readonly keep: (packet: Packet) => () => void;
 }
 
 /** Places that one process may have been granted ahead. */
@@ -144,7 +146,17 @@ export class QueueHost implements Hosted {
       if (this.#bytes + size > maxBytes) break;
       this.#bytes += size;
       const bytes = this.#memory === "own" ? packet.bytes.slice() : packet.bytes;
-      store.push({ bytes, attachments: copied(packet), size, arrival: ++this.#arrivals, key: undefined });
+      const arrival = ++this.#arrivals;
+      const { moves } = packet;
+      store.push({
+        bytes,
+        attachments: copied(packet),
+        moves,
+        size,
+        arrival,
+        key: undefined,
+        kept: this.#keeps(packet),
+      });
     }
     if (next === at) return 0;
     this.#unfinished += next - at;
@@ -329,14 +341,19 @@ export class QueueHost implements Hosted {
       producer.bytes -= promised;
       this.#bytes += size - promised;
       this.#giveBack(producer, 1);
-      if (this.#state === "shut down" || this.#state === "gone") continue;
-      const item = { ...packet, size, arrival: ++this.#arrivals };
+      const kept = this.#keeps(packet);
+      if (this.#state === "shut down" || this.#state === "gone") {
+        kept?.();
+        continue;
+      }
+      const item = { ...packet, size, arrival: ++this.#arrivals, kept };
       if (keyOf === undefined) store.push({ ...item, key: undefined });
       else {
         try {
           store.push({ ...item, key: keyOf(packet) });
         } catch (error) {
           this.#bytes -= size;
+          kept?.();
           const why = error instanceof Error ? error.message : String(error);
           producer.line.data((writer) => {
             writer.byte(P.VERDICT);
@@ -393,7 +410,7 @@ export class QueueHost implements Hosted {
     const left = place !== undefined && this.#takers.remove(place);
     if (lent.length === 0) return left;
     this.#lent -= lent.length;
-    if (taken) { for (const item of lent) this.#bytes -= item.size; }
+    if (taken) { for (const item of lent) this.#drop(item); }
     else this.#restore(lent);
     return true;
   }
@@ -409,11 +426,21 @@ export class QueueHost implements Hosted {
     this.#advance();
   }
 
+  /** It was taken, or will not be: then what moves with it ends. */
+  #drop({ kept, size }: Item): void {
+    this.#bytes -= size;
+    kept?.();
+  }
+
+  #keeps(packet: Packet): (() => void) | undefined {
+    return packet.moves ? this.#rules.keep(packet) : undefined;
+  }
+
   #restore(items: ReadonlyArray<Item>): void {
     const over = this.#state === "shut down" || this.#state === "gone";
     // The last first: then each goes to the end from which it was taken.
     for (let i = items.length - 1; i >= 0; i--) {
-      if (over) this.#bytes -= items[i].size;
+      if (over) this.#drop(items[i]);
       else this.#rules.store.restore(items[i]);
     }
   }
@@ -513,7 +540,7 @@ export class QueueHost implements Hosted {
     this.#state = state;
     const end = say(this.#ending);
     const { store } = this.#rules;
-    for (let item = store.shift(); item !== undefined; item = store.shift()) this.#bytes -= item.size;
+    for (let item = store.shift(); item !== undefined; item = store.shift()) this.#drop(item);
     this.#wants.clear();
     for (const producer of this.#producers) {
       this.#giveBack(producer, producer.places);

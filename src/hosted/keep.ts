@@ -1,0 +1,40 @@
+/**
+ * What moves with a message is kept where that waits to be received: if nobody will receive it, it ends.
+ *
+ * @module
+ */
+import { call, local } from "../link/router.ts";
+import * as Codec from "../wire/codec.ts";
+import { finding } from "./handles.ts";
+import type { Packet } from "./packets.ts";
+import type { Place } from "./pipe_end.ts";
+import type { PipeHost } from "./pipe_host.ts";
+import { KEEP } from "./pipe_protocol.ts";
+
+/** Keeps the ends of pipes that move with a message. Returns what lets go of them: those that nobody has received end. */
+export const keep = ({ attachments, bytes }: Packet): () => void => {
+  const kept: Array<() => void> = [];
+  const hooks = finding((kind, data) => {
+    if (kind === "connection") kept.push(keepEnd(data as Place));
+  });
+  try {
+    Codec.decode(bytes, { attachments, hooks, link: undefined as never });
+  } catch {
+    // Whoever receives it will be told.
+  }
+  return () => {
+    for (const letGo of kept.splice(0)) letGo();
+  };
+};
+
+const keepEnd = (place: Place): () => void => {
+  const { end, turn } = place;
+  const here = local(place) as PipeHost | undefined;
+  if (here !== undefined) return here.keep(end, turn, () => {});
+  const line = call(place, KEEP, (writer) => {
+    writer.varint(end);
+    writer.varint(turn);
+    return undefined;
+  }, { exit: () => {} });
+  return () => line.cancel();
+};
