@@ -105,12 +105,13 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const lock = `~multiprocessing/${crypto.randomUUID()}`;
   worker.onmessage = ({ data }: MessageEvent<Notice | undefined>) => {
     // Whatever else runs in the worker can post messages here, too.
-    if (status !== undefined || data?.token !== lock) return;
+    if (data?.token !== lock) return;
     // The worker holds the lock now: getting it means that the worker is no more.
-    ended ??= locks.request(lock, () => {
+    const over = locks.request(lock, () => {
       sweep(ledger);
       leave();
     });
+    ended ??= over;
   };
   worker.onerror = (event) => {
     event.preventDefault();
