@@ -22,8 +22,9 @@
  * @module
  */
 import { bell, ringerBuffer, ringerMemory } from "../region/bell.ts";
-import { attach, create, type Kind, type Region, RegionError, type Token } from "../region/region.ts";
+import { create, type Kind, map, type Region, RegionError, type Token } from "../region/region.ts";
 import { type Words, words } from "../region/words.ts";
+import { ProtocolError } from "../wire/frames.ts";
 import type { Side } from "./link.ts";
 import type { Changeable, Detour } from "./transport.ts";
 
@@ -131,8 +132,7 @@ class Ring {
     const { words } = this;
     const ring = RINGS[this.#other];
     const written = words.load(ring + WRITTEN);
-    const room = CAPACITY - ((written - words.load(ring + READ)) >>> 0);
-    const count = Math.min(room, bytes.length - from);
+    const count = Math.min(CAPACITY - held(written, words.load(ring + READ)), bytes.length - from);
     if (count === 0) return 0;
     const at = written & (CAPACITY - 1);
     const first = Math.min(count, CAPACITY - at);
@@ -158,9 +158,8 @@ class Ring {
     const { words } = this;
     const ring = RINGS[this.#side];
     const read = words.load(ring + READ);
-    const count = (words.load(ring + WRITTEN) - read) >>> 0;
+    const count = held(words.load(ring + WRITTEN), read);
     if (count === 0) return undefined;
-    if (count > CAPACITY) throw new RangeError("Cannot read from the peer: it wrote more than the ring holds");
     const at = read & (CAPACITY - 1);
     const first = Math.min(count, CAPACITY - at);
     let bytes: Uint8Array;
@@ -176,6 +175,13 @@ class Ring {
     return bytes;
   }
 }
+
+/** Bytes that are in a ring. */
+const held = (written: number, read: number): number => {
+  const count = (written - read) >>> 0;
+  if (count > CAPACITY) throw new ProtocolError("Cannot read from the peer: it counts more bytes than the ring holds");
+  return count;
+};
 
 /** The way through the rings, beside the old one. */
 class Detoured implements Detour {
@@ -232,14 +238,20 @@ class Detoured implements Detour {
       this.#reads = true;
       this.change();
     }
-    let bytes: Uint8Array | undefined;
-    try {
-      bytes = ring.read();
-    } catch (error) {
-      this.#close();
-      return this.#transport.lost(error as Error);
-    }
+    const bytes = this.#unlessBroken(() => ring.read());
     if (bytes !== undefined) this.#transport.take(bytes);
+  }
+
+  /** A peer that does not keep to the rules ends the link. */
+  #unlessBroken<A>(action: () => A): A | undefined {
+    try {
+      return action();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#close();
+      this.#transport.lost(error);
+      return undefined;
+    }
   }
 
   end(): void {
@@ -275,14 +287,16 @@ class Detoured implements Detour {
         continue;
       }
       const chunk = chunks[this.#chunk];
-      let count = ring.write(chunk, this.#offset);
-      if (count === 0 && this.#offset < chunk.length) {
+      const count = this.#unlessBroken(() => {
+        const count = ring.write(chunk, this.#offset);
+        if (count > 0 || this.#offset === chunk.length) return count;
         ring.await();
-        count = ring.write(chunk, this.#offset);
-        if (count === 0) {
-          if (!told) ring.ring();
-          break;
-        }
+        return ring.write(chunk, this.#offset);
+      });
+      if (count === undefined) break;
+      if (count === 0 && this.#offset < chunk.length) {
+        if (!told) ring.ring();
+        break;
       }
       told = false;
       this.#offset += count;
@@ -317,7 +331,7 @@ export const offerRing = (transport: Changeable, kind: Kind, say: (offer: Offer)
 
 /** The child's part. `false` if it cannot. */
 export const acceptRing = (transport: Changeable, { buckets: [other, own], token }: Offer): boolean => {
-  const detour = unlessRefused(() => new Detoured(transport, attach(token), "child", [own, other]));
+  const detour = unlessRefused(() => new Detoured(transport, map(token), "child", [own, other]));
   if (detour === undefined) return false;
   transport.detour = detour;
   detour.change();

@@ -219,7 +219,8 @@ export class Bell {
   #spin(rings: number): boolean {
     const words = this.#words!;
     for (let i = 0; i < LOOKS; i++) if (words.load(RINGS) !== rings) return true;
-    if (this.#kind === "buffer") return false;
+    // What others can do on this core is worth waiting for only if they are let.
+    if (Os.unsupported() !== undefined) return false;
     for (let i = 0; i < this.#yields; i++) {
       Os.yieldCore();
       for (let j = 0; j < LOOKS_BETWEEN; j++) {

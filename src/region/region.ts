@@ -122,7 +122,8 @@ class Mapped implements Region {
     if (this.#closed) return;
     this.#closed = true;
     abandoned.unregister(this);
-    mapped.delete(this.token.inode);
+    const { inode } = this.token;
+    if (mapped.get(inode)?.deref() === this) mapped.delete(inode);
     this.buffer.transfer();
     this.#strike();
     Os.unmap(this.pointer, this.size);
@@ -192,8 +193,21 @@ const createBuffer = (size: number): Region => {
   return new Shared({ kind: "buffer", id, size }, buffer, true);
 };
 
-/** Attaches a region, or gives the one that is attached already. Throws a `RegionError`, and has then changed nothing. */
+/**
+ * Gives a region that is attached already, or attaches it. It belongs to all who have got it: nobody closes it, apart from its
+ * maker. Throws a `RegionError`, and has then changed nothing.
+ */
 export const attach = (token: Token): Region => {
+  if (token.kind === "buffer") return map(token);
+  const known = mapped.get(token.inode)?.deref();
+  if (known !== undefined && !known.closed) return known;
+  const region = map(token) as Mapped;
+  mapped.set(token.inode, new WeakRef(region));
+  return region;
+};
+
+/** Attaches a region for the caller alone, who may close it. Throws a `RegionError`, and has then changed nothing. */
+export const map = (token: Token): Region => {
   if (token.kind === "buffer") {
     const buffer = find(token.id);
     if (buffer !== undefined) return new Shared(token, buffer, false);
@@ -203,8 +217,6 @@ export const attach = (token: Token): Region => {
         "this is a process of its own",
     );
   }
-  const known = mapped.get(token.inode)?.deref();
-  if (known !== undefined && !known.closed) return known;
   const missing = Os.unsupported();
   if (missing !== undefined) throw new RegionError("Unsupported", `Cannot attach the shared memory: ${missing}`);
   const gone = (): RegionError =>
@@ -215,9 +227,7 @@ export const attach = (token: Token): Region => {
     const found = Os.inspect(fd);
     const same = (token.device ?? found.device) === found.device && found.inode === token.inode;
     if (!same || found.size !== token.size) throw gone();
-    const region = new Mapped(token, Os.map(fd, token.size), undefined);
-    mapped.set(token.inode, new WeakRef(region));
-    return region;
+    return new Mapped(token, Os.map(fd, token.size), undefined);
   } catch (error) {
     if (error instanceof Os.OsError && (error.code === "ENOENT" || error.code === "ENXIO" || error.code === "E6")) {
       throw gone();
