@@ -94,7 +94,8 @@ export interface Statistics {
  * Accepts connections.
  *
  * - Each client proves that it has the key while others do: one that is silent, slow, wrong or broken concerns nobody else, and is
- *   never accepted. What becomes of it is in `statistics`; the first failure of an address in a minute is logged as a warning.
+ *   never accepted. What becomes of it is in `statistics`; the first failure of an address in a minute is logged as a warning, unless
+ *   it has only hung up.
  * - What a client has sent before it is accepted is there to be received.
  * - Accepted connections are the listener's: they end with its scope. `close` of a connection, and `serve`, end them earlier.
  * - A socket file can be used by the user of this process only, from its first moment on.
@@ -153,7 +154,10 @@ export interface Options {
    * `Full`. @default 1024
    */
   readonly maxConnections?: number | undefined;
-  /** Clients that may be proving that they have the key at once. For one more, the oldest is dropped. @default 128 */
+  /**
+   * Clients that may be proving that they have the key at once. For one more, one is dropped: the oldest of those that have said
+   * nothing sensible yet, if there is one. @default 128
+   */
   readonly maxHandshakes?: number | undefined;
   /**
    * Failures to prove the key in a minute, from one IP address. After that many, clients from there get a `ConnectError`,
@@ -244,7 +248,7 @@ const make_ = (options: Options = {}): Effect.Effect<Listener<never, unknown>, L
         if (reception.ready.length >= backlog) door.pause(true);
       },
       failure: (error, peer, first) =>
-        void Runtime.runFork(runtime)((first ? Effect.logWarning : Effect.logDebug)(
+        void Runtime.runFork(runtime)((first && error.reason !== "Closed" ? Effect.logWarning : Effect.logDebug)(
           `A client from ${show(peer)} was sent away: ${error.message}`,
         )),
       closed: () => reception.close(),
@@ -343,9 +347,10 @@ class ListenerImpl implements Listener<never, unknown> {
   }
 
   get close(): Effect.Effect<void> {
-    return Effect.sync(() => {
+    return Effect.promise(() => {
       this.#door.close();
       for (const connection of this.#reception.ready.splice(0)) Effect.runSync(connection.close);
+      return this.#door.deaf;
     });
   }
 

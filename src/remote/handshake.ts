@@ -162,6 +162,12 @@ export class Handshake {
     this.#state = "done";
   }
 
+  /** How far it is: over, or nothing is known of the other side yet, or at least that it speaks the protocol. */
+  get progress(): number {
+    if (this.#state === "done") return 0;
+    return this.#state === "hello" ? 1 : 2;
+  }
+
   /** Whether the proof of the other side is being checked: it has said all that it has to say. */
   get checking(): boolean {
     return this.#state === "checking";
@@ -312,8 +318,14 @@ export interface Session {
   readonly limits: Limits;
 }
 
+/** Whether there is nobody who would hear why it has failed. */
+const isHopeless = ({ reason }: AuthenticationError | ConnectError, role: number): boolean =>
+  reason === "Timeout" || reason === "Closed" || (reason === "Protocol" && role === CLIENT);
+
 /** A handshake under way. */
 export interface Underway {
+  /** How far it is: see `Handshake`. */
+  readonly progress: () => number;
   /** Turns the client away, whoever it is. */
   readonly refuse: (why: number) => void;
   /** Ends it without an answer. */
@@ -339,7 +351,8 @@ export const authenticate = (
     },
     fail: (error) => {
       clearTimeout(timer);
-      wire.close();
+      if (isHopeless(error, settings.role)) wire.destroy();
+      else wire.close();
       done(error);
     },
   });
@@ -351,6 +364,7 @@ export const authenticate = (
   }, (reason) => handshake.end(reason));
   handshake.begin();
   return {
+    progress: () => handshake.progress,
     refuse: (why) => handshake.refuse(why),
     drop: () => {
       clearTimeout(timer);

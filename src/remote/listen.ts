@@ -136,7 +136,12 @@ export class Door {
     this.#events.closed();
   }
 
-  /** Calls back when it is closed and all of its wires have been released. */
+  /** Settled when the system knows that nobody listens any more. */
+  get deaf(): Promise<void> {
+    return this.#loop;
+  }
+
+  /** Settled when it is closed and all of its wires have been released. */
   async ended(): Promise<void> {
     await this.#loop;
     await Promise.all([...this.#wires].map((wire) => new Promise<void>((resolve) => wire.released(resolve))));
@@ -170,13 +175,7 @@ export class Door {
       // It has gone again, which reading will show.
     }
     const { handshakeMillis, limits, maxConnections, maxFailures, maxHandshakes, purpose } = this.#options;
-    // Who floods drops his own first: one that keeps to the protocol is done long before it is the oldest.
-    for (const [oldest, handshake] of this.#handshakes) {
-      if (this.#handshakes.size < maxHandshakes) break;
-      this.#handshakes.delete(oldest);
-      this.counts.dropped++;
-      handshake.drop();
-    }
+    if (this.#handshakes.size >= maxHandshakes) this.#dropOne();
     const settings: Handshake.Settings = {
       role: Handshake.LISTENER,
       purpose,
@@ -194,6 +193,22 @@ export class Door {
     if (maxFailures !== Infinity && "hostname" in peer && this.#failures.exceeded(peer.hostname)) {
       handshake.refuse(Handshake.TOO_MANY_FAILURES);
     }
+  }
+
+  /** Who floods drops his own: the oldest of those that are the least far. */
+  #dropOne(): void {
+    let worst: readonly [wire: Wire, underway: Handshake.Underway, progress: number] | undefined;
+    for (const [wire, underway] of this.#handshakes) {
+      const progress = underway.progress();
+      if (worst === undefined || progress < worst[2]) worst = [wire, underway, progress];
+      if (progress === 0) break;
+    }
+    if (worst === undefined) return;
+    const [wire, underway, progress] = worst;
+    this.#handshakes.delete(wire);
+    // One that was over has been counted.
+    if (progress > 0) this.counts.dropped++;
+    underway.drop();
   }
 
   #welcome(visitor: Visitor): void {
