@@ -308,6 +308,10 @@ const garbage = (size: number): Uint8Array<ArrayBuffer> => {
 /** Frames that are right, nearly right, or wrong altogether. */
 const frame = (): Uint8Array<ArrayBuffer> => {
   const body = garbage(Math.floor(random() * 24));
+  if (random() < 0.5) {
+    const header = new Uint8Array([2 + body.length, 0, 0, 0, 1, 1, 0, 0, 0, 0, random() * 2]);
+    return concat([header, body]);
+  }
   const bytes = new Uint8Array(9 + body.length);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, random() < 0.9 ? body.length : random() * 2 ** 32, true);
