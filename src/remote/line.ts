@@ -79,6 +79,14 @@ export const line = ({ limits, wire }: Session, own: Limits, peer: Peer, ended: 
     for (const done of [...sending]) done(false);
   };
 
+  // What was received in one go is told at once, before the answer to it leaves.
+  let taken = 0;
+  const tell = (): void => {
+    const count = taken;
+    taken = 0;
+    if (!closing) outbox.send(READ, CONTROL, (writer) => void writer.varint(count));
+  };
+
   const owner: P.Owner = {
     near: false,
     stranger: true,
@@ -90,7 +98,10 @@ export const line = ({ limits, wire }: Session, own: Limits, peer: Peer, ended: 
       sending.add(finish);
       outbox.send(MESSAGE, MESSAGES, (writer) => write(P.MESSAGE, message)(writer)?.attachments, () => finish(true));
     },
-    read: (_bytes, count) => outbox.send(READ, CONTROL, (writer) => void writer.varint(count!)),
+    read: (_bytes, count = 0) => {
+      if (taken === 0) queueMicrotask(tell);
+      taken += count;
+    },
     peer: (status) => {
       if (status === P.ENDED) close();
     },

@@ -358,7 +358,10 @@ const answers = async (path: string): Promise<boolean> => {
   }
 };
 
-/** Listens until the scope closes. Then all who have come are gone, too, shortly after whoever welcomed them has let them go. */
+/**
+ * Listens until the scope closes, which waits for the wires of all who have come. So whoever welcomes them closes their wires in a
+ * finalizer of his own, added after this.
+ */
 export const listen = (options: Options, events: Events): Effect.Effect<Door, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const { address, tls } = options;
