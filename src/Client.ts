@@ -76,7 +76,8 @@ const connect_ = (
  * Fails with a `ConnectError` if nobody can be reached there, or nobody is taken now, and with an `AuthenticationError` if one of
  * the two sides does not know the other's key, or the other side speaks something else.
  *
- * *Interruption:* leaves no connection. *Release:* closes the connection; takes a second if the listener does not answer.
+ * *Interruption:* leaves no connection, except that Deno keeps the socket of a server that does not answer TLS until that closes
+ * it. *Release:* closes the connection; takes a second if the listener does not answer.
  *
  * ```ts
  * import { Client } from "@effect-deno/multiprocessing";

@@ -926,6 +926,40 @@ test(
   }),
 );
 
+test(
+  "Listener: one that is killed while clients speak with it: each has received what was answered, in order, then the end",
+  Effect.gen(function* () {
+    const path = `${yield* folder}/socket`;
+    for (const messages of [0, 1, 40, 400]) {
+      const found = yield* Queue.make<Listener.Address>();
+      // Where the one before it was killed.
+      const child = yield* Effect.provide(
+        Process.spawnWith({ daemon: true })(Tasks.echoing, { address: { path } }, found),
+        subprocess,
+      );
+      yield* found.get;
+      const clients = yield* Effect.forEach(numbers(3), () => Client.connect<number>({ address: { path } }));
+      const speaking = yield* Effect.forEach(clients, ({ recv, send }) => {
+        const received: Array<number> = [];
+        const sending = Effect.forEach(numbers(100_000), send, { discard: true });
+        const receiving = Effect.forever(Effect.tap(recv, (n) => {
+          received.push(n);
+          return received.length === messages ? child.kill : Effect.void;
+        }));
+        return Effect.map(
+          Effect.all([Effect.fork(failure(sending)), Effect.fork(failure(receiving))]),
+          (fibers) => ({ fibers, received }),
+        );
+      });
+      if (messages === 0) yield* child.kill;
+      for (const { fibers: [sending, receiving], received } of speaking) {
+        assertEquals([yield* Fiber.join(sending), yield* Fiber.join(receiving)], ["BrokenPipe", "EndOfFile"]);
+        assertEquals(received, numbers(received.length));
+      }
+    }
+  }),
+);
+
 // Interruption
 
 test(
