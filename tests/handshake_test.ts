@@ -427,6 +427,8 @@ test(
         [new Uint8Array([255, 255, 255, 255, 1, 1, 0, 0, 0]), "4294967295 bytes"],
         [new Uint8Array([1, 0, 0, 0, 9, 1, 0, 0, 0, 0]), "unknown kind"],
         [new Uint8Array([2, 0, 0, 0, 1, 1, 0, 0, 0, 0, 2]), "malformed message"],
+        // As if something moved with it.
+        [new Uint8Array([3, 0, 0, 0, 1, 1, 0, 0, 0, 0, 128, 0]), "malformed message"],
         [new Uint8Array([1, 0, 0, 0, 2, 0, 0, 0, 0, 5]), "received more than there was"],
         [new Uint8Array([9, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]), "in the middle of a message"],
       ] as const

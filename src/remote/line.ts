@@ -37,6 +37,9 @@ const CONTROL = 0;
 /** What a message has besides what counts for its size. */
 const SLACK = 64;
 
+/** Nothing moves with what a stranger sends, whatever he says. */
+const nothing = () => (): void => {};
+
 /** A connection, and the pipe that it is an end of. */
 export interface Line {
   readonly connection: ConnectionClient<never, unknown>;
@@ -46,7 +49,7 @@ export interface Line {
 
 /** Takes up what was agreed upon. `ended` is called when it is over. */
 export const line = ({ limits, wire }: Session, own: Limits, peer: Peer, ended: () => void): Line => {
-  const pipe = new PipeHost([own.maxBytes, limits.maxBytes], () => {
+  const pipe = new PipeHost([own.maxBytes, limits.maxBytes], nothing, () => {
     retire(object);
     ended();
   });
