@@ -911,7 +911,11 @@ test(
   Effect.gen(function* () {
     const found = yield* Queue.make<Listener.Address>();
     const child = yield* Effect.provide(
-      Process.spawnWith({ daemon: true })(Tasks.echoing, { maxBytes: Infinity }, found),
+      Process.spawnWith({ daemon: true })(
+        Tasks.echoing,
+        { address: { path: `${yield* folder}/socket` }, maxBytes: Infinity },
+        found,
+      ),
       subprocess,
     );
     const client = yield* Client.connect<unknown>({ address: yield* found.get });
