@@ -28,6 +28,15 @@ const limits: Limits = { maxBytes: 1000, maxMessageSize: 2000 };
 const key = await importKey(new Uint8Array(32).fill(1));
 const other = await importKey(new Uint8Array(32).fill(2));
 
+const works: Array<Promise<unknown>> = [];
+
+/** A test of handshakes, which ends when the system has done all work for them. */
+const handshakes = (name: string, body: () => Promise<void>): void =>
+  Deno.test(`handshake: ${name}`, async () => {
+    await body();
+    await Promise.all(works.splice(0));
+  });
+
 /** One side, what it has sent, and how it has ended. */
 class Side {
   readonly sent: Array<Uint8Array> = [];
@@ -47,6 +56,7 @@ class Side {
       end(result);
     };
     this.handshake = new Handshake({ purpose: MESSAGES, key, limits, ...settings }, {
+      working: (work) => void works.push(work),
       send: (bytes) => {
         assert(this.result === undefined, "nothing is sent after the end");
         this.sent.push(bytes);
@@ -106,7 +116,7 @@ const converse = async (
 const pair = (theirs: Partial<Settings> = {}, ours: Partial<Settings> = {}) =>
   [new Side({ role: CLIENT, ...theirs }), new Side({ role: LISTENER, ...ours })] as const;
 
-Deno.test("handshake: both sides with the same key are done, and know each other's limits, however bytes are cut", async () => {
+handshakes("both sides with the same key are done, and know each other's limits, however bytes are cut", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.integer({ min: 1, max: 70 }), { minLength: 1 }),
@@ -124,7 +134,7 @@ Deno.test("handshake: both sides with the same key are done, and know each other
   );
 });
 
-Deno.test("handshake: each mismatch is an error on both sides, without either waiting for the time to be over", async () => {
+handshakes("each mismatch is an error on both sides, without either waiting for the time to be over", async () => {
   const outcomes = async (theirs: Partial<Settings>, ours: Partial<Settings>) =>
     (await converse(...pair(theirs, ours))).map((result) => result.split(" ")[1]);
   assertEquals(await outcomes({ key: other }, {}), ["WrongKey", "WrongKey"]);
@@ -136,7 +146,7 @@ Deno.test("handshake: each mismatch is an error on both sides, without either wa
   assertEquals(await outcomes({}, { refuse: () => 2 }), ["Full", "Full"]);
 });
 
-Deno.test("handshake: a bit that is changed on the way lets nobody in, on neither side", async () => {
+handshakes("a bit that is changed on the way lets nobody in, on neither side", async () => {
   // What the listener has welcomed with is believed by the client only if it is as it was.
   for (let i = 0; i < 200; i++) {
     const [client, listener] = pair();
@@ -156,7 +166,7 @@ Deno.test("handshake: a bit that is changed on the way lets nobody in, on neithe
   }
 });
 
-Deno.test("handshake: what was said before is of no use: not replayed, not sent back, not from another connection", async () => {
+handshakes("what was said before is of no use: not replayed, not sent back, not from another connection", async () => {
   const [client, listener] = pair();
   assertEquals(await converse(client, listener), ["done", "done"]);
   // Replayed, to a listener and to a client.
@@ -199,7 +209,7 @@ Deno.test("handshake: what was said before is of no use: not replayed, not sent 
   assertEquals(lowered, ["AuthenticationError WrongKey", "AuthenticationError WrongKey"]);
 });
 
-Deno.test("handshake: nonces are fresh, and neither the key nor anything made of it is told to a stranger", async () => {
+handshakes("nonces are fresh, and neither the key nor anything made of it is told to a stranger", async () => {
   const seen = new Set<string>();
   for (let i = 0; i < 100; i++) {
     const listener = new Side({ role: LISTENER });
@@ -219,7 +229,7 @@ Deno.test("handshake: nonces are fresh, and neither the key nor anything made of
   );
 });
 
-Deno.test("handshake: a client that goes on before it is welcome is sent away; a listener may", async () => {
+handshakes("a client that goes on before it is welcome is sent away; a listener may", async () => {
   for (const extra of [1, 1000]) {
     const [client, listener] = pair();
     const results = await converse(
@@ -240,7 +250,7 @@ Deno.test("handshake: a client that goes on before it is welcome is sent away; a
   assertEquals([results, client.rest], [["done", "done"], new Uint8Array([7, 8, 9])]);
 });
 
-Deno.test("handshake: any bytes, in any pieces: it ends as an error or waits for more, and keeps little of them", async () => {
+handshakes("any bytes, in any pieces: it ends as an error or waits for more, and keeps little of them", async () => {
   const hello = new Side({ role: CLIENT });
   hello.handshake.begin();
   const start = hello.bytes;

@@ -189,7 +189,7 @@ export const dial = <A, R>(
     }
     const importing = toKey(authKey);
     if (typeof importing === "string") return yield* Effect.fail(refuse("InvalidOption", importing));
-    const key = importing === undefined ? undefined : yield* Effect.promise(() => importing);
+    const key = importing === undefined ? undefined : yield* Effect.uninterruptible(Effect.promise(() => importing));
     return yield* Effect.uninterruptibleMask((restore) => {
       let attempt: Attempt | undefined;
       const wait = Effect.async<Host, Failure>((resume) => {

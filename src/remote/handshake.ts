@@ -72,6 +72,8 @@ export interface Settings {
 /** What a handshake does. */
 export interface Actions {
   readonly send: (bytes: Uint8Array) => void;
+  /** The system works for it until this is settled, also when it is over before. */
+  readonly working: (work: Promise<unknown>) => void;
   /** Both sides have proved themselves. Nothing was sent that `rest` is not the beginning of. */
   readonly succeed: (limits: Limits, rest: Uint8Array) => void;
   /** It is over; what was sent is still to leave. */
@@ -228,7 +230,10 @@ export class Handshake {
     this.#limits = limits;
     this.#state = "proof";
     // Both at once, while the other side makes its own: nobody waits for a comparison.
-    if (key !== undefined) this.#proofs = Promise.all([this.#sign(key, CLIENT), this.#sign(key, LISTENER)]);
+    if (key !== undefined) {
+      this.#proofs = Promise.all([this.#sign(key, CLIENT), this.#sign(key, LISTENER)]);
+      this.#actions.working(this.#proofs);
+    }
     if (role === CLIENT) this.#prove(PROOF, () => {});
   }
 
@@ -354,6 +359,7 @@ export const authenticate = (
 ): Underway => {
   const handshake = new Handshake(settings, {
     send: (bytes) => wire.write([bytes], () => {}),
+    working: (work) => wire.use(work),
     succeed: (limits, rest) => {
       clearTimeout(timer);
       wire.hold(rest);

@@ -372,7 +372,7 @@ export const listen = (options: Options, events: Events): Effect.Effect<Door, Li
     }
     const importing = toKey(options.authKey);
     if (typeof importing === "string") return yield* Effect.fail(refuse("InvalidOption", importing));
-    const key = importing === undefined ? undefined : yield* Effect.promise(() => importing);
+    const key = importing === undefined ? undefined : yield* Effect.uninterruptible(Effect.promise(() => importing));
     const open = Effect.acquireRelease(
       Effect.try({
         try: () => new Door(bind(address, tls), key, options, events),
@@ -387,6 +387,9 @@ export const listen = (options: Options, events: Events): Effect.Effect<Door, Li
     if (address === undefined || !("path" in address) || isAbstract(address)) return yield* open;
     return yield* Effect.catchAll(
       open,
-      (error) => error.reason === "AddressInUse" ? Effect.zipRight(takeOver(address), open) : Effect.fail(error),
+      (error) =>
+        error.reason === "AddressInUse"
+          ? Effect.zipRight(Effect.uninterruptible(takeOver(address)), open)
+          : Effect.fail(error),
     );
   });

@@ -68,7 +68,7 @@ export class Wire implements Transport {
       if (this.#ended) return this.#tell();
       const resume = this.#resume;
       this.#resume = undefined;
-      if (!this.#reading) this.#use(this.#read());
+      if (!this.#reading) this.use(this.#read());
       else resume?.();
     });
   };
@@ -91,7 +91,7 @@ export class Wire implements Transport {
   readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
     if (this.#ended) return;
     this.#writing = this.#write(chunks, done);
-    this.#use(this.#writing);
+    this.use(this.#writing);
   };
 
   /** Ends it on this side, when what was written has left. The other one is heard out. Neither takes long. */
@@ -102,7 +102,7 @@ export class Wire implements Transport {
     if (this.#closing || this.#ended) return;
     this.#closing = true;
     this.#timer = setTimeout(() => this.destroy(), LINGER);
-    written(() => this.#use(this.#finishWriting()));
+    written(() => this.use(this.#finishWriting()));
     // Nobody may read any more, and then the end would not be seen.
     if (this.#data === undefined) this.start(() => {}, () => {});
   }
@@ -137,7 +137,8 @@ export class Wire implements Transport {
     finish?.(this.#reason);
   }
 
-  #use(work: Promise<void>): void {
+  /** It is not released before this is settled. */
+  use(work: Promise<unknown>): void {
     this.#users++;
     work.finally(() => {
       this.#users--;
