@@ -4,6 +4,8 @@
  * @module
  */
 export * as Backend from "./src/Backend.ts";
+export * as Client from "./src/Client.ts";
+export * as Listener from "./src/Listener.ts";
 export { runMain } from "./src/Main.ts";
 export * as Pipe from "./src/Pipe.ts";
 export * as Pool from "./src/Pool.ts";

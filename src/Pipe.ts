@@ -198,7 +198,7 @@ const make_ = (
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const pipe = new PipeHost(maxBytes, keep, () => retire(object));
+          const pipe = new PipeHost([maxBytes, maxBytes], keep, () => retire(object));
           const object = host(pipe);
           const connection = (end: number): Connection<never, unknown> =>
             new ConnectionClient({ address: address(), object, host: self().name, end, turn: 0, duplex, maxBytes });

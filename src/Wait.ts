@@ -24,8 +24,8 @@ export interface Options {
  * Waits until at least one of these is ready, and gives all that are, in their order; none if the time is over first. Nothing
  * is taken from any of them.
  *
- * Ready is a queue that has an item or has ended, a connection that has a message or whose other end is gone, a process that
- * has ended, and anything that cannot be reached any more: what is done to it next does not wait.
+ * Ready is a queue that has an item or has ended, a connection that has a message or whose other end is gone, a listener to
+ * which somebody has connected, a process that has ended, and anything that cannot be reached any more: what is done to it next does not wait.
  *
  * *Interruption:* stops waiting.
  *

@@ -75,6 +75,20 @@ Deno.test("example pool_map spreads a count over a pool and gets a typed failure
 
 /** What the others print, to the letter. */
 const printed = {
+  listener_client: `\
+42
+{
+  received: {
+    name: "Ada",
+    born: 1815-12-10T00:00:00.000Z,
+    tags: Set(1) { "math" }
+  }
+}
+{ received: [ 1n, null ] }
+Uint8Array(3) [ 1, 2, 3 ]
+sent away: WrongKey
+{ authenticated: 1, failed: 1 }
+`,
   two_ways: `\
 Process-1 counted o=3
 Process-2 counted a=3, s=3

@@ -62,6 +62,8 @@ const features: ReadonlyArray<string> = [
     yield* one.send(yield* queue.get);
     yield* other.recv;
   })`,
+  `talk({ hostname: "127.0.0.1", port: 0 })`,
+  `talk(undefined)`,
   `Process.spawn(task).pipe(
     Effect.tap((process) => process.signal("SIGCONT")),
     Effect.flatMap((process) => process.join),
@@ -93,6 +95,8 @@ const features: ReadonlyArray<string> = [
 
 const withFeature = (feature: string): string => `
 import {
+  Client,
+  Listener,
   Pipe,
   Pool,
   Process,
@@ -112,6 +116,13 @@ const pass = Task.make(
   "pass",
   (queue: Queue.Queue<string>, to: Pipe.Connection<string>) => Effect.flatMap(queue.get, to.send),
 );
+const talk = (address: Listener.Address | undefined) =>
+  Effect.gen(function* () {
+    const listener = yield* Listener.make<number>({ address });
+    const client = yield* Client.connect<number>({ address: listener.address });
+    yield* client.send(1);
+    yield* (yield* listener.accept).recv;
+  });
 const parent = Task.make(import.meta, "parent", () => Process.run(task));
 const elsewhere = Task.make(import.meta, "elsewhere", () => Effect.provide(Process.run(task), SubprocessBackend.layer()));
 

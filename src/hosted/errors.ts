@@ -89,8 +89,11 @@ export class EndOfFile extends Error {
   override readonly name = "EndOfFile";
 
   /** Made by the library. */
-  constructor() {
-    super("Cannot receive: the other end of the pipe was closed, or its process has ended, and nothing is left");
+  constructor(cause?: Error) {
+    super(
+      "Cannot receive: the other end of the pipe was closed, or its process has ended, and nothing is left",
+      cause && { cause },
+    );
   }
 }
 
@@ -107,8 +110,8 @@ export class BrokenPipe extends Error {
   override readonly name = "BrokenPipe";
 
   /** Made by the library. */
-  constructor() {
-    super("Cannot send: the other end of the pipe was closed, or its process has ended");
+  constructor(cause?: Error) {
+    super("Cannot send: the other end of the pipe was closed, or its process has ended", cause && { cause });
   }
 }
 

@@ -6,6 +6,7 @@
 import type { Link } from "../link/link.ts";
 import type { Hook } from "../wire/codec.ts";
 import { hooks as effectHooks } from "../wire/effect.ts";
+import { EncodeError } from "../wire/errors.ts";
 
 /** Marks what can be sent as a handle. */
 export const HandleId = "~multiprocessing/Handle";
@@ -58,6 +59,22 @@ export const handles: Hook<Link> = made(true);
 
 /** The hooks for what is put into an object: no Streams, which live and die with a request. */
 export const hooks: ReadonlyArray<Hook<Link>> = [handles, ...effectHooks];
+
+/** For messages to and from other programs: neither can a handle leave the family, nor can a stranger make one. */
+const refusing: Hook<Link> = {
+  name: "handle",
+  is: (value) => HandleId in value,
+  encode: (value) => {
+    const { kind } = (value as Handle)[HandleId];
+    throw new EncodeError(`a ${kind} cannot be sent to another program: only processes of one family share it`);
+  },
+  decode: () => {
+    throw new TypeError("another program has sent a handle, which only processes of this family can");
+  },
+};
+
+/** The hooks for what is sent to another program. */
+export const foreign: ReadonlyArray<Hook<Link>> = [refusing, ...effectHooks];
 
 /** The hooks for who looks at a message that somebody else will receive. */
 export const looking: ReadonlyArray<Hook<Link>> = [made(false), ...effectHooks];

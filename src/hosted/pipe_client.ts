@@ -16,10 +16,11 @@ import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
-import { HandleId, hooks, register } from "./handles.ts";
+import type { Hook } from "../wire/codec.ts";
+import { foreign, HandleId, hooks, register } from "./handles.ts";
+import { inTurn } from "./in_turn.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./messages.ts";
-import { End, type Place } from "./pipe_end.ts";
-import type { Turns } from "./turns.ts";
+import { End, type Peer, type Place } from "./pipe_end.ts";
 import { WaitId } from "./waitable.ts";
 
 export const TypeId = "~multiprocessing/Connection";
@@ -40,26 +41,6 @@ interface Parcel {
   readonly message: Message;
   readonly onSend: ReadonlyArray<(link: never) => void>;
 }
-
-/** Waits for a turn, to be interrupted meanwhile, and then acts in one go: `act` has acted when it returns. */
-const inTurn = <A, E>(turns: Turns, size: number, act: () => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-  Effect.uninterruptibleMask((restore) => {
-    if (turns.free(size)) return act();
-    const place = turns.enter(size);
-    const turn = Effect.async<void>((resume) => turns.await(place, () => resume(Effect.void)));
-    // Not left to the canceller of `async`: between it and `restore` an interruption would go unnoticed.
-    return Effect.matchCauseEffect(restore(turn), {
-      onFailure: (cause) => {
-        turns.leave(place);
-        return Effect.failCause(cause);
-      },
-      onSuccess: () => {
-        const acted = act();
-        turns.leave(place);
-        return acted;
-      },
-    });
-  });
 
 const refuse = (
   reason: PipeError["reason"],
@@ -117,9 +98,11 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   readonly readable: boolean;
   readonly writable: boolean;
   readonly #end: End;
+  readonly #hooks: ReadonlyArray<Hook<Link>>;
 
   /** Takes the end over. */
   constructor(place: Place) {
+    this.#hooks = place.stranger === undefined ? hooks : foreign;
     this.readable = place.duplex || place.end === 0;
     this.writable = place.duplex || place.end === 1;
     this.#end = new End(place);
@@ -153,13 +136,18 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
     return this.#end.place.host;
   }
 
+  /** Where the other end is, if it is in no process of the family. */
+  get peer(): Peer | undefined {
+    return this.#end.place.stranger?.peer;
+  }
+
   get closed(): boolean {
     return this.#end.state !== "open";
   }
 
   readonly send = (value: B): Effect.Effect<void, EncodeError | WriteFailure> =>
     this.#write((): Effect.Effect<void, EncodeError | WriteFailure> => {
-      const parcel = encode(value, "value");
+      const parcel = encode(value, this.#hooks);
       return parcel instanceof EncodeError ? Effect.fail(parcel) : this.#send([parcel], 0);
     });
 
@@ -192,7 +180,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
     return this.#read(() =>
       this.#receive(VALUE, (message) => {
         // What moves with it is taken over before it is no longer kept.
-        const value = decode<A>(message);
+        const value = decode<A>(message, this.#hooks);
         this.#end.take(1);
         return value instanceof Undecodable ? value.exit : Exit.succeed(value);
       })
@@ -317,7 +305,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
         let size = 0;
         for (const next of this.#end.inbox) {
           if (next.kind !== VALUE || values.length === BATCH || size >= BATCH_BYTES) break;
-          const value = decode<A>(next);
+          const value = decode<A>(next, this.#hooks);
           if (value instanceof Undecodable) {
             // Those before it first.
             if (values.length > 0) break;
@@ -343,7 +331,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
       this.#write(() => {
         const parcels: Array<Parcel> = [];
         for (const value of chunk) {
-          const parcel = encode(value, "value");
+          const parcel = encode(value, this.#hooks);
           if (parcel instanceof EncodeError) return Effect.zipRight(this.#send(parcels, 0), Effect.fail(parcel));
           parcels.push(parcel);
         }
@@ -444,10 +432,12 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
         return error === undefined ? Effect.void : Effect.fail(error);
       });
       if (open === 0) return outcome;
-      return Effect.async((resume) => {
+      const handed = Effect.async<void, WriteFailure>((resume) => {
         finish = () => resume(outcome);
         if (open === 0) finish();
       });
+      // Another program may be stopped, or cut off: nobody has to wait until it is not.
+      return end.place.stranger === undefined ? handed : Effect.interruptible(handed);
     });
     return parcels.length - at === 1 ? sent : Effect.flatMap(sent, () => this.#send(parcels, next));
   }
@@ -460,9 +450,9 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   }
 }
 
-const encode = (value: unknown, root: string): Parcel | EncodeError => {
+const encode = (value: unknown, hooks: ReadonlyArray<Hook<Link>>): Parcel | EncodeError => {
   try {
-    const packet = Codec.encode(value, { hooks, root });
+    const packet = Codec.encode(value, { hooks, root: "value" });
     const { attachments, bytes, onSend } = packet;
     return { message: toMessage(VALUE, { attachments, bytes, moves: onSend.length > 0 }), onSend };
   } catch (error) {
@@ -481,7 +471,7 @@ class Otherwise {
   constructor(readonly effect: Effect.Effect<unknown, unknown>) {}
 }
 
-const decode = <A>({ attachments, bytes }: Message): A | Undecodable => {
+const decode = <A>({ attachments, bytes }: Message, hooks: ReadonlyArray<Hook<Link>>): A | Undecodable => {
   try {
     return Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
   } catch (error) {

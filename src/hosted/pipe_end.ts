@@ -7,9 +7,10 @@
  * @module
  */
 import { call, CANCELLED, DONE, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
-import type { Incoming, MessageTooLarge } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "./errors.ts";
 import { type Message, Messages } from "./messages.ts";
+import { sizeOf } from "./packets.ts";
 import { type PipeHost, read, write } from "./pipe_host.ts";
 import * as P from "./pipe_protocol.ts";
 import { Numbers } from "./queue_protocol.ts";
@@ -23,8 +24,22 @@ export interface Place extends Target {
   /** How often it had moved. */
   readonly turn: number;
   readonly duplex: boolean;
+  /** Bytes that the other end may have to receive. */
   readonly maxBytes: number;
+  /** What is known of the other end, if it is in no process of the family. */
+  readonly stranger?: Stranger;
 }
+
+/** Somebody beyond the family. */
+export interface Stranger {
+  /** Where the connection leads. */
+  readonly peer: Peer;
+  /** The largest message that he takes, in bytes. */
+  readonly maxMessageSize: number;
+}
+
+/** The other side of a connection to another program: its address, as far as the system tells it. */
+export type Peer = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
 type Failure = PipeError | Unreachable | MessageTooLarge;
 
@@ -43,6 +58,8 @@ export class End implements P.Owner {
   #unstarted: Array<() => void> = [];
   #pending = 0;
   #peer: P.Peer = P.AWAY;
+  /** Why the other end has ended, if that was not its owner's wish. */
+  #cause: Error | undefined;
   /** How the pipe has ended it. */
   #status: number | undefined;
   #last: Incoming | undefined;
@@ -80,12 +97,12 @@ export class End implements P.Owner {
 
   /** Why there will be no more messages. */
   get readFailure(): Failure | EndOfFile | undefined {
-    return this.useFailure ?? (this.alone ? new EndOfFile() : this.#gone);
+    return this.useFailure ?? (this.alone ? new EndOfFile(this.#cause) : this.#gone);
   }
 
   /** Why nothing can be sent. */
   get writeFailure(): Failure | BrokenPipe | undefined {
-    return this.useFailure ?? (this.alone ? new BrokenPipe() : this.#gone);
+    return this.useFailure ?? (this.alone ? new BrokenPipe(this.#cause) : this.#gone);
   }
 
   /** Why it cannot be used here. */
@@ -102,6 +119,8 @@ export class End implements P.Owner {
 
   /** Sends a message for which there is room; see {@link P.Seat}. */
   send(message: Message, done: (arrived: boolean) => void): void {
+    const limit = this.place.stranger?.maxMessageSize ?? Infinity;
+    if (sizeOf(message) > limit) throw new MessageTooLarge(sizeOf(message), limit, "the other side");
     this.#pending += message.size;
     try {
       this.#seat?.send(message, done);
@@ -163,8 +182,9 @@ export class End implements P.Owner {
     this.writers.check();
   };
 
-  readonly peer = (peer: P.Peer): void => {
+  readonly peer = (peer: P.Peer, cause?: Error): void => {
     this.#peer = peer;
+    this.#cause ??= cause;
     if (peer === P.ENDED) this.#wake();
   };
 

@@ -70,15 +70,17 @@ const oversize = ({ limit, size }: MessageTooLarge): Message => {
   return toMessage(OVERSIZE, { bytes, attachments: [] });
 };
 
+const none = new Uint8Array(0);
+
 /** The state of a pipe, and what is done to it. */
 export class PipeHost implements Hosted {
   readonly #sides: readonly [Side, Side];
-  readonly #maxBytes: number;
+  readonly #rooms: readonly [number, number];
   readonly #keep: Keep;
   readonly #ended: () => void;
 
-  /** `ended` is called when nobody has an end of it any more. */
-  constructor(maxBytes: number, keep: Keep, ended: () => void) {
+  /** `rooms` are the bytes that each end may have to receive; `ended` is called when nobody has an end of it any more. */
+  constructor(rooms: readonly [number, number], keep: Keep, ended: () => void) {
     const side = (): Side => ({
       messages: new Messages(),
       holder: { _tag: "Moving", from: undefined },
@@ -86,7 +88,7 @@ export class PipeHost implements Hosted {
       keeper: undefined,
     });
     this.#sides = [side(), side()];
-    this.#maxBytes = maxBytes;
+    this.#rooms = rooms;
     this.#keep = keep;
     this.#ended = ended;
   }
@@ -111,7 +113,7 @@ export class PipeHost implements Hosted {
         seat.close();
         owner.end(DONE);
       },
-      closed: seat.close,
+      closed: () => seat.close(),
     };
   };
 
@@ -125,8 +127,7 @@ export class PipeHost implements Hosted {
     else this.#give(index, owner, holder.from);
     return {
       send: (message, done) => {
-        if (this.#has(index, owner)) this.#send(1 - index, message, owner);
-        done(true);
+        if (!this.#has(index, owner) || !this.#send(1 - index, message, owner, done)) done(true);
       },
       took: (count) => {
         if (this.#has(index, owner)) this.#took(index, count);
@@ -136,7 +137,7 @@ export class PipeHost implements Hosted {
         if (side.holder._tag === "Moving" && side.holder.from === owner) this.#end(index, P.MOVED);
       },
       sync: (done) => done(),
-      close: () => this.#depart(index, owner),
+      close: (cause) => this.#depart(index, owner, cause),
     };
   }
 
@@ -233,14 +234,21 @@ export class PipeHost implements Hosted {
     if (after !== before) this.#owner(1 - index)?.peer(after);
   }
 
-  #send(index: number, message: Message, from: P.Owner): void {
+  /** Whether `handed` will be called. */
+  #send(index: number, message: Message, from: P.Owner, handed: (arrived: boolean) => void): boolean {
     const { holder, messages } = this.#sides[index];
     if (holder._tag === "Ended") {
       if (message.moves) this.#keep(message)();
-      return;
+      return false;
     }
-    if (messages.length > 0 && messages.bytes + message.size > this.#maxBytes) {
+    if (messages.length > 0 && messages.bytes + message.size > this.#rooms[index]) {
       throw new ProtocolError("Cannot read from the peer: it sends more than there is room for");
+    }
+    if (holder._tag === "Held" && holder.owner.stranger) {
+      // Only what it counts for is kept: nobody will have his end after him.
+      messages.push({ kind: message.kind, size: message.size, bytes: none, attachments: [] });
+      holder.owner.message(message, handed);
+      return true;
     }
     // What comes from here is still its sender's memory, who may change it afterwards.
     const attachments = from.near ? message.attachments.map((part) => part.slice()) : message.attachments;
@@ -249,6 +257,7 @@ export class PipeHost implements Hosted {
       : { ...message, attachments, kept: message.moves ? this.#keep(message) : undefined };
     messages.push(kept);
     if (holder._tag === "Held") holder.owner.message(kept);
+    return false;
   }
 
   #took(index: number, count: number): void {
@@ -258,7 +267,7 @@ export class PipeHost implements Hosted {
     }
     const before = messages.bytes;
     for (let i = 0; i < count; i++) messages.shift()?.kept?.();
-    this.#owner(1 - index)?.read(before - messages.bytes);
+    this.#owner(1 - index)?.read(before - messages.bytes, count);
   }
 
   #leave(index: number, owner: P.Owner): void {
@@ -277,7 +286,7 @@ export class PipeHost implements Hosted {
   }
 
   /** Somebody who had an end, or was about to have it, or had left it, is no more. */
-  #depart(index: number, owner: P.Owner): void {
+  #depart(index: number, owner: P.Owner, cause: Error | undefined): void {
     const { holder, keeper } = this.#sides[index];
     if (holder._tag === "Moving" && holder.from === owner) holder.from = undefined;
     if (holder._tag !== "Held") return;
@@ -286,10 +295,10 @@ export class PipeHost implements Hosted {
     // He has sent it and could not say so any more.
     if (holder.next !== undefined && holder.next !== "died") this.#give(index, holder.next, undefined);
     else if (keeper !== undefined) this.#move(index, undefined);
-    else this.#end(index, DONE);
+    else this.#end(index, DONE, cause);
   }
 
-  #end(index: number, status: number): void {
+  #end(index: number, status: number, cause?: Error): void {
     const side = this.#sides[index];
     const { holder } = side;
     if (holder._tag === "Ended") return;
@@ -302,7 +311,7 @@ export class PipeHost implements Hosted {
       holder.owner.end(status);
       if (holder.next !== undefined && holder.next !== "died") holder.next.end(status === GONE ? GONE : P.CLOSED);
     }
-    if (status !== GONE) this.#owner(1 - index)?.peer(P.ENDED);
+    if (status !== GONE) this.#owner(1 - index)?.peer(P.ENDED, cause);
     if (this.#sides[1 - index].holder._tag === "Ended") this.#ended();
     for (const { kept } of unread) kept?.();
   }

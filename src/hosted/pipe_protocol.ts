@@ -61,10 +61,15 @@ export type Peer = typeof HERE | typeof AWAY | typeof ENDED;
 export interface Owner {
   /** Whether he is in the process of the pipe. */
   readonly near: boolean;
+  /** Whether he is no process of the family: he has the end for good, and what was passed on to him cannot be had back. */
+  readonly stranger?: boolean;
   readonly start: (pending: number, peer: Peer) => void;
-  readonly message: (message: Message) => void;
-  readonly read: (bytes: number) => void;
-  readonly peer: (peer: Peer) => void;
+  /** A stranger calls back when it outlives this process, or with `false` if it may not have arrived. */
+  readonly message: (message: Message, handed?: (arrived: boolean) => void) => void;
+  /** The other end has received so many bytes, in so many messages. */
+  readonly read: (bytes: number, count?: number) => void;
+  /** `cause` is why it has ended, if that was not its owner's wish. */
+  readonly peer: (peer: Peer, cause?: Error) => void;
   /** It is his no longer. Called once, last. */
   readonly end: (status: number, message?: Incoming) => void;
 }
@@ -84,5 +89,5 @@ export interface Seat {
   readonly lost: () => void;
   /** Calls back when all that the pipe had has arrived, or nothing will any more. */
   readonly sync: (done: () => void) => void;
-  readonly close: () => void;
+  readonly close: (cause?: Error) => void;
 }

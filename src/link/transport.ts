@@ -31,7 +31,7 @@ export interface WatchedTransport extends Transport {
 const QUIET = 20;
 
 /** Looks at a count, turn by turn, until it does not change any more. */
-class Stillness {
+export class Stillness {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #done: (() => void) | undefined;
 

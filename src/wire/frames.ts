@@ -49,9 +49,11 @@ export class MessageTooLarge extends Error {
     readonly size: number,
     /** The link's limit, in bytes. */
     readonly limit: number,
+    /** Whose limit it is. */
+    whose: string = "the backend",
   ) {
     super(
-      `Cannot send a message of ${size} bytes: the limit is ${limit} bytes; raise maxMessageSize of the backend or send it in pieces`,
+      `Cannot send a message of ${size} bytes: the limit is ${limit} bytes; raise maxMessageSize of ${whose} or send it in pieces`,
     );
   }
 }

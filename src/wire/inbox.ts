@@ -41,6 +41,11 @@ export class Inbox {
     this.#deliver = deliver;
   }
 
+  /** Whether no message is under way. */
+  get whole(): boolean {
+    return this.#filled === 0 && this.#assemblies.size === 0;
+  }
+
   /** Takes the next bytes, of any length. Throws {@link ProtocolError}. */
   push(chunk: Uint8Array): void {
     let at = 0;

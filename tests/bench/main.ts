@@ -5,6 +5,7 @@ import "./process.ts";
 import "./pool.ts";
 import "./queue.ts";
 import "./pipe.ts";
+import "./client.ts";
 import { main } from "./harness.ts";
 
 if (import.meta.main) await main(Deno.args);

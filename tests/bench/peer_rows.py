@@ -9,6 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
+from multiprocessing.connection import Client
 from statistics import median
 from time import perf_counter
 
@@ -262,6 +263,68 @@ def queue_siblings_throughput(count=20_000):
         return sampled(lambda: count / timed(lambda: move(filling, draining, done)))
 
 
+@contextmanager
+def open_listener(family, target):
+    """Where a child listens that has each connection handled by the target."""
+    mine, theirs = fork.Pipe(False)
+    process = fork.Process(target=peer_tasks.listen, args=(family, theirs, target), daemon=True)
+    process.start()
+    try:
+        yield mine.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+@contextmanager
+def open_client(family, target):
+    with open_listener(family, target) as address, Client(address, authkey=peer_tasks.KEY) as connection:
+        yield connection
+
+
+def client_rtt(family):
+    with open_client(family, peer_tasks.echo) as connection:
+
+        def turn():
+            connection.send(1)
+            connection.recv()
+
+        return per_call(turn)
+
+
+def client_connect(family):
+    with open_listener(family, peer_tasks.echo) as address:
+
+        def turn():
+            with Client(address, authkey=peer_tasks.KEY) as connection:
+                connection.send(1)
+                connection.recv()
+
+        return per_call(turn)
+
+
+def client_throughput(family, count=20_000):
+    with open_client(family, peer_tasks.drain) as connection:
+        return sampled(lambda: count / timed(lambda: send_all(connection, count, connection.send, 1)))
+
+
+def client_bytes(size, total, family):
+    count = total // size
+    value = bytes(size)
+    with open_client(family, peer_tasks.drain_bytes) as connection:
+        return sampled(lambda: total / MB / timed(lambda: send_all(connection, count, connection.send_bytes, value)))
+
+
+def client_rows():
+    for name, family in (("unix", "AF_UNIX"), ("tcp", "AF_INET")):
+        yield f"client.rtt.{name}", ("us", partial(client_rtt, family))
+        yield f"client.connect.{name}", ("us", partial(client_connect, family))
+        yield f"client.throughput.{name}", ("messages/s", partial(client_throughput, family))
+        yield f"client.throughput.stream.{name}", ("messages/s", partial(client_throughput, family))
+        yield f"client.bytes.1MB.{name}", ("MB/s", partial(client_bytes, MB, 128 * MB, family))
+        yield f"client.bytes.16MB.{name}", ("MB/s", partial(client_bytes, 16 * MB, 128 * MB, family))
+
+
 def codec(value):
     return per_call(lambda: pickle.loads(pickle.dumps(value, protocol=5)))
 
@@ -291,6 +354,7 @@ ROWS = {
     "pipe.rtt": ("us", link_rtt),
     "pipe.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
     "pipe.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),
+    **dict(client_rows()),
     "codec.int": ("us", partial(codec, 1)),
     "codec.object": ("us", lambda: codec(record(1))),
     "codec.array": ("us", lambda: codec(list(range(10_000)))),

@@ -2,6 +2,9 @@
 
 import os
 import signal
+from multiprocessing.connection import Listener
+
+KEY = bytes(32)
 
 def nothing():
     pass
@@ -67,3 +70,14 @@ def queue_turns(orders, there, back, done):
             there.put(1)
             back.get()
         done.put(count)
+
+
+def listen(family, found, handle):
+    with Listener(family=family, authkey=KEY, backlog=64) as listener:
+        found.send(listener.address)
+        while True:
+            with listener.accept() as connection:
+                try:
+                    handle(connection)
+                except EOFError:
+                    pass
