@@ -4,11 +4,18 @@
  * @module
  */
 export * as Backend from "./src/Backend.ts";
+export * as Barrier from "./src/Barrier.ts";
+export * as Condition from "./src/Condition.ts";
+export * as Event from "./src/Event.ts";
+export * as Lock from "./src/Lock.ts";
 export { runMain } from "./src/Main.ts";
 export * as Pipe from "./src/Pipe.ts";
 export * as Pool from "./src/Pool.ts";
 export * as Process from "./src/Process.ts";
 export * as Queue from "./src/Queue.ts";
+export * as ReadWriteLock from "./src/ReadWriteLock.ts";
+export * as RLock from "./src/RLock.ts";
+export * as Semaphore from "./src/Semaphore.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Task from "./src/Task.ts";
 export { wait } from "./src/Wait.ts";

@@ -376,9 +376,9 @@ test("an event: one who leaves takes nothing from the others", {
 
 const BARRIER = barrierSize(SLOTS);
 
-const arrive = (barrier: Barrier, world: World): Outcome => {
+const arrive = (barrier: Barrier, world: World, runs = false): Outcome => {
   let outcome: Outcome | undefined;
-  barrier.wait((result) => outcome = result);
+  barrier.wait(runs, (result) => outcome = result);
   world.until(() => outcome !== undefined);
   return outcome!;
 };
@@ -387,9 +387,9 @@ const arrive = (barrier: Barrier, world: World): Outcome => {
 const party = (slot: number, rounds: number, parties: number, action = false): Actor => ({
   slot,
   run: (world) => {
-    const barrier = new Barrier(world.words, 0, world.family, parties, action);
+    const barrier = new Barrier(world.words, 0, world.family, parties);
     for (let round = 0; round < rounds; round++) {
-      const outcome = arrive(barrier, world);
+      const outcome = arrive(barrier, world, action);
       if (outcome._tag === "Broken") return world.sure(outcome.reason === "PartyDied", outcome.reason);
       if (outcome._tag === "Run") {
         let ended = "";
@@ -422,9 +422,9 @@ test(
     {
       slot: 1,
       run: (world) => {
-        const barrier = new Barrier(world.words, 0, world.family, 2, false);
+        const barrier = new Barrier(world.words, 0, world.family, 2);
         let outcome: Outcome | undefined;
-        const leave = barrier.wait((result) => outcome = result);
+        const leave = barrier.wait(false, (result) => outcome = result);
         if (leave()) return world.sure(barrier.broken !== undefined || world.words.load(BARRIER) !== 0, "it is not broken");
         world.sure(outcome !== undefined, "it neither waits nor knows");
       },
@@ -432,7 +432,7 @@ test(
     {
       slot: 2,
       run: (world) => {
-        const outcome = arrive(new Barrier(world.words, 0, world.family, 2, false), world);
+        const outcome = arrive(new Barrier(world.words, 0, world.family, 2), world);
         if (outcome._tag === "Passed") world.words.store(BARRIER, 1);
         else world.sure(outcome._tag === "Broken", outcome._tag);
       },

@@ -54,26 +54,26 @@ export type Outcome =
 
 interface Party {
   index: number;
+  /** Whether it has an action, to be run if it is the last one. */
+  readonly runs: boolean;
   readonly done: (outcome: Outcome) => void;
 }
 
 /** A barrier, as one process sees it. */
 export class Barrier extends Monitor {
   readonly #parties: number;
-  readonly #action: boolean;
   readonly #inside = new Set<Party>();
   readonly #outside = new Set<Party>();
   #coming = false;
 
-  constructor(words: Words, at: number, family: Family, parties: number, action: boolean) {
+  constructor(words: Words, at: number, family: Family, parties: number) {
     super(words, at, family, OWN, CELLS);
     this.#parties = parties;
-    this.#action = action;
   }
 
   /** Comes, and waits for the others. The answer leaves, and breaks the barrier; it gives `false` if the party knows its outcome. */
-  wait(done: (outcome: Outcome) => void): () => boolean {
-    const party: Party = { index: -1, done };
+  wait(runs: boolean, done: (outcome: Outcome) => void): () => boolean {
+    const party: Party = { index: -1, runs, done };
     this.#outside.add(party);
     this.perform(() => {}, () => this.#come());
     if (this.waiting > 0) this.watch();
@@ -186,7 +186,7 @@ export class Barrier extends Monitor {
         this.add(row + WAITING, 1);
         return "inside";
       }
-      if (this.#action) {
+      if (party.runs) {
         this.set(this.own(STATE), RUNNING);
         this.set(this.own(RUNNER), this.self);
         return { _tag: "Run", index };
