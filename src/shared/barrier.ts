@@ -80,7 +80,7 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
         done(Effect.succeed(outcome));
       });
       return () => {
-        if (!leave() && known?._tag === "Run") barrier.finish("Interrupted", () => {});
+        if (!leave() && known?._tag === "Run") this.there?.finish("Interrupted", () => {});
       };
     });
   }

@@ -129,7 +129,7 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
       const wait = Effect.matchCauseEffect(restore(sleep), {
         onFailure: (cause) => {
           // Whoever was notified and does not go on passes it on.
-          if (!leave() && ended === "notified") this.object.notify(1, () => {});
+          if (!leave() && ended === "notified") this.there?.notify(1, () => {});
           return Effect.zipRight(back, Effect.failCause(cause));
         },
         onSuccess: (outcome): Effect.Effect<boolean, Failure> =>

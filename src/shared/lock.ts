@@ -89,7 +89,7 @@ export class LockClient extends Shared<Protocol> implements Lock {
       const leave = lock.wait((outcome) =>
         done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.succeed(receive(outcome)))
       );
-      return () => leave() || void lock.release();
+      return () => leave() || void this.there?.release();
     }),
   );
 
@@ -274,7 +274,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
           clearTimeout(timer);
           if (late || leave()) return;
           nested.owner = NOBODY;
-          nested.lock.release();
+          this.there?.lock.release();
         };
       });
     });

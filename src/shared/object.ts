@@ -176,6 +176,12 @@ export abstract class Shared<A, D extends Described = Described> {
     return this.#reach();
   }
 
+  /** The object, unless it was not used yet, or is no more. */
+  protected get there(): A | undefined {
+    const known = this.#used;
+    return known !== undefined && lives(known.arena, known.place) ? known.object : undefined;
+  }
+
   #reach(): A {
     if (this.#used !== undefined) throw this.gone();
     const { object } = this.#used = use(
