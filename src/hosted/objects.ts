@@ -6,5 +6,11 @@
 import "./process_handle.ts";
 import "./pipe_client.ts";
 import "./queue_client.ts";
+import "../shared/barrier.ts";
+import "../shared/condition.ts";
+import "../shared/event.ts";
+import "../shared/lock.ts";
+import "../shared/readers.ts";
+import "../shared/semaphore.ts";
 
 export { handles } from "./handles.ts";

@@ -98,6 +98,16 @@ export class Arena {
     return this.#bell;
   }
 
+  /** Who has a slot, or had it last. */
+  at(slot: number): Participant {
+    return this.words.load(this.#slot(slot) + GENERATION) << 8 | slot;
+  }
+
+  /** Process id of a participant; of the process that hosts it, for a worker. */
+  pid(participant: Participant): number {
+    return this.region.token.kind === "buffer" ? Deno.pid : this.words.load(this.#slot(participant & 0xff) + PID);
+  }
+
   /** Whether a participant lives. Asks the system, so it takes microseconds. */
   alive(participant: Participant): boolean {
     if (participant === this.#self) return true;

@@ -1,0 +1,148 @@
+/**
+ * A meeting point: nobody goes on until so many have come, in shared memory. What Python calls `Barrier`.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import { sizeFor } from "./region/barrier.ts";
+import { BarrierClient, TypeId as Id } from "./shared/barrier.ts";
+import { BrokenBarrier, type BrokenReason, SyncError } from "./shared/errors.ts";
+import { type Failure, place } from "./shared/object.ts";
+
+export { BrokenBarrier, SyncError, Unreachable };
+export type { BrokenReason, Failure, Unsupported };
+
+/**
+ * Marks barriers.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Barrier" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * What is known of a barrier at this moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** How many have to come. */
+  readonly parties: number;
+  /** Who have come and wait, in all processes. Python's `n_waiting`. */
+  readonly waiting: number;
+  /** Fibers of this process that wait. */
+  readonly waitingHere: number;
+  /** Why it is broken, if it is. */
+  readonly broken: Option.Option<BrokenReason>;
+}
+
+/**
+ * A barrier. It can be sent to any process that can see the memory; what was sent is the same barrier.
+ *
+ * - Each round, as many as there are parties come, and go on together. Who comes too many waits for the next round.
+ * - Who stops waiting, by an interruption or a timeout, breaks it: all who wait, and all who come from then on, fail with
+ *   `BrokenBarrier`, until somebody resets it.
+ * - A party that is killed while it waits, or while it runs the action, breaks it within a second as well.
+ * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Barrier {
+  /** Marks it as a barrier. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** How many have to come. */
+  readonly parties: number;
+  /**
+   * Comes, waits for the others, and gives this party's place in the round: 0 for the first, `parties - 1` for the last.
+   * *Interruption:* breaks the barrier, unless the round is complete.
+   */
+  readonly wait: Effect.Effect<number, BrokenBarrier | Failure>;
+  /**
+   * The same with an action, which the last party runs before any goes on. When it fails, that party fails with it, and the barrier
+   * is broken. Python's `action`. *Interruption:* as with `wait`; the action is interrupted.
+   */
+  readonly waitWith: <A, E, R>(action: Effect.Effect<A, E, R>) => Effect.Effect<number, E | BrokenBarrier | Failure, R>;
+  /** Breaks it. Nothing happens if it is broken. */
+  readonly abort: Effect.Effect<void, Failure>;
+  /** Begins anew, also if it is broken. Who waits fails with `BrokenBarrier`. */
+  readonly reset: Effect.Effect<void, Failure>;
+  /** Who have come and wait. Python's `n_waiting`. */
+  readonly waiting: Effect.Effect<number, Failure>;
+  /** Why it is broken, if it is. */
+  readonly broken: Effect.Effect<Option.Option<BrokenReason>, Failure>;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+}
+
+/**
+ * Options of a barrier.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** How many have to come: 1 or more. */
+  readonly parties: number;
+}
+
+/**
+ * Makes a barrier.
+ *
+ * Fails with the `SyncError` `InvalidArgument` if the number of parties is none, and otherwise as `Lock.make` does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { Barrier } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const barrier = yield* Barrier.make({ parties: 3 });
+ *   const party = barrier.waitWith(Effect.sync(() => console.log("all are here")));
+ *   const places = yield* Effect.all([party, party, party], { concurrency: "unbounded" });
+ *   console.log(places.toSorted()); // [0, 1, 2]
+ * }).pipe(Effect.scoped);
+ *
+ * await Effect.runPromise(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> => {
+  const { parties } = options;
+  if (!Number.isSafeInteger(parties) || parties < 1 || parties >= 2 ** 31) {
+    return Effect.fail(
+      new SyncError(
+        "InvalidArgument",
+        `Cannot make a barrier: the number of parties must be a positive integer, received ${parties}`,
+      ),
+    );
+  }
+  return Effect.map(place("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
+};
+
+/**
+ * Whether a value is a barrier.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isBarrier = (value: unknown): value is Barrier =>
+  typeof value === "object" && value !== null && TypeId in value;

@@ -1,0 +1,147 @@
+/**
+ * Waiting, with a lock, until another process says that something has changed. What Python calls `Condition`.
+ *
+ * @module
+ */
+import type * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import * as Lock from "./Lock.ts";
+import { sizeFor } from "./region/condition.ts";
+import type { RLock } from "./RLock.ts";
+import { ConditionClient, TypeId as Id } from "./shared/condition.ts";
+import { SyncError } from "./shared/errors.ts";
+import { type Failure, place } from "./shared/object.ts";
+
+export { SyncError, Unreachable };
+export type { Failure, Unsupported };
+
+/**
+ * Marks conditions.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Condition" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * What is known of a condition at this moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** Those who wait and were not notified, in all processes. */
+  readonly waiting: number;
+  /** Fibers of this process that wait. */
+  readonly waitingHere: number;
+}
+
+/**
+ * A condition. It can be sent to any process that can see the memory; what was sent is the same condition, with the same lock.
+ *
+ * - `wait`, `waitFor` and `notify` are for those who hold its lock; to others they fail with the `SyncError` `NotOwner`.
+ * - A wait gives the lock up, as a whole, and has taken it again as it was when it ends, however it ends.
+ * - A notification goes to one who waits. If he dies before he has heard it, or is interrupted, it goes to another one.
+ * - `notify` waits for nobody.
+ * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`, and has not taken the lock again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Condition {
+  /** Marks it as a condition. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** Its lock. */
+  readonly lock: Lock.Lock | RLock;
+  /** Runs an effect while holding its lock. *Interruption:* gives it back, however the effect ends. */
+  readonly withLock: Lock.Lock["withLock"];
+  /**
+   * Gives up the lock, waits for a notification, and takes the lock again. *Interruption:* takes the lock again first; a notification
+   * that it had is passed on.
+   */
+  readonly wait: Effect.Effect<void, Failure>;
+  /** The same within this time; whether it was notified. *Interruption:* as with `wait`. */
+  readonly waitWithin: (duration: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
+  /** Waits until this holds: looks at once, and after each notification, with the lock. *Interruption:* as with `wait`. */
+  readonly waitFor: <E = never, R = never>(
+    predicate: Effect.Effect<boolean, E, R> | (() => boolean),
+  ) => Effect.Effect<void, E | Failure, R>;
+  /** Wakes so many of those who wait, one unless a number is given; how many it has woken. */
+  readonly notify: (count?: number) => Effect.Effect<number, Failure>;
+  /** Wakes all who wait; how many these were. */
+  readonly notifyAll: Effect.Effect<number, Failure>;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+}
+
+/**
+ * Options of a condition.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * The lock to use, which others may use as well. With an `RLock` use `waitWithin` instead of `Effect.timeout`, which waits in a
+   * fiber that does not own it.
+   *
+   * @default a `Lock` of its own
+   */
+  readonly lock?: Lock.Lock | RLock | undefined;
+}
+
+/**
+ * Makes a condition. Fails as `Lock.make` does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { Condition } from "@effect-deno/multiprocessing";
+ * import { Effect, Fiber } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const condition = yield* Condition.make();
+ *   const things: Array<string> = [];
+ *   const consumer = yield* Effect.fork(condition.withLock(
+ *     Effect.map(condition.waitFor(() => things.length > 0), () => things.shift()),
+ *   ));
+ *   yield* condition.withLock(Effect.suspend(() => {
+ *     things.push("a thing");
+ *     return condition.notify();
+ *   }));
+ *   console.log(yield* Fiber.join(consumer)); // a thing
+ * }).pipe(Effect.scoped);
+ *
+ * await Effect.runPromise(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Condition, Failure, Scope.Scope> =>
+  Effect.flatMap(
+    options.lock === undefined ? Lock.make() : Effect.succeed(options.lock),
+    (lock) => Effect.map(place("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
+  );
+
+/**
+ * Whether a value is a condition.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isCondition = (value: unknown): value is Condition =>
+  typeof value === "object" && value !== null && TypeId in value;

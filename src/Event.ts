@@ -1,0 +1,117 @@
+/**
+ * A flag that any process can set, and wait for, in shared memory. What Python calls `Event`.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import type { Waitable } from "./hosted/waitable.ts";
+import { SIZE } from "./region/event.ts";
+import { SyncError } from "./shared/errors.ts";
+import { EventClient, TypeId as Id } from "./shared/event.ts";
+import { type Failure, place } from "./shared/object.ts";
+
+export { SyncError, Unreachable };
+export type { Failure, Unsupported };
+
+/**
+ * Marks events.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Event" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * What is known of an event at this moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** Whether it is set. */
+  readonly isSet: boolean;
+  /** Fibers of this process that wait. */
+  readonly waiting: number;
+  /** Processes and workers that wait. */
+  readonly waitingProcesses: number;
+}
+
+/**
+ * An event. It can be sent to any process that can see the memory; what was sent is the same event.
+ *
+ * - `set` wakes all who wait, also if it is cleared at once.
+ * - Nobody waits for those who wait: `set` returns at once, whoever has died.
+ * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Event extends Waitable {
+  /** Marks it as an event. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** Whether it is set. */
+  readonly isSet: Effect.Effect<boolean, Failure>;
+  /** Sets it. Nothing happens if it is set. */
+  readonly set: Effect.Effect<void, Failure>;
+  /** Clears it. Nothing happens if it is not set. */
+  readonly clear: Effect.Effect<void, Failure>;
+  /** Waits until it is set, or was since. *Interruption:* stops waiting. */
+  readonly wait: Effect.Effect<void, Failure>;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+  /** `isSet` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeIsSet: () => boolean;
+  /** `set` as a plain function. Throws a {@link Failure}. */
+  readonly unsafeSet: () => void;
+  /** `clear` as a plain function. Throws a {@link Failure}. */
+  readonly unsafeClear: () => void;
+}
+
+/**
+ * Makes an event that is not set. Fails as `Lock.make` does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { Event, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const wait = Task.make(import.meta, "wait", (event: Event.Event) => Effect.as(event.wait, "it is set"));
+ *
+ * const program = Effect.gen(function* () {
+ *   const event = yield* Event.make();
+ *   const child = yield* Process.spawn(wait, event);
+ *   yield* event.set;
+ *   console.log(yield* child.join);
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (): Effect.Effect<Event, Failure, Scope.Scope> =>
+  Effect.map(place("event", SIZE), (described) => new EventClient(described));
+
+/**
+ * Whether a value is an event.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isEvent = (value: unknown): value is Event =>
+  typeof value === "object" && value !== null && TypeId in value;

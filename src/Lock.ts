@@ -1,0 +1,158 @@
+/**
+ * A lock that one process holds at a time, in shared memory. What Python calls `Lock`.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import { SIZE } from "./region/lock.ts";
+import { SyncError } from "./shared/errors.ts";
+import { LockClient, TypeId as Id } from "./shared/lock.ts";
+import { type Failure, type Owner, place } from "./shared/object.ts";
+
+export { SyncError, Unreachable };
+export type { Failure, Owner, Unsupported };
+
+/**
+ * Marks locks.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Lock" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * What somebody who has taken a lock is told.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Held {
+  /**
+   * Whether the last holder has died with it, so that what it protects may be half written. It is told to the next holder only, and
+   * to those after him if he dies as well: he is to look, and to repair or to give up.
+   */
+  readonly abandoned: boolean;
+}
+
+/**
+ * What is known of a lock at this moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** Who holds it. What Python says in the `repr` of a lock. */
+  readonly owner: Option.Option<Owner>;
+  /** Whether whoever holds it has it from somebody who died. */
+  readonly abandoned: boolean;
+  /** Fibers of this process that wait for it. */
+  readonly waiting: number;
+  /** Processes and workers that wait for it. */
+  readonly waitingProcesses: number;
+}
+
+/**
+ * What to do while holding a lock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface WithOptions<E, R> {
+  /** Runs first if the last holder has died with the lock: to repair what he may have left half written. @default nothing */
+  readonly onAbandoned?: Effect.Effect<unknown, E, R> | undefined;
+}
+
+/**
+ * A lock. It can be sent to any process that can see the memory: as an argument or result of a task, in an item of a queue. What
+ * was sent is the same lock.
+ *
+ * - One process or worker holds it at a time, and any of its fibers may release it.
+ * - When its holder is killed the next one has it within a second, and is told.
+ * - Processes take turns, and the fibers of one process stand in a line: nobody starves.
+ * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lock {
+  /** Marks it as a lock. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** Takes it when it is free. *Interruption:* it is not taken. */
+  readonly take: Effect.Effect<Held, Failure>;
+  /** Takes it if it is free now, or its holder is dead; whether it was taken. */
+  readonly tryTake: Effect.Effect<boolean, Failure>;
+  /** Gives it back. Fails with the `SyncError` `NotOwner` if this process does not hold it. */
+  readonly release: Effect.Effect<void, Failure>;
+  /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
+  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
+  /** Runs an effect while holding it. *Interruption:* gives it back, however the effect ends. */
+  readonly withLock: <A, E, R, E2 = never, R2 = never>(
+    effect: Effect.Effect<A, E, R>,
+    options?: WithOptions<E2, R2>,
+  ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
+  /** Whether anybody holds it. Python's `locked`. */
+  readonly isLocked: Effect.Effect<boolean, Failure>;
+  /** Whether this process holds it. */
+  readonly isMine: Effect.Effect<boolean, Failure>;
+  /** Who holds it. */
+  readonly owner: Effect.Effect<Option.Option<Owner>, Failure>;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+  /** `tryTake` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeTryTake: () => boolean;
+  /** `release` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeRelease: () => void;
+}
+
+/**
+ * Makes a lock.
+ *
+ * Fails with the `SyncError` `TooMany` if there is no memory for it. Without `--allow-ffi`, and on systems other than Linux, it can be
+ * used by this process and its workers; a subprocess that is given it fails with `Unsupported`.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { Lock, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const append = Task.make(import.meta, "append", (lock: Lock.Lock, path: string) =>
+ *   lock.withLock(Effect.promise(() => Deno.writeTextFile(path, "one line\n", { append: true }))));
+ *
+ * const program = Effect.gen(function* () {
+ *   const lock = yield* Lock.make();
+ *   const path = yield* Effect.promise(() => Deno.makeTempFile());
+ *   yield* Effect.all([Process.run(append, lock, path), Process.run(append, lock, path)], { concurrency: 2 });
+ *   console.log(Deno.readTextFileSync(path));
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (): Effect.Effect<Lock, Failure, Scope.Scope> =>
+  Effect.map(place("lock", SIZE), (described) => new LockClient(described));
+
+/**
+ * Whether a value is a lock.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isLock = (value: unknown): value is Lock => typeof value === "object" && value !== null && TypeId in value;

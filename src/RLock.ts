@@ -1,0 +1,114 @@
+/**
+ * A lock that one fiber of one process holds at a time, as often as it likes, in shared memory. What Python calls `RLock`.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Duration from "effect/Duration";
+import type * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import type { Held, Statistics, WithOptions } from "./Lock.ts";
+import { SIZE } from "./region/lock.ts";
+import { SyncError } from "./shared/errors.ts";
+import { RLockClient, RTypeId as Id } from "./shared/lock.ts";
+import { type Failure, type Owner, place } from "./shared/object.ts";
+
+export { SyncError, Unreachable };
+export type { Failure, Held, Owner, Statistics, Unsupported, WithOptions };
+
+/**
+ * Marks recursive locks.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/RLock" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * A recursive lock. It belongs to the fiber that has taken it: that fiber can take it again, and must release it as often; any other,
+ * of this process too, has to wait. Otherwise it is like a `Lock`.
+ *
+ * `Effect.timeout`, `Effect.race` and the like run an effect in a fiber of its own, which would then be the owner: use `takeWithin`
+ * to wait for so long at most, and put them around `withLock` as a whole.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RLock {
+  /** Marks it as a recursive lock. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** Takes it when it is free, or once more. *Interruption:* it is not taken. */
+  readonly take: Effect.Effect<Held, Failure>;
+  /** Takes it when it is free within this time; whether it was taken. *Interruption:* it is not taken. */
+  readonly takeWithin: (duration: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
+  /** Takes it if it is free now or this fiber's own, or its holder is dead; whether it was taken. */
+  readonly tryTake: Effect.Effect<boolean, Failure>;
+  /** Gives it back once. Fails with the `SyncError` `NotOwner` if this fiber does not hold it. */
+  readonly release: Effect.Effect<void, Failure>;
+  /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
+  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
+  /** Runs an effect while holding it. *Interruption:* gives it back, however the effect ends. */
+  readonly withLock: <A, E, R, E2 = never, R2 = never>(
+    effect: Effect.Effect<A, E, R>,
+    options?: WithOptions<E2, R2>,
+  ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
+  /** Whether anybody holds it. */
+  readonly isLocked: Effect.Effect<boolean, Failure>;
+  /** Whether this fiber holds it. */
+  readonly isMine: Effect.Effect<boolean, Failure>;
+  /** How often this fiber has taken it. */
+  readonly depth: Effect.Effect<number, Failure>;
+  /** Which process holds it. */
+  readonly owner: Effect.Effect<Option.Option<Owner>, Failure>;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+  /** `tryTake` as a plain function, within a fiber. Throws a {@link Failure}. */
+  readonly unsafeTryTake: () => boolean;
+  /** `release` as a plain function, within a fiber. Throws a {@link Failure}. */
+  readonly unsafeRelease: () => void;
+}
+
+/**
+ * Makes a recursive lock. Fails as `Lock.make` does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { RLock } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const lock = yield* RLock.make();
+ *   const inner = lock.withLock(lock.depth);
+ *   console.log(yield* lock.withLock(inner)); // 2
+ * }).pipe(Effect.scoped);
+ *
+ * await Effect.runPromise(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (): Effect.Effect<RLock, Failure, Scope.Scope> =>
+  Effect.map(place("rlock", SIZE), (described) => new RLockClient(described));
+
+/**
+ * Whether a value is a recursive lock.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isRLock = (value: unknown): value is RLock =>
+  typeof value === "object" && value !== null && TypeId in value;

@@ -1,0 +1,141 @@
+/**
+ * A lock that many processes share to read, or one has alone to write, in shared memory. Python has none.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import type { Held, WithOptions } from "./Lock.ts";
+import { sizeFor } from "./region/readers.ts";
+import { SyncError } from "./shared/errors.ts";
+import { type Failure, type Owner, place } from "./shared/object.ts";
+import { ReadWriteLockClient, TypeId as Id } from "./shared/readers.ts";
+
+export { SyncError, Unreachable };
+export type { Failure, Held, Owner, Unsupported, WithOptions };
+
+/**
+ * Marks locks for readers and writers.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/ReadWriteLock" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * What is known of a lock for readers and writers at this moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** How many read, in all processes. */
+  readonly readers: number;
+  /** Who writes. */
+  readonly writer: Option.Option<Owner>;
+  /** Whether a writer has died with it, and no other has written since. */
+  readonly abandoned: boolean;
+  /** Fibers of this process that wait. */
+  readonly waiting: number;
+  /** Those who wait to read, in all processes. */
+  readonly waitingReaders: number;
+  /** Processes and workers that wait to write. */
+  readonly waitingProcesses: number;
+}
+
+/**
+ * One side of a lock for readers and writers.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Side {
+  /** Takes it when it can be had. *Interruption:* it is not taken. */
+  readonly take: Effect.Effect<Held, Failure>;
+  /** Takes it if it can be had now; whether it was taken. */
+  readonly tryTake: Effect.Effect<boolean, Failure>;
+  /** Gives it back. Fails with the `SyncError` `NotOwner` if this process does not have it. */
+  readonly release: Effect.Effect<void, Failure>;
+  /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
+  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
+  /** Runs an effect while having it. *Interruption:* gives it back, however the effect ends. */
+  readonly withLock: <A, E, R, E2 = never, R2 = never>(
+    effect: Effect.Effect<A, E, R>,
+    options?: WithOptions<E2, R2>,
+  ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
+  /** `tryTake` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeTryTake: () => boolean;
+  /** `release` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeRelease: () => void;
+}
+
+/**
+ * A lock for readers and writers. It can be sent to any process that can see the memory; what was sent is the same lock.
+ *
+ * - Many may read at once, in any process, or one process may write. Nobody reads what is half written.
+ * - Who wants to read waits while somebody waits to write. After a writer all go first who wait to read by then, and then the next
+ *   writer in turns: neither starves the other.
+ * - When a reader or a writer is killed the others go on within a second. After a writer, those who read or write are told that it was
+ *   abandoned, until somebody has written again.
+ * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReadWriteLock {
+  /** Marks it as a lock for readers and writers. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** To read, with others. */
+  readonly read: Side;
+  /** To write, alone. */
+  readonly write: Side;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+}
+
+/**
+ * Makes a lock for readers and writers. Fails as `Lock.make` does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { ReadWriteLock } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const lock = yield* ReadWriteLock.make();
+ *   yield* lock.write.withLock(Effect.log("alone"));
+ *   const read = lock.read.withLock(Effect.log("with others"));
+ *   yield* Effect.all([read, read], { concurrency: 2 });
+ * }).pipe(Effect.scoped);
+ *
+ * await Effect.runPromise(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (): Effect.Effect<ReadWriteLock, Failure, Scope.Scope> =>
+  Effect.map(place("readwritelock", sizeFor()), (described) => new ReadWriteLockClient(described));
+
+/**
+ * Whether a value is a lock for readers and writers.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isReadWriteLock = (value: unknown): value is ReadWriteLock =>
+  typeof value === "object" && value !== null && TypeId in value;

@@ -1,0 +1,183 @@
+/**
+ * A number of permits that processes share, in shared memory. What Python calls `Semaphore` and `BoundedSemaphore`.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import type { Unsupported } from "./Backend.ts";
+import { Unreachable } from "./hosted/errors.ts";
+import { MAX, sizeFor } from "./region/semaphore.ts";
+import { SyncError } from "./shared/errors.ts";
+import { type Failure, place } from "./shared/object.ts";
+import { SemaphoreClient, TypeId as Id } from "./shared/semaphore.ts";
+
+export { SyncError, Unreachable };
+export type { Failure, Unsupported };
+
+/**
+ * Marks semaphores.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/Semaphore" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * What is known of a semaphore at this moment.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Statistics {
+  /** Permits that are there. */
+  readonly available: number;
+  /** Permits that this process has; 0 if those of the dead do not come back. */
+  readonly held: number;
+  /** Fibers of this process that wait. */
+  readonly waiting: number;
+  /** Processes and workers that wait. */
+  readonly waitingProcesses: number;
+}
+
+/**
+ * A semaphore. It can be sent to any process that can see the memory; what was sent is the same semaphore.
+ *
+ * - What a process has taken and not released when it dies comes back within a second, if somebody waits, or with the next `tryTake`.
+ *   For semaphores that one process releases and another takes, as a signal, see {@link Options.reclaim}.
+ * - Processes take turns, and the fibers of one process stand in a line. Who wants many permits is not overtaken: nobody starves.
+ * - Any process may release, also what it has not taken, as long as there are not too many.
+ * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Semaphore {
+  /** Marks it as a semaphore. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process that made it. */
+  readonly host: string;
+  /** The most permits that it can have; `undefined` if it is not bounded. */
+  readonly bound: number | undefined;
+  /** Takes permits, one unless a number is given, when they are there. *Interruption:* none is taken. */
+  readonly take: (permits?: number) => Effect.Effect<void, Failure>;
+  /** Takes permits if they are there now and nobody waits; whether they were taken. */
+  readonly tryTake: (permits?: number) => Effect.Effect<boolean, Failure>;
+  /** Gives permits back. Fails with the `SyncError` `OverRelease` if there would be more than it can have. */
+  readonly release: (permits?: number) => Effect.Effect<void, Failure>;
+  /** Takes permits until the scope closes. *Interruption:* while it waits, none is taken. *Release:* gives them back. */
+  readonly acquire: (permits?: number) => Effect.Effect<void, Failure, Scope.Scope>;
+  /** Runs an effect while having permits. *Interruption:* gives them back, however the effect ends. */
+  readonly withPermits: (
+    permits: number,
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failure, R>;
+  /** Permits that are there. Python's `get_value`. */
+  readonly available: Effect.Effect<number, Failure>;
+  /** What is known of it. */
+  readonly statistics: Effect.Effect<Statistics, Failure>;
+  /** `tryTake` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeTryTake: (permits?: number) => boolean;
+  /** `release` as a plain function, for hot loops. Throws a {@link Failure}. */
+  readonly unsafeRelease: (permits?: number) => void;
+}
+
+/**
+ * Options of a semaphore.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Permits that it begins with, 0 or more. @default 1 */
+  readonly permits?: number | undefined;
+  /**
+   * Whether permits come back from processes that die with them. With `false`, a permit that was taken is used up: for semaphores
+   * by which one process tells another that there is something to do.
+   *
+   * @default true
+   */
+  readonly reclaim?: boolean | undefined;
+}
+
+const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Failure, Scope.Scope> => {
+  const { permits = 1, reclaim = true } = options;
+  if (!Number.isSafeInteger(permits) || permits < 0 || permits > MAX) {
+    return Effect.fail(
+      new SyncError(
+        "InvalidArgument",
+        `Cannot make a semaphore: permits must be an integer from 0 to ${MAX}, received ${permits}`,
+      ),
+    );
+  }
+  return Effect.map(place("semaphore", sizeFor()), (described) => {
+    const semaphore = new SemaphoreClient({ ...described, bound: bounded ? permits : MAX, reclaim });
+    semaphore.begin(permits);
+    return semaphore;
+  });
+};
+
+/**
+ * Makes a semaphore. More permits can be released than it began with.
+ *
+ * Fails with the `SyncError` `InvalidArgument` if the number of permits is none, and otherwise as `Lock.make` does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { Semaphore } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const downloads = yield* Semaphore.make({ permits: 4 });
+ *   yield* downloads.withPermits(1)(Effect.log("at most four at once, whichever process they are in"));
+ *   console.log(yield* downloads.available); // 4
+ * }).pipe(Effect.scoped);
+ *
+ * await Effect.runPromise(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> => make_(options, false);
+
+/**
+ * Makes a semaphore that never has more permits than it began with: to release too many is the `SyncError` `OverRelease`. Python's
+ * `BoundedSemaphore`. Fails as {@link make} does.
+ *
+ * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ *
+ * ```ts
+ * import { Semaphore } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const semaphore = yield* Semaphore.bounded({ permits: 1 });
+ *   const error = yield* Effect.flip(semaphore.release());
+ *   console.log(error.message); // Cannot release 1 permits: the semaphore would have more than 1
+ * }).pipe(Effect.scoped);
+ *
+ * await Effect.runPromise(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const bounded = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> => make_(options, true);
+
+/**
+ * Whether a value is a semaphore.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSemaphore = (value: unknown): value is Semaphore =>
+  typeof value === "object" && value !== null && TypeId in value;

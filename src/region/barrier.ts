@@ -1,0 +1,286 @@
+/**
+ * A meeting point for so many: who is killed while he waits there breaks it for the others, and holds up nobody. Free of Effect.
+ *
+ * ```text
+ *  words of its own   state · who have come · outcome of the round · who runs the action
+ *  cells of a row     WAITING for the round · OUTCOME that its participant has not seen yet · OUTSIDE, for the next round
+ * ```
+ *
+ * | state | |
+ * | --- | --- |
+ * | FILLING | not all have come |
+ * | RUNNING | all have come, and the last one runs the action |
+ * | RELEASING | the outcome is known: row by row is told, by whoever comes past, and then a round begins or the barrier is broken |
+ * | BROKEN | for the reason that the outcome says |
+ *
+ * @module
+ */
+import type { Family } from "./family.ts";
+import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
+import type { Words } from "./words.ts";
+
+const STATE = 0;
+const COUNT = 1;
+const RESULT = 2;
+const RUNNER = 3;
+const OWN = 4;
+
+const WAITING = 1;
+const OUTCOME = 2;
+const OUTSIDE = 3;
+const CELLS = 3;
+
+const FILLING = 0;
+const RUNNING = 1;
+const RELEASING = 2;
+const BROKEN = 3;
+
+const PASSED = 1;
+const RESET = 2;
+const names = ["", "", "Reset", "Aborted", "Interrupted", "PartyDied", "ActionFailed"] as const;
+
+/** Why a round ended without all going on. */
+export type Reason = Exclude<typeof names[number], "">;
+
+/** Words of a barrier. */
+export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
+
+/** What a party hears: its place in the round, that it is the last and is to run the action, or why there is no going on. */
+export type Outcome =
+  | { readonly _tag: "Passed"; readonly index: number }
+  | { readonly _tag: "Run"; readonly index: number }
+  | { readonly _tag: "Broken"; readonly reason: Reason }
+  | { readonly _tag: "Gone" };
+
+interface Party {
+  index: number;
+  /** Whether it has an action, to be run if it is the last one. */
+  readonly runs: boolean;
+  readonly done: (outcome: Outcome) => void;
+}
+
+/** A barrier, as one process sees it. */
+export class Barrier extends Monitor {
+  readonly #parties: number;
+  readonly #inside = new Set<Party>();
+  readonly #outside = new Set<Party>();
+  #coming = false;
+
+  constructor(words: Words, at: number, family: Family, parties: number) {
+    super(words, at, family, OWN, CELLS);
+    this.#parties = parties;
+  }
+
+  /** Comes, and waits for the others. The answer leaves, and breaks the barrier; it gives `false` if the party knows its outcome. */
+  wait(runs: boolean, done: (outcome: Outcome) => void): () => boolean {
+    const party: Party = { index: -1, runs, done };
+    this.#outside.add(party);
+    this.perform(() => {}, () => this.#come());
+    if (this.waiting > 0) this.watch();
+    return () => {
+      if (this.#outside.delete(party)) {
+        this.settle();
+        return true;
+      }
+      if (!this.#inside.delete(party)) return false;
+      this.perform(() => this.#break("Interrupted"), () => this.advance());
+      this.settle();
+      return true;
+    };
+  }
+
+  /** Ends the round after its action; `done` hears how it has ended. */
+  finish(as: "Passed" | "ActionFailed" | "Interrupted", done: (ended: "Passed" | Reason) => void): void {
+    let ended: "Passed" | Reason = "Reset";
+    this.perform(() => {
+      if (this.load(this.own(STATE)) !== RUNNING || this.load(this.own(RUNNER)) !== this.self) {
+        const reason = this.load(this.own(STATE)) === FILLING ? RESET : this.load(this.own(RESULT));
+        ended = (names[reason] || "Reset") as Reason;
+        return;
+      }
+      this.set(this.own(RUNNER), 0);
+      this.#release(as === "Passed" ? PASSED : names.indexOf(as));
+      ended = as;
+    }, () => {
+      this.advance();
+      done(ended);
+    });
+  }
+
+  /** Breaks it. */
+  abort(done: () => void, reason: Reason = "Aborted"): void {
+    this.advance();
+    this.perform(() => {
+      const state = this.load(this.own(STATE));
+      if (state === FILLING || state === RUNNING) this.#release(names.indexOf(reason));
+    }, () => {
+      this.advance();
+      done();
+    });
+  }
+
+  /** Begins anew: who waits is told that it is broken. */
+  reset(done: () => void): void {
+    this.advance();
+    this.perform(() => {
+      const state = this.load(this.own(STATE));
+      if (state === BROKEN) {
+        this.set(this.own(STATE), FILLING);
+        this.set(this.own(RESULT), 0);
+        this.#wake();
+      } else if (state === RUNNING || state === FILLING && this.load(this.own(COUNT)) > 0) this.#release(RESET);
+    }, () => {
+      this.advance();
+      done();
+    });
+  }
+
+  /** Who have come and wait. */
+  get count(): number {
+    const state = this.load(this.own(STATE));
+    return state === FILLING || state === RUNNING ? this.load(this.own(COUNT)) : 0;
+  }
+
+  /** Why it is broken. */
+  get broken(): Reason | undefined {
+    const state = this.load(this.own(STATE));
+    const result = this.load(this.own(RESULT));
+    return state === BROKEN || state === RELEASING && result > RESET ? names[result] as Reason : undefined;
+  }
+
+  override get waiting(): number {
+    return this.#inside.size + this.#outside.size;
+  }
+
+  /** Lets those in who are outside, if there is a round to join. */
+  #come(): void {
+    if (this.#coming) return;
+    this.#coming = true;
+    for (const party of this.#outside) if (!this.#enter(party)) break;
+    this.#coming = false;
+    this.settle();
+  }
+
+  /** Whether the party is outside no more. */
+  #enter(party: Party): boolean {
+    this.advance();
+    // Who has died at the barrier does not count.
+    if (this.load(this.own(STATE)) !== BROKEN && this.load(this.own(COUNT)) >= this.#parties - 1 && this.bury()) {
+      this.advance();
+    }
+    this.serve();
+    const entered = this.attempt((): Outcome | "inside" | "outside" => {
+      const row = this.row();
+      const state = this.load(this.own(STATE));
+      if (state === BROKEN) return { _tag: "Broken", reason: names[this.load(this.own(RESULT))] as Reason };
+      // What those of this process have heard comes first.
+      if (state !== FILLING || this.load(row + OUTCOME) !== 0) {
+        if (this.load(row + OUTSIDE) === 0) this.set(row + OUTSIDE, 1);
+        return "outside";
+      }
+      if (this.load(row + OUTSIDE) !== 0) this.set(row + OUTSIDE, 0);
+      const index = this.load(this.own(COUNT));
+      this.set(this.own(COUNT), index + 1);
+      party.index = index;
+      if (index + 1 < this.#parties) {
+        this.add(row + WAITING, 1);
+        return "inside";
+      }
+      if (party.runs) {
+        this.set(this.own(STATE), RUNNING);
+        this.set(this.own(RUNNER), this.self);
+        return { _tag: "Run", index };
+      }
+      this.#release(PASSED);
+      return { _tag: "Passed", index };
+    });
+    if (entered === BUSY) {
+      this.perform(() => {}, () => this.#come());
+      return false;
+    }
+    if (entered === "outside") return false;
+    this.#outside.delete(party);
+    if (entered === "inside") {
+      this.#inside.add(party);
+      return true;
+    }
+    this.advance();
+    party.done(entered);
+    return true;
+  }
+
+  #release(result: number): void {
+    this.set(this.own(RESULT), result);
+    this.set(this.own(STATE), RELEASING);
+  }
+
+  /** Somebody who has come goes away, or has died. */
+  #break(reason: Reason): void {
+    const row = this.peek();
+    if (row === undefined || this.load(row + WAITING) === 0) return;
+    const state = this.load(this.own(STATE));
+    if (state === FILLING || state === RUNNING) this.#release(names.indexOf(reason));
+  }
+
+  /** Those who are outside are to look again. */
+  #wake(): void {
+    this.rows((row) => {
+      if (this.load(row + OUTSIDE) !== 0) this.ring(this.of(row));
+    });
+  }
+
+  protected override reclaim(row: number): void {
+    const state = this.load(this.own(STATE));
+    const runs = state === RUNNING && this.load(this.own(RUNNER)) === this.of(row);
+    if (runs || (state === FILLING || state === RUNNING) && this.load(row + WAITING) > 0) {
+      this.#release(names.indexOf("PartyDied"));
+    }
+  }
+
+  protected override advance(): void {
+    while (this.load(this.own(STATE)) === RELEASING) {
+      const told = this.attempt(() => {
+        if (this.load(this.own(STATE)) !== RELEASING) return;
+        const result = this.load(this.own(RESULT));
+        const row = this.find(0, (row) => this.load(row + WAITING) > 0);
+        if (row !== undefined) {
+          this.set(row + OUTCOME, result);
+          this.set(row + WAITING, 0);
+          this.ring(this.of(row));
+          return;
+        }
+        this.set(this.own(COUNT), 0);
+        this.set(this.own(RUNNER), 0);
+        this.set(this.own(STATE), result > RESET ? BROKEN : FILLING);
+        this.#wake();
+      });
+      if (told === BUSY) return this.perform(() => {}, () => this.advance());
+    }
+  }
+
+  protected override serve(): void {
+    const row = this.peek();
+    if (row !== undefined && this.load(row + OUTCOME) !== 0) {
+      let result = 0;
+      const seen = this.attempt(() => {
+        result = this.load(row + OUTCOME);
+        if (result !== 0) this.set(row + OUTCOME, 0);
+      });
+      if (seen === BUSY) return this.perform(() => {}, () => this.serve());
+      const all = result === 0 ? [] : [...this.#inside];
+      if (result !== 0) this.#inside.clear();
+      for (const { done, index } of all) {
+        done(result === PASSED ? { _tag: "Passed", index } : { _tag: "Broken", reason: names[result] as Reason });
+      }
+    }
+    if (this.#outside.size > 0 && this.load(this.own(STATE)) !== RUNNING) this.#come();
+    this.settle();
+  }
+
+  protected override desert(): void {
+    const all = [...this.#inside, ...this.#outside];
+    this.#inside.clear();
+    this.#outside.clear();
+    for (const { done } of all) done({ _tag: "Gone" });
+  }
+}

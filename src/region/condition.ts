@@ -1,0 +1,136 @@
+/**
+ * Waiting for a notification, of which none is lost with those who die. Free of Effect.
+ *
+ * ```text
+ *  words of its own   whose turn it is · notifications that came back
+ *  cells of a row     WAITING · GRANTED notifications that its participant has not seen yet
+ * ```
+ *
+ * A notification is for one who waits: it moves him from WAITING to GRANTED, in turns from the slot on that had the last. Who leaves
+ * does so from WAITING, if there is somebody; else the notification goes to somebody else, as do those of the dead. A notification
+ * for which nobody waits is none. Nobody ever waits for those who are to hear.
+ *
+ * @module
+ */
+import type { Family } from "./family.ts";
+import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
+import type { Words } from "./words.ts";
+
+const TURN = 0;
+const BACK = 1;
+const OWN = 2;
+
+const WAITING = 1;
+const GRANTED = 2;
+const CELLS = 2;
+
+/** Words of a condition. */
+export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
+
+type Waiter = (outcome: "notified" | "gone") => void;
+
+/** A condition, as one process sees it. */
+export class Condition extends Monitor {
+  readonly #line = new Set<Waiter>();
+
+  constructor(words: Words, at: number, family: Family) {
+    super(words, at, family, OWN, CELLS);
+  }
+
+  /** Is to be notified from now on. The answer leaves; it gives `false` if the waiter was notified already. */
+  wait(waiter: Waiter): (() => boolean) | Busy {
+    if (this.behind) return BUSY;
+    if (this.attempt(() => this.add(this.row() + WAITING, 1)) === BUSY) return BUSY;
+    this.#line.add(waiter);
+    this.watch();
+    return () => {
+      if (!this.#line.delete(waiter)) return false;
+      this.perform(() => this.#withdraw(), () => this.advance());
+      this.settle();
+      return true;
+    };
+  }
+
+  /** Notifies so many of those who wait, at most; `done` hears how many. */
+  notify(count: number, done: (notified: number) => void): void {
+    let notified = 0;
+    const go = (): void => {
+      while (notified < count) {
+        const one = this.attempt(() => this.#notify());
+        if (one === BUSY) return this.perform(() => {}, go);
+        if (!one) break;
+        notified++;
+      }
+      done(notified);
+    };
+    go();
+  }
+
+  /** Those who wait and were not notified, in all processes. */
+  get sleeping(): number {
+    let count = 0;
+    this.rows((row) => void (count += this.load(row + WAITING)));
+    return count;
+  }
+
+  override get waiting(): number {
+    return this.#line.size;
+  }
+
+  #notify(): boolean {
+    const row = this.find(this.load(this.own(TURN)), (row) => this.load(row + WAITING) > 0);
+    if (row === undefined) return false;
+    const participant = this.of(row);
+    this.add(row + WAITING, -1);
+    this.add(row + GRANTED, 1);
+    this.set(this.own(TURN), (participant & 0xff) + 1 & 0xff);
+    this.ring(participant);
+    return true;
+  }
+
+  #withdraw(): void {
+    const row = this.row();
+    if (this.load(row + WAITING) > 0) return this.add(row + WAITING, -1);
+    if (this.load(row + GRANTED) === 0) return;
+    this.add(row + GRANTED, -1);
+    this.add(this.own(BACK), 1);
+  }
+
+  protected override reclaim(row: number): void {
+    const granted = this.load(row + GRANTED);
+    if (granted > 0) this.add(this.own(BACK), granted);
+  }
+
+  protected override advance(): void {
+    while (this.load(this.own(BACK)) > 0) {
+      const passed = this.attempt(() => {
+        const back = this.load(this.own(BACK));
+        if (back > 0) this.set(this.own(BACK), this.#notify() ? back - 1 : 0);
+      });
+      if (passed === BUSY) return this.perform(() => {}, () => this.advance());
+    }
+  }
+
+  protected override serve(): void {
+    const row = this.peek();
+    if (row === undefined || this.load(row + GRANTED) === 0) return;
+    let count = 0;
+    const taken = this.attempt(() => {
+      count = this.load(row + GRANTED);
+      if (count > 0) this.set(row + GRANTED, 0);
+    });
+    if (taken === BUSY) return this.perform(() => {}, () => this.serve());
+    for (const waiter of this.#line) {
+      if (count-- === 0) break;
+      this.#line.delete(waiter);
+      waiter("notified");
+    }
+    this.settle();
+  }
+
+  protected override desert(): void {
+    const all = [...this.#line];
+    this.#line.clear();
+    for (const waiter of all) waiter("gone");
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * A flag that can be waited for. Free of Effect.
+ *
+ * ```text
+ *  word 0        how often it was set << 1 | whether it is
+ *  words 1-8     marks: the slots of those who wait
+ * ```
+ *
+ * Who waits notes how often it was set, marks its slot, and looks again. It is done when the flag is set, or was since: a flag that is
+ * cleared at once has been seen by all who waited. Nobody waits for those who are to see it.
+ *
+ * @module
+ */
+import { type Family, SET } from "./family.ts";
+import type { Words } from "./words.ts";
+
+/** Words of an event. */
+export const SIZE: number = 1 + SET;
+
+interface Waiter {
+  readonly since: number;
+  readonly done: (outcome: "set" | "gone") => void;
+}
+
+/** An event, as one process sees it. */
+export class Event {
+  readonly #words: Words;
+  readonly #at: number;
+  readonly #family: Family;
+  readonly #line = new Set<Waiter>();
+  #stop: (() => void) | undefined;
+
+  constructor(words: Words, at: number, family: Family) {
+    this.#words = words;
+    this.#at = at;
+    this.#family = family;
+  }
+
+  get isSet(): boolean {
+    return (this.#words.load(this.#at) & 1) !== 0;
+  }
+
+  /** Sets it, and wakes all who wait. */
+  set(): void {
+    const words = this.#words;
+    for (let word = words.load(this.#at); (word & 1) === 0;) {
+      const seen = words.swap(this.#at, word, (word >>> 1) + 1 << 1 | 1);
+      if (seen === word) return this.#ring();
+      word = seen;
+    }
+  }
+
+  /** Clears it. */
+  clear(): void {
+    this.#words.and(this.#at, ~1);
+  }
+
+  /** Waits until it is set. The answer leaves; it gives `false` if the waiter knows already. */
+  wait(done: (outcome: "set" | "gone") => void): () => boolean {
+    const waiter: Waiter = { since: this.#words.load(this.#at) >>> 1, done };
+    const line = this.#line;
+    line.add(waiter);
+    if (line.size === 1) this.#mark(true);
+    if (this.#stop === undefined) {
+      let over = false;
+      const stop = this.#family.watch(() => over = this.#check());
+      if (!over) this.#stop = stop;
+    } else if ((this.#words.load(this.#at) & 1) !== 0 && line.delete(waiter)) {
+      // The others hear it when this process is rung.
+      done("set");
+    }
+    return () => {
+      if (!line.delete(waiter)) return false;
+      if (line.size === 0) {
+        if (this.#family.lives()) this.#mark(false);
+        this.#stop?.();
+        this.#stop = undefined;
+      }
+      return true;
+    };
+  }
+
+  /** Those of this process who wait. */
+  get waiting(): number {
+    return this.#line.size;
+  }
+
+  /** Processes that wait. */
+  get marks(): number {
+    let count = 0;
+    for (let i = 0; i < SET; i++) {
+      for (let bits = this.#words.load(this.#at + 1 + i); bits !== 0; bits &= bits - 1) count++;
+    }
+    return count;
+  }
+
+  #mark(waits: boolean): void {
+    const slot = this.#family.self & 0xff;
+    const word = this.#at + 1 + (slot >>> 5);
+    if (waits) this.#words.or(word, 1 << (slot & 31));
+    else this.#words.and(word, ~(1 << (slot & 31)));
+  }
+
+  #ring(): void {
+    for (let i = 0; i < SET; i++) {
+      for (let bits = this.#words.load(this.#at + 1 + i); bits !== 0; bits &= bits - 1) {
+        this.#family.ring(this.#family.at(i << 5 | 31 - Math.clz32(bits & -bits)));
+      }
+    }
+  }
+
+  #check(): boolean {
+    const line = this.#line;
+    if (line.size > 0) {
+      const gone = !this.#family.lives();
+      const word = gone ? 0 : this.#words.load(this.#at);
+      for (const waiter of line) {
+        if (!gone && (word & 1) === 0 && word >>> 1 === waiter.since) continue;
+        line.delete(waiter);
+        waiter.done(gone ? "gone" : "set");
+      }
+      if (line.size === 0 && !gone) this.#mark(false);
+    }
+    const over = line.size === 0;
+    if (over) this.#stop = undefined;
+    return over;
+  }
+}

@@ -1,0 +1,258 @@
+/**
+ * A lock that many share to read, or one has alone to write, and that no death leaves taken. Free of Effect.
+ *
+ * ```text
+ *  words of its own   WRITER · READERS · participants that wait to write · PHASE · whose turn it is to write · ABANDONED
+ *  cells of a row     READING · WANT_READ · GOT_READ, not seen yet · WANT_WRITE · GOT_WRITE, not seen yet
+ * ```
+ *
+ * Who wants to read waits while somebody waits to write. When a writer is done, all go first who wait to read by then (PHASE), and
+ * then the next one in turns who waits to write: neither starves the other.
+ *
+ * @module
+ */
+import type { Family } from "./family.ts";
+import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
+import type { Words } from "./words.ts";
+
+const WRITER = 0;
+const READERS = 1;
+const ASKING = 2;
+const PHASE = 3;
+const TURN = 4;
+const ABANDONED = 5;
+const OWN = 6;
+
+const READING = 1;
+const WANT_READ = 2;
+const GOT_READ = 3;
+const WANT_WRITE = 4;
+const GOT_WRITE = 5;
+const CELLS = 5;
+
+/** Words of such a lock. */
+export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
+
+/** What somebody wants. */
+export type Side = "read" | "write";
+
+type Waiter = (outcome: "held" | "gone") => void;
+
+/** A lock for readers and writers, as one process sees it. */
+export class Readers extends Monitor {
+  readonly #readers = new Set<Waiter>();
+  readonly #writers = new Set<Waiter>();
+
+  constructor(words: Words, at: number, family: Family) {
+    super(words, at, family, OWN, CELLS);
+  }
+
+  /** Takes a side if that can be had, and nobody waits whose turn would come first. */
+  tryTake(side: Side): boolean | Busy {
+    const taken = this.#tryTake(side);
+    return taken === false && this.bury() ? this.#tryTake(side) : taken;
+  }
+
+  /** Gives it back; `false`, and nothing done, if this process does not have it. */
+  release(side: Side): boolean | Busy {
+    const released = this.attempt(() => {
+      const row = this.peek();
+      if (row === undefined) return false;
+      if (side === "read") {
+        if (this.load(row + READING) - this.load(row + GOT_READ) === 0) return false;
+        this.add(row + READING, -1);
+        this.add(this.own(READERS), -1);
+        return true;
+      }
+      if (this.load(this.own(WRITER)) !== this.self || this.load(row + GOT_WRITE) !== 0) return false;
+      this.set(this.own(WRITER), 0);
+      if (this.load(this.own(ABANDONED)) !== 0) this.set(this.own(ABANDONED), 0);
+      this.#turn();
+      return true;
+    });
+    if (released === true) this.advance();
+    return released;
+  }
+
+  /** Waits for a side. The answer leaves the line; it gives `false` if the waiter has it already. */
+  wait(side: Side, waiter: Waiter): () => boolean {
+    const line = side === "read" ? this.#readers : this.#writers;
+    line.add(waiter);
+    let asked = false;
+    this.perform(() => {
+      if (!line.has(waiter)) return;
+      asked = true;
+      const row = this.row();
+      if (side === "read") this.add(row + WANT_READ, 1);
+      else this.#want(row);
+    }, () => this.advance());
+    if (this.waiting > 0) this.watch();
+    return () => {
+      if (!line.delete(waiter)) return false;
+      if (asked) this.perform(() => this.#withdraw(side), () => this.advance());
+      this.settle();
+      return true;
+    };
+  }
+
+  /** Who writes, or is about to; 0 if nobody. */
+  get writer(): number {
+    return this.load(this.own(WRITER));
+  }
+
+  /** How many read. */
+  get readers(): number {
+    return this.load(this.own(READERS));
+  }
+
+  /** Whether a writer has died at it, and none was done since. */
+  get abandoned(): boolean {
+    return this.load(this.own(ABANDONED)) !== 0;
+  }
+
+  /** Those who wait to read, and processes that wait to write. */
+  get asking(): readonly [readers: number, writers: number] {
+    let readers = 0;
+    this.rows((row) => void (readers += this.load(row + WANT_READ)));
+    return [readers, this.load(this.own(ASKING))];
+  }
+
+  override get waiting(): number {
+    return this.#readers.size + this.#writers.size;
+  }
+
+  #tryTake(side: Side): boolean | Busy {
+    return this.attempt(() => {
+      if (this.load(this.own(WRITER)) !== 0 || this.load(this.own(ASKING)) !== 0 || this.load(this.own(PHASE)) !== 0) {
+        return false;
+      }
+      if (side === "read") {
+        this.add(this.row() + READING, 1);
+        this.add(this.own(READERS), 1);
+        return true;
+      }
+      if (this.load(this.own(READERS)) !== 0) return false;
+      this.row();
+      this.set(this.own(WRITER), this.self);
+      return true;
+    });
+  }
+
+  /** One of this process waits to write. */
+  #want(row: number): void {
+    if (this.#writers.size === 0 || this.load(row + WANT_WRITE) !== 0 || this.load(row + GOT_WRITE) !== 0) return;
+    this.set(row + WANT_WRITE, 1);
+    this.add(this.own(ASKING), 1);
+  }
+
+  /** Those who wait to read by now go first. */
+  #turn(): void {
+    if (this.find(0, (row) => this.load(row + WANT_READ) > 0) !== undefined) this.set(this.own(PHASE), 1);
+  }
+
+  #withdraw(side: Side): void {
+    const row = this.row();
+    if (side === "read") {
+      if (this.load(row + WANT_READ) > 0) return this.add(row + WANT_READ, -1);
+      if (this.load(row + GOT_READ) === 0) return;
+      this.add(row + GOT_READ, -1);
+      this.add(row + READING, -1);
+      return this.add(this.own(READERS), -1);
+    }
+    if (this.#writers.size > 0) return;
+    if (this.load(row + WANT_WRITE) !== 0) {
+      this.set(row + WANT_WRITE, 0);
+      this.add(this.own(ASKING), -1);
+    } else if (this.load(row + GOT_WRITE) !== 0) {
+      this.set(row + GOT_WRITE, 0);
+      this.set(this.own(WRITER), 0);
+      this.#turn();
+    }
+  }
+
+  protected override reclaim(row: number): void {
+    const reading = this.load(row + READING);
+    if (reading > 0) this.add(this.own(READERS), -reading);
+    if (this.load(row + WANT_WRITE) !== 0) this.add(this.own(ASKING), -1);
+    if (this.load(this.own(WRITER)) !== this.of(row)) return;
+    this.set(this.own(WRITER), 0);
+    // Who was to have it and did not know yet has written nothing.
+    if (this.load(row + GOT_WRITE) === 0) this.set(this.own(ABANDONED), 1);
+    this.#turn();
+  }
+
+  protected override advance(): void {
+    for (;;) {
+      const more = this.attempt(() => this.#grant());
+      if (more === BUSY) return this.perform(() => {}, () => this.advance());
+      if (!more) return;
+    }
+  }
+
+  #grant(): boolean {
+    if (this.load(this.own(WRITER)) !== 0) return false;
+    const phase = this.load(this.own(PHASE));
+    const asking = this.load(this.own(ASKING));
+    if (phase !== 0 || asking === 0) {
+      const row = this.find(0, (row) => this.load(row + WANT_READ) > 0);
+      if (row !== undefined) {
+        const count = this.load(row + WANT_READ);
+        this.set(row + WANT_READ, 0);
+        this.add(row + GOT_READ, count);
+        this.add(row + READING, count);
+        this.add(this.own(READERS), count);
+        this.ring(this.of(row));
+        return true;
+      }
+      if (phase !== 0) this.set(this.own(PHASE), 0);
+    }
+    if (asking === 0 || this.load(this.own(READERS)) !== 0) return false;
+    const row = this.find(this.load(this.own(TURN)), (row) => this.load(row + WANT_WRITE) !== 0);
+    if (row === undefined) return false;
+    const participant = this.of(row);
+    this.set(this.own(WRITER), participant);
+    this.set(row + WANT_WRITE, 0);
+    this.set(row + GOT_WRITE, 1);
+    this.add(this.own(ASKING), -1);
+    this.set(this.own(TURN), (participant & 0xff) + 1 & 0xff);
+    this.ring(participant);
+    return true;
+  }
+
+  protected override serve(): void {
+    const row = this.peek();
+    if (row === undefined) return;
+    if (this.load(row + GOT_READ) === 0 && this.load(row + GOT_WRITE) === 0) return;
+    let reads = 0;
+    let writes = false;
+    const seen = this.attempt(() => {
+      reads = this.load(row + GOT_READ);
+      if (reads > 0) this.set(row + GOT_READ, 0);
+      writes = this.load(row + GOT_WRITE) !== 0;
+      if (!writes) return;
+      this.set(row + GOT_WRITE, 0);
+      if (this.#writers.size > 1) this.#want(row);
+    });
+    if (seen === BUSY) return this.perform(() => {}, () => this.serve());
+    for (const reader of this.#readers) {
+      if (reads-- === 0) break;
+      this.#readers.delete(reader);
+      reader("held");
+    }
+    if (writes) {
+      for (const writer of this.#writers) {
+        this.#writers.delete(writer);
+        writer("held");
+        break;
+      }
+    }
+    this.settle();
+  }
+
+  protected override desert(): void {
+    const all = [...this.#readers, ...this.#writers];
+    this.#readers.clear();
+    this.#writers.clear();
+    for (const waiter of all) waiter("gone");
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * A barrier as its users have it.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Option from "effect/Option";
+import type { Barrier, Statistics } from "../Barrier.ts";
+import { register } from "../hosted/handles.ts";
+import { Barrier as Protocol, type Outcome, type Reason } from "../region/barrier.ts";
+import type { Family } from "../region/family.ts";
+import type { Words } from "../region/words.ts";
+import { BrokenBarrier } from "./errors.ts";
+import { type Described, type Failure, Shared } from "./object.ts";
+import { held, step } from "./waiting.ts";
+
+export const TypeId = "~multiprocessing/Barrier";
+
+/** What a handle says. */
+export interface DescribedBarrier extends Described {
+  readonly parties: number;
+}
+
+/** The implementation of {@link Barrier}. */
+export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements Barrier {
+  readonly [TypeId]: typeof TypeId = TypeId;
+
+  constructor(described: DescribedBarrier) {
+    super("barrier", described);
+  }
+
+  protected override make(words: Words, at: number, family: Family): Protocol {
+    return new Protocol(words, at, family, this.described.parties);
+  }
+
+  get parties(): number {
+    return this.described.parties;
+  }
+
+  readonly wait: Effect.Effect<number, BrokenBarrier | Failure> = Effect.suspend(() =>
+    Effect.flatMap(this.#come(false), (outcome) => this.#passed(outcome))
+  );
+
+  readonly waitWith = <A, E, R>(
+    action: Effect.Effect<A, E, R>,
+  ): Effect.Effect<number, E | BrokenBarrier | Failure, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(this.#come(true)), (outcome) => {
+        if (outcome._tag !== "Run") return this.#passed(outcome);
+        return Effect.flatMap(Effect.exit(restore(action)), (exit) => {
+          const ended = Exit.isSuccess(exit) ? "Passed" : Exit.isInterrupted(exit) ? "Interrupted" : "ActionFailed";
+          return Effect.flatMap(this.#finish(ended), (how): Effect.Effect<number, E | BrokenBarrier> => {
+            if (Exit.isFailure(exit)) return Effect.failCause(exit.cause);
+            return how === "Passed" ? Effect.succeed(outcome.index) : Effect.fail(new BrokenBarrier(how));
+          });
+        });
+      })
+    );
+
+  readonly abort: Effect.Effect<void, Failure> = this.#asking((barrier, done) => barrier.abort(done));
+
+  readonly reset: Effect.Effect<void, Failure> = this.#asking((barrier, done) => barrier.reset(done));
+
+  readonly waiting: Effect.Effect<number, Failure> = step(() => this.object.count);
+
+  readonly broken: Effect.Effect<Option.Option<Reason>, Failure> = step(() => Option.fromNullable(this.object.broken));
+
+  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+    const { broken, count, waiting } = this.object;
+    return { parties: this.parties, waiting: count, waitingHere: waiting, broken: Option.fromNullable(broken) };
+  });
+
+  #come(runs: boolean): Effect.Effect<Outcome, Failure> {
+    return held<Outcome, Failure>((done) => {
+      const barrier = this.object;
+      let known: Outcome | undefined;
+      const leave = barrier.wait(runs, (outcome) => {
+        known = outcome;
+        done(Effect.succeed(outcome));
+      });
+      return () => {
+        if (!leave() && known?._tag === "Run") this.there?.finish("Interrupted", () => {});
+      };
+    });
+  }
+
+  #passed(outcome: Outcome): Effect.Effect<number, BrokenBarrier | Failure> {
+    switch (outcome._tag) {
+      case "Passed":
+      case "Run":
+        return Effect.succeed(outcome.index);
+      case "Broken":
+        return Effect.fail(new BrokenBarrier(outcome.reason));
+      case "Gone":
+        return Effect.fail(this.gone());
+    }
+  }
+
+  #finish(as: "Passed" | "ActionFailed" | "Interrupted"): Effect.Effect<"Passed" | Reason, Failure> {
+    return Effect.async((resume) => this.#with(resume, (barrier) => barrier.finish(as, (how) => resume(Effect.succeed(how)))));
+  }
+
+  #asking(ask: (barrier: Protocol, done: () => void) => void): Effect.Effect<void, Failure> {
+    return Effect.async((resume) => this.#with(resume, (barrier) => ask(barrier, () => resume(Effect.void))));
+  }
+
+  #with(resume: (effect: Effect.Effect<never, Failure>) => void, use: (barrier: Protocol) => void): void {
+    try {
+      use(this.object);
+    } catch (error) {
+      resume(Effect.fail(error as Failure));
+    }
+  }
+}
+
+register("barrier", (data) => new BarrierClient(data as DescribedBarrier));

@@ -1,0 +1,143 @@
+/**
+ * A condition as its users have it.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import type { Condition, Statistics } from "../Condition.ts";
+import { register } from "../hosted/handles.ts";
+import type { Lock } from "../Lock.ts";
+import { Condition as Protocol } from "../region/condition.ts";
+import type { Family } from "../region/family.ts";
+import { BUSY } from "../region/monitor.ts";
+import type { Words } from "../region/words.ts";
+import type { RLock } from "../RLock.ts";
+import { SyncError } from "./errors.ts";
+import { type Guard, GuardId } from "./lock.ts";
+import { type Described, type Failure, Shared } from "./object.ts";
+import { step } from "./waiting.ts";
+
+export const TypeId = "~multiprocessing/Condition";
+
+/** What a handle says. */
+export interface DescribedCondition extends Described {
+  readonly lock: Lock | RLock;
+}
+
+const notHeld = (what: string): SyncError =>
+  new SyncError("NotOwner", `Cannot ${what} the condition: its lock is not held here`);
+
+/** How a wait has ended. */
+type Ended = "notified" | "late" | "gone";
+
+/** The implementation of {@link Condition}. */
+export class ConditionClient extends Shared<Protocol, DescribedCondition> implements Condition {
+  readonly [TypeId]: typeof TypeId = TypeId;
+
+  constructor(described: DescribedCondition) {
+    super("condition", described);
+  }
+
+  protected override make(words: Words, at: number, family: Family): Protocol {
+    return new Protocol(words, at, family);
+  }
+
+  get lock(): Lock | RLock {
+    return this.described.lock;
+  }
+
+  get #guard(): Guard {
+    return (this.lock as unknown as { readonly [GuardId]: Guard })[GuardId];
+  }
+
+  readonly withLock: Condition["withLock"] = (effect, options) => this.lock.withLock(effect, options);
+
+  readonly wait: Effect.Effect<void, Failure> = Effect.suspend(() => Effect.asVoid(this.#wait(undefined)));
+
+  readonly waitWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, Failure> =>
+    this.#wait(Duration.toMillis(duration));
+
+  readonly waitFor = <E, R>(
+    predicate: Effect.Effect<boolean, E, R> | (() => boolean),
+  ): Effect.Effect<void, E | Failure, R> => {
+    const holds = Effect.isEffect(predicate) ? predicate : Effect.sync(predicate);
+    const look: Effect.Effect<void, E | Failure, R> = Effect.flatMap(
+      holds,
+      (held) => held ? Effect.void : Effect.zipRight(this.wait, look),
+    );
+    return Effect.zipRight(this.#check("wait with"), look);
+  };
+
+  readonly notify = (count: number = 1): Effect.Effect<number, Failure> =>
+    Number.isNaN(count)
+      ? Effect.fail(new SyncError("InvalidArgument", "Cannot notify: the number must be a number, received NaN"))
+      : Effect.zipRight(
+        this.#check("notify"),
+        Effect.async<number, Failure>((resume) => {
+          try {
+            this.object.notify(count, (notified) => resume(Effect.succeed(notified)));
+          } catch (error) {
+            resume(Effect.fail(error as Failure));
+          }
+        }),
+      );
+
+  readonly notifyAll: Effect.Effect<number, Failure> = Effect.suspend(() => this.notify(Infinity));
+
+  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+    const { sleeping, waiting } = this.object;
+    return { waiting: sleeping, waitingHere: waiting };
+  });
+
+  #check(what: string): Effect.Effect<void, Failure> {
+    return step(() => {
+      if (!this.#guard.mine()) throw notHeld(what);
+    });
+  }
+
+  /** Whether it was notified, and not too late. Holds the lock whenever it ends, as it did before. */
+  #wait(millis: number | undefined): Effect.Effect<boolean, Failure> {
+    return Effect.uninterruptibleMask((restore) => {
+      let done: (ended: Ended) => void = () => {};
+      let ended: Ended | undefined;
+      let leave: () => boolean = () => false;
+      let saved: unknown;
+      const begin = step(() => {
+        if (!this.#guard.mine()) throw notHeld("wait with");
+        const waiting = this.object.wait((outcome) => {
+          ended = outcome;
+          done(outcome);
+        });
+        if (waiting === BUSY) return BUSY;
+        leave = waiting;
+        saved = this.#guard.giveUp();
+        return undefined;
+      });
+      const sleep = Effect.async<Ended>((resume) => {
+        done = (outcome) => {
+          clearTimeout(timer);
+          resume(Effect.succeed(outcome));
+        };
+        const timer = millis === undefined || millis === Infinity ? undefined : setTimeout(() => {
+          if (leave()) done("late");
+        }, Math.min(millis, 2 ** 31 - 1));
+        if (ended !== undefined) done(ended);
+        return Effect.sync(() => clearTimeout(timer));
+      });
+      const back = Effect.suspend(() => this.#guard.takeBack(saved));
+      const wait = Effect.matchCauseEffect(restore(sleep), {
+        onFailure: (cause) => {
+          // Whoever was notified and does not go on passes it on.
+          if (!leave() && ended === "notified") this.there?.notify(1, () => {});
+          return Effect.zipRight(back, Effect.failCause(cause));
+        },
+        onSuccess: (outcome): Effect.Effect<boolean, Failure> =>
+          outcome === "gone" ? Effect.fail(this.gone()) : Effect.as(back, outcome === "notified"),
+      });
+      return Effect.zipRight(begin, wait);
+    });
+  }
+}
+
+register("condition", (data) => new ConditionClient(data as DescribedCondition));

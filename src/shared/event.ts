@@ -1,0 +1,67 @@
+/**
+ * An event as its users have it.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type { Event, Statistics } from "../Event.ts";
+import { register } from "../hosted/handles.ts";
+import { WaitId } from "../hosted/waitable.ts";
+import { Event as Protocol } from "../region/event.ts";
+import type { Family } from "../region/family.ts";
+import type { Words } from "../region/words.ts";
+import { type Described, type Failure, Shared } from "./object.ts";
+import { held, LATER, step } from "./waiting.ts";
+
+export const TypeId = "~multiprocessing/Event";
+
+/** The implementation of {@link Event}. */
+export class EventClient extends Shared<Protocol> implements Event {
+  readonly [TypeId]: typeof TypeId = TypeId;
+
+  constructor(described: Described) {
+    super("event", described);
+  }
+
+  protected override make(words: Words, at: number, family: Family): Protocol {
+    return new Protocol(words, at, family);
+  }
+
+  get [WaitId](): Event[typeof WaitId] {
+    return {
+      now: Effect.matchCause(this.isSet, { onFailure: () => true, onSuccess: (set) => set }),
+      until: Effect.ignore(this.wait),
+    };
+  }
+
+  readonly isSet: Effect.Effect<boolean, Failure> = step(() => this.object.isSet);
+  readonly set: Effect.Effect<void, Failure> = step(() => this.object.set());
+  readonly clear: Effect.Effect<void, Failure> = step(() => this.object.clear());
+
+  readonly wait: Effect.Effect<void, Failure> = step<void, Failure>(
+    () => this.object.isSet ? undefined : LATER,
+    held<void, Failure>((done) => {
+      const leave = this.object.wait((outcome) => done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.void));
+      return () => void leave();
+    }),
+  );
+
+  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+    const { isSet, marks, waiting } = this.object;
+    return { isSet, waiting, waitingProcesses: marks };
+  });
+
+  unsafeIsSet(): boolean {
+    return this.object.isSet;
+  }
+
+  unsafeSet(): void {
+    this.object.set();
+  }
+
+  unsafeClear(): void {
+    this.object.clear();
+  }
+}
+
+register("event", (data) => new EventClient(data as Described));

@@ -1,0 +1,88 @@
+/**
+ * A lock for readers and writers as its users have it.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import { register } from "../hosted/handles.ts";
+import type { Held } from "../Lock.ts";
+import type { Family } from "../region/family.ts";
+import { BUSY, type Busy } from "../region/monitor.ts";
+import { Readers as Protocol, type Side as SideName } from "../region/readers.ts";
+import type { Words } from "../region/words.ts";
+import type { ReadWriteLock, Side, Statistics } from "../ReadWriteLock.ts";
+import { SyncError } from "./errors.ts";
+import { around, scoped } from "./lock.ts";
+import { type Described, type Failure, Shared } from "./object.ts";
+import { held, type Later, LATER, now, step } from "./waiting.ts";
+
+export const TypeId = "~multiprocessing/ReadWriteLock";
+
+const CLEAN: Held = { abandoned: false };
+const LOST: Held = { abandoned: true };
+
+/** The implementation of {@link ReadWriteLock}. */
+export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLock {
+  readonly [TypeId]: typeof TypeId = TypeId;
+
+  constructor(described: Described) {
+    super("readwritelock", described);
+  }
+
+  protected override make(words: Words, at: number, family: Family): Protocol {
+    return new Protocol(words, at, family);
+  }
+
+  readonly read: Side = this.#side("read");
+  readonly write: Side = this.#side("write");
+
+  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+    const { abandoned, asking: [readers, writers], readers: reading, waiting, writer } = this.object;
+    return {
+      readers: reading,
+      writer: Option.fromNullable(this.ownerOf(writer)),
+      abandoned,
+      waiting,
+      waitingReaders: readers,
+      waitingProcesses: writers,
+    };
+  });
+
+  #side(side: SideName): Side {
+    const taken = (lock: Protocol): Held => lock.abandoned ? LOST : CLEAN;
+    const tryTake = (): boolean | Busy => this.object.tryTake(side);
+    const giveBack = (): void | Busy => {
+      const released = this.object.release(side);
+      if (released === BUSY) return BUSY;
+      if (!released) throw new SyncError("NotOwner", `Cannot release the lock: this process does not ${side}`);
+    };
+    const release: Effect.Effect<void, Failure> = step(giveBack);
+    const take: Effect.Effect<Held, Failure> = step<Held, Failure>(
+      (): Held | Busy | Later => {
+        const got = tryTake();
+        return got === true ? taken(this.object) : got === false ? LATER : got;
+      },
+      held<Held, Failure>((done) => {
+        const lock = this.object;
+        const leave = lock.wait(
+          side,
+          (outcome) => done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.succeed(taken(lock))),
+        );
+        return () => leave() || void Effect.runFork(Effect.ignore(release));
+      }),
+    );
+    return {
+      take,
+      tryTake: step(tryTake),
+      release,
+      acquire: scoped(take, () => release) as Effect.Effect<Held, Failure, Scope.Scope>,
+      withLock: (effect, options) => around(take, release, effect, options?.onAbandoned),
+      unsafeTryTake: () => now(tryTake),
+      unsafeRelease: () => now(giveBack) as void,
+    };
+  }
+}
+
+register("readwritelock", (data) => new ReadWriteLockClient(data as Described));

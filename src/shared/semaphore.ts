@@ -1,0 +1,136 @@
+/**
+ * A semaphore as its users have it.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import { register } from "../hosted/handles.ts";
+import type { Family } from "../region/family.ts";
+import { MAX, Semaphore as Protocol, type Shape } from "../region/semaphore.ts";
+import type { Words } from "../region/words.ts";
+import type { Semaphore, Statistics } from "../Semaphore.ts";
+import { SyncError } from "./errors.ts";
+import { scoped } from "./lock.ts";
+import { type Described, type Failure, Shared } from "./object.ts";
+import { held, LATER, now, step } from "./waiting.ts";
+
+export const TypeId = "~multiprocessing/Semaphore";
+
+/** What a handle says. */
+export interface DescribedSemaphore extends Described, Shape {}
+
+/** The implementation of {@link Semaphore}. */
+export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implements Semaphore {
+  readonly [TypeId]: typeof TypeId = TypeId;
+
+  constructor(described: DescribedSemaphore) {
+    super("semaphore", described);
+  }
+
+  protected override make(words: Words, at: number, family: Family): Protocol {
+    return new Protocol(words, at, family, this.described);
+  }
+
+  /** Called by its maker. */
+  begin(permits: number): void {
+    this.object.begin(permits);
+  }
+
+  get bound(): number | undefined {
+    const { bound } = this.described;
+    return bound === MAX ? undefined : bound;
+  }
+
+  readonly take = (permits: number = 1): Effect.Effect<void, Failure> => {
+    const refused = this.#refused(permits, "take");
+    if (refused !== undefined) return Effect.fail(refused);
+    return step<void, Failure>(
+      () => {
+        const taken = this.object.tryTake(permits);
+        return taken === true ? undefined : taken === false ? LATER : taken;
+      },
+      held<void, Failure>((done) => {
+        const semaphore = this.object;
+        const leave = semaphore.wait(
+          permits,
+          (outcome) => done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.void),
+        );
+        return () => leave() || this.#giveBack(permits);
+      }),
+    );
+  };
+
+  readonly tryTake = (permits: number = 1): Effect.Effect<boolean, Failure> => {
+    const refused = this.#refused(permits, "take");
+    return refused !== undefined ? Effect.fail(refused) : step(() => this.object.tryTake(permits));
+  };
+
+  readonly release = (permits: number = 1): Effect.Effect<void, Failure> => {
+    const refused = this.#refused(permits, "release");
+    return refused !== undefined ? Effect.fail(refused) : step(() => {
+      const released = this.object.release(permits);
+      if (released === false) throw this.#tooMany(permits);
+      return released === true ? undefined : released;
+    });
+  };
+
+  readonly acquire = (permits: number = 1): Effect.Effect<void, Failure, Scope.Scope> =>
+    scoped(this.take(permits), () => this.release(permits));
+
+  readonly withPermits = (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> =>
+    Effect.uninterruptibleMask((restore) =>
+      Effect.zipRight(
+        restore(this.take(permits)),
+        Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
+      )
+    );
+
+  readonly available: Effect.Effect<number, Failure> = step(() => this.object.free);
+
+  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+    const { asking, free, held, waiting } = this.object;
+    return { available: free, held, waiting, waitingProcesses: asking };
+  });
+
+  unsafeTryTake(permits: number = 1): boolean {
+    const refused = this.#refused(permits, "take");
+    if (refused !== undefined) throw refused;
+    return now(() => this.object.tryTake(permits));
+  }
+
+  unsafeRelease(permits: number = 1): void {
+    const refused = this.#refused(permits, "release");
+    if (refused !== undefined) throw refused;
+    if (!now(() => this.object.release(permits))) throw this.#tooMany(permits);
+  }
+
+  /** Of what was granted to somebody who does not want it any more. */
+  #giveBack(permits: number): void {
+    Effect.runFork(Effect.ignore(this.release(permits)));
+  }
+
+  #refused(permits: number, what: string): SyncError | undefined {
+    if (!Number.isSafeInteger(permits) || permits < 1) {
+      return new SyncError(
+        "InvalidArgument",
+        `Cannot ${what} permits: the number must be a positive integer, received ${permits}`,
+      );
+    }
+    const { bound } = this.described;
+    if (permits <= bound) return undefined;
+    return what === "release" ? this.#tooMany(permits) : new SyncError(
+      "InvalidArgument",
+      `Cannot take ${permits} permits: there are never more than ${bound}`,
+    );
+  }
+
+  #tooMany(permits: number): SyncError {
+    return new SyncError(
+      "OverRelease",
+      `Cannot release ${permits} permits: the semaphore would have more than ${this.described.bound}`,
+    );
+  }
+}
+
+register("semaphore", (data) => new SemaphoreClient(data as DescribedSemaphore));
