@@ -61,7 +61,12 @@ export interface Explored {
 }
 
 type Step =
-  | { readonly kind: "access"; readonly name: string; readonly reads: boolean; readonly act: (memory: Int32Array) => number }
+  | {
+    readonly kind: "access";
+    readonly name: string;
+    readonly reads: boolean;
+    readonly act: (memory: Int32Array) => number;
+  }
   | { readonly kind: "alive"; readonly participant: number }
   | { readonly kind: "at"; readonly slot: number }
   | { readonly kind: "hold"; readonly at: number; readonly holder: number }
@@ -149,14 +154,17 @@ export const explore = (model: Model): Explored => {
     const words: Words = {
       load: (at) => access("load", at, (memory) => memory[at]),
       store: (at, value) => void put(`store ${value} in`, at, () => value),
-      swap: (at, expected, value) => put(`swap ${expected} for ${value} in`, at, (word) => word === expected ? value : word),
+      swap: (at, expected, value) =>
+        put(`swap ${expected} for ${value} in`, at, (word) => word === expected ? value : word),
       exchange: (at, value) => put(`exchange for ${value} in`, at, () => value),
       add: (at, value) => put(`add ${value} to`, at, (word) => word + value | 0),
       and: (at, value) => put(`and ${value} to`, at, (word) => word & value),
       or: (at, value) => put(`or ${value} to`, at, (word) => word | value),
     };
     const checks = new Set<(patrol: boolean) => boolean>();
-    const shared = new Set(actors.flatMap(({ slot }, i) => actors.some((a, j) => j !== i && a.slot === slot) ? [slot] : []));
+    const shared = new Set(
+      actors.flatMap(({ slot }, i) => actors.some((a, j) => j !== i && a.slot === slot) ? [slot] : []),
+    );
     const family: Family = {
       self: tokens[index],
       alive: (participant) => ask({ kind: "alive", participant }) === 1,
@@ -371,7 +379,13 @@ export const explore = (model: Model): Explored => {
     }
   };
 
-  const start = actors.map((_, index): Local => ({ answers: [], step: players[index]([]), dead: false, hash: 7, hash2: 11 }));
+  const start = actors.map((_, index): Local => ({
+    answers: [],
+    step: players[index]([]),
+    dead: false,
+    hash: 7,
+    hash2: 11,
+  }));
   const memory = new Int32Array(new SharedArrayBuffer((model.words + actors.length) * 4));
   model.begin?.(wordsOf(memory.buffer), maker);
   visit(memory.slice(), start, 0, 0, 0, undefined, -1);

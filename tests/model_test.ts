@@ -28,7 +28,10 @@ const INSIDE = LOCK;
 /** Whether a dead one has died inside, for those who come later. */
 const enter = ({ family, sure, words }: World, outcome: string): void => {
   const found = words.exchange(INSIDE, family.self);
-  sure(found === 0 ? outcome === "held" || outcome === "abandoned" : outcome === "abandoned", `${outcome}, but ${found} is inside`);
+  sure(
+    found === 0 ? outcome === "held" || outcome === "abandoned" : outcome === "abandoned",
+    `${outcome}, but ${found} is inside`,
+  );
   if (found !== 0) sure(!family.alive(found), "two at once");
 };
 
@@ -425,7 +428,9 @@ test(
         const barrier = new Barrier(world.words, 0, world.family, 2);
         let outcome: Outcome | undefined;
         const leave = barrier.wait(false, (result) => outcome = result);
-        if (leave()) return world.sure(barrier.broken !== undefined || world.words.load(BARRIER) !== 0, "it is not broken");
+        if (leave()) {
+          return world.sure(barrier.broken !== undefined || world.words.load(BARRIER) !== 0, "it is not broken");
+        }
         world.sure(outcome !== undefined, "it neither waits nor knows");
       },
     },
@@ -475,6 +480,12 @@ const readersModel = (actors: ReadonlyArray<Actor>, more: Partial<Model> = {}): 
 
 test("a reader and a writer", readersModel([visitor(1, "read"), visitor(2, "write")], { patrols: 2 }));
 
-test("two writers and a reader", readersModel([visitor(1, "write"), visitor(2, "write"), visitor(3, "read")], { guard: 0 }));
+test(
+  "two writers and a reader",
+  readersModel([visitor(1, "write"), visitor(2, "write"), visitor(3, "read")], { guard: 0 }),
+);
 
-test("two readers and a writer", readersModel([visitor(1, "read"), visitor(2, "write"), visitor(3, "read")], { guard: 0 }));
+test(
+  "two readers and a writer",
+  readersModel([visitor(1, "read"), visitor(2, "write"), visitor(3, "read")], { guard: 0 }),
+);

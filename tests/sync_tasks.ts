@@ -35,7 +35,11 @@ export const described = (error: unknown): string => {
 };
 
 /** The operation of an object. */
-export const operation = (object: unknown, path: string, args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown> => {
+export const operation = (
+  object: unknown,
+  path: string,
+  args: ReadonlyArray<unknown>,
+): Effect.Effect<unknown, unknown> => {
   let self: unknown = undefined;
   let found = object as Record<string, unknown>;
   for (const name of path.split(".")) [self, found] = [found, found[name] as Record<string, unknown>];
@@ -71,27 +75,34 @@ export const agent = Task.make(
         return fiber === undefined ? Effect.void : Effect.fork(Fiber.interrupt(fiber));
       }
       if (!order.forked) return run(order);
-      return Effect.map(Effect.forkDaemon(Effect.interruptible(run(order))), (fiber) => void running.set(order.id, fiber));
+      return Effect.map(
+        Effect.forkDaemon(Effect.interruptible(run(order))),
+        (fiber) => void running.set(order.id, fiber),
+      );
     });
     return Effect.forever(take);
   },
 );
 
 /** Makes objects, gives them away, and keeps them until it is told. */
-export const maker = Task.make(import.meta, "maker", (made: Queue.Queue<unknown>, end: Event.Event) =>
-  Effect.scoped(Effect.gen(function* () {
-    const lock = yield* Lock.make();
-    yield* made.put([
-      lock,
-      yield* RLock.make(),
-      yield* Semaphore.make({ permits: 2 }),
-      yield* Condition.make({ lock }),
-      yield* Event.make(),
-      yield* Barrier.make({ parties: 2 }),
-      yield* ReadWriteLock.make(),
-    ]);
-    yield* end.wait;
-  })));
+export const maker = Task.make(
+  import.meta,
+  "maker",
+  (made: Queue.Queue<unknown>, end: Event.Event) =>
+    Effect.scoped(Effect.gen(function* () {
+      const lock = yield* Lock.make();
+      yield* made.put([
+        lock,
+        yield* RLock.make(),
+        yield* Semaphore.make({ permits: 2 }),
+        yield* Condition.make({ lock }),
+        yield* Event.make(),
+        yield* Barrier.make({ parties: 2 }),
+        yield* ReadWriteLock.make(),
+      ]);
+      yield* end.wait;
+    })),
+);
 
 /** Counts up what is in a file, each time with the lock. */
 export const counts = Task.make(

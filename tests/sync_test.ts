@@ -42,9 +42,17 @@ interface Started {
 interface Agent {
   readonly child: Process.Process<unknown, unknown>;
   /** Has it done in its main fiber; gives the result, or fails with what is said of the error. */
-  readonly does: (object: unknown, operation: string, ...args: ReadonlyArray<unknown>) => Effect.Effect<unknown, unknown>;
+  readonly does: (
+    object: unknown,
+    operation: string,
+    ...args: ReadonlyArray<unknown>
+  ) => Effect.Effect<unknown, unknown>;
   /** Has it begun in a fiber of its own. */
-  readonly begins: (object: unknown, operation: string, ...args: ReadonlyArray<unknown>) => Effect.Effect<Started, unknown>;
+  readonly begins: (
+    object: unknown,
+    operation: string,
+    ...args: ReadonlyArray<unknown>
+  ) => Effect.Effect<Started, unknown>;
 }
 
 const agent: Effect.Effect<Agent, unknown, Backend.Backend | Scope.Scope> = Effect.gen(function* () {
@@ -156,7 +164,9 @@ here(
     yield* lock.take;
     yield* lock.take;
     assertEquals([yield* lock.depth, yield* lock.tryTake, yield* lock.depth], [2, true, 3]);
-    const other = yield* Effect.fork(Effect.all([lock.tryTake, lock.isMine, lock.takeWithin("1 millis"), failure(lock.release)]));
+    const other = yield* Effect.fork(
+      Effect.all([lock.tryTake, lock.isMine, lock.takeWithin("1 millis"), failure(lock.release)]),
+    );
     assertEquals(yield* Fiber.join(other), [false, false, false, "SyncError NotOwner"]);
     const waiting = yield* Effect.fork(Effect.zipRight(lock.take, lock.depth));
     for (const _ of numbers(3)) yield* lock.release;
@@ -171,7 +181,11 @@ here(
   Effect.gen(function* () {
     const semaphore = yield* Semaphore.make({ permits: 3 });
     yield* semaphore.take(2);
-    assertEquals([yield* semaphore.available, yield* semaphore.tryTake(2), yield* semaphore.tryTake()], [1, false, true]);
+    assertEquals([yield* semaphore.available, yield* semaphore.tryTake(2), yield* semaphore.tryTake()], [
+      1,
+      false,
+      true,
+    ]);
     yield* semaphore.release();
     const many = yield* Effect.fork(semaphore.take(3));
     yield* until(Effect.map(semaphore.statistics, ({ waiting }) => waiting === 1));
@@ -244,7 +258,10 @@ here(
       yield* lock.take;
       seen.push(yield* condition.waitWithin("1 millis"), yield* lock.depth);
       seen.push(yield* condition.waitWithin("1 hour"), yield* lock.depth);
-      yield* Effect.onInterrupt(condition.wait, () => Effect.ignore(Effect.map(lock.depth, (depth) => seen.push("interrupted", depth))));
+      yield* Effect.onInterrupt(
+        condition.wait,
+        () => Effect.ignore(Effect.map(lock.depth, (depth) => seen.push("interrupted", depth))),
+      );
     });
     const fiber = yield* Effect.fork(waits);
     const waiting = until(Effect.map(condition.statistics, ({ waiting }) => waiting === 1));
@@ -359,12 +376,17 @@ here(
       yield* until(Effect.map(barrier.waiting, (n) => n === 1));
       return fiber;
     });
-    for (const [reason, breaks] of [
-      ["Aborted", barrier.abort],
-      ["Interrupted", Effect.ignore(Effect.timeout(barrier.wait, 0))],
-      ["Reset", barrier.reset],
-      ["ActionFailed", Effect.map(failure(barrier.waitWith(Effect.fail("bad"))), (error) => assertEquals(error, "bad"))],
-    ] as const) {
+    for (
+      const [reason, breaks] of [
+        ["Aborted", barrier.abort],
+        ["Interrupted", Effect.ignore(Effect.timeout(barrier.wait, 0))],
+        ["Reset", barrier.reset],
+        [
+          "ActionFailed",
+          Effect.map(failure(barrier.waitWith(Effect.fail("bad"))), (error) => assertEquals(error, "bad")),
+        ],
+      ] as const
+    ) {
       if (reason === "Interrupted") {
         const leaving = yield* Effect.fork(barrier.wait);
         yield* until(Effect.map(barrier.waiting, (n) => n === 1));
@@ -463,7 +485,17 @@ here(
     yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 1));
     yield* Scope.close(scope, Exit.void);
     for (const fiber of [...fibers, last]) assertEquals(yield* Fiber.join(fiber), "Unreachable");
-    for (const use of [...waits, lock.release, lock.statistics, event.set, barrier.reset, readers.write.release, rlock.release]) {
+    for (
+      const use of [
+        ...waits,
+        lock.release,
+        lock.statistics,
+        event.set,
+        barrier.reset,
+        readers.write.release,
+        rlock.release,
+      ]
+    ) {
       assertEquals(yield* failure(use), "Unreachable");
     }
   }),

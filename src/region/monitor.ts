@@ -39,7 +39,8 @@ export type Busy = typeof BUSY;
 const SOON = 1;
 
 /** What an object must have room for, in words: with so many words of its own, and so many cells in the row of each slot. */
-export const size = (own: number, cells: number, slots: number = SLOTS): number => OWN + own + SET + slots * (1 + cells);
+export const size = (own: number, cells: number, slots: number = SLOTS): number =>
+  OWN + own + SET + slots * (1 + cells);
 
 /** The state of one object, as one process sees it. */
 export abstract class Monitor {

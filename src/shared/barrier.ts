@@ -98,7 +98,9 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
   }
 
   #finish(as: "Passed" | "ActionFailed" | "Interrupted"): Effect.Effect<"Passed" | Reason, Failure> {
-    return Effect.async((resume) => this.#with(resume, (barrier) => barrier.finish(as, (how) => resume(Effect.succeed(how)))));
+    return Effect.async((resume) =>
+      this.#with(resume, (barrier) => barrier.finish(as, (how) => resume(Effect.succeed(how))))
+    );
   }
 
   #asking(ask: (barrier: Protocol, done: () => void) => void): Effect.Effect<void, Failure> {

@@ -24,7 +24,10 @@ const CLEAN: Held = { abandoned: false };
 const LOST: Held = { abandoned: true };
 
 const notOwner = (what: string): SyncError =>
-  new SyncError("NotOwner", `Cannot release the ${what}: it is not held by ${what === "lock" ? "this process" : "this fiber"}`);
+  new SyncError(
+    "NotOwner",
+    `Cannot release the ${what}: it is not held by ${what === "lock" ? "this process" : "this fiber"}`,
+  );
 
 /** What a condition needs of its lock. */
 export interface Guard {
@@ -110,7 +113,9 @@ export class LockClient extends Shared<Protocol> implements Lock {
     Option.fromNullable(this.ownerOf(this.object.owner))
   );
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => statistics(this.object, this.ownerOf(this.object.owner)));
+  readonly statistics: Effect.Effect<Statistics, Failure> = step(() =>
+    statistics(this.object, this.ownerOf(this.object.owner))
+  );
 
   unsafeTryTake(): boolean {
     return this.object.tryTake();

@@ -16,7 +16,7 @@ import type { ReadWriteLock, Side, Statistics } from "../ReadWriteLock.ts";
 import { SyncError } from "./errors.ts";
 import { around, scoped } from "./lock.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
-import { held, type Later, LATER, now, step } from "./waiting.ts";
+import { held, LATER, type Later, now, step } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
 

@@ -78,13 +78,14 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
   readonly acquire = (permits: number = 1): Effect.Effect<void, Failure, Scope.Scope> =>
     scoped(this.take(permits), () => this.release(permits));
 
-  readonly withPermits = (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.zipRight(
-        restore(this.take(permits)),
-        Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
-      )
-    );
+  readonly withPermits =
+    (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.zipRight(
+          restore(this.take(permits)),
+          Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
+        )
+      );
 
   readonly available: Effect.Effect<number, Failure> = step(() => this.object.free);
 
