@@ -55,9 +55,9 @@ interface End {
 
 const watched = (base: WatchedTransport): End => {
   const end: End = { transport: new Changeable(base), received: [], count: 0, ended: undefined, onData: () => {} };
-  end.transport.start((chunk) => {
+  end.transport.start((chunk, lent) => {
     if (chunk.length === 0) return;
-    end.received.push(chunk);
+    end.received.push(lent ? chunk.slice() : chunk);
     end.count += chunk.length;
     end.onData();
   }, (reason) => {

@@ -100,10 +100,10 @@ export class Link {
     this.#side = options.side === "parent" ? 0 : 1;
     this.#outbox = new Outbox(transport, options.maxMessageSize);
     const inbox = this.#inbox = new Inbox(options.maxMessageSize, this.#receive);
-    transport.start((chunk) => {
+    transport.start((chunk, lent) => {
       if (this.#closed !== undefined) return;
       try {
-        inbox.push(chunk);
+        inbox.push(chunk, lent);
       } catch (error) {
         // Whoever understands no notice or definition of the peer's does not understand the peer.
         if (!(error instanceof ProtocolError || error instanceof DecodeError)) throw error;

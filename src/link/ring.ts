@@ -31,6 +31,12 @@ import type { Changeable, Detour } from "./transport.ts";
 /** Bytes that a ring holds; a power of two. */
 const CAPACITY = 256 * 1024;
 
+/** Bytes that are read at a time: what was read makes room while the rest is read. */
+const PIECE = 64 * 1024;
+
+/** Above so many bytes they are read where they lie; others are copied, once for all messages in them. */
+const COPIED = 8 * 1024;
+
 const HEADER = 4096;
 
 const SIDES = { parent: 16, child: 32 };
@@ -153,26 +159,24 @@ class Ring {
     return this.words.load(ring + WRITTEN) !== this.words.load(ring + READ);
   }
 
-  /** All that is there, in memory of its own. */
-  read(): Uint8Array | undefined {
+  /** The next bytes, as they lie in the ring: until {@link took} says that they were taken. */
+  peek(): Uint8Array | undefined {
     const { words } = this;
     const ring = RINGS[this.#side];
     const read = words.load(ring + READ);
     const count = held(words.load(ring + WRITTEN), read);
     if (count === 0) return undefined;
     const at = read & (CAPACITY - 1);
-    const first = Math.min(count, CAPACITY - at);
-    let bytes: Uint8Array;
-    if (first === count) {
-      bytes = this.#memory.slice(this.#in + at, this.#in + at + count);
-    } else {
-      bytes = new Uint8Array(count);
-      bytes.set(this.#memory.subarray(this.#in + at, this.#in + CAPACITY));
-      bytes.set(this.#memory.subarray(this.#in, this.#in + count - first), first);
-    }
-    words.store(ring + READ, (read + count) | 0);
+    const start = this.#in + at;
+    return this.#memory.subarray(start, start + Math.min(count, CAPACITY - at, PIECE));
+  }
+
+  /** So many bytes were taken. */
+  took(count: number): void {
+    const { words } = this;
+    const ring = RINGS[this.#side];
+    words.store(ring + READ, (words.load(ring + READ) + count) | 0);
     if (words.load(ring + WAITS) !== 0 && words.exchange(ring + WAITS, 0) !== 0) this.ring();
-    return bytes;
   }
 }
 
@@ -197,10 +201,13 @@ class Detoured implements Detour {
   #offset = 0;
   #done = (): void => {};
   #pushing = false;
+  #pulling = false;
+  readonly #again: () => void;
 
   constructor(transport: Changeable, region: Region, side: Side, [own, other]: readonly [number, number]) {
     this.#transport = transport;
     this.#ring = new Ring(region, side, other);
+    this.#again = () => bell(region.token.kind).ringSelf(own);
     this.#unwatch = bell(region.token.kind).watch({
       bucket: own,
       calm: true,
@@ -238,8 +245,26 @@ class Detoured implements Detour {
       this.#reads = true;
       this.change();
     }
-    const bytes = this.#unlessBroken(() => ring.read());
-    if (bytes !== undefined) this.#transport.take(bytes);
+    // Whoever is given something may come here again.
+    if (this.#pulling) return;
+    this.#pulling = true;
+    for (let left = CAPACITY; left > 0 && this.#ring === ring;) {
+      const bytes = this.#unlessBroken(() => ring.peek());
+      if (bytes === undefined) break;
+      const count = bytes.length;
+      left -= count;
+      if (count > COPIED) {
+        this.#transport.take(bytes, true);
+        if (this.#ring === ring) ring.took(count);
+      } else {
+        const copy = bytes.slice();
+        ring.took(count);
+        this.#transport.take(copy, false);
+      }
+    }
+    this.#pulling = false;
+    // What is left is for the next turn.
+    if (this.#ring === ring && ring.readable) this.#again();
   }
 
   /** A peer that does not keep to the rules ends the link. */
@@ -256,7 +281,9 @@ class Detoured implements Detour {
 
   end(): void {
     // What has come outlives its sender.
-    while (this.#ring?.readable && (this.#reads || this.#ring.changed === this.#transport.received)) this.pull();
+    while (!this.#pulling && this.#ring?.readable && (this.#reads || this.#ring.changed === this.#transport.received)) {
+      this.pull();
+    }
     this.#close();
   }
 

@@ -224,7 +224,7 @@ export class Changeable implements WatchedTransport {
   received = 0;
   detour: Detour | undefined;
   readonly #base: WatchedTransport;
-  #take: (chunk: Uint8Array) => void = () => {};
+  #take: (chunk: Uint8Array, lent?: boolean) => void = () => {};
   #uses = 0;
   #busy = Infinity;
   #onBusy: () => void = () => {};
@@ -240,8 +240,8 @@ export class Changeable implements WatchedTransport {
   }
 
   /** Delivers what has come the other way. */
-  take(chunk: Uint8Array): void {
-    this.#take(chunk);
+  take(chunk: Uint8Array, lent: boolean): void {
+    this.#take(chunk, lent);
   }
 
   readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
@@ -251,7 +251,7 @@ export class Changeable implements WatchedTransport {
     this.#used();
   };
 
-  readonly start = (data: (chunk: Uint8Array) => void, end: (reason?: Error) => void): void => {
+  readonly start = (data: (chunk: Uint8Array, lent?: boolean) => void, end: (reason?: Error) => void): void => {
     this.#take = data;
     this.#base.start((chunk) => {
       this.received += chunk.length;

@@ -70,9 +70,9 @@ export class ProtocolError extends Error {
 export interface Transport {
   /** Sends the chunks in order and calls `done` when they may be written to again and more may be sent. */
   readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void) => void;
-  /** Begins to deliver: `data` gets buffers that it may keep, `end` is called once, with the reason if there is one. */
+  /** Begins to deliver: `data` gets buffers that it may keep, unless they are `lent`; `end` is called once, with the reason if there is one. */
   readonly start: (
-    data: (chunk: Uint8Array) => void,
+    data: (chunk: Uint8Array, lent?: boolean) => void,
     end: (reason?: Error) => void,
   ) => void;
   /** Ends the transport on this side; bytes that were given to `write` before are still delivered. */

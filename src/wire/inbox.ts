@@ -46,8 +46,8 @@ export class Inbox {
     return this.#filled === 0 && this.#assemblies.size === 0;
   }
 
-  /** Takes the next bytes, of any length. Throws {@link ProtocolError}. */
-  push(chunk: Uint8Array): void {
+  /** Takes the next bytes, of any length; if they are `lent`, nothing of them is kept. Throws {@link ProtocolError}. */
+  push(chunk: Uint8Array, lent: boolean = false): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#filled > 0) {
@@ -70,11 +70,9 @@ export class Inbox {
         this.#keep(chunk, at, HEADER + length);
         return;
       }
-      this.#frame(
-        chunk[at + 4],
-        u32(chunk, at + 5),
-        chunk.subarray(at + HEADER, at + HEADER + length),
-      );
+      const kind = chunk[at + 4];
+      const body = chunk.subarray(at + HEADER, at + HEADER + length);
+      this.#frame(kind, u32(chunk, at + 5), lent && (kind & PART) === 0 ? body.slice() : body);
       at += HEADER + length;
     }
   }
