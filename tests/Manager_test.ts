@@ -71,6 +71,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       assertEquals(yield* dict.toMap, new Map<unknown, unknown>([["a", 10], ["c", 3], ["e", 6]]));
       yield* dict.clear;
       assertEquals([yield* dict.size, yield* dict.popItem], [0, undefined]);
+      yield* Stream.run(Stream.fromIterable([["s", 1], ["t", 2]] as const), dict.toSink);
+      assertEquals(yield* dict.values, [1, 2]);
+      yield* dict.clear;
       const keys = [[1, 2], { x: 1 }, 1n, NaN, null, "\0{", '\0"', new Date(5), true];
       yield* dict.update(keys.map((key, i) => [key, i]));
       assertEquals(yield* dict.size, keys.length);
@@ -135,6 +138,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       assertEquals(yield* list.splice(1), [0, 0, 9]);
       yield* list.clear;
       assertEquals(yield* list.length, 0);
+      yield* Stream.run(Stream.make(1, 2), list.toSink);
+      assertEquals(yield* list.splice(0), [1, 2]);
       assertEquals(yield* list.extend(numbers(30_000)), 30_000);
       assertEquals(yield* list.slice(29_998), [29_998, 29_999]);
     }),
@@ -934,6 +939,23 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   if (signals) {
+    check(
+      "a call that is interrupted while the server is stopped is given up",
+      Effect.gen(function* () {
+        const manager = yield* Manager.make();
+        const list = yield* manager.list([1]);
+        yield* manager.process.signal("SIGSTOP");
+        const popping = yield* Effect.fork(list.pop());
+        const acquiring = yield* Effect.fork(Effect.scoped(manager.dict()));
+        yield* Effect.yieldNow();
+        yield* Fiber.interrupt(acquiring);
+        assert(Exit.isInterrupted(yield* Fiber.interrupt(popping)));
+        yield* manager.process.signal("SIGCONT");
+        yield* list.toArray;
+        yield* when(manager.statistics, ({ objects }) => objects === 1);
+      }),
+    );
+
     check(
       "when the process that started the server is killed, the server ends",
       Effect.gen(function* () {

@@ -3,7 +3,8 @@
  *
  * A call that is interrupted is interrupted at the server, and waited for: either it was not done, or what it gave still counts.
  * So a `pop` takes nothing that nobody gets. For what is done in one turn of the server, that is nearly everything, its answer is
- * no further away than the news of its interruption.
+ * no further away than the news of its interruption. Of a server that does not answer within five seconds, since it is stopped or
+ * busy for ever, nobody knows what it did, and it is not waited for any longer.
  *
  * @module
  */
@@ -56,6 +57,9 @@ const hooksOf = (place: Place): Hooks => place.stranger === true ? vocabulary.ab
 export type Failure = Unreachable | Disconnected | ManagerError | EncodeError | DecodeError | MessageTooLarge;
 
 type List = ReadonlyArray<unknown>;
+
+/** How long somebody who was interrupted waits for what became of his call, in milliseconds: no server in order takes that long. */
+const PATIENCE = 5000;
 
 const message = (place: Place, content: List): Fill => (writer) => {
   writer.varint(place.number);
@@ -146,13 +150,21 @@ export const ask = <A, E = never>(place: Place, method: string, ...args: List): 
       onFailure: (interruption) => {
         if (exit !== undefined) return exit;
         line.cancel();
-        return Effect.flatMap(
-          arrived,
-          () =>
-            Effect.catchAllCause(
-              exit!,
+        const over = Effect.async<void>((resume) => {
+          const timer = setTimeout(() => resume(Effect.void), PATIENCE);
+          wake = () => {
+            clearTimeout(timer);
+            resume(Effect.void);
+          };
+        });
+        return Effect.zipRight(
+          over,
+          Effect.suspend(() =>
+            exit === undefined ? Effect.failCause(interruption) : Effect.catchAllCause(
+              exit,
               (cause) => Effect.failCause(Cause.isInterruptedOnly(cause) ? interruption : cause),
-            ),
+            )
+          ),
         );
       },
     });

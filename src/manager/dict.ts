@@ -3,7 +3,9 @@
  *
  * @module
  */
+import type * as Chunk from "effect/Chunk";
 import type * as Effect from "effect/Effect";
+import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import type { Task } from "../Task.ts";
 import { ask, type Failure, stream } from "./calls.ts";
@@ -86,6 +88,8 @@ export interface Dict<in out K, in out V> extends Proxy {
   readonly toMap: Effect.Effect<Map<K, V>, Failure>;
   /** Its keys with their values, of the moment at which the Stream is run: for more than fits into a message. */
   readonly toStream: Stream.Stream<[key: K, value: V], Failure>;
+  /** Gives keys their values, as they come, many in a message. */
+  readonly toSink: Sink.Sink<void, readonly [key: K, value: V], never, Failure>;
   /**
    * What it is, and then each change. A reader who falls behind by more than 1024 changes is given the whole again in place of
    * what he has missed. Nobody who changes the dict waits for a reader.
@@ -134,6 +138,9 @@ export class DictProxy<K, V> extends Remote implements Dict<K, V> {
   }
   get toStream() {
     return stream<[key: K, value: V]>(this[TypeId], "toStream");
+  }
+  get toSink() {
+    return Sink.forEachChunk((chunk: Chunk.Chunk<readonly [key: K, value: V]>) => this.update(chunk));
   }
   get watch() {
     return stream<DictChange<K, V>>(this[TypeId], "watch");

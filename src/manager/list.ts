@@ -3,7 +3,9 @@
  *
  * @module
  */
+import type * as Chunk from "effect/Chunk";
 import type * as Effect from "effect/Effect";
+import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import { ask, type Failure, stream } from "./calls.ts";
 import type { Change } from "./dict.ts";
@@ -76,6 +78,8 @@ export interface List<in out A> extends Proxy {
   readonly toArray: Effect.Effect<Array<A>, Failure>;
   /** Its items, of the moment at which the Stream is run: for more than fits into a message. */
   readonly toStream: Stream.Stream<A, Failure>;
+  /** Adds items at the end, as they come, many in a message. */
+  readonly toSink: Sink.Sink<void, A, never, Failure>;
   /** Replaces the item at an index if it is the expected one; whether it was. */
   readonly compareAndSet: (index: number, expected: A, item: A) => Effect.Effect<boolean, Failure>;
   /** Has a task change the item at an index at the server, and gives the new one. *Interruption:* interrupts the task; nothing has changed. */
@@ -131,6 +135,9 @@ export class ListProxy<A> extends Remote implements List<A> {
   }
   get toStream() {
     return stream<A>(this[TypeId], "toStream");
+  }
+  get toSink() {
+    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.extend(chunk));
   }
   compareAndSet = (index: number, expected: A, item: A) =>
     ask<boolean>(this[TypeId], "compareAndSet", index, expected, item);
