@@ -8,6 +8,9 @@ import * as Stream from "effect/Stream";
 import { type Backend, Manager, Process, Queue, SubprocessBackend } from "../mod.ts";
 import { Link } from "../src/link/link.ts";
 import * as P from "../src/manager/protocol.ts";
+import { pack } from "../src/hosted/packets.ts";
+import { ITEMS, PUT, WANT } from "../src/hosted/queue_protocol.ts";
+import { call } from "../src/link/router.ts";
 import { dial } from "../src/remote/dial.ts";
 import { CALLS } from "../src/remote/handshake.ts";
 import * as Codec from "../src/wire/codec.ts";
@@ -219,6 +222,56 @@ check(
     assertEquals(yield* failure(served.list()), "Unreachable");
     yield* Manager.serve({ address: served.address, authKey });
     yield* when(Effect.exit(remote.statistics), Exit.isSuccess);
+  }),
+);
+
+check(
+  "a forged handle is not put into a queue, and its sender is cut off",
+  Effect.gen(function* () {
+    const { remote, served } = yield* both();
+    const jobs = yield* served.queue<unknown>();
+    yield* served.publish("jobs", jobs);
+    const { address, gate } = remote[Manager.TypeId];
+    const forged = Codec.encode(jobs, { hooks: hooks as never }).bytes;
+    const ended = yield* Effect.async<number>((resume) => {
+      const line = call({ address, object: gate }, P.QUEUE, (writer) => {
+        for (const n of [1, PUT, WANT, 1, 1, 100, 1]) writer.varint(n);
+        return undefined;
+      }, {
+        data: () =>
+          line.data((writer) => {
+            writer.byte(ITEMS);
+            return pack(writer, [{ bytes: forged, attachments: [] }]);
+          }),
+        exit: ({ bytes }) => resume(Effect.succeed(bytes[0])),
+      });
+    });
+    assertEquals([ended, yield* jobs.size], [P.LOST, 0]);
+    yield* when(jobs.statistics, ({ bytes }) => bytes === 0);
+    assertEquals((yield* remote.statistics).objects, 1);
+  }),
+);
+
+check(
+  "a program has so many calls under way, and no more",
+  Effect.gen(function* () {
+    const { remote, served } = yield* both();
+    const event = yield* remote.event;
+    const { address, gate, number } = event[Manager.TypeId];
+    const message = Codec.encode(["wait"]).bytes;
+    let refused = 0;
+    const lines = Array.from({ length: 10_010 }, () =>
+      call({ address, object: gate }, P.CALL, (writer) => {
+        writer.varint(number);
+        writer.bytes(message);
+        return undefined;
+      }, { exit: ({ bytes }) => refused += bytes[0] === P.OVERLOADED ? 1 : 0 }));
+    yield* when(Effect.sync(() => refused), (n) => n >= 10);
+    assertEquals(yield* failure(event.isSet), "ManagerError Overloaded");
+    yield* served.list([1]);
+    for (const line of lines) line.cancel();
+    yield* when(served.statistics, ({ pending }) => pending === 2);
+    assertEquals(yield* event.isSet, false);
   }),
 );
 

@@ -15,8 +15,6 @@
 import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import type * as Fiber from "effect/Fiber";
-import * as FiberId from "effect/FiberId";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend } from "../../Backend.ts";
@@ -29,7 +27,6 @@ import { CANCELLED, GONE, type Hosted, type Line, local } from "../../link/route
 import { Credit, produce } from "../../link/streams.ts";
 import * as Codec from "../../wire/codec.ts";
 import { type Incoming, ProtocolError } from "../../wire/frames.ts";
-import { isStream } from "../../wire/programs.ts";
 import type { Place } from "../calls.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
@@ -38,10 +35,12 @@ import { isProxy, TypeId } from "../remote.ts";
 import * as Types from "../types.ts";
 import { Caller, Freed } from "./caller.ts";
 import { kinds, type Made } from "./kinds.ts";
+import { asSteps, asStream, unnamed, wrapped } from "./results.ts";
 import { isPending, lifted, type Reference, settled, Tasks, then, Thrown } from "./tasks.ts";
+import { type Held, Underway } from "./underway.ts";
 
 /** An object, and what is known of it. */
-export interface Entry {
+export interface Entry extends Held {
   readonly number: number;
   readonly type: string;
   readonly target: object;
@@ -51,11 +50,8 @@ export interface Entry {
   readonly returns: Types.Definition["returns"];
   /** How its methods are called in messages. */
   readonly custom: boolean;
-  /** What is sent to whoever made it. */
-  readonly handle: unknown;
   /** Closes what it has of its own. */
   readonly close: () => Effect.Effect<unknown>;
-  holds: number;
 }
 
 /** What can be called on an object that waits for its methods: nothing of this is asked of others. */
@@ -71,24 +67,6 @@ const deaf: Receiver = { closed: () => {} };
 /** Whether a method is named; others are the fault of the caller. */
 const isCall = (value: unknown): value is [method: string, ...args: ReadonlyArray<unknown>] =>
   Array.isArray(value) && typeof value[0] === "string";
-
-const asStream = (value: unknown): Stream.Stream<unknown, unknown, Backend | Scope.Scope> | undefined => {
-  if (typeof value !== "object" || value === null) return undefined;
-  if (isStream(value)) return value as unknown as Stream.Stream<unknown, unknown, Backend | Scope.Scope>;
-  return Symbol.asyncIterator in value
-    ? Stream.fromAsyncIterable(value as AsyncIterable<unknown>, (error) => error)
-    : undefined;
-};
-
-/** A generator, or what else is gone through step by step. */
-const asSteps = (value: unknown): Stream.Stream<unknown, unknown> | undefined =>
-  typeof value === "object" && value !== null && Symbol.iterator in value
-    ? Stream.fromAsyncIterable(steps(value as Iterable<unknown>), (error) => error)
-    : undefined;
-
-async function* steps(values: Iterable<unknown>): AsyncGenerator<unknown> {
-  yield* values;
-}
 
 /** Where a server stands, for the handles of its objects. */
 export interface Position {
@@ -115,7 +93,7 @@ export class Server implements Hosted {
   readonly #queues = new Map<number, Entry>();
   readonly #types: ReadonlyMap<string, Reference>;
   readonly #published = new Map<string, Entry>();
-  readonly #pending = new Set<() => void>();
+  readonly #underway: Underway<Entry>;
   readonly #leases = new Set<ReturnType<typeof setTimeout>>();
   readonly #services: Context.Context<Backend | Scope.Scope>;
   readonly #scope: Scope.Scope;
@@ -127,6 +105,7 @@ export class Server implements Hosted {
 
   constructor(options: Options, services: Context.Context<Backend | Scope.Scope>) {
     this.#services = services;
+    this.#underway = new Underway(services, (entry) => this.unhold(entry));
     this.#scope = Context.get(services, Scope.Scope);
     this.tasks = new Tasks(new Set(options.modules), this.#scope, options.tasks);
     this.#types = new Map((options.types ?? []).map((type) => [type[1], type]));
@@ -195,11 +174,11 @@ export class Server implements Hosted {
         case P.CALL:
           return this.#call(caller, message);
         case P.CREATE:
-          return this.#keep(caller, () => this.#create(caller, caller.decode(message, 0)));
+          return this.#underway.keep(caller, () => this.#create(caller, caller.decode(message, 0)));
         case P.CALL_KEPT:
-          return this.#keep(caller, () => this.#callKept(caller, message));
+          return this.#underway.keep(caller, () => this.#callKept(caller, message));
         case P.RETAIN:
-          return this.#keep(caller, () => this.#find(new Numbers(message.bytes, 0)));
+          return this.#underway.keep(caller, () => this.#find(new Numbers(message.bytes, 0)));
         case P.STREAM:
           return this.#stream(caller, message);
         case P.ATTACH:
@@ -242,7 +221,7 @@ export class Server implements Hosted {
   /** Frees all objects: whoever waits for something is told that it is gone. */
   readonly release: Effect.Effect<void> = Effect.suspend(() => {
     this.#closed = true;
-    for (const end of [...this.#pending]) end();
+    this.#underway.end();
     for (const lease of this.#leases) clearTimeout(lease);
     const entries = [...this.#objects.values()];
     this.#objects.clear();
@@ -295,7 +274,7 @@ export class Server implements Hosted {
       holds += entry.holds;
     }
     const { size } = this.#objects;
-    return { objects: size, types, holds, made: this.#made, calls: this.#calls, pending: this.#pending.size };
+    return { objects: size, types, holds, made: this.#made, calls: this.#calls, pending: this.#underway.size };
   }
 
   #lease(entry: Entry, millis: number): void {
@@ -342,96 +321,10 @@ export class Server implements Hosted {
   #call(caller: Caller, message: Incoming): Receiver {
     const [entry, method, args] = this.#parse(caller, message);
     const value = this.#invoke(caller, entry, method, args);
-    if (isPending(value)) return this.#wait(caller, Effect.scoped(value));
+    if (isPending(value)) return this.#underway.run(caller, Effect.scoped(value));
     if (asStream(value) !== undefined) throw unnamed(entry.type, method);
     caller.value(value);
     return deaf;
-  }
-
-  /** Runs what takes its time, and answers with what became of it, also when it is interrupted. */
-  #wait(caller: Caller, effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>): Receiver {
-    let silent = false;
-    const fiber = Effect.runFork(Effect.provide(effect, this.#services));
-    const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none);
-    const end = (): void => {
-      silent = true;
-      interrupt();
-      caller.end(GONE);
-    };
-    this.#pending.add(end);
-    fiber.addObserver((exit) => {
-      this.#pending.delete(end);
-      if (silent) return;
-      const value = Exit.isSuccess(exit) ? exit.value : undefined;
-      caller.answer(asStream(value) === undefined ? exit : Exit.fail(unnamed("the object", "this method")));
-    });
-    return {
-      cancel: interrupt,
-      closed: () => {
-        silent = true;
-        interrupt();
-      },
-    };
-  }
-
-  /** A hold: what is made is held for as long as the call is open. */
-  #keep(caller: Caller, make: () => unknown): Receiver {
-    let state: "making" | "held" | "ended" = "making";
-    let entry: Entry | undefined;
-    const end = (): boolean => {
-      const was = state;
-      state = "ended";
-      if (was === "held") {
-        this.#pending.delete(gone);
-        this.unhold(entry!);
-      }
-      return was === "held";
-    };
-    const gone = (): void => {
-      state = "ended";
-      caller.end(GONE);
-    };
-    const made = (value: unknown): void => {
-      const found = value as Entry;
-      found.holds++;
-      if (state === "ended") return this.unhold(found);
-      entry = found;
-      state = "held";
-      this.#pending.add(gone);
-      caller.send(found.handle);
-    };
-    const value = make();
-    if (!isPending(value)) {
-      made(value);
-      return {
-        credit: (count) => {
-          if (count === LAST) end();
-        },
-        cancel: () => {
-          if (end()) caller.end(CANCELLED);
-        },
-        closed: () => void end(),
-      };
-    }
-    const fiber: Fiber.RuntimeFiber<unknown, unknown> = Effect.runFork(Effect.provide(value, this.#services));
-    fiber.addObserver((exit) => {
-      if (Exit.isSuccess(exit)) return made(exit.value);
-      if (state !== "ended") caller.answer(exit);
-    });
-    return {
-      credit: (count) => {
-        if (count === LAST) end();
-      },
-      cancel: () => {
-        if (end()) return caller.end(CANCELLED);
-        if (Exit.isExit(fiber.unsafePoll())) return;
-        fiber.addObserver(() => caller.end(CANCELLED));
-        fiber.unsafeInterruptAsFork(FiberId.none);
-      },
-      closed: () => {
-        if (!end()) fiber.unsafeInterruptAsFork(FiberId.none);
-      },
-    };
   }
 
   #create(caller: Caller, call: unknown): unknown {
@@ -612,7 +505,7 @@ export class Server implements Hosted {
     return {
       credit: (count) => {
         credit.add(count);
-        receiver ??= this.#wait(caller, Effect.scoped(produced));
+        receiver ??= this.#underway.run(caller, Effect.scoped(produced));
       },
       cancel: () => {
         if (receiver === undefined) caller.end(CANCELLED);
@@ -633,16 +526,6 @@ const checked = (what: string, call: () => unknown): unknown => {
     throw new ManagerError("InvalidArguments", `Cannot ${what} with these arguments: ${why}`);
   }
 };
-
-/** What an iteration throws is thrown; a Stream fails by its own type. */
-const wrapped = (type: string, method: string, value: unknown, error: unknown): unknown =>
-  isStream(value as object) ? error : new Thrown(`${type}.${method}`, error);
-
-const unnamed = (type: string, method: string): ManagerError =>
-  new ManagerError(
-    "InvalidResult",
-    `Cannot call ${type}.${method}: it returned a Stream; name it in the \`streams\` of its type`,
-  );
 
 const valueOf = ({ custom, target }: Entry): unknown => {
   if (custom) return { ...target };
