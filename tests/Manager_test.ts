@@ -16,7 +16,7 @@ import { call } from "../src/link/router.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "./assert.ts";
 import * as Tasks from "./manager_tasks.ts";
 import { processEntry, until } from "./leaks.ts";
-import { everywhere, random, seed } from "./steps.ts";
+import { everywhere, interruptAtStep, interruptAtTurn, interruptAtYield, random, sample, seed } from "./steps.ts";
 import { test, warmUp } from "./suite.ts";
 
 /** Waits until something is so, asking again and again. */
@@ -34,6 +34,44 @@ const collect = <A, E, R>(stream: Stream.Stream<A, E, R>): Effect.Effect<Readonl
   Effect.map(Stream.runCollect(stream), Chunk.toReadonlyArray);
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
+
+/** By the default scheduler no fiber yields so soon after it was resumed. */
+const RESUMED = 40;
+
+const steps = (n: number): Effect.Effect<void> =>
+  n === 0 ? Effect.void : Effect.flatMap(Effect.void, () => steps(n - 1));
+
+/** Interrupts an operation wherever an interruption can come, and looks what it gave, if it did, and whether that is so. */
+const interruptedAnywhere = <A>(
+  operation: Effect.Effect<A, unknown>,
+  prepare: Effect.Effect<unknown, unknown>,
+  sound: (given: A | undefined, when: string) => Effect.Effect<void, unknown>,
+): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
+    let given: A | undefined;
+    let interrupted = 0;
+    const told = Effect.uninterruptibleMask((restore) =>
+      Effect.map(restore(operation), (value) => void (given = value))
+    );
+    const once = <B>(when: string, interrupt: (operation: Effect.Effect<void, unknown>) => Effect.Effect<B>) =>
+      Effect.gen(function* () {
+        yield* prepare;
+        given = undefined;
+        const result = yield* interrupt(told);
+        if (given === undefined) interrupted++;
+        yield* sound(given, `${when}, seed ${seed}`);
+        return result;
+      });
+    // Then it may yield at any of its own steps.
+    const late = (operation: Effect.Effect<void, unknown>) => Effect.zipRight(steps(RESUMED), operation);
+    const [, total] = yield* once("whole", (operation) => interruptAtStep(late(operation), Infinity, "own", RESUMED));
+    for (const step of sample(total, 60)) {
+      yield* once(`at step ${step}`, (operation) => interruptAtStep(late(operation), step, "own", RESUMED));
+    }
+    for (const at of numbers(30)) yield* once(`at yield ${at}`, (operation) => interruptAtYield(operation, at));
+    for (const turn of numbers(5)) yield* once(`at turn ${turn}`, (operation) => interruptAtTurn(operation, turn));
+    assert(interrupted > 0, "it was never interrupted");
+  });
 
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: Backend.Capabilities): void => {
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
@@ -837,24 +875,46 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a pop that is interrupted at any step has taken nothing, or its exit is what it took",
+    "what is taken out is taken, or where it was, at whatever moment an interruption comes",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const list = yield* manager.list<number>();
-      let next = 0;
-      let given: number | undefined;
-      const pop = Effect.zipRight(
-        Effect.suspend(() => list.push(next++)),
-        Effect.uninterruptibleMask((restore) => Effect.map(restore(list.shift), (item) => void (given = item))),
+      yield* interruptedAnywhere(
+        list.shift,
+        Effect.zipRight(list.clear, list.push(1, 2)),
+        (given, when) =>
+          Effect.gen(function* () {
+            assertEquals(yield* list.toArray, given === undefined ? [1, 2] : [2], when);
+          }),
       );
-      yield* everywhere(pop, { rounds: 60, turns: 4 }, (when) =>
+      const dict = yield* manager.dict<string, number>();
+      yield* interruptedAnywhere(dict.pop("a"), dict.set("a", 1), (given, when) =>
         Effect.gen(function* () {
-          const left = yield* list.toArray;
-          yield* list.clear;
-          if (given === undefined) assert(left.length <= 1, when);
-          else assertEquals([left, given], [[], next - 1], when);
-          given = undefined;
+          assertEquals([given, yield* dict.get("a")].toSorted(), [1, undefined], when);
         }));
+    }),
+  );
+
+  check(
+    "what a process takes out that dies before it has it goes back",
+    Effect.gen(function* () {
+      const manager = yield* Manager.make();
+      const list = yield* manager.list(numbers(50));
+      for (const millis of [0, 1, 5]) {
+        const told = yield* Queue.make<number>();
+        const child = yield* Process.spawnWith({ daemon: true })(Tasks.pops, list, told);
+        const first = yield* told.get;
+        yield* Effect.sleep(millis);
+        yield* child.kill;
+        // It has told of what it has had, but perhaps for the last one.
+        yield* when(Effect.all([list.length, told.size]), ([there, gone]) => there + gone + 1 >= 49);
+        const gone = (yield* told.size) > 0 ? yield* told.takeUpTo(50) : [];
+        const all = [...yield* list.toArray, ...gone, first];
+        assertEquals(new Set(all).size, all.length);
+        yield* list.clear;
+        yield* list.extend(numbers(50));
+        assertEquals(first, 49);
+      }
     }),
   );
 

@@ -266,3 +266,14 @@ export const sizeOf = Task.make(
       return [yield* dict.size, yield* jobs.get];
     }),
 );
+
+/** Takes items out, one after the other, and tells of each. */
+export const pops = Task.make(
+  import.meta,
+  "pops",
+  (list: Manager.List<number>, told: Queue.Queue<number>) =>
+    Effect.repeat(
+      Effect.flatMap(list.pop(), (item) => item === undefined ? Effect.never : told.put(item)),
+      { until: () => false },
+    ),
+);

@@ -1,10 +1,9 @@
 /**
  * The caller's side of what is said to a manager's server.
  *
- * A call that is interrupted is interrupted at the server, and waited for: either it was not done, or what it gave still counts.
- * So a `pop` takes nothing that nobody gets. For what is done in one turn of the server, that is nearly everything, its answer is
- * no further away than the news of its interruption. Of a server that does not answer within five seconds, since it is stopped or
- * busy for ever, nobody knows what it did, and it is not waited for any longer.
+ * A call that is interrupted is interrupted at the server, and waited for. What is done there in one step may have been done when
+ * the interruption comes; what is taken out is only lent until the taker has it, and goes back. A server that does not answer within
+ * five seconds, since it is stopped or busy for ever, is not waited for any longer.
  *
  * @module
  */
@@ -169,6 +168,33 @@ export const ask = <A, E = never>(place: Place, method: string, ...args: List): 
       },
     });
   }) as Effect.Effect<A, E | Failure>;
+
+/** Takes something out. *Interruption:* takes nothing. */
+export const take = <A>(place: Place, method: string, ...args: List): Effect.Effect<A, Failure> =>
+  Effect.suspend(() => {
+    let line: Line | undefined;
+    return exactly<unknown, unknown, unknown, never>((done) => {
+      try {
+        line = call(target(place), P.TAKE, message(place, [method, ...args]), {
+          data: (incoming) => {
+            try {
+              done(Effect.succeed(decode(place, incoming, 0)));
+            } catch (error) {
+              done(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
+            }
+          },
+          exit: (incoming) => done(answer(place, incoming)),
+        });
+      } catch (error) {
+        done(unsent(error));
+      }
+      return () => line?.cancel();
+    }, (value) =>
+      Effect.sync(() => {
+        line?.finish();
+        return value;
+      })) as Effect.Effect<A, Failure>;
+  });
 
 /** Opens a hold for the scope, and gives what was sent for it. */
 const hold = (place: Place, operation: number, fill: Fill): Effect.Effect<unknown, unknown, Scope.Scope> =>

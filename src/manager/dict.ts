@@ -8,7 +8,7 @@ import type * as Effect from "effect/Effect";
 import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import type { Task } from "../Task.ts";
-import { ask, type Failure, stream } from "./calls.ts";
+import { ask, type Failure, stream, take } from "./calls.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -35,7 +35,8 @@ export type Change<A, Args extends ReadonlyArray<unknown>, B, E> = Task<[value: 
 
 /**
  * A dict: a Map that lives at the server. Keys are compared by what they say, so that arrays and records are keys as well;
- * their order is that in which they first came. What is read is a copy, of the moment at which the server was asked.
+ * their order is that in which they first came. What is read is a copy, of the moment at which the server was asked. A call that
+ * changes something in one step, and is interrupted, may have done so.
  *
  * Python's `dict`; its `get(key, default)`, `setdefault`, `pop`, `popitem` and `update` are here as well.
  *
@@ -61,9 +62,9 @@ export interface Dict<in out K, in out V> extends Proxy {
   readonly update: (entries: Iterable<readonly [K, V]>) => Effect.Effect<void, Failure>;
   /** Takes a key out; whether it was there. Python's `del`. */
   readonly delete: (key: K) => Effect.Effect<boolean, Failure>;
-  /** Takes a key out, and gives its value. */
+  /** Takes a key out, and gives its value. *Interruption:* takes nothing. */
   readonly pop: (key: K) => Effect.Effect<V | undefined, Failure>;
-  /** Takes the newest key out, and gives it with its value. Python's `popitem`. */
+  /** Takes the newest key out, and gives it with its value. Python's `popitem`. *Interruption:* takes nothing. */
   readonly popItem: Effect.Effect<[key: K, value: V] | undefined, Failure>;
   /** Takes all out. */
   readonly clear: Effect.Effect<void, Failure>;
@@ -71,7 +72,7 @@ export interface Dict<in out K, in out V> extends Proxy {
   readonly compareAndSet: (key: K, expected: V | undefined, value: V) => Effect.Effect<boolean, Failure>;
   /**
    * Has a task change the value of a key at the server, and gives the new one: no change of anybody is lost, however deep.
-   * *Interruption:* interrupts the task; nothing has changed.
+   * *Interruption:* interrupts the task, and nothing has changed, unless it was done.
    */
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     key: K,
@@ -110,9 +111,9 @@ export class DictProxy<K, V> extends Remote implements Dict<K, V> {
   setDefault = (key: K, value: V) => ask<V>(this[TypeId], "setDefault", key, value);
   update = (entries: Iterable<readonly [K, V]>) => ask<void>(this[TypeId], "update", [...entries]);
   delete = (key: K) => ask<boolean>(this[TypeId], "delete", key);
-  pop = (key: K) => ask<V | undefined>(this[TypeId], "pop", key);
+  pop = (key: K) => take<V | undefined>(this[TypeId], "pop", key);
   get popItem() {
-    return ask<[key: K, value: V] | undefined>(this[TypeId], "popItem");
+    return take<[key: K, value: V] | undefined>(this[TypeId], "popItem");
   }
   get clear() {
     return ask<void>(this[TypeId], "clear");
@@ -173,7 +174,7 @@ export interface Namespace<in out T extends object> extends Proxy {
     expected: T[K] | undefined,
     value: T[K],
   ) => Effect.Effect<boolean, Failure>;
-  /** Has a task change an attribute at the server, and gives the new value. *Interruption:* interrupts the task; nothing has changed. */
+  /** Has a task change an attribute at the server, and gives the new value. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
   readonly modify: <K extends Name<T>, Args extends ReadonlyArray<unknown>, E>(
     name: K,
     task: Change<T[K], Args, T[K], E>,

@@ -7,7 +7,7 @@ import type * as Chunk from "effect/Chunk";
 import type * as Effect from "effect/Effect";
 import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
-import { ask, type Failure, stream } from "./calls.ts";
+import { ask, type Failure, stream, take } from "./calls.ts";
 import type { Change } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
@@ -46,9 +46,9 @@ export interface List<in out A> extends Proxy {
   readonly unshift: (...items: ReadonlyArray<A>) => Effect.Effect<number, Failure>;
   /** Adds an item before that at an index. */
   readonly insert: (index: number, item: A) => Effect.Effect<void, Failure>;
-  /** Takes out the last item, or that at an index. */
+  /** Takes out the last item, or that at an index. *Interruption:* takes nothing. */
   readonly pop: (index?: number) => Effect.Effect<A | undefined, Failure>;
-  /** Takes out the first item. */
+  /** Takes out the first item. *Interruption:* takes nothing. */
   readonly shift: Effect.Effect<A | undefined, Failure>;
   /** Takes out so many items from an index on, puts others there, and gives those that were taken out. */
   readonly splice: (start: number, deleted?: number, ...items: ReadonlyArray<A>) => Effect.Effect<Array<A>, Failure>;
@@ -82,13 +82,13 @@ export interface List<in out A> extends Proxy {
   readonly toSink: Sink.Sink<void, A, never, Failure>;
   /** Replaces the item at an index if it is the expected one; whether it was. */
   readonly compareAndSet: (index: number, expected: A, item: A) => Effect.Effect<boolean, Failure>;
-  /** Has a task change the item at an index at the server, and gives the new one. *Interruption:* interrupts the task; nothing has changed. */
+  /** Has a task change the item at an index at the server, and gives the new one. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     index: number,
     task: Change<A, Args, A, E>,
     ...args: Args
   ) => Effect.Effect<A, E | RemoteError | Failure>;
-  /** Has a task change the whole list at the server. *Interruption:* interrupts the task; nothing has changed. */
+  /** Has a task change the whole list at the server. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
   readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<Array<A>, Args, ReadonlyArray<A>, E>,
     ...args: Args
@@ -108,9 +108,9 @@ export class ListProxy<A> extends Remote implements List<A> {
   extend = (items: Iterable<A>) => ask<number>(this[TypeId], "push", [...items]);
   unshift = (...items: ReadonlyArray<A>) => ask<number>(this[TypeId], "unshift", items);
   insert = (index: number, item: A) => ask<void>(this[TypeId], "insert", index, item);
-  pop = (index?: number) => ask<A | undefined>(this[TypeId], "pop", index);
+  pop = (index?: number) => take<A | undefined>(this[TypeId], "pop", index);
   get shift() {
-    return ask<A | undefined>(this[TypeId], "shift");
+    return take<A | undefined>(this[TypeId], "pop", 0);
   }
   splice = (start: number, deleted?: number, ...items: ReadonlyArray<A>) =>
     ask<Array<A>>(this[TypeId], "splice", start, deleted, items);

@@ -11,6 +11,7 @@
  * | `CALL_KEPT` | object, `[method, ...args]` | what the method returned, kept as an object |
  * | `RETAIN` | object | itself |
  * | `STREAM` | object, `[method, ...args]` | elements, against credit |
+ * | `TAKE` | object, `[method, ...args]` | what was taken out: it goes back if the call ends otherwise than by the taker's last word |
  * | `ATTACH` | object, what its kind understands | what its kind says |
  *
  * `CREATE`, `CALL_KEPT` and `RETAIN` are holds: they stay open for as long as their caller needs the object, and end with him. An
@@ -57,6 +58,9 @@ export const BROKEN = 15;
 
 /** On a gate: a call of a queue that lives at the server. Object, b = the queue's operation, its message. */
 export const QUEUE = 7;
+
+/** On a gate: takes something out. */
+export const TAKE = 8;
 
 /** Exits of a connection to another program: the call was on its way, or done, when it broke. */
 export const LOST = 16;

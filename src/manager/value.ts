@@ -27,7 +27,7 @@ export interface Value<in out A> extends Proxy {
   readonly compareAndSet: (expected: A, value: A) => Effect.Effect<boolean, Failure>;
   /** Adds to a number, in one step, and gives the sum. */
   readonly add: (amount: A & (number | bigint)) => Effect.Effect<A, Failure>;
-  /** Has a task change it at the server, and gives the new one. *Interruption:* interrupts the task; nothing has changed. */
+  /** Has a task change it at the server, and gives the new one. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<A, Args, A, E>,
     ...args: Args
@@ -100,7 +100,7 @@ export interface Numbers<in out T extends TypedArray> extends Proxy {
   readonly slice: (start?: number, end?: number) => Effect.Effect<T, Failure>;
   /** A copy of the whole. */
   readonly toTypedArray: Effect.Effect<T, Failure>;
-  /** Has a task change all of it at the server. *Interruption:* interrupts the task; nothing has changed. */
+  /** Has a task change all of it at the server. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
   readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<T, Args, T, E>,
     ...args: Args

@@ -7,6 +7,7 @@ import type * as Stream from "effect/Stream";
 import { elements } from "./elements.ts";
 import { lifted, type Tasks, then } from "./tasks.ts";
 import { Turn } from "./turn.ts";
+import type { Lent } from "./underway.ts";
 import { copy, keyOf, same } from "./values.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -99,19 +100,18 @@ export class DictHost {
     return this.#turn.write(() => this.#delete(key));
   }
 
-  pop(key: unknown, otherwise?: unknown): unknown {
-    return this.#turn.write(() => {
-      const value = this.get(key, otherwise);
-      this.#delete(key);
-      return value;
-    });
-  }
-
-  popItem(): unknown {
-    return this.#turn.write(() => {
-      const last = this.entries().at(-1);
-      if (last !== undefined) this.#delete(last[0]);
-      return last;
+  /** Takes a key out, or the newest; it comes back as the newest, unless it has another value by then. */
+  lend(method: string, [key]: ReadonlyArray<unknown>): unknown {
+    if (method !== "pop" && method !== "popItem") throw new TypeError("it takes nothing out");
+    return this.#turn.write((): Lent => {
+      const found = method === "pop" ? this.#entries.get(keyOf(key)) : [...this.#entries.values()].at(-1);
+      if (found !== undefined) this.#delete(found[0]);
+      return {
+        value: method === "pop" ? found?.[1] : found,
+        giveBack: () => {
+          if (found !== undefined && !this.has(found[0])) this.#set(...found);
+        },
+      };
     });
   }
 

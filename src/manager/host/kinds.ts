@@ -46,7 +46,7 @@ const made = (target: object, rest: Partial<Made> = {}): Made => ({
 
 /** What a class of this folder offers to others. */
 const methodsOf = (Class: { readonly prototype: object }): ReadonlySet<string> =>
-  new Set(Object.getOwnPropertyNames(Class.prototype).filter((name) => name !== "constructor"));
+  new Set(Object.getOwnPropertyNames(Class.prototype).filter((name) => name !== "constructor" && name !== "lend"));
 
 const simple = <Host extends object>(
   Class: { readonly prototype: object },

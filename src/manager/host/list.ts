@@ -8,6 +8,7 @@ import { ManagerError } from "../errors.ts";
 import { elements } from "./elements.ts";
 import { lifted, type Tasks, then } from "./tasks.ts";
 import { Turn } from "./turn.ts";
+import type { Lent } from "./underway.ts";
 import { copy, same } from "./values.ts";
 import { Watchers } from "./watchers.ts";
 
@@ -110,15 +111,15 @@ export class ListHost {
     return this.#turn.write(() => void this.#splice(index, 0, [value]));
   }
 
-  pop(index = -1): unknown {
-    return this.#turn.write(() => {
-      const at = index < 0 ? this.#items.length + index : index;
-      return at in this.#items ? this.#splice(at, 1, [])[0] : undefined;
+  /** Takes an item out; it comes back to where it was. */
+  lend(method: string, [index = -1]: ReadonlyArray<unknown>): unknown {
+    if (method !== "pop") throw new TypeError("it takes nothing out");
+    return this.#turn.write((): Lent => {
+      const at = Number(index) < 0 ? this.#items.length + Number(index) : Number(index);
+      const there = Number.isInteger(at) && at in this.#items;
+      const value = there ? this.#splice(at, 1, [])[0] : undefined;
+      return { value, giveBack: () => void (there && this.#splice(at, 0, [value])) };
     });
-  }
-
-  shift(): unknown {
-    return this.pop(0);
   }
 
   splice(start: number, deleted = Infinity, items: ReadonlyArray<unknown> = []): unknown {

@@ -34,7 +34,9 @@ import { abroad, proxy, type Shape, together } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
 import * as Types from "../types.ts";
 import { Caller, Freed } from "./caller.ts";
+import { DictHost } from "./dict.ts";
 import { kinds, type Made } from "./kinds.ts";
+import { ListHost } from "./list.ts";
 import { asSteps, asStream, unnamed, wrapped } from "./results.ts";
 import { isPending, lifted, type Reference, settled, Tasks, then, Thrown } from "./tasks.ts";
 import { type Held, Underway } from "./underway.ts";
@@ -60,6 +62,14 @@ export interface Attachable {
 }
 
 const isAttachable = (target: object): target is Attachable => "attach" in target;
+
+/** What others can take something out of, without a loss if they die meanwhile. */
+interface Lending {
+  /** Gives a {@link Lent}, or an Effect of one. */
+  readonly lend: (method: string, args: ReadonlyArray<unknown>) => unknown;
+}
+
+const isLending = (target: object): target is Lending => target instanceof DictHost || target instanceof ListHost;
 
 /** The end of a call from the caller's side. */
 const deaf: Receiver = { closed: () => {} };
@@ -181,6 +191,8 @@ export class Server implements Hosted {
           return this.#underway.keep(caller, () => this.#find(new Numbers(message.bytes, 0)));
         case P.STREAM:
           return this.#stream(caller, message);
+        case P.TAKE:
+          return this.#take(caller, message);
         case P.ATTACH:
           return this.#attach(caller, message);
         case P.QUEUE:
@@ -448,6 +460,12 @@ export class Server implements Hosted {
       }
       return this.#adopt(definition, value, undefined);
     });
+  }
+
+  #take(caller: Caller, message: Incoming): Receiver {
+    const [{ target, type }, method, args] = this.#parse(caller, message);
+    if (!isLending(target)) throw new ManagerError("NotExposed", `Cannot take anything out of a ${type}`);
+    return this.#underway.lend(caller, () => checked(`call ${type}.${method}`, () => target.lend(method, args)));
   }
 
   #attach(caller: Caller, message: Incoming): Receiver {

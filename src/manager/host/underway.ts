@@ -23,6 +23,12 @@ export interface Held {
   holds: number;
 }
 
+/** What was taken out of an object, and how it goes back. */
+export interface Lent {
+  readonly value: unknown;
+  readonly giveBack: () => void;
+}
+
 /** See above. */
 export class Underway<Entry extends Held> {
   readonly #ends = new Set<() => void>();
@@ -68,6 +74,51 @@ export class Underway<Entry extends Held> {
       cancel: interrupt,
       closed: () => {
         silent = true;
+        interrupt();
+      },
+    };
+  }
+
+  /**
+   * Lends what is taken out, {@link Lent} or an Effect of it, until the taker says that he has it. If he does not want it any more
+   * or dies before, it goes back.
+   */
+  lend(caller: Caller, take: () => unknown): Receiver {
+    let lent: Lent | undefined;
+    let over = false;
+    let fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined;
+    const settle = (taken: boolean): boolean => {
+      over = true;
+      const was = lent;
+      lent = undefined;
+      if (was !== undefined && !taken) was.giveBack();
+      return was !== undefined;
+    };
+    const taken = (value: unknown): void => {
+      lent = value as Lent;
+      if (over) settle(false);
+      else caller.send(lent.value);
+    };
+    const interrupt = (): void => fiber?.unsafeInterruptAsFork(FiberId.none);
+    const value = take();
+    if (isPending(value)) {
+      fiber = this.#fork(value);
+      fiber.addObserver((exit) => {
+        if (Exit.isSuccess(exit)) taken(exit.value);
+        else if (!over) caller.answer(exit);
+      });
+    } else taken(value);
+    return {
+      credit: (count) => {
+        if (count === LAST) settle(true);
+      },
+      cancel: () => {
+        settle(false);
+        interrupt();
+        caller.end(CANCELLED);
+      },
+      closed: () => {
+        settle(false);
         interrupt();
       },
     };
