@@ -45,17 +45,11 @@ import { MAX_BYTES, MAX_MESSAGE_SIZE, toMillis, wrongCount } from "./remote/opti
 import * as Task from "./Task.ts";
 
 export { Unreachable } from "./hosted/errors.ts";
+export { BrokenBarrier, SyncError } from "./shared/errors.ts";
 export type { Address } from "./remote/address.ts";
 export type { Failure, Place } from "./manager/calls.ts";
 export type { Change, Dict, DictChange, Name, Namespace } from "./manager/dict.ts";
-export {
-  BrokenBarrier,
-  Disconnected,
-  ManagerError,
-  type ManagerErrorReason,
-  NotHeld,
-  RemoteError,
-} from "./manager/errors.ts";
+export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./manager/errors.ts";
 export type { List, ListChange } from "./manager/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./manager/manager.ts";
 export type { SharedPool } from "./manager/pool.ts";

@@ -13,7 +13,7 @@ export const holds = Task.make(
     Effect.scoped(Effect.gen(function* () {
       const manager = yield* Manager.connect({ address, authKey });
       const lock = (yield* manager.find<Manager.Lock>("lock"))!;
-      yield* lock.acquire;
+      yield* lock.take;
       yield* manager.dict();
       yield* told.put("held");
       yield* Effect.never;

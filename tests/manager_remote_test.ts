@@ -167,7 +167,7 @@ check(
     const child = yield* Process.spawnWith({ daemon: true })(Remote.holds, served.address, authKey, told);
     yield* told.get;
     assertEquals([yield* lock.isLocked, (yield* served.statistics).types], [true, { Lock: 1, dict: 1 }]);
-    const waiting = yield* Effect.fork(lock.acquire);
+    const waiting = yield* Effect.fork(lock.take);
     yield* when(lock.statistics, ({ waiting }) => waiting === 1);
     yield* child.kill;
     yield* Fiber.join(waiting);

@@ -151,7 +151,7 @@ export const holds = Task.make(
   import.meta,
   "holds",
   (lock: Manager.Lock, told: Queue.Queue<string>) =>
-    Effect.zipRight(lock.acquire, Effect.zipRight(told.put("held"), Effect.never)),
+    Effect.zipRight(lock.take, Effect.zipRight(told.put("held"), Effect.never)),
 );
 
 /** Makes a dict, gives it away, and ends when it is told to. */

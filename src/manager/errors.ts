@@ -76,42 +76,6 @@ export class RemoteError extends Error {
 }
 
 /**
- * A lock was released that is not held here: by this process, or, of a recursive lock, by this fiber.
- *
- * @since 0.1.0
- * @category errors
- */
-export class NotHeld extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "NotHeld";
-  /** How the error is printed. */
-  override readonly name = "NotHeld";
-
-  /** Made by the library. */
-  constructor(what: string) {
-    super(`Cannot ${what}: it is not held here; acquire it first, or use withLock`);
-  }
-}
-
-/**
- * The barrier is broken: somebody who waited gave up or died, its action failed, or it was aborted or reset. `reset` mends it.
- *
- * @since 0.1.0
- * @category errors
- */
-export class BrokenBarrier extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "BrokenBarrier";
-  /** How the error is printed. */
-  override readonly name = "BrokenBarrier";
-
-  /** Made by the library. */
-  constructor() {
-    super("Cannot wait at the barrier: it is broken; somebody gave up, died, or aborted it");
-  }
-}
-
-/**
  * The connection to the program of a manager is broken. The next call connects again; what was made over the broken one is gone,
  * unless somebody else holds it, or it was published.
  *

@@ -21,6 +21,8 @@
  *
  * @module
  */
+import type { BrokenReason } from "../shared/errors.ts";
+
 export const CALL = 1;
 export const CREATE = 2;
 export const CALL_KEPT = 3;
@@ -53,8 +55,9 @@ export const NOTIFY = 3;
 export const GRANTED = 1;
 /** Not now; to somebody who does not wait. An exit. */
 export const BUSY = 14;
-/** A barrier that is broken. An exit. */
+/** A barrier that is broken. An exit; b = which of the reasons. */
 export const BROKEN = 15;
+export const REASONS: ReadonlyArray<BrokenReason> = ["Aborted", "Reset", "Interrupted", "ActionFailed", "PartyDied"];
 
 /** On a gate: a call of a queue that lives at the server. Object, b = the queue's operation, its message. */
 export const QUEUE = 7;

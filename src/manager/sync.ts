@@ -13,9 +13,12 @@ import { Numbers } from "../hosted/queue_protocol.ts";
 import type { Fill } from "../link/link.ts";
 import { call, type Line } from "../link/router.ts";
 import { answer, ask, type Failure, type Place, target } from "./calls.ts";
-import { BrokenBarrier, NotHeld } from "./errors.ts";
+import { BrokenBarrier, SyncError } from "../shared/errors.ts";
 import * as P from "./protocol.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
+
+const notHeld = (what: string): SyncError =>
+  new SyncError("NotOwner", `Cannot ${what}: it is not held here; take it first, or use withLock`);
 
 /** What somebody of this process has acquired. */
 interface Held {
@@ -60,7 +63,7 @@ const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
 };
 
 /** Waits for what the lock gives, if `waits`, and keeps it for this process. */
-const acquire = <A>(
+const grab = <A>(
   place: Place,
   waits: boolean,
   owner: unknown,
@@ -97,24 +100,24 @@ const still = (one: Held): Effect.Effect<void, Failure> =>
   one.lost === undefined ? Effect.void : Effect.asVoid(one.lost as Effect.Effect<unknown, Failure>);
 
 /**
- * What can be acquired and released. What is acquired and not released is given back when the process ends, however it does; with
- * `hold` and `withLock` when the scope closes.
+ * What can be taken and released. What is taken and not released is given back when the process ends, however it does; with
+ * `acquire` and `withLock` when the scope closes.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Acquirable extends Proxy {
   /** Waits for it, and takes it. Who waits is served in the order in which he came. *Interruption:* takes nothing. */
-  readonly acquire: Effect.Effect<void, Failure>;
+  readonly take: Effect.Effect<void, Failure>;
   /** Takes it if nobody else has it; whether it did. */
-  readonly tryAcquire: Effect.Effect<boolean, Failure>;
+  readonly tryTake: Effect.Effect<boolean, Failure>;
   /** Gives it back. Returns at once; whoever is next has it before anything that this process asks for later. */
-  readonly release: Effect.Effect<void, NotHeld | Failure>;
+  readonly release: Effect.Effect<void, SyncError | Failure>;
   /** Waits for it, and takes it for the scope. *Interruption:* takes nothing. *Release:* gives it back. */
-  readonly hold: Effect.Effect<void, Failure, Scope.Scope>;
+  readonly acquire: Effect.Effect<void, Failure, Scope.Scope>;
   /** Runs an Effect while it is held. *Interruption:* takes nothing, or interrupts the Effect and gives it back. */
   readonly withLock: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failure, R>;
-  /** Whether it cannot be acquired now. */
+  /** Whether it cannot be taken now. */
   readonly isLocked: Effect.Effect<boolean, Failure>;
   /** Who has it, and who waits for it, in numbers. */
   readonly statistics: Effect.Effect<LockStatistics, Failure>;
@@ -122,7 +125,7 @@ export interface Acquirable extends Proxy {
 
 /** What a lock is doing. @since 0.1.0 @category models */
 export interface LockStatistics {
-  /** How many may acquire it now. */
+  /** How many may take it now. */
   readonly free: number;
   /** How many hold it. */
   readonly held: number;
@@ -140,7 +143,7 @@ export interface LockStatistics {
 export interface Lock extends Acquirable {}
 
 /**
- * A lock that the fiber which holds it can acquire again, and releases as often. It is given back when that fiber ends. Python's
+ * A lock that the fiber which holds it can take again, and releases as often. It is given back when that fiber ends. Python's
  * `RLock`, of a manager.
  *
  * @since 0.1.0
@@ -156,8 +159,8 @@ export interface RLock extends Acquirable {}
  * @category models
  */
 export interface Semaphore extends Acquirable {
-  /** How many may acquire it now. Python's `get_value`. */
-  readonly value: Effect.Effect<number, Failure>;
+  /** How many may take it now. Python's `get_value`. */
+  readonly available: Effect.Effect<number, Failure>;
 }
 
 /** How a kind of lock differs from others. */
@@ -184,7 +187,7 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
         before.depth++;
         return then(before);
       }
-      return acquire(this.lock, waits, owner, (one) => {
+      return grab(this.lock, waits, owner, (one) => {
         if (one !== undefined && owner !== undefined) fiber.addObserver(() => release(this.lock, one));
         return then(one);
       });
@@ -195,16 +198,16 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
     if (--one.depth === 0) release(this.lock, one);
   }
 
-  get acquire(): Effect.Effect<void, Failure> {
+  get take(): Effect.Effect<void, Failure> {
     return this.#take(true, () => Effect.void);
   }
 
-  get tryAcquire(): Effect.Effect<boolean, Failure> {
+  get tryTake(): Effect.Effect<boolean, Failure> {
     return this.#take(false, (one) => Effect.succeed(one !== undefined));
   }
 
-  get release(): Effect.Effect<void, NotHeld | Failure> {
-    return Effect.withFiberRuntime<void, NotHeld | Failure>((fiber) => {
+  get release(): Effect.Effect<void, SyncError | Failure> {
+    return Effect.withFiberRuntime<void, SyncError | Failure>((fiber) => {
       const one = find(this.lock, this.owner(fiber));
       if (one === undefined) return this.unheld();
       this.#give(one);
@@ -213,15 +216,15 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
   }
 
   /** Somebody releases who holds nothing. */
-  protected unheld(): Effect.Effect<void, NotHeld | Failure> {
-    return Effect.fail(new NotHeld(`release the ${this[TypeId].type}`));
+  protected unheld(): Effect.Effect<void, SyncError | Failure> {
+    return Effect.fail(notHeld(`release the ${this[TypeId].type}`));
   }
 
-  get hold(): Effect.Effect<void, Failure, Scope.Scope> {
-    return Effect.asVoid(this.#hold);
+  get acquire(): Effect.Effect<void, Failure, Scope.Scope> {
+    return Effect.asVoid(this.#acquire);
   }
 
-  get #hold(): Effect.Effect<Held, Failure, Scope.Scope> {
+  get #acquire(): Effect.Effect<Held, Failure, Scope.Scope> {
     return Effect.flatMap(
       Effect.scope,
       (scope) =>
@@ -238,7 +241,7 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
       (scope) =>
         Effect.onExit(
           Effect.flatMap(
-            Scope.extend(this.#hold, scope),
+            Scope.extend(this.#acquire, scope),
             (one) => Effect.flatMap(effect, (value) => Effect.as(still(one), value)),
           ),
           (exit) => Scope.close(scope, exit),
@@ -266,17 +269,17 @@ export class RLockProxy extends AcquirableProxy implements RLock {
 
 /** The proxy of a semaphore. */
 export class SemaphoreProxy extends AcquirableProxy implements Semaphore {
-  get value(): Effect.Effect<number, Failure> {
+  get available(): Effect.Effect<number, Failure> {
     return ask(this[TypeId], "value");
   }
 
-  protected override unheld(): Effect.Effect<void, NotHeld | Failure> {
+  protected override unheld(): Effect.Effect<void, SyncError | Failure> {
     return this[TypeId].type === "Semaphore" ? ask(this[TypeId], "release") : super.unheld();
   }
 }
 
 /**
- * A condition of a lock that lives at the server. It is acquired and released as its lock is. Python's `Condition`, of a manager.
+ * A condition of a lock that lives at the server. It is taken and released as its lock is. Python's `Condition`, of a manager.
  *
  * @since 0.1.0
  * @category models
@@ -286,13 +289,13 @@ export interface Condition extends Acquirable {
    * Releases the lock, waits until it is notified, and acquires the lock again. It must be held. *Interruption:* acquires the
    * lock again before it ends, so that whoever releases it then still can; a notification goes on to the next.
    */
-  readonly wait: Effect.Effect<void, NotHeld | Failure>;
+  readonly wait: Effect.Effect<void, SyncError | Failure>;
   /** Waits until this gives `true`, looking after each notification. */
-  readonly waitFor: <E, R>(predicate: Effect.Effect<boolean, E, R>) => Effect.Effect<void, E | NotHeld | Failure, R>;
+  readonly waitFor: <E, R>(predicate: Effect.Effect<boolean, E, R>) => Effect.Effect<void, E | SyncError | Failure, R>;
   /** Wakes up so many of those that wait, one unless a number is given. The lock must be held. */
-  readonly notify: (count?: number) => Effect.Effect<void, NotHeld | Failure>;
+  readonly notify: (count?: number) => Effect.Effect<void, SyncError | Failure>;
   /** Wakes up all that wait. The lock must be held. */
-  readonly notifyAll: Effect.Effect<void, NotHeld | Failure>;
+  readonly notifyAll: Effect.Effect<void, SyncError | Failure>;
   /** How many wait to be notified. */
   readonly waiting: Effect.Effect<number, Failure>;
 }
@@ -322,14 +325,14 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
     return this.#shape.recursive;
   }
 
-  #held<A>(what: string, use: (one: Held) => Effect.Effect<A, Failure>): Effect.Effect<A, NotHeld | Failure> {
-    return Effect.withFiberRuntime<A, NotHeld | Failure>((fiber) => {
+  #held<A>(what: string, use: (one: Held) => Effect.Effect<A, Failure>): Effect.Effect<A, SyncError | Failure> {
+    return Effect.withFiberRuntime<A, SyncError | Failure>((fiber) => {
       const one = find(this.lock, this.owner(fiber));
-      return one === undefined ? Effect.fail(new NotHeld(what)) : Effect.zipRight(still(one), use(one));
+      return one === undefined ? Effect.fail(notHeld(what)) : Effect.zipRight(still(one), use(one));
     });
   }
 
-  get wait(): Effect.Effect<void, NotHeld | Failure> {
+  get wait(): Effect.Effect<void, SyncError | Failure> {
     return this.#held("wait for the Condition", (one) =>
       Effect.uninterruptibleMask((restore) => {
         const { lock } = this;
@@ -358,16 +361,16 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
       }));
   }
 
-  readonly waitFor = <E, R>(predicate: Effect.Effect<boolean, E, R>): Effect.Effect<void, E | NotHeld | Failure, R> =>
+  readonly waitFor = <E, R>(predicate: Effect.Effect<boolean, E, R>): Effect.Effect<void, E | SyncError | Failure, R> =>
     Effect.flatMap(predicate, (holds) => holds ? Effect.void : Effect.zipRight(this.wait, this.waitFor(predicate)));
 
-  readonly notify = (count: number = 1): Effect.Effect<void, NotHeld | Failure> =>
+  readonly notify = (count: number = 1): Effect.Effect<void, SyncError | Failure> =>
     this.#held("notify the Condition", (one) =>
       Effect.sync(() => {
         if (count > 0) one.line.data(say(P.NOTIFY, this[TypeId].number, Math.min(Math.floor(count), 2 ** 40)));
       }));
 
-  get notifyAll(): Effect.Effect<void, NotHeld | Failure> {
+  get notifyAll(): Effect.Effect<void, SyncError | Failure> {
     return this.notify(Infinity);
   }
 
@@ -455,7 +458,7 @@ export class BarrierProxy extends Remote implements Barrier {
             case P.VALUE:
               return done(Exit.succeed(new Numbers(incoming.bytes, 1).next()));
             case P.BROKEN:
-              return done(Effect.fail(new BrokenBarrier()));
+              return done(Effect.fail(new BrokenBarrier(P.REASONS[incoming.bytes[1]])));
             default:
               return done(answer(place, incoming));
           }

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit";
 import { Waiting } from "../../hosted/waiting.ts";
 import type { Fill, Receiver } from "../../link/link.ts";
 import { CANCELLED, GONE, type Line } from "../../link/router.ts";
+import type { BrokenReason } from "../../shared/errors.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 
@@ -51,11 +52,13 @@ const say = (...bytes: ReadonlyArray<number>): Fill => (writer) => {
   return undefined;
 };
 
+const broken = (reason: BrokenReason): Fill => say(P.BROKEN, P.REASONS.indexOf(reason));
+
 /** So many wait for each other, round after round. Who gives up, or dies, breaks it. */
 export class BarrierHost {
   readonly parties: number;
   #waiting = new Set<Line>();
-  #broken = false;
+  #broken: BrokenReason | undefined;
   readonly #action: (() => Effect.Effect<unknown, unknown>) | undefined;
   readonly #failed: (line: Line, exit: Exit.Exit<unknown, unknown>) => void;
 
@@ -76,49 +79,53 @@ export class BarrierHost {
   }
 
   value(): { readonly parties: number; readonly waiting: number; readonly broken: boolean } {
-    return { parties: this.parties, waiting: this.#waiting.size, broken: this.#broken };
+    return { parties: this.parties, waiting: this.#waiting.size, broken: this.#broken !== undefined };
   }
 
   /** Whoever waits fails, and whoever comes. */
   abort(): void {
-    this.#broken = true;
-    this.#fail(P.BROKEN);
+    this.#break("Aborted");
+  }
+
+  #break(reason: BrokenReason): void {
+    this.#broken = reason;
+    this.#fail(broken(reason));
   }
 
   /** Whoever waits fails; who comes then begins a new round. */
   reset(): void {
-    this.#fail(P.BROKEN);
-    this.#broken = false;
+    this.#fail(broken("Reset"));
+    this.#broken = undefined;
   }
 
   attach(line: Line): Receiver {
-    if (this.#broken) {
-      line.exit(say(P.BROKEN));
+    if (this.#broken !== undefined) {
+      line.exit(broken(this.#broken));
       return { closed: () => {} };
     }
     this.#waiting.add(line);
-    const leave = (): boolean => {
+    const leave = (reason: BrokenReason): boolean => {
       const left = this.#waiting.delete(line);
-      if (left) this.abort();
+      if (left) this.#break(reason);
       return left;
     };
     if (this.#waiting.size === this.parties) this.#pass(line);
     return {
       cancel: () => {
-        if (leave()) line.exit(say(CANCELLED));
+        if (leave("Interrupted")) line.exit(say(CANCELLED));
       },
-      closed: () => void leave(),
+      closed: () => void leave("PartyDied"),
     };
   }
 
   close(): void {
-    this.#fail(GONE);
+    this.#fail(say(GONE));
   }
 
-  #fail(status: number): void {
+  #fail(exit: Fill): void {
     const round = this.#waiting;
     this.#waiting = new Set();
-    for (const line of round) line.exit(say(status));
+    for (const line of round) line.exit(exit);
   }
 
   /** All are here: they go on when the action is done. Who comes meanwhile is of the next round. */
@@ -131,9 +138,9 @@ export class BarrierHost {
       onExit: (exit) => {
         if (Exit.isSuccess(exit)) return go();
         round.delete(last);
-        for (const line of round) line.exit(say(P.BROKEN));
+        for (const line of round) line.exit(broken("ActionFailed"));
         this.#failed(last, exit);
-        this.abort();
+        this.#break("ActionFailed");
       },
     });
   }

@@ -87,12 +87,12 @@ export class Underway<Entry extends Held> {
     let lent: Lent | undefined;
     let over = false;
     let fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined;
-    const settle = (taken: boolean): boolean => {
+    const settle = (taken: boolean): void => {
       over = true;
+      this.#ends.delete(end);
       const was = lent;
       lent = undefined;
-      if (was !== undefined && !taken) was.giveBack();
-      return was !== undefined;
+      if (!taken) was?.giveBack();
     };
     const taken = (value: unknown): void => {
       lent = value as Lent;
@@ -100,12 +100,21 @@ export class Underway<Entry extends Held> {
       else caller.send(lent.value);
     };
     const interrupt = (): void => fiber?.unsafeInterruptAsFork(FiberId.none);
+    const end = (): void => {
+      settle(true);
+      interrupt();
+      caller.end(GONE);
+    };
     const value = take();
+    this.#ends.add(end);
     if (isPending(value)) {
       fiber = this.#fork(value);
       fiber.addObserver((exit) => {
         if (Exit.isSuccess(exit)) taken(exit.value);
-        else if (!over) caller.answer(exit);
+        else if (!over) {
+          settle(true);
+          caller.answer(exit);
+        }
       });
     } else taken(value);
     return {
