@@ -10,6 +10,7 @@
  * - An object lives as long as the scope in which it was made. Whoever needs it longer holds it with {@link retain}, and who gives
  *   it away without waiting keeps it for a while with {@link lease}. A process that dies gives back all that it held, locks included.
  * - When the server is gone every call fails at once with `Unreachable`.
+ * - {@link serve} serves a manager to other programs that have its key, {@link connect} attaches to one.
  * - All that crosses is data. Others reach the types of the library, the types and tasks of the modules that the server was
  *   told of, and of an object the methods that are exposed.
  *
