@@ -11,6 +11,7 @@ export * as Condition from "./src/Condition.ts";
 export * as Event from "./src/Event.ts";
 export * as Lock from "./src/Lock.ts";
 export { runMain } from "./src/Main.ts";
+export * as Manager from "./src/Manager.ts";
 export * as Pipe from "./src/Pipe.ts";
 export * as Pool from "./src/Pool.ts";
 export * as Process from "./src/Process.ts";

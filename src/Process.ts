@@ -220,6 +220,7 @@ const start = (
   task: Task<never, unknown, unknown>,
   args: ReadonlyArray<unknown>,
   options: Options,
+  modules: ReadonlyArray<string> = [task.url],
 ): Effect.Effect<Process<unknown, unknown>, EncodeError | SpawnError, Backend | Scope.Scope> =>
   Effect.gen(function* () {
     const backend = yield* Backend;
@@ -229,7 +230,7 @@ const start = (
     const child = yield* backend.spawn({
       name,
       daemon: options.daemon === true,
-      modules: [task.url],
+      modules,
       permissions: options.permissions,
     });
     const { done, job } = yield* request(child, prepared);
@@ -342,6 +343,19 @@ export const spawnWith = (
 ) => Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
 <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
   start(task, args, options) as Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope>;
+
+/** {@link spawn} for a task of the library's own, which works for these modules. @internal */
+export const spawnFor = <Args extends ReadonlyArray<unknown>, A, E>(
+  modules: ReadonlyArray<string>,
+  options: Options,
+  task: Task<Args, A, E>,
+  ...args: Args
+): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+  start(task, args, options, [...modules, task.url]) as Effect.Effect<
+    Process<A, E>,
+    EncodeError | SpawnError,
+    Backend | Scope.Scope
+  >;
 
 /**
  * Runs a task in a process of its own and gives its result: a process for one call.

@@ -187,6 +187,28 @@ MessageTooLong, 960 bytes
 BufferTooShort, 960 bytes
 the last row is 960 bytes of 75
 `,
+  manager_shared: `\
+done: 0 1 2 3 4 5 6 7 8 9
+the square of 7: 49, of all: 285
+`,
+  manager_namespace: `\
+colour: blue, users: 15
+`,
+  manager_class: `\
+add: 7
+mul: 56
+in a child: 42
+calls: 3
+Maths.divide failed: RangeError: division by zero
+`,
+  manager_queue: `\
+Jobs had 20 results, the last is 361
+it keeps Queue and list
+`,
+  manager_remote: `\
+the other program is done
+1: 1, 2: 4, 3: 9, 4: 16, 5: 25
+`,
 };
 
 for (const [name, output] of Object.entries(printed)) {

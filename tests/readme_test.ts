@@ -62,7 +62,11 @@ const features: ReadonlyArray<string> = [
     yield* one.send(yield* queue.get);
     yield* other.recv;
   })`,
-  `talk({ hostname: "127.0.0.1", port: 0 })`,
+  `Effect.zipRight(talk({ hostname: "127.0.0.1", port: 0 }), Effect.gen(function* () {
+    const manager = yield* Manager.serve({ address: { hostname: "127.0.0.1", port: 0 } });
+    const list = yield* (yield* Manager.connect({ address: manager.address })).list();
+    yield* list.push(1);
+  }).pipe(Effect.provide(SubprocessBackend.layer())))`,
   `talk(undefined)`,
   `Process.spawn(task).pipe(
     Effect.tap((process) => process.signal("SIGCONT")),
@@ -74,6 +78,8 @@ const features: ReadonlyArray<string> = [
       yield* queue.put("a");
       yield* Process.spawn(pass, queue, theirs);
       yield* ours.recv;
+      const manager = yield* Manager.make();
+      yield* (yield* manager.value("to be")).modify(task);
     })),
     Effect.provide(SubprocessBackend.layer({ standby: 1, cwd: "/", env: { A: "a" } })),
   )`,
@@ -88,6 +94,7 @@ const features: ReadonlyArray<string> = [
   )`,
   `Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(task)).pipe(
     Effect.zipRight(Process.run(task)),
+    Effect.zipRight(Effect.flatMap(Manager.make(), (manager) => manager.list())),
     Effect.provide(WorkerBackend.layer()),
   )`,
   `Effect.provide(Process.run(elsewhere), WorkerBackend.layer())`,
@@ -97,6 +104,7 @@ const withFeature = (feature: string): string => `
 import {
   Client,
   Listener,
+  Manager,
   Pipe,
   Pool,
   Process,

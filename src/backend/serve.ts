@@ -17,16 +17,15 @@ import { type ExitData, type Refusal, writeExit } from "../wire/exits.ts";
 import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
+import * as Modules from "./modules.ts";
 import * as Request from "./request.ts";
 import { introduce, type Message, type Notice, self } from "../link/self.ts";
-
-/** Modules that may be loaded without asking for permission, by URL. */
-export type Imports = { readonly [url: string]: () => Promise<unknown> };
 
 /** What a backend's entry module provides. */
 export interface Host {
   readonly transport: Changeable;
-  readonly imports: Imports;
+  /** Modules that may be loaded without asking for permission, by URL. */
+  readonly imports: Modules.Imports;
   /** Effects will run from now on: a signal to end should let their finalizers run. */
   readonly onEffects?: () => void;
   /** A module of the user's has been loaded, and has set up whatever listens to errors. */
@@ -85,6 +84,7 @@ export interface Server {
 
 /** Serves the parent until it is gone. */
 export const serve = (host: Host): Server => {
+  Modules.settle(host.imports);
   const entries = new Map<number, Entry>();
   const jobs = new Set<Job>();
   let effects: Effects | undefined;
@@ -172,7 +172,7 @@ export const serve = (host: Host): Server => {
   const load = (entry: Entry): Promise<void> =>
     entry.loading ??= (async () => {
       try {
-        await (host.imports[entry.url] ?? (() => import(entry.url)))();
+        await Modules.load(entry.url);
       } catch (error) {
         throw loadError(entry, error);
       }

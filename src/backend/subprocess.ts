@@ -8,7 +8,8 @@ import { Socket } from "node:net";
 import { Changeable, socket } from "../link/transport.ts";
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import { type Imports, serve as serveLink } from "./serve.ts";
+import type { Imports } from "./modules.ts";
+import { serve as serveLink } from "./serve.ts";
 
 /** By when a signal has ended the process if it does, in milliseconds. */
 const SIGNALLED = 100;

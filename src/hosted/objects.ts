@@ -12,5 +12,6 @@ import "../shared/event.ts";
 import "../shared/lock.ts";
 import "../shared/readers.ts";
 import "../shared/semaphore.ts";
+import "../manager/proxies.ts";
 
 export { handles } from "./handles.ts";

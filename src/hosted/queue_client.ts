@@ -26,7 +26,7 @@ import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { exactly } from "./exactly.ts";
-import { HandleId, hooks, looking, register } from "./handles.ts";
+import { foreign, HandleId, hooks, looking, register } from "./handles.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
@@ -41,6 +41,8 @@ export interface Place extends Target {
   readonly maxBytes: number;
   /** Whether it looks into its items, to order them. */
   readonly ordered: boolean;
+  /** Whether it lives in another program: then its items are data only. */
+  readonly stranger?: true;
 }
 
 export const TypeId = "~multiprocessing/Queue";
@@ -99,10 +101,12 @@ export class QueueClient<A> implements Queue<A> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #place: Place;
   readonly #producer: Producer;
+  readonly #hooks: typeof hooks;
 
   constructor(place: Place) {
     this.#place = place;
-    this.#producer = new Producer(place, place.ordered);
+    this.#hooks = place.stranger === true ? foreign : hooks;
+    this.#producer = new Producer(place, place.ordered, place.stranger === true);
   }
 
   get [HandleId]() {
@@ -225,7 +229,7 @@ export class QueueClient<A> implements Queue<A> {
   #encodeNow(item: A, root: string): Sent | EncodeError | QueueError {
     let encoded: Sent;
     try {
-      encoded = Codec.encode(item, { hooks, root });
+      encoded = Codec.encode(item, { hooks: this.#hooks, root });
     } catch (error) {
       if (error instanceof EncodeError) return error;
       throw error;
@@ -261,7 +265,9 @@ export class QueueClient<A> implements Queue<A> {
       const start = writer.position;
       let extras: Codec.Extras<never> | undefined;
       try {
-        extras = Codec.encodeInto(writer, item, { hooks, root: "item" }) as Codec.Extras<never> | undefined;
+        extras = Codec.encodeInto(writer, item, { hooks: this.#hooks, root: "item" }) as
+          | Codec.Extras<never>
+          | undefined;
       } catch (error) {
         if (!(error instanceof EncodeError)) throw error;
         const path = error.path.replace(/^item/, `items[${count}]`);
@@ -293,10 +299,10 @@ export class QueueClient<A> implements Queue<A> {
    */
   #open(packets: ReadonlyArray<Packet>): Opened<A> {
     const decoded = ({ attachments, bytes }: Packet): A =>
-      Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
+      Codec.decode(bytes, { attachments, hooks: this.#hooks, link: undefined as never }) as A;
     if (packets.length === 1) return { count: 1, items: () => [decoded(packets[0])] };
     // What moves with items is taken over when they are: until then it is only looked at.
-    const moves = packets.some(({ moves }) => moves);
+    const moves = this.#place.stranger !== true && packets.some(({ moves }) => moves);
     const items: Array<A> = [];
     let failure: unknown;
     for (const packet of packets) {
@@ -313,7 +319,8 @@ export class QueueClient<A> implements Queue<A> {
 
   /** The queue itself, where it lives. */
   get #local(): QueueHost | undefined {
-    return local(this.#place) as QueueHost | undefined;
+    // That of another program is only reached from here.
+    return this.#place.stranger === true ? undefined : local(this.#place) as QueueHost | undefined;
   }
 
   #putAll(packets: ReadonlyArray<Sent>, at: number): Effect.Effect<void, QueueError | Ending> {

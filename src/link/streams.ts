@@ -14,13 +14,24 @@ import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import * as Codec from "../wire/codec.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
-import type { Channel, Link, Receiver } from "./link.ts";
+import type { Fill, Link, Receiver } from "./link.ts";
 
 /** Messages that may be under way on one stream. */
 export const WINDOW = 8;
 
 /** The size that messages of several elements are kept near, in bytes. */
 export const MESSAGE: number = 64 * 1024;
+
+/** Where a producer sends to: a channel, or a line of the router. */
+export interface Outward {
+  readonly data: (fill: Fill) => void;
+}
+
+/** What a consumer says to its producer. */
+export interface Inward {
+  readonly credit: (count: number) => void;
+  readonly cancel: () => void;
+}
 
 /** What a producer may still send. */
 export class Credit {
@@ -52,7 +63,7 @@ export class Credit {
 /** Runs the stream and sends its elements over the channel. The exit is the caller's to send. */
 export const produce = <A, E, R, E2>(
   stream: Stream.Stream<A, E, R>,
-  channel: Channel,
+  channel: Outward,
   credit: Credit,
   encode: (elements: ReadonlyArray<A>) => Effect.Effect<Codec.Encoded<Link>, E2>,
 ): Effect.Effect<void, E | E2 | MessageTooLarge, R> => {
@@ -125,7 +136,7 @@ export class Mailbox<A, E> implements Receiver {
   }
 
   /** The next elements; fails with `None` at the end. */
-  pull(channel: Channel): Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> {
+  pull(channel: Inward): Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> {
     return Effect.suspend(() => {
       if (this.#cut !== undefined) return Effect.mapError(this.#cut, Option.some);
       const message = this.arrived.shift();
@@ -144,7 +155,7 @@ export class Mailbox<A, E> implements Receiver {
   }
 
   /** Stops the producer, unless it has ended, and waits for its end. */
-  stop(channel: Channel): Effect.Effect<void> {
+  stop(channel: Inward): Effect.Effect<void> {
     return Effect.suspend(() => {
       if (this.end !== undefined) return Effect.void;
       channel.cancel();
@@ -171,7 +182,7 @@ export class Mailbox<A, E> implements Receiver {
  */
 export const consume = <A, E>(
   mailbox: Mailbox<A, E>,
-  begin: () => Channel,
+  begin: () => Inward,
   stopping: () => void = () => {},
 ): Stream.Stream<A, E> =>
   Stream.unwrapScoped(Effect.map(

@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Client
+from multiprocessing.managers import BaseManager
 from statistics import median
 from time import perf_counter
 
@@ -323,6 +324,29 @@ def client_rows():
         yield f"client.throughput.stream.{name}", ("messages/s", partial(client_throughput, family))
         yield f"client.bytes.1MB.{name}", ("MB/s", partial(client_bytes, MB, 128 * MB, family))
         yield f"client.bytes.16MB.{name}", ("MB/s", partial(client_bytes, 16 * MB, 128 * MB, family))
+class Maths:
+    def add(self, x, y):
+        return x + y
+
+
+class Managers(BaseManager):
+    pass
+
+
+Managers.register("Maths", Maths)
+
+
+def manager_dict(operation):
+    with fork.Manager() as manager:
+        entries = manager.dict({n: n for n in range(1000)})
+        count = iter(range(1 << 60))
+        return per_call(lambda: operation(entries, next(count)))
+
+
+def manager_call():
+    with Managers(ctx=fork) as manager:
+        maths = manager.Maths()
+        return per_call(lambda: maths.add(1, 2))
 
 
 def codec(value):
@@ -351,6 +375,9 @@ ROWS = {
     "queue.get": ("items/s", queue_get),
     "queue.siblings": ("us", queue_siblings),
     "queue.siblings.throughput": ("items/s", queue_siblings_throughput),
+    "manager.dict.set": ("us", lambda: manager_dict(lambda entries, n: entries.__setitem__(n % 1000, n))),
+    "manager.dict.get": ("us", lambda: manager_dict(lambda entries, n: entries[n % 1000])),
+    "manager.call": ("us", manager_call),
     "pipe.rtt": ("us", link_rtt),
     "pipe.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
     "pipe.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),

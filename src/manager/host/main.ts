@@ -1,0 +1,61 @@
+/**
+ * The process of a manager.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type { Backend } from "../../Backend.ts";
+import type * as Scope from "effect/Scope";
+import { ask, type Place as Target } from "../../hosted/service.ts";
+import { address, host, retire } from "../../link/router.ts";
+import { self } from "../../link/self.ts";
+import * as Task from "../../Task.ts";
+import { lifted, type Reference, Thrown } from "./tasks.ts";
+import { type Options, type Position, Server } from "./server.ts";
+
+/** The operation by which a server says that it is there. */
+export const READY = 1;
+
+/** A task that a server runs before it is there. */
+export interface Initializer {
+  readonly task: Reference;
+  readonly args: ReadonlyArray<unknown>;
+}
+
+/** Makes a server in this process, for as long as the scope is open. */
+export const make = (
+  options: Options,
+): Effect.Effect<Position & { readonly server: Server }, never, Backend | Scope.Scope> =>
+  Effect.flatMap(
+    Effect.context<Backend | Scope.Scope>(),
+    (services) =>
+      Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => {
+            const server = new Server(options, services);
+            const position = { address: address(), gate: host(server), host: self().name };
+            server.settle(position);
+            return { server, position };
+          }),
+          ({ position, server }) => Effect.zipRight(Effect.sync(() => retire(position.gate)), server.release),
+        ),
+        ({ position, server }) => ({ ...position, server }),
+      ),
+  );
+
+/** Serves until it is stopped. */
+export const serve = Task.make(
+  import.meta,
+  "serve",
+  (ready: Target, modules: ReadonlyArray<string>, initializer?: Initializer) =>
+    Effect.scoped(Effect.gen(function* () {
+      const { server, ...position } = yield* make({ modules });
+      if (initializer !== undefined) yield* lifted(() => server.tasks.run(initializer.task, ...initializer.args));
+      yield* ask(ready, "process", READY, position);
+      return yield* Effect.never;
+    })).pipe(
+      Effect.mapError((error) =>
+        error instanceof Thrown ? new Error(`${error.method} failed`, { cause: error.error }) : error
+      ),
+    ) as Effect.Effect<never, never, Backend>,
+);
