@@ -6,6 +6,7 @@ import "./pool.ts";
 import "./queue.ts";
 import "./pipe.ts";
 import "./client.ts";
+import "./shared_memory.ts";
 import { main } from "./harness.ts";
 
 if (import.meta.main) await main(Deno.args);
