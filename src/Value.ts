@@ -1,5 +1,5 @@
 /**
- * Values in shared memory that many processes read and change at once: numbers, booleans. Python's `multiprocessing.Value`, and its
+ * Values in shared memory that many processes read and change at once: numbers, booleans, structs of them, bytes. Python's `multiprocessing.Value`, and its
  * `RawValue`.
  *
  * Each operation is one step for everybody else, without a lock: no addition is lost, whoever adds at the same time, and whoever is
@@ -16,6 +16,8 @@ import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { owned } from "./memory/attempt.ts";
 import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
+import { make as makeBytes, TypeId as BytesId } from "./memory/bytes.ts";
+import { make as makeStruct, TypeId as StructId } from "./memory/struct.ts";
 import type { Type, Values } from "./memory/types.ts";
 import { make as makeValue, TypeId as Id } from "./memory/value.ts";
 
@@ -229,6 +231,146 @@ export const make = <T extends Type>(
   Effect.map(
     owned(() => makeValue(type, initial, lock), ([_, free]) => free()),
     ([value]) => value as unknown as Of<T>,
+  );
+
+/**
+ * Marks structs.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const StructTypeId: "~multiprocessing/Struct" = StructId;
+
+/**
+ * Marks bytes.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const BytesTypeId: "~multiprocessing/Bytes" = BytesId;
+
+/**
+ * The types of the fields of a struct, by name.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Fields = Readonly<Record<string, Type>>;
+
+/**
+ * The values of all fields of a struct.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Values[F[K]] };
+
+/**
+ * Several values in shared memory that belong together. Each field is a {@link Value} for itself, to be added to, and to be sent alone.
+ * The operations on all of them are one step for each other: who is killed while he replaces them has replaced all of them, or
+ * none. Who uses a field for itself does not wait for them: he may see it replaced before another, and have
+ * what he does to it meanwhile replaced.
+ *
+ * Python's `Value` of a `ctypes.Structure`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Struct<F extends Fields> {
+  /** Marks it as a struct. */
+  readonly [StructTypeId]: typeof StructTypeId;
+  /** Each field for itself. */
+  readonly fields: { readonly [K in keyof F]: Of<F[K]> };
+  /** The lock that {@link Struct.withLock} takes, and those of its fields. */
+  readonly lock: Lock | RLock;
+  /** As {@link Value.withLock}. */
+  readonly withLock: RLock["withLock"];
+  /** Gives all fields. *Interruption:* stops waiting for its turn. */
+  readonly get: Effect.Effect<RecordOf<F>, MemoryError>;
+  /** Replaces all fields. *Interruption:* while it waits for its turn, nothing is changed. */
+  readonly set: (values: RecordOf<F>) => Effect.Effect<void, Failure>;
+  /** Replaces all fields by what is made of them, and gives that. *Interruption:* as with `set`. */
+  readonly update: (change: (values: RecordOf<F>) => RecordOf<F>) => Effect.Effect<RecordOf<F>, Failure>;
+  /** Replaces all fields by the second of what is made of them, and gives the first. *Interruption:* as with `set`. */
+  readonly modify: <B>(change: (values: RecordOf<F>) => readonly [B, RecordOf<F>]) => Effect.Effect<B, Failure>;
+}
+
+/**
+ * Bytes in shared memory, up to a number that is fixed. They are replaced as a whole, in one step: who reads sees them as they were
+ * before or after, and waits for nobody; who is killed while he replaces them has not.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Bytes {
+  /** Marks it as bytes. */
+  readonly [BytesTypeId]: typeof BytesTypeId;
+  /** How many there may be. */
+  readonly capacity: number;
+  /** The lock that {@link Bytes.withLock} takes. */
+  readonly lock: Lock | RLock;
+  /** As {@link Value.withLock}. */
+  readonly withLock: RLock["withLock"];
+  /** A copy of the bytes. */
+  readonly get: Effect.Effect<Uint8Array<ArrayBuffer>, MemoryError>;
+  /** Replaces them. *Interruption:* while it waits for its turn, nothing is changed. */
+  readonly set: (bytes: Uint8Array) => Effect.Effect<void, Failure>;
+  /** Replaces them by what is made of a copy, and gives that. *Interruption:* as with `set`. */
+  readonly update: (
+    change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array,
+  ) => Effect.Effect<Uint8Array<ArrayBuffer>, Failure>;
+  /** Replaces them by the second of what is made of a copy, and gives the first. *Interruption:* as with `set`. */
+  readonly modify: <B>(
+    change: (bytes: Uint8Array<ArrayBuffer>) => readonly [B, Uint8Array],
+  ) => Effect.Effect<B, Failure>;
+}
+
+/**
+ * Makes a struct of fields of these types; those without a first value are 0, or `false`.
+ *
+ * Fails, and is released, as by {@link make}; a field that there is not is an {@link OutOfRange} `Index`.
+ *
+ * ```ts
+ * import { Value } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * export const program = Effect.gen(function* () {
+ *   const point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 1.5 });
+ *   yield* point.fields.moves.add(1);
+ *   yield* point.update(({ moves, x, y }) => ({ x: y, y: x, moves: moves + 1 }));
+ *   return yield* point.get; // { x: 0, y: 1.5, moves: 2 }
+ * }).pipe(Effect.scoped);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const struct = <const F extends Fields>(
+  fields: F,
+  initial?: Partial<RecordOf<F>>,
+  { lock }: Options = {},
+): Effect.Effect<Struct<F>, Failure, Scope.Scope> =>
+  Effect.map(
+    owned(() => makeStruct(fields, initial, lock), ([_, free]) => free()),
+    ([struct]) => struct,
+  );
+
+/**
+ * Makes room for bytes, for so many at most; there are none, if nothing else is said.
+ *
+ * Fails, and is released, as by {@link make}; more bytes than there is room for are an {@link OutOfRange} `TooLong`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const bytes = (
+  capacity: number,
+  initial?: Uint8Array,
+  { lock }: Options = {},
+): Effect.Effect<Bytes, Failure, Scope.Scope> =>
+  Effect.map(
+    owned(() => makeBytes(capacity, initial, lock), ([_, free]) => free()),
+    ([bytes]) => bytes,
   );
 
 /**

@@ -176,6 +176,114 @@ promise("a killed process harms nobody", (make) =>
     assertEquals([yield* value.add(1n), yield* value.get, yield* begun.get], [0n, 1n, 1]);
   }));
 
+promise("steps that belong together are taken together", (make) =>
+  Effect.gen(function* () {
+    const [value, array] = [yield* make.value("i32"), yield* make.array("i32", 1)];
+    yield* Effect.all([Process.run(Tasks.turns, value, array, 100), Process.run(Tasks.turns, value, array, 100)], {
+      concurrency: 2,
+    });
+    assertEquals([yield* value.get, yield* array.slice()], [200, [200]]);
+    const [one, other] = [
+      yield* Value.make("i32", 0, { lock: value.lock }),
+      yield* Value.make("i32", 0, { lock: value.lock }),
+    ];
+    assertEquals([one.lock, other.lock], [value.lock, value.lock]);
+    yield* one.withLock(Effect.gen(function* () {
+      const child = yield* Process.spawn(Tasks.turns, other as Tasks.AnyValue, array, 1);
+      yield* Effect.repeat(other.lock.statistics, { until: ({ waitingProcesses }) => waitingProcesses === 1 });
+      assertEquals(yield* other.get, 0);
+      return child;
+    })).pipe(Effect.flatMap(({ join }) => join));
+    assertEquals(yield* other.get, 1);
+  }));
+
+promise(
+  "all fields of a struct are replaced in one step, and each is a value for itself",
+  () =>
+    Effect.gen(function* () {
+      const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 0.5 });
+      yield* Effect.all([Process.run(Tasks.moves, point, 200), Process.run(Tasks.moves, point, 200)], {
+        concurrency: 2,
+      });
+      assertEquals(yield* point.get, { x: 400.5, y: -400, moves: 2400 });
+      assertEquals(yield* Process.run(Tasks.sets, point.fields.moves as Tasks.AnyValue, 7), 2400);
+      assertEquals((yield* point.get).moves, 7);
+      assertEquals(yield* point.modify((before) => [before.x, { ...before, x: 0 }]), 400.5);
+      yield* point.fields.x.set(3);
+      assertEquals((yield* point.get).x, 3);
+      for (
+        const wrong of [{ x: 1, y: 1, moves: -1 }, { x: 1, y: 1 }, { x: 1, y: 1, moves: 1, z: 1 }, {
+          x: "1",
+          y: 1,
+          moves: 1,
+        }]
+      ) {
+        assertEquals((yield* Effect.flip(point.set(wrong as never)))._tag, "OutOfRange");
+        assertEquals((yield* Effect.flip(point.update(() => wrong as never)))._tag, "OutOfRange");
+      }
+      assertEquals((yield* Effect.flip(Effect.scoped(Value.struct({ x: "u8" }, { x: 256 }))))._tag, "OutOfRange");
+      assertEquals(
+        (yield* Effect.flip(Effect.scoped(Value.struct({ x: "u8" }, { y: 1 } as never))))._tag,
+        "OutOfRange",
+      );
+      assertEquals(yield* point.get, { x: 3, y: -400, moves: 7 });
+      const mixed = yield* Value.struct({ a: "bool", b: "u8", c: "i64", d: "f32", e: "i16" }, { c: -1n, a: true });
+      assertEquals(yield* mixed.get, { a: true, b: 0, c: -1n, d: 0, e: 0 });
+      yield* mixed.set({ a: false, b: 255, c: 2n ** 62n, d: 1.5, e: -3 });
+      assertEquals(yield* mixed.get, { a: false, b: 255, c: 2n ** 62n, d: 1.5, e: -3 });
+      assertEquals(yield* mixed.fields.b.get, 255);
+      const empty = yield* Value.struct({});
+      assertEquals(yield* empty.get, {});
+    }),
+);
+
+promise("bytes are replaced as a whole", () =>
+  Effect.gen(function* () {
+    const bytes = yield* Value.bytes(100, new Uint8Array([9]));
+    assertEquals(yield* bytes.get, new Uint8Array([9]));
+    yield* Effect.all([Process.run(Tasks.appends, bytes, 1, 30), Process.run(Tasks.appends, bytes, 2, 30)], {
+      concurrency: 2,
+    });
+    const all = yield* bytes.get;
+    assertEquals([all.length, all.filter((byte) => byte === 1).length, all[0]], [61, 30, 9]);
+    assertEquals((yield* Effect.flip(bytes.set(new Uint8Array(101)))).reason, "TooLong");
+    assertEquals((yield* Effect.flip(bytes.set("text" as never))).reason, "Type");
+    yield* bytes.set(new Uint8Array([1, 0, 0]));
+    assertEquals(yield* bytes.get, new Uint8Array([1, 0, 0]));
+    yield* bytes.set(new Uint8Array());
+    assertEquals([(yield* bytes.get).length, bytes.capacity], [0, 100]);
+    for (const capacity of [-1, 0.5, 65_537]) {
+      assertEquals((yield* Effect.flip(Effect.scoped(Value.bytes(capacity)))).reason, "InvalidArgument");
+    }
+    assertEquals((yield* Effect.flip(Effect.scoped(Value.bytes(1, new Uint8Array(2))))).reason, "TooLong");
+    const large = yield* Value.bytes(65_536, new Uint8Array(65_536).fill(3));
+    assertEquals((yield* large.get)[65_535], 3);
+  }));
+
+test(
+  "structs and bytes are whole, whenever who replaces them is killed",
+  Effect.gen(function* () {
+    const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" });
+    const bytes = yield* Value.bytes(200);
+    const check = Effect.gen(function* () {
+      const { moves, x, y } = yield* point.get;
+      assertEquals([-y, moves], [x + 0, x]);
+      const all = yield* bytes.get;
+      assertEquals(all.filter((byte) => byte !== all.length).length, 0);
+      return moves;
+    });
+    for (let round = 0; round < 8; round++) {
+      const before = yield* check;
+      const child = yield* Process.spawnWith({ daemon: true })(Tasks.movesForEver, point, bytes);
+      yield* Effect.repeat(check, { until: (moves) => moves > before + 20 * round });
+      yield* child.kill;
+      yield* child.status;
+    }
+    yield* check;
+    yield* bytes.set(new Uint8Array([1]));
+  }),
+);
+
 test(
   "subprocesses and workers use the same value",
   Effect.gen(function* () {

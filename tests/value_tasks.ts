@@ -76,3 +76,61 @@ export const addsForEver = Task.make(
       )),
     ),
 );
+
+/** Increments by hand, which takes turns to be right. */
+export const turns = Task.make(
+  import.meta,
+  "turns",
+  (value: AnyValue, array: AnyArray, times: number) =>
+    Effect.replicateEffect(
+      value.withLock(Effect.gen(function* () {
+        const before = yield* value.get;
+        yield* Effect.yieldNow();
+        yield* value.withLock(value.set(before + 1));
+        yield* array.withLock(Effect.flatMap(array.get(0), (n) => array.set(0, n + 1)));
+      })),
+      times,
+      { discard: true },
+    ),
+);
+
+export type Point = Value.Struct<{ readonly x: "f64"; readonly y: "f64"; readonly moves: "u32" }>;
+
+/** Replaces all fields, so often; then adds to one. */
+export const moves = Task.make(
+  import.meta,
+  "moves",
+  (point: Point, times: number) =>
+    Effect.gen(function* () {
+      for (let i = 0; i < times; i++) {
+        yield* point.update(({ moves, x, y }) => ({ x: x + 1, y: y - 1, moves: moves + 1 }));
+      }
+      yield* point.fields.moves.add(1000);
+      return yield* point.get;
+    }),
+);
+
+/** Replaces all for ever: x and -y are the same, whenever somebody looks at both. */
+export const movesForEver = Task.make(
+  import.meta,
+  "movesForEver",
+  (point: Point, bytes: Value.Bytes) =>
+    Effect.gen(function* () {
+      for (let i = 0;; i++) {
+        yield* point.update(({ moves, x }) => ({ x: x + 1, y: -x - 1, moves: moves + 1 }));
+        yield* bytes.set(new Uint8Array(1 + i % 200).fill(1 + i % 200));
+        if (i % 8 === 0) yield* Effect.yieldNow();
+      }
+    }),
+);
+
+export const appends = Task.make(
+  import.meta,
+  "appends",
+  (bytes: Value.Bytes, byte: number, times: number) =>
+    Effect.replicateEffect(
+      bytes.update((before) => Uint8Array.of(...before, byte)),
+      times,
+      { discard: true },
+    ),
+);

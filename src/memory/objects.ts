@@ -4,7 +4,9 @@
  * @module
  */
 import "./array.ts";
+import "./bytes.ts";
 import "./list.ts";
 import "./manager.ts";
 import "./memory.ts";
+import "./struct.ts";
 import "./value.ts";

@@ -139,10 +139,10 @@ export class Slots {
   /** Where each place begins, in bytes; at the end, where all of them end. */
   readonly #starts: Float64Array;
 
-  private constructor(buffer: ArrayBufferLike, size: number, length: number) {
-    this.#words = words(buffer);
-    this.#bytes = new Uint8Array(buffer);
-    this.#view = new DataView(buffer);
+  private constructor(buffer: ArrayBufferLike, offset: number, size: number, length: number) {
+    this.#words = words(buffer, offset);
+    this.#bytes = new Uint8Array(buffer, offset);
+    this.#view = new DataView(buffer, offset);
     this.length = length;
     this.#starts = new Float64Array(length + 1);
     let start = padded((TABLE + length) * 4);
@@ -162,22 +162,23 @@ export class Slots {
     size: number,
     capacities: ReadonlyArray<number>,
     locks: ReadonlyArray<Place>,
+    offset: number = 0,
   ): Slots {
-    const into = words(buffer);
+    const into = words(buffer, offset);
     capacities.forEach((capacity, at) => into.store(TABLE + at, capacity));
     into.store(COUNT, capacities.length);
     locks.forEach((lock, i) => writePlace(into, LOCKS + i * LOCK_WORDS, lock));
     into.store(0, MAGIC);
-    return new Slots(buffer, size, capacities.length);
+    return new Slots(buffer, offset, size, capacities.length);
   }
 
   /** The places that are there. Throws a `MemoryError` if this is no list. */
-  static open(buffer: ArrayBufferLike, size: number): Slots {
+  static open(buffer: ArrayBufferLike, size: number, offset: number = 0): Slots {
     if (size < TABLE * 4) throw noList();
-    const from = words(buffer);
+    const from = words(buffer, offset);
     const length = from.load(COUNT) >>> 0;
     if (from.load(0) !== MAGIC || (TABLE + length) * 4 > size) throw noList();
-    return new Slots(buffer, size, length);
+    return new Slots(buffer, offset, size, length);
   }
 
   /** Bytes that a value in that place may have. */
