@@ -3,6 +3,7 @@
  *
  * @module
  */
+export * as Array from "./src/Array.ts";
 export * as Backend from "./src/Backend.ts";
 export * as Client from "./src/Client.ts";
 export * as Listener from "./src/Listener.ts";
@@ -19,7 +20,11 @@ export * as Queue from "./src/Queue.ts";
 export * as ReadWriteLock from "./src/ReadWriteLock.ts";
 export * as RLock from "./src/RLock.ts";
 export * as Semaphore from "./src/Semaphore.ts";
+export * as ShareableList from "./src/ShareableList.ts";
+export * as SharedMemory from "./src/SharedMemory.ts";
+export * as SharedMemoryManager from "./src/SharedMemoryManager.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Task from "./src/Task.ts";
+export * as Value from "./src/Value.ts";
 export { wait } from "./src/Wait.ts";
 export * as WorkerBackend from "./src/WorkerBackend.ts";

@@ -6,7 +6,7 @@
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
-import { Barrier, Condition, Event, Lock, Queue, ReadWriteLock, RLock, Semaphore, Task } from "../mod.ts";
+import { Barrier, Condition, Event, Lock, type Queue, ReadWriteLock, RLock, Semaphore, Task } from "../mod.ts";
 
 /** What is to be done: an operation by its name, `"write.take"` say, of an object. */
 export interface Order {

@@ -6,6 +6,7 @@
 import "./process_handle.ts";
 import "./pipe_client.ts";
 import "./queue_client.ts";
+import "../memory/objects.ts";
 import "../shared/barrier.ts";
 import "../shared/condition.ts";
 import "../shared/event.ts";

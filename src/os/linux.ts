@@ -38,20 +38,50 @@ const codes = new Map([
   [27, "EFBIG"],
   [28, "ENOSPC"],
   [36, "ENAMETOOLONG"],
+  [39, "ENOTEMPTY"],
   [40, "ELOOP"],
+  [95, "EOPNOTSUPP"],
 ]);
 
-/** Numbers of those calls that not every C library has a function for. */
+/** Numbers of those calls that not every C library has a function for, flags, and places in `struct stat`, in 32-bit words. */
 const numbers = {
-  x86_64: { futex: 202, fstat: 5, gettid: 186, noFollow: 0x20000 },
-  aarch64: { futex: 98, fstat: 80, gettid: 178, noFollow: 0x8000 },
+  x86_64: {
+    futex: 202,
+    fstat: 5,
+    gettid: 186,
+    getdents64: 217,
+    fstatat: 262,
+    directory: 0x10000,
+    noFollow: 0x20000,
+    mode: 6,
+    user: 7,
+  },
+  aarch64: {
+    futex: 98,
+    fstat: 80,
+    gettid: 178,
+    getdents64: 61,
+    fstatat: 79,
+    directory: 0x4000,
+    noFollow: 0x8000,
+    mode: 4,
+    user: 6,
+  },
 }[Deno.build.arch];
 
 const O_RDONLY = 0;
 const O_RDWR = 2;
-const O_CREAT = 0x40;
-const O_EXCL = 0x80;
+const O_NONBLOCK = 0x800;
 const O_CLOEXEC = 0x80000;
+/** With `O_DIRECTORY`: a file without a name, in that folder. */
+const O_TMPFILE = 0x400000;
+const AT_FDCWD = -100;
+const AT_SYMLINK_FOLLOW = 0x400;
+const AT_SYMLINK_NOFOLLOW = 0x100;
+const F_OFD_GETLK = 36;
+const F_OFD_SETLK = 37;
+const F_WRLCK = 1;
+const F_UNLCK = 2;
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 const F_ADD_SEALS = 1033;
@@ -59,7 +89,9 @@ const F_ADD_SEALS = 1033;
 const SEALS = 1 | 2 | 4;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
+const MAP_PRIVATE = 2;
 const MAP_FIXED = 16;
+const MAP_ANONYMOUS = 32;
 const FUTEX_WAIT = 0;
 const FUTEX_WAKE = 1;
 
@@ -70,13 +102,17 @@ const symbols = {
   close: { parameters: ["i32"], result: "i32" },
   read: { parameters: ["i32", "buffer", "usize"], result: "i64" },
   unlink: { parameters: ["buffer"], result: "i32" },
-  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
   posix_fallocate: { parameters: ["i32", "i64", "i64"], result: "i32" },
   fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  fileLock: { name: "fcntl", parameters: ["i32", "i32", "buffer"], result: "i32" },
+  linkat: { parameters: ["i32", "buffer", "i32", "buffer", "i32"], result: "i32" },
+  geteuid: { parameters: [], result: "u32" },
   mmap: { parameters: ["pointer", "usize", "i32", "i32", "i32", "i64"], result: "pointer" },
   munmap: { parameters: ["pointer", "usize"], result: "i32" },
   sched_yield: { parameters: [], result: "i32" },
   fstat: { name: "syscall", parameters: ["i64", "i64", "buffer"], result: "i64" },
+  fstatat: { name: "syscall", parameters: ["i64", "i64", "buffer", "buffer", "i64"], result: "i64" },
+  getdents64: { name: "syscall", parameters: ["i64", "i64", "buffer", "i64"], result: "i64" },
   gettid: { name: "syscall", parameters: ["i64"], result: "i64" },
   wake: { name: "syscall", parameters: ["i64", "pointer", "i64", "i64"], result: "i64" },
   wait: {
@@ -146,7 +182,6 @@ const STEP = 64 * 1024 * 1024;
  * processes to find memory, so that is asked for before.
  */
 export const reserve = (fd: number, size: number): void => {
-  checked("ftruncate", c().ftruncate(fd, BigInt(size)));
   for (let start = 0; start < size;) {
     const length = Math.min(STEP, size - start);
     if (size - start > available(size)) throw new OsError("fallocate", ENOSPC);
@@ -170,12 +205,44 @@ const available = (wanted: number): number => {
   );
 };
 
-/** Creates a file that only this user can open, which must not exist. */
-export const createFile = (path: string): number =>
-  checked("open", c().open(cString(path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | numbers!.noFollow, 0o600));
+/** Creates a file without a name, in a folder. It is gone with its last user, unless it is given a name. */
+export const createNameless = (folder: string, mode: number): number =>
+  checked("open", c().open(cString(folder), O_TMPFILE | numbers!.directory | O_RDWR | O_CLOEXEC, mode));
+
+/** Gives a file that was created without a name its name, which must be free. It appears at once with all that it has. */
+export const nameFile = (fd: number, path: string): void =>
+  void checked(
+    "linkat",
+    c().linkat(AT_FDCWD, cString(`/proc/self/fd/${fd}`), AT_FDCWD, cString(path), AT_SYMLINK_FOLLOW),
+  );
 
 /** Opens a file for reading and writing. */
 export const openFile = (path: string): number => checked("open", c().open(cString(path), O_RDWR | O_CLOEXEC, 0));
+
+/** The same by its own name, not by that of a link to it; and without waiting, whatever it is. */
+export const openOwn = (path: string): number =>
+  checked("open", c().open(cString(path), O_RDWR | O_NONBLOCK | O_CLOEXEC | numbers!.noFollow, 0));
+
+/** `struct flock`: type and whence (16 bits each), start, length (64 bits each), process. */
+const byteLock = (type: number, at: number): Int32Array<ArrayBuffer> => new Int32Array([type, 0, at, 0, 1, 0, 0, 0]);
+
+/**
+ * Locks a byte of a file, for as long as what was opened is open or mapped by anybody: it ends with its process. Whether it was
+ * free.
+ */
+export const lockByte = (fd: number, at: number): boolean => {
+  if (c().fileLock(fd, F_OFD_SETLK, byteLock(F_WRLCK, at)) === 0) return true;
+  const error = new OsError("fcntl", errno());
+  if (error.code === "EAGAIN" || error.code === "EACCES") return false;
+  throw error;
+};
+
+/** Whether somebody else has locked a byte of a file. */
+export const isByteLocked = (fd: number, at: number): boolean => {
+  const lock = byteLock(F_WRLCK, at);
+  checked("fcntl", c().fileLock(fd, F_OFD_GETLK, lock));
+  return (lock[0] & 0xffff) !== F_UNLCK;
+};
 
 /** Removes a file's name. */
 export const unlink = (path: string): void => void checked("unlink", c().unlink(cString(path)));
@@ -184,11 +251,62 @@ export const unlink = (path: string): void => void checked("unlink", c().unlink(
 export const close = (fd: number): void => void c().close(fd);
 
 const stat = new BigUint64Array(32);
+const statWords = new Uint32Array(stat.buffer);
 
-/** What a descriptor stands for: its identity, and its size in bytes. */
-export const inspect = (fd: number): { readonly device: bigint; readonly inode: bigint; readonly size: number } => {
+/** What is to be known of a file. */
+export interface FileInfo {
+  readonly device: bigint;
+  readonly inode: bigint;
+  /** In bytes. */
+  readonly size: number;
+  /** Kind of file, and who may do what with it. */
+  readonly mode: number;
+  /** Whose it is. */
+  readonly user: number;
+}
+
+const found = (): FileInfo => {
+  const { mode, user } = numbers!;
+  return { device: stat[0], inode: stat[1], size: Number(stat[6]), mode: statWords[mode], user: statWords[user] };
+};
+
+/** What a descriptor stands for. */
+export const inspect = (fd: number): FileInfo => {
   checked("fstat", Number(c().fstat(BigInt(numbers!.fstat), BigInt(fd), stat)));
-  return { device: stat[0], inode: stat[1], size: Number(stat[6]) };
+  return found();
+};
+
+/** What a name stands for, without opening it; `undefined` if for nothing. */
+export const inspectName = (path: string): FileInfo | undefined => {
+  const flags = BigInt(AT_SYMLINK_NOFOLLOW);
+  if (c().fstatat(BigInt(numbers!.fstatat), BigInt(AT_FDCWD), cString(path), stat, flags) === 0n) return found();
+  const error = new OsError("fstatat", errno());
+  if (error.code === "ENOENT") return undefined;
+  throw error;
+};
+
+/** As whom this process acts. */
+export const userId = (): number => c().geteuid();
+
+/** The names in a folder. */
+export const list = (folder: string): ReadonlyArray<string> => {
+  const fd = checked("open", c().open(cString(folder), O_RDONLY | numbers!.directory | O_CLOEXEC, 0));
+  const entries = new Uint8Array(32 * 1024);
+  const view = new DataView(entries.buffer);
+  const names: Array<string> = [];
+  try {
+    for (;;) {
+      const call = c().getdents64(BigInt(numbers!.getdents64), BigInt(fd), entries, BigInt(entries.length));
+      const length = checked("getdents64", Number(call));
+      if (length === 0) return names;
+      for (let at = 0; at < length; at += view.getUint16(at + 16, true)) {
+        const name = entries.subarray(at + 19, entries.indexOf(0, at + 19));
+        names.push(new TextDecoder().decode(name));
+      }
+    }
+  } finally {
+    close(fd);
+  }
 };
 
 /** Maps the whole of a file, shared. */
@@ -207,6 +325,10 @@ export const mapOver = (memory: Deno.PointerObject, fd: number, size: number): v
     throw new OsError("mmap", errno());
   }
 };
+
+/** Has memory that a file was mapped over be this process' own again, all 0. */
+export const mapNothing = (memory: Deno.PointerObject, size: number): void =>
+  void c().mmap(memory, BigInt(size), PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0n);
 
 /** Ends a mapping. No view of it may be used after that: it would end the process. */
 export const unmap = (pointer: Deno.PointerObject, size: number): void => void c().munmap(pointer, BigInt(size));

@@ -29,7 +29,7 @@ import * as Os from "../os/linux.ts";
 import { type Bell, bell, type Identity, livesMemory, ownerOf, ringBuffer, ringMemory, type Where } from "./bell.ts";
 import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "./region.ts";
 import { onWithdrawn } from "./registry.ts";
-import { type Words, words } from "./words.ts";
+import { glance, type Words, words } from "./words.ts";
 
 const MAGIC = 0x6d70_0001;
 const SLOTS = 256;
@@ -370,6 +370,15 @@ export const reach = (place: Place): { readonly arena: Arena; readonly at: numbe
 /** Whether the object at a place is still the one that was meant. */
 export const lives = (arena: Arena, { at, life }: Place): boolean =>
   !arena.region.closed && arena.words.load(at) === life;
+
+/**
+ * The same again and again, without waiting for the memory: an object that has gone for longer than another core needs to say so is
+ * seen to have gone. Blocks rest before they are used again, for longer than that.
+ */
+export const lifeOf = ({ region }: Arena, { at, life }: Place): () => boolean => {
+  const here = glance(region.buffer);
+  return () => here[at] === life;
+};
 
 /** The bucket in which waiters for an object are woken. */
 export const bucketOf = (at: number): number => (at >>> 4) & 31;

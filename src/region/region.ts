@@ -28,7 +28,13 @@ export type Token =
     readonly inode: bigint;
     readonly size: number;
   }
-  | { readonly kind: "buffer"; readonly id: string; readonly size: number };
+  | {
+    readonly kind: "buffer";
+    readonly id: string;
+    readonly size: number;
+    /** The process whose isolates can have it, where it is told. */
+    readonly pid?: number;
+  };
 
 /**
  * Memory could not be had.
@@ -78,9 +84,10 @@ export const explain = (what: string, error: unknown): RegionError => {
 };
 
 /** Unmaps what was attached and is not referred to any more. */
-const abandoned = new FinalizationRegistry<Abandoned>(({ inode, pointer, size, strike }) => {
+const abandoned = new FinalizationRegistry<Abandoned>(({ fd, inode, pointer, size, strike }) => {
   strike();
   Os.unmap(pointer, size);
+  if (fd !== undefined) Os.close(fd);
   if (mapped.get(inode)?.deref() === undefined) mapped.delete(inode);
 });
 
@@ -89,7 +96,8 @@ interface Abandoned extends Held {
   readonly strike: () => void;
 }
 
-class Mapped implements Region {
+/** Memory of the kind `"memory"`. */
+export class Mapped implements Region {
   readonly token: Token & { readonly kind: "memory" };
   readonly size: number;
   readonly buffer: ArrayBuffer;
@@ -161,23 +169,35 @@ class Shared implements Region {
 const mapped = new Map<bigint, WeakRef<Mapped>>();
 
 /** Makes a region of zeros. Throws a `RegionError`. */
-export const create = (size: number, kind: Kind = preferred()): Region => {
+export const create = (size: number, kind?: Kind): Region => {
+  const region = createApart(size, kind);
+  if (region instanceof Mapped) mapped.set(region.token.inode, new WeakRef(region));
+  return region;
+};
+
+/** The same for who never attaches what it has made: it would not be given this one. */
+export const createApart = (size: number, kind: Kind = preferred()): Region => {
   if (kind === "buffer") return createBuffer(size);
   const missing = Os.unsupported();
   if (missing !== undefined) {
     throw new RegionError("Unsupported", `Cannot share memory with other processes: ${missing}`);
   }
+  return own(() => Os.createMemory(size), `make ${size} bytes of shared memory`);
+};
+
+/**
+ * A region of a file that is opened for it, and closed with it. Throws a `RegionError` if it cannot be mapped, and what `open` throws
+ * unless that comes from the system.
+ */
+export const own = (open: () => number, what: string): Mapped => {
   let fd: number | undefined;
   try {
-    fd = Os.createMemory(size);
-    const { device, inode } = Os.inspect(fd);
-    const pointer = Os.map(fd, size);
-    const region = new Mapped({ kind, pid: Deno.pid, fd, device, inode, size }, pointer, fd);
-    mapped.set(inode, new WeakRef(region));
-    return region;
+    fd = open();
+    const { device, inode, size } = Os.inspect(fd);
+    return new Mapped({ kind: "memory", pid: Deno.pid, fd, device, inode, size }, Os.map(fd, size), fd);
   } catch (error) {
     if (fd !== undefined) Os.close(fd);
-    throw error instanceof RegionError ? error : explain(`make ${size} bytes of shared memory`, error);
+    throw error instanceof Os.OsError ? explain(what, error) : error;
   }
 };
 
@@ -190,7 +210,7 @@ const createBuffer = (size: number): Region => {
   }
   const id = crypto.randomUUID();
   publish(id, buffer);
-  return new Shared({ kind: "buffer", id, size }, buffer, true);
+  return new Shared({ kind: "buffer", id, size, pid: Deno.pid }, buffer, true);
 };
 
 /**
@@ -211,11 +231,14 @@ export const map = (token: Token): Region => {
   if (token.kind === "buffer") {
     const buffer = find(token.id);
     if (buffer !== undefined) return new Shared(token, buffer, false);
-    throw new RegionError(
-      "Gone",
-      "Cannot attach the shared memory: its scope has closed, or it was made for workers, in a process without --allow-ffi, and " +
-        "this is a process of its own",
-    );
+    if (token.pid !== undefined && token.pid !== Deno.pid) {
+      throw new RegionError(
+        "Unsupported",
+        "Cannot attach the shared memory: it was made without --allow-ffi, for workers, and this is a process of its own; " +
+          "give its maker --allow-ffi, or run the task on a worker",
+      );
+    }
+    throw new RegionError("Gone", "Cannot attach the shared memory: its scope has closed, or its maker has ended");
   }
   const missing = Os.unsupported();
   if (missing !== undefined) throw new RegionError("Unsupported", `Cannot attach the shared memory: ${missing}`);

@@ -58,6 +58,9 @@ class Shared implements Words {
 export const words = (buffer: ArrayBufferLike, offset = 0, length: number = buffer.byteLength - offset): Words =>
   new Shared(new Int32Array(buffer, offset, length >> 2));
 
+/** The words as they may be seen without a step of any protocol; none when the memory has been given up. */
+export const glance = (buffer: ArrayBufferLike): Int32Array => new Int32Array(buffer);
+
 /** Waits, in turns of the event loop, until a word is notified, if it still has this value. Genuine shared memory only. */
 export const waitFor = (buffer: SharedArrayBuffer, at: number, value: number, millis: number): Promise<unknown> => {
   const outcome = Atomics.waitAsync(new Int32Array(buffer), at, value, millis);
@@ -66,3 +69,167 @@ export const waitFor = (buffer: SharedArrayBuffer, at: number, value: number, mi
 
 /** Wakes all who wait for a word. */
 export const notify = (buffer: SharedArrayBuffer, at: number): void => void Atomics.notify(new Int32Array(buffer), at);
+
+/** Numbers of one type in memory that others see, by index. What changes one is one step for all others. */
+export interface Cells<A> {
+  readonly load: (at: number) => A;
+  readonly store: (at: number, value: A) => void;
+  /** Gives what was there before. */
+  readonly exchange: (at: number, value: A) => A;
+  /** Stores `value` if what is there is `expected`. It has done so if the answer is `expected`. */
+  readonly swap: (at: number, expected: A, value: A) => A;
+  /** Stores what `change` makes of what is there, and gives what was there before; asks again if somebody else was faster. */
+  readonly update: (at: number, change: (value: A) => A) => A;
+}
+
+type Integers = Int8Array | Uint8Array | Int16Array | Uint16Array | Int32Array | Uint32Array;
+
+class Whole implements Cells<number> {
+  readonly #cells: Integers;
+
+  constructor(cells: Integers) {
+    this.#cells = cells;
+  }
+
+  load(at: number): number {
+    return Atomics.load(this.#cells, at);
+  }
+
+  store(at: number, value: number): void {
+    Atomics.store(this.#cells, at, value);
+  }
+
+  exchange(at: number, value: number): number {
+    return Atomics.exchange(this.#cells, at, value);
+  }
+
+  swap(at: number, expected: number, value: number): number {
+    return Atomics.compareExchange(this.#cells, at, expected, value);
+  }
+
+  update(at: number, change: (value: number) => number): number {
+    // A first guess need be no step: the swap says whether it was right.
+    for (let found = this.#cells[at];;) {
+      const seen = Atomics.compareExchange(this.#cells, at, found, change(found));
+      if (seen === found) return found;
+      found = seen;
+    }
+  }
+}
+
+class Wide implements Cells<bigint> {
+  readonly #cells: BigInt64Array | BigUint64Array;
+
+  constructor(cells: BigInt64Array | BigUint64Array) {
+    this.#cells = cells;
+  }
+
+  load(at: number): bigint {
+    return Atomics.load(this.#cells, at);
+  }
+
+  store(at: number, value: bigint): void {
+    Atomics.store(this.#cells, at, value);
+  }
+
+  exchange(at: number, value: bigint): bigint {
+    return Atomics.exchange(this.#cells, at, value);
+  }
+
+  swap(at: number, expected: bigint, value: bigint): bigint {
+    return Atomics.compareExchange(this.#cells, at, expected, value);
+  }
+
+  update(at: number, change: (value: bigint) => bigint): bigint {
+    for (let found = this.#cells[at];;) {
+      const seen = Atomics.compareExchange(this.#cells, at, found, change(found));
+      if (seen === found) return found;
+      found = seen;
+    }
+  }
+}
+
+/** Floating-point numbers, which `Atomics` knows as bits only. Equal are those that `Object.is` takes for equal, all NaNs too. */
+class Floating<Bits extends number | bigint> implements Cells<number> {
+  readonly #cells: Cells<Bits>;
+  readonly #number: Float32Array | Float64Array;
+  readonly #bits: { [at: number]: Bits };
+
+  constructor(cells: Cells<Bits>, number: Float32Array | Float64Array, bits: { [at: number]: Bits }) {
+    this.#cells = cells;
+    this.#number = number;
+    this.#bits = bits;
+  }
+
+  load(at: number): number {
+    return this.#decode(this.#cells.load(at));
+  }
+
+  store(at: number, value: number): void {
+    this.#cells.store(at, this.#encode(value));
+  }
+
+  exchange(at: number, value: number): number {
+    return this.#decode(this.#cells.exchange(at, this.#encode(value)));
+  }
+
+  swap(at: number, expected: number, value: number): number {
+    const bits = this.#encode(value);
+    for (let found = this.#cells.load(at);;) {
+      const now = this.#decode(found);
+      if (!Object.is(now, expected)) return now;
+      const seen = this.#cells.swap(at, found, bits);
+      if (seen === found) return expected;
+      found = seen;
+    }
+  }
+
+  update(at: number, change: (value: number) => number): number {
+    for (let found = this.#cells.load(at);;) {
+      const now = this.#decode(found);
+      const seen = this.#cells.swap(at, found, this.#encode(change(now)));
+      if (seen === found) return now;
+      found = seen;
+    }
+  }
+
+  #decode(bits: Bits): number {
+    this.#bits[0] = bits;
+    return this.#number[0];
+  }
+
+  #encode(number: number): Bits {
+    this.#number[0] = number;
+    return this.#bits[0];
+  }
+}
+
+const scratch = new ArrayBuffer(8);
+
+/** The numbers of a type in a part of a buffer; `offset`, in bytes, is a multiple of their size. */
+export const cells = {
+  i8: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Whole(new Int8Array(buffer, offset, length)),
+  u8: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Whole(new Uint8Array(buffer, offset, length)),
+  i16: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Whole(new Int16Array(buffer, offset, length)),
+  u16: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Whole(new Uint16Array(buffer, offset, length)),
+  i32: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Whole(new Int32Array(buffer, offset, length)),
+  u32: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Whole(new Uint32Array(buffer, offset, length)),
+  i64: (buffer: ArrayBufferLike, offset: number, length: number): Cells<bigint> =>
+    new Wide(new BigInt64Array(buffer, offset, length)),
+  u64: (buffer: ArrayBufferLike, offset: number, length: number): Cells<bigint> =>
+    new Wide(new BigUint64Array(buffer, offset, length)),
+  f32: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Floating(new Whole(new Int32Array(buffer, offset, length)), new Float32Array(scratch), new Int32Array(scratch)),
+  f64: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
+    new Floating(
+      new Wide(new BigInt64Array(buffer, offset, length)),
+      new Float64Array(scratch),
+      new BigInt64Array(scratch),
+    ),
+} as const;

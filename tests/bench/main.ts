@@ -7,6 +7,7 @@ import "./queue.ts";
 import "./pipe.ts";
 import "./client.ts";
 import "./manager.ts";
+import "./shared_memory.ts";
 import { main } from "./harness.ts";
 
 if (import.meta.main) await main(Deno.args);

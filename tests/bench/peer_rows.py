@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Client
 from multiprocessing.managers import BaseManager
+from multiprocessing import shared_memory
 from statistics import median
 from time import perf_counter
 
@@ -349,6 +350,74 @@ def manager_call():
         return per_call(lambda: maths.add(1, 2))
 
 
+def value_add():
+    value = fork.Value("i", 0)
+
+    def add():
+        with value.get_lock():
+            value.value += 1
+
+    return per_call(add)
+
+
+def value_contended(count=100_000):
+    value = fork.Value("i", 0)
+
+    def add(orders, done):
+        value.value = 0
+        for _ in range(2):
+            orders.put(count)
+        for _ in range(2):
+            done.get()
+        assert value.value == 2 * count
+
+    children = [(peer_tasks.value_add, (0, 1), (value,))] * 2
+    with open_queues(2, *children) as queues:
+        return sampled(lambda: 2 * count / timed(lambda: add(*queues)))
+
+
+def shm_create(size, name=None, fill=False):
+    def create():
+        block = shared_memory.SharedMemory(name, create=True, size=size)
+        if fill:
+            block.buf[:] = ones
+        block.close()
+        block.unlink()
+
+    ones = bytes([1]) * size if fill else b""
+    return per_call(create)
+
+
+def shm_bandwidth(size=64 * MB):
+    block = shared_memory.SharedMemory(create=True, size=size)
+    ones, twos = bytes([1]) * size, bytes([2]) * size
+    block.buf[:] = twos
+
+    def copy():
+        block.buf[:] = ones
+
+    try:
+        return sampled(lambda: size / MB / timed(copy))
+    finally:
+        block.close()
+        block.unlink()
+
+
+def array_sum(length=4 * MB):
+    array = fork.RawArray("d", length)
+    memoryview(array).cast("B").cast("d")[:] = memoryview(bytes(8 * length)).cast("d")
+    array[0] = 0.5
+
+    def both(orders, done):
+        orders.put(0)
+        orders.put(1)
+        assert done.get() + done.get() == 0.5
+
+    children = [(peer_tasks.array_sum, (0, 1), (array,))] * 2
+    with open_queues(2, *children) as queues:
+        return sampled(lambda: timed(lambda: both(*queues)) * 1e3)
+
+
 def codec(value):
     return per_call(lambda: pickle.loads(pickle.dumps(value, protocol=5)))
 
@@ -382,6 +451,13 @@ ROWS = {
     "pipe.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
     "pipe.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),
     **dict(client_rows()),
+    "value.atomicAdd": ("us", value_add),
+    "value.contended": ("items/s", value_contended),
+    "shm.create": ("us", partial(shm_create, 4096)),
+    "shm.create.named": ("us", partial(shm_create, 4096, "mp_bench_python")),
+    "shm.create.filled": ("us", partial(shm_create, 16 * MB, None, True)),
+    "shm.bandwidth": ("MB/s", shm_bandwidth),
+    "array.sum": ("ms", array_sum),
     "codec.int": ("us", partial(codec, 1)),
     "codec.object": ("us", lambda: codec(record(1))),
     "codec.array": ("us", lambda: codec(list(range(10_000)))),

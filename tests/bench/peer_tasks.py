@@ -81,3 +81,20 @@ def listen(family, found, handle):
                     handle(connection)
                 except EOFError:
                     pass
+
+
+def value_add(orders, done, value):
+    while True:
+        count = orders.get()
+        for _ in range(count):
+            with value.get_lock():
+                value.value += 1
+        done.put(count)
+
+
+def array_sum(orders, done, array):
+    half = len(array) // 2
+    numbers = memoryview(array).cast("B").cast("d")
+    while True:
+        n = orders.get()
+        done.put(sum(numbers[n * half : (n + 1) * half]))

@@ -1,0 +1,50 @@
+/** A list of 2000 numbers, summed by two processes; and one of many kinds: `deno task example:shareable_list`. */
+import {
+  Process,
+  runMain,
+  type ShareableList,
+  SharedMemoryManager,
+  SubprocessBackend,
+  Task,
+} from "@effect-deno/multiprocessing";
+import { Console, Effect } from "effect";
+
+const sum = Task.make(
+  import.meta,
+  "sum",
+  (list: ShareableList.ShareableList<number>, from: number, to: number) => {
+    let sum = 0;
+    for (let i = from; i < to; i++) sum += list.raw.get(i);
+    return sum;
+  },
+);
+
+/** Has a list made that is there when this process has ended. */
+const describe = Task.make(
+  import.meta,
+  "describe",
+  (manager: SharedMemoryManager.SharedMemoryManager) =>
+    Effect.gen(function* () {
+      const list = yield* manager.list<string | number | null>(["größe", 1, null], { capacity: 32 });
+      yield* list.set(0, "größe und mehr");
+      return list;
+    }),
+);
+
+const program = Effect.gen(function* () {
+  const manager = yield* SharedMemoryManager.make;
+
+  const numbers = yield* manager.list(Array.from({ length: 2000 }, (_, n) => n));
+  const parts = yield* Effect.all([Process.run(sum, numbers, 0, 1000), Process.run(sum, numbers, 1000, 2000)], {
+    concurrency: 2,
+  });
+  yield* Console.log(`${parts.join(" + ")} = ${parts[0] + parts[1]}`);
+
+  const list = yield* Process.run(describe, manager);
+  yield* list.update(1, (n) => Number(n) + 1);
+  yield* Console.log(yield* list.toArray);
+  yield* Console.log((yield* Effect.flip(list.set(0, "x".repeat(40)))).message);
+  yield* Console.log(`the manager owns ${(yield* manager.segments).length} lists`);
+}).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+
+if (import.meta.main) runMain(program);

@@ -1,0 +1,234 @@
+/**
+ * Blocks of memory that several processes see at once, byte by byte and without copies. Python's
+ * `multiprocessing.shared_memory.SharedMemory`.
+ *
+ * Memory without a name ({@link make}) travels as a handle: as an argument or result of a task, in an item of a queue. It is gone
+ * with its last user, however that ends. Memory with a name ({@link create}, {@link attach}) can be found by programs that are not
+ * related, also by those in Python or C: a block `x` is what they call `x`, a file `/dev/shm/x`.
+ *
+ * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works elsewhere
+ * and without: {@link make} then gives memory that only workers of this program can attach.
+ *
+ * Nothing orders what two processes do to plain views: for numbers that several change use a `Value` or an `Array`, to take turns a
+ * `Lock`.
+ *
+ * @module
+ */
+import type * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import { attemptMemory, ownedMemory } from "./memory/attempt.ts";
+import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
+import { attachNamed, create as createMemory, make as makeMemory, type Memory, TypeId as Id } from "./memory/memory.ts";
+import { sweep as sweepNames } from "./memory/names.ts";
+
+export { MemoryError, OutOfRange };
+export type { MemoryErrorReason, OutOfRangeReason };
+
+/**
+ * Marks shared memory.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/SharedMemory" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * A class of typed arrays, `Float64Array` for example.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ViewConstructor<out A> {
+  /** Makes a view. */
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
+  /** Bytes of an element. */
+  readonly BYTES_PER_ELEMENT: number;
+}
+
+/**
+ * A block of shared memory, as one process has it.
+ *
+ * - What one writes, all others see at once. A new block is all zeros.
+ * - It has real memory from the beginning: to write into it never ends a process for want of memory.
+ * - Who has received or attached it keeps it, also when its maker has closed it, until it is closed here, or its last view was
+ *   collected, or the process ends.
+ * - After `close`, and when the scope that made or attached it has closed, its views here have length 0: to use one does nothing. Only
+ *   SharedArrayBuffers ({@link SharedMemory.shared}, and all memory without `--allow-ffi`) cannot be taken back.
+ * - Attaching and closing never destroy a block, and one that could not be attached is as it was.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedMemory {
+  /** Marks it as shared memory. */
+  readonly [TypeId]: TypeId;
+  /** In bytes. */
+  readonly size: number;
+  /** Under which name others can attach it; `undefined` if it has none. */
+  readonly name: string | undefined;
+  /** Whether it was closed here. */
+  readonly closed: boolean;
+  /** Fails if the memory could not be had here: it is gone, or not supported. So do the views of it, which throw that error. */
+  readonly attached: Effect.Effect<void, MemoryError>;
+  /** Its bytes; none when it was closed. Python's `buf`. Throws a {@link MemoryError} if the memory could not be had here. */
+  readonly bytes: Uint8Array<ArrayBufferLike>;
+  /** The same as a DataView: numbers of any type, at any place. */
+  readonly view: DataView<ArrayBufferLike>;
+  /**
+   * The same as elements, so many from byte `offset` on; all that follow, if no length is given. Throws an {@link OutOfRange} if
+   * they are not all in the block, or the offset is no multiple of the size of an element.
+   */
+  readonly array: <A>(View: ViewConstructor<A>, offset?: number, length?: number) => A;
+  /**
+   * The same as a genuine SharedArrayBuffer, to be posted to workers of any kind, used with `Atomics.wait`, or kept. Its size must
+   * be a multiple of 65,536. It stays valid when the memory is closed, and is then no longer shared with other processes: all
+   * zeros, and each program's own. Throws a {@link MemoryError}.
+   */
+  readonly shared: SharedArrayBuffer;
+  /**
+   * The same as the memory of WebAssembly, to be given to an instance as its import. Has the size, the life and the errors of
+   * {@link SharedMemory.shared}, and needs `--allow-ffi`.
+   */
+  readonly wasm: WebAssembly.Memory;
+  /** Gives it up in this process, for this handle. Others have it as before. Closing twice does nothing. */
+  readonly close: Effect.Effect<void>;
+}
+
+/**
+ * A block with a name, as its maker has it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Owned extends SharedMemory {
+  /** Takes its name away before its scope does it: nobody can attach it any more, who has it keeps it. Once is enough. */
+  readonly unlink: Effect.Effect<void>;
+}
+
+/**
+ * Options of {@link make}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** In bytes. */
+  readonly size: number;
+}
+
+/**
+ * Options of {@link create}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CreateOptions extends Options {
+  /** 1 to 255 bytes without `/`, apart from one in front that is ignored. @default "mp_" and 16 random digits */
+  readonly name?: string | undefined;
+}
+
+const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryError, Scope.Scope> =>
+  ownedMemory(acquire, (memory) => memory.release());
+
+/**
+ * Makes a block without a name. Who is given its handle attaches it on receipt.
+ *
+ * Fails with a {@link MemoryError}: `Full` if there is not so much memory, `InvalidArgument` if the size is no positive integer.
+ *
+ * *Release:* closes it here. Who has attached it keeps it; nobody can attach it any more.
+ *
+ * ```ts
+ * import { Process, runMain, SharedMemory, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const fill = Task.make(import.meta, "fill", (memory: SharedMemory.SharedMemory) => {
+ *   memory.array(Float64Array).fill(1.5);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const memory = yield* SharedMemory.make({ size: 8 * 1000 });
+ *   yield* Process.run(fill, memory);
+ *   console.log(memory.array(Float64Array)[999]); // 1.5
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = ({ size }: Options): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
+  scoped(() => makeMemory(size));
+
+/**
+ * Creates a block with a name, which must be free. Python's `SharedMemory(name, create=True, size=size)`.
+ *
+ * It belongs to this scope alone. If the program is killed before that has closed, the name stays, and with it the memory: the next
+ * program of this user that creates a block of this name replaces it, and the next that creates any block, or calls {@link sweep},
+ * removes it. Blocks of other programs are never touched.
+ *
+ * Fails with a {@link MemoryError}: `Exists` if there is a block of that name whose owner lives, or that is none of this library's;
+ * `Full` if there is not so much memory; `InvalidArgument` for a name or a size that cannot be; `Unsupported` without
+ * `--allow-ffi`.
+ *
+ * *Release:* takes the name away, once, and closes the block here. Who has attached it keeps it.
+ *
+ * ```ts
+ * import { SharedMemory } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * export const published = Effect.gen(function* () {
+ *   const memory = yield* SharedMemory.create({ name: "temperatures", size: 4096 });
+ *   memory.view.setFloat64(0, 21.5, true);
+ *   yield* Effect.never; // meanwhile, in Python: SharedMemory("temperatures").buf
+ * }).pipe(Effect.scoped);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const create = (options: CreateOptions): Effect.Effect<Owned, MemoryError, Scope.Scope> =>
+  scoped(() => {
+    const { name = `mp_${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`, size } = options;
+    return createMemory(name, size);
+  });
+
+/**
+ * Attaches a block by its name, whichever program has created it. Python's `SharedMemory(name)`.
+ *
+ * Fails with a {@link MemoryError}, and has then changed nothing: `NotFound` if there is none, `Gone` if it is what a program has
+ * left that was killed, `Denied` if it is another user's, `Unsupported` without `--allow-ffi`.
+ *
+ * *Release:* closes it here, and does nothing to the block.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const attach = (name: string): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
+  scoped(() => attachNamed(name));
+
+/**
+ * Removes the blocks that killed programs of this user have left, and gives their names. Only blocks of this library count, and
+ * only if the kernel says that their owner is no more. The first {@link create} of a program does the same.
+ *
+ * @since 0.1.0
+ * @category operations
+ */
+export const sweep: Effect.Effect<ReadonlyArray<string>, MemoryError> = attemptMemory(sweepNames);
+
+/**
+ * Whether a value is shared memory.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSharedMemory = (value: unknown): value is SharedMemory =>
+  typeof value === "object" && value !== null && TypeId in value;

@@ -1,0 +1,140 @@
+/**
+ * Owners of shared memory: blocks and lists that any process asks for, and that live until the owner's scope closes. Python's
+ * `multiprocessing.managers.SharedMemoryManager`.
+ *
+ * A block belongs to the scope that made it, and a task's own scope closes when the task is done. What a task makes and others are to
+ * use after it, it has a manager make.
+ *
+ * @module
+ */
+import type * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import { Unreachable } from "./hosted/errors.ts";
+import type { ServiceError } from "./hosted/service.ts";
+import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
+import { make as makeManager, TypeId as Id } from "./memory/manager.ts";
+import type { Element, Options as ListOptions, ShareableList } from "./ShareableList.ts";
+import type { CreateOptions, SharedMemory } from "./SharedMemory.ts";
+import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import type { MessageTooLarge } from "./wire/frames.ts";
+
+export { MemoryError, OutOfRange, Unreachable };
+export type {
+  CreateOptions,
+  DecodeError,
+  Element,
+  EncodeError,
+  ListOptions,
+  MemoryErrorReason,
+  MessageTooLarge,
+  OutOfRangeReason,
+  ServiceError,
+};
+
+/**
+ * Marks managers of shared memory.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export const TypeId: "~multiprocessing/SharedMemoryManager" = Id;
+
+/**
+ * Type of {@link TypeId}.
+ *
+ * @since 0.1.0
+ * @category symbols
+ */
+export type TypeId = typeof TypeId;
+
+/**
+ * Why a manager made nothing, or could not be asked.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type Failure = MemoryError | OutOfRange | ServiceError;
+
+/**
+ * What a manager owns.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Segment {
+  /** Whether it is a block, or a list. */
+  readonly kind: "memory" | "list";
+  /** Its name; `undefined` if it has none. */
+  readonly name: string | undefined;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/**
+ * An owner of shared memory. It lives in the process whose scope made it, and can be sent to any other, which asks it as if it were
+ * there.
+ *
+ * - What it has made lives until its scope closes, or it is shut down, or that one is released: not with whoever asked for it, however
+ *   that ends.
+ * - When its scope has closed, or its process has ended, or it was shut down, it fails with `Unreachable`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedMemoryManager {
+  /** Marks it as a manager of shared memory. */
+  readonly [TypeId]: TypeId;
+  /** Name of the process in which it lives. */
+  readonly host: string;
+  /**
+   * Makes a block, as `SharedMemory.make`, or with a name as `SharedMemory.create`. *Interruption:* it may have been made, and the
+   * manager has it then.
+   */
+  readonly memory: (options: CreateOptions) => Effect.Effect<SharedMemory, Failure>;
+  /** Makes a list, as `ShareableList.make`. *Interruption:* as with `memory`. */
+  readonly list: <A>(
+    values: Iterable<A & Element>,
+    options?: ListOptions,
+  ) => Effect.Effect<ShareableList<A>, Failure>;
+  /** What it owns. */
+  readonly segments: Effect.Effect<ReadonlyArray<Segment>, ServiceError>;
+  /** Gives up something that it has made; answers whether it had. Who has attached a block keeps it. */
+  readonly release: (object: SharedMemory | Pick<ShareableList, "memory">) => Effect.Effect<boolean, ServiceError>;
+  /** Gives up all that it has made, and makes no more. Twice does nothing. */
+  readonly shutdown: Effect.Effect<void, ServiceError>;
+}
+
+/**
+ * Makes an owner of shared memory, in this process.
+ *
+ * *Release:* gives up all that it has made. Who has attached a block keeps it; names are taken away.
+ *
+ * ```ts
+ * import { Process, runMain, SharedMemoryManager, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const draw = Task.make(import.meta, "draw", (manager: SharedMemoryManager.SharedMemoryManager) =>
+ *   Effect.tap(manager.memory({ size: 1000 }), ({ bytes }) => Effect.sync(() => bytes.fill(7))));
+ *
+ * const program = Effect.gen(function* () {
+ *   const manager = yield* SharedMemoryManager.make;
+ *   const memory = yield* Process.run(draw, manager); // its process has ended
+ *   console.log(memory.bytes[999]); // 7
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = makeManager;
+
+/**
+ * Whether a value is a manager of shared memory.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isSharedMemoryManager = (value: unknown): value is SharedMemoryManager =>
+  typeof value === "object" && value !== null && TypeId in value;

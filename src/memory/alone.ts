@@ -1,0 +1,102 @@
+/**
+ * Locks of objects in shared memory: one for their users, and one for what is done within.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import { Unreachable } from "../hosted/errors.ts";
+import { self } from "../link/self.ts";
+import type { Lock } from "../Lock.ts";
+import { allocate, type Block, type Place } from "../region/arena.ts";
+import { SIZE } from "../region/lock.ts";
+import type { Kind } from "../region/region.ts";
+import type { RLock } from "../RLock.ts";
+import { SyncError } from "../shared/errors.ts";
+import { LockClient, RLockClient } from "../shared/lock.ts";
+import type { Failure } from "../shared/object.ts";
+import { Unsupported } from "../Backend.ts";
+import { attempt, outcome } from "./attempt.ts";
+import { MemoryError, memoryError, type OutOfRange } from "./errors.ts";
+
+/** A lock that was placed here. */
+interface Made<A> {
+  readonly lock: A;
+  readonly place: Place;
+  readonly free: () => void;
+}
+
+const placed = <A>(make: (block: Block) => A, kind: Kind | undefined): Made<A> => {
+  let block: Block;
+  try {
+    block = allocate(SIZE, kind);
+  } catch (error) {
+    throw memoryError(error);
+  }
+  return { lock: make(block), place: block.place, free: block.free };
+};
+
+/** A lock for the users of an object: theirs, or a new one. Throws a `MemoryError`. */
+export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Made<Lock | RLock>, "place"> =>
+  given === undefined
+    ? placed(({ place }) => new RLockClient({ place, host: self().name }), kind)
+    : { lock: given, free: () => {} };
+
+/** A lock for those who change an object as a whole. Throws a `MemoryError`. */
+export const ownLock = (kind?: Kind): Made<Lock> =>
+  placed(({ place }) => new LockClient({ place, host: self().name }), kind);
+
+/** The locks of an object of another process. */
+export const ownLockAt = (place: Place, host: string): Lock => new LockClient({ place, host });
+
+/** The same for its users'. */
+export const usersLockAt = (place: Place, host: string): RLock => new RLockClient({ place, host });
+
+const explain = (error: Failure): MemoryError => {
+  if (error instanceof Unreachable) {
+    return new MemoryError(
+      "Gone",
+      "Cannot use the shared object: its scope has closed, or its process has ended",
+      error,
+    );
+  }
+  return new MemoryError(error instanceof Unsupported ? "Unsupported" : "Full", error.message, error);
+};
+
+const isFailure = (error: unknown): error is Failure =>
+  error instanceof Unreachable || error instanceof Unsupported || error instanceof SyncError;
+
+/**
+ * Does something while nobody else does, in any process. It is done at once if nobody does: an interruption comes before it, or after
+ * it. Fails with the errors of memory that it throws.
+ */
+export const alone = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryError | OutOfRange> =>
+  Effect.suspend((): Effect.Effect<A, MemoryError | OutOfRange> => {
+    try {
+      if (!lock.unsafeTryTake()) return turn(lock, run);
+    } catch (error) {
+      if (isFailure(error)) return Effect.fail(explain(error));
+      throw error;
+    }
+    try {
+      return outcome(run);
+    } finally {
+      giveBack(lock);
+    }
+  });
+
+const turn = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryError | OutOfRange> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.flatMap(
+      Effect.mapError(restore(lock.take), explain),
+      () => Effect.ensuring(attempt(run), Effect.sync(() => giveBack(lock))),
+    )
+  );
+
+const giveBack = (lock: Lock): void => {
+  try {
+    lock.unsafeRelease();
+  } catch (error) {
+    // It was taken away meanwhile, with the object.
+    if (!isFailure(error)) throw error;
+  }
+};

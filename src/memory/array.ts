@@ -1,0 +1,275 @@
+/**
+ * An array in shared memory as its users have it, in whichever process they are.
+ *
+ * @module
+ */
+import type * as Effect from "effect/Effect";
+import type { Integer, RawInteger } from "../Array.ts";
+import { HandleId, register } from "../hosted/handles.ts";
+import type { Lock } from "../Lock.ts";
+import type { Place } from "../region/arena.ts";
+import type { Kind, Token } from "../region/region.ts";
+import type { Cells } from "../region/words.ts";
+import type { RLock } from "../RLock.ts";
+import { usersLock } from "./alone.ts";
+import { attempt, attemptMemory } from "./attempt.ts";
+import { MemoryError, OutOfRange } from "./errors.ts";
+import { Numbers } from "./numbers.ts";
+import { place, Placed } from "./placed.ts";
+import { attach, make as makeStorage, type Storage } from "./storage.ts";
+import { type Type, typeOf } from "./types.ts";
+
+export const TypeId = "~multiprocessing/Array";
+
+/** What a handle says. */
+interface From {
+  readonly place: Place;
+  readonly type: Type;
+  readonly length: number;
+  readonly token: Token;
+  readonly lock: Lock | RLock;
+}
+
+type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+
+const views = {
+  i8: Int8Array,
+  u8: Uint8Array,
+  i16: Int16Array,
+  u16: Uint16Array,
+  i32: Int32Array,
+  u32: Uint32Array,
+  i64: BigInt64Array,
+  u64: BigUint64Array,
+  f32: Float32Array,
+  f64: Float64Array,
+  bool: Uint8Array,
+} as const;
+
+/** An index as it counts from the front; throws an `OutOfRange` if there is no such element. */
+export const indexIn = (at: number, length: number): number => {
+  if (Number.isInteger(at) && at < length && at >= -length) return at < 0 ? at + length : at;
+  throw new OutOfRange("Index", `Cannot use element ${at}: there are ${length}, numbered from 0, or from -1 backwards`);
+};
+
+/** The elements, without Effects. */
+export class Elements<A> implements RawInteger<A, ArrayBufferView> {
+  readonly length: number;
+  readonly #numbers: Numbers;
+  readonly #view: () => ArrayBufferView;
+
+  constructor(numbers: Numbers, length: number, view: () => ArrayBufferView) {
+    this.#numbers = numbers;
+    this.length = length;
+    this.#view = view;
+  }
+
+  get view(): ArrayBufferView {
+    return this.#view();
+  }
+
+  get(at: number): A {
+    return this.#numbers.get(indexIn(at, this.length)) as A;
+  }
+
+  set(at: number, value: A): void {
+    this.#numbers.set(indexIn(at, this.length), value);
+  }
+
+  exchange(at: number, value: A): A {
+    return this.#numbers.exchange(indexIn(at, this.length), value) as A;
+  }
+
+  compareExchange(at: number, expected: A, value: A): A {
+    return this.#numbers.compareExchange(indexIn(at, this.length), expected, value) as A;
+  }
+
+  update(at: number, change: (value: A) => A): A {
+    let after: A;
+    this.#numbers.update(indexIn(at, this.length), (value) => after = change(value as A));
+    return after!;
+  }
+
+  modify<B>(at: number, change: (value: A) => readonly [B, A]): B {
+    let answer: B;
+    this.#numbers.update(indexIn(at, this.length), (value) => {
+      const [given, next] = change(value as A);
+      answer = given;
+      return next;
+    });
+    return answer!;
+  }
+
+  slice(start?: number, end?: number): Array<A> {
+    const all = this.#view() as unknown as Int32Array;
+    const { give } = this.#numbers.type;
+    return Array.from(all.slice(start, end), give) as Array<A>;
+  }
+
+  setAll(values: Iterable<A>, offset: number = 0): void {
+    const { keep } = this.#numbers.type;
+    const kept = Array.from(values, keep);
+    const right = Number.isInteger(offset) && offset >= 0 && offset + kept.length <= this.length;
+    if (!right) {
+      throw new OutOfRange(
+        "Index",
+        `Cannot set ${kept.length} elements from element ${offset} on: there are ${this.length}`,
+      );
+    }
+    (this.#view() as Int32Array).set(kept as Array<number>, offset);
+  }
+
+  fill(value: A, start?: number, end?: number): void {
+    const kept = this.#numbers.type.keep(value);
+    (this.#view() as Int32Array).fill(kept as number, start, end);
+  }
+
+  [Symbol.iterator](): ArrayIterator<A> {
+    return this.slice().values();
+  }
+
+  add(at: number, value: A): A {
+    return this.#numbers.add(indexIn(at, this.length), value as number) as A;
+  }
+
+  sub(at: number, value: A): A {
+    return this.#numbers.sub(indexIn(at, this.length), value as number) as A;
+  }
+
+  and(at: number, mask: A): A {
+    return this.#numbers.and(indexIn(at, this.length), mask as number) as A;
+  }
+
+  or(at: number, mask: A): A {
+    return this.#numbers.or(indexIn(at, this.length), mask as number) as A;
+  }
+
+  xor(at: number, mask: A): A {
+    return this.#numbers.xor(indexIn(at, this.length), mask as number) as A;
+  }
+}
+
+/** The implementation of {@link Integer}. What a type cannot do, its own interface does not have. */
+export class NumberArray<A> implements Integer<A, ArrayBufferView> {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly type: Type;
+  readonly length: number;
+  readonly raw: Elements<A>;
+  readonly lock: Lock | RLock;
+  readonly #placed: Placed;
+  readonly #token: Token;
+
+  /** Its memory is its own: who keeps a view of it never sees what is made after it in the same place. */
+  constructor(placed: Placed, { length, lock, token, type }: Omit<From, "place">, memory: () => Storage) {
+    this.lock = lock;
+    this.#placed = placed;
+    this.#token = token;
+    this.type = type;
+    this.length = length;
+    const description = typeOf(type);
+    let cells: Cells<number | bigint> | undefined;
+    let view: ArrayBufferView | undefined;
+    const reach = (): void => {
+      placed.check();
+      if (cells !== undefined) return;
+      const { buffer } = memory();
+      cells = description.cells(buffer, 0, length);
+      view = new views[type](buffer as ArrayBuffer, 0, length);
+    };
+    const numbers = new Numbers(description, () => {
+      reach();
+      return cells!;
+    });
+    this.raw = new Elements(numbers, length, () => {
+      reach();
+      return view!;
+    });
+  }
+
+  get [HandleId]() {
+    return {
+      kind: "array",
+      encode: (): From => ({
+        place: this.#placed.place,
+        type: this.type,
+        length: this.length,
+        token: this.#token,
+        lock: this.lock,
+      }),
+    };
+  }
+
+  readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
+
+  readonly get = (at: number): Failing<A> => attempt(() => this.raw.get(at));
+
+  readonly set = (at: number, value: A): Failing<void> => attempt(() => this.raw.set(at, value));
+
+  readonly exchange = (at: number, value: A): Failing<A> => attempt(() => this.raw.exchange(at, value));
+
+  readonly compareExchange = (at: number, expected: A, value: A): Failing<A> =>
+    attempt(() => this.raw.compareExchange(at, expected, value));
+
+  readonly update = (at: number, change: (value: A) => A): Failing<A> => attempt(() => this.raw.update(at, change));
+
+  readonly modify = <B>(at: number, change: (value: A) => readonly [B, A]): Failing<B> =>
+    attempt(() => this.raw.modify(at, change));
+
+  readonly slice = (start?: number, end?: number): Effect.Effect<Array<A>, MemoryError> =>
+    attemptMemory(() => this.raw.slice(start, end));
+
+  readonly setAll = (values: Iterable<A>, offset?: number): Failing<void> =>
+    attempt(() => this.raw.setAll(values, offset));
+
+  readonly fill = (value: A, start?: number, end?: number): Failing<void> =>
+    attempt(() => this.raw.fill(value, start, end));
+
+  readonly add = (at: number, value: A): Failing<A> => attempt(() => this.raw.add(at, value));
+
+  readonly sub = (at: number, value: A): Failing<A> => attempt(() => this.raw.sub(at, value));
+
+  readonly and = (at: number, mask: A): Failing<A> => attempt(() => this.raw.and(at, mask));
+
+  readonly or = (at: number, mask: A): Failing<A> => attempt(() => this.raw.or(at, mask));
+
+  readonly xor = (at: number, mask: A): Failing<A> => attempt(() => this.raw.xor(at, mask));
+}
+
+/** A new array, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
+export const make = (
+  type: Type,
+  initial: number | Iterable<unknown>,
+  given?: Lock | RLock,
+  kind?: Kind,
+): [array: NumberArray<unknown>, free: () => void] => {
+  const { keep, size } = typeOf(type);
+  const values = typeof initial === "number" ? undefined : Array.from(initial);
+  values?.forEach(keep);
+  const length = values?.length ?? initial as number;
+  if (!Number.isSafeInteger(length) || length < 0 || !Number.isSafeInteger(length * size)) {
+    throw new MemoryError(
+      "InvalidArgument",
+      `Cannot make a shared array: its length must be a non-negative integer, received ${length}`,
+    );
+  }
+  const storage = makeStorage(Math.max(1, length) * size, kind);
+  const frees = [() => storage.close()];
+  const all = (): void => frees.toReversed().forEach((free) => free());
+  try {
+    const { free, placed } = place(0, kind);
+    frees.push(free);
+    const { free: freeLock, lock } = usersLock(given, kind);
+    frees.push(freeLock);
+    const array = new NumberArray<unknown>(placed, { type, length, lock, token: storage.token }, () => storage);
+    if (values !== undefined) array.raw.setAll(values);
+    return [array, all];
+  } catch (error) {
+    all();
+    throw error;
+  }
+};
+
+register("array", (from) => {
+  const { place, ...rest } = from as From;
+  return new NumberArray(new Placed(place), rest, () => attach(rest.token));
+});

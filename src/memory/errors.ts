@@ -1,0 +1,114 @@
+/**
+ * How the use of shared memory fails.
+ *
+ * @module
+ */
+import { OsError } from "../os/linux.ts";
+import { RegionError } from "../region/region.ts";
+
+/**
+ * Why memory cannot be had.
+ *
+ * - `Unsupported`: not on this system, or not with these permissions; the message says why, and what works instead.
+ * - `Full`: there is not so much memory, or a limit of the system is reached.
+ * - `Exists`: there is a block of that name.
+ * - `NotFound`: there is no block of that name.
+ * - `Gone`: the scope that made it has closed, or its process has ended.
+ * - `Denied`: it is another user's.
+ * - `InvalidArgument`: a size or a name that cannot be.
+ * - `Failed`: something else the system said; see `cause`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type MemoryErrorReason =
+  | "Unsupported"
+  | "Full"
+  | "Exists"
+  | "NotFound"
+  | "Gone"
+  | "Denied"
+  | "InvalidArgument"
+  | "Failed";
+
+/**
+ * Shared memory cannot be had, or not any more. Nothing was changed, and nothing is left behind.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class MemoryError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "MemoryError";
+  /** How the error is printed. */
+  override readonly name = "MemoryError";
+  /** What was wrong. */
+  readonly reason: MemoryErrorReason;
+
+  /** Made by the library. */
+  constructor(reason: MemoryErrorReason, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.reason = reason;
+  }
+}
+
+/**
+ * What an {@link OutOfRange} complains of.
+ *
+ * - `Index`: there is no such element, or no such part.
+ * - `Value`: the number does not fit the type, or is none of its values.
+ * - `TooLong`: a text or bytes do not fit into what was reserved for them.
+ * - `Type`: a value of a kind that cannot be kept there.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type OutOfRangeReason = "Index" | "Value" | "TooLong" | "Type";
+
+/**
+ * Shared memory was asked for an element that it does not have, or given a value that does not fit. Nothing was changed: no
+ * number is cut off, and no text.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OutOfRange extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "OutOfRange";
+  /** How the error is printed. */
+  override readonly name = "OutOfRange";
+  /** What was wrong. */
+  readonly reason: OutOfRangeReason;
+
+  /** Made by the library. */
+  constructor(reason: OutOfRangeReason, message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** What went wrong below, as users are told of it. */
+export const memoryError = (error: unknown): MemoryError => {
+  if (error instanceof MemoryError) return error;
+  if (error instanceof RegionError) return new MemoryError(error.reason, error.message, error.cause);
+  if (error instanceof OsError) return new MemoryError("Failed", error.message, error);
+  throw error;
+};
+
+/** Runs what may fail below. */
+export const orMemoryError = <A>(run: () => A): A => {
+  try {
+    return run();
+  } catch (error) {
+    throw memoryError(error);
+  }
+};
+
+/** Throws a `MemoryError` if memory cannot have so many bytes. */
+export const checkSize = (size: number): void => {
+  if (Number.isSafeInteger(size) && size > 0) return;
+  throw new MemoryError(
+    "InvalidArgument",
+    `Cannot make shared memory: its size must be a positive number of bytes, received ${size}`,
+  );
+};

@@ -1,0 +1,170 @@
+/**
+ * A block of shared memory as its users have it, in whichever process they are.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import { HandleId, register } from "../hosted/handles.ts";
+import type { Kind, Token } from "../region/region.ts";
+import type { Owned, ViewConstructor } from "../SharedMemory.ts";
+import { MemoryError, OutOfRange } from "./errors.ts";
+import * as Names from "./names.ts";
+import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storage.ts";
+
+export const TypeId = "~multiprocessing/SharedMemory";
+
+/** What a handle says. */
+interface From {
+  readonly token: Token;
+  readonly size: number;
+  readonly name: string | undefined;
+}
+
+/** The implementation of {@link SharedMemory}. Only its maker sees that it is {@link Owned}. */
+export class Memory implements Owned {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly #from: From;
+  readonly #unlink: () => void;
+  /** The memory, or why it cannot be had; `undefined` if this was not to be used. */
+  #storage: Storage | MemoryError | undefined;
+
+  constructor(from: From, storage: Storage | MemoryError | undefined, unlink: () => void = () => {}) {
+    this.#from = from;
+    this.#storage = storage;
+    this.#unlink = unlink;
+  }
+
+  get [HandleId]() {
+    return { kind: "memory", encode: () => ({ ...this.#from }) };
+  }
+
+  /** Tells it from all others. */
+  get key(): string {
+    return keyOf(this.#from.token);
+  }
+
+  get size(): number {
+    return this.#from.size;
+  }
+
+  get name(): string | undefined {
+    return this.#from.name;
+  }
+
+  get closed(): boolean {
+    const storage = this.#storage;
+    return storage === undefined || (!(storage instanceof MemoryError) && storage.closed);
+  }
+
+  get attached(): Effect.Effect<void, MemoryError> {
+    return Effect.suspend(() => {
+      const storage = this.#storage;
+      if (storage instanceof MemoryError) return Effect.fail(storage);
+      return this.closed
+        ? Effect.fail(new MemoryError("Gone", "Cannot use the shared memory: it was closed here"))
+        : Effect.void;
+    });
+  }
+
+  get bytes(): Uint8Array<ArrayBufferLike> {
+    return new Uint8Array(this.#buffer, 0, this.#length);
+  }
+
+  get view(): DataView<ArrayBufferLike> {
+    return new DataView(this.#buffer, 0, this.#length);
+  }
+
+  readonly array = <A>(View: ViewConstructor<A>, offset: number = 0, length?: number): A => {
+    const unit = View.BYTES_PER_ELEMENT;
+    const count = length ?? Math.floor((this.size - offset) / unit);
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset % unit !== 0) {
+      throw new OutOfRange(
+        "Index",
+        `Cannot view shared memory from byte ${offset} on: the offset must be a multiple of ${unit}, the size of an element`,
+      );
+    }
+    if (!Number.isSafeInteger(count) || count < 0 || offset + count * unit > this.size) {
+      throw new OutOfRange(
+        "Index",
+        `Cannot view ${count} elements of ${unit} bytes from byte ${offset} on: the memory has ${this.size} bytes`,
+      );
+    }
+    const buffer = this.#buffer;
+    return this.closed ? new View(buffer, 0, 0) : new View(buffer, offset, count);
+  };
+
+  get shared(): SharedArrayBuffer {
+    const storage = this.#used;
+    return storage.buffer instanceof SharedArrayBuffer
+      ? storage.buffer
+      : storage.wasm.buffer as unknown as SharedArrayBuffer;
+  }
+
+  get wasm(): WebAssembly.Memory {
+    return this.#used.wasm;
+  }
+
+  get close(): Effect.Effect<void> {
+    return Effect.sync(() => this.release());
+  }
+
+  get unlink(): Effect.Effect<void> {
+    return Effect.sync(this.#unlink);
+  }
+
+  /** Gives it up here; its maker takes its name away as well. */
+  release(): void {
+    this.#unlink();
+    if (this.#storage instanceof MemoryError) return;
+    this.#storage?.close();
+  }
+
+  get #used(): Storage {
+    const storage = this.#storage;
+    if (storage instanceof MemoryError) throw storage;
+    if (storage === undefined || storage.closed) {
+      throw new MemoryError("Gone", "Cannot use the shared memory: it was closed here");
+    }
+    return storage;
+  }
+
+  get #buffer(): ArrayBufferLike {
+    const storage = this.#storage;
+    if (storage instanceof MemoryError) throw storage;
+    return storage?.buffer ?? new ArrayBuffer(0);
+  }
+
+  get #length(): number {
+    return this.closed ? 0 : this.size;
+  }
+}
+
+/** A new block. Throws a `MemoryError`. */
+export const make = (size: number, kind?: Kind): Memory => {
+  const storage = makeStorage(size, kind);
+  return new Memory({ token: storage.token, size, name: undefined }, storage);
+};
+
+/** A new block that has a name; `prepare` fills it before it has. Throws a `MemoryError`. */
+export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffer) => void): Memory => {
+  const { region, unlink } = Names.create(name, size, prepare);
+  return new Memory({ token: region.token, size, name }, keep(region), unlink);
+};
+
+/** A block by its name. Throws a `MemoryError`. */
+export const attachNamed = (name: string): Memory => {
+  const region = Names.attach(name);
+  return new Memory({ token: region.token, size: region.size, name }, keep(region));
+};
+
+/** What has come from another process. */
+const receive = (from: From): Memory => {
+  try {
+    return new Memory(from, attach(from.token));
+  } catch (error) {
+    if (error instanceof MemoryError) return new Memory(from, error);
+    throw error;
+  }
+};
+
+register("memory", (from, use) => use ? receive(from as From) : new Memory(from as From, undefined));

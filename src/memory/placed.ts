@@ -1,0 +1,70 @@
+/**
+ * Objects that have a place in an arena. What one holds begins with its second word: at a multiple of 8 bytes. Free of Effect.
+ *
+ * @module
+ */
+import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../region/arena.ts";
+import type { Kind } from "../region/region.ts";
+import { MemoryError, memoryError } from "./errors.ts";
+
+/** Words in front of what an object holds. */
+const HEAD = 1;
+
+/** An object in an arena, whoever made it. */
+export class Placed {
+  readonly place: Place;
+  #arena: Arena | undefined;
+  #lives: (() => boolean) | undefined;
+
+  constructor(place: Place, arena?: Arena) {
+    this.place = place;
+    this.#arena = arena;
+  }
+
+  /** Its arena. Throws a `MemoryError` if the object is no more. */
+  get arena(): Arena {
+    const arena = this.#arena ??= this.#reach();
+    if ((this.#lives ??= lifeOf(arena, this.place))()) return arena;
+    throw new MemoryError("Gone", "Cannot use the shared object: its scope has closed, or its process has ended");
+  }
+
+  /** Throws a `MemoryError` if the object is no more. */
+  check(): void {
+    void this.arena;
+  }
+
+  /** The first word of the object. */
+  get at(): number {
+    return this.place.at + 1;
+  }
+
+  /** Where what it holds begins, in bytes. */
+  get data(): number {
+    return (this.at + HEAD) * 4;
+  }
+
+  #reach(): Arena {
+    try {
+      return reach(this.place).arena;
+    } catch (error) {
+      throw memoryError(error);
+    }
+  }
+}
+
+/** Something that was placed here. */
+export interface Made {
+  readonly placed: Placed;
+  readonly free: () => void;
+}
+
+/** Places an object that holds so many bytes, all 0. Throws a `MemoryError`. */
+export const place = (bytes: number, kind?: Kind): Made => {
+  let block: Block;
+  try {
+    block = allocate(HEAD + Math.ceil(bytes / 4), kind);
+  } catch (error) {
+    throw memoryError(error);
+  }
+  return { placed: new Placed(block.place, block.arena), free: block.free };
+};

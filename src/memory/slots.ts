@@ -1,0 +1,264 @@
+/**
+ * Values of several kinds in shared memory, each with a place of fixed size.
+ *
+ * ```text
+ *  word 0       magic
+ *  word 1       how many places
+ *  words 2-11   where the lock for changes is: process, descriptor, device (low, high), inode (low, high), size of the arena
+ *               (low, high), first word, life
+ *  words 12-21  where the lock of its users is
+ *  word 24      of each place: how many bytes it has
+ *  then         the places, each from a multiple of 8 bytes on:
+ *               word 0   how often it was written: the lowest bit says which of its two copies counts
+ *               copy 0   kind, length in bytes, bytes
+ *               copy 1   the same
+ * ```
+ *
+ * A write fills the copy that does not count, and then counts: one step, after which all others see it. Who is killed before has
+ * written nothing. A read copies what counts, and looks again: if it was written meanwhile, it reads again. Who writes must be
+ * alone; who reads need not. Free of Effect.
+ *
+ * @module
+ */
+import type { Place } from "../region/arena.ts";
+import { type Words, words } from "../region/words.ts";
+import { MemoryError, OutOfRange } from "./errors.ts";
+
+const MAGIC = 0x6d70_0002;
+const COUNT = 1;
+const LOCKS = 2;
+const LOCK_WORDS = 10;
+const TABLE = 24;
+
+const NULL = 0;
+const FALSE = 1;
+const TRUE = 2;
+const NUMBER = 3;
+const BIGINT = 4;
+const TEXT = 5;
+const BYTES = 6;
+
+/** What can be kept. */
+export type Element = null | boolean | number | bigint | string | Uint8Array;
+
+/** A value as it is kept. */
+export interface Encoded {
+  readonly kind: number;
+  readonly bytes: Uint8Array;
+}
+
+const utf8 = new TextEncoder();
+const text = new TextDecoder("utf-8", { ignoreBOM: true });
+const none = new Uint8Array();
+
+const numberBytes = (write: (view: DataView) => void): Uint8Array => {
+  const view = new DataView(new ArrayBuffer(8));
+  write(view);
+  return new Uint8Array(view.buffer);
+};
+
+/** How a value is kept. Throws an `OutOfRange` if it cannot be. */
+export const encode = (value: unknown): Encoded => {
+  switch (typeof value) {
+    case "boolean":
+      return { kind: value ? TRUE : FALSE, bytes: none };
+    case "number":
+      return { kind: NUMBER, bytes: numberBytes((view) => view.setFloat64(0, value, true)) };
+    case "bigint":
+      if (BigInt.asIntN(64, value) !== value) {
+        throw new OutOfRange(
+          "Value",
+          `Cannot keep ${value}n in a list: it takes bigints of 64 bits, from -2n ** 63n to 2n ** 63n - 1n`,
+        );
+      }
+      return { kind: BIGINT, bytes: numberBytes((view) => view.setBigInt64(0, value, true)) };
+    case "string":
+      if (!value.isWellFormed()) {
+        throw new OutOfRange(
+          "Type",
+          "Cannot keep the text in a list: it has half of a surrogate pair, which UTF-8 has no bytes for",
+        );
+      }
+      return { kind: TEXT, bytes: utf8.encode(value) };
+    default:
+      if (value === null) return { kind: NULL, bytes: none };
+      if (value instanceof Uint8Array) return { kind: BYTES, bytes: value };
+      throw new OutOfRange(
+        "Type",
+        `Cannot keep ${
+          Object.prototype.toString.call(value)
+        } in a list: it takes null, booleans, numbers, bigints, texts and Uint8Arrays`,
+      );
+  }
+};
+
+const decode = (kind: number, bytes: Uint8Array): Element => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  switch (kind) {
+    case NULL:
+      return null;
+    case FALSE:
+      return false;
+    case TRUE:
+      return true;
+    case NUMBER:
+      return view.getFloat64(0, true);
+    case BIGINT:
+      return view.getBigInt64(0, true);
+    case TEXT:
+      return text.decode(bytes);
+    case BYTES:
+      return bytes;
+    default:
+      throw new MemoryError(
+        "Failed",
+        "Cannot read the element: something else has written into the memory of the list",
+      );
+  }
+};
+
+const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
+
+/** Bytes of a place with so many bytes for a value. */
+const extent = (capacity: number): number => 8 + 2 * (8 + capacity);
+
+/** Bytes for values, of which each place has so many at least. */
+export const capacityOf = ({ bytes }: Encoded, least: number): number =>
+  Math.max(8, padded(bytes.length), padded(least));
+
+/** Bytes for places of these sizes. */
+export const sizeOf = (capacities: ReadonlyArray<number>): number =>
+  capacities.reduce((sum, capacity) => sum + extent(capacity), padded((TABLE + capacities.length) * 4));
+
+/** The places in some memory. */
+export class Slots {
+  readonly length: number;
+  readonly #words: Words;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** Where each place begins, in bytes; at the end, where all of them end. */
+  readonly #starts: Float64Array;
+
+  private constructor(buffer: ArrayBufferLike, offset: number, size: number, length: number) {
+    this.#words = words(buffer, offset);
+    this.#bytes = new Uint8Array(buffer, offset);
+    this.#view = new DataView(buffer, offset);
+    this.length = length;
+    this.#starts = new Float64Array(length + 1);
+    let start = padded((TABLE + length) * 4);
+    for (let at = 0; at < length; at++) {
+      this.#starts[at] = start;
+      const capacity = this.#words.load(TABLE + at) >>> 0;
+      if (capacity % 8 !== 0) throw noList();
+      start += extent(capacity);
+      if (start > size) throw noList();
+    }
+    this.#starts[length] = start;
+  }
+
+  /** Lays out places of these sizes in memory that is all 0. */
+  static layOut(
+    buffer: ArrayBufferLike,
+    size: number,
+    capacities: ReadonlyArray<number>,
+    locks: ReadonlyArray<Place>,
+    offset: number = 0,
+  ): Slots {
+    const into = words(buffer, offset);
+    capacities.forEach((capacity, at) => into.store(TABLE + at, capacity));
+    into.store(COUNT, capacities.length);
+    locks.forEach((lock, i) => writePlace(into, LOCKS + i * LOCK_WORDS, lock));
+    into.store(0, MAGIC);
+    return new Slots(buffer, offset, size, capacities.length);
+  }
+
+  /** The places that are there. Throws a `MemoryError` if this is no list. */
+  static open(buffer: ArrayBufferLike, size: number, offset: number = 0): Slots {
+    if (size < TABLE * 4) throw noList();
+    const from = words(buffer, offset);
+    const length = from.load(COUNT) >>> 0;
+    if (from.load(0) !== MAGIC || (TABLE + length) * 4 > size) throw noList();
+    return new Slots(buffer, offset, size, length);
+  }
+
+  /** Bytes that a value in that place may have. */
+  capacity(at: number): number {
+    return (this.#starts[at + 1] - this.#starts[at] - 8) / 2 - 8;
+  }
+
+  read(at: number): Element {
+    const start = this.#starts[at];
+    const capacity = this.capacity(at);
+    for (let count = this.#words.load(start / 4);;) {
+      const copy = start + 8 + (count & 1) * (8 + capacity);
+      const kind = this.#view.getUint32(copy, true);
+      const length = Math.min(this.#view.getUint32(copy + 4, true), capacity);
+      const bytes = this.#bytes.slice(copy + 8, copy + 8 + length);
+      // No load: on some processors the reads above could come after it.
+      const now = this.#words.or(start / 4, 0);
+      if (now === count) return decode(kind, bytes);
+      count = now;
+    }
+  }
+
+  /** Throws an `OutOfRange` if the value is too long. */
+  write(at: number, { bytes, kind }: Encoded): void {
+    const start = this.#starts[at];
+    const capacity = this.capacity(at);
+    if (bytes.length > capacity) {
+      throw new OutOfRange(
+        "TooLong",
+        `Cannot keep ${bytes.length} bytes in element ${at} of the list: ${capacity} were reserved for it; ` +
+          "make the list with a larger capacity",
+      );
+    }
+    const count = this.#words.load(start / 4);
+    const copy = start + 8 + (~count & 1) * (8 + capacity);
+    this.#view.setUint32(copy, kind, true);
+    this.#view.setUint32(copy + 4, bytes.length, true);
+    this.#bytes.set(bytes, copy + 8);
+    this.#words.store(start / 4, count + 1 | 0);
+  }
+}
+
+const noList = (): MemoryError => new MemoryError("NotFound", "Cannot use the block as a list: it is none");
+
+const halves = (number: bigint): [low: number, high: number] => [
+  Number(number & 0xffff_ffffn) | 0,
+  Number(number >> 32n) | 0,
+];
+
+const whole = (from: Words, at: number): bigint => BigInt(from.load(at + 1) >>> 0) << 32n | BigInt(from.load(at) >>> 0);
+
+const writePlace = (into: Words, word: number, { arena, at, life }: Place): void => {
+  // Only blocks with a name need it, and those are of this kind.
+  if (arena.kind !== "memory") return;
+  const fields = [
+    arena.pid,
+    arena.fd,
+    ...halves(arena.device ?? 0n),
+    ...halves(arena.inode),
+    ...halves(BigInt(arena.size)),
+    at,
+    life,
+  ];
+  fields.forEach((field, i) => into.store(word + i, field));
+};
+
+const readPlace = (from: Words, word: number): Place => {
+  const arena = {
+    kind: "memory" as const,
+    pid: from.load(word),
+    fd: from.load(word + 1),
+    device: whole(from, word + 2),
+    inode: whole(from, word + 4),
+    size: Number(whole(from, word + 6)),
+  };
+  return { arena, at: from.load(word + 8), life: from.load(word + 9) };
+};
+
+/** Where the locks are of the places in this memory. */
+export const placesIn = (buffer: ArrayBufferLike): [writers: Place, users: Place] => {
+  const from = words(buffer);
+  return [readPlace(from, LOCKS), readPlace(from, LOCKS + LOCK_WORDS)];
+};

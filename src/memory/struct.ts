@@ -1,0 +1,173 @@
+/**
+ * Several values in shared memory that belong together, by name, as their users have them.
+ *
+ * ```text
+ *  words 0, 1   whether what is prepared counts
+ *  then         the fields, and once more the fields, as prepared
+ * ```
+ *
+ * Who replaces all of them prepares them, and then that counts: one step. Then they are put where they belong. If somebody is killed
+ * meanwhile, the next who uses all of them does that first.
+ *
+ * @module
+ */
+import type * as Effect from "effect/Effect";
+import { HandleId, register } from "../hosted/handles.ts";
+import { self } from "../link/self.ts";
+import type { Lock } from "../Lock.ts";
+import type { Place } from "../region/arena.ts";
+import type { Kind } from "../region/region.ts";
+import type { RLock } from "../RLock.ts";
+import type { Fields, RecordOf, Struct } from "../Value.ts";
+import { alone, ownLock, ownLockAt, usersLock } from "./alone.ts";
+import { type MemoryError, OutOfRange } from "./errors.ts";
+import { place, Placed } from "./placed.ts";
+import { type Type, typeOf } from "./types.ts";
+import { NumberValue } from "./value.ts";
+
+export const TypeId = "~multiprocessing/Struct";
+
+/** What a handle says. */
+interface From {
+  readonly place: Place;
+  readonly types: ReadonlyArray<readonly [name: string, type: Type]>;
+  readonly lock: Lock | RLock;
+  /** The lock of those who use all fields. */
+  readonly turns: Place;
+  readonly host: string;
+}
+
+type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Values = Readonly<Record<string, unknown>>;
+
+const HEAD = 8;
+
+/** Where each field is, in bytes, and how many all have. */
+const layOut = (types: From["types"]): { readonly offsets: ReadonlyArray<number>; readonly size: number } => {
+  let at = HEAD;
+  const offsets = types.map(([_, type]) => {
+    const { size } = typeOf(type);
+    at = Math.ceil(at / size) * size + size;
+    return at - size;
+  });
+  return { offsets, size: Math.ceil((at - HEAD) / 8) * 8 };
+};
+
+/** The implementation of {@link Struct}, whatever its fields are. */
+class StructValue {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly lock: Lock | RLock;
+  readonly fields: Readonly<Record<string, NumberValue<unknown>>>;
+  readonly #from: From;
+  readonly #turns: Lock;
+  readonly #prepared: Readonly<Record<string, NumberValue<unknown>>>;
+  readonly #counts: NumberValue<unknown>;
+
+  constructor(from: From, placed: Placed) {
+    this.#from = from;
+    this.lock = from.lock;
+    this.#turns = ownLockAt(from.turns, from.host);
+    const { offsets, size } = layOut(from.types);
+    const { lock } = from;
+    const at = (shift: number): Readonly<Record<string, NumberValue<unknown>>> =>
+      Object.fromEntries(
+        from.types.map((
+          [name, type],
+          i,
+        ) => [name, new NumberValue(placed, { lock, type, offset: offsets[i] + shift })]),
+      );
+    this.fields = at(0);
+    this.#prepared = at(size);
+    this.#counts = new NumberValue(placed, { lock, type: "u32", offset: 0 });
+  }
+
+  get [HandleId]() {
+    return { kind: "struct", encode: (): From => ({ ...this.#from }) };
+  }
+
+  readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
+
+  get get(): Effect.Effect<Values, MemoryError> {
+    return alone(this.#turns, () => this.#read()) as Effect.Effect<Values, MemoryError>;
+  }
+
+  readonly set = (values: Values): Failing<void> => alone(this.#turns, () => this.#write(values));
+
+  readonly update = (change: (values: Values) => Values): Failing<Values> =>
+    alone(this.#turns, () => {
+      const next = change(this.#read());
+      this.#write(next);
+      return this.#read();
+    });
+
+  readonly modify = <B>(change: (values: Values) => readonly [B, Values]): Failing<B> =>
+    alone(this.#turns, () => {
+      const [answer, next] = change(this.#read());
+      this.#write(next);
+      return answer;
+    });
+
+  #read(): Values {
+    this.#settle();
+    return Object.fromEntries(Object.entries(this.fields).map(([name, { raw }]) => [name, raw.get()]));
+  }
+
+  #write(values: Values): void {
+    this.#settle();
+    checkValues(this.#from.types, values);
+    for (const [name, { raw }] of Object.entries(this.#prepared)) raw.set(values[name]);
+    this.#counts.raw.set(1);
+    this.#settle();
+  }
+
+  /** Puts what is prepared where it belongs, if it counts. */
+  #settle(): void {
+    if (this.#counts.raw.get() === 0) return;
+    for (const [name, { raw }] of Object.entries(this.#prepared)) this.fields[name].raw.set(raw.get());
+    this.#counts.raw.set(0);
+  }
+}
+
+/** Throws an `OutOfRange` if these are not values of all fields, and of nothing else. */
+const checkValues = (types: From["types"], values: Values): void => {
+  for (const [name, type] of types) typeOf(type).keep(values[name]);
+  const more = Object.keys(values).find((name) => !types.some(([known]) => known === name));
+  if (more !== undefined) {
+    throw new OutOfRange("Index", `Cannot keep ${JSON.stringify(more)}: the struct has no such field`);
+  }
+};
+
+/** A new struct, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
+export const make = <F extends Fields>(
+  fields: F,
+  initial: Partial<RecordOf<F>> | undefined,
+  given?: Lock | RLock,
+  kind?: Kind,
+): [struct: Struct<F>, free: () => void] => {
+  const types = Object.entries(fields);
+  const values = Object.fromEntries(types.map(([name, type]) => {
+    const { give, zero } = typeOf(type);
+    return [name, (initial as Values | undefined)?.[name] ?? give(zero)];
+  }));
+  checkValues(types, { ...values, ...initial });
+  const frees: Array<() => void> = [];
+  const all = (): void => frees.toReversed().forEach((free) => free());
+  try {
+    const { size } = layOut(types);
+    const { free, placed } = place(HEAD + 2 * size, kind);
+    frees.push(free);
+    const users = usersLock(given, kind);
+    frees.push(users.free);
+    const turns = ownLock(kind);
+    frees.push(turns.free);
+    const from = { place: placed.place, types, lock: users.lock, turns: turns.place, host: self().name };
+    const struct = new StructValue(from, placed);
+    for (const [name, { raw }] of Object.entries(struct.fields)) raw.set(values[name]);
+    return [struct as unknown as Struct<F>, all];
+  } catch (error) {
+    all();
+    throw error;
+  }
+};
+
+register("struct", (from) => new StructValue(from as From, new Placed((from as From).place)));
