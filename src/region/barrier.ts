@@ -16,7 +16,7 @@
  * @module
  */
 import type { Family } from "./family.ts";
-import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
+import { BUSY, Monitor, size } from "./monitor.ts";
 import type { Words } from "./words.ts";
 
 const STATE = 0;

@@ -4,7 +4,7 @@ const scope = globalThis as unknown as {
   postMessage(message: number): void;
 };
 
-let words = new Int32Array();
+let words: Int32Array = new Int32Array();
 
 scope.onmessage = ({ data }) => {
   if (typeof data !== "string") {
