@@ -70,11 +70,11 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 };
 
 rows("", SubprocessBackend.layer(), {
-  rtt: "turns of two event loops, two thirds; a write to the socket each way",
-  "1MB": "a copy in the sender, where the pipe is; Deno's socket",
-  "16MB": "a copy in the sender, where the pipe is; Deno's socket",
+  rtt: "waiting for each other, two thirds; a message each way",
+  "1MB": "three copies, two of them into fresh memory: what the pipe keeps, into the ring, out of it",
+  "16MB": "three copies, two of them into fresh memory: what the pipe keeps, into the ring, out of it",
 });
 
 rows(".worker", WorkerBackend.layer(), {
-  rtt: "turns of two event loops; a post each way",
+  rtt: "waiting for each other; a message each way",
 });

@@ -139,7 +139,7 @@ const rows = (
 const processes = ["tinypool", "workerpool"];
 
 rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: processes, recover: processes }, {
-  apply: "the link's round trip, two thirds of it writing to sockets",
+  apply: "the link's round trip: waiting for each other, two thirds",
   chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
   burst: "waiting for round trips: a worker has one task at a time; a write for each",
@@ -171,8 +171,8 @@ rows(".worker", WorkerBackend.layer(), close, {
   burst: ["poolifier", "comlink"],
   recover: [],
 }, {
-  apply: "turns of two event loops; posting to ports, a fifth",
-  chunk1: "waiting for round trips: a worker has one item at a time; a post for each, a quarter",
+  apply: "turns of two isolates that wait for each other",
+  chunk1: "waiting for round trips: a worker has one item at a time",
   auto: "waiting for the workers; slicing and decoding the chunks, a fifth",
   burst: "waiting for round trips: a worker has one task at a time, where others hand over all of them at once",
   recover: "the start of the next worker",

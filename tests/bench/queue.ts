@@ -106,18 +106,19 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 };
 
 rows("", SubprocessBackend.layer(), {
-  rtt: "turns of two event loops; four writes to sockets a turn, three of them in a row in the child",
+  rtt:
+    "encoding, and the turns of two processes that wait for each other; four messages a turn, three of them in a row in the child",
   "throughput.int": "the child, which encodes: collecting garbage, a quarter; writing, a fifth",
   "throughput.object": "the child, which encodes: writing, a sixth; collecting garbage, a sixth",
   "throughput.1KB": "waiting for each other, a half; collecting garbage, a sixth; writing, a tenth",
-  put: "a write to the socket for each item, half of the child's time",
+  put: "a message for each item, which is told at once",
   get: "a round trip for each item, and a write that says it was taken: three writes, a third of the child's time",
-  siblings: "eight writes to sockets a turn, and turns of three event loops: all of it passes here",
+  siblings: "eight messages a turn, and three processes that wait for each other: all of it passes here",
 });
 
 rows(".worker", WorkerBackend.layer(), {
-  rtt: "turns of two event loops; posting to ports, a seventh",
-  put: "a post for each item",
-  get: "a round trip for each item, and a post that says it was taken",
-  siblings: "eight posts a turn, and turns of three event loops: all of it passes here",
+  rtt: "encoding, and the turns of two isolates that wait for each other",
+  put: "a message for each item, which is told at once",
+  get: "a round trip for each item, and a message that says it was taken",
+  siblings: "eight messages a turn, and three isolates that wait for each other: all of it passes here",
 });
