@@ -112,7 +112,7 @@ rows("", SubprocessBackend.layer(), {
   "throughput.object": "the child, which encodes: writing, a sixth; collecting garbage, a sixth",
   "throughput.1KB": "waiting for each other, a half; collecting garbage, a sixth; writing, a tenth",
   put: "a message for each item, which is told at once",
-  get: "a round trip for each item, and a write that says it was taken: three writes, a third of the child's time",
+  get: "a round trip for each item, and a message that says it was taken",
   siblings: "eight messages a turn, and three processes that wait for each other: all of it passes here",
 });
 
