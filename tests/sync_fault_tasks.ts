@@ -39,7 +39,7 @@ export const everything = (job: Job): Effect.Effect<never, unknown> =>
   Effect.all([
     Effect.forever(Effect.zipRight(
       Effect.scoped(Effect.flatMap(job.lock.acquire, count(job))),
-      Effect.yieldNow(),
+      turn,
     )),
     Effect.forever(Effect.zipRight(job.semaphore.withPermits(2)(turn), turn)),
     Effect.forever(Effect.zipRight(job.readers.read.withLock(turn), turn)),

@@ -100,7 +100,6 @@ const suite = (
             const exit = yield* Fiber.await(fiber);
             assert(Exit.isInterrupted(exit), `kill ${kill}: ${exit}`);
           }
-          if (Deno.env.get('DBG')) console.log(kill, 'killed', performance.now());
           yield* Effect.all(jobs.map((job, n) => sound(job, `set ${n} after kill ${kill}, ${millis} ms after its begin`)), {
             concurrency: "unbounded",
           });
