@@ -7,7 +7,16 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
-import { type Backend, Process, Queue, SharedMemory, SubprocessBackend, WorkerBackend } from "../mod.ts";
+import {
+  type Backend,
+  Process,
+  Queue,
+  ShareableList,
+  SharedMemory,
+  SubprocessBackend,
+  Value,
+  WorkerBackend,
+} from "../mod.ts";
 import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
 import { until } from "./leaks.ts";
 import * as Tasks from "./memory_tasks.ts";
@@ -294,6 +303,20 @@ Deno.test({
   ignore: small === undefined,
   fn: () => assertEquals(small, "Full, nothing is left\n524288 bytes used\nFull, nothing is left\n"),
 });
+
+test(
+  "a child that was not given --allow-ffi is told so, whatever it is given",
+  Effect.gen(function* () {
+    const permissions = { ...SubprocessBackend.inherited(), ffi: false };
+    const [memory, value] = [yield* SharedMemory.make({ size: 8 }), yield* Value.make("i32")];
+    const list = yield* ShareableList.make<string | number>(["a"], { name: fresh() });
+    const reasons = yield* Process.run(Tasks.usesAll, memory, value, list, list.name!).pipe(
+      Effect.provide(SubprocessBackend.layer({ permissions })),
+    );
+    assertEquals(reasons, Array.from(reasons, () => "Unsupported"));
+    assertEquals([memory.bytes[0], yield* value.get, yield* list.get(0)], [0, 0, "a"]);
+  }),
+);
 
 Deno.test("SharedMemory by name: without --allow-ffi it says which flag, and what works instead", async () => {
   const { code, stderr, stdout } = await script("without_ffi.ts", [], ["-A", "--deny-ffi"]).ended;

@@ -213,6 +213,7 @@ test(
     assert(SharedMemory.isSharedMemory(memory));
     assert(!SharedMemory.isSharedMemory({}));
     assert(!SharedMemory.isSharedMemory(null));
+    assertEquals(`${memory}`, "SharedMemory(1 bytes)");
   }),
 );
 

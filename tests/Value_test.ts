@@ -386,7 +386,9 @@ test(
     const bools = yield* SharedArray.make("bool", [true, false]);
     assertEquals([yield* bools.slice(), bools.raw.view], [[true, false], new Uint8Array([1, 0])]);
     assert(SharedArray.isArray(array) && !SharedArray.isArray([]) && !Value.isValue(array));
-    assert(Value.isValue(yield* Value.make("bool")));
+    const flag = yield* Value.make("bool");
+    assert(Value.isValue(flag));
+    assertEquals([`${flag}`, `${bools}`], ["Value(bool)", "Array(bool, 2 elements)"]);
   }),
 );
 

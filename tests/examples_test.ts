@@ -181,6 +181,18 @@ more to receive: false
 Cannot use the connection: it was sent to another process, and is that one's now
 echoed 2
 `,
+  shared_array: `\
+filled: 0, 2 ... 999.999
+the sum is 666666166
+Cannot keep 300 as u8: it takes integers from 0 to 255
+Cannot use element 2: there are 2, numbered from 0, or from -1 backwards
+`,
+  shareable_list: `\
+499500 + 1499500 = 1999000
+[ "größe und mehr", 2, null ]
+Cannot keep 40 bytes in element 0 of the list: 32 were reserved for it; make the list with a larger capacity
+the manager owns 2 lists
+`,
   pipe_bytes: `\
 sent 192000 bytes, received 192015: P6 320 200 255
 MessageTooLong, 960 bytes
@@ -228,6 +240,33 @@ Deno.test("example stream_pipeline passes streams through four processes", async
     await example("stream_pipeline"),
     "The longest chain below 100,000 starts at 77031 and has 351 numbers\nThe first candidates: 1, 2, 3, 4, 5\n",
   );
+});
+
+Deno.test("example mandelbrot paints a picture that any program can show", async () => {
+  const path = await Deno.makeTempFile({ suffix: ".png" });
+  try {
+    const { code, stderr, stdout } = await task("example:mandelbrot", path);
+    assertEquals(code, 0, stderr);
+    assertEquals(stdout, `4 processes painted 400 rows, each of them in its turn\nlook at ${path}\n`);
+    const file = await Deno.readFile(path);
+    const view = new DataView(file.buffer);
+    assertEquals([...file.subarray(0, 8)], [137, 80, 78, 71, 13, 10, 26, 10]);
+    assertEquals([view.getUint32(16), view.getUint32(20)], [640, 400]);
+    const packed = new Blob([file.subarray(41, 41 + view.getUint32(33))]).stream();
+    const unpacked = await new Response(packed.pipeThrough(new DecompressionStream("deflate"))).arrayBuffer();
+    const rows = new Uint8Array(unpacked);
+    assertEquals(rows.length, 400 * (1 + 3 * 640));
+    const pixel = (
+      x: number,
+      y: number,
+    ): ReadonlyArray<number> => [...rows.subarray(y * 1921 + 1 + 3 * x).subarray(0, 3)];
+    // The set is black, and symmetrical; far away from it everything is blue.
+    assertEquals(pixel(460, 200), [0, 0, 0]);
+    assertEquals(pixel(320, 60), pixel(320, 340));
+    assertEquals(pixel(5, 5)[2] > pixel(5, 5)[0], true);
+  } finally {
+    await Deno.remove(path);
+  }
 });
 
 for (const backend of ["subprocess", "worker"]) {

@@ -1,6 +1,6 @@
 /** Tasks that use shared memory, and what lives in it. */
 import * as Effect from "effect/Effect";
-import { Process, type Queue, SharedMemory, Task } from "../mod.ts";
+import { Process, type Queue, type ShareableList, SharedMemory, Task, type Value } from "../mod.ts";
 
 export type Memory = SharedMemory.SharedMemory;
 
@@ -118,3 +118,23 @@ export const addsShared = Task.make(import.meta, "addsShared", (memory: Memory, 
   for (let i = 0; i < times; i++) Atomics.add(words, at, 1);
   return memory.shared === memory.shared && memory.shared.byteLength;
 });
+
+/** Why each of them cannot be used. */
+export const usesAll = Task.make(
+  import.meta,
+  "usesAll",
+  (
+    memory: Memory,
+    value: Value.Of<"i32">,
+    list: ShareableList.ShareableList<string | number>,
+    name: string,
+  ): Effect.Effect<ReadonlyArray<unknown>> =>
+    Effect.all([
+      reasonOf(memory.attached),
+      reasonOf(value.add(1)),
+      reasonOf(list.get(0)),
+      reasonOf(list.set(0, 1)),
+      reasonOf(Effect.scoped(SharedMemory.attach(name))),
+      reasonOf(Effect.scoped(SharedMemory.create({ size: 1 }))),
+    ]),
+);

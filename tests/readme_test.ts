@@ -95,8 +95,11 @@ const features: ReadonlyArray<string> = [
   `Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(task)).pipe(
     Effect.zipRight(Process.run(task)),
     Effect.zipRight(Effect.flatMap(Manager.make(), (manager) => manager.list())),
+    Effect.zipRight(shares),
     Effect.provide(WorkerBackend.layer()),
   )`,
+  `Effect.flatMap(SharedMemory.create({ size: 1 }), ({ name }) => SharedMemory.attach(name!))`,
+  `Effect.provide(shares, SubprocessBackend.layer())`,
   `Effect.provide(Process.run(elsewhere), WorkerBackend.layer())`,
 ];
 
@@ -110,8 +113,10 @@ import {
   Process,
   Queue,
   runMain,
+  SharedMemory,
   SubprocessBackend,
   Task,
+  Value,
   wait,
   WorkerBackend,
 } from "@effect-deno/multiprocessing";
@@ -131,6 +136,12 @@ const talk = (address: Listener.Address | undefined) =>
     yield* client.send(1);
     yield* (yield* listener.accept).recv;
   });
+const add = Task.make(import.meta, "add", (value: Value.Of<"i32">, memory: SharedMemory.SharedMemory) =>
+  Effect.zipRight(value.add(memory.bytes.length), memory.attached));
+const shares = Effect.gen(function* () {
+  const value = yield* Value.make("i32");
+  yield* Process.run(add, value, yield* SharedMemory.make({ size: 3 }));
+});
 const parent = Task.make(import.meta, "parent", () => Process.run(task));
 const elsewhere = Task.make(import.meta, "elsewhere", () => Effect.provide(Process.run(task), SubprocessBackend.layer()));
 

@@ -201,6 +201,10 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
+  toString(): string {
+    return `Array(${this.type}, ${this.length} elements)`;
+  }
+
   readonly get = (at: number): Failing<A> => attempt(() => this.raw.get(at));
 
   readonly set = (at: number, value: A): Failing<void> => attempt(() => this.raw.set(at, value));

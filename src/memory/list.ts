@@ -139,6 +139,10 @@ export class List<A> implements ShareableList<A> {
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
+  toString(): string {
+    return `ShareableList(${this.name === undefined ? "" : `${JSON.stringify(this.name)}, `}${this.length} elements)`;
+  }
+
   get close(): Effect.Effect<void> {
     return this.memory.close;
   }

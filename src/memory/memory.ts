@@ -104,6 +104,11 @@ export class Memory implements Owned {
     return this.#used.wasm;
   }
 
+  toString(): string {
+    const { name, size } = this;
+    return `SharedMemory(${name === undefined ? "" : `${JSON.stringify(name)}, `}${size} bytes)`;
+  }
+
   get close(): Effect.Effect<void> {
     return Effect.sync(() => this.release());
   }

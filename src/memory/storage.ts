@@ -4,6 +4,9 @@
  * What comes to an isolate several times is mapped once, for all who have it. Its maker has a mapping of its own: so what the
  * maker closes is closed, and closes nothing for others.
  *
+ * Memory that was closed is not kept for the next who wants some, though clearing it would be quicker than new pages: the system does
+ * not say whether somebody still has it mapped, and a handle that arrives late would find in it what is another's.
+ *
  * Memory of a file is an ArrayBuffer, which stays in its isolate. As a genuine SharedArrayBuffer it is mapped once more, over the
  * pages of a WebAssembly.Memory: V8 has them aligned, at one address for good, and gives them back to the system with its own
  * munmap, which ends this mapping, too. What is closed before is replaced by pages of zeros: whoever still has that buffer, in

@@ -136,6 +136,10 @@ export class NumberValue<A> implements Integer<A> {
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
+  toString(): string {
+    return `Value(${this.type})`;
+  }
+
   get get(): Effect.Effect<A, MemoryError> {
     return attemptMemory(() => this.raw.get());
   }

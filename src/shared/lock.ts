@@ -265,7 +265,11 @@ export class RLockClient extends Shared<Nested> implements RLock {
       const me = fiberId();
       return held<A, Failure>((done) => {
         const nested = this.object;
+        // It may be there by now, and is given before `wait` returns.
+        let given = false;
+        let timer: ReturnType<typeof setTimeout> | undefined;
         const leave = nested.lock.wait((outcome) => {
+          given = true;
           clearTimeout(timer);
           if (outcome === "gone") return done(Effect.fail(this.gone()));
           nested.owner = me;
@@ -274,10 +278,12 @@ export class RLockClient extends Shared<Nested> implements RLock {
           done(Effect.succeed(give(receive(outcome))));
         });
         let late = false;
-        const timer = millis === undefined ? undefined : setTimeout(() => {
-          late = leave();
-          if (late) done(Effect.succeed(give(undefined)));
-        }, Math.min(millis, 2 ** 31 - 1));
+        if (millis !== undefined && !given) {
+          timer = setTimeout(() => {
+            late = leave();
+            if (late) done(Effect.succeed(give(undefined)));
+          }, Math.min(millis, 2 ** 31 - 1));
+        }
         return () => {
           clearTimeout(timer);
           if (late || leave()) return;
