@@ -81,11 +81,11 @@ const creates = (name: string, create: Effect.Effect<unknown, unknown>, bound: s
     peers: { python },
   });
 
-creates("shm.create", Effect.scoped(SharedMemory.make({ size: 4096 })), "eight calls of the system");
+creates("shm.create", Effect.scoped(SharedMemory.make({ size: 4096 })), "seven calls of the system");
 creates(
   "shm.create.named",
   Effect.scoped(SharedMemory.create({ name: "mp_bench", size: 4096 })),
-  "sixteen calls of the system",
+  "ten calls of the system",
 );
 creates(
   "shm.create.filled",
