@@ -138,3 +138,13 @@ export const crowd = Task.make(
       return fibers.length;
     }),
 );
+
+/** Comes to all of them, again and again. */
+export const meetsAll = Task.make(
+  import.meta,
+  "meetsAll",
+  (barriers: ReadonlyArray<Barrier.Barrier>, begun: Event.Event) =>
+    Effect.forEach(barriers, (barrier) => Effect.forever(Effect.zipRight(barrier.wait, begun.set)), {
+      concurrency: "unbounded",
+    }),
+);

@@ -245,6 +245,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
     else if (nested.owner === NOBODY && nested.lock.tryTake()) {
       nested.owner = me;
       nested.depth = depth;
+      this.keep(true);
     } else return undefined;
     return nested.lock.abandoned ? LOST : CLEAN;
   }
@@ -254,6 +255,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
     if (nested.owner === NOBODY || nested.owner !== owner) throw notOwner("rlock");
     if (--nested.depth > 0) return;
     nested.owner = NOBODY;
+    this.keep(false);
     nested.lock.release();
   }
 
@@ -268,6 +270,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
           if (outcome === "gone") return done(Effect.fail(this.gone()));
           nested.owner = me;
           nested.depth = depth;
+          this.keep(true);
           done(Effect.succeed(give(receive(outcome))));
         });
         let late = false;
@@ -279,6 +282,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
           clearTimeout(timer);
           if (late || leave()) return;
           nested.owner = NOBODY;
+          this.keep(false);
           this.there?.lock.release();
         };
       });

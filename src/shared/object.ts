@@ -79,8 +79,10 @@ const explain = (kind: string, host: string, error: unknown): Failure => {
 };
 
 /** Objects that this process uses, by where they are: what stands in line in a process stands in one line. */
-const used = new Map<string, { readonly arena: Arena; readonly place: Place; readonly object: unknown }>();
-let sweepAt = 64;
+const used = new Map<string, WeakRef<Used<unknown>>>();
+const unused = new FinalizationRegistry<string>((name) => {
+  if (used.get(name)?.deref() === undefined) used.delete(name);
+});
 
 const nameOf = ({ arena, at, life }: Place): string =>
   `${arena.kind === "memory" ? arena.inode : arena.id} ${at} ${life}`;
@@ -92,21 +94,21 @@ export const use = <A>(
   make: (words: Words, at: number, family: Family) => A,
 ): Used<A> => {
   const name = nameOf(place);
-  const known = used.get(name);
+  const known = used.get(name)?.deref();
   if (known !== undefined) return known as Used<A>;
   try {
     const { arena, at } = reach(place);
     const entry = { arena, place, object: make(arena.words, at, familyOf(arena, place)) };
-    if (used.size >= sweepAt) {
-      for (const [other, { arena, place }] of used) if (!lives(arena, place)) used.delete(other);
-      sweepAt = Math.max(64, used.size * 2);
-    }
-    used.set(name, entry);
+    used.set(name, new WeakRef(entry));
+    unused.register(entry, name);
     return entry;
   } catch (error) {
     throw explain(kind, host, error);
   }
 };
+
+/** Objects that somebody has in this process, though nobody may refer to them. */
+const kept = new Set<unknown>();
 
 /** An object in use. */
 export interface Used<A> {
@@ -191,6 +193,12 @@ export abstract class Shared<A, D extends Described = Described> {
     );
     if (!lives(this.#used.arena, this.#used.place)) throw this.gone();
     return object;
+  }
+
+  /** Keeps what this process knows of the object, though nobody may refer to it, or not any more. */
+  protected keep(keeps: boolean): void {
+    if (keeps) kept.add(this.#used);
+    else kept.delete(this.#used);
   }
 
   /** The error of who uses it when it is no more. */
