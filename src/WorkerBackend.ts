@@ -59,6 +59,9 @@ const LINKLESS = 1000;
 /** How long a terminated thread may take to end before it counts as stuck, in milliseconds. */
 const TERMINATION = 1000;
 
+/** Milliseconds after which those who share memory with a terminated worker go on as if its thread had ended. */
+const MERCY = 300;
+
 /** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
 export const entry = (): Promise<unknown> => import("./backend/worker.ts");
 
@@ -78,16 +81,21 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     if (status !== undefined) return;
     status = reason;
     clearTimeout(deadline);
-    declareEnded(ledger);
     worker.terminate();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
     const done = (): void => {
       transport.lost();
       heard();
     };
-    if (drained) return done();
+    if (drained) {
+      declareEnded(ledger);
+      return done();
+    }
     // What it has sent outlives it, and may still be on its way; it may even speak until its thread turns.
     ended ??= locks.request(lock, () => {});
+    // Until its thread turns it still uses what it shares with others; one that does not turn must not hold them up.
+    const dead = setTimeout(() => declareEnded(ledger), MERCY);
+    ended.then(() => clearTimeout(dead));
     const over = (): void => {
       clearTimeout(limit);
       transport.drained(done);

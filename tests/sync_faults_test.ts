@@ -117,15 +117,18 @@ const suite = (
         const begun = yield* Event.make();
         for (const kill of numbers(3)) {
           yield* begun.clear;
-          const child = yield* Process.spawnWith({ daemon: true })(Sync.meetsAll, barriers, begun);
-          // Rounds are met until the other party is dead; then each barrier is broken.
-          const meeting = yield* Effect.forEach(
-            barriers,
-            (barrier) => Effect.fork(Effect.flip(Effect.forever(barrier.wait))),
-          );
-          yield* begun.wait;
-          yield* Effect.sleep(Math.floor(Math.random() * 10));
-          yield* child.kill;
+          const meeting = yield* Effect.scoped(Effect.gen(function* () {
+            const child = yield* Process.spawnWith({ daemon: true })(Sync.meetsAll, barriers, begun);
+            // Rounds are met until the other party is dead.
+            const fibers = yield* Effect.forEach(
+              barriers,
+              (barrier) => Effect.forkDaemon(Effect.flip(Effect.forever(barrier.wait))),
+            );
+            yield* begun.wait;
+            yield* Effect.sleep(Math.floor(Math.random() * 10));
+            yield* child.kill;
+            return fibers;
+          }));
           // Who has come since the other one died is alone there: nobody can know that the other would have come.
           for (const [n, barrier] of barriers.entries()) {
             yield* barrier.abort;
