@@ -294,3 +294,22 @@ for (
     assertStringIncludes(stderr, "\nUsage: deno task demo [folder] [--backend=subprocess|worker] [--size=N]\n");
   });
 }
+
+Deno.test("example lock_file keeps lines whole, with and without withLock", async () => {
+  assertEquals(
+    await example("lock_file"),
+    ["a one", "a two", "b one", "b two", "c"].map((line) => `${line} is whole\n`).join(""),
+  );
+});
+
+Deno.test("example condition hands over one thing after the other", async () => {
+  assertEquals(await example("condition"), "consumed 10, 20, 30\n");
+});
+
+Deno.test("example barrier begins each phase when all have done the one before", async () => {
+  const phases = ["load", "compute", "store"];
+  assertEquals(
+    await example("barrier"),
+    phases.map((phase) => `${phase}\n`.repeat(3) + `all have done: ${phase}\n`).join(""),
+  );
+});

@@ -15,8 +15,11 @@ import { type Words, words as wordsOf } from "../src/region/words.ts";
 export interface World {
   readonly words: Words;
   readonly family: Family;
-  /** Waits, answering rings and looking for the dead, until this holds. */
-  readonly until: (done: () => boolean) => void;
+  /**
+   * Waits, answering rings and looking for the dead, until this holds. If its own state is the same whenever it does not hold yet,
+   * it is `steady`: then what it has answered in vain is forgotten.
+   */
+  readonly until: (done: () => boolean, steady?: boolean) => void;
   /** A step that fails the model if this does not hold. */
   readonly sure: (holds: boolean, what: string) => void;
 }
@@ -40,7 +43,7 @@ export interface Model {
   readonly begin?: (words: Words, family: Family) => void;
   /** So many are killed at most. @default 1 */
   readonly deaths?: number;
-  /** So often the dead are looked for before everybody waits in vain, at most. @default 1 */
+  /** So often the dead are looked for before everybody waits in vain, at most. @default 1, with a guard 0 */
   readonly patrols?: number;
   /**
    * The guard of a monitor: a change under it is one step, as is what somebody looks at in a row. For models that are too large
@@ -70,7 +73,7 @@ type Step =
   | { readonly kind: "alive"; readonly participant: number }
   | { readonly kind: "at"; readonly slot: number }
   | { readonly kind: "hold"; readonly at: number; readonly holder: number }
-  | { readonly kind: "sleep" };
+  | { readonly kind: "sleep"; /** So many of its answers are all that matters. */ readonly from: number };
 
 /** Whether a step changes nothing. */
 const looks = (step: Step | undefined): step is Exclude<Step, { readonly kind: "hold" | "sleep" }> =>
@@ -117,7 +120,7 @@ export class Violation extends Error {
 export const explore = (model: Model): Explored => {
   const { actors } = model;
   const maxDeaths = model.deaths ?? 1;
-  const maxPatrols = model.patrols ?? 1;
+  const maxPatrols = model.patrols ?? (model.guard === undefined ? 1 : 0);
   /** Behind the words of the model: a bell for each actor. */
   const bells = model.words;
   const tokens = actors.map(({ generation = 1, slot }) => generation << 8 | slot);
@@ -184,9 +187,10 @@ export const explore = (model: Model): Explored => {
     const world: World = {
       words,
       family,
-      until: (done) => {
+      until: (done, steady = true) => {
+        const begun = cursor;
         while (!done()) {
-          const patrol = ask({ kind: "sleep" }) === PATROL;
+          const patrol = ask({ kind: "sleep", from: steady ? begun : cursor }) === PATROL;
           for (const check of checks) if (check(patrol)) checks.delete(check);
         }
       },
@@ -210,11 +214,26 @@ export const explore = (model: Model): Explored => {
     };
   });
 
+  const hashed = (answers: ReadonlyArray<number>): { readonly hash: number; readonly hash2: number } => {
+    let hash = 7;
+    let hash2 = 11;
+    for (const answer of answers) {
+      hash = Math.imul(hash, 0x01000193) ^ answer;
+      hash2 = Math.imul(hash2 ^ answer, 0x85ebca6b) + 1 | 0;
+    }
+    return { hash, hash2 };
+  };
+
   const answered = (index: number, local: Local, answer: number): Local => {
     const answers = [...local.answers, answer];
+    const step = players[index](answers);
+    if (step?.kind === "sleep" && step.from < answers.length) {
+      const kept = answers.slice(0, step.from);
+      return { answers: kept, step, dead: false, ...hashed(kept) };
+    }
     return {
       answers,
-      step: players[index](answers),
+      step,
       dead: false,
       hash: Math.imul(local.hash, 0x01000193) ^ answer,
       hash2: Math.imul(local.hash2 ^ answer, 0x85ebca6b) + 1 | 0,
@@ -266,7 +285,6 @@ export const explore = (model: Model): Explored => {
     const key = (hash >>> 0) * 2 ** 21 + (other >>> 11);
     if (seen.has(key)) return;
     seen.add(key);
-    if (seen.size === Number(Deno.env.get("DUMP"))) fail("dump");
     if (path.length > LONGEST) fail("this does not end");
 
     const go = (

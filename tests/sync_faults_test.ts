@@ -33,20 +33,21 @@ const SETS = 40;
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-const job = (writes: boolean): Effect.Effect<Tasks.Job, unknown, Scope.Scope> => Effect.gen(function* () {
-  const path = yield* temporary;
-  Deno.writeFileSync(path, new Uint8Array(8));
-  return {
-    writes,
-    lock: yield* Lock.make(),
-    semaphore: yield* Semaphore.bounded({ permits: 3 }),
-    readers: yield* ReadWriteLock.make(),
-    condition: yield* Condition.make(),
-    event: yield* Event.make(),
-    begun: yield* Event.make(),
-    path,
-  };
-});
+const job = (writes: boolean): Effect.Effect<Tasks.Job, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = yield* temporary;
+    Deno.writeFileSync(path, new Uint8Array(8));
+    return {
+      writes,
+      lock: yield* Lock.make(),
+      semaphore: yield* Semaphore.bounded({ permits: 3 }),
+      readers: yield* ReadWriteLock.make(),
+      condition: yield* Condition.make(),
+      event: yield* Event.make(),
+      begun: yield* Event.make(),
+      path,
+    };
+  });
 
 /** After a death everything can be had, by this process alone, and is as it was. */
 const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
@@ -100,9 +101,12 @@ const suite = (
             const exit = yield* Fiber.await(fiber);
             assert(Exit.isInterrupted(exit), `kill ${kill}: ${exit}`);
           }
-          yield* Effect.all(jobs.map((job, n) => sound(job, `set ${n} after kill ${kill}, ${millis} ms after its begin`)), {
-            concurrency: "unbounded",
-          });
+          yield* Effect.all(
+            jobs.map((job, n) => sound(job, `set ${n} after kill ${kill}, ${millis} ms after its begin`)),
+            {
+              concurrency: "unbounded",
+            },
+          );
         }
       }),
       layer,

@@ -195,8 +195,8 @@ export class Lock {
         word = words.load(this.#at);
         continue;
       }
-      // Whoever is about to hand it over looks at the marks again.
-      if ((word & STATE) !== HELD || (word & WAITERS) !== 0) return;
+      // Whoever is about to hand it over, also one to whom it was handed and who leaves, looks at the marks again.
+      if ((word & STATE) === FREE || (word & WAITERS) !== 0) return;
       const seen = words.swap(this.#at, word, word | WAITERS);
       if (seen === word) return;
       word = seen;

@@ -5,6 +5,7 @@ import "./process.ts";
 import "./pool.ts";
 import "./queue.ts";
 import "./pipe.ts";
+import "./sync.ts";
 import "./client.ts";
 import "./manager.ts";
 import "./shared_memory.ts";

@@ -422,6 +422,54 @@ def codec(value):
     return per_call(lambda: pickle.loads(pickle.dumps(value, protocol=5)))
 
 
+def lock_uncontended():
+    lock = multiprocessing.Lock()
+
+    def pair():
+        lock.acquire()
+        lock.release()
+
+    return per_call(pair)
+
+
+@contextmanager
+def open_other(target, *args):
+    process = spawn.Process(target=target, args=args, daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def lock_contended(times=5_000):
+    lock, start, done = spawn.Lock(), spawn.Event(), spawn.Event()
+
+    def both():
+        done.clear()
+        start.set()
+        for _ in range(times):
+            with lock:
+                pass
+        done.wait()
+
+    with open_other(peer_tasks.contend, lock, start, done, times):
+        return sampled(lambda: 2 * times / timed(both))
+
+
+def event_wakeup():
+    there, back = spawn.Event(), spawn.Event()
+
+    def turn():
+        there.set()
+        back.wait()
+        back.clear()
+
+    with open_other(peer_tasks.answer, there, back):
+        return per_call(turn)
+
+
 ROWS = {
     "process.start.cold": ("ms", partial(start, spawn)),
     "process.start.standby": ("ms", partial(start, forkserver)),
@@ -437,6 +485,9 @@ ROWS = {
     "link.throughput.1KB": ("messages/s", lambda: link_throughput(bytes(KB))),
     "link.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
     "link.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),
+    "lock.uncontended": ("us", lock_uncontended),
+    "lock.contended": ("items/s", lock_contended),
+    "event.wakeup": ("us", event_wakeup),
     "queue.rtt": ("us", queue_rtt),
     "queue.throughput.int": ("items/s", partial(queue_throughput, 1)),
     "queue.throughput.object": ("items/s", lambda: queue_throughput(record(1))),

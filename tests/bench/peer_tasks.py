@@ -98,3 +98,20 @@ def array_sum(orders, done, array):
     while True:
         n = orders.get()
         done.put(sum(numbers[n * half : (n + 1) * half]))
+
+
+def contend(lock, start, done, times):
+    while True:
+        start.wait()
+        start.clear()
+        for _ in range(times):
+            with lock:
+                pass
+        done.set()
+
+
+def answer(there, back):
+    while True:
+        there.wait()
+        there.clear()
+        back.set()

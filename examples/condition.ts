@@ -1,0 +1,44 @@
+/** A producer and a consumer that take turns by a condition, over a file: `deno task example:condition`. */
+import { Condition, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+import { Console, Effect } from "effect";
+
+/** What is in the shop: a number in a file, read and written with the condition's lock. */
+const stock = (path: string): number => Number(Deno.readTextFileSync(path));
+
+const consume = Task.make(
+  import.meta,
+  "consume",
+  (condition: Condition.Condition, path: string, count: number) =>
+    Effect.gen(function* () {
+      const taken: Array<number> = [];
+      while (taken.length < count) {
+        yield* condition.withLock(Effect.gen(function* () {
+          yield* condition.waitFor(() => stock(path) > 0);
+          taken.push(stock(path));
+          Deno.writeTextFileSync(path, "0");
+          yield* condition.notifyAll;
+        }));
+      }
+      return taken;
+    }),
+);
+
+const program = Effect.gen(function* () {
+  const condition = yield* Condition.make();
+  const path = yield* Effect.acquireRelease(
+    Effect.promise(() => Deno.makeTempFile()),
+    (path) => Effect.promise(() => Deno.remove(path)),
+  );
+  Deno.writeTextFileSync(path, "0");
+  const consumer = yield* Process.spawn(consume, condition, path, 3);
+  for (const item of [10, 20, 30]) {
+    yield* condition.withLock(Effect.gen(function* () {
+      yield* condition.waitFor(() => stock(path) === 0);
+      Deno.writeTextFileSync(path, String(item));
+      yield* condition.notifyAll;
+    }));
+  }
+  yield* Console.log(`consumed ${(yield* consumer.join).join(", ")}`);
+}).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+
+if (import.meta.main) runMain(program);
