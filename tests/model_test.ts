@@ -458,7 +458,7 @@ test(
         else world.sure(outcome._tag === "Broken", outcome._tag);
       },
     },
-  ]),
+  ], { guard: 0 }),
 );
 
 // Readers and writers

@@ -85,18 +85,18 @@ export const sample = (total: number, count: number): ReadonlyArray<number> =>
 /** Interrupts an operation at these many steps and turns, and looks after each whether all is as it should be. */
 export const everywhere = <R, R2>(
   operation: Operation<R>,
-  { rounds, turns }: { readonly rounds: number; readonly turns: number },
+  { resumed = 0, rounds, turns }: { readonly rounds: number; readonly turns: number; readonly resumed?: number },
   sound: (when: string) => Effect.Effect<void, unknown, R2>,
 ): Effect.Effect<void, unknown, R | R2> =>
   Effect.gen(function* () {
     for (const counted of ["own", "any"] as const) {
-      const [exit, total] = yield* interruptAtStep(operation, Infinity, counted);
+      const [exit, total] = yield* interruptAtStep(operation, Infinity, counted, resumed);
       assert(Exit.isSuccess(exit), `it fails by itself: ${exit}`);
       yield* sound("without interruption");
       let interrupted = 0;
       for (const step of sample(total, counted === "own" ? rounds : rounds / 2)) {
         const when = `interrupted at step ${step} of ${total} (${counted}), seed ${seed}`;
-        const [exit] = yield* interruptAtStep(operation, step, counted);
+        const [exit] = yield* interruptAtStep(operation, step, counted, resumed);
         if (Exit.isInterrupted(exit)) interrupted++;
         // At its last steps it is done, and uninterruptible ones come to their end.
         else assert(Exit.isSuccess(exit), `${when}: ${exit}`);
