@@ -72,7 +72,7 @@ const explain = (kind: string, host: string, error: unknown): Failure => {
     case "Gone":
       return error.message.includes("--allow-ffi") ? new Unsupported(error.message) : new Unreachable(kind, host);
     case "Unsupported":
-      return new Unsupported(`${error.message}; without it, objects are shared among workers`);
+      return new Unsupported(`${error.message}; without it, objects are shared among workers only`);
     default:
       return new SyncError("TooMany", error.message);
   }
