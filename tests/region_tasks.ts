@@ -66,7 +66,7 @@ export const burns = Task.make(import.meta, "burns", (place: Place) => {
   for (;;);
 });
 
-/** Kills a worker that cannot be stopped; whether it counted as alive before and after. */
+/** Kills a worker that cannot be stopped, and waits until it counts as dead; whether it counted as alive before. */
 export const killsStuck = Task.make(import.meta, "killsStuck", () =>
   Effect.gen(function* () {
     const block = allocate(2, "memory");
@@ -76,5 +76,7 @@ export const killsStuck = Task.make(import.meta, "killsStuck", () =>
     const guest = arena.words.load(at + 1);
     const before = arena.alive(guest);
     yield* child.kill;
-    return [before, arena.alive(guest)];
+    // Its thread might still have come to its end by itself.
+    while (arena.alive(guest)) yield* Effect.sleep(5);
+    return before;
   }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())));
