@@ -6,7 +6,18 @@
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
-import { Barrier, Condition, Event, Lock, type Queue, ReadWriteLock, RLock, Semaphore, Task } from "../mod.ts";
+import {
+  Barrier,
+  Condition,
+  Event,
+  Lock,
+  type Queue,
+  ReadWriteLock,
+  RLock,
+  Semaphore,
+  Task,
+  type Value,
+} from "../mod.ts";
 
 /** What is to be done: an operation by its name, `"write.take"` say, of an object. */
 export interface Order {
@@ -148,3 +159,18 @@ export const meetsAll = Task.make(
       concurrency: "unbounded",
     }),
 );
+
+/** Adds one, in two steps, while holding the lock; so many times. */
+export const increments = Task.make(
+  import.meta,
+  "increments",
+  (lock: Lock.Lock, value: Value.Value<number>, times: number) =>
+    Effect.replicateEffect(
+      lock.withLock(Effect.sync(() => void (value.raw.value = value.raw.value + 1))),
+      times,
+      { discard: true },
+    ),
+);
+
+/** Uses a lock once. */
+export const usesOnce = Task.make(import.meta, "usesOnce", (lock: Lock.Lock) => lock.tryTake);

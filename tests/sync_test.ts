@@ -23,6 +23,7 @@ import {
   RLock,
   Semaphore,
   SubprocessBackend,
+  Value,
   wait,
   WorkerBackend,
 } from "../mod.ts";
@@ -734,4 +735,33 @@ test(
     assertEquals([yield* one.does(lock, "tryTake"), yield* lock.tryTake], [false, false]);
     yield* two.does(lock, "release");
   }),
+);
+
+const incremented = (processes: number, times: number): Program<Backend.Backend> =>
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const value = yield* Value.make("i32", 0);
+    const children = yield* Effect.replicateEffect(Process.spawn(Tasks.increments, lock, value, times), processes);
+    for (const child of children) yield* child.join;
+    assertEquals(yield* value.get, processes * times);
+    const { owner, waitingProcesses } = yield* lock.statistics;
+    assertEquals([Option.isNone(owner), waitingProcesses], [true, 0]);
+  });
+
+test("sync: fifty subprocesses use one lock, and no update is lost", Effect.provide(incremented(50, 20), subprocess));
+test(
+  "sync: a counter that four subprocesses fight for loses nothing",
+  Effect.provide(incremented(4, 2500), subprocess),
+);
+test("sync: a counter that four workers fight for loses nothing", Effect.provide(incremented(4, 2500), worker));
+
+test(
+  "sync: a subprocess without --allow-ffi is told which flag it needs, and what works without",
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const error = yield* Effect.flip(Process.run(Tasks.usesOnce, lock));
+    assertEquals(Tasks.described(error), "Unsupported");
+    assertStringIncludes(error.message, "--allow-ffi");
+    assertStringIncludes(error.message, "orker");
+  }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true } }))),
 );
