@@ -219,7 +219,7 @@ export interface Served extends Manager {
 /**
  * Serves a manager in this process, to its family and to other programs that have the key. Python's `get_server().serve_forever()`.
  *
- * Other programs can make objects of the library's types (but no pools), and of those in `types`; find what was published; and
+ * Other programs can make objects of the library's types (but no pools, and no shared memory), and of those in `types`; find what was published; and
  * call what is exposed. Of what they send, and of what they are sent, only this manager's objects are more than data: a handle of
  * anything else is an `EncodeError`. What a program made, and the locks that it holds, go when its connection ends.
  *

@@ -329,6 +329,26 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
+    "shared memory and lists in it are the server's, and are gone with whoever made them",
+    Effect.gen(function* () {
+      const manager = yield* Manager.make();
+      const kept = yield* Effect.scoped(Effect.gen(function* () {
+        const memory = yield* manager.sharedMemory(4096);
+        const list = yield* manager.shareableList([1, "two", null]);
+        const bytes = memory.bytes;
+        bytes[7] = 7;
+        assertEquals(yield* Process.run(Tasks.doubles, memory, list), 14);
+        assertEquals([bytes[7], yield* list.get(0)], [14, "done"]);
+        assertEquals((yield* manager.statistics).objects, 2);
+        return memory;
+      }));
+      assertEquals((yield* manager.statistics).objects, 0);
+      assertEquals(yield* Process.run(Tasks.attaches, kept), "Gone");
+      assertEquals(yield* failure(manager.sharedMemory(-1)), "MemoryError InvalidArgument");
+    }),
+  );
+
+  check(
     "queues of a manager live at its server: in order, last first, smallest first, joinable",
     Effect.gen(function* () {
       const manager = yield* Manager.make();

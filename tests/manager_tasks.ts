@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
-import { Manager, Process, type Queue, Task } from "../mod.ts";
+import { Manager, Process, type Queue, type ShareableList, type SharedMemory, Task } from "../mod.ts";
 
 export class Maths {
   readonly #steps: Array<string> = [];
@@ -276,4 +276,25 @@ export const pops = Task.make(
       Effect.flatMap(list.pop(), (item) => item === undefined ? Effect.never : told.put(item)),
       { until: () => false },
     ),
+);
+
+/** Doubles a byte of the memory, and says so in the list. */
+export const doubles = Task.make(
+  import.meta,
+  "doubles",
+  (memory: SharedMemory.SharedMemory, list: ShareableList.ShareableList<number | string | null>) =>
+    Effect.gen(function* () {
+      const bytes = memory.bytes;
+      bytes[7] *= 2;
+      yield* list.set(0, "done");
+      return bytes[7];
+    }),
+);
+
+/** Why memory cannot be attached; `undefined` if it can. */
+export const attaches = Task.make(
+  import.meta,
+  "attaches",
+  (memory: SharedMemory.SharedMemory) =>
+    Effect.match(memory.attached, { onFailure: ({ reason }) => reason, onSuccess: () => undefined }),
 );

@@ -8,6 +8,8 @@ import type * as Scope from "effect/Scope";
 import type { Options as PoolOptions } from "../Pool.ts";
 import type { Dequeue, Options as QueueOptions, Queue, QueueError } from "../Queue.ts";
 import type { PoolError } from "../pool/error.ts";
+import type { Element, ShareableList } from "../ShareableList.ts";
+import type { MemoryError, OutOfRange, SharedMemory } from "../SharedMemory.ts";
 import type { Task } from "../Task.ts";
 import { ask, create, type Failure } from "./calls.ts";
 import type { Dict, Namespace } from "./dict.ts";
@@ -101,6 +103,12 @@ export interface Manager extends Proxy {
   readonly event: Making<Event>;
   /** Makes a barrier for so many; the last one to come has the action run at the server before they go on. Python's `Barrier`. */
   readonly barrier: (parties: number, action?: Task<[], unknown, unknown>) => Making<Barrier>;
+  /** Makes shared memory of so many bytes, which lives as long as an object of the manager. Not for other programs. */
+  readonly sharedMemory: (size: number) => Making<SharedMemory, MemoryError>;
+  /** Makes a list of fixed length in shared memory. Not for other programs. */
+  readonly shareableList: <A>(
+    values: Iterable<A & Element>,
+  ) => Making<ShareableList<A>, MemoryError | OutOfRange>;
   /** Makes a pool whose workers are children of the server. Python's `Pool`. */
   readonly pool: (options?: Pick<PoolOptions, "size" | "maxTasksPerChild">) => Making<SharedPool, PoolError>;
   /**
@@ -152,6 +160,9 @@ export class ManagerProxy extends Remote implements Manager {
   }
   readonly barrier = (parties: number, action?: Task<[], unknown, unknown>) =>
     this.#make<Barrier>("Barrier", parties, action && [action.url, action.name]);
+  readonly sharedMemory = (size: number) => this.#make<SharedMemory, MemoryError>("SharedMemory", size);
+  readonly shareableList = <A>(values: Iterable<A & Element>) =>
+    this.#make<ShareableList<A>, MemoryError | OutOfRange>("ShareableList", [...values]);
   readonly pool = (options?: Pick<PoolOptions, "size" | "maxTasksPerChild">) =>
     this.#make<SharedPool, PoolError>("Pool", options);
   readonly create = <Args extends ReadonlyArray<unknown>, A extends Proxy, E>(

@@ -8,6 +8,7 @@ import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import type { Options as PoolOptions } from "../../Pool.ts";
 import * as Queue from "../../Queue.ts";
+import type { Element } from "../../ShareableList.ts";
 import { ManagerError } from "../errors.ts";
 import type { Shape } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
@@ -32,6 +33,8 @@ export interface Made {
 /** A type. */
 export interface Kind {
   readonly exposed: ReadonlySet<string>;
+  /** Whether it is for the family only. */
+  readonly family?: boolean;
   /** Gives a {@link Made}, or an Effect of one. The arguments came from another process. */
   readonly make: (server: Server, number: number, args: ReadonlyArray<unknown>) => unknown;
 }
@@ -124,7 +127,17 @@ const queue = (make: (options: Queue.Options) => Effect.Effect<Queue.Queue<unkno
     scoped(make((options ?? {}) as Queue.Options), (queue) => ({ target: queue, handle: queue })),
 });
 
+/** Memory of the server's process. Who is given it attaches it: there is nothing to ask the server for. */
+const memory = (
+  make: (args: ReadonlyArray<unknown>) => Effect.Effect<object, unknown, Scope.Scope>,
+): Kind => ({
+  exposed: new Set(),
+  family: true,
+  make: (_, __, args) => scoped(make(args), (target) => ({ target, handle: target })),
+});
+
 const pool: Kind = {
+  family: true,
   exposed: methodsOf(PoolHost),
   make: (server, _, [options]) =>
     scoped(
@@ -153,5 +166,17 @@ export const kinds: Readonly<Record<string, Kind>> = {
   Queue: queue(Queue.make),
   LifoQueue: queue(Queue.lifo),
   PriorityQueue: queue(Queue.priority),
+  SharedMemory: memory(([size]) =>
+    Effect.flatMap(
+      Effect.promise(() => import("../../SharedMemory.ts")),
+      (SharedMemory) => SharedMemory.make({ size: size as number }),
+    )
+  ),
+  ShareableList: memory(([values]) =>
+    Effect.flatMap(
+      Effect.promise(() => import("../../ShareableList.ts")),
+      (ShareableList) => ShareableList.make(values as ReadonlyArray<Element>),
+    )
+  ),
   Pool: pool,
 };

@@ -347,8 +347,8 @@ export class Server implements Hosted {
     if (url === P.BUILTIN) {
       const kind = Object.hasOwn(kinds, name) ? kinds[name] : undefined;
       if (kind === undefined) throw new ManagerError("UnknownType", `Cannot make a ${name}: there is no such type`);
-      if (caller.stranger && name === "Pool") {
-        throw new ManagerError("NotExposed", "Cannot make a Pool for another program: publish one");
+      if (caller.stranger && kind.family === true) {
+        throw new ManagerError("NotExposed", `Cannot make a ${name} for another program`);
       }
       const number = ++this.#next;
       const make = (): unknown => checked(`make a ${name}`, () => kind.make(this, number, args));
