@@ -16,20 +16,15 @@
  * @module
  */
 import * as Codec from "../wire/codec.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, ProtocolError } from "../wire/frames.ts";
+import { again, type Calls, GONE, type Line, passOn } from "./line.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
+
+export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./line.ts";
+export type { Calls, Line } from "./line.ts";
 
 /** The first byte of a message that opens a call; requests for tasks begin with another. */
 export const OBJECT = 3;
-
-/** The first byte of an exit: the call is done. Others belong to the object. */
-export const DONE = 0;
-/** The object or its process is no more. */
-export const GONE = 1;
-/** A message on the way was too large for a link: its size and that link's limit follow, as two f64. */
-export const TOO_LARGE = 2;
-/** Taken back, as was wished. */
-export const CANCELLED = 3;
 
 /** Where an object is. */
 export interface Target {
@@ -37,22 +32,6 @@ export interface Target {
   readonly address: string;
   /** Its number there. */
   readonly object: number;
-}
-
-/** One side of a call. */
-export interface Line {
-  /** Sends a message; `handed` is called when it outlives this process. */
-  readonly data: (fill: Fill, handed?: () => void) => void;
-  /** Says a number. */
-  readonly credit: (count: number, handed?: () => void) => void;
-  /** Ends the call with the caller's last word, which the object hears as `credit`; `handed` as with `data`. */
-  readonly finish: (handed?: () => void) => void;
-  /** Ends the call with a last message: for the object's side. */
-  readonly exit: (fill: Fill) => void;
-  /** Asks for the end: for the caller's side. */
-  readonly cancel: () => void;
-  /** Hands over now what else would leave with this turn. */
-  readonly flush: () => void;
 }
 
 /** What an object does about a call. */
@@ -175,23 +154,6 @@ const guard = (line: Channel, receiver: () => Receiver): Receiver => {
 
 const unreadable = (): LinkClosed => new LinkClosed("the caller cannot be understood");
 
-/** The exit for what did not fit. */
-export const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => {
-  writer.byte(TOO_LARGE);
-  writer.reserve(16);
-  writer.view.setFloat64(writer.position, size, true);
-  writer.view.setFloat64(writer.position + 8, limit, true);
-  writer.position += 16;
-};
-
-/** The error that {@link TOO_LARGE} stands for. */
-export const readTooLarge = ({ bytes }: Incoming): MessageTooLarge => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-  return bytes.length === 17
-    ? new MessageTooLarge(view.getFloat64(1, true), view.getFloat64(9, true))
-    : new MessageTooLarge(NaN, NaN);
-};
-
 /**
  * Calls an object, wherever it is. Throws what `fill` throws, or `MessageTooLarge`, and has then sent nothing. The
  * receiver's `exit` is called once, `closed` is not: an object that cannot be reached is {@link GONE}. Nothing is called before
@@ -206,13 +168,6 @@ export const call = (target: Target, operation: number, fill: Fill | undefined, 
   if (link === undefined) return nowhere(receiver);
   return link.open(opening(target, operation, fill), { ...receiver, closed: () => receiver.exit(gone) });
 };
-
-/** What a caller hears. */
-export interface Calls {
-  readonly data?: (message: Incoming) => void;
-  readonly credit?: (count: number) => void;
-  readonly exit: (message: Incoming) => void;
-}
 
 const gone: Incoming = { bytes: new Uint8Array([GONE]), attachments: [] };
 
@@ -257,50 +212,13 @@ export const receive = (channel: Channel, { attachments, bytes }: Incoming): Rec
   return guard(channel, () => hosted.open(bytes[at + 4], channel, message, false));
 };
 
-const again = ({ attachments, bytes }: Incoming): Fill => (writer) => {
-  writer.bytes(bytes);
-  return attachments.length === 0 ? undefined : { attachments, onSend: [] };
-};
-
-/** Passes on both directions of a call. */
 const relay = (channel: Channel, next: Link, message: Incoming): Receiver => {
-  let onward: Channel | undefined;
-  let ended = false;
-  const end = (fill: Fill): void => {
-    if (ended) return;
-    ended = true;
-    channel.exit(fill);
-  };
-  /** A message that a link does not take is the end of the call, for both sides. */
-  const attempt = (pass: () => void): void => {
-    try {
-      pass();
-    } catch (error) {
-      if (!(error instanceof MessageTooLarge)) throw error;
-      onward?.cancel();
-      end(tooLarge(error));
-    }
-  };
-  attempt(() => {
-    onward = next.open(again(message), {
-      data: (message) => attempt(() => ended || channel.data(again(message))),
-      credit: (count) => ended || channel.credit(count),
-      exit: (message) => attempt(() => end(again(message))),
-      closed: () => end(status(GONE)),
-    });
-  });
+  const passing = passOn(channel, GONE, (receiver) => next.open(again(message), receiver));
   return {
-    data: (message) => attempt(() => onward?.data(again(message))),
+    ...passing,
     credit: (count) => {
-      if (count !== LAST) return onward?.credit(count);
-      ended = true;
-      channel.forget();
-      onward?.finish();
-    },
-    cancel: () => onward?.cancel(),
-    closed: () => {
-      ended = true;
-      onward?.cancel();
+      if (count === LAST) channel.forget();
+      passing.credit?.(count);
     },
   };
 };

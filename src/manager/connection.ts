@@ -15,7 +15,7 @@ import { dial, type Options } from "../remote/dial.ts";
 import type { AuthenticationError, ConnectError } from "../remote/errors.ts";
 import type { Wire } from "../remote/wire.ts";
 import type { Incoming } from "../wire/frames.ts";
-import { forward } from "./forward.ts";
+import { passOn } from "../link/line.ts";
 import * as P from "./protocol.ts";
 
 /** A call that waits until there is a connection. */
@@ -123,7 +123,7 @@ export class Connection implements Hosted {
 }
 
 const pass = (link: Link, operation: number, line: Line, { attachments, bytes }: Incoming): Receiver =>
-  forward(line, P.LOST, (receiver) =>
+  passOn(line, P.LOST, (receiver) =>
     link.open((writer) => {
       writer.byte(operation);
       writer.bytes(bytes);

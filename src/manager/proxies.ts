@@ -10,7 +10,7 @@ import { address, call, GONE, host, retire } from "../link/router.ts";
 import type { Hook } from "../wire/codec.ts";
 import { ask, kept, type Place, speak, stream } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
-import { forward } from "./forward.ts";
+import { passOn } from "../link/line.ts";
 import { ListProxy } from "./list.ts";
 import { ManagerProxy } from "./manager.ts";
 import { PoolProxy } from "./pool.ts";
@@ -157,7 +157,7 @@ class Embassy {
     if (object === undefined) {
       object = host({
         open: (operation, line, { attachments, bytes }) =>
-          forward(line, GONE, (receiver) =>
+          passOn(line, GONE, (receiver) =>
             call({ address: gate.address, object: gate.gate }, P.QUEUE, (writer) => {
               writer.varint(number);
               writer.byte(operation);
