@@ -12,9 +12,11 @@ import type * as Stream from "effect/Stream";
 import type { Readiness } from "./link/self.ts";
 import type { Link } from "./link/link.ts";
 import type { TaskError } from "./Task.ts";
+import type { Unsupported } from "./hosted/errors.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 
+export { Unsupported } from "./hosted/errors.ts";
 export { DecodeError, EncodeError } from "./wire/errors.ts";
 export { MessageTooLarge } from "./wire/frames.ts";
 export type { Link } from "./link/link.ts";
@@ -203,19 +205,6 @@ export class SpawnError extends Error {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
     this.reason = options.reason;
   }
-}
-
-/**
- * This backend cannot do what was asked of it.
- *
- * @since 0.1.0
- * @category errors
- */
-export class Unsupported extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "Unsupported";
-  /** How the error is printed. */
-  override readonly name = "Unsupported";
 }
 
 /**

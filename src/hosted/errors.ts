@@ -163,3 +163,16 @@ export class PipeError extends Error {
     this.size = size;
   }
 }
+
+/**
+ * This backend, or this process, cannot do what was asked of it: the message says what can.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class Unsupported extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "Unsupported";
+  /** How the error is printed. */
+  override readonly name = "Unsupported";
+}

@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { Unreachable } from "../hosted/errors.ts";
+import { Unreachable, Unsupported } from "../hosted/errors.ts";
 import { self } from "../link/self.ts";
 import type { Lock } from "../Lock.ts";
 import { allocate, type Block, type Place } from "../region/arena.ts";
@@ -14,7 +14,6 @@ import type { RLock } from "../RLock.ts";
 import { SyncError } from "../shared/errors.ts";
 import { LockClient, RLockClient } from "../shared/lock.ts";
 import type { Failure } from "../shared/object.ts";
-import { Unsupported } from "../Backend.ts";
 import { attempt, outcome } from "./attempt.ts";
 import { MemoryError, memoryError, type OutOfRange } from "./errors.ts";
 

@@ -5,8 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { Unsupported } from "../Backend.ts";
-import { Unreachable } from "../hosted/errors.ts";
+import { Unreachable, Unsupported } from "../hosted/errors.ts";
 import { HandleId } from "../hosted/handles.ts";
 import { self } from "../link/self.ts";
 import * as Os from "../os/linux.ts";
