@@ -12,8 +12,7 @@ import { unsupported } from "../src/os/linux.ts";
 import { bell } from "../src/region/bell.ts";
 import { noLeaks } from "./leaks.ts";
 
-// The library of the system's calls is loaded once in a process, by whoever comes first; the doorbell is kept until the last
-// arena of others has been collected. Both here, so that they are nobody's leak.
+// The doorbell is kept until the last arena of others has been collected: here, so that it is nobody's leak.
 if (unsupported() === undefined) bell("memory").hold();
 
 /** No test takes this long, on however busy a machine: one that does is one that hangs. */

@@ -1,6 +1,6 @@
 /**
  * The system calls that shared memory needs, on Linux, by FFI: the only place that knows numbers of calls, flags and layouts
- * of the kernel's structures. Needs `--allow-ffi`. Loaded lazily: nothing happens before the first call.
+ * of the kernel's structures. Needs `--allow-ffi`. Nothing happens before the first call.
  *
  * Everything here is synchronous, and quick, apart from {@link futexWait}, which parks a thread of Deno's blocking pool.
  *
@@ -95,7 +95,7 @@ const MAP_ANONYMOUS = 32;
 const FUTEX_WAIT = 0;
 const FUTEX_WAKE = 1;
 
-const symbols = {
+const functions = {
   errno: { name: "__errno_location", parameters: [], result: "pointer" },
   memfd_create: { parameters: ["buffer", "u32"], result: "i32" },
   open: { parameters: ["buffer", "i32", "u32"], result: "i32" },
@@ -123,7 +123,8 @@ const symbols = {
   },
 } as const;
 
-type Library = Deno.DynamicLibrary<typeof symbols>["symbols"];
+type Functions = typeof functions;
+type Library = { readonly [Name in keyof Functions]: Deno.UnsafeFnPointer<Functions[Name]>["call"] };
 
 let library: Library | undefined;
 
@@ -140,12 +141,31 @@ const libc = (): Library | undefined => {
   if (library !== undefined) return library;
   for (const name of ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`]) {
     try {
-      return library = Deno.dlopen(name, symbols).symbols;
+      return library = load(name);
     } catch {
       // The other C library, or none that is known.
     }
   }
   return undefined;
+};
+
+/**
+ * Looks the functions up, and lets go of the library at once: every process has it anyway. A library that stayed open would be
+ * a leak to Deno's tests, and one with all its functions takes some milliseconds to open.
+ */
+const load = (name: string): Library => {
+  const entries = Object.entries<Deno.ForeignFunction & { readonly name?: string }>(functions);
+  const names = new Set(entries.map(([key, { name = key }]) => name));
+  const library = Deno.dlopen(name, Object.fromEntries([...names].map((name) => [name, { type: "pointer" } as const])));
+  try {
+    return Object.fromEntries(entries.map(([key, { name = key, ...definition }]) => {
+      const pointer = library.symbols[name] as Deno.PointerObject<typeof definition>;
+      const callable = new Deno.UnsafeFnPointer(pointer, definition);
+      return [key, callable.call.bind(callable)];
+    })) as unknown as Library;
+  } finally {
+    library.close();
+  }
 };
 
 const c = (): Library => library ?? libc()!;
