@@ -68,7 +68,7 @@ export const entry = (): Promise<unknown> => import("./backend/worker.ts");
 const start = (options: Options, command: Command, exited: Deferred.Deferred<ExitStatus>) => {
   const worker = new Worker(import.meta.resolve("./backend/worker.ts"), { type: "module", name: command.name });
   const { port1, port2 } = new MessageChannel();
-  const transport = new Changeable(port(port1));
+  const transport = new Changeable(port(port1, "parent"));
   let status: ExitStatus | undefined;
   let serving = false;
   let deadline: ReturnType<typeof setTimeout> | undefined;

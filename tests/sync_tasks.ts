@@ -11,12 +11,14 @@ import {
   Condition,
   Event,
   Lock,
+  Process,
   type Queue,
   ReadWriteLock,
   RLock,
   Semaphore,
   Task,
-  type Value,
+  Value,
+  WorkerBackend,
 } from "../mod.ts";
 
 /** What is to be done: an operation by its name, `"write.take"` say, of an object. */
@@ -174,3 +176,43 @@ export const increments = Task.make(
 
 /** Uses a lock once. */
 export const usesOnce = Task.make(import.meta, "usesOnce", (lock: Lock.Lock) => lock.tryTake);
+
+/** Takes all there is to take, says so, and keeps it. */
+export const hoards = Task.make(
+  import.meta,
+  "hoards",
+  (lock: Lock.Lock, semaphore: Semaphore.Semaphore, begun: Event.Event) =>
+    Effect.gen(function* () {
+      yield* lock.take;
+      yield* semaphore.take(2);
+      yield* begun.set;
+      return yield* Effect.never;
+    }),
+);
+
+/** For a process without --allow-ffi: its workers share objects, and some are killed while they hold them. */
+export const aloneWithWorkers = Task.make(import.meta, "aloneWithWorkers", (rounds: number) =>
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const semaphore = yield* Semaphore.make({ permits: 3 });
+    const value = yield* Value.make("i32", 0);
+    const children = yield* Effect.replicateEffect(Process.spawn(increments, lock, value, 300), 3);
+    for (const child of children) yield* child.join;
+    let abandoned = 0;
+    for (let round = 0; round < rounds; round++) {
+      const begun = yield* Event.make();
+      const child = yield* Process.spawnWith({ daemon: true })(hoards, lock, semaphore, begun);
+      yield* begun.wait;
+      yield* child.kill;
+      if ((yield* lock.take).abandoned) abandoned++;
+      yield* lock.release;
+      yield* semaphore.take(3);
+      yield* semaphore.release(3);
+    }
+    const barrier = yield* Barrier.make({ parties: 2 });
+    const other = yield* Process.spawn(meets, barrier, 50);
+    yield* Effect.replicateEffect(barrier.wait, 50);
+    yield* other.join;
+    const ffi = (yield* Effect.promise(() => Deno.permissions.query({ name: "ffi" }))).state;
+    return { count: yield* value.get, abandoned, ffi };
+  }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())));

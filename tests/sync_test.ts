@@ -765,3 +765,11 @@ test(
     assertStringIncludes(error.message, "orker");
   }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true } }))),
 );
+
+test(
+  "sync: without --allow-ffi workers share the same objects, and the death of one leaves nothing taken",
+  Effect.gen(function* () {
+    const found = yield* Process.run(Tasks.aloneWithWorkers, 8);
+    assertEquals(found, { count: 900, abandoned: 8, ffi: "denied" });
+  }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true } }))),
+);

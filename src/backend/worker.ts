@@ -40,7 +40,7 @@ scope.onmessage = ({ data: { exitCode, ledger, lock, modules, port: channel } })
     return new Promise(() => {});
   });
   let left = false;
-  const transport = new Changeable(port(channel));
+  const transport = new Changeable(port(channel, "child"));
   const server = serve({
     transport,
     imports: Object.fromEntries(modules.map((url) => [url, () => import(url)])),

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Side } from "./link.ts";
 import { isNews, join } from "../region/registry.ts";
 import type { Transport } from "../wire/frames.ts";
 
@@ -135,7 +136,7 @@ const CLONED = 16 * 1024;
  * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`. What shared buffers there are is told
  * beside the chunks, ahead of those that speak of them.
  */
-export const port = (port: MessagePort): WatchedTransport => {
+export const port = (port: MessagePort, side: Side): WatchedTransport => {
   let ended = false;
   let received = 0;
   const stillness = new Stillness();
@@ -143,7 +144,7 @@ export const port = (port: MessagePort): WatchedTransport => {
   let underway = 0;
   let waiting: (() => void) | undefined;
   let finish: (reason?: Error) => void = () => {};
-  const neighbour = join((news) => port.postMessage(news));
+  const neighbour = join((news) => port.postMessage(news), side === "parent");
   const once = (reason?: Error): void => {
     if (ended) return;
     ended = true;

@@ -55,18 +55,21 @@ export const isNews = (message: unknown): message is News =>
 export interface Neighbour {
   /** It has news. */
   readonly hear: (news: News) => void;
-  /** It has ended, and with it those behind it: what came from there is no more. */
+  /** The way there has ended. */
   readonly leave: () => void;
 }
 
-/** Adds a neighbour, which is told all that is known, and from now on all that comes. */
-export const join = (tell: Tell): Neighbour => {
+/**
+ * Adds a neighbour, which is told all that is known, and from now on all that comes. With a `child` those behind it end as well:
+ * what came from there is no more. Who loses its parent is about to end itself.
+ */
+export const join = (tell: Tell, child: boolean): Neighbour => {
   state.neighbours.add(tell);
   for (const [buffer, { memory }] of state.buffers) tell({ buffer, memory });
   return {
     hear: (news) => learn(news, tell),
     leave: () => {
-      if (!state.neighbours.delete(tell)) return;
+      if (!state.neighbours.delete(tell) || !child) return;
       for (const [buffer, { from }] of state.buffers) if (from === tell) withdraw(buffer);
     },
   };
