@@ -5,149 +5,31 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import * as Exit from "effect/Exit";
-import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
-import type * as Scope from "effect/Scope";
-import {
-  type Backend,
-  Barrier,
-  Condition,
-  Event,
-  Lock,
-  Process,
-  ReadWriteLock,
-  Semaphore,
-  SubprocessBackend,
-  WorkerBackend,
-} from "../mod.ts";
+import { type Backend, Barrier, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import * as Capabilities from "../src/backend/capabilities.ts";
-import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
-import { temporary, test, warmUp } from "./suite.ts";
-import * as Tasks from "./sync_fault_tasks.ts";
+import { assertEquals } from "./assert.ts";
+import { test, warmUp } from "./suite.ts";
+import { amongWorkers, meetings, rounds } from "./sync_rounds.ts";
 import * as Sync from "./sync_tasks.ts";
 
 /** Kills on a backend, and sets of objects that are in use at each: each set is a round. */
 const KILLS = 13;
 const SETS = 40;
 
-const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
-
-const job = (writes: boolean): Effect.Effect<Tasks.Job, unknown, Scope.Scope> =>
-  Effect.gen(function* () {
-    const path = yield* temporary;
-    Deno.writeFileSync(path, new Uint8Array(8));
-    return {
-      writes,
-      lock: yield* Lock.make(),
-      semaphore: yield* Semaphore.bounded({ permits: 3 }),
-      readers: yield* ReadWriteLock.make(),
-      condition: yield* Condition.make(),
-      event: yield* Event.make(),
-      begun: yield* Event.make(),
-      path,
-    };
-  });
-
-/** After a death everything can be had, by this process alone, and is as it was. */
-const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
-  Effect.gen(function* () {
-    const { condition, event, lock, readers, semaphore } = job;
-    yield* Effect.scoped(Effect.flatMap(lock.acquire, Tasks.count(job)));
-    yield* semaphore.take(3);
-    assertEquals(yield* semaphore.available, 0, when);
-    yield* semaphore.release(3);
-    assertEquals(yield* semaphore.available, 3, when);
-    yield* readers.write.withLock(Effect.void);
-    yield* readers.read.withLock(Effect.void);
-    const { readers: reading, waitingReaders } = yield* readers.statistics;
-    assertEquals([reading, waitingReaders], [0, 0], when);
-    // A notification for a dead one comes to who lives.
-    const waiting = yield* Effect.fork(condition.withLock(condition.wait));
-    while (!(yield* Effect.map(condition.statistics, ({ waitingHere }) => waitingHere === 1))) yield* Effect.yieldNow();
-    yield* condition.withLock(condition.notify());
-    yield* Fiber.join(waiting);
-    yield* event.set;
-    yield* event.clear;
-  });
-
 const suite = (
   name: string,
   layer: Layer.Layer<Backend.Backend>,
-  // The thread of a worker that is killed runs to the end of its turn, with the lock that was taken from it.
   { killBusy }: { readonly killBusy: boolean },
 ): void => {
   test(
     `sync faults on ${name}: ${KILLS * SETS} rounds of users who are killed at random moments`,
-    Effect.provide(
-      Effect.gen(function* () {
-        const jobs = yield* Effect.replicateEffect(job(killBusy), SETS);
-        for (const kill of numbers(KILLS)) {
-          for (const { begun } of jobs) yield* begun.clear;
-          const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, jobs);
-          for (const { begun } of jobs) yield* begun.wait;
-          // This process is in its way.
-          const fibers = yield* Effect.forEach(jobs, (job) => Effect.fork(Tasks.everything(job)));
-          for (const { condition, event } of jobs) {
-            yield* Effect.fork(condition.withLock(condition.notifyAll));
-            yield* event.set;
-            yield* event.clear;
-          }
-          const millis = Math.floor(Math.random() * 25);
-          yield* Effect.sleep(millis);
-          yield* child.kill;
-          yield* Fiber.interruptAll(fibers);
-          for (const fiber of fibers) {
-            const exit = yield* Fiber.await(fiber);
-            assert(Exit.isInterrupted(exit), `kill ${kill}: ${exit}`);
-          }
-          yield* Effect.all(
-            jobs.map((job, n) => sound(job, `set ${n} after kill ${kill}, ${millis} ms after its begin`)),
-            {
-              concurrency: "unbounded",
-            },
-          );
-        }
-      }),
-      layer,
-    ),
+    Effect.provide(rounds({ kills: KILLS, sets: SETS, killBusy }), layer),
   );
 
   test(
     `sync faults on ${name}: parties of a barrier that are killed break it, and it can be used again`,
-    Effect.provide(
-      Effect.gen(function* () {
-        const barriers = yield* Effect.replicateEffect(Barrier.make({ parties: 2 }), 30);
-        const begun = yield* Event.make();
-        for (const kill of numbers(3)) {
-          yield* begun.clear;
-          const meeting = yield* Effect.scoped(Effect.gen(function* () {
-            const child = yield* Process.spawnWith({ daemon: true })(Sync.meetsAll, barriers, begun);
-            // Rounds are met until the other party is dead.
-            const fibers = yield* Effect.forEach(
-              barriers,
-              (barrier) => Effect.forkDaemon(Effect.flip(Effect.forever(barrier.wait))),
-            );
-            yield* begun.wait;
-            yield* Effect.sleep(Math.floor(Math.random() * 10));
-            yield* child.kill;
-            return fibers;
-          }));
-          // Who has come since the other one died is alone there: nobody can know that the other would have come.
-          for (const [n, barrier] of barriers.entries()) {
-            yield* barrier.abort;
-            const error = Sync.described(yield* Fiber.join(meeting[n]));
-            assertStringIncludes(error, "BrokenBarrier");
-          }
-          for (const barrier of barriers) {
-            yield* barrier.reset;
-            const places = yield* Effect.all([barrier.wait, barrier.wait], { concurrency: 2 });
-            assertEquals(places.toSorted(), [0, 1], `after kill ${kill}`);
-          }
-        }
-      }),
-      layer,
-    ),
+    Effect.provide(meetings(3), layer),
   );
 };
 
@@ -160,3 +42,10 @@ await warmUp(Effect.provide(warm, worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
 suite("worker", worker, Capabilities.worker);
+
+test(
+  `sync faults on worker, without --allow-ffi: ${KILLS * SETS} rounds, and parties of a barrier`,
+  Effect.gen(function* () {
+    assertEquals(yield* Process.run(amongWorkers, { kills: KILLS, sets: SETS, killBusy: false }), "denied");
+  }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true, write: true } }))),
+);
