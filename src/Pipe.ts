@@ -81,7 +81,9 @@ export interface Statistics {
  * - The other end gets `EndOfFile` as soon as the owner of this one has closed it, has died in any way, or the scope of the
  *   pipe has closed; what was sent before is received first. Nothing else keeps it open.
  * - An end on its way ends when nobody will receive it any more: if it was an argument or a result, and the process that was to
- *   have it dies; if it was in a queue or a pipe that ended, or whose process died, before anybody received it.
+ *   have it dies; if it was in a queue or a pipe that ended, or whose process died, before anybody received it. Two cases only
+ *   end with the scope of its pipe: the sender is killed in the middle of a long message with an end in it, and ends that lie in
+ *   each other's unread messages.
  * - Messages pass through the process that made the pipe. When that ends, so does the pipe: what has arrived can still be
  *   received, then follows `EndOfFile` if the other end was there, `Unreachable` if it was in a third process.
  * - One that was received and that nobody holds any more is closed some time after: use {@link scoped}, or `close`, to have it

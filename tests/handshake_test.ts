@@ -337,13 +337,13 @@ const frame = (): Uint8Array<ArrayBuffer> => {
 };
 
 test(
-  "connection: 80 000 garbage frames of clients that have the key end nothing but their connections, and take no memory",
+  "connection: 100 000 garbage frames of clients that have the key end nothing but their connections, and take no memory",
   Effect.promise(async () => {
     const before = hosting();
     let ended = 0;
     let whole = 0;
     const run = async (): Promise<void> => {
-      const socket = scripted([concat(Array.from({ length: 8 }, frame)), concat(Array.from({ length: 8 }, frame))]);
+      const socket = scripted([concat(Array.from({ length: 10 }, frame)), concat(Array.from({ length: 10 }, frame))]);
       const wire = new Wire(socket);
       const { connection, release } = line(
         { wire, limits: { maxBytes: 10_000, maxMessageSize: 10_000 } },
