@@ -15,7 +15,7 @@ import { hosting } from "../src/link/router.ts";
 import { assert, assertEquals, assertInstanceOf, assertLess, assertNotEquals, assertStringIncludes } from "./assert.ts";
 import * as Tasks from "./listener_tasks.ts";
 import { everywhere } from "./steps.ts";
-import { test, warmUp } from "./suite.ts";
+import { test, warmUp, when } from "./suite.ts";
 import { add } from "./tasks.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
@@ -117,20 +117,6 @@ const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<str
     const { _tag, reason } = error as { readonly _tag: string; readonly reason?: string };
     return reason === undefined || _tag === "EncodeError" || _tag === "DecodeError" ? _tag : `${_tag} ${reason}`;
   });
-
-/** Waits until the listener says so of itself. */
-const when = (
-  { statistics }: Listener.Listener<unknown>,
-  holds: (statistics: Listener.Statistics) => boolean,
-): Effect.Effect<Listener.Statistics> =>
-  Effect.repeat(Effect.zipLeft(statistics, Effect.sleep("1 millis")), { until: holds });
-
-/** The same of a connection. */
-const until = (
-  { statistics }: Any,
-  holds: (statistics: Pipe.Statistics) => boolean,
-): Effect.Effect<Pipe.Statistics> =>
-  Effect.repeat(Effect.zipLeft(statistics, Effect.sleep("1 millis")), { until: holds });
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
@@ -267,7 +253,7 @@ promise(
       assertEquals(yield* connecting(new Uint8Array(0)), "ConnectError InvalidOption");
       assertEquals(yield* connecting("text" as never), "ConnectError InvalidOption");
       assertEquals(yield* connecting(32 as never), "ConnectError InvalidOption");
-      assertEquals((yield* when(listener, ({ failed }) => failed === 3)).authenticated, 0);
+      assertEquals((yield* when(listener.statistics, ({ failed }) => failed === 3)).authenticated, 0);
       const open = yield* make(family, { authKey: false });
       assertEquals(yield* failure(connect(open, family)), "AuthenticationError KeyMissing");
       const client = yield* connect(open, family, { authKey: false });
@@ -400,14 +386,14 @@ test(
     const [client, server] = yield* both(families[0], { maxBytes: 10_000 });
     yield* client.sendBytes(new Uint8Array(9_000));
     const fiber = yield* Effect.fork(client.sendBytes(new Uint8Array(9_001)));
-    yield* until(client, ({ senders }) => senders === 1);
+    yield* when(client.statistics, ({ senders }) => senders === 1);
     yield* Fiber.interrupt(fiber);
     const waiting = yield* Effect.fork(client.sendBytes(new Uint8Array(9_002)));
-    yield* until(client, ({ senders }) => senders === 1);
+    yield* when(client.statistics, ({ senders }) => senders === 1);
     assertEquals((yield* server.recvBytes()).length, 9_000);
     assertEquals((yield* server.recvBytes()).length, 9_002);
     yield* Fiber.join(waiting);
-    yield* until(client, ({ pendingBytes }) => pendingBytes === 0);
+    yield* when(client.statistics, ({ pendingBytes }) => pendingBytes === 0);
     // One that is larger than the room goes when nothing else is to be received.
     yield* client.sendBytes(new Uint8Array(50_000));
     assertEquals((yield* server.recvBytes()).length, 50_000);
@@ -546,7 +532,7 @@ test(
     assertEquals(Array.from(yield* Fiber.join(reading)), [0, 1, 2]);
     const rest = yield* Effect.fork(Stream.runCount(listener.connections));
     yield* connect(listener);
-    yield* when(listener, ({ waiting }) => waiting === 0);
+    yield* when(listener.statistics, ({ waiting }) => waiting === 0);
     yield* listener.close;
     assertEquals(yield* Fiber.join(rest), 1);
     assertEquals(clients.length, 3);
@@ -594,10 +580,8 @@ promise(
       // Each is sent away, in time.
       // Of those who never finish the handshake of TLS itself, Deno keeps the socket until they close it.
       yield* Effect.forEach(family.tls === undefined ? [http, slow, ...silent] : [http], readAll);
-      const { authenticated, waiting } = yield* when(
-        listener,
-        ({ failed, handshakes }) => failed === 13 && handshakes === 0,
-      );
+      const { authenticated, waiting } = yield* when(listener.statistics, ({ failed, handshakes }) =>
+        failed === 13 && handshakes === 0);
       assertEquals([authenticated, waiting], [1, 0]);
     }),
 );
@@ -611,7 +595,7 @@ test(
     for (const byte of [1, 2, 3]) {
       yield* failure(Effect.scoped(connect(listener, families[0], { authKey: new Uint8Array([byte]) })));
     }
-    yield* when(listener, ({ failed }) => failed === 3);
+    yield* when(listener.statistics, ({ failed }) => failed === 3);
     assertEquals(lines.length, 1);
     assertStringIncludes(lines[0], "WARN A client from 127.0.0.1:");
     assertStringIncludes(lines[0], "different keys");
@@ -630,7 +614,7 @@ test(
       "AuthenticationError WrongKey",
     );
     yield* first.close;
-    yield* when(listener, ({ open }) => open === 1);
+    yield* when(listener.statistics, ({ open }) => open === 1);
     yield* connect(listener);
     assertEquals((yield* listener.statistics).refused, 1);
   }),
@@ -641,7 +625,7 @@ test(
   Effect.gen(function* () {
     const listener = yield* make(families[1], { maxHandshakes: 4 });
     const silent = yield* Effect.forEach(numbers(12), () => raw(listener.address));
-    yield* when(listener, ({ dropped }) => dropped === 8);
+    yield* when(listener.statistics, ({ dropped }) => dropped === 8);
     const client = yield* connect(listener);
     yield* client.send(1);
     assertEquals(yield* Effect.flatMap(listener.accept, ({ recv }) => recv), 1);
@@ -662,7 +646,7 @@ test(
           "AuthenticationError WrongKey",
         );
       }
-      yield* when(listener, ({ failed }) => failed === 3);
+      yield* when(listener.statistics, ({ failed }) => failed === 3);
       const connecting = connect(listener, family);
       if (family.name !== "TCP") yield* connecting;
       else assertEquals(yield* failure(connecting), "ConnectError TooManyFailures");
@@ -678,7 +662,7 @@ test(
       numbers(6),
       (n) => Effect.fork(Effect.tap(connect(listener), ({ send }) => send(n))),
     );
-    yield* when(listener, ({ waiting }) => waiting >= 2);
+    yield* when(listener.statistics, ({ waiting }) => waiting >= 2);
     const received = new Set<unknown>();
     for (let i = 0; i < 6; i++) received.add(yield* Effect.flatMap(listener.accept, ({ recv }) => recv));
     assertEquals(received.size, 6);
@@ -923,7 +907,7 @@ test(
     yield* client.recv;
     yield* child.signal("SIGSTOP");
     const sending = yield* Effect.fork(client.sendBytes(new Uint8Array(20_000_000)));
-    yield* until(client, ({ pendingBytes }) => pendingBytes > 0);
+    yield* when(client.statistics, ({ pendingBytes }) => pendingBytes > 0);
     yield* Fiber.interrupt(sending);
     yield* client.close;
     yield* child.kill;
@@ -981,7 +965,7 @@ test(
       { rounds: 40, turns: 12 },
       (when_) =>
         Effect.map(
-          when(listener, ({ open, waiting }) => open === 0 && waiting === 0),
+          when(listener.statistics, ({ open, waiting }) => open === 0 && waiting === 0),
           ({ state }) => assertEquals(state, "listening", when_),
         ),
     );
@@ -1004,7 +988,7 @@ test(
     yield* everywhere(accepting, { rounds: 30, turns: 10 }, (when_) =>
       Effect.gen(function* () {
         // Those that were not accepted are still there, in their order; none is lost.
-        yield* when(listener, ({ handshakes }) => handshakes === 0);
+        yield* when(listener.statistics, ({ handshakes }) => handshakes === 0);
         for (let { waiting } = yield* listener.statistics; waiting > 0; waiting--) {
           const value = yield* Effect.option(Effect.flatMap(listener.accept, ({ recv }) => recv));
           if (Option.isSome(value)) {

@@ -17,11 +17,7 @@ import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThr
 import * as Tasks from "./manager_tasks.ts";
 import { processEntry, until } from "./leaks.ts";
 import { everywhere, interruptAtStep, interruptAtTurn, interruptAtYield, random, sample, seed } from "./steps.ts";
-import { test, warmUp } from "./suite.ts";
-
-/** Waits until something is so, asking again and again. */
-const when = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (value: A) => boolean): Effect.Effect<A, E, R> =>
-  Effect.repeat(Effect.zipLeft(ask, Effect.sleep("1 millis")), { until: holds });
+import { test, warmUp, when } from "./suite.ts";
 
 /** The tag of a failure, and its reason if it has one. */
 const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<string, A, R> =>

@@ -24,7 +24,7 @@ import {
   assertStringIncludes,
 } from "./assert.ts";
 import * as Tasks from "./pipe_tasks.ts";
-import { test, warmUp } from "./suite.ts";
+import { test, warmUp, when } from "./suite.ts";
 import { add } from "./tasks.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
@@ -61,13 +61,6 @@ await warmUp(Effect.provide(Process.run(add, 1, 2), worker));
 const promise = (title: string, program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
   for (const { make, name } of places) test(`Pipe ${name}: ${title}`, Effect.flatMap(make, program));
 };
-
-/** Waits until the connection says so of itself. */
-const when = (
-  connection: Tasks.Any,
-  holds: (statistics: Pipe.Statistics) => boolean,
-): Effect.Effect<Pipe.Statistics> =>
-  Effect.repeat(Effect.zipLeft(connection.statistics, Effect.sleep("1 millis")), { until: holds });
 
 /** The tag of a failure, and its reason if it has one. */
 const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<string, A, R> =>
@@ -150,7 +143,7 @@ promise("a value that cannot be rebuilt fails in recv, and is received", (make) 
     assertEquals(yield* failure(other.recv), "DecodeError");
     assertEquals(yield* other.recv, "next");
     for (const value of [1, 2, Object.assign(Object.create({}), unknown), 3]) yield* one.send(value);
-    yield* when(other, ({ unread }) => unread === 4);
+    yield* when(other.statistics, ({ unread }) => unread === 4);
     const got: Array<unknown> = [];
     const drained = Stream.runForEach(other.toStream, (value) => Effect.sync(() => got.push(value)));
     assertEquals(yield* failure(drained), "DecodeError");
@@ -324,7 +317,7 @@ promise(
       yield* Fiber.join(waiting);
       const gone = new Uint8Array(4);
       const late = yield* Effect.fork(failure(other.recvBytesInto(gone)));
-      yield* when(other, ({ receivers }) => receivers === 1);
+      yield* when(other.statistics, ({ receivers }) => receivers === 1);
       gone.buffer.transfer();
       yield* one.sendBytes(utf8("efgh"));
       assertEquals(yield* Fiber.join(late), "PipeError BufferTooShort");
@@ -401,7 +394,7 @@ promise(
       yield* one.send("unread");
       yield* other.send("last");
       yield* other.close;
-      yield* when(one, ({ peer }) => peer === "closed");
+      yield* when(one.statistics, ({ peer }) => peer === "closed");
       for (let i = 0; i < 3; i++) {
         assertEquals(yield* failure(one.send(1)), "BrokenPipe");
         assertEquals(yield* failure(one.sendBytes(new Uint8Array(1))), "BrokenPipe");
@@ -420,7 +413,7 @@ promise("whoever waits is told when the other end closes", (make) =>
     const waiting = [one.send("x".repeat(100)), one.recv, one.recvBytes(), one.poll("1 minute"), one.ready];
     const fibers = yield* Effect.forEach(waiting, (effect) =>
       Effect.fork(Effect.exit(effect as Effect.Effect<unknown, unknown>)));
-    yield* when(one, ({ receivers, senders }) =>
+    yield* when(one.statistics, ({ receivers, senders }) =>
       receivers === 2 && senders === 1);
     yield* other.close;
     const [send, recv, recvBytes, poll, ready] = yield* Effect.forEach(fibers, Fiber.join);
@@ -435,7 +428,7 @@ promise("a connection that was closed fails, and can be closed again", (make) =>
     const [one, other] = yield* make();
     yield* other.send("unread");
     const waiting = yield* Effect.fork(failure(Effect.forever(one.recv)));
-    yield* when(one, ({ receivers }) => receivers === 1);
+    yield* when(one.statistics, ({ receivers }) => receivers === 1);
     assert(!one.closed);
     yield* one.close;
     yield* one.close;
@@ -476,7 +469,7 @@ promise("wait tells which connections have something to receive, or an end", (ma
     yield* fourth.send(1);
     assertEquals(yield* Fiber.join(waiting), [third]);
     yield* other.close;
-    yield* when(one, ({ peer }) => peer === "closed");
+    yield* when(one.statistics, ({ peer }) => peer === "closed");
     assertEquals(yield* wait([one, third]), [one, third]);
     assertEquals(yield* third.recv, 1);
   }));
@@ -500,18 +493,18 @@ promise("send waits while too much is unread, and goes on when it was read", (ma
   Effect.gen(function* () {
     const [one, other] = yield* make({ maxBytes: 10_000 });
     const sending = yield* Effect.fork(Effect.forEach(numbers(50), (n) => one.sendBytes(new Uint8Array(1000).fill(n))));
-    yield* when(one, ({ senders }) => senders === 1);
+    yield* when(one.statistics, ({ senders }) => senders === 1);
     const { pendingBytes } = yield* one.statistics;
     assertLessOrEqual(pendingBytes, 10_000);
     const { unread, unreadBytes } = yield* other.statistics;
     assertEquals([unread, unreadBytes], [9, pendingBytes]);
     for (const n of numbers(50)) assertEquals(yield* other.recvBytes(), new Uint8Array(1000).fill(n));
     yield* Fiber.join(sending);
-    yield* when(one, ({ pendingBytes }) => pendingBytes === 0);
+    yield* when(one.statistics, ({ pendingBytes }) => pendingBytes === 0);
     // Larger than what may be unread, when nothing is.
     yield* one.sendBytes(new Uint8Array(100_000));
     const next = yield* Effect.fork(one.send("next"));
-    yield* when(one, ({ senders }) => senders === 1);
+    yield* when(one.statistics, ({ senders }) => senders === 1);
     assertEquals((yield* other.recvBytes()).length, 100_000);
     yield* Fiber.join(next);
   }));
@@ -520,7 +513,7 @@ promise("empty messages are bounded as well", (make) =>
   Effect.gen(function* () {
     const [one, other] = yield* make({ maxBytes: 1000 });
     const sending = yield* Effect.fork(Effect.forEach(numbers(100), () => one.sendBytes(new Uint8Array())));
-    yield* when(one, ({ senders }) => senders === 1);
+    yield* when(one.statistics, ({ senders }) => senders === 1);
     assertLess((yield* other.statistics).unread, 20);
     for (const _ of numbers(100)) yield* other.recvBytes();
     yield* Fiber.join(sending);
@@ -532,7 +525,7 @@ promise("fibers on one end take turns, in the order in which they came", (make) 
     const receiving: Array<Fiber.Fiber<unknown, unknown>> = [];
     for (const n of numbers(20)) {
       receiving.push(yield* Effect.fork(other.recv));
-      yield* when(other, ({ receivers }) => receivers === n + 1);
+      yield* when(other.statistics, ({ receivers }) => receivers === n + 1);
     }
     for (const n of numbers(20)) yield* one.send(n);
     assertEquals(yield* Effect.forEach(receiving, Fiber.join), numbers(20));
@@ -540,7 +533,7 @@ promise("fibers on one end take turns, in the order in which they came", (make) 
     yield* one.send("x".repeat(200));
     for (const n of numbers(20)) {
       sending.push(yield* Effect.fork(one.send(n)));
-      yield* when(one, ({ senders }) => senders === n + 1);
+      yield* when(one.statistics, ({ senders }) => senders === n + 1);
     }
     assertEquals(yield* other.recv, "x".repeat(200));
     const received = yield* Effect.forEach(numbers(20), () => other.recv);
@@ -574,7 +567,7 @@ promise("what is interrupted has received nothing", (make) =>
       // A fiber that gives way so often can be interrupted between any two of its steps.
       const fiber = yield* Effect.fork(early ? taking : Effect.withMaxOpsBeforeYield(taking, 10 + steps % 7));
       if (!early) {
-        if (steps % 3 === 0) yield* when(other, ({ receivers }) => receivers === 1);
+        if (steps % 3 === 0) yield* when(other.statistics, ({ receivers }) => receivers === 1);
         yield* one.send(steps);
       }
       for (let step = 0; step < steps / 10; step++) yield* Effect.yieldNow();
@@ -592,7 +585,7 @@ promise(
       const fibers: Array<Fiber.Fiber<unknown, unknown>> = [];
       for (const n of numbers(10)) {
         fibers.push(yield* Effect.fork(other.recv));
-        yield* when(other, ({ receivers }) => receivers === n + 1);
+        yield* when(other.statistics, ({ receivers }) => receivers === n + 1);
       }
       for (const n of numbers(10)) if (n % 2 === 0) yield* Fiber.interrupt(fibers[n]);
       for (const n of numbers(5)) yield* one.send(n);
@@ -610,7 +603,7 @@ promise("what is interrupted while it waits has sent nothing", (make) =>
     for (let steps = 0; steps < 40; steps++) {
       yield* one.send("fills it".repeat(10));
       const fiber = yield* Effect.fork(one.send(steps));
-      if (steps % 2 === 0) yield* when(one, ({ senders }) => senders === 1);
+      if (steps % 2 === 0) yield* when(one.statistics, ({ senders }) => senders === 1);
       const reading = yield* Effect.fork(other.recv);
       for (let step = 0; step < steps / 2; step++) yield* Effect.yieldNow();
       const exit = yield* Fiber.interrupt(fiber);
@@ -745,7 +738,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       yield* mine.send("before");
       const waiting = yield* Effect.fork(failure(Effect.forever(theirs.recv)));
-      yield* when(theirs, ({ receivers, unread }) => receivers === 1 && unread === 0);
+      yield* when(theirs.statistics, ({ receivers, unread }) => receivers === 1 && unread === 0);
       const child = yield* Process.spawn(Tasks.receive, theirs);
       assertEquals(yield* Fiber.join(waiting), "PipeError Moved");
       assert(theirs.closed);
@@ -946,7 +939,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         const child = yield* Process.spawnWith({ daemon: true })(Tasks.keep, theirs);
         assertEquals(yield* mine.recv, "here");
         const waiting = yield* Effect.fork(failure(mine.recv));
-        yield* when(mine, ({ receivers }) => receivers === 1);
+        yield* when(mine.statistics, ({ receivers }) => receivers === 1);
         yield* child.kill;
         assertEquals(yield* Fiber.join(waiting), "EndOfFile");
         assertEquals(yield* failure(mine.send(1)), "BrokenPipe");
@@ -1012,9 +1005,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const made = yield* Queue.make<Tasks.Any>();
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.owning, made);
       const mine = yield* made.get;
-      yield* when(mine, ({ unread }) => unread === 1);
+      yield* when(mine.statistics, ({ unread }) => unread === 1);
       yield* child.kill;
-      yield* when(mine, ({ peer }) => peer === "closed");
+      yield* when(mine.statistics, ({ peer }) => peer === "closed");
       assertEquals(yield* mine.recv, "early");
       assertEquals(yield* failure(mine.recv), "EndOfFile");
       assertEquals(yield* failure(mine.send(1)), "BrokenPipe");
@@ -1030,9 +1023,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* wanted.put({});
       const [one, other] = yield* made.get;
       yield* one.send("unread");
-      yield* when(other, ({ unread }) => unread === 1);
+      yield* when(other.statistics, ({ unread }) => unread === 1);
       const waiting = yield* Effect.fork(Effect.flip(one.recv));
-      yield* when(one, ({ receivers }) => receivers === 1);
+      yield* when(one.statistics, ({ receivers }) => receivers === 1);
       yield* child.kill;
       const error = yield* Fiber.join(waiting);
       assertInstanceOf(error, Pipe.Unreachable);
@@ -1052,7 +1045,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const [mine, theirs] = yield* Scope.extend(Pipe.make<unknown>(), scope);
       const child = yield* Process.spawn(Tasks.receiveAll, theirs);
       yield* mine.send(1);
-      yield* when(mine, ({ pendingBytes }) => pendingBytes === 0);
+      yield* when(mine.statistics, ({ pendingBytes }) => pendingBytes === 0);
       yield* Scope.close(scope, Exit.void);
       assertEquals(yield* child.join, [1]);
     }),
@@ -1065,10 +1058,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const [reports, report] = yield* Pipe.make<number>();
       yield* Process.spawn(Tasks.flood, theirs, report, 9_936);
       assertEquals(yield* reports.recv, 10);
-      const { unread, unreadBytes } = yield* when(mine, ({ unread }) => unread === 10);
+      const { unread, unreadBytes } = yield* when(mine.statistics, ({ unread }) => unread === 10);
       assertEquals([unread, unreadBytes], [10, 100_000]);
       for (const _ of numbers(25)) yield* mine.recvBytes();
-      yield* when(mine, ({ unread }) => unread === 10);
+      yield* when(mine.statistics, ({ unread }) => unread === 10);
       yield* mine.close;
       assertEquals(yield* reports.recv, 35);
     }),

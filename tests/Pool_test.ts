@@ -19,7 +19,7 @@ import {
 } from "./assert.ts";
 import { busy } from "./conformance.ts";
 import { descendants } from "./leaks.ts";
-import { gateway, signal, temporary, test, warmUp } from "./suite.ts";
+import { gateway, signal, temporary, test, warmUp, when } from "./suite.ts";
 import * as Tasks from "./tasks.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
@@ -37,10 +37,6 @@ const refused = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Pool.P
     assertInstanceOf(error, Pool.PoolError);
     return error;
   });
-
-/** Waits until the pool says so of itself. */
-const when = (pool: Pool.Pool, holds: (statistics: Pool.Statistics) => boolean): Effect.Effect<Pool.Statistics> =>
-  Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("1 millis")), { until: holds });
 
 /** Registers the suite for one backend. */
 const suite = (
@@ -331,7 +327,7 @@ const suite = (
         yield* other.open;
         assertEquals(yield* Fiber.join(other.fiber), 0);
         assertEquals(yield* Fiber.join(waiting), squares(50));
-        const { alive, failed, replaced } = yield* when(pool, ({ alive }) => alive === 2);
+        const { alive, failed, replaced } = yield* when(pool.statistics, ({ alive }) => alive === 2);
         assertEquals([alive, failed, replaced], [2, 1, 1]);
       }),
     );
@@ -344,7 +340,7 @@ const suite = (
         const pool = yield* Pool.make({ size: 1 });
         const idle = yield* pool.apply(Tasks.pid);
         Deno.kill(idle, "SIGKILL");
-        yield* when(pool, ({ alive, replaced }) => replaced === 1 && alive === 1);
+        yield* when(pool.statistics, ({ alive, replaced }) => replaced === 1 && alive === 1);
         const begun = yield* signal;
         const running = yield* Effect.fork(pool.apply(Tasks.forever, begun.stream, Stream.empty));
         yield* begun.fired;
@@ -405,7 +401,7 @@ const suite = (
       const waiting = yield* Effect.fork(Stream.runDrain(pool.stream(Tasks.wide, 10, path)));
       const mapping = yield* Effect.fork(pool.map(Tasks.square, numbers(10), { chunkSize: 1 }));
       const applying = yield* Effect.fork(pool.apply(Tasks.busy, path));
-      yield* when(pool, ({ waiting }) => waiting === 12);
+      yield* when(pool.statistics, ({ waiting }) => waiting === 12);
       yield* Fiber.interruptAll([waiting, mapping, applying]);
       assertEquals((yield* pool.statistics).waiting, 0);
       yield* first.open;
@@ -479,7 +475,7 @@ const suite = (
       const pool = yield* Pool.make({ size: 1 });
       const first = yield* occupy(pool);
       const fibers = yield* Effect.forEach(numbers(20_000), (i) => Effect.fork(pool.apply(Tasks.square, i)));
-      yield* when(pool, ({ waiting }) => waiting === 20_000);
+      yield* when(pool.statistics, ({ waiting }) => waiting === 20_000);
       yield* Fiber.interruptAll(fibers);
       assertEquals((yield* pool.statistics).waiting, 0);
       yield* first.open;
@@ -494,7 +490,7 @@ const suite = (
         const pool = yield* Pool.make({ size: 1 });
         yield* occupy(pool);
         const waiting = yield* Effect.forkDaemon(Effect.exit(pool.apply(Tasks.add, 1, 2)));
-        yield* when(pool, ({ waiting }) => waiting === 1);
+        yield* when(pool.statistics, ({ waiting }) => waiting === 1);
         return { pool, waiting };
       }));
       const exit = yield* Fiber.join(waiting);
@@ -527,7 +523,7 @@ const suite = (
       const first = yield* occupy(pool);
       const second = yield* occupy(pool);
       const third = yield* Effect.fork(pool.apply(Tasks.add, 1, 2));
-      const full = yield* when(pool, ({ waiting }) => waiting === 1);
+      const full = yield* when(pool.statistics, ({ waiting }) => waiting === 1);
       assertEquals([full.busy, full.completed], [2, 0]);
       yield* first.open;
       yield* second.open;

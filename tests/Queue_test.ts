@@ -16,7 +16,7 @@ import { type Backend, Pool, Process, Queue, SubprocessBackend, WorkerBackend } 
 import { HandleId } from "../src/hosted/handles.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import * as Tasks from "./queue_tasks.ts";
-import { test, warmUp } from "./suite.ts";
+import { test, warmUp, when } from "./suite.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -70,13 +70,6 @@ await warmUp(Effect.provide(Process.run(Tasks.makeAndReturn), worker));
 const promise = (title: string, program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
   for (const { make, name } of places) test(`Queue ${name}: ${title}`, Effect.flatMap(make, program));
 };
-
-/** Waits until the queue says so of itself. */
-const when = (
-  queue: Tasks.Any,
-  holds: (statistics: Queue.Statistics) => boolean,
-): Effect.Effect<Queue.Statistics, Queue.Failure> =>
-  Effect.repeat(Effect.zipLeft(queue.statistics, Effect.sleep("1 millis")), { until: holds });
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -197,7 +190,7 @@ promise(
       assert(yield* queue.isFull);
       assertEquals(yield* empty(queue), [0, 1, 2, 3]);
       yield* queue.taskDone(4);
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
 );
 
@@ -212,7 +205,7 @@ promise(
       const taken = yield* empty(queue);
       assertEquals(taken[0], [1]);
       assertEquals(new Set(taken.map(String)), new Set(items.map(String)));
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
       yield* queue.putAll([2, 1]);
       assertEquals(yield* empty(queue), [1, 2]);
     }),
@@ -233,7 +226,7 @@ promise(
       for (const name of ["a", "b", "c"]) {
         assertEquals(taken.filter(([producer]) => producer === name).map(([, n]) => n), numbers(200));
       }
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
 );
 
@@ -248,7 +241,7 @@ promise(
       const waiting: Array<Fiber.RuntimeFiber<void, unknown>> = [];
       for (const n of [2, 3, 4]) {
         waiting.push(yield* Effect.fork(queue.put(n)));
-        yield* when(queue, ({ putters }) => putters === waiting.length);
+        yield* when(queue.statistics, ({ putters }) => putters === waiting.length);
       }
       assertEquals([yield* queue.size, yield* queue.isFull, yield* queue.isEmpty], [2, true, false]);
       assertEquals(waiting.map((fiber) => fiber.unsafePoll()), [null, null, null]);
@@ -257,7 +250,7 @@ promise(
       assertEquals(waiting.map((fiber) => fiber.unsafePoll() === null), [false, true, true]);
       assertEquals(yield* Effect.all(numbers(4).map(() => queue.get)), [1, 2, 3, 4]);
       yield* Fiber.joinAll(waiting);
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
 );
 
@@ -268,7 +261,7 @@ promise("a put waits for bytes as well, and one item that fits goes in alone", (
     yield* queue.putAll([item(0), item(1)]);
     assert(!(yield* queue.tryPut(item(2))));
     const third = yield* Effect.fork(queue.put(item(2)));
-    const { bytes } = yield* when(queue, ({ putters }) => putters === 1);
+    const { bytes } = yield* when(queue.statistics, ({ putters }) => putters === 1);
     assert(bytes > 800 && bytes <= 1000, `${bytes}`);
     assertEquals(yield* queue.get, item(0));
     yield* Fiber.join(third);
@@ -277,7 +270,7 @@ promise("a put waits for bytes as well, and one item that fits goes in alone", (
     yield* queue.put(large);
     assert(!(yield* queue.tryPut(large)));
     assertEquals(yield* empty(queue), [large]);
-    calm(yield* when(queue, ({ bytes }) => bytes === 0));
+    calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
   }));
 
 promise("an item that is larger than the queue is TooLarge, with nothing put", (make) =>
@@ -303,7 +296,7 @@ promise("tryPut and tryGet answer at once", (make) =>
     assertEquals(yield* queue.tryPut(2), false);
     assertEquals(yield* queue.tryGet, Option.some(1));
     assertEquals(yield* queue.tryGet, Option.none());
-    calm(yield* when(queue, ({ bytes }) => bytes === 0));
+    calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
   }));
 
 promise("putAll puts more than there is room for as room comes, in order", (make) =>
@@ -428,12 +421,12 @@ promise(
       const waiting: Array<Fiber.RuntimeFiber<unknown, unknown>> = [];
       for (const n of numbers(5)) {
         waiting.push(yield* Effect.fork(n === 2 ? queue.takeUpTo(10) : queue.get));
-        yield* when(queue, ({ takers }) => takers === n + 1);
+        yield* when(queue.statistics, ({ takers }) => takers === n + 1);
       }
       yield* Fiber.interrupt(waiting[1]);
       for (const n of numbers(4)) yield* queue.put(n);
       assertEquals(yield* Effect.forEach([0, 2, 3, 4], (i) => Fiber.join(waiting[i])), [0, [1], 2, 3]);
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
 );
 
@@ -446,7 +439,7 @@ promise(
       assertEquals(yield* queue.takeUpTo(4), [0, 1, 2, 3]);
       assertEquals(yield* queue.takeUpTo(100), [4, 5, 6, 7, 8, 9]);
       const waiting = yield* Effect.fork(queue.takeUpTo(3));
-      yield* when(queue, ({ takers }) => takers === 1);
+      yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* queue.putAll([1, 2, 3, 4, 5]);
       const first = (yield* Fiber.join(waiting)) as ReadonlyArray<unknown>;
       assert(first.length >= 1 && first.length <= 3);
@@ -462,7 +455,7 @@ promise("a get that is interrupted, or runs out of time, has taken nothing", (ma
     const queue = yield* make();
     assertEquals(yield* Effect.timeoutOption(queue.get, "1 millis"), Option.none());
     assertEquals(yield* Effect.timeoutOption(queue.takeUpTo(2), "1 millis"), Option.none());
-    calm(yield* when(queue, ({ takers }) => takers === 0));
+    calm(yield* when(queue.statistics, ({ takers }) => takers === 0));
     yield* queue.putAll([1, 2]);
     assertEquals(yield* empty(queue), [1, 2]);
   }));
@@ -473,13 +466,13 @@ promise(
     Effect.gen(function* () {
       const queue = yield* make();
       const waiting = yield* Effect.forEach(numbers(10_000), () => Effect.fork(queue.get));
-      yield* when(queue, ({ takers }) => takers === 10_000);
+      yield* when(queue.statistics, ({ takers }) => takers === 10_000);
       yield* Fiber.interruptAll(waiting.filter((_, i) => i % 2 === 1));
-      yield* when(queue, ({ takers }) => takers === 5_000);
+      yield* when(queue.statistics, ({ takers }) => takers === 5_000);
       yield* queue.putAll(numbers(5_000));
       const taken = yield* Effect.forEach(waiting.filter((_, i) => i % 2 === 0), Fiber.join);
       assertEquals(taken, numbers(5_000));
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
 );
 
@@ -574,7 +567,7 @@ promise("close refuses puts; what is there can be taken, then gets fail", (make)
     const queue = yield* make("fifo", { capacity: 2 });
     yield* queue.putAll([1, 2]);
     const putting = yield* Effect.fork(Effect.flip(queue.put(3)));
-    yield* when(queue, ({ putters }) => putters === 1);
+    yield* when(queue.statistics, ({ putters }) => putters === 1);
     yield* queue.close;
     assertEquals(Tasks.described(yield* Fiber.join(putting)), "QueueClosed Closed");
     for (
@@ -601,7 +594,7 @@ promise("close ends gets that wait", (make) =>
   Effect.gen(function* () {
     const queue = yield* make();
     const waiting = yield* Effect.forEach(numbers(3), () => Effect.fork(Effect.flip(queue.get)));
-    yield* when(queue, ({ takers }) => takers === 3);
+    yield* when(queue.statistics, ({ takers }) => takers === 3);
     yield* queue.close;
     for (const fiber of waiting) assertEquals(Tasks.described(yield* Fiber.join(fiber)), "QueueClosed Closed");
   }));
@@ -614,7 +607,7 @@ promise("shutdown drops what is there, and ends everybody", (make) =>
       yield* Effect.fork(Effect.flip(queue.put(3))),
       yield* Effect.fork(Effect.flip(queue.join)),
     ];
-    yield* when(queue, ({ putters }) => putters === 1);
+    yield* when(queue.statistics, ({ putters }) => putters === 1);
     yield* queue.shutdown;
     for (const fiber of waiting) assertEquals(Tasks.described(yield* Fiber.join(fiber)), "QueueClosed ShutDown");
     for (
@@ -634,7 +627,7 @@ promise("shutdown drops what is there, and ends everybody", (make) =>
     assertEquals(yield* failure(queue.get), "QueueClosed ShutDown");
     const other = yield* make();
     const takers = yield* Effect.forEach(numbers(3), () => Effect.fork(Effect.flip(other.get)));
-    yield* when(other, ({ takers }) => takers === 3);
+    yield* when(other.statistics, ({ takers }) => takers === 3);
     yield* other.shutdown;
     for (const fiber of takers) assertEquals(Tasks.described(yield* Fiber.join(fiber)), "QueueClosed ShutDown");
   }));
@@ -660,7 +653,7 @@ promise("toStream gives items as they come, and ends with the queue", (make) =>
     assertEquals(Chunk.toReadonlyArray(yield* Stream.runCollect(queue.toStream)), []);
     const other = yield* make();
     const failing = yield* Effect.fork(Effect.flip(Stream.runDrain(other.toStream)));
-    yield* when(other, ({ takers }) => takers === 1);
+    yield* when(other.statistics, ({ takers }) => takers === 1);
     yield* other.shutdown;
     assertEquals(Tasks.described(yield* Fiber.join(failing)), "QueueClosed ShutDown");
   }));
@@ -670,9 +663,9 @@ promise("a stream that waits and is interrupted has taken nothing", (make) =>
     const queue = yield* make();
     const seen: Array<unknown> = [];
     const reading = yield* Effect.fork(Stream.runForEach(queue.toStream, (item) => Effect.sync(() => seen.push(item))));
-    yield* when(queue, ({ takers }) => takers === 1);
+    yield* when(queue.statistics, ({ takers }) => takers === 1);
     yield* queue.put(1);
-    yield* when(queue, ({ size, takers }) => size === 0 && takers === 1);
+    yield* when(queue.statistics, ({ size, takers }) => size === 0 && takers === 1);
     yield* Fiber.interrupt(reading);
     yield* queue.putAll([2, 3]);
     assertEquals(seen, [1]);
@@ -695,11 +688,11 @@ test(
     let pulled = 0;
     const source = Stream.rechunk(Stream.tap(Stream.range(1, 100), () => Effect.sync(() => pulled++)), 1);
     const queue = yield* Queue.fromStream(source, { capacity: 5 });
-    yield* when(queue, ({ putters }) => putters === 1);
+    yield* when(queue.statistics, ({ putters }) => putters === 1);
     assertEquals([yield* queue.size, pulled], [5, 6]);
     assertEquals((yield* Stream.runCollect(queue.toStream)).length, 100);
     const failing = yield* Queue.fromStream(Stream.concat(Stream.make(1), Stream.fail("no")));
-    yield* when(failing, ({ state }) => state === "shut down");
+    yield* when(failing.statistics, ({ state }) => state === "shut down");
     // Its scope interrupts a Stream that has not ended.
     const scope = yield* Scope.make();
     let interrupted = false;
@@ -755,7 +748,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const all = each.flat().map(([producer, n]) => `${producer}${n}`);
       assertEquals(all.length, 600);
       assertEquals(new Set(all).size, 600);
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
   );
 
@@ -838,7 +831,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* Process.run(Tasks.putBelow, queue, "nephew", 1);
       assertEquals(yield* Process.run(Tasks.take, queue, 2), ["nephew", "sibling"]);
       assertEquals(yield* queue.get, "parent");
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
   );
 
@@ -876,7 +869,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals((yield* pool.apply(Tasks.take, queue, 4)).length, 4);
       const rest = yield* Process.run(Tasks.poolBelow, queue);
       assertEquals(rest.flat().length, 4);
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
   );
 
@@ -888,7 +881,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals(yield* empty(queue), ["worker", "itself"]);
       for (const other of [subprocess, worker]) {
         const child = yield* Effect.provide(Process.spawn(Tasks.take, queue, 1), other);
-        yield* when(queue, ({ takers }) => takers === 1);
+        yield* when(queue.statistics, ({ takers }) => takers === 1);
         yield* Process.run(Tasks.put, queue, "across");
         assertEquals(yield* child.join, ["across"]);
       }
@@ -939,7 +932,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
           const fiber = yield* Effect.fork(Effect.all([queue.get]));
           results.push(Fiber.join(fiber));
         }
-        yield* when(queue, ({ takers }) => takers === n + 1);
+        yield* when(queue.statistics, ({ takers }) => takers === n + 1);
       }
       yield* queue.putAll(numbers(4));
       assertEquals(yield* Effect.all(results), [[0], [1], [2], [3]]);
@@ -954,7 +947,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       for (const n of numbers(3)) {
         if (n === 1) yield* Effect.fork(queue.put(n));
         else yield* Process.spawn(Tasks.put, queue, n);
-        yield* when(queue, ({ putters }) => putters === n + 1);
+        yield* when(queue.statistics, ({ putters }) => putters === n + 1);
       }
       assertEquals(yield* Effect.all(numbers(4).map(() => queue.get)), ["first", 0, 1, 2]);
     }),
@@ -974,7 +967,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals(ends.reduce((sum, { count }) => sum + count, taken), 400);
       yield* queue.taskDone(taken);
       yield* queue.join;
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
   );
 
@@ -983,7 +976,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const queue = yield* Queue.make<number>();
       const waiting = yield* Effect.fork(Effect.flip(queue.get));
-      yield* when(queue, ({ takers }) => takers === 1);
+      yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* Process.run(Tasks.attempt, queue, "close");
       assertEquals(Tasks.described(yield* Fiber.join(waiting)), "QueueClosed Closed");
       assertEquals(yield* failure(queue.put(1)), "QueueClosed Closed");
@@ -1004,8 +997,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         yield* Process.spawn(Tasks.attempt, full, "join"),
         yield* Process.spawn(Tasks.attempt, queue, "ready"),
       ];
-      yield* when(queue, ({ takers }) => takers === 1);
-      yield* when(full, ({ putters }) => putters === 1);
+      yield* when(queue.statistics, ({ takers }) => takers === 1);
+      yield* when(full.statistics, ({ putters }) => putters === 1);
       yield* Effect.all([queue.shutdown, full.shutdown]);
       const ends = yield* Effect.forEach(children, ({ join }) => join);
       const ended = "QueueClosed ShutDown";
@@ -1058,16 +1051,16 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const queue = yield* Queue.make<number>();
       const child = yield* Process.spawn(Tasks.takers, queue, 10_000);
-      yield* when(queue, ({ takers }) => takers === 10_000);
+      yield* when(queue.statistics, ({ takers }) => takers === 10_000);
       yield* queue.putAll(numbers(10_000));
       assertEquals(yield* child.join, numbers(10_000));
       const other = yield* Process.spawn(Tasks.takers, queue, 10_000);
-      yield* when(queue, ({ takers }) => takers === 10_000);
+      yield* when(queue.statistics, ({ takers }) => takers === 10_000);
       yield* other.kill;
-      yield* when(queue, ({ takers }) => takers === 0);
+      yield* when(queue.statistics, ({ takers }) => takers === 0);
       yield* queue.put(1);
       assertEquals(yield* queue.get, 1);
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
   );
 
@@ -1079,7 +1072,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         const done = yield* Queue.make<number>();
         const child = yield* Process.spawnWith({ daemon: true })(Tasks.flood, queue, 1_000, done);
         for (const round of numbers(30)) {
-          const { bytes, size } = yield* when(queue, ({ putters }) => putters === 1);
+          const { bytes, size } = yield* when(queue.statistics, ({ putters }) => putters === 1);
           assertEquals(size, 8);
           assert(bytes <= 8_500, `${bytes}`);
           const puts = yield* done.size;
@@ -1187,8 +1180,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         [queue.get, queue.ready, full.put(2), full.join],
         (operation) => Effect.fork(Effect.flip(operation as Effect.Effect<unknown, unknown>)),
       );
-      yield* when(queue, ({ takers }) => takers === 2);
-      yield* when(full, ({ putters }) => putters === 2);
+      yield* when(queue.statistics, ({ takers }) => takers === 2);
+      yield* when(full.statistics, ({ putters }) => putters === 2);
       yield* Scope.close(scope, Exit.void);
       for (const { join } of children) assertEquals(yield* join, "Unreachable MainProcess");
       for (const fiber of own) assertEquals(Tasks.described(yield* Fiber.join(fiber)), "Unreachable MainProcess");
@@ -1203,7 +1196,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const error = yield* Process.run(Tasks.putText, queue, 50_000);
       assertStringIncludes(error, "MessageTooLarge");
       assertStringIncludes(error, "maxMessageSize");
-      calm(yield* when(queue, ({ bytes }) => bytes === 0));
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
       yield* queue.putAll([large, 1]);
       assertEquals(yield* Process.run(Tasks.attempt, queue, "get"), "MessageTooLarge");
       assertEquals(yield* queue.get, large);

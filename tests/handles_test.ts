@@ -9,15 +9,8 @@ import * as Capabilities from "../src/backend/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import * as Handles from "./handle_tasks.ts";
 import * as Tasks from "./lifetime_tasks.ts";
-import { gateway, signal, test, warmUp } from "./suite.ts";
+import { gateway, signal, test, warmUp, when } from "./suite.ts";
 import * as Effects from "./tasks.ts";
-
-/** Waits until the queue says so of itself. */
-const when = <A>(
-  queue: Queue.Queue<A>,
-  holds: (statistics: Queue.Statistics) => boolean,
-): Effect.Effect<Queue.Statistics, Queue.Failure> =>
-  Effect.repeat(Effect.zipLeft(queue.statistics, Effect.sleep("1 millis")), { until: holds });
 
 const suite = (
   name: string,
@@ -211,7 +204,7 @@ const suite = (
       yield* mine.send("hello");
       assertEquals(yield* mine.recv, "more");
       yield* queue.put(1);
-      yield* when(queue, ({ size }) => size === 0);
+      yield* when(queue.statistics, ({ size }) => size === 0);
       yield* child.kill;
       const [atFirst, ...later] = yield* there.join;
       assert(atFirst.length === 0 || `${atFirst}` === "1");

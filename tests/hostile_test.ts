@@ -13,7 +13,7 @@ import { type Backend, Pool, Process, SubprocessBackend, Task, WorkerBackend } f
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "./assert.ts";
 import * as Tasks from "./hostile_tasks.ts";
 import { until } from "./leaks.ts";
-import { temporary, test, warmUp } from "./suite.ts";
+import { temporary, test, warmUp, when } from "./suite.ts";
 import * as Effects from "./tasks.ts";
 
 const died = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Process.ProcessDied, A, R> =>
@@ -27,10 +27,6 @@ const exitsAtLoad = Task.make(fixture("exits_at_load.ts"), "task", () => 1);
 const neverLoads = Task.make(fixture("never_loads.ts"), "task", () => 1);
 
 const impatient = { gracePeriod: "20 millis", forceKillAfter: "20 millis" } as const;
-
-/** Waits until the pool says so of itself. */
-const when = (pool: Pool.Pool, holds: (statistics: Pool.Statistics) => boolean): Effect.Effect<Pool.Statistics> =>
-  Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("1 millis")), { until: holds });
 
 /** Registers the suite for one backend. */
 const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend>): void => {
@@ -53,7 +49,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       assertInstanceOf(error, Process.ProcessDied);
       look(error);
       assertEquals(sum, 3);
-      const { failed, replaced } = yield* when(pool, ({ alive }) => alive === 1);
+      const { failed, replaced } = yield* when(pool.statistics, ({ alive }) => alive === 1);
       assertEquals([failed, replaced], [1, 1]);
     });
 
@@ -99,7 +95,10 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       assertEquals(yield* pool.apply(Tasks.throwWhenIdle), 5);
-      const { completed, failed } = yield* when(pool, ({ alive, replaced }) => alive === 1 && replaced === 1);
+      const { completed, failed } = yield* when(
+        pool.statistics,
+        ({ alive, replaced }) => alive === 1 && replaced === 1,
+      );
       assertEquals([completed, failed], [1, 0]);
       assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
     }),

@@ -19,7 +19,7 @@ import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
 import * as Remote from "./manager_remote_tasks.ts";
 import * as Tasks from "./manager_tasks.ts";
 import { random, seed } from "./steps.ts";
-import { test, warmUp } from "./suite.ts";
+import { test, warmUp, when } from "./suite.ts";
 
 const layer = SubprocessBackend.layer();
 const authKey = crypto.getRandomValues(new Uint8Array(32));
@@ -27,9 +27,6 @@ const anywhere = { hostname: "127.0.0.1", port: 0 };
 
 const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
   test(`Manager of another program: ${title}`, Effect.provide(program, layer));
-
-const when = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (value: A) => boolean): Effect.Effect<A, E, R> =>
-  Effect.repeat(Effect.zipLeft(ask, Effect.sleep("1 millis")), { until: holds });
 
 const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<string, A, R> =>
   Effect.map(Effect.flip(program), (error) => {

@@ -31,7 +31,7 @@ import { descendants, noLeaks, processEntry, until } from "./leaks.ts";
 import * as Plain from "./lifetime_tasks.ts";
 import * as Tasks from "./parity_tasks.ts";
 import { gone, script } from "./scripts.ts";
-import { gateway, signal, temporary, test, warmUp } from "./suite.ts";
+import { gateway, signal, temporary, test, warmUp, when } from "./suite.ts";
 import * as Effects from "./tasks.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
@@ -44,10 +44,6 @@ const said = (path: string): Effect.Effect<string> =>
     await until("the task has begun", () => Deno.readTextFileSync(path) !== "");
     return Deno.readTextFileSync(path);
   });
-
-/** Waits until the pool says so of itself. */
-const when = (pool: Pool.Pool, holds: (statistics: Pool.Statistics) => boolean): Effect.Effect<Pool.Statistics> =>
-  Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("1 millis")), { until: holds });
 
 const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined;
@@ -259,7 +255,7 @@ const suite = (
         if (n % 2 === 0) turns.push((yield* pool.submit(Plain.visit, n)).await);
         else {
           turns.push(Fiber.join(yield* Effect.fork(pool.apply(Plain.visit, n))));
-          yield* when(pool, ({ waiting }) => waiting === n + 1);
+          yield* when(pool.statistics, ({ waiting }) => waiting === n + 1);
         }
       }
       yield* gate.open;
@@ -424,7 +420,7 @@ const suite = (
           const pool = yield* Pool.make({ size: 2 });
           for (const { pid } of descendants(Deno.pid)) Deno.kill(pid, "SIGKILL");
           if (end === "use") {
-            yield* when(pool, ({ alive, replaced }) => alive === 2 && replaced === 2);
+            yield* when(pool.statistics, ({ alive, replaced }) => alive === 2 && replaced === 2);
             assertEquals(yield* pool.map(Plain.echo, numbers(10), { chunkSize: 1 }), numbers(10));
           }
           yield* pool[end === "use" ? "close" : end];

@@ -16,7 +16,7 @@ import { until } from "./leaks.ts";
 import * as Tasks from "./pipe_fault_tasks.ts";
 import * as Hosts from "./pipe_tasks.ts";
 import * as Queues from "./queue_tasks.ts";
-import { temporary, test, warmUp } from "./suite.ts";
+import { temporary, test, warmUp, when } from "./suite.ts";
 
 type Any = Tasks.Any;
 
@@ -42,17 +42,6 @@ const described = (error: unknown): string => Queues.described(error as never);
 
 const failure = (program: Effect.Effect<unknown, unknown>): Effect.Effect<string> =>
   Effect.map(Effect.flip(Effect.asVoid(program)), described) as Effect.Effect<string>;
-
-/** Waits until the connection says so of itself. */
-const when = (end: Any, holds: (statistics: Pipe.Statistics) => boolean): Effect.Effect<Pipe.Statistics> =>
-  Effect.repeat(Effect.zipLeft(end.statistics, Effect.sleep("1 millis")), { until: holds });
-
-/** Waits until the queue says so of itself. */
-const queueWhen = <A>(
-  queue: Queue.Queue<A>,
-  holds: (statistics: Queue.Statistics) => boolean,
-): Effect.Effect<Queue.Statistics, Queue.Failure> =>
-  Effect.repeat(Effect.zipLeft(queue.statistics, Effect.sleep("1 millis")), { until: holds });
 
 type Make = (options?: Pipe.Options) => Effect.Effect<Hosts.Ends, unknown, Scope.Scope>;
 type MakeQueue = Effect.Effect<Queue.Queue<Tasks.Bounced>, unknown, Scope.Scope>;
@@ -316,7 +305,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       const queue = (yield* host.make) as Queue.Queue<unknown>;
       const mine = yield* away(make, queue.put);
       const waiting = yield* Effect.fork(failure(mine.recv));
-      yield* when(mine, ({ receivers }) => receivers === 1);
+      yield* when(mine.statistics, ({ receivers }) => receivers === 1);
       yield* host.child.kill;
       assertEquals(yield* Fiber.join(waiting), "EndOfFile");
     }));
@@ -342,7 +331,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const [sends, reads] = yield* wrap();
         const child = yield* Process.spawnWith({ daemon: true })(Hosts.receiveAndKeep, reads);
         const [first, second] = [yield* away(make, sends.send), yield* away(make, sends.send)];
-        yield* when(sends, ({ pendingBytes, unread }) => unread === 1 && pendingBytes > 0);
+        yield* when(sends.statistics, ({ pendingBytes, unread }) => unread === 1 && pendingBytes > 0);
         yield* child.kill;
         assertEquals([yield* failure(first.recv), yield* failure(second.recv)], ["EndOfFile", "EndOfFile"]);
       }
@@ -439,12 +428,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const [mine, theirs] = yield* make();
         yield* mine.send("unread");
         const child = yield* Process.spawnWith({ daemon: true })(Queues.attempt, queue as Queue.Queue<unknown>, "get");
-        yield* queueWhen(queue, ({ takers }) => takers === 1);
+        yield* when(queue.statistics, ({ takers }) => takers === 1);
         yield* child.signal("SIGSTOP");
         yield* queue.put(theirs);
         assertEquals(yield* queue.size, 0);
         yield* child.kill;
-        yield* queueWhen(queue, ({ size }) => size === 1);
+        yield* when(queue.statistics, ({ size }) => size === 1);
         const back = yield* queue.get;
         assertEquals(yield* back.recv, "unread");
         yield* back.send("back");

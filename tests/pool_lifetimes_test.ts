@@ -29,7 +29,7 @@ import { noLeaks, processEntry, until } from "./leaks.ts";
 import * as Tasks from "./lifetime_tasks.ts";
 import { logging } from "./logs.ts";
 import { gone, script } from "./scripts.ts";
-import { gateway, signal, temporary, test, warmUp } from "./suite.ts";
+import { gateway, signal, temporary, test, warmUp, when } from "./suite.ts";
 import * as Effects from "./tasks.ts";
 
 const otherVersion = Effects.meta(import.meta.resolve("./fixtures/other_version.ts"));
@@ -53,10 +53,6 @@ const said = (path: string): Effect.Effect<string> =>
   });
 
 const ended = (pid: number): Effect.Effect<void> => Effect.promise(() => gone([pid]));
-
-/** Waits until the pool says so of itself. */
-const when = (pool: Pool.Pool, holds: (statistics: Pool.Statistics) => boolean): Effect.Effect<Pool.Statistics> =>
-  Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("1 millis")), { until: holds });
 
 const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined;
@@ -250,7 +246,7 @@ const suite = (
       const pool = yield* Pool.make({ size: 1 });
       const error = yield* Effect.flip(Stream.runDrain(pool.mapUnordered(Effects.failing, numbers(500))));
       assertEquals((error as Effects.Shortage).missing, 0);
-      const { busy, completed, waiting } = yield* when(pool, ({ busy, waiting }) => busy + waiting === 0);
+      const { busy, completed, waiting } = yield* when(pool.statistics, ({ busy, waiting }) => busy + waiting === 0);
       assertEquals([busy, completed, waiting], [0, 0, 0]);
       assertEquals(yield* pool.apply(Tasks.echo, 1), 1);
     }),
@@ -267,7 +263,7 @@ const suite = (
       assertEquals(new Set(yield* pool.map(Tasks.initializations, numbers(20), { chunkSize: 1 })), new Set([1]));
       const error = yield* Effect.flip(pool.apply(Tasks.exit, 3));
       assertInstanceOf(error, Process.ProcessDied);
-      yield* when(pool, ({ alive, replaced }) => alive === 2 && replaced === 1);
+      yield* when(pool.statistics, ({ alive, replaced }) => alive === 2 && replaced === 1);
       assertEquals(new Set(yield* pool.map(Tasks.initializations, numbers(20), { chunkSize: 1 })), new Set([1]));
       assertEquals(Deno.readTextFileSync(path), "initialized\n".repeat(3));
       // It is no task of the pool's.
@@ -364,7 +360,7 @@ const suite = (
         assert((yield* pool.apply(Tasks.pid)) !== first);
         yield* Effect.promise(() => gone([first]));
       }
-      const { failed, recycled, replaced } = yield* when(pool, ({ recycled }) => recycled >= 2);
+      const { failed, recycled, replaced } = yield* when(pool.statistics, ({ recycled }) => recycled >= 2);
       assertEquals([failed, replaced], [0, 0]);
       assertLessOrEqual(recycled, 4);
     }),
@@ -428,7 +424,7 @@ const suite = (
       const pool = yield* Pool.make({ size: 1, timeout: "20 millis", ...impatient });
       const path = yield* temporary;
       assertEquals(reasonOf(yield* Effect.flip(pool.map(Tasks.patient, [path], { chunkSize: 1 }))), "Timeout");
-      assertEquals((yield* when(pool, ({ alive }) => alive === 1)).busy, 0);
+      assertEquals((yield* when(pool.statistics, ({ alive }) => alive === 1)).busy, 0);
     }),
   );
 
@@ -441,7 +437,7 @@ const suite = (
       const first = yield* occupy(pool);
       const others = yield* Effect.forEach(numbers(50), (n) => pool.submit(Tasks.echo, n));
       const applying = yield* Effect.fork(pool.map(Tasks.echo, numbers(50), { chunkSize: 7 }));
-      yield* when(pool, ({ waiting }) => waiting === 58);
+      yield* when(pool.statistics, ({ waiting }) => waiting === 58);
       yield* pool.close;
       yield* pool.close;
       for (
@@ -502,7 +498,7 @@ const suite = (
       const queued = yield* Effect.forEach(numbers(9_000), (n) => pool.submit(Tasks.echo, n));
       const applying = yield* Effect.forEach(numbers(999), (n) => Effect.fork(pool.apply(Tasks.echo, n)));
       const mapping = yield* Effect.fork(pool.map(Tasks.echo, [1]));
-      yield* when(pool, ({ waiting }) => waiting === 10_000);
+      yield* when(pool.statistics, ({ waiting }) => waiting === 10_000);
       yield* Effect.all([pool.terminate, pool.terminate], { concurrency: 2 });
       yield* pool.terminate;
       assert(yield* finalized.seen);
@@ -699,7 +695,7 @@ const suite = (
         }),
         codes.map((code) => code === 0 ? bytes.length : { _tag: "Exited" as const, code }),
       );
-      yield* when(pool, ({ alive }) => alive === 2);
+      yield* when(pool.statistics, ({ alive }) => alive === 2);
     }),
   );
 
@@ -721,7 +717,7 @@ const suite = (
         until: (error) => error instanceof Pool.PoolError,
       });
       assertEquals(reasonOf(broken), "Broken");
-      yield* when(pool, ({ alive }) => alive === 0);
+      yield* when(pool.statistics, ({ alive }) => alive === 0);
       const settled = started;
       for (let i = 0; i < 5; i++) assertEquals(reasonOf(yield* Effect.flip(pool.apply(Tasks.echo, 1))), "Broken");
       assertEquals(started, settled);
@@ -734,7 +730,7 @@ const suite = (
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, initializer: Pool.initializer(Tasks.succumb) });
       // One death each, and the fourth in a row is one too many.
-      yield* when(pool, ({ alive, replaced }) => alive === 0 && replaced >= 3);
+      yield* when(pool.statistics, ({ alive, replaced }) => alive === 0 && replaced >= 3);
       for (let i = 0; i < 3; i++) assertEquals(reasonOf(yield* Effect.flip(pool.apply(Tasks.echo, 1))), "Broken");
       assertEquals((yield* pool.statistics).replaced, 3);
     }),

@@ -15,7 +15,7 @@ import { assert, assertEquals, assertInstanceOf } from "./assert.ts";
 import { processEntry, until } from "./leaks.ts";
 import * as Tasks from "./queue_fault_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
-import { temporary, test, warmUp } from "./suite.ts";
+import { temporary, test, warmUp, when } from "./suite.ts";
 
 type Item = Tasks.Item;
 
@@ -36,13 +36,6 @@ const random = (below: number): number => {
 
 const pick = <A>(...choices: ReadonlyArray<A>): A => choices[random(choices.length)];
 
-/** Waits until the queue says so of itself. */
-const when = <A>(
-  queue: Queue.Queue<A>,
-  holds: (statistics: Queue.Statistics) => boolean,
-): Effect.Effect<Queue.Statistics, Queue.Failure> =>
-  Effect.repeat(Effect.zipLeft(queue.statistics, Effect.sleep("1 millis")), { until: holds });
-
 /** Takes all that is there. */
 const empty = <A>(queue: Queue.Queue<A>): Effect.Effect<ReadonlyArray<A>, unknown> =>
   Effect.gen(function* () {
@@ -57,7 +50,7 @@ const empty = <A>(queue: Queue.Queue<A>): Effect.Effect<ReadonlyArray<A>, unknow
 /** Nothing is in it, nobody waits, and all of its places are free: it takes as many as it has room for at once. */
 const clean = (queue: Queue.Queue<Item>, when_: string): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
-    yield* when(queue, ({ bytes, putters, size, takers }) => bytes + putters + size + takers === 0);
+    yield* when(queue.statistics, ({ bytes, putters, size, takers }) => bytes + putters + size + takers === 0);
     if (queue.capacity === Infinity) return;
     for (const n of numbers(queue.capacity)) assert(yield* queue.tryPut(["filler", n]), `${when_}: a place is lost`);
     assert(!(yield* queue.tryPut(["filler", -1])), when_);
@@ -161,7 +154,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       yield* Effect.all([Effect.zipRight(child.kill, child.exit), Fiber.interruptAll(fibers)], { concurrency: 2 });
       const when_ = `kill ${number}, seed ${seed}`;
       for (const { job: { queue }, taken } of rounds) {
-        yield* when(queue, ({ putters, takers }) => putters + takers === 0);
+        yield* when(queue.statistics, ({ putters, takers }) => putters + takers === 0);
         taken.own.push(...yield* empty(queue));
       }
       for (const line of Deno.readTextFileSync(path).split("\n").slice(1, -1)) {
@@ -203,14 +196,14 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       const queue = yield* Queue.make<Uint8Array>({ capacity: 2 });
       for (const round of numbers(10)) {
         const child = yield* Process.spawnWith({ daemon: true })(Tasks.put, queue, size);
-        yield* when(queue, ({ bytes }) => bytes > 0);
+        yield* when(queue.statistics, ({ bytes }) => bytes > 0);
         for (let turn = 0; turn < 2 * round; turn++) yield* Effect.yieldNow();
         yield* Effect.zipRight(child.kill, child.exit);
         for (const item of yield* empty(queue)) {
           assertEquals(item.length, size);
           assert(item[0] === 1 && item[size - 1] === 1);
         }
-        yield* when(queue, ({ bytes, putters }) => bytes + putters === 0);
+        yield* when(queue.statistics, ({ bytes, putters }) => bytes + putters === 0);
         assert((yield* queue.tryPut(new Uint8Array(1))) && (yield* queue.tryPut(new Uint8Array(1))));
         yield* empty(queue);
       }
@@ -239,8 +232,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         yield* Process.spawn(Hosts.attempt, full, "put"),
         yield* Process.spawn(Hosts.attempt, full, "join"),
       ];
-      yield* when(queue, ({ takers }) => takers === 4);
-      yield* when(full, ({ putters }) => putters === 4);
+      yield* when(queue.statistics, ({ takers }) => takers === 4);
+      yield* when(full.statistics, ({ putters }) => putters === 4);
       yield* child.kill;
       for (const fiber of waiting) {
         const error = yield* Fiber.join(fiber);
@@ -269,7 +262,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
           ];
           return Effect.forEach(operations, (operation) => Effect.fork(Effect.flip(operation)));
         });
-        yield* when(queues[0], ({ unfinished }) => unfinished > 10);
+        yield* when(queues[0].statistics, ({ unfinished }) => unfinished > 10);
         yield* Effect.sleep(random(8));
         yield* child.kill;
         for (const fiber of users.flat()) {
@@ -316,7 +309,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       for (const kind of ["fifo", "lifo", "priority"] as const) {
         const queue = (yield* Hosts.kinds[kind]({ capacity: 4 })) as Queue.Queue<unknown>;
         const child = yield* Process.spawnWith({ daemon: true })(Hosts.attempt, queue, "get");
-        yield* when(queue, ({ takers }) => takers === 1);
+        yield* when(queue.statistics, ({ takers }) => takers === 1);
         yield* child.signal("SIGSTOP");
         yield* queue.put(2);
         const lent = yield* queue.statistics;
@@ -327,7 +320,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const next = { fifo: 1, lifo: 0, priority: 0 }[kind];
         assertEquals(yield* queue.get, next);
         yield* child.kill;
-        yield* when(queue, ({ size }) => size === 3);
+        yield* when(queue.statistics, ({ size }) => size === 3);
         const rest = { fifo: [2, 3, 0], lifo: [3, 1, 2], priority: [1, 2, 3] }[kind];
         // Of the first in first out queue it is the first, of the other it is behind what came after it.
         assertEquals(kind === "fifo" ? [2, 3, 0] : rest, yield* empty(queue) as Effect.Effect<Array<number>, unknown>);
@@ -340,16 +333,16 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       const child = yield* Process.spawnWith({ daemon: true })(Hosts.attempt, queue, "get");
-      yield* when(queue, ({ takers }) => takers === 1);
+      yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* child.signal("SIGSTOP");
       const waiting = yield* Effect.fork(Effect.all([queue.get, queue.get]));
-      yield* when(queue, ({ takers }) => takers === 2);
+      yield* when(queue.statistics, ({ takers }) => takers === 2);
       yield* queue.putAll([1, 2, 3]);
       assertEquals(yield* Fiber.join(waiting), [2, 3]);
       yield* queue.close;
       // There may be one more: the end is not yet.
       const last = yield* Effect.fork(queue.get);
-      yield* when(queue, ({ takers }) => takers === 1);
+      yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* child.kill;
       assertEquals(yield* Fiber.join(last), 1);
       assertEquals(Hosts.described(yield* Effect.flip(queue.get)), "QueueClosed Closed");
@@ -363,7 +356,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       const path = yield* temporary;
       const job = { id: 0, queue, produce: { name: "victim", batch: 1 } };
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, [job], path);
-      yield* when(queue, ({ size }) => size > 50);
+      yield* when(queue.statistics, ({ size }) => size > 50);
       yield* child.signal("SIGSTOP");
       const before = (yield* empty(queue)).length;
       // Others go on: it holds no more than it was promised.

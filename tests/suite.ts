@@ -43,6 +43,10 @@ export const test = <E>(name: string, program: Effect.Effect<unknown, E, Scope.S
 export const warmUp = <E>(program: Effect.Effect<unknown, E, Scope.Scope>): Promise<unknown> =>
   Effect.runPromise(Effect.scoped(program));
 
+/** Waits until something is so, asking again and again. */
+export const when = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (value: A) => boolean): Effect.Effect<A, E, R> =>
+  Effect.repeat(Effect.zipLeft(ask, Effect.sleep("1 millis")), { until: holds });
+
 /** A stream to give to a task, and the news that the task has run it. */
 export const signal: Effect.Effect<{
   readonly stream: Stream.Stream<never>;

@@ -169,38 +169,16 @@ export const ask = <A, E = never>(place: Place, method: string, ...args: List): 
     });
   }) as Effect.Effect<A, E | Failure>;
 
-/** Takes something out. *Interruption:* takes nothing. */
-export const take = <A>(place: Place, method: string, ...args: List): Effect.Effect<A, Failure> =>
+/** Opens a call that lends something, and hands it to `use` with what ends the call. *Interruption:* gives it back. */
+const lent = <A>(
+  place: Place,
+  operation: number,
+  fill: Fill,
+  use: (value: unknown, finish: () => void) => Effect.Effect<A>,
+): Effect.Effect<A, unknown> =>
   Effect.suspend(() => {
     let line: Line | undefined;
-    return exactly<unknown, unknown, unknown, never>((done) => {
-      try {
-        line = call(target(place), P.TAKE, message(place, [method, ...args]), {
-          data: (incoming) => {
-            try {
-              done(Effect.succeed(decode(place, incoming, 0)));
-            } catch (error) {
-              done(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
-            }
-          },
-          exit: (incoming) => done(answer(place, incoming)),
-        });
-      } catch (error) {
-        done(unsent(error));
-      }
-      return () => line?.cancel();
-    }, (value) =>
-      Effect.sync(() => {
-        line?.finish();
-        return value;
-      })) as Effect.Effect<A, Failure>;
-  });
-
-/** Opens a hold for the scope, and gives what was sent for it. */
-const hold = (place: Place, operation: number, fill: Fill): Effect.Effect<unknown, unknown, Scope.Scope> =>
-  Effect.flatMap(Effect.scope, (scope) => {
-    let line: Line | undefined;
-    return exactly<unknown, unknown, unknown, never>((done) => {
+    return exactly<unknown, unknown, A, never>((done) => {
       try {
         line = call(target(place), operation, fill, {
           data: (incoming) => {
@@ -216,8 +194,29 @@ const hold = (place: Place, operation: number, fill: Fill): Effect.Effect<unknow
         done(unsent(error));
       }
       return () => line?.cancel();
-    }, (value) => Effect.as(Scope.addFinalizer(scope, Effect.sync(() => line?.finish())), value));
+    }, (value) => use(value, () => line?.finish()));
   });
+
+/** Takes something out. *Interruption:* takes nothing. */
+export const take = <A>(place: Place, method: string, ...args: List): Effect.Effect<A, Failure> =>
+  lent(place, P.TAKE, message(place, [method, ...args]), (value, finish) =>
+    Effect.sync(() => {
+      finish();
+      return value;
+    })) as Effect.Effect<A, Failure>;
+
+/** Opens a hold for the scope, and gives what was sent for it. */
+const hold = (place: Place, operation: number, fill: Fill): Effect.Effect<unknown, unknown, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.scope,
+    (scope) =>
+      lent(
+        place,
+        operation,
+        fill,
+        (value, finish) => Effect.as(Scope.addFinalizer(scope, Effect.sync(finish)), value),
+      ),
+  );
 
 /** Has an object made, and holds it for the scope. */
 export const create = <A, E = never>(
