@@ -112,6 +112,28 @@ promise(
     }),
 );
 
+promise(
+  "it is there when it arrives, however fast a link that is much used brings it",
+  (make) =>
+    Effect.gen(function* () {
+      const [there, back] = [yield* Queue.make<Tasks.Memory | number>(), yield* Queue.make<number>()];
+      const child = yield* Process.spawn(Tasks.readsEach, there, back);
+      for (let i = 1; i <= 300; i++) {
+        yield* there.put(i);
+        assertEquals(yield* back.get, i);
+        const byte = yield* Effect.scoped(Effect.gen(function* () {
+          const memory = yield* make(8);
+          memory.bytes[0] = i;
+          yield* there.put(memory);
+          return yield* back.get;
+        }));
+        assertEquals(byte, i & 255);
+      }
+      yield* there.put(0);
+      yield* child.join;
+    }),
+);
+
 promise("who has received it keeps it when its maker has closed it", (make, kind) =>
   Effect.gen(function* () {
     const scope = yield* Scope.make();

@@ -44,6 +44,22 @@ export const marksEach = Task.make(
 /** Passes it on to a process of its own. */
 export const passesOn = Task.make(import.meta, "passesOn", (memory: Memory) => Process.run(increments, memory));
 
+/** The first byte of each that comes, until a number comes instead. */
+export const readsEach = Task.make(
+  import.meta,
+  "readsEach",
+  (queue: Queue.Queue<Memory | number>, bytes: Queue.Queue<number>) =>
+    Effect.iterate(Infinity, {
+      while: (next) => next > 0,
+      body: () =>
+        Effect.flatMap(
+          queue.get,
+          (next) =>
+            typeof next === "number" ? Effect.as(bytes.put(next), next) : Effect.as(bytes.put(next.bytes[0]), Infinity),
+        ),
+    }),
+);
+
 /** Keeps it until it is told, and then looks whether it can be used. */
 export const keeps = Task.make(
   import.meta,

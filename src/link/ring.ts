@@ -9,12 +9,14 @@
  *  word 16, 32   the parent's, the child's:
  *                0 whether it has changed over; 1, 2 after how many bytes (low, high); 3 to 6 its doorbell
  *  word 64, 128  the ring to the child, to the parent:
- *                0 bytes written; 16 bytes read; 32 whether the writer waits for room
+ *                0 bytes written; 16 bytes read; 32 whether the writer waits for room;
+ *                48 how much news went the old way before what is written
  *  byte 4096     the bytes of the ring to the child, then those of the other
  * ```
  *
  * - What is written is published with one store, the count of bytes written. What was published outlives its writer.
  * - Counts go round at 2^32. A ring holds what was written and not read.
+ * - News of shared buffers goes the old way, ahead of bytes that speak of them: those wait in the ring until it has come.
  * - Who writes rings the other's doorbell; who reads does, if the writer waits for room.
  *
  * Free of Effect.
@@ -48,6 +50,7 @@ const RINGS = { child: 64, parent: 128 };
 const WRITTEN = 0;
 const READ = 16;
 const WAITS = 32;
+const NEWS = 48;
 
 /** After so many writes and reads a link is much used. */
 const BUSY = 64;
@@ -76,6 +79,7 @@ class Ring {
   readonly #in: number;
   readonly #bucket: number;
   #ring: ((bucket: number) => void) | undefined;
+  #told = 0;
 
   constructor(region: Region, side: Side, bucket: number) {
     this.region = region;
@@ -148,6 +152,18 @@ class Ring {
     return count;
   }
 
+  /** What is written from now on speaks of what the other side was told so often. */
+  tell(told: number): void {
+    if (told === this.#told) return;
+    this.#told = told;
+    this.words.store(RINGS[this.#other] + NEWS, told | 0);
+  }
+
+  /** How often this side was told something before what is in the ring. */
+  get news(): number {
+    return this.words.load(RINGS[this.#side] + NEWS);
+  }
+
   /** Asks to be told of room. Whoever asks has to look again then. */
   await(): void {
     this.words.store(RINGS[this.#other] + WAITS, 1);
@@ -202,6 +218,7 @@ class Detoured implements Detour {
   #done = (): void => {};
   #pushing = false;
   #pulling = false;
+  #ending = false;
   readonly #again: () => void;
 
   constructor(transport: Changeable, region: Region, side: Side, [own, other]: readonly [number, number]) {
@@ -250,7 +267,8 @@ class Detoured implements Detour {
     this.#pulling = true;
     for (let left = CAPACITY; left > 0 && this.#ring === ring;) {
       const bytes = this.#unlessBroken(() => ring.peek());
-      if (bytes === undefined) break;
+      // After it was looked what is there: what it speaks of was told before it was written.
+      if (bytes === undefined || (!this.#ending && this.#uninformed(ring))) break;
       const count = bytes.length;
       left -= count;
       if (count > COPIED) {
@@ -263,8 +281,13 @@ class Detoured implements Detour {
       }
     }
     this.#pulling = false;
-    // What is left is for the next turn.
-    if (this.#ring === ring && ring.readable) this.#again();
+    // What is left is for the next turn, or for the one in which the news comes.
+    if (this.#ring === ring && ring.readable && !this.#uninformed(ring)) this.#again();
+  }
+
+  /** Whether news is still on its way of what is spoken of in the ring. */
+  #uninformed(ring: Ring): boolean {
+    return ((ring.news - this.#transport.heard) | 0) > 0;
   }
 
   /** A peer that does not keep to the rules ends the link. */
@@ -280,6 +303,7 @@ class Detoured implements Detour {
   }
 
   end(): void {
+    this.#ending = true;
     // What has come outlives its sender.
     while (!this.#pulling && this.#ring?.readable && (this.#reads || this.#ring.changed === this.#transport.received)) {
       this.pull();
@@ -315,6 +339,7 @@ class Detoured implements Detour {
       }
       const chunk = chunks[this.#chunk];
       const count = this.#unlessBroken(() => {
+        ring.tell(this.#transport.told);
         const count = ring.write(chunk, this.#offset);
         if (count > 0 || this.#offset === chunk.length) return count;
         ring.await();

@@ -26,6 +26,8 @@ export interface WatchedTransport extends Transport {
   readonly lost: (reason?: Error) => void;
   /** Calls back when nothing more comes of what the peer sent before it died. */
   readonly drained: (done: () => void) => void;
+  /** How often the peer was told something beside the chunks, ahead of those that follow, and how often this side was. */
+  readonly news?: { readonly told: number; readonly heard: number };
 }
 
 /** So many turns of the event loop in a row without news mean that there will be none. Counted in turns, not by the clock. */
@@ -144,7 +146,11 @@ export const port = (port: MessagePort, side: Side): WatchedTransport => {
   let underway = 0;
   let waiting: (() => void) | undefined;
   let finish: (reason?: Error) => void = () => {};
-  const neighbour = join((news) => port.postMessage(news), side === "parent");
+  const news = { told: 0, heard: 0 };
+  const neighbour = join((told) => {
+    news.told++;
+    port.postMessage(told);
+  }, side === "parent");
   const once = (reason?: Error): void => {
     if (ended) return;
     ended = true;
@@ -181,6 +187,7 @@ export const port = (port: MessagePort, side: Side): WatchedTransport => {
         if (message === BYE) return once();
         if (isNews(message)) {
           neighbour.hear(message);
+          news.heard++;
           // A detour may have waited for it.
           return data(NOTHING);
         }
@@ -202,6 +209,7 @@ export const port = (port: MessagePort, side: Side): WatchedTransport => {
     },
     lost: once,
     drained: (done) => ended ? done() : stillness.await(() => received, done),
+    news,
   };
 };
 
@@ -232,6 +240,16 @@ export class Changeable implements WatchedTransport {
 
   constructor(base: WatchedTransport) {
     this.#base = base;
+  }
+
+  /** How often the peer was told something beside the bytes. */
+  get told(): number {
+    return this.#base.news?.told ?? 0;
+  }
+
+  /** How often this side was told something beside the bytes. */
+  get heard(): number {
+    return this.#base.news?.heard ?? 0;
   }
 
   /** Calls back, once, when it was used so often. */
