@@ -167,6 +167,25 @@ for (const kind of ["memory", "buffer"] as const) {
   );
 
   test(
+    `${kind}: who dies right after changing over, and cannot be rung any more, has written what he has written`,
+    Effect.promise(async () => {
+      const [parent, child, offered] = conversation(kind, 0, false);
+      const small = new Uint8Array(10).fill(1);
+      for (let i = 0; i < 80; i++) await Promise.all([write(parent, small), write(child, small)]);
+      await until(parent, () => parent.count === 800);
+      assert(acceptRing(child.transport, offered()!));
+      let taken = 0;
+      child.transport.write([new Uint8Array(200_000)], () => taken++);
+      const cells = words(attach(offered()!.token).buffer);
+      // Nobody is there who has this doorbell.
+      for (let word = 35; word < 39; word++) cells.store(word, 0);
+      child.transport.close();
+      await until(parent, () => parent.ended !== undefined);
+      assertEquals([taken, parent.count], [1, 800 + 200_000]);
+    }),
+  );
+
+  test(
     `${kind}: an offer that is not taken up changes nothing`,
     Effect.promise(async () => {
       const [parent, child] = conversation(kind, 0, false);

@@ -112,20 +112,20 @@ class Ring {
     this.ring();
   }
 
-  /** After how many bytes the other side writes into the ring; `undefined` as long as it does not, or cannot be told of anything. */
+  /** After how many bytes the other side writes into the ring; `undefined` as long as it does not. */
   get changed(): number | undefined {
     const at = SIDES[this.#other];
-    if (this.words.load(at + CHANGED) === 0 || !this.#reachable) return undefined;
+    if (this.words.load(at + CHANGED) === 0) return undefined;
     return (this.words.load(at + AFTER) >>> 0) + this.words.load(at + AFTER + 1) * 0x1_0000_0000;
   }
 
   /** Has the other side look. */
   ring(): void {
-    if (this.#reachable) this.#ring!(this.#bucket);
+    if (this.reachable) this.#ring!(this.#bucket);
   }
 
-  /** Whether the other's doorbell is known: news of it may still be on its way. */
-  get #reachable(): boolean {
+  /** Whether the other can be told of anything: news of its doorbell may still be on its way, and who is dead has none. */
+  get reachable(): boolean {
     return (this.#ring ??= this.#ringer()) !== undefined;
   }
 
@@ -258,7 +258,7 @@ class Detoured implements Detour {
     const ring = this.#ring;
     if (ring === undefined) return;
     if (!this.#reads) {
-      if (ring.changed !== this.#transport.received) return;
+      if (ring.changed !== this.#transport.received || !(this.#ending || ring.reachable)) return;
       this.#reads = true;
       this.change();
     }
