@@ -126,7 +126,11 @@ export const serve = (host: Host): Server => {
     if (ending) return;
     ending = true;
     for (const job of jobs) cancel(job);
-    const finish = (): void => read ? leave(code) : link.flushed(() => host.exit(code));
+    const finish = (): void => {
+      Router.flush();
+      if (read) leave(code);
+      else link.flushed(() => host.exit(code));
+    };
     if (effects === undefined) return finish();
     const released = effects.release().catch((error: unknown) =>
       console.error(`${self().name}: a finalizer failed:`, error)
@@ -151,6 +155,8 @@ export const serve = (host: Host): Server => {
   const reply = async (job: Job, exit: ExitData): Promise<void> => {
     jobs.delete(job);
     const code = exit._tag === "Success" ? 0 : 1;
+    // The parent closes the link when it has the answer, and with it the ways to others.
+    if (job.request.once && Router.reaching() > 0) await othersHeard();
     try {
       send(job, exit);
     } catch (error) {
@@ -166,6 +172,16 @@ export const serve = (host: Host): Server => {
     }
     if (job.request.once) shutdown(code, true);
   };
+
+  /** All has left that was sent to others than the parent, or cannot leave in time. */
+  const othersHeard = (): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = setTimeout(resolve, GRACE_PERIOD);
+      Router.flushed(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
 
   const send = (job: Job, exit: ExitData): void => job.channel.exit((writer) => writeExit(writer, exit, link.hooks));
 
@@ -333,7 +349,9 @@ export const serve = (host: Host): Server => {
   link.onNotice = (data) => {
     const notice = data as Notice;
     introduce(notice);
-    if (notice.address !== undefined) Router.settle(notice.address, link);
+    if (notice.address !== undefined) {
+      Router.settle(notice.address, link, () => host.transport.changed);
+    }
     if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
     if (notice.preload === true) preload();
@@ -347,10 +365,15 @@ export const serve = (host: Host): Server => {
     console.error(`${self().name}: uncaught`, error);
     const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
     link.notify({ crashed: message } satisfies Message);
+    Router.flush();
     leave(1);
   };
+  const mute = (): void => {
+    Router.flush();
+    link.mute();
+  };
   link.notify({ serving: true } satisfies Message);
-  return { shutdown, crash, mute: () => link.mute() };
+  return { shutdown, crash, mute };
 };
 
 const interrupted: ExitData = { _tag: "Failure", cause: { _tag: "Interrupt" } };

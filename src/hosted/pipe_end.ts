@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { call, CANCELLED, DONE, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
+import { call, CANCELLED, DONE, far, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "./errors.ts";
 import { type Message, Messages } from "./messages.ts";
@@ -248,7 +248,7 @@ const closed = (): PipeError =>
 
 /** The pipe of another process. */
 const distant = (place: Place, owner: P.Owner): P.Seat => {
-  const syncs: Array<() => void> = [];
+  const syncs: Array<(arrived: boolean) => void> = [];
   const sending = new Set<(arrived: boolean) => void>();
   const line = call(place, P.ATTACH, (writer) => {
     writer.varint(place.end);
@@ -269,19 +269,21 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
         case P.PEER:
           return owner.peer(bytes[1] as P.Peer);
         case P.SYNCED:
-          return syncs.shift()?.();
+          return syncs.shift()?.(true);
       }
     },
     exit: (message) => {
       const status = message.bytes[0];
       owner.end(status, message);
-      for (const done of syncs.splice(0)) done();
       // A pipe that speaks of the end as left or closed has heard all that was said before.
       const arrived = status === P.MOVED || status === DONE || status === CANCELLED;
+      for (const done of syncs.splice(0)) done(arrived);
       for (const done of [...sending]) done(arrived);
     },
   });
   const say = (tag: number): void => line.data((writer) => void writer.byte(tag));
+  // What outlives this process may not have arrived when others hear of it.
+  const answered = far(place);
   return {
     send: (message, done) => {
       const finish = (arrived: boolean): void => {
@@ -289,10 +291,14 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
       };
       sending.add(finish);
       try {
-        line.data(write(P.SEND, message), () => finish(true));
+        line.data(write(P.SEND, message), answered ? undefined : () => finish(true));
       } catch (error) {
         sending.delete(finish);
         throw error;
+      }
+      if (answered) {
+        syncs.push(finish);
+        say(P.SYNC);
       }
       line.flush();
     },
@@ -310,7 +316,7 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
     },
     lost: () => say(P.LOST),
     sync: (done) => {
-      syncs.push(done);
+      syncs.push(() => done());
       say(P.SYNC);
     },
     close: () => line.cancel(),

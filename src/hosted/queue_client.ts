@@ -12,6 +12,7 @@ import {
   call,
   CANCELLED,
   DONE,
+  far,
   GONE,
   type Line,
   local,
@@ -106,7 +107,7 @@ export class QueueClient<A> implements Queue<A> {
   constructor(place: Place) {
     this.#place = place;
     this.#hooks = place.stranger === true ? foreign : hooks;
-    this.#producer = new Producer(place, place.ordered, place.stranger === true);
+    this.#producer = new Producer(place, place.ordered, place.stranger === true || far(place));
   }
 
   get [HandleId]() {

@@ -128,10 +128,15 @@ export class Link {
     return this.#outbox.writable;
   }
 
-  /** Changes the largest message, in both directions, in bytes. */
-  limit(maxMessageSize: number): void {
-    this.#outbox.maxMessageSize = maxMessageSize;
-    this.#inbox.maxMessageSize = maxMessageSize;
+  /** The largest message that can be sent, in bytes. */
+  get maxMessageSize(): number {
+    return this.#outbox.maxMessageSize;
+  }
+
+  /** Changes the largest messages that can be sent, and received, in bytes. */
+  limit(sent: number, received: number = sent): void {
+    this.#outbox.maxMessageSize = sent;
+    this.#inbox.maxMessageSize = received;
   }
 
   /** Calls back, once, when the link is writable again, or closed. */

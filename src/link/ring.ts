@@ -29,6 +29,7 @@ import { type Words, words } from "../region/words.ts";
 import { ProtocolError } from "../wire/frames.ts";
 import type { Side } from "./link.ts";
 import type { Changeable, Detour } from "./transport.ts";
+import { enter, lookAround, type Way } from "./ways.ts";
 
 /** Bytes that a ring holds; a power of two. */
 const CAPACITY = 256 * 1024;
@@ -169,22 +170,18 @@ class Ring {
     this.words.store(RINGS[this.#other] + WAITS, 1);
   }
 
-  /** Whether there is something to read. */
-  get readable(): boolean {
+  /** How many bytes there are to read. */
+  get readable(): number {
     const ring = RINGS[this.#side];
-    return this.words.load(ring + WRITTEN) !== this.words.load(ring + READ);
+    return held(this.words.load(ring + WRITTEN), this.words.load(ring + READ));
   }
 
-  /** The next bytes, as they lie in the ring: until {@link took} says that they were taken. */
-  peek(): Uint8Array | undefined {
-    const { words } = this;
-    const ring = RINGS[this.#side];
-    const read = words.load(ring + READ);
-    const count = held(words.load(ring + WRITTEN), read);
-    if (count === 0) return undefined;
+  /** The next bytes, at most so many, as they lie in the ring: until {@link took} says that they were taken. */
+  peek(most: number): Uint8Array {
+    const read = this.words.load(RINGS[this.#side] + READ);
     const at = read & (CAPACITY - 1);
     const start = this.#in + at;
-    return this.#memory.subarray(start, start + Math.min(count, CAPACITY - at, PIECE));
+    return this.#memory.subarray(start, start + Math.min(most, CAPACITY - at, PIECE));
   }
 
   /** So many bytes were taken. */
@@ -204,12 +201,13 @@ const held = (written: number, read: number): number => {
 };
 
 /** The way through the rings, beside the old one. */
-class Detoured implements Detour {
+class Detoured implements Detour, Way {
   readonly #transport: Changeable;
   readonly #unwatch: () => void;
+  readonly #leave: () => void;
   #ring: Ring | undefined;
   /** Whether this side writes into its ring, and reads from the other's. */
-  #writes = false;
+  writes = false;
   #reads = false;
   /** What waits for room in the ring, and how far it is written. */
   #chunks: ReadonlyArray<Uint8Array> | undefined;
@@ -221,9 +219,16 @@ class Detoured implements Detour {
   #ending = false;
   readonly #again: () => void;
 
-  constructor(transport: Changeable, region: Region, side: Side, [own, other]: readonly [number, number]) {
+  constructor(
+    transport: Changeable,
+    region: Region,
+    side: Side,
+    [own, other]: readonly [number, number],
+    readonly direct: boolean,
+  ) {
     this.#transport = transport;
     this.#ring = new Ring(region, side, other);
+    this.#leave = enter(this);
     this.#again = () => bell(region.token.kind).ringSelf(own);
     this.#unwatch = bell(region.token.kind).watch({
       bucket: own,
@@ -236,15 +241,19 @@ class Detoured implements Detour {
     });
   }
 
+  get changed(): boolean {
+    return this.writes && this.#reads;
+  }
+
   /** This side changes over. */
   change(): void {
-    if (this.#writes || this.#ring === undefined) return;
-    this.#writes = true;
+    if (this.writes || this.#ring === undefined) return;
+    this.writes = true;
     this.#ring.change(this.#transport.sent);
   }
 
   write(chunks: ReadonlyArray<Uint8Array>, done: () => void): boolean {
-    if (!this.#writes) return false;
+    if (!this.writes) return false;
     this.#chunks = chunks;
     this.#chunk = 0;
     this.#offset = 0;
@@ -265,24 +274,34 @@ class Detoured implements Detour {
     // Whoever is given something may come here again.
     if (this.#pulling) return;
     this.#pulling = true;
-    for (let left = CAPACITY; left > 0 && this.#ring === ring;) {
-      const bytes = this.#unlessBroken(() => ring.peek());
-      // After it was looked what is there: what it speaks of was told before it was written.
-      if (bytes === undefined || (!this.#ending && this.#uninformed(ring))) break;
-      const count = bytes.length;
-      left -= count;
-      if (count > COPIED) {
-        this.#transport.take(bytes, true);
-        if (this.#ring === ring) ring.took(count);
-      } else {
-        const copy = bytes.slice();
-        ring.took(count);
-        this.#transport.take(copy, false);
+    for (let budget = CAPACITY; budget > 0 && this.#ring === ring;) {
+      // What is there now, and then what others have brought before it was there.
+      let left = Math.min(budget, this.#readable(ring));
+      if (left === 0 || (this.#uninformed(ring) && !this.#ending)) break;
+      budget -= left;
+      lookAround(this);
+      while (left > 0 && this.#ring === ring) {
+        const bytes = ring.peek(left);
+        const count = bytes.length;
+        left -= count;
+        if (count > COPIED) {
+          this.#transport.take(bytes, true);
+          if (this.#ring === ring) ring.took(count);
+        } else {
+          const copy = bytes.slice();
+          ring.took(count);
+          this.#transport.take(copy, false);
+        }
       }
     }
     this.#pulling = false;
     // What is left is for the next turn, or for the one in which the news comes.
-    if (this.#ring === ring && ring.readable && !this.#uninformed(ring)) this.#again();
+    if (this.#ring === ring && this.#readable(ring) > 0 && !this.#uninformed(ring)) this.#again();
+  }
+
+  /** How many bytes there are to read. */
+  #readable(ring: Ring): number {
+    return this.#unlessBroken(() => ring.readable) ?? 0;
   }
 
   /** Whether news is still on its way of what is spoken of in the ring. */
@@ -305,7 +324,8 @@ class Detoured implements Detour {
   end(): void {
     this.#ending = true;
     // What has come outlives its sender.
-    while (!this.#pulling && this.#ring?.readable && (this.#reads || this.#ring.changed === this.#transport.received)) {
+    while (!this.#pulling && this.#ring !== undefined && this.#readable(this.#ring) > 0) {
+      if (!this.#reads && this.#ring?.changed !== this.#transport.received) break;
       this.pull();
     }
     this.#close();
@@ -317,6 +337,7 @@ class Detoured implements Detour {
     this.#ring = undefined;
     this.#chunks = undefined;
     this.#unwatch();
+    this.#leave();
     ring.release();
     ring.region.close();
   }
@@ -370,20 +391,28 @@ const unlessRefused = <A>(action: () => A): A | undefined => {
   }
 };
 
-/** The parent's part: once the link is much used, makes the memory, and says so to the child. */
-export const offerRing = (transport: Changeable, kind: Kind, say: (offer: Offer) => void): void => {
-  transport.onUse(BUSY, () =>
-    unlessRefused(() => {
-      const region = create(HEADER + 2 * CAPACITY, kind);
-      const buckets = [next++ & 31, next++ & 31] as const;
-      transport.detour = new Detoured(transport, region, "parent", buckets);
-      say({ token: region.token, buckets });
-    }));
-};
+/**
+ * The parent's part: makes the memory, and gives what is to be said of it to the child; `undefined` if there is none. A way is
+ * `direct` if the two are no parent and child.
+ */
+export const offer = (transport: Changeable, kind: Kind, direct: boolean = false): Offer | undefined =>
+  unlessRefused(() => {
+    const region = create(HEADER + 2 * CAPACITY, kind);
+    const buckets = [next++ & 31, next++ & 31] as const;
+    transport.detour = new Detoured(transport, region, "parent", buckets, direct);
+    return { token: region.token, buckets };
+  });
+
+/** The same, once the link is much used. */
+export const offerRing = (transport: Changeable, kind: Kind, say: (offer: Offer) => void): void =>
+  transport.onUse(BUSY, () => {
+    const made = offer(transport, kind);
+    if (made !== undefined) say(made);
+  });
 
 /** The child's part. `false` if it cannot. */
-export const acceptRing = (transport: Changeable, { buckets: [other, own], token }: Offer): boolean => {
-  const detour = unlessRefused(() => new Detoured(transport, map(token), "child", [own, other]));
+export const acceptRing = (transport: Changeable, { buckets: [other, own], token }: Offer, direct = false): boolean => {
+  const detour = unlessRefused(() => new Detoured(transport, map(token), "child", [own, other], direct));
   if (detour === undefined) return false;
   transport.detour = detour;
   detour.change();

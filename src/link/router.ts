@@ -2,12 +2,13 @@
  * Calls to objects that live in one process of the family, from any other.
  *
  * Processes form a tree, and an address is the way down from its root: `""` is the main process, `"2.1"` the first child of
- * its second child. A call is a channel over the link that leads towards its address; processes in between pass on what
- * they receive without looking into it. Numbers of children are not used twice, so an address never comes to mean another
- * process.
+ * its second child. A call is a channel: over the link to a neighbour, parent or child, and otherwise over a link of its own to
+ * that process, which begins as a tunnel through those in between and may come to need them no more (see `tunnel.ts`). Numbers of
+ * children are not used twice, so an address never comes to mean another process.
  *
- * - What two calls of one process send to one object arrives in that order, whatever lies between: nobody can learn of a
- *   message through the family before the object has received it.
+ * - What two calls of one process send to one object arrives in that order, whatever lies between.
+ * - Nobody can learn through the family of a message to a neighbour before the object has received it. On the way to others a
+ *   message may be overtaken by the news of it: who needs to know that it has arrived ({@link far}) waits for an answer.
  * - An object that is no more, or whose process is no more, ends the call with {@link GONE}.
  * - A call that is not answered when its caller dies is cancelled.
  *
@@ -19,6 +20,7 @@ import * as Codec from "../wire/codec.ts";
 import { type Incoming, ProtocolError } from "../wire/frames.ts";
 import { again, type Calls, GONE, type Line, passOn } from "./line.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
+import { dig, meet, type Place } from "./tunnel.ts";
 
 export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./line.ts";
 export type { Calls, Line } from "./line.ts";
@@ -39,10 +41,17 @@ export interface Hosted {
   readonly open: (operation: number, line: Line, message: Incoming, local: boolean) => Receiver;
 }
 
+/** The object of every process that receives tunnels. */
+const TUNNEL = 0;
+
 interface State {
   address: string;
   parent: Link | undefined;
+  /** Whether this process talks with its parent through memory. */
+  near: () => boolean;
   readonly children: Map<number, Link>;
+  /** Links to processes that are no neighbours, by their addresses. */
+  readonly tunnels: Map<string, Link>;
   readonly objects: Map<number, Hosted>;
   child: number;
   object: number;
@@ -54,7 +63,9 @@ const shared = globalThis as { [key]?: State };
 const state: State = shared[key] ??= {
   address: "",
   parent: undefined,
+  near: () => true,
   children: new Map(),
+  tunnels: new Map(),
   objects: new Map(),
   child: 0,
   object: 0,
@@ -63,10 +74,11 @@ const state: State = shared[key] ??= {
 /** The address of this process. */
 export const address = (): string => state.address;
 
-/** Called in a child, once its parent has told it where it stands. */
-export const settle = (address: string, parent: Link): void => {
+/** Called in a child, once its parent has told it where it stands; `near` says whether the two talk through memory. */
+export const settle = (address: string, parent: Link, near: () => boolean): void => {
   state.address = address;
   state.parent = parent;
+  state.near = near;
 };
 
 /** Gives a new child its address. */
@@ -102,6 +114,54 @@ const towards = (address: string): Link | undefined => {
     ? state.children.get(parseInt(address.slice(prefix.length), 10))
     : state.parent;
   return link?.closed === undefined ? link : undefined;
+};
+
+/** Whether a process is neither this one nor its parent nor a child of it. */
+export const far = ({ address }: Target): boolean => {
+  const own = state.address;
+  if (address === own) return false;
+  const [upper, lower] = address.length < own.length ? [address, own] : [own, address];
+  return lower.lastIndexOf(".") !== (upper === "" ? -1 : upper.length) || !lower.startsWith(upper);
+};
+
+/** The link to a process, if there is one, over which all is called in it. */
+const linkTo = (target: Target): Link | undefined => {
+  const { address } = target;
+  const next = towards(address);
+  if (next === undefined || !far(target)) return next;
+  const known = state.tunnels.get(address);
+  if (known !== undefined) return known;
+  const link = dig(
+    place(next),
+    (calls) => next.open(opening({ address, object: TUNNEL }, 0, undefined), calls),
+  );
+  state.tunnels.set(address, link);
+  link.onClosed(() => state.tunnels.delete(address));
+  return link;
+};
+
+const place = (next: Link): Place => ({ next, near: () => state.near() });
+
+/** Hands over now what else would leave with this turn: this process is about to end. */
+export const flush = (): void => {
+  for (const link of state.tunnels.values()) link.flush();
+};
+
+/** How many processes that are no neighbours were called from here, and live. */
+export const reaching = (): number => state.tunnels.size;
+
+/** Calls back when all has left that was sent to processes that are no neighbours. */
+export const flushed = (done: () => void): void => {
+  let open = 1;
+  const one = (): void => {
+    if (--open === 0) done();
+  };
+  for (const link of state.tunnels.values()) {
+    open++;
+    link.flush();
+    link.flushed(one);
+  }
+  one();
 };
 
 const latin1 = new TextDecoder("latin1");
@@ -164,7 +224,7 @@ export const call = (target: Target, operation: number, fill: Fill | undefined, 
     const hosted = state.objects.get(target.object);
     return hosted === undefined ? nowhere(receiver) : loop(hosted, operation, fill, receiver);
   }
-  const link = towards(target.address);
+  const link = linkTo(target);
   if (link === undefined) return nowhere(receiver);
   return link.open(opening(target, operation, fill), { ...receiver, closed: () => receiver.exit(gone) });
 };
@@ -203,6 +263,7 @@ export const receive = (channel: Channel, { attachments, bytes }: Incoming): Rec
   }
   const at = 2 + length;
   const object = (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
+  if (object === TUNNEL) return meet(place(channel.link), channel, receive);
   const hosted = state.objects.get(object);
   if (hosted === undefined) {
     channel.exit(status(GONE));

@@ -6,6 +6,7 @@
 import type { Side } from "./link.ts";
 import { isNews, join } from "../region/registry.ts";
 import type { Transport } from "../wire/frames.ts";
+import { lookAround } from "./ways.ts";
 
 /** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */
 export interface Socket {
@@ -220,6 +221,10 @@ const NOTHING = new Uint8Array(0);
 export interface Detour {
   /** Sends the chunks, as {@link Transport.write} does; `false` as long as they have to go the old way. */
   readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void) => boolean;
+  /** Whether bytes are written to it. */
+  readonly writes: boolean;
+  /** Whether the bytes of both directions take it. */
+  readonly changed: boolean;
   /** Something has come the old way: it may have been the last that was to come before. */
   readonly pull: () => void;
   /** The transport has ended: delivers what has come, and lets go. */
@@ -252,7 +257,16 @@ export class Changeable implements WatchedTransport {
     return this.#base.news?.heard ?? 0;
   }
 
-  /** Calls back, once, when it was used so often. */
+  get eager(): boolean {
+    return this.#base.eager === true && this.detour?.writes !== true;
+  }
+
+  /** Whether the bytes of both directions take the other way, and all that went the old way has been read. */
+  get changed(): boolean {
+    return this.detour?.changed === true;
+  }
+
+  /** Calls back, once, when it was used so often by the old way. */
   onUse(count: number, busy: () => void): void {
     this.#busy = count;
     this.#onBusy = busy;
@@ -273,6 +287,7 @@ export class Changeable implements WatchedTransport {
   readonly start = (data: (chunk: Uint8Array, lent?: boolean) => void, end: (reason?: Error) => void): void => {
     this.#take = data;
     this.#base.start((chunk) => {
+      lookAround();
       this.received += chunk.length;
       data(chunk);
       this.#used();
@@ -284,6 +299,10 @@ export class Changeable implements WatchedTransport {
     });
   };
 
+  readonly flush = (): void => {
+    if (this.detour?.writes !== true) this.#base.flush?.();
+  };
+
   readonly close = (): void => this.#base.close();
 
   readonly lost = (reason?: Error): void => this.#base.lost(reason);
@@ -291,6 +310,8 @@ export class Changeable implements WatchedTransport {
   readonly drained = (done: () => void): void => this.#base.drained(done);
 
   #used(): void {
-    if (++this.#uses === this.#busy) this.#onBusy();
+    if (++this.#uses < this.#busy) return;
+    this.#busy = Infinity;
+    this.#onBusy();
   }
 }

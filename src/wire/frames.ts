@@ -75,6 +75,10 @@ export interface Transport {
     data: (chunk: Uint8Array, lent?: boolean) => void,
     end: (reason?: Error) => void,
   ) => void;
+  /** Whether what is written is collected with other things, so that it is not to be collected before. */
+  readonly eager?: boolean;
+  /** Hands over what is collected there. */
+  readonly flush?: () => void;
   /** Ends the transport on this side; bytes that were given to `write` before are still delivered. */
   readonly close: () => void;
 }

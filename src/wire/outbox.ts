@@ -124,7 +124,7 @@ export class Outbox {
       if (handed !== undefined) this.#completed.push(handed);
     }
     if (this.#writing) return;
-    if (writer.position >= COALESCED) this.#flush();
+    if (writer.position >= COALESCED || this.#transport.eager === true) this.#flush();
     else if (!this.#scheduled) {
       this.#scheduled = true;
       queueMicrotask(this.#flush);
@@ -134,6 +134,7 @@ export class Outbox {
   /** Hands over what the transport can take at once. */
   flush(): void {
     this.#flush();
+    this.#transport.flush?.();
   }
 
   /** Drops what is unsent and lets waiting senders go on. */
