@@ -113,8 +113,10 @@ export class End implements P.Owner {
 
   /** Receives the next messages. */
   take(count: number): void {
-    for (let i = 0; i < count; i++) this.inbox.shift();
+    let moving = 0;
+    for (let i = 0; i < count; i++) if (this.inbox.shift()!.moves === true) moving++;
     this.#seat?.took(count);
+    if (moving > 0) attached(() => this.#seat?.held(moving));
   }
 
   /** Sends a message for which there is room; see {@link P.Seat}. */
@@ -246,10 +248,34 @@ const moved = (): PipeError =>
 const closed = (): PipeError =>
   new PipeError("Closed", "Cannot use the connection: it was closed, or the scope of its pipe was");
 
+/** Ends that were taken over, and whose pipes have not said yet that they have heard of it. */
+const attaching = new Set<object>();
+/** Who waits until those pipes have heard. */
+const waiting = new Set<{ readonly ends: Set<object>; readonly done: () => void }>();
+
+/**
+ * Calls back when the pipes have heard of all ends that were taken over here: whoever keeps them while they move may only then hear
+ * that they were received.
+ */
+export const attached = (done: () => void): void => {
+  if (attaching.size === 0) done();
+  else waiting.add({ ends: new Set(attaching), done });
+};
+
+const hasAttached = (end: object): void => {
+  if (!attaching.delete(end)) return;
+  for (const wish of waiting) {
+    if (!wish.ends.delete(end) || wish.ends.size > 0) continue;
+    waiting.delete(wish);
+    wish.done();
+  }
+};
+
 /** The pipe of another process. */
 const distant = (place: Place, owner: P.Owner): P.Seat => {
   const syncs: Array<(arrived: boolean) => void> = [];
   const sending = new Set<(arrived: boolean) => void>();
+  attaching.add(owner);
   const line = call(place, P.ATTACH, (writer) => {
     writer.varint(place.end);
     writer.varint(place.turn);
@@ -272,8 +298,10 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
           return syncs.shift()?.(true);
       }
     },
+    credit: () => hasAttached(owner),
     exit: (message) => {
       const status = message.bytes[0];
+      hasAttached(owner);
       owner.end(status, message);
       // A pipe that speaks of the end as left or closed has heard all that was said before.
       const arrived = status === P.MOVED || status === DONE || status === CANCELLED;
@@ -306,6 +334,12 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
     took: (count) =>
       line.data((writer) => {
         writer.byte(P.TOOK);
+        writer.varint(count);
+        return undefined;
+      }),
+    held: (count) =>
+      line.data((writer) => {
+        writer.byte(P.HELD);
         writer.varint(count);
         return undefined;
       }),

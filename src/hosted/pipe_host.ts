@@ -30,6 +30,8 @@ type Holder =
 interface Side {
   /** What was sent to it and not received. */
   readonly messages: Messages;
+  /** What lets go of what moved with messages that were received, until it is known who has it. */
+  readonly received: Array<() => void>;
   holder: Holder;
   /** How often it was taken over. */
   turn: number;
@@ -83,6 +85,7 @@ export class PipeHost implements Hosted {
   constructor(rooms: readonly [number, number], keep: Keep, ended: () => void) {
     const side = (): Side => ({
       messages: new Messages(),
+      received: [],
       holder: { _tag: "Moving", from: undefined },
       turn: 0,
       keeper: undefined,
@@ -103,6 +106,7 @@ export class PipeHost implements Hosted {
     if (operation === P.KEEP) return this.#kept(index, turn, line);
     const owner = distant(line);
     const seat = this.claim(index, turn, owner);
+    line.credit(1);
     if (typeof seat === "number") {
       owner.end(seat);
       return { closed: () => {} };
@@ -131,6 +135,9 @@ export class PipeHost implements Hosted {
       },
       took: (count) => {
         if (this.#has(index, owner)) this.#took(index, count);
+      },
+      held: (count) => {
+        for (const letGo of side.received.splice(0, count)) letGo();
       },
       leave: () => this.#leave(index, owner),
       lost: () => {
@@ -209,6 +216,8 @@ export class PipeHost implements Hosted {
         return seat.send(read(message), () => {});
       case P.TOOK:
         return seat.took(new Numbers(message.bytes, 1).next());
+      case P.HELD:
+        return seat.held(new Numbers(message.bytes, 1).next());
       case P.LEAVE:
         return seat.leave();
       case P.LOST:
@@ -261,12 +270,15 @@ export class PipeHost implements Hosted {
   }
 
   #took(index: number, count: number): void {
-    const { messages } = this.#sides[index];
+    const { messages, received } = this.#sides[index];
     if (!(count <= messages.length)) {
       throw new ProtocolError("Cannot read from the peer: it has received more than there was");
     }
     const before = messages.bytes;
-    for (let i = 0; i < count; i++) messages.shift()?.kept?.();
+    for (let i = 0; i < count; i++) {
+      const { kept, moves } = messages.shift()!;
+      if (moves) received.push(kept ?? (() => {}));
+    }
     this.#owner(1 - index)?.read(before - messages.bytes, count);
   }
 
@@ -314,6 +326,7 @@ export class PipeHost implements Hosted {
     if (status !== GONE) this.#owner(1 - index)?.peer(P.ENDED, cause);
     if (this.#sides[1 - index].holder._tag === "Ended") this.#ended();
     for (const { kept } of unread) kept?.();
+    for (const letGo of side.received.splice(0)) letGo();
   }
 }
 

@@ -2,7 +2,7 @@
  * What is said between a pipe and the processes that have its ends.
  *
  * Whoever has an end has one call open, `ATTACH` (n = which end, n = how often it had moved before), for as long as the end
- * is his: `cancel` closes the end. Messages begin with a byte:
+ * is his: `cancel` closes the end. The pipe answers with a credit when it has heard of it. Messages begin with a byte:
  *
  * | to the pipe | then | |
  * | --- | --- | --- |
@@ -11,6 +11,7 @@
  * | `LEAVE` | | the end was sent: whoever attaches next has it |
  * | `LOST` | | the one to whom it was sent has died |
  * | `SYNC` | | answer when all that was there has been passed on |
+ * | `HELD` | n | what moved with so many of the messages that were received is his, or nobody's: it need not be kept any more |
  *
  * | from the pipe | then | |
  * | --- | --- | --- |
@@ -36,6 +37,7 @@ export const TOOK = 1;
 export const LEAVE = 2;
 export const LOST = 3;
 export const SYNC = 4;
+export const HELD = 5;
 
 export const MESSAGE = 0;
 export const START = 1;
@@ -85,6 +87,8 @@ export interface Seat {
    */
   readonly send: (message: Message, done: (arrived: boolean) => void) => void;
   readonly took: (count: number) => void;
+  /** What moved with so many of the messages that were received was taken over, if it ever will be. */
+  readonly held: (count: number) => void;
   readonly leave: () => void;
   readonly lost: () => void;
   /** Calls back when all that the pipe had has arrived, or nothing will any more. */

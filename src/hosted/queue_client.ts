@@ -31,6 +31,7 @@ import { foreign, HandleId, hooks, looking, register } from "./handles.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
+import { attached } from "./pipe_end.ts";
 import * as P from "./queue_protocol.ts";
 import { WaitId } from "./waitable.ts";
 
@@ -56,6 +57,8 @@ const BATCH_BYTES = 192 * 1024;
 interface Opened<A> {
   /** How many of it are wanted. */
   readonly count: number;
+  /** Whether something moves with it. */
+  readonly moves: boolean;
   /** Throws a `DecodeError` if it is one that cannot be decoded. */
   readonly items: () => ReadonlyArray<A>;
 }
@@ -301,9 +304,9 @@ export class QueueClient<A> implements Queue<A> {
   #open(packets: ReadonlyArray<Packet>): Opened<A> {
     const decoded = ({ attachments, bytes }: Packet): A =>
       Codec.decode(bytes, { attachments, hooks: this.#hooks, link: undefined as never }) as A;
-    if (packets.length === 1) return { count: 1, items: () => [decoded(packets[0])] };
-    // What moves with items is taken over when they are: until then it is only looked at.
     const moves = this.#place.stranger !== true && packets.some(({ moves }) => moves);
+    if (packets.length === 1) return { count: 1, moves, items: () => [decoded(packets[0])] };
+    // What moves with items is taken over when they are: until then it is only looked at.
     const items: Array<A> = [];
     let failure: unknown;
     for (const packet of packets) {
@@ -314,8 +317,12 @@ export class QueueClient<A> implements Queue<A> {
         break;
       }
     }
-    if (items.length === 0) return { count: 1, items: () => raise(failure) };
-    return { count: items.length, items: moves ? () => packets.slice(0, items.length).map(decoded) : () => items };
+    if (items.length === 0) return { count: 1, moves, items: () => raise(failure) };
+    return {
+      count: items.length,
+      moves,
+      items: moves ? () => packets.slice(0, items.length).map(decoded) : () => items,
+    };
   }
 
   /** The queue itself, where it lives. */
@@ -499,7 +506,8 @@ export class QueueClient<A> implements Queue<A> {
         if (opened === undefined) return Effect.succeed(give(undefined));
         // What moves with them is taken over before they are no longer kept.
         const result = given(opened, give);
-        line.finish();
+        if (opened.moves) attached(() => line.finish());
+        else line.finish();
         return result;
       },
     );

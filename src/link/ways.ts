@@ -46,3 +46,6 @@ export const lookAround = (from?: Way): void => {
     state.looking = false;
   }
 };
+
+/** How many processes that are no neighbours share memory with this one for it. */
+export const directWays = (): number => state.direct;
