@@ -277,10 +277,10 @@ export class Changeable implements WatchedTransport {
     this.#take(chunk, lent);
   }
 
-  readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
+  readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void): void => {
     if (this.detour?.write(chunks, done)) return;
     for (const { length } of chunks) this.sent += length;
-    this.#base.write(chunks, done);
+    this.#base.write(chunks, done, handed);
     this.#used();
   };
 

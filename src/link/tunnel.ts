@@ -49,26 +49,31 @@ export interface Place {
 class Tunnel implements WatchedTransport {
   readonly eager = true;
   readonly news: { told: number; heard: number } = { told: 0, heard: 0 };
-  readonly #line: Line;
+  #line!: Line;
   /** Ends the call from this side. */
-  readonly #hangUp: () => void;
+  #hangUp!: () => void;
   #take: (chunk: Uint8Array) => void = () => {};
   #finish: (reason?: Error) => void = () => {};
   #leave = (): void => {};
   #ended = false;
 
-  constructor(line: Line, hangUp: () => void) {
+  /** Says over which call it goes, and how this side ends that. */
+  over(line: Line, hangUp: () => void): this {
     this.#line = line;
     this.#hangUp = hangUp;
+    return this;
   }
 
   /** What is written is in the outbox of the next link at once, so that nothing overtakes it that is sent there later. */
-  readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
+  readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void): void => {
     const last = chunks.length - 1;
-    const long = chunks.length > 1 || chunks[0].length > SMALL;
-    chunks.forEach((chunk, i) =>
-      this.#line.data((writer) => void writer.bytes(chunk), long && i === last ? done : undefined)
-    );
+    const long = last > 0 || chunks[0].length > SMALL;
+    const outlive = (): void => {
+      handed?.();
+      if (long) done();
+    };
+    const wish = long || handed !== undefined ? outlive : undefined;
+    chunks.forEach((chunk, i) => this.#line.data((writer) => void writer.bytes(chunk), i === last ? wish : undefined));
     if (!long) done();
   };
 
@@ -125,15 +130,15 @@ const heed = (link: Link, { next }: Place, { limit }: NonNullable<Notice["hello"
 
 /** The caller's side. `open` begins the call. */
 export const dig = (place: Place, open: (calls: Calls & { readonly closed: () => void }) => Channel): Link => {
-  let tunnel: Tunnel | undefined;
-  const end = (): void => tunnel?.end();
+  const tunnel = new Tunnel();
+  const end = (): void => tunnel.end();
   const line = open({
-    data: ({ bytes }) => tunnel?.data(bytes),
-    credit: (count) => tunnel?.credit(count),
+    data: ({ bytes }) => tunnel.data(bytes),
+    credit: (count) => tunnel.credit(count),
     exit: end,
     closed: end,
   });
-  tunnel = new Tunnel(line, () => line.cancel());
+  tunnel.over(line, () => line.cancel());
   const transport = new Changeable(tunnel);
   const link = new Link(transport, { side: "parent", maxMessageSize: place.next.maxMessageSize });
   let pid: number | undefined;
@@ -173,7 +178,7 @@ export const meet = (
   channel: Channel,
   receive: (channel: Channel, message: Incoming) => Receiver,
 ): Receiver => {
-  const tunnel = new Tunnel(channel, () => channel.exit((writer) => void writer.byte(CANCELLED)));
+  const tunnel = new Tunnel().over(channel, () => channel.exit((writer) => void writer.byte(CANCELLED)));
   const transport = new Changeable(tunnel);
   const link = new Link(transport, { side: "child", maxMessageSize: MAX_MESSAGE_SIZE, onOpen: receive });
   const change = async (ring: Offer): Promise<void> => {

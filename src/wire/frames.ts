@@ -68,8 +68,11 @@ export class ProtocolError extends Error {
 
 /** What carries the bytes: a socket, a pair of ports. */
 export interface Transport {
-  /** Sends the chunks in order and calls `done` when they may be written to again and more may be sent. */
-  readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void) => void;
+  /**
+   * Sends the chunks in order and calls `done` when they may be written to again and more may be sent: they outlive this process
+   * then. One that is `eager` says that with `handed`.
+   */
+  readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void) => void;
   /** Begins to deliver: `data` gets buffers that it may keep, unless they are `lent`; `end` is called once, with the reason if there is one. */
   readonly start: (
     data: (chunk: Uint8Array, lent?: boolean) => void,

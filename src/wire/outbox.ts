@@ -164,9 +164,12 @@ export class Outbox {
     const writer = this.#writer;
     const fragment = this.#bulk.length > 0 ? this.#fragment(writer) : undefined;
     if (writer.position === 0) return;
+    let handed: (() => void) | undefined;
     if (this.#completed.length > 0) {
-      this.#handing = this.#completed;
+      const completed = this.#completed;
       this.#completed = [];
+      if (this.#transport.eager === true) handed = () => completed.forEach((handed) => handed());
+      else this.#handing = completed;
     }
     this.#writer = this.#spare;
     this.#spare = writer;
@@ -175,6 +178,7 @@ export class Outbox {
     this.#transport.write(
       fragment === undefined ? [chunk] : [chunk, fragment],
       this.#written,
+      handed,
     );
   };
 
