@@ -193,6 +193,9 @@ Cannot use element 2: there are 2, numbered from 0, or from -1 backwards
 Cannot keep 40 bytes in element 0 of the list: 32 were reserved for it; make the list with a larger capacity
 the manager owns 2 lists
 `,
+  siblings: `\
+The sum of the first 1000 squares is 333833500
+`,
   pipe_bytes: `\
 sent 192000 bytes, received 192015: P6 320 200 255
 MessageTooLong, 960 bytes

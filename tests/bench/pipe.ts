@@ -9,7 +9,8 @@ import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import type { Task } from "../../src/Task.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
-import { drainBytes, reply } from "./pipe_tasks.ts";
+import * as Queue from "../../src/Queue.ts";
+import { drainBytes, reply, turns } from "./pipe_tasks.ts";
 
 const MB = 1024 * 1024;
 
@@ -38,6 +39,21 @@ const roundTrip = ({ recv, send }: Connection): Promise<number> =>
     }))
   );
 
+/** Child to child and back. */
+const siblings = (backend: Layer.Layer<Backend>): Promise<number> =>
+  Effect.runPromise(
+    Effect.gen(function* () {
+      const [orders, done] = yield* Effect.replicateEffect(Queue.make<number>(), 2);
+      const made = yield* Queue.make<Connection>();
+      const daemon = Process.spawnWith({ daemon: true });
+      yield* daemon(turns, orders, made, done);
+      yield* daemon(reply, yield* made.get);
+      return yield* Effect.promise(() =>
+        perTurn((calls) => Effect.runPromise(Effect.zipRight(orders.put(calls), done.get)))
+      );
+    }).pipe(Effect.scoped, Effect.provide(backend)),
+  );
+
 const bytes = (size: number, total: number) => ({ recv, send, sendBytes }: Connection): Promise<number> => {
   const value = new Uint8Array(size);
   const all = Effect.gen(function* () {
@@ -57,6 +73,14 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
     run: () => measure(backend, reply, roundTrip),
     peers: { python: pythonRow("pipe.rtt") },
   });
+  bench({
+    name: `pipe.siblings${suffix}`,
+    unit: "us",
+    better: "lower",
+    bound: bounds["siblings"],
+    run: () => siblings(backend),
+    peers: { python: pythonRow("pipe.rtt") },
+  });
   for (const [name, size] of [["1MB", MB], ["16MB", 16 * MB]] as const) {
     bench({
       name: `pipe.bytes.${name}${suffix}`,
@@ -71,10 +95,12 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 
 rows("", SubprocessBackend.layer(), {
   rtt: "waiting for each other, two thirds; a message each way",
+  siblings: "as pipe.rtt, and an answer to each send",
   "1MB": "three copies, two of them into fresh memory: what the pipe keeps, into the ring, out of it",
   "16MB": "three copies, two of them into fresh memory: what the pipe keeps, into the ring, out of it",
 });
 
 rows(".worker", WorkerBackend.layer(), {
   rtt: "waiting for each other; a message each way",
+  siblings: "as pipe.rtt, and an answer to each send",
 });

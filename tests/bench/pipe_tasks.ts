@@ -1,7 +1,8 @@
 /** What runs in the children of the pipe rows. */
 
 import * as Effect from "effect/Effect";
-import type * as Pipe from "../../src/Pipe.ts";
+import * as Pipe from "../../src/Pipe.ts";
+import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
 export const reply = Task.make(
@@ -22,4 +23,23 @@ export const drainBytes = Task.make(
         yield* connection.send(count);
       }
     }),
+);
+
+/** Makes a pipe, gives one end away, and has so many turns with whoever has it. */
+export const turns = Task.make(
+  import.meta,
+  "pipe turns",
+  (orders: Queue.Queue<number>, made: Queue.Queue<Pipe.Connection<number>>, done: Queue.Queue<number>) =>
+    Effect.scoped(Effect.gen(function* () {
+      const [mine, theirs] = yield* Pipe.make<number>();
+      yield* made.put(theirs);
+      while (true) {
+        const count = yield* orders.get;
+        for (let left = count; left > 0; left--) {
+          yield* mine.send(1);
+          yield* mine.recv;
+        }
+        yield* done.put(count);
+      }
+    })),
 );

@@ -85,6 +85,15 @@ const siblingTurns: Setup = Effect.gen(function* () {
   return turn((calls) => Effect.zipRight(orders.put(calls), done.get));
 });
 
+/** The same, the queues in one of the two. */
+const ownSiblingTurns: Setup = Effect.gen(function* () {
+  const [orders, done] = yield* Effect.replicateEffect(Queue.make<number>(), 2);
+  const made = yield* Queue.make<readonly [Queue.Queue<number>, Queue.Queue<number>]>();
+  yield* daemon(tasks.ownTurns, orders, made, done);
+  yield* daemon(tasks.echo, ...(yield* made.get));
+  return turn((calls) => Effect.zipRight(orders.put(calls), done.get));
+});
+
 const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Record<string, string>>): void => {
   const row = (name: string, unit: "us" | "items/s", setup: Setup, peer = name): void =>
     bench({
@@ -102,6 +111,7 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
   row("put", "items/s", produced(tasks.put, 1), "throughput.int");
   row("get", "items/s", consumed);
   row("siblings", "us", siblingTurns);
+  row("siblings.own", "us", ownSiblingTurns, "siblings");
   row("siblings.throughput", "items/s", siblings);
 };
 
@@ -113,12 +123,14 @@ rows("", SubprocessBackend.layer(), {
   "throughput.1KB": "waiting for each other, a half; collecting garbage, a sixth; writing, a tenth",
   put: "a message for each item, which is told at once",
   get: "a round trip for each item, and a message that says it was taken",
-  siblings: "eight messages a turn, and three processes that wait for each other: all of it passes here",
+  siblings: "eight messages a turn, and three processes that wait for each other: the queues are here",
+  "siblings.own": "as queue.rtt, and an answer to each put",
 });
 
 rows(".worker", WorkerBackend.layer(), {
   rtt: "encoding, and the turns of two isolates that wait for each other",
   put: "a message for each item, which is told at once",
   get: "a round trip for each item, and a message that says it was taken",
-  siblings: "eight messages a turn, and three isolates that wait for each other: all of it passes here",
+  siblings: "eight messages a turn, and three isolates that wait for each other: the queues are here",
+  "siblings.own": "as queue.rtt, and an answer to each put",
 });

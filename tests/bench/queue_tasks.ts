@@ -2,7 +2,7 @@
 
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import type * as Queue from "../../src/Queue.ts";
+import * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
 /** How many items a child is to put or take. It hears of each sample in turn, so that one child serves all of them. */
@@ -77,4 +77,27 @@ export const turns = Task.make(
         yield* done.put(count);
       }
     }),
+);
+
+/** The same with queues of its own, which it gives away first. */
+export const ownTurns = Task.make(
+  import.meta,
+  "ownTurns",
+  (
+    orders: Orders,
+    made: Queue.Queue<readonly [there: Queue.Queue<number>, back: Queue.Queue<number>]>,
+    done: Queue.Queue<number>,
+  ) =>
+    Effect.scoped(Effect.gen(function* () {
+      const [there, back] = [yield* Queue.make<number>(), yield* Queue.make<number>()];
+      yield* made.put([there, back]);
+      while (true) {
+        const count = yield* orders.get;
+        for (let left = count; left > 0; left--) {
+          yield* there.put(1);
+          yield* back.get;
+        }
+        yield* done.put(count);
+      }
+    })),
 );
