@@ -307,7 +307,7 @@ export const priority = <A, K = A>(
   const { key, order } = options;
   const compare = (order ?? natural) as (a: unknown, b: unknown) => number;
   const keyOf = ({ attachments, bytes }: Packet): unknown => {
-    const item = Codec.decode(bytes, { attachments, hooks: looking, link: undefined as never }) as A;
+    const item = Codec.decode(bytes, { attachments, hooks: looking, link: undefined }) as A;
     const value = key === undefined ? item : key(item);
     // Compared with itself: what is no key of this order is found before it is let in.
     if (compare(value, value) !== 0) throw new TypeError("it is not equal to itself");

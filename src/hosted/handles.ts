@@ -24,6 +24,9 @@ export interface Handle {
   };
 }
 
+/** How they travel: with a message that goes straight over a link, or into an object. */
+export type ObjectHook = Hook<Link | undefined>;
+
 /** Makes one again: to use it, or for somebody who only looks at the message, and must not take over what moves with it. */
 type Make = (data: unknown, use: boolean) => object;
 
@@ -34,7 +37,7 @@ export const register = (kind: string, make: Make): void => {
   kinds.set(kind, make);
 };
 
-const hook = (remake: (kind: string, data: unknown) => object): Hook<Link> => ({
+const hook = (remake: (kind: string, data: unknown) => object): ObjectHook => ({
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value, onSend) => {
@@ -47,7 +50,7 @@ const hook = (remake: (kind: string, data: unknown) => object): Hook<Link> => ({
   },
 });
 
-const made = (use: boolean): Hook<Link> =>
+const made = (use: boolean): ObjectHook =>
   hook((kind, data) => {
     const make = kinds.get(kind);
     if (make === undefined) throw new TypeError(`this process knows no handle of the kind "${kind}"`);
@@ -55,13 +58,13 @@ const made = (use: boolean): Hook<Link> =>
   });
 
 /** The hook by which all of them travel. */
-export const handles: Hook<Link> = made(true);
+export const handles: ObjectHook = made(true);
 
 /** The hooks for what is put into an object: no Streams, which live and die with a request. */
-export const hooks: ReadonlyArray<Hook<Link>> = [handles, ...effectHooks];
+export const hooks: ReadonlyArray<ObjectHook> = [handles, ...effectHooks];
 
 /** For messages to and from other programs: neither can a handle leave the family, nor can a stranger make one. */
-const refusing: Hook<Link> = {
+const refusing: ObjectHook = {
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value) => {
@@ -74,13 +77,13 @@ const refusing: Hook<Link> = {
 };
 
 /** The hooks for what is sent to another program. */
-export const foreign: ReadonlyArray<Hook<Link>> = [refusing, ...effectHooks];
+export const foreign: ReadonlyArray<ObjectHook> = [refusing, ...effectHooks];
 
 /** The hooks for who looks at a message that somebody else will receive. */
-export const looking: ReadonlyArray<Hook<Link>> = [made(false), ...effectHooks];
+export const looking: ReadonlyArray<ObjectHook> = [made(false), ...effectHooks];
 
 /** The hooks for who is to be told of the handles in a message, and does not need what they stand for. */
-export const finding = (found: (kind: string, data: unknown) => void): ReadonlyArray<Hook<Link>> => [
+export const finding = (found: (kind: string, data: unknown) => void): ReadonlyArray<ObjectHook> => [
   hook((kind, data) => {
     found(kind, data);
     return {};

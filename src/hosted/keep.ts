@@ -18,7 +18,7 @@ export const keep = ({ attachments, bytes }: Packet): () => void => {
     if (kind === "connection") kept.push(keepEnd(data as Place));
   });
   try {
-    Codec.decode(bytes, { attachments, hooks, link: undefined as never });
+    Codec.decode(bytes, { attachments, hooks, link: undefined });
   } catch {
     // Whoever receives it will be told.
   }

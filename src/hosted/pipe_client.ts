@@ -10,14 +10,13 @@ import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import type { Connection, Statistics } from "../Pipe.ts";
 import type { Link } from "../link/link.ts";
+import type { Connection, Statistics } from "../Pipe.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
-import type { Hook } from "../wire/codec.ts";
-import { foreign, HandleId, hooks, register } from "./handles.ts";
+import { foreign, HandleId, hooks, type ObjectHook, register } from "./handles.ts";
 import { inTurn } from "./in_turn.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./messages.ts";
 import { End, type Peer, type Place } from "./pipe_end.ts";
@@ -39,7 +38,7 @@ type WriteFailure = BrokenPipe | Failure;
 /** What there is to send, and what goes with it. */
 interface Parcel {
   readonly message: Message;
-  readonly onSend: ReadonlyArray<(link: never) => void>;
+  readonly onSend: ReadonlyArray<(link: undefined) => void>;
 }
 
 const refuse = (
@@ -98,7 +97,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   readonly readable: boolean;
   readonly writable: boolean;
   readonly #end: End;
-  readonly #hooks: ReadonlyArray<Hook<Link>>;
+  readonly #hooks: ReadonlyArray<ObjectHook>;
 
   /** Takes the end over. */
   constructor(place: Place) {
@@ -425,7 +424,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           break;
         }
         next++;
-        for (const action of onSend) action(undefined as never);
+        for (const action of onSend) action(undefined);
       } while (next < parcels.length && end.hasRoom(parcels[next].message.size));
       const outcome = Effect.suspend(() => {
         const error = failure ?? (lost ? end.writeFailure : undefined);
@@ -450,7 +449,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   }
 }
 
-const encode = (value: unknown, hooks: ReadonlyArray<Hook<Link>>): Parcel | EncodeError => {
+const encode = (value: unknown, hooks: ReadonlyArray<ObjectHook>): Parcel | EncodeError => {
   try {
     const packet = Codec.encode(value, { hooks, root: "value" });
     const { attachments, bytes, onSend } = packet;
@@ -471,9 +470,9 @@ class Otherwise {
   constructor(readonly effect: Effect.Effect<unknown, unknown>) {}
 }
 
-const decode = <A>({ attachments, bytes }: Message, hooks: ReadonlyArray<Hook<Link>>): A | Undecodable => {
+const decode = <A>({ attachments, bytes }: Message, hooks: ReadonlyArray<ObjectHook>): A | Undecodable => {
   try {
-    return Codec.decode(bytes, { attachments, hooks, link: undefined as never }) as A;
+    return Codec.decode(bytes, { attachments, hooks, link: undefined }) as A;
   } catch (error) {
     return new Undecodable(error instanceof DecodeError ? Exit.fail(error) : Exit.die(error));
   }

@@ -78,7 +78,7 @@ const raise = (error: unknown): never => {
 const none: ReadonlyArray<never> = [];
 
 const looked = ({ attachments, bytes }: Packet): unknown =>
-  Codec.decode(bytes, { attachments, hooks: looking, link: undefined as never });
+  Codec.decode(bytes, { attachments, hooks: looking, link: undefined });
 
 const tooLarge = (size: number, limit: number): QueueError =>
   new QueueError(
@@ -92,12 +92,12 @@ const later = new Error();
 type Ending = QueueClosed | Unreachable | MessageTooLarge;
 
 interface Sent extends Packet {
-  readonly onSend: ReadonlyArray<(link: never) => void>;
+  readonly onSend: ReadonlyArray<(link: undefined) => void>;
 }
 
 /** What goes with the packets goes now. */
 const sending = (packets: ReadonlyArray<Sent>, at: number, count: number): void => {
-  for (let i = at; i < at + count; i++) for (const action of packets[i].onSend) action(undefined as never);
+  for (let i = at; i < at + count; i++) for (const action of packets[i].onSend) action(undefined);
 };
 
 /** The implementation of {@link Queue}. */
@@ -248,7 +248,7 @@ export class QueueClient<A> implements Queue<A> {
   #encodeAll(items: Iterable<A>): Array<Sent> | EncodeError | QueueError {
     const packets: Array<Sent> = [];
     let writer = new Codec.Writer();
-    let ends: Array<readonly [end: number, extras: Codec.Extras<never> | undefined]> = [];
+    let ends: Array<readonly [end: number, extras: Codec.Extras<undefined> | undefined]> = [];
     const cut = (): void => {
       let start = 0;
       for (const [end, extras] of ends) {
@@ -267,10 +267,10 @@ export class QueueClient<A> implements Queue<A> {
     let count = 0;
     for (const item of items) {
       const start = writer.position;
-      let extras: Codec.Extras<never> | undefined;
+      let extras: Codec.Extras<undefined> | undefined;
       try {
         extras = Codec.encodeInto(writer, item, { hooks: this.#hooks, root: "item" }) as
-          | Codec.Extras<never>
+          | Codec.Extras<undefined>
           | undefined;
       } catch (error) {
         if (!(error instanceof EncodeError)) throw error;
@@ -303,7 +303,7 @@ export class QueueClient<A> implements Queue<A> {
    */
   #open(packets: ReadonlyArray<Packet>): Opened<A> {
     const decoded = ({ attachments, bytes }: Packet): A =>
-      Codec.decode(bytes, { attachments, hooks: this.#hooks, link: undefined as never }) as A;
+      Codec.decode(bytes, { attachments, hooks: this.#hooks, link: undefined }) as A;
     const moves = this.#place.stranger !== true && packets.some(({ moves }) => moves);
     if (packets.length === 1) return { count: 1, moves, items: () => [decoded(packets[0])] };
     // What moves with items is taken over when they are: until then it is only looked at.

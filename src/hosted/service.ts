@@ -36,7 +36,7 @@ export const service = (operations: Operations): Hosted => ({
     const run = operations[operation];
     const effect = Effect.suspend(() => {
       if (run === undefined) return Effect.dieMessage(`there is no operation ${operation}`);
-      return run(Codec.decode(bytes, { attachments, hooks, link: undefined as never }));
+      return run(Codec.decode(bytes, { attachments, hooks, link: undefined }));
     });
     let silent = false;
     const cancel = Effect.runCallback(effect, { onExit: (exit) => silent || answer(line, exit) });
@@ -86,7 +86,7 @@ export const ask = (
           try {
             const body = message.bytes.subarray(1);
             const decode = (): unknown =>
-              Codec.decode(body, { attachments: message.attachments, hooks, link: undefined as never });
+              Codec.decode(body, { attachments: message.attachments, hooks, link: undefined });
             switch (message.bytes[0]) {
               case ANSWER:
                 return resume(decode() as Exit.Exit<unknown, unknown>);

@@ -15,8 +15,8 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Unreachable } from "../hosted/errors.ts";
 import { exactly } from "../hosted/exactly.ts";
-import { hooks } from "../hosted/handles.ts";
-import type { Fill, Link } from "../link/link.ts";
+import { hooks, type ObjectHook } from "../hosted/handles.ts";
+import type { Fill } from "../link/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../link/router.ts";
 import { consume, Mailbox } from "../link/streams.ts";
 import * as Codec from "../wire/codec.ts";
@@ -41,7 +41,7 @@ export interface Place {
   readonly stranger?: true;
 }
 
-type Hooks = ReadonlyArray<Codec.Hook<Link>>;
+type Hooks = ReadonlyArray<ObjectHook>;
 
 const vocabulary: { abroad: (place: Place) => Hooks } = { abroad: () => hooks };
 
@@ -66,7 +66,7 @@ const message = (place: Place, content: List): Fill => (writer) => {
 };
 
 const decode = (place: Place, { attachments, bytes }: Incoming, at: number): unknown =>
-  Codec.decode(bytes.subarray(at), { attachments, hooks: hooksOf(place), link: undefined as never });
+  Codec.decode(bytes.subarray(at), { attachments, hooks: hooksOf(place), link: undefined });
 
 const unreachable = ({ host, type }: Place): Unreachable => new Unreachable(type, host);
 

@@ -3,11 +3,9 @@
  *
  * @module
  */
-import { foreign, HandleId, register } from "../hosted/handles.ts";
+import { foreign, HandleId, type ObjectHook, register } from "../hosted/handles.ts";
 import { QueueClient } from "../hosted/queue_client.ts";
-import type { Link } from "../link/link.ts";
 import { address, call, GONE, host, retire } from "../link/router.ts";
-import type { Hook } from "../wire/codec.ts";
 import { ask, kept, type Place, speak, stream } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
 import { passOn } from "../link/line.ts";
@@ -109,7 +107,7 @@ const [refusing, ...data] = foreign;
 export const abroad = (
   describe: (value: object) => unknown,
   find: (described: Abroad) => object,
-): ReadonlyArray<Hook<Link>> => [{
+): ReadonlyArray<ObjectHook> => [{
   ...refusing,
   encode: (value, onSend) => describe(value) ?? refusing.encode(value, onSend),
   decode: (described) => find(described as Abroad),
@@ -120,7 +118,7 @@ export const together = (a: Place, b: Place): boolean => a.gate === b.gate && a.
 
 /** What this process knows of the server of another program. */
 class Embassy {
-  readonly hooks: ReadonlyArray<Hook<Link>>;
+  readonly hooks: ReadonlyArray<ObjectHook>;
   /** The objects by which its queues are reached from here, by their numbers there; and the other way round. */
   readonly #queues = new Map<number, number>();
   readonly #numbers = new Map<number, number>();

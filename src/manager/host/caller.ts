@@ -5,7 +5,8 @@
  */
 import * as Cause from "effect/Cause";
 import * as Exit from "effect/Exit";
-import type { Fill, Link } from "../../link/link.ts";
+import type { ObjectHook } from "../../hosted/handles.ts";
+import type { Fill } from "../../link/link.ts";
 import { type Line, tooLarge } from "../../link/router.ts";
 import * as Codec from "../../wire/codec.ts";
 import { DecodeError, EncodeError } from "../../wire/errors.ts";
@@ -20,11 +21,11 @@ export class Freed {}
 /** One call of his. */
 export class Caller {
   readonly line: Line;
-  readonly hooks: ReadonlyArray<Codec.Hook<Link>>;
+  readonly hooks: ReadonlyArray<ObjectHook>;
   /** Whether he is of another family. */
   readonly stranger: boolean;
 
-  constructor(line: Line, hooks: ReadonlyArray<Codec.Hook<Link>>, stranger: boolean) {
+  constructor(line: Line, hooks: ReadonlyArray<ObjectHook>, stranger: boolean) {
     this.line = line;
     this.hooks = hooks;
     this.stranger = stranger;
@@ -34,7 +35,7 @@ export class Caller {
   decode({ attachments, bytes }: Incoming, at: number): unknown {
     try {
       const body = at === 0 ? bytes : bytes.subarray(at);
-      return Codec.decode(body, { attachments, hooks: this.hooks, link: undefined as never });
+      return Codec.decode(body, { attachments, hooks: this.hooks, link: undefined });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw new ManagerError("InvalidArguments", `Cannot read the arguments of the call: ${error.message}`);

@@ -11,7 +11,7 @@ const latin1 = new TextDecoder("latin1");
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
-const written = (value: object): Codec.Encoded<never> => Codec.encode(value, { hooks: hooks as never });
+const written = (value: object): Codec.Encoded<never> => Codec.encode(value, { hooks });
 
 /** The text of an object, the same for what says the same. Large binaries are not compared: each is itself. */
 const text = (value: object): string | undefined => {
@@ -44,5 +44,5 @@ export const copy = <A>(value: A): A => {
   if (!isObject(value)) return value;
   const { attachments, bytes } = written(value);
   const parts = attachments.map((part) => part.slice());
-  return Codec.decode(bytes, { attachments: parts, hooks: hooks as never, link: undefined as never }) as A;
+  return Codec.decode(bytes, { attachments: parts, hooks, link: undefined }) as A;
 };
