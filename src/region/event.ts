@@ -12,6 +12,7 @@
  * @module
  */
 import { type Family, SET } from "./family.ts";
+import { Marks } from "./marks.ts";
 import type { Words } from "./words.ts";
 
 /** Words of an event. */
@@ -27,6 +28,7 @@ export class Event {
   readonly #words: Words;
   readonly #at: number;
   readonly #family: Family;
+  readonly #marks: Marks;
   readonly #line = new Set<Waiter>();
   #stop: (() => void) | undefined;
 
@@ -34,6 +36,7 @@ export class Event {
     this.#words = words;
     this.#at = at;
     this.#family = family;
+    this.#marks = new Marks(words, at + 1);
   }
 
   get isSet(): boolean {
@@ -60,7 +63,7 @@ export class Event {
     const waiter: Waiter = { since: this.#words.load(this.#at) >>> 1, done };
     const line = this.#line;
     line.add(waiter);
-    if (line.size === 1) this.#mark(true);
+    if (line.size === 1) this.#marks.add(this.#family.self);
     if (this.#stop === undefined) {
       let over = false;
       const stop = this.#family.watch(() => over = this.#check());
@@ -72,7 +75,7 @@ export class Event {
     return () => {
       if (!line.delete(waiter)) return false;
       if (line.size === 0) {
-        if (this.#family.lives()) this.#mark(false);
+        if (this.#family.lives()) this.#marks.delete(this.#family.self);
         this.#stop?.();
         this.#stop = undefined;
       }
@@ -87,26 +90,14 @@ export class Event {
 
   /** Processes that wait. */
   get marks(): number {
-    let count = 0;
-    for (let i = 0; i < SET; i++) {
-      for (let bits = this.#words.load(this.#at + 1 + i); bits !== 0; bits &= bits - 1) count++;
-    }
-    return count;
-  }
-
-  #mark(waits: boolean): void {
-    const slot = this.#family.self & 0xff;
-    const word = this.#at + 1 + (slot >>> 5);
-    if (waits) this.#words.or(word, 1 << (slot & 31));
-    else this.#words.and(word, ~(1 << (slot & 31)));
+    return this.#marks.size;
   }
 
   #ring(): void {
-    for (let i = 0; i < SET; i++) {
-      for (let bits = this.#words.load(this.#at + 1 + i); bits !== 0; bits &= bits - 1) {
-        this.#family.ring(this.#family.at(i << 5 | 31 - Math.clz32(bits & -bits)));
-      }
-    }
+    this.#marks.find(0, (slot) => {
+      this.#family.ring(this.#family.at(slot));
+      return false;
+    });
   }
 
   #check(): boolean {
@@ -119,7 +110,7 @@ export class Event {
         line.delete(waiter);
         waiter.done(gone ? "gone" : "set");
       }
-      if (line.size === 0 && !gone) this.#mark(false);
+      if (line.size === 0 && !gone) this.#marks.delete(this.#family.self);
     }
     const over = line.size === 0;
     if (over) this.#stop = undefined;

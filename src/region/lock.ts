@@ -24,6 +24,7 @@
  * @module
  */
 import { type Family, SET } from "./family.ts";
+import { Marks } from "./marks.ts";
 import type { Words } from "./words.ts";
 
 const FREE = 0;
@@ -47,6 +48,7 @@ export class Lock {
   readonly #words: Words;
   readonly #at: number;
   readonly #family: Family;
+  readonly #marks: Marks;
   /** Word 0 when this process holds it, and nobody waits. */
   readonly #held: number;
   readonly #line = new Set<Waiter>();
@@ -56,6 +58,7 @@ export class Lock {
     this.#words = words;
     this.#at = at;
     this.#family = family;
+    this.#marks = new Marks(words, at + 1);
     this.#held = family.self << 8 | HELD;
   }
 
@@ -75,7 +78,7 @@ export class Lock {
   wait(waiter: Waiter): () => boolean {
     const line = this.#line;
     line.add(waiter);
-    if (line.size === 1) this.#mark();
+    if (line.size === 1) this.#marks.add(this.#family.self);
     if (this.#stop === undefined) {
       let over = false;
       const stop = this.#family.watch((patrol) => over = this.#check(patrol));
@@ -112,11 +115,7 @@ export class Lock {
 
   /** Processes that wait. */
   get marks(): number {
-    let count = 0;
-    for (let i = 0; i < SET; i++) {
-      for (let bits = this.#words.load(this.#at + 1 + i); bits !== 0; bits &= bits - 1) count++;
-    }
-    return count;
+    return this.#marks.size;
   }
 
   /** Takes it from a dead owner. */
@@ -126,7 +125,7 @@ export class Lock {
     const lost = (found & STATE) === HELD ? ABANDONED : found & ABANDONED;
     if (this.#words.swap(this.#at, found, this.#held | WAITERS | lost) !== found) return false;
     // What the dead one waited for. If a new one has its slot by now and waits, it marks it again with its next patrol.
-    this.#words.and(this.#at + 1 + (owner >>> 5 & 7), ~(1 << (owner & 31)));
+    this.#marks.delete(owner);
     return true;
   }
 
@@ -163,32 +162,15 @@ export class Lock {
   #next(): number {
     const { self } = this.#family;
     const own = self & 0xff;
-    for (let i = 0; i <= SET; i++) {
-      const index = ((own >>> 5) + i) & (SET - 1);
-      let bits = this.#words.load(this.#at + 1 + index);
-      // Of the word with the own slot first those behind it, and when all others were looked at, those before it.
-      const behind = (own & 31) === 31 ? 0 : -1 << (own & 31) + 1;
-      if (i === 0) bits &= behind;
-      else if (i === SET) bits &= ~behind & ~(1 << (own & 31));
-      if (bits !== 0) return this.#family.at(index << 5 | 31 - Math.clz32(bits & -bits));
-    }
+    const next = this.#marks.find(own, (slot) => slot !== own);
+    if (next !== undefined) return this.#family.at(next);
     return this.#line.size > 0 ? self : 0;
-  }
-
-  #mark(): void {
-    const slot = this.#family.self & 0xff;
-    this.#words.or(this.#at + 1 + (slot >>> 5), 1 << (slot & 31));
-  }
-
-  #unmark(): void {
-    const slot = this.#family.self & 0xff;
-    this.#words.and(this.#at + 1 + (slot >>> 5), ~(1 << (slot & 31)));
   }
 
   /** Nobody of this process waits any more. */
   #leave(): void {
     const words = this.#words;
-    this.#unmark();
+    this.#marks.delete(this.#family.self);
     for (let word = words.load(this.#at);;) {
       if ((word & STATE) === GRANTED && word >>> 8 === this.#family.self) {
         if (this.#pass(word, GRANTED)) return;
@@ -217,7 +199,7 @@ export class Lock {
       return true;
     }
     // Somebody may have taken it for that of a dead one.
-    if (patrol) this.#mark();
+    if (patrol) this.#marks.add(this.#family.self);
     for (let word = words.load(this.#at);;) {
       let next: number;
       const owner = word >>> 8;
@@ -247,7 +229,7 @@ export class Lock {
     const line = this.#line;
     for (const first of line) {
       line.delete(first);
-      if (line.size === 0) this.#unmark();
+      if (line.size === 0) this.#marks.delete(this.#family.self);
       return first(outcome);
     }
   }

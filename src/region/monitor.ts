@@ -22,6 +22,7 @@
  * @module
  */
 import { type Family, SET, SLOTS } from "./family.ts";
+import { bitOf, Marks, wordOf } from "./marks.ts";
 import type { Words } from "./words.ts";
 
 const LENGTH = 1;
@@ -48,6 +49,7 @@ export abstract class Monitor {
   readonly #at: number;
   readonly #family: Family;
   readonly #set: number;
+  readonly #inUse: Marks;
   readonly #rows: number;
   readonly #stride: number;
   readonly #late: Array<() => void> = [];
@@ -61,6 +63,7 @@ export abstract class Monitor {
     this.#family = family;
     this.#set = at + OWN + own;
     this.#rows = this.#set + SET;
+    this.#inUse = new Marks(words, this.#set);
     this.#stride = 1 + cells;
   }
 
@@ -175,8 +178,8 @@ export abstract class Monitor {
     if (had === this.#family.self) return row;
     if (had !== 0) this.#clear(row);
     this.set(row, this.#family.self);
-    const word = this.#set + (slot >>> 5);
-    this.set(word, this.#words.load(word) | 1 << (slot & 31));
+    const word = this.#set + wordOf(slot);
+    this.set(word, this.#words.load(word) | bitOf(slot));
     return row;
   }
 
@@ -193,18 +196,8 @@ export abstract class Monitor {
 
   /** The rows that are in use, of which this holds, from that of a slot on, round and round; `undefined` if there is none. */
   protected find(from: number, holds: (row: number) => boolean): number | undefined {
-    for (let i = 0; i <= SET; i++) {
-      const index = ((from >>> 5) + i) & (SET - 1);
-      const ahead = -1 << (from & 31);
-      let bits = this.#words.load(this.#set + index);
-      if (i === 0) bits &= ahead;
-      else if (i === SET) bits &= ~ahead;
-      for (; bits !== 0; bits &= bits - 1) {
-        const row = this.#row(index << 5 | 31 - Math.clz32(bits & -bits));
-        if (holds(row)) return row;
-      }
-    }
-    return undefined;
+    const slot = this.#inUse.find(from, (slot) => holds(this.#row(slot)));
+    return slot === undefined ? undefined : this.#row(slot);
   }
 
   /** All rows that are in use. */
@@ -235,8 +228,8 @@ export abstract class Monitor {
         this.#clear(row);
         this.set(row, 0);
         const slot = participant & 0xff;
-        const word = this.#set + (slot >>> 5);
-        this.set(word, this.#words.load(word) & ~(1 << (slot & 31)));
+        const word = this.#set + wordOf(slot);
+        this.set(word, this.#words.load(word) & ~bitOf(slot));
       });
     }
     return dead.length > 0;
