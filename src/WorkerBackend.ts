@@ -32,7 +32,7 @@ import * as Router from "./link/router.ts";
 import { offerRing } from "./link/ring.ts";
 import { Changeable, port } from "./link/transport.ts";
 import { declareEnded } from "./region/bell.ts";
-import { make as makeLedger, sweep } from "./region/ledger.ts";
+import { end as endLedger, make as makeLedger, sweep } from "./region/ledger.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
 /**
@@ -81,6 +81,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     if (status !== undefined) return;
     status = reason;
     clearTimeout(deadline);
+    endLedger(ledger);
     worker.terminate();
     Deferred.unsafeDone(exited, Effect.succeed(reason));
     const done = (): void => {

@@ -163,7 +163,11 @@ export class Arena {
   #lives(slot: number, own = false): boolean {
     const { words } = this;
     const owner = words.load(slot + OWNER);
-    if (this.region.token.kind === "buffer") return words.load(slot + PID) === 0;
+    if (this.region.token.kind === "buffer") {
+      // Its thread may have come here after it was declared dead: it runs to the end of its turn.
+      if (ended.has(owner)) words.store(slot + PID, 1);
+      return words.load(slot + PID) === 0;
+    }
     const start = Os.startOf(words.load(slot + PID), owner);
     if (start !== Number(join(words.load(slot + START), words.load(slot + START + 1)))) return false;
     return own || livesMemory(this.#bellOf(slot));
@@ -259,9 +263,13 @@ const remember = (arena: Arena): void => {
 
 const name = (token: Token): string => token.kind === "memory" ? `${token.inode}` : token.id;
 
+/** Isolates of this operating system process that have ended. */
+const ended = new Set<number>();
+
 onWithdrawn((buffer) => {
   const owner = ownerOf(buffer);
   if (owner === undefined) return;
+  ended.add(owner);
   for (const entry of attached.values()) {
     const arena = entry.deref();
     if (arena?.region.token.kind === "buffer") arena.mark(owner);

@@ -266,7 +266,7 @@ export class Barrier extends Monitor {
         result = this.load(row + OUTCOME);
         if (result !== 0) this.set(row + OUTCOME, 0);
       });
-      if (seen === BUSY) return this.perform(() => {}, () => this.serve());
+      if (seen === BUSY) return this.perform(() => {});
       const all = result === 0 ? [] : [...this.#inside];
       if (result !== 0) this.#inside.clear();
       for (const { done, index } of all) {

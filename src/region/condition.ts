@@ -119,7 +119,7 @@ export class Condition extends Monitor {
       count = this.load(row + GRANTED);
       if (count > 0) this.set(row + GRANTED, 0);
     });
-    if (taken === BUSY) return this.perform(() => {}, () => this.serve());
+    if (taken === BUSY) return this.perform(() => {});
     for (const waiter of this.#line) {
       if (count-- === 0) break;
       this.#line.delete(waiter);

@@ -21,6 +21,8 @@ export interface Family {
   readonly watch: (check: (patrol: boolean) => boolean) => () => void;
   /** Whether the object is still there. */
   readonly lives: () => boolean;
+  /** Whether this participant was ended, and only its thread has not heard of it. */
+  readonly ended?: () => boolean;
   /**
    * A moment of waiting while `holder` is in the word of a guard: `again` if it may have gone, `dead` if it has died with the guard,
    * `busy` if this takes so long that others in this process should have a turn.

@@ -1,5 +1,5 @@
 /**
- * What a worker has mapped. The end of a process frees all that it had of the system; that of a worker frees nothing: its host
+ * What a worker has mapped, and whether it was ended. The end of a process frees all that it had of the system; that of a worker frees nothing: its host
  * reads here what is left, once the thread has ended. Free of Effect.
  *
  * @module
@@ -16,8 +16,17 @@ const ENTRIES = 2048;
 /** The word behind the entries: where the entry of the worker's doorbell begins, and 1 more; 0 as long as it has none. */
 const BELL = ENTRY * ENTRIES;
 
+/** The word behind that: whether the worker was ended. */
+const ENDED = BELL + 1;
+
 /** A new ledger, for the host to give to its worker. */
-export const make = (): SharedArrayBuffer => new SharedArrayBuffer((BELL + 1) * 4);
+export const make = (): SharedArrayBuffer => new SharedArrayBuffer((ENDED + 1) * 4);
+
+/** Notes that the worker was ended: its thread may run on, to the end of its turn. */
+export const end = (ledger: SharedArrayBuffer): void => words(ledger).store(ENDED, 1);
+
+/** Whether this is a worker that was ended. */
+export const ended = (): boolean => own !== undefined && own.load(ENDED) !== 0;
 
 let own: Words | undefined;
 let next = 0;

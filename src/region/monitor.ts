@@ -73,7 +73,7 @@ export abstract class Monitor {
   /** Does what there is to do, by whomever: hands out what is there to those who wait for it. In changes of its own. */
   protected abstract advance(): void;
 
-  /** Gives those of this process who wait what they were granted. */
+  /** Gives those of this process who wait what they were granted. Not called while changes of theirs are still to be made. */
   protected abstract serve(): void;
 
   /** Tells those of this process who wait that the object is no more. */
@@ -153,6 +153,8 @@ export abstract class Monitor {
           return;
         }
       }
+      // What was granted meanwhile may have been for one who has left since: now that is known.
+      if (this.waiting > 0 && this.lives()) this.serve();
     };
     late.push(() => {
       if (attempt()) late.shift();
@@ -289,6 +291,11 @@ export abstract class Monitor {
         this.#undo();
         break;
       }
+    }
+    // Whoever was ended changes nothing any more, though its thread runs to the end of its turn: what it would take is lost.
+    if (this.#family.ended?.() === true) {
+      words.store(this.#at, 0);
+      return false;
     }
     this.#journal = 0;
     return true;

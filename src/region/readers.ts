@@ -233,7 +233,7 @@ export class Readers extends Monitor {
       this.set(row + GOT_WRITE, 0);
       if (this.#writers.size > 1) this.#want(row);
     });
-    if (seen === BUSY) return this.perform(() => {}, () => this.serve());
+    if (seen === BUSY) return this.perform(() => {});
     for (const reader of this.#readers) {
       if (reads-- === 0) break;
       this.#readers.delete(reader);

@@ -204,7 +204,7 @@ export class Semaphore extends Monitor {
         if (!this.#shape.reclaim) this.add(row + HELD, -first.permits);
         return true;
       });
-      if (taken === BUSY) return this.perform(() => {}, () => this.serve());
+      if (taken === BUSY) return this.perform(() => {});
       if (!taken) return;
       this.#line.delete(first);
       if (this.#line.size > 0) this.#ask();

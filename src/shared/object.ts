@@ -11,6 +11,7 @@ import { self } from "../link/self.ts";
 import * as Os from "../os/linux.ts";
 import { allocate, type Arena, type Block, bucketOf, lives, type Place, reach } from "../region/arena.ts";
 import type { Family } from "../region/family.ts";
+import { ended } from "../region/ledger.ts";
 import { RegionError } from "../region/region.ts";
 import type { Words } from "../region/words.ts";
 import { SyncError } from "./errors.ts";
@@ -53,6 +54,7 @@ export const familyOf = (arena: Arena, place: Place): Family => {
     ring: (participant) => arena.ring(participant, bucket),
     watch: (check) => bell.watch({ bucket, check }),
     lives: () => lives(arena, place),
+    ended,
     hold: (guard, holder, turn) => {
       for (let look = 0; look < LOOKS; look++) if (words.load(guard) !== holder) return "again";
       if (own) Os.yieldCore();

@@ -9,6 +9,7 @@ import * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
 import * as RuntimeFlags from "effect/RuntimeFlags";
 import { Unreachable, Unsupported } from "../hosted/errors.ts";
+import { ended } from "../region/ledger.ts";
 import { BUSY, type Busy } from "../region/monitor.ts";
 import { SyncError } from "./errors.ts";
 import type { Failure } from "./object.ts";
@@ -96,5 +97,7 @@ export const now = <A>(run: () => A | Busy): A => {
   for (;;) {
     const result = run();
     if (result !== BUSY) return result as A;
+    // It would not end: nothing can be changed any more.
+    if (ended()) throw new Error("this worker was ended");
   }
 };
