@@ -202,9 +202,10 @@ promise(
   () =>
     Effect.gen(function* () {
       const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 0.5 });
-      yield* Effect.all([Process.run(Tasks.moves, point, 200), Process.run(Tasks.moves, point, 200)], {
-        concurrency: 2,
-      });
+      const both = (task: Effect.Effect<unknown, unknown, Backend.Backend>) =>
+        Effect.all([task, task], { concurrency: 2 });
+      yield* both(Process.run(Tasks.moves, point, 200));
+      yield* both(Process.run(Tasks.counts, point.fields.moves as Tasks.AnyValue, 1, 1000, false));
       assertEquals(yield* point.get, { x: 400.5, y: -400, moves: 2400 });
       assertEquals(yield* Process.run(Tasks.sets, point.fields.moves as Tasks.AnyValue, 7), 2400);
       assertEquals((yield* point.get).moves, 7);

@@ -319,15 +319,12 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
       };
       sending.add(finish);
       try {
-        line.data(write(P.SEND, message), answered ? undefined : () => finish(true));
+        line.data(write(P.SEND, message, answered), answered ? undefined : () => finish(true));
       } catch (error) {
         sending.delete(finish);
         throw error;
       }
-      if (answered) {
-        syncs.push(finish);
-        say(P.SYNC);
-      }
+      if (answered) syncs.push(finish);
       line.flush();
     },
     // At once: before a message that takes the end away.

@@ -49,19 +49,22 @@ const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
 
 /** Added to the kind of a message with which something moves. */
 const MOVES = 128;
+/** Added to that of one whose arrival is to be told. */
+const ANSWERED = 64;
 
 /** Writes a message behind the byte that says what it is. */
-export const write = (tag: number, { attachments, bytes, kind, moves }: Message): Fill => (writer) => {
-  writer.reserve(2 + bytes.length);
-  writer.byte(tag);
-  writer.byte(moves ? kind | MOVES : kind);
-  writer.bytes(bytes);
-  return attachments.length === 0 ? undefined : { attachments, onSend: [] };
-};
+export const write =
+  (tag: number, { attachments, bytes, kind, moves }: Message, answered = false): Fill => (writer) => {
+    writer.reserve(2 + bytes.length);
+    writer.byte(tag);
+    writer.byte(kind | (moves ? MOVES : 0) | (answered ? ANSWERED : 0));
+    writer.bytes(bytes);
+    return attachments.length === 0 ? undefined : { attachments, onSend: [] };
+  };
 
 /** Reads what {@link write} wrote. The message owns its memory. */
 export const read = ({ attachments, bytes }: Incoming): Message =>
-  toMessage(bytes[1] & ~MOVES, { bytes: bytes.slice(2), attachments, moves: (bytes[1] & MOVES) !== 0 });
+  toMessage(bytes[1] & ~(MOVES | ANSWERED), { bytes: bytes.slice(2), attachments, moves: (bytes[1] & MOVES) !== 0 });
 
 /** What stands in for a message that the way to its reader does not take. */
 const oversize = ({ limit, size }: MessageTooLarge): Message => {
@@ -213,6 +216,8 @@ export class PipeHost implements Hosted {
   #hear(seat: P.Seat, line: Line, message: Incoming): void {
     switch (message.bytes[0]) {
       case P.SEND:
+        // Before it may be received: whoever does so may end the pipe.
+        if ((message.bytes[1] & ANSWERED) !== 0) line.data(say(P.SYNCED));
         return seat.send(read(message), () => {});
       case P.TOOK:
         return seat.took(new Numbers(message.bytes, 1).next());

@@ -6,7 +6,7 @@
  *
  * | to the pipe | then | |
  * | --- | --- | --- |
- * | `SEND` | b = kind, bytes | a message for the other end |
+ * | `SEND` | b = kind, bytes | a message for the other end; one kind of them is to be answered with `SYNCED` when it is there |
  * | `TOOK` | n | so many of the messages to this end were received |
  * | `LEAVE` | | the end was sent: whoever attaches next has it |
  * | `LOST` | | the one to whom it was sent has died |
