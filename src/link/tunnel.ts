@@ -124,9 +124,12 @@ const nothing = new Uint8Array(0);
 const greet = (link: Link, { next }: Place): void =>
   link.notify({ hello: { limit: next.maxMessageSize, pid: Deno.pid } } satisfies Notice);
 
+/** The other side keeps to what its link takes, of which this one learns a little later. */
+const incoming = (next: Link): number => Math.max(MAX_MESSAGE_SIZE, next.maxMessageSize);
+
 /** Keeps to what the links take that the two sides know of. */
 const heed = (link: Link, { next }: Place, { limit }: NonNullable<Notice["hello"]>): void =>
-  link.limit(Math.min(next.maxMessageSize, limit), MAX_MESSAGE_SIZE);
+  link.limit(Math.min(next.maxMessageSize, limit), incoming(next));
 
 /** The caller's side. `open` begins the call. */
 export const dig = (place: Place, open: (calls: Calls & { readonly closed: () => void }) => Channel): Link => {
@@ -180,7 +183,7 @@ export const meet = (
 ): Receiver => {
   const tunnel = new Tunnel().over(channel, () => channel.exit((writer) => void writer.byte(CANCELLED)));
   const transport = new Changeable(tunnel);
-  const link = new Link(transport, { side: "child", maxMessageSize: MAX_MESSAGE_SIZE, onOpen: receive });
+  const link = new Link(transport, { side: "child", maxMessageSize: incoming(place.next), onOpen: receive });
   const change = async (ring: Offer): Promise<void> => {
     const { acceptRing } = await import("./ring.ts");
     if (link.closed !== undefined) return;
