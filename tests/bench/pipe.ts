@@ -48,6 +48,8 @@ const siblings = (backend: Layer.Layer<Backend>): Promise<number> =>
       const daemon = Process.spawnWith({ daemon: true });
       yield* daemon(turns, orders, made, done);
       yield* daemon(reply, yield* made.get);
+      // Until the children have compiled what they run: this process has, long before.
+      yield* Effect.zipRight(orders.put(10_000), done.get);
       return yield* Effect.promise(() =>
         perTurn((calls) => Effect.runPromise(Effect.zipRight(orders.put(calls), done.get)))
       );

@@ -77,11 +77,15 @@ const siblings: Setup = Effect.gen(function* () {
   );
 });
 
+/** So many turns until the children have compiled what they run: this process has, long before. */
+const WARM = 10_000;
+
 /** Child to child and back. */
 const siblingTurns: Setup = Effect.gen(function* () {
   const [orders, there, back, done] = yield* Effect.replicateEffect(Queue.make<number>(), 4);
   yield* daemon(tasks.echo, there, back);
   yield* daemon(tasks.turns, orders, there, back, done);
+  yield* Effect.zipRight(orders.put(WARM), done.get);
   return turn((calls) => Effect.zipRight(orders.put(calls), done.get));
 });
 
@@ -91,6 +95,7 @@ const ownSiblingTurns: Setup = Effect.gen(function* () {
   const made = yield* Queue.make<readonly [Queue.Queue<number>, Queue.Queue<number>]>();
   yield* daemon(tasks.ownTurns, orders, made, done);
   yield* daemon(tasks.echo, ...(yield* made.get));
+  yield* Effect.zipRight(orders.put(WARM), done.get);
   return turn((calls) => Effect.zipRight(orders.put(calls), done.get));
 });
 
