@@ -359,7 +359,7 @@ const suite = (
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       let error: unknown;
-      for (let i = 0; i < 50; i++) {
+      for (let i = 0; i < 12; i++) {
         error = yield* Effect.flip(pool.apply(Tasks.exitWith, 3));
         if (error instanceof Pool.PoolError) break;
         assertInstanceOf(error, Process.ProcessDied);
