@@ -31,7 +31,7 @@ import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { offerRing } from "./link/ring.ts";
 import { Changeable, port } from "./link/transport.ts";
-import { declareEnded } from "./region/bell.ts";
+import { declareEnded, ownerOf } from "./region/bell.ts";
 import { end as endLedger, make as makeLedger, sweep } from "./region/ledger.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
@@ -68,7 +68,8 @@ export const entry = (): Promise<unknown> => import("./backend/worker.ts");
 const start = (options: Options, command: Command, exited: Deferred.Deferred<ExitStatus>) => {
   const worker = new Worker(import.meta.resolve("./backend/worker.ts"), { type: "module", name: command.name });
   const { port1, port2 } = new MessageChannel();
-  const transport = new Changeable(port(port1, "parent"));
+  const base = port(port1, "parent");
+  const transport = new Changeable(base);
   let status: ExitStatus | undefined;
   let serving = false;
   let deadline: ReturnType<typeof setTimeout> | undefined;
@@ -96,7 +97,11 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     ended ??= locks.request(lock, () => {});
     // Until its thread turns it still uses what it shares with others; one that does not turn must not hold them up.
     const dead = setTimeout(() => declareEnded(ledger), MERCY);
-    ended.then(() => clearTimeout(dead));
+    ended.then(() => {
+      clearTimeout(dead);
+      // Nobody there can be rung any more: those who share buffers with it know by that.
+      base.withdraw((buffer) => ownerOf(buffer) !== undefined);
+    });
     const over = (): void => {
       clearTimeout(limit);
       transport.drained(done);

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Side } from "./link.ts";
-import { isNews, join } from "../region/registry.ts";
+import { isNews, join, type Neighbour } from "../region/registry.ts";
 import type { Transport } from "../wire/frames.ts";
 import { lookAround } from "./ways.ts";
 
@@ -139,7 +139,7 @@ const CLONED = 16 * 1024;
  * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`. What shared buffers there are is told
  * beside the chunks, ahead of those that speak of them.
  */
-export const port = (port: MessagePort, side: Side): WatchedTransport => {
+export const port = (port: MessagePort, side: Side): WatchedTransport & Pick<Neighbour, "withdraw"> => {
   let ended = false;
   let received = 0;
   const stillness = new Stillness();
@@ -211,6 +211,7 @@ export const port = (port: MessagePort, side: Side): WatchedTransport => {
     lost: once,
     drained: (done) => ended ? done() : stillness.await(() => received, done),
     news,
+    withdraw: neighbour.withdraw,
   };
 };
 

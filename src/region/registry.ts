@@ -55,6 +55,8 @@ export const isNews = (message: unknown): message is News =>
 export interface Neighbour {
   /** It has news. */
   readonly hear: (news: News) => void;
+  /** Of what came from there, these are no more: what is still on its way may be others. */
+  readonly withdraw: (which: (buffer: string) => boolean) => void;
   /** The way there has ended. */
   readonly leave: () => void;
 }
@@ -66,11 +68,14 @@ export interface Neighbour {
 export const join = (tell: Tell, child: boolean): Neighbour => {
   state.neighbours.add(tell);
   for (const [buffer, { memory }] of state.buffers) tell({ buffer, memory });
+  const forget = (which: (buffer: string) => boolean): void => {
+    for (const [buffer, { from }] of state.buffers) if (from === tell && which(buffer)) withdraw(buffer);
+  };
   return {
     hear: (news) => learn(news, tell),
+    withdraw: forget,
     leave: () => {
-      if (!state.neighbours.delete(tell) || !child) return;
-      for (const [buffer, { from }] of state.buffers) if (from === tell) withdraw(buffer);
+      if (state.neighbours.delete(tell) && child) forget(() => true);
     },
   };
 };
