@@ -4,6 +4,7 @@ import type * as Scope from "effect/Scope";
 import { Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import type { Backend } from "../src/Backend.ts";
 import { allocate, type Arena, bucketOf, lives, reach, slotOf } from "../src/region/arena.ts";
+import { ringMemory } from "../src/region/bell.ts";
 import { attach, create, type Kind, RegionError } from "../src/region/region.ts";
 import { words } from "../src/region/words.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
@@ -161,6 +162,27 @@ run(
   Effect.gen(function* () {
     assert(yield* Process.run(killsStuck));
   }).pipe(Effect.provide(SubprocessBackend.layer())),
+);
+
+run(
+  "a doorbell whose process number and descriptor are another's by now is not rung, whatever that descriptor is",
+  Effect.sync(() => {
+    const folder = Deno.makeTempDirSync();
+    const open = Deno.openSync(folder);
+    const numbers = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => Number(name));
+    const fd = numbers.find((fd) => {
+      try {
+        return Deno.readLinkSync(`/proc/self/fd/${fd}`) === folder;
+      } catch {
+        return false;
+      }
+    });
+    assert(fd !== undefined);
+    ringMemory({ pid: Deno.pid, fd, inode: 1n }, 0);
+    open.close();
+    Deno.removeSync(folder);
+    ringMemory({ pid: Deno.pid, fd, inode: 1n }, 0);
+  }),
 );
 
 run(

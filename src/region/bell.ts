@@ -319,12 +319,22 @@ const reach = (where: Where): Far | undefined => {
   return known;
 };
 
+/** Its process number may be another's by now, whose descriptor is anything, and may not be opened: nobody is there to be rung. */
+const reachable = (where: Where): Far | undefined => {
+  try {
+    return reach(where);
+  } catch (error) {
+    if (error instanceof RegionError && error.reason === "Failed") return undefined;
+    throw error;
+  }
+};
+
 /** Rings in another process, or worker; nothing happens if it has ended. */
 export const ringMemory = (where: Where, bucket: number): void => ringerMemory(where)?.(bucket);
 
 /** The same, to be used often; `undefined` if it has ended. */
 export const ringerMemory = (where: Where): ((bucket: number) => void) | undefined => {
-  const known = reach(where);
+  const known = reachable(where);
   if (known === undefined) return undefined;
   const { region, words } = known;
   const wake = (): void => Os.futexWake(region.pointer!);
