@@ -79,7 +79,7 @@ export const receiveAll = Task.make(
     Effect.map(Stream.runCollect(connection.toStream), (all) => Array.from(all)),
 );
 
-/** Receives a value, says so, and keeps it for ever. */
+/** Receives a value, says so, and keeps it and the end for ever: an end to which nobody refers is closed. */
 export const receiveAndKeep = Task.make(
   import.meta,
   "receive and keep",
@@ -87,7 +87,7 @@ export const receiveAndKeep = Task.make(
     Effect.flatMap(connection.recv, (value) =>
       Effect.zipRight(
         connection.send("received"),
-        Effect.ensuring(Effect.never, Effect.sync(() => void value)),
+        Effect.ensuring(Effect.never, Effect.sync(() => void [value, connection])),
       )),
 );
 
