@@ -188,11 +188,8 @@ class Ring {
   took(count: number): void {
     const { words } = this;
     const ring = RINGS[this.#side];
-    const read = (words.load(ring + READ) + count) | 0;
-    words.store(ring + READ, read);
-    // Whoever waits for room is woken when there is some: it takes a while to come, and should find enough to do.
-    if (words.load(ring + WAITS) === 0 || held(words.load(ring + WRITTEN), read) > CAPACITY / 2) return;
-    if (words.exchange(ring + WAITS, 0) !== 0) this.ring();
+    words.store(ring + READ, (words.load(ring + READ) + count) | 0);
+    if (words.load(ring + WAITS) !== 0 && words.exchange(ring + WAITS, 0) !== 0) this.ring();
   }
 }
 
