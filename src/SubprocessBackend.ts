@@ -22,6 +22,7 @@ import type { ChildProcess } from "node:child_process";
 import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
+import { commandLine, environment } from "./backend/command_line.ts";
 import * as Permission from "./backend/permissions.ts";
 import { authKey, type Introduction, type Message, type Notice, type Readiness, self } from "./link/self.ts";
 import { standby } from "./backend/standby.ts";
@@ -29,7 +30,7 @@ import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { offerRing } from "./link/ring.ts";
 import { Changeable, type Socket, socket } from "./link/transport.ts";
-import { type Guard, launchWithParent } from "./os/orphan.ts";
+import { launchWithParent } from "./os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
 /**
@@ -100,36 +101,11 @@ const LINKLESS = 1000;
 /** The exit code of a child whose real one cannot be known. */
 const LOST = 255;
 
-/**
- * The module to preload: the library's entry, and the user's modules as literals, which need no permission to load. It says
- * nothing of this one child, since Deno caches every module that it sees.
- */
-const preload = (guard: Guard, modules: ReadonlyArray<string>): string => {
-  const imports = modules.map((url) => `${JSON.stringify(url)}:()=>import(${JSON.stringify(url)})`);
-  const entry = JSON.stringify(import.meta.resolve("./backend/subprocess.ts"));
-  const code = `import{serve}from${entry};await serve(${JSON.stringify(guard)},{${imports.join(",")}})`;
-  return `data:application/javascript,${encodeURIComponent(code)}`;
-};
-
 /** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
 export const entry = (): Promise<unknown> => import("./backend/subprocess.ts");
 
 const stdio = (value: Stdio | undefined): "inherit" | "pipe" | "ignore" =>
   value === "null" ? "ignore" : value ?? "inherit";
-
-const argv = (options: Options, command: Command, guard: Guard): Array<string> => {
-  const main = command.modules.find((url) => /^(file|https?):/.test(url)) ?? Deno.mainModule;
-  return [
-    "run",
-    "--no-prompt",
-    ...Permission.flags(command.permissions ?? options.permissions ?? inherited()),
-    ...(options.v8Flags?.length ? [`--v8-flags=${options.v8Flags.join(",")}`] : []),
-    ...options.denoFlags ?? [],
-    "--preload",
-    preload(guard, command.modules),
-    main,
-  ];
-};
 
 const introduction = (
   options: Options,
@@ -222,14 +198,10 @@ const start = (options: Options, command: Command): Effect.Effect<ChildProcess, 
         );
       }
       try {
-        const env = options.clearEnv === true
-          ? { ...options.env }
-          : options.env && { ...Deno.env.toObject(), ...options.env };
+        const env = environment(options);
         demandFolder(options.cwd);
         demandGroups(options);
-        const launcher = launchWithParent(spawnSync);
-        const deno = [Deno.execPath(), ...argv(options, command, launcher.length > 0 ? "launcher" : "self")];
-        const [program, ...args] = [...launcher, ...deno];
+        const [program, ...args] = commandLine(options, command, launchWithParent(spawnSync));
         const child = spawn(program, args, {
           ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
           ...(env === undefined ? {} : { env }),
