@@ -6,6 +6,7 @@
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import { type Waitable, WaitId } from "./hosted/waitable.ts";
+import { after } from "./os/timer.ts";
 
 export type { Waitable, WaitId };
 
@@ -63,7 +64,7 @@ export const wait = <A extends Waitable>(
 const change = (objects: ReadonlyArray<Waitable>, limit: number): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
     const stop = (): void => {
-      clearTimeout(timer);
+      stopTimer();
       for (const cancel of cancels) cancel();
     };
     const wake = (): void => {
@@ -71,7 +72,7 @@ const change = (objects: ReadonlyArray<Waitable>, limit: number): Effect.Effect<
       resume(Effect.void);
     };
     const cancels: Array<() => void> = [];
-    const timer = limit === Infinity ? undefined : setTimeout(wake, Math.min(limit, 2 ** 31 - 1));
+    const stopTimer = after(limit, wake);
     for (const object of objects) cancels.push(Effect.runCallback(object[WaitId].until, { onExit: wake }));
     return Effect.sync(stop);
   });

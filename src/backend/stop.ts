@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import type { Child, KillPolicy } from "../Backend.ts";
+import { after } from "../os/timer.ts";
 
 const GRACE_PERIOD = "5 seconds";
 const FORCE_KILL_AFTER = "500 millis";
@@ -18,13 +19,13 @@ const FORCE_KILL_AFTER = "500 millis";
  */
 export const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput): Effect.Effect<Option.Option<A>> =>
   Effect.async((resume) => {
-    const timer = setTimeout(() => {
+    const stop = after(Duration.toMillis(limit), () => {
       resume(Effect.succeed(Option.none()));
       cancel();
-    }, Duration.toMillis(limit));
+    });
     const cancel = Effect.runCallback(effect, {
       onExit: (exit) => {
-        clearTimeout(timer);
+        stop();
         resume(Effect.succeed(Exit.isSuccess(exit) ? Option.some(exit.value) : Option.none()));
       },
     });

@@ -11,6 +11,7 @@ import * as Option from "effect/Option";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type { Link } from "../link/link.ts";
+import { after } from "../os/timer.ts";
 import type { Connection, Statistics } from "../Pipe.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
@@ -27,9 +28,6 @@ export const TypeId = "~multiprocessing/Connection";
 /** Messages and bytes that a Stream gives, or a Sink encodes, at a time. */
 const BATCH = 1024;
 const BATCH_BYTES = 256 * 1024;
-
-/** A timer of more milliseconds than this fires at once. */
-const MAX_TIMER = 2 ** 31 - 1;
 
 type Failure = PipeError | Unreachable | MessageTooLarge;
 type ReadFailure = EndOfFile | Failure;
@@ -255,10 +253,10 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           cancel();
           resume(answer);
         };
-        const timer = millis > MAX_TIMER ? undefined : setTimeout(() => settle(Effect.succeed(false)), millis);
+        const stop = after(millis, () => settle(Effect.succeed(false)));
         const unwatch = end.watch(() => settle(this.#answer));
         const cancel = (): void => {
-          clearTimeout(timer);
+          stop();
           unwatch();
         };
         return Effect.sync(cancel);

@@ -12,6 +12,7 @@ import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Child } from "../Backend.ts";
 import type * as Call from "../backend/call.ts";
+import { after } from "../os/timer.ts";
 
 /** What a job ends with: its exit, or what to run to get it. */
 export type Reply = Effect.Effect<unknown, unknown>;
@@ -28,12 +29,12 @@ export interface Job {
   state: "waiting" | "running" | "settled";
   child: Child | undefined;
   call: Call.Job | undefined;
-  /** Until when it may run on after it was asked to stop. */
-  deadline: ReturnType<typeof setTimeout> | undefined;
+  /** Stops the timer of how long it may run on after it was asked to stop. */
+  deadline: (() => void) | undefined;
   /** Its worker is being killed for it. */
   condemned: boolean;
-  /** Until when it may run. */
-  limit: ReturnType<typeof setTimeout> | undefined;
+  /** Stops the timer of how long it may run. */
+  limit: (() => void) | undefined;
   /** What it settles with instead, since it has run too long. */
   overrun: Cause.Cause<unknown> | undefined;
 }
@@ -129,11 +130,11 @@ export class Dispatcher {
   /** Gives a running job until the end of the grace period. */
   hurry(job: Job): void {
     if (job.state !== "running") return;
-    job.deadline ??= setTimeout(() => {
+    job.deadline ??= after(this.#grace, () => {
       if (job.child === undefined) return;
       job.condemned = true;
       this.#options.kill(job.child);
-    }, this.#grace);
+    });
   }
 
   /** A worker is ready for its first job. */
@@ -213,12 +214,10 @@ export class Dispatcher {
     sync = false;
     if (job.state === "running") {
       job.call = call;
-      if (job.timeout !== Infinity) {
-        job.limit = setTimeout(() => {
-          job.overrun = this.#options.overrun(job.timeout);
-          this.cancel(job);
-        }, job.timeout);
-      }
+      job.limit = after(job.timeout, () => {
+        job.overrun = this.#options.overrun(job.timeout);
+        this.cancel(job);
+      });
     }
     // A job that could not even be sent: going on from here, not from within it, keeps a long row of them off the stack.
     if (again) this.#next(slot);
@@ -229,8 +228,8 @@ export class Dispatcher {
     job.child = undefined;
     job.call = undefined;
     this.#running.delete(job);
-    clearTimeout(job.deadline);
-    clearTimeout(job.limit);
+    job.deadline?.();
+    job.limit?.();
     if (Exit.isExit(reply) && Exit.isSuccess(reply)) this.completed++;
     else this.failed++;
     job.settle(reply);

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type { Peer } from "../hosted/pipe_end.ts";
+import { after } from "../os/timer.ts";
 import { type Address, complaint, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";
@@ -107,7 +108,7 @@ class Attempt {
   readonly #options: Options;
   readonly #done: (result: Host | Failure) => void;
   readonly #abort = new AbortController();
-  readonly #timer: ReturnType<typeof setTimeout>;
+  readonly #stopTimer: () => void;
   readonly #begun = performance.now();
   #over = false;
   #handshake: Handshake.Underway | undefined;
@@ -117,18 +118,18 @@ class Attempt {
   constructor(options: Options, key: CryptoKey | undefined, done: (result: Host | Failure) => void) {
     this.#options = options;
     this.#done = done;
-    this.#timer = setTimeout(() => {
+    this.#stopTimer = after(options.millis, () => {
       const { address, millis } = options;
       this.#settle(refuse("Timeout", `${show(address)} has not answered within ${millis} ms`));
       this.#abort.abort();
-    }, Math.min(options.millis, 2 ** 31 - 1));
+    });
     this.#work = this.#run(key);
   }
 
   /** Nobody wants it any more. Settled when nothing of it is in use. */
   drop(): Promise<void> {
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#abort.abort();
     this.#handshake?.drop();
     return this.#work;
@@ -137,7 +138,7 @@ class Attempt {
   #settle(result: Host | Failure): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     this.#done(result);
   }
 
@@ -150,7 +151,7 @@ class Attempt {
       return this.#settle(explain(error, address));
     }
     if (this.#over) return socket.close();
-    clearTimeout(this.#timer);
+    this.#stopTimer();
     const wire = new Wire(socket);
     const left = Math.max(1, millis - (performance.now() - this.#begun));
     const result = await new Promise<Handshake.Session | Failure | undefined>((resolve) => {

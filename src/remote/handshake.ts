@@ -25,6 +25,7 @@
  *
  * @module
  */
+import { after } from "../os/timer.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
 import type { Wire } from "./wire.ts";
 
@@ -361,18 +362,18 @@ export const authenticate = (
     send: (bytes) => wire.write([bytes], () => {}),
     working: (work) => wire.use(work),
     succeed: (limits, rest) => {
-      clearTimeout(timer);
+      stopTimer();
       wire.hold(rest);
       done({ wire, limits });
     },
     fail: (error) => {
-      clearTimeout(timer);
+      stopTimer();
       if (isHopeless(error, settings.role)) wire.destroy();
       else wire.close();
       done(error);
     },
   });
-  const timer = setTimeout(() => handshake.expire(), Math.min(millis, 2 ** 31 - 1));
+  const stopTimer = after(millis, () => handshake.expire());
   wire.start((chunk) => {
     handshake.push(chunk);
     // What follows is for whoever comes next.
@@ -383,7 +384,7 @@ export const authenticate = (
     progress: () => handshake.progress,
     refuse: (why) => handshake.refuse(why),
     drop: () => {
-      clearTimeout(timer);
+      stopTimer();
       handshake.abandon();
       wire.destroy();
     },

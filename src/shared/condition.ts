@@ -10,6 +10,7 @@ import { register } from "../hosted/handles.ts";
 import type { Lock } from "../Lock.ts";
 import { Condition as Protocol } from "../region/condition.ts";
 import type { Family } from "../region/family.ts";
+import { after } from "../os/timer.ts";
 import { BUSY } from "../region/monitor.ts";
 import type { Words } from "../region/words.ts";
 import type { RLock } from "../RLock.ts";
@@ -53,7 +54,7 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
 
   readonly withLock: Condition["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
-  readonly wait: Effect.Effect<void, Failure> = Effect.suspend(() => Effect.asVoid(this.#wait(undefined)));
+  readonly wait: Effect.Effect<void, Failure> = Effect.suspend(() => Effect.asVoid(this.#wait(Infinity)));
 
   readonly waitWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, Failure> =>
     this.#wait(Duration.toMillis(duration));
@@ -97,7 +98,7 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
   }
 
   /** Whether it was notified, and not too late. Holds the lock whenever it ends, as it did before. */
-  #wait(millis: number | undefined): Effect.Effect<boolean, Failure> {
+  #wait(millis: number): Effect.Effect<boolean, Failure> {
     return Effect.uninterruptibleMask((restore) => {
       let done: (ended: Ended) => void = () => {};
       let ended: Ended | undefined;
@@ -116,14 +117,14 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
       });
       const sleep = Effect.async<Ended>((resume) => {
         done = (outcome) => {
-          clearTimeout(timer);
+          stop();
           resume(Effect.succeed(outcome));
         };
-        const timer = millis === undefined || millis === Infinity ? undefined : setTimeout(() => {
+        const stop = after(millis, () => {
           if (leave()) done("late");
-        }, Math.min(millis, 2 ** 31 - 1));
+        });
         if (ended !== undefined) done(ended);
-        return Effect.sync(() => clearTimeout(timer));
+        return Effect.sync(stop);
       });
       const back = Effect.suspend(() => this.#guard.takeBack(saved));
       const wait = Effect.matchCauseEffect(restore(sleep), {

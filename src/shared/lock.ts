@@ -9,6 +9,7 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { register } from "../hosted/handles.ts";
 import type { Held, Lock, Statistics } from "../Lock.ts";
+import { after } from "../os/timer.ts";
 import type { Family } from "../region/family.ts";
 import { Lock as Protocol, type Outcome } from "../region/lock.ts";
 import type { Words } from "../region/words.ts";
@@ -267,10 +268,10 @@ export class RLockClient extends Shared<Nested> implements RLock {
         const nested = this.object;
         // It may be there by now, and is given before `wait` returns.
         let given = false;
-        let timer: ReturnType<typeof setTimeout> | undefined;
+        let stopTimer = (): void => {};
         const leave = nested.lock.wait((outcome) => {
           given = true;
-          clearTimeout(timer);
+          stopTimer();
           if (outcome === "gone") return done(Effect.fail(this.gone()));
           nested.owner = me;
           nested.depth = depth;
@@ -279,13 +280,13 @@ export class RLockClient extends Shared<Nested> implements RLock {
         });
         let late = false;
         if (millis !== undefined && !given) {
-          timer = setTimeout(() => {
+          stopTimer = after(millis, () => {
             late = leave();
             if (late) done(Effect.succeed(give(undefined)));
-          }, Math.min(millis, 2 ** 31 - 1));
+          });
         }
         return () => {
-          clearTimeout(timer);
+          stopTimer();
           if (late || leave()) return;
           nested.owner = NOBODY;
           this.keep(false);

@@ -25,6 +25,7 @@ import { ITEMS, LONG, Numbers, PUT } from "../../hosted/queue_protocol.ts";
 import { type Channel, LAST, type Receiver } from "../../link/link.ts";
 import { CANCELLED, GONE, type Hosted, type Line, local } from "../../link/router.ts";
 import { Credit, produce } from "../../link/streams.ts";
+import { after } from "../../os/timer.ts";
 import * as Codec from "../../wire/codec.ts";
 import { type Incoming, ProtocolError } from "../../wire/frames.ts";
 import type { Place } from "../calls.ts";
@@ -104,7 +105,8 @@ export class Server implements Hosted {
   readonly #types: ReadonlyMap<string, Reference>;
   readonly #published = new Map<string, Entry>();
   readonly #underway: Underway<Entry>;
-  readonly #leases = new Set<ReturnType<typeof setTimeout>>();
+  /** What stops the timers of leases. */
+  readonly #leases = new Set<() => void>();
   readonly #services: Context.Context<Backend | Scope.Scope>;
   readonly #scope: Scope.Scope;
   #position: Position = { address: "", gate: 0, host: "" };
@@ -234,7 +236,7 @@ export class Server implements Hosted {
   readonly release: Effect.Effect<void> = Effect.suspend(() => {
     this.#closed = true;
     this.#underway.end();
-    for (const lease of this.#leases) clearTimeout(lease);
+    for (const stop of this.#leases) stop();
     const entries = [...this.#objects.values()];
     this.#objects.clear();
     return Effect.forEach(entries, ({ close }) => close(), { discard: true });
@@ -292,12 +294,11 @@ export class Server implements Hosted {
   #lease(entry: Entry, millis: number): void {
     if (!(millis > 0)) throw new ManagerError("InvalidArguments", "Cannot keep the object: the time must be positive");
     entry.holds++;
-    if (millis === Infinity) return;
-    const lease = setTimeout(() => {
-      this.#leases.delete(lease);
+    const stop = after(millis, () => {
+      this.#leases.delete(stop);
       this.unhold(entry);
-    }, Math.min(millis, 2 ** 31 - 1));
-    this.#leases.add(lease);
+    });
+    this.#leases.add(stop);
   }
 
   #entry(number: number): Entry {
