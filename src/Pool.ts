@@ -228,17 +228,53 @@ export interface Pool {
     args: Args,
     options: SubmitOptions<A, E>,
   ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
-  /** Takes no more tasks; those that it has are finished. */
+  /**
+   * Takes no more calls: they fail with the {@link PoolError} `Closed`. The pool finishes those that it has; a stream that is being
+   * run gets all its items.
+   */
   readonly close: Effect.Effect<void>;
   /**
-   * Waits until the tasks of a closed pool are done and its workers have ended. Fails with the {@link PoolError} `Open` if
-   * it was not closed. *Interruption:* stops the waiting.
+   * Waits until the calls of a closed pool are done and its workers have ended. A stream is done when its reader has read it, so a
+   * reader that joins the pool before the end of its own stream waits for itself. Fails with the {@link PoolError} `Open` if the pool
+   * was not closed. *Interruption:* stops the waiting.
    */
   readonly join: Effect.Effect<void, PoolError>;
   /** Stops everything, and waits until the workers have ended. Tasks that were not done fail with `Terminated`. */
   readonly terminate: Effect.Effect<void>;
   /** What it is doing. */
   readonly statistics: Effect.Effect<Statistics>;
+}
+
+/** Calls under way, for those who wait until there is none. */
+class Calls {
+  #open = 0;
+  #abandoned = false;
+  #waiting: Array<() => void> = [];
+
+  begin(): void {
+    this.#open++;
+  }
+
+  end(): void {
+    this.#open--;
+    this.#tell();
+  }
+
+  /** They are being stopped: they are over when their callers see it. */
+  abandon(): void {
+    this.#abandoned = true;
+    this.#tell();
+  }
+
+  /** Waits until none is under way. */
+  readonly over: Effect.Effect<void> = Effect.async((resume) => {
+    this.#waiting.push(() => resume(Effect.void));
+    this.#tell();
+  });
+
+  #tell(): void {
+    if (this.#open === 0 || this.#abandoned) { for (const done of this.#waiting.splice(0)) done(); }
+  }
 }
 
 let pools = 0;
@@ -309,11 +345,13 @@ export const make = (
     const initialize = options.initializer &&
       (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));
     let state: "open" | "closed" | "terminated" = "open";
+    const calls = new Calls();
 
     const abort = ({ dispatcher, end, submissions }: Crew): Effect.Effect<void> =>
       Effect.uninterruptible(Effect.suspend(() => {
         if (state !== "terminated") dispatcher.terminate(Cause.fail(terminated()));
         state = "terminated";
+        calls.abandon();
         // Finalizers of what runs may still need the link. Each job has a deadline; the limit is for leases, which have none.
         const stopped = within(Jobs.drained(dispatcher), gracePeriod);
         return Effect.all([stopped, end, submissions.settled, submissions.silence], { discard: true });
@@ -340,19 +378,30 @@ export const make = (
     }, release);
     const { counts, dispatcher, submissions } = crew;
 
-    const open = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | PoolError, R> =>
-      Effect.suspend((): Effect.Effect<A, E | PoolError, R> => state === "open" ? effect : Effect.fail(closed()));
+    /** Begins a call, which may then take its time to hand in its jobs. */
+    const enter = Effect.suspend(() => {
+      if (state !== "open") return Effect.fail(closed());
+      calls.begin();
+      return Effect.void;
+    });
+    const leave = Effect.sync(() => calls.end());
+
+    const during = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
+      Effect.acquireUseRelease(enter, () => effect, () => leave);
+
+    const throughout = (stream: Effect.Effect<Stream.Stream<unknown, unknown>, unknown, Scope.Scope>) =>
+      Stream.unwrapScoped(Effect.zipRight(Effect.acquireRelease(enter, () => leave), stream));
 
     const run = (task: Task.Any, args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown> =>
-      open(Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => Jobs.run(dispatcher, prepared, limit)));
+      during(Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => Jobs.run(dispatcher, prepared, limit)));
 
     const runMany = (
       task: Task.Any,
       mode: typeof MAP | typeof STARMAP,
       items: Iterable<unknown>,
       options: MapOptions,
-    ): Effect.Effect<Array<unknown>, unknown> =>
-      open(Effect.suspend(() => {
+    ): Effect.Effect<unknown, unknown> =>
+      during(Effect.suspend((): Effect.Effect<unknown, unknown> => {
         const list = Array.isArray(items) ? items : [...items];
         const { chunkSize = Math.max(1, Math.ceil(list.length / (4 * size))) } = options;
         if (!isPositive(chunkSize)) return Effect.fail(invalid("chunkSize", chunkSize));
@@ -378,17 +427,18 @@ export const make = (
       if (!isPositive(lookAhead)) return Stream.fail(invalid("lookAhead", lookAhead));
       const shared = { dispatcher, lookAhead, unordered, timeout: limit };
       if (chunkSize === 1) {
-        const prepare = (item: unknown) => open(Call.prepare(task, CALL, [item]));
-        return flow({ ...shared, flatten: false, prepare })(stream);
+        const prepare = (item: unknown) => Call.prepare(task, CALL, [item]);
+        return throughout(Effect.succeed(flow({ ...shared, flatten: false, prepare })(stream)));
       }
-      const prepare = (items: Chunk.Chunk<unknown>) => open(Call.prepare(task, MAP, Chunk.toReadonlyArray(items)));
-      return flow({ ...shared, flatten: true, prepare })(Stream.grouped(stream, chunkSize));
+      const prepare = (items: Chunk.Chunk<unknown>) => Call.prepare(task, MAP, Chunk.toReadonlyArray(items));
+      const grouped = Stream.grouped(stream, chunkSize);
+      return throughout(Effect.succeed(flow({ ...shared, flatten: true, prepare })(grouped)));
     };
 
     const stream = (task: Task.Any, args: ReadonlyArray<unknown>): Stream.Stream<unknown, unknown> =>
-      Stream.unwrapScoped(Effect.gen(function* () {
+      throughout(Effect.gen(function* () {
         const prepared = yield* Call.prepare(task, CALL, args);
-        const lease = yield* open(Jobs.lease(dispatcher));
+        const lease = yield* Jobs.lease(dispatcher);
         return Call.stream(lease.child, prepared, false, lease);
       }));
 
@@ -407,7 +457,9 @@ export const make = (
     });
 
     const join = Effect.suspend((): Effect.Effect<void, PoolError> => {
-      if (state !== "open") return Effect.all([Jobs.drained(dispatcher), drain(crew), crew.end], { discard: true });
+      if (state !== "open") {
+        return Effect.all([calls.over, Jobs.drained(dispatcher), drain(crew), crew.end], { discard: true });
+      }
       return Effect.fail(
         new PoolError({
           reason: "Open",

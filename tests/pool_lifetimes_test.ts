@@ -473,6 +473,64 @@ const suite = (
   );
 
   check(
+    "a closed pool finishes the streams that are being run, and join waits for their readers; only new ones are refused",
+    Effect.gen(function* () {
+      const many = numbers(60);
+      const source = Stream.fromIterable(many);
+      const streams: ReadonlyArray<(pool: Pool.Pool) => Stream.Stream<number, unknown>> = [
+        (pool) => source.pipe(pool.mapStream(Tasks.echo)),
+        (pool) => source.pipe(pool.mapStream(Tasks.echo, { chunkSize: 7, lookAhead: 2 })),
+        (pool) => source.pipe(pool.mapStream(Tasks.echo, { unordered: true })),
+        (pool) => pool.mapUnordered(Tasks.echo, many),
+        (pool) => pool.mapUnordered(Tasks.echo, many, { chunkSize: 3 }),
+        (pool) => pool.stream(Effects.countTo, 60),
+      ];
+      for (const make of streams) {
+        const pool = yield* Pool.make({ size: 1 });
+        const stream = make(pool);
+        const begun = yield* Deferred.make<void>();
+        const gate = yield* Deferred.make<void>();
+        const reader = stream.pipe(
+          Stream.tap(() => Effect.zipRight(Deferred.succeed(begun, undefined), Deferred.await(gate))),
+          Stream.runCollect,
+        );
+        const reading = yield* Effect.fork(reader);
+        yield* Deferred.await(begun);
+        yield* pool.close;
+        assertEquals((yield* refused(Stream.runDrain(stream))).reason, "Closed");
+        const joining = yield* Effect.fork(pool.join);
+        yield* Effect.yieldNow();
+        assertEquals(yield* Fiber.poll(joining), Option.none());
+        yield* Deferred.succeed(gate, undefined);
+        assertEquals([...yield* Fiber.join(reading)].length, 60);
+        yield* Fiber.join(joining);
+        const { alive, failed } = yield* pool.statistics;
+        assertEquals({ alive, failed }, { alive: 0, failed: 0 });
+      }
+    }),
+  );
+
+  check(
+    "a closed pool that is terminated before the reader of its stream has read it can be joined",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const begun = yield* Deferred.make<void>();
+      const reading = yield* Stream.fromIterable(numbers(60)).pipe(
+        pool.mapStream(Tasks.echo),
+        Stream.runForEach(() => Effect.zipRight(Deferred.succeed(begun, undefined), Effect.never)),
+        Effect.fork,
+      );
+      yield* Deferred.await(begun);
+      yield* pool.close;
+      const joining = yield* Effect.fork(pool.join);
+      yield* Effect.yieldNow();
+      yield* pool.terminate;
+      yield* Fiber.join(joining);
+      yield* Fiber.interrupt(reading);
+    }),
+  );
+
+  check(
     "a pool that was not closed cannot be joined, a typed error, and goes on; a terminated one can",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
@@ -676,6 +734,31 @@ const suite = (
       assertEquals(yield* pool.apply(brittle, 1), 1);
       const { alive, busy, replaced, waiting } = yield* pool.statistics;
       assertEquals({ alive, busy, replaced, waiting }, { alive: 1, busy: 0, replaced: 0, waiting: 0 });
+    }),
+  );
+
+  check(
+    "statistics count a task with a success Schema by what its caller gets, and join waits until that is decoded",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const calls: ReadonlyArray<Effect.Effect<unknown, unknown, Scope.Scope>> = [
+        pool.apply(brittle, 1),
+        pool.map(brittle, [1, 2], { chunkSize: 2 }),
+        Stream.runDrain(Stream.make(1).pipe(pool.mapStream(brittle))),
+        Stream.runDrain(pool.mapUnordered(brittle, [1])),
+        Effect.flatMap(pool.submit(brittle, 1), (submission) => submission.await),
+        Effect.exit(pool.apply(answer, 1)),
+        Effect.exit(pool.apply(answer, -1)),
+        Effect.exit(pool.apply(brittle, -1)),
+      ];
+      yield* Effect.forEach(calls, (call) => call);
+      const { completed, failed } = yield* pool.statistics;
+      assertEquals({ completed, failed }, { completed: 6, failed: 2 });
+      const last = yield* pool.submit(brittle, 1);
+      yield* pool.close;
+      yield* pool.join;
+      assertEquals(yield* last.poll, Option.some(Exit.succeed(1)));
+      assertEquals((yield* pool.statistics).completed, 7);
     }),
   );
 

@@ -68,6 +68,7 @@ export const assemble = (
       gracePeriod: policy.gracePeriod,
       maxJobs: options.maxJobs,
       kill: (child) => void Runtime.runFork(runtime)(stop(child, () => false, Effect.void, policy)),
+      run: (reply, onExit) => void Runtime.runCallback(runtime)(reply, { onExit }),
       overrun: (timeout) =>
         Cause.fail(
           new PoolError({

@@ -14,8 +14,11 @@ import type { Child } from "../Backend.ts";
 import type * as Call from "../backend/call.ts";
 import { after } from "../os/timer.ts";
 
-/** What a job ends with: its exit, or what to run to get it. */
+/** What a worker's answer gives: an exit, or an Effect of it, for an answer that a Schema decodes. */
 export type Reply = Effect.Effect<unknown, unknown>;
+
+/** What a job ends with. */
+export type Settled = Exit.Exit<unknown, unknown>;
 
 /** Begins a job on a worker; `done` is to be called once. */
 export type Begin = (child: Child, done: (reply: Reply) => void) => Call.Job;
@@ -23,7 +26,7 @@ export type Begin = (child: Child, done: (reply: Reply) => void) => Call.Job;
 /** One piece of work of somebody, waiting or running. */
 export interface Job {
   readonly begin: Begin;
-  readonly settle: (reply: Reply) => void;
+  readonly settle: (exit: Settled) => void;
   /** How long it may run, in milliseconds. */
   readonly timeout: number;
   state: "waiting" | "running" | "settled";
@@ -54,6 +57,8 @@ export interface Options {
   readonly kill: (child: Child) => void;
   /** Jobs after which a worker is replaced. */
   readonly maxJobs: number;
+  /** Runs a reply that is no exit yet. */
+  readonly run: (reply: Reply, done: (exit: Settled) => void) => void;
   /** What a job that has run too long settles with. */
   readonly overrun: (timeout: number) => Cause.Cause<unknown>;
 }
@@ -68,6 +73,8 @@ export class Dispatcher {
   #head = 0;
   #removed = 0;
   #refusal: Cause.Cause<unknown> | undefined;
+  /** Jobs whose replies are being decoded: their workers are done with them. */
+  #decoding = 0;
   readonly #drained: Array<() => void> = [];
   /** Jobs that were settled with a success. */
   completed = 0;
@@ -90,7 +97,7 @@ export class Dispatcher {
   }
 
   /** Takes a job. It is settled later, or at once if the dispatcher is closed. */
-  submit(begin: Begin, settle: (reply: Reply) => void, timeout: number = Infinity): Job {
+  submit(begin: Begin, settle: (exit: Settled) => void, timeout: number = Infinity): Job {
     const job: Job = {
       begin,
       settle,
@@ -169,10 +176,10 @@ export class Dispatcher {
     }
   }
 
-  /** Calls back when no job waits or runs. */
+  /** Calls back when no job waits or runs, and all have settled. */
   onceDrained(done: () => void): void {
-    if (this.busy === 0 && this.waiting === 0) done();
-    else this.#drained.push(done);
+    this.#drained.push(done);
+    this.#checkDrained();
   }
 
   #next(slot: Slot): void {
@@ -205,7 +212,7 @@ export class Dispatcher {
     let sync = true;
     let again = false;
     const call = job.begin(child, (reply) => {
-      this.#settle(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
+      this.#end(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
       // An answer may come while the signal is on its way: what was sent to this worker now would die with it.
       if (child.link.closed !== undefined || job.condemned) return;
       if (sync) again = true;
@@ -223,21 +230,37 @@ export class Dispatcher {
     if (again) this.#next(slot);
   }
 
-  #settle(job: Job, reply: Reply): void {
+  /** The worker is done with a job. */
+  #end(job: Job, reply: Reply): void {
+    if (Exit.isExit(reply)) return this.#settle(job, reply);
+    this.#decoding++;
+    this.#release(job);
+    this.#options.run(reply, (exit) => {
+      this.#decoding--;
+      this.#settle(job, exit);
+    });
+  }
+
+  #settle(job: Job, exit: Settled): void {
+    this.#release(job);
+    if (Exit.isSuccess(exit)) this.completed++;
+    else this.failed++;
+    job.settle(exit);
+    this.#checkDrained();
+  }
+
+  /** A job neither waits nor runs any more. */
+  #release(job: Job): void {
     job.state = "settled";
     job.child = undefined;
     job.call = undefined;
     this.#running.delete(job);
     job.deadline?.();
     job.limit?.();
-    if (Exit.isExit(reply) && Exit.isSuccess(reply)) this.completed++;
-    else this.failed++;
-    job.settle(reply);
-    this.#checkDrained();
   }
 
   #checkDrained(): void {
-    if (this.#drained.length === 0 || this.busy > 0 || this.waiting > 0) return;
+    if (this.#drained.length === 0 || this.busy > 0 || this.waiting > 0 || this.#decoding > 0) return;
     for (const done of this.#drained.splice(0)) done();
   }
 }

@@ -15,7 +15,7 @@ import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import * as Call from "../backend/call.ts";
-import type { Dispatcher, Job, Reply } from "./dispatcher.ts";
+import type { Dispatcher, Job } from "./dispatcher.ts";
 
 /** Options of {@link flow}. */
 export interface Options<I> {
@@ -134,10 +134,7 @@ class Flow<I> {
     const { dispatcher, timeout } = this.#options;
     entry.job = dispatcher.submit(
       (child, done) => Call.start(child, prepared, false, done),
-      (reply: Reply) => {
-        if (Exit.isExit(reply)) this.#settle(entry, reply);
-        else Effect.runCallback(reply, { onExit: (exit) => this.#settle(entry, exit) });
-      },
+      (exit) => this.#settle(entry, exit),
       timeout,
     );
   };

@@ -10,7 +10,7 @@ import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Child } from "../Backend.ts";
 import * as Call from "../backend/call.ts";
-import type { Begin, Dispatcher, Job, Reply } from "./dispatcher.ts";
+import type { Begin, Dispatcher, Job, Settled } from "./dispatcher.ts";
 
 const begin = (prepared: Call.Prepared): Begin => (child, done) => Call.start(child, prepared, false, done);
 
@@ -22,8 +22,8 @@ export const run = (
 ): Effect.Effect<unknown, unknown> =>
   Effect.async((resume) => {
     let stopped = (): void => {};
-    const job = dispatcher.submit(begin(prepared), (reply) => {
-      resume(reply);
+    const job = dispatcher.submit(begin(prepared), (exit) => {
+      resume(exit);
       stopped();
     }, timeout);
     return Effect.async<void>((done) => {
@@ -62,7 +62,7 @@ export const runAll = (
       for (const job of jobs) if (dispatcher.cancel(job)) taken++;
       if (taken > 0) close(taken);
     };
-    const settle = (exit: Exit.Exit<unknown, unknown>, index: number): void => {
+    const settle = (exit: Settled, index: number): void => {
       if (Exit.isSuccess(exit)) each(exit.value, index);
       else if (failure === undefined) {
         failure = Exit.failCause(exit.cause);
@@ -72,12 +72,11 @@ export const runAll = (
     };
     if (open === 0) return resume(Exit.void);
     for (let index = 0; index < prepared.length && !stopping; index++) {
-      const early: Array<Reply> = [];
+      const early: Array<Settled> = [];
       let submitted = false;
-      const receive = (reply: Reply): void => {
-        if (!submitted) early.push(reply);
-        else if (Exit.isExit(reply)) settle(reply, index);
-        else Effect.runCallback(reply, { onExit: (exit) => settle(exit, index) });
+      const receive = (exit: Settled): void => {
+        if (submitted) settle(exit, index);
+        else early.push(exit);
       };
       jobs.push(dispatcher.submit(begin(prepared[index]), receive, timeout));
       submitted = true;
@@ -124,12 +123,12 @@ export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Sco
             revoke(cause);
           };
           return { begun: true, cancel };
-        }, (reply) => resume(reply as Effect.Effect<never, unknown>));
+        }, (exit) => resume(exit as Exit.Exit<never, unknown>));
       }),
       () => Effect.sync(() => giveBack()),
     );
   });
 
-/** Waits until no job waits or runs. */
+/** Waits until no job waits or runs, and all have settled. */
 export const drained = (dispatcher: Dispatcher): Effect.Effect<void> =>
   Effect.async((resume) => dispatcher.onceDrained(() => resume(Effect.void)));

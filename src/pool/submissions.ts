@@ -15,7 +15,7 @@ import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import * as Call from "../backend/call.ts";
-import type { Begin, Dispatcher, Reply } from "./dispatcher.ts";
+import type { Begin, Dispatcher } from "./dispatcher.ts";
 
 /** What is told of the end of a submission, and to whom. */
 export interface Callbacks {
@@ -64,12 +64,8 @@ export class Submissions {
       if (this.#open === 0) { for (const resume of this.#waiting.splice(0)) resume(); }
     };
     this.#open++;
-    const receive = (reply: Reply): void => {
-      if (Exit.isExit(reply)) settle(reply);
-      else Runtime.runCallback(this.#runtime)(reply, { onExit: settle });
-    };
     const begin: Begin = (child, done) => Call.start(child, prepared, false, done);
-    const job = refusal === undefined ? this.#dispatcher.submit(begin, receive, timeout) : undefined;
+    const job = refusal === undefined ? this.#dispatcher.submit(begin, settle, timeout) : undefined;
     if (refusal !== undefined) settle(refusal);
     return {
       await: Deferred.await(result),
