@@ -284,15 +284,15 @@ class ListenerImpl implements Listener<never, unknown> {
   get [WaitId](): Waitable[typeof WaitId] {
     const reception = this.#reception;
     return {
-      now: Effect.sync(() => reception.isReady),
-      until: Effect.async((resume) => {
+      look: (answer) => answer(reception.isReady),
+      watch: (ready) => {
         const watcher = (): void => {
-          if (reception.isReady && reception.watchers.delete(watcher)) resume(Effect.void);
+          if (reception.isReady && reception.watchers.delete(watcher)) ready();
         };
         reception.watchers.add(watcher);
         watcher();
-        return Effect.sync(() => reception.watchers.delete(watcher));
-      }),
+        return () => reception.watchers.delete(watcher);
+      },
     };
   }
 

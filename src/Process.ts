@@ -261,11 +261,19 @@ const start = (
         ? Effect.onInterrupt(Effect.interruptible(finish), () => terminate)
         : terminate
     );
+    /** They wait for its end. */
+    const watchers = new Set<() => void>();
     const process: Process<unknown, unknown> = Object.setPrototypeOf({
       get handle() {
         return handle;
       },
-      [WaitId]: { now: Effect.sync(() => child.status() !== undefined), until: Effect.asVoid(child.exited) },
+      [WaitId]: {
+        look: (answer: (ready: boolean) => void): void => answer(child.status() !== undefined),
+        watch: (ready: () => void): () => void => {
+          watchers.add(ready);
+          return () => watchers.delete(ready);
+        },
+      },
       [TypeId]: TypeId,
       name,
       daemon: options.daemon === true,
@@ -286,7 +294,12 @@ const start = (
     const handle = new Local(process, self().name);
     hand.release = () => handle.release();
     active.set(child, process);
-    yield* Effect.forkDaemon(Effect.zipRight(child.exited, Effect.sync(() => active.delete(child))));
+    const ended = Effect.sync(() => {
+      active.delete(child);
+      for (const ready of watchers) ready();
+      watchers.clear();
+    });
+    yield* Effect.forkDaemon(Effect.zipRight(child.exited, ended));
     return process;
   }).pipe(Effect.withSpan("Process.spawn", { attributes: { "task.name": task.name, "task.url": task.url } }));
 

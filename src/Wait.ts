@@ -51,7 +51,7 @@ export const wait = <A extends Waitable>(
 ): Effect.Effect<ReadonlyArray<A>> =>
   Effect.suspend(() => {
     const all = [...objects];
-    const ready = Effect.filter(all, (object) => object[WaitId].now);
+    const ready = looks(all);
     const limit = timeout === undefined ? Infinity : performance.now() + Duration.toMillis(timeout);
     const look: Effect.Effect<ReadonlyArray<A>> = Effect.flatMap(ready, (found) => {
       const left = limit - performance.now();
@@ -60,19 +60,59 @@ export const wait = <A extends Waitable>(
     return look;
   });
 
-/** Waits until one of them says so, or so many milliseconds. */
+/** Looks at all of them at once, and gives those that are ready. */
+const looks = <A extends Waitable>(objects: ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>
+  Effect.async((resume) => {
+    const ready = new Array<boolean>(objects.length);
+    let open = objects.length + 1;
+    const answered = (): void => {
+      if (--open === 0) resume(Effect.succeed(objects.filter((_, index) => ready[index])));
+    };
+    try {
+      objects.forEach((object, index) =>
+        object[WaitId].look((now) => {
+          ready[index] = now;
+          answered();
+        })
+      );
+      answered();
+    } catch (error) {
+      resume(Effect.die(error));
+    }
+  });
+
+/** Waits until one of them is ready, or this many milliseconds. Each of the others is told once that nobody waits any more. */
 const change = (objects: ReadonlyArray<Waitable>, limit: number): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
+    const cancels = new Set<() => void>();
+    let over = false;
     const stop = (): void => {
+      over = true;
       stopTimer();
       for (const cancel of cancels) cancel();
+      cancels.clear();
     };
-    const wake = (): void => {
+    const end = (result: Effect.Effect<void>): void => {
+      if (over) return;
       stop();
-      resume(Effect.void);
+      resume(result);
     };
-    const cancels: Array<() => void> = [];
-    const stopTimer = after(limit, wake);
-    for (const object of objects) cancels.push(Effect.runCallback(object[WaitId].until, { onExit: wake }));
+    const stopTimer = after(limit, () => end(Effect.void));
+    for (const object of objects) {
+      let ready = false;
+      let cancel: (() => void) | undefined;
+      try {
+        cancel = object[WaitId].watch(() => {
+          ready = true;
+          if (cancel !== undefined) cancels.delete(cancel);
+          end(Effect.void);
+        });
+      } catch (error) {
+        end(Effect.die(error));
+        break;
+      }
+      if (!ready) cancels.add(cancel);
+      if (over) break;
+    }
     return Effect.sync(stop);
   });

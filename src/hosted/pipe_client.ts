@@ -126,7 +126,19 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   }
 
   get [WaitId]() {
-    return { now: Effect.orElseSucceed(this.poll(), () => true), until: Effect.ignore(this.ready) };
+    const end = this.#end;
+    const known = (): boolean => end.useFailure !== undefined || !this.readable || end.readable;
+    return {
+      look: (answer: (ready: boolean) => void): void => {
+        if (known()) answer(true);
+        else end.sync(() => answer(end.readable));
+      },
+      watch: (ready: () => void): () => void => {
+        if (!known()) return end.watch(ready);
+        ready();
+        return () => {};
+      },
+    };
   }
 
   get host(): string {

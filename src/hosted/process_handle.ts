@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
 import type * as Option from "effect/Option";
 import type { ExitStatus, Signal, Unsupported } from "../Backend.ts";
 import { address, host, retire } from "../link/router.ts";
@@ -146,8 +147,16 @@ class Remote<A, E> implements Handle<A, E> {
 
   get [WaitId]() {
     return {
-      now: Effect.matchCause(this.isAlive, { onFailure: () => true, onSuccess: (alive) => !alive }),
-      until: Effect.ignore(this.status),
+      look: (answer: (ready: boolean) => void): void =>
+        void Effect.runCallback(this.isAlive, { onExit: (exit) => answer(!Exit.isSuccess(exit) || !exit.value) }),
+      watch: (ready: () => void): () => void => {
+        let over = false;
+        const cancel = Effect.runCallback(this.status, { onExit: () => over || ready() });
+        return () => {
+          over = true;
+          cancel();
+        };
+      },
     };
   }
 

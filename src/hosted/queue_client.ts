@@ -89,6 +89,24 @@ const tooLarge = (size: number, limit: number): QueueError =>
 /** There is nothing now. */
 const later = new Error();
 
+const readInfo = ({ bytes }: Incoming): QueueInfo => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const at = (index: number): number => view.getFloat64(1 + 8 * index, true);
+  return {
+    size: at(0),
+    bytes: at(1),
+    takers: at(2),
+    putters: at(3),
+    unfinished: at(4),
+    full: at(5),
+    state: at(6),
+    ended: at(7),
+  };
+};
+
+/** A queue that is gone gives its users that news at once. */
+const NO_MORE: Pick<QueueInfo, "ended" | "size"> = { ended: 1, size: 0 };
+
 type Ending = QueueClosed | Unreachable | MessageTooLarge;
 
 interface Sent extends Packet {
@@ -119,11 +137,15 @@ export class QueueClient<A> implements Queue<A> {
 
   get [WaitId]() {
     return {
-      now: Effect.matchCause(this.#info, {
-        onFailure: () => true,
-        onSuccess: ({ ended, size }) => size > 0 || ended === 1,
-      }),
-      until: Effect.ignore(this.ready),
+      look: (answer: (ready: boolean) => void): void => {
+        const host = this.#local;
+        if (host !== undefined) return answer(host.ready);
+        this.#call(P.INFO, undefined, (message) => {
+          const { ended, size } = message.bytes[0] === DONE ? readInfo(message) : NO_MORE;
+          answer(size > 0 || ended === 1);
+        });
+      },
+      watch: (ready: () => void): () => void => this.#local?.watch(ready) ?? this.#call(P.READY, undefined, ready),
     };
   }
 
@@ -515,27 +537,46 @@ export class QueueClient<A> implements Queue<A> {
 
   #ask(operation: number, fill?: (writer: Codec.Writer) => void): Effect.Effect<Incoming, QueueError | Ending> {
     return Effect.async((resume) => {
-      const line = call(
-        this.#place,
-        operation,
-        fill && ((writer) => {
-          fill(writer);
-          return undefined;
-        }),
-        {
-          exit: (message) => {
-            const status = message.bytes[0];
-            if (status === DONE) resume(Effect.succeed(message));
-            else if (status === P.TOO_OFTEN) {
-              resume(Effect.fail(
-                new QueueError("TooManyDone", "Cannot report tasks done: more than were put and not yet reported"),
-              ));
-            } else resume(Effect.fail(this.#ending(message)));
-          },
-        },
-      );
-      return Effect.sync(() => line.cancel());
+      const cancel = this.#call(operation, fill, (message) => {
+        const status = message.bytes[0];
+        if (status === DONE) resume(Effect.succeed(message));
+        else if (status === P.TOO_OFTEN) {
+          resume(Effect.fail(
+            new QueueError("TooManyDone", "Cannot report tasks done: more than were put and not yet reported"),
+          ));
+        } else resume(Effect.fail(this.#ending(message)));
+      });
+      return Effect.sync(cancel);
     });
+  }
+
+  /** Asks the queue, and calls back with its answer. Returns a function that takes the question back. */
+  #call(
+    operation: number,
+    fill: ((writer: Codec.Writer) => void) | undefined,
+    answer: (message: Incoming) => void,
+  ): () => void {
+    let over = false;
+    const line = call(
+      this.#place,
+      operation,
+      fill && ((writer) => {
+        fill(writer);
+        return undefined;
+      }),
+      {
+        exit: (message) => {
+          if (over) return;
+          over = true;
+          answer(message);
+        },
+      },
+    );
+    return () => {
+      if (over) return;
+      over = true;
+      line.cancel();
+    };
   }
 
   #simply(operation: number): Effect.Effect<void, Ending> {
@@ -543,20 +584,7 @@ export class QueueClient<A> implements Queue<A> {
   }
 
   get #info(): Effect.Effect<QueueInfo, Ending> {
-    return Effect.map(Effect.catchTag(this.#ask(P.INFO), "QueueError", Effect.die), ({ bytes }) => {
-      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-      const at = (index: number): number => view.getFloat64(1 + 8 * index, true);
-      return {
-        size: at(0),
-        bytes: at(1),
-        takers: at(2),
-        putters: at(3),
-        unfinished: at(4),
-        full: at(5),
-        state: at(6),
-        ended: at(7),
-      };
-    });
+    return Effect.map(Effect.catchTag(this.#ask(P.INFO), "QueueError", Effect.die), readInfo);
   }
 
   #ending(message: Incoming): Ending {

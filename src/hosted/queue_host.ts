@@ -92,7 +92,7 @@ export class QueueHost implements Hosted {
   readonly #wants = new Waiting<Want>();
   readonly #takers = new Waiting<Taker>();
   readonly #joiners = new Waiting<Line>();
-  readonly #watchers = new Waiting<Line>();
+  readonly #watchers = new Waiting<Pick<Line, "exit">>();
   #state: "open" | "closed" | "shut down" | "gone" = "open";
   #arrivals = 0;
   #unfinished = 0;
@@ -133,6 +133,21 @@ export class QueueHost implements Hosted {
         throw new ProtocolError(`Cannot read from the peer: a queue has no operation ${operation}`);
     }
   };
+
+  /** Whether a get has its answer: an item, or the news that there will be none. */
+  get ready(): boolean {
+    return this.#rules.store.length > 0 || this.#state !== "open" && (this.#state !== "closed" || this.#finished);
+  }
+
+  /** Calls back, in this process, when a get has its answer. Returns a function that stops the waiting. */
+  watch(ready: () => void): () => void {
+    if (this.ready) {
+      ready();
+      return () => {};
+    }
+    const place = this.#watchers.push({ exit: ready });
+    return () => void this.#watchers.remove(place);
+  }
 
   /** Puts what there is room for at once, from this process: answers how many. */
   putNow(packets: ReadonlyArray<Packet>, at: number): number {
@@ -249,7 +264,7 @@ export class QueueHost implements Hosted {
   }
 
   /** Ends the call when that is so, or the queue's end has come. */
-  #wait(line: Line, waiting: Waiting<Line>, now: boolean): Receiver {
+  #wait(line: Line, waiting: Waiting<Pick<Line, "exit">>, now: boolean): Receiver {
     if (now) return this.#answer(line, say(DONE));
     if (this.#state === "shut down" || this.#state === "gone") return this.#answer(line, say(this.#ending));
     const place = waiting.push(line);

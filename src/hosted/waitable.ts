@@ -1,19 +1,18 @@
 /**
- * What can be waited for together with others.
+ * What can be waited for together with others. Free of Effect: waiting for a thousand objects must not take a thousand fibers.
  *
  * @module
  */
-import type * as Effect from "effect/Effect";
 
 /** Marks what can be waited for. */
 export const WaitId = "~multiprocessing/Waitable";
 
-/** The mark says how. Neither fails: what is no more is ready, since using it fails at once. */
+/** The mark says how. Neither fails: an object that is gone is ready, since using it fails at once. */
 export interface Waitable {
   readonly [WaitId]: {
-    /** Whether it is ready now. */
-    readonly now: Effect.Effect<boolean>;
-    /** Waits until it is, and takes nothing. */
-    readonly until: Effect.Effect<void>;
+    /** Calls back once with whether it is ready now; before it returns, if that is known in this process. */
+    readonly look: (answer: (ready: boolean) => void) => void;
+    /** Calls back at most once, when it is ready, and takes nothing. Returns a function that stops the waiting. */
+    readonly watch: (ready: () => void) => () => void;
   };
 }

@@ -11,7 +11,7 @@ import { Event as Protocol } from "../region/event.ts";
 import type { Family } from "../region/family.ts";
 import type { Words } from "../region/words.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
-import { held, LATER, step } from "./waiting.ts";
+import { held, isFailure, LATER, step } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Event";
 
@@ -28,9 +28,24 @@ export class EventClient extends Shared<Protocol> implements Event {
   }
 
   get [WaitId](): Event[typeof WaitId] {
+    /** An event that cannot be reached is ready. */
+    const reached = <A>(use: (event: Protocol) => A, otherwise: () => A): A => {
+      try {
+        return use(this.object);
+      } catch (error) {
+        if (isFailure(error)) return otherwise();
+        throw error;
+      }
+    };
     return {
-      now: Effect.matchCause(this.isSet, { onFailure: () => true, onSuccess: (set) => set }),
-      until: Effect.ignore(this.wait),
+      look: (answer) => answer(reached((event) => event.isSet, () => true)),
+      watch: (ready) => {
+        const now = (): () => void => {
+          ready();
+          return () => {};
+        };
+        return reached((event): () => void => event.isSet ? now() : event.wait(ready), now);
+      },
     };
   }
 

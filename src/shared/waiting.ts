@@ -19,7 +19,8 @@ export const LATER: unique symbol = Symbol("later");
 /** Type of {@link LATER}. */
 export type Later = typeof LATER;
 
-const isFailure = (error: unknown): error is Failure =>
+/** Whether an error says why an object cannot be used. */
+export const isFailure = (error: unknown): error is Failure =>
   error instanceof Unreachable || error instanceof SyncError || error instanceof Unsupported;
 
 /** A turn of the event loop, for somebody else who has the guard of an object. */

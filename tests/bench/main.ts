@@ -5,6 +5,7 @@ import "./process.ts";
 import "./pool.ts";
 import "./queue.ts";
 import "./pipe.ts";
+import "./wait.ts";
 import "./sync.ts";
 import "./client.ts";
 import "./manager.ts";

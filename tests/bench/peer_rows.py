@@ -9,7 +9,8 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing.connection import Client
+from itertools import cycle
+from multiprocessing.connection import Client, wait
 from multiprocessing.managers import BaseManager
 from multiprocessing import shared_memory
 from statistics import median
@@ -470,6 +471,31 @@ def event_wakeup():
         return per_call(turn)
 
 
+def wait_many(count, open_one):
+    """One of many is ready when Python begins to wait: it has no fibers, of which one could wait before."""
+    opened = [open_one() for _ in range(count)]
+    readers = [reader for reader, _, _ in opened]
+    turns = cycle(opened)
+
+    def turn():
+        _, wake, rest = next(turns)
+        wake()
+        wait(readers)
+        rest()
+
+    return per_call(turn)
+
+
+def wait_pipe():
+    reader, writer = spawn.Pipe(False)
+    return reader, partial(writer.send, 1), reader.recv
+
+
+def wait_queue():
+    queue = spawn.SimpleQueue()
+    return queue._reader, partial(queue.put, 1), queue.get
+
+
 ROWS = {
     "process.start.cold": ("ms", partial(start, spawn)),
     "process.start.standby": ("ms", partial(start, forkserver)),
@@ -495,6 +521,8 @@ ROWS = {
     "queue.get": ("items/s", queue_get),
     "queue.siblings": ("us", queue_siblings),
     "queue.siblings.throughput": ("items/s", queue_siblings_throughput),
+    **{f"wait.many.pipe.{count}": ("us", partial(wait_many, count, wait_pipe)) for count in (10, 100, 1000)},
+    **{f"wait.many.queue.{count}": ("us", partial(wait_many, count, wait_queue)) for count in (10, 100, 1000)},
     "manager.dict.set": ("us", lambda: manager_dict(lambda entries, n: entries.__setitem__(n % 1000, n))),
     "manager.dict.get": ("us", lambda: manager_dict(lambda entries, n: entries[n % 1000])),
     "manager.call": ("us", manager_call),
