@@ -81,11 +81,11 @@ export interface Command {
   readonly name: string;
   /** Whether it ends with its scope instead of being joined; for the child to know. @default false */
   readonly daemon?: boolean | undefined;
-  /** URLs of the modules whose tasks it may be asked to run; the first tells where Deno looks for its configuration. */
+  /** URLs of the modules whose tasks it may be asked to run. */
   readonly modules: ReadonlyArray<string>;
   /** Permissions of this child instead of the backend's. */
   readonly permissions?: Permissions | undefined;
-  /** Load the modules at once, and give notice when that is done. @default false */
+  /** Load the modules at once, in this order, and give notice when that is done. @default false */
   readonly preload?: boolean | undefined;
 }
 

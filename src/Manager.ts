@@ -21,6 +21,7 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./Backend.ts";
+import { isLibrary } from "./backend/modules.ts";
 import { service } from "./hosted/service.ts";
 import { address, host, retire } from "./link/router.ts";
 import { self } from "./link/self.ts";
@@ -113,14 +114,9 @@ export interface Started extends Manager {
 
 let count = 0;
 
-/** Those that have defined types or tasks by now, the main module first: it tells where Deno looks for its configuration. */
-const modules = (): ReadonlyArray<string> => {
-  const urls = new Set([...Types.modules(), ...Task.modules()]);
-  urls.delete(task.url);
-  return urls.has(Deno.mainModule)
-    ? [Deno.mainModule, ...[...urls].filter((url) => url !== Deno.mainModule)]
-    : [...urls];
-};
+/** URLs of the user's modules that have defined types or tasks by now. */
+const modules = (): ReadonlyArray<string> =>
+  [...new Set([...Types.modules(), ...Task.modules()])].filter((url) => !isLibrary(url));
 
 /**
  * Starts a server, and returns when it serves. Python's `Manager()`.

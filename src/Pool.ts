@@ -21,6 +21,7 @@ import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
+import { isLibrary } from "./backend/modules.ts";
 import { CALL, MAP, STARMAP } from "./backend/request.ts";
 import { within } from "./backend/stop.ts";
 import { assemble, type Crew } from "./pool/crew.ts";
@@ -297,11 +298,8 @@ const gently = (items: Iterable<unknown>, ahead: number): Stream.Stream<unknown>
 
 const isPositive = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
 
-/** Where a worker's modules are: those that have defined tasks by now, the main module first. */
-const modules = (): ReadonlyArray<string> => {
-  const urls = Task.modules();
-  return urls.includes(Deno.mainModule) ? [Deno.mainModule, ...urls.filter((url) => url !== Deno.mainModule)] : urls;
-};
+/** URLs of the user's modules that have defined tasks by now. */
+const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isLibrary(url));
 
 /**
  * Starts a pool and its workers.

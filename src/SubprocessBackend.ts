@@ -1,8 +1,8 @@
 /**
  * Children as Deno subprocesses: another process, another heap, its own permissions, killable whatever it does.
  *
- * - A child is `deno run` with the task's own module, so configuration, lock file and import map are found as for that
- *   module, whatever the working directory. The module is imported, never run as the main one.
+ * - A child is `deno run` with this program's main module, so that Deno finds the same configuration, lock file and import map
+ *   for it, whatever the working directory. The module is not loaded unless it has the task, and never run as the main one.
  * - It gets the permissions that it is given, by default those that this program is known to have, and never more. It
  *   needs none of its own to load the modules of its tasks.
  * - It does not outlive this program, however that ends: idle or busy, it is gone within a second.
@@ -109,7 +109,7 @@ const stdio = (value: Stdio | undefined): "inherit" | "pipe" | "ignore" =>
 
 const introduction = (
   options: Options,
-  { name, daemon = false, preload = false }: Command,
+  { name, daemon = false, modules, preload = false }: Command,
   link: Link,
 ): Introduction => ({
   name,
@@ -119,7 +119,7 @@ const introduction = (
   address: Router.adopt(link),
   authKey: authKey(),
   maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
-  preload,
+  ...(preload ? { preload: modules } : {}),
 });
 
 /** Sends a signal to a child, or to its whole group. */

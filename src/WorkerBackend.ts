@@ -24,6 +24,7 @@ import { hooks } from "./backend/call.ts";
 import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { locks } from "./backend/locks.ts";
+import { mainModule } from "./backend/modules.ts";
 import { authKey, type Introduction, type Message, type Notice as ToChild, type Readiness, self } from "./link/self.ts";
 import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
@@ -133,8 +134,9 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     end({ _tag: "Crashed", message: `${event.message}${place}` });
   };
   const { name, daemon = false, modules, preload = false } = command;
+  const main = mainModule(modules);
   const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
-  worker.postMessage({ port: port2, lock, exitCode, ledger, modules } satisfies Start, [port2]);
+  worker.postMessage({ port: port2, lock, exitCode, ledger, main } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
     onOpen: Router.receive,
@@ -166,7 +168,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       address: Router.adopt(link),
       authKey: authKey(),
       maxMessageSize,
-      preload,
+      ...(preload ? { preload: modules } : {}),
     } satisfies Introduction,
   );
   return { link, end, ready, serving: () => serving, status: () => status, ended: () => ended, silent };

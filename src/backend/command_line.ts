@@ -4,20 +4,38 @@
  *
  * @module
  */
-import type { Command } from "../Backend.ts";
+import type { Command, Permissions } from "../Backend.ts";
 import type { Guard } from "../os/orphan.ts";
 import type { Options } from "../SubprocessBackend.ts";
+import { mainModule } from "./modules.ts";
 import * as Permission from "./permissions.ts";
 
+/** Characters of an argument that lists modules. Linux takes no argument of more than 128 KiB. */
+const MAX_LIST = 64 * 1024;
+
+/** A module with this text. Few characters of a program need an escape in this kind of URL. */
+const dataUrl = (code: string): string =>
+  `data:application/javascript,${code.replaceAll(/[^\x21-\x7e]|[%#]/gu, encodeURIComponent)}`;
+
+/** Whether a child with these permissions can load a module only if its URL is a literal in a module that is preloaded. */
+const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): boolean =>
+  url.startsWith("file:") ? read !== true : /^https?:/.test(url) && hosts !== true;
+
 /**
- * The module to preload: the library's entry, and the user's modules as literals, which need no permission to load. It says
- * nothing of this one child, since Deno caches every module that it sees.
+ * What is preloaded: the modules that the child has no permission to read, and the library's entry, which serves the link.
+ * Deno caches every module that it sees, so they say nothing of this one child.
  */
-const preload = (guard: Guard, modules: ReadonlyArray<string>): string => {
-  const imports = modules.map((url) => `${JSON.stringify(url)}:()=>import(${JSON.stringify(url)})`);
-  const entry = JSON.stringify(import.meta.resolve("./subprocess.ts"));
-  const code = `import{serve}from${entry};await serve(${JSON.stringify(guard)},{${imports.join(",")}})`;
-  return `data:application/javascript,${encodeURIComponent(code)}`;
+const preloads = (guard: Guard, modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+  const lists: Array<string> = [];
+  for (const url of modules) {
+    const literal = `()=>import(${JSON.stringify(url)}),`;
+    const last = lists.length - 1;
+    if (last < 0 || lists[last].length + literal.length > MAX_LIST) lists.push(literal);
+    else lists[last] += literal;
+  }
+  const settle = `import{settle}from${JSON.stringify(import.meta.resolve("./modules.ts"))};`;
+  const entry = `import{serve}from${JSON.stringify(import.meta.resolve("./subprocess.ts"))};`;
+  return [...lists.map((list) => `${settle}settle([${list}])`), `${entry}await serve(${JSON.stringify(guard)})`];
 };
 
 /** The program to start and its arguments. `launcher` goes in front of Deno; see `os/orphan.ts`. */
@@ -26,18 +44,19 @@ export const commandLine = (
   command: Command,
   launcher: ReadonlyArray<string>,
 ): [program: string, ...args: Array<string>] => {
-  const main = command.modules.find((url) => /^(file|https?):/.test(url)) ?? Deno.mainModule;
+  const permissions = command.permissions ?? options.permissions ?? Permission.inherited();
+  const code = preloads(launcher.length > 0 ? "launcher" : "self", command.modules.filter(needsLiteral(permissions)));
   const [program, ...args] = [
     ...launcher,
     Deno.execPath(),
     "run",
     "--no-prompt",
-    ...Permission.flags(command.permissions ?? options.permissions ?? Permission.inherited()),
+    ...Permission.flags(permissions),
     ...(options.v8Flags?.length ? [`--v8-flags=${options.v8Flags.join(",")}`] : []),
     ...options.denoFlags ?? [],
-    "--preload",
-    preload(launcher.length > 0 ? "launcher" : "self", command.modules),
-    main,
+    ...code.flatMap((code) => ["--preload", dataUrl(code)]),
+    // It is never run: the entry ends the process before that.
+    mainModule(command.modules),
   ];
   return [program, ...args];
 };

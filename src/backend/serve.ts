@@ -24,8 +24,6 @@ import { introduce, type Message, type Notice, self } from "../link/self.ts";
 /** What a backend's entry module provides. */
 export interface Host {
   readonly transport: Changeable;
-  /** Modules that may be loaded without asking for permission, by URL. */
-  readonly imports: Modules.Imports;
   /** Effects will run from now on: a signal to end should let their finalizers run. */
   readonly onEffects?: () => void;
   /** A module of the user's has been loaded, and has set up whatever listens to errors. */
@@ -84,7 +82,6 @@ export interface Server {
 
 /** Serves the parent until it is gone. */
 export const serve = (host: Host): Server => {
-  Modules.settle(host.imports);
   const entries = new Map<number, Entry>();
   const jobs = new Set<Job>();
   let effects: Effects | undefined;
@@ -197,11 +194,11 @@ export const serve = (host: Host): Server => {
       if (entry.definition === undefined) throw notDefined(entry);
     })();
 
-  const preload = async (): Promise<void> => {
+  const preload = async (urls: ReadonlyArray<string>): Promise<void> => {
     const failures: Array<{ url: string; error: unknown }> = [];
-    for (const [url, load] of Object.entries(host.imports)) {
+    for (const url of urls) {
       try {
-        await load();
+        await Modules.load(url);
       } catch (error) {
         failures.push({ url, error: error instanceof Error ? error.message : String(error) });
       }
@@ -354,7 +351,7 @@ export const serve = (host: Host): Server => {
     }
     if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
-    if (notice.preload === true) preload();
+    if (notice.preload !== undefined) preload(notice.preload);
     if (notice.ring !== undefined) change(notice.ring);
   };
   const change = async (offer: Offer): Promise<void> => {

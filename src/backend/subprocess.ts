@@ -8,14 +8,13 @@ import { Socket } from "node:net";
 import { Changeable, socket } from "../link/transport.ts";
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import type { Imports } from "./modules.ts";
 import { serve as serveLink } from "./serve.ts";
 
 /** By when a signal has ended the process if it does, in milliseconds. */
 const SIGNALLED = 100;
 
 /** Serves the parent for the rest of this process's life. */
-export const serve = (guard: Guard, imports: Imports): Promise<never> => {
+export const serve = (guard: Guard): Promise<never> => {
   dieWithParent(guard);
   let terminated = false;
   const terminate = (): void => {
@@ -34,7 +33,6 @@ export const serve = (guard: Guard, imports: Imports): Promise<never> => {
   };
   const server = serveLink({
     transport: new Changeable(socket(new Socket({ fd: 3 }))),
-    imports,
     onParent: (pid) => {
       // It may have died before the guard was up.
       if (Deno.ppid !== pid) Deno.exit(1);

@@ -5,6 +5,7 @@
  * @module
  */
 import { locks } from "./locks.ts";
+import { settleMain } from "./modules.ts";
 import { Changeable, port } from "../link/transport.ts";
 import { keep } from "../region/ledger.ts";
 import { serve } from "./serve.ts";
@@ -17,8 +18,8 @@ export interface Start {
   readonly exitCode: Uint8Array;
   /** Where it notes what has to be freed when it has ended. */
   readonly ledger: SharedArrayBuffer;
-  /** URLs of the modules whose tasks it may be asked to run. */
-  readonly modules: ReadonlyArray<string>;
+  /** The module by which Deno has found the configuration of the program. */
+  readonly main: string;
 }
 
 /** What a worker tells its host, apart from the link: that it holds the lock, by the name that nobody else in it knows. */
@@ -32,9 +33,10 @@ const scope = globalThis as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data: { exitCode, ledger, lock, modules, port: channel } }) => {
+scope.onmessage = ({ data: { exitCode, ledger, lock, main, port: channel } }) => {
   scope.onmessage = null;
   keep(ledger);
+  settleMain(main);
   locks.request(lock, () => {
     scope.postMessage({ token: lock });
     return new Promise(() => {});
@@ -43,7 +45,6 @@ scope.onmessage = ({ data: { exitCode, ledger, lock, modules, port: channel } })
   const transport = new Changeable(port(channel, "child"));
   const server = serve({
     transport,
-    imports: Object.fromEntries(modules.map((url) => [url, () => import(url)])),
     exit: (code) => {
       // What the library makes of an exit of the user's does not change its code.
       if (left) return;

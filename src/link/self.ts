@@ -30,8 +30,8 @@ export interface Introduction extends Self {
   readonly authKey: Uint8Array;
   /** Of both directions, in bytes. */
   readonly maxMessageSize: number;
-  /** Load all modules now, to be quick later, and answer with a {@link Readiness}. */
-  readonly preload: boolean;
+  /** URLs of modules to load now, to be quick later, and to answer with a {@link Readiness}. */
+  readonly preload?: ReadonlyArray<string>;
 }
 
 /** The first introduction is whole; a later one says only what has changed. */

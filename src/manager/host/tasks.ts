@@ -9,12 +9,10 @@ import * as Layer from "effect/Layer";
 import type * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import type { Backend } from "../../Backend.ts";
-import { load } from "../../backend/modules.ts";
+import { library, load } from "../../backend/modules.ts";
 import * as Task from "../../Task.ts";
 import { isEffect, isPromise } from "../../wire/programs.ts";
 import { ManagerError } from "../errors.ts";
-
-const library = new URL("../../", import.meta.url).href;
 
 /** Takes the library's own part off a stack: it says nothing about the error. */
 const withoutLibrary = (error: unknown): unknown => {
