@@ -95,8 +95,7 @@ export interface Condition {
  */
 export interface Options {
   /**
-   * The lock to use, which others may use as well. With an `RLock` use `waitWithin` instead of `Effect.timeout`, which waits in a
-   * fiber that does not own it.
+   * The lock to use, which others may use as well. A wait gives up an `RLock` as a whole, with all holds that the fiber is in.
    *
    * @default a `Lock` of its own
    */

@@ -4,7 +4,6 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type * as Duration from "effect/Duration";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
@@ -35,11 +34,15 @@ export const TypeId: "~multiprocessing/RLock" = Id;
 export type TypeId = typeof TypeId;
 
 /**
- * A recursive lock. It belongs to the fiber that has taken it: that fiber can take it again, and must release it as often; any other,
- * of this process too, has to wait. Otherwise it is like a `Lock`.
+ * A recursive lock. The fiber that has taken it can take it again, and must release it as often; other fibers of this process have to
+ * wait, as other processes have. Otherwise it is like a `Lock`.
  *
- * `Effect.timeout`, `Effect.race` and the like run an effect in a fiber of its own, which would then be the owner: use `takeWithin`
- * to wait for so long at most, and put them around `withLock` as a whole.
+ * - A hold belongs to the program that took it, not to the fiber that an operator made for it: `Effect.timeout(lock.take, "1 second")`,
+ *   and `take` under `Effect.race`, `Effect.all` or `Fiber.join`, leave the lock with the caller.
+ * - A fiber that is forked while the lock is held is inside, until that hold is released: it may take the lock again. Of the fibers
+ *   inside one hold, one at a time has taken the lock again, and the others wait for it; the holder itself as well.
+ * - A fiber that was forked before, `Effect.runFork`, and another process are outside. So is a daemon whose hold has been released.
+ * - A hold of a fiber that ends without `Fiber.join` and without a release stays: prefer `withLock`.
  *
  * @since 0.1.0
  * @category models
@@ -51,11 +54,9 @@ export interface RLock {
   readonly host: string;
   /** Takes it when it is free, or once more. *Interruption:* it is not taken. */
   readonly take: Effect.Effect<Held, Failure>;
-  /** Takes it when it is free within this time; whether it was taken. *Interruption:* it is not taken. */
-  readonly takeWithin: (duration: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
   /** Takes it if it is free now or this fiber's own, or its holder is dead; whether it was taken. */
   readonly tryTake: Effect.Effect<boolean, Failure>;
-  /** Gives it back once. Fails with the `SyncError` `NotOwner` if this fiber does not hold it. */
+  /** Releases the innermost hold that this fiber is in. Fails with the `SyncError` `NotOwner` if it is in none. */
   readonly release: Effect.Effect<void, Failure>;
   /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
   readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
@@ -66,9 +67,9 @@ export interface RLock {
   ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
   /** Whether anybody holds it. */
   readonly isLocked: Effect.Effect<boolean, Failure>;
-  /** Whether this fiber holds it. */
+  /** Whether this fiber is in a hold. */
   readonly isMine: Effect.Effect<boolean, Failure>;
-  /** How often this fiber has taken it. */
+  /** How many holds this fiber is in. */
   readonly depth: Effect.Effect<number, Failure>;
   /** Which process holds it. */
   readonly owner: Effect.Effect<Option.Option<Owner>, Failure>;

@@ -12,6 +12,7 @@ import type * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import {
+  Array as SharedArray,
   type Backend,
   Barrier,
   Condition,
@@ -161,19 +162,192 @@ here(
   "an RLock belongs to a fiber, and is released as often as it was taken",
   Effect.gen(function* () {
     const lock = yield* RLock.make();
+    const gate = yield* Deferred.make<void>();
+    const before = <A, E>(effect: Effect.Effect<A, E>) => Effect.fork(Effect.zipRight(Deferred.await(gate), effect));
+    const other = yield* before(Effect.all([lock.tryTake, lock.isMine, lock.depth, failure(lock.release)]));
+    const waiting = yield* before(Effect.zipRight(lock.take, Effect.zipLeft(lock.depth, lock.release)));
     assertEquals(yield* failure(lock.release), "SyncError NotOwner");
     yield* lock.take;
     yield* lock.take;
     assertEquals([yield* lock.depth, yield* lock.tryTake, yield* lock.depth], [2, true, 3]);
-    const other = yield* Effect.fork(
-      Effect.all([lock.tryTake, lock.isMine, lock.takeWithin("1 millis"), failure(lock.release)]),
-    );
-    assertEquals(yield* Fiber.join(other), [false, false, false, "SyncError NotOwner"]);
-    const waiting = yield* Effect.fork(Effect.zipRight(lock.take, lock.depth));
+    yield* Deferred.succeed(gate, undefined);
+    assertEquals(yield* Fiber.join(other), [false, false, 0, "SyncError NotOwner"]);
+    yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 1));
     for (const _ of numbers(3)) yield* lock.release;
     assertEquals(yield* Fiber.join(waiting), 1);
     assertEquals(yield* lock.isMine, false);
     assertEquals(yield* failure(lock.release), "SyncError NotOwner");
+  }),
+);
+
+here(
+  "an RLock that is taken under timeout, race, all or join is the caller's, and can be taken again under them",
+  Effect.gen(function* () {
+    const lock = yield* RLock.make();
+    const takes: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+      Effect.timeout(lock.take, "1 hour"),
+      Effect.race(lock.take, Effect.never),
+      Effect.all([Effect.void, lock.take], { concurrency: 2 }),
+      Effect.flatMap(Effect.fork(lock.take), Fiber.join),
+      Effect.disconnect(lock.take),
+    ];
+    for (const [i, take] of takes.entries()) {
+      yield* take;
+      yield* take;
+      assertEquals([yield* lock.depth, yield* lock.isMine], [2, true], `${i}`);
+      yield* Effect.timeout(lock.release, "1 hour");
+      assertEquals(yield* lock.depth, 1);
+      yield* lock.release;
+      assertEquals([yield* lock.isLocked, yield* lock.depth], [false, 0]);
+    }
+    yield* Effect.promise(() => Effect.runPromise(lock.take));
+    assert(Exit.isFailure(yield* Effect.exit(Effect.timeout(lock.take, "1 millis"))));
+    assertEquals([yield* lock.depth, (yield* lock.statistics).waiting], [0, 0]);
+  }),
+);
+
+here(
+  "withLock of an RLock, a Value and an Array nests under timeout, and a condition waits under it",
+  Effect.gen(function* () {
+    const lock = yield* RLock.make();
+    const condition = yield* Condition.make({ lock });
+    const value = yield* Value.make("i32");
+    const array = yield* SharedArray.make("i32", 2);
+    for (const { withLock } of [lock, value, array]) {
+      const nested = withLock(
+        Effect.timeout(withLock(Effect.timeout(withLock(Effect.succeed(1)), "1 hour")), "1 hour"),
+      );
+      assertEquals(yield* Effect.timeout(nested, "1 hour"), 1);
+    }
+    const seen = yield* lock.withLock(lock.withLock(
+      Effect.flatMap(
+        Effect.exit(Effect.timeout(condition.wait, "1 millis")),
+        (exit) => Effect.map(lock.depth, (depth) => [exit._tag, depth]),
+      ),
+    ));
+    assertEquals(seen, ["Failure", 2]);
+    const waiting = yield* Effect.fork(
+      lock.withLock(Effect.zipRight(Effect.timeout(condition.wait, "1 hour"), lock.depth)),
+    );
+    yield* until(Effect.map(condition.statistics, ({ waiting }) => waiting === 1));
+    yield* lock.withLock(Effect.timeout(condition.notify(), "1 hour"));
+    assertEquals(yield* Fiber.join(waiting), 1);
+    for (const lock of [value.lock, array.lock, condition.lock]) assertEquals(yield* lock.isLocked, false);
+  }),
+);
+
+here(
+  "concurrent branches of one program exclude each other in an RLock, and inside a hold of it as well",
+  Effect.gen(function* () {
+    const lock = yield* RLock.make();
+    let inside = 0;
+    const order: Array<number> = [];
+    const alone = (n: number) =>
+      Effect.gen(function* () {
+        assertEquals(inside++, 0);
+        yield* lock.withLock(Effect.yieldNow());
+        yield* Effect.yieldNow();
+        order.push(n);
+        inside--;
+      });
+    const branches = Effect.forEach(numbers(20), (n) => lock.withLock(alone(n)), {
+      concurrency: "unbounded",
+      discard: true,
+    });
+    yield* branches;
+    yield* lock.withLock(branches);
+    yield* lock.withLock(Effect.timeout(lock.withLock(branches), "1 hour"));
+    assertEquals(order, [...numbers(20), ...numbers(20), ...numbers(20)]);
+    yield* lock.withLock(Effect.gen(function* () {
+      const child = yield* Effect.fork(lock.withLock(Effect.zipRight(Effect.yieldNow(), alone(0))));
+      yield* until(Effect.map(lock.depth, (depth) => depth === 1));
+      // The holder waits for a fiber that is further inside.
+      yield* lock.withLock(alone(1));
+      yield* Fiber.join(child);
+    }));
+    assertEquals([yield* lock.isLocked, (yield* lock.statistics).waiting], [false, 0]);
+  }),
+);
+
+here(
+  "a fiber that outlives the hold in which it was forked is outside of an RLock, and keeps what it took itself",
+  Effect.gen(function* () {
+    const lock = yield* RLock.make();
+    const gates = yield* Effect.replicateEffect(Deferred.make<void>(), 3);
+    const pass = (n: number) => Effect.asVoid(Deferred.succeed(gates[n], undefined));
+    yield* lock.take;
+    const daemon = yield* Effect.forkDaemon(Effect.gen(function* () {
+      const seen = [yield* lock.isMine];
+      yield* lock.take;
+      yield* pass(0);
+      yield* Deferred.await(gates[1]);
+      seen.push(yield* lock.isMine);
+      yield* lock.release;
+      yield* Deferred.await(gates[2]);
+      seen.push(yield* lock.tryTake);
+      yield* lock.take;
+      yield* lock.release;
+      return seen;
+    }));
+    yield* Deferred.await(gates[0]);
+    yield* lock.release;
+    assertEquals([yield* lock.isMine, yield* lock.isLocked, yield* lock.tryTake], [false, true, false]);
+    yield* pass(1);
+    yield* lock.take;
+    yield* pass(2);
+    yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 1));
+    yield* lock.release;
+    assertEquals(yield* Fiber.join(daemon), [true, true, false]);
+    assertEquals(yield* lock.isLocked, false);
+  }),
+);
+
+here(
+  "a branch that takes an RLock while another one inside waits with its condition goes on, whoever has the lock first",
+  Effect.gen(function* () {
+    const lock = yield* RLock.make();
+    const condition = yield* Condition.make({ lock });
+    for (const notifies of [true, false]) {
+      const sibling = Effect.gen(function* () {
+        yield* until(Effect.map(condition.statistics, ({ waiting }) => waiting === 1));
+        if (notifies) return yield* lock.withLock(condition.notify());
+        // Another program has the lock when both want it: the one that waits is notified, and has it first.
+        const gate = yield* Deferred.make<void>();
+        const stranger = Effect.runFork(
+          lock.withLock(Effect.zipRight(condition.notify(), Deferred.await(gate))),
+        );
+        yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 1));
+        const later = yield* Effect.fork(lock.withLock(lock.withLock(lock.depth)));
+        yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 2));
+        yield* Deferred.succeed(gate, undefined);
+        yield* Fiber.join(stranger);
+        return yield* Fiber.join(later);
+      });
+      const [, answer] = yield* lock.withLock(Effect.all([condition.wait, sibling], { concurrency: 2 }));
+      assertEquals(answer, notifies ? 1 : 3);
+      assertEquals([yield* lock.isLocked, (yield* lock.statistics).waiting], [false, 0]);
+    }
+  }),
+);
+
+here(
+  "when the scope of an RLock closes, those who wait inside a hold are told",
+  Effect.gen(function* () {
+    const scope = yield* Scope.make();
+    const lock = yield* Scope.extend(RLock.make(), scope);
+    const told: Array<string> = [];
+    yield* lock.take;
+    const branches = yield* Effect.fork(Effect.all(
+      numbers(3).map(() =>
+        Effect.mapError(lock.withLock(Effect.never), (error) => told.push(error._tag)).pipe(Effect.exit)
+      ),
+      { concurrency: "unbounded" },
+    ));
+    yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 2));
+    yield* Scope.close(scope, Exit.void);
+    yield* until(Effect.sync(() => told.length === 2));
+    assertEquals(told, ["Unreachable", "Unreachable"]);
+    yield* Fiber.interrupt(branches);
   }),
 );
 
@@ -469,7 +643,8 @@ here(
     const scope = yield* Scope.make();
     const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* Scope.extend(every, scope);
     yield* readers.write.take;
-    yield* rlock.take;
+    // A program of its own, so that this one is not inside.
+    yield* Effect.promise(() => Effect.runPromise(rlock.take));
     const waits: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
       condition.withLock(condition.wait),
       semaphore.take(),

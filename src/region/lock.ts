@@ -83,6 +83,9 @@ export class Lock {
       let over = false;
       const stop = this.#family.watch((patrol) => over = this.#check(patrol));
       if (!over) this.#stop = stop;
+    } else if (line.size === 1) {
+      // It waits again in the very step in which it was given the lock: nobody has said yet that there is a waiter.
+      this.#check(false);
     }
     return () => {
       if (!line.delete(waiter)) return false;

@@ -3,18 +3,17 @@
  *
  * @module
  */
-import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { register } from "../hosted/handles.ts";
 import type { Held, Lock, Statistics } from "../Lock.ts";
-import { after } from "../os/timer.ts";
 import type { Family } from "../region/family.ts";
 import { Lock as Protocol, type Outcome } from "../region/lock.ts";
 import type { Words } from "../region/words.ts";
 import type { RLock } from "../RLock.ts";
 import { SyncError } from "./errors.ts";
+import { type Hold, Nest, type Running } from "./nest.ts";
 import { type Described, type Failure, type Owner, Shared } from "./object.ts";
 import { currentFiber, held, LATER, step } from "./waiting.ts";
 
@@ -43,6 +42,14 @@ export interface Guard {
 /** Marks locks that a condition can have. */
 export const GuardId = "~multiprocessing/Guard";
 
+/** Runs an effect of the holder, after the repair that it needs if the last holder has died. */
+const first = <A, E, R, E2, R2>(
+  { abandoned }: Held,
+  effect: Effect.Effect<A, E, R>,
+  onAbandoned: Effect.Effect<unknown, E2, R2> | undefined,
+): Effect.Effect<A, E | E2, R | R2> =>
+  abandoned && onAbandoned !== undefined ? Effect.zipRight(onAbandoned, effect) : effect;
+
 /** Holds something while an effect runs. */
 export const around = <A, E, R, E2, E3, R3>(
   take: Effect.Effect<Held, E2>,
@@ -51,12 +58,9 @@ export const around = <A, E, R, E2, E3, R3>(
   onAbandoned: Effect.Effect<unknown, E3, R3> | undefined,
 ): Effect.Effect<A, E | E2 | E3, R | R3> =>
   Effect.uninterruptibleMask((restore) =>
-    Effect.flatMap(restore(take), ({ abandoned }) => {
-      const body: Effect.Effect<A, E | E3, R | R3> = abandoned && onAbandoned !== undefined
-        ? Effect.zipRight(onAbandoned, effect)
-        : effect;
-      // Whoever has released it himself, or whose object is gone, has nothing to hear of that.
-      return Effect.ensuring(restore(body), Effect.ignore(release));
+    Effect.flatMap(restore(take), (held) => {
+      // A body that has released it itself, and one whose object is gone, has nothing to hear of that.
+      return Effect.ensuring(restore(first(held, effect, onAbandoned)), Effect.ignore(release));
     })
   );
 
@@ -86,7 +90,7 @@ export class LockClient extends Shared<Protocol> implements Lock {
   readonly take: Effect.Effect<Held, Failure> = step(
     () => {
       const lock = this.object;
-      return lock.tryTake() ? lock.abandoned ? LOST : CLEAN : LATER;
+      return lock.tryTake() ? heldOf(lock) : LATER;
     },
     held((done) => {
       const lock = this.object;
@@ -135,6 +139,8 @@ export class LockClient extends Shared<Protocol> implements Lock {
   }
 }
 
+const heldOf = (lock: Protocol): Held => lock.abandoned ? LOST : CLEAN;
+
 const statistics = (lock: Protocol, owner: Owner | undefined): Statistics => ({
   owner: Option.fromNullable(owner),
   abandoned: lock.abandoned,
@@ -142,156 +148,141 @@ const statistics = (lock: Protocol, owner: Owner | undefined): Statistics => ({
   waitingProcesses: lock.marks,
 });
 
-/** The lock, and which fiber of this process has it how often. */
+/** The lock, and the fibers of this process that are inside. */
 interface Nested {
   readonly lock: Protocol;
-  owner: number;
-  depth: number;
+  readonly nest: Nest;
 }
-
-const NOBODY = -1;
-
-const fiberId = (): number => currentFiber()?.id().id ?? NOBODY;
 
 const notIn = (): SyncError =>
   new SyncError("NotOwner", "Cannot take the lock: an RLock belongs to a fiber, and no fiber runs here");
 
+const running = (): Running => {
+  const fiber = currentFiber();
+  if (fiber === undefined) throw notIn();
+  return fiber;
+};
+
 /** The implementation of {@link RLock}. */
 export class RLockClient extends Shared<Nested> implements RLock {
   readonly [RTypeId]: typeof RTypeId = RTypeId;
+  /** As it was used last: holds of an object that is gone end like others, for those who wait inside. */
+  #last: Nested | undefined;
 
   constructor(described: Described) {
     super("rlock", described);
   }
 
   protected override make(words: Words, at: number, family: Family): Nested {
-    return { lock: new Protocol(words, at, family), owner: NOBODY, depth: 0 };
+    const lock = new Protocol(words, at, family);
+    const nest = new Nest({
+      request: (done) => {
+        const leave = lock.wait((outcome) => done(outcome !== "gone"));
+        return () => void leave();
+      },
+      release: () => {
+        if (family.lives()) lock.release();
+      },
+      lives: () => family.lives(),
+      onHeld: (held) => this.keep(held),
+    });
+    return { lock, nest };
   }
 
   readonly take: Effect.Effect<Held, Failure> = step(
-    () => this.#tryTake(1) ?? LATER,
-    this.#wait(1, undefined, (taken) => taken!),
+    () => {
+      const { lock } = this.#nested;
+      return this.#enter() === undefined ? LATER : heldOf(lock);
+    },
+    this.#wait(undefined),
   );
-
-  readonly takeWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, Failure> =>
-    step(
-      () => this.#tryTake(1) !== undefined || LATER,
-      this.#wait(1, Duration.toMillis(duration), (taken) => taken !== undefined),
-    );
 
   readonly tryTake: Effect.Effect<boolean, Failure> = step(() => this.unsafeTryTake());
 
   readonly release: Effect.Effect<void, Failure> = step(() => this.unsafeRelease());
 
-  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope> = Effect.suspend(() => {
-    // The scope may be closed by another fiber.
-    const owner = fiberId();
-    return scoped(this.take, () => step(() => this.#release(owner)));
-  });
+  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
+    Effect.tap(restore(this.take), () => Effect.addFinalizer(this.#ending()))
+  );
 
   readonly withLock: RLock["withLock"] = (effect, options) =>
-    around(this.take, this.release, effect, options?.onAbandoned);
+    Effect.uninterruptibleMask((restore) =>
+      Effect.flatMap(restore(this.take), (held) => {
+        const end = this.#ending();
+        return Effect.ensuring(restore(first(held, effect, options?.onAbandoned)), Effect.suspend(end));
+      })
+    );
 
-  readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.object.lock.owner !== 0);
+  readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.#nested.lock.owner !== 0);
 
-  readonly isMine: Effect.Effect<boolean, Failure> = step(() => this.#mine());
+  readonly isMine: Effect.Effect<boolean, Failure> = step(() => this.#nested.nest.of(currentFiber()) !== undefined);
 
-  readonly depth: Effect.Effect<number, Failure> = step(() => this.#mine() ? this.object.depth : 0);
+  readonly depth: Effect.Effect<number, Failure> = step(() => this.#nested.nest.depth(currentFiber()));
 
   readonly owner: Effect.Effect<Option.Option<Owner>, Failure> = step(() =>
-    Option.fromNullable(this.ownerOf(this.object.lock.owner))
+    Option.fromNullable(this.ownerOf(this.#nested.lock.owner))
   );
 
   readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
-    const { lock } = this.object;
-    return statistics(lock, this.ownerOf(lock.owner));
+    const { lock, nest } = this.#nested;
+    return { ...statistics(lock, this.ownerOf(lock.owner)), waiting: nest.waiting };
   });
 
   unsafeTryTake(): boolean {
-    return this.#tryTake(1) !== undefined;
+    return this.#enter() !== undefined;
   }
 
   unsafeRelease(): void {
-    this.#release(fiberId());
+    const left = (this.#last ?? this.#nested).nest.leave(currentFiber());
+    void this.#nested;
+    if (left === undefined) throw notOwner("rlock");
   }
 
   get [GuardId](): Guard {
     return {
-      mine: () => this.#mine(),
+      mine: () => this.#nested.nest.isTop(currentFiber()),
       giveUp: () => {
-        const nested = this.object;
-        const { depth } = nested;
-        nested.depth = 1;
-        this.#release(nested.owner);
-        return depth;
+        const { lock, nest } = this.#nested;
+        const parked = nest.park();
+        lock.release();
+        return parked;
       },
-      takeBack: (depth) =>
-        Effect.asVoid(step(
-          () => this.#tryTake(depth as number) ?? LATER,
-          this.#wait(depth as number, undefined, (taken) => taken!),
-        )),
+      takeBack: (parked) => Effect.asVoid(this.#wait(parked as ReadonlyArray<Hold>)),
     };
   }
 
-  #mine(): boolean {
-    const { lock, owner } = this.object;
-    return owner === fiberId() && owner !== NOBODY && lock.mine;
+  get #nested(): Nested {
+    return this.#last = this.object;
   }
 
-  #tryTake(depth: number): Held | undefined {
-    const nested = this.object;
-    const me = fiberId();
-    if (me === NOBODY) throw notIn();
-    if (nested.owner === me) nested.depth += depth;
-    else if (nested.owner === NOBODY && nested.lock.tryTake()) {
-      nested.owner = me;
-      nested.depth = depth;
-      this.keep(true);
-    } else return undefined;
-    return nested.lock.abandoned ? LOST : CLEAN;
+  #enter(): Hold | undefined {
+    const { lock, nest } = this.#nested;
+    return nest.enter(running(), () => lock.tryTake());
   }
 
-  #release(owner: number): void {
-    const nested = this.object;
-    if (nested.owner === NOBODY || nested.owner !== owner) throw notOwner("rlock");
-    if (--nested.depth > 0) return;
-    nested.owner = NOBODY;
-    this.keep(false);
-    nested.lock.release();
+  /** What ends the innermost hold of this fiber, in whichever fiber that is done. */
+  #ending(): () => Effect.Effect<void> {
+    const { nest } = this.#last!;
+    const hold = nest.of(currentFiber())!;
+    return () => Effect.sync(() => nest.end(currentFiber(), hold));
   }
 
-  /** Waits in the line of this process; gives `undefined` if the time is over first. */
-  #wait<A>(depth: number, millis: number | undefined, give: (taken: Held | undefined) => A): Effect.Effect<A, Failure> {
+  /** Waits in the line of this process, for a new hold or for parked ones. */
+  #wait(parked: ReadonlyArray<Hold> | undefined): Effect.Effect<Held, Failure> {
     return Effect.suspend(() => {
-      const me = fiberId();
-      return held<A, Failure>((done) => {
-        const nested = this.object;
-        // It may be there by now, and is given before `wait` returns.
-        let given = false;
-        let stopTimer = (): void => {};
-        const leave = nested.lock.wait((outcome) => {
-          given = true;
-          stopTimer();
-          if (outcome === "gone") return done(Effect.fail(this.gone()));
-          nested.owner = me;
-          nested.depth = depth;
-          this.keep(true);
-          done(Effect.succeed(give(receive(outcome))));
+      const fiber = running();
+      let taken: Hold | undefined;
+      return held<Held, Failure>((done) => {
+        const { lock, nest } = this.#nested;
+        const leave = nest.wait(fiber, parked, (hold) => {
+          taken = hold;
+          done(hold === undefined ? Effect.fail(this.gone()) : Effect.succeed(heldOf(lock)));
         });
-        let late = false;
-        if (millis !== undefined && !given) {
-          stopTimer = after(millis, () => {
-            late = leave();
-            if (late) done(Effect.succeed(give(undefined)));
-          });
-        }
         return () => {
-          stopTimer();
-          if (late || leave()) return;
-          nested.owner = NOBODY;
-          this.keep(false);
-          this.there?.lock.release();
+          if (!leave() && taken !== undefined) nest.release(taken);
         };
+      }, () => {
+        if (parked === undefined) this.#last!.nest.settle(fiber, taken!);
       });
     });
   }

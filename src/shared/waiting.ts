@@ -62,10 +62,11 @@ export const currentFiber = (): Fiber.RuntimeFiber<unknown, unknown> | undefined
 
 /**
  * Waits for what `begin` will be given, which `done` is called with. `begin` answers with what gives it up, and what was given with
- * it: called when the wait ends with an interruption, at whatever point that comes.
+ * it: called when the wait ends with an interruption, at whatever point that comes. `accept` runs in the fiber that goes on.
  */
 export const held = <A, E>(
   begin: (done: (result: Effect.Effect<A, E>) => void) => () => void,
+  accept: (value: A) => void = () => {},
 ): Effect.Effect<A, E | Failure> =>
   Effect.withFiberRuntime<A, E | Failure>((fiber, { runtimeFlags }) => {
     const open = RuntimeFlags.interruptible(runtimeFlags);
@@ -87,6 +88,7 @@ export const held = <A, E>(
           Effect.sync(() => {
             // This fiber's next step is its interruption.
             if (open && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))) giveUp();
+            else accept(value);
             return value;
           }),
       });
