@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
 import type { Child } from "../Backend.ts";
 import { type CallError, ProcessDied } from "../Backend.ts";
-import { handles } from "../hosted/objects.ts";
+import { handles, load, loaded } from "../hosted/handles.ts";
 import { handleHooks } from "../link/handles.ts";
 import type { Link } from "../link/link.ts";
 import { consume, Mailbox } from "../link/streams.ts";
@@ -139,10 +139,15 @@ export const start = (
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
       exit: (message) => {
-        // What moves with the answer is taken over before the link ends, and with it what the child had.
-        done(readReply(child, prepared, message));
-        // It has nothing more to say, and waits for the news that it was heard.
-        if (once) link.close();
+        const read = (): void => {
+          // What moves with the answer is taken over before the link ends, and with it what the child had.
+          done(readReply(child, prepared, message));
+          // It has nothing more to say, and waits for the news that it was heard.
+          if (once) link.close();
+        };
+        const loading = load(reply(message));
+        if (loading === undefined) read();
+        else loading.then(read);
       },
       begun: () => job.begun = true,
       closed: () => done(died(child, task.name, () => job.begun)),
@@ -172,18 +177,23 @@ export const stream = (
   const { link } = child;
   const { task } = prepared;
   const mailbox: Mailbox<unknown, unknown> = new Mailbox<unknown, unknown>({
-    data: (message) => {
-      try {
-        const elements = Codec.decode(message.bytes, { attachments: message.attachments, hooks: link.hooks, link });
-        return decodeSuccess(prepared, elements as ReadonlyArray<unknown>, true) as Effect.Effect<
-          ReadonlyArray<unknown>,
-          unknown
-        >;
-      } catch (error) {
-        return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
-      }
-    },
-    exit: (message) => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
+    data: (message) =>
+      loaded([message], () => {
+        try {
+          const elements = Codec.decode(message.bytes, { attachments: message.attachments, hooks: link.hooks, link });
+          return decodeSuccess(prepared, elements as ReadonlyArray<unknown>, true) as Effect.Effect<
+            ReadonlyArray<unknown>,
+            unknown
+          >;
+        } catch (error) {
+          return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
+        }
+      }),
+    exit: (message) =>
+      loaded(
+        [reply(message)],
+        () => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
+      ),
     closed: died(child, task.name, () => true),
   });
   onRevoked?.((cause) => mailbox.cut(Effect.failCause(cause)));
@@ -199,6 +209,9 @@ export const stream = (
     });
   }, stopping);
 };
+
+/** The exit in a message. */
+const reply = ({ attachments, bytes }: Incoming): Incoming => ({ attachments, bytes: bytes.subarray(1) });
 
 const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.Effect<unknown, unknown> => {
   let exit: ExitData;

@@ -17,7 +17,7 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
 import { Backend, TypeId as BackendTypeId } from "../Backend.ts";
-import { handles } from "../hosted/handles.ts";
+import { type Body, handles, load } from "../hosted/handles.ts";
 import { handleHooks } from "../link/handles.ts";
 import type { Link } from "../link/link.ts";
 import { Credit, produce } from "../link/streams.ts";
@@ -49,6 +49,8 @@ export interface Work {
 /** The Effect side of a running child. */
 export interface Effects {
   readonly hooks: ReadonlyArray<Codec.Hook<Link>>;
+  /** Loads the kinds of the handles in a message, if there are any that this process does not know. */
+  readonly load: (message: Body) => Promise<void> | undefined;
   /** Runs a request and calls back with its exit, once. */
   readonly run: (work: Work, done: (exit: ExitData) => void) => void;
   /** Interrupts what runs, waits for it, and releases the layers. */
@@ -223,7 +225,7 @@ export const make = (): Effects => {
       Effect.zipRight(Fiber.interruptAll([...fibers, ...layers.values()]), Scope.close(scope, Exit.void)),
     );
 
-  return { hooks, run, release };
+  return { hooks, load, run, release };
 };
 
 const exitData = (exit: Exit.Exit<unknown, unknown>): ExitData => {

@@ -96,15 +96,6 @@ export const serve = (host: Host): Server => {
       return effects;
     });
 
-  /** Streams as well may bring handles. */
-  const handles = (hooks: ReadonlyArray<string>): boolean => hooks.includes("handle") || hooks.includes("stream");
-
-  let objects = false;
-  const loadObjects = async (): Promise<void> => {
-    await import("../hosted/objects.ts");
-    objects = true;
-  };
-
   /**
    * Ends once what was sent has been read. The parent closes the link when it has; whoever ends before that may take along
    * what is still on its way, since the parent's next write to him fails, and with it all that it has not read.
@@ -306,14 +297,18 @@ export const serve = (host: Host): Server => {
     };
     jobs.add(job);
     const needed = Codec.requires(request.payload);
-    const ready = needed.length === 0 || (link.hooks.length > 0 && (objects || !handles(needed)));
-    if (entry.definition !== undefined && ready) begin(job, entry, entry.definition);
+    const payload = { bytes: request.payload, attachments: message.attachments };
+    const loading = needed.length === 0
+      ? undefined
+      : effects === undefined
+      ? loadEffects().then((effects) => effects.load(payload))
+      : effects.load(payload);
+    if (entry.definition !== undefined && loading === undefined) begin(job, entry, entry.definition);
     else {
       (async () => {
         try {
           await load(entry);
-          if (!ready) await loadEffects();
-          if (handles(needed)) await loadObjects();
+          await loading;
         } catch (error) {
           return void reply(job, refusal(error));
         }

@@ -17,7 +17,7 @@ import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
-import { foreign, HandleId, hooks, type ObjectHook, register } from "./handles.ts";
+import { foreign, HandleId, hooks, load, type ObjectHook, register } from "./handles.ts";
 import { inTurn } from "./in_turn.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./messages.ts";
 import { End, type Peer, type Place } from "./pipe_end.ts";
@@ -314,6 +314,8 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
         let size = 0;
         for (const next of this.#end.inbox) {
           if (next.kind !== VALUE || values.length === BATCH || size >= BATCH_BYTES) break;
+          // Of the first one they are loaded by now.
+          if (values.length > 0 && load(next) !== undefined) break;
           const value = decode<A>(next, this.#hooks);
           if (value instanceof Undecodable) {
             // Those before it first.
@@ -381,7 +383,10 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
       const end = this.#end;
       const message = end.inbox.first;
       if (message === undefined) return Exit.fail(end.readFailure!);
-      if (message.kind === kind) return use(message);
+      if (message.kind === kind) {
+        const loading = kind === VALUE ? load(message) : undefined;
+        return loading === undefined ? use(message) : Exit.die(new Loading(loading));
+      }
       if (message.kind === OVERSIZE) {
         end.take(1);
         return Exit.fail(readOversize(message));
@@ -394,7 +399,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
       );
     };
     const { readers } = this.#end;
-    if (!readers.free(0)) return inTurn(readers, 0, act);
+    if (!readers.free(0)) return this.#again(inTurn(readers, 0, act), kind, use);
     // What is there is received in the very step that gives it to whoever goes on: an interruption comes before, or after it.
     const now = Effect.sync(() => {
       const exit = readers.free(0) ? act() : undefined;
@@ -403,7 +408,25 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
     });
     return Effect.catchAllDefect(
       now,
-      (defect) => defect instanceof Otherwise ? defect.effect as Effect.Effect<C, E | ReadFailure> : Effect.die(defect),
+      (defect) =>
+        defect instanceof Otherwise
+          ? this.#again(defect.effect as Effect.Effect<C, E | ReadFailure>, kind, use)
+          : Effect.die(defect),
+    );
+  }
+
+  /** Receives again once the kinds are loaded that it waits for. */
+  #again<C, E>(
+    receive: Effect.Effect<C, E | ReadFailure>,
+    kind: number,
+    use: (message: Message) => Exit.Exit<C, E>,
+  ): Effect.Effect<C, E | ReadFailure> {
+    return Effect.catchSomeDefect(
+      receive,
+      (defect) =>
+        defect instanceof Loading
+          ? Option.some(Effect.zipRight(Effect.promise(() => defect.done), this.#receive(kind, use)))
+          : Option.none(),
     );
   }
 
@@ -473,6 +496,11 @@ const encode = (value: unknown, hooks: ReadonlyArray<ObjectHook>): Parcel | Enco
 /** A message that is no value. */
 class Undecodable {
   constructor(readonly exit: Exit.Exit<never, DecodeError>) {}
+}
+
+/** The kinds of what moves with the next message are being loaded: nothing was received yet. */
+class Loading {
+  constructor(readonly done: Promise<void>) {}
 }
 
 /** What is to be done when nothing was received. */

@@ -27,7 +27,7 @@ import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { exactly } from "./exactly.ts";
-import { foreign, HandleId, hooks, looking, register } from "./handles.ts";
+import { foreign, HandleId, hooks, load, loaded, looking, register } from "./handles.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
@@ -106,6 +106,11 @@ const readInfo = ({ bytes }: Incoming): QueueInfo => {
 
 /** A queue that is gone gives its users that news at once. */
 const NO_MORE: Pick<QueueInfo, "ended" | "size"> = { ended: 1, size: 0 };
+
+/** The kinds of what is there are being loaded. */
+class Loading {
+  constructor(readonly done: Promise<unknown>) {}
+}
 
 type Ending = QueueClosed | Unreachable | MessageTooLarge;
 
@@ -451,6 +456,11 @@ export class QueueClient<A> implements Queue<A> {
       const now = Effect.sync(() => {
         const packets = here.takeNow(count);
         if (packets === undefined) throw later;
+        const loading = packets.flatMap((packet) => load(packet) ?? []);
+        if (loading.length > 0) {
+          here.giveBack(packets);
+          throw new Loading(Promise.all(loading));
+        }
         const opened = this.#open(packets);
         if (opened.count < packets.length) here.giveBack(packets.slice(opened.count));
         try {
@@ -463,6 +473,10 @@ export class QueueClient<A> implements Queue<A> {
         if (cause._tag !== "Die") return Effect.failCause(cause);
         if (cause.defect === later) {
           return waits ? this.#takeHere(here, count, give) : this.#takeThere(count, waits, give);
+        }
+        if (cause.defect instanceof Loading) {
+          const { done } = cause.defect;
+          return Effect.zipRight(Effect.promise(() => done), this.#take(count, waits, give));
         }
         return cause.defect instanceof DecodeError ? Effect.fail(cause.defect) : Effect.failCause(cause);
       });
@@ -485,12 +499,13 @@ export class QueueClient<A> implements Queue<A> {
         );
         return taking.leave;
       },
-      (packets) => {
-        const opened = this.#open(packets);
-        const result = given(opened, give);
-        taking.taken(opened.count);
-        return result;
-      },
+      (packets) =>
+        loaded(packets, () => {
+          const opened = this.#open(packets);
+          const result = given(opened, give);
+          taking.taken(opened.count);
+          return result;
+        }),
     );
   }
 
@@ -505,15 +520,23 @@ export class QueueClient<A> implements Queue<A> {
       (done) => {
         let opened: Opened<A> | undefined;
         let ended = false;
+        let left = false;
         line = call(this.#place, P.GET, (writer) => {
           writer.varint(count);
           writer.byte(waits ? 1 : 0);
           return undefined;
         }, {
           data: (message) => {
-            opened = this.#open(unpack(message, 0, "message"));
-            line.credit(opened.count, () => done(Effect.succeed(opened)));
-            line.flush();
+            const packets = unpack(message, 0, "message");
+            const lent = (): void => {
+              if (ended || left) return;
+              opened = this.#open(packets);
+              line.credit(opened.count, () => done(Effect.succeed(opened)));
+              line.flush();
+            };
+            const loading = packets.flatMap((packet) => load(packet) ?? []);
+            if (loading.length === 0) lent();
+            else Promise.all(loading).then(lent);
           },
           exit: (message) => {
             ended = true;
@@ -522,7 +545,10 @@ export class QueueClient<A> implements Queue<A> {
             else done(Effect.fail(this.#ending(message)));
           },
         });
-        return () => ended || line.cancel();
+        return () => {
+          left = true;
+          if (!ended) line.cancel();
+        };
       },
       (opened) => {
         if (opened === undefined) return Effect.succeed(give(undefined));

@@ -11,7 +11,7 @@ import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { Unreachable } from "./errors.ts";
-import { hooks } from "./handles.ts";
+import { hooks, loaded } from "./handles.ts";
 
 /** Where a service is, for its users. */
 export interface Place extends Target {
@@ -36,7 +36,10 @@ export const service = (operations: Operations): Hosted => ({
     const run = operations[operation];
     const effect = Effect.suspend(() => {
       if (run === undefined) return Effect.dieMessage(`there is no operation ${operation}`);
-      return run(Codec.decode(bytes, { attachments, hooks, link: undefined }));
+      return loaded(
+        [{ attachments, bytes }],
+        () => Effect.suspend(() => run(Codec.decode(bytes, { attachments, hooks, link: undefined }))),
+      );
     });
     let silent = false;
     const cancel = Effect.runCallback(effect, { onExit: (exit) => silent || answer(line, exit) });
@@ -83,26 +86,29 @@ export const ask = (
       const encoded = Codec.encode(argument, { hooks, root: "argument" });
       line = call(place, operation, (writer) => Codec.append(writer, encoded), {
         exit: (message) => {
-          try {
-            const body = message.bytes.subarray(1);
-            const decode = (): unknown =>
-              Codec.decode(body, { attachments: message.attachments, hooks, link: undefined });
-            switch (message.bytes[0]) {
-              case ANSWER:
-                return resume(decode() as Exit.Exit<unknown, unknown>);
-              case UNENCODABLE: {
-                const [reason, path] = decode() as [string, string];
-                return fail(new EncodeError(reason, { path }));
+          const { attachments } = message;
+          const body = { bytes: message.bytes.subarray(1), attachments };
+          const decoded = <A>(use: (value: unknown) => Effect.Effect<A, unknown>): void =>
+            resume(loaded([body], () => {
+              try {
+                return use(Codec.decode(body.bytes, { attachments, hooks, link: undefined }));
+              } catch (error) {
+                return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
               }
-              case TOO_LARGE:
-                return fail(readTooLarge(message));
-              case DONE:
-              default:
-                return fail(new Unreachable(kind, place.host));
-            }
-          } catch (error) {
-            if (error instanceof DecodeError) return fail(error);
-            resume(Effect.die(error));
+            }));
+          switch (message.bytes[0]) {
+            case ANSWER:
+              return decoded((exit) => exit as Exit.Exit<unknown, unknown>);
+            case UNENCODABLE:
+              return decoded((refused) => {
+                const [reason, path] = refused as [string, string];
+                return Effect.fail(new EncodeError(reason, { path }));
+              });
+            case TOO_LARGE:
+              return fail(readTooLarge(message));
+            case DONE:
+            default:
+              return fail(new Unreachable(kind, place.host));
           }
         },
       });

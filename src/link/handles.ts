@@ -12,6 +12,7 @@ import * as Exit from "effect/Exit";
 import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import type * as Stream from "effect/Stream";
+import { loaded } from "../hosted/handles.ts";
 import { fromCause, toCause } from "../wire/cause.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
@@ -32,13 +33,21 @@ const streams = (side: Side): Codec.Hook<Link> => ({
   decode: (id, link) => {
     const mailbox = new Mailbox<unknown, unknown>({
       data: (message) =>
-        Effect.sync(() =>
-          Codec.decode(message.bytes, { attachments: message.attachments, hooks: link.hooks, link }) as ReadonlyArray<
-            unknown
-          >
+        loaded(
+          [message],
+          () =>
+            Effect.sync(() =>
+              Codec.decode(message.bytes, {
+                attachments: message.attachments,
+                hooks: link.hooks,
+                link,
+              }) as ReadonlyArray<
+                unknown
+              >
+            ),
         ),
       exit: (message) =>
-        Effect.suspend(() => {
+        loaded([{ bytes: message.bytes.subarray(1), attachments: message.attachments }], () => {
           const exit = readExit(message, link.hooks, link);
           if (exit._tag === "Failure") return Effect.failCause(toCause(exit.cause, "a stream of the other process"));
           if (exit._tag === "TooLarge") return Effect.die(new MessageTooLarge(exit.size, exit.limit));

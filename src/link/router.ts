@@ -360,6 +360,8 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
 export const written = (fill: Fill | undefined): Incoming => {
   const writer = new Codec.Writer(64);
   const extras = fill?.(writer);
+  // There is no link that could tell of the receiver's death: both are this process.
+  extras?.onSend.forEach((action) => (action as (link: Link | undefined) => void)(undefined));
   return {
     bytes: writer.buffer.subarray(0, writer.position),
     // Attachments are the sender's own memory, which he may change when this has been sent.

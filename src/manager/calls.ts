@@ -15,8 +15,9 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Unreachable } from "../hosted/errors.ts";
 import { exactly } from "../hosted/exactly.ts";
-import { hooks, type ObjectHook } from "../hosted/handles.ts";
-import type { Fill } from "../link/link.ts";
+import { hooks, load, loaded, type ObjectHook } from "../hosted/handles.ts";
+import { keep } from "../hosted/keep.ts";
+import type { Fill, Link } from "../link/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../link/router.ts";
 import { consume, Mailbox } from "../link/streams.ts";
 import * as Codec from "../wire/codec.ts";
@@ -60,9 +61,29 @@ type List = ReadonlyArray<unknown>;
 /** How long somebody who was interrupted waits for what became of his call, in milliseconds: no server in order takes that long. */
 const PATIENCE = 5000;
 
-const message = (place: Place, content: List): Fill => (writer) => {
-  writer.varint(place.number);
-  return Codec.encodeInto(writer, content, { hooks: hooksOf(place), root: "call" });
+/** The content of a call: how the content is written, and what to do once the call has ended. */
+interface Content {
+  readonly fill: Fill;
+  readonly ended: () => void;
+}
+
+/**
+ * Encodes a call, of an object if a number is given. What moves with it is kept until the call has ended: an end of a pipe that
+ * the server has not taken over by then is closed, whatever the reason.
+ */
+const message = (place: Place, content: List, number?: number): Content => {
+  let letGo: (() => void) | undefined;
+  return {
+    fill: (writer) => {
+      if (number !== undefined) writer.varint(number);
+      const start = writer.position;
+      const extras = Codec.encodeInto<Link>(writer, content, { hooks: hooksOf(place) as never, root: "call" });
+      if (extras === undefined || extras.onSend.length === 0) return extras;
+      const packet = { bytes: writer.buffer.slice(start, writer.position), attachments: extras.attachments };
+      return { ...extras, onSend: [() => letGo = keep(packet), ...extras.onSend] };
+    },
+    ended: () => letGo?.(),
+  };
 };
 
 const decode = (place: Place, { attachments, bytes }: Incoming, at: number): unknown =>
@@ -106,11 +127,14 @@ const read = (place: Place, incoming: Incoming): Effect.Effect<unknown, unknown>
 
 /** What an exit of the server says. */
 export const answer = (place: Place, incoming: Incoming): Effect.Effect<unknown, unknown> => {
-  try {
-    return read(place, incoming);
-  } catch (error) {
-    return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
-  }
+  const { attachments, bytes } = incoming;
+  return loaded([{ bytes: bytes.subarray(1), attachments }], () => {
+    try {
+      return read(place, incoming);
+    } catch (error) {
+      return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
+    }
+  });
 };
 
 /** What cannot be sent is the caller's failure; nothing was sent. */
@@ -129,10 +153,12 @@ export const ask = <A, E = never>(place: Place, method: string, ...args: List): 
   Effect.uninterruptibleMask((restore) => {
     let exit: Effect.Effect<unknown, unknown> | undefined;
     let wake: (() => void) | undefined;
+    const content = message(place, [method, ...args], place.number);
     let line: Line;
     try {
-      line = call(target(place), P.CALL, message(place, [method, ...args]), {
+      line = call(target(place), P.CALL, content.fill, {
         exit: (incoming) => {
+          content.ended();
           exit = answer(place, incoming);
           wake?.();
         },
@@ -173,22 +199,31 @@ export const ask = <A, E = never>(place: Place, method: string, ...args: List): 
 const lent = <A>(
   place: Place,
   operation: number,
-  fill: Fill,
+  content: Content,
   use: (value: unknown, finish: () => void) => Effect.Effect<A>,
 ): Effect.Effect<A, unknown> =>
   Effect.suspend(() => {
     let line: Line | undefined;
     return exactly<unknown, unknown, A, never>((done) => {
       try {
-        line = call(target(place), operation, fill, {
+        line = call(target(place), operation, content.fill, {
           data: (incoming) => {
-            try {
-              done(Effect.succeed(decode(place, incoming, 0)));
-            } catch (error) {
-              done(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
-            }
+            content.ended();
+            const opened = (): void => {
+              try {
+                done(Effect.succeed(decode(place, incoming, 0)));
+              } catch (error) {
+                done(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
+              }
+            };
+            const loading = load(incoming);
+            if (loading === undefined) opened();
+            else loading.then(opened);
           },
-          exit: (incoming) => done(answer(place, incoming)),
+          exit: (incoming) => {
+            content.ended();
+            done(answer(place, incoming));
+          },
         });
       } catch (error) {
         done(unsent(error));
@@ -199,21 +234,21 @@ const lent = <A>(
 
 /** Takes something out. *Interruption:* takes nothing. */
 export const take = <A>(place: Place, method: string, ...args: List): Effect.Effect<A, Failure> =>
-  lent(place, P.TAKE, message(place, [method, ...args]), (value, finish) =>
+  lent(place, P.TAKE, message(place, [method, ...args], place.number), (value, finish) =>
     Effect.sync(() => {
       finish();
       return value;
     })) as Effect.Effect<A, Failure>;
 
 /** Opens a hold for the scope, and gives what was sent for it. */
-const hold = (place: Place, operation: number, fill: Fill): Effect.Effect<unknown, unknown, Scope.Scope> =>
+const hold = (place: Place, operation: number, content: Content): Effect.Effect<unknown, unknown, Scope.Scope> =>
   Effect.flatMap(
     Effect.scope,
     (scope) =>
       lent(
         place,
         operation,
-        fill,
+        content,
         (value, finish) => Effect.as(Scope.addFinalizer(scope, Effect.sync(finish)), value),
       ),
   );
@@ -225,11 +260,7 @@ export const create = <A, E = never>(
   type: string,
   ...args: List
 ): Effect.Effect<A, E | Failure, Scope.Scope> =>
-  hold(
-    server,
-    P.CREATE,
-    (writer) => Codec.encodeInto(writer, [url, type, ...args], { hooks: hooksOf(server), root: "call" }),
-  ) as Effect.Effect<
+  hold(server, P.CREATE, message(server, [url, type, ...args])) as Effect.Effect<
     A,
     E | Failure,
     Scope.Scope
@@ -241,11 +272,17 @@ export const kept = <A, E = never>(
   method: string,
   ...args: List
 ): Effect.Effect<A, E | Failure, Scope.Scope> =>
-  hold(place, P.CALL_KEPT, message(place, [method, ...args])) as Effect.Effect<A, E | Failure, Scope.Scope>;
+  hold(place, P.CALL_KEPT, message(place, [method, ...args], place.number)) as Effect.Effect<
+    A,
+    E | Failure,
+    Scope.Scope
+  >;
 
 /** Holds an object for the scope. */
 export const retain = (place: Place): Effect.Effect<void, Failure, Scope.Scope> =>
-  Effect.asVoid(hold(place, P.RETAIN, (writer) => void writer.varint(place.number))) as Effect.Effect<
+  Effect.asVoid(
+    hold(place, P.RETAIN, { fill: (writer) => void writer.varint(place.number), ended: () => {} }),
+  ) as Effect.Effect<
     void,
     Failure,
     Scope.Scope
@@ -254,20 +291,28 @@ export const retain = (place: Place): Effect.Effect<void, Failure, Scope.Scope> 
 /** Calls a method whose result is a Stream. It is run there when it is run here, and no further than is read here. */
 export const stream = <A, E = never>(place: Place, method: string, ...args: List): Stream.Stream<A, E | Failure> =>
   Stream.suspend(() => {
+    const content = message(place, [method, ...args], place.number);
     const mailbox: Mailbox<unknown, unknown> = new Mailbox<unknown, unknown>({
-      data: (incoming) => {
-        try {
-          return Effect.succeed(decode(place, incoming, 0) as List);
-        } catch (error) {
-          return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
-        }
-      },
+      data: (incoming) =>
+        loaded([incoming], () => {
+          try {
+            return Effect.succeed(decode(place, incoming, 0) as List);
+          } catch (error) {
+            return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
+          }
+        }),
       exit: (incoming) => answer(place, incoming),
       closed: Effect.fail(unreachable(place)),
     });
     return consume(mailbox, () => {
       try {
-        return call(target(place), P.STREAM, message(place, [method, ...args]), mailbox);
+        return call(target(place), P.STREAM, content.fill, {
+          data: mailbox.data,
+          exit: (incoming) => {
+            content.ended();
+            mailbox.exit(incoming);
+          },
+        });
       } catch (error) {
         mailbox.end = unsent(error);
         return { credit: () => {}, cancel: () => {} };

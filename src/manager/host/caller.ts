@@ -4,8 +4,11 @@
  * @module
  */
 import * as Cause from "effect/Cause";
+import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import type { ObjectHook } from "../../hosted/handles.ts";
+import { hooks, load, type ObjectHook, taking } from "../../hosted/handles.ts";
+import { attached } from "../../hosted/pipe_end.ts";
+import type { Connection } from "../../Pipe.ts";
 import type { Fill } from "../../link/link.ts";
 import { type Line, tooLarge } from "../../link/router.ts";
 import * as Codec from "../../wire/codec.ts";
@@ -18,24 +21,38 @@ import { Thrown } from "./tasks.ts";
 /** The object is no more. */
 export class Freed {}
 
+/** The arguments have handles of kinds that are being loaded. */
+export class Loading {
+  constructor(readonly done: Promise<void>) {}
+}
+
 /** One call of his. */
 export class Caller {
   readonly line: Line;
   readonly hooks: ReadonlyArray<ObjectHook>;
   /** Whether he is of another family. */
   readonly stranger: boolean;
+  /** Ends of pipes that the arguments brought. */
+  readonly #ends: Array<Connection<unknown, unknown>> = [];
+  #over = false;
 
-  constructor(line: Line, hooks: ReadonlyArray<ObjectHook>, stranger: boolean) {
+  /** `abroad` are the hooks for a caller of another family. */
+  constructor(line: Line, abroad?: ReadonlyArray<ObjectHook>) {
     this.line = line;
-    this.hooks = hooks;
-    this.stranger = stranger;
+    this.hooks = abroad ?? hooks;
+    this.stranger = abroad !== undefined;
   }
 
-  /** What he sent, from a position on. Throws a `ManagerError`. */
+  /** What the caller sent, from a position on. Throws a `ManagerError`, or {@link Loading}. */
   decode({ attachments, bytes }: Incoming, at: number): unknown {
+    const body = at === 0 ? bytes : bytes.subarray(at);
+    const loading = this.stranger ? undefined : load({ attachments, bytes: body });
+    if (loading !== undefined) throw new Loading(loading);
+    const hooks = this.stranger ? this.hooks : taking((made, kind) => {
+      if (kind === "connection") this.#ends.push(made as Connection<unknown, unknown>);
+    });
     try {
-      const body = at === 0 ? bytes : bytes.subarray(at);
-      return Codec.decode(body, { attachments, hooks: this.hooks, link: undefined });
+      return Codec.decode(body, { attachments, hooks, link: undefined });
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error;
       throw new ManagerError("InvalidArguments", `Cannot read the arguments of the call: ${error.message}`);
@@ -44,7 +61,7 @@ export class Caller {
 
   /** Ends the call with one byte. */
   end(status: number): void {
-    this.line.exit((writer) => void writer.byte(status));
+    this.#exit(() => this.line.exit((writer) => void writer.byte(status)));
   }
 
   /** Ends the call with a value. */
@@ -62,30 +79,56 @@ export class Caller {
 
   /** Ends the call with a failure. */
   refuse(error: unknown, exit: Exit.Exit<unknown, unknown> = Exit.fail(error)): void {
+    // What is refused closes what it brought. A method that fails may have kept it.
+    if (error instanceof Freed || error instanceof ManagerError) {
+      for (const end of this.#ends) Effect.runSync(end.close);
+    }
     if (error instanceof Freed) return this.end(P.FREED);
     if (error instanceof ManagerError) return this.#send(P.REFUSED, [error.reason, error.message]);
     if (error instanceof EncodeError) return this.#send(P.UNENCODABLE, [error.reason, error.path]);
-    if (error instanceof MessageTooLarge) return this.line.exit(tooLarge(error));
+    if (error instanceof MessageTooLarge) return this.#exit(() => this.line.exit(tooLarge(error)));
     if (error instanceof Thrown) return this.#send(P.THREW, [error.method, error.error]);
     this.#send(P.EXIT, exit);
   }
 
-  /** Sends something, and the call goes on. */
-  send(value: unknown): void {
-    this.line.data((writer) => Codec.encodeInto(writer, value, { hooks: this.hooks }));
+  /** Sends something, and the call goes on. What cannot be sent refuses the call; `unsent` is called before. */
+  send(value: unknown, unsent: () => void): void {
+    this.#settled(() => {
+      if (this.#over) return;
+      try {
+        this.line.data((writer) => Codec.encodeInto(writer, value, { hooks: this.hooks, root: "result" }));
+      } catch (error) {
+        if (!(error instanceof EncodeError || error instanceof MessageTooLarge)) throw error;
+        unsent();
+        this.refuse(error);
+      }
+    });
   }
 
   #send(status: number, content: unknown): void {
-    try {
-      this.line.exit(this.#filled(status, content));
-    } catch (error) {
-      if (error instanceof MessageTooLarge) return this.line.exit(tooLarge(error));
-      if (!(error instanceof EncodeError)) throw error;
-      if (status === P.VALUE) return this.line.exit(this.#filled(P.UNENCODABLE, [error.reason, error.path]));
-      // What was thrown cannot be sent: its text can.
-      const what = Deno.inspect(content, { depth: 4 });
-      this.line.exit(this.#filled(P.THREW, ["the call", new Error(`${what} (in which something cannot be sent)`)]));
-    }
+    this.#exit(() => {
+      try {
+        this.line.exit(this.#filled(status, content));
+      } catch (error) {
+        if (error instanceof MessageTooLarge) return this.line.exit(tooLarge(error));
+        if (!(error instanceof EncodeError)) throw error;
+        if (status === P.VALUE) return this.line.exit(this.#filled(P.UNENCODABLE, [error.reason, error.path]));
+        // What was thrown cannot be sent: its text can.
+        const what = Deno.inspect(content, { depth: 4 });
+        this.line.exit(this.#filled(P.THREW, ["the call", new Error(`${what} (in which something cannot be sent)`)]));
+      }
+    });
+  }
+
+  #exit(exit: () => void): void {
+    this.#over = true;
+    this.#settled(exit);
+  }
+
+  /** The caller keeps the ends that the call brought until it is answered: an answer waits until their pipes know whose they are. */
+  #settled(action: () => void): void {
+    if (this.#ends.length === 0) action();
+    else attached(action);
   }
 
   #filled(status: number, content: unknown): Fill {

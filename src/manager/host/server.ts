@@ -18,7 +18,7 @@ import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend } from "../../Backend.ts";
-import { foreign, HandleId, hooks } from "../../hosted/handles.ts";
+import { foreign, HandleId } from "../../hosted/handles.ts";
 import { unpack } from "../../hosted/packets.ts";
 import { QueueClient } from "../../hosted/queue_client.ts";
 import { ITEMS, LONG, Numbers, PUT } from "../../hosted/queue_protocol.ts";
@@ -34,7 +34,7 @@ import * as P from "../protocol.ts";
 import { abroad, proxy, type Shape, together } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
 import * as Types from "../types.ts";
-import { Caller, Freed } from "./caller.ts";
+import { Caller, Freed, Loading } from "./caller.ts";
 import { DictHost } from "./dict.ts";
 import { kinds, type Made } from "./kinds.ts";
 import { ListHost } from "./list.ts";
@@ -113,6 +113,8 @@ export class Server implements Hosted {
   #next = 0;
   #made = 0;
   #calls = 0;
+  /** What opens the calls that wait until kinds of handles have been loaded, in order. */
+  #postponed: Array<() => void> | undefined;
   #closed = false;
 
   constructor(options: Options, services: Context.Context<Backend | Scope.Scope>) {
@@ -160,12 +162,12 @@ export class Server implements Hosted {
 
   /** A call of somebody of the family. */
   readonly open = (operation: number, line: Line, message: Incoming): Receiver =>
-    this.#open(operation, new Caller(line, hooks, false), message);
+    this.#open(operation, new Caller(line), message);
 
   /** A call of another program: its first byte is the operation. */
   readonly visit = (channel: Channel, { attachments, bytes }: Incoming): Receiver => {
     const message = { bytes: bytes.subarray(1), attachments };
-    const receiver = this.#open(bytes[0], new Caller(channel, this.#abroad, true), message);
+    const receiver = this.#open(bytes[0], new Caller(channel, this.#abroad), message);
     return {
       ...receiver,
       credit: (count) => {
@@ -176,6 +178,7 @@ export class Server implements Hosted {
   };
 
   #open(operation: number, caller: Caller, message: Incoming): Receiver {
+    if (this.#postponed !== undefined) return this.#postpone(this.#postponed, operation, caller, message);
     if (this.#closed) {
       caller.end(GONE);
       return deaf;
@@ -201,6 +204,15 @@ export class Server implements Hosted {
           return this.#queue(caller, message);
       }
     } catch (error) {
+      if (error instanceof Loading) {
+        this.#calls--;
+        const postponed = this.#postponed = [];
+        error.done.then(() => {
+          this.#postponed = undefined;
+          for (const open of postponed as ReadonlyArray<() => void>) open();
+        });
+        return this.#postpone(postponed, operation, caller, message);
+      }
       if (!(error instanceof Freed || error instanceof ManagerError || error instanceof Thrown)) throw error;
       caller.refuse(error);
       return deaf;
@@ -208,9 +220,39 @@ export class Server implements Hosted {
     throw new ProtocolError(`Cannot read from the peer: a manager has no operation ${operation}`);
   }
 
+  /** Opens a call when those before it have been opened. */
+  #postpone(
+    postponed: Array<() => void>,
+    operation: number,
+    caller: Caller,
+    message: Incoming,
+  ): Receiver {
+    let receiver: Receiver | undefined;
+    const heard: Array<(receiver: Receiver) => void> = [];
+    const hear = (action: (receiver: Receiver) => void): void => {
+      if (receiver === undefined) heard.push(action);
+      else action(receiver);
+    };
+    postponed.push(() => {
+      try {
+        receiver = this.#open(operation, caller, message);
+      } catch (error) {
+        if (!(error instanceof ProtocolError)) throw error;
+        caller.end(GONE);
+        receiver = deaf;
+      }
+      for (const action of heard) action(receiver);
+    });
+    return {
+      data: (message) => hear((receiver) => receiver.data?.(message)),
+      credit: (count) => hear((receiver) => receiver.credit?.(count)),
+      cancel: () => hear((receiver) => receiver.cancel?.()),
+      closed: (reason) => hear((receiver) => receiver.closed(reason)),
+    };
+  }
+
   /** Ends a call with what became of it; handles are not for everybody. */
-  readonly answer = (line: Line, exit: Exit.Exit<unknown, unknown>): void =>
-    new Caller(line, foreign, true).answer(exit);
+  readonly answer = (line: Line, exit: Exit.Exit<unknown, unknown>): void => new Caller(line, foreign).answer(exit);
 
   /** Runs as methods do. */
   provided<A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>): Effect.Effect<A, E> {

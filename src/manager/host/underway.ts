@@ -97,7 +97,8 @@ export class Underway<Entry extends Held> {
     const taken = (value: unknown): void => {
       lent = value as Lent;
       if (over) settle(false);
-      else caller.send(lent.value);
+      // A value that cannot be sent was not taken out.
+      else caller.send(lent.value, () => settle(false));
     };
     const interrupt = (): void => fiber?.unsafeInterruptAsFork(FiberId.none);
     const end = (): void => {
@@ -160,7 +161,7 @@ export class Underway<Entry extends Held> {
       if (state === "ended") return this.#unhold(found);
       entry = found;
       state = "held";
-      caller.send(found.handle);
+      caller.send(found.handle, end);
     };
     const value = make();
     this.#ends.add(gone);

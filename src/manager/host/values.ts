@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hooks } from "../../hosted/handles.ts";
+import { hooks, type ObjectHook } from "../../hosted/handles.ts";
 import * as Codec from "../../wire/codec.ts";
 import { ManagerError } from "../errors.ts";
 
@@ -39,10 +39,20 @@ export const same = (a: unknown, b: unknown): boolean => {
   return ours !== undefined && ours === text(b);
 };
 
-/** A value that is changed is a copy: if the change fails, the value is as it was. */
+/**
+ * A value that is changed is a copy: if the change fails, the value is as it was. What a handle in it stands for is not copied:
+ * the copy has the same one, and an end of a pipe stays where it is.
+ */
 export const copy = <A>(value: A): A => {
   if (!isObject(value)) return value;
-  const { attachments, bytes } = written(value);
+  const [handles, ...others] = hooks;
+  const kept: Array<object> = [];
+  const keeping: ReadonlyArray<ObjectHook> = [{
+    ...handles,
+    encode: (handle) => kept.push(handle) - 1,
+    decode: (index) => kept[index as number],
+  }, ...others];
+  const { attachments, bytes } = Codec.encode(value, { hooks: keeping });
   const parts = attachments.map((part) => part.slice());
-  return Codec.decode(bytes, { attachments: parts, hooks, link: undefined }) as A;
+  return Codec.decode(bytes, { attachments: parts, hooks: keeping, link: undefined }) as A;
 };
