@@ -3,7 +3,7 @@
  * `multiprocessing.shared_memory.SharedMemory`.
  *
  * Memory without a name ({@link make}) travels as a handle: as an argument or result of a task, in an item of a queue. It is gone
- * with its last user, however that ends. Memory with a name ({@link create}, {@link attach}) can be found by programs that are not
+ * with its last user, however that ends. A handle that arrives after that is told by {@link SharedMemory.attached}. Memory with a name ({@link create}, {@link attach}) can be found by programs that are not
  * related, also by those in Python or C: a block `x` is what they call `x`, a file `/dev/shm/x`.
  *
  * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works elsewhere
@@ -76,8 +76,12 @@ export interface SharedMemory {
   readonly name: string | undefined;
   /** Whether it was closed here. */
   readonly closed: boolean;
-  /** Fails if the memory could not be had here: it is gone, or not supported. So do the views of it, which throw that error. */
-  readonly attached: Effect.Effect<void, MemoryError>;
+  /**
+   * Its bytes, if the memory could be had here; fails otherwise: it is gone, or not supported. A handle may arrive after its block
+   * is gone. An Effect that uses a handle which it has received begins with this: the views of such a handle throw the same error,
+   * which is a defect in an Effect.
+   */
+  readonly attached: Effect.Effect<Uint8Array<ArrayBufferLike>, MemoryError>;
   /** Its bytes; none when it was closed. Python's `buf`. Throws a {@link MemoryError} if the memory could not be had here. */
   readonly bytes: Uint8Array<ArrayBufferLike>;
   /** The same as a DataView: numbers of any type, at any place. */

@@ -36,7 +36,7 @@ export const uses: Readonly<
   readwritelock: (found: ReadWriteLock.ReadWriteLock) => found.write.withLock(Effect.succeed("written")),
   value: (found: Value.Numeric<number>) => found.add(5),
   array: (found: SharedArray.Numeric<number>) => found.add(1, 5),
-  memory: (found: SharedMemory.SharedMemory) => Effect.zipRight(found.attached, Effect.sync(() => found.bytes[3] = 7)),
+  memory: (found: SharedMemory.SharedMemory) => Effect.map(found.attached, (bytes) => bytes[3] = 7),
   list: (found: ShareableList.ShareableList<string | number>) => found.set(0, "used"),
   struct: (found: Value.Struct<{ readonly x: "f64" }>) => found.set({ x: 5 }),
   bytes: (found: Value.Bytes) => found.set(new Uint8Array([5])),
@@ -72,3 +72,20 @@ export const more = Task.make(
   "more",
   ({ deep }: { readonly deep: ReadonlyArray<unknown> }) => ({ deep: [...deep, "more"] }),
 );
+
+/** How the first use of what is in a queue fails, which has come too late. */
+export const late = Task.make(
+  import.meta,
+  "late",
+  (queue: Queue.Queue<unknown>, kind: string) => lateUse(queue.get, kind),
+);
+
+/** The failure of a use: its tag, and its reason if it has one. */
+export const lateUse = (find: Effect.Effect<unknown, unknown>, kind: string): Effect.Effect<string, unknown> =>
+  Effect.map(
+    Effect.flip(Effect.scoped(Effect.flatMap(find, (found) => uses[kind](found as never)))),
+    (error) => {
+      const { _tag, reason } = error as { readonly _tag: string; readonly reason?: string };
+      return reason === undefined ? _tag : `${_tag} ${reason}`;
+    },
+  );

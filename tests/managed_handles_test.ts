@@ -238,6 +238,31 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals(yield* failure(other.recv), "EndOfFile");
     }),
   );
+
+  check(
+    "an object that is used after its scope has closed fails with a typed failure, here, in a child and in a managed dict",
+    Effect.gen(function* () {
+      const manager = yield* Manager.make();
+      const pool = yield* Pool.make({ size: 1 });
+      const dict = yield* manager.dict<string, unknown>();
+      const queue = yield* Queue.make<unknown>();
+      const ofMemory = ["array", "bytes", "list", "memory", "struct", "value"];
+      for (const [kind, sample] of Object.entries(samples)) {
+        yield* Effect.scoped(Effect.gen(function* () {
+          const { object } = yield* sample(manager);
+          yield* dict.set(kind, kind === "pipe" ? null : object);
+          yield* queue.put(object);
+          if (kind !== "pipe") yield* queue.put(object);
+        }));
+        const expected = ofMemory.includes(kind) ? "MemoryError Gone" : "Unreachable";
+        assertEquals(yield* pool.apply(Tasks.late, queue, kind), expected, kind);
+        // An end of a pipe is in one message only.
+        if (kind === "pipe") continue;
+        assertEquals(yield* Tasks.lateUse(queue.get, kind), expected, kind);
+        assertEquals(yield* Tasks.lateUse(dict.get(kind), kind), expected, kind);
+      }
+    }),
+  );
 };
 
 const subprocess = SubprocessBackend.layer();

@@ -56,13 +56,13 @@ export class Memory implements Owned {
     return storage === undefined || (!(storage instanceof MemoryError) && storage.closed);
   }
 
-  get attached(): Effect.Effect<void, MemoryError> {
+  get attached(): Effect.Effect<Uint8Array<ArrayBufferLike>, MemoryError> {
     return Effect.suspend(() => {
       const storage = this.#storage;
       if (storage instanceof MemoryError) return Effect.fail(storage);
       return this.closed
         ? Effect.fail(new MemoryError("Gone", "Cannot use the shared memory: it was closed here"))
-        : Effect.void;
+        : Effect.succeed(this.bytes);
     });
   }
 
