@@ -28,7 +28,8 @@ import { self } from "./link/self.ts";
 import { ask, type Failure, retain as hold } from "./manager/calls.ts";
 import * as Connection from "./manager/connection.ts";
 import { open } from "./manager/host/door.ts";
-import { make as host_, READY, serve as task } from "./manager/host/main.ts";
+import { type InitializerFailed, make as host_, READY, serve as task } from "./manager/host/main.ts";
+import { ManagerError } from "./manager/errors.ts";
 import type { Position } from "./manager/host/server.ts";
 import { type Manager, ManagerProxy } from "./manager/manager.ts";
 import { forget } from "./manager/proxies.ts";
@@ -93,7 +94,7 @@ export interface Options extends KillPolicy {
   readonly name?: string | undefined;
   /** URLs of the modules whose types and tasks the server may use. @default those that have defined some by now */
   readonly modules?: ReadonlyArray<string> | undefined;
-  /** What the server runs before it serves; see `Pool.initializer`. If it fails, so does the acquisition. */
+  /** What the server runs before it serves; see `Pool.initializer`. If it fails, the acquisition fails with a `ManagerError`. */
   readonly initializer?: Initializer | undefined;
   /** Permissions of the server's process, instead of the backend's. */
   readonly permissions?: Permissions | undefined;
@@ -121,7 +122,8 @@ const modules = (): ReadonlyArray<string> =>
 /**
  * Starts a server, and returns when it serves. Python's `Manager()`.
  *
- * Fails with a `SpawnError` if its process cannot be started, and as the process fails if it ends before it serves.
+ * Fails with a `SpawnError` if its process cannot be started, with a `ManagerError` (`InitializerFailed`) if its initializer fails, and
+ * as the process fails if it ends before it serves.
  *
  * *Interruption:* ends the process that was started meanwhile.
  * *Release:* ends the server by the kill policy; everybody who uses its objects then fails with `Unreachable`.
@@ -147,10 +149,10 @@ const modules = (): ReadonlyArray<string> =>
  */
 export const make = (
   options: Options = {},
-): Effect.Effect<Started, SpawnError | CallError, Backend | Scope.Scope> =>
+): Effect.Effect<Started, SpawnError | CallError | ManagerError, Backend | Scope.Scope> =>
   Effect.gen(function* () {
     const { initializer, name = `Manager-${++count}` } = options;
-    const ready = yield* Deferred.make<Position, CallError>();
+    const ready = yield* Deferred.make<Position, CallError | ManagerError>();
     const object = yield* Effect.acquireRelease(
       Effect.sync(() => host(service({ [READY]: (position) => Deferred.succeed(ready, position as Position) }))),
       (object) => Effect.sync(() => retire(object)),
@@ -166,7 +168,19 @@ export const make = (
         ? []
         : [{ task: [initializer.task.url, initializer.task.name] as const, args: initializer.args }],
     );
-    yield* Effect.forkScoped(Effect.catchAllCause(process.join, (cause) => Deferred.failCause(ready, cause)));
+    const joined = Effect.catchIf(
+      process.join,
+      (error): error is InitializerFailed => "_tag" in error && error._tag === "InitializerFailed",
+      ({ cause, task }) =>
+        Effect.fail(
+          new ManagerError(
+            "InitializerFailed",
+            `Cannot start the manager: the initializer "${task}" failed in ${name}`,
+            cause,
+          ),
+        ),
+    );
+    yield* Effect.forkScoped(Effect.catchAllCause(joined, (cause) => Deferred.failCause(ready, cause)));
     const position = yield* Deferred.await(ready);
     const manager = new ManagerProxy({ ...position, number: 0, type: "Manager" });
     return Object.assign(manager, { process, shutdown: process.terminate });

@@ -995,8 +995,29 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       const told = yield* Queue.make<string>();
       yield* Manager.make({ initializer: Pool.initializer(Tasks.tells, told) });
       assertEquals(yield* told.tryGet, Option.some("told"));
-      const error = yield* Effect.flip(Manager.make({ initializer: Pool.initializer(Tasks.fails) }));
-      assertStringIncludes(Cause.pretty(Cause.fail(error)), "fails failed");
+      const reasons = {
+        fails: "RangeError: it fails",
+        rejects: "RangeError: it rejects",
+        failsTyped: "Shortage",
+        dies: "RangeError: it dies",
+        throwsFunction: "Error: [Function",
+      } as const;
+      for (const [task, reason] of Object.entries(reasons)) {
+        const initializer = Pool.initializer(Tasks[task as keyof typeof reasons] as typeof Tasks.fails);
+        const exit = yield* Effect.exit(Manager.make({ name: "Objects", initializer }));
+        assert(Exit.isFailure(exit) && exit.cause._tag === "Fail", task);
+        const error = exit.cause.error;
+        assertInstanceOf(error, Manager.ManagerError);
+        assertEquals([error.reason, error.message], [
+          "InitializerFailed",
+          `Cannot start the manager: the initializer "${task}" failed in Objects`,
+        ]);
+        assertStringIncludes(
+          (error.cause as Error).constructor === Object ? "Shortage" : String(error.cause),
+          reason,
+          task,
+        );
+      }
       if (signals) {
         assertEquals(yield* failure(Manager.make({ initializer: Pool.initializer(Tasks.exits) })), "ProcessDied");
       }

@@ -206,6 +206,12 @@ export const doubled = Task.make(import.meta, "doubled", (numbers: Float64Array)
 export const fails = Task.make(import.meta, "fails", (): void => {
   throw new RangeError("it fails");
 });
+export const rejects = Task.make(import.meta, "rejects", () => Promise.reject(new RangeError("it rejects")));
+export const failsTyped = Task.make(import.meta, "failsTyped", () => Effect.fail({ _tag: "Shortage" }));
+export const dies = Task.make(import.meta, "dies", () => Effect.die(new RangeError("it dies")));
+export const throwsFunction = Task.make(import.meta, "throwsFunction", (): void => {
+  throw () => {};
+});
 export const exits = Task.make(import.meta, "exits", (): void => Deno.exit(4));
 export const tells = Task.make(import.meta, "tells", (told: Queue.Queue<string>) => told.put("told"));
 export const withSchema = Task.make(import.meta, "withSchema", (n: number | undefined) => n ?? 0, {

@@ -14,6 +14,7 @@
  * - `InvalidResult`: the method returned a Stream and is not named in `streams`, or the other way round.
  * - `InvalidOption`: an option that makes no sense.
  * - `Overloaded`: another program has more calls under way than the server allows (10000): it has to wait for some.
+ * - `InitializerFailed`: the initializer of the manager failed; `cause` is its failure, or what it threw.
  * - `Failed`: the server could not do it for another reason; see `cause`.
  *
  * @since 0.1.0
@@ -27,6 +28,7 @@ export type ManagerErrorReason =
   | "InvalidResult"
   | "InvalidOption"
   | "Overloaded"
+  | "InitializerFailed"
   | "Failed";
 
 /**

@@ -3,13 +3,16 @@
  *
  * @module
  */
+import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import type { Backend } from "../../Backend.ts";
 import type * as Scope from "effect/Scope";
+import { hooks } from "../../hosted/handles.ts";
 import { ask, type Place as Target } from "../../hosted/service.ts";
 import { address, host, retire } from "../../link/router.ts";
 import { self } from "../../link/self.ts";
 import * as Task from "../../Task.ts";
+import * as Codec from "../../wire/codec.ts";
 import { lifted, type Reference, Thrown } from "./tasks.ts";
 import { type Options, type Position, Server } from "./server.ts";
 
@@ -50,12 +53,39 @@ export const serve = Task.make(
   (ready: Target, modules: ReadonlyArray<string>, initializer?: Initializer) =>
     Effect.scoped(Effect.gen(function* () {
       const { server, ...position } = yield* make({ modules });
-      if (initializer !== undefined) yield* lifted(() => server.tasks.run(initializer.task, ...initializer.args));
+      if (initializer !== undefined) yield* initialize(server, initializer);
       yield* ask(ready, "process", READY, position);
       return yield* Effect.never;
-    })).pipe(
-      Effect.mapError((error) =>
-        error instanceof Thrown ? new Error(`${error.method} failed`, { cause: error.error }) : error
-      ),
-    ) as Effect.Effect<never, never, Backend>,
+    })) as Effect.Effect<never, InitializerFailed, Backend>,
 );
+
+/** What a server fails with whose initializer does. */
+export interface InitializerFailed {
+  readonly _tag: "InitializerFailed";
+  readonly task: string;
+  readonly cause: unknown;
+}
+
+const initialize = (server: Server, { args, task }: Initializer): Effect.Effect<unknown, InitializerFailed, never> =>
+  Effect.catchAllCause(
+    server.provided(lifted(() => server.tasks.run(task, ...args))),
+    (cause) => {
+      if (Cause.isInterruptedOnly(cause)) return Effect.interrupt;
+      const error = Cause.squash(cause);
+      return Effect.fail({
+        _tag: "InitializerFailed" as const,
+        task: task[1],
+        cause: sendable(error instanceof Thrown ? error.error : error),
+      });
+    },
+  );
+
+/** What can be sent in place of an error: the error itself, or its text. */
+const sendable = (error: unknown): unknown => {
+  try {
+    Codec.encode(error, { hooks });
+    return error;
+  } catch {
+    return new Error(Deno.inspect(error, { depth: 4 }));
+  }
+};
