@@ -196,6 +196,9 @@ const unsendable = {
 };
 
 /** Sends the request, and keeps what becomes of it for whoever asks. */
+/** What a child is there for. */
+const running = ({ name }: { readonly name: string }): string => `running task "${name}"`;
+
 const request = (
   child: Child,
   prepared: Call.Prepared,
@@ -243,7 +246,16 @@ const start = (
     const expected = Effect.sync(() => {
       observed = true;
     });
-    const terminate = Effect.zipRight(expected, stop(child, () => job.begun, interrupt, options));
+    const terminate = Effect.zipRight(
+      expected,
+      stop({
+        child,
+        interruptible: () => job.begun,
+        ask: interrupt,
+        policy: options,
+        doing: running(task),
+      }),
+    );
     const kill = Effect.zipRight(expected, Effect.zipRight(Effect.orDie(child.kill("SIGKILL")), child.exited));
     const finish = Effect.flatMap(
       done,
@@ -411,7 +423,13 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
     const prepared = yield* Call.prepare(task, CALL, args);
     const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
     // Its task ends the process; one that does not, though it was asked to, is ended by the kill policy.
-    const end = stop(child, () => true, Effect.void, {});
+    const end = stop({
+      child,
+      interruptible: () => true,
+      ask: Effect.void,
+      policy: {},
+      doing: running(task),
+    });
     yield* Effect.addFinalizer(() => end);
     const runtime = yield* Effect.runtime();
     const hurry = (): void => void Runtime.runFork(runtime)(end);

@@ -1,5 +1,4 @@
 /** What managers promise, on every backend. */
-import * as Cause from "effect/Cause";
 import * as Chunk from "effect/Chunk";
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";

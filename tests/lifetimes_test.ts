@@ -419,7 +419,7 @@ const suite = (
   // Being ended
 
   check(
-    "each escalation is one warning, in order, with name and pid; there is none when a task obeys",
+    "a kill that the program did not ask for is one warning, which says what to change; there is none when a task obeys",
     Effect.gen(function* () {
       yield* logging((lines) =>
         Effect.gen(function* () {
@@ -436,14 +436,27 @@ const suite = (
           );
           yield* begun.fired;
           yield* stubborn.terminate;
-          const warnings = [
-            `WARN stubborn (pid ${stubborn.pid}) has not ended 20ms after its interruption: sending SIGTERM`,
-          ];
-          if (signals) {
-            warnings.push(`WARN stubborn (pid ${stubborn.pid}) has not ended 20ms after SIGTERM: sending SIGKILL`);
-          }
-          assertEquals(lines, warnings);
+          const who = `WARN stubborn (pid ${stubborn.pid}), running task "${
+            signals ? "stubborn" : "clinging"
+          }", had to be killed`;
+          assertEquals(lines, [
+            signals
+              ? `${who}: it had not ended 20ms after its interruption and 20ms after SIGTERM; a larger gracePeriod or forceKillAfter gives its finalizers more time`
+              : `${who}: it had not ended 20ms after its interruption; a larger gracePeriod gives its finalizers more time`,
+          ]);
           assertEquals(yield* stubborn.exitCode, signals ? -9 : -15);
+
+          // Without any grace the program asks for the kill, and with `kill` anyway.
+          for (const how of ["terminate", "kill"] as const) {
+            const again = yield* signal;
+            const hurried = yield* Process.spawnWith({ ...impatient, gracePeriod: 0 })(
+              signals ? Family.stubborn : Effects.clinging,
+              again.stream,
+            );
+            yield* again.fired;
+            yield* hurried[how];
+          }
+          assertEquals(lines.length, 1);
         })
       );
     }),
@@ -656,7 +669,9 @@ onSubprocess(
       assert(yield* child.signal("SIGTERM"));
       yield* child.terminate;
       assertEquals(yield* child.status, { _tag: "Signaled", signal: "SIGKILL" });
-      assertEquals(lines, [`WARN deaf (pid ${child.pid}) has not ended 20ms after SIGTERM: sending SIGKILL`]);
+      assertEquals(lines, [
+        `WARN deaf (pid ${child.pid}), running task "deaf", had to be killed: it had not ended 20ms after SIGTERM; a larger forceKillAfter gives its finalizers more time`,
+      ]);
     })
   ),
 );

@@ -30,7 +30,7 @@ import { assert, assertEquals } from "./assert.ts";
 import { ask, create, kept, stream, take } from "../src/manager/calls.ts";
 import * as Tasks from "./managed_handles_tasks.ts";
 import * as Lifetimes from "./lifetime_tasks.ts";
-import { test, warmUp } from "./suite.ts";
+import { test } from "./suite.ts";
 
 /** An object of a kind: what is sent, and what is to be seen once the finder has used it. */
 interface Sample {

@@ -31,32 +31,54 @@ export const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInpu
     });
   });
 
-/** Ends a child, asking first if there is something to be asked, and waits for its end. */
-export const stop = (
-  child: Child,
-  interruptible: () => boolean,
-  ask: Effect.Effect<void>,
-  policy: KillPolicy,
-): Effect.Effect<void> =>
+/** How a child is ended. */
+export interface Stop {
+  readonly child: Child;
+  /** Whether there is something to be interrupted. */
+  readonly interruptible: () => boolean;
+  /** Interrupts it. */
+  readonly ask: Effect.Effect<void>;
+  readonly policy: KillPolicy;
+  /** What the child is there for, as a warning says it: `running task "crunch"`. */
+  readonly doing: string;
+  /** The program itself wants the child to be killed, and is not warned of that. @default false */
+  readonly wanted?: boolean;
+}
+
+/**
+ * Ends a child, asking first if there is something to be asked, and waits for its end.
+ *
+ * One warning is logged if the child has to be killed before it could end in good order and the program has not asked for that. A
+ * subprocess that runs Effects still ends in good order after SIGTERM, so only SIGKILL kills it; a worker is killed by either.
+ */
+export const stop = ({ ask, child, doing, interruptible, policy, wanted = false }: Stop): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.gen(function* () {
     if (child.status() !== undefined) return;
-    const grace = policy.gracePeriod ?? GRACE_PERIOD;
-    const force = policy.forceKillAfter ?? FORCE_KILL_AFTER;
+    const grace = Duration.decode(policy.gracePeriod ?? GRACE_PERIOD);
+    const force = Duration.decode(policy.forceKillAfter ?? FORCE_KILL_AFTER);
+    const killed = (waited: ReadonlyArray<string>, option: string): Effect.Effect<void> =>
+      wanted ? Effect.void : Effect.logWarning(
+        `${child.name} (pid ${child.pid}), ${doing}, had to be killed: it had not ended ${
+          waited.join(" and ")
+        }; a larger ${option} gives its finalizers more time`,
+      );
+    const waited: Array<string> = [];
+    let kills = false;
     // What cannot be interrupted ends by the signal; asking as well would only make it chance how it ends.
     if (interruptible()) {
       yield* ask;
       if (Option.isSome(yield* within(child.exited, grace))) return;
-      yield* Effect.logWarning(
-        `${child.name} (pid ${child.pid}) has not ended ${
-          Duration.format(grace)
-        } after its interruption: sending SIGTERM`,
-      );
+      // Without any grace the program asks for the kill.
+      wanted ||= Duration.toMillis(grace) === 0;
+      waited.push(`${Duration.format(grace)} after its interruption`);
+      // A thread of this process has no time after SIGTERM.
+      kills = child.pid === Deno.pid;
+      if (kills) yield* killed(waited, "gracePeriod");
     }
     yield* Effect.orDie(child.kill("SIGTERM"));
     if (Option.isSome(yield* within(child.exited, force))) return;
-    yield* Effect.logWarning(
-      `${child.name} (pid ${child.pid}) has not ended ${Duration.format(force)} after SIGTERM: sending SIGKILL`,
-    );
+    waited.push(`${Duration.format(force)} after SIGTERM`);
+    if (!kills) yield* killed(waited, waited.length === 1 ? "forceKillAfter" : "gracePeriod or forceKillAfter");
     yield* Effect.orDie(child.kill("SIGKILL"));
     yield* child.exited;
   }));

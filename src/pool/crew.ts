@@ -67,7 +67,15 @@ export const assemble = (
     const dispatcher = new Dispatcher({
       gracePeriod: policy.gracePeriod,
       maxJobs: options.maxJobs,
-      kill: (child) => void Runtime.runFork(runtime)(stop(child, () => false, Effect.void, policy)),
+      kill: (child) =>
+        void Runtime.runFork(runtime)(stop({
+          child,
+          interruptible: () => false,
+          ask: Effect.void,
+          policy,
+          doing: "a worker of a pool",
+          wanted: true,
+        })),
       run: (reply, onExit) => void Runtime.runCallback(runtime)(reply, { onExit }),
       overrun: (timeout) =>
         Cause.fail(
@@ -115,7 +123,13 @@ export const assemble = (
       Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
         counts.alive--;
         // The end of its link tells an idle worker to end in good order; one that is still coming up has nothing to put in order.
-        const end = stop(child, child.serving, Effect.sync(() => child.link.close()), policy);
+        const end = stop({
+          child,
+          interruptible: child.serving,
+          ask: Effect.sync(() => child.link.close()),
+          policy,
+          doing: "a worker of a pool",
+        });
         return Effect.ensuring(end, Scope.close(scope, Exit.void));
       });
 
