@@ -101,12 +101,13 @@ const change = (objects: ReadonlyArray<Waitable>, limit: number): Effect.Effect<
     for (const object of objects) {
       let ready = false;
       let cancel: (() => void) | undefined;
+      const answered = (result: Effect.Effect<void>): void => {
+        ready = true;
+        if (cancel !== undefined) cancels.delete(cancel);
+        end(result);
+      };
       try {
-        cancel = object[WaitId].watch(() => {
-          ready = true;
-          if (cancel !== undefined) cancels.delete(cancel);
-          end(Effect.void);
-        });
+        cancel = object[WaitId].watch(() => answered(Effect.void), (error) => answered(Effect.die(error)));
       } catch (error) {
         end(Effect.die(error));
         break;

@@ -41,7 +41,7 @@ const leave = ({ family, sure, words }: World): void =>
 const take = (lock: Lock, world: World): string => {
   if (lock.tryTake()) return lock.abandoned ? "abandoned" : "held";
   let outcome = "";
-  lock.wait((result) => outcome = result);
+  lock.wait((result) => outcome = `${result}`);
   world.until(() => outcome !== "");
   return outcome;
 };
@@ -126,7 +126,7 @@ test("a lock, and two of one process who wait for it", {
       run: (world) => {
         const lock = new Lock(world.words, 0, world.family);
         const outcomes: Array<string> = [];
-        for (let i = 0; i < 2; i++) lock.wait((outcome) => outcomes.push(outcome));
+        for (let i = 0; i < 2; i++) lock.wait((outcome) => outcomes.push(`${outcome}`));
         for (let i = 0; i < 2; i++) {
           world.until(() => outcomes.length > i);
           enter(world, outcomes[i]);
@@ -415,7 +415,7 @@ const party = (slot: number, rounds: number, parties: number, action = false): A
         if (ended === "PartyDied") return;
         world.sure(ended === "Passed", ended);
       }
-      const index = outcome._tag === "Gone" ? -1 : outcome.index;
+      const index = outcome._tag === "Over" ? -1 : outcome.index;
       const others = world.words.or(BARRIER + round, 1 << index);
       world.sure((others >>> index & 1) === 0, `two have the place ${index} in round ${round}`);
     }

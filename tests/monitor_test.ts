@@ -60,7 +60,7 @@ test(
       );
       assertEquals(one.tryTake("write"), true);
       const outcomes: Array<string> = [];
-      const leave = other.wait(side, (outcome) => outcomes.push(outcome));
+      const leave = other.wait(side, (outcome) => outcomes.push(`${outcome}`));
       const tell = defer();
       one.release("write");
       const thaw = freeze();
@@ -107,7 +107,7 @@ test(
     one.begin(2);
     assertEquals(one.tryTake(2), true);
     const outcomes: Array<string> = [];
-    const leave = other.wait(2, (outcome) => outcomes.push(outcome));
+    const leave = other.wait(2, (outcome) => outcomes.push(`${outcome}`));
     const tell = defer();
     one.release(2);
     const thaw = freeze();
@@ -124,7 +124,7 @@ test(
   Effect.gen(function* () {
     const { end, one, other } = pair(conditionSize(4), (cells, family) => new Condition(cells, 0, family));
     const heard: Array<string> = [];
-    other.wait((outcome) => heard.push(outcome));
+    other.wait((outcome) => heard.push(`${outcome}`));
     const revive = end();
     one.notify(1, () => {});
     yield* turns;

@@ -12,7 +12,10 @@ export interface Waitable {
   readonly [WaitId]: {
     /** Calls back once with whether it is ready now; before it returns, if that is known in this process. */
     readonly look: (answer: (ready: boolean) => void) => void;
-    /** Calls back at most once, when it is ready, and takes nothing. Returns a function that stops the waiting. */
-    readonly watch: (ready: () => void) => () => void;
+    /**
+     * Calls back at most once, when it is ready, and takes nothing; or with what has made the waiting fail. Returns a function that
+     * stops the waiting.
+     */
+    readonly watch: (ready: () => void, fail: (error: unknown) => void) => () => void;
   };
 }

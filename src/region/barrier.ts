@@ -15,7 +15,7 @@
  *
  * @module
  */
-import type { Family } from "./family.ts";
+import type { Family, Over } from "./family.ts";
 import { BUSY, Monitor, size } from "./monitor.ts";
 import type { Words } from "./words.ts";
 
@@ -50,7 +50,7 @@ export type Outcome =
   | { readonly _tag: "Passed"; readonly index: number }
   | { readonly _tag: "Run"; readonly index: number }
   | { readonly _tag: "Broken"; readonly reason: Reason }
-  | { readonly _tag: "Gone" };
+  | { readonly _tag: "Over"; readonly over: Over };
 
 interface Party {
   index: number;
@@ -277,10 +277,12 @@ export class Barrier extends Monitor {
     this.settle();
   }
 
-  protected override desert(): void {
+  protected override desert(over: Over): void {
     const all = [...this.#inside, ...this.#outside];
-    this.#inside.clear();
-    this.#outside.clear();
-    for (const { done } of all) done({ _tag: "Gone" });
+    if (over === "gone") {
+      this.#inside.clear();
+      this.#outside.clear();
+    }
+    for (const { done } of all) done({ _tag: "Over", over });
   }
 }

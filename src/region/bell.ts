@@ -49,8 +49,10 @@ const LONGEST = 5000;
 /** Something waited for. */
 export interface Watch {
   readonly bucket: number;
-  /** Whether it is over. With `patrol`, the dead are to be looked for. Must not throw. */
+  /** Whether it is over. With `patrol`, the dead are to be looked for. */
   readonly check: (patrol: boolean) => boolean;
+  /** Is told what `check` has thrown, which ends the waiting. @default the error is thrown, with nobody to catch it */
+  readonly fail?: (error: unknown) => void;
   /** Whether it needs no patrol: it learns of deaths in another way. */
   readonly calm?: boolean;
 }
@@ -144,7 +146,7 @@ export class Bell {
       if (!this.#over(watch)) return;
       if (this.#waiting === 0 && this.#parked) this.ringSelf(watch.bucket);
     };
-    if (watch.check(false)) {
+    if (this.#check(watch, false)) {
       leave();
     } else if (!this.#running) {
       this.#running = true;
@@ -176,23 +178,50 @@ export class Bell {
   async #run(): Promise<void> {
     const words = this.#words!;
     const keepAlive = this.#kind === "buffer" ? setInterval(() => {}, 60_000) : undefined;
-    for (let streak = 0; this.#waiting > 0;) {
-      const rings = words.load(RINGS);
-      const rung = words.exchange(RUNG, 0);
-      const patrol = this.#wary > 0 && performance.now() - this.#patrolled >= PATROL;
-      if (patrol) this.#patrolled = performance.now();
-      if (this.#look(patrol ? -1 : rung, patrol)) {
-        // Those who were woken go first: they may be who we would wait for.
-        if (++streak % STREAK === 0) await new Promise((resolve) => setImmediate(resolve));
-        else for (let turn = 0; turn < TURNS; turn++) await null;
-      } else if (this.#waiting > 0 && !this.#spin(rings)) {
-        streak = 0;
-        await this.#park(rings);
+    try {
+      for (let streak = 0; this.#waiting > 0;) {
+        const rings = words.load(RINGS);
+        const rung = words.exchange(RUNG, 0);
+        const patrol = this.#wary > 0 && performance.now() - this.#patrolled >= PATROL;
+        if (patrol) this.#patrolled = performance.now();
+        if (this.#look(patrol ? -1 : rung, patrol)) {
+          // Those who were woken go first: they may be who we would wait for.
+          if (++streak % STREAK === 0) await new Promise((resolve) => setImmediate(resolve));
+          else for (let turn = 0; turn < TURNS; turn++) await null;
+        } else if (this.#waiting > 0 && !this.#spin(rings)) {
+          streak = 0;
+          await this.#park(rings);
+        }
       }
+    } catch (error) {
+      // The bell itself does not work: nobody who waits for it would hear anything any more.
+      for (const watches of this.#watches) for (const watch of [...watches]) this.#fail(watch, error);
+    } finally {
+      clearInterval(keepAlive);
+      this.#running = false;
+      this.#parked = false;
+      this.#close();
     }
-    clearInterval(keepAlive);
-    this.#running = false;
-    this.#close();
+  }
+
+  /** Whether a watch is over. One that throws is taken out: it must not end the waiting of all others. */
+  #check(watch: Watch, patrol: boolean): boolean {
+    try {
+      return watch.check(patrol);
+    } catch (error) {
+      this.#fail(watch, error);
+      return true;
+    }
+  }
+
+  #fail(watch: Watch, error: unknown): void {
+    this.#over(watch);
+    if (watch.fail === undefined) return uncaught(error);
+    try {
+      watch.fail(error);
+    } catch (another) {
+      uncaught(another);
+    }
   }
 
   /** Gives up the descriptor, and the memory, when nobody rings any more; not before a parked thread has come back from there. */
@@ -209,7 +238,7 @@ export class Bell {
       if ((buckets & 1) === 0) continue;
       for (const watch of this.#watches[bucket]) {
         asked ||= !patrol;
-        if (watch.check(patrol)) asked = this.#over(watch) || asked;
+        if (this.#check(watch, patrol)) asked = this.#over(watch) || asked;
       }
     }
     return asked;
@@ -248,6 +277,12 @@ export class Bell {
     this.#parked = false;
   }
 }
+
+/** Throws where nobody catches it. */
+const uncaught = (error: unknown): void =>
+  queueMicrotask(() => {
+    throw error;
+  });
 
 const ring = (words: Words, bucket: number, wake: () => void): void => {
   words.or(RUNG, 1 << bucket);

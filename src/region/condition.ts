@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Family } from "./family.ts";
+import type { Family, Over } from "./family.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
 import type { Words } from "./words.ts";
 
@@ -27,7 +27,7 @@ const CELLS = 2;
 /** Words of a condition. */
 export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
-type Waiter = (outcome: "notified" | "gone") => void;
+type Waiter = (outcome: "notified" | Over) => void;
 
 /** A condition, as one process sees it. */
 export class Condition extends Monitor {
@@ -128,9 +128,9 @@ export class Condition extends Monitor {
     this.settle();
   }
 
-  protected override desert(): void {
+  protected override desert(over: Over): void {
     const all = [...this.#line];
-    this.#line.clear();
-    for (const waiter of all) waiter("gone");
+    if (over === "gone") this.#line.clear();
+    for (const waiter of all) waiter(over);
   }
 }

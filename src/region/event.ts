@@ -11,7 +11,7 @@
  *
  * @module
  */
-import { type Family, SET } from "./family.ts";
+import { Defect, type Family, type Over, SET } from "./family.ts";
 import { Marks } from "./marks.ts";
 import type { Words } from "./words.ts";
 
@@ -20,7 +20,7 @@ export const SIZE: number = 1 + SET;
 
 interface Waiter {
   readonly since: number;
-  readonly done: (outcome: "set" | "gone") => void;
+  readonly done: (outcome: "set" | Over) => void;
 }
 
 /** An event, as one process sees it. */
@@ -59,14 +59,17 @@ export class Event {
   }
 
   /** Waits until it is set. The answer leaves; it gives `false` if the waiter knows already. */
-  wait(done: (outcome: "set" | "gone") => void): () => boolean {
+  wait(done: (outcome: "set" | Over) => void): () => boolean {
     const waiter: Waiter = { since: this.#words.load(this.#at) >>> 1, done };
     const line = this.#line;
     line.add(waiter);
     if (line.size === 1) this.#marks.add(this.#family.self);
     if (this.#stop === undefined) {
       let over = false;
-      const stop = this.#family.watch(() => over = this.#check());
+      const stop = this.#family.watch(() => over = this.#check(), (error) => {
+        over = true;
+        this.#fail(error);
+      });
       if (!over) this.#stop = stop;
     } else if ((this.#words.load(this.#at) & 1) !== 0 && line.delete(waiter)) {
       // The others hear it when this process is rung.
@@ -91,6 +94,14 @@ export class Event {
   /** Processes that wait. */
   get marks(): number {
     return this.#marks.size;
+  }
+
+  /** Nobody looks any more: those who wait are told. */
+  #fail(error: unknown): void {
+    this.#stop = undefined;
+    const all = [...this.#line];
+    this.#line.clear();
+    for (const { done } of all) done(new Defect(error));
   }
 
   #ring(): void {

@@ -16,9 +16,9 @@ export interface Family {
   readonly ring: (participant: number) => void;
   /**
    * Begins to wait: `check` is asked at once, when somebody rings, and every now and then to look for the dead (`patrol`), until it
-   * says that it is over. Returns what takes the wish back.
+   * says that it is over. What it throws ends the waiting, and `fail` is told. Returns what takes the wish back.
    */
-  readonly watch: (check: (patrol: boolean) => boolean) => () => void;
+  readonly watch: (check: (patrol: boolean) => boolean, fail: (error: unknown) => void) => () => void;
   /** Whether the object is still there. */
   readonly lives: () => boolean;
   /** Whether this participant was ended, and only its thread has not heard of it. */
@@ -35,3 +35,18 @@ export const SLOTS = 256;
 
 /** Words of a set of slots. */
 export const SET = SLOTS / 32;
+
+/** An error in looking for what was waited for. Those who are told of it leave the line themselves. */
+export class Defect {
+  readonly error: unknown;
+
+  constructor(error: unknown) {
+    this.error = error;
+  }
+}
+
+/** Why there is nothing to wait for: the object is no more, or the waiting has failed. */
+export type Over = "gone" | Defect;
+
+/** Whether an outcome is one of those. */
+export const isOver = (outcome: unknown): outcome is Over => outcome === "gone" || outcome instanceof Defect;

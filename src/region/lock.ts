@@ -23,7 +23,7 @@
  *
  * @module
  */
-import { type Family, SET } from "./family.ts";
+import { Defect, type Family, type Over, SET } from "./family.ts";
 import { Marks } from "./marks.ts";
 import type { Words } from "./words.ts";
 
@@ -37,8 +37,8 @@ const ABANDONED = 8;
 /** Words of a lock. */
 export const SIZE = 1 + SET;
 
-/** What a waiter hears: that it has the lock, that it has it from somebody who died, or that there is no lock any more. */
-export type Outcome = "held" | "abandoned" | "gone";
+/** What a waiter hears: that it has the lock, that it has it from somebody who died, or that the waiting is over. */
+export type Outcome = "held" | "abandoned" | Over;
 
 /** Somebody of this process who waits. */
 export type Waiter = (outcome: Outcome) => void;
@@ -81,7 +81,10 @@ export class Lock {
     if (line.size === 1) this.#marks.add(this.#family.self);
     if (this.#stop === undefined) {
       let over = false;
-      const stop = this.#family.watch((patrol) => over = this.#check(patrol));
+      const stop = this.#family.watch((patrol) => over = this.#check(patrol), (error) => {
+        over = true;
+        this.#fail(error);
+      });
       if (!over) this.#stop = stop;
     } else if (line.size === 1) {
       // It waits again in the very step in which it was given the lock: nobody has said yet that there is a waiter.
@@ -225,6 +228,12 @@ export class Lock {
     const over = line.size === 0;
     if (over) this.#stop = undefined;
     return over;
+  }
+
+  /** Nobody looks any more. Those who wait are told, and leave the line. */
+  #fail(error: unknown): void {
+    this.#stop = undefined;
+    for (const waiter of [...this.#line]) waiter(new Defect(error));
   }
 
   /** The first in the line has it. */

@@ -21,7 +21,7 @@
  *
  * @module
  */
-import { type Family, SET, SLOTS } from "./family.ts";
+import { Defect, type Family, type Over, SET, SLOTS } from "./family.ts";
 import { bitOf, Marks, wordOf } from "./marks.ts";
 import type { Words } from "./words.ts";
 
@@ -76,8 +76,8 @@ export abstract class Monitor {
   /** Gives those of this process who wait what they were granted. Not called while changes of theirs are still to be made. */
   protected abstract serve(): void;
 
-  /** Tells those of this process who wait that the object is no more. */
-  protected abstract desert(): void;
+  /** Tells those of this process who wait that it is over. They leave by themselves if the object is still there. */
+  protected abstract desert(over: Over): void;
 
   /** Those of this process who wait. */
   abstract get waiting(): number;
@@ -104,6 +104,9 @@ export abstract class Monitor {
   /** Changes a word, as part of a change. */
   protected set(word: number, value: number): void {
     const words = this.#words;
+    if (this.#journal === CHANGES) {
+      throw new Error(`Cannot change the shared object: a change may touch ${CHANGES} words`);
+    }
     const entry = this.#at + JOURNAL + 2 * this.#journal;
     words.store(entry, word - this.#at);
     words.store(entry + 1, words.load(word));
@@ -241,7 +244,11 @@ export abstract class Monitor {
   protected watch(): void {
     if (this.#stop !== undefined) return;
     let over = false;
-    const stop = this.#family.watch((patrol) => over = this.#check(patrol));
+    const stop = this.#family.watch((patrol) => over = this.#check(patrol), (error) => {
+      over = true;
+      this.#stop = undefined;
+      this.desert(new Defect(error));
+    });
     if (!over) this.#stop = stop;
   }
 
@@ -254,7 +261,7 @@ export abstract class Monitor {
 
   #check(patrol: boolean): boolean {
     if (this.waiting > 0) {
-      if (!this.lives()) this.desert();
+      if (!this.lives()) this.desert("gone");
       else {
         if (patrol) {
           this.bury();

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { Family } from "./family.ts";
+import type { Family, Over } from "./family.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
 import type { Words } from "./words.ts";
 
@@ -36,7 +36,7 @@ export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 /** What somebody wants. */
 export type Side = "read" | "write";
 
-type Waiter = (outcome: "held" | "gone") => void;
+type Waiter = (outcome: "held" | Over) => void;
 
 /** A lock for readers and writers, as one process sees it. */
 export class Readers extends Monitor {
@@ -249,10 +249,12 @@ export class Readers extends Monitor {
     this.settle();
   }
 
-  protected override desert(): void {
+  protected override desert(over: Over): void {
     const all = [...this.#readers, ...this.#writers];
-    this.#readers.clear();
-    this.#writers.clear();
-    for (const waiter of all) waiter("gone");
+    if (over === "gone") {
+      this.#readers.clear();
+      this.#writers.clear();
+    }
+    for (const waiter of all) waiter(over);
   }
 }

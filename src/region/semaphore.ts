@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Family } from "./family.ts";
+import type { Family, Over } from "./family.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
 import type { Words } from "./words.ts";
 
@@ -43,7 +43,7 @@ export interface Shape {
 /** Somebody of this process who waits. */
 interface Waiter {
   readonly permits: number;
-  readonly done: (outcome: "held" | "gone") => void;
+  readonly done: (outcome: "held" | Over) => void;
 }
 
 /** A semaphore, as one process sees it. */
@@ -84,7 +84,7 @@ export class Semaphore extends Monitor {
   }
 
   /** Waits for permits. The answer leaves the line; it gives `false` if the waiter has them already. */
-  wait(permits: number, done: (outcome: "held" | "gone") => void): () => boolean {
+  wait(permits: number, done: (outcome: "held" | Over) => void): () => boolean {
     const waiter: Waiter = { permits, done };
     this.#line.add(waiter);
     if (this.#line.size === 1) this.#ask();
@@ -213,9 +213,9 @@ export class Semaphore extends Monitor {
     }
   }
 
-  protected override desert(): void {
+  protected override desert(over: Over): void {
     const all = [...this.#line];
-    this.#line.clear();
-    for (const { done } of all) done("gone");
+    if (over === "gone") this.#line.clear();
+    for (const { done } of all) done(over);
   }
 }

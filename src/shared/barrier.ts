@@ -92,8 +92,8 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
         return Effect.succeed(outcome.index);
       case "Broken":
         return Effect.fail(new BrokenBarrier(outcome.reason));
-      case "Gone":
-        return Effect.fail(this.gone());
+      case "Over":
+        return this.over(outcome.over);
     }
   }
 

@@ -9,7 +9,7 @@ import type { Condition, Statistics } from "../Condition.ts";
 import { register } from "../hosted/handles.ts";
 import type { Lock } from "../Lock.ts";
 import { Condition as Protocol } from "../region/condition.ts";
-import type { Family } from "../region/family.ts";
+import { type Family, isOver, type Over } from "../region/family.ts";
 import { after } from "../os/timer.ts";
 import { BUSY } from "../region/monitor.ts";
 import type { Words } from "../region/words.ts";
@@ -30,7 +30,7 @@ const notHeld = (what: string): SyncError =>
   new SyncError("NotOwner", `Cannot ${what} the condition: its lock is not held here`);
 
 /** How a wait has ended. */
-type Ended = "notified" | "late" | "gone";
+type Ended = "notified" | "late" | Over;
 
 /** The implementation of {@link Condition}. */
 export class ConditionClient extends Shared<Protocol, DescribedCondition> implements Condition {
@@ -133,8 +133,12 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
           if (!leave() && ended === "notified") this.there?.notify(1, () => {});
           return Effect.zipRight(back, Effect.failCause(cause));
         },
-        onSuccess: (outcome): Effect.Effect<boolean, Failure> =>
-          outcome === "gone" ? Effect.fail(this.gone()) : Effect.as(back, outcome === "notified"),
+        onSuccess: (outcome): Effect.Effect<boolean, Failure> => {
+          if (!isOver(outcome)) return Effect.as(back, outcome === "notified");
+          if (outcome === "gone") return this.over(outcome);
+          leave();
+          return Effect.zipRight(back, this.over(outcome));
+        },
       });
       return Effect.zipRight(begin, wait);
     });

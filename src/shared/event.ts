@@ -8,7 +8,7 @@ import type { Event, Statistics } from "../Event.ts";
 import { register } from "../hosted/handles.ts";
 import { WaitId } from "../hosted/waitable.ts";
 import { Event as Protocol } from "../region/event.ts";
-import type { Family } from "../region/family.ts";
+import { Defect, type Family, isOver, type Over } from "../region/family.ts";
 import type { Words } from "../region/words.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { held, isFailure, LATER, step } from "./waiting.ts";
@@ -39,12 +39,13 @@ export class EventClient extends Shared<Protocol> implements Event {
     };
     return {
       look: (answer) => answer(reached((event) => event.isSet, () => true)),
-      watch: (ready) => {
+      watch: (ready, fail) => {
         const now = (): () => void => {
           ready();
           return () => {};
         };
-        return reached((event): () => void => event.isSet ? now() : event.wait(ready), now);
+        const told = (outcome: "set" | Over): void => outcome instanceof Defect ? fail(outcome.error) : ready();
+        return reached((event): () => void => event.isSet ? now() : event.wait(told), now);
       },
     };
   }
@@ -56,7 +57,7 @@ export class EventClient extends Shared<Protocol> implements Event {
   readonly wait: Effect.Effect<void, Failure> = step<void, Failure>(
     () => this.object.isSet ? undefined : LATER,
     held<void, Failure>((done) => {
-      const leave = this.object.wait((outcome) => done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.void));
+      const leave = this.object.wait((outcome) => done(isOver(outcome) ? this.over(outcome) : Effect.void));
       return () => void leave();
     }),
   );

@@ -8,7 +8,7 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { register } from "../hosted/handles.ts";
 import type { Held, Lock, Statistics } from "../Lock.ts";
-import type { Family } from "../region/family.ts";
+import { Defect, type Family, isOver, type Over } from "../region/family.ts";
 import { Lock as Protocol, type Outcome } from "../region/lock.ts";
 import type { Words } from "../region/words.ts";
 import type { RLock } from "../RLock.ts";
@@ -73,7 +73,7 @@ export const scoped = <A, E>(
     Effect.tap(restore(take), () => Effect.addFinalizer(() => Effect.ignore(release())))
   );
 
-const receive = (outcome: Outcome): Held => outcome === "abandoned" ? LOST : CLEAN;
+const receive = (outcome: Exclude<Outcome, Over>): Held => outcome === "abandoned" ? LOST : CLEAN;
 
 /** The implementation of {@link Lock}. */
 export class LockClient extends Shared<Protocol> implements Lock {
@@ -95,7 +95,7 @@ export class LockClient extends Shared<Protocol> implements Lock {
     held((done) => {
       const lock = this.object;
       const leave = lock.wait((outcome) =>
-        done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.succeed(receive(outcome)))
+        done(isOver(outcome) ? this.over(outcome) : Effect.succeed(receive(outcome)))
       );
       return () => leave() || void this.there?.release();
     }),
@@ -151,7 +151,7 @@ const statistics = (lock: Protocol, owner: Owner | undefined): Statistics => ({
 /** The lock, and the fibers of this process that are inside. */
 interface Nested {
   readonly lock: Protocol;
-  readonly nest: Nest;
+  readonly nest: Nest<Over>;
 }
 
 const notIn = (): SyncError =>
@@ -175,15 +175,22 @@ export class RLockClient extends Shared<Nested> implements RLock {
 
   protected override make(words: Words, at: number, family: Family): Nested {
     const lock = new Protocol(words, at, family);
-    const nest = new Nest({
+    const nest = new Nest<Over>({
       request: (done) => {
-        const leave = lock.wait((outcome) => done(outcome !== "gone"));
-        return () => void leave();
+        let failed = false;
+        let leave: (() => boolean) | undefined;
+        leave = lock.wait((outcome) => {
+          failed = outcome instanceof Defect;
+          if (failed) leave?.();
+          done(isOver(outcome) ? outcome : "held");
+        });
+        if (failed) leave();
+        return leave;
       },
       release: () => {
         if (family.lives()) lock.release();
       },
-      lives: () => family.lives(),
+      lost: () => family.lives() ? undefined : "gone",
       onHeld: (held) => this.keep(held),
     });
     return { lock, nest };
@@ -247,7 +254,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
         lock.release();
         return parked;
       },
-      takeBack: (parked) => Effect.asVoid(this.#wait(parked as ReadonlyArray<Hold>)),
+      takeBack: (parked) => Effect.asVoid(this.#wait(parked as ReadonlyArray<Hold<Over>>)),
     };
   }
 
@@ -255,7 +262,7 @@ export class RLockClient extends Shared<Nested> implements RLock {
     return this.#last = this.object;
   }
 
-  #enter(): Hold | undefined {
+  #enter(): Hold<Over> | undefined {
     const { lock, nest } = this.#nested;
     return nest.enter(running(), () => lock.tryTake());
   }
@@ -268,15 +275,16 @@ export class RLockClient extends Shared<Nested> implements RLock {
   }
 
   /** Waits in the line of this process, for a new hold or for parked ones. */
-  #wait(parked: ReadonlyArray<Hold> | undefined): Effect.Effect<Held, Failure> {
+  #wait(parked: ReadonlyArray<Hold<Over>> | undefined): Effect.Effect<Held, Failure> {
     return Effect.suspend(() => {
       const fiber = running();
-      let taken: Hold | undefined;
+      let taken: Hold<Over> | undefined;
       return held<Held, Failure>((done) => {
         const { lock, nest } = this.#nested;
-        const leave = nest.wait(fiber, parked, (hold) => {
-          taken = hold;
-          done(hold === undefined ? Effect.fail(this.gone()) : Effect.succeed(heldOf(lock)));
+        const leave = nest.wait(fiber, parked, (entered) => {
+          if ("lost" in entered) return done(this.over(entered.lost));
+          taken = entered.hold;
+          done(Effect.succeed(heldOf(lock)));
         });
         return () => {
           if (!leave() && taken !== undefined) nest.release(taken);

@@ -19,65 +19,68 @@ import * as FiberRef from "effect/FiberRef";
 import { type Place, Waiting } from "../hosted/waiting.ts";
 
 /** One taking of the lock. */
-export interface Hold {
+export interface Hold<L> {
   /** The hold in which it was taken. */
-  readonly outer: Hold | undefined;
+  readonly outer: Hold<L> | undefined;
   state: "held" | "parked" | "released";
   /** Fibers with this innermost hold that wait for a sibling. */
-  readonly waiting: Waiting<Waiter>;
+  readonly waiting: Waiting<Waiter<L>>;
 }
 
+/** What a waiter hears: the hold that is its own now, or why there will be none. */
+export type Entered<L> = { readonly hold: Hold<L> } | { readonly lost: L };
+
 /** A fiber that waits. */
-interface Waiter {
-  readonly known: Hold | undefined;
+interface Waiter<L> {
+  readonly known: Hold<L> | undefined;
   /** What to hold again, instead of a new hold. */
-  readonly parked: ReadonlyArray<Hold> | undefined;
-  readonly done: (hold: Hold | undefined) => void;
+  readonly parked: ReadonlyArray<Hold<L>> | undefined;
+  readonly done: (entered: Entered<L>) => void;
 }
 
 /** Where a waiter waits. */
-interface Seat {
-  line: Waiting<Waiter>;
-  place: Place<Waiter>;
+interface Seat<L> {
+  readonly line: Waiting<Waiter<L>>;
+  readonly place: Place<Waiter<L>>;
 }
 
 /** How this process has the lock itself. */
-export interface Carrier {
+export interface Carrier<L> {
   /**
-   * Asks for the lock, and calls back once: `true` if this process has it, `false` if there will be none. Returns a function that takes
+   * Asks for the lock, and calls back once: `"held"` if this process has it, or why it will not have it. Returns a function that takes
    * the request back.
    */
-  readonly request: (done: (granted: boolean) => void) => () => void;
+  readonly request: (done: (outcome: "held" | L) => void) => () => void;
   /** Gives the lock back. */
   readonly release: () => void;
-  /** Whether it can still be had. */
-  readonly lives: () => boolean;
+  /** Why it cannot be had any more, though this process has it. */
+  readonly lost: () => L | undefined;
   /** Is told when the stack begins, and when it is empty. */
   readonly onHeld: (held: boolean) => void;
 }
 
 /** What a fiber can do to its own FiberRefs, which the types of Effect do not say. */
 interface Writable {
-  setFiberRef(ref: FiberRef.FiberRef<Hold | undefined>, value: Hold): void;
-  unsafeDeleteFiberRef(ref: FiberRef.FiberRef<Hold | undefined>): void;
+  setFiberRef<A>(ref: FiberRef.FiberRef<A>, value: A): void;
+  unsafeDeleteFiberRef<A>(ref: FiberRef.FiberRef<A>): void;
 }
 
 /** A fiber that runs. */
 export type Running = Fiber.RuntimeFiber<unknown, unknown>;
 
-/** The holds of this process of one lock. */
-export class Nest {
-  readonly #carrier: Carrier;
-  readonly #known = FiberRef.unsafeMake<Hold | undefined>(undefined);
-  #stack: Array<Hold> = [];
+/** The holds of this process of one lock, which may be lost for a reason `L`. */
+export class Nest<L> {
+  readonly #carrier: Carrier<L>;
+  readonly #known = FiberRef.unsafeMake<Hold<L> | undefined>(undefined);
+  #stack: Array<Hold<L>> = [];
   /** Fibers without a hold that wait. */
-  readonly #outside = new Waiting<Waiter>();
-  readonly #seats = new Map<Waiter, Seat>();
+  readonly #outside = new Waiting<Waiter<L>>();
+  readonly #seats = new Map<Waiter<L>, Seat<L>>();
   /** Those outside that know parked holds. */
-  readonly #chained = new Set<Waiter>();
+  readonly #chained = new Set<Waiter<L>>();
   #withdraw: (() => void) | undefined;
 
-  constructor(carrier: Carrier) {
+  constructor(carrier: Carrier<L>) {
     this.#carrier = carrier;
   }
 
@@ -92,7 +95,7 @@ export class Nest {
   }
 
   /** The innermost hold that a fiber is in. */
-  of(fiber: Running | undefined): Hold | undefined {
+  of(fiber: Running | undefined): Hold<L> | undefined {
     return fiber === undefined ? undefined : innermost(fiber.getFiberRef(this.#known));
   }
 
@@ -110,7 +113,7 @@ export class Nest {
   }
 
   /** Takes the lock for a fiber that runs, if it may go in now; `take` tries to get the lock for this process. */
-  enter(fiber: Running, take: () => boolean): Hold | undefined {
+  enter(fiber: Running, take: () => boolean): Hold<L> | undefined {
     const known = fiber.getFiberRef(this.#known);
     if (this.#stack.length > 0 ? innermost(known) !== this.#stack.at(-1) : !take()) return undefined;
     const hold = this.#push(known);
@@ -119,21 +122,21 @@ export class Nest {
   }
 
   /** Notes, in a fiber that runs, that a hold is its innermost one. */
-  settle(fiber: Running, hold: Hold): void {
+  settle(fiber: Running, hold: Hold<L>): void {
     (fiber as unknown as Writable).setFiberRef(this.#known, hold);
   }
 
   /**
-   * Waits for a fiber, to take the lock or to take a parked stack back; calls back with the hold, maybe before this returns, or with
-   * nothing when there is no lock any more. Returns a function that gives up the wait; it gives `false` if that has ended.
+   * Waits for a fiber, to take the lock or to take a parked stack back; calls back once, maybe before this returns.
+   * Returns a function that gives up the wait; it gives `false` if that has ended.
    */
   wait(
     fiber: Running,
-    parked: ReadonlyArray<Hold> | undefined,
-    done: (hold: Hold | undefined) => void,
+    parked: ReadonlyArray<Hold<L>> | undefined,
+    done: (entered: Entered<L>) => void,
   ): () => boolean {
     const known = parked === undefined ? fiber.getFiberRef(this.#known) : undefined;
-    const waiter: Waiter = { known, parked, done };
+    const waiter: Waiter<L> = { known, parked, done };
     this.#seat(waiter);
     try {
       this.#ask();
@@ -149,7 +152,7 @@ export class Nest {
   }
 
   /** Ends a hold. Does nothing if it has ended. */
-  release(hold: Hold): void {
+  release(hold: Hold<L>): void {
     const { state } = hold;
     hold.state = "released";
     if (state !== "held") return;
@@ -162,14 +165,14 @@ export class Nest {
   }
 
   /** Ends the innermost hold of a fiber that runs, and gives it; nothing if the fiber has none. */
-  leave(fiber: Running | undefined): Hold | undefined {
+  leave(fiber: Running | undefined): Hold<L> | undefined {
     const hold = this.of(fiber);
     if (hold !== undefined) this.end(fiber, hold);
     return hold;
   }
 
   /** Ends a hold, and the knowledge of holds that have ended of a fiber that runs. */
-  end(fiber: Running | undefined, hold: Hold): void {
+  end(fiber: Running | undefined, hold: Hold<L>): void {
     this.release(hold);
     const known = fiber?.getFiberRef(this.#known);
     const rest = nearest(known);
@@ -180,7 +183,7 @@ export class Nest {
   }
 
   /** Takes the whole stack apart, without giving the lock back. */
-  park(): ReadonlyArray<Hold> {
+  park(): ReadonlyArray<Hold<L>> {
     const parked = this.#stack;
     this.#stack = [];
     for (const hold of parked) hold.state = "parked";
@@ -190,7 +193,7 @@ export class Nest {
   }
 
   /** The stack is as it was: this process has the lock again. */
-  restore(parked: ReadonlyArray<Hold>): void {
+  restore(parked: ReadonlyArray<Hold<L>>): void {
     this.#stack = parked.filter((hold) => hold.state === "parked");
     for (const hold of this.#stack) hold.state = "held";
     if (this.#stack.length === 0) return this.#carrier.release();
@@ -203,20 +206,20 @@ export class Nest {
     this.#admit();
   }
 
-  #push(known: Hold | undefined): Hold {
-    const hold: Hold = { outer: nearest(known), state: "held", waiting: new Waiting() };
+  #push(known: Hold<L> | undefined): Hold<L> {
+    const hold: Hold<L> = { outer: nearest(known), state: "held", waiting: new Waiting() };
     if (this.#stack.push(hold) === 1) this.#carrier.onHeld(true);
     return hold;
   }
 
-  #seat(waiter: Waiter): void {
+  #seat(waiter: Waiter<L>): void {
     const hold = innermost(waiter.known);
     const line = hold === undefined ? this.#outside : hold.waiting;
     this.#seats.set(waiter, { line, place: line.push(waiter) });
     if (hold === undefined && waiter.known !== undefined) this.#chained.add(waiter);
   }
 
-  #leave(waiter: Waiter): boolean {
+  #leave(waiter: Waiter<L>): boolean {
     const seat = this.#seats.get(waiter);
     if (seat === undefined) return false;
     seat.line.remove(seat.place);
@@ -226,7 +229,7 @@ export class Nest {
   }
 
   /** Those who waited inside a hold that has ended, or is parked, wait further outside. */
-  #dismiss(hold: Hold): void {
+  #dismiss(hold: Hold<L>): void {
     for (const waiter of hold.waiting.clear()) this.#seat(waiter);
   }
 
@@ -237,8 +240,9 @@ export class Nest {
       if (waiter === undefined) return;
       this.#leave(waiter);
       if (this.#seats.size === 0) this.#cease();
-      if (!this.#carrier.lives()) waiter.done(undefined);
-      else return waiter.done(this.#push(waiter.known));
+      const lost = this.#carrier.lost();
+      if (lost === undefined) return waiter.done({ hold: this.#push(waiter.known) });
+      waiter.done({ lost });
     }
   }
 
@@ -246,19 +250,19 @@ export class Nest {
   #ask(): void {
     if (this.#withdraw !== undefined || this.#seats.size === 0) return;
     let answered = false;
-    const withdraw = this.#carrier.request((granted) => {
+    const withdraw = this.#carrier.request((outcome) => {
       answered = true;
       this.#withdraw = undefined;
-      this.#answer(granted);
+      this.#answer(outcome);
     });
     if (!answered) this.#withdraw = withdraw;
   }
 
-  #answer(granted: boolean): void {
-    if (!granted) {
+  #answer(outcome: "held" | L): void {
+    if (outcome !== "held") {
       const waiters = [...this.#seats.keys()];
       for (const waiter of waiters) this.#leave(waiter);
-      for (const waiter of waiters) waiter.done(undefined);
+      for (const waiter of waiters) waiter.done({ lost: outcome as L });
       return;
     }
     const waiter = this.#outside.first;
@@ -267,8 +271,8 @@ export class Nest {
     this.#leave(waiter);
     if (waiter.parked !== undefined) {
       this.restore(waiter.parked);
-      waiter.done(waiter.parked.at(-1));
-    } else waiter.done(this.#push(waiter.known));
+      waiter.done({ hold: waiter.parked.at(-1)! });
+    } else waiter.done({ hold: this.#push(waiter.known) });
     this.#ask();
   }
 
@@ -279,13 +283,13 @@ export class Nest {
 }
 
 /** The first of a hold and those around it that has not ended. */
-const nearest = (hold: Hold | undefined): Hold | undefined => {
+const nearest = <L>(hold: Hold<L> | undefined): Hold<L> | undefined => {
   while (hold?.state === "released") hold = hold.outer;
   return hold;
 };
 
 /** The first of a hold and those around it that is held. */
-const innermost = (hold: Hold | undefined): Hold | undefined => {
+const innermost = <L>(hold: Hold<L> | undefined): Hold<L> | undefined => {
   while (hold !== undefined && hold.state !== "held") hold = hold.outer;
   return hold;
 };

@@ -10,7 +10,7 @@ import { HandleId } from "../hosted/handles.ts";
 import { self } from "../link/self.ts";
 import * as Os from "../os/linux.ts";
 import { allocate, type Arena, type Block, bucketOf, lives, type Place, reach } from "../region/arena.ts";
-import type { Family } from "../region/family.ts";
+import type { Family, Over } from "../region/family.ts";
 import { ended } from "../region/ledger.ts";
 import { RegionError } from "../region/region.ts";
 import type { Words } from "../region/words.ts";
@@ -52,7 +52,7 @@ export const familyOf = (arena: Arena, place: Place): Family => {
     alive: (participant) => arena.alive(participant),
     at: (slot) => arena.at(slot),
     ring: (participant) => arena.ring(participant, bucket),
-    watch: (check) => bell.watch({ bucket, check }),
+    watch: (check, fail) => bell.watch({ bucket, check, fail }),
     lives: () => lives(arena, place),
     ended,
     hold: (guard, holder, turn) => {
@@ -71,7 +71,7 @@ const explain = (kind: string, host: string, error: unknown): Failure => {
   if (!(error instanceof RegionError)) throw error;
   switch (error.reason) {
     case "Gone":
-      return error.message.includes("--allow-ffi") ? new Unsupported(error.message) : new Unreachable(kind, host);
+      return new Unreachable(kind, host);
     case "Unsupported":
       return new Unsupported(`${error.message}; without it, objects are shared among workers only`);
     default:
@@ -205,6 +205,11 @@ export abstract class Shared<A, D extends Described = Described> {
   /** The error of who uses it when it is no more. */
   protected gone(): Unreachable {
     return new Unreachable(this.#kind, this.#described.host);
+  }
+
+  /** How a wait ends that is over. */
+  protected over(over: Over): Effect.Effect<never, Unreachable> {
+    return over === "gone" ? Effect.fail(this.gone()) : Effect.die(over.error);
   }
 
   /** Who a participant is. */

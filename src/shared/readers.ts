@@ -8,7 +8,7 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { register } from "../hosted/handles.ts";
 import type { Held } from "../Lock.ts";
-import type { Family } from "../region/family.ts";
+import { type Family, isOver } from "../region/family.ts";
 import { BUSY, type Busy } from "../region/monitor.ts";
 import { Readers as Protocol, type Side as SideName } from "../region/readers.ts";
 import type { Words } from "../region/words.ts";
@@ -68,7 +68,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
         const lock = this.object;
         const leave = lock.wait(
           side,
-          (outcome) => done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.succeed(taken(lock))),
+          (outcome) => done(isOver(outcome) ? this.over(outcome) : Effect.succeed(taken(lock))),
         );
         return () => leave() || void Effect.runFork(Effect.ignore(release));
       }),

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { register } from "../hosted/handles.ts";
-import type { Family } from "../region/family.ts";
+import { type Family, isOver } from "../region/family.ts";
 import { MAX, Semaphore as Protocol, type Shape } from "../region/semaphore.ts";
 import type { Words } from "../region/words.ts";
 import type { Semaphore, Statistics } from "../Semaphore.ts";
@@ -54,7 +54,7 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
         const semaphore = this.object;
         const leave = semaphore.wait(
           permits,
-          (outcome) => done(outcome === "gone" ? Effect.fail(this.gone()) : Effect.void),
+          (outcome) => done(isOver(outcome) ? this.over(outcome) : Effect.void),
         );
         return () => leave() || this.#giveBack(permits);
       }),
