@@ -178,10 +178,10 @@ export class RLockClient extends Shared<Nested> implements RLock {
     const nest = new Nest<Over>({
       request: (done) => {
         let failed = false;
-        let leave: (() => boolean) | undefined;
+        let leave = (): boolean => false;
         leave = lock.wait((outcome) => {
           failed = outcome instanceof Defect;
-          if (failed) leave?.();
+          if (failed) leave();
           done(isOver(outcome) ? outcome : "held");
         });
         if (failed) leave();
