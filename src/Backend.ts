@@ -140,7 +140,12 @@ export interface Child {
   readonly exited: Effect.Effect<ExitStatus>;
   /** When it has loaded its modules, if it was to `preload` them, and those that it could not load; `undefined` if it died first. */
   readonly ready: Effect.Effect<Readiness | undefined>;
-  /** Whether it has come as far as serving its link. */
+  /**
+   * Waits until it serves its link: `true` when it does, `false` if a signal ended it before. Fails, with what it had to say,
+   * if it ended by itself before.
+   */
+  readonly serves: Effect.Effect<boolean, SpawnError>;
+  /** Whether it has come as far as serving its link, without waiting. */
   readonly serving: () => boolean;
   /** Its status if it has ended, without waiting. */
   readonly status: () => ExitStatus | undefined;
@@ -188,7 +193,8 @@ export const Backend: Context.Tag<Backend, Backend> = Context.GenericTag<Backend
  * - `PermissionExceeded`: the child was to have a permission that this program is not known to have.
  * - `NotFound`: the executable, or the working directory, does not exist.
  * - `Unsupported`: not in this environment, a compiled program for instance.
- * - `Failed`: anything else the system said; see `cause`.
+ * - `Failed`: anything else: what the system said is in `cause`, and what Deno said, before the child could run anything, in
+ *   the message.
  *
  * @since 0.1.0
  * @category errors
@@ -275,4 +281,4 @@ const describe = (status: ExitStatus): string => {
  * @since 0.1.0
  * @category errors
  */
-export type CallError = EncodeError | DecodeError | MessageTooLarge | TaskError | ProcessDied;
+export type CallError = EncodeError | DecodeError | MessageTooLarge | TaskError | SpawnError | ProcessDied;

@@ -302,10 +302,11 @@ const isPositive = (value: number): boolean => Number.isSafeInteger(value) && va
 const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isLibrary(url));
 
 /**
- * Starts a pool and its workers.
+ * Starts a pool and its workers, and returns when the first of them can run tasks. A worker is given tasks only when it can
+ * run them, so none is lost to a worker that does not come up.
  *
- * Fails with a `SpawnError` if a worker cannot be started or a {@link PoolError} if its initializer fails (those that were
- * started are ended), or if an option is not a positive integer.
+ * Fails with a `SpawnError` if a worker cannot be started or ends before it could run anything, with what Deno said, and with
+ * a {@link PoolError} if its initializer fails (those that were started are ended), or if an option is not a positive integer.
  *
  * *Interruption:* ends the workers that were started meanwhile.
  * *Release:* with success, waits for what was submitted; otherwise stops it. Then ends the workers: their layers are

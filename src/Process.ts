@@ -319,7 +319,8 @@ const start = (
  * Starts a process that runs a task, and returns as soon as the system has accepted it.
  *
  * Fails with an `EncodeError` if an argument cannot be sent, before anything is started, and with a `SpawnError` if the
- * process cannot be started. A task that cannot be found or loaded is a failure of `join`.
+ * process cannot be started. If the process ends before it could run anything, for a flag that Deno does not know for instance,
+ * `join` fails with a `SpawnError` that has what Deno said. A task that cannot be found or loaded is a failure of `join`.
  *
  * *Interruption:* a process that was started meanwhile is killed.
  * *Release:* joins the process if the scope closes with success, else terminates it; see {@link Options}.

@@ -22,8 +22,9 @@ import type { ChildProcess } from "node:child_process";
 import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
-import { commandLine, environment } from "./backend/command_line.ts";
+import { commandLine, environment, executable } from "./backend/command_line.ts";
 import * as Permission from "./backend/permissions.ts";
+import { listen, type Rehearsal, unserved } from "./backend/rehearsal.ts";
 import { authKey, type Introduction, type Message, type Notice, type Readiness, self } from "./link/self.ts";
 import { standby } from "./backend/standby.ts";
 import { Link } from "./link/link.ts";
@@ -66,7 +67,13 @@ export interface Options {
   readonly cwd?: string | undefined;
   /** Variables to add to the environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
-  /** Start from an empty environment instead of this program's. @default false */
+  /**
+   * Start from an empty environment instead of this program's. What Deno itself needs is kept: variables for its cache
+   * (`DENO_DIR`, `HOME`, `XDG_CACHE_HOME`), for registries (`JSR_URL`, `NPM_CONFIG_REGISTRY`), certificates (`DENO_CERT`,
+   * `DENO_TLS_CA_STORE`, `NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`), proxies (`HTTP_PROXY`, `HTTPS_PROXY`,
+   * `ALL_PROXY`, `NO_PROXY`) and the resolution of packages (`DENO_CONDITIONS`, `DENO_NO_PACKAGE_JSON`), and
+   * `LD_LIBRARY_PATH` if this program may run anything. Name others in `env`, `DENO_AUTH_TOKENS` for instance. @default false
+   */
   readonly clearEnv?: boolean | undefined;
   /** Flags for V8, such as `--max-old-space-size=512` (MiB). */
   readonly v8Flags?: ReadonlyArray<string> | undefined;
@@ -150,8 +157,7 @@ const spawnError = (error: unknown): SpawnError => {
   if (error instanceof Deno.errors.NotCapable || /Requires .* access/.test(message)) {
     return new SpawnError({
       reason: "PermissionDenied",
-      message:
-        `Cannot start a subprocess: ${message}; subprocesses need --allow-run=${Deno.execPath()} and --allow-env`,
+      message: `Cannot start a subprocess: ${message}; subprocesses need --allow-run=${executable()} and --allow-env`,
       cause: error,
     });
   }
@@ -183,8 +189,15 @@ const demandGroups = ({ detached }: Options): void => {
 /** Loaded when the first child is started: a child that only imports this library does without. */
 const nodeProcess = Effect.promise(() => import("node:child_process"));
 
+/** A child that the system has accepted. */
+interface Started {
+  readonly process: ChildProcess;
+  /** Finds out why it ended before it served its link. */
+  readonly rehearse: () => Rehearsal;
+}
+
 /** The one call to the system. */
-const start = (options: Options, command: Command): Effect.Effect<ChildProcess, SpawnError> =>
+const start = (options: Options, command: Command): Effect.Effect<Started, SpawnError> =>
   Effect.flatMap(nodeProcess, ({ spawn, spawnSync }) =>
     Effect.async((resume) => {
       const fail = (error: unknown): void => resume(Effect.fail(spawnError(error)));
@@ -201,10 +214,19 @@ const start = (options: Options, command: Command): Effect.Effect<ChildProcess, 
         const env = environment(options);
         demandFolder(options.cwd);
         demandGroups(options);
-        const [program, ...args] = commandLine(options, command, launchWithParent(spawnSync));
-        const child = spawn(program, args, {
+        const launcher = launchWithParent(spawnSync);
+        const place = {
           ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
           ...(env === undefined ? {} : { env }),
+        };
+        const rehearse = (): Rehearsal => {
+          const [program, ...args] = commandLine(options, command, launcher, true);
+          const plain = { ...env ?? Deno.env.toObject(), NO_COLOR: "1" };
+          return listen(spawn(program, args, { ...place, env: plain, stdio: ["ignore", "ignore", "pipe"] }));
+        };
+        const [program, ...args] = commandLine(options, command, launcher);
+        const child = spawn(program, args, {
+          ...place,
           detached: options.detached === true,
           stdio: [
             options.stdin === "inherit" ? "inherit" : "ignore",
@@ -214,7 +236,7 @@ const start = (options: Options, command: Command): Effect.Effect<ChildProcess, 
           ],
         });
         child.once("error", fail);
-        child.once("spawn", () => resume(Effect.succeed(child)));
+        child.once("spawn", () => resume(Effect.succeed({ process: child, rehearse })));
       } catch (error) {
         fail(error);
       }
@@ -226,11 +248,37 @@ const output = (readable: AsyncIterable<Uint8Array> | null): Stream.Stream<Uint8
 const acquire = (options: Options, command: Command): Effect.Effect<Child, SpawnError, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.flatMap(start(options, command), (process) =>
+      Effect.flatMap(start(options, command), ({ process, rehearse }) =>
         Effect.map(Deferred.make<ExitStatus>(), (exited) => {
           let status: ExitStatus | undefined;
           let crashed: string | undefined;
           let serving = false;
+          const served = Deferred.unsafeMake<boolean, SpawnError>(FiberId.none);
+          let released = false;
+          let rehearsal: Rehearsal | undefined;
+          /** Called when it has ended, and all that it had said was heard. */
+          const judge = (): void => {
+            if (status === undefined || link.closed === undefined || serving || rehearsal !== undefined) {
+              return;
+            }
+            if (status._tag !== "Exited" || released) {
+              return Deferred.unsafeDone(served, Effect.succeed(false));
+            }
+            const { code } = status;
+            try {
+              rehearsal = rehearse();
+              rehearsal.report.then((text) =>
+                Deferred.unsafeDone(served, Effect.fail(unserved(code, text)))
+              );
+            } catch (error) {
+              Deferred.unsafeDone(served, Effect.fail(spawnError(error)));
+            }
+          };
+          const release = async (): Promise<void> => {
+            released = true;
+            rehearsal?.stop();
+            await rehearsal?.report;
+          };
           let deadline: ReturnType<typeof setTimeout> | undefined;
           const ended = (how: ExitStatus): void => {
             clearTimeout(deadline);
@@ -239,6 +287,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             Deferred.unsafeDone(exited, Effect.succeed(status));
             // A program that the child has started inherits descriptor 3, and may live on.
             transport.drained(() => transport.lost());
+            judge();
           };
           process.once("exit", (code, signal) => {
             if (signal !== null) ended({ _tag: "Signaled", signal });
@@ -263,7 +312,10 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           link.hooks = hooks;
           offerRing(transport, "memory", (ring) => link.notify({ ring } satisfies Notice));
           const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
-          link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
+          link.onClosed(() => {
+            Deferred.unsafeDone(ready, Effect.succeed(undefined));
+            judge();
+          });
           link.onNotice = (notice) => {
             const message = notice as Message;
             if (message.declined === true) transport.detour?.end();
@@ -272,15 +324,18 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
               crashed ??= message.crashed;
               link.close();
             }
-            serving ||= message.serving === true;
+            if (message.serving === true) {
+              serving = true;
+              Deferred.unsafeDone(served, Effect.succeed(true));
+            }
           };
           link.notify(introduction(options, command, link));
-          return { process, exited, link, ready, serving: () => serving, status: () => status };
+          return { process, exited, link, ready, release, served, serving: () => serving, status: () => status };
         })),
-      ({ process, exited, link, status }) =>
+      ({ process, exited, link, release, status }) =>
         Effect.suspend(() => {
           if (status() === undefined) signal(options, process, "SIGKILL");
-          return Effect.map(Deferred.await(exited), () => {
+          return Effect.map(Effect.zipRight(Deferred.await(exited), Effect.promise(release)), () => {
             // The leader has ended, those whom it has started may not have.
             if (options.detached === true) signalGroup(process.pid!, "SIGKILL");
             link.destroy();
@@ -289,12 +344,13 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           });
         }),
     ),
-    ({ process, exited, link, ready, serving, status }): Child => ({
+    ({ process, exited, link, ready, served, serving, status }): Child => ({
       name: command.name,
       pid: process.pid!,
       link,
       exited: Deferred.await(exited),
       ready: Deferred.await(ready),
+      serves: Deferred.await(served),
       serving,
       status,
       kill: (name) => Effect.sync(() => status() === undefined && signal(options, process, name)),

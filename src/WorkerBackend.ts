@@ -73,6 +73,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const transport = new Changeable(base);
   let status: ExitStatus | undefined;
   let serving = false;
+  const served = Deferred.unsafeMake<boolean, SpawnError>(FiberId.none);
   let deadline: ReturnType<typeof setTimeout> | undefined;
   /** Resolves when the thread has really ended; known only of a worker that has come as far as taking its lock. */
   let ended: Promise<unknown> | undefined;
@@ -88,6 +89,11 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     Deferred.unsafeDone(exited, Effect.succeed(reason));
     const done = (): void => {
       transport.lost();
+      if (!serving) {
+        const message = reason._tag === "Crashed" ? `Cannot start a worker: ${reason.message}` : undefined;
+        const failure = message && new SpawnError({ reason: "Failed", message });
+        Deferred.unsafeDone(served, failure ? Effect.fail(failure) : Effect.succeed(false));
+      }
       heard();
     };
     if (drained) {
@@ -155,7 +161,10 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
   link.onNotice = (notice) => {
     const message = notice as Message;
-    serving ||= message.serving === true;
+    if (message.serving === true) {
+      serving = true;
+      Deferred.unsafeDone(served, Effect.succeed(true));
+    }
     if (message.declined === true) transport.detour?.end();
     if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
   };
@@ -171,7 +180,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       ...(preload ? { preload: modules } : {}),
     } satisfies Introduction,
   );
-  return { link, end, ready, serving: () => serving, status: () => status, ended: () => ended, silent };
+  return { link, end, ready, served, serving: () => serving, status: () => status, ended: () => ended, silent };
 };
 
 let stuck = 0;
@@ -252,12 +261,13 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
               return Effect.zipRight(settle(command, ended()), Effect.promise(() => silent));
             }),
         ),
-        ({ link, end, ready, serving, status }): Child => ({
+        ({ link, end, ready, served, serving, status }): Child => ({
           name: command.name,
           pid: Deno.pid,
           link,
           exited: Deferred.await(exited),
           ready: Deferred.await(ready),
+          serves: Deferred.await(served),
           serving,
           status,
           kill: (signal) =>

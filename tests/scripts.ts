@@ -24,8 +24,13 @@ export interface Ended {
 }
 
 /** Starts a program of `programs/` with these flags of `deno run`. */
-export const script = (name: string, args: ReadonlyArray<string>, flags: ReadonlyArray<string> = ["-A"]): Script => {
-  const child = new Deno.Command(Deno.execPath(), {
+export const script = (
+  name: string,
+  args: ReadonlyArray<string>,
+  flags: ReadonlyArray<string> = ["-A"],
+  executable: string = Deno.execPath(),
+): Script => {
+  const child = new Deno.Command(executable, {
     args: [
       "run",
       "--no-check",

@@ -3,11 +3,15 @@
  *
  * @module
  */
+import config from "../deno.json" with { type: "json" };
 import * as Effect from "effect/Effect";
-import { SubprocessBackend, WorkerBackend } from "../mod.ts";
+import { Manager, Pool, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import * as Process from "../src/Process.ts";
-import { assertEquals } from "./assert.ts";
-import { test, warmUp } from "./suite.ts";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
+import * as Plain from "./lifetime_tasks.ts";
+import { logging } from "./logs.ts";
+import { script } from "./scripts.ts";
+import { test, warmUp, when } from "./suite.ts";
 import * as Tasks from "./tasks.ts";
 
 const backends = { subprocess: SubprocessBackend.layer, worker: WorkerBackend.layer };
@@ -28,3 +32,143 @@ for (const [name, layer] of Object.entries(backends)) {
     }).pipe(Effect.provide(layer())),
   );
 }
+
+/** Deno refuses to start with this flag, and says so. */
+const refused = (options: SubprocessBackend.Options = {}) =>
+  SubprocessBackend.layer({ stderr: "null", denoFlags: ["--no-such-flag"], ...options });
+
+const assertRefused = (error: unknown): void => {
+  assertInstanceOf(error, Process.SpawnError);
+  assertEquals(error.reason, "Failed");
+  assertStringIncludes(error.message, "exited with code 1 before it could run anything: error: unexpected argument");
+  assertStringIncludes(error.message, "--no-such-flag");
+};
+
+test(
+  "a process that Deno refuses to run is a SpawnError with what Deno said",
+  Effect.gen(function* () {
+    assertRefused(yield* Effect.flip(Process.run(Tasks.add, 1, 2)));
+    const child = yield* Process.spawn(Tasks.add, 1, 2);
+    assertRefused(yield* Effect.flip(child.join));
+    assertEquals(yield* child.status, { _tag: "Exited", code: 1 });
+    const outcome = yield* child.exit;
+    assert(outcome._tag === "Rejected");
+    assertRefused(outcome.error);
+  }).pipe(Effect.provide(refused())),
+);
+
+test(
+  "a pool whose workers Deno refuses to run is not made, nor is a manager",
+  Effect.gen(function* () {
+    assertRefused(yield* Effect.flip(Pool.make({ size: 2 })));
+    assertRefused(yield* Effect.flip(Pool.make({ size: 2, initializer: Pool.initializer(Tasks.add, 1, 2) })));
+    assertRefused(yield* Effect.flip(Manager.make()));
+  }).pipe(Effect.provide(refused())),
+);
+
+test(
+  "a standby child that Deno refuses to run is logged with what Deno said",
+  logging((lines) =>
+    Effect.scoped(Effect.gen(function* () {
+      yield* SubprocessBackend.make({ denoFlags: ["--no-such-flag"], standby: 1, stderr: "null" });
+      yield* when(Effect.sync(() => lines.join()), (text) => text.includes("--no-such-flag"));
+      assertStringIncludes(lines.join(), "Cannot start a standby child");
+    }))
+  ),
+);
+
+test(
+  "a process that was killed before it came up has died",
+  Effect.gen(function* () {
+    const child = yield* Process.spawn(Tasks.add, 1, 2);
+    yield* child.kill;
+    assertInstanceOf(yield* Effect.flip(child.join), Process.ProcessDied);
+  }).pipe(Effect.provide(SubprocessBackend.layer())),
+);
+
+test(
+  "the tasks of a pool whose workers cannot be started any more wait for none, and are told why",
+  Effect.gen(function* () {
+    const path = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const path = Deno.makeTempFileSync({ suffix: ".json" });
+        Deno.writeTextFileSync(path, JSON.stringify({ imports: config.imports, lock: false }));
+        return path;
+      }),
+      (path) => Effect.sync(() => Deno.removeSync(path)),
+    );
+    const layer = SubprocessBackend.layer({ stderr: "null", denoFlags: [`--config=${path}`] });
+    yield* Effect.scoped(Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
+      yield* Effect.sync(() => Deno.writeTextFileSync(path, "not a configuration"));
+      const dying = yield* pool.submit(Tasks.exitWith, 7);
+      const waiting = yield* pool.submit(Tasks.add, 1, 2);
+      assertInstanceOf(yield* Effect.flip(dying.await), Process.ProcessDied);
+      for (const call of [waiting.await, pool.apply(Tasks.add, 1, 2)]) {
+        const error = yield* Effect.flip(call);
+        assertInstanceOf(error, Pool.PoolError);
+        assertEquals(error.reason, "Broken");
+        assertInstanceOf(error.cause, Process.SpawnError);
+        assertStringIncludes(error.message, path);
+      }
+    })).pipe(Effect.provide(layer));
+  }),
+);
+
+test(
+  "clearEnv keeps what Deno itself needs, and nothing else",
+  Effect.gen(function* () {
+    const { denoDir } = JSON.parse(new TextDecoder().decode(
+      new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
+    ));
+    const given = { DENO_DIR: denoDir, DENO_TLS_CA_STORE: "system,mozilla", no_proxy: "example.com" };
+    const before = Object.fromEntries(Object.keys(given).map((name) => [name, Deno.env.get(name)]));
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        Object.entries({ ...given, TESTS_OWN: "1" }).forEach(([name, value]) => Deno.env.set(name, value))
+      ),
+      () =>
+        Effect.sync(() =>
+          Object.entries({ ...before, TESTS_OWN: undefined }).forEach(([name, value]) =>
+            value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value)
+          )
+        ),
+    );
+    const variable = (name: string) => Effect.map(Process.run(Plain.surroundings, name), ({ value }) => value);
+    for (const [name, value] of Object.entries(given)) assertEquals(yield* variable(name), value);
+    assertEquals(yield* variable("TESTS_OWN"), undefined);
+  }).pipe(Effect.provide(SubprocessBackend.layer({ clearEnv: true }))),
+);
+
+test(
+  "a child is run by the executable that has taken the place of this program's, and is a SpawnError if there is none",
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => Deno.makeTempDirSync()),
+      (folder) => Effect.sync(() => Deno.removeSync(folder, { recursive: true })),
+    );
+    const path = `${folder}/deno`;
+    yield* Effect.promise(() => Deno.copyFile(Deno.execPath(), path));
+    yield* Effect.promise(() => Deno.link(path, `${path}.new`));
+    const { code, stderr, stdout } = yield* Effect.promise(() => script("replaced.ts", [], ["-A"], path).ended);
+    const lines = stdout.split("\n");
+    assertEquals(lines.slice(0, 3), [
+      "3 5",
+      "replaced 3 ProcessDied 5",
+      "removed SpawnError ProcessDied PoolError PoolError",
+    ], stderr);
+    assertStringIncludes(lines[3], "SpawnError");
+    assertStringIncludes(stdout, path);
+    assertEquals(code, 0);
+  }),
+);
+
+test(
+  "a program whose working directory was removed is told so",
+  Effect.gen(function* () {
+    const { stderr, stdout } = yield* Effect.promise(() => script("homeless.ts", []).ended);
+    assertStringIncludes(stdout, "SpawnError", stderr);
+    assertStringIncludes(stdout, "working directory");
+  }),
+);

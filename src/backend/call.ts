@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
 import type { Child } from "../Backend.ts";
-import { type CallError, ProcessDied } from "../Backend.ts";
+import { type CallError, ProcessDied, SpawnError } from "../Backend.ts";
 import { handles, load, loaded } from "../hosted/handles.ts";
 import { handleHooks } from "../link/handles.ts";
 import type { Link } from "../link/link.ts";
@@ -101,8 +101,12 @@ const fill =
 const describe = (task: Task.Any) => (): unknown => [task.url, task.name];
 
 /** The error for whoever waited for an answer of a child that will give none. */
-export const died = (child: Child, task: string, started: () => boolean): Effect.Effect<never, ProcessDied> =>
-  Effect.flatMap(child.exited, (status) => {
+export const died = (
+  child: Child,
+  task: string,
+  started: () => boolean,
+): Effect.Effect<never, ProcessDied | SpawnError> =>
+  Effect.flatMap(Effect.zipRight(child.serves, child.exited), (status) => {
     const reason = child.link.closed?.cause;
     const cause = reason instanceof ProtocolError ? reason : undefined;
     return Effect.fail(
@@ -254,4 +258,4 @@ const decodeFailure = (child: Child, prepared: Prepared, data: CauseData): Effec
 /** Whether an error is the library's, rather than the task's own. */
 export const isCallError = (error: unknown): error is CallError =>
   error instanceof EncodeError || error instanceof DecodeError || error instanceof MessageTooLarge ||
-  error instanceof Task.TaskError || error instanceof ProcessDied;
+  error instanceof Task.TaskError || error instanceof SpawnError || error instanceof ProcessDied;

@@ -25,7 +25,7 @@ const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): bo
  * What is preloaded: the modules that the child has no permission to read, and the library's entry, which serves the link.
  * Deno caches every module that it sees, so they say nothing of this one child.
  */
-const preloads = (guard: Guard, modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+const preloads = (purpose: Guard | "rehearsal", modules: ReadonlyArray<string>): ReadonlyArray<string> => {
   const lists: Array<string> = [];
   for (const url of modules) {
     const literal = `()=>import(${JSON.stringify(url)}),`;
@@ -35,20 +35,29 @@ const preloads = (guard: Guard, modules: ReadonlyArray<string>): ReadonlyArray<s
   }
   const settle = `import{settle}from${JSON.stringify(import.meta.resolve("./modules.ts"))};`;
   const entry = `import{serve}from${JSON.stringify(import.meta.resolve("./subprocess.ts"))};`;
-  return [...lists.map((list) => `${settle}settle([${list}])`), `${entry}await serve(${JSON.stringify(guard)})`];
+  const action = purpose === "rehearsal" ? "serve;Deno.exit(0)" : `await serve(${JSON.stringify(purpose)})`;
+  return [...lists.map((list) => `${settle}settle([${list}])`), entry + action];
 };
 
-/** The program to start and its arguments. `launcher` goes in front of Deno; see `os/orphan.ts`. */
+/** The file that runs this program, or the one that has taken its place: Linux marks the path of a file that was replaced. */
+export const executable = (): string => Deno.execPath().replace(/ \(deleted\)$/, "");
+
+/**
+ * The program to start and its arguments. `launcher` goes in front of Deno; see `os/orphan.ts`. A rehearsal loads what the
+ * child loads before it serves its link, and ends.
+ */
 export const commandLine = (
   options: Options,
   command: Command,
   launcher: ReadonlyArray<string>,
+  rehearsal: boolean = false,
 ): [program: string, ...args: Array<string>] => {
   const permissions = command.permissions ?? options.permissions ?? Permission.inherited();
-  const code = preloads(launcher.length > 0 ? "launcher" : "self", command.modules.filter(needsLiteral(permissions)));
+  const purpose = rehearsal ? "rehearsal" : launcher.length > 0 ? "launcher" : "self";
+  const code = preloads(purpose, command.modules.filter(needsLiteral(permissions)));
   const [program, ...args] = [
     ...launcher,
-    Deno.execPath(),
+    executable(),
     "run",
     "--no-prompt",
     ...Permission.flags(permissions),
@@ -61,8 +70,31 @@ export const commandLine = (
   return [program, ...args];
 };
 
+/**
+ * What Deno has to know to find the modules that this program has loaded, and to load others: where its cache is, by what
+ * conditions packages are resolved, registries, certificates and proxies. No credentials: those in `DENO_AUTH_TOKENS` say.
+ */
+const NEEDED: ReadonlyArray<string> = [
+  ...["DENO_DIR", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE", "SystemRoot"],
+  ...["DENO_CONDITIONS", "DENO_NO_PACKAGE_JSON", "DENO_NO_UPDATE_CHECK", "JSR_URL", "NPM_CONFIG_REGISTRY"],
+  ...["DENO_CERT", "DENO_TLS_CA_STORE", "NODE_EXTRA_CA_CERTS", "SSL_CERT_DIR", "SSL_CERT_FILE"],
+  ...["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]),
+];
+
+/** Variables of the dynamic linker, without which some builds of Deno do not start. Only whoever may run anything sets them. */
+const LINKER: ReadonlyArray<string> = ["LD_LIBRARY_PATH"];
+
+const kept = (): Record<string, string> => {
+  const mayRunAnything = Deno.permissions.querySync({ name: "run" }).state === "granted";
+  const names = mayRunAnything ? [...NEEDED, ...LINKER] : NEEDED;
+  return Object.fromEntries(names.flatMap((name) => {
+    const value = Deno.env.get(name);
+    return value === undefined ? [] : [[name, value]];
+  }));
+};
+
 /** The variables of a child, or `undefined` for those of this program. */
 export const environment = (options: Options): Record<string, string> | undefined => {
-  if (options.clearEnv === true) return { ...options.env };
+  if (options.clearEnv === true) return { ...kept(), ...options.env };
   return options.env && { ...Deno.env.toObject(), ...options.env };
 };

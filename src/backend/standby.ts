@@ -17,6 +17,10 @@ import { authKey, type Notice, type Readiness } from "../link/self.ts";
 /** The start of a process takes this thread and a core for a while: not in the very moment when one is taken over. */
 const SETTLE = "20 millis";
 
+/** The pause after a child that did not come up, in milliseconds: at first, and after many. */
+const FIRST_PAUSE = 1000;
+const LAST_PAUSE = 60_000;
+
 /** How many children to keep warm, and with what. */
 export interface Options {
   /** Children to keep warm. */
@@ -61,11 +65,14 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
         { discard: true },
       );
 
-    /** Keeps one child until somebody takes it, or it dies. Answers whether it was taken. */
-    const keep = (one: Warm): Effect.Effect<boolean> =>
+    /** Keeps one child until somebody takes it, or it dies. Answers whether it was taken; fails if it could not come up. */
+    const keep = (one: Warm): Effect.Effect<boolean, SpawnError> =>
       Effect.gen(function* () {
         const state = yield* one.child.ready;
-        if (state === undefined) return false;
+        if (state === undefined) {
+          yield* one.child.serves;
+          return false;
+        }
         yield* report(state);
         warm.add(one);
         Effect.runCallback(one.child.exited, {
@@ -82,18 +89,19 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       );
 
     const place: Effect.Effect<never> = Effect.gen(function* () {
+      let pause = FIRST_PAUSE;
       while (true) {
-        const one = yield* Effect.either(start);
-        if (one._tag === "Right") {
-          if (yield* keep(one.right)) {
-            yield* Effect.interruptible(Effect.sleep(SETTLE));
-            continue;
-          }
-          yield* Effect.logWarning("A standby child died before it was used");
-        } else {
-          yield* Effect.logWarning("Cannot start a standby child", one.left);
+        const taken = yield* Effect.either(Effect.flatMap(start, keep));
+        if (taken._tag === "Right" && taken.right) {
+          pause = FIRST_PAUSE;
+          yield* Effect.interruptible(Effect.sleep(SETTLE));
+          continue;
         }
-        yield* Effect.interruptible(Effect.sleep("1 second"));
+        yield* taken._tag === "Left"
+          ? Effect.logWarning("Cannot start a standby child", taken.left)
+          : Effect.logWarning("A standby child died before it was used");
+        yield* Effect.interruptible(Effect.sleep(pause));
+        pause = Math.min(2 * pause, LAST_PAUSE);
       }
     }).pipe(Effect.uninterruptible);
 

@@ -86,11 +86,13 @@ export const assemble = (
         ),
     });
     const submissions = new Submissions(dispatcher, runtime);
+    /** The first worker serves its link, or will not. */
+    const opened = yield* Deferred.make<void, SpawnError | PoolError>();
     let named = 0;
     let failures = 0;
 
-    const initialize = (child: Child): Effect.Effect<void, PoolError> =>
-      initializer === undefined ? Effect.void : Effect.asVoid(Effect.catchAllCause(
+    const initialize = (child: Child, initializer: Call.Prepared): Effect.Effect<void, PoolError> =>
+      Effect.asVoid(Effect.catchAllCause(
         Effect.async<unknown, unknown>((resume) => void Call.start(child, initializer, false, resume)),
         (cause) =>
           Effect.fail(
@@ -106,21 +108,35 @@ export const assemble = (
     const spawn: Effect.Effect<Worker, SpawnError | PoolError> = Effect.uninterruptible(
       Effect.flatMap(Scope.make(), (scope) => {
         const command = { name: `${prefix}:${++named}`, daemon: true, modules: modules() };
-        const spawned = Effect.interruptible(Effect.tap(Scope.extend(backend.spawn(command), scope), initialize));
+        const prepare = (child: Child): Effect.Effect<void, SpawnError | PoolError> =>
+          initializer === undefined ? Effect.void : Effect.zipRight(child.serves, initialize(child, initializer));
+        const spawned = Effect.interruptible(Effect.tap(Scope.extend(backend.spawn(command), scope), prepare));
         const failed = Effect.onError(spawned, (cause) => Scope.close(scope, Exit.failCause(cause)));
         return Effect.map(failed, (child) => ({ child, scope }));
       }),
     );
 
-    /** Lends a worker to the dispatcher. */
-    const employ = (slot: Slot, { child }: Worker): void => {
-      counts.alive++;
-      dispatcher.ready(slot, child);
-    };
+    /** Lends a worker to the dispatcher as soon as it serves its link: one that never does has had no task. */
+    const employ = (slot: Slot, child: Child): Effect.Effect<SpawnError | undefined> =>
+      Effect.match(child.serves, {
+        onFailure: (error) => {
+          Deferred.unsafeDone(opened, Effect.fail(error));
+          return error;
+        },
+        onSuccess: (serves) => {
+          if (!serves) return undefined;
+          dispatcher.ready(slot, child);
+          Deferred.unsafeDone(opened, Effect.void);
+          return undefined;
+        },
+      });
 
-    /** Waits until a worker has ended, or until this is interrupted: then it is ended. */
-    const watch = ({ child, scope }: Worker): Effect.Effect<void> =>
-      Effect.onExit(Effect.interruptible(Effect.asVoid(child.exited)), () => {
+    /**
+     * Employs a worker and waits until it has ended, or until this is interrupted: then it is ended. Gives the reason why it
+     * never came up, if it did not.
+     */
+    const watch = (slot: Slot, { child, scope }: Worker): Effect.Effect<SpawnError | undefined> =>
+      Effect.onExit(Effect.interruptible(Effect.zipLeft(employ(slot, child), child.exited)), () => {
         counts.alive--;
         // The end of its link tells an idle worker to end in good order; one that is still coming up has nothing to put in order.
         const end = stop({
@@ -133,26 +149,36 @@ export const assemble = (
         return Effect.ensuring(end, Scope.close(scope, Exit.void));
       });
 
-    /** The life of a slot: one worker after another, the first of which is employed. */
+    const giveUp = (error: PoolError): void => {
+      dispatcher.close(Cause.fail(error));
+      Deferred.unsafeDone(opened, Effect.fail(error));
+    };
+
+    /** The life of a slot: one worker after another. */
     const supervise = (slot: Slot, first: Worker): Effect.Effect<void> =>
       Effect.gen(function* () {
         let worker = first;
         while (true) {
-          yield* watch(worker);
+          slot.jobs = 0;
+          const unserved = yield* watch(slot, worker);
           const recycled = slot.jobs >= options.maxJobs;
           // One that dies with a task in hand may have died of it.
           failures = worker.child.serving() && slot.jobs > 0 ? 0 : failures + 1;
           let next = yield* Effect.either(spawn);
           while (next._tag === "Left" && failures++ < MAX_FAILURES * size) next = yield* Effect.either(spawn);
           if (next._tag === "Left") {
-            return dispatcher.close(Cause.fail(broken(`cannot be started any more: ${next.left.message}`, next.left)));
+            return giveUp(broken(`cannot be started any more: ${next.left.message}`, next.left));
           }
           if (failures > MAX_FAILURES * size) {
             yield* Scope.close(next.right.scope, Exit.void);
-            return dispatcher.close(Cause.fail(broken("die before they have come up", undefined)));
+            return giveUp(
+              unserved === undefined
+                ? broken("die before they have come up", undefined)
+                : broken(`cannot be started any more: ${unserved.message}`, unserved),
+            );
           }
           worker = next.right;
-          employ(slot, worker);
+          counts.alive++;
           if (recycled) counts.recycled++;
           else counts.replaced++;
         }
@@ -193,10 +219,12 @@ export const assemble = (
         const workers = yield* Effect.forEach(attempts, Fiber.join);
         const fibers = yield* Effect.forEach(workers, (worker) => {
           const slot: Slot = { child: undefined, jobs: 0 };
-          employ(slot, worker);
+          counts.alive++;
           return Effect.forkDaemon(supervise(slot, worker));
         });
-        const crew: Crew = { dispatcher, submissions, counts, end: Effect.asVoid(Fiber.interruptAll(fibers)) };
+        const end = Effect.asVoid(Fiber.interruptAll(fibers));
+        yield* Effect.onError(restore(Deferred.await(opened)), () => end);
+        const crew: Crew = { dispatcher, submissions, counts, end };
         yield* Effect.addFinalizer((exit) => release(crew, exit));
         return crew;
       })

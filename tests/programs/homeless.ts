@@ -1,0 +1,19 @@
+/**
+ * Starts a child when the working directory has been removed.
+ *
+ * @module
+ */
+import * as Console from "effect/Console";
+import * as Effect from "effect/Effect";
+import { Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Tasks from "../tasks.ts";
+
+const program = Effect.gen(function* () {
+  const folder = Deno.makeTempDirSync();
+  Deno.chdir(folder);
+  Deno.removeSync(folder);
+  const error = yield* Effect.flip(Process.run(Tasks.add, 1, 2));
+  yield* Console.log(error._tag, error.message.replaceAll(/\s+/g, " "));
+});
+
+if (import.meta.main) runMain(Effect.provide(program, SubprocessBackend.layer({ stderr: "null" })));
