@@ -466,21 +466,87 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "an RLock is acquired again by the fiber that holds it, released as often, and given back when the fiber ends",
+    "an RLock is acquired again by the fiber that holds it, and released as often",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const lock = yield* manager.rlock;
-      yield* lock.take;
+      const gate = yield* Deferred.make<void>();
+      const outside = Effect.zipRight(Deferred.await(gate), Effect.all([lock.tryTake, failure(lock.release)]));
+      const other = yield* Effect.fork(outside);
+      assertEquals(yield* lock.tryTake, true);
       assertEquals(yield* lock.withLock(lock.tryTake), true);
-      const other = yield* Effect.fork(lock.tryTake);
-      assertEquals(yield* Fiber.join(other), false);
-      assertEquals(yield* Fiber.join(yield* Effect.fork(failure(lock.release))), "SyncError NotOwner");
+      yield* Deferred.succeed(gate, undefined);
+      assertEquals(yield* Fiber.join(other), [false, "SyncError NotOwner"]);
       yield* lock.release;
       assertEquals(yield* lock.isLocked, true);
       yield* lock.release;
       assertEquals([yield* lock.isLocked, yield* failure(lock.release)], [false, "SyncError NotOwner"]);
-      yield* Fiber.join(yield* Effect.fork(lock.take));
-      yield* when(lock.isLocked, (locked) => !locked);
+    }),
+  );
+
+  check(
+    "an RLock that is taken under timeout or race is the caller's, and its condition waits under them",
+    Effect.gen(function* () {
+      const manager = yield* Manager.make();
+      const lock = yield* manager.rlock;
+      const condition = yield* manager.condition(lock);
+      for (
+        const take of [
+          Effect.timeout(lock.take, "1 hour"),
+          Effect.race(lock.take, Effect.never),
+          Effect.timeout(lock.tryTake, "1 hour"),
+          Effect.timeout(condition.take, "1 hour"),
+        ]
+      ) {
+        yield* take;
+        yield* take;
+        yield* Effect.timeout(lock.release, "1 hour");
+        assertEquals(yield* lock.isLocked, true);
+        yield* lock.release;
+        assertEquals([yield* lock.isLocked, yield* failure(lock.release)], [false, "SyncError NotOwner"]);
+      }
+      const nested = lock.withLock(
+        Effect.timeout(lock.withLock(Effect.timeout(lock.withLock(Effect.void), "1 hour")), "1 hour"),
+      );
+      yield* Effect.timeout(nested, "1 hour");
+      const waiting = yield* Effect.fork(
+        lock.withLock(lock.withLock(Effect.timeout(condition.wait, "1 hour"))),
+      );
+      yield* when(condition.waiting, (n) => n === 1);
+      yield* lock.withLock(Effect.timeout(condition.notify(), "1 hour"));
+      yield* Fiber.join(waiting);
+      const late = yield* lock.withLock(Effect.exit(Effect.timeout(condition.wait, "1 millis")));
+      assertEquals(late._tag, "Failure");
+      assertEquals(yield* lock.statistics, { free: 1, held: 0, waiting: 0 });
+    }),
+  );
+
+  check(
+    "concurrent branches of one program exclude each other in an RLock, and inside a hold of it as well",
+    Effect.gen(function* () {
+      const manager = yield* Manager.make();
+      const lock = yield* manager.rlock;
+      let inside = 0;
+      const order: Array<number> = [];
+      const alone = (n: number) =>
+        lock.withLock(Effect.gen(function* () {
+          assertEquals(inside++, 0);
+          yield* lock.withLock(Effect.yieldNow());
+          order.push(n);
+          inside--;
+        }));
+      const branches = Effect.forEach(numbers(10), alone, { concurrency: "unbounded", discard: true });
+      yield* branches;
+      yield* lock.withLock(Effect.timeout(branches, "1 hour"));
+      assertEquals(order, [...numbers(10), ...numbers(10)]);
+      yield* lock.withLock(Effect.gen(function* () {
+        const interrupted = yield* Effect.forEach(numbers(5), alone, { concurrency: "unbounded" }).pipe(Effect.fork);
+        yield* Effect.yieldNow();
+        yield* Fiber.interrupt(interrupted);
+        inside = 0;
+        yield* alone(0);
+      }));
+      yield* when(lock.statistics, ({ free, waiting }) => free === 1 && waiting === 0);
     }),
   );
 

@@ -14,18 +14,16 @@ import type { Fill } from "../link/link.ts";
 import { call, type Line } from "../link/router.ts";
 import { answer, ask, type Failure, type Place, target } from "./calls.ts";
 import { BrokenBarrier, SyncError } from "../shared/errors.ts";
+import { type Hold, Nest, type Running } from "../shared/nest.ts";
 import * as P from "./protocol.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 const notHeld = (what: string): SyncError =>
   new SyncError("NotOwner", `Cannot ${what}: it is not held here; take it first, or use withLock`);
 
-/** What somebody of this process has acquired. */
+/** What this process has acquired: a call that stays open. */
 interface Held {
   line: Line;
-  /** Whose it is, if it is nobody else's: of a recursive lock. */
-  readonly owner: unknown;
-  depth: number;
   /** Why it is not held any more, though nobody released it. */
   lost: Effect.Effect<unknown, unknown> | undefined;
   /** It was granted, or lost. */
@@ -36,8 +34,7 @@ const held = new Map<string, Array<Held>>();
 
 const keyOf = ({ address, gate, number }: Place): string => `${address}/${gate}/${number}`;
 
-const find = (place: Place, owner: unknown): Held | undefined =>
-  held.get(keyOf(place))?.findLast((one) => one.owner === owner);
+const find = (place: Place): Held | undefined => held.get(keyOf(place))?.at(-1);
 
 const add = (place: Place, one: Held): void => {
   const key = keyOf(place);
@@ -62,30 +59,165 @@ const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
   return undefined;
 };
 
+type Lost = Effect.Effect<never, unknown>;
+
+/** Asks for the lock; if not `waits`, the answer may be that another has it. Returns a function that takes the request back. */
+const request = (
+  place: Place,
+  waits: boolean,
+  done: (outcome: Held | "busy" | { readonly lost: Lost }) => void,
+): () => void => {
+  const one: Held = { line: undefined as never, lost: undefined, news: () => {} };
+  let state: "asked" | "granted" | "over" = "asked";
+  one.line = call(target(place), P.ATTACH, say(place.number, waits ? 1 : 0), {
+    data: () => {
+      if (state === "granted") return one.news();
+      if (state === "over") return;
+      state = "granted";
+      done(one);
+    },
+    exit: (incoming) => {
+      if (state === "over") return;
+      if (state === "asked" && incoming.bytes[0] === P.BUSY) {
+        state = "over";
+        return done("busy");
+      }
+      one.lost = answer(place, incoming);
+      if (state === "granted") return one.news();
+      state = "over";
+      done({ lost: one.lost as Lost });
+    },
+  });
+  return () => {
+    if (state !== "asked") return;
+    state = "over";
+    one.line.cancel();
+  };
+};
+
+/** A recursive lock in this process: see `shared/nest.ts`. */
+class Recursive {
+  readonly nest: Nest<Lost>;
+  readonly #place: Place;
+  /** The call by which this process has the lock. */
+  #one: Held | undefined;
+  /** Those who will come back to it. */
+  #users = 0;
+
+  constructor(place: Place) {
+    this.#place = place;
+    this.nest = new Nest<Lost>({
+      request: (done) =>
+        request(place, true, (outcome) => {
+          if (outcome === "busy") return;
+          if (!("line" in outcome)) return done(outcome.lost);
+          this.#one = outcome;
+          done("held");
+        }),
+      release: () => {
+        const one = this.#one!;
+        this.#one = undefined;
+        one.line.finish();
+        this.#forget();
+      },
+      lost: () => this.#one?.lost as Lost | undefined,
+      onHeld: () => {},
+    });
+  }
+
+  /** That of a place. */
+  static of(place: Place): Recursive {
+    const key = keyOf(place);
+    const known = recursive.get(key);
+    if (known !== undefined) return known;
+    const fresh = new Recursive(place);
+    recursive.set(key, fresh);
+    return fresh;
+  }
+
+  /** What this process has, while a fiber is inside, and no sibling of it further inside. */
+  oneOf(fiber: Running): Held | undefined {
+    return this.nest.isTop(fiber) ? this.#one : undefined;
+  }
+
+  get one(): Held | undefined {
+    return this.#one;
+  }
+
+  wait(fiber: Running, done: (result: Effect.Effect<Hold<Lost>, unknown>) => void): () => void {
+    let taken: Hold<Lost> | undefined;
+    const leave = this.nest.wait(fiber, undefined, (entered) => {
+      if ("lost" in entered) return done(entered.lost);
+      taken = entered.hold;
+      done(Effect.succeed(taken));
+    });
+    return () => {
+      if (!leave() && taken !== undefined) this.nest.release(taken);
+    };
+  }
+
+  attempt(fiber: Running, done: (result: Effect.Effect<Hold<Lost> | undefined, unknown>) => void): () => void {
+    let taken: Hold<Lost> | undefined;
+    this.#users++;
+    const withdraw = request(this.#place, false, (outcome) => {
+      this.#users--;
+      if (outcome !== "busy" && "line" in outcome) {
+        this.#one = outcome;
+        taken = this.nest.grant(fiber);
+        return done(Effect.succeed(taken));
+      }
+      this.#forget();
+      done(outcome === "busy" ? Effect.succeed(undefined) : outcome.lost);
+    });
+    return () => {
+      withdraw();
+      if (taken !== undefined) this.nest.release(taken);
+    };
+  }
+
+  /** Gives the lock up, until what is returned is called: then this process has it again. */
+  park(): () => void {
+    const one = this.#one!;
+    const parked = this.nest.park();
+    this.#one = undefined;
+    this.#users++;
+    return () => {
+      this.#users--;
+      if (this.nest.held) { for (const hold of parked) this.nest.release(hold); }
+      else {
+        this.#one = one;
+        this.nest.restore(parked);
+      }
+    };
+  }
+
+  #forget(): void {
+    if (this.#users > 0 || this.nest.held || this.nest.waiting > 0) return;
+    const key = keyOf(this.#place);
+    if (recursive.get(key) === this) recursive.delete(key);
+  }
+}
+
+const recursive = new Map<string, Recursive>();
+
 /** Waits for what the lock gives, if `waits`, and keeps it for this process. */
 const grab = <A>(
   place: Place,
   waits: boolean,
-  owner: unknown,
   then: (one: Held | undefined) => Effect.Effect<A>,
 ): Effect.Effect<A, Failure> =>
   exactly<Held | undefined, unknown, A, never>((done) => {
-    const one: Held = { line: undefined as never, owner, depth: 1, lost: undefined, news: () => {} };
-    let granted = false;
-    one.line = call(target(place), P.ATTACH, say(place.number, waits ? 1 : 0), {
-      data: () => {
-        if (granted) return one.news();
-        granted = true;
-        done(Effect.succeed(one));
-      },
-      exit: (incoming) => {
-        if (incoming.bytes[0] === P.BUSY) return done(Effect.succeed(undefined));
-        one.lost = answer(place, incoming);
-        if (granted) one.news();
-        else done(one.lost as Effect.Effect<never, unknown>);
-      },
+    let granted: Held | undefined;
+    const withdraw = request(place, waits, (outcome) => {
+      if (outcome === "busy") return done(Effect.succeed(undefined));
+      if (!("line" in outcome)) return done(outcome.lost);
+      granted = outcome;
+      done(Effect.succeed(outcome));
     });
-    return () => one.line.cancel();
+    return () => {
+      if (granted === undefined) withdraw();
+      else granted.line.cancel();
+    };
   }, (one) => {
     if (one !== undefined) add(place, one);
     return then(one);
@@ -94,6 +226,12 @@ const grab = <A>(
 const release = (place: Place, one: Held): void => {
   if (drop(place, one)) one.line.finish();
 };
+
+/** What somebody has taken, and what gives it back. */
+interface Taken {
+  readonly one: Held;
+  readonly end: Effect.Effect<void>;
+}
 
 /** Fails if it was lost. */
 const still = (one: Held): Effect.Effect<void, Failure> =>
@@ -143,8 +281,9 @@ export interface LockStatistics {
 export interface Lock extends Acquirable {}
 
 /**
- * A lock that the fiber which holds it can take again, and releases as often. It is given back when that fiber ends. Python's
- * `RLock`, of a manager.
+ * A lock that the fiber which holds it can take again, and releases as often. It belongs to fibers as an `RLock` in shared memory does:
+ * under `Effect.timeout` or `Effect.race` it is the caller's, and fibers that are forked inside exclude each other. Python's `RLock`, of
+ * a manager.
  *
  * @since 0.1.0
  * @category models
@@ -175,27 +314,33 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
     return false;
   }
 
-  protected owner(fiber: unknown): unknown {
-    return this.recursive ? fiber : undefined;
-  }
-
-  #take<A>(waits: boolean, then: (one: Held | undefined) => Effect.Effect<A>): Effect.Effect<A, Failure> {
+  /** `then` is given what gives back what was taken. */
+  #take<A>(waits: boolean, then: (taken: Taken | undefined) => Effect.Effect<A>): Effect.Effect<A, Failure> {
+    const { lock } = this;
+    if (!this.recursive) {
+      return grab(lock, waits, (one) => then(one && { one, end: Effect.sync(() => release(lock, one)) }));
+    }
     return Effect.withFiberRuntime<A, Failure>((fiber) => {
-      const owner = this.owner(fiber);
-      const before = owner === undefined ? undefined : find(this.lock, owner);
-      if (before !== undefined) {
-        before.depth++;
-        return then(before);
-      }
-      return grab(this.lock, waits, owner, (one) => {
-        if (one !== undefined && owner !== undefined) fiber.addObserver(() => release(this.lock, one));
-        return then(one);
+      const own = Recursive.of(lock);
+      const taken = (hold: Hold<Lost>): Taken => ({
+        one: own.one!,
+        end: Effect.withFiberRuntime((fiber) => {
+          own.nest.end(fiber, hold);
+          return Effect.void;
+        }),
       });
+      const again = own.nest.enter(fiber, () => false);
+      if (again !== undefined) return then(taken(again));
+      if (!waits && own.nest.held) return then(undefined);
+      return exactly<Hold<Lost> | undefined, unknown, A, never>(
+        (done) => waits ? own.wait(fiber, done) : own.attempt(fiber, done),
+        (hold) => {
+          if (hold === undefined) return then(undefined);
+          own.nest.settle(fiber, hold);
+          return then(taken(hold));
+        },
+      ) as Effect.Effect<A, Failure>;
     });
-  }
-
-  #give(one: Held): void {
-    if (--one.depth === 0) release(this.lock, one);
   }
 
   get take(): Effect.Effect<void, Failure> {
@@ -208,9 +353,14 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
 
   get release(): Effect.Effect<void, SyncError | Failure> {
     return Effect.withFiberRuntime<void, SyncError | Failure>((fiber) => {
-      const one = find(this.lock, this.owner(fiber));
+      if (this.recursive) {
+        const own = Recursive.of(this.lock);
+        const { one } = own;
+        return own.nest.leave(fiber) === undefined ? this.unheld() : still(one!);
+      }
+      const one = find(this.lock);
       if (one === undefined) return this.unheld();
-      this.#give(one);
+      release(this.lock, one);
       return still(one);
     });
   }
@@ -224,13 +374,13 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
     return Effect.asVoid(this.#acquire);
   }
 
-  get #acquire(): Effect.Effect<Held, Failure, Scope.Scope> {
+  get #acquire(): Effect.Effect<Taken, Failure, Scope.Scope> {
     return Effect.flatMap(
       Effect.scope,
       (scope) =>
         this.#take(
           true,
-          (one) => Effect.as(Scope.addFinalizer(scope, Effect.sync(() => this.#give(one!))), one!),
+          (taken) => Effect.as(Scope.addFinalizer(scope, taken!.end), taken!),
         ),
     );
   }
@@ -242,7 +392,7 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
         Effect.onExit(
           Effect.flatMap(
             Scope.extend(this.#acquire, scope),
-            (one) => Effect.flatMap(effect, (value) => Effect.as(still(one), value)),
+            ({ one }) => Effect.flatMap(effect, (value) => Effect.as(still(one), value)),
           ),
           (exit) => Scope.close(scope, exit),
         ),
@@ -327,7 +477,7 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
 
   #held<A>(what: string, use: (one: Held) => Effect.Effect<A, Failure>): Effect.Effect<A, SyncError | Failure> {
     return Effect.withFiberRuntime<A, SyncError | Failure>((fiber) => {
-      const one = find(this.lock, this.owner(fiber));
+      const one = this.recursive ? Recursive.of(this.lock).oneOf(fiber) : find(this.lock);
       return one === undefined ? Effect.fail(notHeld(what)) : Effect.zipRight(still(one), use(one));
     });
   }
@@ -335,17 +485,16 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
   get wait(): Effect.Effect<void, SyncError | Failure> {
     return this.#held("wait for the Condition", (one) =>
       Effect.uninterruptibleMask((restore) => {
-        const { lock } = this;
         let back = false;
         let wake: (() => void) | undefined;
         one.news = () => {
           back = true;
-          add(lock, one);
           one.news = () => {};
+          takeBack();
           wake?.();
         };
         // Meanwhile it is held by nobody of this process.
-        drop(lock, one);
+        const takeBack = this.#giveUp(one);
         one.line.data(say(P.WAIT, this[TypeId].number));
         const returned = Effect.async<void>((resume) => {
           if (back) return resume(Effect.void);
@@ -359,6 +508,13 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
           },
         });
       }));
+  }
+
+  /** Gives up what is held, until what is returned is called. */
+  #giveUp(one: Held): () => void {
+    if (this.recursive) return Recursive.of(this.lock).park();
+    drop(this.lock, one);
+    return () => add(this.lock, one);
   }
 
   readonly waitFor = <E, R>(predicate: Effect.Effect<boolean, E, R>): Effect.Effect<void, E | SyncError | Failure, R> =>

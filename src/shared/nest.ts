@@ -121,6 +121,11 @@ export class Nest<L> {
     return hold;
   }
 
+  /** A hold of a fiber for which this process has got the lock. */
+  grant(fiber: Running): Hold<L> {
+    return this.#push(fiber.getFiberRef(this.#known));
+  }
+
   /** Notes, in a fiber that runs, that a hold is its innermost one. */
   settle(fiber: Running, hold: Hold<L>): void {
     (fiber as unknown as Writable).setFiberRef(this.#known, hold);
