@@ -6,7 +6,7 @@
  */
 import { fileURLToPath, pathToFileURL } from "node:url";
 import config from "../deno.json" with { type: "json" };
-import { assertEquals } from "./assert.ts";
+import { assertEquals, assertStringIncludes } from "./assert.ts";
 import { serve } from "./registry.ts";
 
 /** A project of a user. */
@@ -28,6 +28,12 @@ interface Layout {
 
 const root = new URL("../", import.meta.url);
 
+/** An import map for the package where it stands. */
+const mapped = (base: URL): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(config.exports).map(([entry, path]) => [config.name + entry.slice(1), new URL(path, base).href]),
+  );
+
 const layouts: ReadonlyArray<Layout> = [
   { name: "a plain folder" },
   {
@@ -46,9 +52,7 @@ const layouts: ReadonlyArray<Layout> = [
   { name: "a folder with a frozen lock file", flags: ["--frozen"] },
   {
     name: "a folder that maps a checkout",
-    imports: Object.fromEntries(
-      Object.entries(config.exports).map(([entry, path]) => [config.name + entry.slice(1), new URL(path, root).href]),
-    ),
+    imports: mapped(root),
   },
 ];
 
@@ -135,6 +139,20 @@ Deno.test("a program uses the library in every way, whatever its project is like
         assertEquals(await Deno.readTextFile(lock), locked);
       });
     }
+    await test.step("a folder that maps a host from which children may not import", async () => {
+      const imports = mapped(new URL(`${config.name}/${config.version}/`, registry.url));
+      const { main } = await create({ name: "", configs: { "deno.json": { lock: false } }, imports }, home, env);
+      await Deno.copyFile(new URL("fixtures/user/denied.ts", import.meta.url), new URL("denied.ts", main));
+      const flags = [`--allow-import=${new URL(registry.url).host}`, "--allow-run", "--allow-env"];
+      const { stderr, stdout } = await run(["run", "--no-prompt", ...flags, "denied.ts"], {
+        cwd: new URL(".", main),
+        // Not as JSR_URL: Deno allows imports from there.
+        env: { DENO_DIR: env.DENO_DIR },
+      });
+      assertStringIncludes(stdout, "process: SpawnError", stderr);
+      assertStringIncludes(stdout, "pool: SpawnError");
+      assertEquals(stdout.split("Requires import access").length, 3);
+    });
   } finally {
     await registry.close();
     await Deno.remove(home, { recursive: true });

@@ -33,6 +33,18 @@ for (const [name, layer] of Object.entries(backends)) {
   );
 }
 
+test(
+  "a process that is told of more modules than a command line holds is a SpawnError that says what to do",
+  Effect.gen(function* () {
+    const more = Array.from({ length: 20 }, (_, i) => many.map((url) => `${url}?${i}`)).flat();
+    const error = yield* Effect.flip(Process.spawnFor(more, { permissions: {} }, Tasks.add, 1, 2));
+    assertInstanceOf(error, Process.SpawnError);
+    assertStringIncludes(error.message, "name fewer, or let it read them");
+    const child = yield* Process.spawnFor(more, {}, Tasks.add, 1, 2);
+    assertEquals(yield* child.join, 3);
+  }).pipe(Effect.provide(SubprocessBackend.layer())),
+);
+
 /** Deno refuses to start with this flag, and says so. */
 const refused = (options: SubprocessBackend.Options = {}) =>
   SubprocessBackend.layer({ stderr: "null", denoFlags: ["--no-such-flag"], ...options });

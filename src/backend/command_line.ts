@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Command, Permissions } from "../Backend.ts";
+import { type Command, type Permissions, SpawnError } from "../Backend.ts";
 import type { Guard } from "../os/orphan.ts";
 import type { Options } from "../SubprocessBackend.ts";
 import { mainModule } from "./modules.ts";
@@ -12,6 +12,9 @@ import * as Permission from "./permissions.ts";
 
 /** Characters of an argument that lists modules. Linux takes no argument of more than 128 KiB. */
 const MAX_LIST = 64 * 1024;
+
+/** Characters of all such arguments: half of what a command line and the environment may have by default. */
+const MAX_LISTS = { windows: 16 * 1024, darwin: 512 * 1024 }[Deno.build.os as string] ?? 1024 * 1024;
 
 /** A module with this text. Few characters of a program need an escape in this kind of URL. */
 const dataUrl = (code: string): string =>
@@ -32,6 +35,14 @@ const preloads = (purpose: Guard | "rehearsal", modules: ReadonlyArray<string>):
     const last = lists.length - 1;
     if (last < 0 || lists[last].length + literal.length > MAX_LIST) lists.push(literal);
     else lists[last] += literal;
+  }
+  const size = lists.reduce((size, { length }) => size + length, 0);
+  if (size > MAX_LISTS) {
+    throw new SpawnError({
+      reason: "Failed",
+      message:
+        `Cannot start a subprocess: the ${modules.length} modules that it has no permission to read are named on its command line, which cannot hold ${size} characters of them: name fewer, or let it read them`,
+    });
   }
   const settle = `import{settle}from${JSON.stringify(import.meta.resolve("./modules.ts"))};`;
   const entry = `import{serve}from${JSON.stringify(import.meta.resolve("./subprocess.ts"))};`;
