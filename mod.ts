@@ -26,5 +26,5 @@ export * as SharedMemoryManager from "./src/SharedMemoryManager.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Task from "./src/Task.ts";
 export * as Value from "./src/Value.ts";
-export { wait } from "./src/Wait.ts";
+export { InvalidArgument, wait } from "./src/Wait.ts";
 export * as WorkerBackend from "./src/WorkerBackend.ts";

@@ -17,7 +17,14 @@ import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { make as makeArray, TypeId as Id } from "./memory/array.ts";
 import { owned } from "./memory/attempt.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
+import { lockOption } from "./memory/alone.ts";
+import {
+  demandOptions,
+  MemoryError,
+  type MemoryErrorReason,
+  OutOfRange,
+  type OutOfRangeReason,
+} from "./memory/errors.ts";
 import type { Type, Values } from "./memory/types.ts";
 
 export { MemoryError, OutOfRange };
@@ -269,10 +276,13 @@ export interface Options {
 export const make = <T extends Type>(
   type: T,
   initial: number | Iterable<Values[T]>,
-  { lock }: Options = {},
+  options: Options = {},
 ): Effect.Effect<Of<T>, Failure, Scope.Scope> =>
   Effect.map(
-    owned(() => makeArray(type, initial, lock), ([_, free]) => free()),
+    owned(() => {
+      demandOptions("array", options, lockOption);
+      return makeArray(type, initial, options.lock);
+    }, ([_, free]) => free()),
     ([array]) => array as unknown as Of<T>,
   );
 

@@ -193,6 +193,7 @@ export const Backend: Context.Tag<Backend, Backend> = Context.GenericTag<Backend
  * - `PermissionExceeded`: the child was to have a permission that this program is not known to have.
  * - `NotFound`: the executable, or the working directory, does not exist.
  * - `Unsupported`: not in this environment, a compiled program for instance.
+ * - `InvalidArgument`: an option makes no sense, or what is to run is no task.
  * - `Failed`: anything else: what the system said is in `cause`, and what Deno said, before the child could run anything, in
  *   the message.
  *
@@ -205,7 +206,13 @@ export class SpawnError extends Error {
   /** How the error is printed. */
   override readonly name = "SpawnError";
   /** Why not; see above. */
-  readonly reason: "PermissionDenied" | "PermissionExceeded" | "NotFound" | "Unsupported" | "Failed";
+  readonly reason:
+    | "PermissionDenied"
+    | "PermissionExceeded"
+    | "NotFound"
+    | "Unsupported"
+    | "InvalidArgument"
+    | "Failed";
   /** Made by the library. */
   constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });

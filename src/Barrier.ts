@@ -10,7 +10,8 @@ import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./hosted/errors.ts";
 import { sizeFor } from "./region/barrier.ts";
 import { BarrierClient, TypeId as Id } from "./shared/barrier.ts";
-import { BrokenBarrier, type BrokenReason, SyncError } from "./shared/errors.ts";
+import { type Checks, range } from "./os/arguments.ts";
+import { BrokenBarrier, type BrokenReason, SyncError, wrongOption } from "./shared/errors.ts";
 import { type Failure, place } from "./shared/object.ts";
 
 export { BrokenBarrier, SyncError, Unreachable };
@@ -101,6 +102,8 @@ export interface Options {
   readonly parties: number;
 }
 
+const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
+
 /**
  * Makes a barrier.
  *
@@ -126,15 +129,9 @@ export interface Options {
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> => {
+  const wrong = wrongOption("barrier", options, checks);
+  if (wrong !== undefined) return Effect.fail(wrong);
   const { parties } = options;
-  if (!Number.isSafeInteger(parties) || parties < 1 || parties >= 2 ** 31) {
-    return Effect.fail(
-      new SyncError(
-        "InvalidArgument",
-        `Cannot make a barrier: the number of parties must be a positive integer, received ${parties}`,
-      ),
-    );
-  }
   return Effect.map(place("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
 };
 

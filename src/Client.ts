@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type * as Duration from "effect/Duration";
+import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Address, AuthKey, Connection } from "./Listener.ts";
@@ -17,7 +17,8 @@ import {
 } from "./remote/errors.ts";
 import { MESSAGES } from "./remote/handshake.ts";
 import { line } from "./remote/line.ts";
-import { MAX_BYTES, MAX_MESSAGE_SIZE, toMillis, wrongCount } from "./remote/options.ts";
+import { invalidOption, wrongOptions } from "./os/arguments.ts";
+import { connectChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 
 export { AuthenticationError, ConnectError };
 export type { Address, AuthenticationErrorReason, AuthKey, ConnectErrorReason, Connection, Trust };
@@ -50,14 +51,10 @@ const connect_ = (
   options: Options,
 ): Effect.Effect<Connection<never, unknown>, ConnectError | AuthenticationError, Scope.Scope> =>
   Effect.suspend(() => {
+    const wrong = wrongOptions(options, connectChecks);
+    if (wrong !== undefined) return Effect.fail(new ConnectError("InvalidOption", invalidOption("client", wrong)));
     const { maxBytes = MAX_BYTES, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds" } = options;
-    const millis = toMillis(timeout);
-    const wrong = millis === undefined
-      ? `the timeout must be a duration above zero, received ${String(timeout)}`
-      : wrongCount({ maxBytes, maxMessageSize });
-    if (wrong !== undefined || millis === undefined) {
-      return Effect.fail(new ConnectError("InvalidOption", `Cannot connect: ${wrong}`));
-    }
+    const millis = Duration.toMillis(timeout);
     const limits = { maxBytes, maxMessageSize };
     const { address, authKey, tls } = options;
     return dial({ address, authKey, tls, purpose: MESSAGES, limits, millis }, (host) => {

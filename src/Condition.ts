@@ -12,7 +12,9 @@ import * as Lock from "./Lock.ts";
 import { sizeFor } from "./region/condition.ts";
 import type { RLock } from "./RLock.ts";
 import { ConditionClient, TypeId as Id } from "./shared/condition.ts";
-import { SyncError } from "./shared/errors.ts";
+import { optional } from "./os/arguments.ts";
+import { SyncError, wrongOption } from "./shared/errors.ts";
+import { isLock } from "./shared/lock.ts";
 import { type Failure, place } from "./shared/object.ts";
 
 export { SyncError, Unreachable };
@@ -130,11 +132,13 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Condition, Failure, Scope.Scope> =>
-  Effect.flatMap(
+export const make = (options: Options = {}): Effect.Effect<Condition, Failure, Scope.Scope> => {
+  const wrong = wrongOption("condition", options, { lock: optional(isLock) });
+  return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
     options.lock === undefined ? Lock.make() : Effect.succeed(options.lock),
     (lock) => Effect.map(place("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
   );
+};
 
 /**
  * Whether a value is a condition.

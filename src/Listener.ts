@@ -5,8 +5,7 @@
  * @module
  */
 import * as Cause from "effect/Cause";
-import type * as Duration from "effect/Duration";
-
+import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
@@ -24,7 +23,8 @@ import { MESSAGES } from "./remote/handshake.ts";
 import type { AuthKey } from "./remote/key.ts";
 import { line } from "./remote/line.ts";
 import { type Certificate, type Door, listen } from "./remote/listen.ts";
-import { MAX_BYTES, MAX_MESSAGE_SIZE, toMillis, wrongCount } from "./remote/options.ts";
+import { func, invalidArgument, invalidOption, wrong as wrongArgument, wrongOptions } from "./os/arguments.ts";
+import { listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 
 export { ListenerClosed, ListenError };
 export type { Address, AuthKey, Certificate, ListenErrorReason, TcpAddress, UnixAddress };
@@ -117,12 +117,13 @@ export interface Listener<out A, in B = A> extends Waitable {
   readonly connections: Stream.Stream<Connection<A, B>>;
   /**
    * Has each connection handled in a fiber of its own, and closes it afterwards. Ends when the listener is closed and the handlers
-   * have ended. One that fails is logged as a warning, unless by `EndOfFile` or `BrokenPipe`, and concerns no other.
+   * have ended. One that fails is logged as a warning, unless by `EndOfFile` or `BrokenPipe`, and concerns no other. Fails with a
+   * `ListenError` if the handler is no function.
    * *Interruption:* interrupts the handlers, and waits for them.
    */
   readonly serve: <E, R>(
     handler: (connection: Connection<A, B>) => Effect.Effect<unknown, E, R>,
-  ) => Effect.Effect<void, never, R>;
+  ) => Effect.Effect<void, ListenError, R>;
   /** Who was accepted last; nobody before the first. */
   readonly lastAccepted: Effect.Effect<Option.Option<Address>>;
   /**
@@ -206,11 +207,12 @@ class Reception {
   }
 }
 
-const invalid = (message: string): Effect.Effect<never, ListenError> =>
-  Effect.fail(new ListenError("InvalidOption", `Cannot listen: ${message}`));
-
 const make_ = (options: Options = {}): Effect.Effect<Listener<never, unknown>, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
+    const wrong = wrongOptions(options, listenChecks);
+    if (wrong !== undefined) {
+      return yield* Effect.fail(new ListenError("InvalidOption", invalidOption("listener", wrong)));
+    }
     const {
       backlog = 128,
       handshakeTimeout = "10 seconds",
@@ -220,12 +222,7 @@ const make_ = (options: Options = {}): Effect.Effect<Listener<never, unknown>, L
       maxHandshakes = 128,
       maxMessageSize = MAX_MESSAGE_SIZE,
     } = options;
-    const wrong = wrongCount({ backlog, maxBytes, maxConnections, maxFailures, maxHandshakes, maxMessageSize });
-    if (wrong !== undefined) return yield* invalid(wrong);
-    const handshakeMillis = toMillis(handshakeTimeout);
-    if (handshakeMillis === undefined) {
-      return yield* invalid(`handshakeTimeout must be a duration above zero, received ${String(handshakeTimeout)}`);
-    }
+    const handshakeMillis = Duration.toMillis(handshakeTimeout);
     const runtime = yield* Effect.runtime<never>();
     const reception = new Reception();
     const lines = new Set<() => void>();
@@ -310,8 +307,12 @@ class ListenerImpl implements Listener<never, unknown> {
 
   readonly serve = <E, R>(
     handler: (connection: Client) => Effect.Effect<unknown, E, R>,
-  ): Effect.Effect<void, never, R> =>
-    Effect.scopedWith((scope) =>
+  ): Effect.Effect<void, ListenError, R> => {
+    const wrong = wrongArgument({ handler }, { handler: func });
+    if (wrong !== undefined) {
+      return Effect.fail(new ListenError("InvalidOption", invalidArgument("listener.serve", wrong)));
+    }
+    return Effect.scopedWith((scope) =>
       Effect.uninterruptibleMask((restore) => {
         const fibers = new Set<Fiber.Fiber<unknown>>();
         const handle = (connection: Client): Effect.Effect<void, never, R> =>
@@ -341,6 +342,7 @@ class ListenerImpl implements Listener<never, unknown> {
         );
       })
     );
+  };
 
   get lastAccepted(): Effect.Effect<Option.Option<Address>> {
     return Effect.sync(() => Option.fromNullable(this.#reception.last));

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import { self } from "./link/self.ts";
+import * as Arguments from "./os/arguments.ts";
 
 /** Signals that end a program in good order, and the exit codes by which shells know them. */
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
@@ -23,6 +24,11 @@ export interface Options {
   readonly report?: ((cause: Cause.Cause<unknown>) => string) | undefined;
 }
 
+const checks: Arguments.Checks = {
+  program: Arguments.effect,
+  options: Arguments.options({ report: Arguments.optional(Arguments.func) }),
+};
+
 /**
  * Runs a program to its end and exits the process with its result.
  *
@@ -32,6 +38,8 @@ export interface Options {
  *   plus the signal's number. The second one exits at once.
  * - The program keeps the process alive while it waits, and the process ends with it, even if a worker's thread cannot be
  *   stopped.
+ *
+ * Throws a `TypeError` if the program is no Effect, a plain function for instance.
  *
  * Python calls it `if __name__ == "__main__"`; here the guard is `import.meta.main`.
  *
@@ -46,6 +54,8 @@ export interface Options {
  * @category running
  */
 export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): void => {
+  const wrong = Arguments.wrong({ program, options }, checks);
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("runMain", wrong));
   if (self().parent !== undefined) {
     // Each child would start children of its own, and so on.
     throw new Error(

@@ -25,7 +25,7 @@ import { isLibrary } from "./backend/modules.ts";
 import { service } from "./hosted/service.ts";
 import { address, host, retire } from "./link/router.ts";
 import { self } from "./link/self.ts";
-import { ask, type Failure, retain as hold } from "./manager/calls.ts";
+import { ask, checked, type Failure, retain as hold } from "./manager/calls.ts";
 import * as Connection from "./manager/connection.ts";
 import { open } from "./manager/host/door.ts";
 import { type InitializerFailed, make as host_, READY, serve as task } from "./manager/host/main.ts";
@@ -44,7 +44,10 @@ import { type AuthenticationError, ConnectError, ListenError } from "./remote/er
 import { CALLS } from "./remote/handshake.ts";
 import type { AuthKey } from "./remote/key.ts";
 import type { Certificate, Options as Settings } from "./remote/listen.ts";
-import { MAX_BYTES, MAX_MESSAGE_SIZE, toMillis, wrongCount } from "./remote/options.ts";
+import { isInitializer, processChecks, wrongOptions } from "./backend/checks.ts";
+import * as Arguments from "./os/arguments.ts";
+import { positiveDuration } from "./os/durations.ts";
+import { connectChecks, listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 import * as Task from "./Task.ts";
 
 export { Unreachable } from "./hosted/errors.ts";
@@ -115,6 +118,12 @@ export interface Started extends Manager {
 
 let count = 0;
 
+const managerChecks: Arguments.Checks = {
+  ...processChecks,
+  modules: Arguments.optional(Arguments.texts),
+  initializer: Arguments.optional(isInitializer),
+};
+
 /** URLs of the user's modules that have defined types or tasks by now. */
 const modules = (): ReadonlyArray<string> =>
   [...new Set([...Types.modules(), ...Task.modules()])].filter((url) => !isLibrary(url));
@@ -151,6 +160,8 @@ export const make = (
   options: Options = {},
 ): Effect.Effect<Started, SpawnError | CallError | ManagerError, Backend | Scope.Scope> =>
   Effect.gen(function* () {
+    const wrong = wrongOptions("manager", options, managerChecks);
+    if (wrong !== undefined) return yield* Effect.fail(wrong);
     const { initializer, name = `Manager-${++count}` } = options;
     const ready = yield* Deferred.make<Position, CallError | ManagerError>();
     const object = yield* Effect.acquireRelease(
@@ -306,14 +317,12 @@ export const connect = (
   options: ConnectOptions,
 ): Effect.Effect<Manager, ConnectError | AuthenticationError, Scope.Scope> =>
   Effect.gen(function* () {
-    const { address: where, authKey, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds", tls } = options;
-    const millis = toMillis(timeout);
-    const wrong = millis === undefined
-      ? `the timeout must be a duration above zero, received ${String(timeout)}`
-      : wrongCount({ maxMessageSize });
-    if (wrong !== undefined || millis === undefined) {
-      return yield* Effect.fail(new ConnectError("InvalidOption", `Cannot connect: ${wrong}`));
+    const wrong = Arguments.wrongOptions(options, connectChecks);
+    if (wrong !== undefined) {
+      return yield* Effect.fail(new ConnectError("InvalidOption", Arguments.invalidOption("manager", wrong)));
     }
+    const { address: where, authKey, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds", tls } = options;
+    const millis = Duration.toMillis(timeout);
     const limits = { maxBytes: MAX_BYTES, maxMessageSize };
     const connection = yield* Connection.make({ address: where, authKey, tls, purpose: CALLS, limits, millis });
     const place = yield* Effect.acquireRelease(
@@ -333,8 +342,20 @@ export const connect = (
     return new ManagerProxy({ ...place, stranger: true });
   }).pipe(Effect.withSpan("Manager.connect"));
 
+const isType = Arguments.marked(TypeTypeId, "made by Manager.type(import.meta, name, Class)");
+
+const serveChecks: Arguments.Checks = {
+  ...listenChecks,
+  types: Arguments.optional(Arguments.arrayOf(isType, "types, each made by Manager.type(import.meta, name, Class)")),
+  tasks: Arguments.optional(Arguments.arrayOf(Arguments.task, "tasks, each made by Task.make(import.meta, name, fn)")),
+};
+
 /** What the options come to; fails if one makes no sense. */
 const listening = (options: ServeOptions): Effect.Effect<Settings, ListenError> => {
+  const wrong = Arguments.wrongOptions(options, serveChecks);
+  if (wrong !== undefined) {
+    return Effect.fail(new ListenError("InvalidOption", Arguments.invalidOption("manager", wrong)));
+  }
   const {
     address,
     authKey,
@@ -345,13 +366,7 @@ const listening = (options: ServeOptions): Effect.Effect<Settings, ListenError> 
     maxMessageSize = MAX_MESSAGE_SIZE,
     tls,
   } = options;
-  const handshakeMillis = toMillis(handshakeTimeout);
-  const wrong = handshakeMillis === undefined
-    ? `handshakeTimeout must be a duration above zero, received ${String(handshakeTimeout)}`
-    : wrongCount({ maxConnections, maxFailures, maxHandshakes, maxMessageSize });
-  if (wrong !== undefined || handshakeMillis === undefined) {
-    return Effect.fail(new ListenError("InvalidOption", `Cannot listen: ${wrong}`));
-  }
+  const handshakeMillis = Duration.toMillis(handshakeTimeout);
   const limits = { maxBytes: MAX_BYTES, maxMessageSize };
   const counts = { handshakeMillis, maxConnections, maxFailures, maxHandshakes };
   return Effect.succeed({ ...counts, address, authKey, limits, purpose: CALLS, tls });
@@ -422,6 +437,8 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
  */
 export const type: Define = define as never;
 
+const isProxyCheck = Arguments.marked(TypeId, "a proxy of a managed object");
+
 /**
  * Holds an object for the scope: it lives at least as long. Fails with `Unreachable` if it is gone.
  *
@@ -430,7 +447,8 @@ export const type: Define = define as never;
  * @since 0.1.0
  * @category operations
  */
-export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> => hold(proxy[TypeId]);
+export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> =>
+  checked("Manager.retain", { proxy }, { proxy: isProxyCheck }, () => hold(proxy[TypeId]));
 
 /**
  * Has the server itself hold an object for so long, or for ever: for who gives it away and does not wait until whoever receives it
@@ -440,7 +458,12 @@ export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> 
  * @category operations
  */
 export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Effect<void, Failure> =>
-  ask({ ...proxy[TypeId], number: 0 }, "lease", proxy[TypeId].number, Duration.toMillis(duration));
+  checked(
+    "Manager.lease",
+    { proxy, duration },
+    { proxy: isProxyCheck, duration: positiveDuration },
+    () => ask({ ...proxy[TypeId], number: 0 }, "lease", proxy[TypeId].number, Duration.toMillis(duration)),
+  );
 
 /**
  * A copy of what an object holds: a Map of a dict, an Array of a list, the fields of an object of one's own, as far as they
@@ -450,7 +473,12 @@ export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Ef
  * @category operations
  */
 export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
-  ask({ ...proxy[TypeId], number: 0 }, "value", proxy[TypeId].number);
+  checked(
+    "Manager.getValue",
+    { proxy },
+    { proxy: isProxyCheck },
+    () => ask({ ...proxy[TypeId], number: 0 }, "value", proxy[TypeId].number),
+  );
 
 /**
  * What an object holds, as text for people. Python's `str` of a proxy; `String(proxy)` says what the proxy is, as its `repr`.
@@ -459,7 +487,12 @@ export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
  * @category operations
  */
 export const inspect = (proxy: Proxy): Effect.Effect<string, Failure> =>
-  ask({ ...proxy[TypeId], number: 0 }, "inspect", proxy[TypeId].number);
+  checked(
+    "Manager.inspect",
+    { proxy },
+    { proxy: isProxyCheck },
+    () => ask({ ...proxy[TypeId], number: 0 }, "inspect", proxy[TypeId].number),
+  );
 
 /**
  * Whether a value is a proxy, a manager included.

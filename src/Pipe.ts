@@ -18,6 +18,7 @@ import { ConnectionClient, TypeId as Id } from "./hosted/pipe_client.ts";
 import { PipeHost } from "./hosted/pipe_host.ts";
 import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
+import * as Arguments from "./os/arguments.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 
@@ -179,24 +180,20 @@ export interface Options {
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
+const checks: Arguments.Checks = {
+  duplex: Arguments.optional(Arguments.boolean),
+  maxBytes: Arguments.optional(Arguments.positiveOrInfinite),
+};
+
 const make_ = (
   options: Options = {},
 ): Effect.Effect<readonly [Connection<never, unknown>, Connection<never, unknown>], PipeError, Scope.Scope> =>
   Effect.suspend(() => {
+    const wrong = Arguments.wrongOptions(options, checks);
+    if (wrong !== undefined) {
+      return Effect.fail(new PipeError("InvalidArgument", Arguments.invalidOption("pipe", wrong)));
+    }
     const { duplex = true, maxBytes = MAX_BYTES } = options;
-    if (typeof duplex !== "boolean") {
-      return Effect.fail(
-        new PipeError("InvalidArgument", `Cannot make a pipe: duplex must be true or false, received ${duplex}`),
-      );
-    }
-    if (maxBytes !== Infinity && !(Number.isSafeInteger(maxBytes) && maxBytes > 0)) {
-      return Effect.fail(
-        new PipeError(
-          "InvalidArgument",
-          `Cannot make a pipe: maxBytes must be a positive integer, received ${maxBytes}`,
-        ),
-      );
-    }
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -274,12 +271,20 @@ export const make: {
  * @since 0.1.0
  * @category constructors
  */
-export const scoped = <A, B>(connection: Connection<A, B>): Effect.Effect<Connection<A, B>, never, Scope.Scope> =>
-  Effect.acquireRelease(Effect.succeed(connection), ({ close }) => close);
+export const scoped = <A, B>(connection: Connection<A, B>): Effect.Effect<Connection<A, B>, PipeError, Scope.Scope> => {
+  const wrong = Arguments.wrong({ connection }, { connection: isEnd });
+  return wrong === undefined
+    ? Effect.acquireRelease(Effect.succeed(connection), ({ close }) => close)
+    : Effect.fail(new PipeError("InvalidArgument", Arguments.invalidArgument("Pipe.scoped", wrong)));
+};
+
+const isEnd = Arguments.marked(TypeId, "a connection, such as Pipe.make gives two of");
 
 /**
  * The same connection, with a Schema for what is received and one for what is sent. What the first refuses is a
  * `DecodeError`, and has been received; what the second refuses is an `EncodeError`, with nothing sent. Bytes pass unseen.
+ *
+ * Throws a `TypeError` if one of the two is no Schema, or the connection is none.
  *
  * ```ts
  * import { Pipe } from "@effect-deno/multiprocessing";
@@ -301,8 +306,17 @@ export const scoped = <A, B>(connection: Connection<A, B>): Effect.Effect<Connec
 export const schema = <A, I, B, J>(
   receive: Schema.Schema<A, I>,
   send: Schema.Schema<B, J>,
-): (connection: Connection<I, J>) => Connection<A, B> =>
-(connection) => new Checked(connection, receive, send);
+): (connection: Connection<I, J>) => Connection<A, B> => {
+  demand(Arguments.wrong({ receive, send }, { receive: Arguments.schema, send: Arguments.schema }));
+  return (connection) => {
+    demand(Arguments.wrong({ connection }, { connection: isEnd }));
+    return new Checked(connection, receive, send);
+  };
+};
+
+const demand = (wrong: string | undefined): void => {
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Pipe.schema", wrong));
+};
 
 /**
  * Whether a value is a connection.

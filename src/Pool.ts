@@ -24,6 +24,9 @@ import * as Call from "./backend/call.ts";
 import { isLibrary } from "./backend/modules.ts";
 import { CALL, MAP, STARMAP } from "./backend/request.ts";
 import { within } from "./backend/stop.ts";
+import { isInitializer, killPolicy } from "./backend/checks.ts";
+import * as Arguments from "./os/arguments.ts";
+import { positiveDuration } from "./os/durations.ts";
 import { assemble, type Crew } from "./pool/crew.ts";
 import { PoolError } from "./pool/error.ts";
 import { flow } from "./pool/flow.ts";
@@ -217,18 +220,18 @@ export interface Pool {
   ) => Stream.Stream<A, E | Failure>;
   /**
    * Hands in a task and goes on. It belongs to the pool: a scope that closes with success waits for it, one that closes
-   * otherwise stops it. Fails at once if the arguments cannot be sent. Python's `apply_async`.
+   * otherwise stops it. Fails at once if the arguments cannot be sent, or the task is none. Python's `apply_async`.
    */
   readonly submit: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
+  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError | PoolError>;
   /** {@link Pool.submit} with options. */
   readonly submitWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
     options: SubmitOptions<A, E>,
-  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError>;
+  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError | PoolError>;
   /**
    * Takes no more calls: they fail with the {@link PoolError} `Closed`. The pool finishes those that it has; a stream that is being
    * run gets all its items.
@@ -280,11 +283,51 @@ class Calls {
 
 let pools = 0;
 
-const invalid = (what: string, value: unknown): PoolError =>
-  new PoolError({
-    reason: "InvalidOption",
-    message: `Cannot use a pool so: ${what} must be a positive integer, received ${value}`,
-  });
+const invalidOption = (complaint: string): PoolError =>
+  new PoolError({ reason: "InvalidOption", message: Arguments.invalidOption("pool", complaint) });
+
+const invalidArgument = (method: string, complaint: string): PoolError =>
+  new PoolError({ reason: "InvalidArgument", message: Arguments.invalidArgument(`pool.${method}`, complaint) });
+
+const { boolean, func, iterable, list, optional, positive, positiveOrInfinite } = Arguments;
+
+const optionChecks: Arguments.Checks = {
+  ...killPolicy,
+  size: optional(positive),
+  maxTasksPerChild: optional(positiveOrInfinite),
+  initializer: optional(isInitializer),
+  timeout: optional(positiveDuration),
+};
+
+const mapChecks: Arguments.Checks = { chunkSize: optional(positive) };
+
+const mapStreamChecks: Arguments.Checks = { ...mapChecks, unordered: optional(boolean), lookAhead: optional(positive) };
+
+const submitChecks: Arguments.Checks = {
+  timeout: optional(positiveDuration),
+  onSuccess: optional(func),
+  onFailure: optional(func),
+};
+
+const argumentLists = Arguments.arrayOf(list, "arrays of arguments");
+
+const wrongPart = (method: string, values: object, checks: Arguments.Checks): PoolError | undefined => {
+  const wrong = Arguments.wrong(values, checks);
+  return wrong === undefined ? undefined : invalidArgument(method, wrong);
+};
+
+const wrongOption = (options: unknown, checks: Arguments.Checks): PoolError | undefined => {
+  const wrong = Arguments.wrongOptions(options, checks);
+  return wrong === undefined ? undefined : invalidOption(wrong);
+};
+
+const wrongCall = (method: string, task: unknown): PoolError | undefined => {
+  const wrong = Arguments.task(task);
+  return wrong === undefined ? undefined : invalidArgument(method, `the task ${wrong}`);
+};
+
+const wrongMap = (method: string, task: unknown, items: unknown, options: unknown): PoolError | undefined =>
+  wrongCall(method, task) ?? wrongPart(method, { items }, { items: iterable }) ?? wrongOption(options, mapChecks);
 
 const closed = (): PoolError =>
   new PoolError({ reason: "Closed", message: "Cannot run the task: the pool takes no more, it was closed" });
@@ -294,9 +337,7 @@ const terminated = (): PoolError =>
 
 /** A Stream that reads no further ahead than that. */
 const gently = (items: Iterable<unknown>, ahead: number): Stream.Stream<unknown> =>
-  Stream.suspend(() => Stream.fromIteratorSucceed(Iterator.from(items), isPositive(ahead) ? ahead : 1));
-
-const isPositive = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
+  Stream.suspend(() => Stream.fromIteratorSucceed(Iterator.from(items), ahead));
 
 /** URLs of the user's modules that have defined tasks by now. */
 const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isLibrary(url));
@@ -306,7 +347,7 @@ const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isL
  * run them, so none is lost to a worker that does not come up.
  *
  * Fails with a `SpawnError` if a worker cannot be started or ends before it could run anything, with what Deno said, and with
- * a {@link PoolError} if its initializer fails (those that were started are ended), or if an option is not a positive integer.
+ * a {@link PoolError} if its initializer fails (those that were started are ended), or if an option makes no sense.
  *
  * *Interruption:* ends the workers that were started meanwhile.
  * *Release:* with success, waits for what was submitted; otherwise stops it. Then ends the workers: their layers are
@@ -334,11 +375,9 @@ export const make = (
 ): Effect.Effect<Pool, SpawnError | PoolError | EncodeError, Backend | Scope.Scope> =>
   Effect.gen(function* () {
     const backend = yield* Backend;
+    const wrong = Arguments.wrongOptions(options, optionChecks);
+    if (wrong !== undefined) return yield* Effect.fail(invalidOption(wrong));
     const { size = navigator.hardwareConcurrency, maxTasksPerChild = Infinity } = options;
-    if (!isPositive(size)) return yield* Effect.fail(invalid("size", size));
-    if (!isPositive(maxTasksPerChild) && maxTasksPerChild !== Infinity) {
-      return yield* Effect.fail(invalid("maxTasksPerChild", maxTasksPerChild));
-    }
     const { gracePeriod = "1 second", forceKillAfter } = options;
     const limit = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout);
     const initialize = options.initializer &&
@@ -403,7 +442,10 @@ export const make = (
       during(Effect.suspend((): Effect.Effect<unknown, unknown> => {
         const list = Array.isArray(items) ? items : [...items];
         const { chunkSize = Math.max(1, Math.ceil(list.length / (4 * size))) } = options;
-        if (!isPositive(chunkSize)) return Effect.fail(invalid("chunkSize", chunkSize));
+        if (mode === STARMAP) {
+          const wrong = argumentLists(list);
+          if (wrong !== undefined) return Effect.fail(invalidArgument("starmap", `items ${wrong}`));
+        }
         if (list.length === 0) return Effect.succeed([]);
         const chunks: Array<ReadonlyArray<unknown>> = [];
         for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
@@ -422,8 +464,6 @@ export const make = (
 
     const mapStream = (task: Task.Any, options: MapStreamOptions) => (stream: Stream.Stream<unknown, unknown>) => {
       const { chunkSize = 1, lookAhead = 4 * size, unordered = false } = options;
-      if (!isPositive(chunkSize)) return Stream.fail(invalid("chunkSize", chunkSize));
-      if (!isPositive(lookAhead)) return Stream.fail(invalid("lookAhead", lookAhead));
       const shared = { dispatcher, lookAhead, unordered, timeout: limit };
       if (chunkSize === 1) {
         const prepare = (item: unknown) => Call.prepare(task, CALL, [item]);
@@ -445,7 +485,7 @@ export const make = (
       task: Task.Any,
       args: ReadonlyArray<unknown>,
       options: SubmitOptions<unknown, unknown>,
-    ): Effect.Effect<Submission<unknown, unknown>, EncodeError> =>
+    ): Effect.Effect<Submission<unknown, unknown>, EncodeError | PoolError> =>
       Effect.map(Call.prepare(task, CALL, args), (prepared) => {
         const own = options.timeout === undefined ? limit : Duration.toMillis(options.timeout);
         return submissions.submit(prepared, own, options, state === "open" ? undefined : Exit.fail(closed()));
@@ -487,20 +527,49 @@ export const make = (
           })
         );
 
+    type Run = Effect.Effect<unknown, unknown>;
+    type Runs = Stream.Stream<unknown, unknown>;
+
     const pool = {
       [TypeId]: TypeId,
       size,
-      apply: (task: Task.Any, ...args: ReadonlyArray<unknown>) => traced("apply", task)(run(task, args)),
-      map: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
-        traced("map", task)(runMany(task, MAP, items, options)),
-      starmap: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
-        traced("starmap", task)(runMany(task, STARMAP, items, options)),
-      mapStream: (task: Task.Any, options: MapStreamOptions = {}) => mapStream(task, options),
-      mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}) =>
-        mapStream(task, { ...options, unordered: true })(gently(items, 4 * size * (options.chunkSize ?? 1))),
-      stream: (task: Task.Any, ...args: ReadonlyArray<unknown>) => stream(task, args),
-      submit: (task: Task.Any, ...args: ReadonlyArray<unknown>) => submitWith(task, args, {}),
-      submitWith,
+      apply: (task: Task.Any, ...args: ReadonlyArray<unknown>): Run => {
+        const wrong = wrongCall("apply", task);
+        return wrong === undefined ? traced("apply", task)(run(task, args)) : Effect.fail(wrong);
+      },
+      map: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}): Run => {
+        const wrong = wrongMap("map", task, items, options);
+        return wrong === undefined ? traced("map", task)(runMany(task, MAP, items, options)) : Effect.fail(wrong);
+      },
+      starmap: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}): Run => {
+        const wrong = wrongMap("starmap", task, items, options);
+        return wrong === undefined
+          ? traced("starmap", task)(runMany(task, STARMAP, items, options))
+          : Effect.fail(wrong);
+      },
+      mapStream: (task: Task.Any, options: MapStreamOptions = {}) => (source: Runs): Runs => {
+        const wrong = wrongCall("mapStream", task) ?? wrongOption(options, mapStreamChecks) ??
+          wrongPart("mapStream", { stream: source }, { stream: Arguments.stream });
+        return wrong === undefined ? mapStream(task, options)(source) : Stream.fail(wrong);
+      },
+      mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}): Runs => {
+        const wrong = wrongMap("mapUnordered", task, items, options);
+        if (wrong !== undefined) return Stream.fail(wrong);
+        return mapStream(task, { ...options, unordered: true })(gently(items, 4 * size * (options.chunkSize ?? 1)));
+      },
+      stream: (task: Task.Any, ...args: ReadonlyArray<unknown>): Runs => {
+        const wrong = wrongCall("stream", task);
+        return wrong === undefined ? stream(task, args) : Stream.fail(wrong);
+      },
+      submit: (task: Task.Any, ...args: ReadonlyArray<unknown>): Run => {
+        const wrong = wrongCall("submit", task);
+        return wrong === undefined ? submitWith(task, args, {}) : Effect.fail(wrong);
+      },
+      submitWith: (task: Task.Any, args: ReadonlyArray<unknown>, options: SubmitOptions<unknown, unknown>): Run => {
+        const wrong = wrongCall("submitWith", task) ?? wrongPart("submitWith", { args }, { args: list }) ??
+          wrongOption(options, submitChecks);
+        return wrong === undefined ? submitWith(task, args, options) : Effect.fail(wrong);
+      },
       close,
       join,
       terminate: abort(crew),

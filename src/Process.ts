@@ -31,6 +31,7 @@ import {
   type Unsupported,
 } from "./Backend.ts";
 import * as Call from "./backend/call.ts";
+import { processChecks, wrongOptions, wrongTask } from "./backend/checks.ts";
 import { CALL } from "./backend/request.ts";
 import { self } from "./link/self.ts";
 import { stop } from "./backend/stop.ts";
@@ -219,15 +220,27 @@ const outcome = (exit: Exit.Exit<unknown, unknown>): Outcome<unknown, unknown> =
   return { _tag: "Failure", cause: exit.cause };
 };
 
+type Started = Effect.Effect<Process<unknown, unknown>, EncodeError | SpawnError, Backend | Scope.Scope>;
+
+const checked = (
+  operation: string,
+  task: Task<never, unknown, unknown>,
+  args: ReadonlyArray<unknown>,
+  options: Options,
+): Started => {
+  const wrong = wrongTask(operation, task) ?? wrongOptions("process", options, processChecks);
+  return wrong === undefined ? start(task, args, options) : Effect.fail(wrong);
+};
+
 const start = (
   task: Task<never, unknown, unknown>,
   args: ReadonlyArray<unknown>,
   options: Options,
   modules: ReadonlyArray<string> = [task.url],
-): Effect.Effect<Process<unknown, unknown>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+): Started =>
   Effect.gen(function* () {
     const backend = yield* Backend;
-    // Before anything is started: what cannot be sent is the caller's mistake, and starts nothing.
+    // Before anything is started: what makes no sense or cannot be sent is the caller's mistake, and starts nothing.
     const prepared = yield* Call.prepare(task, CALL, args);
     const name = options.name ?? nextName();
     const child = yield* backend.spawn({
@@ -319,7 +332,7 @@ const start = (
  * Starts a process that runs a task, and returns as soon as the system has accepted it.
  *
  * Fails with an `EncodeError` if an argument cannot be sent, before anything is started, and with a `SpawnError` if the
- * process cannot be started. If the process ends before it could run anything, for a flag that Deno does not know for instance,
+ * process cannot be started, or the task is a plain function. If the process ends before it could run anything, for a flag that Deno does not know for instance,
  * `join` fails with a `SpawnError` that has what Deno said. A task that cannot be found or loaded is a failure of `join`.
  *
  * *Interruption:* a process that was started meanwhile is killed.
@@ -345,7 +358,12 @@ const start = (
 export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
-): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> => spawnWith({})(task, ...args);
+): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
+  checked("Process.spawn", task, args, {}) as Effect.Effect<
+    Process<A, E>,
+    EncodeError | SpawnError,
+    Backend | Scope.Scope
+  >;
 
 /**
  * {@link spawn} with options.
@@ -368,7 +386,11 @@ export const spawnWith = (
   ...args: Args
 ) => Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
 <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
-  start(task, args, options) as Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope>;
+  checked("Process.spawnWith", task, args, options) as Effect.Effect<
+    Process<A, E>,
+    EncodeError | SpawnError,
+    Backend | Scope.Scope
+  >;
 
 /** {@link spawn} for a task of the library's own, which works for these modules. @internal */
 export const spawnFor = <Args extends ReadonlyArray<unknown>, A, E>(
@@ -395,7 +417,12 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<A, E | CallError | SpawnError, Backend> =>
-  Effect.scoped(Effect.flatMap(spawn(task, ...args), (process) => process.join));
+  Effect.scoped(
+    Effect.flatMap(
+      checked("Process.run", task, args, {}),
+      (process) => process.join as Effect.Effect<A, E | CallError>,
+    ),
+  );
 
 /**
  * Runs a task that is a Stream in a process of its own, and gives its elements. The process starts when the stream is run
@@ -420,6 +447,8 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   ...args: Args
 ): Stream.Stream<A, E | CallError | SpawnError, Backend> =>
   Stream.unwrapScoped(Effect.gen(function* () {
+    const wrong = wrongTask("Process.stream", task);
+    if (wrong !== undefined) return yield* Effect.fail(wrong);
     const backend = yield* Backend;
     const prepared = yield* Call.prepare(task, CALL, args);
     const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });

@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import { self } from "./link/self.ts";
-import { QueueClosed, QueueError, Unreachable } from "./hosted/errors.ts";
+import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./hosted/errors.ts";
 import { looking } from "./hosted/handles.ts";
 import { keep } from "./hosted/keep.ts";
 import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
@@ -20,12 +20,23 @@ import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
 import { QueueHost } from "./hosted/queue_host.ts";
 import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
+import {
+  type Checks,
+  func,
+  invalidArgument,
+  invalidOption,
+  optional,
+  positiveOrInfinite,
+  stream as streamCheck,
+  wrong as wrongArgument,
+  wrongOptions,
+} from "./os/arguments.ts";
 import * as Codec from "./wire/codec.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 
 export { QueueClosed, QueueError, Unreachable };
-export type { DecodeError, EncodeError, MessageTooLarge };
+export type { DecodeError, EncodeError, MessageTooLarge, QueueErrorReason };
 
 /**
  * Marks queues.
@@ -183,19 +194,22 @@ export interface Options {
 
 const MAX_BYTES = 256 * 1024 * 1024;
 
+const checks: Checks = {
+  capacity: optional(positiveOrInfinite),
+  maxBytes: optional(positiveOrInfinite),
+  key: optional(func),
+  order: optional(func),
+};
+
 const make_ = <A>(
   options: Options,
   store: () => Store,
   keyOf?: (packet: Packet) => unknown,
 ): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
   Effect.suspend(() => {
+    const wrong = wrongOptions(options, checks);
+    if (wrong !== undefined) return Effect.fail(new QueueError("InvalidOption", invalidOption("queue", wrong)));
     const { capacity = Infinity, maxBytes = MAX_BYTES } = options;
-    for (const [name, value] of Object.entries({ capacity, maxBytes })) {
-      if (value === Infinity || (Number.isSafeInteger(value) && value > 0)) continue;
-      return Effect.fail(
-        new QueueError("InvalidOption", `Cannot make a queue: ${name} must be a positive integer, received ${value}`),
-      );
-    }
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
@@ -223,7 +237,7 @@ const make_ = <A>(
 /**
  * Makes a queue that gives first what was put first. Python's `Queue`, and `JoinableQueue` and `SimpleQueue` as well.
  *
- * Fails with a `QueueError` if an option is not a positive integer.
+ * Fails with the `QueueError` `InvalidOption` if an option is not a positive integer.
  *
  * *Release:* who still uses the queue fails with `Unreachable`; what is in it is dropped.
  *
@@ -304,7 +318,8 @@ export interface PriorityOptions<A, K = A> extends Options {
 export const priority = <A, K = A>(
   options: PriorityOptions<A, K> = {},
 ): Effect.Effect<Queue<A>, QueueError, Scope.Scope> => {
-  const { key, order } = options;
+  // What is no object is refused when the queue is made.
+  const { key, order } = options ?? {};
   const compare = (order ?? natural) as (a: unknown, b: unknown) => number;
   const keyOf = ({ attachments, bytes }: Packet): unknown => {
     const item = Codec.decode(bytes, { attachments, hooks: looking, link: undefined }) as A;
@@ -352,14 +367,19 @@ const describe = (value: unknown): string => {
 export const fromStream = <A, E, R>(
   stream: Stream.Stream<A, E, R>,
   options: Options = {},
-): Effect.Effect<Queue<A>, QueueError, R | Scope.Scope> =>
-  Effect.tap(make<A>(options), (queue) =>
+): Effect.Effect<Queue<A>, QueueError, R | Scope.Scope> => {
+  const wrong = wrongArgument({ stream }, { stream: streamCheck });
+  if (wrong !== undefined) {
+    return Effect.fail(new QueueError("InvalidArgument", invalidArgument("Queue.fromStream", wrong)));
+  }
+  return Effect.tap(make<A>(options), (queue) =>
     Effect.forkScoped(
       Effect.onExit(
         Stream.run(stream, queue.toSink),
         (exit) => Effect.ignore(exit._tag === "Success" ? queue.close : queue.shutdown),
       ),
     ));
+};
 
 /**
  * Whether a value is a queue.

@@ -8,7 +8,8 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./hosted/errors.ts";
 import { MAX, sizeFor } from "./region/semaphore.ts";
-import { SyncError } from "./shared/errors.ts";
+import { boolean, type Checks, optional, range } from "./os/arguments.ts";
+import { SyncError, wrongOption } from "./shared/errors.ts";
 import { type Failure, place } from "./shared/object.ts";
 import { SemaphoreClient, TypeId as Id } from "./shared/semaphore.ts";
 
@@ -107,16 +108,12 @@ export interface Options {
   readonly reclaim?: boolean | undefined;
 }
 
+const checks: Checks = { permits: optional(range(0, MAX)), reclaim: optional(boolean) };
+
 const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Failure, Scope.Scope> => {
+  const wrong = wrongOption("semaphore", options, checks);
+  if (wrong !== undefined) return Effect.fail(wrong);
   const { permits = 1, reclaim = true } = options;
-  if (!Number.isSafeInteger(permits) || permits < 0 || permits > MAX) {
-    return Effect.fail(
-      new SyncError(
-        "InvalidArgument",
-        `Cannot make a semaphore: permits must be an integer from 0 to ${MAX}, received ${permits}`,
-      ),
-    );
-  }
   return Effect.map(place("semaphore", sizeFor()), (described) => {
     const semaphore = new SemaphoreClient({ ...described, bound: bounded ? permits : MAX, reclaim });
     semaphore.begin(permits);

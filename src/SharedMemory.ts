@@ -17,9 +17,16 @@
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { attemptMemory, ownedMemory } from "./memory/attempt.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
+import {
+  demandOptions,
+  MemoryError,
+  type MemoryErrorReason,
+  OutOfRange,
+  type OutOfRangeReason,
+} from "./memory/errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory, TypeId as Id } from "./memory/memory.ts";
 import { sweep as sweepNames } from "./memory/names.ts";
+import { name as isName, optional, positive } from "./os/arguments.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason };
@@ -169,8 +176,11 @@ const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryErro
  * @since 0.1.0
  * @category constructors
  */
-export const make = ({ size }: Options): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
-  scoped(() => makeMemory(size));
+export const make = (options: Options): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
+  scoped(() => {
+    demandOptions("shared memory", options, { size: positive });
+    return makeMemory(options.size);
+  });
 
 /**
  * Creates a block with a name, which must be free. Python's `SharedMemory(name, create=True, size=size)`.
@@ -201,6 +211,7 @@ export const make = ({ size }: Options): Effect.Effect<SharedMemory, MemoryError
  */
 export const create = (options: CreateOptions): Effect.Effect<Owned, MemoryError, Scope.Scope> =>
   scoped(() => {
+    demandOptions("shared memory", options, { size: positive, name: optional(isName) });
     const { name = `mp_${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`, size } = options;
     return createMemory(name, size);
   });

@@ -99,7 +99,7 @@ export interface SharedMemoryManager {
   /** What it owns. */
   readonly segments: Effect.Effect<ReadonlyArray<Segment>, ServiceError>;
   /** Gives up something that it has made; answers whether it had. Who has attached a block keeps it. */
-  readonly release: (object: SharedMemory | Pick<ShareableList, "memory">) => Effect.Effect<boolean, ServiceError>;
+  readonly release: (object: SharedMemory | Pick<ShareableList, "memory">) => Effect.Effect<boolean, Failure>;
   /** Gives up all that it has made, and makes no more. Twice does nothing. */
   readonly shutdown: Effect.Effect<void, ServiceError>;
 }

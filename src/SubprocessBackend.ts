@@ -22,6 +22,7 @@ import type { ChildProcess } from "node:child_process";
 import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
+import { subprocessChecks, wrongCommand, wrongOptions, wrongSignal } from "./backend/checks.ts";
 import { commandLine, environment, executable } from "./backend/command_line.ts";
 import * as Permission from "./backend/permissions.ts";
 import { listen, type Rehearsal, unserved } from "./backend/rehearsal.ts";
@@ -353,7 +354,12 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
       serves: Deferred.await(served),
       serving,
       status,
-      kill: (name) => Effect.sync(() => status() === undefined && signal(options, process, name)),
+      kill: (name) =>
+        Effect.suspend(() => {
+          const wrong = wrongSignal(name);
+          if (wrong !== undefined) return Effect.fail(wrong);
+          return Effect.succeed(status() === undefined && signal(options, process, name));
+        }),
       stdout: output(process.stdout),
       stderr: output(process.stderr),
     }),
@@ -362,22 +368,27 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
 /**
  * Makes the backend, for programs that build their own layers.
  *
+ * If an option makes no sense, each start fails with the `SpawnError` `InvalidArgument`, which names the option.
+ *
  * *Release:* ends the standby children.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => {
+  const unusable = wrongOptions("SubprocessBackend", options, subprocessChecks);
   const backend: Backend = {
     [TypeId]: TypeId,
     name: "subprocess",
     capabilities: Capabilities.subprocess,
-    spawn: (command) =>
-      Effect.withSpan(acquire(options, command), "Backend.spawn", {
+    spawn: (command) => {
+      const wrong = unusable ?? wrongCommand(command);
+      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(acquire(options, command), "Backend.spawn", {
         attributes: { "process.name": command.name, backend: "subprocess" },
-      }),
+      });
+    },
   };
-  return options.standby
+  return unusable === undefined && options.standby
     ? standby(backend, { size: options.standby, modules: options.preload ?? [] })
     : Effect.succeed(backend);
 };

@@ -23,6 +23,7 @@ import type * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
+import * as Arguments from "./os/arguments.ts";
 import type { Refusal } from "./wire/exits.ts";
 
 /** Marks every task. @since 0.1.0 @category type ids */
@@ -191,7 +192,8 @@ export type Context<Result> = IsAny<Result> extends true ? never
  * A handler that requires services needs the `layer` that provides them; `Backend` (so that a task can start processes
  * of its own) and `Scope` (closed when the task ends) are always provided.
  *
- * Throws a `TypeError` if the name is empty or taken in this module, or if `meta` is not an `import.meta`.
+ * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, if the handler is no
+ * function, or if an option is no Schema or Layer.
  *
  * *Interruption:* an Effect or Stream is interrupted where it runs, and its finalizers run; a plain function or Promise
  * cannot be, so its process is ended by the caller's kill policy.
@@ -217,22 +219,41 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
       },
     ]
 ): Of<Args, Result, Named> =>
-  define(meta, name, { handler, options: options[0] ?? {} } as unknown as Definition) as Of<Args, Result, Named>;
+  define(meta, name, { handler, options: options[0] === undefined ? {} : options[0] } as unknown as Definition) as Of<
+    Args,
+    Result,
+    Named
+  >;
+
+const { layer, optional, schema } = Arguments;
+
+const optionChecks: Arguments.Checks = {
+  payload: optional(Arguments.arrayOf(schema, "Schemas, one for each argument")),
+  success: optional(schema),
+  error: optional(schema),
+  layer: optional(layer),
+};
 
 const define = (meta: ImportMeta, name: string, definition: Definition): Any => {
   const url = meta?.url;
   if (typeof url !== "string") {
-    throw new TypeError("Cannot define a task: the first argument must be the module's import.meta");
+    throw new TypeError(
+      `Cannot define a task: the first argument must be the module's import.meta, received ${Arguments.show(meta)}`,
+    );
   }
   if (typeof name !== "string" || name === "") {
-    throw new TypeError(`Cannot define a task in ${url}: its name must be a non-empty string`);
+    throw new TypeError(
+      `Cannot define a task in ${url}: its name must be a non-empty string, received ${Arguments.show(name)}`,
+    );
   }
   const { handler } = definition;
   if (typeof handler !== "function") {
     throw new TypeError(
-      `Cannot define task "${name}" in ${url}: the handler must be a function, received ${typeof handler}`,
+      `Cannot define task "${name}" in ${url}: the handler must be a function, received ${Arguments.show(handler)}`,
     );
   }
+  const wrong = Arguments.wrongOptions(definition.options, optionChecks);
+  if (wrong !== undefined) throw new TypeError(`Cannot define task "${name}" in ${url}: ${wrong}`);
   let tasks = registry.get(url);
   if (tasks === undefined) registry.set(url, tasks = new Map());
   if (tasks.has(name)) {
@@ -243,6 +264,11 @@ const define = (meta: ImportMeta, name: string, definition: Definition): Any => 
   tasks.set(name, definition);
   return { [TypeId]: variance, url, name } as unknown as Any;
 };
+
+const isRunnable = Arguments.must(
+  (value) => typeof value === "function" && typeof value.prototype?.run === "function",
+  "a class with a method `run`",
+);
 
 /**
  * Defines a task from a class: its argument is an instance, whose own enumerable fields travel, and whose `run` is executed
@@ -271,6 +297,8 @@ export const fromClass = <Instance extends { run(): unknown }>(
   meta: ImportMeta,
   Class: abstract new (...args: never) => Instance,
 ): Of<[instance: Instance], ReturnType<Instance["run"]>, never> => {
+  const wrong = isRunnable(Class);
+  if (wrong !== undefined) throw new TypeError(`Cannot define a task from a class: the class ${wrong}`);
   const rehydrate = (fields: object): Instance =>
     Object.create(Class.prototype, Object.getOwnPropertyDescriptors(fields)) as Instance;
   const dehydrate = (instance: unknown): unknown => {

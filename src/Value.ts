@@ -15,7 +15,14 @@ import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { owned } from "./memory/attempt.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
+import { lockOption } from "./memory/alone.ts";
+import {
+  demandOptions,
+  MemoryError,
+  type MemoryErrorReason,
+  OutOfRange,
+  type OutOfRangeReason,
+} from "./memory/errors.ts";
 import { make as makeBytes, TypeId as BytesId } from "./memory/bytes.ts";
 import { make as makeStruct, TypeId as StructId } from "./memory/struct.ts";
 import type { Type, Values } from "./memory/types.ts";
@@ -226,10 +233,13 @@ export interface Options {
 export const make = <T extends Type>(
   type: T,
   initial?: Values[T],
-  { lock }: Options = {},
+  options: Options = {},
 ): Effect.Effect<Of<T>, Failure, Scope.Scope> =>
   Effect.map(
-    owned(() => makeValue(type, initial, lock), ([_, free]) => free()),
+    owned(() => {
+      demandOptions("value", options, lockOption);
+      return makeValue(type, initial, options.lock);
+    }, ([_, free]) => free()),
     ([value]) => value as unknown as Of<T>,
   );
 
@@ -348,10 +358,13 @@ export interface Bytes {
 export const struct = <const F extends Fields>(
   fields: F,
   initial?: Partial<RecordOf<F>>,
-  { lock }: Options = {},
+  options: Options = {},
 ): Effect.Effect<Struct<F>, Failure, Scope.Scope> =>
   Effect.map(
-    owned(() => makeStruct(fields, initial, lock), ([_, free]) => free()),
+    owned(() => {
+      demandOptions("value", options, lockOption);
+      return makeStruct(fields, initial, options.lock);
+    }, ([_, free]) => free()),
     ([struct]) => struct,
   );
 
@@ -366,10 +379,13 @@ export const struct = <const F extends Fields>(
 export const bytes = (
   capacity: number,
   initial?: Uint8Array,
-  { lock }: Options = {},
+  options: Options = {},
 ): Effect.Effect<Bytes, Failure, Scope.Scope> =>
   Effect.map(
-    owned(() => makeBytes(capacity, initial, lock), ([_, free]) => free()),
+    owned(() => {
+      demandOptions("value", options, lockOption);
+      return makeBytes(capacity, initial, options.lock);
+    }, ([_, free]) => free()),
     ([bytes]) => bytes,
   );
 

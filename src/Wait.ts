@@ -5,9 +5,13 @@
  */
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import { InvalidArgument } from "./hosted/errors.ts";
 import { type Waitable, WaitId } from "./hosted/waitable.ts";
 import { after } from "./os/timer.ts";
+import * as Arguments from "./os/arguments.ts";
+import { duration } from "./os/durations.ts";
 
+export { InvalidArgument };
 export type { Waitable, WaitId };
 
 /**
@@ -17,7 +21,7 @@ export type { Waitable, WaitId };
  * @category models
  */
 export interface Options {
-  /** How long to wait at most; nothing, zero or less only looks. @default for ever */
+  /** How long to wait at most; zero only looks. @default for ever */
   readonly timeout?: Duration.DurationInput | undefined;
 }
 
@@ -27,6 +31,8 @@ export interface Options {
  *
  * Ready is a queue that has an item or has ended, a connection that has a message or whose other end is gone, a listener to
  * which somebody has connected, a process that has ended, and anything that cannot be reached any more: what is done to it next does not wait.
+ *
+ * Fails with {@link InvalidArgument} if one of these is nothing to wait for, or the timeout is no duration.
  *
  * *Interruption:* stops waiting.
  *
@@ -47,10 +53,17 @@ export interface Options {
  */
 export const wait = <A extends Waitable>(
   objects: Iterable<A>,
-  { timeout }: Options = {},
-): Effect.Effect<ReadonlyArray<A>> =>
-  Effect.suspend(() => {
+  options: Options = {},
+): Effect.Effect<ReadonlyArray<A>, InvalidArgument> =>
+  Effect.suspend((): Effect.Effect<ReadonlyArray<A>, InvalidArgument> => {
+    const wrong = Arguments.wrong({ objects, options }, argumentChecks);
+    if (wrong !== undefined) return Effect.fail(new InvalidArgument(Arguments.invalidArgument("wait", wrong)));
     const all = [...objects];
+    const wrongObject = waitables(all);
+    if (wrongObject !== undefined) {
+      return Effect.fail(new InvalidArgument(Arguments.invalidArgument("wait", `objects ${wrongObject}`)));
+    }
+    const { timeout } = options;
     const ready = looks(all);
     const limit = timeout === undefined ? Infinity : performance.now() + Duration.toMillis(timeout);
     const look: Effect.Effect<ReadonlyArray<A>> = Effect.flatMap(ready, (found) => {
@@ -59,6 +72,16 @@ export const wait = <A extends Waitable>(
     });
     return look;
   });
+
+const argumentChecks: Arguments.Checks = {
+  objects: Arguments.iterable,
+  options: Arguments.options({ timeout: Arguments.optional(duration) }),
+};
+
+const waitables = Arguments.arrayOf(
+  Arguments.marked(WaitId, "something to wait for"),
+  "queues, connections, listeners, processes or other things to wait for",
+);
 
 /** Looks at all of them at once, and gives those that are ready. */
 const looks = <A extends Waitable>(objects: ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>

@@ -23,6 +23,7 @@ import { Backend, type Child, type Command, type ExitStatus, SpawnError, TypeId,
 import { hooks } from "./backend/call.ts";
 import type { Notice, Start } from "./backend/worker.ts";
 import * as Capabilities from "./backend/capabilities.ts";
+import { workerChecks, wrongCommand, wrongOptions, wrongSignal } from "./backend/checks.ts";
 import { locks } from "./backend/locks.ts";
 import { mainModule } from "./backend/modules.ts";
 import { authKey, type Introduction, type Message, type Notice as ToChild, type Readiness, self } from "./link/self.ts";
@@ -272,6 +273,8 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           status,
           kill: (signal) =>
             Effect.suspend(() => {
+              const wrong = wrongSignal(signal);
+              if (wrong !== undefined) return Effect.fail(wrong);
               if (status() !== undefined) return Effect.succeed(false);
               if (signal !== "SIGKILL" && signal !== "SIGTERM") {
                 return Effect.fail(
@@ -289,22 +292,27 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
 /**
  * Makes the backend, for programs that build their own layers.
  *
+ * If an option makes no sense, each start fails with the `SpawnError` `InvalidArgument`, which names the option.
+ *
  * *Release:* ends the standby workers.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => {
+  const unusable = wrongOptions("WorkerBackend", options, workerChecks);
   const backend: Backend = {
     [TypeId]: TypeId,
     name: "worker",
     capabilities: Capabilities.worker,
-    spawn: (command) =>
-      Effect.withSpan(acquire(options, command), "Backend.spawn", {
+    spawn: (command) => {
+      const wrong = unusable ?? wrongCommand(command);
+      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(acquire(options, command), "Backend.spawn", {
         attributes: { "process.name": command.name, backend: "worker" },
-      }),
+      });
+    },
   };
-  return options.standby
+  return unusable === undefined && options.standby
     ? standby(backend, { size: options.standby, modules: options.preload ?? [] })
     : Effect.succeed(backend);
 };

@@ -244,7 +244,7 @@ promise("an offset or a size that makes no sense is refused, with nothing sent",
       );
     }
     const error = yield* Effect.flip(one.sendBytes(bytes, 3, 2));
-    assertStringIncludes(error.message, "the size must be an integer from 0 to 1, received 2");
+    assertStringIncludes(error.message, "size must be an integer from 0 to 1, received 2");
     for (const noBytes of ["text", [1, 2], { length: 1 }, null, 7]) {
       assertEquals(yield* failure(one.sendBytes(noBytes as never)), "PipeError InvalidArgument");
     }
@@ -479,7 +479,7 @@ promise("wait tells which connections have something to receive, or an end", (ma
 promise("poll tells of what is there, and waits no longer than it should", (make) =>
   Effect.gen(function* () {
     const [one, other] = yield* make();
-    for (const timeout of [undefined, 0, "0 millis", -5, "1 millis"] as const) assert(!(yield* other.poll(timeout)));
+    for (const timeout of [undefined, 0, "0 millis", "1 millis"] as const) assert(!(yield* other.poll(timeout)));
     const waiting = yield* Effect.fork(other.poll("1 minute"));
     const forever = yield* Effect.fork(other.poll(Infinity));
     yield* one.send(1);

@@ -325,7 +325,11 @@ test(
           const error = yield* Effect.flip(make({ [option]: value }));
           assertInstanceOf(error, Queue.QueueError);
           assertEquals(error.reason, "InvalidOption");
-          assertStringIncludes(error.message, `${option} must be a positive integer, received ${value}`);
+          const received = typeof value === "string" ? `"${value}"` : value;
+          assertEquals(
+            error.message,
+            `Invalid queue option: ${option} must be a positive integer or Infinity, received ${received}`,
+          );
         }
       }
       assertEquals((yield* make({ capacity: Infinity, maxBytes: Infinity })).capacity, Infinity);

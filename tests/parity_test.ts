@@ -512,7 +512,7 @@ const closing = (
 
     const kinds = { succeeds: Checker.succeed, explodes: Checker.explode, mute: Checker.mute, leaves: Checker.leave };
 
-    const submit = (n: number): Effect.Effect<void, Backend.EncodeError> =>
+    const submit = (n: number): Effect.Effect<void, Backend.EncodeError | Pool.PoolError> =>
       Effect.gen(function* () {
         const dice = yield* Random.nextIntBetween(0, 1000);
         const kind = dice < 100
@@ -543,7 +543,7 @@ const closing = (
         }
       });
 
-    const awaiting: Array<Fiber.Fiber<void, Backend.EncodeError>> = [];
+    const awaiting: Array<Fiber.Fiber<void, Backend.EncodeError | Pool.PoolError>> = [];
     let ending: Fiber.Fiber<unknown, unknown> | undefined;
     for (const n of numbers(submissions)) {
       if (n === when) {

@@ -55,8 +55,21 @@ export class QueueClosed extends Error {
 }
 
 /**
- * A queue was asked for what it cannot do: an option that makes no sense, an item larger than the queue or without a place
- * in its order, more tasks reported done than were put.
+ * What a {@link QueueError} complains of.
+ *
+ * - `InvalidOption`: an option, or a number of items, makes no sense.
+ * - `InvalidArgument`: an argument is of the wrong kind: items that are not iterable, say.
+ * - `TooLarge`: the item is larger than the queue.
+ * - `NotOrderable`: the item has no place in the order of the queue.
+ * - `TooManyDone`: more tasks were reported done than were put.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type QueueErrorReason = "InvalidOption" | "InvalidArgument" | "TooLarge" | "NotOrderable" | "TooManyDone";
+
+/**
+ * A queue was asked for what it cannot do. Nothing was put or taken: it can be used as before.
  *
  * @since 0.1.0
  * @category errors
@@ -67,10 +80,10 @@ export class QueueError extends Error {
   /** How the error is printed. */
   override readonly name = "QueueError";
   /** What was wrong. */
-  readonly reason: "InvalidOption" | "TooLarge" | "NotOrderable" | "TooManyDone";
+  readonly reason: QueueErrorReason;
 
   /** Made by the library. */
-  constructor(reason: "InvalidOption" | "TooLarge" | "NotOrderable" | "TooManyDone", message: string) {
+  constructor(reason: QueueErrorReason, message: string) {
     super(message);
     this.reason = reason;
   }
@@ -162,6 +175,19 @@ export class PipeError extends Error {
     this.reason = reason;
     this.size = size;
   }
+}
+
+/**
+ * A function was given what it cannot use: the message says what it expects, and what it has received. Nothing was done.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidArgument extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "InvalidArgument";
+  /** How the error is printed. */
+  override readonly name = "InvalidArgument";
 }
 
 /**

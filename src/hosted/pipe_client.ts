@@ -12,6 +12,8 @@ import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type { Link } from "../link/link.ts";
 import { after } from "../os/timer.ts";
+import { countOrInfinite, invalidArgument, must, optional, range } from "../os/arguments.ts";
+import { duration } from "../os/durations.ts";
 import type { Connection, Statistics } from "../Pipe.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
@@ -45,9 +47,6 @@ const refuse = (
   size?: number,
 ): Exit.Exit<never, PipeError> => Exit.fail(new PipeError(reason, message, size));
 
-const isCount = (value: unknown): value is number =>
-  typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
-
 const isShared = (buffer: ArrayBufferLike): boolean =>
   typeof SharedArrayBuffer !== "undefined" && buffer instanceof SharedArrayBuffer;
 
@@ -62,20 +61,15 @@ const bytesOf = (buffer: unknown): Uint8Array | undefined => {
   return undefined;
 };
 
-const describe = (value: unknown): string =>
-  value === null
-    ? "null"
-    : typeof value === "object"
-    ? `a ${value.constructor?.name ?? "object"}`
-    : `a ${typeof value}`;
+const wrongBytes = must(
+  (value) => bytesOf(value) !== undefined,
+  "an ArrayBuffer or a view of one",
+  "encode texts with TextEncoder",
+);
 
-const notBytes = (verb: string, value: unknown): Exit.Exit<never, PipeError> =>
-  refuse(
-    "InvalidArgument",
-    `Cannot ${verb} bytes: an ArrayBuffer or a view of one is needed, received ${
-      describe(value)
-    }; encode texts with TextEncoder`,
-  );
+/** Refuses what is wrong with the arguments of a method. */
+const refuseArgument = (method: string, complaint: string): Exit.Exit<never, PipeError> =>
+  refuse("InvalidArgument", invalidArgument(`connection.${method}`, complaint));
 
 /** Long ones are taken from where they are. */
 const bytesMessage = (part: Uint8Array): Message =>
@@ -167,20 +161,12 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   ): Effect.Effect<void, WriteFailure> =>
     this.#write(() => {
       const bytes = bytesOf(buffer);
-      if (bytes === undefined) return notBytes("send", buffer);
-      if (!isCount(offset) || offset > bytes.length) {
-        return refuse(
-          "InvalidArgument",
-          `Cannot send bytes: the offset must be an integer from 0 to ${bytes.length}, received ${offset}`,
-        );
-      }
+      if (bytes === undefined) return refuseArgument("sendBytes", `buffer ${wrongBytes(buffer)}`);
+      const wrong = range(0, bytes.length)(offset);
+      if (wrong !== undefined) return refuseArgument("sendBytes", `offset ${wrong}`);
       const rest = bytes.length - offset;
-      if (size !== undefined && (!isCount(size) || size > rest)) {
-        return refuse(
-          "InvalidArgument",
-          `Cannot send bytes: the size must be an integer from 0 to ${rest}, received ${size}`,
-        );
-      }
+      const wrongSize = optional(range(0, rest))(size);
+      if (wrongSize !== undefined) return refuseArgument("sendBytes", `size ${wrongSize}`);
       const part = bytes.subarray(offset, offset + (size ?? rest));
       return this.#send([{ message: bytesMessage(part), onSend: [] }], 0);
     });
@@ -198,12 +184,8 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
 
   readonly recvBytes = (maxLength: number = Infinity): Effect.Effect<Uint8Array<ArrayBuffer>, ReadFailure> =>
     this.#read(() => {
-      if (maxLength !== Infinity && !isCount(maxLength)) {
-        return refuse(
-          "InvalidArgument",
-          `Cannot receive bytes: maxLength must be an integer from 0 on, received ${maxLength}`,
-        );
-      }
+      const wrong = countOrInfinite(maxLength);
+      if (wrong !== undefined) return refuseArgument("recvBytes", `maxLength ${wrong}`);
       return this.#receive(BYTES, (message) => {
         const bytes = contents(message);
         if (bytes.length > maxLength) {
@@ -224,13 +206,9 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   ): Effect.Effect<number, ReadFailure> =>
     this.#read(() => {
       const target = bytesOf(buffer);
-      if (target === undefined) return notBytes("receive", buffer);
-      if (!isCount(offset) || offset > target.length) {
-        return refuse(
-          "InvalidArgument",
-          `Cannot receive bytes: the offset must be an integer from 0 to ${target.length}, received ${offset}`,
-        );
-      }
+      if (target === undefined) return refuseArgument("recvBytesInto", `buffer ${wrongBytes(buffer)}`);
+      const wrong = range(0, target.length)(offset);
+      if (wrong !== undefined) return refuseArgument("recvBytesInto", `offset ${wrong}`);
       return this.#receive(BYTES, (message) => {
         const bytes = contents(message);
         const room = target.length - offset;
@@ -249,10 +227,9 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
 
   readonly poll = (timeout?: Duration.DurationInput): Effect.Effect<boolean, Failure> =>
     this.#read(() => {
-      const millis = timeout === undefined ? 0 : toMillis(timeout);
-      if (millis === undefined) {
-        return refuse("InvalidArgument", `Cannot poll: the timeout must be a duration, received ${String(timeout)}`);
-      }
+      const wrong = optional(duration)(timeout);
+      if (wrong !== undefined) return refuseArgument("poll", `timeout ${wrong}`);
+      const millis = timeout === undefined ? 0 : Duration.toMillis(timeout);
       const end = this.#end;
       if (end.readable) return this.#answer;
       if (!(millis > 0)) {
@@ -519,14 +496,6 @@ const decode = <A>({ attachments, bytes }: Message, hooks: ReadonlyArray<ObjectH
 const readOversize = ({ bytes }: Message): MessageTooLarge => {
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   return new MessageTooLarge(view.getFloat64(0), view.getFloat64(8));
-};
-
-const toMillis = (timeout: Duration.DurationInput): number | undefined => {
-  try {
-    return Duration.toMillis(timeout);
-  } catch {
-    return undefined;
-  }
 };
 
 /** For who only looks at a message with a connection in it: it stays on its way. */

@@ -22,6 +22,7 @@ import {
   written,
 } from "../link/router.ts";
 import type { Info as QueueInfo, Queue, Statistics } from "../Queue.ts";
+import { invalidArgument, iterable, positive } from "../os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
@@ -167,6 +168,10 @@ export class QueueClient<A> implements Queue<A> {
 
   readonly putAll = (items: Iterable<A>): Effect.Effect<void, EncodeError | QueueError | Ending> =>
     Effect.suspend((): Effect.Effect<void, EncodeError | QueueError | Ending> => {
+      const wrong = iterable(items);
+      if (wrong !== undefined) {
+        return Effect.fail(new QueueError("InvalidArgument", invalidArgument("queue.putAll", `items ${wrong}`)));
+      }
       const packets = this.#encodeAll(items);
       if (!Array.isArray(packets)) return Effect.fail(packets);
       return this.#putAll(packets, 0);
@@ -187,10 +192,9 @@ export class QueueClient<A> implements Queue<A> {
   }
 
   readonly takeUpTo = (count: number): Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Ending> => {
-    if (!Number.isSafeInteger(count) || count < 1) {
-      return Effect.fail(
-        new QueueError("InvalidOption", `Cannot take items: the count must be a positive integer, received ${count}`),
-      );
+    const wrong = positive(count);
+    if (wrong !== undefined) {
+      return Effect.fail(new QueueError("InvalidOption", invalidArgument("queue.takeUpTo", `count ${wrong}`)));
     }
     return this.#take(count, true, (items) => items!);
   };
@@ -215,15 +219,12 @@ export class QueueClient<A> implements Queue<A> {
     return Effect.map(this.#info, ({ full }) => full === 1);
   }
 
-  readonly taskDone = (count: number = 1): Effect.Effect<void, QueueError | Ending> =>
-    Number.isSafeInteger(count) && count > 0
+  readonly taskDone = (count: number = 1): Effect.Effect<void, QueueError | Ending> => {
+    const wrong = positive(count);
+    return wrong === undefined
       ? Effect.asVoid(this.#ask(P.TASK_DONE, (writer) => void writer.varint(count)))
-      : Effect.fail(
-        new QueueError(
-          "InvalidOption",
-          `Cannot report tasks done: the count must be a positive integer, received ${count}`,
-        ),
-      );
+      : Effect.fail(new QueueError("InvalidOption", invalidArgument("queue.taskDone", `count ${wrong}`)));
+  };
 
   get join(): Effect.Effect<void, Ending> {
     return this.#simply(P.JOIN);

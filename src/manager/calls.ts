@@ -20,6 +20,7 @@ import { keep } from "../hosted/keep.ts";
 import type { Fill, Link } from "../link/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../link/router.ts";
 import { consume, Mailbox } from "../link/streams.ts";
+import { type Checks, invalidArgument, wrong } from "../os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
@@ -147,6 +148,39 @@ const unsent = (error: unknown): Effect.Effect<never, EncodeError | MessageTooLa
 
 /** Where its calls go. */
 export const target = ({ address, gate }: Place) => ({ address, object: gate });
+
+const refused = (message: string): ManagerError => new ManagerError("InvalidArguments", message);
+
+/** Calls something with arguments that make sense: others are refused here, with what `fail` makes of it, and nothing is sent. */
+export const checkedAs = <F, A, E, R>(
+  fail: (message: string) => F,
+  operation: string,
+  values: object,
+  checks: Checks,
+  use: () => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | F, R> => {
+  const complaint = wrong(values, checks);
+  return complaint === undefined ? use() : Effect.fail(fail(invalidArgument(operation, complaint)));
+};
+
+/** The same with a `ManagerError`. */
+export const checked = <A, E, R>(
+  operation: string,
+  values: object,
+  checks: Checks,
+  use: () => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | ManagerError, R> => checkedAs(refused, operation, values, checks, use);
+
+/** The same for what is read as a Stream. */
+export const checkedStream = <A, E>(
+  operation: string,
+  values: object,
+  checks: Checks,
+  use: () => Stream.Stream<A, E>,
+): Stream.Stream<A, E | ManagerError> => {
+  const complaint = wrong(values, checks);
+  return complaint === undefined ? use() : Stream.fail(refused(invalidArgument(operation, complaint)));
+};
 
 /** Calls a method. *Interruption:* interrupts it there, and waits for what became of it. */
 export const ask = <A, E = never>(place: Place, method: string, ...args: List): Effect.Effect<A, E | Failure> =>

@@ -8,8 +8,9 @@ import type * as Effect from "effect/Effect";
 import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import type { Task } from "../Task.ts";
-import { ask, type Failure, stream, take } from "./calls.ts";
-import type { RemoteError } from "./errors.ts";
+import { arrayOf, type Check, type Checks, iterable, record, task as isTask, text } from "../os/arguments.ts";
+import { ask, checked, type Failure, stream, take } from "./calls.ts";
+import type { ManagerError, RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**
@@ -98,6 +99,25 @@ export interface Dict<in out K, in out V> extends Proxy {
   readonly watch: Stream.Stream<DictChange<K, V>, Failure>;
 }
 
+/** Of a method that has a task change something. */
+export const tasks: Checks = { task: isTask };
+
+const isPair: Check = (value) =>
+  Array.isArray(value) && value.length === 2 ? undefined : "must be a pair of a key and a value";
+
+const arePairs = arrayOf(isPair, "pairs [key, value]");
+
+/** Uses keys with their values, which may come only once. */
+export const withPairs = <A, E, R>(
+  operation: string,
+  entries: Iterable<unknown>,
+  use: (list: ReadonlyArray<unknown>) => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E | ManagerError, R> =>
+  checked(operation, { entries }, { entries: iterable }, () => {
+    const list = [...entries];
+    return checked(operation, { entries: list }, { entries: arePairs }, () => use(list));
+  });
+
 /** The proxy of a dict. */
 export class DictProxy<K, V> extends Remote implements Dict<K, V> {
   get size() {
@@ -105,11 +125,18 @@ export class DictProxy<K, V> extends Remote implements Dict<K, V> {
   }
   get = (key: K) => ask<V | undefined>(this[TypeId], "get", key);
   getOrElse = <B>(key: K, otherwise: B) => ask<V | B>(this[TypeId], "get", key, otherwise);
-  getMany = (keys: Iterable<K>) => ask<Array<V | undefined>>(this[TypeId], "getMany", [...keys]);
+  getMany = (keys: Iterable<K>) =>
+    checked(
+      "dict.getMany",
+      { keys },
+      { keys: iterable },
+      () => ask<Array<V | undefined>>(this[TypeId], "getMany", [...keys]),
+    );
   has = (key: K) => ask<boolean>(this[TypeId], "has", key);
   set = (key: K, value: V) => ask<void>(this[TypeId], "set", key, value);
   setDefault = (key: K, value: V) => ask<V>(this[TypeId], "setDefault", key, value);
-  update = (entries: Iterable<readonly [K, V]>) => ask<void>(this[TypeId], "update", [...entries]);
+  update = (entries: Iterable<readonly [K, V]>) =>
+    withPairs("dict.update", entries, (list) => ask<void>(this[TypeId], "update", list));
   delete = (key: K) => ask<boolean>(this[TypeId], "delete", key);
   pop = (key: K) => take<V | undefined>(this[TypeId], "pop", key);
   get popItem() {
@@ -122,9 +149,15 @@ export class DictProxy<K, V> extends Remote implements Dict<K, V> {
     ask<boolean>(this[TypeId], "compareAndSet", key, expected, value);
   modify = <Args extends ReadonlyArray<unknown>, E>(
     key: K,
-    { name, url }: Change<V | undefined, Args, V, E>,
+    task: Change<V | undefined, Args, V, E>,
     ...args: Args
-  ) => ask<V, E | RemoteError>(this[TypeId], "modify", key, [url, name], args);
+  ) =>
+    checked(
+      "dict.modify",
+      { task },
+      tasks,
+      () => ask<V, E | RemoteError>(this[TypeId], "modify", key, [task.url, task.name], args),
+    );
   get keys() {
     return ask<Array<K>>(this[TypeId], "keys");
   }
@@ -190,18 +223,35 @@ export interface Namespace<in out T extends object> extends Proxy {
 
 /** The proxy of a namespace. */
 export class NamespaceProxy<T extends object> extends Remote implements Namespace<T> {
-  get = <K extends Name<T>>(name: K) => ask<T[K]>(this[TypeId], "get", name);
-  has = (name: string) => ask<boolean>(this[TypeId], "has", name);
-  set = <K extends Name<T>>(name: K, value: T[K]) => ask<void>(this[TypeId], "set", name, value);
-  assign = (attributes: Partial<T>) => ask<void>(this[TypeId], "update", Object.entries(attributes));
-  delete = (name: Name<T>) => ask<boolean>(this[TypeId], "delete", name);
+  #of<A>(method: string, name: unknown, use: () => Effect.Effect<A, Failure>): Effect.Effect<A, Failure> {
+    return checked(`namespace.${method}`, { name }, { name: text }, use);
+  }
+
+  get = <K extends Name<T>>(name: K) => this.#of("get", name, () => ask<T[K]>(this[TypeId], "get", name));
+  has = (name: string) => this.#of("has", name, () => ask<boolean>(this[TypeId], "has", name));
+  set = <K extends Name<T>>(name: K, value: T[K]) =>
+    this.#of("set", name, () => ask<void>(this[TypeId], "set", name, value));
+  assign = (attributes: Partial<T>) =>
+    checked(
+      "namespace.assign",
+      { attributes },
+      { attributes: record },
+      () => ask<void>(this[TypeId], "update", Object.entries(attributes)),
+    );
+  delete = (name: Name<T>) => this.#of("delete", name, () => ask<boolean>(this[TypeId], "delete", name));
   compareAndSet = <K extends Name<T>>(name: K, expected: T[K] | undefined, value: T[K]) =>
-    ask<boolean>(this[TypeId], "compareAndSet", name, expected, value);
+    this.#of("compareAndSet", name, () => ask<boolean>(this[TypeId], "compareAndSet", name, expected, value));
   modify = <K extends Name<T>, Args extends ReadonlyArray<unknown>, E>(
     name: K,
     task: Change<T[K], Args, T[K], E>,
     ...args: Args
-  ) => ask<T[K], E | RemoteError>(this[TypeId], "modify", name, [task.url, task.name], args);
+  ) =>
+    checked(
+      "namespace.modify",
+      { name, task },
+      { name: text, ...tasks },
+      () => ask<T[K], E | RemoteError>(this[TypeId], "modify", name, [task.url, task.name], args),
+    );
   get keys() {
     return ask<Array<Name<T>>>(this[TypeId], "keys");
   }

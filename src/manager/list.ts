@@ -7,8 +7,19 @@ import type * as Chunk from "effect/Chunk";
 import type * as Effect from "effect/Effect";
 import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
-import { ask, type Failure, stream, take } from "./calls.ts";
-import type { Change } from "./dict.ts";
+import {
+  boolean,
+  type Checks,
+  countOrInfinite,
+  end,
+  integer,
+  iterable,
+  optional,
+  options,
+  text,
+} from "../os/arguments.ts";
+import { ask, checked, type Failure, stream, take } from "./calls.ts";
+import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -97,39 +108,78 @@ export interface List<in out A> extends Proxy {
   readonly watch: Stream.Stream<ListChange<A>, Failure>;
 }
 
+const indexes: Checks = { index: integer };
+
+const part: Checks = { start: optional(integer), end: optional(end) };
+
+const isOrder = options({ descending: optional(boolean) });
+
 /** The proxy of a list. */
 export class ListProxy<A> extends Remote implements List<A> {
   get length() {
     return ask<number>(this[TypeId], "length");
   }
-  at = (index: number) => ask<A | undefined>(this[TypeId], "at", index);
-  set = (index: number, item: A) => ask<void>(this[TypeId], "set", index, item);
+  at = (index: number) => this.#checked("at", { index }, indexes, () => ask<A | undefined>(this[TypeId], "at", index));
+  set = (index: number, item: A) =>
+    this.#checked("set", { index }, indexes, () => ask<void>(this[TypeId], "set", index, item));
   push = (...items: ReadonlyArray<A>) => ask<number>(this[TypeId], "push", items);
-  extend = (items: Iterable<A>) => ask<number>(this[TypeId], "push", [...items]);
+  extend = (items: Iterable<A>) =>
+    this.#checked("extend", { items }, { items: iterable }, () => ask<number>(this[TypeId], "push", [...items]));
   unshift = (...items: ReadonlyArray<A>) => ask<number>(this[TypeId], "unshift", items);
-  insert = (index: number, item: A) => ask<void>(this[TypeId], "insert", index, item);
-  pop = (index?: number) => take<A | undefined>(this[TypeId], "pop", index);
+  insert = (index: number, item: A) =>
+    this.#checked("insert", { index }, indexes, () => ask<void>(this[TypeId], "insert", index, item));
+  pop = (index?: number) =>
+    this.#checked(
+      "pop",
+      { index },
+      { index: optional(integer) },
+      () => take<A | undefined>(this[TypeId], "pop", index),
+    );
   get shift() {
     return take<A | undefined>(this[TypeId], "pop", 0);
   }
   splice = (start: number, deleted?: number, ...items: ReadonlyArray<A>) =>
-    ask<Array<A>>(this[TypeId], "splice", start, deleted, items);
+    this.#checked(
+      "splice",
+      { start, deleted },
+      { start: integer, deleted: optional(countOrInfinite) },
+      () => ask<Array<A>>(this[TypeId], "splice", start, deleted, items),
+    );
   remove = (item: A) => ask<boolean>(this[TypeId], "remove", item);
   get clear() {
     return ask<void>(this[TypeId], "clear");
   }
-  fill = (item: A, start?: number, end?: number) => ask<void>(this[TypeId], "fill", item, start, end);
+  fill = (item: A, start?: number, end?: number) =>
+    this.#checked("fill", { start, end }, part, () => ask<void>(this[TypeId], "fill", item, start, end));
   get reverse() {
     return ask<void>(this[TypeId], "reverse");
   }
   sort = (options?: { readonly descending?: boolean | undefined }) =>
-    ask<void>(this[TypeId], "sort", options?.descending);
+    this.#checked(
+      "sort",
+      { options },
+      { options: optional(isOrder) },
+      () => ask<void>(this[TypeId], "sort", options?.descending),
+    );
   includes = (item: A) => ask<boolean>(this[TypeId], "includes", item);
-  indexOf = (item: A, from?: number) => ask<number>(this[TypeId], "indexOf", item, from);
+  indexOf = (item: A, from?: number) =>
+    this.#checked(
+      "indexOf",
+      { from },
+      { from: optional(integer) },
+      () => ask<number>(this[TypeId], "indexOf", item, from),
+    );
   lastIndexOf = (item: A) => ask<number>(this[TypeId], "lastIndexOf", item);
   count = (item: A) => ask<number>(this[TypeId], "count", item);
-  join = (separator?: string) => ask<string>(this[TypeId], "join", separator);
-  slice = (start?: number, end?: number) => ask<Array<A>>(this[TypeId], "slice", start, end);
+  join = (separator?: string) =>
+    this.#checked(
+      "join",
+      { separator },
+      { separator: optional(text) },
+      () => ask<string>(this[TypeId], "join", separator),
+    );
+  slice = (start?: number, end?: number) =>
+    this.#checked("slice", { start, end }, part, () => ask<Array<A>>(this[TypeId], "slice", start, end));
   get toArray() {
     return ask<Array<A>>(this[TypeId], "value");
   }
@@ -140,16 +190,36 @@ export class ListProxy<A> extends Remote implements List<A> {
     return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.extend(chunk));
   }
   compareAndSet = (index: number, expected: A, item: A) =>
-    ask<boolean>(this[TypeId], "compareAndSet", index, expected, item);
+    this.#checked(
+      "compareAndSet",
+      { index },
+      indexes,
+      () => ask<boolean>(this[TypeId], "compareAndSet", index, expected, item),
+    );
   modify = <Args extends ReadonlyArray<unknown>, E>(
     index: number,
-    { name, url }: Change<A, Args, A, E>,
+    task: Change<A, Args, A, E>,
     ...args: Args
-  ) => ask<A, E | RemoteError>(this[TypeId], "modify", index, [url, name], args);
+  ) =>
+    this.#checked(
+      "modify",
+      { index, task },
+      { ...indexes, ...tasks },
+      () => ask<A, E | RemoteError>(this[TypeId], "modify", index, [task.url, task.name], args),
+    );
   modifyAll = <Args extends ReadonlyArray<unknown>, E>(
-    { name, url }: Change<Array<A>, Args, ReadonlyArray<A>, E>,
+    task: Change<Array<A>, Args, ReadonlyArray<A>, E>,
     ...args: Args
-  ) => ask<void, E | RemoteError>(this[TypeId], "modifyAll", [url, name], args);
+  ) =>
+    this.#checked(
+      "modifyAll",
+      { task },
+      tasks,
+      () => ask<void, E | RemoteError>(this[TypeId], "modifyAll", [task.url, task.name], args),
+    );
+  #checked<B, E>(method: string, values: object, checks: Checks, use: () => Effect.Effect<B, E>) {
+    return checked(`list.${method}`, values, checks, use);
+  }
   get watch() {
     return stream<ListChange<A>>(this[TypeId], "watch");
   }

@@ -6,21 +6,38 @@
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Options as PoolOptions } from "../Pool.ts";
-import type { Dequeue, Options as QueueOptions, Queue, QueueError } from "../Queue.ts";
-import type { PoolError } from "../pool/error.ts";
+import { QueueError } from "../hosted/errors.ts";
+import type { Dequeue, Options as QueueOptions, Queue } from "../Queue.ts";
+import { PoolError } from "../pool/error.ts";
 import type { Element, ShareableList } from "../ShareableList.ts";
-import type { MemoryError, OutOfRange, SharedMemory } from "../SharedMemory.ts";
+import { MemoryError, type OutOfRange } from "../memory/errors.ts";
+import type { SharedMemory } from "../SharedMemory.ts";
 import type { Task } from "../Task.ts";
-import { ask, create, type Failure } from "./calls.ts";
-import type { Dict, Namespace } from "./dict.ts";
-import type { RemoteError } from "./errors.ts";
+import { QueueClient } from "../hosted/queue_client.ts";
+import {
+  type Checks,
+  count,
+  iterable,
+  marked,
+  must,
+  name as isName,
+  optional,
+  options,
+  positive,
+  positiveOrInfinite,
+  record,
+  task as isTask,
+} from "../os/arguments.ts";
+import { ask, checked, checkedAs, create, type Failure } from "./calls.ts";
+import { type Dict, type Namespace, withPairs } from "./dict.ts";
+import { ManagerError, type RemoteError } from "./errors.ts";
 import type { List } from "./list.ts";
 import type { SharedPool } from "./pool.ts";
 import * as P from "./protocol.ts";
-import { type Proxy, Remote, TypeId } from "./remote.ts";
+import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
 import type { Barrier, Condition, Event, Lock, RLock, Semaphore } from "./sync.ts";
-import type { Type } from "./typed.ts";
-import type { Numbers, TypedArray, Value } from "./value.ts";
+import { type Type, TypeTypeId } from "./typed.ts";
+import { type Numbers, type TypedArray, typedArray, type Value } from "./value.ts";
 
 /**
  * What a manager's server is doing.
@@ -131,47 +148,139 @@ export interface Manager extends Proxy {
   readonly objects: Effect.Effect<ReadonlyArray<ObjectInfo>, Failure>;
 }
 
+const invalidOption = (message: string): ManagerError => new ManagerError("InvalidOption", message);
+
+const invalidMemory = (message: string): MemoryError => new MemoryError("InvalidArgument", message);
+
+const queueOptions = optional(
+  options({ capacity: optional(positiveOrInfinite), maxBytes: optional(positiveOrInfinite) }),
+);
+
+const poolOptions = optional(options({ size: optional(positive), maxTasksPerChild: optional(positiveOrInfinite) }));
+
+const isType = marked(TypeTypeId, "made by Manager.type(import.meta, name, Class)");
+
+const isLock = must(
+  (value) => isProxy(value) && ["Lock", "RLock"].includes(value[TypeId].type),
+  "a lock of this manager: manager.lock or manager.rlock",
+);
+
+const isObject = must(
+  (value) => isProxy(value) || value instanceof QueueClient,
+  "an object of this manager, or undefined",
+);
+
 /** The implementation of {@link Manager}: the server is its own object 0. */
 export class ManagerProxy extends Remote implements Manager {
   #make<A, E = never>(type: string, ...args: ReadonlyArray<unknown>): Making<A, E> {
     return create<A, E>(this[TypeId], P.BUILTIN, type, ...args);
   }
 
-  readonly dict = <K, V>(entries: Iterable<readonly [K, V]> = []) => this.#make<Dict<K, V>>("dict", [...entries]);
-  readonly list = <A>(items: Iterable<A> = []) => this.#make<List<A>>("list", [...items]);
+  #checked<A, E, R>(method: string, values: object, checks: Checks, use: () => Effect.Effect<A, E, R>) {
+    return checked(`manager.${method}`, values, checks, use);
+  }
+
+  #queue<A>(method: string, type: string, options: QueueOptions | undefined): Making<Queue<A>, QueueError> {
+    return checkedAs(
+      (message) => new QueueError("InvalidOption", message),
+      `manager.${method}`,
+      { options },
+      { options: queueOptions },
+      () => this.#make<Queue<A>, QueueError>(type, options),
+    );
+  }
+
+  #semaphore(method: string, type: string, permits: number | undefined): Making<Semaphore> {
+    return checkedAs(
+      invalidOption,
+      `manager.${method}`,
+      { permits },
+      { permits: optional(count) },
+      () => this.#make<Semaphore>(type, permits),
+    );
+  }
+
+  readonly dict = <K, V>(entries: Iterable<readonly [K, V]> = []) =>
+    withPairs("manager.dict", entries, (list) => this.#make<Dict<K, V>>("dict", list));
+  readonly list = <A>(items: Iterable<A> = []) =>
+    this.#checked("list", { items }, { items: iterable }, () => this.#make<List<A>>("list", [...items]));
   readonly namespace = <T extends object>(attributes?: T) =>
-    this.#make<Namespace<T>>("Namespace", attributes && { ...attributes });
+    this.#checked(
+      "namespace",
+      { attributes },
+      { attributes: optional(record) },
+      () => this.#make<Namespace<T>>("Namespace", attributes && { ...attributes }),
+    );
   readonly value = <A>(value: A) => this.#make<Value<A>>("Value", value);
-  readonly array = <T extends TypedArray>(numbers: T) => this.#make<Numbers<T>>("Array", numbers);
-  readonly queue = <A>(options?: QueueOptions) => this.#make<Queue<A>, QueueError>("Queue", options);
-  readonly lifoQueue = <A>(options?: QueueOptions) => this.#make<Queue<A>, QueueError>("LifoQueue", options);
-  readonly priorityQueue = <A>(options?: QueueOptions) => this.#make<Queue<A>, QueueError>("PriorityQueue", options);
+  readonly array = <T extends TypedArray>(numbers: T) =>
+    this.#checked("array", { numbers }, { numbers: typedArray }, () => this.#make<Numbers<T>>("Array", numbers));
+  readonly queue = <A>(options?: QueueOptions) => this.#queue<A>("queue", "Queue", options);
+  readonly lifoQueue = <A>(options?: QueueOptions) => this.#queue<A>("lifoQueue", "LifoQueue", options);
+  readonly priorityQueue = <A>(options?: QueueOptions) => this.#queue<A>("priorityQueue", "PriorityQueue", options);
   get lock() {
     return this.#make<Lock>("Lock");
   }
   get rlock() {
     return this.#make<RLock>("RLock");
   }
-  readonly semaphore = (permits?: number) => this.#make<Semaphore>("Semaphore", permits);
-  readonly boundedSemaphore = (permits?: number) => this.#make<Semaphore>("BoundedSemaphore", permits);
-  readonly condition = (lock?: Lock | RLock) => this.#make<Condition>("Condition", lock);
+  readonly semaphore = (permits?: number) => this.#semaphore("semaphore", "Semaphore", permits);
+  readonly boundedSemaphore = (permits?: number) => this.#semaphore("boundedSemaphore", "BoundedSemaphore", permits);
+  readonly condition = (lock?: Lock | RLock) =>
+    this.#checked("condition", { lock }, { lock: optional(isLock) }, () => this.#make<Condition>("Condition", lock));
   get event() {
     return this.#make<Event>("Event");
   }
   readonly barrier = (parties: number, action?: Task<[], unknown, unknown>) =>
-    this.#make<Barrier>("Barrier", parties, action && [action.url, action.name]);
-  readonly sharedMemory = (size: number) => this.#make<SharedMemory, MemoryError>("SharedMemory", size);
+    checkedAs(
+      invalidOption,
+      "manager.barrier",
+      { parties, action },
+      { parties: positive, action: optional(isTask) },
+      () => this.#make<Barrier>("Barrier", parties, action && [action.url, action.name]),
+    );
+  readonly sharedMemory = (size: number) =>
+    checkedAs(
+      invalidMemory,
+      "manager.sharedMemory",
+      { size },
+      { size: positive },
+      () => this.#make<SharedMemory, MemoryError>("SharedMemory", size),
+    );
   readonly shareableList = <A>(values: Iterable<A & Element>) =>
-    this.#make<ShareableList<A>, MemoryError | OutOfRange>("ShareableList", [...values]);
+    checkedAs(
+      invalidMemory,
+      "manager.shareableList",
+      { values },
+      { values: iterable },
+      () => this.#make<ShareableList<A>, MemoryError | OutOfRange>("ShareableList", [...values]),
+    );
   readonly pool = (options?: Pick<PoolOptions, "size" | "maxTasksPerChild">) =>
-    this.#make<SharedPool, PoolError>("Pool", options);
+    checkedAs(
+      (message) => new PoolError({ reason: "InvalidOption", message }),
+      "manager.pool",
+      { options },
+      { options: poolOptions },
+      () => this.#make<SharedPool, PoolError>("Pool", options),
+    );
   readonly create = <Args extends ReadonlyArray<unknown>, A extends Proxy, E>(
     type: Type<Args, A, E>,
     ...args: Args
-  ) => create<A, E | RemoteError>(this[TypeId], type.url, type.name, ...args);
+  ) =>
+    this.#checked(
+      "create",
+      { type },
+      { type: isType },
+      () => create<A, E | RemoteError>(this[TypeId], type.url, type.name, ...args),
+    );
   readonly publish = (name: string, object: Proxy | Dequeue<unknown> | undefined) =>
-    ask<void>(this[TypeId], "publish", name, object);
-  readonly find = <A>(name: string) => ask<A | undefined>(this[TypeId], "find", name);
+    this.#checked(
+      "publish",
+      { name, object },
+      { name: isName, object: optional(isObject) },
+      () => ask<void>(this[TypeId], "publish", name, object),
+    );
+  readonly find = <A>(name: string) =>
+    this.#checked("find", { name }, { name: isName }, () => ask<A | undefined>(this[TypeId], "find", name));
   get statistics() {
     return ask<Statistics>(this[TypeId], "statistics");
   }

@@ -7,7 +7,9 @@ import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
 import type * as Pool from "../Pool.ts";
 import type { StreamTask, Task } from "../Task.ts";
-import { ask, type Failure, stream } from "./calls.ts";
+import { type Checks, iterable, optional, options as isOptions, positive } from "../os/arguments.ts";
+import { ask, checked, checkedStream, type Failure, stream } from "./calls.ts";
+import { tasks } from "./dict.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**
@@ -56,21 +58,49 @@ export interface SharedPool extends Proxy {
   readonly statistics: Effect.Effect<Pool.Statistics, Failure>;
 }
 
+const map: Checks = { ...tasks, items: iterable, options: optional(isOptions({ chunkSize: optional(positive) })) };
+
 /** The proxy of a pool. */
 export class PoolProxy extends Remote implements SharedPool {
-  apply = <Args extends ReadonlyArray<unknown>, A, E>({ name, url }: Task<Args, A, E>, ...args: Args) =>
-    ask<A, E | Pool.Failure>(this[TypeId], "apply", [url, name], args);
-  map = <I, A, E>({ name, url }: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
-    ask<Array<A>, E | Pool.Failure>(this[TypeId], "map", [url, name], [...items], options);
+  apply = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+    checked(
+      "pool.apply",
+      { task },
+      tasks,
+      () => ask<A, E | Pool.Failure>(this[TypeId], "apply", [task.url, task.name], args),
+    );
+  map = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
+    checked(
+      "pool.map",
+      { task, items, options },
+      map,
+      () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "map", [task.url, task.name], [...items], options),
+    );
   starmap = <Args extends ReadonlyArray<unknown>, A, E>(
-    { name, url }: Task<Args, A, E>,
+    task: Task<Args, A, E>,
     items: Iterable<Args>,
     options?: Pool.MapOptions,
-  ) => ask<Array<A>, E | Pool.Failure>(this[TypeId], "starmap", [url, name], [...items], options);
-  mapUnordered = <I, A, E>({ name, url }: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
-    stream<A, E | Pool.Failure>(this[TypeId], "mapUnordered", [url, name], [...items], options);
-  stream = <Args extends ReadonlyArray<unknown>, A, E>({ name, url }: StreamTask<Args, A, E>, ...args: Args) =>
-    stream<A, E | Pool.Failure>(this[TypeId], "stream", [url, name], args);
+  ) =>
+    checked(
+      "pool.starmap",
+      { task, items, options },
+      map,
+      () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "starmap", [task.url, task.name], [...items], options),
+    );
+  mapUnordered = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
+    checkedStream(
+      "pool.mapUnordered",
+      { task, items, options },
+      map,
+      () => stream<A, E | Pool.Failure>(this[TypeId], "mapUnordered", [task.url, task.name], [...items], options),
+    );
+  stream = <Args extends ReadonlyArray<unknown>, A, E>(task: StreamTask<Args, A, E>, ...args: Args) =>
+    checkedStream(
+      "pool.stream",
+      { task },
+      tasks,
+      () => stream<A, E | Pool.Failure>(this[TypeId], "stream", [task.url, task.name], args),
+    );
   get close() {
     return ask<void>(this[TypeId], "close");
   }

@@ -12,7 +12,8 @@ import { exactly } from "../hosted/exactly.ts";
 import { Numbers } from "../hosted/queue_protocol.ts";
 import type { Fill } from "../link/link.ts";
 import { call, type Line } from "../link/router.ts";
-import { answer, ask, type Failure, type Place, target } from "./calls.ts";
+import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
+import { answer, ask, checked, type Failure, type Place, target } from "./calls.ts";
 import { BrokenBarrier, SyncError } from "../shared/errors.ts";
 import { type Hold, Nest, type Running } from "../shared/nest.ts";
 import * as P from "./protocol.ts";
@@ -386,17 +387,18 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
   }
 
   readonly withLock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> =>
-    Effect.flatMap(
-      Scope.make(),
-      (scope) =>
-        Effect.onExit(
-          Effect.flatMap(
-            Scope.extend(this.#acquire, scope),
-            ({ one }) => Effect.flatMap(effect, (value) => Effect.as(still(one), value)),
+    checked("lock.withLock", { effect }, { effect: isEffect }, () =>
+      Effect.flatMap(
+        Scope.make(),
+        (scope) =>
+          Effect.onExit(
+            Effect.flatMap(
+              Scope.extend(this.#acquire, scope),
+              ({ one }) => Effect.flatMap(effect, (value) => Effect.as(still(one), value)),
+            ),
+            (exit) => Scope.close(scope, exit),
           ),
-          (exit) => Scope.close(scope, exit),
-        ),
-    );
+      ));
 
   get isLocked(): Effect.Effect<boolean, Failure> {
     return ask(this.lock, "isLocked");
@@ -518,13 +520,28 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
   }
 
   readonly waitFor = <E, R>(predicate: Effect.Effect<boolean, E, R>): Effect.Effect<void, E | SyncError | Failure, R> =>
-    Effect.flatMap(predicate, (holds) => holds ? Effect.void : Effect.zipRight(this.wait, this.waitFor(predicate)));
+    checked(
+      "condition.waitFor",
+      { predicate },
+      { predicate: isEffect },
+      () =>
+        Effect.flatMap(predicate, (holds) => holds ? Effect.void : Effect.zipRight(this.wait, this.waitFor(predicate))),
+    );
 
   readonly notify = (count: number = 1): Effect.Effect<void, SyncError | Failure> =>
-    this.#held("notify the Condition", (one) =>
-      Effect.sync(() => {
-        if (count > 0) one.line.data(say(P.NOTIFY, this[TypeId].number, Math.min(Math.floor(count), 2 ** 40)));
-      }));
+    checked(
+      "condition.notify",
+      { count },
+      { count: countOrInfinite },
+      () =>
+        this.#held(
+          "notify the Condition",
+          (one) =>
+            Effect.sync(() => {
+              if (count > 0) one.line.data(say(P.NOTIFY, this[TypeId].number, Math.min(count, 2 ** 40)));
+            }),
+        ),
+    );
 
   get notifyAll(): Effect.Effect<void, SyncError | Failure> {
     return this.notify(Infinity);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Arguments from "../os/arguments.ts";
 
 /** A definition, as the registry of a process holds it. */
 export interface Definition {
@@ -32,6 +33,12 @@ export const isReachable = (name: string): boolean => !FORBIDDEN.has(name);
 /** A class cannot be called: its prototype is not to be replaced. */
 const isClass = (make: object): boolean => Object.getOwnPropertyDescriptor(make, "prototype")?.writable === false;
 
+const optionChecks: Arguments.Checks = {
+  exposed: Arguments.optional(Arguments.texts),
+  streams: Arguments.optional(Arguments.texts),
+  returns: Arguments.optional(Arguments.record),
+};
+
 /** Registers a definition. Throws a `TypeError` for a mistake of the program. */
 export const define = (
   meta: ImportMeta,
@@ -41,15 +48,21 @@ export const define = (
 ): Definition => {
   const url = meta?.url;
   if (typeof url !== "string") {
-    throw new TypeError("Cannot define a type: the first argument must be the module's import.meta");
+    throw new TypeError(
+      `Cannot define a type: the first argument must be the module's import.meta, received ${Arguments.show(meta)}`,
+    );
   }
   const fail = (why: string): never => {
-    throw new TypeError(`Cannot define type "${name}" in ${url}: ${why}`);
+    throw new TypeError(`Cannot define type ${Arguments.show(name)} in ${url}: ${why}`);
   };
-  if (typeof name !== "string" || name === "") fail("its name must be a non-empty string");
-  if (typeof make !== "function") {
-    fail(`it must be a class or a function that makes an object, received ${typeof make}`);
+  if (typeof name !== "string" || name === "") {
+    fail(`its name must be a non-empty string, received ${Arguments.show(name)}`);
   }
+  if (typeof make !== "function") {
+    fail(`it must be a class or a function that makes an object, received ${Arguments.show(make)}`);
+  }
+  const wrong = Arguments.wrongOptions(options, optionChecks);
+  if (wrong !== undefined) fail(wrong);
   const { exposed, streams = [], returns = {} } = options;
   for (const method of [...exposed ?? [], ...streams, ...Object.keys(returns)]) {
     if (!isReachable(method)) fail(`"${method}" cannot be exposed: every object has it`);

@@ -5,8 +5,9 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
-import { ask, type Failure, stream } from "./calls.ts";
-import type { Change } from "./dict.ts";
+import { type Checks, count, end, integer, must, optional } from "../os/arguments.ts";
+import { ask, checked, type Failure, stream } from "./calls.ts";
+import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -36,6 +37,8 @@ export interface Value<in out A> extends Proxy {
   readonly watch: Stream.Stream<A, Failure>;
 }
 
+const numeric = must((value) => typeof value === "number" || typeof value === "bigint", "a number or a bigint");
+
 /** The proxy of a value. */
 export class ValueProxy<A> extends Remote implements Value<A> {
   get get() {
@@ -44,9 +47,15 @@ export class ValueProxy<A> extends Remote implements Value<A> {
   set = (value: A) => ask<void>(this[TypeId], "set", value);
   getAndSet = (value: A) => ask<A>(this[TypeId], "getAndSet", value);
   compareAndSet = (expected: A, value: A) => ask<boolean>(this[TypeId], "compareAndSet", expected, value);
-  add = (amount: A & (number | bigint)) => ask<A>(this[TypeId], "add", amount);
-  modify = <Args extends ReadonlyArray<unknown>, E>({ name, url }: Change<A, Args, A, E>, ...args: Args) =>
-    ask<A, E | RemoteError>(this[TypeId], "modify", [url, name], args);
+  add = (amount: A & (number | bigint)) =>
+    checked("value.add", { amount }, { amount: numeric }, () => ask<A>(this[TypeId], "add", amount));
+  modify = <Args extends ReadonlyArray<unknown>, E>(task: Change<A, Args, A, E>, ...args: Args) =>
+    checked(
+      "value.modify",
+      { task },
+      tasks,
+      () => ask<A, E | RemoteError>(this[TypeId], "modify", [task.url, task.name], args),
+    );
   get watch() {
     return stream<A>(this[TypeId], "watch");
   }
@@ -107,23 +116,72 @@ export interface Numbers<in out T extends TypedArray> extends Proxy {
   ) => Effect.Effect<void, E | RemoteError | Failure>;
 }
 
+const indexes: Checks = { index: integer };
+
+const part: Checks = { start: optional(integer), end: optional(end) };
+
+const isTypedArray = (value: unknown): boolean => ArrayBuffer.isView(value) && !(value instanceof DataView);
+
+/** What an array can be made from. */
+export const typedArray = must(isTypedArray, "a typed array, such as a Float64Array");
+
+const numbers = must((value) => Array.isArray(value) || isTypedArray(value), "an array of numbers, or a typed array");
+
 /** The proxy of an array. */
 export class NumbersProxy<T extends TypedArray> extends Remote implements Numbers<T> {
   get length() {
     return ask<number>(this[TypeId], "length");
   }
-  at = (index: number) => ask<NumberOf<T> | undefined>(this[TypeId], "at", index);
-  set = (index: number, value: NumberOf<T>) => ask<void>(this[TypeId], "set", index, value);
+  at = (index: number) =>
+    this.#checked("at", { index }, indexes, () => ask<NumberOf<T> | undefined>(this[TypeId], "at", index));
+  set = (index: number, value: NumberOf<T>) =>
+    this.#checked(
+      "set",
+      { index, value },
+      { ...indexes, value: numeric },
+      () => ask<void>(this[TypeId], "set", index, value),
+    );
   setAll = (values: T | ReadonlyArray<NumberOf<T>>, offset?: number) =>
-    ask<void>(this[TypeId], "setAll", values, offset);
-  fill = (value: NumberOf<T>, start?: number, end?: number) => ask<void>(this[TypeId], "fill", value, start, end);
-  add = (index: number, amount: NumberOf<T>) => ask<NumberOf<T>>(this[TypeId], "add", index, amount);
+    this.#checked(
+      "setAll",
+      { values, offset },
+      { values: numbers, offset: optional(count) },
+      () => ask<void>(this[TypeId], "setAll", values, offset),
+    );
+  fill = (value: NumberOf<T>, start?: number, end?: number) =>
+    this.#checked(
+      "fill",
+      { value, start, end },
+      { value: numeric, ...part },
+      () => ask<void>(this[TypeId], "fill", value, start, end),
+    );
+  add = (index: number, amount: NumberOf<T>) =>
+    this.#checked(
+      "add",
+      { index, amount },
+      { ...indexes, amount: numeric },
+      () => ask<NumberOf<T>>(this[TypeId], "add", index, amount),
+    );
   compareAndSet = (index: number, expected: NumberOf<T>, value: NumberOf<T>) =>
-    ask<boolean>(this[TypeId], "compareAndSet", index, expected, value);
-  slice = (start?: number, end?: number) => ask<T>(this[TypeId], "slice", start, end);
+    this.#checked(
+      "compareAndSet",
+      { index, expected, value },
+      { ...indexes, expected: numeric, value: numeric },
+      () => ask<boolean>(this[TypeId], "compareAndSet", index, expected, value),
+    );
+  slice = (start?: number, end?: number) =>
+    this.#checked("slice", { start, end }, part, () => ask<T>(this[TypeId], "slice", start, end));
   get toTypedArray() {
     return ask<T>(this[TypeId], "value");
   }
-  modifyAll = <Args extends ReadonlyArray<unknown>, E>({ name, url }: Change<T, Args, T, E>, ...args: Args) =>
-    ask<void, E | RemoteError>(this[TypeId], "modifyAll", [url, name], args);
+  modifyAll = <Args extends ReadonlyArray<unknown>, E>(task: Change<T, Args, T, E>, ...args: Args) =>
+    this.#checked(
+      "modifyAll",
+      { task },
+      tasks,
+      () => ask<void, E | RemoteError>(this[TypeId], "modifyAll", [task.url, task.name], args),
+    );
+  #checked<B, E>(method: string, values: object, checks: Checks, use: () => Effect.Effect<B, E>) {
+    return checked(`array.${method}`, values, checks, use);
+  }
 }

@@ -12,10 +12,11 @@ import { SIZE } from "../region/lock.ts";
 import type { Kind } from "../region/region.ts";
 import type { RLock } from "../RLock.ts";
 import { SyncError } from "../shared/errors.ts";
-import { LockClient, RLockClient } from "../shared/lock.ts";
+import { type Checks, optional } from "../os/arguments.ts";
+import { isLock, LockClient, RLockClient } from "../shared/lock.ts";
 import type { Failure } from "../shared/object.ts";
 import { attempt, outcome } from "./attempt.ts";
-import { MemoryError, memoryError, type OutOfRange } from "./errors.ts";
+import { demandOptions, MemoryError, memoryError, type OutOfRange } from "./errors.ts";
 
 /** A lock that was placed here. */
 interface Made<A> {
@@ -35,10 +36,15 @@ const placed = <A>(make: (block: Block) => A, kind: Kind | undefined): Made<A> =
 };
 
 /** A lock for the users of an object: theirs, or a new one. Throws a `MemoryError`. */
-export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Made<Lock | RLock>, "place"> =>
-  given === undefined
+export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Made<Lock | RLock>, "place"> => {
+  demandOptions("shared object", { lock: given }, lockOption);
+  return given === undefined
     ? placed(({ place }) => new RLockClient({ place, host: self().name }), kind)
     : { lock: given, free: () => {} };
+};
+
+/** Of an object in shared memory. */
+export const lockOption: Checks = { lock: optional(isLock) };
 
 /** A lock for those who change an object as a whole. Throws a `MemoryError`. */
 export const ownLock = (kind?: Kind): Made<Lock> =>

@@ -11,9 +11,10 @@ import type { Place } from "../region/arena.ts";
 import type { Kind, Token } from "../region/region.ts";
 import type { Cells } from "../region/words.ts";
 import type { RLock } from "../RLock.ts";
+import { type Checks, count, end, integer, iterable, must, optional, show } from "../os/arguments.ts";
 import { usersLock } from "./alone.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
-import { MemoryError, OutOfRange } from "./errors.ts";
+import { demand, demandChange, MemoryError, OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
 import { place, Placed } from "./placed.ts";
 import { attach, make as makeStorage, type Storage } from "./storage.ts";
@@ -48,9 +49,14 @@ const views = {
 
 /** An index as it counts from the front; throws an `OutOfRange` if there is no such element. */
 export const indexIn = (at: number, length: number): number => {
-  if (Number.isInteger(at) && at < length && at >= -length) return at < 0 ? at + length : at;
-  throw new OutOfRange("Index", `Cannot use element ${at}: there are ${length}, numbered from 0, or from -1 backwards`);
+  if (Number.isSafeInteger(at) && at < length && at >= -length) return at < 0 ? at + length : at;
+  throw new OutOfRange(
+    "Index",
+    `Cannot use element ${show(at)}: there are ${length}, numbered from 0, or from -1 backwards`,
+  );
 };
+
+const part: Checks = { start: optional(integer), end: optional(end) };
 
 /** The elements, without Effects. */
 export class Elements<A> implements RawInteger<A, ArrayBufferView> {
@@ -85,15 +91,17 @@ export class Elements<A> implements RawInteger<A, ArrayBufferView> {
   }
 
   update(at: number, change: (value: A) => A): A {
+    demandChange(change);
     let after: A;
     this.#numbers.update(indexIn(at, this.length), (value) => after = change(value as A));
     return after!;
   }
 
   modify<B>(at: number, change: (value: A) => readonly [B, A]): B {
+    demandChange(change);
     let answer: B;
     this.#numbers.update(indexIn(at, this.length), (value) => {
-      const [given, next] = change(value as A);
+      const [given, next] = pair(change(value as A));
       answer = given;
       return next;
     });
@@ -101,25 +109,27 @@ export class Elements<A> implements RawInteger<A, ArrayBufferView> {
   }
 
   slice(start?: number, end?: number): Array<A> {
+    demand("array.slice", { start, end }, part);
     const all = this.#view() as unknown as Int32Array;
     const { give } = this.#numbers.type;
     return Array.from(all.slice(start, end), give) as Array<A>;
   }
 
   setAll(values: Iterable<A>, offset: number = 0): void {
+    demand("array.setAll", { values }, { values: iterable });
     const { keep } = this.#numbers.type;
     const kept = Array.from(values, keep);
-    const right = Number.isInteger(offset) && offset >= 0 && offset + kept.length <= this.length;
-    if (!right) {
+    if (count(offset) !== undefined || offset + kept.length > this.length) {
       throw new OutOfRange(
         "Index",
-        `Cannot set ${kept.length} elements from element ${offset} on: there are ${this.length}`,
+        `Cannot set ${kept.length} elements from element ${show(offset)} on: there are ${this.length}`,
       );
     }
     (this.#view() as Int32Array).set(kept as Array<number>, offset);
   }
 
   fill(value: A, start?: number, end?: number): void {
+    demand("array.fill", { start, end }, part);
     const kept = this.#numbers.type.keep(value);
     (this.#view() as Int32Array).fill(kept as number, start, end);
   }
@@ -239,6 +249,11 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
   readonly xor = (at: number, mask: A): Failing<A> => attempt(() => this.raw.xor(at, mask));
 }
 
+const content = must(
+  (value) => count(value) === undefined || iterable(value) === undefined,
+  "a length, which is a non-negative integer, or iterable",
+);
+
 /** A new array, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
 export const make = (
   type: Type,
@@ -247,13 +262,14 @@ export const make = (
   kind?: Kind,
 ): [array: NumberArray<unknown>, free: () => void] => {
   const { keep, size } = typeOf(type);
+  demand("Array.make", { initial }, { initial: content });
   const values = typeof initial === "number" ? undefined : Array.from(initial);
   values?.forEach(keep);
   const length = values?.length ?? initial as number;
-  if (!Number.isSafeInteger(length) || length < 0 || !Number.isSafeInteger(length * size)) {
+  if (!Number.isSafeInteger(length * size)) {
     throw new MemoryError(
       "InvalidArgument",
-      `Cannot make a shared array: its length must be a non-negative integer, received ${length}`,
+      `Cannot make a shared array of ${length} elements: there is no such memory`,
     );
   }
   const storage = makeStorage(Math.max(1, length) * size, kind);

@@ -13,7 +13,8 @@ import type { RLock } from "../RLock.ts";
 import type { Bytes } from "../Value.ts";
 import { alone, ownLock, ownLockAt, usersLock } from "./alone.ts";
 import { attemptMemory } from "./attempt.ts";
-import { MemoryError, OutOfRange } from "./errors.ts";
+import { bytes as isBytes, optional, range, show } from "../os/arguments.ts";
+import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
 import { place, Placed } from "./placed.ts";
 import { encode, sizeOf, Slots } from "./slots.ts";
 
@@ -69,13 +70,15 @@ class BytesValue implements Bytes {
 
   readonly update = (change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array): Failing<Uint8Array<ArrayBuffer>> =>
     alone(this.#turns, () => {
+      demandChange(change);
       this.#write(change(this.#read()));
       return this.#read();
     });
 
   readonly modify = <B>(change: (bytes: Uint8Array<ArrayBuffer>) => readonly [B, Uint8Array]): Failing<B> =>
     alone(this.#turns, () => {
-      const [answer, next] = change(this.#read());
+      demandChange(change);
+      const [answer, next] = pair(change(this.#read()));
       this.#write(next);
       return answer;
     });
@@ -97,7 +100,7 @@ class BytesValue implements Bytes {
 
 const checkBytes = (bytes: unknown, capacity: number): void => {
   if (!(bytes instanceof Uint8Array)) {
-    throw new OutOfRange("Type", "Cannot keep the value as bytes: it takes Uint8Arrays");
+    throw new OutOfRange("Type", `Cannot keep ${show(bytes)} as bytes: it takes Uint8Arrays`);
   }
   if (bytes.length > capacity) {
     throw new OutOfRange("TooLong", `Cannot keep ${bytes.length} bytes: there is room for ${capacity}`);
@@ -111,12 +114,7 @@ export const make = (
   given?: Lock | RLock,
   kind?: Kind,
 ): [bytes: Bytes, free: () => void] => {
-  if (!Number.isSafeInteger(capacity) || capacity < 0 || capacity > MOST) {
-    throw new MemoryError(
-      "InvalidArgument",
-      `Cannot make room for ${capacity} bytes: it must be an integer from 0 to ${MOST}; more has an Array, or a SharedMemory`,
-    );
-  }
+  demand("Value.bytes", { capacity, initial }, { capacity: range(0, MOST), initial: optional(isBytes) });
   const first = initial ?? new Uint8Array();
   checkBytes(first, capacity);
   const frees: Array<() => void> = [];

@@ -3,6 +3,16 @@
  *
  * @module
  */
+import {
+  type Checks,
+  func,
+  invalidArgument,
+  invalidOption,
+  positive,
+  show,
+  wrong,
+  wrongOptions,
+} from "../os/arguments.ts";
 import { OsError } from "../os/linux.ts";
 import { RegionError } from "../region/region.ts";
 
@@ -104,11 +114,29 @@ export const orMemoryError = <A>(run: () => A): A => {
   }
 };
 
-/** Throws a `MemoryError` if memory cannot have so many bytes. */
-export const checkSize = (size: number): void => {
-  if (Number.isSafeInteger(size) && size > 0) return;
-  throw new MemoryError(
-    "InvalidArgument",
-    `Cannot make shared memory: its size must be a positive number of bytes, received ${size}`,
-  );
+/** Throws a `MemoryError` if the options of something in memory make no sense. */
+export const demandOptions = (subject: string, options: unknown, checks: Checks): void => {
+  const complaint = wrongOptions(options, checks);
+  if (complaint !== undefined) throw new MemoryError("InvalidArgument", invalidOption(subject, complaint));
 };
+
+/** Throws a `MemoryError` if the arguments of an operation make no sense. */
+export const demand = (operation: string, values: object, checks: Checks): void => {
+  const complaint = wrong(values, checks);
+  if (complaint !== undefined) throw new MemoryError("InvalidArgument", invalidArgument(operation, complaint));
+};
+
+/** Throws an `OutOfRange` if that is no function that makes a value of another. */
+export const demandChange = (change: unknown): void => {
+  const complaint = func(change);
+  if (complaint !== undefined) throw new OutOfRange("Type", `Cannot change the value: the change ${complaint}`);
+};
+
+/** An answer and a value. Throws an `OutOfRange` if a function has not given these two. */
+export const pair = <A, B>(given: readonly [A, B]): readonly [A, B] => {
+  if (Array.isArray(given) && given.length === 2) return given;
+  throw new OutOfRange("Type", `Cannot modify: the function must return [answer, value], received ${show(given)}`);
+};
+
+/** Throws a `MemoryError` if memory cannot have so many bytes. */
+export const checkSize = (size: number): void => demandOptions("shared memory", { size }, { size: positive });

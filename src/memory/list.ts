@@ -12,10 +12,11 @@ import type { Place } from "../region/arena.ts";
 import type { Kind } from "../region/region.ts";
 import type { RLock } from "../RLock.ts";
 import type { Element, Options, Raw, ShareableList } from "../ShareableList.ts";
-import { alone, ownLock, ownLockAt, usersLock, usersLockAt } from "./alone.ts";
+import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
+import { alone, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./alone.ts";
 import { indexIn } from "./array.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
-import { MemoryError, type OutOfRange } from "./errors.ts";
+import { demand, demandChange, demandOptions, MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
 import { Placed } from "./placed.ts";
 import type { Described } from "../shared/object.ts";
@@ -113,12 +114,16 @@ export class List<A> implements ShareableList<A> {
 
   readonly update = (at: number, change: (value: A) => A): Failing<A> =>
     this.#change(at, (value) => {
+      demandChange(change);
       const next = change(value());
       return [next, next];
     });
 
   readonly modify = <B>(at: number, change: (value: A) => readonly [B, A]): Failing<B> =>
-    this.#change(at, (value) => change(value()));
+    this.#change(at, (value) => {
+      demandChange(change);
+      return pair(change(value()));
+    });
 
   readonly capacity = (at: number): Failing<number> => attempt(() => this.#open().capacity(indexIn(at, this.length)));
 
@@ -172,18 +177,22 @@ export class List<A> implements ShareableList<A> {
   }
 }
 
+const checks: Checks = { ...lockOption, capacity: optional(range(1, 2 ** 32 - 9)), name: optional(isName) };
+
+/** Throws a `MemoryError` if no list can be made of this. */
+export const demandList = (values: unknown, options: unknown): void => {
+  demand("ShareableList.make", { values }, { values: iterable });
+  demandOptions("list", options, checks);
+};
+
 /** A new list. Throws a `MemoryError`, or an `OutOfRange`, and leaves nothing then. */
 export const make = (
   values: Iterable<unknown>,
-  { capacity = 0, lock: given, name }: Options,
+  options: Options,
   wanted?: Kind,
 ): List<Element> => {
-  if (!Number.isSafeInteger(capacity) || capacity < 0 || capacity >= 2 ** 32 - 8) {
-    throw new MemoryError(
-      "InvalidArgument",
-      `Cannot make a list: its capacity must be a non-negative number of bytes, received ${capacity}`,
-    );
-  }
+  demandList(values, options);
+  const { capacity = 0, lock: given, name } = options;
   const encoded: ReadonlyArray<Encoded> = Array.from(values, encode);
   const capacities = encoded.map((value) => capacityOf(value, capacity));
   const size = sizeOf(capacities);

@@ -15,8 +15,9 @@ import type { Element, Options as ListOptions, ShareableList } from "../Shareabl
 import type { CreateOptions, SharedMemory } from "../SharedMemory.ts";
 import type { Segment, SharedMemoryManager } from "../SharedMemoryManager.ts";
 import { attempt } from "./attempt.ts";
-import type { MemoryError, OutOfRange } from "./errors.ts";
-import { type List, make as makeList } from "./list.ts";
+import { must, name as isName, optional, positive } from "../os/arguments.ts";
+import { demand, demandOptions, type MemoryError, type OutOfRange } from "./errors.ts";
+import { demandList, type List, make as makeList } from "./list.ts";
 import { create, make as makeMemory, Memory } from "./memory.ts";
 
 export const TypeId = "~multiprocessing/SharedMemoryManager";
@@ -34,6 +35,8 @@ const keyOf = (object: unknown): string | undefined => {
   const memory = object instanceof Memory ? object : (object as Partial<ShareableList> | null)?.memory;
   return memory instanceof Memory ? memory.key : undefined;
 };
+
+const isSegment = must((value) => keyOf(value) !== undefined, "shared memory or a ShareableList");
 
 /** The manager where it lives. */
 class Host {
@@ -120,13 +123,21 @@ class Manager implements SharedMemoryManager {
   }
 
   readonly memory = (options: CreateOptions): Effect.Effect<SharedMemory, Failure> =>
-    this.#local?.memory(options) ?? this.#ask(MEMORY, options);
+    Effect.zipRight(
+      attempt(() => demandOptions("shared memory", options, { size: positive, name: optional(isName) })),
+      Effect.suspend(() => this.#local?.memory(options) ?? this.#ask<SharedMemory, Failure>(MEMORY, options)),
+    );
 
   readonly list = <A>(
     values: Iterable<A & Element>,
     options: ListOptions = {},
   ): Effect.Effect<ShareableList<A>, Failure> => {
-    const made = this.#local?.list(values, options) ?? Effect.suspend(() => this.#ask(LIST, [[...values], options]));
+    const made = Effect.zipRight(
+      attempt(() => demandList(values, options)),
+      Effect.suspend((): Effect.Effect<unknown, Failure> =>
+        this.#local?.list(values, options) ?? this.#ask(LIST, [[...values], options])
+      ),
+    );
     return made as Effect.Effect<unknown, Failure> as Effect.Effect<ShareableList<A>, Failure>;
   };
 
@@ -134,8 +145,13 @@ class Manager implements SharedMemoryManager {
     return this.#local?.segments ?? this.#ask(SEGMENTS);
   }
 
-  readonly release = (object: SharedMemory | Pick<ShareableList, "memory">): Effect.Effect<boolean, ServiceError> =>
-    this.#local?.release(keyOf(object)) ?? this.#ask(RELEASE, keyOf(object));
+  readonly release = (object: SharedMemory | Pick<ShareableList, "memory">): Effect.Effect<boolean, Failure> =>
+    Effect.zipRight(
+      attempt(() => demand("manager.release", { object }, { object: isSegment })),
+      Effect.suspend((): Effect.Effect<boolean, Failure> =>
+        this.#local?.release(keyOf(object)) ?? this.#ask(RELEASE, keyOf(object))
+      ),
+    );
 
   get shutdown(): Effect.Effect<void, ServiceError> {
     return this.#local?.shutdown ??

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect";
 import { HandleId, register } from "../hosted/handles.ts";
 import type { Kind, Token } from "../region/region.ts";
 import type { Owned, ViewConstructor } from "../SharedMemory.ts";
+import { invalidArgument, must, show } from "../os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 import * as Names from "./names.ts";
 import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storage.ts";
@@ -19,6 +20,12 @@ interface From {
   readonly size: number;
   readonly name: string | undefined;
 }
+
+const isView = must(
+  (value) =>
+    typeof value === "function" && Number.isSafeInteger((value as Partial<ViewConstructor<unknown>>).BYTES_PER_ELEMENT),
+  "the class of a typed array, such as Int32Array",
+);
 
 /** The implementation of {@link SharedMemory}. Only its maker sees that it is {@link Owned}. */
 export class Memory implements Owned {
@@ -75,18 +82,24 @@ export class Memory implements Owned {
   }
 
   readonly array = <A>(View: ViewConstructor<A>, offset: number = 0, length?: number): A => {
+    const wrong = isView(View);
+    if (wrong !== undefined) throw new OutOfRange("Type", invalidArgument("memory.array", `View ${wrong}`));
     const unit = View.BYTES_PER_ELEMENT;
-    const count = length ?? Math.floor((this.size - offset) / unit);
+    const count = length === undefined ? Math.floor((this.size - offset) / unit) : length;
     if (!Number.isSafeInteger(offset) || offset < 0 || offset % unit !== 0) {
       throw new OutOfRange(
         "Index",
-        `Cannot view shared memory from byte ${offset} on: the offset must be a multiple of ${unit}, the size of an element`,
+        `Cannot view shared memory from byte ${
+          show(offset)
+        } on: the offset must be a multiple of ${unit}, the size of an element`,
       );
     }
     if (!Number.isSafeInteger(count) || count < 0 || offset + count * unit > this.size) {
       throw new OutOfRange(
         "Index",
-        `Cannot view ${count} elements of ${unit} bytes from byte ${offset} on: the memory has ${this.size} bytes`,
+        `Cannot view ${
+          show(count)
+        } elements of ${unit} bytes from byte ${offset} on: the memory has ${this.size} bytes`,
       );
     }
     const buffer = this.#buffer;

@@ -15,7 +15,8 @@
  */
 import * as Os from "../os/linux.ts";
 import { type Mapped, own } from "../region/region.ts";
-import { checkSize, MemoryError, orMemoryError } from "./errors.ts";
+import { name as isName } from "../os/arguments.ts";
+import { checkSize, demandOptions, MemoryError, orMemoryError } from "./errors.ts";
 
 const FOLDER = "/dev/shm";
 
@@ -34,6 +35,7 @@ const PATIENCE = 1000;
 const utf8 = new TextEncoder();
 
 const pathOf = (name: string): string => {
+  demandOptions("shared memory", { name }, { name: isName });
   // Python and C programs may say "/name" for it.
   const file = name.startsWith("/") ? name.slice(1) : name;
   const length = utf8.encode(file).length;
@@ -134,8 +136,8 @@ export interface Block {
  * changed nothing.
  */
 export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffer) => void): Block => {
-  unsupported();
   const path = pathOf(name);
+  unsupported();
   checkSize(size);
   // What was left by programs that were killed takes up memory: each program looks for it once.
   if (!swept) {
@@ -210,8 +212,8 @@ const giveName = (fd: number, path: string, name: string): void => {
 
 /** Attaches a block that has a name, whoever made it. Throws a `MemoryError`, and has then changed nothing. */
 export const attach = (name: string): Mapped => {
-  unsupported();
   const path = pathOf(name);
+  unsupported();
   const what = `attach the block ${JSON.stringify(name)}`;
   return orMemoryError(() => own(() => openBlock(path, what), what));
 };

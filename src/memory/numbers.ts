@@ -4,6 +4,7 @@
  * @module
  */
 import type { Cells } from "../region/words.ts";
+import { show } from "../os/arguments.ts";
 import { OutOfRange } from "./errors.ts";
 import type { Description } from "./types.ts";
 
@@ -92,7 +93,7 @@ export class Numbers {
     if (right) return value;
     throw new OutOfRange(
       "Value",
-      `Cannot add or subtract ${String(value)}: it is not of the kind of number that is there`,
+      `Cannot add or subtract ${show(value)}: it is not of the kind of number that is there`,
     );
   }
 

@@ -22,6 +22,7 @@
  */
 import type { Place } from "../region/arena.ts";
 import { type Words, words } from "../region/words.ts";
+import { show } from "../os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 
 const MAGIC = 0x6d70_0002;
@@ -85,9 +86,7 @@ export const encode = (value: unknown): Encoded => {
       if (value instanceof Uint8Array) return { kind: BYTES, bytes: value };
       throw new OutOfRange(
         "Type",
-        `Cannot keep ${
-          Object.prototype.toString.call(value)
-        } in a list: it takes null, booleans, numbers, bigints, texts and Uint8Arrays`,
+        `Cannot keep ${show(value)} in a list: it takes null, booleans, numbers, bigints, texts and Uint8Arrays`,
       );
   }
 };

@@ -20,7 +20,8 @@ import type { Kind } from "../region/region.ts";
 import type { RLock } from "../RLock.ts";
 import type { Fields, RecordOf, Struct } from "../Value.ts";
 import { alone, ownLock, ownLockAt, usersLock } from "./alone.ts";
-import { type MemoryError, OutOfRange } from "./errors.ts";
+import { optional, record } from "../os/arguments.ts";
+import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
 import { place, Placed } from "./placed.ts";
 import { type Type, typeOf } from "./types.ts";
 import { NumberValue } from "./value.ts";
@@ -95,6 +96,7 @@ class StructValue {
 
   readonly update = (change: (values: Values) => Values): Failing<Values> =>
     alone(this.#turns, () => {
+      demandChange(change);
       const next = change(this.#read());
       this.#write(next);
       return this.#read();
@@ -102,7 +104,8 @@ class StructValue {
 
   readonly modify = <B>(change: (values: Values) => readonly [B, Values]): Failing<B> =>
     alone(this.#turns, () => {
-      const [answer, next] = change(this.#read());
+      demandChange(change);
+      const [answer, next] = pair(change(this.#read()));
       this.#write(next);
       return answer;
     });
@@ -130,6 +133,8 @@ class StructValue {
 
 /** Throws an `OutOfRange` if these are not values of all fields, and of nothing else. */
 const checkValues = (types: From["types"], values: Values): void => {
+  const wrong = record(values);
+  if (wrong !== undefined) throw new OutOfRange("Type", `Cannot keep the values of a struct: they ${wrong}`);
   for (const [name, type] of types) typeOf(type).keep(values[name]);
   const more = Object.keys(values).find((name) => !types.some(([known]) => known === name));
   if (more !== undefined) {
@@ -144,6 +149,7 @@ export const make = <F extends Fields>(
   given?: Lock | RLock,
   kind?: Kind,
 ): [struct: Struct<F>, free: () => void] => {
+  demand("Value.struct", { fields, initial }, { fields: record, initial: optional(record) });
   const types = Object.entries(fields);
   const values = Object.fromEntries(types.map(([name, type]) => {
     const { give, zero } = typeOf(type);

@@ -4,6 +4,7 @@
  * @module
  */
 import { type Cells, cells } from "../region/words.ts";
+import { show } from "../os/arguments.ts";
 import { OutOfRange } from "./errors.ts";
 
 /** The types by name, and what a value of each is here. */
@@ -44,9 +45,6 @@ export interface Description {
   /** Whether it knows no numbers below 0. */
   readonly unsigned: boolean;
 }
-
-const show = (value: unknown): string =>
-  typeof value === "bigint" ? `${value}n` : typeof value === "string" ? JSON.stringify(value) : String(value);
 
 const refuse = (type: string, range: string, value: unknown): OutOfRange =>
   new OutOfRange("Value", `Cannot keep ${show(value)} as ${type}: it takes ${range}`);
@@ -138,8 +136,8 @@ export const types: Readonly<Record<Type, Description>> = {
 };
 
 /** A type by its name. Throws an `OutOfRange` if there is none. */
-export const typeOf = (name: string): Description => {
-  const type = Object.hasOwn(types, name) ? types[name as Type] : undefined;
+export const typeOf = (name: unknown): Description => {
+  const type = typeof name === "string" && Object.hasOwn(types, name) ? types[name as Type] : undefined;
   if (type !== undefined) return type;
   throw new OutOfRange(
     "Type",

@@ -13,7 +13,7 @@ import type { RLock } from "../RLock.ts";
 import type { Integer, RawInteger } from "../Value.ts";
 import { usersLock } from "./alone.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
-import type { MemoryError, OutOfRange } from "./errors.ts";
+import { demandChange, type MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
 import { place, Placed } from "./placed.ts";
 import { type Type, typeOf } from "./types.ts";
@@ -66,15 +66,17 @@ export class Cell<A> implements RawInteger<A> {
   }
 
   update(change: (value: A) => A): A {
+    demandChange(change);
     let after: A;
     this.#numbers.update(this.#at, (value) => after = change(value as A));
     return after!;
   }
 
   modify<B>(change: (value: A) => readonly [B, A]): B {
+    demandChange(change);
     let answer: B;
     this.#numbers.update(this.#at, (value) => {
-      const [given, next] = change(value as A);
+      const [given, next] = pair(change(value as A));
       answer = given;
       return next;
     });

@@ -7,7 +7,8 @@
 /**
  * The pool was used as it cannot be, or cannot go on.
  *
- * - `InvalidOption`: a size, chunk size, look-ahead or number of tasks is not a positive integer.
+ * - `InvalidOption`: an option has a value that it cannot have.
+ * - `InvalidArgument`: an argument is of the wrong kind: a plain function in place of a task, or items that are not iterable.
  * - `Closed`: it takes no more tasks, since it was closed or its scope has.
  * - `Open`: it cannot be joined before it was closed.
  * - `Terminated`: the task was given up because the pool was terminated.
@@ -24,7 +25,15 @@ export class PoolError extends Error {
   /** How the error is printed. */
   override readonly name = "PoolError";
   /** What was wrong; see above. */
-  readonly reason: "InvalidOption" | "Closed" | "Open" | "Terminated" | "Timeout" | "InitializerFailed" | "Broken";
+  readonly reason:
+    | "InvalidOption"
+    | "InvalidArgument"
+    | "Closed"
+    | "Open"
+    | "Terminated"
+    | "Timeout"
+    | "InitializerFailed"
+    | "Broken";
   /** Made by the library. */
   constructor(options: { readonly reason: PoolError["reason"]; readonly message: string; readonly cause?: unknown }) {
     super(options.message, options.cause === undefined ? undefined : { cause: options.cause });

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
+import { show } from "../os/arguments.ts";
 import { authKey as secret, self, setAuthKey as setSecret } from "../link/self.ts";
 
 /**
@@ -87,5 +88,11 @@ export class InvalidAuthKey extends Error {
 export const setAuthKey = (key: Uint8Array): Effect.Effect<void, InvalidAuthKey> =>
   Effect.suspend(() => {
     if (key instanceof Uint8Array && key.length > 0) return Effect.sync(() => setSecret(key));
-    return Effect.fail(new InvalidAuthKey("Cannot set the authKey: it must be a Uint8Array of at least one byte"));
+    return Effect.fail(
+      new InvalidAuthKey(
+        `Invalid argument of Process.setAuthKey: key must be a Uint8Array of at least one byte, received ${
+          key instanceof Uint8Array ? "an empty one" : show(key)
+        }`,
+      ),
+    );
   });

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Peer } from "../hosted/pipe_end.ts";
+import { show as shown } from "../os/arguments.ts";
 
 /**
  * A port of this machine or of another.
@@ -63,20 +64,20 @@ export const complaint = (
 ): { readonly reason: "InvalidOption" | "Unsupported"; readonly message: string } | undefined => {
   const invalid = (message: string) => ({ reason: "InvalidOption", message } as const);
   if (typeof address !== "object" || address === null) {
-    return invalid(`the address must be { hostname, port } or { path }, received ${typeof address}`);
+    return invalid(`the address must be { hostname, port } or { path }, received ${shown(address)}`);
   }
   const { hostname, path, port } = address as { hostname?: unknown; path?: unknown; port?: unknown };
   if (path === undefined) {
     if (typeof hostname !== "string" || hostname === "") {
-      return invalid("the hostname must be a text that is not empty");
+      return invalid(`the hostname must be a non-empty string, received ${shown(hostname)}`);
     }
     return Number.isInteger(port) && (port as number) >= 0 && (port as number) <= 65535
       ? undefined
-      : invalid(`the port must be an integer from 0 to 65535, received ${port}`);
+      : invalid(`the port must be an integer from 0 to 65535, received ${shown(port)}`);
   }
   if (hostname !== undefined || port !== undefined) return invalid("an address has either a path or a port");
   if (typeof path !== "string" || path === "" || path === "\0") {
-    return invalid("the path must be a text that is not empty");
+    return invalid(`the path must be a non-empty string, received ${shown(path)}`);
   }
   if (path.indexOf("\0", 1) > 0) return invalid("the path has a NUL in it");
   if (Deno.build.os === "windows") {

@@ -5,6 +5,7 @@
  */
 import * as Redacted from "effect/Redacted";
 import { authKey as familyKey } from "../link/self.ts";
+import { show } from "../os/arguments.ts";
 import { importKey } from "./handshake.ts";
 
 /**
@@ -22,5 +23,7 @@ export const toKey = (key: AuthKey | undefined): Promise<CryptoKey> | undefined 
   const bytes: unknown = key === undefined ? familyKey() : Redacted.isRedacted(key) ? Redacted.value(key) : key;
   return bytes instanceof Uint8Array && bytes.length > 0
     ? importKey(bytes)
-    : "the authKey must be a Uint8Array of at least one byte, or false to do without; encode texts with TextEncoder";
+    : `the authKey must be a Uint8Array of at least one byte, or false to do without, received ${
+      bytes instanceof Uint8Array ? "an empty one" : show(bytes)
+    }; encode texts with TextEncoder`;
 };

@@ -1,29 +1,46 @@
 /**
- * Options that both sides of a connection have.
+ * Options that both sides of a connection have, and what they can be.
  *
  * @module
  */
-import * as Duration from "effect/Duration";
-
-/** Milliseconds, or nothing if it is no duration above zero. */
-export const toMillis = (duration: Duration.DurationInput): number | undefined => {
-  try {
-    const millis = Duration.toMillis(duration);
-    return millis > 0 ? millis : undefined;
-  } catch {
-    return undefined;
-  }
-};
-
-/** What is wrong with numbers that have to be positive integers, or without limit. */
-export const wrongCount = (counts: Readonly<Record<string, number>>): string | undefined => {
-  for (const [name, value] of Object.entries(counts)) {
-    if (value !== Infinity && !(Number.isSafeInteger(value) && value > 0)) {
-      return `${name} must be a positive integer or Infinity, received ${value}`;
-    }
-  }
-  return undefined;
-};
+import * as Redacted from "effect/Redacted";
+import { type Checks, must, name, optional, options, positiveOrInfinite, text, texts } from "../os/arguments.ts";
+import { positiveDuration } from "../os/durations.ts";
 
 export const MAX_MESSAGE_SIZE: number = 64 * 1024 * 1024;
 export const MAX_BYTES: number = 8 * 1024 * 1024;
+
+/** What is known of a key; the address is checked where it is used, which says more. */
+const common: Checks = {
+  authKey: optional(
+    must(
+      (value) => value === false || value instanceof Uint8Array || Redacted.isRedacted(value),
+      "a Uint8Array, or false to do without",
+      "encode texts with TextEncoder",
+    ),
+  ),
+  maxMessageSize: optional(positiveOrInfinite),
+  maxBytes: optional(positiveOrInfinite),
+};
+
+const certificate = options({ cert: text, key: text });
+
+/** Of what listens. */
+export const listenChecks: Checks = {
+  ...common,
+  tls: optional(certificate),
+  handshakeTimeout: optional(positiveDuration),
+  maxConnections: optional(positiveOrInfinite),
+  maxHandshakes: optional(positiveOrInfinite),
+  maxFailures: optional(positiveOrInfinite),
+  backlog: optional(positiveOrInfinite),
+};
+
+const trust = options({ caCerts: optional(texts), hostname: optional(name) });
+
+/** Of what connects. */
+export const connectChecks: Checks = {
+  ...common,
+  tls: (value) => value === undefined || typeof value === "boolean" ? undefined : trust(value),
+  timeout: optional(positiveDuration),
+};

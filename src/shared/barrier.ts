@@ -11,7 +11,8 @@ import { register } from "../hosted/handles.ts";
 import { Barrier as Protocol, type Outcome, type Reason } from "../region/barrier.ts";
 import type { Family } from "../region/family.ts";
 import type { Words } from "../region/words.ts";
-import { BrokenBarrier } from "./errors.ts";
+import { effect as isEffect } from "../os/arguments.ts";
+import { BrokenBarrier, wrongArgument } from "./errors.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { held, step } from "./waiting.ts";
 
@@ -44,19 +45,23 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
 
   readonly waitWith = <A, E, R>(
     action: Effect.Effect<A, E, R>,
-  ): Effect.Effect<number, E | BrokenBarrier | Failure, R> =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(this.#come(true)), (outcome) => {
-        if (outcome._tag !== "Run") return this.#passed(outcome);
-        return Effect.flatMap(Effect.exit(restore(action)), (exit) => {
-          const ended = Exit.isSuccess(exit) ? "Passed" : Exit.isInterrupted(exit) ? "Interrupted" : "ActionFailed";
-          return Effect.flatMap(this.#finish(ended), (how): Effect.Effect<number, E | BrokenBarrier> => {
-            if (Exit.isFailure(exit)) return Effect.failCause(exit.cause);
-            return how === "Passed" ? Effect.succeed(outcome.index) : Effect.fail(new BrokenBarrier(how));
+  ): Effect.Effect<number, E | BrokenBarrier | Failure, R> => {
+    const wrong = wrongArgument("barrier.waitWith", { action }, { action: isEffect });
+    return wrong !== undefined
+      ? Effect.fail(wrong)
+      : Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(this.#come(true)), (outcome) => {
+          if (outcome._tag !== "Run") return this.#passed(outcome);
+          return Effect.flatMap(Effect.exit(restore(action)), (exit) => {
+            const ended = Exit.isSuccess(exit) ? "Passed" : Exit.isInterrupted(exit) ? "Interrupted" : "ActionFailed";
+            return Effect.flatMap(this.#finish(ended), (how): Effect.Effect<number, E | BrokenBarrier> => {
+              if (Exit.isFailure(exit)) return Effect.failCause(exit.cause);
+              return how === "Passed" ? Effect.succeed(outcome.index) : Effect.fail(new BrokenBarrier(how));
+            });
           });
-        });
-      })
-    );
+        })
+      );
+  };
 
   readonly abort: Effect.Effect<void, Failure> = this.#asking((barrier, done) => barrier.abort(done));
 

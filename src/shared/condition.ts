@@ -14,7 +14,9 @@ import { after } from "../os/timer.ts";
 import { BUSY } from "../region/monitor.ts";
 import type { Words } from "../region/words.ts";
 import type { RLock } from "../RLock.ts";
-import { SyncError } from "./errors.ts";
+import { countOrInfinite, must } from "../os/arguments.ts";
+import { duration as time } from "../os/durations.ts";
+import { SyncError, wrongArgument } from "./errors.ts";
 import { type Guard, GuardId } from "./lock.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { step } from "./waiting.ts";
@@ -25,6 +27,11 @@ export const TypeId = "~multiprocessing/Condition";
 export interface DescribedCondition extends Described {
   readonly lock: Lock | RLock;
 }
+
+const isPredicate = must(
+  (value) => Effect.isEffect(value) || typeof value === "function",
+  "a function or an Effect that gives true or false",
+);
 
 const notHeld = (what: string): SyncError =>
   new SyncError("NotOwner", `Cannot ${what} the condition: its lock is not held here`);
@@ -56,12 +63,16 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
 
   readonly wait: Effect.Effect<void, Failure> = Effect.suspend(() => Effect.asVoid(this.#wait(Infinity)));
 
-  readonly waitWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, Failure> =>
-    this.#wait(Duration.toMillis(duration));
+  readonly waitWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, Failure> => {
+    const wrong = wrongArgument("condition.waitWithin", { duration }, { duration: time });
+    return wrong === undefined ? this.#wait(Duration.toMillis(duration)) : Effect.fail(wrong);
+  };
 
   readonly waitFor = <E, R>(
     predicate: Effect.Effect<boolean, E, R> | (() => boolean),
   ): Effect.Effect<void, E | Failure, R> => {
+    const wrong = wrongArgument("condition.waitFor", { predicate }, { predicate: isPredicate });
+    if (wrong !== undefined) return Effect.fail(wrong);
     const holds = Effect.isEffect(predicate) ? predicate : Effect.sync(predicate);
     const look: Effect.Effect<void, E | Failure, R> = Effect.flatMap(
       holds,
@@ -70,19 +81,19 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
     return Effect.zipRight(this.#check("wait with"), look);
   };
 
-  readonly notify = (count: number = 1): Effect.Effect<number, Failure> =>
-    Number.isNaN(count)
-      ? Effect.fail(new SyncError("InvalidArgument", "Cannot notify: the number must be a number, received NaN"))
-      : Effect.zipRight(
-        this.#check("notify"),
-        Effect.async<number, Failure>((resume) => {
-          try {
-            this.object.notify(count, (notified) => resume(Effect.succeed(notified)));
-          } catch (error) {
-            resume(Effect.fail(error as Failure));
-          }
-        }),
-      );
+  readonly notify = (count: number = 1): Effect.Effect<number, Failure> => {
+    const wrong = wrongArgument("condition.notify", { count }, { count: countOrInfinite });
+    return wrong !== undefined ? Effect.fail(wrong) : Effect.zipRight(
+      this.#check("notify"),
+      Effect.async<number, Failure>((resume) => {
+        try {
+          this.object.notify(count, (notified) => resume(Effect.succeed(notified)));
+        } catch (error) {
+          resume(Effect.fail(error as Failure));
+        }
+      }),
+    );
+  };
 
   readonly notifyAll: Effect.Effect<number, Failure> = Effect.suspend(() => this.notify(Infinity));
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../os/arguments.ts";
 
 /**
  * A lock, a semaphore or another object of that kind was asked for what it cannot do. Nothing has changed.
@@ -29,6 +30,20 @@ export class SyncError extends Error {
     this.reason = reason;
   }
 }
+
+const refused = (message: string): SyncError => new SyncError("InvalidArgument", message);
+
+/** What is wrong with the arguments of an operation. */
+export const wrongArgument = (operation: string, values: object, checks: Checks): SyncError | undefined => {
+  const complaint = wrong(values, checks);
+  return complaint === undefined ? undefined : refused(invalidArgument(operation, complaint));
+};
+
+/** What is wrong with the options of an object. */
+export const wrongOption = (subject: string, options: unknown, checks: Checks): SyncError | undefined => {
+  const complaint = wrongOptions(options, checks);
+  return complaint === undefined ? undefined : refused(invalidOption(subject, complaint));
+};
 
 /**
  * Why a barrier is broken, or a round of it has ended without all going on.

@@ -7,12 +7,13 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { register } from "../hosted/handles.ts";
-import type { Held, Lock, Statistics } from "../Lock.ts";
+import type { Held, Lock, Statistics, WithOptions } from "../Lock.ts";
+import * as Arguments from "../os/arguments.ts";
 import { Defect, type Family, isOver, type Over } from "../region/family.ts";
 import { Lock as Protocol, type Outcome } from "../region/lock.ts";
 import type { Words } from "../region/words.ts";
 import type { RLock } from "../RLock.ts";
-import { SyncError } from "./errors.ts";
+import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
 import { type Hold, Nest, type Running } from "./nest.ts";
 import { type Described, type Failure, type Owner, Shared } from "./object.ts";
 import { currentFiber, held, LATER, step } from "./waiting.ts";
@@ -50,19 +51,31 @@ const first = <A, E, R, E2, R2>(
 ): Effect.Effect<A, E | E2, R | R2> =>
   abandoned && onAbandoned !== undefined ? Effect.zipRight(onAbandoned, effect) : effect;
 
+/** What takes the place of an object's own lock: it serves no purpose if it is anything else. */
+export const isLock: Arguments.Check = Arguments.marked(GuardId, "made by Lock.make or RLock.make");
+
+const withOptions: Arguments.Checks = { onAbandoned: Arguments.optional(Arguments.effect) };
+
+/** What is wrong with an effect that is to be run while something is held, or with the options of that. */
+const wrongBody = (effect: unknown, options: unknown): SyncError | undefined =>
+  wrongArgument("withLock", { effect }, { effect: Arguments.effect }) ?? wrongOption("withLock", options, withOptions);
+
 /** Holds something while an effect runs. */
 export const around = <A, E, R, E2, E3, R3>(
   take: Effect.Effect<Held, E2>,
   release: Effect.Effect<void, unknown>,
   effect: Effect.Effect<A, E, R>,
-  onAbandoned: Effect.Effect<unknown, E3, R3> | undefined,
-): Effect.Effect<A, E | E2 | E3, R | R3> =>
-  Effect.uninterruptibleMask((restore) =>
+  options: WithOptions<E3, R3> = {},
+): Effect.Effect<A, E | E2 | E3 | SyncError, R | R3> => {
+  const wrong = wrongBody(effect, options);
+  if (wrong !== undefined) return Effect.fail(wrong);
+  return Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(take), (held) => {
       // A body that has released it itself, and one whose object is gone, has nothing to hear of that.
-      return Effect.ensuring(restore(first(held, effect, onAbandoned)), Effect.ignore(release));
+      return Effect.ensuring(restore(first(held, effect, options.onAbandoned)), Effect.ignore(release));
     })
   );
+};
 
 /** Holds something as long as the scope is open. */
 export const scoped = <A, E>(
@@ -107,8 +120,7 @@ export class LockClient extends Shared<Protocol> implements Lock {
 
   readonly acquire: Effect.Effect<Held, Failure, Scope.Scope> = scoped(this.take, () => this.release);
 
-  readonly withLock: Lock["withLock"] = (effect, options) =>
-    around(this.take, this.release, effect, options?.onAbandoned);
+  readonly withLock: Lock["withLock"] = (effect, options) => around(this.take, this.release, effect, options);
 
   readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.object.owner !== 0);
 
@@ -212,13 +224,17 @@ export class RLockClient extends Shared<Nested> implements RLock {
     Effect.tap(restore(this.take), () => Effect.addFinalizer(this.#ending()))
   );
 
-  readonly withLock: RLock["withLock"] = (effect, options) =>
-    Effect.uninterruptibleMask((restore) =>
-      Effect.flatMap(restore(this.take), (held) => {
-        const end = this.#ending();
-        return Effect.ensuring(restore(first(held, effect, options?.onAbandoned)), Effect.suspend(end));
-      })
-    );
+  readonly withLock: RLock["withLock"] = (effect, options = {}) => {
+    const wrong = wrongBody(effect, options);
+    return wrong !== undefined
+      ? Effect.fail(wrong)
+      : Effect.uninterruptibleMask((restore) =>
+        Effect.flatMap(restore(this.take), (held) => {
+          const end = this.#ending();
+          return Effect.ensuring(restore(first(held, effect, options.onAbandoned)), Effect.suspend(end));
+        })
+      );
+  };
 
   readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.#nested.lock.owner !== 0);
 

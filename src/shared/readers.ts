@@ -78,7 +78,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
       tryTake: step(tryTake),
       release,
       acquire: scoped(take, () => release) as Effect.Effect<Held, Failure, Scope.Scope>,
-      withLock: (effect, options) => around(take, release, effect, options?.onAbandoned),
+      withLock: (effect, options) => around(take, release, effect, options),
       unsafeTryTake: () => now(tryTake),
       unsafeRelease: () => now(giveBack) as void,
     };

@@ -10,10 +10,13 @@ import { type Family, isOver } from "../region/family.ts";
 import { MAX, Semaphore as Protocol, type Shape } from "../region/semaphore.ts";
 import type { Words } from "../region/words.ts";
 import type { Semaphore, Statistics } from "../Semaphore.ts";
-import { SyncError } from "./errors.ts";
+import { effect as isEffect, positive } from "../os/arguments.ts";
+import { SyncError, wrongArgument } from "./errors.ts";
 import { scoped } from "./lock.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { held, LATER, now, step } from "./waiting.ts";
+
+const counts = { permits: positive };
 
 export const TypeId = "~multiprocessing/Semaphore";
 
@@ -79,13 +82,15 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
     scoped(this.take(permits), () => this.release(permits));
 
   readonly withPermits =
-    (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> =>
-      Effect.uninterruptibleMask((restore) =>
+    (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> => {
+      const wrong = wrongArgument("semaphore.withPermits", { permits, effect }, { ...counts, effect: isEffect });
+      return wrong !== undefined ? Effect.fail(wrong) : Effect.uninterruptibleMask((restore) =>
         Effect.zipRight(
           restore(this.take(permits)),
           Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
         )
       );
+    };
 
   readonly available: Effect.Effect<number, Failure> = step(() => this.object.free);
 
@@ -112,17 +117,13 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
   }
 
   #refused(permits: number, what: string): SyncError | undefined {
-    if (!Number.isSafeInteger(permits) || permits < 1) {
-      return new SyncError(
-        "InvalidArgument",
-        `Cannot ${what} permits: the number must be a positive integer, received ${permits}`,
-      );
-    }
+    const wrong = wrongArgument(`semaphore.${what}`, { permits }, counts);
+    if (wrong !== undefined) return wrong;
     const { bound } = this.described;
     if (permits <= bound) return undefined;
     return what === "release" ? this.#tooMany(permits) : new SyncError(
       "InvalidArgument",
-      `Cannot take ${permits} permits: there are never more than ${bound}`,
+      `Invalid argument of semaphore.${what}: permits must be at most ${bound}, received ${permits}`,
     );
   }
 

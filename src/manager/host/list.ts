@@ -4,6 +4,7 @@
  * @module
  */
 import type * as Stream from "effect/Stream";
+import { integer, show } from "../../os/arguments.ts";
 import { ManagerError } from "../errors.ts";
 import { elements } from "./elements.ts";
 import { lifted, type Tasks, then } from "./tasks.ts";
@@ -30,6 +31,12 @@ const natural = (a: unknown, b: unknown): number => {
   const [x, y] = comparable ? [a as number, b as number] : [String(a), String(b)];
   return x < y ? -1 : x > y ? 1 : 0;
 };
+
+/** An index that is no integer is nowhere. */
+function whole(index: unknown): asserts index is number {
+  const wrong = integer(index);
+  if (wrong !== undefined) throw new ManagerError("InvalidArguments", `Cannot use the list: the index ${wrong}`);
+}
 
 /** Values in an order, by their index. Negative ones count from the end. */
 export class ListHost {
@@ -108,15 +115,17 @@ export class ListHost {
   }
 
   insert(index: number, value: unknown): unknown {
+    whole(index);
     return this.#turn.write(() => void this.#splice(index, 0, [value]));
   }
 
   /** Takes an item out; it comes back to where it was. */
   lend(method: string, [index = -1]: ReadonlyArray<unknown>): unknown {
     if (method !== "pop") throw new TypeError("it takes nothing out");
+    whole(index);
     return this.#turn.write((): Lent => {
-      const at = Number(index) < 0 ? this.#items.length + Number(index) : Number(index);
-      const there = Number.isInteger(at) && at in this.#items;
+      const at = index < 0 ? this.#items.length + index : index;
+      const there = at in this.#items;
       const value = there ? this.#splice(at, 1, [])[0] : undefined;
       return { value, giveBack: () => void (there && this.#splice(at, 0, [value])) };
     });
@@ -185,7 +194,7 @@ export class ListHost {
     if (Number.isInteger(at) && at >= 0 && at < this.#items.length) return at;
     throw new ManagerError(
       "InvalidArguments",
-      `Cannot use the list at ${index}: it has ${this.#items.length} items`,
+      `Cannot use the list at ${show(index)}: it has ${this.#items.length} items`,
     );
   }
 

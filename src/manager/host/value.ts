@@ -5,6 +5,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
+import { show } from "../../os/arguments.ts";
 import { ManagerError } from "../errors.ts";
 import { lifted, type Tasks, then } from "./tasks.ts";
 import { Turn } from "./turn.ts";
@@ -170,8 +171,9 @@ export class ArrayHost {
   compareAndSet(index: number, expected: number, value: number): unknown {
     return this.#turn.write(() => {
       const at = this.#place(index);
-      if (this.#numbers[at] !== expected) return false;
-      this.#numbers[at] = this.#checked(value);
+      const [before, after] = [this.#checked(expected), this.#checked(value)];
+      if (this.#numbers[at] !== before) return false;
+      this.#numbers[at] = after;
       return true;
     });
   }
@@ -195,11 +197,11 @@ export class ArrayHost {
   #place(index: number): number {
     const at = index < 0 ? this.#numbers.length + index : index;
     if (Number.isInteger(at) && at >= 0 && at < this.#numbers.length) return at;
-    throw invalid(`Cannot use the array at ${index}: it has ${this.#numbers.length} numbers`);
+    throw invalid(`Cannot use the array at ${show(index)}: it has ${this.#numbers.length} numbers`);
   }
 
   #checked(value: number): number {
     if (this.#fits(value)) return value;
-    throw invalid(`Cannot put ${value} into the array: it is no number of its kind`);
+    throw invalid(`Cannot put ${show(value)} into the array: it is no number of its kind`);
   }
 }

@@ -1,0 +1,118 @@
+/**
+ * What a backend, and whoever has it start a child, can be told.
+ *
+ * @module
+ */
+import { SpawnError, Unsupported } from "../Backend.ts";
+import * as Arguments from "../os/arguments.ts";
+import { duration } from "../os/durations.ts";
+
+const { boolean, count, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
+
+/** Of a kill policy. */
+export const killPolicy: Arguments.Checks = {
+  gracePeriod: optional(duration),
+  forceKillAfter: optional(duration),
+};
+
+const grant: Arguments.Check = (value) =>
+  value === undefined || typeof value === "boolean" || texts(value) === undefined
+    ? undefined
+    : `must be true, false or an array of strings, received ${Arguments.show(value)}`;
+
+const permissions: Arguments.Check = Arguments.options(
+  Object.fromEntries(["read", "write", "net", "env", "run", "ffi", "sys", "import"].map((kind) => [kind, grant])),
+);
+
+const environment: Arguments.Check = (value) => {
+  const complaint = Arguments.record(value);
+  if (complaint !== undefined) return complaint;
+  const wrong = Object.entries(value as object).find(([_, value]) => typeof value !== "string");
+  return wrong === undefined ? undefined : `must have strings, received ${Arguments.show(wrong[1])} for ${wrong[0]}`;
+};
+
+/** Of a process. */
+export const processChecks: Arguments.Checks = {
+  ...killPolicy,
+  name: optional(name),
+  daemon: optional(boolean),
+  permissions: optional(permissions),
+};
+
+/** Of what a backend is to start. */
+const command: Arguments.Checks = {
+  name,
+  daemon: optional(boolean),
+  modules: texts,
+  permissions: optional(permissions),
+  preload: optional(boolean),
+};
+
+/** Of a backend whose children are workers. */
+export const workerChecks: Arguments.Checks = {
+  maxMessageSize: optional(positiveOrInfinite),
+  standby: optional(count),
+  preload: optional(texts),
+};
+
+const stdio = oneOf("inherit", "null", "pipe");
+
+/** Of a backend whose children are subprocesses. */
+export const subprocessChecks: Arguments.Checks = {
+  ...workerChecks,
+  permissions: optional(permissions),
+  cwd: optional(name),
+  env: optional(environment),
+  clearEnv: optional(boolean),
+  v8Flags: optional(texts),
+  denoFlags: optional(texts),
+  stdin: optional(oneOf("inherit", "null")),
+  stdout: optional(stdio),
+  stderr: optional(stdio),
+  detached: optional(boolean),
+};
+
+/** What `Pool.initializer` gives. */
+export const isInitializer: Arguments.Check = (value) =>
+  Arguments.must(
+    (value) => typeof value === "object" && value !== null && "task" in value && "args" in value,
+    "made by Pool.initializer(task, ...args)",
+  )(value) ?? Arguments.options({ task: Arguments.task, args: Arguments.list })(value);
+
+const refused = (message: string): SpawnError => new SpawnError({ reason: "InvalidArgument", message });
+
+/** What is wrong with the options of something that is a process, or starts some. */
+export const wrongOptions = (subject: string, options: unknown, checks: Arguments.Checks): SpawnError | undefined => {
+  const wrong = Arguments.wrongOptions(options, checks);
+  return wrong === undefined ? undefined : refused(Arguments.invalidOption(subject, wrong));
+};
+
+/** What is wrong with a task that a process is to run. */
+export const wrongTask = (operation: string, task: unknown): SpawnError | undefined => {
+  const wrong = Arguments.task(task);
+  return wrong === undefined ? undefined : refused(Arguments.invalidArgument(operation, `the task ${wrong}`));
+};
+
+/** What is wrong with what a backend is to start. */
+export const wrongCommand = (value: unknown): SpawnError | undefined => {
+  const wrong = Arguments.wrongOptions(value, command);
+  return wrong === undefined ? undefined : refused(Arguments.invalidArgument("backend.spawn", wrong));
+};
+
+const signals = oneOf(
+  "SIGTERM",
+  "SIGKILL",
+  "SIGINT",
+  "SIGHUP",
+  "SIGQUIT",
+  "SIGUSR1",
+  "SIGUSR2",
+  "SIGSTOP",
+  "SIGCONT",
+);
+
+/** What is wrong with a signal that a child is to be sent. */
+export const wrongSignal = (signal: unknown): Unsupported | undefined => {
+  const wrong = signals(signal);
+  return wrong === undefined ? undefined : new Unsupported(Arguments.invalidArgument("signal", `the signal ${wrong}`));
+};
