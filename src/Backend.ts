@@ -171,7 +171,8 @@ export interface Backend {
   /** What it can do. */
   readonly capabilities: Capabilities;
   /**
-   * Starts a child, and returns when the system has accepted it. Its link can be used at once.
+   * Starts a child, and returns when the system has accepted it. Its link can be used at once. In a child, only tasks can start
+   * processes: a module that does so while it is loaded gets a `SpawnError` with the reason `Loading`.
    *
    * *Release:* a child that is still alive is killed, its end awaited and its descriptors closed.
    */
@@ -194,6 +195,8 @@ export const Backend: Context.Tag<Backend, Backend> = Context.GenericTag<Backend
  * - `NotFound`: the executable, or the working directory, does not exist.
  * - `Unsupported`: not in this environment, a compiled program for instance.
  * - `InvalidArgument`: an option makes no sense, or what is to run is no task.
+ * - `Loading`: a child has loaded a module that starts a process outside its tasks. Each child would start children of its own,
+ *   without end: start it under `if (import.meta.main)`, or in a task. Python raises a `RuntimeError`.
  * - `Failed`: anything else: what the system said is in `cause`, and what Deno said, before the child could run anything, in
  *   the message.
  *
@@ -212,6 +215,7 @@ export class SpawnError extends Error {
     | "NotFound"
     | "Unsupported"
     | "InvalidArgument"
+    | "Loading"
     | "Failed";
   /** Made by the library. */
   constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {

@@ -9,6 +9,7 @@ import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import { self } from "./link/self.ts";
 import * as Arguments from "./os/arguments.ts";
+import { pretty } from "./wire/cause.ts";
 
 /** Signals that end a program in good order, and the exit codes by which shells know them. */
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
@@ -80,9 +81,7 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
     clearInterval(alive);
     if (Exit.isSuccess(exit)) Deno.exit(code);
     if (code !== undefined && Cause.isInterruptedOnly(exit.cause)) Deno.exit(code);
-    console.error(
-      options.report === undefined ? Cause.pretty(exit.cause, { renderErrorCause: true }) : options.report(exit.cause),
-    );
+    console.error(options.report === undefined ? pretty(exit.cause) : options.report(exit.cause));
     Deno.exit(code ?? 1);
   });
 };

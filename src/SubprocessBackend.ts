@@ -28,6 +28,7 @@ import * as Permission from "./backend/permissions.ts";
 import { listen, type Rehearsal, unserved } from "./backend/rehearsal.ts";
 import { authKey, type Introduction, type Message, type Notice, type Readiness, self } from "./link/self.ts";
 import { standby } from "./backend/standby.ts";
+import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { offerRing } from "./link/ring.ts";
@@ -383,7 +384,7 @@ export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope
     capabilities: Capabilities.subprocess,
     spawn: (command) => {
       const wrong = unusable ?? wrongCommand(command);
-      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(acquire(options, command), "Backend.spawn", {
+      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(Effect.zipRight(allowed, acquire(options, command)), "Backend.spawn", {
         attributes: { "process.name": command.name, backend: "subprocess" },
       });
     },

@@ -29,6 +29,7 @@ import { mainModule } from "./backend/modules.ts";
 import { authKey, type Introduction, type Message, type Notice as ToChild, type Readiness, self } from "./link/self.ts";
 import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
+import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { offerRing } from "./link/ring.ts";
@@ -307,7 +308,7 @@ export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope
     capabilities: Capabilities.worker,
     spawn: (command) => {
       const wrong = unusable ?? wrongCommand(command);
-      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(acquire(options, command), "Backend.spawn", {
+      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(Effect.zipRight(allowed, acquire(options, command)), "Backend.spawn", {
         attributes: { "process.name": command.name, backend: "worker" },
       });
     },

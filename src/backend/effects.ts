@@ -12,7 +12,7 @@ import * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
-import type * as Runtime from "effect/Runtime";
+import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
@@ -22,16 +22,19 @@ import { handleHooks } from "../link/handles.ts";
 import type { Link } from "../link/link.ts";
 import { Credit, produce } from "../link/streams.ts";
 import type { Definition, Provided } from "../Task.ts";
-import { fromCause } from "../wire/cause.ts";
+import { fromCause, pretty } from "../wire/cause.ts";
 import * as Codec from "../wire/codec.ts";
 import { hooks as effectHooks } from "../wire/effect.ts";
 import { EncodeError } from "../wire/errors.ts";
 import type { ExitData } from "../wire/exits.ts";
+import { isInstance } from "../wire/foreign.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
+import { fork } from "./fork.ts";
+import { asTask } from "./starting.ts";
 import { type Job, type Progress, Refused } from "./serve.ts";
 import { self } from "../link/self.ts";
 
@@ -84,7 +87,8 @@ export const make = (): Effects => {
   const layers = new Map<unknown, Fiber.Fiber<Runtime.Runtime<never>, unknown>>();
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>();
 
-  const base = Effect.runSync(Effect.runtime<never>());
+  // Not the runtime of a `runSync`, which has a scheduler of its own.
+  const base = Runtime.defaultRuntime;
 
   /** A layer is built by a fiber of its own, so that a task which is interrupted meanwhile does not break it for others. */
   const build = (
@@ -94,7 +98,8 @@ export const make = (): Effects => {
     let fiber = layers.get(layer);
     if (fiber === undefined) {
       const building = Scope.extend(Layer.toRuntimeWithMemoMap(layer, memo), scope);
-      fiber = Effect.runFork(Effect.provide(building, Context.add(Context.make(Scope.Scope, scope), Backend, backend)));
+      const services = Context.add(Context.make(Scope.Scope, scope), Backend, backend);
+      fiber = Effect.runFork(asTask(Effect.provide(building, services)));
       layers.set(layer, fiber);
     }
     return Effect.flatten(Fiber.await(fiber));
@@ -188,10 +193,10 @@ export const make = (): Effects => {
     const { job, name, definition: { options } } = work;
     const { trace } = job.request;
     const needsSchemas = options.payload !== undefined || options.success !== undefined || options.error !== undefined;
-    const running = needsSchemas
+    const called = needsSchemas
       ? Effect.flatMap(Effect.promise(() => import("./schemas.ts")), (schemas) => calls(work, schemas))
       : Effect.suspend(() => calls(work, undefined));
-    const traced = trace === undefined ? running : Effect.withParentSpan(running, Tracer.externalSpan(trace));
+    const traced = trace === undefined ? called : Effect.withParentSpan(called, Tracer.externalSpan(trace));
     const program = Effect.flatMap(
       Effect.catchAllCause(
         build(options.layer),
@@ -199,7 +204,7 @@ export const make = (): Effects => {
           Cause.isInterruptedOnly(cause) ? Effect.interrupt : Effect.fail(
             new Refused(
               "LayerFailed",
-              `Cannot run task "${name}": its layer failed: ${Cause.pretty(cause)}`,
+              `Cannot run task "${name}": its layer failed: ${pretty(cause)}`,
               Cause.squash(cause),
             ),
           ),
@@ -210,12 +215,23 @@ export const make = (): Effects => {
         ),
     );
     job.channel.begun();
-    const fiber = Effect.runFork(program);
+    let isDone = false;
+    const finish = (exit: ExitData): void => {
+      if (!isDone) done(exit);
+      isDone = true;
+    };
+    const running = { fiber: undefined as Fiber.RuntimeFiber<unknown, unknown> | undefined };
+    const fiber = running.fiber = fork(program, (error) => {
+      // It never ends, so nobody must wait for it.
+      if (running.fiber !== undefined) fibers.delete(running.fiber);
+      finish({ _tag: "Failure", cause: { _tag: "Die", defect: error, trace: [] } });
+    });
+    if (fiber === undefined) return;
     fibers.add(fiber);
     job.onCancel = () => fiber.unsafeInterruptAsFork(FiberId.none);
     fiber.addObserver((exit) => {
       fibers.delete(fiber);
-      done(exitData(exit));
+      finish(exitData(exit));
     });
     if (job.cancelled) job.onCancel();
   };
@@ -231,10 +247,10 @@ export const make = (): Effects => {
 const exitData = (exit: Exit.Exit<unknown, unknown>): ExitData => {
   if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
   const failure = Option.getOrUndefined(Cause.failureOption(exit.cause));
-  if (failure instanceof Refused) {
+  if (isInstance(failure, Refused)) {
     return { _tag: "Refused", reason: failure.reason, message: failure.message, cause: failure.cause };
   }
-  if (failure instanceof MessageTooLarge) return { _tag: "TooLarge", size: failure.size, limit: failure.limit };
-  if (failure instanceof EncodeError) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
+  if (isInstance(failure, MessageTooLarge)) return { _tag: "TooLarge", size: failure.size, limit: failure.limit };
+  if (isInstance(failure, EncodeError)) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
   return { _tag: "Failure", cause: fromCause(exit.cause) };
 };

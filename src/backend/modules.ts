@@ -4,6 +4,8 @@
  * @module
  */
 
+import { marked } from "./origin.ts";
+
 /** How a module is loaded that this process has no permission to read. */
 export type Import = () => Promise<unknown>;
 
@@ -15,7 +17,7 @@ export const settle = (imports: ReadonlyArray<Import>): void => {
 };
 
 /** Loads a module, or gives the one that was loaded. */
-export const load = (url: string): Promise<unknown> => (known.get(url) ?? (() => import(url)))();
+export const load = (url: string): Promise<unknown> => marked(known.get(url) ?? (() => import(url)));
 
 /** URL of the folder of this library's modules. */
 export const library: string = new URL("../", import.meta.url).href;

@@ -13,7 +13,8 @@ import * as Router from "../link/router.ts";
 import * as Task from "../Task.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
-import { type ExitData, type Refusal, writeExit } from "../wire/exits.ts";
+import { type ExitData, type Refusal, sendFailure, writeExit } from "../wire/exits.ts";
+import * as Foreign from "../wire/foreign.ts";
 import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
@@ -121,7 +122,7 @@ export const serve = (host: Host): Server => {
     };
     if (effects === undefined) return finish();
     const released = effects.release().catch((error: unknown) =>
-      console.error(`${self().name}: a finalizer failed:`, error)
+      Foreign.report(`${self().name}: a finalizer failed:`, error)
     );
     if (link.closed === undefined) {
       released.then(finish);
@@ -145,19 +146,13 @@ export const serve = (host: Host): Server => {
     const code = exit._tag === "Success" ? 0 : 1;
     // The parent closes the link when it has the answer, and with it the ways to others.
     if (job.request.once && Router.reaching() > 0) await othersHeard();
-    try {
-      send(job, exit);
-    } catch (error) {
-      // A value of Effect's may be the result of a plain function: only now it is known that its hooks are needed.
-      const retry = error instanceof EncodeError && link.hooks.length === 0;
-      if (retry) await loadEffects();
-      try {
-        if (!retry) throw error;
-        send(job, exit);
-      } catch (error) {
-        send(job, unencodable(exit, error));
-      }
+    let refusal = attempt(job, exit);
+    // A value of Effect's may be the result of a plain function: only now it is known that its hooks are needed.
+    if (refusal instanceof EncodeError && link.hooks.length === 0) {
+      await loadEffects();
+      refusal = attempt(job, exit);
     }
+    if (refusal !== undefined) sendInstead(job, exit, refusal);
     if (job.request.once) shutdown(code, true);
   };
 
@@ -171,7 +166,28 @@ export const serve = (host: Host): Server => {
       });
     });
 
-  const send = (job: Job, exit: ExitData): void => job.channel.exit((writer) => writeExit(writer, exit, link.hooks));
+  const send = (job: Job, exit: ExitData, lenient?: number): void =>
+    job.channel.exit((writer) => writeExit(writer, exit, link.hooks, lenient));
+
+  /** Sends an answer, or gives the reason why it cannot be sent. */
+  const attempt = (job: Job, exit: ExitData): EncodeError | MessageTooLarge | undefined => {
+    try {
+      send(job, exit);
+    } catch (error) {
+      if (error instanceof EncodeError || error instanceof MessageTooLarge) return error;
+      throw error;
+    }
+  };
+
+  /** A result that cannot be sent is a failure of its own; of a failure, all that can be sent is. */
+  const sendInstead = (job: Job, exit: ExitData, refusal: EncodeError | MessageTooLarge): void => {
+    try {
+      sendFailure((lenient) => send(job, exit._tag === "Success" ? unsendable(refusal) : exit, lenient));
+    } catch {
+      // Not even the little that is left of the failure fits.
+      send(job, unsendable(refusal));
+    }
+  };
 
   const load = (entry: Entry): Promise<void> =>
     entry.loading ??= (async () => {
@@ -191,7 +207,7 @@ export const serve = (host: Host): Server => {
       try {
         await Modules.load(url);
       } catch (error) {
-        failures.push({ url, error: error instanceof Error ? error.message : String(error) });
+        failures.push({ url, error: Foreign.messageOf(error) });
       }
     }
     link.notify({ ready: { failures } } satisfies Message);
@@ -246,10 +262,10 @@ export const serve = (host: Host): Server => {
       return mode === Request.MAP ? handler(item) : handler(...item as ReadonlyArray<unknown>);
     };
     const fail = (thrown: unknown): void => {
-      if (thrown instanceof Error) withoutLibrary(thrown);
+      withoutLibrary(thrown);
       if (jobs.has(job)) void reply(job, { _tag: "Failure", cause: { _tag: "Die", defect: thrown, trace: [] } });
     };
-    const loop = (): void => {
+    const loop = (): unknown => {
       while (results.length < count) {
         let value: unknown;
         try {
@@ -263,13 +279,12 @@ export const serve = (host: Host): Server => {
           }
           if (isPromise(value)) {
             if (job.request.once) job.onCancel = () => void reply(job, interrupted);
-            value.then((value) => {
+            return adopted(value).then((value) => {
               if (!jobs.has(job)) return;
               if (job.cancelled) return void reply(job, interrupted);
               results.push(value);
               loop();
             }, fail);
-            return;
           }
         }
         results.push(value);
@@ -354,9 +369,8 @@ export const serve = (host: Host): Server => {
     if (!acceptRing(host.transport, offer)) link.notify({ declined: true } satisfies Message);
   };
   const crash = (error: unknown): void => {
-    console.error(`${self().name}: uncaught`, error);
-    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-    link.notify({ crashed: message } satisfies Message);
+    Foreign.report(`${self().name}: uncaught`, error);
+    link.notify({ crashed: Foreign.summary(error) } satisfies Message);
     Router.flush();
     leave(1);
   };
@@ -368,49 +382,29 @@ export const serve = (host: Host): Server => {
   return { shutdown, crash, mute };
 };
 
+/** A Promise of the language's own, whatever is done by the `then` of another. */
+const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((resolve) => resolve(value));
+
 const interrupted: ExitData = { _tag: "Failure", cause: { _tag: "Interrupt" } };
 
 const refusal = (error: unknown): ExitData =>
-  error instanceof Refused
+  Foreign.isInstance(error, Refused)
     ? { _tag: "Refused", reason: error.reason, message: error.message, cause: error.cause }
-    : { _tag: "Refused", reason: "LoadFailed", message: String(error), cause: error };
+    : { _tag: "Refused", reason: "LoadFailed", message: Foreign.explain(error), cause: error };
 
-/** A reply that can always be sent, in place of one that cannot. */
-const unencodable = (exit: ExitData, error: unknown): ExitData => {
-  if (exit._tag === "Success") {
-    if (error instanceof MessageTooLarge) return { _tag: "TooLarge", size: error.size, limit: error.limit };
-    return error instanceof EncodeError
-      ? { _tag: "Unencodable", path: error.path, reason: error.reason }
-      : { _tag: "Unencodable", path: "result", reason: error instanceof Error ? error.message : String(error) };
-  }
-  if (exit._tag === "Refused") return { ...exit, cause: new Error(summarize(exit.cause)) };
-  const cause = "cause" in exit ? exit.cause : undefined;
-  const defect = new Error(
-    `${
-      error instanceof MessageTooLarge || error instanceof EncodeError ? error.message : String(error)
-    } (in the failure: ${summarize(cause)})`,
-  );
-  return { _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } };
-};
-
-const summarize = (cause: unknown): string => {
-  try {
-    return Deno.inspect(cause, { depth: 4, colors: false });
-  } catch (error) {
-    return `it cannot be printed: ${error}`;
-  }
-};
+/** The answer that says why there is no other. */
+const unsendable = (refusal: EncodeError | MessageTooLarge): ExitData =>
+  refusal instanceof MessageTooLarge
+    ? { _tag: "TooLarge", size: refusal.size, limit: refusal.limit }
+    : { _tag: "Unencodable", path: refusal.path, reason: refusal.reason };
 
 /** Takes the library's own part off a stack: it says nothing about the error. */
-const withoutLibrary = (error: Error): void => {
-  if (typeof error.stack !== "string") return;
-  const foreign = (line: string): boolean => !line.includes(import.meta.url) && !line.includes("at async data:");
-  error.stack = error.stack.split("\n").filter(foreign).join("\n");
-};
+const withoutLibrary = (error: unknown): void =>
+  Foreign.trimStack(error, (line) => line.includes(import.meta.url) || line.includes("at async data:"));
 
 const loadError = (entry: Entry, error: unknown): Refused => {
-  const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Error) withoutLibrary(error);
+  const message = Foreign.messageOf(error);
+  withoutLibrary(error);
   const unreadable = /^Requires (read|import) access/.test(message);
   if (unreadable || /^Module not found|^Import .* failed/.test(message)) {
     return new Refused(

@@ -128,7 +128,7 @@ export class Local<A, E> implements Handle<A, E> {
       [TERMINATE]: () => process.terminate,
       [KILL]: () => process.kill,
       [SIGNAL]: (signal) => process.signal(signal as Signal),
-    });
+    }, [EXIT]);
   }
 }
 

@@ -19,6 +19,7 @@ import { Fifo, type Item, type Store } from "./order.ts";
 import { pack, type Packet, sizeOf, unpack } from "./packets.ts";
 import * as P from "./queue_protocol.ts";
 import { type Place, Waiting } from "./waiting.ts";
+import { messageOf } from "../wire/foreign.ts";
 
 /** What distinguishes one queue from another. */
 export interface Rules {
@@ -369,7 +370,7 @@ export class QueueHost implements Hosted {
         } catch (error) {
           this.#bytes -= size;
           kept?.();
-          const why = error instanceof Error ? error.message : String(error);
+          const why = messageOf(error);
           producer.line.data((writer) => {
             writer.byte(P.VERDICT);
             writer.byte(0);

@@ -4,11 +4,12 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type * as Exit from "effect/Exit";
+import * as Exit from "effect/Exit";
 import type { Fill } from "../link/link.ts";
 import { call, CANCELLED, DONE, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
+import { sendFailure } from "../wire/exits.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { Unreachable } from "./errors.ts";
 import { hooks, loaded } from "./handles.ts";
@@ -30,8 +31,11 @@ const ANSWER = 8;
 /** It cannot be sent: what cannot, and why, follow. */
 const UNENCODABLE = 9;
 
-/** Hosts the operations. A call that is cancelled, or whose caller has died, is interrupted. */
-export const service = (operations: Operations): Hosted => ({
+/**
+ * Hosts the operations. A call that is cancelled, or whose caller has died, is interrupted. What cannot be sent of a failure is
+ * replaced by a description of it; the results of `reports` are such failures, as data.
+ */
+export const service = (operations: Operations, reports: ReadonlyArray<number> = []): Hosted => ({
   open: (operation, line, { attachments, bytes }) => {
     const run = operations[operation];
     const effect = Effect.suspend(() => {
@@ -42,7 +46,9 @@ export const service = (operations: Operations): Hosted => ({
       );
     });
     let silent = false;
-    const cancel = Effect.runCallback(effect, { onExit: (exit) => silent || answer(line, exit) });
+    const cancel = Effect.runCallback(effect, {
+      onExit: (exit) => silent || answer(line, exit, reports.includes(operation)),
+    });
     return {
       cancel: () => {
         silent = true;
@@ -57,14 +63,15 @@ export const service = (operations: Operations): Hosted => ({
   },
 });
 
-const answer = (line: Line, exit: Exit.Exit<unknown, unknown>): void => {
-  const send = (status: number, value: unknown): void =>
+const answer = (line: Line, exit: Exit.Exit<unknown, unknown>, isReport: boolean): void => {
+  const send = (status: number, value: unknown, lenient?: number): void =>
     line.exit((writer): ReturnType<Fill> => {
       writer.byte(status);
-      return Codec.encodeInto(writer, value, { hooks, root: "result" });
+      return Codec.encodeInto(writer, value, { hooks, root: "result", lenient });
     });
   try {
-    send(ANSWER, exit);
+    if (isReport || Exit.isFailure(exit)) sendFailure((lenient) => send(ANSWER, exit, lenient));
+    else send(ANSWER, exit);
   } catch (error) {
     if (error instanceof EncodeError) return send(UNENCODABLE, [error.reason, error.path]);
     if (error instanceof MessageTooLarge) return send(UNENCODABLE, [error.message, "result"]);

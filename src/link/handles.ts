@@ -11,13 +11,15 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
+import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
 import { loaded } from "../hosted/handles.ts";
 import { fromCause, toCause } from "../wire/cause.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
-import { type ExitData, readExit, writeExit } from "../wire/exits.ts";
+import { type ExitData, readExit, sendFailure, writeExit } from "../wire/exits.ts";
+import { isInstance } from "../wire/foreign.ts";
 import { isStream } from "../wire/programs.ts";
 import { type Channel, exportId, type Link, type Receiver, type Side } from "./link.ts";
 import { consume, Credit, Mailbox, produce } from "./streams.ts";
@@ -73,15 +75,7 @@ const producer = (stream: Stream.Stream<unknown, unknown>, channel: Channel): Re
   const credit = new Credit();
   let fiber: Fiber.RuntimeFiber<void, unknown> | undefined;
   const end = (exit: ExitData): void => {
-    try {
-      channel.exit((writer) => writeExit(writer, exit, link.hooks));
-    } catch (error) {
-      const defect = new Error(
-        `The stream failed with what cannot be sent: ${error instanceof Error ? error.message : error}`,
-      );
-      const cause = { _tag: "Die", defect, trace: [] } as const;
-      channel.exit((writer) => writeExit(writer, { _tag: "Failure", cause }, link.hooks));
-    }
+    sendFailure((lenient) => channel.exit((writer) => writeExit(writer, exit, link.hooks, lenient)));
   };
   const start = (): Fiber.RuntimeFiber<void, unknown> => {
     const running = Effect.runFork(produce(stream, channel, credit, (elements) =>
@@ -91,12 +85,12 @@ const producer = (stream: Stream.Stream<unknown, unknown>, channel: Channel): Re
       })));
     running.addObserver((exit) => {
       if (Exit.isSuccess(exit)) return end({ _tag: "Success", value: undefined });
-      const failure = Cause.failureOption(exit.cause);
-      if (failure._tag === "Some" && failure.value instanceof MessageTooLarge) {
-        return end({ _tag: "TooLarge", size: failure.value.size, limit: failure.value.limit });
+      const failure = Option.getOrUndefined(Cause.failureOption(exit.cause));
+      if (isInstance(failure, MessageTooLarge)) {
+        return end({ _tag: "TooLarge", size: failure.size, limit: failure.limit });
       }
-      if (failure._tag === "Some" && failure.value instanceof EncodeError) {
-        return end({ _tag: "Unencodable", path: failure.value.path, reason: failure.value.reason });
+      if (isInstance(failure, EncodeError)) {
+        return end({ _tag: "Unencodable", path: failure.path, reason: failure.reason });
       }
       end({ _tag: "Failure", cause: fromCause(exit.cause) });
     });

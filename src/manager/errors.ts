@@ -4,6 +4,8 @@
  * @module
  */
 
+import { summary } from "../wire/foreign.ts";
+
 /**
  * What a {@link ManagerError} complains of.
  *
@@ -69,8 +71,7 @@ export class RemoteError extends Error {
 
   /** Made by the library. */
   constructor(method: string, cause: unknown) {
-    const what = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
-    super(`${method} failed: ${what}`, { cause });
+    super(`${method} failed: ${summary(cause)}`, { cause });
     this.method = method;
     // Where it was read says nothing; where it was thrown stands with the cause.
     this.stack = `${this.name}: ${this.message}`;

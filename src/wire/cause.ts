@@ -7,6 +7,7 @@ import * as Cause from "effect/Cause";
 import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import type { CauseData } from "./exits.ts";
+import * as Foreign from "./foreign.ts";
 
 /** Where Effect keeps the span in which an error arose; `Cause.pretty` prints it. */
 const spanSymbol = Symbol.for("effect/SpanAnnotation");
@@ -26,12 +27,10 @@ const isObject = (value: unknown): value is object =>
   (typeof value === "object" && value !== null) || typeof value === "function";
 
 const traceOf = (error: unknown): ReadonlyArray<string> => {
-  if (!isObject(error) || !(spanSymbol in error)) return [];
+  if (!isObject(error)) return [];
   const trace: Array<string> = [];
-  let span = error[spanSymbol] as Span | undefined;
-  while (
-    span !== undefined && span._tag === "Span" && trace.length < MAX_SPANS
-  ) {
+  let span = Foreign.read(error, spanSymbol) as Span | undefined;
+  while (span?._tag === "Span" && trace.length < MAX_SPANS) {
     trace.push(String(span.name));
     span = span.parent && Option.getOrUndefined(span.parent);
   }
@@ -39,7 +38,7 @@ const traceOf = (error: unknown): ReadonlyArray<string> => {
 };
 
 const original = (error: unknown): unknown =>
-  isObject(error) && originalSymbol in error ? error[originalSymbol] : error;
+  isObject(error) && Foreign.has(error, originalSymbol) ? Foreign.read(error, originalSymbol) : error;
 
 /** Takes a Cause apart. */
 export const fromCause = (cause: Cause.Cause<unknown>): CauseData =>
@@ -56,6 +55,15 @@ export const fromCause = (cause: Cause.Cause<unknown>): CauseData =>
 const both = (_tag: "Sequential" | "Parallel", left: CauseData, right: CauseData): CauseData => {
   if (left._tag === "Empty" || (left._tag === "Interrupt" && right._tag === "Interrupt")) return right;
   return right._tag === "Empty" ? left : { _tag, left, right };
+};
+
+/** `Cause.pretty`, also of failures that throw when they are printed. */
+export const pretty = (cause: Cause.Cause<unknown>): string => {
+  try {
+    return Cause.pretty(cause, { renderErrorCause: true });
+  } catch {
+    return Foreign.summary(Cause.squash(cause));
+  }
 };
 
 /**
@@ -99,16 +107,20 @@ const locate = (error: unknown, names: ReadonlyArray<string>): unknown => {
     }),
     undefined,
   );
-  if (error instanceof Error) {
-    // The decoded error is ours alone, and `instanceof` and printing work best on the real one.
-    Object.defineProperty(error, spanSymbol, {
-      value: span,
-      configurable: true,
-    });
+  // The decoded value is ours alone, and `instanceof` and printing work best on the real one.
+  if (!isPlain(error) && Object.isExtensible(error)) {
+    Object.defineProperty(error, spanSymbol, { value: span, configurable: true });
     return error;
   }
   return new Proxy(error, {
     has: (target, key) => key === spanSymbol || key in target,
     get: (target, key, receiver) => key === spanSymbol ? span : Reflect.get(target, key, receiver),
   });
+};
+
+/** Data of its own fields alone: seen through a Proxy it is the same. What has a class may have a state that a Proxy hides. */
+const isPlain = (value: object): boolean => {
+  const prototype: object | null = Object.getPrototypeOf(value);
+  return prototype === null || !Object.hasOwn(prototype, "constructor") || prototype === Object.prototype ||
+    prototype === Array.prototype;
 };

@@ -58,6 +58,7 @@ import { Writer } from "./bytes.ts";
 import { Decoder } from "./decode.ts";
 import { Encoder } from "./encode.ts";
 import type { Hook } from "./hook.ts";
+import { LenientEncoder } from "./lenient.ts";
 
 export { Writer } from "./bytes.ts";
 export { DecodeError, EncodeError } from "./errors.ts";
@@ -81,6 +82,11 @@ export interface EncodeOptions<Link = unknown> {
   readonly hooks?: ReadonlyArray<Hook<Link>>;
   /** Begins the path in an `EncodeError`. @default "value" */
   readonly root?: string;
+  /**
+   * Replaces what cannot be sent by a description of it, so that the rest arrives, in a message of at most this many bytes: for
+   * failures; see `lenient.ts`. By default, what cannot be sent is an `EncodeError`.
+   */
+  readonly lenient?: number | undefined;
 }
 
 export interface DecodeOptions<Link = unknown> {
@@ -107,7 +113,10 @@ export const encodeInto = <Link = unknown>(
   value: unknown,
   options?: EncodeOptions<Link>,
 ): Extras<Link> | undefined => {
-  const encoder = new Encoder<Link>(writer, options?.hooks ?? []);
+  const hooks = options?.hooks ?? [];
+  const encoder = options?.lenient === undefined
+    ? new Encoder<Link>(writer, hooks)
+    : new LenientEncoder<Link>(writer, hooks, options.lenient);
   encoder.message(value, options?.root ?? "value");
   const { attachments, actions } = encoder;
   if (attachments === undefined && actions === undefined) return;

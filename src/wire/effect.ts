@@ -143,18 +143,12 @@ const isYieldableError = (value: unknown): value is Error =>
 
 const isEnumerable = (value: object, key: string): boolean => Object.prototype.propertyIsEnumerable.call(value, key);
 
-/** The error without its class, so that the codec writes it as the error it is. */
+/** The error without its class, so that the codec writes it as the error it is, and reads what the class may compute. */
 const plain = (error: Error): Error => {
   const copy = Object.defineProperties(new Error(), Object.getOwnPropertyDescriptors(error));
   for (const key of ["name", "message", "stack", "_tag"]) {
-    const value: unknown = Reflect.get(error, key);
-    if (typeof value === "string" && !isEnumerable(error, key)) {
-      Object.defineProperty(copy, key, {
-        value,
-        configurable: true,
-        writable: true,
-      });
-    }
+    if (isEnumerable(error, key)) continue;
+    Object.defineProperty(copy, key, { get: () => Reflect.get(error, key), configurable: true });
   }
   return copy;
 };

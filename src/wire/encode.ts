@@ -5,6 +5,7 @@
  */
 import { NOT_NUMBERS, packedForm, type Writer } from "./bytes.ts";
 import { EncodeError } from "./errors.ts";
+import { isInstance } from "./foreign.ts";
 import type { Hook } from "./hook.ts";
 import * as Path from "./refusal.ts";
 import * as Tag from "./tags.ts";
@@ -21,20 +22,21 @@ const MIN_NUMBERS = 8;
 /** Records with the same first key that are compared before a shape is written once more. */
 const MAX_CANDIDATES = 32;
 
-interface Shape {
+/** The keys of records of one kind, and the number by which a message refers to them. */
+export interface Shape {
   readonly id: number;
   readonly keys: ReadonlyArray<string>;
   readonly next: Shape | undefined;
 }
 
 /** Builds the path of a failure while it unwinds, so that a success pays nothing for it. */
-class Failure {
+export class Failure {
   readonly steps: Array<string> = [];
   constructor(readonly reason: string, readonly cause: unknown) {}
 
   static from(error: unknown): Failure {
-    if (error instanceof Failure) return error;
-    if (error instanceof EncodeError) {
+    if (isInstance(error, Failure)) return error;
+    if (isInstance(error, EncodeError)) {
       return new Failure(error.reason, error.cause);
     }
     if (Path.isStackOverflow(error)) return new Failure(tooDeep, undefined);
@@ -114,18 +116,18 @@ export class Encoder<Link = unknown> {
   attachments: Array<Uint8Array> | undefined;
   actions: Array<(link: Link) => void> | undefined;
   hookNames: Array<string> | undefined;
-  private readonly isPolluted = isPolluted();
-  private depth = 0;
-  private reserved = 0;
-  private few: Array<object> | undefined;
-  private many: Map<object, number> | undefined;
-  private shapeCount = 0;
-  private lastShape: Shape | undefined;
-  private shapes: Map<string, Shape> | undefined;
+  protected isPolluted = isPolluted();
+  protected depth = 0;
+  protected reserved = 0;
+  protected few: Array<object> | undefined;
+  protected many: Map<object, number> | undefined;
+  protected shapeCount = 0;
+  protected lastShape: Shape | undefined;
+  protected shapes: Map<string, Shape> | undefined;
   /** Hooked values whose data is being written: they cannot be part of themselves. */
-  private open: Array<object> | undefined;
+  protected open: Array<object> | undefined;
 
-  constructor(private readonly writer: Writer, private readonly hooks: ReadonlyArray<Hook<Link>>) {}
+  constructor(protected readonly writer: Writer, private readonly hooks: ReadonlyArray<Hook<Link>>) {}
 
   /** Writes the value; `root` begins the path of an `EncodeError`, the only thing this throws. */
   message(value: unknown, root: string): void {
@@ -150,7 +152,7 @@ export class Encoder<Link = unknown> {
     }
   }
 
-  private value(value: unknown): void {
+  protected value(value: unknown): void {
     const { writer } = this;
     writer.reserve(16);
     switch (typeof value) {
@@ -198,12 +200,27 @@ export class Encoder<Link = unknown> {
       if (hook.is(value)) return this.hooked(hook, value);
     }
     const base = ArrayBuffer.isView(value) || value instanceof Error ? nearest(value) : undefined;
-    if (base === undefined) throw new EncodeError(Path.refusal(value));
+    if (base === undefined) return this.refuse(value);
     base(this, value);
   }
 
+  /** What becomes of an object that nothing above can write. */
+  protected refuse(value: object): void {
+    throw new EncodeError(Path.refusal(value));
+  }
+
+  /** Reads a property of an object that may have accessors. */
+  protected read(value: object, key: string): unknown {
+    return (value as Record<string, unknown>)[key];
+  }
+
+  /** Reads one of the {@linkcode Tag.errorParts}. */
+  protected part(value: Error, key: string): unknown {
+    return Reflect.get(value, key);
+  }
+
   /** The number of an object that was written before; -1 gives it the next one. */
-  private identify(value: object): number {
+  protected identify(value: object): number {
     if (this.many !== undefined) {
       const id = this.many.get(value);
       if (id !== undefined) return id;
@@ -262,7 +279,7 @@ export class Encoder<Link = unknown> {
       const index = isIndex(key);
       try {
         this.value(index ? Number(key) : key);
-        this.value(value[key as unknown as number]);
+        this.value(this.read(value, key));
       } catch (error) {
         throw Failure.from(error).at(index ? `[${key}]` : Path.property(key));
       }
@@ -292,12 +309,12 @@ export class Encoder<Link = unknown> {
   }
 
   /** The own enumerable properties of an object with a prototype of its own. */
-  private fields(value: object): void {
+  protected fields(value: object): void {
     const { keys } = this.shape(Object.keys(value));
     this.enter();
     for (const key of keys) {
       try {
-        this.value((value as Record<string, unknown>)[key]);
+        this.value(this.read(value, key));
       } catch (error) {
         throw Failure.from(error).at(Path.property(key));
       }
@@ -316,7 +333,7 @@ export class Encoder<Link = unknown> {
     return this.lastShape = shape;
   }
 
-  private shape(keys: ReadonlyArray<string>): Shape {
+  protected shape(keys: ReadonlyArray<string>): Shape {
     const first = keys.length === 0 ? "" : keys[0];
     const candidates = this.shapes?.get(first);
     let candidate = candidates;
@@ -406,7 +423,7 @@ export class Encoder<Link = unknown> {
     Tag.errorParts.forEach((key, i) => {
       try {
         if (!Object.prototype.propertyIsEnumerable.call(value, key)) {
-          const part: unknown = Reflect.get(value, key);
+          const part: unknown = this.part(value, key);
           const isPart = i < Tag.ERROR_TEXTS
             ? typeof part === "string" &&
               part !== Reflect.get(Tag.errors[kind]?.prototype ?? {}, key)
@@ -485,7 +502,7 @@ export class Encoder<Link = unknown> {
     return this.many !== undefined ? this.many.has(value) : this.few !== undefined && this.few.includes(value);
   }
 
-  private hooked(hook: Hook<Link>, value: object): void {
+  protected hooked(hook: Hook<Link>, value: object): void {
     const names = this.hookNames ??= [];
     let index = names.indexOf(hook.name);
     if (index === -1) index = names.push(hook.name) - 1;
@@ -496,7 +513,7 @@ export class Encoder<Link = unknown> {
     this.enter();
     const data = hook.encode(value, (action) => (this.actions ??= []).push(action));
     try {
-      this.value(data);
+      this.hookData(data);
     } catch (error) {
       const failure = Failure.from(error);
       // Where a hook keeps things in its own list is no news to the reader of a path.
@@ -505,5 +522,10 @@ export class Encoder<Link = unknown> {
     }
     this.depth--;
     open.pop();
+  }
+
+  /** Writes what a hook has made of a value. */
+  protected hookData(data: unknown): void {
+    this.value(data);
   }
 }

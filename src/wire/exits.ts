@@ -6,7 +6,7 @@
  */
 
 import * as Codec from "./codec.ts";
-import type { Incoming } from "./frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "./frames.ts";
 
 /** One way to fail, or several at once. `trace` names the spans that were open where it happened, innermost first. */
 export type CauseData =
@@ -56,11 +56,18 @@ export type Refusal =
   | "InvalidPayload"
   | "LayerFailed";
 
-/** Writes an exit. Most are successes: they go as their value behind one byte. */
+/** Bytes of an exit beside what it holds, at most. */
+const EXIT_OVERHEAD = 256;
+
+/**
+ * Writes an exit. Most are successes: they go as their value behind one byte. With `lenient`, what cannot be sent of a failure
+ * is replaced by a description of it, and the message has at most that many bytes.
+ */
 export const writeExit = <Link>(
   writer: Codec.Writer,
   exit: ExitData,
   hooks: ReadonlyArray<Codec.Hook<Link>>,
+  lenient?: number,
 ): Codec.Extras<Link> | undefined => {
   writer.reserve(1);
   const success = exit._tag === "Success";
@@ -68,6 +75,7 @@ export const writeExit = <Link>(
   return Codec.encodeInto(writer, success ? exit.value : exit, {
     hooks,
     root: success ? "result" : "exit",
+    lenient,
   });
 };
 
@@ -83,4 +91,23 @@ export const readExit = <Link>(
     link,
   });
   return message.bytes[0] === 0 ? { _tag: "Success", value } : value as ExitData;
+};
+
+/**
+ * Sends a failure as it is; or, if that cannot be sent, without what cannot be: `send` is then called with what to give to the
+ * codec as `lenient`. Throws what `send` throws if no message can be small enough.
+ */
+export const sendFailure = (send: (lenient?: number) => void): void => {
+  let lenient: number | undefined;
+  while (true) {
+    try {
+      return send(lenient);
+    } catch (error) {
+      const before = lenient ?? Infinity;
+      if (error instanceof MessageTooLarge) lenient = error.limit - EXIT_OVERHEAD;
+      else if (error instanceof Codec.EncodeError) lenient = MAX_MESSAGE_SIZE;
+      else throw error;
+      if (lenient >= before || lenient <= 0) throw error;
+    }
+  }
 };

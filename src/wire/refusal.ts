@@ -3,6 +3,9 @@
  *
  * @module
  */
+import { isInstance, messageOf } from "./foreign.ts";
+
+export { explain } from "./foreign.ts";
 
 const identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
@@ -26,19 +29,10 @@ export const join = (root: string, steps: ReadonlyArray<string>): string => {
   return root + kept.toReversed().join("");
 };
 
-/** What somebody else's exception says, however odd it is. */
-export const explain = (error: unknown): string => {
-  try {
-    return String(error);
-  } catch {
-    return "something that cannot be printed";
-  }
-};
-
 /** The engine says it as a RangeError, and as a SyntaxError where it was about to compile a regular expression. */
 export const isStackOverflow = (error: unknown): boolean =>
-  (error instanceof RangeError && error.message.includes("call stack")) ||
-  (error instanceof SyntaxError && error.message.endsWith("Stack overflow"));
+  (isInstance(error, RangeError) && messageOf(error).includes("call stack")) ||
+  (isInstance(error, SyntaxError) && messageOf(error).endsWith("Stack overflow"));
 
 const has = (object: object, ids: ReadonlyArray<string>): boolean =>
   ids.some((id) => Symbol.for(`effect/${id}`) in object);
@@ -81,7 +75,7 @@ const isExit = (object: object): boolean =>
 const hookMissing = "data of Effect crosses only where the hook for it is installed (wire/effect.ts)";
 
 /** Told by the registered symbols, so that Effect need not be loaded. */
-const effectRefusal = (object: object): string | undefined => {
+export const effectRefusal = (object: object): string | undefined => {
   if (has(object, secrets)) {
     return "a secret crosses only where you say so; send Redacted.value of it";
   }
@@ -94,7 +88,8 @@ const effectRefusal = (object: object): string | undefined => {
   }
 };
 
-const named = (prototype: object | null): string | undefined => {
+/** The name of the class that a prototype belongs to. */
+export const named = (prototype: object | null): string | undefined => {
   try {
     const name = (prototype as
       | { readonly constructor?: { readonly name?: unknown } }

@@ -13,13 +13,17 @@ import type { Fill } from "../../link/link.ts";
 import { type Line, tooLarge } from "../../link/router.ts";
 import * as Codec from "../../wire/codec.ts";
 import { DecodeError, EncodeError } from "../../wire/errors.ts";
+import { sendFailure } from "../../wire/exits.ts";
+import { isInstance } from "../../wire/foreign.ts";
 import { type Incoming, MessageTooLarge } from "../../wire/frames.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 import { Thrown } from "./tasks.ts";
 
 /** The object is no more. */
-export class Freed {}
+export class Freed {
+  readonly _tag = "Freed";
+}
 
 /** The arguments have handles of kinds that are being loaded. */
 export class Loading {
@@ -80,14 +84,14 @@ export class Caller {
   /** Ends the call with a failure. */
   refuse(error: unknown, exit: Exit.Exit<unknown, unknown> = Exit.fail(error)): void {
     // What is refused closes what it brought. A method that fails may have kept it.
-    if (error instanceof Freed || error instanceof ManagerError) {
+    if (isInstance(error, Freed) || isInstance(error, ManagerError)) {
       for (const end of this.#ends) Effect.runSync(end.close);
     }
-    if (error instanceof Freed) return this.end(P.FREED);
-    if (error instanceof ManagerError) return this.#send(P.REFUSED, [error.reason, error.message]);
-    if (error instanceof EncodeError) return this.#send(P.UNENCODABLE, [error.reason, error.path]);
-    if (error instanceof MessageTooLarge) return this.#exit(() => this.line.exit(tooLarge(error)));
-    if (error instanceof Thrown) return this.#send(P.THREW, [error.method, error.error]);
+    if (isInstance(error, Freed)) return this.end(P.FREED);
+    if (isInstance(error, ManagerError)) return this.#send(P.REFUSED, [error.reason, error.message]);
+    if (isInstance(error, EncodeError)) return this.#send(P.UNENCODABLE, [error.reason, error.path]);
+    if (isInstance(error, MessageTooLarge)) return this.#exit(() => this.line.exit(tooLarge(error)));
+    if (isInstance(error, Thrown)) return this.#send(P.THREW, [error.method, error.error]);
     this.#send(P.EXIT, exit);
   }
 
@@ -105,17 +109,17 @@ export class Caller {
     });
   }
 
+  /** A result that cannot be sent is a failure of its own; of a failure, all that can be sent is. */
   #send(status: number, content: unknown): void {
+    const send = (lenient?: number): void => this.line.exit(this.#filled(status, content, lenient));
     this.#exit(() => {
       try {
-        this.line.exit(this.#filled(status, content));
+        if (status === P.VALUE) send();
+        else sendFailure(send);
       } catch (error) {
         if (error instanceof MessageTooLarge) return this.line.exit(tooLarge(error));
         if (!(error instanceof EncodeError)) throw error;
-        if (status === P.VALUE) return this.line.exit(this.#filled(P.UNENCODABLE, [error.reason, error.path]));
-        // What was thrown cannot be sent: its text can.
-        const what = Deno.inspect(content, { depth: 4 });
-        this.line.exit(this.#filled(P.THREW, ["the call", new Error(`${what} (in which something cannot be sent)`)]));
+        this.line.exit(this.#filled(P.UNENCODABLE, [error.reason, error.path]));
       }
     });
   }
@@ -131,10 +135,10 @@ export class Caller {
     else attached(action);
   }
 
-  #filled(status: number, content: unknown): Fill {
+  #filled(status: number, content: unknown, lenient?: number): Fill {
     return (writer) => {
       writer.byte(status);
-      return Codec.encodeInto(writer, content, { hooks: this.hooks, root: "result" });
+      return Codec.encodeInto(writer, content, { hooks: this.hooks, root: "result", lenient });
     };
   }
 }

@@ -6,6 +6,7 @@
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend } from "../../Backend.ts";
+import { has } from "../../wire/foreign.ts";
 import { isStream } from "../../wire/programs.ts";
 import { ManagerError } from "../errors.ts";
 import { Thrown } from "./tasks.ts";
@@ -14,14 +15,14 @@ import { Thrown } from "./tasks.ts";
 export const asStream = (value: unknown): Stream.Stream<unknown, unknown, Backend | Scope.Scope> | undefined => {
   if (typeof value !== "object" || value === null) return undefined;
   if (isStream(value)) return value as unknown as Stream.Stream<unknown, unknown, Backend | Scope.Scope>;
-  return Symbol.asyncIterator in value
+  return has(value, Symbol.asyncIterator)
     ? Stream.fromAsyncIterable(value as AsyncIterable<unknown>, (error) => error)
     : undefined;
 };
 
 /** A generator, or what else is gone through step by step. */
 export const asSteps = (value: unknown): Stream.Stream<unknown, unknown> | undefined =>
-  typeof value === "object" && value !== null && Symbol.iterator in value
+  typeof value === "object" && value !== null && has(value, Symbol.iterator)
     ? Stream.fromAsyncIterable(steps(value as Iterable<unknown>), (error) => error)
     : undefined;
 

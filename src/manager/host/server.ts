@@ -27,6 +27,8 @@ import { CANCELLED, GONE, type Hosted, type Line, local } from "../../link/route
 import { Credit, produce } from "../../link/streams.ts";
 import { after } from "../../os/timer.ts";
 import * as Codec from "../../wire/codec.ts";
+import { pretty } from "../../wire/cause.ts";
+import { isInstance, messageOf } from "../../wire/foreign.ts";
 import { type Incoming, ProtocolError } from "../../wire/frames.ts";
 import type { Place } from "../calls.ts";
 import { ManagerError } from "../errors.ts";
@@ -204,7 +206,7 @@ export class Server implements Hosted {
           return this.#queue(caller, message);
       }
     } catch (error) {
-      if (error instanceof Loading) {
+      if (isInstance(error, Loading)) {
         this.#calls--;
         const postponed = this.#postponed = [];
         error.done.then(() => {
@@ -213,8 +215,9 @@ export class Server implements Hosted {
         });
         return this.#postpone(postponed, operation, caller, message);
       }
-      if (!(error instanceof Freed || error instanceof ManagerError || error instanceof Thrown)) throw error;
-      caller.refuse(error);
+      if (isInstance(error, ProtocolError)) throw error;
+      // A value that throws when it is touched is a defect of this call, and of no other.
+      caller.refuse(error, isOurs(error) ? Exit.fail(error) : Exit.die(error));
       return deaf;
     }
     throw new ProtocolError(`Cannot read from the peer: a manager has no operation ${operation}`);
@@ -458,8 +461,10 @@ export class Server implements Hosted {
     }
     const known = this.#numbers.get(value);
     if (known !== undefined && known.type === name && this.#objects.has(known.number)) return known;
-    const methods = (exposed ?? Types.publicMethods(value)).filter((method) =>
-      typeof Reflect.get(value, method) === "function"
+    const methods = own(
+      name,
+      () =>
+        (exposed ?? Types.publicMethods(value)).filter((method) => typeof Reflect.get(value, method) === "function"),
     );
     const entry = this.#register({
       number: ++this.#next,
@@ -577,14 +582,26 @@ export class Server implements Hosted {
   }
 }
 
+/** Whether an exception says by itself how the call ends. */
+const isOurs = (error: unknown): boolean =>
+  isInstance(error, ManagerError) || isInstance(error, Freed) || isInstance(error, Thrown);
+
+/** Touches an object of the user's. */
+const own = <A>(name: string, touch: () => A): A => {
+  try {
+    return touch();
+  } catch (error) {
+    throw new Thrown(name, error);
+  }
+};
+
 /** What the library's own types throw is the fault of the arguments. */
 const checked = (what: string, call: () => unknown): unknown => {
   try {
     return call();
   } catch (error) {
-    if (error instanceof ManagerError || error instanceof Freed || error instanceof Thrown) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new ManagerError("InvalidArguments", `Cannot ${what} with these arguments: ${why}`);
+    if (isOurs(error)) throw error;
+    throw new ManagerError("InvalidArguments", `Cannot ${what} with these arguments: ${messageOf(error)}`);
   }
 };
 
@@ -593,11 +610,11 @@ const valueOf = ({ custom, target }: Entry): unknown => {
   return "value" in target && typeof target.value === "function" ? target.value() : undefined;
 };
 
-const dispose = (name: string, value: object): Effect.Effect<unknown> => {
-  const method: unknown = Reflect.get(value, Symbol.asyncDispose) ?? Reflect.get(value, Symbol.dispose);
-  if (typeof method !== "function") return Effect.void;
-  return Effect.catchAllCause(
-    Effect.promise(async () => void await method.call(value)),
-    (cause) => Effect.logError(`disposing of a ${name} failed`, cause),
+const dispose = (name: string, value: object): Effect.Effect<unknown> =>
+  Effect.catchAllCause(
+    Effect.suspend(() => {
+      const method: unknown = Reflect.get(value, Symbol.asyncDispose) ?? Reflect.get(value, Symbol.dispose);
+      return typeof method === "function" ? Effect.promise(async () => void await method.call(value)) : Effect.void;
+    }),
+    (cause) => Effect.logError(`disposing of a ${name} failed: ${pretty(cause)}`),
   );
-};

@@ -11,22 +11,18 @@ import * as Scope from "effect/Scope";
 import type { Backend } from "../../Backend.ts";
 import { library, load } from "../../backend/modules.ts";
 import * as Task from "../../Task.ts";
+import { isInstance, trimStack } from "../../wire/foreign.ts";
 import { isEffect, isPromise } from "../../wire/programs.ts";
 import { ManagerError } from "../errors.ts";
-
-/** Takes the library's own part off a stack: it says nothing about the error. */
-const withoutLibrary = (error: unknown): unknown => {
-  if (!(error instanceof Error) || typeof error.stack !== "string") return error;
-  error.stack = error.stack.split("\n").filter((line) => !line.includes(library)).join("\n");
-  return error;
-};
 
 /** What a plain function threw: the caller is given a `RemoteError`. */
 export class Thrown {
   readonly error: unknown;
 
   constructor(readonly method: string, error: unknown) {
-    this.error = withoutLibrary(error);
+    // The library's own part of the stack says nothing about the error.
+    trimStack(error, (line) => line.includes(library));
+    this.error = error;
   }
 }
 
@@ -39,7 +35,7 @@ export const settled = (method: string, evaluate: () => unknown): unknown => {
   try {
     value = evaluate();
   } catch (error) {
-    throw error instanceof ManagerError ? error : new Thrown(method, error);
+    throw isInstance(error, ManagerError) ? error : new Thrown(method, error);
   }
   if (typeof value !== "object" || value === null) return value;
   if (isEffect(value)) return value;
@@ -63,7 +59,7 @@ export const lifted = (evaluate: () => unknown): Effect.Effect<unknown, unknown,
       const value = evaluate();
       return isPending(value) ? value : Effect.succeed(value);
     } catch (error) {
-      return error instanceof ManagerError || error instanceof Thrown ? Effect.fail(error) : Effect.die(error);
+      return isInstance(error, ManagerError) || isInstance(error, Thrown) ? Effect.fail(error) : Effect.die(error);
     }
   });
 

@@ -10,11 +10,15 @@ import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Backend } from "../../Backend.ts";
+import { fork } from "../../backend/fork.ts";
 import { LAST, type Receiver } from "../../link/link.ts";
 import { CANCELLED, GONE } from "../../link/router.ts";
 import type { Caller } from "./caller.ts";
 import { asStream, unnamed } from "./results.ts";
 import { isPending } from "./tasks.ts";
+
+/** What hears a call that has been answered. */
+const deaf: Receiver = { closed: () => {} };
 
 /** What is held. */
 export interface Held {
@@ -49,14 +53,18 @@ export class Underway<Entry extends Held> {
     for (const end of [...this.#ends]) end();
   }
 
-  #fork(effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>): Fiber.RuntimeFiber<unknown, unknown> {
-    return Effect.runFork(Effect.provide(effect, this.#services));
+  #fork(
+    caller: Caller,
+    effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>,
+  ): Fiber.RuntimeFiber<unknown, unknown> | undefined {
+    return fork(Effect.provide(effect, this.#services), (error) => caller.answer(Exit.die(error)));
   }
 
   /** Runs what takes its time, and answers with what became of it, also when it is interrupted. */
   run(caller: Caller, effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>): Receiver {
     let silent = false;
-    const fiber = this.#fork(effect);
+    const fiber = this.#fork(caller, effect);
+    if (fiber === undefined) return deaf;
     const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none);
     const end = (): void => {
       silent = true;
@@ -109,8 +117,8 @@ export class Underway<Entry extends Held> {
     const value = take();
     this.#ends.add(end);
     if (isPending(value)) {
-      fiber = this.#fork(value);
-      fiber.addObserver((exit) => {
+      fiber = this.#fork(caller, value);
+      fiber?.addObserver((exit) => {
         if (Exit.isSuccess(exit)) taken(exit.value);
         else if (!over) {
           settle(true);
@@ -166,8 +174,8 @@ export class Underway<Entry extends Held> {
     const value = make();
     this.#ends.add(gone);
     if (isPending(value)) {
-      fiber = this.#fork(value);
-      fiber.addObserver((exit) => {
+      fiber = this.#fork(caller, value);
+      fiber?.addObserver((exit) => {
         if (Exit.isSuccess(exit)) return made(exit.value);
         if (state === "ended") return;
         end();

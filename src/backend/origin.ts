@@ -1,0 +1,28 @@
+/**
+ * Whether what runs was started by a module of the user's while a child loaded it. Such code runs in every child that loads the
+ * module, so it must not start processes: each of them would load the module and start some more.
+ *
+ * The mark is asynchronous context: it covers the evaluation of the module and everything that begins there, for as long as that
+ * goes on, and nothing else. The main program loads its modules without it.
+ *
+ * @module
+ */
+import type { AsyncLocalStorage } from "node:async_hooks";
+import { self } from "../link/self.ts";
+
+/** It hangs on the global object, so that two copies of this library in one process share it. */
+const key = Symbol.for("~multiprocessing/loading");
+const shared = globalThis as { [key]?: AsyncLocalStorage<true> };
+
+/** Loads a module with the mark, if this process is a child. */
+export const marked = async (load: () => Promise<unknown>): Promise<unknown> => {
+  if (self().parent === undefined) return await load();
+  if (shared[key] === undefined) {
+    const { AsyncLocalStorage } = await import("node:async_hooks");
+    shared[key] ??= new AsyncLocalStorage();
+  }
+  return await shared[key].run(true, load);
+};
+
+/** Whether the mark is here. */
+export const isMarked = (): boolean => shared[key]?.getStore() === true;
