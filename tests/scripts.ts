@@ -29,6 +29,7 @@ export const script = (
   args: ReadonlyArray<string>,
   flags: ReadonlyArray<string> = ["-A"],
   executable: string = Deno.execPath(),
+  env: Readonly<Record<string, string>> = {},
 ): Script => {
   const child = new Deno.Command(executable, {
     args: [
@@ -39,7 +40,7 @@ export const script = (
       new URL(`./programs/${name}`, import.meta.url).pathname,
       ...args,
     ],
-    env: { NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
