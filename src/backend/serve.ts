@@ -19,6 +19,7 @@ import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError } from 
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
+import * as Output from "./output.ts";
 import * as Request from "./request.ts";
 import { introduce, type Message, type Notice, self } from "../link/self.ts";
 
@@ -83,6 +84,7 @@ export interface Server {
 
 /** Serves the parent until it is gone. */
 export const serve = (host: Host): Server => {
+  Output.watch();
   const entries = new Map<number, Entry>();
   const jobs = new Set<Job>();
   let effects: Effects | undefined;
@@ -104,10 +106,12 @@ export const serve = (host: Host): Server => {
   const leave = (code: number): void => {
     const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
     link.flushed(() =>
-      link.onClosed(() => {
-        clearTimeout(timer);
-        host.exit(code);
-      })
+      link.onClosed(() =>
+        Output.flushed(GRACE_PERIOD, () => {
+          clearTimeout(timer);
+          host.exit(code);
+        })
+      )
     );
   };
 
@@ -118,7 +122,7 @@ export const serve = (host: Host): Server => {
     const finish = (): void => {
       Router.flush();
       if (read) leave(code);
-      else link.flushed(() => host.exit(code));
+      else link.flushed(() => Output.flushed(GRACE_PERIOD, () => host.exit(code)));
     };
     if (effects === undefined) return finish();
     const released = effects.release().catch((error: unknown) =>
@@ -127,12 +131,9 @@ export const serve = (host: Host): Server => {
     if (link.closed === undefined) {
       released.then(finish);
     } else {
-      // Nobody is left to end a child whose finalizers hang.
-      const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
-      released.then(() => {
-        clearTimeout(timer);
-        finish();
-      });
+      // Nobody is left to end a child whose finalizers hang, or whose output nobody reads.
+      setTimeout(() => host.exit(code), GRACE_PERIOD);
+      released.then(finish);
     }
   };
 

@@ -57,6 +57,9 @@ const MAX_PATH = Deno.build.os === "linux" ? 107 : 103;
 
 const utf8 = new TextEncoder();
 
+/** Whether the system allows a socket at this path. */
+export const fits = (path: string): boolean => utf8.encode(path).length <= MAX_PATH;
+
 /** What is wrong with an address, if anything is. `reserved` are bytes that a longer path is needed for meanwhile. */
 export const complaint = (
   address: unknown,

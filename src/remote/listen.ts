@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Peer } from "../hosted/pipe_end.ts";
-import { type Address, complaint, fromDeno, isAbstract, show, type UnixAddress } from "./address.ts";
+import { type Address, complaint, fits, fromDeno, isAbstract, show, type UnixAddress } from "./address.ts";
 import { AuthenticationError, type ConnectError, ListenError, type ListenErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
@@ -235,6 +235,7 @@ const refuse = (reason: ListenErrorReason, message: string, cause?: unknown): Li
   new ListenError(reason, `Cannot listen: ${message}`, cause);
 
 const explain = (error: unknown, address: Address | undefined): ListenError => {
+  if (error instanceof ListenError) return error;
   const where = address === undefined ? "" : ` at ${show(address)}`;
   const { message, name } = error as Error;
   switch (name) {
@@ -296,9 +297,31 @@ const bindPath = (path: string): Bound => {
   }
 };
 
+/** Where temporary files may be, the place that the system names first. `undefined` is that place. */
+const FOLDERS = [undefined, "/tmp", "/var/tmp", "/dev/shm"];
+
+/** A new folder in which the path of a socket is not longer than the system allows. */
+const makeShortFolder = (): string => {
+  let failure: unknown;
+  for (const dir of FOLDERS) {
+    try {
+      const folder = Deno.makeTempDirSync({ ...(dir === undefined ? {} : { dir }), prefix: "multiprocessing-" });
+      if (fits(`${folder}/socket`)) return folder;
+      Deno.removeSync(folder);
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure ?? refuse(
+    "AddressUnavailable",
+    "the path of a socket would be longer than the system allows in each folder for temporary files; " +
+      "set TMPDIR to a shorter one, or give an address",
+  );
+};
+
 /** A socket in a folder of its own. */
 const bindAnywhere = (): Bound => {
-  const folder = Deno.makeTempDirSync({ prefix: "multiprocessing-" });
+  const folder = makeShortFolder();
   const path = `${folder}/socket`;
   try {
     const source = Deno.listen({ transport: "unix", path });

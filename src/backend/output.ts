@@ -1,0 +1,104 @@
+/**
+ * What a child still has to write to its standard streams when it is about to end: writes that the task has begun and not awaited
+ * would be cut off. Synchronous writes, those of `console` among them, are complete when they return.
+ *
+ * @module
+ */
+
+/** Chunks that were accepted and have not been written. */
+let pending = 0;
+/** Whether anything was ever written asynchronously: most children never do. */
+let used = false;
+let settled = (): void => {};
+
+const ended = (count: number): void => {
+  pending -= count;
+  if (pending === 0) settled();
+};
+
+/** A stream that counts what it has accepted. */
+const counted = (writer: WritableStreamDefaultWriter<Uint8Array>): WritableStream<Uint8Array> => {
+  let queued = 0;
+  const drop = (): void => {
+    ended(queued);
+    queued = 0;
+  };
+  return new WritableStream({
+    write: async (chunk) => {
+      try {
+        await writer.write(chunk);
+      } catch (error) {
+        // The stream is broken, and drops what is queued.
+        drop();
+        throw error;
+      }
+      if (queued === 0) return;
+      queued--;
+      ended(1);
+    },
+    close: () => writer.close(),
+    abort: async (reason) => {
+      drop();
+      await writer.abort(reason);
+    },
+  }, {
+    highWaterMark: 1,
+    size: () => {
+      queued++;
+      pending++;
+      return 1;
+    },
+  });
+};
+
+/** Counts what is written to the standard streams of this process from now on. */
+export const watch = (): void => {
+  for (const out of [Deno.stdout, Deno.stderr]) {
+    const prototype: object = Object.getPrototypeOf(out);
+    const write = out.write.bind(out);
+    let writable: WritableStream<Uint8Array> | undefined;
+    Object.defineProperties(out, {
+      writable: {
+        get: () => {
+          used = true;
+          return writable ??= counted(
+            (Reflect.get(prototype, "writable", out) as WritableStream<Uint8Array>).getWriter(),
+          );
+        },
+        configurable: true,
+      },
+      write: {
+        value: async (bytes: Uint8Array): Promise<number> => {
+          used = true;
+          pending++;
+          try {
+            return await write(bytes);
+          } finally {
+            ended(1);
+          }
+        },
+        configurable: true,
+        writable: true,
+      },
+    });
+  }
+};
+
+/** Calls back when all of it is written, or after so many milliseconds: nobody may be reading it. */
+export const flushed = (limit: number, done: () => void): void => {
+  if (!used) return done();
+  let turn: ReturnType<typeof setTimeout> | undefined;
+  const finish = (): void => {
+    clearTimeout(deadline);
+    clearTimeout(turn);
+    settled = () => {};
+    done();
+  };
+  const deadline = setTimeout(finish, limit);
+  // A pipe writes its next chunk when the last one is written: nothing is left if there is none after a turn.
+  settled = () => {
+    clearTimeout(turn);
+    turn = setTimeout(() => pending === 0 && finish());
+  };
+  if (pending === 0) settled();
+};

@@ -1,0 +1,12 @@
+/** Runs a task that writes, on workers, which share the standard streams of this program. */
+import * as Effect from "effect/Effect";
+import { Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Tasks from "../output_tasks.ts";
+
+const [name, where, size] = Deno.args;
+
+if (import.meta.main) {
+  const task = Tasks[name as keyof typeof Tasks];
+  const run = Process.run(task, where as "stdout" | "stderr", Number(size));
+  runMain(Effect.provide(Effect.ignore(run), WorkerBackend.layer()));
+}
