@@ -13,7 +13,9 @@ import * as Stream from "effect/Stream";
 import { Client, Listener, Pipe, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
 import { hosting } from "../src/link/router.ts";
 import { assert, assertEquals, assertInstanceOf, assertLess, assertNotEquals, assertStringIncludes } from "./assert.ts";
+import { noLeaks } from "./leaks.ts";
 import * as Tasks from "./listener_tasks.ts";
+import { script } from "./scripts.ts";
 import { everywhere } from "./steps.ts";
 import { test, warmUp, when } from "./suite.ts";
 import { add } from "./tasks.ts";
@@ -694,6 +696,16 @@ test(
     }
   }),
 );
+
+Deno.test("Listener: without an address, it listens where TMPDIR is longer than the path of a socket may be", () =>
+  noLeaks(async () => {
+    const outer = Deno.makeTempDirSync();
+    const TMPDIR = `${outer}/${"a folder with a long name/".repeat(5)}`;
+    Deno.mkdirSync(TMPDIR, { recursive: true });
+    const { stderr, stdout } = await script("listening.ts", [], ["-A"], { TMPDIR }).ended;
+    assertEquals([stdout, stderr], ["hello\n0\n", ""]);
+    Deno.removeSync(outer, { recursive: true });
+  }));
 
 test(
   "Listener: the socket of a listener that was killed is taken over at once, one that is in use is not",

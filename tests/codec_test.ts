@@ -738,3 +738,27 @@ Deno.test("every beginning of a message but the whole is a DecodeError", () => {
   for (let length = 0; length < bytes.length; length++) assertFalse(decodes(bytes.subarray(0, length)));
   assert(decodes(bytes));
 });
+
+Deno.test("a text is decoded in pieces that the runtime can decode, however long it is, and its characters stay whole", () => {
+  // A string has at most 2^29 - 24 units, and the runtime decodes no more bytes at once, though a text of so many units may have more.
+  const most = 32 * 1024 * 1024;
+  const sizes: Array<number> = [];
+  const original = TextDecoder.prototype.decode;
+  TextDecoder.prototype.decode = function (input, options) {
+    sizes.push(input!.byteLength);
+    return original.call(this, input, options);
+  };
+  try {
+    for (const character of ["é", "한", "😀"]) {
+      for (const before of ["", "a", "ab", "abc"]) {
+        const text = before + character.repeat(2 * most / new TextEncoder().encode(character).length);
+        const copy = decode(encode(text).bytes, { link: undefined });
+        // Not by assertEquals, which would print it.
+        assert(copy === text, `${character} after "${before}"`);
+      }
+    }
+  } finally {
+    TextDecoder.prototype.decode = original;
+  }
+  assert(sizes.length > 0 && Math.max(...sizes) <= most, `${Math.max(...sizes)} bytes at once`);
+});

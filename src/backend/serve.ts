@@ -103,17 +103,17 @@ export const serve = (host: Host): Server => {
    * Ends once what was sent has been read. The parent closes the link when it has; whoever ends before that may take along
    * what is still on its way, since the parent's next write to him fails, and with it all that it has not read.
    */
-  const leave = (code: number): void => {
-    const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
-    link.flushed(() =>
+  const leave = (code: number): void =>
+    link.flushed(() => {
+      // Not before: a large answer may be on its way for longer.
+      const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
       link.onClosed(() =>
         Output.flushed(GRACE_PERIOD, () => {
           clearTimeout(timer);
           host.exit(code);
         })
-      )
-    );
-  };
+      );
+    });
 
   const shutdown = (code: number, read: boolean = false): void => {
     if (ending) return;

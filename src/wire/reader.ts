@@ -12,6 +12,9 @@ import * as Tag from "./tags.ts";
 /** Not `fatal`: that takes ten times as long, and bytes that are no UTF-8 are still some text. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** The runtime decodes no more bytes at once than a string has units; below that, smaller pieces cost nothing. */
+const MAX_PIECE = 16 * 1024 * 1024;
+
 /** Code units of a short text, by length: to reuse the list halves the time. */
 const short: ReadonlyArray<Array<number>> = Array.from(
   { length: Tag.SHORT_TEXT },
@@ -109,7 +112,19 @@ export class Reader {
     if (tag === Tag.LATIN1) return this.latin1(this.byte());
     if (tag === Tag.UTF16) return this.utf16(this.count(2));
     const start = this.take(this.data().getUint32(this.take(4), true));
-    return utf8.decode(this.bytes.subarray(start, this.at));
+    return this.at - start <= MAX_PIECE ? utf8.decode(this.bytes.subarray(start, this.at)) : this.pieces(start);
+  }
+
+  /** A text that is too long to be decoded at once. Its pieces end where a character does. */
+  private pieces(start: number): string {
+    let text = "";
+    for (let from = start; from < this.at;) {
+      let to = Math.min(from + MAX_PIECE, this.at);
+      for (let i = 0; i < 3 && to < this.at && (this.bytes[to] & 0xc0) === 0x80; i++) to--;
+      text += utf8.decode(this.bytes.subarray(from, to));
+      from = to;
+    }
+    return text;
   }
 
   protected utf16(length: number): string {
