@@ -478,7 +478,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "a part of a failure that cannot be sent is described, and the failure stays what it is",
     Effect.gen(function* () {
       const cause = yield* causeOf(run(Tasks.failingWithFunction));
-      const { f } = Option.getOrThrow(Cause.failureOption(cause));
+      const { f } = Option.getOrThrow(Cause.failureOption(cause)) as { readonly f: unknown };
       assertMatch(`${f}`, /cannot be sent: functions do not cross/);
     }),
   );

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as ManagedRuntime from "effect/ManagedRuntime";
 import * as Runtime from "effect/Runtime";
-import { Backend, Process, SubprocessBackend, Task, WorkerBackend } from "../mod.ts";
+import { type Backend, Process, SubprocessBackend, Task, WorkerBackend } from "../mod.ts";
 import { add } from "./values_tasks.ts";
 
 const own = (name: string) => name === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
