@@ -702,7 +702,7 @@ Deno.test("Listener: without an address, it listens where TMPDIR is longer than 
     const outer = Deno.makeTempDirSync();
     const TMPDIR = `${outer}/${"a folder with a long name/".repeat(5)}`;
     Deno.mkdirSync(TMPDIR, { recursive: true });
-    const { stderr, stdout } = await script("listening.ts", [], ["-A"], { TMPDIR }).ended;
+    const { stderr, stdout } = await script("listening.ts", [], ["-A"], undefined, { TMPDIR }).ended;
     assertEquals([stdout, stderr], ["hello\n0\n", ""]);
     Deno.removeSync(outer, { recursive: true });
   }));

@@ -17,7 +17,8 @@ for (const backend of ["subprocess", "worker"]) {
   for (const way of ["run", "later", "stream", "pool", "manager", "forked", "standby"]) {
     Deno.test(`generations on ${backend}: a module that starts a process while a child loads it (${way}) gets a typed error with the fix`, () =>
       noLeaks(async () => {
-        const { code, stdout } = await script("generations.ts", [], ["-A"], { WAY: way, BACKEND: backend }).ended;
+        const { code, stdout } = await script("generations.ts", [], ["-A"], undefined, { WAY: way, BACKEND: backend })
+          .ended;
         // The program has started a process, and that has started none.
         assertMatch(stdout, /^started: SpawnError Loading: .*import\.meta\.main/m);
         assertEquals(code, 0);
@@ -28,7 +29,10 @@ for (const backend of ["subprocess", "worker"]) {
 
   Deno.test(`generations on ${backend}: a module that waits for such a process fails to load, and says why`, () =>
     noLeaks(async () => {
-      const { code, stderr, stdout } = await script("generations.ts", [], ["-A"], { WAY: "awaited", BACKEND: backend })
+      const { code, stderr, stdout } = await script("generations.ts", [], ["-A"], undefined, {
+        WAY: "awaited",
+        BACKEND: backend,
+      })
         .ended;
       assertEquals([code, stdout], [1, "loaded\nloaded\n"]);
       assertMatch(stderr, /TaskError: .*import\.meta\.main/);
