@@ -384,9 +384,11 @@ export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope
     capabilities: Capabilities.subprocess,
     spawn: (command) => {
       const wrong = unusable ?? wrongCommand(command);
-      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(Effect.zipRight(allowed, acquire(options, command)), "Backend.spawn", {
-        attributes: { "process.name": command.name, backend: "subprocess" },
-      });
+      return wrong !== undefined
+        ? Effect.fail(wrong)
+        : Effect.withSpan(Effect.zipRight(allowed, acquire(options, command)), "Backend.spawn", {
+          attributes: { "process.name": command.name, backend: "subprocess" },
+        });
     },
   };
   return unusable === undefined && options.standby

@@ -308,9 +308,11 @@ export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope
     capabilities: Capabilities.worker,
     spawn: (command) => {
       const wrong = unusable ?? wrongCommand(command);
-      return wrong !== undefined ? Effect.fail(wrong) : Effect.withSpan(Effect.zipRight(allowed, acquire(options, command)), "Backend.spawn", {
-        attributes: { "process.name": command.name, backend: "worker" },
-      });
+      return wrong !== undefined
+        ? Effect.fail(wrong)
+        : Effect.withSpan(Effect.zipRight(allowed, acquire(options, command)), "Backend.spawn", {
+          attributes: { "process.name": command.name, backend: "worker" },
+        });
     },
   };
   return unusable === undefined && options.standby
