@@ -343,7 +343,7 @@ const gently = (items: Iterable<unknown>, ahead: number): Stream.Stream<unknown>
 const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isLibrary(url));
 
 /**
- * Starts a pool and its workers, and returns when the first of them can run tasks. A worker is given tasks only when it can
+ * Starts a pool and its workers, and returns when they can run tasks. A worker is given tasks only when it can
  * run them, so none is lost to a worker that does not come up.
  *
  * Fails with a `SpawnError` if a worker cannot be started or ends before it could run anything, with what Deno said, and with

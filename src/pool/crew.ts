@@ -86,8 +86,9 @@ export const assemble = (
         ),
     });
     const submissions = new Submissions(dispatcher, runtime);
-    /** The first worker serves its link, or will not. */
+    /** Every slot has had a worker that serves its link, or one will not. */
     const opened = yield* Deferred.make<void, SpawnError | PoolError>();
+    const served = new Set<Slot>();
     let named = 0;
     let failures = 0;
 
@@ -126,7 +127,7 @@ export const assemble = (
         onSuccess: (serves) => {
           if (!serves) return undefined;
           dispatcher.ready(slot, child);
-          Deferred.unsafeDone(opened, Effect.void);
+          if (served.add(slot).size === size) Deferred.unsafeDone(opened, Effect.void);
           return undefined;
         },
       });
