@@ -84,7 +84,7 @@ export interface Statistics {
   readonly failed: number;
   /** Clients that were dropped for newer ones before they had proved it, so far: see `maxHandshakes`. */
   readonly dropped: number;
-  /** Clients that were sent away for a limit, so far: `maxConnections`, `maxFailures`, or the listener's end. */
+  /** Clients that were sent away for `maxConnections`, or at the listener's end, so far. */
   readonly refused: number;
   /** Whether it still accepts. */
   readonly state: "listening" | "closed";
@@ -94,8 +94,10 @@ export interface Statistics {
  * Accepts connections.
  *
  * - Each client proves that it has the key while others do: one that is silent, slow, wrong or broken concerns nobody else, and is
- *   never accepted. What becomes of it is in `statistics`; the first failure of an address in a minute is logged as a warning, unless
- *   it has only hung up.
+ *   never accepted. What becomes of it is in `statistics`; the first failure of an address in a minute is logged as a warning, for at
+ *   most ten addresses a minute, unless it has only hung up.
+ * - A client that proves the key is let in whatever others have done, from its own address too. After ten failures in a minute,
+ *   further ones from that IP address are answered later, by up to two seconds.
  * - What a client has sent before it is accepted is there to be received.
  * - Accepted connections are the listener's: they end with its scope. `close` of a connection, and `serve`, end them earlier.
  * - A socket file can be used by the user of this process only, from its first moment on.
@@ -160,11 +162,6 @@ export interface Options {
    * nothing sensible yet, if there is one. @default 128
    */
   readonly maxHandshakes?: number | undefined;
-  /**
-   * Failures to prove the key in a minute, from one IP address. After that many, clients from there get a `ConnectError`,
-   * `TooManyFailures`, until the minute is over. Unix sockets have no such limit. @default 100
-   */
-  readonly maxFailures?: number | undefined;
   /** Connections that may wait to be accepted. Further ones are left to the system, where they wait. @default 128 */
   readonly backlog?: number | undefined;
   /** The largest message that a client may send, in bytes. It is told, and fails with `MessageTooLarge`. @default 67108864 */
@@ -218,7 +215,6 @@ const make_ = (options: Options = {}): Effect.Effect<Listener<never, unknown>, L
       handshakeTimeout = "10 seconds",
       maxBytes = MAX_BYTES,
       maxConnections = 1024,
-      maxFailures = 100,
       maxHandshakes = 128,
       maxMessageSize = MAX_MESSAGE_SIZE,
     } = options;
@@ -235,7 +231,6 @@ const make_ = (options: Options = {}): Effect.Effect<Listener<never, unknown>, L
       limits,
       maxConnections,
       maxHandshakes,
-      maxFailures,
       handshakeMillis,
     }, {
       visitor: (visitor) => {

@@ -220,8 +220,6 @@ export interface ServeOptions {
   readonly maxConnections?: number | undefined;
   /** Clients that may be proving that they have the key at once. @default 128 */
   readonly maxHandshakes?: number | undefined;
-  /** Failures to prove the key in a minute, from one IP address. @default 100 */
-  readonly maxFailures?: number | undefined;
   /** The largest message in either direction, in bytes. @default 67108864 */
   readonly maxMessageSize?: number | undefined;
 }
@@ -361,14 +359,13 @@ const listening = (options: ServeOptions): Effect.Effect<Settings, ListenError> 
     authKey,
     handshakeTimeout = "10 seconds",
     maxConnections = 1024,
-    maxFailures = 100,
     maxHandshakes = 128,
     maxMessageSize = MAX_MESSAGE_SIZE,
     tls,
   } = options;
   const handshakeMillis = Duration.toMillis(handshakeTimeout);
   const limits = { maxBytes: MAX_BYTES, maxMessageSize };
-  const counts = { handshakeMillis, maxConnections, maxFailures, maxHandshakes };
+  const counts = { handshakeMillis, maxConnections, maxHandshakes };
   return Effect.succeed({ ...counts, address, authKey, limits, purpose: CALLS, tls });
 };
 

@@ -154,7 +154,6 @@ const listening = {
   handshakeTimeout: positiveDuration,
   maxConnections: positiveOrInfinite,
   maxHandshakes: positiveOrInfinite,
-  maxFailures: positiveOrInfinite,
 };
 const connecting = { ...remote, address: addresses, tls: trust, timeout: positiveDuration };
 const worker = { maxMessageSize: positiveOrInfinite, standby: count, preload: texts };

@@ -10,12 +10,14 @@ import { Failures } from "../src/remote/limits.ts";
 import {
   CALLS,
   CLIENT,
+  CLOSING,
   Handshake,
   importKey,
   type Limits,
   LISTENER,
   MESSAGES,
   type Settings,
+  WRONG_KEY,
 } from "../src/remote/handshake.ts";
 import { type Socket, Wire } from "../src/remote/wire.ts";
 import { line } from "../src/remote/line.ts";
@@ -273,20 +275,47 @@ handshakes("any bytes, in any pieces: it ends as an error or waits for more, and
   );
 });
 
-Deno.test("failures of an address are counted for a minute, and addresses are forgotten when there are too many", () => {
+handshakes(
+  "a client that has not proved itself is told so after the delay, or when the listener is done with it",
+  async () => {
+    for (const how of ["refuse", "abandon", "end"] as const) {
+      const client = new Side({ role: CLIENT, key: other });
+      const listener = new Side({ role: LISTENER, delay: () => 3_600_000 });
+      client.handshake.begin();
+      listener.handshake.begin();
+      listener.handshake.push(client.bytes);
+      client.handshake.push(listener.bytes);
+      await Promise.all(works.splice(0));
+      const before = listener.sent.length;
+      listener.handshake.push(client.sent[1]);
+      await Promise.all(works.splice(0));
+      await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
+      // It is over, so that it is the first to be dropped, and says nothing yet.
+      assertEquals([listener.handshake.progress, listener.sent.length, listener.result], [0, before, undefined]);
+      if (how === "refuse") listener.handshake.refuse(CLOSING);
+      else if (how === "abandon") listener.handshake.abandon();
+      else listener.handshake.end(undefined);
+      assertEquals(listener.result, "AuthenticationError WrongKey");
+      assertEquals(listener.sent.at(-1), new Uint8Array([3, WRONG_KEY]));
+    }
+    const client = new Side({ role: CLIENT, key: other });
+    const listener = new Side({ role: LISTENER, delay: () => 1 });
+    assertEquals(await converse(client, listener), ["AuthenticationError WrongKey", "AuthenticationError WrongKey"]);
+  },
+);
+
+Deno.test("failures cost their address time for a minute; addresses and log lines have a bound", () => {
   let now = 0;
-  const failures = new Failures(2, () => now);
-  assertEquals([failures.add("a"), failures.exceeded("a"), failures.add("a"), failures.exceeded("a")], [
-    true,
-    false,
-    false,
-    true,
-  ]);
-  assertEquals(failures.exceeded("b"), false);
+  const failures = new Failures(() => now);
+  assertEquals([failures.add("a"), failures.add("a"), failures.delay("a")], [true, false, 0]);
+  for (let i = 2; i < 14; i++) failures.add("a");
+  assertEquals([failures.delay("a"), failures.delay("b")], [200, 0]);
+  for (let i = 0; i < 1000; i++) failures.add("a");
+  assertEquals(failures.delay("a"), 2000);
+  const lines = Array.from({ length: 100_000 }, (_, i) => failures.add(`${i}`));
+  assertEquals([lines.filter((line) => line).length, failures.size], [9, 4096]);
   now = 60_000;
-  assertEquals([failures.exceeded("a"), failures.add("a"), failures.exceeded("a")], [false, true, false]);
-  for (let i = 0; i < 100_000; i++) failures.add(`${i}`);
-  assertEquals([failures.size, failures.exceeded("a")], [4096, false]);
+  assertEquals([failures.delay("a"), failures.add("a"), failures.delay("a")], [0, true, 0]);
 });
 
 // Floods
@@ -374,7 +403,7 @@ for (const kind of ["tcp", "unix"] as const) {
     Effect.gen(function* () {
       const authKey = new Uint8Array([1, 2, 3]);
       const address = kind === "tcp" ? { hostname: "127.0.0.1", port: 0 } : undefined;
-      const listener = yield* Listener.make<number>({ address, authKey, maxFailures: Infinity, maxHandshakes: 32 });
+      const listener = yield* Listener.make<number>({ address, authKey, maxHandshakes: 32 });
       const { address: found } = listener;
       const hello = new Side({ role: CLIENT });
       hello.handshake.begin();

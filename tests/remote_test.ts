@@ -36,7 +36,6 @@ const listening: Options = {
   limits,
   maxConnections: 10,
   maxHandshakes: 10,
-  maxFailures: Infinity,
   handshakeMillis: 10_000,
 };
 

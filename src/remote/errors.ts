@@ -71,7 +71,6 @@ export class ListenerClosed extends Error {
  * - `Unreachable`: no way leads there, or its name is unknown.
  * - `Timeout`: no answer of the system within `timeout`.
  * - `Full`: the listener has as many connections as it allows (`maxConnections`).
- * - `TooManyFailures`: from this address too many have failed to prove the key (`maxFailures`).
  * - `Tls`: the other side speaks no TLS, or its certificate is not trusted.
  * - `InvalidOption`: an option makes no sense.
  * - `PermissionDenied`: Deno or the system forbids it.
@@ -86,7 +85,6 @@ export type ConnectErrorReason =
   | "Unreachable"
   | "Timeout"
   | "Full"
-  | "TooManyFailures"
   | "Tls"
   | "InvalidOption"
   | "PermissionDenied"
@@ -95,7 +93,7 @@ export type ConnectErrorReason =
 
 /**
  * A listener cannot be reached, or takes nobody now. To try again later may help if the reason is `Refused`, `Unreachable`,
- * `Timeout`, `Full` or `TooManyFailures`.
+ * `Timeout` or `Full`.
  *
  * @since 0.1.0
  * @category errors

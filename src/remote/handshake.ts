@@ -51,7 +51,6 @@ export const CALLS = 2;
 /** Why a listener refuses. */
 export const WRONG_KEY = 1;
 export const FULL = 2;
-export const TOO_MANY_FAILURES = 3;
 export const CLOSING = 4;
 
 /** What a side takes: the largest message, and how much unread. In bytes. */
@@ -68,6 +67,8 @@ export interface Settings {
   readonly limits: Limits;
   /** Why a client that has proved itself is refused all the same: for a listener. */
   readonly refuse?: () => number | undefined;
+  /** Milliseconds until a client that could not prove itself is told so: for a listener. */
+  readonly delay?: () => number;
 }
 
 /** What a handshake does. */
@@ -114,6 +115,8 @@ export class Handshake {
   #proofs: Promise<readonly [Uint8Array, Uint8Array]> | undefined;
   #limits: Limits = { maxMessageSize: 0, maxBytes: 0 };
   #state: "hello" | "proof" | "checking" | "done" = "hello";
+  /** Tells a client that waits for it that it has failed. */
+  #answer: (() => void) | undefined;
 
   constructor(settings: Settings, actions: Actions) {
     this.#settings = settings;
@@ -134,7 +137,7 @@ export class Handshake {
 
   /** Turns the client away, whoever it is. */
   refuse(why: number): void {
-    if (this.#state === "done") return;
+    if (this.#state === "done") return this.#answer?.();
     this.#state = "done";
     this.#actions.send(new Uint8Array([REFUSAL, why]));
     this.#actions.fail(refused(why));
@@ -156,7 +159,7 @@ export class Handshake {
 
   /** The other side has closed. */
   end(reason: Error | undefined): void {
-    if (this.#state === "done") return;
+    if (this.#state === "done") return this.#answer?.();
     this.#fail(
       "Closed",
       `the other side has closed the connection${reason === undefined ? "" : `: ${reason.message}`}`,
@@ -171,7 +174,22 @@ export class Handshake {
 
   /** Nothing is to come of it any more. */
   abandon(): void {
+    if (this.#state === "done") return this.#answer?.();
     this.#state = "done";
+  }
+
+  /** Refuses a client that has not proved itself: later, if others have failed from its address. It is over at once. */
+  #refuseLater(): void {
+    const millis = this.#settings.delay?.() ?? 0;
+    if (millis === 0) return this.refuse(WRONG_KEY);
+    this.#state = "done";
+    const stop = after(millis, () => this.#answer?.());
+    this.#answer = () => {
+      stop();
+      this.#answer = undefined;
+      this.#actions.send(new Uint8Array([REFUSAL, WRONG_KEY]));
+      this.#actions.fail(refused(WRONG_KEY));
+    };
   }
 
   /** How far it is: over, or nothing is known of the other side yet, or at least that it speaks the protocol. */
@@ -293,7 +311,7 @@ export class Handshake {
         ? this.#succeed()
         : this.#fail("WrongKey", "the listener has another key than this side, and has not noticed");
     }
-    if (!valid) return this.refuse(WRONG_KEY);
+    if (!valid) return this.#refuseLater();
     const why = this.#settings.refuse?.();
     if (why !== undefined) return this.refuse(why);
     this.#prove(WELCOME, () => this.#succeed());
@@ -309,10 +327,6 @@ export class Handshake {
 
 const refusals: Readonly<Record<number, readonly [ConnectErrorReason, string]>> = {
   [FULL]: ["Full", "the listener has as many connections as its maxConnections allows; try again later"],
-  [TOO_MANY_FAILURES]: [
-    "TooManyFailures",
-    "too many from this address have failed to prove the listener's key (its maxFailures); try again in a minute",
-  ],
   [CLOSING]: ["Refused", "the listener is closing"],
 };
 

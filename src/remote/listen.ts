@@ -36,7 +36,6 @@ export interface Options {
   readonly limits: Handshake.Limits;
   readonly maxConnections: number;
   readonly maxHandshakes: number;
-  readonly maxFailures: number;
   readonly handshakeMillis: number;
 }
 
@@ -58,7 +57,7 @@ export interface Counts {
 export interface Events {
   /** He is to be welcomed in the same breath: his wire is started, or destroyed. */
   readonly visitor: (visitor: Visitor) => void;
-  /** Somebody has failed; `first` says that nobody has from there for a minute. */
+  /** A client has failed; `first` says that the log should hear of it, see {@link Failures.add}. */
   readonly failure: (error: AuthenticationError, peer: Peer, first: boolean) => void;
   /** Nobody is accepted any more. */
   readonly closed: () => void;
@@ -87,7 +86,7 @@ export class Door {
   /** Handshakes under way, the oldest first. */
   readonly #handshakes = new Map<Wire, Handshake.Underway>();
   readonly #wires = new Set<Wire>();
-  readonly #failures: Failures;
+  readonly #failures = new Failures();
   readonly #bound: Bound;
   readonly #options: Options;
   readonly #key: CryptoKey | undefined;
@@ -103,7 +102,6 @@ export class Door {
     this.#key = key;
     this.#options = options;
     this.#events = events;
-    this.#failures = new Failures(options.maxFailures);
     this.#loop = this.#accept();
   }
 
@@ -174,7 +172,7 @@ export class Door {
     } catch {
       // It has gone again, which reading will show.
     }
-    const { handshakeMillis, limits, maxConnections, maxFailures, maxHandshakes, purpose } = this.#options;
+    const { handshakeMillis, limits, maxConnections, maxHandshakes, purpose } = this.#options;
     if (this.#handshakes.size >= maxHandshakes) this.#dropOne();
     const settings: Handshake.Settings = {
       role: Handshake.LISTENER,
@@ -182,6 +180,7 @@ export class Door {
       key: this.#key,
       limits,
       refuse: () => this.counts.open < maxConnections ? undefined : Handshake.FULL,
+      delay: () => "hostname" in peer ? this.#failures.delay(peer.hostname) : 0,
     };
     const handshake = Handshake.authenticate(wire, settings, handshakeMillis, (result) => {
       if ("wire" in result) this.#welcome({ ...result, peer });
@@ -190,9 +189,6 @@ export class Door {
     // One that is over still takes up a place, until its socket is closed.
     this.#handshakes.set(wire, handshake);
     wire.released(() => this.#handshakes.delete(wire));
-    if (maxFailures !== Infinity && "hostname" in peer && this.#failures.exceeded(peer.hostname)) {
-      handshake.refuse(Handshake.TOO_MANY_FAILURES);
-    }
   }
 
   /** Who floods drops his own: the oldest of those that are the least far. */

@@ -32,7 +32,6 @@ export const listenChecks: Checks = {
   handshakeTimeout: optional(positiveDuration),
   maxConnections: optional(positiveOrInfinite),
   maxHandshakes: optional(positiveOrInfinite),
-  maxFailures: optional(positiveOrInfinite),
   backlog: optional(positiveOrInfinite),
 };
 
