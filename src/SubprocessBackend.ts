@@ -10,6 +10,26 @@
  *
  * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
  *
+ * ## Children of children
+ *
+ * A task that needs `Backend` starts its children on a backend of the same kind as its own process. What the options of the layer
+ * mean for those, and for their children in turn:
+ *
+ * | option | in a child of a child |
+ * | --- | --- |
+ * | `permissions` | what its parent has, and never more |
+ * | `cwd` | the working directory of its parent |
+ * | `env`, `clearEnv` | the environment of its parent |
+ * | `v8Flags`, `denoFlags` | the same |
+ * | `maxMessageSize` | the same |
+ * | `stdout`, `stderr` | `"inherit"`: it writes to where its parent writes |
+ * | `stdin` | `"null"`: only a child reads the input of the program |
+ * | `detached` | `false`: it belongs to the group of its parent, and gets the signals for that group |
+ * | `standby`, `preload` | none: idle processes do not multiply |
+ *
+ * The kill policy is an option of each process and pool; none passes it on. A task that provides a layer of its own decides all this
+ * itself. (On workers, `maxMessageSize` is passed on, `standby` and `preload` are not.)
+ *
  * @module
  */
 import * as Deferred from "effect/Deferred";
@@ -128,6 +148,11 @@ const introduction = (
   address: Router.adopt(link),
   authKey: authKey(),
   maxMessageSize: options.maxMessageSize ?? MAX_MESSAGE_SIZE,
+  nested: {
+    ...(options.v8Flags === undefined ? {} : { v8Flags: options.v8Flags }),
+    ...(options.denoFlags === undefined ? {} : { denoFlags: options.denoFlags }),
+    ...(options.maxMessageSize === undefined ? {} : { maxMessageSize: options.maxMessageSize }),
+  },
   ...(preload ? { preload: modules } : {}),
 });
 

@@ -179,6 +179,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       address: Router.adopt(link),
       authKey: authKey(),
       maxMessageSize,
+      nested: options.maxMessageSize === undefined ? {} : { maxMessageSize },
       ...(preload ? { preload: modules } : {}),
     } satisfies Introduction,
   );

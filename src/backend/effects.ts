@@ -36,7 +36,7 @@ import type { AnySchema } from "./schemas.ts";
 import { fork } from "./fork.ts";
 import { asTask } from "./starting.ts";
 import { type Job, type Progress, Refused } from "./serve.ts";
-import { self } from "../link/self.ts";
+import { type Nested, nested, self } from "../link/self.ts";
 
 /** A request, and what is known of it. */
 export interface Work {
@@ -60,14 +60,17 @@ export interface Effects {
   readonly release: () => Promise<void>;
 }
 
-/** Handlers may start processes; the backend that does it is loaded when one does. */
+/**
+ * Handlers may start processes; the backend that does it is loaded when one does. It is of the same kind as that of the parent, and
+ * has the options that are passed on.
+ */
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
-  const load = (): Promise<{ readonly make: () => Effect.Effect<Backend, never, Scope.Scope> }> =>
+  const load = (): Promise<{ readonly make: (options: Nested) => Effect.Effect<Backend, never, Scope.Scope> }> =>
     worker ? import("../WorkerBackend.ts") : import("../SubprocessBackend.ts");
   const loading = Effect.cached(Effect.flatMap(
     Effect.promise(load),
-    (module) => Scope.extend(module.make(), scope),
+    (module) => Scope.extend(module.make(nested()), scope),
   ));
   const loaded = Effect.runSync(loading);
   return {

@@ -30,8 +30,17 @@ export interface Introduction extends Self {
   readonly authKey: Uint8Array;
   /** Of both directions, in bytes. */
   readonly maxMessageSize: number;
+  /** Options of the backend that hold for the children of this child as well. */
+  readonly nested?: Nested;
   /** URLs of modules to load now, to be quick later, and to answer with a {@link Readiness}. */
   readonly preload?: ReadonlyArray<string>;
+}
+
+/** Options that a backend passes on to the backends of its children; others reach them through the system, or not at all. */
+export interface Nested {
+  readonly v8Flags?: ReadonlyArray<string>;
+  readonly denoFlags?: ReadonlyArray<string>;
+  readonly maxMessageSize?: number;
 }
 
 /** The first introduction is whole; a later one says only what has changed. */
@@ -60,6 +69,7 @@ export interface Readiness {
 interface State {
   self: Self;
   authKey: Uint8Array | undefined;
+  nested: Nested;
 }
 
 const key = Symbol.for("~multiprocessing/self");
@@ -67,6 +77,7 @@ const shared = globalThis as { [key]?: State };
 const state: State = shared[key] ??= {
   self: { name: "MainProcess", daemon: false, parent: undefined, backend: "main" },
   authKey: undefined,
+  nested: {},
 };
 
 /** Called in a child when its parent has told it who it is. */
@@ -74,7 +85,11 @@ export const introduce = (notice: Notice): void => {
   const { name, daemon, parent, backend } = { ...state.self, ...notice };
   state.self = { name, daemon, parent, backend };
   state.authKey = notice.authKey ?? state.authKey;
+  state.nested = notice.nested ?? state.nested;
 };
+
+/** What the backend of this process's parent has passed on to the backend of this process. */
+export const nested = (): Nested => state.nested;
 
 /** The description of this process. */
 export const self = (): Self => state.self;
