@@ -73,6 +73,8 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const { port1, port2 } = new MessageChannel();
   const base = port(port1, "parent");
   const transport = new Changeable(base);
+  /** How the worker is ending, and how it has ended: its thread sends nothing any more, unless the thread is stuck. */
+  let ending: ExitStatus | undefined;
   let status: ExitStatus | undefined;
   let serving = false;
   const served = Deferred.unsafeMake<boolean, SpawnError>(FiberId.none);
@@ -82,13 +84,13 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   let heard: () => void;
   /** Resolves when all was heard that it has said. */
   const silent = new Promise<void>((resolve) => (heard = resolve));
-  const end = (reason: ExitStatus, drained: boolean = false): void => {
-    if (status !== undefined) return;
-    status = reason;
+  /** Ends the worker. `gone` says that its thread has ended and that all it has sent was heard. */
+  const end = (reason: ExitStatus, gone: boolean = false): void => {
+    if (ending !== undefined) return;
+    ending = reason;
     clearTimeout(deadline);
     endLedger(ledger);
     worker.terminate();
-    Deferred.unsafeDone(exited, Effect.succeed(reason));
     const done = (): void => {
       transport.lost();
       if (!serving) {
@@ -96,13 +98,16 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
         const failure = message && new SpawnError({ reason: "Failed", message });
         Deferred.unsafeDone(served, failure ? Effect.fail(failure) : Effect.succeed(false));
       }
+      status = reason;
+      Deferred.unsafeDone(exited, Effect.succeed(reason));
       heard();
     };
-    if (drained) {
+    if (gone) {
       declareEnded(ledger);
       return done();
     }
-    // What it has sent outlives it, and may still be on its way; it may even speak until its thread turns.
+    // `terminate` returns before the thread stops: until then the thread sends messages and changes shared memory. The end of the
+    // worker is told when that is over, and what it has sent has been heard.
     ended ??= locks.request(lock, () => {});
     // Until its thread turns it still uses what it shares with others; one that does not turn must not hold them up.
     const dead = setTimeout(() => declareEnded(ledger), MERCY);
@@ -123,7 +128,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const ledger = makeLedger();
   /** What it has answered before it left may still be on its way. */
   const leave = (): void => {
-    if (status === undefined) transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }, true));
+    if (ending === undefined) transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }, true));
   };
   const lock = `~multiprocessing/${crypto.randomUUID()}`;
   worker.onmessage = ({ data }: MessageEvent<Notice | undefined>) => {
@@ -150,7 +155,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     onOpen: Router.receive,
     maxMessageSize,
     onClosed: () => {
-      if (link.closing || status !== undefined) return;
+      if (link.closing || ending !== undefined) return;
       const { cause, message } = link.closed!;
       if (cause !== undefined) end({ _tag: "Crashed", message });
       // It has said goodbye, and ought to end now.
@@ -260,7 +265,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           }),
           ({ end, ended, silent }) =>
             Effect.suspend(() => {
-              end({ _tag: "Signaled", signal: "SIGKILL" }, true);
+              end({ _tag: "Signaled", signal: "SIGKILL" });
               return Effect.zipRight(settle(command, ended()), Effect.promise(() => silent));
             }),
         ),

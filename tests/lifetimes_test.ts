@@ -13,7 +13,7 @@ import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
+import { Backend, Pool, Process, Queue, SharedMemory, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import * as Capabilities from "../src/backend/capabilities.ts";
 import {
   assert,
@@ -417,6 +417,27 @@ const suite = (
   );
 
   // Being ended
+
+  check(
+    "a process whose end has been told changes nothing any more, however it was ended",
+    Effect.gen(function* () {
+      for (let round = 0; round < 3; round++) {
+        const memory = yield* SharedMemory.make({ size: 4 });
+        const queue = yield* Queue.make<number>();
+        const child = yield* Process.spawn(Effects.restless, memory, queue);
+        yield* queue.get;
+        const words = memory.array(Int32Array);
+        const before = Atomics.load(words, 0);
+        // It is in the middle of a turn.
+        yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => Atomics.load(words, 0) > before });
+        yield* Effect.fork(round % 2 === 0 ? child.kill : child.terminate);
+        yield* child.status;
+        const told = [Atomics.load(words, 0), yield* queue.size];
+        yield* Process.run(Effects.add, 1, 2);
+        assertEquals([Atomics.load(words, 0), yield* queue.size], told);
+      }
+    }),
+  );
 
   check(
     "a kill that the program did not ask for is one warning, which says what to change; there is none when a task obeys",

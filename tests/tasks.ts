@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
-import { Pool, Process, Task } from "../mod.ts";
+import { Pool, Process, type Queue, type SharedMemory, Task } from "../mod.ts";
 
 /** A module that exists only in what it says it is. */
 export const meta = (url: string): ImportMeta => ({ url }) as ImportMeta;
@@ -353,3 +353,16 @@ export const allocate = Task.make(import.meta, "allocate", () => {
   const kept: Array<Array<number>> = [];
   for (;;) kept.push(new Array(1_000_000).fill(kept.length));
 });
+/** Changes memory throughout long turns of its event loop, and puts an item after each. */
+export const restless = Task.make(
+  import.meta,
+  "restless",
+  (memory: SharedMemory.SharedMemory, queue: Queue.Queue<number>) =>
+    Effect.forever(Effect.gen(function* () {
+      const words = memory.array(Int32Array);
+      const until = performance.now() + 50;
+      while (performance.now() < until) Atomics.add(words, 0, 1);
+      yield* queue.put(words[0]);
+      yield* Effect.sleep(0);
+    })),
+);

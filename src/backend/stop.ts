@@ -63,7 +63,8 @@ export const stop = ({ ask, child, doing, interruptible, policy, wanted = false 
         }; a larger ${option} gives its finalizers more time`,
       );
     const waited: Array<string> = [];
-    let kills = false;
+    // A thread of this process has no time after SIGTERM.
+    const thread = child.pid === Deno.pid;
     // What cannot be interrupted ends by the signal; asking as well would only make it chance how it ends.
     if (interruptible()) {
       yield* ask;
@@ -71,14 +72,12 @@ export const stop = ({ ask, child, doing, interruptible, policy, wanted = false 
       // Without any grace the program asks for the kill.
       wanted ||= Duration.toMillis(grace) === 0;
       waited.push(`${Duration.format(grace)} after its interruption`);
-      // A thread of this process has no time after SIGTERM.
-      kills = child.pid === Deno.pid;
-      if (kills) yield* killed(waited, "gracePeriod");
+      if (thread) yield* killed(waited, "gracePeriod");
     }
     yield* Effect.orDie(child.kill("SIGTERM"));
     if (Option.isSome(yield* within(child.exited, force))) return;
     waited.push(`${Duration.format(force)} after SIGTERM`);
-    if (!kills) yield* killed(waited, waited.length === 1 ? "forceKillAfter" : "gracePeriod or forceKillAfter");
+    if (!thread) yield* killed(waited, waited.length === 1 ? "forceKillAfter" : "gracePeriod or forceKillAfter");
     yield* Effect.orDie(child.kill("SIGKILL"));
     yield* child.exited;
   }));
