@@ -6,7 +6,7 @@
  * - It gets the permissions that it is given, by default those that this program is known to have, and never more. It
  *   needs none of its own to load the modules of its tasks.
  * - It does not outlive this program, however that ends: idle or busy, it is gone within a second.
- * - The link is a socket pair on descriptor 3. Its end of file is the news of the other side's death.
+ * - The link is a socket of its own, at which this program waits for the child. Its end of file is the news of the other side's death.
  *
  * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
  *
@@ -38,21 +38,20 @@ import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import type { ChildProcess } from "node:child_process";
 import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
 import { hooks } from "./backend/call.ts";
 import * as Capabilities from "./backend/capabilities.ts";
 import { subprocessChecks, wrongCommand, wrongOptions, wrongSignal } from "./backend/checks.ts";
 import { commandLine, environment, executable } from "./backend/command_line.ts";
+import * as Launch from "./backend/launch.ts";
+import type { Launched } from "./backend/launch.ts";
 import * as Permission from "./backend/permissions.ts";
 import { listen, type Rehearsal, unserved } from "./backend/rehearsal.ts";
-import { authKey, type Introduction, type Message, type Notice, type Readiness, self } from "./link/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
 import { standby } from "./backend/standby.ts";
 import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
-import { offerRing } from "./link/ring.ts";
-import { Changeable, type Socket, socket } from "./link/transport.ts";
 import { launchWithParent } from "./os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
@@ -133,9 +132,6 @@ const LOST = 255;
 /** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
 export const entry = (): Promise<unknown> => import("./backend/subprocess.ts");
 
-const stdio = (value: Stdio | undefined): "inherit" | "pipe" | "ignore" =>
-  value === "null" ? "ignore" : value ?? "inherit";
-
 const introduction = (
   options: Options,
   { name, daemon = false, modules, preload = false }: Command,
@@ -157,19 +153,12 @@ const introduction = (
 });
 
 /** Sends a signal to a child, or to its whole group. */
-const signal = (options: Options, process: ChildProcess, name: NodeJS.Signals): boolean => {
-  if (options.detached === true) return signalGroup(process.pid!, name);
-  // Deno's `kill` sends only the first signal, and takes it for what has ended the child. It keeps both in these fields.
-  const state = process as { killed: boolean; signalCode: string | null };
-  state.killed = false;
-  const sent = process.kill(name);
-  state.signalCode = null;
-  return sent;
-};
+const signal = (options: Options, { pid, signal }: Launched, name: Deno.Signal): boolean =>
+  options.detached === true ? signalGroup(pid, name) : signal(name);
 
-const signalGroup = (leader: number, name: NodeJS.Signals): boolean => {
+const signalGroup = (leader: number, name: Deno.Signal): boolean => {
   try {
-    Deno.kill(-leader, name as Deno.Signal);
+    Deno.kill(-leader, name);
     return true;
   } catch (error) {
     // Nobody is left in it.
@@ -213,61 +202,61 @@ const demandGroups = ({ detached }: Options): void => {
   });
 };
 
-/** Loaded when the first child is started: a child that only imports this library does without. */
-const nodeProcess = Effect.promise(() => import("node:child_process"));
-
 /** A child that the system has accepted. */
 interface Started {
-  readonly process: ChildProcess;
+  readonly process: Launched;
   /** Finds out why it ended before it served its link. */
   readonly rehearse: () => Rehearsal;
 }
 
 /** The one call to the system. */
 const start = (options: Options, command: Command): Effect.Effect<Started, SpawnError> =>
-  Effect.flatMap(nodeProcess, ({ spawn, spawnSync }) =>
-    Effect.async((resume) => {
-      const fail = (error: unknown): void => resume(Effect.fail(spawnError(error)));
-      if (Deno.build.standalone) {
-        return fail(
-          new SpawnError({
-            reason: "Unsupported",
-            message:
-              "Cannot start a subprocess from a compiled program: there is no Deno to run it with; use WorkerBackend",
-          }),
-        );
-      }
-      try {
-        const env = environment(options);
-        demandFolder(options.cwd);
-        demandGroups(options);
-        const launcher = launchWithParent(spawnSync);
-        const place = {
-          ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-          ...(env === undefined ? {} : { env }),
-        };
-        const rehearse = (): Rehearsal => {
-          const [program, ...args] = commandLine(options, command, launcher, true);
-          const plain = { ...env ?? Deno.env.toObject(), NO_COLOR: "1" };
-          return listen(spawn(program, args, { ...place, env: plain, stdio: ["ignore", "ignore", "pipe"] }));
-        };
-        const [program, ...args] = commandLine(options, command, launcher);
-        const child = spawn(program, args, {
-          ...place,
-          detached: options.detached === true,
-          stdio: [
-            options.stdin === "inherit" ? "inherit" : "ignore",
-            stdio(options.stdout),
-            stdio(options.stderr),
-            "pipe",
-          ],
-        });
-        child.once("error", fail);
-        child.once("spawn", () => resume(Effect.succeed({ process: child, rehearse })));
-      } catch (error) {
-        fail(error);
-      }
-    }));
+  Effect.suspend(() => {
+    if (Deno.build.standalone) {
+      return Effect.fail(
+        new SpawnError({
+          reason: "Unsupported",
+          message:
+            "Cannot start a subprocess from a compiled program: there is no Deno to run it with; use WorkerBackend",
+        }),
+      );
+    }
+    let link: Launch.Link | undefined;
+    const failed = (error: unknown): SpawnError => {
+      link?.door.close();
+      return spawnError(error);
+    };
+    try {
+      demandFolder(options.cwd);
+      demandGroups(options);
+      const permissions = command.permissions ?? options.permissions ?? inherited();
+      Permission.demand(permissions);
+      link = Launch.prepare(permissions);
+      const launcher = launchWithParent();
+      const env = environment(options);
+      const [program, ...args] = commandLine(options, command, link?.permissions ?? permissions, launcher);
+      const plan: Launch.Plan = {
+        program,
+        args,
+        cwd: options.cwd,
+        env,
+        detached: options.detached === true,
+        stdin: options.stdin ?? "null",
+        stdout: options.stdout ?? "inherit",
+        stderr: options.stderr ?? "inherit",
+      };
+      const rehearse = (): Rehearsal => {
+        const [program, ...args] = commandLine(options, command, permissions, launcher, true);
+        return listen(program, args, options.cwd, env);
+      };
+      const started = link === undefined
+        ? Effect.tryPromise({ try: () => Launch.launchWithSocket(plan), catch: failed })
+        : Effect.succeed(Launch.launchToDoor(plan, link));
+      return Effect.map(started, (process) => ({ process, rehearse }));
+    } catch (error) {
+      return Effect.fail(failed(error));
+    }
+  });
 
 const output = (readable: AsyncIterable<Uint8Array> | null): Stream.Stream<Uint8Array> =>
   readable === null ? Stream.empty : Stream.orDie(Stream.fromAsyncIterable(readable, (error) => error));
@@ -312,16 +301,16 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             if (status !== undefined) return;
             status = how;
             Deferred.unsafeDone(exited, Effect.succeed(status));
-            // A program that the child has started inherits descriptor 3, and may live on.
+            // What it has sent outlives it.
             transport.drained(() => transport.lost());
             judge();
           };
-          process.once("exit", (code, signal) => {
+          process.ended.then(({ code, signal }) => {
             if (signal !== null) ended({ _tag: "Signaled", signal });
             else if (crashed !== undefined) ended({ _tag: "Crashed", message: crashed });
-            else ended({ _tag: "Exited", code: code ?? 0 });
+            else ended({ _tag: "Exited", code: code ?? LOST });
           });
-          const transport = new Changeable(socket(process.stdio[3] as unknown as Socket));
+          const { transport } = process;
           const link = new Link(transport, {
             side: "parent",
             onOpen: Router.receive,
@@ -337,7 +326,6 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
             },
           });
           link.hooks = hooks;
-          offerRing(transport, "memory", (ring) => link.notify({ ring } satisfies Notice));
           const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
           link.onClosed(() => {
             Deferred.unsafeDone(ready, Effect.succeed(undefined));
@@ -345,7 +333,6 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           });
           link.onNotice = (notice) => {
             const message = notice as Message;
-            if (message.declined === true) transport.detour?.end();
             if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
             if (message.crashed !== undefined) {
               crashed ??= message.crashed;
@@ -364,16 +351,15 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
           if (status() === undefined) signal(options, process, "SIGKILL");
           return Effect.map(Effect.zipRight(Deferred.await(exited), Effect.promise(release)), () => {
             // The leader has ended, those whom it has started may not have.
-            if (options.detached === true) signalGroup(process.pid!, "SIGKILL");
+            if (options.detached === true) signalGroup(process.pid, "SIGKILL");
             link.destroy();
-            process.stdout?.destroy();
-            process.stderr?.destroy();
+            process.release();
           });
         }),
     ),
     ({ process, exited, link, ready, served, serving, status }): Child => ({
       name: command.name,
-      pid: process.pid!,
+      pid: process.pid,
       link,
       exited: Deferred.await(exited),
       ready: Deferred.await(ready),

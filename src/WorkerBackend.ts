@@ -26,14 +26,13 @@ import * as Capabilities from "./backend/capabilities.ts";
 import { workerChecks, wrongCommand, wrongOptions, wrongSignal } from "./backend/checks.ts";
 import { locks } from "./backend/locks.ts";
 import { mainModule } from "./backend/modules.ts";
-import { authKey, type Introduction, type Message, type Notice as ToChild, type Readiness, self } from "./link/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
 import { within } from "./backend/stop.ts";
 import { standby } from "./backend/standby.ts";
 import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
-import { offerRing } from "./link/ring.ts";
-import { Changeable, port } from "./link/transport.ts";
+import { port, posted } from "./link/transport.ts";
 import { declareEnded, ownerOf } from "./region/bell.ts";
 import { end as endLedger, make as makeLedger, sweep } from "./region/ledger.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
@@ -71,8 +70,8 @@ export const entry = (): Promise<unknown> => import("./backend/worker.ts");
 const start = (options: Options, command: Command, exited: Deferred.Deferred<ExitStatus>) => {
   const worker = new Worker(import.meta.resolve("./backend/worker.ts"), { type: "module", name: command.name });
   const { port1, port2 } = new MessageChannel();
-  const base = port(port1, "parent");
-  const transport = new Changeable(base);
+  const counts = posted();
+  const transport = port(port1, "parent", counts);
   /** How the worker is ending, and how it has ended: its thread sends nothing any more, unless the thread is stuck. */
   let ending: ExitStatus | undefined;
   let status: ExitStatus | undefined;
@@ -114,7 +113,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     ended.then(() => {
       clearTimeout(dead);
       // Nobody there can be rung any more: those who share buffers with it know by that.
-      base.withdraw((buffer) => ownerOf(buffer) !== undefined);
+      transport.withdraw((buffer) => ownerOf(buffer) !== undefined);
     });
     const over = (): void => {
       clearTimeout(limit);
@@ -149,7 +148,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const { name, daemon = false, modules, preload = false } = command;
   const main = mainModule(modules);
   const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
-  worker.postMessage({ port: port2, lock, exitCode, ledger, main } satisfies Start, [port2]);
+  worker.postMessage({ port: port2, posted: counts, lock, exitCode, ledger, main } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
     onOpen: Router.receive,
@@ -163,7 +162,6 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     },
   });
   link.hooks = hooks;
-  offerRing(transport, "buffer", (ring) => link.notify({ ring } satisfies ToChild));
   const ready = Deferred.unsafeMake<Readiness | undefined>(FiberId.none);
   link.onClosed(() => Deferred.unsafeDone(ready, Effect.succeed(undefined)));
   link.onNotice = (notice) => {
@@ -172,7 +170,6 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       serving = true;
       Deferred.unsafeDone(served, Effect.succeed(true));
     }
-    if (message.declined === true) transport.detour?.end();
     if (message.ready !== undefined) Deferred.unsafeDone(ready, Effect.succeed(message.ready));
   };
   link.notify(
@@ -181,7 +178,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       daemon,
       parent: { pid: Deno.pid, name: self().name },
       backend: "worker",
-      address: Router.adopt(link),
+      address: Router.adopt(link, transport),
       authKey: authKey(),
       maxMessageSize,
       nested: options.maxMessageSize === undefined ? {} : { maxMessageSize },

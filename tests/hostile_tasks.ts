@@ -5,6 +5,7 @@
  */
 import nodeProcess from "node:process";
 import * as Task from "../src/Task.ts";
+import { link } from "./fixtures/hostile.ts";
 
 const forever = (): Promise<never> => new Promise(() => {});
 
@@ -30,7 +31,7 @@ export const floodForever = Task.make(
 export const scribble = Task.make(import.meta, "scribble", (size: number): number => {
   const libc = Deno.dlopen("libc.so.6", { write: { parameters: ["i32", "buffer", "usize"], result: "isize" } });
   const bytes = crypto.getRandomValues(new Uint8Array(size));
-  libc.symbols.write(3, bytes, BigInt(size));
+  libc.symbols.write(link(), bytes, BigInt(size));
   return Deno.exit(5);
 });
 export const closeStreams = Task.make(import.meta, "closeStreams", (): number => {

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import { Pipe, Process, Queue, Task } from "../mod.ts";
-import { directWays } from "../src/link/ways.ts";
+import { ways } from "../src/link/router.ts";
 
 /** Ends for whatever. */
 // deno-lint-ignore no-explicit-any
@@ -11,8 +11,8 @@ export type Any = Pipe.Connection<any>;
 /** Whose item it is, which of his, and something that makes it long. */
 export type Numbered = readonly [producer: number, n: number, long?: Uint8Array];
 
-/** How many processes that are no neighbours share memory with this one. */
-export const direct = Task.make(import.meta, "direct", directWays);
+/** How many links this process has to those that are no neighbours, by their kind. */
+export const direct = Task.make(import.meta, "direct", ways);
 
 /** Puts the numbers, one by one: what is to be put where, and what says so afterwards. */
 export const tells = Task.make(
@@ -24,7 +24,7 @@ export const tells = Task.make(
         yield* queue.put(n);
         yield* told.put(n);
       }
-      return directWays();
+      return ways();
     }),
 );
 
@@ -39,7 +39,7 @@ export const asks = Task.make(
         const found = Option.getOrUndefined(yield* queue.tryGet);
         if (found !== said) return { said, found, n };
       }
-      return { direct: directWays() };
+      return { ways: ways() };
     }),
 );
 
@@ -53,7 +53,7 @@ export const tellsOfSent = Task.make(
         yield* end.send(n);
         yield* told.put(n);
       }
-      return directWays();
+      return ways();
     }),
 );
 
@@ -70,7 +70,7 @@ export const hostsAndTakes = Task.make(
         const [producer, n] = yield* queue.get;
         if (next[producer]++ !== n) return yield* Effect.die(new Error(`${producer}: ${n} out of order`));
       }
-      return directWays();
+      return ways();
     })),
 );
 
@@ -89,7 +89,7 @@ export const produces = Task.make(
         yield* size === 1 ? queue.put(items[0]) : queue.putAll(items);
         n += size;
       }
-      return directWays();
+      return ways();
     }),
 );
 
@@ -116,7 +116,7 @@ export const converses = Task.make(
           return yield* Effect.die(new Error(`${n} came back as ${answer.n}`));
         }
       }
-      return directWays();
+      return ways();
     })),
 );
 

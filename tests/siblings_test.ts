@@ -1,6 +1,6 @@
 /**
- * Processes that are neither parent nor child of each other: over the tunnel at first, and through memory of their own when they
- * talk much, in one order and with what was promised of their objects.
+ * Processes that are neither parent nor child of each other: over a pair of ports, a
+ * socket of their own or a tunnel, in one order and with what was promised of their objects.
  */
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
@@ -10,6 +10,7 @@ import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "
 import { assert, assertEquals } from "./assert.ts";
 import * as Pipes from "./pipe_tasks.ts";
 import * as Queues from "./queue_tasks.ts";
+import type { Way } from "../src/link/direct.ts";
 import * as Tasks from "./sibling_tasks.ts";
 import { test, warmUp, when } from "./suite.ts";
 
@@ -35,13 +36,14 @@ const hostingPipes = Effect.gen(function* () {
 const suite = (
   name: string,
   layer: Layer.Layer<Backend.Backend>,
-  { direct, signals }: { readonly direct: boolean; readonly signals: boolean },
+  { signals, way }: { readonly way: Way; readonly signals: boolean },
 ): void => {
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`siblings on ${name}: ${title}`, Effect.provide(program, layer));
 
-  /** How many processes one has memory with. */
-  const ways = direct ? 1 : 0;
+  /** The links to others of a process that talks to `count` of them. */
+  const links = (count: number) => ({ port: 0, socket: 0, tunnel: 0, [way]: count });
+  const ways = links(1);
 
   check(
     "what several siblings put into a queue of another arrives once and in the order of each, however it comes",
@@ -52,7 +54,8 @@ const suite = (
       const producers = yield* Effect.forEach([0, 1, 2], (n) => Process.spawn(Tasks.produces, queue, n, 400));
       assertEquals(yield* Effect.forEach(producers, ({ join }) => join), [ways, ways, ways]);
       const open = yield* host.join;
-      assert(direct ? open <= 3 : open === 0);
+      assert(open[way] <= 3);
+      assertEquals({ ...open, [way]: 0 }, links(0));
     }),
   );
 
@@ -71,7 +74,7 @@ const suite = (
       const heard = yield* Queue.make<number>();
       const asking = yield* Process.spawn(Tasks.asks, 400, other, heard);
       yield* Process.spawn(Tasks.tells, 400, other, heard);
-      assertEquals(yield* asking.join, { direct: ways });
+      assertEquals(yield* asking.join, { ways });
     }),
   );
 
@@ -111,7 +114,7 @@ const suite = (
       assertEquals(yield* conversing.join, ways);
       const cousins = yield* Process.spawn(Tasks.conversesBelow, made, 200);
       const echoing = yield* Process.spawn(Tasks.echoes, yield* made.get);
-      assertEquals(yield* cousins.join, ways);
+      assertEquals(yield* cousins.join, links(2));
       yield* echoing.join;
     }),
   );
@@ -200,7 +203,9 @@ const suite = (
 
 const backends = {
   subprocess: SubprocessBackend.layer(),
-  "subprocess without ffi": SubprocessBackend.layer({ permissions: { read: true, env: true, run: true, sys: true } }),
+  "subprocess without sockets": SubprocessBackend.layer({
+    permissions: { read: true, env: true, run: true, sys: true },
+  }),
   worker: WorkerBackend.layer(),
 };
 
@@ -208,6 +213,6 @@ await warmUp(Effect.gen(function* () {
   for (const layer of Object.values(backends)) yield* Effect.provide(Process.run(Tasks.direct), layer);
 }));
 
-suite("subprocess", backends.subprocess, { direct: true, signals: true });
-suite("subprocess without ffi", backends["subprocess without ffi"], { direct: false, signals: true });
-suite("worker", backends.worker, { direct: true, signals: false });
+suite("subprocess", backends.subprocess, { way: "socket", signals: true });
+suite("subprocess without sockets", backends["subprocess without sockets"], { way: "tunnel", signals: true });
+suite("worker", backends.worker, { way: "port", signals: false });

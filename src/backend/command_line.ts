@@ -60,10 +60,10 @@ export const executable = (): string => Deno.execPath().replace(/ \(deleted\)$/,
 export const commandLine = (
   options: Options,
   command: Command,
+  permissions: Permissions,
   launcher: ReadonlyArray<string>,
   rehearsal: boolean = false,
 ): [program: string, ...args: Array<string>] => {
-  const permissions = command.permissions ?? options.permissions ?? Permission.inherited();
   const purpose = rehearsal ? "rehearsal" : launcher.length > 0 ? "launcher" : "self";
   const code = preloads(purpose, command.modules.filter(needsLiteral(permissions)));
   const [program, ...args] = [

@@ -51,19 +51,22 @@ const excess = (permissions: Permissions): string | undefined => {
   return undefined;
 };
 
+/** Fails if this program does not have what it would grant. */
+export const demand = (permissions: Permissions): void => {
+  const beyond = excess(permissions);
+  if (beyond === undefined) return;
+  throw new SpawnError({
+    reason: "PermissionExceeded",
+    message:
+      `Cannot start a child with the permission ${beyond}: this program is not known to have it; run it with --allow-${beyond}`,
+  });
+};
+
 /**
  * The command line flags. Each kind is allowed or denied in so many words: `node:child_process` adds `-A` to a Deno
  * command line that says nothing of permissions.
  */
 export const flags = (permissions: Permissions): Array<string> => {
-  const beyond = excess(permissions);
-  if (beyond !== undefined) {
-    throw new SpawnError({
-      reason: "PermissionExceeded",
-      message:
-        `Cannot start a child with the permission ${beyond}: this program is not known to have it; run it with --allow-${beyond}`,
-    });
-  }
   const result: Array<string> = [];
   for (const name of names) {
     const grant = permissions[name] ?? false;

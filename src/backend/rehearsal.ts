@@ -5,7 +5,6 @@
  *
  * @module
  */
-import type { ChildProcess } from "node:child_process";
 import { SpawnError } from "../Backend.ts";
 
 /** Characters of a report that are kept. */
@@ -21,23 +20,40 @@ export interface Rehearsal {
   readonly stop: () => void;
 }
 
-/** Listens to a process that was started for a rehearsal. */
-export const listen = (process: ChildProcess): Rehearsal => {
-  const stop = (): void => void process.kill("SIGKILL");
-  const report = new Promise<string>((resolve) => {
-    let text = "";
+/** Starts a process for a rehearsal, and listens to it. Throws what the system does. */
+export const listen = (
+  program: string,
+  args: ReadonlyArray<string>,
+  cwd: string | undefined,
+  env: Readonly<Record<string, string>> | undefined,
+): Rehearsal => {
+  const process = new Deno.Command(program, {
+    args: [...args],
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...env, NO_COLOR: "1" },
+    clearEnv: env !== undefined,
+    stdin: "null",
+    stdout: "null",
+    stderr: "piped",
+  }).spawn();
+  const stop = (): void => {
+    try {
+      process.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  };
+  const read = async (): Promise<string> => {
     const timer = setTimeout(stop, PATIENCE);
-    const end = (text: string): void => {
-      clearTimeout(timer);
-      resolve(text);
-    };
-    process.stderr!.setEncoding("utf8").on("data", (part: string) => {
+    let text = "";
+    for await (const part of process.stderr.pipeThrough(new TextDecoderStream())) {
       if (text.length < MAX_REPORT) text += part;
-    });
-    process.once("error", (error) => end(error.message));
-    process.once("close", () => end(text.slice(0, MAX_REPORT).trim()));
-  });
-  return { report, stop };
+    }
+    await process.status;
+    clearTimeout(timer);
+    return text.slice(0, MAX_REPORT).trim();
+  };
+  return { report: read(), stop };
 };
 
 /** The exit code of `setpriv`, as that of a shell, for a program that does not exist. */

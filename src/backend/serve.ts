@@ -7,15 +7,14 @@
  */
 import { Link } from "../link/link.ts";
 import type { Channel, Receiver } from "../link/link.ts";
-import type { Offer } from "../link/ring.ts";
-import type { Changeable } from "../link/transport.ts";
+import type { PortTransport } from "../link/transport.ts";
 import * as Router from "../link/router.ts";
 import * as Task from "../Task.ts";
 import * as Codec from "../wire/codec.ts";
 import { EncodeError } from "../wire/errors.ts";
 import { type ExitData, type Refusal, sendFailure, writeExit } from "../wire/exits.ts";
 import * as Foreign from "../wire/foreign.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError, type Transport } from "../wire/frames.ts";
 import { isEffect, isPromise, isStream } from "../wire/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
@@ -25,7 +24,9 @@ import { introduce, type Message, type Notice, self } from "../link/self.ts";
 
 /** What a backend's entry module provides. */
 export interface Host {
-  readonly transport: Changeable;
+  readonly transport: Transport;
+  /** The transport, if it is a port. */
+  readonly port?: PortTransport;
   /** Effects will run from now on: a signal to end should let their finalizers run. */
   readonly onEffects?: () => void;
   /** A module of the user's has been loaded, and has set up whatever listens to errors. */
@@ -357,17 +358,10 @@ export const serve = (host: Host): Server => {
   link.onNotice = (data) => {
     const notice = data as Notice;
     introduce(notice);
-    if (notice.address !== undefined) {
-      Router.settle(notice.address, link, () => host.transport.changed);
-    }
+    if (notice.address !== undefined) Router.settle(notice.address, link, host.port);
     if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
     if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
     if (notice.preload !== undefined) preload(notice.preload);
-    if (notice.ring !== undefined) change(notice.ring);
-  };
-  const change = async (offer: Offer): Promise<void> => {
-    const { acceptRing } = await import("../link/ring.ts");
-    if (!acceptRing(host.transport, offer)) link.notify({ declined: true } satisfies Message);
   };
   const crash = (error: unknown): void => {
     Foreign.report(`${self().name}: uncaught`, error);

@@ -1,20 +1,19 @@
 /**
- * The entry module of a subprocess: preloaded before the user's module, serves the socket on descriptor 3, and ends the
+ * The entry module of a subprocess: preloaded before the user's module, serves the link to its parent, and ends the
  * process itself, so that the user's module is never run as the main one.
  *
  * @module
  */
-import { Socket } from "node:net";
-import { Changeable, socket } from "../link/transport.ts";
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
 import { serve as serveLink } from "./serve.ts";
+import { toParent } from "./summons.ts";
 
 /** By when a signal has ended the process if it does, in milliseconds. */
 const SIGNALLED = 100;
 
 /** Serves the parent for the rest of this process's life. */
-export const serve = (guard: Guard): Promise<never> => {
+export const serve = async (guard: Guard): Promise<never> => {
   dieWithParent(guard);
   let terminated = false;
   const terminate = (): void => {
@@ -32,7 +31,7 @@ export const serve = (guard: Guard): Promise<never> => {
     });
   };
   const server = serveLink({
-    transport: new Changeable(socket(new Socket({ fd: 3 }))),
+    transport: await toParent(),
     onParent: (pid) => {
       // It may have died before the guard was up.
       if (Deno.ppid !== pid) Deno.exit(1);

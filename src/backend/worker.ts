@@ -6,13 +6,15 @@
  */
 import { locks } from "./locks.ts";
 import { settleMain } from "./modules.ts";
-import { Changeable, port } from "../link/transport.ts";
+import { port, type Posted } from "../link/transport.ts";
 import { keep } from "../region/ledger.ts";
 import { serve } from "./serve.ts";
 
 /** The first message to a worker. */
 export interface Start {
   readonly port: MessagePort;
+  /** How much was posted by the port, on each side. */
+  readonly posted: Posted;
   readonly lock: string;
   /** Shared memory for its exit code, which has to be there when its lock is released. */
   readonly exitCode: Uint8Array;
@@ -33,7 +35,7 @@ const scope = globalThis as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data: { exitCode, ledger, lock, main, port: channel } }) => {
+scope.onmessage = ({ data: { exitCode, ledger, lock, main, port: channel, posted } }) => {
   scope.onmessage = null;
   keep(ledger);
   settleMain(main);
@@ -42,9 +44,10 @@ scope.onmessage = ({ data: { exitCode, ledger, lock, main, port: channel } }) =>
     return new Promise(() => {});
   });
   let left = false;
-  const transport = new Changeable(port(channel, "child"));
+  const transport = port(channel, "child", posted);
   const server = serve({
     transport,
+    port: transport,
     exit: (code) => {
       // What the library makes of an exit of the user's does not change its code.
       if (left) return;

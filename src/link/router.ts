@@ -3,7 +3,7 @@
  *
  * Processes form a tree, and an address is the way down from its root: `""` is the main process, `"2.1"` the first child of
  * its second child. A call is a channel: over the link to a neighbour, parent or child, and otherwise over a link of its own to
- * that process, which begins as a tunnel through those in between and may come to need them no more (see `tunnel.ts`). Numbers of
+ * that process, on which the two agree through those in between (see `direct.ts`). Numbers of
  * children are not used twice, so an address never comes to mean another process.
  *
  * - What two calls of one process send to one object arrives in that order, whatever lies between.
@@ -20,10 +20,12 @@ import * as Codec from "../wire/codec.ts";
 import { type Incoming, ProtocolError } from "../wire/frames.ts";
 import { again, type Calls, GONE, type Line, passOn } from "./line.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
-import { dig, meet, type Place } from "./tunnel.ts";
+import { meet, type Place, reach, receiveParcel } from "./direct.ts";
+import type { Parcel, PortTransport } from "./transport.ts";
 
 export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./line.ts";
 export type { Calls, Line } from "./line.ts";
+export { ways } from "./direct.ts";
 
 /** The first byte of a message that opens a call; requests for tasks begin with another. */
 export const OBJECT = 3;
@@ -41,17 +43,17 @@ export interface Hosted {
   readonly open: (operation: number, line: Line, message: Incoming, local: boolean) => Receiver;
 }
 
-/** The object of every process that receives tunnels. */
-const TUNNEL = 0;
+/** The object of every process that agrees on links to it. */
+const MEETING = 0;
 
 interface State {
   address: string;
   parent: Link | undefined;
-  /** Whether this process talks with its parent through memory. */
-  near: () => boolean;
   readonly children: Map<number, Link>;
+  /** Of the neighbours, those that are threads of the same process. */
+  readonly ports: Map<Link, PortTransport>;
   /** Links to processes that are no neighbours, by their addresses. */
-  readonly tunnels: Map<string, Link>;
+  readonly direct: Map<string, Link>;
   readonly objects: Map<number, Hosted>;
   child: number;
   object: number;
@@ -63,9 +65,9 @@ const shared = globalThis as { [key]?: State };
 const state: State = shared[key] ??= {
   address: "",
   parent: undefined,
-  near: () => true,
   children: new Map(),
-  tunnels: new Map(),
+  ports: new Map(),
+  direct: new Map(),
   objects: new Map(),
   child: 0,
   object: 0,
@@ -74,19 +76,37 @@ const state: State = shared[key] ??= {
 /** The address of this process. */
 export const address = (): string => state.address;
 
-/** Called in a child, once its parent has told it where it stands; `near` says whether the two talk through memory. */
-export const settle = (address: string, parent: Link, near: () => boolean): void => {
+/** Called in a child, once its parent has told it where it stands. A worker names the port by which it talks with its parent. */
+export const settle = (address: string, parent: Link, port?: PortTransport): void => {
   state.address = address;
   state.parent = parent;
-  state.near = near;
+  if (port !== undefined) join(parent, port);
 };
 
 /** Gives a new child its address. */
-export const adopt = (link: Link): string => {
+export const adopt = (link: Link, port?: PortTransport): string => {
   const number = ++state.child;
   state.children.set(number, link);
   link.onClosed(() => state.children.delete(number));
+  if (port !== undefined) join(link, port);
   return state.address === "" ? `${number}` : `${state.address}.${number}`;
+};
+
+const join = (link: Link, port: PortTransport): void => {
+  state.ports.set(link, port);
+  link.onClosed(() => state.ports.delete(link));
+  port.onParcel = (parcel) => {
+    if (parcel.address === state.address) receiveParcel(parcel);
+    else if (!hand(parcel)) parcel.port.close();
+  };
+};
+
+/** Hands a port to another process, by ports all the way. */
+const hand = (parcel: Parcel): boolean => {
+  const next = towards(parcel.address);
+  const port = next && state.ports.get(next);
+  port?.hand(parcel);
+  return port !== undefined;
 };
 
 /** Makes an object known by a number. */
@@ -129,26 +149,26 @@ const linkTo = (target: Target): Link | undefined => {
   const { address } = target;
   const next = towards(address);
   if (next === undefined || !far(target)) return next;
-  const known = state.tunnels.get(address);
+  const known = state.direct.get(address);
   if (known !== undefined) return known;
-  const link = dig(
+  const link = reach(
     place(next),
-    (calls) => next.open(opening({ address, object: TUNNEL }, 0, undefined), calls),
+    (fill, calls) => next.open(opening({ address, object: MEETING }, 0, fill), calls),
   );
-  state.tunnels.set(address, link);
-  link.onClosed(() => state.tunnels.delete(address));
+  state.direct.set(address, link);
+  link.onClosed(() => state.direct.delete(address));
   return link;
 };
 
-const place = (next: Link): Place => ({ next, near: () => state.near() });
+const place = (next: Link): Place => ({ address: state.address, next, hand });
 
 /** Hands over now what else would leave with this turn: this process is about to end. */
 export const flush = (): void => {
-  for (const link of state.tunnels.values()) link.flush();
+  for (const link of state.direct.values()) link.flush();
 };
 
 /** How many processes that are no neighbours were called from here, and live. */
-export const reaching = (): number => state.tunnels.size;
+export const reaching = (): number => state.direct.size;
 
 /** Calls back when all has left that was sent to processes that are no neighbours. */
 export const flushed = (done: () => void): void => {
@@ -156,7 +176,7 @@ export const flushed = (done: () => void): void => {
   const one = (): void => {
     if (--open === 0) done();
   };
-  for (const link of state.tunnels.values()) {
+  for (const link of state.direct.values()) {
     open++;
     link.flush();
     link.flushed(one);
@@ -164,14 +184,18 @@ export const flushed = (done: () => void): void => {
   one();
 };
 
+/** Bytes that open a call besides the address: kind, length of the address (16 bits), object (32 bits), operation. */
+const HEAD = 8;
+
 const latin1 = new TextDecoder("latin1");
 
 const opening = ({ address, object }: Target, operation: number, fill: Fill | undefined): Fill => (writer) => {
-  writer.reserve(7 + address.length);
+  writer.reserve(HEAD + address.length);
   const { buffer } = writer;
   let at = writer.position;
   buffer[at++] = OBJECT;
   buffer[at++] = address.length;
+  buffer[at++] = address.length >>> 8;
   for (let i = 0; i < address.length; i++) buffer[at++] = address.charCodeAt(i);
   buffer[at++] = object;
   buffer[at++] = object >>> 8;
@@ -249,21 +273,24 @@ const deaf: Receiver = { closed: () => {} };
 
 /** A call has come over a link: for this process, or to be passed on. Throws `ProtocolError` if it is none. */
 export const receive = (channel: Channel, { attachments, bytes }: Incoming): Receiver => {
-  const length = bytes[1];
-  const start = length + 7;
+  const length = bytes[1] | bytes[2] << 8;
+  const start = length + HEAD;
   if (bytes[0] !== OBJECT || bytes.length < start) {
     throw new ProtocolError("Cannot read from the peer: it opened a channel that it may not open");
   }
-  const address = latin1.decode(bytes.subarray(2, 2 + length));
+  const address = latin1.decode(bytes.subarray(3, 3 + length));
   if (address !== state.address) {
     const onward = towards(address);
     if (onward !== undefined && onward !== channel.link) return relay(channel, onward, { attachments, bytes });
     channel.exit(status(GONE));
     return deaf;
   }
-  const at = 2 + length;
+  const at = 3 + length;
   const object = (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
-  if (object === TUNNEL) return meet(place(channel.link), channel, receive);
+  if (object === MEETING) {
+    const message = { bytes: bytes.subarray(start), attachments };
+    return guard(channel, () => meet(place(channel.link), channel, message, receive));
+  }
   const hosted = state.objects.get(object);
   if (hosted === undefined) {
     channel.exit(status(GONE));

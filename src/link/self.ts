@@ -4,8 +4,6 @@
  * @module
  */
 
-import type { Offer } from "./ring.ts";
-
 /** Who this process is. */
 export interface Self {
   /** Its label: `MainProcess`, or the name it was started with. */
@@ -44,18 +42,13 @@ export interface Nested {
 }
 
 /** The first introduction is whole; a later one says only what has changed. */
-export type Notice = Partial<Introduction> & {
-  /** Memory through which the link can go on; see `ring.ts`. */
-  readonly ring?: Offer;
-};
+export type Notice = Partial<Introduction>;
 
 /** What a child says to its parent, apart from answers. */
 export interface Message {
   /** It has come as far as serving its link. */
   readonly serving?: true;
   readonly ready?: Readiness;
-  /** It cannot use the memory that it was offered for the link. */
-  readonly declined?: true;
   /** An error that nobody caught is about to end it. */
   readonly crashed?: string;
 }

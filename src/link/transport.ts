@@ -1,12 +1,12 @@
 /**
- * Byte transports for a link: the socket on descriptor 3, and a pair of message ports.
+ * Byte transports for a link: the socket on descriptor 3, and a pair of message ports. A socket of its own stands in
+ * `connection.ts`.
  *
  * @module
  */
 import type { Side } from "./link.ts";
 import { isNews, join, type Neighbour } from "../region/registry.ts";
 import type { Transport } from "../wire/frames.ts";
-import { lookAround } from "./ways.ts";
 
 /** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */
 export interface Socket {
@@ -27,8 +27,6 @@ export interface WatchedTransport extends Transport {
   readonly lost: (reason?: Error) => void;
   /** Calls back when nothing more comes of what the peer sent before it died. */
   readonly drained: (done: () => void) => void;
-  /** How often the peer was told something beside the chunks, ahead of those that follow, and how often this side was. */
-  readonly news?: { readonly told: number; readonly heard: number };
 }
 
 /** So many turns of the event loop in a row without news mean that there will be none. Counted in turns, not by the clock. */
@@ -134,31 +132,68 @@ const ACKNOWLEDGED = 256 * 1024;
 /** Chunks up to this size are cloned: moving them costs more. */
 const CLONED = 16 * 1024;
 
+/** How much each side has posted, in memory that outlives its thread: two words, the parent's and the child's. */
+export type Posted = SharedArrayBuffer;
+
+/** The counts of a new pair of ports. */
+export const posted = (): Posted => new SharedArrayBuffer(8);
+
+/** What a port does besides carrying bytes. */
+export interface PortTransport extends WatchedTransport, Pick<Neighbour, "withdraw"> {
+  /** Hands another port to the peer, for the process at an address. */
+  readonly hand: (parcel: Parcel) => void;
+  /** Hears of ports that the peer hands over. */
+  onParcel: ((parcel: Parcel) => void) | undefined;
+}
+
+/** A port on its way to one process of the family. */
+export interface Parcel {
+  /** The address of the process that it is for, and the name under which that process expects it. */
+  readonly address: string;
+  readonly name: string;
+  readonly port: MessagePort;
+  readonly posted: Posted;
+}
+
+const isParcel = (message: unknown): message is Parcel =>
+  typeof message === "object" && message !== null && "port" in message && "address" in message;
+
 /**
  * A message port. Chunks are copied once, and moved. A port neither holds back its sender nor tells that its peer died: the
- * receiver acknowledges what it has taken, and whoever watches for the death calls `lost`. What shared buffers there are is told
- * beside the chunks, ahead of those that speak of them.
+ * receiver acknowledges what it has taken, and the process that watches for the death calls `drained` and then `lost`. Shared
+ * buffers are announced beside the chunks, ahead of those that speak of them.
+ *
+ * Each side counts what it has posted in shared memory. Once the thread of the peer has ended, the count says how much is still to
+ * come.
  */
-export const port = (port: MessagePort, side: Side): WatchedTransport & Pick<Neighbour, "withdraw"> => {
+export const port = (port: MessagePort, side: Side, counts: Posted): PortTransport => {
   let ended = false;
   let received = 0;
-  const stillness = new Stillness();
   let taken = 0;
   let underway = 0;
   let waiting: (() => void) | undefined;
   let finish: (reason?: Error) => void = () => {};
-  const news = { told: 0, heard: 0 };
-  const neighbour = join((told) => {
-    news.told++;
-    port.postMessage(told);
-  }, side === "parent");
+  const words = new Int32Array(counts);
+  const [own, other] = side === "parent" ? [0, 1] : [1, 0];
+  let watchers: Array<() => void> = [];
+  const say = (message: unknown, transfer: Array<Transferable> = []): void => {
+    port.postMessage(message, transfer);
+    Atomics.add(words, own, 1);
+  };
+  const neighbour = join((told) => say(told), side === "parent");
+  const tellDrained = (): void => {
+    if (watchers.length === 0 || (!ended && ((Atomics.load(words, other) - received) | 0) > 0)) return;
+    const done = watchers;
+    watchers = [];
+    for (const tell of done) tell();
+  };
   const once = (reason?: Error): void => {
     if (ended) return;
     ended = true;
     neighbour.leave();
     port.close();
     finish(reason);
-    stillness.end();
+    tellDrained();
   };
   const acknowledged = (bytes: number): void => {
     underway -= bytes;
@@ -170,10 +205,10 @@ export const port = (port: MessagePort, side: Side): WatchedTransport & Pick<Nei
   const post = (chunk: Uint8Array): void => {
     underway += chunk.length;
     const copy = chunk.slice().buffer;
-    if (chunk.length <= CLONED) port.postMessage(copy);
-    else port.postMessage(copy, [copy]);
+    if (chunk.length <= CLONED) say(copy);
+    else say(copy, [copy]);
   };
-  return {
+  const transport: PortTransport = {
     write: (chunks, done) => {
       for (const chunk of chunks) post(chunk);
       if (underway < WINDOW) done();
@@ -181,138 +216,50 @@ export const port = (port: MessagePort, side: Side): WatchedTransport & Pick<Nei
     },
     start: (data, end) => {
       finish = end;
-      port.onmessage = ({ data: message }: MessageEvent) => {
-        if (ended) return;
-        received++;
+      const take = (message: unknown): void => {
         if (typeof message === "number") return acknowledged(message);
         if (message === BYE) return once();
-        if (isNews(message)) {
-          neighbour.hear(message);
-          news.heard++;
-          // A detour may have waited for it.
-          return data(NOTHING);
+        if (isNews(message)) return neighbour.hear(message);
+        if (isParcel(message)) {
+          if (transport.onParcel === undefined) message.port.close();
+          else transport.onParcel(message);
+          return;
         }
         if (!(message instanceof ArrayBuffer)) {
           return once(new Error("the port carried a message that is not the link's"));
         }
         taken += message.byteLength;
         if (taken >= ACKNOWLEDGED) {
-          port.postMessage(taken);
+          say(taken);
           taken = 0;
         }
         data(new Uint8Array(message));
       };
+      port.onmessage = ({ data: message }: MessageEvent) => {
+        if (ended) return;
+        received++;
+        take(message);
+        tellDrained();
+      };
     },
     close: () => {
       if (ended) return;
-      port.postMessage(BYE);
+      say(BYE);
       once();
     },
     lost: once,
-    drained: (done) => ended ? done() : stillness.await(() => received, done),
-    news,
+    drained: (done) => {
+      watchers.push(done);
+      tellDrained();
+    },
+    hand: (parcel) => {
+      if (ended) parcel.port.close();
+      else say(parcel, [parcel.port]);
+    },
+    onParcel: undefined,
     withdraw: neighbour.withdraw,
   };
+  return transport;
 };
 
 const BYE = "bye";
-const NOTHING = new Uint8Array(0);
-
-/** A faster way beside the old one; see `ring.ts`. */
-export interface Detour {
-  /** Sends the chunks, as {@link Transport.write} does; `false` as long as they have to go the old way. */
-  readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void) => boolean;
-  /** Whether bytes are written to it. */
-  readonly writes: boolean;
-  /** Whether the bytes of both directions take it. */
-  readonly changed: boolean;
-  /** Something has come the old way: it may have been the last that was to come before. */
-  readonly pull: () => void;
-  /** The transport has ended: delivers what has come, and lets go. */
-  readonly end: () => void;
-}
-
-/** A transport whose bytes can take another way from some byte on, in each direction. */
-export class Changeable implements WatchedTransport {
-  /** Bytes that have gone, and come, the old way. */
-  sent = 0;
-  received = 0;
-  detour: Detour | undefined;
-  readonly #base: WatchedTransport;
-  #take: (chunk: Uint8Array, lent?: boolean) => void = () => {};
-  #uses = 0;
-  #busy = Infinity;
-  #onBusy: () => void = () => {};
-
-  constructor(base: WatchedTransport) {
-    this.#base = base;
-  }
-
-  /** How often the peer was told something beside the bytes. */
-  get told(): number {
-    return this.#base.news?.told ?? 0;
-  }
-
-  /** How often this side was told something beside the bytes. */
-  get heard(): number {
-    return this.#base.news?.heard ?? 0;
-  }
-
-  get eager(): boolean {
-    return this.#base.eager === true && this.detour?.writes !== true;
-  }
-
-  /** Whether the bytes of both directions take the other way, and all that went the old way has been read. */
-  get changed(): boolean {
-    return this.detour?.changed === true;
-  }
-
-  /** Calls back, once, when it was used so often by the old way. */
-  onUse(count: number, busy: () => void): void {
-    this.#busy = count;
-    this.#onBusy = busy;
-  }
-
-  /** Delivers what has come the other way. */
-  take(chunk: Uint8Array, lent: boolean): void {
-    this.#take(chunk, lent);
-  }
-
-  readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void): void => {
-    if (this.detour?.write(chunks, done)) return;
-    for (const { length } of chunks) this.sent += length;
-    this.#base.write(chunks, done, handed);
-    this.#used();
-  };
-
-  readonly start = (data: (chunk: Uint8Array, lent?: boolean) => void, end: (reason?: Error) => void): void => {
-    this.#take = data;
-    this.#base.start((chunk) => {
-      lookAround();
-      this.received += chunk.length;
-      data(chunk);
-      this.#used();
-      this.detour?.pull();
-    }, (reason) => {
-      this.#busy = Infinity;
-      this.detour?.end();
-      end(reason);
-    });
-  };
-
-  readonly flush = (): void => {
-    if (this.detour?.writes !== true) this.#base.flush?.();
-  };
-
-  readonly close = (): void => this.#base.close();
-
-  readonly lost = (reason?: Error): void => this.#base.lost(reason);
-
-  readonly drained = (done: () => void): void => this.#base.drained(done);
-
-  #used(): void {
-    if (++this.#uses < this.#busy) return;
-    this.#busy = Infinity;
-    this.#onBusy();
-  }
-}

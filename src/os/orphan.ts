@@ -9,8 +9,6 @@
  *
  * @module
  */
-import type { spawnSync } from "node:child_process";
-
 /** How a child is to see to it itself, if its launcher does not. */
 export type Guard = "launcher" | "self";
 
@@ -19,12 +17,17 @@ const SETPRIV = "/usr/bin/setpriv";
 let launcher: ReadonlyArray<string> | undefined;
 
 /** What to put in front of a command so that the kernel kills it with this process; nothing where that cannot be had. */
-export const launchWithParent = (run: typeof spawnSync): ReadonlyArray<string> => {
+export const launchWithParent = (): ReadonlyArray<string> => {
   if (launcher === undefined) {
     const prefix = [SETPRIV, "--pdeathsig", "KILL", "--"];
     const usable = Deno.build.os === "linux" &&
       Deno.permissions.querySync({ name: "run", command: SETPRIV }).state === "granted" &&
-      run(prefix[0], [...prefix.slice(1), SETPRIV, "--version"], { stdio: "ignore" }).status === 0;
+      new Deno.Command(prefix[0], {
+          args: [...prefix.slice(1), SETPRIV, "--version"],
+          stdin: "null",
+          stdout: "null",
+          stderr: "null",
+        }).outputSync().code === 0;
     launcher = usable ? prefix : [];
   }
   return launcher;

@@ -6,7 +6,6 @@
  *
  * @module
  */
-import { Stillness } from "../link/transport.ts";
 import type { Transport } from "../wire/frames.ts";
 
 /** Milliseconds that a side which has closed waits for the other one, so that nothing on the way is destroyed. */
@@ -26,14 +25,14 @@ export interface Socket {
 /** See above. */
 export class Wire implements Transport {
   readonly #socket: Socket;
-  readonly #stillness = new Stillness();
   #data: ((chunk: Uint8Array) => void) | undefined;
   #finish: ((reason?: Error) => void) | undefined;
   /** What was read and not delivered. */
   #rest: Uint8Array | undefined;
   #resume: (() => void) | undefined;
   #reading = false;
-  #received = 0;
+  /** Why nothing can be written any more. */
+  #broken: Error | undefined;
   #lends = false;
   #closing = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -119,7 +118,6 @@ export class Wire implements Transport {
       // It was closed with what it was made from.
     }
     this.#resume?.();
-    this.#stillness.end();
     this.#tell();
     this.#release();
   }
@@ -167,8 +165,8 @@ export class Wire implements Transport {
         while (at < chunk.length) at += await this.#socket.write(at === 0 ? chunk : chunk.subarray(at));
       }
     } catch (error) {
-      // Nobody reads this any more. What the other side has sent before is still to be read, up to its end of file.
-      if (!this.#ended) this.#stillness.await(() => this.#received, () => this.destroy(asError(error)));
+      // Nobody reads this any more. What the other side has sent before is still read, up to its end of file.
+      this.#broken ??= asError(error);
       return;
     }
     if (!this.#ended) done();
@@ -187,7 +185,6 @@ export class Wire implements Transport {
         }
         const count = await this.#socket.read(at === 0 ? buffer : buffer.subarray(at));
         if (count === null) break;
-        this.#received++;
         const chunk = buffer.subarray(at, at + count);
         const filled = at + count === buffer.length;
         const data = this.#data as ((chunk: Uint8Array) => void) | undefined;
@@ -207,7 +204,7 @@ export class Wire implements Transport {
       reason = asError(error);
     }
     // What breaks after the end on this side is no news.
-    this.destroy(this.#closing ? undefined : reason);
+    this.destroy(this.#closing ? undefined : this.#broken ?? reason);
   }
 }
 

@@ -1,10 +1,9 @@
-/** The link's rows: a subprocess's link on descriptor 3, without tasks and without Effect, against `multiprocessing.Pipe`. */
+/** The link's rows: a subprocess's link, without tasks and without Effect, against `multiprocessing.Pipe`. */
 
-import { spawn } from "node:child_process";
-import type { Socket } from "node:net";
 import { fileURLToPath } from "node:url";
 import { type Channel, Link } from "../../src/link/link.ts";
-import { socket } from "../../src/link/transport.ts";
+import { Connection } from "../../src/link/connection.ts";
+import { open as openDoor } from "../../src/link/door.ts";
 import { decode, encodeInto } from "../../src/wire/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
 import { bench, perTurn, python, sampled, timed } from "./harness.ts";
@@ -15,16 +14,19 @@ const MB = 1024 * KB;
 
 /** Starts a child, as `SubprocessBackend` does, but with a module that answers on the link instead of running tasks. */
 const withLink = async (measure: (link: Link) => Promise<number>): Promise<number> => {
-  const child = spawn(Deno.execPath(), ["run", "-A", fileURLToPath(new URL("link_peer.ts", import.meta.url))], {
-    stdio: ["ignore", "inherit", "inherit", "pipe"],
-  });
-  const exited = new Promise((resolve) => child.once("exit", resolve));
-  const link = new Link(socket(child.stdio[3] as Socket), { side: "parent", maxMessageSize: MAX_MESSAGE_SIZE });
+  const door = openDoor()!;
+  const { at, token } = door.invitation;
+  const peer = fileURLToPath(new URL("link_peer.ts", import.meta.url));
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", peer, "unix" in at ? at.unix : "", JSON.stringify([...token])],
+    stdin: "null",
+  }).spawn();
+  const link = new Link(new Connection(door.visitor), { side: "parent", maxMessageSize: MAX_MESSAGE_SIZE });
   try {
     return await measure(link);
   } finally {
     link.close();
-    await exited;
+    await child.status;
   }
 };
 

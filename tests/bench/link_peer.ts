@@ -1,13 +1,13 @@
 /**
- * The other end of the link rows: the main module of a child with the link on descriptor 3.
+ * The other end of the link rows: the main module of a child that goes where its arguments say.
  *
  * A channel that opens with a number ends with that number. One that opens with a load takes it, with credit for a window of messages, decodes each
  * message, and ends with the count.
  */
 
-import { Socket } from "node:net";
 import { type Channel, Link, type Receiver } from "../../src/link/link.ts";
-import { socket } from "../../src/link/transport.ts";
+import { Connection } from "../../src/link/connection.ts";
+import { enter } from "../../src/link/door.ts";
 import { decode, encodeInto } from "../../src/wire/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
 
@@ -41,7 +41,9 @@ const onOpen = (channel: Channel, { bytes, attachments }: Incoming): Receiver =>
   return { closed };
 };
 
-const link: Link = new Link(socket(new Socket({ fd: 3 })), {
+const token = Uint8Array.from(JSON.parse(Deno.args[1]));
+
+const link: Link = new Link(new Connection(enter({ at: { unix: Deno.args[0] }, token })), {
   side: "child",
   maxMessageSize: MAX_MESSAGE_SIZE,
   onOpen,

@@ -1,0 +1,134 @@
+/**
+ * A link over a socket of its own: a `Deno.Conn`, which may still have to be made.
+ *
+ * - A write leaves at once. What is sent while it is under way is batched by the outbox and leaves with the next one.
+ * - Small reads are copied once for all messages in them; large ones are lent; the body of a long message is read straight to
+ *   where it belongs.
+ * - The end of file comes after the last byte that the peer has sent, however it has died. A write that fails is therefore not the
+ *   end: what the peer sent before is still read.
+ *
+ * Free of Effect.
+ *
+ * @module
+ */
+import type { WatchedTransport } from "./transport.ts";
+
+/** Bytes that are read at a time. */
+const READ = 64 * 1024;
+
+/** A read of up to this many bytes is copied; a larger one is lent. */
+const COPIED = 8 * 1024;
+
+/** The part of a `Deno.Conn` that is used. */
+export interface Socket {
+  read(buffer: Uint8Array): Promise<number | null>;
+  write(chunk: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+}
+
+/** See above. */
+export class Connection implements WatchedTransport {
+  readonly #connecting: Promise<Socket>;
+  #socket: Socket | undefined;
+  /** The last write, and whether it has left. */
+  #written: Promise<void> = Promise.resolve();
+  #broken: Error | undefined;
+  #closing = false;
+  #ended = false;
+  #finish: (reason?: Error) => void = () => {};
+  #watchers: Array<() => void> = [];
+
+  /** A promise that is rejected ends the transport, with the error as the reason. */
+  constructor(connecting: Promise<Socket>) {
+    this.#connecting = connecting;
+  }
+
+  readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
+    this.#written = this.#write(chunks, done);
+  };
+
+  readonly start = (
+    data: (chunk: Uint8Array, lent?: boolean) => void,
+    end: (reason?: Error) => void,
+    room?: () => Uint8Array | undefined,
+  ): void => {
+    this.#finish = end;
+    void this.#read(data, room);
+  };
+
+  /** Ends it on this side when what was written has left; the other side is heard out. */
+  readonly close = (): void => {
+    if (this.#closing || this.#ended) return;
+    this.#closing = true;
+    void this.#closeWrite();
+  };
+
+  readonly lost = (reason?: Error): void => {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#socket?.close();
+    this.#finish(reason);
+    for (const done of this.#watchers.splice(0)) done();
+  };
+
+  /** The end of file says so. */
+  readonly drained = (done: () => void): void => {
+    if (this.#ended) done();
+    else this.#watchers.push(done);
+  };
+
+  async #write(chunks: ReadonlyArray<Uint8Array>, done: () => void): Promise<void> {
+    try {
+      const socket = this.#socket ?? await this.#connecting;
+      for (const chunk of chunks) {
+        for (let at = 0; at < chunk.length;) at += await socket.write(at === 0 ? chunk : chunk.subarray(at));
+      }
+    } catch (error) {
+      this.#broken ??= asError(error);
+      return;
+    }
+    done();
+  }
+
+  async #closeWrite(): Promise<void> {
+    await this.#written;
+    try {
+      await (this.#socket ?? await this.#connecting).closeWrite();
+    } catch {
+      // The peer was faster.
+    }
+  }
+
+  async #read(
+    data: (chunk: Uint8Array, lent?: boolean) => void,
+    room: (() => Uint8Array | undefined) | undefined,
+  ): Promise<void> {
+    let socket: Socket;
+    try {
+      socket = await this.#connecting;
+    } catch (error) {
+      return this.lost(asError(error));
+    }
+    if (this.#ended) return socket.close();
+    this.#socket = socket;
+    const buffer = new Uint8Array(READ);
+    while (!this.#ended) {
+      const place = room?.() ?? buffer;
+      let count: number | null;
+      try {
+        count = await socket.read(place);
+      } catch (error) {
+        // The peer died with bytes unread, or this side has closed the socket.
+        return this.lost(this.#closing ? undefined : this.#broken ?? asError(error));
+      }
+      if (count === null) return this.lost(this.#closing ? undefined : this.#broken);
+      if (this.#ended) return;
+      const chunk = place.subarray(0, count);
+      if (place !== buffer || count > COPIED) data(chunk, true);
+      else data(chunk.slice());
+    }
+  }
+}
+
+const asError = (error: unknown): Error => error instanceof Error ? error : new Error(String(error));

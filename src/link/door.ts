@@ -1,0 +1,206 @@
+/**
+ * A door: where one process waits for one other to connect. It is a Unix socket in a folder that only this user can enter, or, where
+ * there are none, a port on the loopback interface. Who knocks has to send the door's token first; the first with the token is let in,
+ * and the door is gone.
+ *
+ * The path of a socket can be read on a command line, the token nowhere but in the message or variable that carries it.
+ *
+ * Free of Effect.
+ *
+ * @module
+ */
+import type { Socket } from "./connection.ts";
+
+/** Where a door is. */
+export type Address = { readonly unix: string } | { readonly port: number };
+
+/** What another process needs to come in. */
+export interface Invitation {
+  readonly at: Address;
+  readonly token: Uint8Array;
+}
+
+/** A door that is open. */
+export interface Door {
+  readonly invitation: Invitation;
+  /** Resolves with the connection of the first that shows the token; rejected if the door is closed before. */
+  readonly visitor: Promise<Socket>;
+  /** Closes it, unless somebody was let in. */
+  readonly close: () => void;
+}
+
+/** Bytes of a token. */
+const TOKEN = 16;
+
+/** Connections that may be waiting to show a token; the oldest is dropped for another one. */
+const WAITING = 16;
+
+/** The system takes no longer path for a socket: 104 bytes on macOS, 108 on Linux, with the zero at the end. */
+const LONGEST_PATH = 103;
+
+const LOOPBACK = "127.0.0.1";
+
+const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
+  Deno.permissions.querySync(descriptor).state === "granted";
+
+/** Whether this process may make, or connect to, the socket at this path. */
+const mayUse = (path: string): boolean =>
+  granted({ name: "net", host: `unix:${path}` }) && granted({ name: "read", path }) &&
+  granted({ name: "write", path });
+
+/** Folders in which a door can stand, the best first. */
+const folders = (): Array<string> => {
+  const own = granted({ name: "env", variable: "TMPDIR" }) ? Deno.env.get("TMPDIR") : undefined;
+  return own === undefined || own === "" ? ["/tmp"] : [own, "/tmp"];
+};
+
+const encoder = new TextEncoder();
+
+const random = (): string => Array.from(crypto.getRandomValues(new Uint8Array(8)), hex).join("");
+
+const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
+
+interface Listening {
+  readonly at: Address;
+  readonly listener: Deno.Listener;
+  readonly remove: () => void;
+}
+
+const attempt = <A>(action: () => A): A | undefined => {
+  try {
+    return action();
+  } catch {
+    return undefined;
+  }
+};
+
+const listenUnix = (): Listening | undefined => {
+  if (Deno.build.os === "windows") return undefined;
+  for (const parent of folders()) {
+    const folder = `${parent.replace(/\/+$/, "")}/mp-${random()}`;
+    const path = `${folder}/s`;
+    if (encoder.encode(path).length > LONGEST_PATH || !mayUse(path) || !granted({ name: "write", path: folder })) {
+      continue;
+    }
+    if (attempt(() => [Deno.mkdirSync(folder, { mode: 0o700 })]) === undefined) continue;
+    const remove = (): void => void attempt(() => Deno.removeSync(folder, { recursive: true }));
+    // Its type is that of a UnixListener, which differs in the addresses alone.
+    const listener = attempt(() => Deno.listen({ transport: "unix", path }) as unknown as Deno.Listener);
+    if (listener !== undefined) return { at: { unix: path }, listener, remove };
+    remove();
+  }
+  return undefined;
+};
+
+const listenLoopback = (): Listening | undefined => {
+  if (!granted({ name: "net", host: LOOPBACK })) return undefined;
+  const listener = attempt(() => Deno.listen({ hostname: LOOPBACK, port: 0 }));
+  return listener && { at: { port: (listener.addr as Deno.NetAddr).port }, listener, remove: () => {} };
+};
+
+/** Opens a door; `undefined` if this process may have none. */
+export const open = (): Door | undefined => {
+  const listening = listenUnix() ?? listenLoopback();
+  if (listening === undefined) return undefined;
+  const { at, listener, remove } = listening;
+  const token = crypto.getRandomValues(new Uint8Array(TOKEN));
+  const waiting = new Set<Deno.Conn>();
+  let open = true;
+  let letIn: (socket: Socket) => void;
+  let refuse: (error: Error) => void;
+  const visitor = new Promise<Socket>((resolve, reject) => {
+    letIn = resolve;
+    refuse = reject;
+  });
+  // Whoever closes a door does not have to wait for a visitor.
+  visitor.catch(() => {});
+  const shut = (): void => {
+    if (!open) return;
+    open = false;
+    listener.close();
+    remove();
+    for (const other of waiting) other.close();
+  };
+  const check = async (connection: Deno.Conn): Promise<void> => {
+    waiting.add(connection);
+    if (waiting.size > WAITING) {
+      const [oldest] = waiting;
+      waiting.delete(oldest);
+      oldest.close();
+    }
+    const shown = new Uint8Array(TOKEN);
+    try {
+      for (let at = 0; at < TOKEN;) {
+        const count = await connection.read(shown.subarray(at));
+        if (count === null) throw new Error("it left");
+        at += count;
+      }
+    } catch {
+      // It left, or was closed together with the door.
+      if (waiting.delete(connection)) connection.close();
+      return;
+    }
+    if (!waiting.delete(connection)) return;
+    if (!open || !same(shown, token)) return connection.close();
+    shut();
+    if ("port" in at) (connection as Deno.TcpConn).setNoDelay(true);
+    letIn(connection);
+  };
+  const accept = async (): Promise<void> => {
+    while (open) {
+      let connection: Deno.Conn;
+      try {
+        connection = await listener.accept();
+      } catch (error) {
+        if (open) {
+          shut();
+          refuse(error instanceof Error ? error : new Error(String(error)));
+        }
+        return;
+      }
+      void check(connection);
+    }
+  };
+  void accept();
+  return {
+    invitation: { at, token },
+    visitor,
+    close: () => {
+      if (!open) return;
+      shut();
+      refuse(new Error("the door was closed"));
+    },
+  };
+};
+
+/** Compares without telling by its time where the two differ. */
+const same = (a: Uint8Array, b: Uint8Array): boolean => {
+  let difference = 0;
+  for (let i = 0; i < TOKEN; i++) difference |= a[i] ^ b[i];
+  return difference === 0;
+};
+
+/** Whether this process may go where it is invited. */
+export const mayEnter = ({ at }: Invitation): boolean =>
+  "unix" in at
+    ? Deno.build.os !== "windows" && mayUse(at.unix)
+    : granted({ name: "net", host: `${LOOPBACK}:${at.port}` });
+
+/** Goes where this process was invited. */
+export const enter = async ({ at, token }: Invitation): Promise<Socket> => {
+  const connection = "unix" in at
+    ? await Deno.connect({ transport: "unix", path: at.unix })
+    : await Deno.connect({ hostname: LOOPBACK, port: at.port });
+  if ("port" in at) (connection as Deno.TcpConn).setNoDelay(true);
+  try {
+    for (let done = 0; done < TOKEN;) done += await connection.write(token.subarray(done));
+  } catch (error) {
+    connection.close();
+    throw error;
+  }
+  return connection;
+};
+
+/** What a process must be allowed so that it may go there, as Deno's flags name it. */
+export const permissions = ({ at }: Invitation): { readonly net: string; readonly path: string | undefined } =>
+  "unix" in at ? { net: `unix:${at.unix}`, path: at.unix } : { net: `${LOOPBACK}:${at.port}`, path: undefined };
