@@ -115,12 +115,12 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       // Nobody there can be rung any more: those who share buffers with it know by that.
       transport.withdraw((buffer) => ownerOf(buffer) !== undefined);
     });
-    const over = (): void => {
+    // One that does not turn may not send any more either.
+    const limit = setTimeout(() => transport.cut(done), TERMINATION);
+    ended.then(() => {
       clearTimeout(limit);
       transport.drained(done);
-    };
-    const limit = setTimeout(over, TERMINATION);
-    ended.then(over);
+    });
   };
   // A process keeps 8 bits of its exit code, too.
   const exitCode = new Uint8Array(new SharedArrayBuffer(1));

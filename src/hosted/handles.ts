@@ -23,8 +23,8 @@ export interface Handle {
     /** The kind under which it is made again. */
     readonly kind: string;
     /**
-     * What it is made from. `onSend` registers what is to happen when the message leaves; it is given the link to whoever will
-     * decode the message, if it goes straight there.
+     * What it is made from. `onSend` registers what is to happen when the message leaves; it is given the link over which it does, if
+     * it leaves this process: whoever is at the other end has it then, to decode it or to keep it for others.
      */
     readonly encode: (onSend: (action: (link: Link | undefined) => void) => void) => unknown;
   };

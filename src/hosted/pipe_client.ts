@@ -14,6 +14,7 @@ import type { Link } from "../link/link.ts";
 import { after } from "../os/timer.ts";
 import { countOrInfinite, invalidArgument, must, optional, range } from "../os/arguments.ts";
 import { duration } from "../os/durations.ts";
+import { linkOf } from "../link/router.ts";
 import type { Connection, Statistics } from "../Pipe.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
@@ -38,7 +39,7 @@ type WriteFailure = BrokenPipe | Failure;
 /** What there is to send, and what goes with it. */
 interface Parcel {
   readonly message: Message;
-  readonly onSend: ReadonlyArray<(link: undefined) => void>;
+  readonly onSend: ReadonlyArray<(link: Link | undefined) => void>;
 }
 
 const refuse = (
@@ -434,7 +435,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
           break;
         }
         next++;
-        for (const action of onSend) action(undefined);
+        for (const action of onSend) action(linkOf(end.place));
       } while (next < parcels.length && end.hasRoom(parcels[next].message.size));
       const outcome = Effect.suspend(() => {
         const error = failure ?? (lost ? end.writeFailure : undefined);

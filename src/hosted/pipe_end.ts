@@ -145,7 +145,7 @@ export class End implements P.Owner {
     return () => this.#watchers.delete(done);
   }
 
-  /** The message with this end in it was handed over. `onDeath` says when nobody will get it any more. */
+  /** The message with this end in it was handed over. `onDeath` says when whoever was to have it, or to keep it, has died. */
   leave(onDeath: ((died: () => void) => () => void) | undefined): void {
     if (this.state !== "open") return;
     this.state = "moved";

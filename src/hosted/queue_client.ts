@@ -15,12 +15,14 @@ import {
   far,
   GONE,
   type Line,
+  linkOf,
   local,
   readTooLarge,
   type Target,
   TOO_LARGE,
   written,
 } from "../link/router.ts";
+import type { Link } from "../link/link.ts";
 import type { Info as QueueInfo, Queue, Statistics } from "../Queue.ts";
 import { invalidArgument, iterable, positive } from "../os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
@@ -116,12 +118,12 @@ class Loading {
 type Ending = QueueClosed | Unreachable | MessageTooLarge;
 
 interface Sent extends Packet {
-  readonly onSend: ReadonlyArray<(link: undefined) => void>;
+  readonly onSend: ReadonlyArray<(link: Link | undefined) => void>;
 }
 
-/** What goes with the packets goes now. */
-const sending = (packets: ReadonlyArray<Sent>, at: number, count: number): void => {
-  for (let i = at; i < at + count; i++) for (const action of packets[i].onSend) action(undefined);
+/** What goes with the packets goes now, to where the queue is. */
+const sending = (place: Place, packets: ReadonlyArray<Sent>, at: number, count: number): void => {
+  for (let i = at; i < at + count; i++) for (const action of packets[i].onSend) action(linkOf(place));
 };
 
 /** The implementation of {@link Queue}. */
@@ -276,7 +278,7 @@ export class QueueClient<A> implements Queue<A> {
   #encodeAll(items: Iterable<A>): Array<Sent> | EncodeError | QueueError {
     const packets: Array<Sent> = [];
     let writer = new Codec.Writer();
-    let ends: Array<readonly [end: number, extras: Codec.Extras<undefined> | undefined]> = [];
+    let ends: Array<readonly [end: number, extras: Codec.Extras<Link | undefined> | undefined]> = [];
     const cut = (): void => {
       let start = 0;
       for (const [end, extras] of ends) {
@@ -295,10 +297,10 @@ export class QueueClient<A> implements Queue<A> {
     let count = 0;
     for (const item of items) {
       const start = writer.position;
-      let extras: Codec.Extras<undefined> | undefined;
+      let extras: Codec.Extras<Link | undefined> | undefined;
       try {
         extras = Codec.encodeInto(writer, item, { hooks: this.#hooks, root: "item" }) as
-          | Codec.Extras<undefined>
+          | Codec.Extras<Link | undefined>
           | undefined;
       } catch (error) {
         if (!(error instanceof EncodeError)) throw error;
@@ -373,7 +375,7 @@ export class QueueClient<A> implements Queue<A> {
   ): Effect.Effect<B, QueueError | Ending> {
     const now = this.#local?.putNow(packets, at) ?? 0;
     if (now > 0) {
-      sending(packets, at, now);
+      sending(this.#place, packets, at, now);
       return then(now);
     }
     const sent = Effect.uninterruptibleMask((restore) => {
@@ -436,7 +438,7 @@ export class QueueClient<A> implements Queue<A> {
         this.#producer.release(places);
         return resume(error instanceof MessageTooLarge ? Effect.fail(error) : Effect.die(error));
       }
-      sending(batch, 0, batch.length);
+      sending(this.#place, batch, 0, batch.length);
     });
   }
 

@@ -160,6 +160,10 @@ const linkTo = (target: Target): Link | undefined => {
   return link;
 };
 
+/** The link over which a message to an object leaves: `undefined` if it does not leave this process, or finds nobody. */
+export const linkOf = (target: Target): Link | undefined =>
+  target.address === state.address ? undefined : linkTo(target);
+
 const place = (next: Link): Place => ({ address: state.address, next, hand });
 
 /** Hands over now what else would leave with this turn: this process is about to end. */

@@ -132,14 +132,25 @@ const ACKNOWLEDGED = 256 * 1024;
 /** Chunks up to this size are cloned: moving them costs more. */
 const CLONED = 16 * 1024;
 
-/** How much each side has posted, in memory that outlives its thread: two words, the parent's and the child's. */
+/** How much each side has posted, in memory that outlives its thread; see {@link port}. */
 export type Posted = SharedArrayBuffer;
 
 /** The counts of a new pair of ports. */
-export const posted = (): Posted => new SharedArrayBuffer(8);
+export const posted = (): Posted => new SharedArrayBuffer(24);
+
+/** The words of one side: messages that it began to post, those that it has posted, and whether it may post no more. */
+const BEGUN = 0;
+const DONE = 1;
+const CUT = 2;
+const SIDE = { parent: 0, child: 3 };
 
 /** What a port does besides carrying bytes. */
 export interface PortTransport extends WatchedTransport, Pick<Neighbour, "withdraw"> {
+  /**
+   * Takes no more of what the peer, whose thread may not have ended, begins to post from now on, and calls back when what it had
+   * begun has come.
+   */
+  readonly cut: (done: () => void) => void;
   /** Hands another port to the peer, for the process at an address. */
   readonly hand: (parcel: Parcel) => void;
   /** Hears of ports that the peer hands over. */
@@ -163,8 +174,10 @@ const isParcel = (message: unknown): message is Parcel =>
  * receiver acknowledges what it has taken, and the process that watches for the death calls `drained` and then `lost`. Shared
  * buffers are announced beside the chunks, ahead of those that speak of them.
  *
- * Each side counts what it has posted in shared memory. Once the thread of the peer has ended, the count says how much is still to
- * come.
+ * Each side counts in shared memory what it has posted. Once the thread of the peer has ended, the count says how much is still to
+ * come. A thread that cannot be ended is cut off instead: it looks, after it has counted a message as begun, whether it may still
+ * post; so either it does not post, or the message is counted and waited for. A message that was not posted was not sent, for its
+ * sender as well.
  */
 export const port = (port: MessagePort, side: Side, counts: Posted): PortTransport => {
   let ended = false;
@@ -174,18 +187,26 @@ export const port = (port: MessagePort, side: Side, counts: Posted): PortTranspo
   let waiting: (() => void) | undefined;
   let finish: (reason?: Error) => void = () => {};
   const words = new Int32Array(counts);
-  const [own, other] = side === "parent" ? [0, 1] : [1, 0];
-  let watchers: Array<() => void> = [];
-  const say = (message: unknown, transfer: Array<Transferable> = []): void => {
+  const own = SIDE[side];
+  const other = SIDE[side === "parent" ? "child" : "parent"];
+  /** Calls for what has come, by the count that says it. */
+  let watchers: Array<{ readonly count: typeof BEGUN | typeof DONE; readonly done: () => void }> = [];
+  const say = (message: unknown, transfer: Array<Transferable> = []): boolean => {
+    Atomics.add(words, own + BEGUN, 1);
+    if (Atomics.load(words, own + CUT) !== 0) {
+      Atomics.sub(words, own + BEGUN, 1);
+      return false;
+    }
     port.postMessage(message, transfer);
-    Atomics.add(words, own, 1);
+    Atomics.add(words, own + DONE, 1);
+    return true;
   };
-  const neighbour = join((told) => say(told), side === "parent");
+  const neighbour = join((told) => void say(told), side === "parent");
   const tellDrained = (): void => {
-    if (watchers.length === 0 || (!ended && ((Atomics.load(words, other) - received) | 0) > 0)) return;
-    const done = watchers;
-    watchers = [];
-    for (const tell of done) tell();
+    if (watchers.length === 0) return;
+    const come = watchers.filter(({ count }) => ended || ((Atomics.load(words, other + count) - received) | 0) <= 0);
+    watchers = watchers.filter((watcher) => !come.includes(watcher));
+    for (const { done } of come) done();
   };
   const once = (reason?: Error): void => {
     if (ended) return;
@@ -202,15 +223,14 @@ export const port = (port: MessagePort, side: Side, counts: Posted): PortTranspo
     waiting = undefined;
     done();
   };
-  const post = (chunk: Uint8Array): void => {
+  const post = (chunk: Uint8Array): boolean => {
     underway += chunk.length;
     const copy = chunk.slice().buffer;
-    if (chunk.length <= CLONED) say(copy);
-    else say(copy, [copy]);
+    return say(copy, chunk.length <= CLONED ? [] : [copy]);
   };
   const transport: PortTransport = {
     write: (chunks, done) => {
-      for (const chunk of chunks) post(chunk);
+      for (const chunk of chunks) if (!post(chunk)) return;
       if (underway < WINDOW) done();
       else waiting = done;
     },
@@ -249,7 +269,13 @@ export const port = (port: MessagePort, side: Side, counts: Posted): PortTranspo
     },
     lost: once,
     drained: (done) => {
-      watchers.push(done);
+      Atomics.store(words, other + CUT, 1);
+      watchers.push({ count: DONE, done });
+      tellDrained();
+    },
+    cut: (done) => {
+      Atomics.store(words, other + CUT, 1);
+      watchers.push({ count: BEGUN, done });
       tellDrained();
     },
     hand: (parcel) => {
