@@ -16,7 +16,7 @@ import { noLeaks } from "./leaks.ts";
 if (unsupported() === undefined) bell("memory").hold();
 
 /** No test takes this long, on however busy a machine: one that does is one that hangs. */
-const HANGS = "40 seconds";
+const HANGS = "120 seconds";
 
 /** Registers a test that runs a program. */
 export const test = <E>(name: string, program: Effect.Effect<unknown, E, Scope.Scope>): void =>
