@@ -180,7 +180,7 @@ const spawnError = (error: unknown): SpawnError => {
   if (error instanceof Deno.errors.NotFound || /ENOENT|No such file|not found/i.test(message)) {
     return new SpawnError({
       reason: "NotFound",
-      message: `Cannot start a subprocess: ${message}; check cwd and the Deno executable`,
+      message: `Cannot start a subprocess: ${message}; check the working directory (cwd) and the Deno executable`,
       cause: error,
     });
   }
