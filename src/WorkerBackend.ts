@@ -91,13 +91,14 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     endLedger(ledger);
     worker.terminate();
     const done = (): void => {
+      if (status !== undefined) return;
+      status = reason;
       transport.lost();
       if (!serving) {
         const message = reason._tag === "Crashed" ? `Cannot start a worker: ${reason.message}` : undefined;
         const failure = message && new SpawnError({ reason: "Failed", message });
         Deferred.unsafeDone(served, failure ? Effect.fail(failure) : Effect.succeed(false));
       }
-      status = reason;
       Deferred.unsafeDone(exited, Effect.succeed(reason));
       heard();
     };
