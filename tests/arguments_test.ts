@@ -287,3 +287,36 @@ test(
     assert(yield* fixtures.process.signal("SIGCONT"));
   }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer())),
 );
+
+Deno.test("the commonest mistakes are answered by a sentence that says what to write instead", async () => {
+  const message = (program: Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>) =>
+    Effect.runPromise(
+      program.pipe(
+        Effect.scoped,
+        Effect.provide(WorkerBackend.layer()),
+        Effect.flip,
+        Effect.map((error) => error instanceof Error ? error.message : error),
+      ),
+    );
+  const task = "the task must be made by Task.make(import.meta, name, fn), received";
+  // deno-lint-ignore no-explicit-any -- as programs are run: without type checks
+  const loose = <A>(value: A) => value as any;
+  assertEquals(
+    [
+      await message(Process.run(loose(() => 1))),
+      await message(Process.run(loose(undefined))),
+      await message(Pool.make({ size: -1 })),
+      await message(Pool.make(loose(null))),
+      await message(SharedMemory.attach(loose(5))),
+      await message(SharedArray.make("i32", loose(null))),
+    ],
+    [
+      `Invalid argument of Process.run: ${task} a function`,
+      `Invalid argument of Process.run: ${task} undefined`,
+      "Invalid pool option: size must be a positive integer, received -1",
+      "Invalid pool option: the options must be an object, received null",
+      "Invalid shared memory option: name must be a non-empty string, received 5",
+      "Invalid argument of Array.make: initial must be a length, which is a non-negative integer, or iterable, received null",
+    ],
+  );
+});
