@@ -5,13 +5,34 @@ const root = new URL("../", import.meta.url);
 
 const readme = await Deno.readTextFile(new URL("README.md", root));
 
-/** Each program, the nearest heading above it, and what it prints if the README says so. */
-const programs = readme.split(/^##+ /m).flatMap((section) =>
-  [...section.matchAll(/^```ts\n(.+?)^```\n(?:\n```text\n(.+?)^```)?/gms)].map(([_, code, output = ""]) => ({
-    heading: section.slice(0, section.indexOf("\n")),
-    code,
-    output,
-  }))
+interface Program {
+  readonly place: string;
+  readonly code: string;
+  /** What it prints. */
+  readonly output: string;
+}
+
+/** The programs of a page, each with the nearest heading above it. A `text` block below a program is its output. */
+const programsOf = (page: string, markdown: string): ReadonlyArray<Program> =>
+  `# ${page}\n${markdown}`.split(/^#+ (?=[^#])/m).flatMap((section) =>
+    [...section.matchAll(/^```ts\n(.+?)^```\n(?:\n```text\n(.+?)^```)?/gms)].map(([_, code, output = ""]) => ({
+      place: section.slice(0, section.indexOf("\n")),
+      code,
+      output,
+    }))
+  );
+
+/** The documentation of a module: the first comment of its file, as Markdown. */
+const moduleDoc = (source: string): string => {
+  const [, comment = ""] = source.match(/^\/\*\*\n(.+?)^ \*\//ms) ?? [];
+  return comment.includes("@module") ? comment.replaceAll(/^ \*(?: |$)/gm, "") : "";
+};
+
+const modules = await Promise.all(
+  Object.values(config.exports).map(async (path) => ({
+    page: path.slice(2),
+    programs: programsOf(path.slice(2), moduleDoc(await Deno.readTextFile(new URL(path, root)))),
+  })),
 );
 
 interface Ran {
@@ -20,7 +41,7 @@ interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a program as a user does: in a project of his own, which has this package and its dependencies. */
+/** Runs a program as a user does: in a project of its own, which has this package and its dependencies. */
 const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): Promise<Ran> => {
   const folder = await Deno.makeTempDir();
   try {
@@ -44,11 +65,13 @@ const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): P
   }
 };
 
-for (const { heading, code, output } of programs) {
-  Deno.test(`the README's program under "${heading}" does what it says`, async () => {
-    const { code: exitCode, stderr, stdout } = await runAsUser(code);
-    assertEquals({ code: exitCode, stdout }, { code: 0, stdout: output }, stderr);
-  });
+for (const { page, programs } of [{ page: "README.md", programs: programsOf("README.md", readme) }, ...modules]) {
+  for (const { code, output, place } of programs) {
+    Deno.test(`${page}: the program under "${place}" prints what the page says`, async () => {
+      const { code: exitCode, stderr, stdout } = await runAsUser(code);
+      assertEquals({ code: exitCode, stdout }, { code: 0, stdout: output }, stderr);
+    });
+  }
 }
 
 /** A program for each line of the README's table of flags: one that fails if it cannot do what it is to do. */
