@@ -1,17 +1,215 @@
 /**
  * Tasks: named pieces of work that other processes can run.
  *
- * Only a task's name and its arguments cross to another process, never its code: the child imports the module that
- * defines the task and finds it by name. So a task is defined at the top level of a module, and need not be exported.
+ * Only the name of a task and its arguments cross to another process, never its code. The child imports the module that
+ * defines the task and finds the task by its name. Therefore tasks are defined at the top level of a module; they need
+ * not be exported. A child executes everything else at the top level of that module as well, so a program guards itself
+ * with `if (import.meta.main)`.
  *
  * - A handler returns a value, a Promise, an Effect or a Stream.
- * - A failure of an Effect arrives at the caller as the same typed failure. What a plain function throws is a defect,
- *   unless the `error` Schema recognises it.
- * - Arguments and results are data (see the codec's table in the README); a Schema in the options turns anything else
- *   into data on one side and back on the other, and checks it on both.
+ * - A failure of an Effect arrives at the caller as the same typed failure. An exception of a plain function arrives as
+ *   a defect, with its stack in the child, unless the `error` Schema accepts it.
+ * - Arguments and results are data (see "Values that can be sent"). Schemas in the options convert everything else to
+ *   data on one side and back on the other, and check it on both.
+ * - A process that is started by a module while a child loads it is a `SpawnError` with the reason `Loading`. Without
+ *   this rule a forgotten guard would start children without end. Inside a handler a task may start processes.
  *
- * This module does not load Effect. A module of plain functions that imports only `@effect-deno/multiprocessing/Task`
- * starts in a child in half the time.
+ * This module does not load Effect. A child starts in half the time if the module of its tasks imports only
+ * `@effect-deno/multiprocessing/Task` and defines plain functions.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Context, Data, Effect, Layer, Schema } from "effect";
+ *
+ * class Unknown extends Data.TaggedError("Unknown")<{ readonly id: number }> {}
+ *
+ * class Users extends Context.Tag("Users")<Users, ReadonlyMap<number, string>>() {
+ *   static readonly layer = Layer.succeed(Users, new Map([[1, "Ada"]]));
+ * }
+ *
+ * // An Effect, with a service. The layer is built once in each process, when its first task needs it.
+ * const find = Mp.Task.make(import.meta, "find", (id: number) =>
+ *   Effect.flatMap(Users, (users) => {
+ *     const name = users.get(id);
+ *     return name === undefined ? new Unknown({ id }) : Effect.succeed(name);
+ *   }), { layer: Users.layer });
+ *
+ * // Schemas turn what is no plain data into data, and check it on both sides.
+ * const nextDay = Mp.Task.make(import.meta, "nextDay", (day: URL) => new URL(`${day.href}/next`), {
+ *   payload: [Schema.URL],
+ *   success: Schema.URL,
+ * });
+ *
+ * // What a plain function throws is a typed failure if the error Schema accepts it.
+ * class Negative extends Schema.TaggedError<Negative>()("Negative", { n: Schema.Number }) {}
+ *
+ * const root = Mp.Task.make(import.meta, "root", (n: number) => {
+ *   if (n < 0) throw new Negative({ n });
+ *   return Math.sqrt(n);
+ * }, { error: Negative });
+ *
+ * const program = Effect.gen(function* () {
+ *   console.log(yield* Mp.Process.run(find, 1));
+ *   console.log(
+ *     yield* Mp.Process.run(find, 2).pipe(Effect.catchTag("Unknown", ({ id }) => Effect.succeed(`no user ${id}`))),
+ *   );
+ *   console.log((yield* Mp.Process.run(nextDay, new URL("https://example.com/monday"))).href);
+ *   console.log(
+ *     yield* Mp.Process.run(root, -1).pipe(Effect.catchTag("Negative", ({ n }) => Effect.succeed(`${n} < 0`))),
+ *   );
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * Ada
+ * no user 2
+ * https://example.com/monday/next
+ * -1 < 0
+ * ```
+ *
+ * ## A class
+ *
+ * {@link fromClass} makes a task of a class that has a method `run`. The argument of the task is an instance. Its
+ * fields are sent, the child executes `run`, and the child does not call the constructor. Private (`#`) fields are not
+ * sent.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * class Greeter {
+ *   constructor(readonly greeting: string, readonly name: string) {}
+ *   run() {
+ *     return `${this.greeting}, ${this.name}`;
+ *   }
+ * }
+ *
+ * const greeter = Mp.Task.fromClass(import.meta, Greeter);
+ *
+ * const program = Effect.gen(function* () {
+ *   console.log(yield* Mp.Process.run(greeter, new Greeter("hello", "world")));
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * hello, world
+ * ```
+ *
+ * ## Values that can be sent
+ *
+ * Values are encoded by a codec of the library's own, which is the same for arguments, results, items of queues,
+ * messages of pipes and managed objects.
+ *
+ * | value | how it arrives |
+ * | --- | --- |
+ * | `undefined`, `null`, booleans, strings, bigints, numbers (also `-0`, `NaN`) | unchanged |
+ * | plain objects, arrays, `Map`, `Set`, `Date`, `RegExp` | unchanged; cycles and shared references are kept |
+ * | `ArrayBuffer`, typed arrays, `DataView` | the bytes of the view |
+ * | `Error` and its builtin subclasses | with `name`, `message`, `stack`, `cause`, `_tag` and their own fields |
+ * | `Option`, `Either`, `Exit`, `Cause`, `Chunk`, `List`, `HashMap`, `HashSet`, `Duration`, `DateTime`, `BigDecimal`, `Data.struct` | equal by `Equal` |
+ * | `Data.TaggedError` and other yieldable errors | yieldable, with `_tag` and fields, without their class |
+ * | a `Stream`, as an argument | a Stream that pulls from the sender |
+ * | a `Queue`, the `handle` of a process | the same queue or process |
+ * | `Lock`, `Event` and the other objects in shared memory | the same object |
+ * | `SharedMemory`, `ShareableList`, `Value`, `Array`, `SharedMemoryManager` | the same memory |
+ * | a `Connection` of a pipe | the connection itself: it moves |
+ * | a manager, a proxy of a managed object | the same manager, or a proxy of the same object |
+ * | an instance of any other class, a `URL` | refused: send data, or give the task a Schema |
+ * | functions, symbols, Promises, Effects, Layers, `Redacted` | refused |
+ *
+ * A value that is refused fails in the caller with an `EncodeError` that names its place. Nothing was sent then, and
+ * the link can still be used.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Option } from "effect";
+ *
+ * const echo = Mp.Task.make(import.meta, "echo", (value: unknown) => value);
+ *
+ * const program = Effect.gen(function* () {
+ *   console.log(yield* Mp.Process.run(echo, new Map([["n", -0]])));
+ *   console.log(String(yield* Mp.Process.run(echo, Option.some(1))).replaceAll(/\s+/g, " "));
+ *
+ *   const refused = yield* Effect.flip(Mp.Process.run(echo, { items: [1, () => 2] }));
+ *   console.log(refused.message);
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * Map(1) { "n" => -0 }
+ * { "_id": "Option", "_tag": "Some", "value": 1 }
+ * Cannot encode args[0].items[1]: functions do not cross a process boundary; define a Task and send its arguments
+ * ```
+ *
+ * ## Failures with parts that cannot be sent
+ *
+ * A failure of a task must reach its caller, or `Effect.catchTag` would not see it. If a failure cannot be encoded as
+ * it is, each part that cannot be sent is replaced by a description, and all other parts are sent unchanged:
+ *
+ * - A function, a `Response` and the like become a string such as `[Function retry: cannot be sent: functions do not
+ *   cross a process boundary]`.
+ * - A property whose getter throws becomes `[cannot be read: ...]`.
+ * - An error of a class with a `_tag` becomes a plain object of its fields.
+ * - A text that would make the message too large is cut.
+ *
+ * Results are not treated like this: a result that cannot be sent is an `EncodeError`.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Data, Effect } from "effect";
+ *
+ * class Refused extends Data.TaggedError("Refused")<{ readonly status: number; readonly retry: () => void }> {}
+ *
+ * const fetchOnce = Mp.Task.make(
+ *   import.meta,
+ *   "fetchOnce",
+ *   () => Effect.fail(new Refused({ status: 503, retry: () => {} })),
+ * );
+ *
+ * const program = Mp.Process.run(fetchOnce).pipe(
+ *   Effect.catchTag("Refused", ({ retry, status }) => Effect.sync(() => console.log(status, retry))),
+ *   Effect.provide(Mp.SubprocessBackend.layer()),
+ * );
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 503 [Function retry: cannot be sent: functions do not cross a process boundary]
+ * ```
+ *
+ * ## Tasks that start fast
+ *
+ * Every child loads the module that defines its task, so keep that module small. If its tasks are plain functions, let
+ * it import only this entry, which does not load Effect; the child does not load Effect then either.
+ *
+ * ```ts
+ * import * as Task from "@effect-deno/multiprocessing/Task";
+ *
+ * export const countWords = Task.make(import.meta, "countWords", async (path: string) => {
+ *   const text = await Deno.readTextFile(path);
+ *   return text.match(/\S+/g)?.length ?? 0;
+ * });
+ * ```
+ *
+ * Send paths and numbers, and let the child read the file. Give small tasks a larger `chunkSize` of the pool.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `target` | `Task.make(import.meta, name, handler)` |
+ * | `args`, `kwargs` | the arguments of `Process.spawn(task, ...args)` |
+ * | a subclass of `Process` with `run` | `Task.fromClass(import.meta, Class)` |
+ * | `reduction.register` | a Schema in the options of a task |
+ * | `if __name__ == "__main__"` | `if (import.meta.main) runMain(program)` |
+ * | the `RuntimeError` of a missing guard | a `SpawnError` with the reason `Loading` |
  *
  * @module
  */
