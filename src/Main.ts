@@ -1,5 +1,25 @@
 /**
- * Running a program as a script.
+ * Runs a program as a script.
+ *
+ * {@link runMain} runs an Effect to its end and exits the process with its result. A failure is printed with the stack
+ * of the child that it comes from, and the exit code is 1.
+ *
+ * ## Ctrl-C
+ *
+ * - Ctrl-C once, SIGTERM or SIGHUP: the program is interrupted. Its scopes close, its children are terminated and
+ *   finalizers run. The exit code is 128 plus the number of the signal.
+ * - Twice: the program exits at once, and its children are killed.
+ * - Children leave Ctrl-C to their parent, and print nothing.
+ *
+ * `deno test -A tests/Main_test.ts` shows this.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `if __name__ == "__main__": main()` | `if (import.meta.main) runMain(program)` |
+ * | `KeyboardInterrupt` | the interruption of the program |
+ * | `freeze_support` | not needed: a child never runs the main module as the main one |
  *
  * @module
  */

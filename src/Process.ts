@@ -1,12 +1,182 @@
 /**
  * One running child with a lifetime.
  *
- * - A process is a scoped resource. When its scope closes with success it is joined, if it is a daemon or the scope closes
- *   with failure or interruption it is terminated. Either way it has ended when the scope has closed.
- * - `terminate` asks first: the task is interrupted, so that its finalizers run. After `gracePeriod` follows SIGTERM, after
- *   `forceKillAfter` SIGKILL, and the end is always awaited.
- * - `join` gives the task's own result and failures. A child that ends without an answer, however it does, is a
- *   {@link ProcessDied} that says how; nobody waits for ever.
+ * - A process is a scoped resource. It has ended when the scope in which it was started has closed.
+ * - If the scope closes with success, the process is joined, or terminated if it is a `daemon`.
+ * - If the scope closes with a failure or an interruption, the process is terminated.
+ * - `join` gives the task's own result and failures. A child that ends without an answer is a {@link ProcessDied} that
+ *   says how it ended; no caller waits for ever.
+ * - If this program dies, by any means, its children are gone soon after, busy or not.
+ *
+ * ## Ending a process
+ *
+ * `terminate` asks first. The end of the process is always awaited. A kill that the program did not ask for is logged
+ * as one warning, which names the process, its task and the option that gives it more time.
+ *
+ * | step | after | default |
+ * | --- | --- | --- |
+ * | the task is interrupted, and its finalizers run | at once | |
+ * | SIGTERM | `gracePeriod` after the interruption | 5 seconds |
+ * | SIGKILL | `forceKillAfter` after SIGTERM | 500 milliseconds |
+ *
+ * A plain function cannot be interrupted; it gets SIGTERM at once. Both times are options of `Process.spawnWith` and of
+ * `Pool.make`, whose default `gracePeriod` is 1 second.
+ *
+ * The way in which a process ended is data: `exit` gives an `Outcome`, one of `Success`, `Failure`, `Died` and
+ * `Rejected`.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Deferred, Effect, Stream } from "effect";
+ *
+ * const rest = Mp.Task.make(import.meta, "rest", (ready: Stream.Stream<unknown>) =>
+ *   Stream.runDrain(ready).pipe(
+ *     Effect.zipRight(Effect.never),
+ *     Effect.onInterrupt(() => Effect.sync(() => console.log("tidied up"))),
+ *   ));
+ *
+ * const leave = Mp.Task.make(import.meta, "leave", () => Deno.exit(3));
+ *
+ * const program = Effect.gen(function* () {
+ *   const ready = yield* Deferred.make<void>(); // done when the child pulls the stream
+ *   const signal = Stream.fromEffect(Deferred.succeed(ready, undefined));
+ *   const sleeper = yield* Mp.Process.spawnWith({ name: "sleeper", gracePeriod: "10 seconds" })(rest, signal);
+ *   yield* Deferred.await(ready);
+ *   console.log(sleeper.name, yield* sleeper.isAlive);
+ *   yield* sleeper.terminate;
+ *   console.log((yield* sleeper.exit)._tag, yield* sleeper.isAlive);
+ *
+ *   const leaver = yield* Mp.Process.spawn(leave);
+ *   const outcome = yield* leaver.exit;
+ *   console.log(outcome._tag, yield* leaver.exitCode);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * sleeper true
+ * tidied up
+ * Failure false
+ * Died 3
+ * ```
+ *
+ * Before a child ends in good order, it writes out its standard streams: asynchronous writes that a task has begun and
+ * not awaited are not cut off.
+ *
+ * ## The rules
+ *
+ * | question | answer |
+ * | --- | --- |
+ * | Join twice? | Yes. `join`, `exit`, `exitCode` and `status` give the same answer each time. |
+ * | Join oneself? | Cannot be written: `Process.current` describes this process, and has no `join`. |
+ * | Terminate a process that has ended? | `terminate` and `kill` do nothing; `signal` answers `false`. |
+ * | A failure that nobody joined? | It is logged as an error when the scope closes. |
+ * | May a daemon start processes? | Yes, and so may a worker of a pool. They end with it. |
+ * | Is a daemon's child a daemon? | No. `daemon` is not inherited: the scope that started a child decides. |
+ * | May a module start a process while a child loads it? | No: `SpawnError`, `Loading`. Start it under `if (import.meta.main)` or in a task. |
+ * | Change a name? | No. A name is a label, fixed at the start. Two processes may have the same name. |
+ * | Which names are given? | `Process-1` and so on; in a child, its own name with `:1` and so on; `PoolWorker-1:2` is the first pool's second worker. |
+ * | Which exit code? | 0 after success, 1 after a failure, the low 8 bits of `n` after `Deno.exit(n)`, `-n` after signal `n`. |
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const name = Mp.Task.make(import.meta, "name", () => Effect.map(Mp.Process.current, ({ name }) => name));
+ *
+ * const nest = Mp.Task.make(import.meta, "nest", () => Mp.Process.run(name)); // its child's name
+ *
+ * const spin = Mp.Task.make(import.meta, "spin", () => {
+ *   while (true);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const daemon = yield* Mp.Process.spawnWith({ daemon: true, name: "daemon" })(nest);
+ *   console.log(yield* daemon.join, yield* daemon.join);
+ *
+ *   const spinner = yield* Mp.Process.spawn(spin);
+ *   console.log((yield* Mp.Process.activeChildren).map(({ name }) => name));
+ *   yield* spinner.kill;
+ *   yield* spinner.terminate; // does nothing
+ *   console.log(yield* spinner.exitCode, yield* spinner.signal("SIGTERM"));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * daemon:1 daemon:1
+ * [ "Process-1" ]
+ * -9 false
+ * ```
+ *
+ * ## The environment of a child
+ *
+ * | | a subprocess | a worker |
+ * | --- | --- | --- |
+ * | modules | those of its tasks, imported, never run as the main one | the same |
+ * | variables | a copy of this program's with `env` added; with `clearEnv` only `env` and the variables that Deno itself needs | this program's, shared |
+ * | working directory | this program's, or `cwd` | this program's, shared |
+ * | permissions | see `SubprocessBackend` | this program's |
+ * | `Deno.args` | empty | this program's |
+ * | stdin | empty, or this program's with `stdin: "inherit"` | this program's |
+ * | stdout, stderr | this program's, or streams of the process with `"pipe"`, or nothing | this program's |
+ * | name, parent | `Process.current` | the same |
+ * | loggers, levels | Effect's defaults, or those of its task's `layer` | the same |
+ * | `authKey` | its parent's, over their private link | the same |
+ *
+ * The `authKey` is 32 random bytes, made in the main program. `Process.setAuthKey` replaces it for this process and for
+ * the children that it starts from then on. The key is `Redacted`: it is never on a command line, and it is not
+ * printed.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Redacted } from "effect";
+ *
+ * const look = Mp.Task.make(import.meta, "look", () =>
+ *   Effect.map(Mp.Process.authKey, (key) => ({
+ *     user: Deno.env.get("APP_USER"),
+ *     cwd: Deno.cwd(),
+ *     args: Deno.args,
+ *     key: Redacted.value(key).length,
+ *   })));
+ *
+ * const program = Effect.gen(function* () {
+ *   yield* Mp.Process.setAuthKey(new TextEncoder().encode("our secret"));
+ *   console.log(yield* Mp.Process.run(look), yield* Mp.Process.authKey);
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer({ cwd: "/", env: { APP_USER: "ada" } })));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * { user: "ada", cwd: "/", args: [], key: 10 } <redacted>
+ * ```
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Process(target, args)`, `start` | `Process.spawn(task, ...args)`; there is no process that was not started |
+ * | `name`, `daemon` | `Process.spawnWith({ name, daemon })(task, ...args)`, then `process.name`, `process.daemon`: fixed |
+ * | `pid`, `ident` | `process.pid` |
+ * | `join()` | `process.join`, which gives the result; `process.exit` gives it as data |
+ * | `join(timeout)` | `Effect.timeout(process.join, "1 second")` |
+ * | `exitcode` | `process.exitCode` waits, `process.poll` does not |
+ * | `is_alive` | `process.isAlive` |
+ * | `sentinel` | `process.status`, an Effect; or the process itself, for `wait` |
+ * | `terminate`, `kill` | `process.terminate`, `process.kill`; both wait for the end |
+ * | `Process.interrupt` (3.14) | `process.interrupt`; `process.signal` for any signal |
+ * | `close` | the scope: it closes when the process has ended |
+ * | `current_process`, `parent_process` | `Process.current`, `Process.parent` |
+ * | `active_children`, `cpu_count` | `Process.activeChildren`, `Process.cpuCount` |
+ * | `authkey` | `Process.authKey`, `Process.setAuthKey` |
+ * | `ProcessError` | `ProcessDied`, and the other classes in the documentation of `Backend` |
+ * | `TimeoutError` | Effect's `TimeoutException` |
+ * | `get_logger`, `log_to_stderr` | `Effect.log` and its loggers; in a child each line carries `process=` and its name |
+ * | `util.Finalize` | `Effect.addFinalizer`, `Effect.acquireRelease` |
+ * | `util.register_after_fork`, `allow_connection_pickling` | not needed: nothing is forked |
  *
  * @module
  */
