@@ -1,13 +1,223 @@
 /**
  * A set of processes that run tasks.
  *
- * - A pool is a scoped resource. Its workers are started with it, and have ended when its scope has closed.
- * - Each worker has one task at a time; the others wait in the order in which they came. A waiting task costs one place in
- *   a list, so twenty thousand at once are fine.
- * - A worker that dies fails exactly the task that it ran, with a {@link ProcessDied} that says how it died, and is replaced.
- * - Whoever is interrupted takes his tasks back: a waiting one is not run, a running one is interrupted where it runs. A
- *   task that does not stop within `gracePeriod` is stopped by killing its worker, so that a timeout frees the core.
+ * - A pool is a scoped resource. Its workers are started with it, and they have ended when its scope has closed.
+ * - Each worker runs one task at a time; further tasks wait in the order in which they came. A waiting task costs one
+ *   place in a list, so twenty thousand waiting tasks are fine.
+ * - A worker that dies fails exactly the task that it ran, and is replaced. The {@link ProcessDied} says how the worker
+ *   ended (`status`: exit code, signal or crash), whether it ran out of memory (`outOfMemory`), and whether the task is
+ *   known to have begun (`started`).
+ * - An interrupted caller takes its tasks back: a waiting task is not run, a running task is interrupted where it runs.
+ *   A task that does not stop within `gracePeriod` is stopped by killing its worker, so a timeout frees the core.
  * - Every submission settles exactly once.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const area = Mp.Task.make(import.meta, "area", (width: number, height: number) => width * height);
+ * const half = Mp.Task.make(import.meta, "half", (n: number) => n / 2);
+ * const crash = Mp.Task.make(import.meta, "crash", () => Deno.exit(9));
+ * const hang = Mp.Task.make(import.meta, "hang", () => {
+ *   while (true);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *
+ *   console.log(yield* pool.apply(area, 3, 4)); // one call
+ *   console.log(yield* pool.map(half, [2, 4, 6], { chunkSize: 2 })); // one argument, in the order of the items
+ *   console.log(yield* pool.starmap(area, [[1, 2], [3, 4]])); // several arguments
+ *
+ *   const submission = yield* pool.submit(area, 5, 6); // go on, and ask later
+ *   console.log(yield* submission.await);
+ *
+ *   const halves = Stream.range(1, 1_000_000).pipe(pool.mapStream(half, { chunkSize: 100 }), Stream.take(3));
+ *   console.log([...yield* Stream.runCollect(halves)]);
+ *
+ *   const died = yield* Effect.flip(pool.apply(crash));
+ *   if (died._tag === "ProcessDied") console.log(died.status);
+ *
+ *   // A timeout frees the core, even of a task that never looks up.
+ *   const late = yield* pool.apply(hang).pipe(Effect.timeout("100 millis"), Effect.flip);
+ *   console.log(late._tag, yield* pool.apply(half, 1));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 12
+ * [ 1, 2, 3 ]
+ * [ 2, 12 ]
+ * 30
+ * [ 0.5, 1, 1.5 ]
+ * { _tag: "Exited", code: 9 }
+ * TimeoutException 0.5
+ * ```
+ *
+ * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` make about four chunks
+ *   for each worker, `mapStream` and `mapUnordered` chunks of one item. Small tasks want larger chunks.
+ * - `lookAhead` bounds how many chunks of a Stream are waiting, running, done, or in the hands of the reader. The
+ *   default is four times the size of the pool.
+ * - The first failure of `map` stops the rest. Interruption stops the running tasks, and waits until they have stopped.
+ * - `pool.close` refuses new calls. The pool finishes the calls that it has, and a stream that is being run gets all
+ *   its items; `pool.join` waits for them.
+ *
+ * `deno test -A tests/checker_test.ts` submits thousands of tasks while workers are killed, and counts that each
+ * settles once.
+ *
+ * ## Submissions
+ *
+ * `pool.submit` hands a task to the pool without waiting for it. A submission settles exactly once, and belongs to its
+ * pool: a scope that closes with success waits for it, a scope that closes otherwise stops it.
+ *
+ * - `await` waits for the result, any number of times. Interrupting it stops the waiting, not the task.
+ * - `poll` gives the Exit if there is one, without waiting.
+ * - `cancel` takes a waiting task back, or stops a running task, and waits until it has stopped.
+ * - `onSuccess` and `onFailure` run in a fiber of their own. A failure of one of them is logged, and affects nothing
+ *   else.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Exit, Option } from "effect";
+ *
+ * const double = Mp.Task.make(import.meta, "double", (n: number) => n * 2);
+ * const spin = Mp.Task.make(import.meta, "spin", () => {
+ *   while (true);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 1, gracePeriod: "100 millis" });
+ *
+ *   const first = yield* pool.submitWith(double, [4], {
+ *     onSuccess: (value) => Effect.sync(() => console.log("callback:", value)),
+ *     onFailure: (cause) => Effect.logError("double failed", cause),
+ *   });
+ *   console.log("ready:", Option.isSome(yield* first.poll));
+ *   yield* first.await;
+ *
+ *   const endless = yield* pool.submitWith(spin, [], { timeout: "500 millis" });
+ *   const next = yield* pool.submit(double, 5);
+ *   const last = yield* pool.submit(double, 6);
+ *   yield* last.cancel;
+ *   console.log("cancelled:", Exit.isInterrupted(yield* Effect.exit(last.await)));
+ *   const late = yield* Effect.flip(endless.await);
+ *   if (late._tag === "PoolError") console.log(late.reason);
+ *   console.log("next:", yield* next.await);
+ *
+ *   yield* pool.close; // takes no more
+ *   yield* pool.join; // until all is done and the workers have ended
+ *   const { alive, completed, replaced } = yield* pool.statistics;
+ *   console.log({ alive, completed, replaced });
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * ready: false
+ * callback: 8
+ * cancelled: true
+ * Timeout
+ * next: 10
+ * { alive: 0, completed: 2, replaced: 1 }
+ * ```
+ *
+ * ## Workers of a pool
+ *
+ * | option | effect |
+ * | --- | --- |
+ * | `size` | number of workers, all started with the pool; the default is `Process.cpuCount`, the cores that this program may use |
+ * | `initializer` | a task that each worker runs before its first one; if it fails, `Pool.make` fails with `InitializerFailed` |
+ * | `maxTasksPerChild` | number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one |
+ * | `timeout` | how long a task or chunk may run; then it is stopped and fails with `Timeout`. `submitWith` has one for a single task; `pool.stream` has none |
+ * | `gracePeriod` | how long a task may take to stop before its worker is killed; 1 second |
+ * | `forceKillAfter` | how long after SIGTERM SIGKILL follows; 500 milliseconds |
+ *
+ * For services that tasks use, prefer the `layer` of a task to an initializer: a layer is released as well.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * let factor = 1;
+ * let calls = 0;
+ *
+ * const setUp = Mp.Task.make(import.meta, "setUp", (value: number) => {
+ *   factor = value;
+ * });
+ *
+ * const scale = Mp.Task.make(import.meta, "scale", (n: number) => ({ result: n * factor, call: ++calls }));
+ *
+ * const slow = Mp.Task.make(import.meta, "slow", () => Effect.never);
+ *
+ * const broken = Mp.Task.make(import.meta, "broken", () => Effect.fail("no licence"));
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({
+ *     size: 1,
+ *     initializer: Mp.Pool.initializer(setUp, 10),
+ *     maxTasksPerChild: 2,
+ *     timeout: "1 second",
+ *   });
+ *   for (const n of [1, 2, 3]) console.log(yield* pool.apply(scale, n));
+ *
+ *   const late = yield* Effect.flip(pool.apply(slow));
+ *   if (late._tag === "PoolError") console.log(late.reason);
+ *
+ *   const refused = yield* Effect.flip(Mp.Pool.make({ initializer: Mp.Pool.initializer(broken) }));
+ *   if (refused._tag === "PoolError") console.log(refused.reason, refused.cause);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * { result: 10, call: 1 }
+ * { result: 20, call: 2 }
+ * { result: 30, call: 1 }
+ * Timeout
+ * InitializerFailed no licence
+ * ```
+ *
+ * `Pool.make` returns when the workers can run tasks. A worker that cannot be started fails `Pool.make` with a
+ * `SpawnError`, which says why. If workers cannot be started any more at a later time, or die again and again before
+ * they have had any task, the pool gives up: tasks that wait, and all later calls, fail with the {@link PoolError}
+ * `Broken`, whose `cause` is the last reason. No call waits for a worker that will never come.
+ *
+ * | `reason` of a `PoolError` | when |
+ * | --- | --- |
+ * | `InvalidOption` | a size, chunk size, look-ahead or number of tasks is no positive integer, or another option is of the wrong kind |
+ * | `InvalidArgument` | an argument is of the wrong kind: a plain function instead of a task, items that are not iterable |
+ * | `InitializerFailed` | a worker could not be initialized; `cause` is the failure |
+ * | `Closed` | the pool takes no more tasks: it was closed, or its scope was |
+ * | `Open` | the pool cannot be joined, since it was neither closed nor terminated |
+ * | `Terminated` | the task was not done when the pool was terminated |
+ * | `Timeout` | the task ran for longer than its `timeout` |
+ * | `Broken` | workers cannot be started any more, or die again and again before they have had any task |
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Pool(processes)` | `Pool.make({ size })` |
+ * | `initializer`, `initargs` | `Pool.make({ initializer: Pool.initializer(task, ...args) })`, or a `layer` |
+ * | `maxtasksperchild` | `Pool.make({ maxTasksPerChild })` |
+ * | `apply`, `map`, `starmap`, `chunksize` | `pool.apply`, `pool.map`, `pool.starmap`, `{ chunkSize }` |
+ * | `imap` | `pool.mapStream(task)`, from a Stream to a Stream |
+ * | `imap_unordered` | `pool.mapUnordered`, or `pool.mapStream(task, { unordered: true })` |
+ * | `apply_async` | `pool.submit(task, ...args)` |
+ * | `map_async`, `starmap_async` | `Effect.fork(pool.map(...))` |
+ * | `callback`, `error_callback` | `pool.submitWith(task, args, { onSuccess, onFailure })` |
+ * | `AsyncResult.get`, `wait` | `submission.await`, with `Effect.timeout` or as `Effect.exit` |
+ * | `AsyncResult.ready`, `successful` | `submission.poll`: no value yet, or the Exit |
+ * | (cannot be done) | `submission.cancel`; a `timeout` that frees the core |
+ * | `Pool.close`, `Pool.join`, `Pool.terminate` | `pool.close`, `pool.join`, `pool.terminate`; or simply the scope |
+ * | `with Pool() as pool` | the scope; after success it waits for the submissions (Python kills them) |
+ * | `TimeoutError` | a `PoolError` with the reason `Timeout`, for a task that ran too long; Effect's `TimeoutException` otherwise |
+ * | `MaybeEncodingError`, `RemoteTraceback` | `EncodeError`; the remote stack is in the error |
+ * | `multiprocessing.dummy`, `ThreadPool` | a pool on `WorkerBackend.layer()` |
  *
  * @module
  */
