@@ -1,6 +1,187 @@
 /**
- * Queues that any process of the family can put into and take from: first in first out, last in first out, or by priority.
- * What Python calls `Queue`, `JoinableQueue`, `SimpleQueue`, `LifoQueue` and `PriorityQueue`.
+ * Queues that any process of the family can put into and take from: first in first out, last in first out, or by
+ * priority.
+ *
+ * A queue lives in the process that makes it, its host. Other processes receive a handle, at any time: as an argument
+ * or a result of a task, in an item of a queue, in a message of a pipe. All handles denote the same queue. Each of them
+ * can put and take, from several fibers and processes at once.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const square = Mp.Task.make(
+ *   import.meta,
+ *   "square",
+ *   (numbers: Mp.Queue.Queue<number>, squares: Mp.Queue.Queue<number>) =>
+ *     numbers.toStream.pipe(Stream.map((n) => n * n), Stream.run(squares.toSink)),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const numbers = yield* Mp.Queue.make<number>({ capacity: 100 });
+ *   const squares = yield* Mp.Queue.make<number>();
+ *   const child = yield* Mp.Process.spawn(square, numbers, squares);
+ *   yield* numbers.put(1);
+ *   yield* numbers.putAll([2, 3]);
+ *   console.log(yield* squares.get, yield* squares.get, yield* squares.get);
+ *
+ *   yield* numbers.close; // ends the Stream in the child, which then is done
+ *   yield* child.join;
+ *   console.log(yield* squares.size, (yield* Effect.flip(numbers.put(4)))._tag);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 1 4 9
+ * 0 QueueClosed
+ * ```
+ *
+ * `Queue.make` gives the oldest item first, `Queue.lifo` the newest. `Queue.priority` gives the smallest item, or the
+ * item with the smallest key; of equal items, the oldest. `Queue.fromStream` is filled by a Stream.
+ *
+ * ## The end of a queue
+ *
+ * | | `close` | `shutdown` | its scope closes, or its host ends |
+ * | --- | --- | --- | --- |
+ * | items in it | can still be taken | are dropped | are dropped |
+ * | `put`, waiting ones too | `QueueClosed` | `QueueClosed` | `Unreachable` |
+ * | `get`, waiting ones too | an item; `QueueClosed` when nothing is left | `QueueClosed` | `Unreachable` |
+ * | `toStream` | the items that are left, then it ends | fails with `QueueClosed` | fails with `Unreachable` |
+ * | `join` | waits until all items are reported done | `QueueClosed` | `Unreachable` |
+ * | `size` and others | answer | answer | `Unreachable` |
+ *
+ * `close` and `shutdown` hold for all processes. Neither is required: a queue ends with its scope, and a handle is only
+ * data.
+ *
+ * | a process that ends | what becomes of the queue |
+ * | --- | --- |
+ * | a process that puts | A `put` that has returned stays. Any other `put` is in the queue whole, or not at all. |
+ * | a process that takes | Items that its `get` has returned are its own. Items that were handed to it before that go back. |
+ * | the last process that uses it, except the host | Nothing happens. The items stay. |
+ * | every process that puts | Nothing happens, so consumers wait. `close` the queue then, as the example `queue_producers_consumers` does. |
+ *
+ * ## Bounds
+ *
+ * `capacity` is the number of items that the queue holds, without limit by default. `maxBytes` is the number of bytes
+ * that its encoded items take up, 256 MiB by default. It bounds every queue, so no queue is unbounded. A `put` for
+ * which there is no room waits in its own fiber; no other fiber is held up. An item that is larger than `maxBytes` is a
+ * `QueueError`, `TooLarge`.
+ *
+ * `Effect.timeout` limits any wait. An interrupted `get` has taken nothing, and an interrupted `put` has put nothing,
+ * at whatever moment the interruption comes. A first part of an interrupted `putAll` may have been put.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Option } from "effect";
+ *
+ * const take = Mp.Task.make(import.meta, "take", (queue: Mp.Queue.Queue<unknown>) => queue.get);
+ *
+ * const program = Effect.gen(function* () {
+ *   const queue = yield* Mp.Queue.make<unknown>({ capacity: 1 });
+ *   console.log(yield* Effect.flip(Effect.timeout(queue.get, "50 millis")).pipe(Effect.map(({ _tag }) => _tag)));
+ *
+ *   // A consumer that is killed in `get` keeps nothing from the others.
+ *   const consumer = yield* Mp.Process.spawn(take, queue);
+ *   yield* queue.statistics.pipe(Effect.repeat({ until: ({ takers }) => takers === 1 }));
+ *   yield* consumer.kill;
+ *
+ *   // An item is encoded when it is put.
+ *   const item = [1];
+ *   yield* queue.put(item);
+ *   item.push(2);
+ *   console.log(yield* queue.size, yield* queue.isFull, yield* queue.tryPut("no room"));
+ *   console.log(yield* queue.get, Option.isNone(yield* queue.tryGet));
+ *
+ *   const refused = yield* Effect.flip(queue.put(() => 1));
+ *   console.log(refused.message);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * TimeoutException
+ * 1 true false
+ * [ 1 ] true
+ * Cannot encode item: functions do not cross a process boundary; define a Task and send its arguments
+ * ```
+ *
+ * ## Order
+ *
+ * - Items that one fiber puts stay in order. Items of different fibers and processes are ordered by their arrival.
+ * - Waiting calls, of `put` as well as of `get`, are served in the order in which they came.
+ * - `size`, `isEmpty` and `isFull` are consistent snapshots. A process that learns of a `put`, by another queue, a pipe
+ *   or a result, finds the item in the queue, unless it has been taken.
+ *
+ * ## Near and far
+ *
+ * In its host a queue is memory. Any other process talks to the host, over the best link there is:
+ *
+ * | between | the link |
+ * | --- | --- |
+ * | parent and child subprocess | the socket between them |
+ * | parent and child worker | the message ports between them |
+ * | two subprocesses that are not parent and child | a socket of the two alone, which they open with the first call, at which either of them waits for the other |
+ * | two workers of one program | a pair of ports of the two alone |
+ * | two processes of which neither may open or reach a socket | a tunnel through the processes between them, which do not look into it |
+ *
+ * A `put` from a process that is neither parent nor child of the host returns when the item has arrived. This costs a
+ * round trip, and lets any process that learns of the item find it there. A pipe between two children is best made by
+ * one of them. A queue between two children takes about as long if their parent hosts it as if one of them does, and
+ * spares the parent the work if it is hosted by one of them.
+ *
+ * ```sh
+ * deno task bench --filter=queue.siblings # the queue in the parent, and in one of the two (own)
+ * deno task bench --filter=pipe.siblings
+ * ```
+ *
+ * From another process each `get` is a round trip, while `toStream`, `toSink`, `putAll` and `takeUpTo` move many items
+ * with one message. Therefore move streams, or let the process that takes items one by one make the queue. The filters
+ * `queue.throughput`, `queue.put` and `queue.get` of the benchmark show the difference.
+ *
+ * ## Compared with a pipe and a Stream
+ *
+ * | | a queue | a pipe | a Stream of a task |
+ * | --- | --- | --- | --- |
+ * | who uses it | any number of processes | one owner of each end | a task and its caller |
+ * | direction | from producers to consumers | both | one |
+ * | it ends | when a process closes it | with the owner of either end | with the task, or with the reader |
+ * | a failure of a side | is not seen | is an end of file | fails the Stream, with its type |
+ *
+ * ## Compared with Python
+ *
+ * | Python's queues | here |
+ * | --- | --- |
+ * | A consumer is killed in `get`, and the others wait for ever. | There is no lock that it could keep. Items that were handed to it go back. |
+ * | A producer is killed in `put`, and half an item blocks the others. | Half a message is dropped with its sender. |
+ * | An item changes after it was put. | It is encoded in `put`. |
+ * | An item that cannot be pickled vanishes, and `join` waits for ever. | `put` fails with an `EncodeError`; the item is not counted. |
+ * | A process cannot end, nor be joined, until its items are taken. | A `put` that has returned has left the process. Only a `put` that waits for room waits. |
+ * | `empty()` is true just after a `put`; `qsize()` is approximate. | `size` is a consistent snapshot. |
+ * | A queue can be given to a process only when that is started. | It can be sent at any time. |
+ * | `close` in one process says nothing to the others. | `close` ends the queue for all of them. |
+ *
+ * `deno test -A tests/Queue_test.ts` tries these promises.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Queue(maxsize)` | `Queue.make({ capacity })` |
+ * | `SimpleQueue`, `JoinableQueue` | the same: every queue has `taskDone` and `join` |
+ * | `LifoQueue`, `PriorityQueue` | `Queue.lifo`, `Queue.priority` |
+ * | `put(item)`, `get()` | `queue.put(item)`, `queue.get` |
+ * | `put(item, timeout=1)`, `get(timeout=1)` | `Effect.timeout(queue.put(item), "1 second")`, `Effect.timeout(queue.get, "1 second")` |
+ * | `put_nowait`, `Full` | `queue.tryPut(item)`: whether the item was put |
+ * | `get_nowait`, `Empty` | `queue.tryGet`: an Option |
+ * | `qsize`, `empty`, `full` | `queue.size`, `queue.isEmpty`, `queue.isFull`: exact, on each system |
+ * | `task_done`, `join` | `queue.taskDone()`, `queue.join`; one too many is a `QueueError`, `TooManyDone` |
+ * | `close()` of a queue | not needed; `queue.close` is more: no process puts any more, and consumers get the rest and then the end |
+ * | `join_thread`, `cancel_join_thread` | not needed: there is no thread, and a `put` that has returned does not hold up the end of its process |
+ * | a `None` for each consumer | `queue.close`; see the example `queue_poison_pill` |
+ * | (cannot be done) | `putAll`, `takeUpTo`, `toStream`, `toSink`, `Queue.fromStream`, `shutdown`; a queue in an item of a queue |
  *
  * @module
  */
