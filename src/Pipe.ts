@@ -1,6 +1,89 @@
 /**
- * Pipes between any two processes of the family: two connections, and what is sent with one is received with the other.
- * Python's `Pipe`.
+ * Pipes between any two processes of the family: two connections, of which each receives the messages that the other
+ * sends.
+ *
+ * Messages stay whole and in order. With `duplex: false` the first end only receives, and the second only sends.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const answer = Mp.Task.make(
+ *   import.meta,
+ *   "answer",
+ *   (questions: Mp.Pipe.Connection<number, string>) =>
+ *     questions.toStream.pipe(Stream.map((n) => `${n} squared is ${n * n}`), Stream.run(questions.toSink)),
+ * );
+ *
+ * const crash = Mp.Task.make(
+ *   import.meta,
+ *   "crash",
+ *   (writer: Mp.Pipe.Connection<never, string>) => Effect.map(writer.send("last words"), () => Deno.exit(3)),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const [ours, theirs] = yield* Mp.Pipe.make<string, number>(); // we receive strings, and send numbers
+ *   const child = yield* Mp.Process.spawn(answer, theirs);
+ *   yield* ours.send(12);
+ *   console.log(yield* ours.recv);
+ *   console.log(theirs.closed, yield* ours.poll("20 millis"));
+ *   yield* ours.close; // ends the Stream in the child
+ *   yield* child.join;
+ *
+ *   const [reader, writer] = yield* Mp.Pipe.make<string>({ duplex: false });
+ *   const crashing = yield* Mp.Process.spawn(crash, writer);
+ *   const ready = yield* Mp.wait([reader], { timeout: "1 minute" });
+ *   console.log(ready.length, yield* reader.recv);
+ *   console.log((yield* Effect.flip(reader.recv))._tag, (yield* crashing.exit)._tag);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 12 squared is 144
+ * true false
+ * 1 last words
+ * EndOfFile Died
+ * ```
+ *
+ * - An end has one owner. Sending an end moves it, together with the messages that it has not received; further use
+ *   here fails with `Moved`. So no process has to close a copy, and no process keeps a dead pipe open.
+ * - When the owner closes its end, ends or is killed, the other side receives the messages that were sent before, then
+ *   gets `EndOfFile`, each time. `send` of the other side fails with `BrokenPipe`.
+ * - Messages pass through the process that made the pipe. When that process ends, so does the pipe. Two children talk
+ *   straight to each other if one of them has made the pipe: `deno task example:siblings`.
+ * - Each end has at most `maxBytes`, 8 MiB, to receive. A `send` for which there is no room waits. A larger message
+ *   goes when nothing else is to be received.
+ * - `sendBytes(buffer, offset, size)`, `recvBytes(maxLength)` and `recvBytesInto(buffer, offset)` send and receive
+ *   bytes. A message that is too long, does not fit, or is a value instead of bytes is a `PipeError`, and remains the
+ *   next message.
+ * - An interrupted `recv` has received nothing. An interrupted `send` that waited has sent nothing.
+ * - Several fibers can use one end. They take turns.
+ * - `Pipe.schema` gives a connection Schemas for the messages that it receives and sends.
+ *
+ * The handle of a process, `process.handle`, can be sent as well: its receiver can `join` or `terminate` the process,
+ * or ask how it is.
+ *
+ * `deno test -A tests/Pipe_test.ts` tries these promises. The documentation of `Queue` compares pipes with queues and
+ * Streams, and says over which links messages go.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Pipe()`, `Pipe(False)` | `Pipe.make()`, `Pipe.make({ duplex: false })` |
+ * | `send(obj)`, `recv()` | `connection.send(value)`, `connection.recv` |
+ * | `recv` with a time limit | `Effect.timeout(connection.recv, "1 second")` |
+ * | `poll()`, `poll(timeout)`, `poll(None)` | `connection.poll()`, `connection.poll("1 second")`, `connection.ready` |
+ * | `send_bytes`, `recv_bytes`, `recv_bytes_into` | `connection.sendBytes`, `recvBytes`, `recvBytesInto` |
+ * | `closed`, `readable`, `writable`, `close()` | the same |
+ * | `with connection` | `Pipe.scoped(connection)` |
+ * | `close()` of the copy that a child was given | not needed: an end that was sent has moved |
+ * | `EOFError`, `BrokenPipeError` | `EndOfFile` of `recv`, `BrokenPipe` of `send` |
+ * | `BufferTooShort`, `OSError` | a `PipeError`; its `reason` is `BufferTooShort`, `MessageTooLong`, `Closed`, `ReadOnly`, `WriteOnly` and others |
+ * | `connection.wait(objects, timeout)` | `wait(objects, { timeout })` |
+ * | `fileno`, `send_handle`, `recv_handle` | none: a connection is no descriptor of the system |
  *
  * @module
  */

@@ -1,5 +1,41 @@
 /**
- * Waiting for several things at once. What Python calls `multiprocessing.connection.wait`.
+ * Waiting for several things at once.
+ *
+ * {@link wait} waits for queues, connections, listeners and processes: until at least one is ready, or until its
+ * `timeout` has passed. It gives those that are ready, and takes nothing from them.
+ *
+ * | | is ready when |
+ * | --- | --- |
+ * | a queue | it has an item, or has ended |
+ * | a connection | it has a message, or an end of file |
+ * | a listener | a client has connected, or it is closed |
+ * | a process | it has ended |
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const first = yield* Mp.Queue.make<string>();
+ *   const second = yield* Mp.Queue.make<string>();
+ *   yield* second.put("an item");
+ *   const ready = yield* Mp.wait([first, second], { timeout: "1 minute" });
+ *   console.log(ready.length, ready[0] === second, yield* second.size);
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 1 true 1
+ * ```
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `multiprocessing.connection.wait(objects, timeout)` | `wait(objects, { timeout })` |
+ * | `Process.sentinel` | the process itself |
  *
  * @module
  */
