@@ -1,5 +1,111 @@
 /**
- * A lock that one process holds at a time, in shared memory. What Python calls `Lock`.
+ * A lock that one process holds at a time, in shared memory; and the guide to all objects of its kind.
+ *
+ * `Lock`, `RLock`, `Semaphore`, `Condition`, `Event`, `Barrier` and `ReadWriteLock` live in memory that all processes
+ * see: a change by one process is seen by the others at once, without a message. Each object is made in a scope, and
+ * can be sent to any process, at any time. When the scope closes, every process that uses the object or waits for it
+ * fails with `Unreachable`.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const work = Mp.Task.make(
+ *   import.meta,
+ *   "work",
+ *   (start: Mp.Event.Event, lock: Mp.Lock.Lock, slots: Mp.Semaphore.Semaphore) =>
+ *     Effect.gen(function* () {
+ *       yield* start.wait;
+ *       yield* slots.withPermits(1)(Effect.sleep("10 millis")); // two at once
+ *       yield* lock.withLock(Effect.sync(() => console.log("done"))); // one at a time
+ *     }),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const start = yield* Mp.Event.make();
+ *   const lock = yield* Mp.Lock.make();
+ *   const slots = yield* Mp.Semaphore.make({ permits: 2 });
+ *   const workers = yield* Effect.replicateEffect(Mp.Process.spawn(work, start, lock, slots), 3);
+ *   yield* start.set;
+ *   for (const worker of workers) yield* worker.join;
+ *   console.log("available", yield* slots.available, "locked", yield* lock.isLocked);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * done
+ * done
+ * done
+ * available 2 locked false
+ * ```
+ *
+ * The memory is shared with subprocesses over FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if
+ * this program has all of it. Without it, and on other systems, the object is shared among workers, and a subprocess
+ * that is given it fails with `Unsupported`.
+ *
+ * ## When a process dies
+ *
+ * - A lock whose holder is killed goes to the next process within a second. The result of `take` says so: `abandoned`
+ *   is true, since the data that the lock protects may be half written. `withLock(effect, { onAbandoned: repair })`
+ *   repairs first.
+ * - The permits that a dead process had taken come back. A semaphore by which one process signals work to another is
+ *   made with `reclaim: false`.
+ * - A notification for a dead process goes to another waiting process. `set` and `notify` wait for nobody.
+ * - A party that dies while it waits at a barrier breaks the barrier for the others: `BrokenBarrier`, with the reason
+ *   `PartyDied`. No process knows of a party that dies before it comes: put a time limit around `wait`.
+ * - The thread of a worker that was terminated runs to the end of its turn; the others go on after 300 ms at most. A
+ *   worker that never turns its event loop can still write the data that the lock protected.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const hold = Mp.Task.make(import.meta, "hold", (lock: Mp.Lock.Lock) => Effect.zipRight(lock.take, Effect.never));
+ *
+ * const program = Effect.gen(function* () {
+ *   const lock = yield* Mp.Lock.make();
+ *   const child = yield* Mp.Process.spawn(hold, lock);
+ *   yield* Effect.repeat(lock.isLocked, { until: (locked) => locked });
+ *   yield* child.kill;
+ *   console.log(yield* lock.take);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * { abandoned: true }
+ * ```
+ *
+ * ## Owners and turns
+ *
+ * - A `Lock` belongs to a process: any of its fibers may release it. An `RLock` belongs to the fiber that took it; the
+ *   documentation of `RLock` says which fibers are inside.
+ * - A release by a process that is not the owner, or a wait with a condition whose lock the caller does not hold, is a
+ *   `SyncError`, and changes nothing.
+ * - Processes take turns, and the fibers of one process stand in a line: no process and no fiber starves. Readers and
+ *   writers go in phases.
+ * - An interrupted `take` holds nothing. An interrupted `wait` of a condition takes the lock again before it ends, and
+ *   passes on a notification that it had.
+ * - A wait never blocks the event loop, however many fibers wait.
+ * - `unsafeTryTake` and `unsafeRelease` are plain functions, for hot loops.
+ *
+ * `deno test -A tests/model_test.ts` runs the protocols in all orders of their steps, with a death before each step.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Lock()` | `Lock.make()` |
+ * | `with lock` | `lock.withLock(effect)`, or `lock.acquire` in a scope |
+ * | `acquire()`, `release()` | `lock.take`, `lock.release` |
+ * | `acquire(timeout=1)` | `Effect.timeout(lock.take, "1 second")` |
+ * | `acquire(block=False)` | `lock.tryTake`: whether it was taken |
+ * | `locked()` (3.14), the owner in `repr` | `lock.isLocked`, `lock.owner`, `lock.statistics` |
+ * | `ValueError`, asserts | `SyncError`, with a `reason` |
+ * | (cannot be done) | sending it at any time; `abandoned`, after the death of a holder |
  *
  * @module
  */
