@@ -1,5 +1,64 @@
 /**
- * A lock that one fiber of one process holds at a time, as often as it likes, in shared memory. What Python calls `RLock`.
+ * A lock that one fiber of one process holds at a time, any number of times, in shared memory.
+ *
+ * A fiber that has taken the lock can take it again, and must release it as many times. Other fibers of the process
+ * wait, as other processes do.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const lock = yield* Mp.RLock.make();
+ *
+ *   const inner = lock.withLock(lock.depth);
+ *   console.log(yield* lock.withLock(inner));
+ *
+ *   // The hold is the caller's, although `Effect.timeout` runs `take` in a fiber of its own.
+ *   yield* Effect.timeout(lock.take, "1 second");
+ *   console.log(yield* lock.isMine, yield* lock.depth);
+ *
+ *   // A fiber that is forked inside is inside, too.
+ *   console.log(yield* Effect.all([lock.withLock(lock.depth), lock.isMine], { concurrency: 2 }));
+ *   yield* lock.release;
+ *   console.log((yield* Effect.flip(lock.release))._tag);
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 2
+ * true 1
+ * [ 2, true ]
+ * SyncError
+ * ```
+ *
+ * ## Which fibers own it
+ *
+ * - A hold belongs to the caller, not to the fiber that an operator made for it: `Effect.timeout(lock.take, "1
+ *   second")`, and `take` under `Effect.race`, `Effect.all` or `Fiber.join`, leave the lock with the caller.
+ * - A fiber that is forked while the lock is held is inside until that hold is released: it may take the lock again. Of
+ *   the fibers inside one hold, one at a time has taken the lock again; the others wait for it, and so does the holder.
+ * - A fiber that was forked before the hold, a fiber of `Effect.runFork`, and another process are outside. A daemon
+ *   fiber is outside as soon as the hold in which it was forked has been released.
+ * - A hold of a fiber that ends without `Fiber.join` and without a release stays. Prefer `withLock`, which releases in
+ *   any case.
+ *
+ * The module `Lock` says what holds for all locks: turns, and the death of a holder. The memory is shared with
+ * subprocesses over FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of
+ * it. Without it, and on other systems, the object is shared among workers, and a subprocess that is given it fails
+ * with `Unsupported`.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `RLock()` | `RLock.make()` |
+ * | `acquire()`, `release()` | `lock.take`, `lock.release` |
+ * | `acquire(timeout=1)` | `Effect.timeout(lock.take, "1 second")` |
+ * | the thread that owns it | the fiber that owns it: `lock.isMine`, `lock.depth` |
+ * | `AssertionError` of `release` | the `SyncError` `NotOwner` |
  *
  * @module
  */
