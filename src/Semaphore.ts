@@ -1,5 +1,47 @@
 /**
- * A number of permits that processes share, in shared memory. What Python calls `Semaphore` and `BoundedSemaphore`.
+ * A number of permits that processes share, in shared memory.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const downloads = yield* Mp.Semaphore.make({ permits: 4 });
+ *   // At most four at once, whichever process they are in.
+ *   console.log(yield* downloads.withPermits(3)(downloads.available), yield* downloads.available);
+ *
+ *   const bounded = yield* Mp.Semaphore.bounded({ permits: 1 });
+ *   console.log((yield* Effect.flip(bounded.release()))._tag);
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 1 4
+ * SyncError
+ * ```
+ *
+ * - Permits that a process has not released when it dies come back within a second. For a semaphore by which one
+ *   process tells another that there is work, say `reclaim: false`: a permit that was taken is then used up.
+ * - Processes take turns, and the fibers of one process stand in a line. A request for many permits is not overtaken,
+ *   so it does not starve.
+ * - Any process may release, also permits that it has not taken. A bounded semaphore refuses more permits than it began
+ *   with.
+ *
+ * The module `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over FFI, on
+ * Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and on
+ * other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Semaphore(n)`, `BoundedSemaphore(n)` | `Semaphore.make({ permits: n })`, `Semaphore.bounded({ permits: n })` |
+ * | `acquire()`, `release()` | `semaphore.take()`, `semaphore.release()` |
+ * | `with semaphore` | `semaphore.withPermits(1)(effect)` |
+ * | `get_value()` | `semaphore.available`, on each system |
+ * | `ValueError` of a bounded semaphore | a `SyncError` |
  *
  * @module
  */
