@@ -1,5 +1,51 @@
 /**
- * Waiting, with a lock, until another process says that something has changed. What Python calls `Condition`.
+ * Waiting, with a lock, until another process says that something has changed; in shared memory.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const increment = Mp.Task.make(
+ *   import.meta,
+ *   "increment",
+ *   (condition: Mp.Condition.Condition, count: Mp.Value.Of<"u32">) =>
+ *     condition.withLock(Effect.zipRight(count.add(1), condition.notify())),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const condition = yield* Mp.Condition.make();
+ *   const count = yield* Mp.Value.make("u32");
+ *   const child = yield* Mp.Process.spawn(increment, condition, count);
+ *   yield* condition.withLock(condition.waitFor(Effect.map(count.get, (n) => n > 0)));
+ *   console.log(yield* count.get);
+ *   yield* child.join;
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 1
+ * ```
+ *
+ * - `wait`, `waitFor` and `notify` need the lock of the condition; without it they fail with the `SyncError`
+ *   `NotOwner`.
+ * - A wait gives up the lock as a whole. It has taken the lock again when it ends, however it ends.
+ * - A notification goes to one waiting fiber. If that fiber is interrupted, or its process dies, before it has heard
+ *   the notification, the notification goes to another one.
+ * - `notify` waits for nobody.
+ *
+ * The module `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over FFI, on
+ * Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and on
+ * other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Condition(lock)` | `Condition.make({ lock })`; without one, with a `Lock` of its own |
+ * | `wait()`, `wait(1)`, `wait_for(predicate)` | `condition.wait`, `condition.waitWithin("1 second")`, `condition.waitFor(predicate)` |
+ * | `notify(n)`, `notify_all()` | `condition.notify(n)`, `condition.notifyAll`: how many were notified |
  *
  * @module
  */
