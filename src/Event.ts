@@ -1,5 +1,45 @@
 /**
- * A flag that any process can set, and wait for, in shared memory. What Python calls `Event`.
+ * A flag that any process can set, and wait for, in shared memory.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const runner = Mp.Task.make(
+ *   import.meta,
+ *   "runner",
+ *   (start: Mp.Event.Event) => Effect.zipRight(start.wait, Effect.sync(() => console.log("started"))),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const start = yield* Mp.Event.make();
+ *   const child = yield* Mp.Process.spawn(runner, start);
+ *   console.log("set:", yield* start.isSet);
+ *   yield* start.set;
+ *   yield* child.join;
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * set: false
+ * started
+ * ```
+ *
+ * `set` wakes all waiting fibers of all processes, and waits for none of them. `wait` of the library can wait for an
+ * event together with queues and processes.
+ *
+ * The module `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over FFI, on
+ * Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and on
+ * other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Event()`, `is_set`, `set`, `clear`, `wait` | `Event.make()`, `event.isSet`, `event.set`, `event.clear`, `event.wait` |
+ * | `wait(timeout=1)` | `Effect.timeout(event.wait, "1 second")` |
  *
  * @module
  */
