@@ -1,5 +1,46 @@
 /**
- * A meeting point: nobody goes on until so many have come, in shared memory. What Python calls `Barrier`.
+ * A meeting point, in shared memory: no party goes on until a given number of parties have come.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const barrier = yield* Mp.Barrier.make({ parties: 3 });
+ *   const party = barrier.waitWith(Effect.sync(() => console.log("all are here")));
+ *   const places = yield* Effect.all([party, party, party], { concurrency: "unbounded" });
+ *   console.log(places.toSorted());
+ *
+ *   yield* barrier.abort;
+ *   console.log((yield* Effect.flip(barrier.wait))._tag);
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * all are here
+ * [ 0, 1, 2 ]
+ * BrokenBarrier
+ * ```
+ *
+ * - In each round `parties` parties come, and go on together. Later arrivals wait for the next round.
+ * - A party that stops waiting, by an interruption or a timeout, breaks the barrier: current waiters and later arrivals
+ *   fail with `BrokenBarrier`, until `reset`.
+ * - A party that is killed while it waits, or while it runs the action, breaks the barrier within a second. No process
+ *   knows of a party that dies before it comes: put a time limit around `wait`.
+ *
+ * The module `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over FFI, on
+ * Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and on
+ * other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Barrier(n, action)`, `wait()` | `Barrier.make({ parties: n })`, `barrier.wait`, `barrier.waitWith(action)` |
+ * | `abort`, `reset`, `broken`, `n_waiting` | `barrier.abort`, `barrier.reset`, `barrier.broken`, `barrier.waiting` |
+ * | `BrokenBarrierError` | `BrokenBarrier` |
  *
  * @module
  */
