@@ -1,5 +1,30 @@
 /**
- * A lock that many processes share to read, or one has alone to write, in shared memory. Python has none.
+ * A lock that many processes share to read, or one process holds alone to write, in shared memory. Python has none.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const lock = yield* Mp.ReadWriteLock.make();
+ *   yield* lock.write.withLock(Effect.sync(() => console.log("alone")));
+ *   const read = lock.read.withLock(Effect.sync(() => console.log("with other readers")));
+ *   yield* Effect.all([read, read], { concurrency: 2 });
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * alone
+ * with other readers
+ * with other readers
+ * ```
+ *
+ * Readers and writers go in phases, so neither side starves. The module `Lock` says what holds for all locks: turns,
+ * and the death of a holder. The memory is shared with subprocesses over FFI, on Linux: with `--allow-ffi`, here and in
+ * the child, which has it if this program has all of it. Without it, and on other systems, the object is shared among
+ * workers, and a subprocess that is given it fails with `Unsupported`.
  *
  * @module
  */
