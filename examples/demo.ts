@@ -1,14 +1,15 @@
 /**
- * Surveys a folder on all cores: counts the lines, words and distinct words of every file and takes its SHA-256, in a pool of
- * processes. Then does the same in this process alone, and compares.
+ * Finds the source files of a folder that are most alike. The work is to take the fingerprint of each file: to parse it into
+ * tokens, and to hash every passage of it in 2,048 ways. One process does all of it alone, then a pool does it again; the
+ * demo compares the results, and the times.
  *
  *     deno task demo [folder] [--backend=subprocess|worker] [--size=N]
  *
- * Without a folder it surveys the sources of `effect`, some thousand files of this project's package cache. Symbolic links
- * are not followed. What cannot be read is counted and named, and does not stop the survey.
+ * Without a folder it takes the sources of `effect` in this project's package cache. Symbolic links are not followed. Files
+ * that cannot be read are counted, and do not stop the demo.
  *
- * Exit codes: 0 if the survey was done, even if some files could not be read; 1 if the folder cannot be read or the results
- * differ; 2 if the command line is wrong.
+ * Exit codes: 0 if all is done, even if some files could not be read; 1 if the folder cannot be read or the results differ; 2
+ * if the command line is wrong.
  *
  * @module
  */
@@ -17,30 +18,38 @@ import { Array, Chunk, Console, Data, Duration, Effect, Either, Stream } from "e
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { survey, type Surveyed, surveyTask, type Unreadable, unreadable } from "./survey.ts";
+import { type Fingerprint, fingerprint, fingerprintTask, type Unreadable, unreadable } from "./fingerprint.ts";
 
-// The two ways of doing it: in a pool, and alone.
+// The two ways of doing it: alone, and in a pool.
 
-const inPool = (files: ReadonlyArray<string>, size: number) =>
-  Effect.gen(function* () {
-    const pool = yield* Pool.make({ size });
-    const surveyed = yield* Stream.fromIterable(files).pipe(
-      pool.mapStream(surveyTask, { chunkSize: 32 }),
-      Stream.zipWithIndex,
-      Stream.tap(([, index]) => showProgress("in the pool", index + 1, files.length)),
-      Stream.map(([file]) => file),
-      Stream.runCollect,
-    );
-    return Chunk.toReadonlyArray(surveyed);
-  }).pipe(Effect.scoped);
-
-const alone = (files: ReadonlyArray<string>) =>
-  Effect.forEach(files, (path, index) =>
-    Effect.promise(() => survey(path)).pipe(
+const alone = (files: ReadonlyArray<File>) =>
+  Effect.forEach(files, ({ path }, index) =>
+    Effect.promise(() => fingerprint(path)).pipe(
       Effect.tap(() => showProgress("alone", index + 1, files.length)),
     ));
 
+/** Gives the fingerprints, and the time that the pool took after its start. */
+const inPool = (files: ReadonlyArray<File>, size: number) =>
+  Effect.gen(function* () {
+    const pool = yield* Pool.make({ size });
+    return yield* Stream.fromIterable(files).pipe(
+      Stream.map(({ path }) => path),
+      pool.mapStream(fingerprintTask, { lookAhead: 32 * size }),
+      Stream.zipWithIndex,
+      Stream.tap(([, index]) => showProgress("in the pool", index + 1, files.length)),
+      Stream.map(([result]) => result),
+      Stream.runCollect,
+      Effect.map(Chunk.toReadonlyArray),
+      Effect.timed,
+    );
+  }).pipe(Effect.scoped);
+
 // Which files.
+
+interface File {
+  readonly path: string;
+  readonly bytes: number;
+}
 
 class NotAFolder extends Data.TaggedError("NotAFolder")<{ readonly message: string }> {}
 
@@ -48,24 +57,75 @@ const ensureFolder = (folder: string): Effect.Effect<void, NotAFolder> =>
   Effect.tryPromise({
     try: () => Deno.stat(folder),
     catch: (error) =>
-      new NotAFolder({ message: `Cannot survey ${folder}: it cannot be read (${(error as Error).name})` }),
+      new NotAFolder({ message: `Cannot take files from ${folder}: it cannot be read (${(error as Error).name})` }),
   }).pipe(Effect.filterOrFail(
     (info) => info.isDirectory,
-    () => new NotAFolder({ message: `Cannot survey ${folder}: it is not a folder` }),
+    () => new NotAFolder({ message: `Cannot take files from ${folder}: it is not a folder` }),
   ));
 
-/** The paths of all files in a folder and its subfolders; on the left the folders that cannot be listed. */
-const walk = (folder: string): Stream.Stream<Either.Either<string, Unreadable>> =>
+const isSource = (name: string): boolean => /\.[cm]?[jt]sx?$/.test(name);
+
+const describeFile = (path: string): Effect.Effect<Either.Either<File, Unreadable>> =>
+  Effect.tryPromise({ try: () => Deno.stat(path), catch: (error) => unreadable(path, error) }).pipe(
+    Effect.map(({ size }): File => ({ path, bytes: size })),
+    Effect.either,
+  );
+
+/** The source files of a folder and its subfolders; on the left what cannot be listed. */
+const walk = (folder: string): Stream.Stream<Either.Either<File, Unreadable>> =>
   Stream.fromAsyncIterable(Deno.readDir(folder), (error) => unreadable(folder, error)).pipe(
     Stream.flatMap((entry) => {
       const path = join(folder, entry.name);
       if (entry.isDirectory) return walk(path);
-      return entry.isFile ? Stream.succeed(Either.right(path)) : Stream.empty;
+      return entry.isFile && isSource(entry.name) ? Stream.fromEffect(describeFile(path)) : Stream.empty;
     }),
     Stream.catchAll((unlisted) => Stream.succeed(Either.left(unlisted))),
   );
 
-const defaultFolder = (): string => fileURLToPath(new URL(".", import.meta.resolve("effect/package.json")));
+/** The largest files come first: the small ones at the end let all workers finish at about the same time. */
+const byWork = (a: File, b: File): number => b.bytes - a.bytes || (a.path < b.path ? -1 : 1);
+
+const defaultFolder = (): string => fileURLToPath(new URL("src", import.meta.resolve("effect/package.json")));
+
+// Which files are alike.
+
+interface Pair {
+  readonly files: readonly [Fingerprint, Fingerprint];
+  /** The share of passages that are in both, of those that are in either. */
+  readonly alike: number;
+}
+
+/** Elements that two samples must have in common, in a row, to be compared. */
+const BAND = 4;
+
+/** Files with fewer tokens are too short to be called alike. */
+const ENOUGH = 100;
+
+const compare = (a: Fingerprint, b: Fingerprint): Pair => ({
+  files: a.path < b.path ? [a, b] : [b, a],
+  alike: a.sample.filter((place, order) => place === b.sample[order]).length / a.sample.length,
+});
+
+/** The pairs of files that are most alike, without comparing all files with all others. */
+const findPairs = (files: ReadonlyArray<Fingerprint>, count: number): ReadonlyArray<Pair> => {
+  const met = new Map<string, Array<Fingerprint>>();
+  const pairs = new Map<string, Pair>();
+  for (const file of files.filter(({ tokens }) => tokens >= ENOUGH)) {
+    for (let start = 0; start < file.sample.length; start += BAND) {
+      const key = `${start}: ${file.sample.subarray(start, start + BAND)}`;
+      const others = met.get(key);
+      if (others === undefined) met.set(key, [file]);
+      else {
+        for (const other of others) {
+          const both = `${other.path}\n${file.path}`;
+          if (!pairs.has(both)) pairs.set(both, compare(other, file));
+        }
+        others.push(file);
+      }
+    }
+  }
+  return [...pairs.values()].sort((a, b) => b.alike - a.alike).slice(0, count);
+};
 
 // What is printed.
 
@@ -73,53 +133,58 @@ const number = (value: number): string => value.toLocaleString("en");
 
 const seconds = (duration: Duration.Duration): string => `${Duration.toSeconds(duration).toFixed(2)} s`;
 
-/** On a terminal one line that is written anew for each percent, elsewhere a line for each quarter. */
+const WIDTH = 40;
+
+/** A bar that grows, on a terminal; nothing elsewhere. */
 const showProgress = (label: string, done: number, total: number): Effect.Effect<void> =>
   Effect.sync(() => {
-    const terminal = Deno.stderr.isTerminal();
-    const step = (done: number) => Math.floor(done * (terminal ? 100 : 4) / total);
-    if (step(done) === step(done - 1)) return;
-    const line = `${label}: ${number(done)} of ${number(total)} files`;
-    const text = terminal ? `\r\x1b[K${done < total ? line : ""}` : `${line}\n`;
-    Deno.stderr.writeSync(new TextEncoder().encode(text));
+    if (!Deno.stderr.isTerminal()) return;
+    const percent = (done: number) => Math.floor(done * 100 / total);
+    if (percent(done) === percent(done - 1)) return;
+    const full = Math.floor(done * WIDTH / total);
+    const bar = `  ${label.padEnd(11)} ${"█".repeat(full)}${"░".repeat(WIDTH - full)} ${percent(done)} %`;
+    Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${done < total ? bar : ""}`));
   });
 
-/** Rows of cells in columns, the first to the left and the others to the right. */
-const table = (rows: ReadonlyArray<ReadonlyArray<string>>): string => {
+/** Rows of cells in columns; the columns of `right` end at the same place. */
+const table = (rows: ReadonlyArray<ReadonlyArray<string>>, right: ReadonlyArray<number>): string => {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  const pad = (cell: string, column: number) => column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column]);
+  const pad = (cell: string, column: number) =>
+    right.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column]);
   return rows.map((row) => `  ${row.map(pad).join("  ")}`.trimEnd()).join("\n");
 };
 
-const describeFiles = (folder: string, files: ReadonlyArray<Surveyed>): string => {
-  const largest = files.toSorted((a, b) => b.bytes - a.bytes || (a.path < b.path ? -1 : 1)).slice(0, 8);
-  const sum = (key: "bytes" | "lines" | "words") => number(files.reduce((total, file) => total + file[key], 0));
-  return table([
-    ["largest files", "bytes", "lines", "words", "distinct", "sha-256"],
-    ...largest.map((file) => [
-      relative(folder, file.path),
-      number(file.bytes),
-      number(file.lines),
-      number(file.words),
-      number(file.distinct),
-      `${file.sha256.slice(0, 12)}…`,
+const describePairs = (folder: string, pairs: ReadonlyArray<Pair>): string =>
+  pairs.length === 0 ? "  no two of them" : table(
+    pairs.map(({ alike, files }) => [
+      `${(alike * 100).toFixed(0)} %`,
+      ...files.map(({ path }) => relative(folder, path)),
     ]),
-    [`total of ${number(files.length)} files`, sum("bytes"), sum("lines"), sum("words"), "", ""],
-  ]);
+    [0],
+  );
+
+const describeUnreadable = (folder: string, all: ReadonlyArray<Unreadable>): string => {
+  const [{ path, reason }] = all;
+  const first = `${relative(folder, path) || "the folder itself"} (${reason})`;
+  return `Not counted, because they cannot be read: ${first}${all.length > 1 ? ` and ${all.length - 1} more` : ""}`;
 };
 
-const describeUnreadable = (folder: string, all: ReadonlyArray<Unreadable>): string =>
-  [
-    `${number(all.length)} could not be read and ${all.length === 1 ? "is" : "are"} not counted:`,
-    ...all.map(({ path, reason }) => `  ${relative(folder, path) || "the folder itself"} (${reason})`),
-  ].join("\n");
+interface Times {
+  readonly alone: Duration.Duration;
+  /** With the start and the end of the pool. */
+  readonly pooled: Duration.Duration;
+  readonly worked: Duration.Duration;
+}
 
-const describeTimes = (size: number, pooled: Duration.Duration, alone: Duration.Duration): string =>
-  table([
-    [`pool of ${size}, with starting and ending it`, seconds(pooled)],
-    ["this process alone", seconds(alone)],
-    ["speed-up", `${(Duration.toMillis(alone) / Duration.toMillis(pooled)).toFixed(2)} x`],
-  ]);
+const describeTimes = (pool: string, { alone, pooled, worked }: Times): string => {
+  const faster = (time: Duration.Duration) =>
+    `${(Duration.toMillis(alone) / Duration.toMillis(time)).toFixed(2)} times as fast`;
+  return table([
+    ["one process alone", seconds(alone), ""],
+    [pool, seconds(pooled), faster(pooled)],
+    ["without its start and end", seconds(worked), faster(worked)],
+  ], [1]);
+};
 
 // The program.
 
@@ -141,7 +206,8 @@ const readArguments = Effect.try({
     if (!/^[1-9]\d{0,2}$/.test(size)) {
       throw new Error(`The size must be a whole number from 1 to 999, received "${size}"`);
     }
-    return { folder: positionals[0] ?? defaultFolder(), backend, size: Number(size) };
+    const [folder = defaultFolder()] = positionals;
+    return { folder, subject: positionals[0] ?? "effect", backend, size: Number(size) };
   },
   catch: (error) =>
     new Usage({
@@ -149,31 +215,44 @@ const readArguments = Effect.try({
     }),
 });
 
+/** True if other programs already use more than half of the cores, so that the times say little. */
+const isBusy = (): boolean => Deno.loadavg()[0] > navigator.hardwareConcurrency / 2;
+
 const program = Effect.gen(function* () {
-  const { folder, backend, size } = yield* readArguments;
+  const { folder, subject, backend, size } = yield* readArguments;
   yield* ensureFolder(folder);
-  const [unlisted, files] = Array.separate(yield* Stream.runCollect(walk(folder)));
-  if (files.length === 0 && unlisted.length === 0) return yield* Console.log(`There are no files in ${folder}.`);
-  yield* Console.log(`${number(files.length)} files to survey, in a pool of ${size} (${backend}) and alone`);
+  const [unlisted, found] = Array.separate(yield* Stream.runCollect(walk(folder)));
+  const files = found.toSorted(byWork);
+  if (files.length === 0 && unlisted.length === 0) {
+    return yield* Console.log(`There is no TypeScript or JavaScript in ${folder}.`);
+  }
+  yield* Console.log(`Which of the ${number(files.length)} source files of ${subject} are most alike?`);
+  const busy = isBusy();
 
   // A subprocess may read the folder and nothing else. A worker has the permissions of this process.
   const layer = backend === "worker"
     ? WorkerBackend.layer()
     : SubprocessBackend.layer({ permissions: { read: [folder] } });
-  const [pooledTime, surveyed] = yield* inPool(files, size).pipe(Effect.provide(layer), Effect.timed);
   const [aloneTime, expected] = yield* alone(files).pipe(Effect.timed);
-  if (JSON.stringify(surveyed) !== JSON.stringify(expected)) {
+  const [pooledTime, [workedTime, taken]] = yield* inPool(files, size).pipe(Effect.provide(layer), Effect.timed);
+  if (JSON.stringify(taken) !== JSON.stringify(expected)) {
     return yield* new Different({ message: "The results differ. Did a file change meanwhile?" });
   }
 
   const [failed, done] = Array.partitionMap(
-    surveyed,
-    (file) => file._tag === "Surveyed" ? Either.right(file) : Either.left(file),
+    taken,
+    (file) => file._tag === "Fingerprint" ? Either.right(file) : Either.left(file),
   );
   const missed = [...unlisted, ...failed];
-  if (done.length > 0) yield* Console.log(describeFiles(folder, done));
+  const sum = (key: "lines" | "tokens") => number(done.reduce((total, file) => total + file[key], 0));
+  yield* Console.log(`\n${describePairs(folder, findPairs(done, 5))}\n`);
   if (missed.length > 0) yield* Console.log(describeUnreadable(folder, missed));
-  yield* Console.log(`The two results are equal.\n${describeTimes(size, pooledTime, aloneTime)}`);
+  yield* Console.log(`The fingerprints of ${sum("lines")} lines, ${sum("tokens")} tokens, took`);
+  const plural = size === 1 ? "" : backend === "worker" ? "s" : "es";
+  const pool = `a pool of ${size} ${backend}${plural}`;
+  yield* Console.log(describeTimes(pool, { alone: aloneTime, pooled: pooledTime, worked: workedTime }));
+  yield* Console.log("and are the same, alone and in the pool.");
+  if (busy) yield* Console.log("Other programs use the cores too: the times are better when they do not.");
 });
 
 /** Ends the program with a message and an exit code. */

@@ -27,38 +27,40 @@ const example = async (name: string): Promise<string> => {
   return stdout;
 };
 
-/** A folder with four files, 34 bytes, 4 lines and 7 words, and things that are no files. */
+/** A folder with two source files that are alike, one that is not, one that is empty, and things that are no source files. */
 const withFolder = async (use: (folder: string) => Promise<void>): Promise<void> => {
   const folder = await Deno.makeTempDir();
+  const sums = Array.from({ length: 40 }, (_, n) => `const sum${n} = first + ${n}; // of ${n}\n`);
+  const calls = Array.from({ length: 40 }, (_, n) => `print("${n}", [${n}, 'a']);\n`);
   try {
     await Deno.mkdir(`${folder}/sub/nothing`, { recursive: true });
-    await Deno.writeTextFile(`${folder}/a.txt`, "one two\nTwo 1\n");
-    await Deno.writeTextFile(`${folder}/sub/b.txt`, "ünï — x1\n");
-    await Deno.writeTextFile(`${folder}/empty`, "");
-    await Deno.writeTextFile(`${folder}/secret`, "secret\n");
-    if (Deno.build.os !== "windows") await Deno.symlink("nowhere", `${folder}/link`);
+    await Deno.writeTextFile(`${folder}/sums.ts`, sums.join(""));
+    await Deno.writeTextFile(`${folder}/sub/sums.js`, `/* The same,\n   after a comment. */\n${sums.join("\n")}`);
+    await Deno.writeTextFile(`${folder}/calls.mts`, calls.join(""));
+    await Deno.writeTextFile(`${folder}/empty.ts`, "");
+    await Deno.writeTextFile(`${folder}/notes.txt`, sums.join(""));
+    if (Deno.build.os !== "windows") await Deno.symlink("nowhere", `${folder}/link.ts`);
     await use(folder);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
 };
 
-/** What it prints, without the times. */
-const withoutTimes = (stdout: string): string => stdout.replaceAll(/ +\d+\.\d+ [sx]$/gm, "");
+/** What the demo prints, without the times, and without what it says of other programs. */
+const withoutTimes = (stdout: string): string =>
+  stdout.replaceAll(/ +\d+\.\d\d s(  \d+\.\d\d times as fast)?$/gm, "").replace(/^Other programs.*\n/m, "");
 
-const survey = (backend: string): string =>
+const demo = (folder: string, pool: string): string =>
   `\
-4 files to survey, in a pool of 2 (${backend}) and alone
-  largest files     bytes  lines  words  distinct        sha-256
-  a.txt                14      2      4         3  c5ee5a53c4ec…
-  sub/b.txt            13      1      2         2  65d669432309…
-  secret                7      1      1         1  b37e50cedcd3…
-  empty                 0      0      0         0  e3b0c44298fc…
-  total of 4 files     34      4      7
-The two results are equal.
-  pool of 2, with starting and ending it
-  this process alone
-  speed-up
+Which of the 4 source files of ${folder} are most alike?
+
+  100 %  sub/sums.js  sums.ts
+
+The fingerprints of 161 lines, 1,000 tokens, took
+  one process alone
+  ${pool}
+  without its start and end
+and are the same, alone and in the pool.
 `;
 
 Deno.test("example hello runs its task in another process", async () => {
@@ -234,7 +236,7 @@ Deno.test("every example is a task, and every task of an example runs one", asyn
   const listed = Object.keys(config.tasks).filter((name) => name.startsWith("example:")).map((name) => name.slice(8));
   const files: Array<string> = [];
   for await (const { name } of Deno.readDir(new URL("examples", root))) files.push(name.replace(/\.ts$/, ""));
-  const shared = ["demo", "survey"]; // the demo is a task of its own, and `survey.ts` its module of tasks
+  const shared = ["demo", "fingerprint"]; // the demo is a task of its own, and `fingerprint.ts` its module of tasks
   assertEquals(listed.sort(), files.filter((name) => !shared.includes(name)).sort());
 });
 
@@ -272,39 +274,57 @@ Deno.test("example mandelbrot paints a picture that any program can show", async
   }
 });
 
-for (const backend of ["subprocess", "worker"]) {
-  Deno.test(`the demo surveys a folder, equal to the serial result (${backend})`, () =>
+for (
+  const [backend, pool] of [["subprocess", "a pool of 2 subprocesses"], ["worker", "a pool of 2 workers"]] as const
+) {
+  Deno.test(`the demo finds what is alike in a folder, the same alone and in the pool (${backend})`, () =>
     withFolder(async (folder) => {
       const { code, stdout, stderr } = await task("demo", folder, `--backend=${backend}`, "--size=2");
-      assertEquals(withoutTimes(stdout), survey(backend));
-      assertMatch(stderr, /in the pool: 1 of 4 files\n(.+\n)+alone: 4 of 4 files\n$/);
-      assertEquals(code, 0);
+      assertEquals(withoutTimes(stdout), demo(folder, pool));
+      assertEquals([code, stderr], [0, ""]); // no bar where there is no terminal
     }));
 }
 
-Deno.test("the demo runs on subprocesses, one for each core, unless it is told otherwise", () =>
-  withFolder(async (folder) => {
-    const { stdout } = await task("demo", folder);
-    assertStringIncludes(stdout, `in a pool of ${navigator.hardwareConcurrency} (subprocess)`);
-  }));
+Deno.test("the demo compares the sources of effect, in subprocesses, one for each core, and prints 15 lines at most", async () => {
+  const { code, stdout, stderr } = await task("demo");
+  assertMatch(stdout, /^Which of the \d{3} source files of effect are most alike\?\n\n( +\d\d %  \S+ +\S+\n){5}\n/);
+  assertStringIncludes(stdout, `a pool of ${navigator.hardwareConcurrency} subprocess`);
+  assertEquals([code, stderr, stdout.split("\n").length <= 16], [0, "", true]);
+});
 
-Deno.test("the demo names the files and folders that it cannot read, and surveys the others", () =>
+Deno.test({
+  name: "the demo draws a bar on a terminal, and leaves none behind",
+  ignore: Deno.build.os !== "linux",
+  fn: () =>
+    withFolder(async (folder) => {
+      const quoted = [Deno.execPath(), "run", "-A", "examples/demo.ts", folder].map((word) => `'${word}'`).join(" ");
+      const { code, stdout } = await new Deno.Command("script", {
+        args: ["--quiet", "--return", "--command", quoted, "/dev/null"],
+        cwd: root,
+        env: { NO_COLOR: "1" },
+        stdin: "null",
+      }).output();
+      const text = new TextDecoder().decode(stdout);
+      assertStringIncludes(text, `\r\x1b[K  in the pool ${"█".repeat(10)}${"░".repeat(30)} 25 %`);
+      assertEquals([code, text.lastIndexOf("░") < text.lastIndexOf("\r\x1b[K")], [0, true]);
+    }),
+});
+
+Deno.test("the demo names what it cannot read, and compares the other files", () =>
   withFolder(async (folder) => {
-    const denied = `--deny-read=${folder}/secret,${folder}/sub`;
+    const denied = `--deny-read=${folder}/calls.mts,${folder}/sub`;
     const { code, stdout } = await deno("run", "-A", denied, "examples/demo.ts", folder, "--backend=worker");
-    assertStringIncludes(stdout, "total of 2 files     14      2      4");
-    assertStringIncludes(
-      stdout,
-      "2 could not be read and are not counted:\n  sub (NotCapable)\n  secret (NotCapable)\n",
-    );
+    assertStringIncludes(stdout, "Which of the 2 source files");
+    assertStringIncludes(stdout, "  no two of them\n");
+    assertMatch(stdout, /^Not counted, because they cannot be read: (sub|calls\.mts) \(NotCapable\) and 1 more$/m);
     assertEquals(code, 0);
   }));
 
-Deno.test("the demo says that a folder is empty, and that is no failure", async () => {
+Deno.test("the demo says that there are no sources in a folder, and that is no failure", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { code, stdout } = await task("demo", folder);
-    assertEquals({ code, stdout }, { code: 0, stdout: `There are no files in ${folder}.\n` });
+    assertEquals({ code, stdout }, { code: 0, stdout: `There is no TypeScript or JavaScript in ${folder}.\n` });
   } finally {
     await Deno.remove(folder);
   }
@@ -313,11 +333,14 @@ Deno.test("the demo says that a folder is empty, and that is no failure", async 
 Deno.test("the demo fails with exit code 1 when the folder is missing, or is no folder", () =>
   withFolder(async (folder) => {
     const missing = await task("demo", `${folder}/missing`);
-    assertStringIncludes(missing.stderr, `Cannot survey ${folder}/missing: it cannot be read (NotFound)\n`);
+    assertStringIncludes(
+      missing.stderr,
+      `Cannot take files from ${folder}/missing: it cannot be read (NotFound)\n`,
+    );
     assertEquals([missing.code, missing.stdout], [1, ""]);
 
-    const file = await task("demo", `${folder}/a.txt`);
-    assertStringIncludes(file.stderr, `Cannot survey ${folder}/a.txt: it is not a folder\n`);
+    const file = await task("demo", `${folder}/sums.ts`);
+    assertStringIncludes(file.stderr, `Cannot take files from ${folder}/sums.ts: it is not a folder\n`);
     assertEquals([file.code, file.stdout], [1, ""]);
   }));
 
