@@ -30,9 +30,9 @@
  * - A party that is killed while it waits, or while it runs the action, breaks the barrier within a second. No process
  *   knows of a party that dies before it comes: put a time limit around `wait`.
  *
- * The module `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over FFI, on
- * Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and on
- * other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ * The documentation of `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over
+ * FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and
+ * on other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
  *
  * ## From Python
  *

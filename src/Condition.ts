@@ -35,9 +35,9 @@
  *   the notification, the notification goes to another one.
  * - `notify` waits for nobody.
  *
- * The module `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over FFI, on
- * Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and on
- * other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ * The documentation of `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over
+ * FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and
+ * on other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
  *
  * ## From Python
  *

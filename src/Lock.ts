@@ -60,14 +60,14 @@
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
- * import { Effect } from "effect";
+ * import { Effect, Schedule } from "effect";
  *
  * const hold = Mp.Task.make(import.meta, "hold", (lock: Mp.Lock.Lock) => Effect.zipRight(lock.take, Effect.never));
  *
  * const program = Effect.gen(function* () {
  *   const lock = yield* Mp.Lock.make();
  *   const child = yield* Mp.Process.spawn(hold, lock);
- *   yield* Effect.repeat(lock.isLocked, { until: (locked) => locked });
+ *   yield* Effect.repeat(lock.isLocked, { until: (locked) => locked, schedule: Schedule.spaced("10 millis") });
  *   yield* child.kill;
  *   console.log(yield* lock.take);
  * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));

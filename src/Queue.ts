@@ -74,7 +74,7 @@
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
- * import { Effect, Option } from "effect";
+ * import { Effect, Option, Schedule } from "effect";
  *
  * const take = Mp.Task.make(import.meta, "take", (queue: Mp.Queue.Queue<unknown>) => queue.get);
  *
@@ -84,7 +84,9 @@
  *
  *   // A consumer that is killed in `get` keeps nothing from the others.
  *   const consumer = yield* Mp.Process.spawn(take, queue);
- *   yield* queue.statistics.pipe(Effect.repeat({ until: ({ takers }) => takers === 1 }));
+ *   yield* queue.statistics.pipe(
+ *     Effect.repeat({ until: ({ takers }) => takers === 1, schedule: Schedule.spaced("10 millis") }),
+ *   );
  *   yield* consumer.kill;
  *
  *   // An item is encoded when it is put.

@@ -45,9 +45,9 @@
  * - A hold of a fiber that ends without `Fiber.join` and without a release stays. Prefer `withLock`, which releases in
  *   any case.
  *
- * The module `Lock` says what holds for all locks: turns, and the death of a holder. The memory is shared with
- * subprocesses over FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of
- * it. Without it, and on other systems, the object is shared among workers, and a subprocess that is given it fails
+ * The documentation of `Lock` says what holds for all locks: turns, and the death of a holder. The memory is shared
+ * with subprocesses over FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all
+ * of it. Without it, and on other systems, the object is shared among workers, and a subprocess that is given it fails
  * with `Unsupported`.
  *
  * ## From Python

@@ -21,10 +21,10 @@
  * with other readers
  * ```
  *
- * Readers and writers go in phases, so neither side starves. The module `Lock` says what holds for all locks: turns,
- * and the death of a holder. The memory is shared with subprocesses over FFI, on Linux: with `--allow-ffi`, here and in
- * the child, which has it if this program has all of it. Without it, and on other systems, the object is shared among
- * workers, and a subprocess that is given it fails with `Unsupported`.
+ * Readers and writers go in phases, so neither side starves. The documentation of `Lock` says what holds for all locks:
+ * turns, and the death of a holder. The memory is shared with subprocesses over FFI, on Linux: with `--allow-ffi`, here
+ * and in the child, which has it if this program has all of it. Without it, and on other systems, the object is shared
+ * among workers, and a subprocess that is given it fails with `Unsupported`.
  *
  * @module
  */
