@@ -1,6 +1,132 @@
 /**
- * Listeners: connections from programs that this one has not started, on this machine or on others, each authenticated before
- * anybody hears of it. Python's `multiprocessing.connection.Listener`. The other side is in `Client.ts`.
+ * Listeners: connections from programs that this one has not started, on this machine or on others, each authenticated
+ * before any handler sees it.
+ *
+ * Both sides prove that they have the same key. A connection then behaves as the end of a pipe: `send` and `recv`,
+ * bytes, streams, `wait`, Schemas. The other side is in `Client`.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Logger, LogLevel } from "effect";
+ *
+ * const authKey = new TextEncoder().encode("better 32 random bytes"); // both programs know it
+ *
+ * const server = Effect.gen(function* () {
+ *   const listener = yield* Mp.Listener.make<number, string>({ address: { hostname: "127.0.0.1", port: 0 }, authKey });
+ *   // Each connection has a fiber of its own.
+ *   yield* Effect.forkScoped(
+ *     listener.serve(({ recv, send }) => Effect.forever(Effect.flatMap(recv, (n) => send(`${n} + 1 = ${n + 1}`)))),
+ *   );
+ *   return listener.address;
+ * });
+ *
+ * const client = (address: Mp.Listener.Address) =>
+ *   Effect.scoped(Effect.gen(function* () {
+ *     const { recv, send } = yield* Mp.Client.connect<string, number>({ address, authKey });
+ *     yield* send(41);
+ *     return yield* recv;
+ *   }));
+ *
+ * // Here both are one program.
+ * const program = Effect.gen(function* () {
+ *   const address = yield* server;
+ *   console.log(yield* client(address));
+ *
+ *   const refused = yield* Effect.flip(Effect.scoped(Mp.Client.connect({ address, authKey: false })));
+ *   console.log(refused._tag, refused.reason);
+ * }).pipe(Effect.scoped, Effect.provide(Logger.minimumLogLevel(LogLevel.Error))); // there is a warning
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 41 + 1 = 42
+ * AuthenticationError KeyMissing
+ * ```
+ *
+ * | address | is |
+ * | --- | --- |
+ * | `{ hostname, port }` | TCP; port 0 is any free port. With `tls` it is encrypted |
+ * | `{ path }` | a Unix socket, for the user of this process only (mode 0600) from its first moment on |
+ * | `{ path: "\0name" }` | a name of Linux that is no file: each user of the machine can reach it |
+ * | none, for a listener | a Unix socket in a new folder that only this user can enter; on Windows a free port of 127.0.0.1 |
+ *
+ * The folder of a listener without an address is made in the system's folder for temporary files (`TMPDIR`), or in
+ * `/tmp`, `/var/tmp` or `/dev/shm` if the path of a socket there would be longer than the system allows. If none of
+ * these will do, `make` fails with the `ListenError` `AddressUnavailable`.
+ *
+ * A listener that is killed leaves its socket, and its own folder. An address can be used again as soon as its listener
+ * has ended. A new listener takes over the socket of a killed listener at the same path; a socket that is in use, or a
+ * file that is no socket, is `AddressInUse`.
+ *
+ * `accept` gives the next connection, `connections` is a Stream of them, and `serve` handles each in a fiber of its
+ * own, and closes it afterwards. Connections end with the scope of their listener at the latest.
+ *
+ * ## Authentication
+ *
+ * - The default key is `Process.authKey`, which only this program and its children have. `authKey: false` does without:
+ *   every program that reaches the address is then let in.
+ * - Clients prove their keys independently of each other. A client that is silent, slow or wrong, or that speaks
+ *   another protocol, holds up no other client. It is visible only in `statistics` and in the log: the first failure of
+ *   an address in a minute is a warning, for at most ten addresses a minute.
+ * - A client that proves the key is let in whatever other clients have done, from the same address too. After ten
+ *   failures in a minute, further failures from that IP address are answered later, by up to two seconds.
+ * - Keys are never sent. The proofs are HMAC-SHA-256 over fresh random bytes of both sides, so a proof can neither be
+ *   used again nor be sent back. The client proves first.
+ * - Each mismatch is an `AuthenticationError` on both sides at once: other keys, a key on one side only, another
+ *   protocol or version.
+ * - Messages of another program are data. Queues, connections and handles of processes can neither be sent to it nor be
+ *   made by it.
+ * - Messages after the proof are not encrypted, nor protected from a party that can change them on the way. For that
+ *   there is `tls`: `{ cert, key }` for the listener, `true` or `{ caCerts }` for the client.
+ *
+ * ## Limits
+ *
+ * | limit | default | meaning |
+ * | --- | --- | --- |
+ * | `handshakeTimeout` | 10 seconds | a client that has not proved the key by then is sent away |
+ * | `maxHandshakes` | 128 | clients that prove the key at once; for one more, the oldest that has said nothing yet is dropped |
+ * | `maxConnections` | 1024 | open connections; further clients get a `ConnectError`, `Full` |
+ * | `backlog` | 128 | connections that were not accepted yet; further clients wait |
+ * | `maxMessageSize` | 64 MiB | `send` of a larger message fails on the other side with `MessageTooLarge` |
+ * | `maxBytes` | 8 MiB | a sender with more than that unread waits |
+ *
+ * The last two are limits of each side, for the messages that it receives. Over TLS, Deno keeps the socket of a client
+ * that never begins to speak TLS until that client closes it: in front of the internet, put a proxy.
+ *
+ * ## The end of a connection
+ *
+ * | | `recv` on the other side | `send` on the other side |
+ * | --- | --- | --- |
+ * | it was closed, or its process died | the messages that have arrived, then `EndOfFile` | `BrokenPipe` |
+ * | its process sent bytes that are no frame | the messages that have arrived, then `EndOfFile`, whose `cause` says why | `BrokenPipe`, with the same cause |
+ * | the scope of the listener has closed | the messages that have arrived, then `EndOfFile` | `BrokenPipe` |
+ * | the machine was cut off | waits until the system gives up; use `Effect.timeout` | waits for room |
+ *
+ * A `send` that has returned has left its process. A connection can be sent to a process of the family: it moves there,
+ * and its messages pass through the process that has connected or accepted.
+ *
+ * `deno test -A tests/Listener_test.ts` shows these promises over each kind of address, and `deno test -A
+ * tests/handshake_test.ts` the effect of replayed, changed and garbage bytes. `deno task bench --filter=client`
+ * compares with Python.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Listener(address, family, backlog, authkey)` | `Listener.make({ address, backlog, authKey })` |
+ * | `AF_INET`, `(host, port)` | `{ hostname, port }` |
+ * | `AF_UNIX`, a path, or a name that begins with NUL | `{ path }`; without an address a socket in a folder of its own |
+ * | `AF_PIPE` | none: on Windows use `{ hostname: "127.0.0.1", port }` |
+ * | `accept()` | `listener.accept`, `listener.connections`, or `listener.serve(handler)` |
+ * | `address`, `last_accepted` | `listener.address`, `listener.lastAccepted`; `connection.peer` for each |
+ * | `close()`, `with listener` | `listener.close`, the scope |
+ * | `authkey=None` | the default is `Process.authKey`; to do without one, say `authKey: false` |
+ * | `AuthenticationError` | the same; its `reason` is `WrongKey`, `KeyMissing`, `Protocol`, `Version`, `Timeout` or `Closed` |
+ * | `OSError` of a listener | a `ListenError`, `AddressInUse` for example; after `close` `ListenerClosed` |
+ * | `deliver_challenge`, `answer_challenge` | none: both sides are proved before there is a connection |
+ * | `XmlListener`, `XmlClient` | none |
+ * | (cannot be done) | TLS, limits, a time limit for each client's proof, sending a connection to a child that runs elsewhere |
  *
  * @module
  */
