@@ -1,6 +1,36 @@
 /**
- * Clients: connections to a program that listens, on this machine or on another. Python's `multiprocessing.connection.Client`. The
- * other side is in `Listener.ts`.
+ * Clients: connections to a program that listens, on this machine or on another.
+ *
+ * The documentation of `Listener` describes both sides: addresses, authentication, limits, and the end of a connection.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const authKey = crypto.getRandomValues(new Uint8Array(32)); // both programs have to know it
+ *
+ * const program = Effect.gen(function* () {
+ *   const listener = yield* Mp.Listener.make<string>({ authKey }); // in one program
+ *   const client = yield* Mp.Client.connect<string>({ address: listener.address, authKey }); // in another
+ *   yield* client.send("hello");
+ *   console.log(yield* (yield* listener.accept).recv);
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * hello
+ * ```
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Client(address, authkey)` | `Client.connect({ address, authKey })` |
+ * | `authkey=None` | the default is `Process.authKey`; to do without one, say `authKey: false` |
+ * | `ConnectionRefusedError`, `FileNotFoundError` | a `ConnectError`, `Refused` |
+ * | `AuthenticationError` | the same, with a `reason` |
  *
  * @module
  */
