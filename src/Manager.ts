@@ -1,18 +1,231 @@
 /**
- * Objects that live in a server process and are used from many: dicts, lists, locks, and what a program defines itself.
+ * Objects that live in a server process and are used from many processes: dicts, lists, locks, and classes of a
+ * program's own.
  *
- * - A {@link Manager} is a server. {@link make} starts one in the scope, and it ends with that, however the scope does; when
- *   whoever started it is killed, it ends as well.
- * - What a manager makes is a proxy: each operation is an Effect that is done at the server. Proxies, and managers, can be sent
- *   anywhere: as arguments and results of tasks, through queues and pipes, and into other managed objects, themselves included.
- * - Operations are done one after the other, each as a whole. What is read is a copy; what is to be changed deep inside is changed
- *   by a task that runs at the server (`modify`), so that nothing is lost. A method that takes its time holds up nobody but its caller.
- * - An object lives as long as the scope in which it was made. Whoever needs it longer holds it with {@link retain}, and who gives
- *   it away without waiting keeps it for a while with {@link lease}. A process that dies gives back all that it held, locks included.
- * - When the server is gone every call fails at once with `Unreachable`.
- * - {@link serve} serves a manager to other programs that have its key, {@link connect} attaches to one.
- * - All that crosses is data. Others reach the types of the library, the types and tasks of the modules that the server was
- *   told of, and of an object the methods that are exposed.
+ * A {@link Manager} is a server. {@link make} starts one in the scope, and the server ends with the scope, or with the
+ * program that started it. The objects that it makes are used through proxies. Each operation of a proxy is an Effect
+ * that is done at the server, one after the other, each as a whole. Proxies, and managers as well, can be sent to any
+ * process of the family, at any time, and into other managed objects, themselves included.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * interface Shelf {
+ *   readonly apples: number;
+ *   readonly boxes: ReadonlyArray<string>;
+ * }
+ *
+ * // Runs at the server. What it returns is the new value.
+ * const pack = Mp.Task.make(import.meta, "pack", (shelf: Shelf | undefined, box: string): Shelf => ({
+ *   apples: (shelf?.apples ?? 0) + 1,
+ *   boxes: [...shelf?.boxes ?? [], box],
+ * }));
+ *
+ * const work = Mp.Task.make(
+ *   import.meta,
+ *   "work",
+ *   (shelves: Mp.Manager.Dict<string, Shelf>, box: string) => shelves.modify("first", pack, box),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const manager = yield* Mp.Manager.make();
+ *   const shelves = yield* manager.dict<string, Shelf>();
+ *   yield* Mp.Process.run(work, shelves, "red");
+ *   yield* Mp.Process.run(work, shelves, "blue");
+ *   console.log(yield* shelves.get("first"));
+ *
+ *   const lock = yield* manager.lock;
+ *   console.log(yield* lock.withLock(lock.isLocked), yield* lock.isLocked);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * { apples: 2, boxes: [ "red", "blue" ] }
+ * true false
+ * ```
+ *
+ * | made by | what it is |
+ * | --- | --- |
+ * | `dict`, `namespace` | a Map, with Python's operations as well; attributes by name. Keys are compared by value |
+ * | `list` | an Array, with Python's operations as well |
+ * | `value`, `array` | one value; numbers of one kind |
+ * | `lock`, `rlock`, `semaphore`, `boundedSemaphore` | a holder that is killed gives it back; requests are served in the order in which they came |
+ * | `condition`, `event`, `barrier` | waiting for each other; a barrier breaks when one of its parties gives up or dies |
+ * | `queue`, `lifoQueue`, `priorityQueue` | a queue that lives at the server |
+ * | `pool` | a pool whose workers are children of the server |
+ * | `create(type, ...args)` | an object of a class of the program's own |
+ *
+ * A value that is read is a copy: changing it changes nothing at the server. To change a part deep inside, run a task
+ * at the server with `modify`: it receives a copy, and its result is the new value. If it fails, or is interrupted
+ * before it is done, nothing has changed. While it takes its time other processes read, and wait to write.
+ * `compareAndSet`, `setDefault`, `add` and the like need no task.
+ *
+ * `dict.watch`, `list.watch` and `value.watch` are Streams of the present content and of each later change. The server
+ * does not wait for a reader: a reader that falls behind by more than 1024 changes receives the whole content again in
+ * place of the changes that it has missed.
+ *
+ * ## A class of one's own
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Data, Effect, Stream } from "effect";
+ *
+ * class Overdrawn extends Data.TaggedError("Overdrawn")<{ readonly missing: number }> {}
+ *
+ * class Account {
+ *   #balance = 0;
+ *
+ *   deposit(amount: number): number {
+ *     if (amount < 0) throw new RangeError("no negative amounts");
+ *     return this.#balance += amount;
+ *   }
+ *
+ *   withdraw(amount: number): Effect.Effect<number, Overdrawn> {
+ *     const missing = amount - this.#balance;
+ *     return missing > 0 ? Effect.fail(new Overdrawn({ missing })) : Effect.sync(() => this.#balance -= amount);
+ *   }
+ *
+ *   countdown(): Stream.Stream<number> {
+ *     return Stream.range(1, this.#balance).pipe(Stream.map((n) => this.#balance - n));
+ *   }
+ * }
+ *
+ * const account = Mp.Manager.type(import.meta, "Account", Account, { streams: ["countdown"] });
+ *
+ * const program = Effect.gen(function* () {
+ *   const manager = yield* Mp.Manager.make();
+ *   const proxy = yield* manager.create(account);
+ *   console.log(yield* proxy.deposit(3));
+ *   console.log(
+ *     yield* proxy.withdraw(5).pipe(Effect.catchTag("Overdrawn", ({ missing }) => Effect.succeed(-missing))),
+ *   );
+ *   console.log([...yield* Stream.runCollect(proxy.countdown())]);
+ *
+ *   const error = yield* Effect.flip(proxy.deposit(-1));
+ *   console.log(error._tag, error.message);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 3
+ * -2
+ * [ 2, 1, 0 ]
+ * RemoteError Account.deposit failed: RangeError: no negative amounts
+ * ```
+ *
+ * The class stays at the server, which loads its module and finds it by name, as it finds tasks. `Manager.type` takes a
+ * function as well, plain, `async` or an Effect with a `Scope`, which is closed when the object is freed.
+ *
+ * - Methods are Effects with their results, and fail as they fail; an exception of a method that is no Effect is a
+ *   `RemoteError`, whose `cause` has the stack of the server. A method that takes its time holds up only its caller,
+ *   and is interrupted with its caller.
+ * - Methods whose results are Streams are named in `streams`. Objects that methods named in `returns` give stay at the
+ *   server, and come back as proxies of the type that is named there.
+ * - Other processes can call the methods that do not begin with `_`, or those in `exposed`. They reach nothing else: no
+ *   properties, and nothing that every object has. The server knows the modules that had defined types or tasks when it
+ *   was made, or those in `modules`.
+ *
+ * ## How long an object lives
+ *
+ * An object is held by the scope in which it was made. When no process holds it any more it is freed, and later uses
+ * fail with `Unreachable`. A handle does not hold it: no object is kept for a dead process, and objects can refer to
+ * each other and to themselves.
+ *
+ * | to keep it | |
+ * | --- | --- |
+ * | for as long as a scope is open, in any process | `Manager.retain(proxy)` |
+ * | while it is on its way to a process that will retain it | `Manager.lease(proxy, "1 minute")`; with `Infinity`, as long as the manager |
+ *
+ * A process that is killed gives back all that it held: objects, and locks. `manager.statistics` says how many objects
+ * there are, and of which types.
+ *
+ * | the end of | what becomes of it |
+ * | --- | --- |
+ * | a process that uses a manager | Objects that it made are freed, unless other processes hold them, and its locks go to the next process. |
+ * | the server | Every call fails at once with `Unreachable`, waiting calls as well. |
+ * | the program that has started the server | The server ends as well. |
+ * | a call, by interruption | A `pop` or `shift` has taken nothing, `take` and `acquire` hold nothing. A task or method is interrupted at the server, and waited for, five seconds at most. An operation of a single step, `set` for example, may have been done. |
+ *
+ * ## Managers of other programs
+ *
+ * `Manager.serve` serves a manager in this process, to programs that this one has not started, on this machine or on
+ * others; `Manager.connect` attaches to it. Both sides first prove that they have the same key, as with listeners and
+ * clients. Objects that are published by a name are found by every client.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const authKey = crypto.getRandomValues(new Uint8Array(32)); // both programs have to know it
+ *
+ * const server = Effect.gen(function* () {
+ *   const manager = yield* Mp.Manager.serve({ authKey });
+ *   yield* manager.publish("visits", yield* manager.value(0));
+ *   return manager.address;
+ * });
+ *
+ * const client = (address: Mp.Manager.Address) =>
+ *   Effect.gen(function* () {
+ *     const manager = yield* Mp.Manager.connect({ address, authKey });
+ *     const visits = yield* manager.find<Mp.Manager.Value<number>>("visits");
+ *     return yield* visits?.add(1) ?? Effect.fail("nothing is published");
+ *   }).pipe(Effect.scoped);
+ *
+ * const program = Effect.gen(function* () {
+ *   const address = yield* server; // in one program
+ *   yield* client(address); // in another
+ *   console.log(yield* client(address));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 2
+ * ```
+ *
+ * - Other programs make objects of the library's types (but no pools), and of those in `types`; they change objects by
+ *   the tasks in `tasks`. Types and tasks are found by their names, since the other program may know their modules by
+ *   other URLs.
+ * - Only data and the manager's own objects cross: queues, too, and all of them into each other. Any other handle is an
+ *   `EncodeError`, and a forged handle ends the connection.
+ * - Objects and locks of a program go with its connection.
+ * - Proxies can be sent to processes of the family; their calls pass through the process that is connected.
+ * - When the connection breaks, open calls fail with `Disconnected`: whether they were done is `unknown`. The next call
+ *   connects again; if that fails, the call was not done, and says `no`.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Manager()`, `with Manager() as manager` | `Manager.make()` in a scope |
+ * | `manager.dict()`, `manager.list()`, `manager.Namespace()` | `manager.dict()`, `manager.list()`, `manager.namespace()` |
+ * | `d[k] = v`, `d[k]`, `del d[k]`, `k in d`, `len(d)` | `dict.set(k, v)`, `dict.get(k)`, `dict.delete(k)`, `dict.has(k)`, `dict.size` |
+ * | `d["nest"]["k"] = 2`, which is lost | `dict.modify("nest", task)`, which is not |
+ * | `get(k, default)`, `setdefault`, `pop`, `popitem`, `update` | `getOrElse`, `setDefault`, `pop`, `popItem`, `update` |
+ * | `l.append`, `l.extend`, `l[i] = v`, `l[1:3]` | `list.push`, `list.extend`, `list.set(i, v)`, `list.slice(1, 3)` |
+ * | `Value`, `Array` | `manager.value(5)`, `manager.array(new Float64Array(10))` |
+ * | `Lock`, `RLock`, `Semaphore`, `BoundedSemaphore` | `manager.lock`, `rlock`, `semaphore(n)`, `boundedSemaphore(n)` |
+ * | `with lock` | `lock.withLock(effect)`, or `lock.acquire` for a scope |
+ * | `Condition`, `Event`, `Barrier` | `manager.condition()`, `event`, `barrier(parties, action)` |
+ * | `Queue`, `JoinableQueue`, `Pool` of a manager | `manager.queue()`, `lifoQueue()`, `priorityQueue()`, `pool()` |
+ * | `SharedMemory`, `ShareableList` of a manager | `manager.sharedMemory(size)`, `manager.shareableList(values)` |
+ * | `register("Maths", Maths)`, `manager.Maths()` | `const maths = Manager.type(import.meta, "Maths", Maths)`, `manager.create(maths)` |
+ * | `exposed`, `method_to_typeid` | `exposed`, `returns` in the options of `Manager.type`; methods that are Streams in `streams` |
+ * | `proxy._callmethod("add", (4, 3))` | `proxy.add(4, 3)`, with the types of the class |
+ * | `_getvalue()`, `str(proxy)`, `repr(proxy)` | `Manager.getValue(proxy)`, `Manager.inspect(proxy)`, `String(proxy)` |
+ * | `RemoteError`, exceptions of methods | `RemoteError`, whose `cause` has the stack of the server; an Effect's own failures |
+ * | `_number_of_objects()`, `_debug_info()` | `manager.statistics`, `manager.objects` |
+ * | `get_server().serve_forever()`, `connect()` | `Manager.serve({ address, authKey })`, `Manager.connect({ address, authKey })` |
+ * | `register("get_queue", lambda: queue)` | `manager.publish("queue", queue)`, `manager.find("queue")` |
+ * | reference counts of proxies | the scope that made the object, `Manager.retain`, `Manager.lease` |
+ * | `start(initializer, initargs)`, `shutdown`, `join` | `Manager.make({ initializer })`, `manager.shutdown`, `manager.process.join` |
+ * | (cannot be done) | `watch`, `compareAndSet`, a lock whose holder was killed, `Equal.equals(proxy, other)` |
  *
  * @module
  */
