@@ -129,8 +129,11 @@ const LINKLESS = 1000;
 /** The exit code of a child whose real one cannot be known. */
 const LOST = 255;
 
-/** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
-export const entry = (): Promise<unknown> => import("./backend/subprocess.ts");
+/** Never called: by naming what children load it makes Deno fetch and cache that together with this module. */
+export const entry = (): ReadonlyArray<Promise<unknown>> => [
+  import("./backend/subprocess.ts"),
+  import("./backend/everything.ts"),
+];
 
 const introduction = (
   options: Options,

@@ -64,8 +64,11 @@ const TERMINATION = 1000;
 /** Milliseconds after which those who share memory with a terminated worker go on as if its thread had ended. */
 const MERCY = 300;
 
-/** Never called: by naming the entry it makes Deno fetch and cache it together with this module. */
-export const entry = (): Promise<unknown> => import("./backend/worker.ts");
+/** Never called: by naming what children load it makes Deno fetch and cache that together with this module. */
+export const entry = (): ReadonlyArray<Promise<unknown>> => [
+  import("./backend/worker.ts"),
+  import("./backend/everything.ts"),
+];
 
 const start = (options: Options, command: Command, exited: Deferred.Deferred<ExitStatus>) => {
   const worker = new Worker(import.meta.resolve("./backend/worker.ts"), { type: "module", name: command.name });

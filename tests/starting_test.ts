@@ -184,3 +184,62 @@ test(
     assertStringIncludes(stdout, "working directory");
   }),
 );
+
+interface Graph {
+  readonly roots: ReadonlyArray<string>;
+  readonly modules: ReadonlyArray<{
+    readonly specifier: string;
+    readonly dependencies?: ReadonlyArray<
+      { readonly specifier: string; readonly code?: { readonly specifier?: string } }
+    >;
+  }>;
+}
+
+/** What Deno reads when it runs a module: all that the module names by literals, whether it is ever loaded or not. */
+const followed = (path: string): ReadonlyArray<string> => {
+  const { stdout, success } = new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] }).outputSync();
+  assert(success);
+  const { modules, roots } = JSON.parse(new TextDecoder().decode(stdout)) as Graph;
+  const dependencies = new Map(modules.map(({ dependencies = [], specifier }) => [specifier, dependencies]));
+  const found = new Set(roots);
+  for (const url of found) {
+    for (const { code, specifier } of dependencies.get(url) ?? []) {
+      if (code !== undefined) found.add(code.specifier ?? specifier);
+    }
+  }
+  return [...found];
+};
+
+const inLibrary = (path: string): string => import.meta.resolve(`../src/${path}`);
+
+for (const entry of ["subprocess", "worker"]) {
+  test(
+    `the entry of a child on ${entry} makes Deno read at most 42 modules, none of Effect's among them`,
+    Effect.sync(() => {
+      const modules = followed(inLibrary(`backend/${entry}.ts`));
+      // Both are loaded only by a child that needs them: a link on descriptor 3, a task in a module of the user's.
+      const runtime = new Set(["node:net", "node:async_hooks"]);
+      assertEquals(modules.filter((url) => !url.startsWith(inLibrary("")) && !runtime.has(url)), []);
+      assert(modules.length <= 42, `${modules.length} modules: ${modules.join(" ")}`);
+    }),
+  );
+}
+
+test(
+  "a backend names each module of the library that is loaded by an address that Deno does not follow",
+  Effect.sync(() => {
+    const late = followed(inLibrary("backend/subprocess.ts")).concat(followed(inLibrary("backend/effects.ts")))
+      .filter((url) => url.startsWith("file:"))
+      .flatMap((url) =>
+        Array.from(
+          Deno.readTextFileSync(new URL(url)).matchAll(/import\.meta\.resolve\("(\.[^"]*)"\)/g),
+          ([, path]) => new URL(path, url).href,
+        )
+      );
+    assert(late.includes(inLibrary("backend/effects.ts")) && late.includes(inLibrary("shared/lock.ts")));
+    for (const backend of ["SubprocessBackend.ts", "WorkerBackend.ts"]) {
+      const named = new Set(followed(inLibrary(backend)));
+      assertEquals(late.filter((url) => !named.has(url)), []);
+    }
+  }),
+);

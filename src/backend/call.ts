@@ -27,7 +27,9 @@ import type { AnySchema } from "./schemas.ts";
 export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), handles, ...effectHooks];
 
 /** Schemas are worked by a module of their own, loaded when the first task has some. */
-const schemas = Effect.promise(() => import("./schemas.ts"));
+const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
+  import(import.meta.resolve("./schemas.ts"))
+);
 
 type List = ReadonlyArray<unknown>;
 

@@ -25,6 +25,17 @@ const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): bo
   url.startsWith("file:") ? read !== true : /^https?:/.test(url) && hosts !== true;
 
 /**
+ * The module that names all others of this library, for a child that cannot load them without. Deno loads from `jsr.io` without
+ * the permission, unless the permission names other hosts.
+ */
+const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
+  const url = import.meta.resolve("./everything.ts");
+  const { import: hosts = false } = permissions;
+  const open = url.startsWith("https://jsr.io/") && (hosts === false || hosts === true || hosts.length === 0);
+  return !open && needsLiteral(permissions)(url) ? [url] : [];
+};
+
+/**
  * What is preloaded: the modules that the child has no permission to read, and the library's entry, which serves the link.
  * Deno caches every module that it sees, so they say nothing of this one child.
  */
@@ -65,7 +76,10 @@ export const commandLine = (
   rehearsal: boolean = false,
 ): [program: string, ...args: Array<string>] => {
   const purpose = rehearsal ? "rehearsal" : launcher.length > 0 ? "launcher" : "self";
-  const code = preloads(purpose, command.modules.filter(needsLiteral(permissions)));
+  const code = preloads(purpose, [
+    ...libraryFor(permissions),
+    ...command.modules.filter(needsLiteral(permissions)),
+  ]);
   const [program, ...args] = [
     ...launcher,
     executable(),

@@ -60,6 +60,8 @@ export interface Effects {
   readonly release: () => Promise<void>;
 }
 
+const loadSchemas = (): Promise<typeof import("./schemas.ts")> => import(import.meta.resolve("./schemas.ts"));
+
 /**
  * Handlers may start processes; the backend that does it is loaded when one does. It is of the same kind as that of the parent, and
  * has the options that are passed on.
@@ -67,7 +69,7 @@ export interface Effects {
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
   const load = (): Promise<{ readonly make: (options: Nested) => Effect.Effect<Backend, never, Scope.Scope> }> =>
-    worker ? import("../WorkerBackend.ts") : import("../SubprocessBackend.ts");
+    import(worker ? import.meta.resolve("../WorkerBackend.ts") : import.meta.resolve("../SubprocessBackend.ts"));
   const loading = Effect.cached(Effect.flatMap(
     Effect.promise(load),
     (module) => Scope.extend(module.make(nested()), scope),
@@ -197,7 +199,7 @@ export const make = (): Effects => {
     const { trace } = job.request;
     const needsSchemas = options.payload !== undefined || options.success !== undefined || options.error !== undefined;
     const called = needsSchemas
-      ? Effect.flatMap(Effect.promise(() => import("./schemas.ts")), (schemas) => calls(work, schemas))
+      ? Effect.flatMap(Effect.promise(loadSchemas), (schemas) => calls(work, schemas))
       : Effect.suspend(() => calls(work, undefined));
     const traced = trace === undefined ? called : Effect.withParentSpan(called, Tracer.externalSpan(trace));
     const program = Effect.flatMap(

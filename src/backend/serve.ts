@@ -1,7 +1,8 @@
 /**
  * The child's side: receives requests, finds the tasks and runs them.
  *
- * Free of Effect until a handler, a Schema or a value needs it: then `effects.ts` is loaded, once.
+ * Free of Effect until a handler, a Schema or a value needs it: then `effects.ts` is loaded, once. Deno follows no address of it
+ * before that; see `everything.ts`.
  *
  * @module
  */
@@ -83,6 +84,8 @@ export interface Server {
   readonly crash: (error: unknown) => void;
 }
 
+const importEffects = (): Promise<typeof import("./effects.ts")> => import(import.meta.resolve("./effects.ts"));
+
 /** Serves the parent until it is gone. */
 export const serve = (host: Host): Server => {
   Output.watch();
@@ -93,7 +96,7 @@ export const serve = (host: Host): Server => {
 
   let loading: Promise<Effects> | undefined;
   const loadEffects = (): Promise<Effects> =>
-    loading ??= import("./effects.ts").then((module) => {
+    loading ??= importEffects().then((module) => {
       effects = module.make();
       link.hooks = effects.hooks;
       host.onEffects?.();
@@ -242,7 +245,12 @@ export const serve = (host: Host): Server => {
     args: ReadonlyArray<unknown>,
     progress?: Progress,
   ): Promise<void> => {
-    const runner = await loadEffects();
+    let runner: Effects;
+    try {
+      runner = await loadEffects();
+    } catch (error) {
+      return void reply(job, refusal(error));
+    }
     runner.run({ job, name: entry.name, definition, args, progress }, (exit) => void reply(job, exit));
   };
 

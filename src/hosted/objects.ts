@@ -1,32 +1,33 @@
 /**
  * All kinds of objects that can be made again from a handle, each with the module that registers it.
  *
- * A process loads a kind when the first handle of that kind arrives; see {@link load} in `handles.ts`.
+ * A process loads a kind when the first handle of that kind arrives; see {@link load} in `handles.ts`. Deno does not follow these
+ * addresses when a child starts; `backend/everything.ts` names them all.
  *
  * @module
  */
 
-const memory = (): Promise<unknown> => import("../memory/objects.ts");
-const lock = (): Promise<unknown> => import("../shared/lock.ts");
+const memory = (): Promise<unknown> => import(import.meta.resolve("../memory/objects.ts"));
+const lock = (): Promise<unknown> => import(import.meta.resolve("../shared/lock.ts"));
 
 /** Loads the module of a kind. */
 export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["array", memory],
-  ["barrier", () => import("../shared/barrier.ts")],
+  ["barrier", () => import(import.meta.resolve("../shared/barrier.ts"))],
   ["bytes", memory],
-  ["condition", () => import("../shared/condition.ts")],
-  ["connection", () => import("./pipe_client.ts")],
-  ["event", () => import("../shared/event.ts")],
+  ["condition", () => import(import.meta.resolve("../shared/condition.ts"))],
+  ["connection", () => import(import.meta.resolve("./pipe_client.ts"))],
+  ["event", () => import(import.meta.resolve("../shared/event.ts"))],
   ["list", memory],
   ["lock", lock],
   ["memory", memory],
   ["memory manager", memory],
-  ["process", () => import("./process_handle.ts")],
-  ["proxy", () => import("../manager/proxies.ts")],
-  ["queue", () => import("./queue_client.ts")],
-  ["readwritelock", () => import("../shared/readers.ts")],
+  ["process", () => import(import.meta.resolve("./process_handle.ts"))],
+  ["proxy", () => import(import.meta.resolve("../manager/proxies.ts"))],
+  ["queue", () => import(import.meta.resolve("./queue_client.ts"))],
+  ["readwritelock", () => import(import.meta.resolve("../shared/readers.ts"))],
   ["rlock", lock],
-  ["semaphore", () => import("../shared/semaphore.ts")],
+  ["semaphore", () => import(import.meta.resolve("../shared/semaphore.ts"))],
   ["struct", memory],
   ["value", memory],
 ]);

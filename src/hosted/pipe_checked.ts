@@ -16,7 +16,9 @@ import { TypeId } from "./pipe_client.ts";
 import { WaitId } from "./waitable.ts";
 
 /** Loaded when the first value is checked: most connections need no Schema. */
-const schemas = Effect.promise(() => import("./pipe_schemas.ts"));
+const schemas = Effect.promise((): Promise<typeof import("./pipe_schemas.ts")> =>
+  import(import.meta.resolve("./pipe_schemas.ts"))
+);
 
 /** See above. */
 export class Checked<A, I, B, J> implements Connection<A, B> {

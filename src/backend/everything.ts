@@ -1,0 +1,29 @@
+/**
+ * Names the modules that a process loads when it needs them, by addresses that Deno does not follow when the process starts.
+ *
+ * A child follows none of them until a task needs one. A backend names this module in a function that is never called, so that
+ * Deno caches all of them together with the backend, and lets a program load them that has no permission to read them. A child
+ * without that permission has this module on its command line.
+ *
+ * @module
+ */
+
+/** Never called. */
+export const everything = (): ReadonlyArray<Promise<unknown>> => [
+  import("./effects.ts"),
+  import("./schemas.ts"),
+  import("../SubprocessBackend.ts"),
+  import("../WorkerBackend.ts"),
+  import("../hosted/pipe_client.ts"),
+  import("../hosted/pipe_schemas.ts"),
+  import("../hosted/process_handle.ts"),
+  import("../hosted/queue_client.ts"),
+  import("../manager/proxies.ts"),
+  import("../memory/objects.ts"),
+  import("../shared/barrier.ts"),
+  import("../shared/condition.ts"),
+  import("../shared/event.ts"),
+  import("../shared/lock.ts"),
+  import("../shared/readers.ts"),
+  import("../shared/semaphore.ts"),
+];
