@@ -204,6 +204,7 @@ import { QueueHost } from "./hosted/queue_host.ts";
 import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
 import {
+  boolean,
   type Checks,
   func,
   invalidArgument,
@@ -325,6 +326,15 @@ export interface Enqueue<in A> extends Base {
   readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | Failure>;
 }
 
+/** Options of {@link Dequeue.toStreamWith}. @since 0.1.0 @category models */
+export interface StreamOptions {
+  /**
+   * Items that are handed on, and thereby taken, in one step at most: so many are in the hands of the consumer. A stream of chunks
+   * moves several times as many items in a second. @default 1
+   */
+  readonly chunkSize?: number | undefined;
+}
+
 /**
  * The side of a queue that takes: for tasks that do nothing else with it.
  *
@@ -342,8 +352,17 @@ export interface Dequeue<out A> extends Base {
   readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
   /** Reports items done that were taken, one unless a number is given. Python's `task_done`. */
   readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
-  /** Its items, as they come, many in a message. Ends when the queue is closed and empty. *Interruption:* loses none that it has not given. */
+  /**
+   * Its items, as they come. Ends when the queue is closed and empty. Each item is taken when the stream hands it on, alone: what a
+   * consumer that fails, is interrupted or is killed was not handed is still in the queue, in its place. *Interruption:* takes
+   * nothing more.
+   */
   readonly toStream: Stream.Stream<A, DecodeError | Failure>;
+  /**
+   * {@link toStream}, with more items in a chunk. Items of one chunk are taken together. Fails with a `QueueError` if the size of a
+   * chunk is not a positive integer.
+   */
+  readonly toStreamWith: (options: StreamOptions) => Stream.Stream<A, DecodeError | QueueError | Failure>;
 }
 
 /**
@@ -373,6 +392,11 @@ export interface Options {
   readonly capacity?: number | undefined;
   /** Bytes that its encoded items take up at most, whatever the capacity. Who puts more waits. @default 268435456 */
   readonly maxBytes?: number | undefined;
+  /**
+   * Whether an item goes back to its place if the process that took it ends before it has reported the item done with `taskDone`:
+   * each item is then worked on at least once. @default false
+   */
+  readonly redeliver?: boolean | undefined;
 }
 
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -380,6 +404,7 @@ const MAX_BYTES = 256 * 1024 * 1024;
 const checks: Checks = {
   capacity: optional(positiveOrInfinite),
   maxBytes: optional(positiveOrInfinite),
+  redeliver: optional(boolean),
   key: optional(func),
   order: optional(func),
 };
@@ -392,11 +417,12 @@ const make_ = <A>(
   Effect.suspend(() => {
     const wrong = wrongOptions(options, checks);
     if (wrong !== undefined) return Effect.fail(new QueueError("InvalidOption", invalidOption("queue", wrong)));
-    const { capacity = Infinity, maxBytes = MAX_BYTES } = options;
+    const { capacity = Infinity, maxBytes = MAX_BYTES, redeliver = false } = options;
+    const kept = store();
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const queue = new QueueHost({ capacity, maxBytes, store: store(), keyOf, keep });
+          const queue = new QueueHost({ capacity, maxBytes, redeliver, store: kept, keyOf, keep });
           return { queue, object: host(queue) };
         }),
         ({ object, queue }) =>
@@ -413,6 +439,8 @@ const make_ = <A>(
           capacity,
           maxBytes,
           ordered: keyOf !== undefined,
+          ahead: kept instanceof Fifo,
+          redeliver,
         }),
     );
   });

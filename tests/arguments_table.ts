@@ -157,7 +157,7 @@ const listening = {
 };
 const connecting = { ...remote, address: addresses, tls: trust, timeout: positiveDuration };
 const worker = { maxMessageSize: positiveOrInfinite, standby: count, preload: texts };
-const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite };
+const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite, redeliver: boolean };
 const mapping = { chunkSize: positive };
 const process = { ...killPolicy, name, permissions };
 
@@ -194,6 +194,7 @@ export const options = {
   "Pool.SubmitOptions": { timeout: positiveDuration, onSuccess: func, onFailure: func },
   "Process.Options": { ...process, daemon: boolean },
   "Queue.Options": queue,
+  "Queue.StreamOptions": mapping,
   "Queue.PriorityOptions": { ...queue, key: func, order: func },
   "Semaphore.Options": { permits: count, reclaim: boolean },
   "ShareableList.Options": { capacity: positive, lock, name },
@@ -584,6 +585,11 @@ export const rows: Readonly<Record<string, Row>> = {
     tryPut: [{ item: any }, [1]],
   }),
   ...methods("Queue.Dequeue", "queue", { takeUpTo: [{ count: positive }, [1]], taskDone: [{ count: positive }, [1]] }),
+  "Queue.Dequeue.toStreamWith": row(
+    { options: optionsOf("Queue.StreamOptions") },
+    [{}],
+    ({ queue }, [options]) => queue.toStreamWith(options),
+  ),
   "Queue.make": row({ options: optionsOf("Queue.Options") }, [{}], (_, [options]) => Queue.make(options)),
   "Queue.lifo": row({ options: optionsOf("Queue.Options") }, [{}], (_, [options]) => Queue.lifo(options)),
   "Queue.priority": row(

@@ -3,8 +3,11 @@
  *
  * @module
  */
+import * as Channel from "effect/Channel";
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
 import * as Option from "effect/Option";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
@@ -23,7 +26,7 @@ import {
   written,
 } from "../link/router.ts";
 import type { Link } from "../link/link.ts";
-import type { Info as QueueInfo, Queue, Statistics } from "../Queue.ts";
+import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../Queue.ts";
 import { invalidArgument, iterable, positive } from "../os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
@@ -31,11 +34,14 @@ import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { exactly } from "./exactly.ts";
 import { foreign, HandleId, hooks, load, loaded, looking, register } from "./handles.ts";
+import type { Item } from "./order.ts";
 import { type Packet, sizeOf, unpack } from "./packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
+import { type Entry, type Ledger, ledgerOf } from "./queue_ledger.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
 import { attached } from "./pipe_end.ts";
 import * as P from "./queue_protocol.ts";
+import { Reader } from "./queue_reader.ts";
 import { WaitId } from "./waitable.ts";
 
 /** What a handle of a queue says. */
@@ -46,6 +52,10 @@ export interface Place extends Target {
   readonly maxBytes: number;
   /** Whether it looks into its items, to order them. */
   readonly ordered: boolean;
+  /** Whether it lends items ahead to streams. */
+  readonly ahead: boolean;
+  /** Whether items that were not reported done go to others when their consumer has ended. */
+  readonly redeliver: boolean;
   /** Whether it lives in another program: then its items are data only. */
   readonly stranger?: true;
 }
@@ -88,6 +98,24 @@ const tooLarge = (size: number, limit: number): QueueError =>
     "TooLarge",
     `Cannot put an item of ${size} bytes: the queue holds ${limit} bytes; raise its maxBytes or send the item in pieces`,
   );
+
+/** The fiber that runs. */
+const currentFiber = (): number =>
+  Option.match(Fiber.getCurrentFiber(), { onNone: () => 0, onSome: (fiber) => fiber.id().id });
+
+/** What a stream is made of. */
+type Outward<A> = Channel.Channel<Chunk.Chunk<A>, unknown, DecodeError | Ending, unknown, unknown, unknown>;
+
+/** What was taken in one step, of a queue that redelivers. */
+interface Taken {
+  readonly giveBack: () => void;
+}
+
+const handOn = <A>(items: ReadonlyArray<A>, then: Outward<A>): Outward<A> =>
+  Channel.flatMap(Channel.write(items.length === 1 ? Chunk.of(items[0]) : Chunk.unsafeFromArray(items)), () => then);
+
+const ended = (error: DecodeError | Ending): Outward<never> =>
+  error instanceof QueueClosed && error.reason === "Closed" ? Channel.void : Channel.fail(error);
 
 /** There is nothing now. */
 const later = new Error();
@@ -223,9 +251,27 @@ export class QueueClient<A> implements Queue<A> {
 
   readonly taskDone = (count: number = 1): Effect.Effect<void, QueueError | Ending> => {
     const wrong = positive(count);
-    return wrong === undefined
-      ? Effect.asVoid(this.#ask(P.TASK_DONE, (writer) => void writer.varint(count)))
-      : Effect.fail(new QueueError("InvalidOption", invalidArgument("queue.taskDone", `count ${wrong}`)));
+    if (wrong !== undefined) {
+      return Effect.fail(new QueueError("InvalidOption", invalidArgument("queue.taskDone", `count ${wrong}`)));
+    }
+    if (!this.#place.redeliver) return Effect.asVoid(this.#ask(P.TASK_DONE, (writer) => void writer.varint(count)));
+    return Effect.async((resume) => {
+      const entries = ledgerOf(this.#place).pick(currentFiber(), count);
+      if (entries === undefined) {
+        return resume(Effect.fail(
+          new QueueError(
+            "TooManyDone",
+            "Cannot report tasks done: more than this process has taken and not yet reported; of a queue that " +
+              "redelivers, the process that took an item reports it, before it loses the queue",
+          ),
+        ));
+      }
+      let open = entries.length;
+      const handed = (): void => {
+        if (--open === 0) resume(Effect.void);
+      };
+      for (const { report } of entries) report(handed);
+    });
   };
 
   get join(): Effect.Effect<void, Ending> {
@@ -244,13 +290,16 @@ export class QueueClient<A> implements Queue<A> {
     return this.#simply(P.SHUTDOWN);
   }
 
-  get toStream(): Stream.Stream<A, DecodeError | Unreachable | MessageTooLarge | QueueClosed> {
-    const items = this.#take(BATCH, true, (items) => Chunk.unsafeFromArray(items!));
-    return Stream.repeatEffectChunkOption(Effect.mapError(
-      items,
-      (error) => error instanceof QueueClosed && error.reason === "Closed" ? Option.none() : Option.some(error),
-    ));
+  get toStream(): Stream.Stream<A, DecodeError | Ending> {
+    return this.#stream(1);
   }
+
+  readonly toStreamWith = (options: StreamOptions): Stream.Stream<A, DecodeError | QueueError | Ending> => {
+    const { chunkSize = 1 } = options ?? {};
+    const wrong = positive(chunkSize);
+    if (wrong === undefined) return this.#stream(chunkSize);
+    return Stream.fail(new QueueError("InvalidOption", invalidArgument("queue.toStreamWith", `chunkSize ${wrong}`)));
+  };
 
   get toSink(): Sink.Sink<void, A, never, EncodeError | QueueError | Ending> {
     return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.putAll(chunk));
@@ -442,48 +491,192 @@ export class QueueClient<A> implements Queue<A> {
     });
   }
 
+  /** Hands on so many items at most in one chunk: each is taken in the very step that hands it on. */
+  #stream(chunkSize: number): Stream.Stream<A, DecodeError | Ending> {
+    return Stream.fromChannel(Channel.suspend((): Outward<A> => {
+      const here = this.#local;
+      const taken = new Set<Taken>();
+      const loop: Outward<A> = here !== undefined
+        ? this.#streamHere(here, chunkSize, taken)
+        : this.#place.ahead && this.#place.stranger !== true
+        ? this.#streamAhead(chunkSize, taken)
+        : this.#streamApart(chunkSize, taken);
+      if (!this.#place.redeliver) return loop;
+      return Channel.ensuringWith(loop, (exit) =>
+        Effect.sync(() => {
+          // A consumer that has failed reports nothing any more.
+          if (Exit.isFailure(exit)) { for (const { giveBack } of taken) giveBack(); }
+        }));
+    }));
+  }
+
+  /** Where the queue lives. */
+  #streamHere(here: QueueHost, chunkSize: number, taken: Set<Taken>): Outward<A> {
+    const next: Outward<A> = Channel.suspend((): Outward<A> => {
+      let items: ReadonlyArray<A> | undefined;
+      try {
+        items = this.#takeNow(here, chunkSize, taken);
+      } catch (error) {
+        if (error instanceof DecodeError) return Channel.fail(error);
+        if (error instanceof Loading) {
+          return Channel.flatMap(Channel.fromEffect(Effect.promise(() => error.done)), () => next);
+        }
+        throw error;
+      }
+      if (items !== undefined) return handOn(items, next);
+      return this.#handOnNext(chunkSize, taken, next);
+    });
+    return next;
+  }
+
+  /** One request for each chunk. */
+  #streamApart(chunkSize: number, taken: Set<Taken>): Outward<A> {
+    const next: Outward<A> = Channel.suspend(() => this.#handOnNext(chunkSize, taken, next));
+    return next;
+  }
+
+  /** From another process, reading ahead. */
+  #streamAhead(chunkSize: number, taken: Set<Taken>): Outward<A> {
+    const { redeliver } = this.#place;
+    const reader = new Reader(this.#place, redeliver ? ledgerOf(this.#place) : undefined);
+    const most = Math.max(BATCH, chunkSize);
+    const next: Outward<A> = Channel.suspend((): Outward<A> => {
+      const packets = reader.peek(chunkSize);
+      if (packets.length > 0) {
+        const { count, items } = this.#open(packets);
+        const claimed = reader.claim(count, redeliver ? currentFiber() : 0);
+        if (claimed === 0) return next;
+        try {
+          const all = items();
+          return handOn(claimed === all.length ? all : all.slice(0, claimed), next);
+        } catch (error) {
+          if (error instanceof DecodeError) return Channel.fail(error);
+          throw error;
+        }
+      }
+      if (reader.apart === "always") return this.#streamApart(chunkSize, taken);
+      if (reader.apart === "once") {
+        reader.apart = "no";
+        return this.#handOnNext(1, taken, next);
+      }
+      if (reader.ended !== undefined) return ended(this.#ending(reader.ended));
+      return Channel.flatMap(
+        Channel.fromEffect(Effect.async<void>((resume) => reader.pull(most, () => resume(Effect.void)))),
+        () => next,
+      );
+    });
+    return Channel.ensuringWith(next, (exit) => Effect.sync(() => reader.close(Exit.isSuccess(exit))));
+  }
+
+  /** Takes, and waits if need be; then goes on. */
+  #handOnNext(chunkSize: number, taken: Set<Taken>, then: Outward<A>): Outward<A> {
+    return Channel.foldChannel(Channel.fromEffect(this.#take(chunkSize, true, (items) => items!, taken)), {
+      onFailure: ended,
+      onSuccess: (items) => handOn(items, then),
+    });
+  }
+
   /**
    * Takes items: at least one; `undefined` if it does not wait and there is none.
    *
-   * They are taken in the very step that gives them to whoever goes on: an interruption comes before, and then they are still
-   * there, or after it.
+   * They are taken in the very step that gives them to the caller: an interruption comes before, and then they are still there, or
+   * after it.
    */
   #take<B>(
     count: number,
     waits: boolean,
     give: (items: ReadonlyArray<A> | undefined) => B,
+    taken?: Set<Taken>,
   ): Effect.Effect<B, DecodeError | Ending> {
     return Effect.suspend(() => {
       const here = this.#local;
-      if (here === undefined) return this.#takeThere(count, waits, give);
+      if (here === undefined) return this.#takeThere(count, waits, give, taken);
       const now = Effect.sync(() => {
-        const packets = here.takeNow(count);
-        if (packets === undefined) throw later;
-        const loading = packets.flatMap((packet) => load(packet) ?? []);
-        if (loading.length > 0) {
-          here.giveBack(packets);
-          throw new Loading(Promise.all(loading));
-        }
-        const opened = this.#open(packets);
-        if (opened.count < packets.length) here.giveBack(packets.slice(opened.count));
-        try {
-          return give(opened.items());
-        } finally {
-          for (let i = 0; i < opened.count; i++) packets[i].kept?.();
-        }
+        const items = this.#takeNow(here, count, taken);
+        if (items === undefined) throw later;
+        return give(items);
       });
       return Effect.catchAllCause(now, (cause): Effect.Effect<B, DecodeError | Ending> => {
         if (cause._tag !== "Die") return Effect.failCause(cause);
         if (cause.defect === later) {
-          return waits ? this.#takeHere(here, count, give) : this.#takeThere(count, waits, give);
+          return waits ? this.#takeHere(here, count, give, taken) : this.#takeThere(count, waits, give, taken);
         }
         if (cause.defect instanceof Loading) {
           const { done } = cause.defect;
-          return Effect.zipRight(Effect.promise(() => done), this.#take(count, waits, give));
+          return Effect.zipRight(Effect.promise(() => done), this.#take(count, waits, give, taken));
         }
         return cause.defect instanceof DecodeError ? Effect.fail(cause.defect) : Effect.failCause(cause);
       });
     });
+  }
+
+  /** Takes what is there at once where the queue lives. Throws a `DecodeError`, or `Loading`, and has then taken nothing. */
+  #takeNow(here: QueueHost, count: number, taken: Set<Taken> | undefined): ReadonlyArray<A> | undefined {
+    const packets = here.takeNow(count);
+    if (packets === undefined) return undefined;
+    const loading = packets.flatMap((packet) => load(packet) ?? []);
+    if (loading.length > 0) {
+      here.giveBack(packets);
+      throw new Loading(Promise.all(loading));
+    }
+    const opened = this.#open(packets);
+    if (opened.count < packets.length) here.giveBack(packets.slice(opened.count));
+    const own = opened.count < packets.length ? packets.slice(0, opened.count) : packets;
+    if (this.#place.redeliver) this.#enterHere(here, own, taken);
+    try {
+      return opened.items();
+    } finally {
+      for (let i = 0; i < opened.count; i++) packets[i].kept?.();
+    }
+  }
+
+  /** Notes what was taken where the queue lives. */
+  #enterHere(here: QueueHost, items: ReadonlyArray<Item>, taken: Set<Taken> | undefined): void {
+    const held = here.holdHere(items);
+    this.#enter(items.length, taken, (number, handed) => {
+      held.report(number);
+      handed();
+    }, held.giveBack);
+  }
+
+  /** Notes what was taken, until it is reported; answers what says that it has been lost. */
+  #enter(
+    count: number,
+    taken: Set<Taken> | undefined,
+    report: (number: number, handed: () => void) => void,
+    giveBack: () => void,
+    reported: () => void = () => {},
+  ): () => void {
+    const ledger: Ledger = ledgerOf(this.#place);
+    const fiber = currentFiber();
+    const entries = new Set<Entry>();
+    const lost = (): void => {
+      taken?.delete(own);
+      for (const entry of entries) ledger.strike(entry);
+      entries.clear();
+    };
+    const own: Taken = {
+      giveBack: () => {
+        lost();
+        giveBack();
+      },
+    };
+    for (let number = 0; number < count; number++) {
+      const entry: Entry = {
+        fiber,
+        report: (handed) => {
+          entries.delete(entry);
+          report(number, handed);
+          if (entries.size > 0) return;
+          taken?.delete(own);
+          reported();
+        },
+      };
+      entries.add(entry);
+      ledger.enter(entry);
+    }
+    taken?.add(own);
+    return lost;
   }
 
   /** Waits where the queue lives. */
@@ -491,9 +684,10 @@ export class QueueClient<A> implements Queue<A> {
     queue: QueueHost,
     count: number,
     give: (items: ReadonlyArray<A>) => B,
+    taken: Set<Taken> | undefined,
   ): Effect.Effect<B, DecodeError | Ending> {
     let taking: Taking;
-    return exactly<ReadonlyArray<Packet>, Ending, B, DecodeError>(
+    return exactly<ReadonlyArray<Item>, Ending, B, DecodeError>(
       (done) => {
         taking = queue.take(
           count,
@@ -506,6 +700,7 @@ export class QueueClient<A> implements Queue<A> {
         loaded(packets, () => {
           const opened = this.#open(packets);
           const result = given(opened, give);
+          if (this.#place.redeliver) this.#enterHere(queue, packets.slice(0, opened.count), taken);
           taking.taken(opened.count);
           return result;
         }),
@@ -517,8 +712,10 @@ export class QueueClient<A> implements Queue<A> {
     count: number,
     waits: boolean,
     give: (items: ReadonlyArray<A> | undefined) => B,
+    taken: Set<Taken> | undefined,
   ): Effect.Effect<B, DecodeError | Ending> {
     let line: Line;
+    let lost = (): void => {};
     return exactly<Opened<A> | undefined, Ending, B, DecodeError>(
       (done) => {
         let opened: Opened<A> | undefined;
@@ -527,6 +724,7 @@ export class QueueClient<A> implements Queue<A> {
         line = call(this.#place, P.GET, (writer) => {
           writer.varint(count);
           writer.byte(waits ? 1 : 0);
+          writer.varint(P.consumer);
           return undefined;
         }, {
           data: (message) => {
@@ -543,6 +741,7 @@ export class QueueClient<A> implements Queue<A> {
           },
           exit: (message) => {
             ended = true;
+            lost();
             // A queue that is gone gives what it has lent to nobody else.
             if (opened !== undefined || message.bytes[0] === P.EMPTY) done(Effect.succeed(opened));
             else done(Effect.fail(this.#ending(message)));
@@ -557,7 +756,22 @@ export class QueueClient<A> implements Queue<A> {
         if (opened === undefined) return Effect.succeed(give(undefined));
         // What moves with them is taken over before they are no longer kept.
         const result = given(opened, give);
-        if (opened.moves) attached(() => line.finish());
+        if (this.#place.redeliver) {
+          lost = this.#enter(
+            opened.count,
+            taken,
+            (number, handed) => {
+              line.data((writer) => {
+                writer.byte(P.REPORT);
+                writer.varint(number);
+                return undefined;
+              }, handed);
+              line.flush();
+            },
+            () => line.cancel(),
+            () => line.finish(),
+          );
+        } else if (opened.moves) attached(() => line.finish());
         else line.finish();
         return result;
       },

@@ -3,8 +3,12 @@
  *
  * - Places are granted before items are sent, so the bound holds whoever puts, and a put that was interrupted while it waited
  *   has put nothing. Who puts often into a large queue is granted a few places ahead, never more than a quarter of what is free.
- * - What is given out is lent until the taker says that he has it. If he dies before, or is interrupted, it goes back to
- *   where it was.
+ * - An item that is given out is lent until its taker says that it has it. If the taker dies before, or is interrupted, the item
+ *   goes back to where it was.
+ * - A stream is lent items ahead, where both sides share memory and the order is that of arrival; see `lease.ts`. Until the stream
+ *   takes them they count as being in the queue, and a taker that would have to wait is given them.
+ * - A queue that redelivers keeps an item until its consumer reports it done; if the consumer's process ends before, the item goes
+ *   back.
  * - Who waits is served in the order in which he came.
  * - Its end waits for items that are under way: places that were granted and not yet used or given back.
  *
@@ -12,6 +16,11 @@
  *
  * @module
  */
+import * as Arena from "../region/arena.ts";
+import { RegionError } from "../region/region.ts";
+import type { Words } from "../region/words.ts";
+import * as Codec from "../wire/codec.ts";
+import * as Lease from "./lease.ts";
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../link/router.ts";
 import { type Fill, LAST, type Receiver } from "../link/link.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
@@ -30,6 +39,8 @@ export interface Rules {
   readonly store: Store;
   /** By what an item is ordered; may throw, and the item is then refused. Absent if it does not matter. */
   readonly keyOf: ((packet: Packet) => unknown) | undefined;
+  /** Whether an item goes back if its consumer ends before it has reported the item done. */
+  readonly redeliver: boolean;
   /** Keeps what moves with an item until that was taken; see `keep.ts`. */
   readonly keep: (packet: Packet) => () => void;
 }
@@ -60,9 +71,48 @@ interface Want {
   readonly size: number;
 }
 
+/** Items that were taken on one line, or here, and were not reported done: by their number there. */
+interface Held {
+  /** The process that has them. */
+  readonly consumer: number;
+  readonly items: Map<number, Item>;
+  next: number;
+}
+
+/** A stream that reads ahead. */
+interface Reader {
+  readonly line: Line;
+  readonly held: Held;
+  /** The word that both share. */
+  readonly word: Word;
+  /** Items that are lent, and were not taken when this was looked at last. */
+  ahead: ReadonlyArray<Item>;
+  /** How many had been taken before the first of them. */
+  base: number;
+  /** Whether the stream waits for the first of them: then nobody else is given it. */
+  due: boolean;
+  wish: Taker | undefined;
+  stopped: boolean;
+}
+
+/** A word of shared memory. */
+interface Word {
+  readonly place: Arena.Place;
+  readonly index: number;
+  readonly words: Words;
+  readonly at: number;
+}
+
+/** Words that are placed together. */
+const WORDS = 15;
+
 /** Somebody who wants items, here or elsewhere. */
 interface Taker {
   readonly most: number;
+  /** The process that will have them. */
+  readonly consumer: number;
+  /** The stream that wants to read ahead. */
+  readonly reader: Reader | undefined;
   /** Lends him items. Throws `MessageTooLarge` if they do not reach him. */
   readonly lend: (items: ReadonlyArray<Item>) => void;
   /** There will be none. */
@@ -94,6 +144,13 @@ export class QueueHost implements Hosted {
   readonly #takers = new Waiting<Taker>();
   readonly #joiners = new Waiting<Line>();
   readonly #watchers = new Waiting<Pick<Line, "exit">>();
+  readonly #readers = new Set<Reader>();
+  /** Items that were taken and not reported done, by the processes that have them. */
+  readonly #holders = new Map<number, number>();
+  #held = 0;
+  readonly #blocks: Array<Arena.Block> = [];
+  readonly #idle: Array<Word> = [];
+  #apart = false;
   #state: "open" | "closed" | "shut down" | "gone" = "open";
   #arrivals = 0;
   #unfinished = 0;
@@ -125,11 +182,13 @@ export class QueueHost implements Hosted {
         this.#end("shut down");
         return this.#answer(line, say(DONE));
       case P.TASK_DONE:
-        return this.#answer(line, say(this.#taskDone(new P.Numbers(message.bytes, 0).next()) ? DONE : P.TOO_OFTEN));
+        return this.#answer(line, say(this.taskDone(new P.Numbers(message.bytes, 0).next()) ? DONE : P.TOO_OFTEN));
       case P.JOIN:
         return this.#wait(line, this.#joiners, this.#unfinished === 0);
       case P.READY:
-        return this.#wait(line, this.#watchers, this.#rules.store.length > 0 || this.#finished);
+        return this.#wait(line, this.#watchers, this.ready);
+      case P.STREAM:
+        return this.#stream(line, new P.Numbers(message.bytes, 0).next());
       default:
         throw new ProtocolError(`Cannot read from the peer: a queue has no operation ${operation}`);
     }
@@ -137,7 +196,7 @@ export class QueueHost implements Hosted {
 
   /** Whether a get has its answer: an item, or the news that there will be none. */
   get ready(): boolean {
-    return this.#rules.store.length > 0 || this.#state !== "open" && (this.#state !== "closed" || this.#finished);
+    return this.#size > 0 || this.#finished;
   }
 
   /** Calls back, in this process, when a get has its answer. Returns a function that stops the waiting. */
@@ -183,7 +242,7 @@ export class QueueHost implements Hosted {
   /** Takes what is there at once, for this process: `undefined` if that is nothing, or somebody waits for it. */
   takeNow(most: number): ReadonlyArray<Item> | undefined {
     const { store } = this.#rules;
-    if (store.length === 0 || this.#takers.length > 0) return undefined;
+    if (this.#takers.length > 0 || (store.length === 0 && !this.#recall())) return undefined;
     const items: Array<Item> = [];
     while (items.length < most && store.length > 0) {
       const item = store.shift()!;
@@ -194,7 +253,7 @@ export class QueueHost implements Hosted {
     return items;
   }
 
-  /** Takes back what {@link takeNow} gave. */
+  /** Takes back what {@link takeNow} gave, or {@link take}. */
   giveBack(items: ReadonlyArray<Item>): void {
     for (const item of items) this.#bytes += item.size;
     this.#restore(items);
@@ -202,8 +261,8 @@ export class QueueHost implements Hosted {
   }
 
   /** Takes what will be there, for this process. Calls back once, perhaps before it returns. */
-  take(most: number, lend: (items: ReadonlyArray<Packet>) => void, end: (exit: Fill) => void): Taking {
-    const taker: Taker = { most, lend, end, place: undefined, lent: [], his: false };
+  take(most: number, lend: (items: ReadonlyArray<Item>) => void, end: (exit: Fill) => void): Taking {
+    const taker = wish(most, P.consumer, lend, end);
     this.#line(taker);
     return {
       taken: (count) => {
@@ -221,13 +280,29 @@ export class QueueHost implements Hosted {
 
   /** Places that are neither taken nor promised. */
   get #free(): number {
+    this.#look();
     return this.#rules.capacity - this.#rules.store.length - this.#lent - this.#granted;
+  }
+
+  /** Items that are there to be taken: in the store, or lent ahead to streams that do not wait for them. */
+  get #size(): number {
+    this.#look();
+    let size = this.#rules.store.length;
+    for (const { ahead, due } of this.#readers) size += ahead.length - (due && ahead.length > 0 ? 1 : 0);
+    return size;
   }
 
   /** Closed, and nothing can come any more. */
   get #finished(): boolean {
-    return this.#state !== "open" &&
-      (this.#state !== "closed" || this.#rules.store.length + this.#lent + this.#granted === 0);
+    return this.#finishedFor(0);
+  }
+
+  /** The same for one consumer: what it has itself and not reported does not come to it as long as it lives. */
+  #finishedFor(consumer: number): boolean {
+    if (this.#state !== "closed") return this.#state !== "open";
+    this.#look();
+    if (this.#rules.store.length + this.#lent + this.#granted > 0) return false;
+    return this.#held === (this.#holders.get(consumer) ?? 0);
   }
 
   /** With what those end who come to what is no longer open. */
@@ -238,11 +313,11 @@ export class QueueHost implements Hosted {
 
   readonly #info: Fill = (writer) => {
     writer.byte(DONE);
-    const { store } = this.#rules;
     const state = this.#state === "open" ? 0 : this.#state === "closed" ? 1 : 2;
     const full = this.#free <= 0 || this.#bytes >= this.#rules.maxBytes ? 1 : 0;
+    const size = this.#size;
     const numbers = [
-      store.length,
+      size,
       this.#bytes,
       this.#takers.length,
       this.#wants.length,
@@ -391,35 +466,271 @@ export class QueueHost implements Hosted {
     const numbers = new P.Numbers(bytes, 0);
     const most = numbers.next();
     const waits = numbers.next() === 1;
-    if (!(most > 0)) throw new ProtocolError("Cannot read from the peer: malformed get");
+    const consumer = numbers.next();
+    if (!(most > 0 && consumer > 0)) throw new ProtocolError("Cannot read from the peer: malformed get");
     const lend = (items: ReadonlyArray<Item>): void => line.data((writer) => pack(writer, items));
-    const taker: Taker = { most, lend, end: line.exit.bind(line), place: undefined, lent: [], his: false };
+    const taker = wish(most, consumer, lend, line.exit.bind(line));
+    const held: Held = { consumer, items: new Map(), next: 0 };
+    const { redeliver } = this.#rules;
     this.#line(taker);
     if (!waits && taker.place !== undefined && this.#takers.remove(taker.place)) {
       return this.#answer(line, say(P.EMPTY));
     }
+    const leave = (taken: boolean): boolean => {
+      const had = held.items.size > 0;
+      this.#comeBack(this.#letGo(held));
+      return this.#settle(taker, taken) || had;
+    };
     return {
-      // So many are his, unless he cancels; his last word is that he has them.
+      // So many are the taker's, unless it cancels; its last word is that it has them.
       credit: (count) => {
-        if (count !== LAST) return this.#keep(taker, count);
-        if (this.#settle(taker, true)) this.#advance();
+        if (count === LAST) return leave(true) && this.#advance();
+        this.#keep(taker, count);
+        if (redeliver) {
+          this.#hold(held, taker.lent);
+          this.#lent -= taker.lent.length;
+          taker.lent = [];
+          this.#advance();
+        }
+      },
+      data: ({ bytes }) => {
+        if (bytes[0] !== P.REPORT) throw new ProtocolError("Cannot read from the peer: malformed get");
+        this.#report(held, new P.Numbers(bytes, 1).next());
       },
       cancel: () => {
-        if (!this.#settle(taker, false)) return;
+        if (!leave(false)) return;
         line.exit(say(CANCELLED));
         this.#advance();
       },
-      closed: () => this.#settle(taker, taker.his) && this.#advance(),
+      closed: () => void (leave(taker.his && !redeliver) && this.#advance()),
     };
   }
 
+  #stream(line: Line, consumer: number): Receiver {
+    if (!(consumer > 0)) throw new ProtocolError("Cannot read from the peer: malformed stream");
+    const word = this.#rules.store instanceof Fifo ? this.#word() : undefined;
+    if (word === undefined) return this.#answer(line, say(P.APART));
+    line.data((writer) => {
+      writer.byte(P.WHERE);
+      writer.varint(word.index);
+      return Codec.encodeInto(writer, word.place);
+    });
+    const reader: Reader = {
+      line,
+      held: { consumer, items: new Map(), next: 0 },
+      word,
+      ahead: [],
+      base: 0,
+      due: false,
+      wish: undefined,
+      stopped: false,
+    };
+    reader.base = Lease.takenSince(word.words, word.at, 0);
+    this.#readers.add(reader);
+    const leave = (): boolean => {
+      if (!this.#readers.has(reader)) return false;
+      this.#stop(reader);
+      this.#readers.delete(reader);
+      this.#comeBack(this.#letGo(reader.held));
+      this.#advance();
+      return true;
+    };
+    return {
+      data: ({ bytes }) => {
+        const numbers = new P.Numbers(bytes, 1);
+        switch (bytes[0]) {
+          case P.PULL: {
+            const most = numbers.next();
+            if (!(most > 0)) throw new ProtocolError("Cannot read from the peer: malformed pull");
+            if (reader.wish === undefined && !reader.stopped) this.#pull(reader, most);
+            return;
+          }
+          case P.NOTE:
+            return this.#advance();
+          case P.STOP:
+            this.#stop(reader);
+            return this.#advance();
+          case P.REPORT:
+            return this.#report(reader.held, numbers.next());
+          default:
+            throw new ProtocolError("Cannot read from the peer: malformed stream");
+        }
+      },
+      cancel: () => {
+        if (!leave()) return;
+        line.exit(say(CANCELLED));
+        // Nobody counts in it any more. Whoever has ended otherwise might.
+        this.#idle.push(word);
+      },
+      closed: () => void leave(),
+    };
+  }
+
+  /** A stream has nothing left, and wants some. */
+  #pull(reader: Reader, most: number): void {
+    // It has forgotten what it did not come to.
+    this.#comeBack(this.#takeBack(reader, 0));
+    const { line } = reader;
+    const taker = reader.wish = wish(
+      most,
+      reader.held.consumer,
+      (items) => {
+        const { base, word: { at, words } } = reader;
+        // Before the items leave: the stream may have them when that returns.
+        Lease.lend(words, at, items.length);
+        try {
+          line.data((writer) => {
+            writer.byte(P.BATCH);
+            return pack(writer, items);
+          });
+        } catch (error) {
+          Lease.revoke(words, at, base, 0);
+          throw error;
+        }
+        reader.wish = undefined;
+        reader.ahead = items;
+        reader.due = true;
+      },
+      (exit) => {
+        reader.wish = undefined;
+        line.data((writer) => {
+          writer.byte(P.ENDING);
+          return exit(writer);
+        });
+      },
+      reader,
+    );
+    this.#line(taker);
+  }
+
+  /** It wants no more, and what it has not taken goes back. */
+  #stop(reader: Reader): void {
+    reader.stopped = true;
+    if (reader.wish?.place !== undefined) this.#takers.remove(reader.wish.place);
+    reader.wish = undefined;
+    this.#comeBack(this.#takeBack(reader, 0));
+  }
+
+  /** Sees what streams have taken of the items that were lent ahead. */
+  #look(): void {
+    for (const reader of this.#readers) {
+      const { ahead, base, held, word } = reader;
+      if (ahead.length === 0) continue;
+      const count = Math.min(ahead.length, Lease.takenSince(word.words, word.at, base));
+      if (count === 0) continue;
+      reader.base = base + count & 0xffff;
+      reader.ahead = ahead.slice(count);
+      reader.due = false;
+      this.#lent -= count;
+      const taken = ahead.slice(0, count);
+      if (this.#rules.redeliver) this.#hold(held, taken);
+      else for (const item of taken) this.#drop(item);
+    }
+  }
+
+  /** Takes back all but so many of the items that were lent to a stream and that it has not taken. */
+  #takeBack(reader: Reader, keep: number): ReadonlyArray<Item> {
+    if (reader.ahead.length === 0) return none;
+    const { at, words } = reader.word;
+    Lease.revoke(words, at, reader.base, keep);
+    this.#look();
+    const { ahead, due } = reader;
+    const kept = Math.min(ahead.length, due ? keep : 0);
+    reader.ahead = ahead.slice(0, kept);
+    this.#lent -= ahead.length - kept;
+    return ahead.slice(kept);
+  }
+
+  /** Takes back what was lent ahead, but not what a stream waits for. Whether there was some. */
+  #recall(): boolean {
+    const items: Array<Item> = [];
+    this.#look();
+    for (const reader of this.#readers) items.push(...this.#takeBack(reader, reader.due ? 1 : 0));
+    this.#restore(items.sort(byArrival));
+    return items.length > 0;
+  }
+
+  /** Items go back to their places, before those that came after them and were lent ahead. */
+  #comeBack(items: ReadonlyArray<Item>): void {
+    if (items.length === 0) return;
+    this.#recall();
+    this.#restore(items);
+  }
+
+  /** They were taken, and may come back. */
+  #hold(held: Held, items: ReadonlyArray<Item>): void {
+    for (const item of items) held.items.set(held.next++, item);
+    this.#count(held, items.length);
+  }
+
+  #count({ consumer }: Held, change: number): void {
+    this.#held += change;
+    const count = (this.#holders.get(consumer) ?? 0) + change;
+    if (count === 0) this.#holders.delete(consumer);
+    else this.#holders.set(consumer, count);
+  }
+
+  /** One of them is done. */
+  #report(held: Held, number: number): void {
+    this.#look();
+    const item = held.items.get(number);
+    if (item === undefined) return;
+    held.items.delete(number);
+    this.#count(held, -1);
+    this.#drop(item);
+    this.taskDone(1);
+    this.#advance();
+  }
+
+  /** They will not be reported. */
+  #letGo(held: Held): ReadonlyArray<Item> {
+    const items = [...held.items.values()];
+    held.items.clear();
+    this.#count(held, -items.length);
+    return items;
+  }
+
+  /** Holds what was taken in this process: reports one done by its number, or gives all back that were not. */
+  holdHere(items: ReadonlyArray<Item>): { readonly report: (number: number) => void; readonly giveBack: () => void } {
+    const held: Held = { consumer: P.consumer, items: new Map(), next: 0 };
+    for (const item of items) this.#bytes += item.size;
+    this.#hold(held, items);
+    return {
+      report: (number) => this.#report(held, number),
+      giveBack: () => {
+        this.#comeBack(this.#letGo(held));
+        this.#advance();
+      },
+    };
+  }
+
+  /** A word of memory for a stream; `undefined` if this process has none to share. */
+  #word(): Word | undefined {
+    const idle = this.#idle.pop();
+    if (idle !== undefined || this.#apart) return idle;
+    let block: Arena.Block;
+    try {
+      block = Arena.allocate(WORDS);
+    } catch (error) {
+      if (!(error instanceof RegionError)) throw error;
+      this.#apart = true;
+      return undefined;
+    }
+    this.#blocks.push(block);
+    const { arena, at, place } = block;
+    for (let index = WORDS - 1; index > 0; index--) {
+      this.#idle.push({ place, index, words: arena.words, at: at + index });
+    }
+    return { place, index: 0, words: arena.words, at };
+  }
+
   #line(taker: Taker): void {
-    if (this.#finished) return taker.end(say(this.#ending));
+    if (this.#finishedFor(taker.consumer)) return taker.end(say(this.#ending));
     taker.place = this.#takers.push(taker);
     this.#advance();
   }
 
-  /** He has what was lent to him, or it goes back. `false` if he had nothing and was not waiting. */
+  /** The taker has what was lent to it, or that goes back. `false` if it had nothing and was not waiting. */
   #settle(taker: Taker, taken: boolean): boolean {
     const { lent, place } = taker;
     taker.lent = [];
@@ -427,18 +738,18 @@ export class QueueHost implements Hosted {
     if (lent.length === 0) return left;
     this.#lent -= lent.length;
     if (taken) { for (const item of lent) this.#drop(item); }
-    else this.#restore(lent);
+    else this.#comeBack(lent);
     return true;
   }
 
-  /** Of what was lent to him he wants so many. They are lost with him from now on. */
+  /** Of what was lent to it the taker wants so many. They are lost with it from now on. */
   #keep(taker: Taker, count: number): void {
     const rest = taker.lent.slice(count);
     taker.his = true;
     if (rest.length === 0) return;
     taker.lent = taker.lent.slice(0, count);
     this.#lent -= rest.length;
-    this.#restore(rest);
+    this.#comeBack(rest);
     this.#advance();
   }
 
@@ -461,7 +772,8 @@ export class QueueHost implements Hosted {
     }
   }
 
-  #taskDone(count: number): boolean {
+  /** So many are done; `false` if that are more than there are. */
+  taskDone(count: number): boolean {
     if (!(count <= this.#unfinished)) return false;
     this.#unfinished -= count;
     if (this.#unfinished === 0) { for (const line of this.#joiners.clear()) line.exit(say(DONE)); }
@@ -472,33 +784,72 @@ export class QueueHost implements Hosted {
   #advance(): void {
     this.#lend();
     this.#grant();
-    if (this.#watchers.length > 0 && (this.#rules.store.length > 0 || this.#finished)) {
+    if (this.#watchers.length > 0 && this.ready) {
       for (const line of this.#watchers.clear()) line.exit(say(DONE));
     }
-    if (this.#finished) { for (const { end } of this.#takers.clear()) end(say(this.#ending)); }
+    if (this.#state !== "open" && this.#takers.length > 0) {
+      for (const { end } of this.#takers.drop(({ consumer }) => this.#finishedFor(consumer))) end(say(this.#ending));
+    }
   }
 
   #lend(): void {
     const { store } = this.#rules;
-    while (this.#takers.length > 0 && store.length > 0) {
+    while (this.#takers.length > 0 && (store.length > 0 || this.#recall())) {
       const taker = this.#takers.shift()!;
-      const items: Array<Item> = [];
-      for (let size = 0; items.length < taker.most && size < BATCH && store.length > 0;) {
-        const item = store.shift()!;
-        items.push(item);
-        size += item.size;
+      if (taker.reader !== undefined) {
+        this.#lendAhead(taker, taker.reader);
+        continue;
       }
+      const items = this.#gather(taker.most, true);
       this.#lent += items.length;
       taker.lent = items;
       try {
         taker.lend(items);
       } catch (error) {
         if (!(error instanceof MessageTooLarge)) throw error;
-        // Too much for his link: it stays, for somebody with a wider one.
+        // Too much for the taker's link: it stays, for one with a wider link.
         taker.lent = [];
         this.#lent -= items.length;
         this.#restore(items);
         taker.end(tooLarge(error));
+      }
+    }
+  }
+
+  /** Takes the next items out of the store, at least one, up to so many. */
+  #gather(most: number, moving: boolean): ReadonlyArray<Item> {
+    const { store } = this.#rules;
+    const items: Array<Item> = [];
+    for (let size = 0; items.length < most && size < BATCH && store.length > 0;) {
+      const item = store.shift()!;
+      if (item.moves === true && !moving) {
+        store.restore(item);
+        break;
+      }
+      items.push(item);
+      size += item.size;
+    }
+    return items;
+  }
+
+  #lendAhead(taker: Taker, reader: Reader): void {
+    // Each stream has its share.
+    const share = Math.ceil(this.#rules.store.length / this.#readers.size);
+    for (let most = Math.min(taker.most, share);; most = Math.ceil(most / 2)) {
+      const items = this.#gather(most, false);
+      if (items.length === 0) {
+        reader.wish = undefined;
+        return reader.line.data(say(P.ALONE));
+      }
+      this.#lent += items.length;
+      try {
+        return taker.lend(items);
+      } catch (error) {
+        if (!(error instanceof MessageTooLarge)) throw error;
+        this.#lent -= items.length;
+        this.#restore(items);
+        if (items.length === 1) return taker.end(tooLarge(error));
+        most = items.length;
       }
     }
   }
@@ -556,6 +907,8 @@ export class QueueHost implements Hosted {
     this.#state = state;
     const end = say(this.#ending);
     const { store } = this.#rules;
+    // Restored in this state, items are dropped.
+    for (const reader of this.#readers) this.#restore(this.#takeBack(reader, 0));
     for (let item = store.shift(); item !== undefined; item = store.shift()) this.#drop(item);
     this.#wants.clear();
     for (const producer of this.#producers) {
@@ -567,8 +920,25 @@ export class QueueHost implements Hosted {
     for (const line of this.#joiners.clear()) line.exit(end);
     // There will be nothing, which is what they wait for as well.
     for (const line of this.#watchers.clear()) line.exit(state === "gone" ? end : say(DONE));
+    if (state !== "gone") return;
+    for (const { line } of this.#readers) line.exit(end);
+    this.#readers.clear();
+    for (const block of this.#blocks.splice(0)) block.free();
+    this.#idle.length = 0;
   }
 }
+
+const none: ReadonlyArray<Item> = [];
+
+const byArrival = (a: Item, b: Item): number => a.arrival - b.arrival;
+
+const wish = (
+  most: number,
+  consumer: number,
+  lend: Taker["lend"],
+  end: Taker["end"],
+  reader?: Reader,
+): Taker => ({ most, consumer, reader, lend, end, place: undefined, lent: [], his: false });
 
 /** Attachments are the memory of whoever put them, who may change it afterwards. */
 const copied = ({ attachments }: Packet): ReadonlyArray<Uint8Array> =>

@@ -56,6 +56,20 @@ export class Waiting<A> {
     return true;
   }
 
+  /** Lets those go for whom this holds. */
+  drop(which: (value: A) => boolean): ReadonlyArray<A> {
+    const dropped: Array<A> = [];
+    for (let place = this.#first; place !== undefined;) {
+      const { after, value } = place;
+      if (which(value)) {
+        this.remove(place);
+        dropped.push(value);
+      }
+      place = after;
+    }
+    return dropped;
+  }
+
   /** Lets all go. */
   clear(): ReadonlyArray<A> {
     const all: Array<A> = [];

@@ -93,6 +93,8 @@ interface QueueShape {
   readonly capacity: number;
   readonly maxBytes: number;
   readonly ordered: boolean;
+  readonly ahead: boolean;
+  readonly redeliver: boolean;
 }
 
 /** What is said of an object to another program, which knows where its server is. */

@@ -55,7 +55,7 @@ class Flow<I> {
   /** Takes the next item as soon as there is room for it. */
   put(item: I): Effect.Effect<void> {
     return Effect.flatMap(
-      this.#room,
+      this.room,
       () => Effect.matchCause(this.#options.prepare(item), { onFailure: this.#refuse, onSuccess: this.#submit }),
     );
   }
@@ -109,12 +109,12 @@ class Flow<I> {
   });
 
   /** Waits for room. A failure leaves none: nothing more is to be begun. */
-  readonly #room: Effect.Effect<void> = Effect.suspend(() =>
+  readonly room: Effect.Effect<void> = Effect.suspend(() =>
     !this.#failed && this.#entries.length + this.#taken < this.#options.lookAhead ? Effect.void : Effect.zipRight(
       Effect.async<void>((resume) => {
         this.#wakeSource = () => resume(Effect.void);
       }),
-      this.#room,
+      this.room,
     )
   );
 
@@ -172,7 +172,13 @@ export const flow =
       const source = Stream.runForEachChunk(stream, (chunk) => {
         const items = Chunk.toReadonlyArray(chunk);
         let at = 0;
-        return Effect.whileLoop({ while: () => at < items.length, body: () => state.put(items[at++]), step: () => {} });
+        const put = Effect.whileLoop({
+          while: () => at < items.length,
+          body: () => state.put(items[at++]),
+          step: () => {},
+        });
+        // No item is asked for before there is room for it: it would wait here while others could have it.
+        return Effect.zipRight(put, state.room);
       });
       yield* Effect.forkScoped(Effect.onExit(source, (exit) => Effect.sync(() => state.end(exit))));
       return Stream.repeatEffectChunkOption(state.take);
