@@ -185,6 +185,62 @@
  * | a `None` for each consumer | `queue.close`; see the example `queue_poison_pill` |
  * | (cannot be done) | `putAll`, `takeUpTo`, `toStream`, `toSink`, `Queue.fromStream`, `shutdown`; a queue in an item of a queue |
  *
+ * ## What a consumer has taken
+ *
+ * An item is taken in the step that hands it over: when `get`, `tryGet` or `takeUpTo` returns it, or when a stream hands it on. What was
+ * sent to a process before that is still in the queue: `size` counts it, other consumers are given it, and if the process dies, or
+ * the consumer fails or is interrupted, it is in its place again, before the items that came after it.
+ *
+ * So a consumer that is killed at any moment takes with it only what it had in hand: one item of a loop of `get` or of `toStream`, up
+ * to `count` of `takeUpTo(count)`, up to `chunkSize` of `toStreamWith({ chunkSize })`, and up to `lookAhead` chunks of a pool's
+ * `mapStream` over a stream of the queue. Operators that read ahead, such as `Stream.buffer`, have in hand what they have read.
+ * No item is taken twice.
+ *
+ * ## How to lose none
+ *
+ * A queue made with `redeliver: true` gives an item to another consumer if the process that took it ends before it has reported the item
+ * done with `taskDone`. Each item is then worked on at least once: if a consumer is killed after its work and before its report, the
+ * work is done again, so it should be of a kind that can be.
+ *
+ * - `taskDone` reports the items of the calling process, in the order in which it took them: those that the calling fiber took first,
+ *   then any. So each of several fibers can get, work and report. Work that is spread over other fibers has to be reported in the order
+ *   of the items, as the results of `Stream.mapEffect` and of a pool's `mapStream` come, and not `unordered`. To report
+ *   more than the process has taken is a `QueueError`, `TooManyDone`.
+ * - When a process ends, by any means, what it has not reported goes back to its place.
+ * - When a stream fails or is interrupted, what it has handed on and what was not reported goes back at once. When a stream ends
+ *   because no more of it is wanted, as with `Stream.take`, its items stay with the process.
+ * - When a fiber is interrupted after its `get` or `takeUpTo` has returned, the items stay with the process, which can still report them.
+ * - `join` waits until all items are reported, those included that were given a second time. They are counted once.
+ * - A closed queue ends for a consumer when nothing can come back to it: no other process has an item that it has not reported.
+ * - What was taken and not reported is not part of `size` and takes no place of the `capacity`; its bytes count.
+ * - An item that kills each of its consumers comes back each time. A handle that moves, the end of a pipe say, cannot be given a second time.
+ *
+ * ```ts
+ * import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const work = Task.make(
+ *   import.meta,
+ *   "work",
+ *   (jobs: Queue.Queue<number>, results: Queue.Queue<number>) =>
+ *     Stream.runForEach(jobs.toStream, (job) => Effect.zipRight(results.put(job * job), jobs.taskDone())),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const jobs = yield* Queue.make<number>({ redeliver: true });
+ *   const results = yield* Queue.make<number>();
+ *   yield* jobs.putAll([1, 2, 3]);
+ *   yield* jobs.close;
+ *   // Whichever of the two dies, all jobs are done.
+ *   yield* Process.spawn(work, jobs, results);
+ *   yield* Process.spawn(work, jobs, results);
+ *   yield* jobs.join;
+ *   console.log(yield* results.takeUpTo(10));
+ * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) runMain(program);
+ * ```
+ *
  * @module
  */
 import * as Effect from "effect/Effect";
@@ -348,9 +404,12 @@ export interface Dequeue<out A> extends Base {
   readonly get: Effect.Effect<A, DecodeError | Failure>;
   /** Takes the next item if there is one now. Python's `get_nowait`. */
   readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | Failure>;
-  /** Takes what is there, up to so many items, when there is at least one. *Interruption:* takes nothing. */
+  /** Takes what is there, up to so many items, when there is at least one; they are taken when it returns. *Interruption:* takes nothing. */
   readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
-  /** Reports items done that were taken, one unless a number is given. Python's `task_done`. */
+  /**
+   * Reports items done that were taken, one unless a number is given; of a queue that redelivers, the oldest that this fiber has taken,
+   * then the oldest of this process. Python's `task_done`. *Interruption:* once it has begun, the report stands.
+   */
   readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
   /**
    * Its items, as they come. Ends when the queue is closed and empty. Each item is taken when the stream hands it on, alone: what a
@@ -371,8 +430,8 @@ export interface Dequeue<out A> extends Base {
  *
  * - Items of one fiber stay in order. Who waits is served in the order in which he came.
  * - An item is encoded when it is put: it does not change with what it was made from.
- * - A `put` that has returned outlives the process that put; an item that was handed to a process which dies before its
- *   `get` has returned goes back to its place.
+ * - A `put` that has returned outlives the process that put; an item that was sent to a process which dies before its
+ *   `get` has returned, or its stream has handed the item on, goes back to its place.
  * - Numbers are exact when they are given, and no process can hear of a put before the queue does.
  * - When its scope closes, or its process ends, everybody who uses it fails with `Unreachable`.
  *

@@ -37,16 +37,20 @@ export const put = Task.make(
     }),
 );
 
-/** Takes in chunks, then answers. */
-export const drain = Task.make(
-  import.meta,
-  "drain",
-  (orders: Orders, queue: Queue.Queue<unknown>, done: Queue.Queue<number>) =>
-    Effect.forever(
-      Effect.flatMap(orders.get, (count) =>
-        Effect.zipRight(Stream.runDrain(Stream.take(queue.toStream, count)), done.put(count))),
+const draining = (chunkSize: number) => (orders: Orders, queue: Queue.Queue<unknown>, done: Queue.Queue<number>) =>
+  Effect.forever(
+    Effect.flatMap(
+      orders.get,
+      (count) =>
+        Effect.zipRight(Stream.runDrain(Stream.take(queue.toStreamWith({ chunkSize }), count)), done.put(count)),
     ),
-);
+  );
+
+/** Takes as a stream, then answers. */
+export const drain = Task.make(import.meta, "drain", draining(1));
+
+/** The same, in chunks. */
+export const drainChunks = Task.make(import.meta, "drainChunks", draining(1024));
 
 /** Takes one by one, then answers. */
 export const get = Task.make(
