@@ -27,7 +27,7 @@ import {
 } from "../link/router.ts";
 import type { Link } from "../link/link.ts";
 import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../Queue.ts";
-import { invalidArgument, iterable, positive } from "../os/arguments.ts";
+import { invalidArgument, invalidOption, iterable, optional, positive, wrongOptions } from "../os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
@@ -105,6 +105,8 @@ const currentFiber = (): number =>
 
 /** What a stream is made of. */
 type Outward<A> = Channel.Channel<Chunk.Chunk<A>, unknown, DecodeError | Ending, unknown, unknown, unknown>;
+
+const streamChecks = { chunkSize: optional(positive) };
 
 /** What was taken in one step, of a queue that redelivers. */
 interface Taken {
@@ -295,10 +297,9 @@ export class QueueClient<A> implements Queue<A> {
   }
 
   readonly toStreamWith = (options: StreamOptions): Stream.Stream<A, DecodeError | QueueError | Ending> => {
-    const { chunkSize = 1 } = options ?? {};
-    const wrong = positive(chunkSize);
-    if (wrong === undefined) return this.#stream(chunkSize);
-    return Stream.fail(new QueueError("InvalidOption", invalidArgument("queue.toStreamWith", `chunkSize ${wrong}`)));
+    const wrong = wrongOptions(options, streamChecks);
+    if (wrong === undefined) return this.#stream(options.chunkSize ?? 1);
+    return Stream.fail(new QueueError("InvalidOption", invalidOption("queue stream", wrong)));
   };
 
   get toSink(): Sink.Sink<void, A, never, EncodeError | QueueError | Ending> {

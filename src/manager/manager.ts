@@ -15,6 +15,7 @@ import type { SharedMemory } from "../SharedMemory.ts";
 import type { Task } from "../Task.ts";
 import { QueueClient } from "../hosted/queue_client.ts";
 import {
+  boolean,
   type Checks,
   count,
   iterable,
@@ -153,7 +154,11 @@ const invalidOption = (message: string): ManagerError => new ManagerError("Inval
 const invalidMemory = (message: string): MemoryError => new MemoryError("InvalidArgument", message);
 
 const queueOptions = optional(
-  options({ capacity: optional(positiveOrInfinite), maxBytes: optional(positiveOrInfinite) }),
+  options({
+    capacity: optional(positiveOrInfinite),
+    maxBytes: optional(positiveOrInfinite),
+    redeliver: optional(boolean),
+  }),
 );
 
 const poolOptions = optional(options({ size: optional(positive), maxTasksPerChild: optional(positiveOrInfinite) }));
