@@ -1,16 +1,124 @@
 /**
- * Blocks of memory that several processes see at once, byte by byte and without copies. Python's
- * `multiprocessing.shared_memory.SharedMemory`.
+ * Blocks of memory that several processes see at once, byte by byte and without copies; and the guide to all objects in
+ * shared memory.
  *
- * Memory without a name ({@link make}) travels as a handle: as an argument or result of a task, in an item of a queue. It is gone
- * with its last user, however that ends. A handle that arrives after that is told by {@link SharedMemory.attached}. Memory with a name ({@link create}, {@link attach}) can be found by programs that are not
- * related, also by those in Python or C: a block `x` is what they call `x`, a file `/dev/shm/x`.
+ * An item of a queue is copied. A block of shared memory exists once for all processes: a write of one process is seen
+ * by the others.
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works elsewhere
- * and without: {@link make} then gives memory that only workers of this program can attach.
+ * | module | what it is | how it is used |
+ * | --- | --- | --- |
+ * | `SharedMemory` | a block of bytes | typed arrays, `DataView`, `SharedArrayBuffer`, WebAssembly |
+ * | `Array` | numbers of one type | by element, each in one step; or as a typed array |
+ * | `Value` | one number, a struct of them, or some bytes | each operation is one step |
+ * | `ShareableList` | texts, bytes, numbers, booleans, nulls | by element, which may become another kind |
+ * | `SharedMemoryManager` | an owner of blocks and lists | for blocks that outlive the task that makes them |
  *
- * Nothing orders what two processes do to plain views: for numbers that several change use a `Value` or an `Array`, to take turns a
- * `Lock`.
+ * All of them are handles. They can be sent to any process, deep within any message, and each copy denotes the same
+ * object.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const count = Mp.Task.make(
+ *   import.meta,
+ *   "count",
+ *   (memory: Mp.SharedMemory.SharedMemory, found: Mp.Value.Of<"u32">, n: number) => {
+ *     const numbers = memory.array(Float64Array);
+ *     for (let i = 0; i < numbers.length; i++) if (numbers[i] % n === 0) found.raw.add(1); // no addition is lost
+ *   },
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const memory = yield* Mp.SharedMemory.make({ size: 8 * 1000 });
+ *   memory.array(Float64Array).forEach((_, i, all) => all[i] = i + 1);
+ *   const found = yield* Mp.Value.make("u32");
+ *
+ *   yield* Effect.all([Mp.Process.run(count, memory, found, 2), Mp.Process.run(count, memory, found, 3)], {
+ *     concurrency: 2,
+ *   });
+ *   console.log(yield* found.get);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 833
+ * ```
+ *
+ * - A block has real memory from the beginning. If there is too little memory, making a block fails with the
+ *   `MemoryError` `Full`, and leaves nothing behind. Writing into a block never ends a process.
+ * - A process that has received a block keeps it, also when the maker has closed it. The memory is freed when its last
+ *   user has closed it or has ended, by any means. A handle that arrives after that is reported by {@link
+ *   SharedMemory.attached}.
+ * - When the scope closes, the views of the block have length 0. Using such a view does nothing; it does not crash.
+ * - Nothing orders what two processes do to plain views. Use a `Value` or an `Array` for numbers that several processes
+ *   change, or take turns with a `Lock`.
+ *
+ * `memory.shared` gives the block as a genuine `SharedArrayBuffer`, if its size is a multiple of 65,536: it can be
+ * posted to workers of any kind, used with `Atomics.wait`, and seen by subprocesses at the same time. `memory.wasm` is
+ * the same as a `WebAssembly.Memory`. These cannot be taken back: when the block is closed they are all zeros, and
+ * private to each program.
+ *
+ * ## By name
+ *
+ * A block with a name can be found by unrelated programs, also by programs in Python or C: it is what they call
+ * `SharedMemory(name)` or `shm_open`, the file `/dev/shm/name`.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const program = Effect.gen(function* () {
+ *   const memory = yield* Mp.SharedMemory.create({ name: "temperatures", size: 800 });
+ *   memory.array(Float64Array)[0] = 21.5; // Python: struct.unpack_from("d", SharedMemory("temperatures").buf)
+ *
+ *   const seen = yield* Mp.SharedMemory.attach("temperatures"); // as any other program does
+ *   console.log(seen.size, seen.array(Float64Array)[0]);
+ *
+ *   const again = Mp.SharedMemory.create({ name: "temperatures", size: 800 });
+ *   console.log((yield* Effect.flip(again)).reason);
+ * }).pipe(Effect.scoped);
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 800 21.5
+ * Exists
+ * ```
+ *
+ * The scope that created a block removes its name, once. To attach a block, or to fail to, never destroys it. A program
+ * that is killed leaves its name behind. The kernel knows that the owner is gone, by a lock on the file: an `attach`
+ * then fails with `Gone`, a `create` of the same name replaces the block, and the first `create` of any program removes
+ * all such leftovers of its user, as `SharedMemory.sweep` does. Names of other software are not touched, not even
+ * opened. Python's own resource tracker, before 3.13, removes each block that a Python program has attached when that
+ * program ends: there call `resource_tracker.unregister`, or use 3.13 with `track=False`.
+ *
+ * ## Where it works
+ *
+ * | the process that makes it | the process that uses it | works |
+ * | --- | --- | --- |
+ * | with `--allow-ffi`, Linux, x86-64 or arm64 | a subprocess with `--allow-ffi` | yes |
+ * | the same | a worker | yes, and subprocesses see the same memory |
+ * | the same | without `--allow-ffi` | no: `Unsupported`, which names the flag |
+ * | without, or another system | a worker of this program | yes |
+ * | without, or another system | a subprocess | no: `Unsupported`, which says what works |
+ *
+ * Names need `--allow-ffi` in any case. A child has this program's permissions, unless it was given others.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `SharedMemory(create=True, size=n)` | `SharedMemory.make({ size })`, without a name |
+ * | `SharedMemory(name, create=True, size=n)` | `SharedMemory.create({ name, size })` |
+ * | `SharedMemory(name)` | `SharedMemory.attach(name)` |
+ * | `buf` | `memory.bytes`, `memory.view`, `memory.array(Float64Array)` |
+ * | `name`, `size` | the same |
+ * | `close()`, `unlink()` | the scope, once; or `memory.close`, and `memory.unlink` by the creator |
+ * | the resource tracker | `SharedMemory.sweep`, and each `create`: they remove the blocks of killed owners, and nothing else |
  *
  * @module
  */
