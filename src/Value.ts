@@ -1,12 +1,73 @@
 /**
- * Values in shared memory that many processes read and change at once: numbers, booleans, structs of them, bytes. Python's `multiprocessing.Value`, and its
- * `RawValue`.
+ * Values in shared memory that many processes read and change at once: numbers, booleans, structs of them, bytes.
  *
- * Each operation is one step for everybody else, without a lock: no addition is lost, whoever adds at the same time, and whoever is
- * killed. A number that does not fit is an error, and changes nothing: nothing is cut off, nothing wraps around.
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works elsewhere
- * and without.
+ * type Account = Mp.Value.Struct<{ readonly balance: "i64"; readonly transfers: "u32" }>;
+ *
+ * const deposit = Mp.Task.make(
+ *   import.meta,
+ *   "deposit",
+ *   (account: Account, amounts: Mp.Array.Of<"i64">) =>
+ *     Effect.forEach(
+ *       amounts.raw,
+ *       (amount) =>
+ *         account.update(({ balance, transfers }) => ({ balance: balance + amount, transfers: transfers + 1 })),
+ *     ),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const account: Account = yield* Mp.Value.struct({ balance: "i64", transfers: "u32" }, { balance: 100n });
+ *   const amounts = yield* Mp.Array.make("i64", [10n, -20n, 30n]);
+ *   yield* Effect.all([Mp.Process.run(deposit, account, amounts), Mp.Process.run(deposit, account, amounts)], {
+ *     concurrency: 2,
+ *   });
+ *   console.log(yield* account.get);
+ *
+ *   yield* account.fields.transfers.set(0); // each field is a value for itself
+ *   console.log((yield* Effect.flip(account.fields.transfers.sub(1))).message);
+ *   console.log((yield* Effect.flip(amounts.get(3))).message);
+ *
+ *   const total = yield* Mp.Value.make("f64", 1);
+ *   yield* total.withLock(Effect.flatMap(total.get, (n) => total.set(n / 2))); // several steps as one
+ *   console.log(yield* total.get);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * { balance: 140n, transfers: 6 }
+ * Cannot keep -1 as u32: it takes integers from 0 to 4294967295
+ * Cannot use element 3: there are 3, numbered from 0, or from -1 backwards
+ * 0.5
+ * ```
+ *
+ * - `get`, `set`, `exchange`, `compareExchange`, `update`, `modify`, `add`, `sub`, `and`, `or` and `xor` are one step
+ *   each for all other processes, and wait for nobody. No addition is lost, also when a process is killed at the same
+ *   time.
+ * - A number that does not fit is an `OutOfRange`, and changes nothing: it is neither cut off nor wrapped around.
+ * - `raw` has the same operations without Effects, for tight loops. It throws what the others fail with.
+ * - `withLock` makes one step of several. It keeps out other uses of `withLock`, not the single operations. Its lock is
+ *   an `RLock`, or the lock that you give: several objects may have the same. If a process is killed while it holds the
+ *   lock, the next holder is told.
+ *
+ * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works
+ * elsewhere and without.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Value("i", 5)`, `v.value` | `Value.make("i32", 5)`; `value.get`, `value.set(n)`, or `value.raw.value` |
+ * | `with v.get_lock(): v.value += 1` | `value.add(1)`; for more than one step `value.withLock(effect)` |
+ * | `get_lock()`, `lock=lock` | `value.lock`, `Value.make("i32", 5, { lock })` |
+ * | `RawValue`, `get_obj()` | `value.raw` |
+ * | `b` `B` `h` `H` `i` `I` `q` `Q` `f` `d` `?` | `"i8"` `"u8"` `"i16"` `"u16"` `"i32"` `"u32"` `"i64"` `"u64"` `"f32"` `"f64"` `"bool"` |
+ * | a `ctypes.Structure`, `"c"` | `Value.struct({ x: "f64" })`, `Value.bytes(capacity)` |
+ * | `sharedctypes.copy` | make another from `value.get` |
  *
  * @module
  */
