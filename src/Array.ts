@@ -1,13 +1,52 @@
 /**
- * Arrays of numbers in shared memory that many processes read and change at once. Python's `multiprocessing.Array`, and its
- * `RawArray`.
+ * Arrays of numbers in shared memory that many processes read and change at once.
  *
- * Each operation on an element is one step for everybody else, without a lock: no addition is lost, whoever adds at the same time, and
- * whoever is killed. A number that does not fit is an error, and changes nothing. As `raw.view` the array is a typed array,
- * as fast as any.
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works elsewhere
- * and without.
+ * const countTo = Mp.Task.make(import.meta, "countTo", (counts: Mp.Array.Of<"u32">) => {
+ *   for (let i = 0; i < counts.length; i++) counts.raw.add(i, i + 1); // no addition is lost
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const counts = yield* Mp.Array.make("u32", 4);
+ *   yield* Effect.all([Mp.Process.run(countTo, counts), Mp.Process.run(countTo, counts)], { concurrency: 2 });
+ *   console.log(yield* counts.slice(), yield* counts.get(-1));
+ *
+ *   const matrix = yield* Mp.Array.make("f64", [1, 2, 3]);
+ *   matrix.raw.view[0] = 0.5; // a Float64Array
+ *   console.log(yield* matrix.slice(0, 2));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * [ 2, 4, 6, 8 ] 8
+ * [ 0.5, 2 ]
+ * ```
+ *
+ * - Each operation on an element is one step for all other processes, without a lock. No addition is lost, also when a
+ *   process is killed at the same time.
+ * - A number that does not fit, or an element that does not exist, is an `OutOfRange`, and changes nothing.
+ * - `raw` has the same operations without Effects. Only `raw.view`, a typed array, checks nothing, and is as fast as
+ *   any.
+ * - `withLock` makes one step of several, as that of a `Value` does.
+ *
+ * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works
+ * elsewhere and without.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `Array("d", 100)`, `Array("d", [1, 2])` | `Array.make("f64", 100)`, `Array.make("f64", [1, 2])` |
+ * | `a[i]`, `a[1:3]`, `a[1:3] = [4, 5]` | `array.get(i)`, `array.slice(1, 3)`, `array.setAll([4, 5], 1)` |
+ * | `RawArray`, `get_obj()` | `array.raw`, and `array.raw.view`, a typed array |
+ * | `get_lock()`, `lock=lock` | `array.lock`, `Array.make("f64", 100, { lock })` |
+ * | type codes | see `Value` |
+ * | `sharedctypes.copy` | make another from `array.slice()` |
  *
  * @module
  */
