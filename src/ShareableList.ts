@@ -1,9 +1,45 @@
 /**
- * Lists of a fixed length in shared memory, of numbers, texts, bytes and more. Python's
- * `multiprocessing.shared_memory.ShareableList`.
+ * Lists of a fixed length in shared memory, of numbers, texts, bytes, booleans and nulls.
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works elsewhere
- * and without, but for names.
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const shout = Mp.Task.make(
+ *   import.meta,
+ *   "shout",
+ *   (list: Mp.ShareableList.ShareableList<string | number | null>) => list.update(0, (text) => `${text}!`),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const list = yield* Mp.ShareableList.make<string | number | null>(["hello", 1, null]);
+ *   yield* Mp.Process.run(shout, list);
+ *   yield* list.set(2, 0.5); // an element may become another kind
+ *   console.log(yield* list.toArray, list.length);
+ *   console.log((yield* Effect.flip(list.set(0, "much too long"))).reason);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * [ "hello!", 1, 0.5 ] 3
+ * TooLong
+ * ```
+ *
+ * A list has a fixed length. Each element has room for at least 8 bytes, for `capacity`, or for its first value. A
+ * reader sees an element as it was before a change or after it, never in between, also when the writer is killed.
+ *
+ * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works
+ * elsewhere and without, except for names.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `ShareableList(sequence, name=name)` | `ShareableList.make(values, { name })`, `ShareableList.attach(name)` |
+ * | `list[i]`, `list[i] = value`, `len(list)` | `list.get(i)`, `list.set(i, value)`, `list.length` |
+ * | `count`, `index`, `in`, `shm`, `format` | `list.count`, `indexOf`, `includes`, `memory`, `capacity(i)` |
  *
  * @module
  */
