@@ -1,9 +1,46 @@
 /**
- * Owners of shared memory: blocks and lists that any process asks for, and that live until the owner's scope closes. Python's
- * `multiprocessing.managers.SharedMemoryManager`.
+ * Owners of shared memory: blocks and lists that any process asks for, and that live until the owner's scope closes.
  *
- * A block belongs to the scope that made it, and a task's own scope closes when the task is done. What a task makes and others are to
- * use after it, it has a manager make.
+ * A block belongs to the scope that made it, and the scope of a task closes when the task is done. A task that makes a
+ * block for other processes therefore has a manager make it.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const collect = Mp.Task.make(
+ *   import.meta,
+ *   "collect",
+ *   (manager: Mp.SharedMemoryManager.SharedMemoryManager) =>
+ *     Effect.gen(function* () {
+ *       const list = yield* manager.list<string | number | null>(["größe", 1, null], { capacity: 16 });
+ *       yield* list.update(1, (n) => Number(n) + 1);
+ *       return list; // this process ends, the list does not
+ *     }),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const manager = yield* Mp.SharedMemoryManager.make;
+ *   const list = yield* Mp.Process.run(collect, manager);
+ *   yield* list.set(2, "nul\0");
+ *   console.log(yield* list.toArray);
+ *   console.log((yield* Effect.flip(list.set(0, "x".repeat(17)))).reason);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * [ "größe", 2, "nul\x00" ]
+ * TooLong
+ * ```
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `SharedMemoryManager()`, its `shutdown()` | `SharedMemoryManager.make`, its scope, or `manager.shutdown` |
+ * | `smm.SharedMemory(size)`, `smm.ShareableList(sequence)` | `manager.memory({ size })`, `manager.list(values)` |
  *
  * @module
  */
