@@ -1,19 +1,120 @@
 /**
- * Children as Deno subprocesses: another process, another heap, its own permissions, killable whatever it does.
+ * Children as Deno subprocesses: another process, another heap, permissions of its own, killable whatever it does.
  *
- * - A child is `deno run` with this program's main module, so that Deno finds the same configuration, lock file and import map
- *   for it, whatever the working directory. The module is not loaded unless it has the task, and never run as the main one.
- * - It gets the permissions that it is given, by default those that this program is known to have, and never more. It
- *   needs none of its own to load the modules of its tasks.
- * - It does not outlive this program, however that ends: idle or busy, it is gone within a second.
- * - The link is a socket of its own, at which this program waits for the child. Its end of file is the news of the other side's death.
+ * - A child is `deno run` with this program's main module, so that Deno finds the same configuration, lock file and
+ *   import map for it, whatever the working directory. The module is not loaded unless it has the task, and it is never
+ *   run as the main one.
+ * - A child gets the permissions that it is given, by default those that this program is known to have, and never more.
+ *   It needs none of its own to load the modules of its tasks.
+ * - A child does not outlive this program, however that ends: idle or busy, it is gone within a second.
+ * - The link to a child is a socket of its own. Its end of file is the news of the other side's death.
  *
  * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
  *
+ * ## Permissions of children
+ *
+ * Permissions are given by `SubprocessBackend.layer({ permissions })` or, for one process, by `Process.spawnWith({
+ * permissions })`. A permission that is not named is denied.
+ *
+ * - The default is {@link inherited}: the permissions that this program was granted whole. Of `--allow-read` a child
+ *   has all, of `--allow-read=/data` nothing, since Deno does not tell which parts were granted. Name the parts to pass
+ *   them on.
+ * - A child never gets more than its parent has: that is a `SpawnError`, `PermissionExceeded`.
+ * - A child needs no permission to load the modules of its tasks.
+ * - Workers share the permissions of the program. Permissions for a worker are a `SpawnError`.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const may = Mp.Task.make(import.meta, "may", () => {
+ *   const has = (name: "read" | "net") => Deno.permissions.querySync({ name }).state === "granted" ? "yes" : "no";
+ *   return `read ${has("read")}, net ${has("net")}`;
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const inherited = Mp.SubprocessBackend.inherited();
+ *   console.log("inherited:", yield* Mp.Process.run(may).pipe(Effect.provide(Mp.SubprocessBackend.layer())));
+ *   const layer = Mp.SubprocessBackend.layer({ permissions: { ...inherited, net: false } });
+ *   console.log("less:", yield* Mp.Process.run(may).pipe(Effect.provide(layer)));
+ *   const none = Effect.flatMap(Mp.Process.spawnWith({ permissions: {} })(may), (process) => process.join);
+ *   console.log("none:", yield* Effect.scoped(none).pipe(Effect.provide(layer)));
+ *   console.log("worker:", yield* Mp.Process.run(may).pipe(Effect.provide(Mp.WorkerBackend.layer())));
+ * });
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * inherited: read yes, net yes
+ * less: read yes, net no
+ * none: read no, net no
+ * worker: read yes, net yes
+ * ```
+ *
+ * `deno test -A tests/permissions_test.ts` tries each permission in a child that has it and in one that has not.
+ *
+ * ## The environment
+ *
+ * `env` adds variables. `clearEnv` starts from an empty environment instead of this program's, except for the variables
+ * that Deno itself needs to find modules: those of its cache, registries, certificates, proxies and the resolution of
+ * packages (see {@link Options.clearEnv}). Variables with credentials, such as `DENO_AUTH_TOKENS`, are not kept; name
+ * them in `env` if the child needs them.
+ *
+ * ## The link
+ *
+ * The parent waits for its child at a Unix socket in a new folder of mode 700, or at a port of the loopback interface
+ * where there are no Unix sockets. One variable of the child's environment holds the address and a one-time token of 16
+ * random bytes. The child removes the variable, connects, shows the token, and gives back the permissions that it got
+ * for this, before the code of its tasks is loaded. The socket and its folder are removed when the child is in. A
+ * parent that may neither listen at such a socket nor at such a port passes a socket pair on descriptor 3 instead,
+ * which takes longer to start.
+ *
+ * ## Standby children
+ *
+ * `layer({ standby: 2 })` keeps two children started and idle, with the modules of all tasks and those in `preload`
+ * loaded. The next process takes one of them over, and another is started in its place. A process then takes a third of
+ * the time of a cold start, from the request to its end: `deno task bench --filter=process.start`.
+ *
+ * - The default is 0: each costs the memory of an idle process.
+ * - A module that cannot be preloaded is logged as a warning. So is a child that dies before it was used; another takes
+ *   its place.
+ * - A process with permissions of its own, or whose module was not loaded, is started in the ordinary way.
+ *
+ * ## Groups
+ *
+ * `SubprocessBackend.layer({ detached: true })` makes each child the leader of a process group. A signal to the child
+ * then also ends the programs that it has started. Ctrl-C reaches such a child only through this program. It needs the
+ * whole of `--allow-run`.
+ *
+ * ## No orphan
+ *
+ * A subprocess does not outlive its parent, by whatever means the parent ends. It hears the end of its link if its
+ * event loop turns. For a child whose event loop does not turn there are three ways, and the first that is available is
+ * taken:
+ *
+ * | way | available | cost for each child |
+ * | --- | --- | --- |
+ * | it is started by `/usr/bin/setpriv`: the kernel kills it | on Linux, if this program may run that | none that shows |
+ * | it asks the kernel itself, by FFI | on Linux, if the child has the whole of `--allow-ffi` | none that shows |
+ * | a small worker in it looks for its parent, four times a second | always | about 20 ms of its start, and one thread |
+ *
+ * In each case the child is gone within a second, idle, busy, just starting, or a grandchild: `deno test -A
+ * tests/orphans_test.ts`. The first way wants `--allow-run=DENO,/usr/bin/setpriv`; mind that a program that may run
+ * `setpriv` may run anything. These commands show the cost of each way:
+ *
+ * ```sh
+ * deno run -A tests/bench/main.ts --filter=process.start.cold                                           # setpriv
+ * deno run -A --deny-run=/usr/bin/setpriv tests/bench/main.ts --filter=process.start.cold               # FFI
+ * deno run -A --deny-run=/usr/bin/setpriv --deny-ffi tests/bench/main.ts --filter=process.start.cold    # a worker
+ * ```
+ *
+ * A child that is killed in this way runs no finalizers.
+ *
  * ## Children of children
  *
- * A task that needs `Backend` starts its children on a backend of the same kind as its own process. What the options of the layer
- * mean for those, and for their children in turn:
+ * A task that needs `Backend` starts its children on a backend of the same kind as its own process. For those, and for
+ * their children in turn, the options of the layer mean:
  *
  * | option | in a child of a child |
  * | --- | --- |
@@ -27,8 +128,16 @@
  * | `detached` | `false`: it belongs to the group of its parent, and gets the signals for that group |
  * | `standby`, `preload` | none: idle processes do not multiply |
  *
- * The kill policy is an option of each process and pool; none passes it on. A task that provides a layer of its own decides all this
- * itself. (On workers, `maxMessageSize` is passed on, `standby` and `preload` are not.)
+ * The kill policy is an option of each process and pool, and is not passed on. A task that provides a layer of its own
+ * decides all this itself. (On workers, `maxMessageSize` is passed on, `standby` and `preload` are not.)
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | the start method `spawn` | `SubprocessBackend.layer()` |
+ * | the start method `forkserver`, `set_forkserver_preload` | `SubprocessBackend.layer({ standby: 2, preload: [url] })` |
+ * | `set_executable` | none: a child runs the Deno of this program; `denoFlags` and `v8Flags` add to it |
  *
  * @module
  */
