@@ -1,13 +1,56 @@
 /**
- * Children as Web Workers: threads of this process, quick to start, sharing its permissions and its fate.
+ * Children as Web Workers: threads of this process, quick to start, which share its permissions and its fate.
  *
- * - A worker that ends in any way, `self.close()` and `Deno.exit()` included, is noticed at once: it holds a lock for life,
- *   and the backend waits for that lock.
- * - A worker that never turns its event loop cannot be stopped by this Deno: `terminate()` frees its caller, and the thread
- *   burns on until the program ends (`capabilities.killBusy` is `false`). `runMain` ends the program all the same.
+ * - A worker that ends in any way, `self.close()` and `Deno.exit()` included, throws, or cannot load its module is
+ *   noticed at once, with the reason: it holds a lock for life, and the backend waits for that lock.
+ * - A worker that never turns its event loop cannot be stopped by this Deno (`capabilities.killBusy` is `false`).
  * - Workers have no signals, exit codes, streams or permissions of their own.
  *
- * This program needs `--allow-read` for its own modules, since Deno asks for it when a worker loads them.
+ * This program needs `--allow-read` for its own modules, since Deno asks for it when a worker loads them. `deno task
+ * bench --filter=process.start.cold` compares the start of workers with that of subprocesses.
+ *
+ * ## A worker that cannot be stopped
+ *
+ * - A caller that waits for it is freed at once, and a pool has another worker a second later.
+ * - Its thread burns on until the program ends; it is logged, and counted by {@link quarantined}.
+ * - `runMain` ends the program all the same.
+ *
+ * Use `SubprocessBackend` for tasks that can get stuck.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Logger, LogLevel } from "effect";
+ *
+ * const half = Mp.Task.make(import.meta, "half", (n: number) => n / 2);
+ * const spin = Mp.Task.make(import.meta, "spin", () => {
+ *   while (true);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 1, gracePeriod: "100 millis" });
+ *   console.log(yield* pool.apply(half, 8));
+ *   const late = yield* Effect.flip(Effect.timeout(pool.apply(spin), "500 millis"));
+ *   console.log(late._tag, yield* pool.apply(half, 10));
+ *   console.log("quarantined:", yield* Mp.WorkerBackend.quarantined);
+ * }).pipe(
+ *   Effect.scoped,
+ *   Effect.provide([Mp.WorkerBackend.layer(), Logger.minimumLogLevel(LogLevel.Error)]), // there is a warning
+ * );
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 4
+ * TimeoutException 5
+ * quarantined: 1
+ * ```
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `multiprocessing.dummy`, `multiprocessing.pool.ThreadPool` | the same program with `WorkerBackend.layer()` |
  *
  * @module
  */
