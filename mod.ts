@@ -1,5 +1,39 @@
 /**
- * Everything that Python's `multiprocessing` gives its users, for Deno, as Effect resources.
+ * Python's `multiprocessing` for Deno: processes, pools, queues, shared memory and more, as Effect resources.
+ *
+ * Import it as a namespace, since `Array`, `Event`, `Queue` and other names collide with globals and with those of
+ * Effect:
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const square = Mp.Task.make(import.meta, "square", (n: number) => n * n);
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *   console.log(yield* pool.map(square, [1, 2, 3]));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * [ 1, 4, 9 ]
+ * ```
+ *
+ * The documentation of each module is the guide to its subject, and has Python's names under "From Python":
+ *
+ * | subject | modules |
+ * | --- | --- |
+ * | work, and where it runs | `Task`, `Process`, `Pool`, `Backend`, `SubprocessBackend`, `WorkerBackend`, `Main` |
+ * | messages | `Queue`, `Pipe`, `Wait` |
+ * | other programs | `Listener`, `Client` |
+ * | objects of a server process | `Manager` |
+ * | shared memory | `SharedMemory`, `Value`, `Array`, `ShareableList`, `SharedMemoryManager` |
+ * | locks | `Lock`, `RLock`, `Semaphore`, `Condition`, `Event`, `Barrier`, `ReadWriteLock` |
+ *
+ * Each module is also an entry of its own, such as `@effect-deno/multiprocessing/Pool`.
  *
  * @module
  */

@@ -1,6 +1,126 @@
 /**
- * The service that starts children. One small contract; `SubprocessBackend` and `WorkerBackend` implement it, and the
- * same program runs on either. What a backend cannot do is a capability flag, and a typed error where it is asked for.
+ * The service that starts children, and the guide to backends, to the failures of the library and to the permissions
+ * that it needs.
+ *
+ * A program says what is to run; the layer that it is given says where. {@link Backend} is one small contract.
+ * `SubprocessBackend` and `WorkerBackend` implement it, and the same program runs on either. An operation that a
+ * backend cannot do is a typed error where it is asked for; `backend.capabilities` says so beforehand.
+ *
+ * | | `SubprocessBackend` | `WorkerBackend` |
+ * | --- | --- | --- |
+ * | a child is | a Deno process | a Web Worker, a thread |
+ * | `killBusy`: a busy child can be killed | yes | no |
+ * | `signals`: process id, exit code and signals | yes | no |
+ * | `permissions`: a child can have fewer than its parent | yes | no |
+ * | `stdio`: streams, environment, directory of its own | yes | no |
+ * | this program needs | `--allow-run` (of Deno's executable), `--allow-env` | `--allow-read` of its modules |
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const whereAmI = Mp.Task.make(
+ *   import.meta,
+ *   "whereAmI",
+ *   (mainPid: number) => Deno.pid === mainPid ? "a thread of the same process" : "a process of its own",
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const { capabilities, name } = yield* Mp.Backend.Backend;
+ *   console.log(name, capabilities.killBusy, yield* Mp.Process.run(whereAmI, Deno.pid));
+ * });
+ *
+ * if (import.meta.main) {
+ *   Mp.runMain(Effect.all([
+ *     Effect.provide(program, Mp.SubprocessBackend.layer()),
+ *     Effect.provide(program, Mp.WorkerBackend.layer()),
+ *   ]));
+ * }
+ * ```
+ *
+ * ```text
+ * subprocess true a process of its own
+ * worker false a thread of the same process
+ * ```
+ *
+ * ## Failures
+ *
+ * A task's own failures come back as they are; parts of them that cannot be sent are replaced by descriptions, as the
+ * documentation of `Task` says. All other failures come from the library. Each has a `_tag` and a message that says
+ * what to do. Every caller that waits for a child gets an answer: that of the task, or one of these.
+ *
+ * | class | when | what to do |
+ * | --- | --- | --- |
+ * | `EncodeError` | an argument or a result cannot be sent; `path` says which part | send data, or give the task a Schema |
+ * | `DecodeError` | an answer cannot be read, or the Schema of the result refuses it | run the same version of the code on both sides |
+ * | `MessageTooLarge` | a message is larger than `maxMessageSize` (1 GiB) | send it in parts, as a Stream, or raise the limit of the backend |
+ * | `SpawnError` | a process cannot be started, or ended before it could run anything; see `reason` | grant the permission that the message names, or correct the option |
+ * | `TaskError` | the child cannot begin the task: its module, its definition, its payload, its layer; see `reason` | correct the module; `cause` has the child's error and stack |
+ * | `ProcessDied` | a process ended before it answered; `status` says how | try again if the task may run twice |
+ * | `PoolError` | the pool was closed, terminated, misused, or timed out, or cannot start workers; see `reason` | depends on the reason |
+ * | `Unsupported` | this backend cannot do it, such as sending a signal to a worker | use the other backend, or look at `capabilities` first |
+ * | `QueueClosed` | a queue takes no more, or has no more to give; `reason` says whether it was closed or shut down | treat it as the end |
+ * | `QueueError` | a queue cannot do that; see `reason` | correct the option, the item, or the count |
+ * | `EndOfFile` | a connection has nothing more to receive: the other end is gone | treat it as the end |
+ * | `BrokenPipe` | nobody would receive the message: the other end is gone | treat it as the end |
+ * | `PipeError` | a connection cannot do that, or not here; see `reason` | depends on the reason |
+ * | `SyncError` | a lock or one of its kind cannot do that; see `reason` | correct the argument, or release only what the caller holds |
+ * | `BrokenBarrier` | not all parties will come to the barrier; `reason` says why | reset it, or give up |
+ * | `ListenError` | a listener cannot be made there; see `reason` | another address, or correct the option |
+ * | `ListenerClosed` | a listener accepts no more connections | treat it as the end |
+ * | `ConnectError` | a listener cannot be reached, or takes no client now; see `reason` | try again later, or correct the option |
+ * | `AuthenticationError` | the two sides of a connection do not have the same key; see `reason` | give both the same `authKey` |
+ * | `Unreachable` | the scope that made a queue, pipe or process has closed, or its host has ended | make it in a process and a scope that last long enough |
+ * | `MemoryError` | shared memory cannot be had: too little, a name that is taken or unknown, gone; see `reason` | depends on the reason |
+ * | `OutOfRange` | shared memory has no such element, or the value does not fit; nothing was changed | correct the index, the value, the type or the capacity |
+ * | `ManagerError` | a manager does not have or cannot do that; see `reason` | correct the argument, or name the module for the server |
+ * | `RemoteError` | a constructor or method at a manager's server threw; `cause` is the exception | depends on the cause |
+ * | `Disconnected` | the connection to the manager of another program broke | call again; the next call connects again |
+ * | `InvalidArgument` | `wait` was given something that cannot be waited for, or a timeout that is no duration | correct the argument |
+ *
+ * Arguments are checked when the program runs, with or without types. A wrong argument is a typed failure before
+ * anything is sent, started or changed, and its message says what was expected and what was received:
+ *
+ * ```text
+ * Invalid argument of Process.run: the task must be made by Task.make(import.meta, name, fn), received a function
+ * Invalid pool option: size must be a positive integer, received -1
+ * ```
+ *
+ * Functions that return no Effect, such as `Task.make`, `runMain` and the `raw` and `unsafe` operations, throw such an
+ * error.
+ *
+ * ## Permissions that the library needs
+ *
+ * `DENO` stands for the output of `deno eval "console.log(Deno.execPath())"`.
+ *
+ * | feature | flags of this program |
+ * | --- | --- |
+ * | `Task`, `runMain`, `Queue`, `Pipe`, `wait`, `Process.current`, `cpuCount`, `authKey` | none |
+ * | listeners and clients with a port, and managers of other programs | `--allow-net=127.0.0.1` |
+ * | listeners with a Unix socket, and their clients | `--allow-net --allow-read --allow-write` |
+ * | subprocesses, pools of them, managers, queues and pipes to them, `standby`, `cwd`, `env`, signals | `--allow-run=DENO --allow-env` |
+ * | `detached` | `--allow-run --allow-env` |
+ * | subprocesses that start subprocesses | `--allow-run --allow-env` |
+ * | the same, with `permissions: { env: true, run: [Deno.execPath()] }` | `--allow-run=DENO --allow-env` |
+ * | workers, pools of them, and managers; memory that they share | `--allow-read` |
+ * | shared memory by name | `--allow-ffi` |
+ * | memory that is shared with subprocesses | `--allow-ffi --allow-run=DENO --allow-env` |
+ * | workers that start subprocesses | `--allow-read --allow-run=DENO --allow-env` |
+ *
+ * `deno test -A tests/docs_test.ts` runs each line with exactly its flags, and with fewer flags, which fails. Workers
+ * need `--allow-read` for their modules only: those of the library, and those of the program.
+ *
+ * ## From Python
+ *
+ * | Python | here |
+ * | --- | --- |
+ * | `set_start_method("spawn")`, `get_context("spawn")` | `Effect.provide(SubprocessBackend.layer())`; each part of a program can have its own |
+ * | `"forkserver"`, `set_forkserver_preload` | `SubprocessBackend.layer({ standby: 2, preload: [url] })` |
+ * | `"fork"` | none: a process starts empty, and nothing is copied by accident |
+ * | `get_start_method`, `get_all_start_methods` | `(yield* Backend.Backend).name`, `"subprocess"` or `"worker"` |
+ * | `multiprocessing.dummy`, `ThreadPool` | `WorkerBackend.layer()` |
+ * | `set_executable` | none: a child runs the Deno of this program; `denoFlags` and `v8Flags` add to it |
+ * | the resource tracker | not needed: only blocks that a program names have names, and those are found |
  *
  * @module
  */

@@ -74,7 +74,7 @@ for (const { page, programs } of [{ page: "README.md", programs: programsOf("REA
   }
 }
 
-/** A program for each line of the README's table of flags: one that fails if it cannot do what it is to do. */
+/** A program for each line of the table of flags in Backend.ts: one that fails if it cannot do what it is to do. */
 const features: ReadonlyArray<string> = [
   `Effect.gen(function* () {
     yield* Effect.all([Process.current, Process.parent, Process.cpuCount, Process.authKey]);
@@ -160,7 +160,7 @@ const talk = (address: Listener.Address | undefined) =>
     yield* (yield* listener.accept).recv;
   });
 const add = Task.make(import.meta, "add", (value: Value.Of<"i32">, memory: SharedMemory.SharedMemory) =>
-  Effect.zipRight(value.add(memory.bytes.length), memory.attached));
+  Effect.zipRight(value.add(memory.bytes.length), Effect.asVoid(memory.attached)));
 const shares = Effect.gen(function* () {
   const value = yield* Value.make("i32");
   yield* Process.run(add, value, yield* SharedMemory.make({ size: 3 }));
@@ -172,18 +172,20 @@ const program = Effect.scoped(${feature});
 if (import.meta.main) runMain(program);
 `;
 
-const table = readme.slice(readme.indexOf("### What the library needs")).split("\n\n").find((part) => part[0] === "|");
+const needs = "## Permissions that the library needs";
+const guide = moduleDoc(await Deno.readTextFile(new URL(config.exports["./Backend"], root)));
+const table = guide.slice(guide.indexOf(needs)).split("\n\n").find((part) => part[0] === "|");
 const rows = (table ?? "").trim().split("\n").slice(2).map((row) =>
   row.split("|").slice(1, 3).map((cell) => cell.trim())
 );
 
-Deno.test("the README's table of flags has a line for each feature that is tried here", () => {
+Deno.test("the table of flags in Backend.ts has a line for each feature that is tried here", () => {
   assertEquals(rows.length, features.length);
 });
 
 for (const [i, [title, cell]] of rows.entries()) {
   const flags = cell === "none" ? [] : cell.slice(1, -1).replaceAll("DENO", Deno.execPath()).split(" ");
-  Deno.test(`the README is right that this needs ${cell}: ${title}`, async () => {
+  Deno.test(`Backend.ts is right that this needs ${cell}: ${title}`, async () => {
     const enough = await runAsUser(withFeature(features[i]), flags);
     assertEquals(enough.code, 0, enough.stderr);
     for (const flag of flags) {
