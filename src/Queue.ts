@@ -58,7 +58,7 @@
  * | a process that ends | what becomes of the queue |
  * | --- | --- |
  * | a process that puts | A `put` that has returned stays. Any other `put` is in the queue whole, or not at all. |
- * | a process that takes | Items that its `get` has returned are its own. Items that were handed to it before that go back. |
+ * | a process that takes | Items that its `get` has returned are its own, and so is the item that its stream has handed on. All other items that were sent to it go back, in order. With `redeliver: true`, items that it has not reported with `taskDone` go back as well. |
  * | the last process that uses it, except the host | Nothing happens. The items stay. |
  * | every process that puts | Nothing happens, so consumers wait. `close` the queue then, as the example `queue_producers_consumers` does. |
  *
@@ -110,6 +110,72 @@
  * Cannot encode item: functions do not cross a process boundary; define a Task and send its arguments
  * ```
  *
+ * ## Taken items
+ *
+ * An item is taken in the step that hands it over: when `get`, `tryGet` or `takeUpTo` returns it, or when a stream
+ * hands it on. Until then an item that was sent to a process is still in the queue: `size` counts it, and other
+ * consumers may get it. If the process dies, or the consumer fails or is interrupted, the item is in its place again,
+ * before the items that came after it.
+ *
+ * Therefore a consumer that is killed loses only the items in its hands: one item of a loop of `get` or of `toStream`,
+ * up to `count` of `takeUpTo(count)`, up to `chunkSize` of `toStreamWith({ chunkSize })`, and up to `lookAhead` chunks
+ * of a pool's `mapStream` over a stream of the queue. Operators that read ahead, such as `Stream.buffer`, hold the
+ * items that they have read. No item is taken twice.
+ *
+ * ## Redelivery
+ *
+ * A queue that is made with `redeliver: true` gives an item to another consumer if the process that took it ends before
+ * it has reported the item done with `taskDone`. Each item is then processed at least once. If a consumer is killed
+ * after its work and before its report, the work is done again, so it must be work that can be repeated.
+ *
+ * - `taskDone` reports items of the calling process, in the order in which the process took them: first the items that
+ *   the calling fiber took, then any. So each of several fibers can get, work and report. Work that is spread over
+ *   other fibers has to be reported in the order of the items, as the results of `Stream.mapEffect` and of a pool's
+ *   `mapStream` come, and not `unordered`. Reporting more items than the process has taken is a `QueueError`,
+ *   `TooManyDone`.
+ * - When a process ends, by any means, the items that it has not reported go back to their places.
+ * - When a stream fails or is interrupted, the items that it has handed on and that were not reported go back at once.
+ *   When a stream ends because no more of it is wanted, as with `Stream.take`, its items stay with the process.
+ * - When a fiber is interrupted after its `get` or `takeUpTo` has returned, the items stay with the process, which can
+ *   still report them.
+ * - `join` waits until all items are reported, including items that were given a second time. Each item counts once.
+ * - A closed queue ends for a consumer when nothing can come back to it: no other process has an item that it has not
+ *   reported.
+ * - Items that were taken and not reported are not part of `size` and take no place of the `capacity`; their bytes
+ *   count.
+ * - An item that kills each of its consumers comes back each time. A handle that moves, such as the end of a pipe,
+ *   cannot be given a second time.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const work = Mp.Task.make(
+ *   import.meta,
+ *   "work",
+ *   (jobs: Mp.Queue.Queue<number>, results: Mp.Queue.Queue<number>) =>
+ *     Stream.runForEach(jobs.toStream, (job) => Effect.zipRight(results.put(job * job), jobs.taskDone())),
+ * );
+ *
+ * const program = Effect.gen(function* () {
+ *   const jobs = yield* Mp.Queue.make<number>({ redeliver: true });
+ *   const results = yield* Mp.Queue.make<number>();
+ *   yield* jobs.putAll([1, 2, 3]);
+ *   yield* jobs.close;
+ *   // If either of the two dies, the other one does the rest.
+ *   yield* Mp.Process.spawn(work, jobs, results);
+ *   yield* Mp.Process.spawn(work, jobs, results);
+ *   yield* jobs.join;
+ *   console.log((yield* results.takeUpTo(10)).toSorted());
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * [ 1, 4, 9 ]
+ * ```
+ *
  * ## Order
  *
  * - Items that one fiber puts stay in order. Items of different fibers and processes are ordered by their arrival.
@@ -140,8 +206,11 @@
  * ```
  *
  * From another process each `get` is a round trip, while `toStream`, `toSink`, `putAll` and `takeUpTo` move many items
- * with one message. Therefore move streams, or let the process that takes items one by one make the queue. The filters
- * `queue.throughput`, `queue.put` and `queue.get` of the benchmark show the difference.
+ * with one message. Therefore move streams, or let the process that takes items one by one make the queue. A stream
+ * reads ahead only where both processes share memory, as workers do and subprocesses with `--allow-ffi`, and only of a
+ * queue that gives the oldest item first. It hands on one item at a time; `toStreamWith({ chunkSize })` hands on
+ * several at once, and moves several times as many items in a second. The filters `queue.throughput`, `queue.put` and
+ * `queue.get` of the benchmark show the difference.
  *
  * ## Compared with a pipe and a Stream
  *
@@ -184,62 +253,7 @@
  * | `join_thread`, `cancel_join_thread` | not needed: there is no thread, and a `put` that has returned does not hold up the end of its process |
  * | a `None` for each consumer | `queue.close`; see the example `queue_poison_pill` |
  * | (cannot be done) | `putAll`, `takeUpTo`, `toStream`, `toSink`, `Queue.fromStream`, `shutdown`; a queue in an item of a queue |
- *
- * ## What a consumer has taken
- *
- * An item is taken in the step that hands it over: when `get`, `tryGet` or `takeUpTo` returns it, or when a stream hands it on. What was
- * sent to a process before that is still in the queue: `size` counts it, other consumers are given it, and if the process dies, or
- * the consumer fails or is interrupted, it is in its place again, before the items that came after it.
- *
- * So a consumer that is killed at any moment takes with it only what it had in hand: one item of a loop of `get` or of `toStream`, up
- * to `count` of `takeUpTo(count)`, up to `chunkSize` of `toStreamWith({ chunkSize })`, and up to `lookAhead` chunks of a pool's
- * `mapStream` over a stream of the queue. Operators that read ahead, such as `Stream.buffer`, have in hand what they have read.
- * No item is taken twice.
- *
- * ## How to lose none
- *
- * A queue made with `redeliver: true` gives an item to another consumer if the process that took it ends before it has reported the item
- * done with `taskDone`. Each item is then worked on at least once: if a consumer is killed after its work and before its report, the
- * work is done again, so it should be of a kind that can be.
- *
- * - `taskDone` reports the items of the calling process, in the order in which it took them: those that the calling fiber took first,
- *   then any. So each of several fibers can get, work and report. Work that is spread over other fibers has to be reported in the order
- *   of the items, as the results of `Stream.mapEffect` and of a pool's `mapStream` come, and not `unordered`. To report
- *   more than the process has taken is a `QueueError`, `TooManyDone`.
- * - When a process ends, by any means, what it has not reported goes back to its place.
- * - When a stream fails or is interrupted, what it has handed on and what was not reported goes back at once. When a stream ends
- *   because no more of it is wanted, as with `Stream.take`, its items stay with the process.
- * - When a fiber is interrupted after its `get` or `takeUpTo` has returned, the items stay with the process, which can still report them.
- * - `join` waits until all items are reported, those included that were given a second time. They are counted once.
- * - A closed queue ends for a consumer when nothing can come back to it: no other process has an item that it has not reported.
- * - What was taken and not reported is not part of `size` and takes no place of the `capacity`; its bytes count.
- * - An item that kills each of its consumers comes back each time. A handle that moves, the end of a pipe say, cannot be given a second time.
- *
- * ```ts
- * import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
- * import { Effect, Stream } from "effect";
- *
- * const work = Task.make(
- *   import.meta,
- *   "work",
- *   (jobs: Queue.Queue<number>, results: Queue.Queue<number>) =>
- *     Stream.runForEach(jobs.toStream, (job) => Effect.zipRight(results.put(job * job), jobs.taskDone())),
- * );
- *
- * const program = Effect.gen(function* () {
- *   const jobs = yield* Queue.make<number>({ redeliver: true });
- *   const results = yield* Queue.make<number>();
- *   yield* jobs.putAll([1, 2, 3]);
- *   yield* jobs.close;
- *   // Whichever of the two dies, all jobs are done.
- *   yield* Process.spawn(work, jobs, results);
- *   yield* Process.spawn(work, jobs, results);
- *   yield* jobs.join;
- *   console.log(yield* results.takeUpTo(10));
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
- *
- * if (import.meta.main) runMain(program);
- * ```
+ * | (cannot be done) | `redeliver: true`: items that a dead consumer had not reported done go to other consumers |
  *
  * @module
  */
