@@ -127,6 +127,16 @@ export const timed = async (operation: () => Promise<unknown>): Promise<number> 
   return performance.now() - start;
 };
 
+/** Milliseconds that `script.ts` prints, run as a program of its own: a start as a user's program has it. */
+export const scripted = async (what: "process" | "pool"): Promise<number> => {
+  const { stderr, stdout, success } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", fileURLToPath(import.meta.resolve("./script.ts")), what],
+    stdin: "null",
+  }).output();
+  if (!success) throw new Error(`Cannot measure: script.ts failed: ${new TextDecoder().decode(stderr)}`);
+  return Number(new TextDecoder().decode(stdout));
+};
+
 /** {@link perCall} for what takes turns of the event loop: `repeat` makes so many calls, one after the other. */
 export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Promise<number> => {
   let calls = 1;

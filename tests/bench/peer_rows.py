@@ -4,7 +4,10 @@ A row's name, unit and load are the contract with the row of the same name in th
 """
 
 import multiprocessing
+import pathlib
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -78,6 +81,12 @@ def start(context):
         process.join()
 
     return sampled(lambda: timed(sample) * 1e3)
+
+
+def script(what):
+    """A program of its own, as users start one."""
+    command = [sys.executable, str(pathlib.Path(__file__).with_name("peer_script.py")), what]
+    return sampled(lambda: float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
 
 @contextmanager
@@ -498,7 +507,9 @@ def wait_queue():
 
 ROWS = {
     "process.start.cold": ("ms", partial(start, spawn)),
+    "process.start.script": ("ms", partial(script, "process")),
     "process.start.standby": ("ms", partial(start, forkserver)),
+    "pool.start.script": ("ms", partial(script, "pool")),
     "pool.apply": ("us", pool_apply),
     "pool.map.chunk1": ("items/s", partial(pool_map, 10_000, 1)),
     "pool.map.auto": ("items/s", partial(pool_map, 1_000_000, None)),

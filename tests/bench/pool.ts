@@ -7,7 +7,7 @@ import * as Pool from "../../src/Pool.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import type { Task } from "../../src/Task.ts";
-import { bench, median, packages, perTurn, python, pythonRow, sampled, timed } from "./harness.ts";
+import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed } from "./harness.ts";
 import { privateMemory } from "./memory.ts";
 import { close, die, increment, pid } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
@@ -144,6 +144,15 @@ rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: 
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
   burst: "waiting for round trips: a worker has one task at a time; a write for each",
   recover: "the start of the next worker",
+});
+
+bench({
+  name: "pool.start.script",
+  unit: "ms",
+  better: "lower",
+  bound: "loading Effect in both children, two thirds",
+  run: () => sampled(() => scripted("pool")),
+  peers: { python },
 });
 
 bench({

@@ -5,7 +5,7 @@ import { Backend } from "../../src/Backend.ts";
 import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
-import { bench, packages, python, pythonRow, sampled, timed } from "./harness.ts";
+import { bench, packages, python, pythonRow, sampled, scripted, timed } from "./harness.ts";
 import { nothing, pid } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
 
@@ -17,6 +17,15 @@ bench({
   run: () =>
     sampled(() => timed(() => Effect.runPromise(Process.run(nothing).pipe(Effect.provide(SubprocessBackend.layer()))))),
   peers: { python, ...packages("process.start.cold", "tinypool", "workerpool") },
+});
+
+bench({
+  name: "process.start.script",
+  unit: "ms",
+  better: "lower",
+  bound: "loading Effect in the child, two thirds",
+  run: () => sampled(() => scripted("process")),
+  peers: { python },
 });
 
 bench({
