@@ -99,6 +99,37 @@
  * hello, world
  * ```
  *
+ * ## Streams
+ *
+ * A task may return a Stream, and may take one as an argument. In either direction elements flow when the reader asks
+ * for them: a slow reader holds back the writer, and a reader that stops early stops the writer.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const countTo = Mp.Task.make(import.meta, "countTo", (last: number) => Stream.range(1, last));
+ *
+ * const sum = Mp.Task.make(import.meta, "sum", (numbers: Stream.Stream<number>) => Stream.runSum(numbers));
+ *
+ * const program = Effect.gen(function* () {
+ *   const first = yield* Mp.Process.stream(countTo, Infinity).pipe(Stream.take(3), Stream.runCollect);
+ *   console.log([...first]);
+ *
+ *   console.log(yield* Mp.Process.run(sum, Stream.range(1, 1000)));
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * [ 1, 2, 3 ]
+ * 500500
+ * ```
+ *
+ * A Stream that is sent stays in the process of its sender, and runs there when the other side pulls. It can be run
+ * once, for as long as the request that brought it lasts.
+ *
  * ## Values that can be sent
  *
  * Values are encoded by a codec of the library's own, which is the same for arguments, results, items of queues,
@@ -198,7 +229,12 @@
  * });
  * ```
  *
- * Send paths and numbers, and let the child read the file. Give small tasks a larger `chunkSize` of the pool.
+ * Further:
+ *
+ * - Send paths and numbers, and let the child read the file.
+ * - Give small tasks of a pool a larger `chunkSize`.
+ * - Keep a pool instead of starting a process for each call, or keep children ready with `standby` of
+ *   `SubprocessBackend`.
  *
  * ## From Python
  *
