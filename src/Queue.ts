@@ -381,7 +381,9 @@ export interface Base extends Waitable {
  */
 export interface Enqueue<in A> extends Base {
   /**
-   * Puts an item, when there is room. Fails with an `EncodeError` if it cannot be sent, with nothing put. *Interruption:*
+   * Puts an item, when there is room, and returns when the queue has it: every `get`, `tryGet` and `size` that begins after that, in
+   * any process, sees it, and it leaves a FIFO queue before every item whose put begins after that (see `confirm` in
+   * {@link Options}). Fails with an `EncodeError` if it cannot be sent, with nothing put. *Interruption:*
    * while it waits for room, nothing is put.
    */
   readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | Failure>;
@@ -470,6 +472,12 @@ export interface Options {
    * each item is then worked on at least once. @default false
    */
   readonly redeliver?: boolean | undefined;
+  /**
+   * Whether a put returns when the queue has the item: what happens after it, in any process, then finds the item, and a later
+   * put comes behind it. With `false` a put from another process returns as soon as the item will outlive this one, in a third
+   * of the time; then whoever is told of the item by something else than this queue may look before it is there. @default true
+   */
+  readonly confirm?: boolean | undefined;
 }
 
 const MAX_BYTES = 256 * 1024 * 1024;
@@ -478,6 +486,7 @@ const checks: Checks = {
   capacity: optional(positiveOrInfinite),
   maxBytes: optional(positiveOrInfinite),
   redeliver: optional(boolean),
+  confirm: optional(boolean),
   key: optional(func),
   order: optional(func),
 };
@@ -490,7 +499,7 @@ const make_ = <A>(
   Effect.suspend(() => {
     const wrong = wrongOptions(options, checks);
     if (wrong !== undefined) return Effect.fail(new QueueError("InvalidOption", invalidOption("queue", wrong)));
-    const { capacity = Infinity, maxBytes = MAX_BYTES, redeliver = false } = options;
+    const { capacity = Infinity, maxBytes = MAX_BYTES, redeliver = false, confirm = true } = options;
     const kept = store();
     return Effect.map(
       Effect.acquireRelease(
@@ -514,6 +523,7 @@ const make_ = <A>(
           ordered: keyOf !== undefined,
           ahead: kept instanceof Fifo,
           redeliver,
+          confirm,
         }),
     );
   });

@@ -157,7 +157,7 @@ const listening = {
 };
 const connecting = { ...remote, address: addresses, tls: trust, timeout: positiveDuration };
 const worker = { maxMessageSize: positiveOrInfinite, standby: count, preload: texts };
-const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite, redeliver: boolean };
+const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite, redeliver: boolean, confirm: boolean };
 const mapping = { chunkSize: positive };
 const process = { ...killPolicy, name, permissions };
 

@@ -56,6 +56,8 @@ export interface Place extends Target {
   readonly ahead: boolean;
   /** Whether items that were not reported done go to others when their consumer has ended. */
   readonly redeliver: boolean;
+  /** Whether a put returns when the queue has the item, instead of when the system has it. */
+  readonly confirm: boolean;
   /** Whether it lives in another program: then its items are data only. */
   readonly stranger?: true;
 }
@@ -166,7 +168,7 @@ export class QueueClient<A> implements Queue<A> {
   constructor(place: Place) {
     this.#place = place;
     this.#hooks = place.stranger === true ? foreign : hooks;
-    this.#producer = new Producer(place, place.ordered, place.stranger === true || far(place));
+    this.#producer = new Producer(place, place.ordered, place.confirm || place.stranger === true || far(place));
   }
 
   get [HandleId]() {

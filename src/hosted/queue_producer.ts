@@ -31,8 +31,8 @@ export class Producer {
   readonly #target: Target;
   /** Whether the queue says of each item what became of it. */
   readonly #checked: boolean;
-  /** Whether what leaves this process may still be lost on its way. */
-  readonly #far: boolean;
+  /** Whether the queue says that a message has arrived. */
+  readonly #confirmed: boolean;
   #line: Line | undefined;
   #ahead = 0;
   /** Places that were granted to somebody who has not used them yet. */
@@ -45,10 +45,10 @@ export class Producer {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #active = false;
 
-  constructor(target: Target, checked: boolean, far: boolean) {
+  constructor(target: Target, checked: boolean, confirmed: boolean) {
     this.#target = target;
     this.#checked = checked;
-    this.#far = far;
+    this.#confirmed = confirmed;
   }
 
   /** Takes places that were granted ahead, as many as there are up to this number. */
@@ -116,7 +116,7 @@ export class Producer {
         writer.byte(P.ITEMS);
         const extras = pack(writer, packets);
         // Where it is passed on, short messages overtake it: it is put when the queue has it, and so is what follows it.
-        const long = this.#far || extras !== undefined || writer.position - start > FRAGMENT ||
+        const long = this.#confirmed || extras !== undefined || writer.position - start > FRAGMENT ||
           this.#verdicts.length > 0;
         if (verdicts === 0 && long) {
           writer.buffer[start] = P.LONG;

@@ -158,6 +158,7 @@ const queueOptions = optional(
     capacity: optional(positiveOrInfinite),
     maxBytes: optional(positiveOrInfinite),
     redeliver: optional(boolean),
+    confirm: optional(boolean),
   }),
 );
 

@@ -95,6 +95,7 @@ interface QueueShape {
   readonly ordered: boolean;
   readonly ahead: boolean;
   readonly redeliver: boolean;
+  readonly confirm: boolean;
 }
 
 /** What is said of an object to another program, which knows where its server is. */

@@ -134,8 +134,8 @@ export class Server implements Hosted {
       if (entry === undefined) return undefined;
       if (entry.number === 0) return [0, entry.type, undefined];
       if (!(entry.handle instanceof QueueClient)) return [entry.number, entry.type, entry.shape];
-      const { ahead, capacity, maxBytes, ordered, redeliver } = entry.handle[HandleId].encode();
-      return [entry.number, entry.type, { ahead, capacity, maxBytes, ordered, redeliver }];
+      const { ahead, capacity, confirm, maxBytes, ordered, redeliver } = entry.handle[HandleId].encode();
+      return [entry.number, entry.type, { ahead, capacity, confirm, maxBytes, ordered, redeliver }];
     },
     ([number]) => {
       const entry = number === 0 ? this.#self : this.#objects.get(number);
