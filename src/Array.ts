@@ -292,21 +292,21 @@ export interface Options {
  * *Release:* its use fails from now on, in all processes. Views of it have length 0 where it was made.
  *
  * ```ts
- * import { Array as SharedArray, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const square = Task.make(import.meta, "square", (array: SharedArray.Of<"f64">, from: number, to: number) => {
+ * const square = Mp.Task.make(import.meta, "square", (array: Mp.Array.Of<"f64">, from: number, to: number) => {
  *   const { view } = array.raw;
  *   for (let i = from; i < to; i++) view[i] *= view[i];
  * });
  *
  * const program = Effect.gen(function* () {
- *   const array = yield* SharedArray.make("f64", [1, 2, 3, 4]);
- *   yield* Effect.all([Process.run(square, array, 0, 2), Process.run(square, array, 2, 4)], { concurrency: 2 });
+ *   const array = yield* Mp.Array.make("f64", [1, 2, 3, 4]);
+ *   yield* Effect.all([Mp.Process.run(square, array, 0, 2), Mp.Process.run(square, array, 2, 4)], { concurrency: 2 });
  *   console.log(yield* array.slice()); // [1, 4, 9, 16]
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

@@ -153,11 +153,11 @@ const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { Barrier } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * const program = Effect.gen(function* () {
- *   const barrier = yield* Barrier.make({ parties: 3 });
+ *   const barrier = yield* Mp.Barrier.make({ parties: 3 });
  *   const party = barrier.waitWith(Effect.sync(() => console.log("all are here")));
  *   const places = yield* Effect.all([party, party, party], { concurrency: "unbounded" });
  *   console.log(places.toSorted()); // [0, 1, 2]

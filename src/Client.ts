@@ -107,12 +107,12 @@ const connect_ = (
  * it. *Release:* closes the connection; takes a second if the listener does not answer.
  *
  * ```ts
- * import { Client } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect, Schedule } from "effect";
  *
  * // Until the listener is there, but for ten seconds at most.
  * export const connect = (authKey: Uint8Array) =>
- *   Client.connect<string>({ address: { hostname: "127.0.0.1", port: 6000 }, authKey }).pipe(
+ *   Mp.Client.connect<string>({ address: { hostname: "127.0.0.1", port: 6000 }, authKey }).pipe(
  *     Effect.retry({
  *       while: (error) => error._tag === "ConnectError" && error.reason === "Refused",
  *       schedule: Schedule.spaced("100 millis"),

@@ -156,11 +156,11 @@ export interface Options {
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { Condition } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect, Fiber } from "effect";
  *
  * const program = Effect.gen(function* () {
- *   const condition = yield* Condition.make();
+ *   const condition = yield* Mp.Condition.make();
  *   const things: Array<string> = [];
  *   const consumer = yield* Effect.fork(condition.withLock(
  *     Effect.map(condition.waitFor(() => things.length > 0), () => things.shift()),

@@ -126,19 +126,19 @@ export interface Event extends Waitable {
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { Event, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const wait = Task.make(import.meta, "wait", (event: Event.Event) => Effect.as(event.wait, "it is set"));
+ * const wait = Mp.Task.make(import.meta, "wait", (event: Mp.Event.Event) => Effect.as(event.wait, "it is set"));
  *
  * const program = Effect.gen(function* () {
- *   const event = yield* Event.make();
- *   const child = yield* Process.spawn(wait, event);
+ *   const event = yield* Mp.Event.make();
+ *   const child = yield* Mp.Process.spawn(wait, event);
  *   yield* event.set;
  *   console.log(yield* child.join);
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

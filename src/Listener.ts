@@ -517,19 +517,19 @@ class ListenerImpl implements Listener<never, unknown> {
  * accepted; takes a second if a client does not answer.
  *
  * ```ts
- * import { Client, Listener, runMain } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * const program = Effect.gen(function* () {
  *   const authKey = crypto.getRandomValues(new Uint8Array(32));
- *   const listener = yield* Listener.make<string>({ address: { hostname: "127.0.0.1", port: 0 }, authKey });
- *   const client = yield* Client.connect<string>({ address: listener.address, authKey });
+ *   const listener = yield* Mp.Listener.make<string>({ address: { hostname: "127.0.0.1", port: 0 }, authKey });
+ *   const client = yield* Mp.Client.connect<string>({ address: listener.address, authKey });
  *   const connection = yield* listener.accept;
  *   yield* client.send("hello");
  *   console.log(yield* connection.recv); // hello
  * }).pipe(Effect.scoped);
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

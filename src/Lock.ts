@@ -233,20 +233,24 @@ export interface Lock {
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { Lock, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const append = Task.make(import.meta, "append", (lock: Lock.Lock, path: string) =>
- *   lock.withLock(Effect.promise(() => Deno.writeTextFile(path, "one line\n", { append: true }))));
+ * const append = Mp.Task.make(
+ *   import.meta,
+ *   "append",
+ *   (lock: Mp.Lock.Lock, path: string) =>
+ *     lock.withLock(Effect.promise(() => Deno.writeTextFile(path, "one line\n", { append: true }))),
+ * );
  *
  * const program = Effect.gen(function* () {
- *   const lock = yield* Lock.make();
+ *   const lock = yield* Mp.Lock.make();
  *   const path = yield* Effect.promise(() => Deno.makeTempFile());
- *   yield* Effect.all([Process.run(append, lock, path), Process.run(append, lock, path)], { concurrency: 2 });
+ *   yield* Effect.all([Mp.Process.run(append, lock, path), Mp.Process.run(append, lock, path)], { concurrency: 2 });
  *   console.log(Deno.readTextFileSync(path));
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

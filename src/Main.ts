@@ -4,6 +4,24 @@
  * {@link runMain} runs an Effect to its end and exits the process with its result. A failure is printed with the stack
  * of the child that it comes from, and the exit code is 1.
  *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Console, Effect } from "effect";
+ *
+ * const shout = Mp.Task.make(import.meta, "shout", (text: string) => text.toUpperCase());
+ *
+ * const program = Mp.Process.run(shout, "hello").pipe(
+ *   Effect.flatMap(Console.log),
+ *   Effect.provide(Mp.SubprocessBackend.layer()),
+ * );
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * HELLO
+ * ```
+ *
  * ## Ctrl-C
  *
  * - Ctrl-C once, SIGTERM or SIGHUP: the program is interrupted. Its scopes close, its children are terminated and
@@ -65,10 +83,10 @@ const checks: Arguments.Checks = {
  * Python calls it `if __name__ == "__main__"`; here the guard is `import.meta.main`.
  *
  * ```ts
- * import { runMain } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Console } from "effect";
  *
- * if (import.meta.main) runMain(Console.log("hello"));
+ * if (import.meta.main) Mp.runMain(Console.log("hello"));
  * ```
  *
  * @since 0.1.0

@@ -351,19 +351,19 @@ const modules = (): ReadonlyArray<string> =>
  * *Release:* ends the server by the kill policy; everybody who uses its objects then fails with `Unreachable`.
  *
  * ```ts
- * import { Manager, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const greet = Task.make(import.meta, "greet", (names: Manager.List<string>) => names.push("world"));
+ * const greet = Mp.Task.make(import.meta, "greet", (names: Mp.Manager.List<string>) => names.push("world"));
  *
  * const program = Effect.gen(function* () {
- *   const manager = yield* Manager.make();
+ *   const manager = yield* Mp.Manager.make();
  *   const names = yield* manager.list(["hello"]);
- *   yield* Process.run(greet, names);
+ *   yield* Mp.Process.run(greet, names);
  *   console.log(yield* names.toArray); // ["hello", "world"]
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0
@@ -460,15 +460,15 @@ export interface Served extends Manager {
  * *Release:* listens no more, ends the connections, and frees the objects.
  *
  * ```ts
- * import { Manager, SubprocessBackend } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * export const server = (authKey: Uint8Array) =>
  *   Effect.gen(function* () {
- *     const manager = yield* Manager.serve({ address: { hostname: "127.0.0.1", port: 50_000 }, authKey });
+ *     const manager = yield* Mp.Manager.serve({ address: { hostname: "127.0.0.1", port: 50_000 }, authKey });
  *     yield* manager.publish("jobs", yield* manager.queue<string>({ capacity: 100 }));
  *     return yield* Effect.never;
- *   }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ *   }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  * ```
  *
  * @since 0.1.0
@@ -625,7 +625,7 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
  * Throws a `TypeError` if the name is empty or taken in this module, or if a method cannot be exposed.
  *
  * ```ts
- * import { Manager } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * class Maths {
@@ -633,10 +633,10 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
  *     return x + y;
  *   }
  * }
- * export const maths = Manager.type(import.meta, "Maths", Maths);
+ * export const maths = Mp.Manager.type(import.meta, "Maths", Maths);
  *
  * export const seven = Effect.gen(function* () {
- *   const manager = yield* Manager.make();
+ *   const manager = yield* Mp.Manager.make();
  *   const proxy = yield* manager.create(maths);
  *   return yield* proxy.add(4, 3);
  * });

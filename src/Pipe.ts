@@ -302,25 +302,25 @@ const make_ = (
  * processes. Two ends in other processes cannot go on without it: they give what has arrived, and fail with `Unreachable`.
  *
  * ```ts
- * import { Pipe, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect, Stream } from "effect";
  *
- * const shout = Task.make(
+ * const shout = Mp.Task.make(
  *   import.meta,
  *   "shout",
- *   (pipe: Pipe.Connection<string>) =>
+ *   (pipe: Mp.Pipe.Connection<string>) =>
  *     pipe.toStream.pipe(Stream.map((text) => text.toUpperCase()), Stream.run(pipe.toSink)),
  * );
  *
  * const program = Effect.gen(function* () {
- *   const [mine, theirs] = yield* Pipe.make<string>();
- *   yield* Process.spawn(shout, theirs);
+ *   const [mine, theirs] = yield* Mp.Pipe.make<string>();
+ *   yield* Mp.Process.spawn(shout, theirs);
  *   yield* mine.send("hello");
  *   console.log(yield* mine.recv); // HELLO
  *   yield* mine.close;
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0
@@ -344,11 +344,15 @@ export const make: {
  * *Release:* closes the connection.
  *
  * ```ts
- * import { Pipe, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * export const greet = Task.make(import.meta, "greet once", (connection: Pipe.Connection<never, string>) =>
- *   Effect.scoped(Effect.flatMap(Pipe.scoped(connection), ({ send }) => send("hello"))));
+ * export const greet = Mp.Task.make(
+ *   import.meta,
+ *   "greet once",
+ *   (connection: Mp.Pipe.Connection<never, string>) =>
+ *     Effect.scoped(Effect.flatMap(Mp.Pipe.scoped(connection), ({ send }) => send("hello"))),
+ * );
  * ```
  *
  * @since 0.1.0
@@ -370,13 +374,13 @@ const isEnd = Arguments.marked(TypeId, "a connection, such as Pipe.make gives tw
  * Throws a `TypeError` if one of the two is no Schema, or the connection is none.
  *
  * ```ts
- * import { Pipe } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect, Schema } from "effect";
  *
- * const typed = Pipe.schema(Schema.DateFromString, Schema.NumberFromString);
+ * const typed = Mp.Pipe.schema(Schema.DateFromString, Schema.NumberFromString);
  *
  * export const program = Effect.gen(function* () {
- *   const [one, other] = yield* Pipe.make<string>();
+ *   const [one, other] = yield* Mp.Pipe.make<string>();
  *   const connection = typed(one);
  *   yield* connection.send(42);
  *   return yield* other.recv; // "42"

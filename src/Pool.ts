@@ -184,7 +184,8 @@
  * `Pool.make` returns when the workers can run tasks. A worker that cannot be started fails `Pool.make` with a
  * `SpawnError`, which says why. If workers cannot be started any more at a later time, or die again and again before
  * they have had any task, the pool gives up: tasks that wait, and all later calls, fail with the {@link PoolError}
- * `Broken`, whose `cause` is the last reason. No call waits for a worker that will never come.
+ * `Broken`, whose message says why; its `cause` is the `SpawnError` of the last start, if there is one. No call waits
+ * for a worker that will never come.
  *
  * | `reason` of a `PoolError` | when |
  * | --- | --- |
@@ -564,17 +565,17 @@ const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isL
  * released, what still runs is stopped by the kill policy.
  *
  * ```ts
- * import { Pool, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const cube = Task.make(import.meta, "cube", (n: number) => n ** 3);
+ * const cube = Mp.Task.make(import.meta, "cube", (n: number) => n ** 3);
  *
  * const program = Effect.gen(function* () {
- *   const pool = yield* Pool.make({ size: 2 });
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
  *   console.log(yield* pool.map(cube, [1, 2, 3]));
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

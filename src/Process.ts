@@ -509,17 +509,17 @@ const start = (
  * *Release:* joins the process if the scope closes with success, else terminates it; see {@link Options}.
  *
  * ```ts
- * import { Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const greet = Task.make(import.meta, "greet", (name: string) => `hello, ${name}, from ${Deno.pid}`);
+ * const greet = Mp.Task.make(import.meta, "greet", (name: string) => `hello, ${name}, from ${Deno.pid}`);
  *
  * const program = Effect.gen(function* () {
- *   const child = yield* Process.spawn(greet, "world");
+ *   const child = yield* Mp.Process.spawn(greet, "world");
  *   console.log(yield* child.join);
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0
@@ -539,11 +539,11 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
  * {@link spawn} with options.
  *
  * ```ts
- * import { Process, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  *
- * const greet = Task.make(import.meta, "greet with a name", (name: string) => `hello, ${name}`);
+ * const greet = Mp.Task.make(import.meta, "greet with a name", (name: string) => `hello, ${name}`);
  *
- * export const child = Process.spawnWith({ name: "greeter", gracePeriod: "1 second" })(greet, "world");
+ * export const child = Mp.Process.spawnWith({ name: "greeter", gracePeriod: "1 second" })(greet, "world");
  * ```
  *
  * @since 0.1.0
@@ -601,12 +601,12 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
  * *Interruption:* stopping early terminates the process, and waits for its end.
  *
  * ```ts
- * import { Process, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Stream } from "effect";
  *
- * const countTo = Task.make(import.meta, "countTo", (n: number) => Stream.range(1, n));
+ * const countTo = Mp.Task.make(import.meta, "countTo", (n: number) => Stream.range(1, n));
  *
- * export const program = Process.stream(countTo, 1_000_000).pipe(Stream.take(10), Stream.runCollect);
+ * export const program = Mp.Process.stream(countTo, 1_000_000).pipe(Stream.take(10), Stream.runCollect);
  * ```
  *
  * @since 0.1.0

@@ -536,18 +536,18 @@ const make_ = <A>(
  * *Release:* who still uses the queue fails with `Unreachable`; what is in it is dropped.
  *
  * ```ts
- * import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const produce = Task.make(import.meta, "produce", (queue: Queue.Queue<number>) => queue.putAll([1, 2, 3]));
+ * const produce = Mp.Task.make(import.meta, "produce", (queue: Mp.Queue.Queue<number>) => queue.putAll([1, 2, 3]));
  *
  * const program = Effect.gen(function* () {
- *   const queue = yield* Queue.make<number>({ capacity: 10 });
- *   yield* Process.spawn(produce, queue);
+ *   const queue = yield* Mp.Queue.make<number>({ capacity: 10 });
+ *   yield* Mp.Process.spawn(produce, queue);
  *   console.log(yield* queue.get, yield* queue.get, yield* queue.get);
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0
@@ -589,7 +589,7 @@ export interface PriorityOptions<A, K = A> extends Options {
  * *Release:* as with {@link make}.
  *
  * ```ts
- * import { Queue } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect, Order } from "effect";
  *
  * interface Job {
@@ -597,10 +597,13 @@ export interface PriorityOptions<A, K = A> extends Options {
  *   readonly name: string;
  * }
  *
- * export const jobs = Queue.priority<Job, number>({ key: (job) => job.urgency, order: Order.reverse(Order.number) });
+ * export const jobs = Mp.Queue.priority<Job, number>({
+ *   key: (job) => job.urgency,
+ *   order: Order.reverse(Order.number),
+ * });
  *
  * export const pairs = Effect.gen(function* () {
- *   const queue = yield* Queue.priority<[priority: number, name: string]>();
+ *   const queue = yield* Mp.Queue.priority<[priority: number, name: string]>();
  *   yield* queue.putAll([[2, "sweep"], [1, "wash"]]);
  *   return yield* queue.get; // [1, "wash"]
  * }).pipe(Effect.scoped);

@@ -19,7 +19,7 @@
  *   console.log(yield* lock.isMine, yield* lock.depth);
  *
  *   // A fiber that is forked inside is inside, too.
- *   console.log(yield* Effect.all([lock.withLock(lock.depth), lock.isMine], { concurrency: 2 }));
+ *   console.log(yield* Effect.all([inner, lock.isMine], { concurrency: 2 }));
  *   yield* lock.release;
  *   console.log((yield* Effect.flip(lock.release))._tag);
  * }).pipe(Effect.scoped);
@@ -146,11 +146,11 @@ export interface RLock {
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { RLock } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * const program = Effect.gen(function* () {
- *   const lock = yield* RLock.make();
+ *   const lock = yield* Mp.RLock.make();
  *   const inner = lock.withLock(lock.depth);
  *   console.log(yield* lock.withLock(inner)); // 2
  * }).pipe(Effect.scoped);

@@ -137,11 +137,11 @@ export interface ReadWriteLock {
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { ReadWriteLock } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * const program = Effect.gen(function* () {
- *   const lock = yield* ReadWriteLock.make();
+ *   const lock = yield* Mp.ReadWriteLock.make();
  *   yield* lock.write.withLock(Effect.log("alone"));
  *   const read = lock.read.withLock(Effect.log("with others"));
  *   yield* Effect.all([read, read], { concurrency: 2 });

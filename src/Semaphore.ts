@@ -171,11 +171,11 @@ const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Fai
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { Semaphore } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * const program = Effect.gen(function* () {
- *   const downloads = yield* Semaphore.make({ permits: 4 });
+ *   const downloads = yield* Mp.Semaphore.make({ permits: 4 });
  *   yield* downloads.withPermits(1)(Effect.log("at most four at once, whichever process they are in"));
  *   console.log(yield* downloads.available); // 4
  * }).pipe(Effect.scoped);
@@ -195,11 +195,11 @@ export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, S
  * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
  *
  * ```ts
- * import { Semaphore } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * const program = Effect.gen(function* () {
- *   const semaphore = yield* Semaphore.bounded({ permits: 1 });
+ *   const semaphore = yield* Mp.Semaphore.bounded({ permits: 1 });
  *   const error = yield* Effect.flip(semaphore.release());
  *   console.log(error.message); // Cannot release 1 permits: the semaphore would have more than 1
  * }).pipe(Effect.scoped);

@@ -177,19 +177,22 @@ export interface Options {
  * *Release:* the list is no more, for anybody; with it its name.
  *
  * ```ts
- * import { Process, runMain, ShareableList, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const shout = Task.make(import.meta, "shout", (list: ShareableList.ShareableList<string | number>) =>
- *   list.update(0, (text) => `${text}!`));
+ * const shout = Mp.Task.make(
+ *   import.meta,
+ *   "shout",
+ *   (list: Mp.ShareableList.ShareableList<string | number>) => list.update(0, (text) => `${text}!`),
+ * );
  *
  * const program = Effect.gen(function* () {
- *   const list = yield* ShareableList.make<string | number>(["hé", 1], { capacity: 20 });
- *   yield* Process.run(shout, list);
+ *   const list = yield* Mp.ShareableList.make<string | number>(["hé", 1], { capacity: 20 });
+ *   yield* Mp.Process.run(shout, list);
  *   console.log(yield* list.toArray); // ["hé!", 1]
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

@@ -265,20 +265,20 @@ const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryErro
  * *Release:* closes it here. Who has attached it keeps it; nobody can attach it any more.
  *
  * ```ts
- * import { Process, runMain, SharedMemory, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const fill = Task.make(import.meta, "fill", (memory: SharedMemory.SharedMemory) => {
+ * const fill = Mp.Task.make(import.meta, "fill", (memory: Mp.SharedMemory.SharedMemory) => {
  *   memory.array(Float64Array).fill(1.5);
  * });
  *
  * const program = Effect.gen(function* () {
- *   const memory = yield* SharedMemory.make({ size: 8 * 1000 });
- *   yield* Process.run(fill, memory);
+ *   const memory = yield* Mp.SharedMemory.make({ size: 8 * 1000 });
+ *   yield* Mp.Process.run(fill, memory);
  *   console.log(memory.array(Float64Array)[999]); // 1.5
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0
@@ -304,11 +304,11 @@ export const make = (options: Options): Effect.Effect<SharedMemory, MemoryError,
  * *Release:* takes the name away, once, and closes the block here. Who has attached it keeps it.
  *
  * ```ts
- * import { SharedMemory } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * export const published = Effect.gen(function* () {
- *   const memory = yield* SharedMemory.create({ name: "temperatures", size: 4096 });
+ *   const memory = yield* Mp.SharedMemory.create({ name: "temperatures", size: 4096 });
  *   memory.view.setFloat64(0, 21.5, true);
  *   yield* Effect.never; // meanwhile, in Python: SharedMemory("temperatures").buf
  * }).pipe(Effect.scoped);

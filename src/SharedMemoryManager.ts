@@ -147,19 +147,23 @@ export interface SharedMemoryManager {
  * *Release:* gives up all that it has made. Who has attached a block keeps it; names are taken away.
  *
  * ```ts
- * import { Process, runMain, SharedMemoryManager, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const draw = Task.make(import.meta, "draw", (manager: SharedMemoryManager.SharedMemoryManager) =>
- *   Effect.tap(manager.memory({ size: 1000 }), ({ bytes }) => Effect.sync(() => bytes.fill(7))));
+ * const draw = Mp.Task.make(
+ *   import.meta,
+ *   "draw",
+ *   (manager: Mp.SharedMemoryManager.SharedMemoryManager) =>
+ *     Effect.tap(manager.memory({ size: 1000 }), ({ bytes }) => Effect.sync(() => bytes.fill(7))),
+ * );
  *
  * const program = Effect.gen(function* () {
- *   const manager = yield* SharedMemoryManager.make;
- *   const memory = yield* Process.run(draw, manager); // its process has ended
+ *   const manager = yield* Mp.SharedMemoryManager.make;
+ *   const memory = yield* Mp.Process.run(draw, manager); // its process has ended
  *   console.log(memory.bytes[999]); // 7
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0

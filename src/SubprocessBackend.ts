@@ -169,10 +169,10 @@ import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
  * {@link Options.permissions}; spread it to take something away.
  *
  * ```ts
- * import { SubprocessBackend } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  *
- * export const layer = SubprocessBackend.layer({
- *   permissions: { ...SubprocessBackend.inherited(), net: false },
+ * export const layer = Mp.SubprocessBackend.layer({
+ *   permissions: { ...Mp.SubprocessBackend.inherited(), net: false },
  * });
  * ```
  *
@@ -524,9 +524,9 @@ export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope
  * the `forkserver`.
  *
  * ```ts
- * import { SubprocessBackend } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  *
- * export const layer = SubprocessBackend.layer({
+ * export const layer = Mp.SubprocessBackend.layer({
  *   permissions: { read: ["/data"] },
  *   v8Flags: ["--max-old-space-size=512"],
  * });

@@ -272,20 +272,20 @@ export interface Options {
  * *Release:* its use fails from now on, in all processes.
  *
  * ```ts
- * import { Process, runMain, SubprocessBackend, Task, Value } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const count = Task.make(import.meta, "count", (counter: Value.Integer<number>) => {
+ * const count = Mp.Task.make(import.meta, "count", (counter: Mp.Value.Integer<number>) => {
  *   for (let i = 0; i < 1000; i++) counter.raw.add(1);
  * });
  *
  * const program = Effect.gen(function* () {
- *   const counter = yield* Value.make("i32");
- *   yield* Effect.all([Process.run(count, counter), Process.run(count, counter)], { concurrency: 2 });
+ *   const counter = yield* Mp.Value.make("i32");
+ *   yield* Effect.all([Mp.Process.run(count, counter), Mp.Process.run(count, counter)], { concurrency: 2 });
  *   console.log(yield* counter.get); // 2000
- * }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
  *
- * if (import.meta.main) runMain(program);
+ * if (import.meta.main) Mp.runMain(program);
  * ```
  *
  * @since 0.1.0
@@ -402,11 +402,11 @@ export interface Bytes {
  * Fails, and is released, as by {@link make}; a field that there is not is an {@link OutOfRange} `Index`.
  *
  * ```ts
- * import { Value } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
  * export const program = Effect.gen(function* () {
- *   const point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 1.5 });
+ *   const point = yield* Mp.Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 1.5 });
  *   yield* point.fields.moves.add(1);
  *   yield* point.update(({ moves, x, y }) => ({ x: y, y: x, moves: moves + 1 }));
  *   return yield* point.get; // { x: 0, y: 1.5, moves: 2 }

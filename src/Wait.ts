@@ -73,12 +73,12 @@ export interface Options {
  * *Interruption:* stops waiting.
  *
  * ```ts
- * import { Process, Queue, wait } from "@effect-deno/multiprocessing";
+ * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * export const next = (queue: Queue.Queue<string>, child: Process.Process<void>) =>
+ * export const next = (queue: Mp.Queue.Queue<string>, child: Mp.Process.Process<void>) =>
  *   Effect.gen(function* () {
- *     const ready = yield* wait([queue, child], { timeout: "10 seconds" });
+ *     const ready = yield* Mp.wait([queue, child], { timeout: "10 seconds" });
  *     if (ready.includes(queue)) return yield* queue.get;
  *     return ready.includes(child) ? "it has ended" : "nothing for ten seconds";
  *   });

@@ -74,6 +74,18 @@ for (const { page, programs } of [{ page: "README.md", programs: programsOf("REA
   }
 }
 
+Deno.test("the documentation of each entry point has a program that prints", () => {
+  const without = modules.filter(({ programs }) => programs.every(({ output }) => output === ""));
+  assertEquals(without.map(({ page }) => page), []);
+});
+
+Deno.test("each program of the documentation that runs prints", () => {
+  const silent = modules.flatMap(({ programs }) => programs).filter(({ code, output }) =>
+    code.includes("import.meta.main") && output === ""
+  );
+  assertEquals(silent.map(({ place }) => place), []);
+});
+
 /** A program for each line of the table of flags in Backend.ts: one that fails if it cannot do what it is to do. */
 const features: ReadonlyArray<string> = [
   `Effect.gen(function* () {
