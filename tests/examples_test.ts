@@ -48,7 +48,7 @@ const withFolder = async (use: (folder: string) => Promise<void>): Promise<void>
 
 /** What the demo prints, without the times, and without what it says of other programs. */
 const withoutTimes = (stdout: string): string =>
-  stdout.replaceAll(/ +\d+\.\d\d s(  \d+\.\d\d times as fast)?$/gm, "").replace(/^Other programs.*\n/m, "");
+  stdout.replaceAll(/ +\d+\.\d\d s( {2}\d+\.\d\d times as fast)?$/gm, "").replace(/^Other programs.*\n/m, "");
 
 const demo = (folder: string, pool: string): string =>
   `\
@@ -287,7 +287,7 @@ for (
 
 Deno.test("the demo compares the sources of effect, in subprocesses, one for each core, and prints 15 lines at most", async () => {
   const { code, stdout, stderr } = await task("demo");
-  assertMatch(stdout, /^Which of the \d{3} source files of effect are most alike\?\n\n( +\d\d %  \S+ +\S+\n){5}\n/);
+  assertMatch(stdout, /^Which of the \d{3} source files of effect are most alike\?\n\n( +\d\d % {2}\S+ +\S+\n){5}\n/);
   assertStringIncludes(stdout, `a pool of ${navigator.hardwareConcurrency} subprocess`);
   assertEquals([code, stderr, stdout.split("\n").length <= 16], [0, "", true]);
 });

@@ -7,9 +7,10 @@
 
 import { parseArgs } from "node:util";
 import { fileURLToPath } from "node:url";
+import { limitOf } from "./limits.ts";
 import { Missing, Sidecar } from "./sidecar.ts";
 
-export type Unit = "us" | "ms" | "items/s" | "tasks/s" | "messages/s" | "MB/s" | "MB";
+export type Unit = "ns" | "us" | "ms" | "items/s" | "tasks/s" | "messages/s" | "MB/s" | "MB";
 
 /** Takes one sample of the row's peer, in the row's unit. `undefined`: this machine does not have that peer. */
 export type Peer = (
@@ -37,14 +38,21 @@ export interface Bench {
   readonly peers?: Readonly<Record<string, Peer>>;
 }
 
-/** A measured row: medians, and for each peer how many times we are ahead of it (above 1: ahead, whichever way the unit runs). */
-export interface Row {
-  readonly name: string;
-  readonly unit: Unit;
-  readonly better: "lower" | "higher";
+/** Medians, and for each peer how many times we are ahead of it (above 1: ahead, whichever way the unit runs). */
+export interface Figures {
   readonly ours: number;
   readonly peers: Readonly<Record<string, number>>;
   readonly ratio: Readonly<Record<string, number>>;
+  /** What the row's raw program reaches, and the share of it that we reach. */
+  readonly limit?: { readonly name: string; readonly value: number; readonly reached: number };
+}
+
+/** A measured row. */
+export interface Row extends Figures {
+  readonly name: string;
+  readonly unit: Unit;
+  /** The same while another program keeps one core busy. */
+  readonly busy?: Figures;
 }
 
 const registered: Array<Bench> = [];
@@ -144,36 +152,86 @@ export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Prom
   return await sampled(async () => await timed(() => repeat(calls)) / calls * 1000);
 };
 
+/** Milliseconds after which a row takes no further turns, if it has one. */
+const ENOUGH = 60_000;
+
+/** Rows that were given up, and may go on for ever. */
+let hung = false;
+
+/** Gives up a sample of ours after so many milliseconds: a row that hangs must not stop the run. */
+const bounded = async (sample: Promise<number>, patience: number): Promise<number> => {
+  let impatience: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    impatience = setTimeout(() => {
+      hung = true;
+      reject(new Error(`Cannot measure: a sample took more than ${patience / 1000} s`));
+    }, patience);
+  });
+  try {
+    return await Promise.race([sample, late]);
+  } finally {
+    clearTimeout(impatience);
+  }
+};
+
 /** Takes the row's samples in turns. The first turn warms all sides up and is dropped. */
 const measure = async (
   row: Bench,
   context: Context,
-  count: number,
-): Promise<Row> => {
+  { count, patience }: { readonly count: number; readonly patience: number },
+): Promise<Figures> => {
+  let limit = limitOf(row.name);
   const ours: Array<number> = [];
+  const limits: Array<number> = [];
   const theirs = Object.entries(row.peers ?? {}).map(([name, sample]) => ({
     name,
     sample,
     samples: [] as Array<number>,
   }));
-  for (let turn = 0; turn <= count; turn++) {
-    const value = await row.run();
+  const end = performance.now() + ENOUGH;
+  for (let turn = 0; turn <= count && (ours.length === 0 || performance.now() < end); turn++) {
+    const value = await bounded(row.run(), patience);
     if (turn > 0) ours.push(value);
+    // A program of its own, which warms up by itself.
+    if (turn > 0 && limit !== undefined) {
+      try {
+        limits.push(await limit.measure(row.unit));
+      } catch (error) {
+        console.error(`Without the limit of ${row.name}: ${error}`);
+        limit = undefined;
+      }
+    }
     for (const peer of theirs) {
       const value = await peer.sample(row, context);
       if (turn > 0 && value !== undefined) peer.samples.push(value);
     }
   }
-  const { name, unit, better } = row;
   const value = median(ours);
-  const peers: Record<string, number> = {};
-  const ratio: Record<string, number> = {};
-  for (const peer of theirs) {
-    if (peer.samples.length === 0) continue;
-    peers[peer.name] = median(peer.samples);
-    ratio[peer.name] = better === "lower" ? peers[peer.name] / value : value / peers[peer.name];
+  const ahead = (other: number): number => row.better === "lower" ? other / value : value / other;
+  const measured = theirs.filter(({ samples }) => samples.length > 0)
+    .map(({ name, samples }) => [name, median(samples)] as const);
+  return {
+    ours: value,
+    peers: Object.fromEntries(measured),
+    ratio: Object.fromEntries(measured.map(([name, value]) => [name, ahead(value)])),
+    ...(limit !== undefined && {
+      limit: { name: limit.name, value: median(limits), reached: ahead(median(limits)) },
+    }),
+  };
+};
+
+/** Measures while a program keeps one core busy. */
+const whileBusy = async <A>(measure: () => Promise<A>): Promise<A> => {
+  const busy = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", fileURLToPath(new URL("busy.ts", import.meta.url))],
+    stdin: "null",
+  }).spawn();
+  try {
+    return await measure();
+  } finally {
+    busy.kill("SIGKILL");
+    await busy.status;
   }
-  return { name, unit, better, ours: value, peers, ratio };
 };
 
 /** The sidecars of a run, each started when it is first needed. */
@@ -223,26 +281,36 @@ const table = (
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row.peers)))];
   const cell = (value: number | undefined, suffix = ""): string =>
     value === undefined ? "-" : compact.format(value) + suffix;
+  const reached = (share: number | undefined): string =>
+    share === undefined ? "-" : `${share < 0.1 ? (share * 100).toFixed(1) : Math.round(share * 100)} %`;
+  const cells = (figures: Figures, name: string, unit: string, bound: string): ReadonlyArray<string> => [
+    name,
+    cell(figures.ours),
+    unit,
+    ...columns.flatMap((column) => [cell(figures.peers[column]), cell(figures.ratio[column], "x")]),
+    cell(figures.limit?.value),
+    reached(figures.limit?.reached),
+    figures.limit?.name ?? "",
+    bound,
+  ];
   const lines = [
     [
       "name",
       "ours",
       "",
       ...columns.flatMap((column) => [column, "ratio"]),
+      "limit",
+      "reached",
+      "limit by",
       "bound by",
     ],
-    ...rows.map((row) => [
-      row.name,
-      cell(row.ours),
-      row.unit,
-      ...columns.flatMap((
-        column,
-      ) => [cell(row.peers[column]), cell(row.ratio[column], "x")]),
-      bounds.get(row.name) ?? "",
+    ...rows.flatMap((row) => [
+      cells(row, row.name, row.unit, bounds.get(row.name) ?? ""),
+      ...(row.busy === undefined ? [] : [cells(row.busy, "  while busy", row.unit, "")]),
     ]),
   ];
   const widths = lines[0].map((_, column) => Math.max(...lines.map((line) => line[column].length)));
-  const isText = (column: number): boolean => column === 0 || column === 2 || column === widths.length - 1;
+  const isText = (column: number): boolean => column === 0 || column === 2 || column >= widths.length - 2;
   return lines
     .map((line) =>
       line.map((text, column) => isText(column) ? text.padEnd(widths[column]) : text.padStart(widths[column])).join(
@@ -256,15 +324,19 @@ const table = (
  * Runs the registered rows.
  *
  * `--filter=substring` takes only the rows whose name contains it, `--json` prints one object a line as rows finish, `--samples=5` is the number of
- * turns, `--python=python3` the interpreter to measure: give it one that was built with optimisations, a distribution's for example. A row that
- * fails is reported on stderr, the others still run, and the exit code is 1.
+ * turns, `--python=python3` the interpreter to measure: give it one that was built with optimisations, a distribution's for example. `--busy`
+ * measures each row a second time while a spinning process keeps one core busy, and reports both. `--patience=60` is how many seconds a sample
+ * may take. A row that fails, or does not end, is reported
+ * on stderr, the others still run, and the exit code is 1.
  */
 export const main = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      busy: { type: "boolean", default: false },
       filter: { type: "string", default: "" },
       json: { type: "boolean", default: false },
+      patience: { type: "string", default: "60" },
       python: { type: "string", default: "python3" },
       samples: { type: "string", default: "5" },
     },
@@ -275,6 +347,10 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
       `Cannot run: --samples must be 1 or more, received ${values.samples}`,
     );
   }
+  const patience = Number(values.patience) * 1000;
+  if (!(patience > 0)) {
+    throw new Error(`Cannot run: --patience must be a number of seconds above 0, received ${values.patience}`);
+  }
   const chosen = registered.filter((row) => row.name.includes(values.filter));
   if (chosen.length === 0) {
     throw new Error(
@@ -282,20 +358,25 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
     );
   }
 
-  await using sidecars = new Sidecars(values.python);
   const rows: Array<Row> = [];
-  for (const row of chosen) {
-    if (Deno.stderr.isTerminal()) console.error(`${row.name} ...`);
-    try {
-      const measured = await measure(row, sidecars, count);
-      rows.push(measured);
-      const { name, unit, ours, peers, ratio } = measured;
-      if (values.json) {
-        console.log(JSON.stringify({ name, unit, ours, peers, ratio }));
+  {
+    await using sidecars = new Sidecars(values.python);
+    for (const row of chosen) {
+      if (Deno.stderr.isTerminal()) console.error(`${row.name} ...`);
+      try {
+        const quiet = await measure(row, sidecars, { count, patience });
+        const measured: Row = {
+          name: row.name,
+          unit: row.unit,
+          ...quiet,
+          ...(values.busy && { busy: await whileBusy(() => measure(row, sidecars, { count, patience })) }),
+        };
+        rows.push(measured);
+        if (values.json) console.log(JSON.stringify(measured));
+      } catch (error) {
+        Deno.exitCode = 1;
+        console.error(`${row.name} failed:`, error);
       }
-    } catch (error) {
-      Deno.exitCode = 1;
-      console.error(`${row.name} failed:`, error);
     }
   }
   if (!values.json) {
@@ -303,4 +384,6 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
       table(rows, new Map(chosen.map((row) => [row.name, row.bound ?? ""]))),
     );
   }
+  // What was given up is still at work: its children end with this process.
+  if (hung) Deno.exit(1);
 };

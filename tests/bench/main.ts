@@ -10,6 +10,7 @@ import "./sync.ts";
 import "./client.ts";
 import "./manager.ts";
 import "./shared_memory.ts";
+import "./cost.ts";
 import { main } from "./harness.ts";
 
 if (import.meta.main) await main(Deno.args);

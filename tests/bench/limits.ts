@@ -1,0 +1,109 @@
+/** What bounds each row: a raw program that does the row's work on this machine with nothing of this library. */
+
+import { fileURLToPath } from "node:url";
+import type { Unit } from "./harness.ts";
+
+/** The physical limit of a row. */
+export interface Limit {
+  readonly name: string;
+  /** Takes one sample, in the row's unit. */
+  readonly measure: (unit: Unit) => Promise<number>;
+}
+
+const MB = 1024 * 1024;
+
+/** Far above what any raw program takes. */
+const PATIENCE = 30_000;
+
+/** The number that a program in `raw/` prints. */
+const run = async (program: string, args: ReadonlyArray<string | number>): Promise<number> => {
+  const path = fileURLToPath(new URL(`raw/${program}.ts`, import.meta.url));
+  const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", "--no-check", path, ...args.map(String)],
+    signal: AbortSignal.timeout(PATIENCE),
+  }).output();
+  const printed = Number(new TextDecoder().decode(stdout).trim());
+  if (code === 0 && printed > 0) return printed;
+  throw new Error(
+    `Cannot measure the limit: raw/${program}.ts ended with ${code}\n${new TextDecoder().decode(stderr)}`,
+  );
+};
+
+/** What a time that is done so often a second takes. */
+const per = (rate: number, unit: Unit): number => unit === "us" ? 1e6 / rate : unit === "ms" ? 1e3 / rate : rate;
+
+/** A program that prints how often a second it does what a row does once, or so many times. */
+const raw = (name: string, times: number, program: string, ...args: ReadonlyArray<string | number>): Limit => ({
+  name,
+  measure: async (unit) => per(times * await run(program, args), unit),
+});
+
+const roundTrip = {
+  unix: raw("round trip of a bare Unix socket", 1, "conn", "unix", 1, 1),
+  tcp: raw("round trip of a bare TCP socket", 1, "conn", "tcp", 1, 1),
+  port: raw("round trip of a bare MessagePort", 1, "port", 1, "number"),
+};
+
+const bytes = (family: string, size: number): Limit =>
+  raw(`bare ${family === "tcp" ? "TCP" : "Unix"} socket`, 128, "conn", family, 128 * MB, size * MB);
+
+const portBytes = (size: number): Limit => raw("bare MessagePort", 128, "port", 128 / size, size * MB);
+
+/** Of so many megabytes a second, the nanoseconds of a byte. */
+const each = ({ measure, name }: Limit): Limit => ({
+  name: `1 MB at a time, ${name}`,
+  measure: async () => 1e9 / (await measure("MB/s") * MB),
+});
+
+/** Messages of a size one after the other, 64 KB to a write. */
+const messages = (family: string, size: number): Limit =>
+  raw("bytes through a bare socket, 64 KB a write", 16 * MB / size, "conn", family, 16 * MB, 65_536);
+
+const portMessages = raw("lists of 1024 through a bare MessagePort", 16 * 1024, "port", 16, "list");
+
+const memory = (name: string, what: string, times = 1): Limit => raw(name, times, "memory", what);
+
+const start = (what: "process" | "worker"): Limit => raw(`start of an empty ${what}`, 1, "start", what);
+
+/** By the beginning of a row's name, or all of it; the first that fits. */
+const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
+  [/^codec\.bytes1MB$/, memory("copy of the bytes", "copy")],
+  [/^(pipe|queue|manager)\.(rtt|siblings|siblings\.own|dict\.[sg]et|call)\.worker$/, roundTrip.port],
+  [/^pool\.apply\.worker$/, roundTrip.port],
+  [/^(queue|pool|manager)\..*\.worker$/, portMessages],
+  [/^pool\.recover\.worker$|^process\.start\.cold\.worker$/, start("worker")],
+  [/^process\.start\.cold$|^pool\.recover$/, start("process")],
+  [/^process\.start\.standby$|^pool\.recover\.standby$/, roundTrip.unix],
+  [/^pool\.memory$/, { name: "memory of an empty Deno", measure: () => run("start", ["memory"]) }],
+  [/^pipe\.bytes\.1MB\.worker$/, portBytes(1)],
+  [/^pipe\.bytes\.16MB\.worker$/, portBytes(16)],
+  [/\.bytes\.1MB\.tcp$/, bytes("tcp", 1)],
+  [/\.bytes\.16MB\.tcp$/, bytes("tcp", 16)],
+  [/^(link|pipe|client)\.bytes\.1MB/, bytes("unix", 1)],
+  [/^(link|pipe|client)\.bytes\.16MB/, bytes("unix", 16)],
+  [/^client\.rtt\.tcp$/, roundTrip.tcp],
+  [/^client\.connect\.unix$/, raw("a bare Unix connection, and a round trip", 1, "conn", "unix", 0, 1)],
+  [/^client\.connect\.tcp$/, raw("a bare TCP connection, and a round trip", 1, "conn", "tcp", 0, 1)],
+  [/^client\.throughput\..*tcp$/, messages("tcp", 8)],
+  [/\.throughput\.object$/, messages("unix", 40)],
+  [/\.throughput\.1KB$/, messages("unix", 1032)],
+  [/\.throughput|^queue\.(put|get)$|^pool\.(map|burst)|\.(pipelined|streamed)$/, messages("unix", 8)],
+  [/^(link|pipe|queue|client)\.(rtt|siblings)|^manager\.|^pool\.apply$/, roundTrip.unix],
+  [/^lock\.uncontended/, memory("two swaps of a word", "swap")],
+  [/^(lock|value)\.contended$/, memory("two threads that add to one word", "add")],
+  [/^value\.atomicAdd$/, memory("two swaps of a word", "swap")],
+  [/^event\.wakeup$/, memory("two threads that wake each other", "wakeup")],
+  [/^shm\.create(\.named)?$/, raw("five calls of the system by FFI", 1, "map")],
+  [/^shm\.create\.filled$/, memory("16 MB of fresh memory, filled", "fill")],
+  [/^shm\.bandwidth$/, memory("copy of the bytes", "copy")],
+  [/^cost\.payload\..*\.worker$/, each(portBytes(1))],
+  [/^cost\.payload\./, each(bytes("unix", 1))],
+  [/^cost\.workers\..*\.worker$/, start("worker")],
+  [/^cost\.workers\./, start("process")],
+  [/^cost\.map\..*\.worker$/, portMessages],
+  [/^cost\.map\./, messages("unix", 8)],
+  [/^array\.sum$/, memory("half of the sum in one thread", "sum")],
+];
+
+/** The limit of the row of this name. None: what bounds it is computing in one thread. */
+export const limitOf = (name: string): Limit | undefined => limits.find(([pattern]) => pattern.test(name))?.[1];
