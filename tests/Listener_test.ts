@@ -966,7 +966,7 @@ test(
 // Interruption
 
 test(
-  "Client: a connect that is interrupted at any step leaves no connection, and the listener sound",
+  "Client: a connect that is interrupted at any step leaves no connection, and the listener sound (storm)",
   Effect.gen(function* () {
     const listener = yield* make(families[1], { maxConnections: 3 });
     const serving = yield* Effect.fork(listener.serve(({ toSink, toStream }) => Stream.run(toStream, toSink)));
@@ -990,7 +990,7 @@ test(
 );
 
 test(
-  "Listener: an accept that is interrupted at any step has accepted nobody, or somebody",
+  "Listener: an accept that is interrupted at any step has accepted nobody, or somebody (storm)",
   Effect.gen(function* () {
     const listener = yield* make(families[1]);
     let next = 0;
@@ -1016,7 +1016,7 @@ test(
 );
 
 test(
-  "Listener: making one that is interrupted at any step leaves no socket, no file and no folder",
+  "Listener: making one that is interrupted at any step leaves no socket, no file and no folder (storm)",
   Effect.gen(function* () {
     const path = `${yield* folder}/socket`;
     const making = Effect.scoped(Listener.make({ address: { path } }));

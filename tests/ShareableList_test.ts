@@ -27,7 +27,8 @@ import { make as makeList } from "../src/memory/list.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";
 import { processEntry, until } from "./leaks.ts";
 import * as Tasks from "./list_tasks.ts";
-import { random, turn } from "./steps.ts";
+import { random, rounds } from "./chance.ts";
+import { turn } from "./steps.ts";
 import { test as run, warmUp } from "./suite.ts";
 
 const subprocess = SubprocessBackend.layer();
@@ -358,19 +359,20 @@ const whole = (list: Scribbled): void => {
 };
 
 /** Waits until the scribblers have done more rounds. */
-const more = (list: Scribbled, rounds: number) =>
+const more = (list: Scribbled, count: number) =>
   Effect.gen(function* () {
     const before = Number(yield* list.get(-1));
-    yield* Effect.repeat(Effect.delay(list.get(-1), 1), { until: (n) => Number(n) >= before + rounds });
+    yield* Effect.repeat(Effect.delay(list.get(-1), 1), { until: (n) => Number(n) >= before + count });
   });
 
 test(
-  "at whichever instruction a writer stands still, others see whole elements",
+  "at whichever instruction a writer stands still, others see whole elements (storm)",
   Effect.gen(function* () {
     const list = yield* scribbled;
     const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "x");
     yield* more(list, 20);
-    for (let round = 0; round < 1000; round++) {
+    const steps = rounds(150, 1000);
+    for (let round = 0; round < steps; round++) {
       yield* child.signal("SIGSTOP");
       yield* Effect.promise(() => until("the writer stands still", () => processEntry(child.pid)?.state === "T"));
       whole(list);
@@ -383,11 +385,12 @@ test(
 );
 
 test(
-  "writers that are killed leave whole elements, and others go on",
+  "writers that are killed leave whole elements, and others go on (storm)",
   Effect.gen(function* () {
     const list = yield* scribbled;
     const other = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "y");
-    for (let round = 0; round < 12; round++) {
+    const kills = rounds(4, 12);
+    for (let round = 0; round < kills; round++) {
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "z");
       yield* Effect.repeat(Effect.delay(list.toArray, 1), {
         until: (all) => all.some((text) => String(text)[0] === "z"),

@@ -21,7 +21,7 @@ import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
 import { until } from "./leaks.ts";
 import * as Tasks from "./memory_tasks.ts";
 import { script } from "./scripts.ts";
-import { test as run, warmUp } from "./suite.ts";
+import { test as run, warmUp, when } from "./suite.ts";
 
 const subprocess = SubprocessBackend.layer();
 
@@ -228,7 +228,7 @@ test(
       Process.spawnWith({ daemon: true })(Tasks.rivals, all, go, done),
       3,
     );
-    yield* Effect.repeat(go.statistics, { until: ({ takers }) => takers === 3 });
+    yield* when(go.statistics, ({ takers }) => takers === 3);
     yield* go.putAll([1, 1, 1]);
     const counts = [yield* done.get, yield* done.get, yield* done.get];
     assertEquals(counts.reduce((a, b) => a + b), all.length, `${counts}`);

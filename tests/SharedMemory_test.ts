@@ -14,7 +14,7 @@ import type { Kind } from "../src/region/region.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";
 import * as Tasks from "./memory_tasks.ts";
 import { script } from "./scripts.ts";
-import { test as run, warmUp } from "./suite.ts";
+import { test as run, warmUp, when } from "./suite.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -143,7 +143,7 @@ promise("who has received it keeps it when its maker has closed it", (make, kind
     const bytes = memory.bytes;
     bytes[0] = 41;
     // It has run the task when it takes from the queue, and so has received the memory.
-    yield* Effect.repeat(told.statistics, { until: ({ takers }) => takers === 1 });
+    yield* when(told.statistics, ({ takers }) => takers === 1);
     yield* Scope.close(scope, Exit.void);
     assertEquals([memory.closed, memory.bytes.length, memory.view.byteLength], [true, 0, 0]);
     assertEquals([memory.array(Float64Array).length, memory.array(Uint8Array, 0, 8).length], [0, 0]);
@@ -304,7 +304,7 @@ test(
     // Closed, it is this program's own: nobody crashes, and nobody else sees it.
     const queue = yield* Queue.make<string>();
     const child = yield* Process.spawn(Tasks.keeps, memory, queue);
-    yield* Effect.repeat(queue.statistics, { until: ({ takers }) => takers === 1 });
+    yield* when(queue.statistics, ({ takers }) => takers === 1);
     yield* memory.close;
     assertEquals([words.length, words[1], yield* ask("again")], [PAGE / 4, 0, 0]);
     (instance.exports.add as () => void)();

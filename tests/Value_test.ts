@@ -14,6 +14,7 @@ import { make as makeArray } from "../src/memory/array.ts";
 import { attempt } from "../src/memory/attempt.ts";
 import { make as makeValue } from "../src/memory/value.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";
+import { rounds } from "./chance.ts";
 import { test as run, warmUp } from "./suite.ts";
 import * as Tasks from "./value_tasks.ts";
 
@@ -167,7 +168,7 @@ promise("a killed process harms nobody", (make) =>
     const [value, begun] = [yield* make.value("i64"), yield* make.value("i32")];
     const counts = yield* make.value("i32");
     const child = yield* Process.spawnWith({ daemon: true })(Tasks.addsForEver, counts, begun);
-    yield* Effect.repeat(counts.get, { until: (count) => count > 1000 });
+    yield* Effect.repeat(Effect.delay(counts.get, 1), { until: (count) => count > 1000 });
     yield* child.kill;
     yield* child.status;
     // A worker's thread may go on for a moment.
@@ -190,7 +191,9 @@ promise("steps that belong together are taken together", (make) =>
     assertEquals([one.lock, other.lock], [value.lock, value.lock]);
     yield* one.withLock(Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.turns, other as Tasks.AnyValue, array, 1);
-      yield* Effect.repeat(other.lock.statistics, { until: ({ waitingProcesses }) => waitingProcesses === 1 });
+      yield* Effect.repeat(Effect.delay(other.lock.statistics, 1), {
+        until: ({ waitingProcesses }) => waitingProcesses === 1,
+      });
       assertEquals(yield* other.get, 0);
       return child;
     })).pipe(Effect.flatMap(({ join }) => join));
@@ -262,7 +265,7 @@ promise("bytes are replaced as a whole", () =>
   }));
 
 test(
-  "structs and bytes are whole, whenever who replaces them is killed",
+  "structs and bytes stay whole, whenever a process that replaces them is killed (storm)",
   Effect.gen(function* () {
     const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" });
     const bytes = yield* Value.bytes(200);
@@ -273,10 +276,12 @@ test(
       assertEquals(all.filter((byte) => byte !== all.length).length, 0);
       return moves;
     });
-    for (let round = 0; round < 8; round++) {
+    const kills = rounds(4, 8);
+    for (let round = 0; round < kills; round++) {
       const before = yield* check;
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.movesForEver, point, bytes);
-      yield* Effect.repeat(check, { until: (moves) => moves > before + 20 * round });
+      // A pause between the looks leaves the child its turn.
+      yield* Effect.repeat(Effect.delay(check, 1), { until: (moves) => moves > before + 20 * round });
       yield* child.kill;
       yield* child.status;
     }

@@ -23,7 +23,7 @@ import { type Socket, Wire } from "../src/remote/wire.ts";
 import { line } from "../src/remote/line.ts";
 import { hosting } from "../src/link/router.ts";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "./assert.ts";
-import { random, seed } from "./steps.ts";
+import { random, seed } from "./chance.ts";
 import { test } from "./suite.ts";
 
 const limits: Limits = { maxBytes: 1000, maxMessageSize: 2000 };

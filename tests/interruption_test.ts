@@ -18,7 +18,8 @@ import { type Backend, Pool, Process, SubprocessBackend, WorkerBackend } from ".
 import { assert, assertEquals } from "./assert.ts";
 import { descendants } from "./leaks.ts";
 import * as Tasks from "./lifetime_tasks.ts";
-import { everywhere, interruptAtTurn, type Operation, random, seed, turn } from "./steps.ts";
+import { random, rounds, seed } from "./chance.ts";
+import { everywhere, interruptAtTurn, type Operation, turn } from "./steps.ts";
 import { test, warmUp } from "./suite.ts";
 import * as Effects from "./tasks.ts";
 
@@ -65,10 +66,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
     },
   };
 
-  for (const [title, { operation, ...rounds }] of Object.entries(once)) {
+  for (const [title, { operation, ...limits }] of Object.entries(once)) {
     check(
-      `${title}, at any step, leaves no process and ends its fiber`,
-      Effect.suspend(() => everywhere(operation, rounds, nothing(running()))),
+      `${title}, at any step, leaves no process and ends its fiber (storm)`,
+      Effect.suspend(() => everywhere(operation, limits, nothing(running()))),
     );
   }
 
@@ -102,7 +103,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
     });
 
   check(
-    `Pool: ${Object.keys(onPool).join(", ")}: each at any step leaves the pool as it was`,
+    `Pool: ${Object.keys(onPool).join(", ")}: each at any step leaves the pool as it was (storm)`,
     Effect.gen(function* () {
       const pool = yield* makePool;
       // Both workers have loaded Effect: no step is spent on that.
@@ -115,11 +116,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
   );
 
   check(
-    "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was",
+    "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was (storm)",
     Effect.gen(function* () {
       const pool = yield* makePool;
       const operations = Object.values(onPool);
-      for (const round of numbers(40)) {
+      for (const round of numbers(rounds(8, 40))) {
         const fibers = yield* Effect.forEach(numbers(8), () =>
           Effect.suspend(() => {
             const operation = operations[Math.floor(random() * operations.length)](pool);

@@ -18,7 +18,7 @@ import { hooks } from "../src/hosted/handles.ts";
 import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
 import * as Remote from "./manager_remote_tasks.ts";
 import * as Tasks from "./manager_tasks.ts";
-import { random, seed } from "./steps.ts";
+import { random, rounds, seed } from "./chance.ts";
 import { test, warmUp, when } from "./suite.ts";
 
 const layer = SubprocessBackend.layer();
@@ -292,7 +292,8 @@ check(
       () => [random() * 12, random() * 4, ...Array.from({ length: random() * 20 }, () => random() * 256)],
       () => [P.CREATE, ...Codec.encode(["", "dict", [[1, 2]]]).bytes],
     ];
-    for (let round = 0; round < 60; round++) {
+    const strangers = rounds(10, 60);
+    for (let round = 0; round < strangers; round++) {
       const { link, wire } = yield* stranger;
       for (let call = 0; call < 50 && link.closed === undefined; call++) {
         const bytes = Uint8Array.from(openings[Math.floor(random() * openings.length)]());

@@ -25,6 +25,7 @@ import {
   assertNotEquals,
   assertStringIncludes,
 } from "./assert.ts";
+import { below, rounds } from "./chance.ts";
 import * as Checker from "./checker_tasks.ts";
 import * as Family from "./family_tasks.ts";
 import { descendants, noLeaks, processEntry, until } from "./leaks.ts";
@@ -433,14 +434,14 @@ const suite = (
 
   // Ends of pools by chance
 
-  const ROUNDS = 12;
+  const ROUNDS = rounds(4, 12);
   const SUBMISSIONS = 500;
 
   check(
-    `each of ${SUBMISSIONS} submissions to each of ${ROUNDS} pools, closed, terminated, left or broken off some time, settles once, with a cause it can have`,
+    `each of ${SUBMISSIONS} submissions to each of several pools, closed, terminated, left or broken off some time, settles once, with a cause it can have (storm)`,
     Effect.forEach(numbers(ROUNDS), (round) =>
       Effect.suspend(() => {
-        const seed = crypto.getRandomValues(new Uint32Array(1))[0];
+        const seed = below(2 ** 32);
         return Effect.withRandom(closing(SUBMISSIONS, ends[round % ends.length], `seed ${seed}`), Random.make(seed));
       }), { discard: true }),
   );

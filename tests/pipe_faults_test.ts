@@ -12,6 +12,7 @@ import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import { type Backend, Pipe, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
+import { below, rounds, seed } from "./chance.ts";
 import { until } from "./leaks.ts";
 import * as Tasks from "./pipe_fault_tasks.ts";
 import * as Hosts from "./pipe_tasks.ts";
@@ -20,22 +21,13 @@ import { temporary, test, warmUp, when } from "./suite.ts";
 
 type Any = Tasks.Any;
 
-/** Kills, and pipes that are in use at each: each pipe is a round. */
-const KILLS = 26;
+/** Kills, and pipes that are in use at each. */
+const KILLS = rounds(3, 13);
 const PIPES = 40;
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-/** The chance of a run, which a failure names. */
-const seed = crypto.getRandomValues(new Uint32Array(1))[0];
-let state = seed;
-const random = (below: number): number => {
-  state = Math.imul(state ^ state >>> 15, 1 | state);
-  state ^= state + Math.imul(state ^ state >>> 7, 61 | state);
-  return Math.floor(((state ^ state >>> 14) >>> 0) / 2 ** 32 * below);
-};
-
-const pick = <A>(choices: ReadonlyArray<A>): A => choices[random(choices.length)];
+const pick = <A>(choices: ReadonlyArray<A>): A => choices[below(choices.length)];
 
 /** How something has failed. */
 const described = (error: unknown): string => Queues.described(error as never);
@@ -183,24 +175,24 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   /** One kill, and what it does to all these pipes. */
   const kill = (make: Make, queue: MakeQueue, number: number): Effect.Effect<void, unknown, Backend.Backend> =>
     Effect.scoped(Effect.gen(function* () {
-      const rounds = yield* Effect.forEach(numbers(PIPES), (id) => begin(id, make, queue));
+      const used = yield* Effect.forEach(numbers(PIPES), (id) => begin(id, make, queue));
       const path = yield* temporary;
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, rounds.map(({ job }) => job), path);
+      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, used.map(({ job }) => job), path);
       // Once in a while it is killed before it has begun.
-      const early = random(8) === 0;
+      const early = below(8) === 0;
       if (!early) yield* Effect.promise(() => until("it has begun", () => Deno.statSync(path).size > 0));
-      const idle = rounds.filter(({ job }) =>
+      const idle = used.filter(({ job }) =>
         job.end !== undefined && job.send === undefined && job.receive === undefined
       );
       if (!early) {
         for (const { other } of idle) {
           // Nothing comes, for however long anybody waits.
-          assertEquals(yield* other.poll(random(2)), false);
+          assertEquals(yield* other.poll(below(2)), false);
           assert(Option.isNone(yield* Effect.timeoutOption(other.recv, "1 millis")));
         }
       }
-      yield* Effect.forEach(rounds, use);
-      if (!early) yield* Effect.sleep(random(12));
+      yield* Effect.forEach(used, use);
+      if (!early) yield* Effect.sleep(below(12));
       // Its outcome is known when all was heard that it has said.
       yield* Effect.zipRight(child.kill, child.exit);
       const lines = Deno.readTextFileSync(path).split("\n").slice(1, -1);
@@ -208,10 +200,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       for (const line of lines) {
         const [sign, id, n] = line.split(" ");
         assert(sign !== "!", `${which}: ${line}`);
-        if (sign === "+") rounds[Number(id)].sent.victim = Number(n);
-        else rounds[Number(id)].got.victim.push(Number(n));
+        if (sign === "+") used[Number(id)].sent.victim = Number(n);
+        else used[Number(id)].got.victim.push(Number(n));
       }
-      for (const round of rounds) {
+      for (const round of used) {
         const { job, other, users } = round;
         const says = `${which}: ${
           JSON.stringify({ job, sent: round.sent, got: [round.got.victim.length, round.got.own.length] })
@@ -235,11 +227,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
 
   for (const where of ["here", "in a process that is none of the two"] as const) {
     register(
-      `${KILLS * PIPES / 2} rounds of a process that is killed with ends of pipes, the pipes ${where}`,
+      `a process that is killed with ends of ${PIPES} pipes, the pipes ${where} (storm)`,
       Effect.gen(function* () {
         const make: Make = where === "here" ? (options) => Pipe.make<unknown>(options) : (yield* hosting).make;
         const queues = [Queue.make<Tasks.Bounced>(), (yield* hostingQueues).make];
-        for (const n of numbers(KILLS / 2)) yield* kill(make, queues[n % 2], n);
+        for (const n of numbers(KILLS)) yield* kill(make, queues[n % 2], n);
       }),
     );
   }
@@ -382,9 +374,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "a host that is killed at any moment leaves nobody waiting: what has come is received, then all are told",
+    "a host that is killed at any moment leaves nobody waiting: what has come is received, then all are told (storm)",
     Effect.gen(function* () {
-      for (const round of numbers(6)) {
+      for (const round of numbers(rounds(2, 6))) {
         const { child, make } = yield* hosting;
         const pipes = yield* Effect.forEach(numbers(8), () => make({ maxBytes: 2000 }));
         const bystander = yield* make();
@@ -402,7 +394,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
           }));
         yield* bystander[0].send(round);
         yield* Effect.promise(() => until("they are busy", () => users.every(({ got }) => got.length > 5)));
-        yield* Effect.sleep(random(8));
+        yield* Effect.sleep(below(8));
         yield* child.kill;
         for (const { fibers, got } of users) {
           for (const [i, fiber] of fibers.entries()) {

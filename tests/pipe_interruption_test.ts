@@ -11,7 +11,8 @@ import * as Stream from "effect/Stream";
 import { Pipe, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
 import * as Tasks from "./pipe_tasks.ts";
-import { interruptAtStep, interruptAtTurn, interruptAtYield, type Operation, sample, seed } from "./steps.ts";
+import { seed } from "./chance.ts";
+import { interruptAtStep, interruptAtTurn, interruptAtYield, type Operation, sample } from "./steps.ts";
 import { test, warmUp } from "./suite.ts";
 import { add } from "./tasks.ts";
 
@@ -218,7 +219,7 @@ for (
   ] as const
 ) {
   test(
-    `Pipe ${name}: what is interrupted, at any of its steps, has received or sent all of a message or nothing`,
+    `Pipe ${name}: what is interrupted, at any of its steps, has received or sent all of a message or nothing (storm)`,
     Effect.gen(function* () {
       const make = yield* place;
       for (const scenario of Object.keys(scenarios)) yield* explore(yield* make, scenario, 30);

@@ -12,6 +12,7 @@ import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { assert, assertEquals, assertInstanceOf } from "./assert.ts";
+import { below, rounds, seed } from "./chance.ts";
 import { processEntry, until } from "./leaks.ts";
 import * as Tasks from "./queue_fault_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
@@ -19,22 +20,13 @@ import { temporary, test, warmUp, when } from "./suite.ts";
 
 type Item = Tasks.Item;
 
-/** Kills, and queues that are in use at each: each queue is a round. */
-const KILLS = 26;
+/** Kills, and queues that are in use at each. */
+const KILLS = rounds(3, 13);
 const QUEUES = 40;
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-/** The chance of a run, which a failure names. */
-const seed = crypto.getRandomValues(new Uint32Array(1))[0];
-let state = seed;
-const random = (below: number): number => {
-  state = Math.imul(state ^ state >>> 15, 1 | state);
-  state ^= state + Math.imul(state ^ state >>> 7, 61 | state);
-  return Math.floor(((state ^ state >>> 14) >>> 0) / 2 ** 32 * below);
-};
-
-const pick = <A>(...choices: ReadonlyArray<A>): A => choices[random(choices.length)];
+const pick = <A>(...choices: ReadonlyArray<A>): A => choices[below(choices.length)];
 
 /** Takes all that is there. */
 const empty = <A>(queue: Queue.Queue<A>): Effect.Effect<ReadonlyArray<A>, unknown> =>
@@ -122,7 +114,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   ): Effect.Effect<void, unknown, Backend.Backend> =>
     Effect.scoped(Effect.gen(function* () {
       const victim = `victim-${number}`;
-      const rounds = queues.map(({ kind, queue }, id): Round => ({
+      const used = queues.map(({ kind, queue }, id): Round => ({
         kind,
         job: {
           id,
@@ -137,11 +129,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         taken: { victim: [], own: [] },
       }));
       const path = yield* temporary;
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, rounds.map(({ job }) => job), path);
+      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, used.map(({ job }) => job), path);
       // Once in a while it is killed before it has begun.
-      const early = random(8) === 0;
+      const early = below(8) === 0;
       if (!early) yield* Effect.promise(() => until("it has begun", () => Deno.statSync(path).size > 0));
-      const fibers = yield* Effect.forEach(rounds, ({ job: { consume, produce, queue }, puts, taken }) => {
+      const fibers = yield* Effect.forEach(used, ({ job: { consume, produce, queue }, puts, taken }) => {
         const put = Effect.map(Effect.suspend(() => queue.put(["own", puts.own])), () => void puts.own++);
         const get = Effect.map(queue.get, (item) => void taken.own.push(item));
         // Where he does both this process does both as well; else it does what he does not.
@@ -150,21 +142,21 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
           produce !== undefined ? Effect.forever(get) : Effect.void,
         ], { concurrency: "unbounded" }));
       });
-      if (!early) yield* Effect.sleep(random(12));
+      if (!early) yield* Effect.sleep(below(12));
       // Its outcome is known when all was heard that it has said.
       yield* Effect.all([Effect.zipRight(child.kill, child.exit), Fiber.interruptAll(fibers)], { concurrency: 2 });
       const when_ = `kill ${number}, seed ${seed}`;
-      for (const { job: { queue }, taken } of rounds) {
+      for (const { job: { queue }, taken } of used) {
         yield* when(queue.statistics, ({ putters, takers }) => putters + takers === 0);
         taken.own.push(...yield* empty(queue));
       }
       for (const line of Deno.readTextFileSync(path).split("\n").slice(1, -1)) {
         const [sign, id, ...rest] = line.split(" ");
-        const round = rounds[Number(id)];
+        const round = used[Number(id)];
         if (sign === "+") round.puts.victim = Number(rest[0]);
         else round.taken.victim.push([rest[0], Number(rest[1])]);
       }
-      for (const round of rounds) {
+      for (const round of used) {
         check(round, victim, when_);
         yield* clean(round.job.queue, when_);
       }
@@ -172,7 +164,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
 
   for (const where of ["here", "in a process that is none of the two"] as const) {
     register(
-      `${KILLS * QUEUES / 2} rounds of a producer or a consumer that is killed, the queue ${where}`,
+      `a producer or a consumer that is killed while ${QUEUES} queues are in use, the queues ${where} (storm)`,
       Effect.gen(function* () {
         const make = where === "here"
           ? (kind: Hosts.Kind, options: Queue.Options) =>
@@ -185,7 +177,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
             (queue) => ({ kind, queue } as const),
           );
         });
-        for (const n of numbers(KILLS / 2)) yield* kill(queues, n);
+        for (const n of numbers(KILLS)) yield* kill(queues, n);
       }),
     );
   }
@@ -247,9 +239,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "a host that is killed at any moment leaves nobody waiting",
+    "a host that is killed at any moment leaves nobody waiting (storm)",
     Effect.gen(function* () {
-      for (const round of numbers(16)) {
+      for (const round of numbers(rounds(4, 16))) {
         const { child, make } = yield* hosting;
         const queues = yield* Effect.forEach(numbers(8), (n) => make("fifo", { capacity: 1 + n * n }));
         const users = yield* Effect.forEach(queues, (queue) => {
@@ -264,7 +256,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
           return Effect.forEach(operations, (operation) => Effect.fork(Effect.flip(operation)));
         });
         yield* when(queues[0].statistics, ({ unfinished }) => unfinished > 10);
-        yield* Effect.sleep(random(8));
+        yield* Effect.sleep(below(8));
         yield* child.kill;
         for (const fiber of users.flat()) {
           assertEquals(

@@ -9,7 +9,8 @@ import * as Fiber from "effect/Fiber";
 import * as Option from "effect/Option";
 import { type Queue, Task } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
-import { interruptAtStep, interruptAtTurn, interruptAtYield, type Operation, random, sample, seed } from "./steps.ts";
+import { random, seed } from "./chance.ts";
+import { interruptAtStep, interruptAtTurn, interruptAtYield, type Operation, sample } from "./steps.ts";
 
 export type Numbers = Queue.Queue<number>;
 

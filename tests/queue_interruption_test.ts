@@ -14,8 +14,9 @@ import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "
 import { assertEquals } from "./assert.ts";
 import * as Tasks from "./queue_interruption_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
+import { rounds } from "./chance.ts";
 import { interruptAtTurn } from "./steps.ts";
-import { test, warmUp } from "./suite.ts";
+import { test, warmUp, when } from "./suite.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -29,7 +30,7 @@ const capacity = 4;
 
 for (const name of Object.keys(Tasks.scenarios)) {
   test(
-    `queue interruption in this process: ${name}, at any step`,
+    `queue interruption in this process: ${name}, at any step (storm)`,
     Effect.flatMap(
       Queue.make<number>({ capacity }),
       (queue) => Tasks.explore(queue, name, { rounds: Infinity, turns: 3, yields: 40 }),
@@ -57,10 +58,10 @@ test(
 );
 
 test(
-  "queue interruption in this process: operations of every kind at once, each interrupted some time or not at all",
+  "queue interruption in this process: operations of every kind at once, each interrupted some time or not at all (storm)",
   Effect.flatMap(
     Queue.make<string>({ capacity: 3 }),
-    (queue) => Tasks.interleaving(queue, 100),
+    (queue) => Tasks.interleaving(queue, rounds(20, 100)),
   ),
 );
 
@@ -80,7 +81,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     });
 
   check(
-    `the queue of a child, at any step: ${Object.keys(Tasks.scenarios).join(", ")}`,
+    `the queue of a child, at any step: ${Object.keys(Tasks.scenarios).join(", ")} (storm)`,
     Effect.gen(function* () {
       const queue = yield* there<number>({ capacity });
       for (const scenario of Object.keys(Tasks.scenarios)) {
@@ -90,7 +91,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "the same by a child, for a queue of its parent, and of its sibling",
+    "the same by a child, for a queue of its parent, and of its sibling (storm)",
     Effect.gen(function* () {
       const mine = yield* Queue.make<number>({ capacity });
       yield* Process.run(Tasks.exploreAll, mine, { rounds: 40, turns: 5, yields: 5 });
@@ -105,9 +106,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         yield* queue.put(0);
         for (const put of [queue.put(1), queue.putAll([1, 2]), Stream.run(Stream.make(1), queue.toSink)]) {
           const waiting = yield* Effect.fork(put);
-          yield* Effect.repeat(queue.statistics, { until: ({ putters }) => putters === 1 });
+          yield* when(queue.statistics, ({ putters }) => putters === 1);
           yield* Fiber.interrupt(waiting);
-          yield* Effect.repeat(queue.statistics, { until: ({ putters }) => putters === 0 });
+          yield* when(queue.statistics, ({ putters }) => putters === 0);
         }
         assertEquals(yield* queue.takeUpTo(5), [0]);
         assertEquals(yield* queue.tryPut(1), true);
@@ -134,10 +135,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "operations of every kind at once, each interrupted some time or not at all: in a child, and for the queue of a child",
+    "operations of every kind at once, each interrupted some time or not at all: in a child, and for the queue of a child (storm)",
     Effect.gen(function* () {
-      yield* Process.run(Tasks.interleave, yield* Queue.make<string>({ capacity: 3 }), 12);
-      yield* Tasks.interleaving(yield* there<string>({ capacity: 3 }), 12);
+      yield* Process.run(Tasks.interleave, yield* Queue.make<string>({ capacity: 3 }), rounds(4, 12));
+      yield* Tasks.interleaving(yield* there<string>({ capacity: 3 }), rounds(4, 12));
     }),
   );
 };

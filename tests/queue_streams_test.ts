@@ -16,7 +16,7 @@ import { assert, assertEquals } from "./assert.ts";
 import { until } from "./leaks.ts";
 import * as Tasks from "./queue_stream_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
-import { random, seed } from "./steps.ts";
+import { random, seed } from "./chance.ts";
 import { temporary, test, warmUp, when } from "./suite.ts";
 
 type Numbers = Queue.Queue<number>;

@@ -1,5 +1,5 @@
 /**
- * A thousand scopes with processes and pools in them, and nothing is left of any.
+ * Many scopes with processes and pools in them, and nothing is left of any.
  *
  * @module
  */
@@ -10,6 +10,7 @@ import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { assert, assertEquals } from "./assert.ts";
+import { rounds } from "./chance.ts";
 import { descendants } from "./leaks.ts";
 import * as Tasks from "./lifetime_tasks.ts";
 import { test, warmUp } from "./suite.ts";
@@ -17,7 +18,7 @@ import { test, warmUp } from "./suite.ts";
 type Round = (n: number) => Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>;
 
 /** What is done in one scope: each of them ends in another way. */
-const rounds: ReadonlyArray<Round> = [
+const ways: ReadonlyArray<Round> = [
   // Joined by its caller, or by its scope.
   (n) =>
     Effect.flatMap(Process.spawn(Tasks.echo, n), ({ join }) => Effect.map(join, (result) => assertEquals(result, n))),
@@ -57,7 +58,7 @@ const rounds: ReadonlyArray<Round> = [
 const scopes = (first: number, count: number): Effect.Effect<void, never, Backend.Backend> =>
   Effect.forEach(
     Array.from({ length: count }, (_, i) => first + i),
-    (n) => Effect.exit(Effect.scoped(rounds[n % rounds.length](n))),
+    (n) => Effect.exit(Effect.scoped(ways[n % ways.length](n))),
     { concurrency: 2 },
   ).pipe(Effect.map((exits) => {
     const defects = exits.filter((exit) => exit._tag === "Failure" && exit.cause._tag !== "Fail");
@@ -71,13 +72,13 @@ const MARGIN = 96 * 1024 * 1024;
 const check = (name: string, layer: Layer.Layer<Backend.Backend>, counts: ReadonlyArray<number>): void => {
   let settled: number | undefined;
   let first = 1;
-  for (const count of counts) {
+  for (const [part, count] of counts.entries()) {
     const from = first;
     first += count;
     test(
-      `scopes ${from} to ${
-        from + count - 1
-      } on ${name} leave no process, worker, descriptor, timer, file or name in /dev/shm, and memory does not grow`,
+      `scopes of part ${
+        part + 1
+      } on ${name} leave no process, worker, descriptor, timer, file or name in /dev/shm, and memory does not grow (storm)`,
       Effect.gen(function* () {
         const folder = yield* temporaryFolder;
         yield* scopes(from, count);
@@ -116,9 +117,11 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 const silently = Effect.provide(Logger.remove(Logger.defaultLogger));
-await warmUp(scopes(1, rounds.length).pipe(Effect.provide(subprocess), silently));
-await warmUp(scopes(1, rounds.length).pipe(Effect.provide(worker), silently));
+await warmUp(scopes(1, ways.length).pipe(Effect.provide(subprocess), silently));
+await warmUp(scopes(1, ways.length).pipe(Effect.provide(worker), silently));
 
-// A thousand in all. A subprocess costs several times what a worker does, so most of them have workers.
-check("subprocesses", subprocess, [100, 100]);
-check("workers", worker, [200, 200, 200, 200]);
+// A thousand in all in a full run. A subprocess costs several times what a worker does, so most scopes have workers.
+const few = rounds(2 * ways.length, 100);
+const many = rounds(3 * ways.length, 200);
+check("subprocesses", subprocess, [few, few]);
+check("workers", worker, [many, many, many, many].slice(0, rounds(2, 4)));

@@ -12,15 +12,7 @@ import * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Scheduler from "effect/Scheduler";
 import { assert } from "./assert.ts";
-
-/** The chance of a run, which a failure names. */
-export const seed: number = crypto.getRandomValues(new Uint32Array(1))[0];
-let state = seed;
-export const random = (): number => {
-  state = Math.imul(state ^ state >>> 15, 1 | state);
-  state ^= state + Math.imul(state ^ state >>> 7, 61 | state);
-  return ((state ^ state >>> 14) >>> 0) / 2 ** 32;
-};
+import { random, rounds as length, seed } from "./chance.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -76,11 +68,20 @@ export const interruptAtYield = <R>(operation: Operation<R>, yields: number): Ef
     yield* Fiber.interrupt(fiber);
   });
 
-/** So many of the numbers from 1 on, one of each stretch; all of them if there are no more. */
-export const sample = (total: number, count: number): ReadonlyArray<number> =>
-  total <= count
+/** The steps that a quick run takes of a storm's. */
+const QUICK = 10;
+
+/**
+ * Samples the numbers from 1 to `total`, one of each stretch; gives all of them if there are no more than `count`. A quick
+ * run takes a sixth of `count`, and at least `QUICK`.
+ */
+export const sample = (total: number, count: number): ReadonlyArray<number> => {
+  const full = Math.min(total, count);
+  const size = Math.min(total, length(Math.max(QUICK, Math.ceil(full / 6)), full));
+  return size === total
     ? numbers(total).map((n) => n + 1)
-    : numbers(count).map((n) => 1 + Math.floor((n + random()) * total / count));
+    : numbers(size).map((n) => 1 + Math.floor((n + random()) * total / size));
+};
 
 /** Interrupts an operation at these many steps and turns, and looks after each whether all is as it should be. */
 export const everywhere = <R, R2>(

@@ -28,7 +28,7 @@ const resumed = 12;
 const limits = { rounds: 60, turns: 4, resumed };
 
 test(
-  "sync interruption: locks, at any step",
+  "sync interruption: locks, at any step (storm)",
   Effect.gen(function* () {
     const lock = yield* Lock.make();
     const free = (when: string) =>
@@ -52,7 +52,7 @@ test(
 );
 
 test(
-  "sync interruption: semaphores and locks for readers and writers, at any step",
+  "sync interruption: semaphores and locks for readers and writers, at any step (storm)",
   Effect.gen(function* () {
     const semaphore = yield* Semaphore.bounded({ permits: 2 });
     const full = (when: string) =>
@@ -79,7 +79,7 @@ test(
 );
 
 test(
-  "sync interruption: conditions, events and barriers, at any step",
+  "sync interruption: conditions, events and barriers, at any step (storm)",
   Effect.gen(function* () {
     const condition = yield* Condition.make();
     const notified = Effect.gen(function* () {

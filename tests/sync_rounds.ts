@@ -21,6 +21,7 @@ import {
   WorkerBackend,
 } from "../mod.ts";
 import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
+import { below, restart } from "./chance.ts";
 import { temporary } from "./suite.ts";
 import * as Tasks from "./sync_fault_tasks.ts";
 import * as Sync from "./sync_tasks.ts";
@@ -90,7 +91,7 @@ export const rounds = (
         yield* event.set;
         yield* event.clear;
       }
-      const millis = Math.floor(Math.random() * 25);
+      const millis = below(25);
       yield* Effect.sleep(millis);
       yield* child.kill;
       yield* Fiber.interruptAll(fibers);
@@ -122,7 +123,7 @@ export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Ba
           (barrier) => Effect.forkDaemon(Effect.flip(Effect.forever(barrier.wait))),
         );
         yield* begun.wait;
-        yield* Effect.sleep(Math.floor(Math.random() * 10));
+        yield* Effect.sleep(below(10));
         yield* child.kill;
         return fibers;
       }));
@@ -141,9 +142,14 @@ export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Ba
   });
 
 /** The same among the workers of a process, which may not be allowed to share memory with others. */
-export const amongWorkers = Task.make(import.meta, "amongWorkers", (options: Rounds) =>
-  Effect.gen(function* () {
-    yield* rounds(options);
-    yield* meetings(3);
-    return (yield* Effect.promise(() => Deno.permissions.query({ name: "ffi" }))).state;
-  }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())));
+export const amongWorkers = Task.make(
+  import.meta,
+  "amongWorkers",
+  (options: Rounds, seed: number) =>
+    Effect.gen(function* () {
+      restart(seed);
+      yield* rounds(options);
+      yield* meetings(3);
+      return (yield* Effect.promise(() => Deno.permissions.query({ name: "ffi" }))).state;
+    }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())),
+);

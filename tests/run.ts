@@ -1,0 +1,171 @@
+/**
+ * Runs the tests: each file in a process of its own, as many at once as there are cores. The tests of a file look for what
+ * they leave behind in their process and its children, so files do not disturb each other.
+ *
+ *     deno task test [FILE...] [options of deno test]
+ *     deno task test:faults [FILE...] [--seed=N] [--rounds=N]
+ *
+ * A FILE is a part of a path. `--jobs=N` sets how many files run at once. `--times` adds the files that took most processor time. The
+ * last line is a summary in the format of `deno test`.
+ *
+ * @module
+ */
+
+/** Files whose tests depend on the whole machine: they run one after the other, when no other tests run. */
+const ALONE: ReadonlyArray<string> = [
+  // They expect what a killed process has left in `/dev/shm` to stay until they look; any program may sweep it.
+  "tests/SharedMemory_names_test.ts",
+  "tests/leaks_test.ts",
+  // It compares how often a server answers with what the machine does meanwhile.
+  "tests/responsive_test.ts",
+];
+
+/** One run of `deno test`. */
+interface Job {
+  readonly title: string;
+  readonly args: ReadonlyArray<string>;
+}
+
+interface Result {
+  readonly title: string;
+  readonly code: number;
+  readonly passed: number;
+  readonly failed: number;
+  readonly ignored: number;
+  readonly seconds: number;
+  /** Seconds of processor time, of the run and its children. */
+  readonly cpu: number;
+}
+
+const root = new URL("../", import.meta.url);
+
+const values = new Map<string, string>();
+const files: Array<string> = [];
+const passOn: Array<string> = [];
+for (const argument of Deno.args) {
+  const [, name, value] = /^--(seed|rounds|jobs|times|storm)(?:=(.*))?$/.exec(argument) ?? [];
+  if (name !== undefined) values.set(name, value ?? "");
+  else if (argument.startsWith("-")) passOn.push(argument);
+  else files.push(argument);
+}
+
+/** A positive integer among the options. */
+const integer = (name: string): number | undefined => {
+  const text = values.get(name);
+  if (text === undefined) return undefined;
+  if (/^\d{1,10}$/.test(text)) return Number(text);
+  console.error(`Invalid option --${name}: expected a whole number, received ${JSON.stringify(text)}`);
+  Deno.exit(2);
+};
+
+const storm = values.has("storm");
+const rounds = integer("rounds");
+const seed = integer("seed") ?? crypto.getRandomValues(new Uint32Array(1))[0];
+const cores = integer("jobs") ?? navigator.hardwareConcurrency;
+
+const jobs: Array<Job> = [];
+const names = [...Deno.readDirSync(new URL("tests", root))].map(({ name }) => `tests/${name}`);
+for (const path of names.filter((name) => name.endsWith("_test.ts")).sort()) {
+  const text = Deno.readTextFileSync(new URL(path, root));
+  if (storm && !text.includes("(storm)")) continue;
+  jobs.push({ title: path, args: storm ? ["--filter=(storm)", path] : [path] });
+}
+// The README's programs are run as programs, by a test of their own.
+if (!storm) jobs.push({ title: "documentation of src", args: ["--doc", "src"] });
+
+const wanted = jobs.filter(({ title }) => files.length === 0 || files.some((part) => title.includes(part)));
+
+const results: Array<Result> = [];
+
+/** Seconds of processor time of all children that have ended so far, where `/proc` tells. */
+const childTime = (): number => {
+  try {
+    const stat = Deno.readTextFileSync("/proc/self/stat");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[13]) + Number(fields[14])) / 100;
+  } catch {
+    return 0;
+  }
+};
+
+let counted = childTime();
+
+const run = async ({ args, title }: Job): Promise<void> => {
+  const begun = performance.now();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["test", "-A", "--no-check", "--sanitize-ops", "--sanitize-resources", ...passOn, ...args],
+    cwd: root,
+    env: {
+      NO_COLOR: "1",
+      MP_TEST_SEED: `${seed}`,
+      ...(storm ? { MP_TEST_STORM: `${rounds ?? ""}` } : {}),
+    },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+  const { code, stderr, stdout } = await child.output();
+  // What has come since the last run ended is this one's.
+  const total = childTime();
+  const cpu = total - counted;
+  counted = total;
+  const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+  const summary = [...text.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(?: \| (\d+) ignored)?.*$/gm)].at(
+    -1,
+  );
+  const failed = Number(summary?.[2] ?? 0);
+  // A process that ends without a summary, or that fails without a failed test, counts as one failure.
+  const result: Result = {
+    title,
+    code,
+    passed: Number(summary?.[1] ?? 0),
+    failed: code !== 0 && failed === 0 ? 1 : failed,
+    ignored: Number(summary?.[3] ?? 0),
+    seconds: (performance.now() - begun) / 1000,
+    cpu,
+  };
+  results.push(result);
+  console.log(text.trimEnd());
+  if (summary === undefined) console.log(`${title}: ended with exit code ${code} and without a summary`);
+};
+
+/** Runs jobs, so many at once. */
+const runAll = async (jobs: ReadonlyArray<Job>, atOnce: number): Promise<void> => {
+  const queue = [...jobs];
+  const worker = async (): Promise<void> => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) await run(job);
+  };
+  await Promise.all(Array.from({ length: atOnce }, worker));
+};
+
+console.log(
+  `seed ${seed}: deno task ${storm ? "test:faults" : "test"} --seed=${seed}${
+    rounds === undefined ? "" : ` --rounds=${rounds}`
+  }`,
+);
+
+const begun = performance.now();
+await runAll(wanted.filter(({ title }) => !ALONE.includes(title)), cores);
+await runAll(wanted.filter(({ title }) => ALONE.includes(title)), 1);
+
+if (values.has("times")) {
+  const column = (seconds: number): string => seconds.toFixed(1).padStart(7);
+  console.log("\nseconds     cpu  file");
+  for (const { cpu, seconds, title } of results.toSorted((a, b) => b.cpu - a.cpu).slice(0, 20)) {
+    console.log(`${column(seconds)} ${column(cpu)}  ${title}`);
+  }
+  console.log(`${column((performance.now() - begun) / 1000)} ${column(counted)}  all of it`);
+}
+
+const sum = (count: (result: Result) => number): number => results.reduce((total, result) => total + count(result), 0);
+const bad = results.filter(({ failed }) => failed > 0);
+if (bad.length > 0) console.log(`\nfailed in:\n${bad.map(({ failed, title }) => `  ${title}: ${failed}`).join("\n")}`);
+const passed = sum((result) => result.passed);
+const failed = sum((result) => result.failed);
+const ok = failed === 0 && passed > 0;
+console.log(
+  `\n${ok ? "ok" : "FAILED"} | ${passed} passed | ${failed} failed | ${
+    sum((result) => result.ignored)
+  } ignored (seed ${seed}, ${Math.round((performance.now() - begun) / 1000)}s)`,
+);
+Deno.exit(ok ? 0 : 1);
