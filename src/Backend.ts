@@ -140,6 +140,7 @@ export { Unsupported } from "./hosted/errors.ts";
 export { DecodeError, EncodeError } from "./wire/errors.ts";
 export { MessageTooLarge } from "./wire/frames.ts";
 export type { Link } from "./link/link.ts";
+export type { Readiness } from "./link/self.ts";
 
 /** Marks every backend. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Backend";

@@ -260,6 +260,8 @@ import type { Backend } from "./Backend.ts";
 import * as Arguments from "./os/arguments.ts";
 import type { Refusal } from "./wire/exits.ts";
 
+export type { Refusal } from "./wire/exits.ts";
+
 /** Marks every task. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Task";
 /** Type of the mark of every task. @since 0.1.0 @category type ids */

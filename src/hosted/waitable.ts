@@ -9,6 +9,7 @@ export const WaitId = "~multiprocessing/Waitable";
 
 /** The mark says how. Neither fails: an object that is gone is ready, since using it fails at once. */
 export interface Waitable {
+  /** How `wait` looks at the object and watches it. */
   readonly [WaitId]: {
     /** Calls back once with whether it is ready now; before it returns, if that is known in this process. */
     readonly look: (answer: (ready: boolean) => void) => void;

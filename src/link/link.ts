@@ -94,6 +94,7 @@ export class Link {
   #closed: LinkClosed | undefined;
   #closing = false;
 
+  /** Starts to read what the transport brings. */
   constructor(transport: Transport, options: Options) {
     this.#transport = transport;
     this.#options = options;

@@ -9,16 +9,27 @@ import { OutOfRange } from "./errors.ts";
 
 /** The types by name, and what a value of each is here. */
 export interface Values {
+  /** A signed integer of 8 bits. */
   readonly i8: number;
+  /** An unsigned integer of 8 bits. */
   readonly u8: number;
+  /** A signed integer of 16 bits. */
   readonly i16: number;
+  /** An unsigned integer of 16 bits. */
   readonly u16: number;
+  /** A signed integer of 32 bits. */
   readonly i32: number;
+  /** An unsigned integer of 32 bits. */
   readonly u32: number;
+  /** A signed integer of 64 bits. */
   readonly i64: bigint;
+  /** An unsigned integer of 64 bits. */
   readonly u64: bigint;
+  /** A floating point number of 32 bits. */
   readonly f32: number;
+  /** A floating point number of 64 bits. */
   readonly f64: number;
+  /** A boolean. */
   readonly bool: boolean;
 }
 

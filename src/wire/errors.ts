@@ -19,6 +19,7 @@ export class EncodeError extends Error {
   /** Where the value is, as in `args[0].items[3].callback`. */
   readonly path: string;
 
+  /** Makes the error; without a path only its reason is in the message. */
   constructor(reason: string, options?: { readonly path?: string; readonly cause?: unknown }) {
     super(
       options?.path === undefined ? `Cannot encode: ${reason}` : `Cannot encode ${options.path}: ${reason}`,
@@ -35,10 +36,12 @@ export class DecodeError extends Error {
   readonly _tag = "DecodeError";
   /** How the error is printed. */
   override readonly name: string = "DecodeError";
+  /** What is wrong with the bytes. */
   readonly reason: string;
   /** How far the decoder had read, in bytes from the start of the message. */
   readonly offset: number;
 
+  /** Makes the error of a message that cannot be read on from `offset`. */
   constructor(reason: string, offset: number, options?: { readonly cause?: unknown }) {
     super(
       `Cannot decode the message at byte ${offset}: ${reason}`,

@@ -44,6 +44,8 @@ export class MessageTooLarge extends Error {
   readonly _tag = "MessageTooLarge";
   /** How the error is printed. */
   override readonly name = "MessageTooLarge";
+
+  /** Makes the error of a message of this size. */
   constructor(
     /** Size of the message, in bytes. */
     readonly size: number,
