@@ -1,5 +1,6 @@
 /**
- * What a test must not leave behind: child processes, descriptors, worker threads, names in `/dev/shm`.
+ * What a test must not leave behind: child processes, descriptors, worker threads, names in `/dev/shm`. Only what belongs to
+ * this process and its descendants counts: other tests may run on the machine.
  *
  * @module
  */
@@ -82,14 +83,47 @@ const workers = (): ReadonlyArray<string> =>
     return name?.startsWith("worker-") ? [`thread ${id} of ${name}`] : [];
   });
 
+/** The mode of a named block of this library: a regular file with the sticky bit. */
+const BLOCK = 0o101600;
+
+/** The inodes of files with a lock, as `/proc/locks` and `/proc/PID/fdinfo` list them. */
+const locked = (list: string | undefined): ReadonlyArray<number> =>
+  [...(list ?? "").matchAll(/^.*\d+: OFDLCK .* [0-9a-f]+:[0-9a-f]+:(\d+) /gm)].map(([, inode]) => Number(inode));
+
+const stat = (path: string): Deno.FileInfo | undefined => {
+  try {
+    return Deno.lstatSync(path);
+  } catch {
+    return undefined;
+  }
+};
+
+/**
+ * The names of blocks of shared memory. The owner of a block holds a lock on its file: a block whose owner is none of these
+ * processes is not theirs. A leftover has no owner any more, and counts.
+ */
+const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
+  const found = entries("/dev/shm").flatMap((name) => {
+    const info = stat(`/dev/shm/${name}`);
+    return info?.mode === BLOCK && info.uid === Deno.uid() ? [{ name, inode: info.ino }] : [];
+  });
+  if (found.length === 0) return [];
+  const all = new Set(locked(read("/proc/locks")));
+  const own = new Set(
+    pids.flatMap((pid) => entries(`/proc/${pid}/fdinfo`).flatMap((fd) => locked(read(`/proc/${pid}/fdinfo/${fd}`)))),
+  );
+  return found.filter(({ inode }) => own.has(inode!) || !all.has(inode!)).map(({ name }) => `/dev/shm/${name}`);
+};
+
 const holdings = (): Holdings => {
   const counts = new Map<string, number>();
+  const family = descendants(Deno.pid);
   for (
     const thing of [
-      ...descendants(Deno.pid).map(({ pid, started, state }) => `process ${pid} started ${started} (${state})`),
+      ...family.map(({ pid, started, state }) => `process ${pid} started ${started} (${state})`),
       ...descriptors(),
       ...workers(),
-      ...entries("/dev/shm").map((name) => `/dev/shm/${name}`),
+      ...blocks([Deno.pid, ...family.map(({ pid }) => pid)]),
     ]
   ) counts.set(thing, (counts.get(thing) ?? 0) + 1);
   return counts;

@@ -1,0 +1,11 @@
+/** Makes a block of shared memory that has a name, and keeps it until it is told to end. */
+import * as Effect from "effect/Effect";
+import { runMain, SharedMemory } from "../../mod.ts";
+
+if (import.meta.main) {
+  runMain(Effect.scoped(Effect.gen(function* () {
+    const { name } = yield* SharedMemory.create({ size: 8 });
+    console.log(`made ${name}`);
+    yield* Effect.never;
+  })));
+}
