@@ -195,8 +195,10 @@
  * | two workers of one program | a pair of ports of the two alone |
  * | two processes of which neither may open or reach a socket | a tunnel through the processes between them, which do not look into it |
  *
- * A `put` from a process that is neither parent nor child of the host returns when the item has arrived. This costs a
- * round trip, and lets any process that learns of the item find it there. A pipe between two children is best made by
+ * A `put` returns when the queue has the item. From another process this costs a round trip, and lets any process that
+ * learns of the item find it there; a later `put` comes behind it. A queue that is made with `confirm: false` lets a
+ * `put` from another process return as soon as the item will outlive that process, in a third of the time; a process
+ * that learns of the item by another way may then look before it is there. A pipe between two children is best made by
  * one of them. A queue between two children takes about as long if their parent hosts it as if one of them does, and
  * spares the parent the work if it is hosted by one of them.
  *
@@ -367,7 +369,7 @@ export interface Base extends Waitable {
   readonly ready: Effect.Effect<void, Failure>;
   /** No more puts, from any process. What is there can be taken; then `get` fails with `QueueClosed`. */
   readonly close: Effect.Effect<void, Failure>;
-  /** No more puts and no more gets: what was there is dropped, who waits fails with `QueueClosed`. */
+  /** No more puts and no more gets: its items are dropped, and waiting calls fail with `QueueClosed`. */
   readonly shutdown: Effect.Effect<void, Failure>;
   /** What it is doing. */
   readonly statistics: Effect.Effect<Statistics, Failure>;
@@ -442,14 +444,14 @@ export interface Dequeue<out A> extends Base {
 
 /**
  * A queue. It lives in the process whose scope made it, and can be sent to any other: as an argument or result of a task, or
- * within an item of another queue. What was sent is the same queue, not a copy.
+ * within an item of another queue. Each copy of the handle denotes the same queue.
  *
- * - Items of one fiber stay in order. Who waits is served in the order in which he came.
- * - An item is encoded when it is put: it does not change with what it was made from.
+ * - Items of one fiber stay in order. Waiting calls are served in the order in which they came.
+ * - An item is encoded when it is put: later changes of the object do not change the item.
  * - A `put` that has returned outlives the process that put; an item that was sent to a process which dies before its
  *   `get` has returned, or its stream has handed the item on, goes back to its place.
- * - Numbers are exact when they are given, and no process can hear of a put before the queue does.
- * - When its scope closes, or its process ends, everybody who uses it fails with `Unreachable`.
+ * - `size` is a consistent snapshot, and no process can hear of a put before the queue does.
+ * - When its scope closes, or its process ends, each use fails with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -463,9 +465,9 @@ export interface Queue<in out A> extends Enqueue<A>, Dequeue<A> {}
  * @category models
  */
 export interface Options {
-  /** Items that it holds at most. Who puts more waits. @default Infinity */
+  /** Items that it holds at most. Further puts wait. @default Infinity */
   readonly capacity?: number | undefined;
-  /** Bytes that its encoded items take up at most, whatever the capacity. Who puts more waits. @default 268435456 */
+  /** Bytes that its encoded items take up at most, whatever the capacity. Further puts wait. @default 268435456 */
   readonly maxBytes?: number | undefined;
   /**
    * Whether an item goes back to its place if the process that took it ends before it has reported the item done with `taskDone`:
@@ -475,7 +477,7 @@ export interface Options {
   /**
    * Whether a put returns when the queue has the item: what happens after it, in any process, then finds the item, and a later
    * put comes behind it. With `false` a put from another process returns as soon as the item will outlive this one, in a third
-   * of the time; then whoever is told of the item by something else than this queue may look before it is there. @default true
+   * of the time; then a process that learns of the item by another way may look before it is there. @default true
    */
   readonly confirm?: boolean | undefined;
 }
@@ -533,7 +535,7 @@ const make_ = <A>(
  *
  * Fails with the `QueueError` `InvalidOption` if an option is not a positive integer.
  *
- * *Release:* who still uses the queue fails with `Unreachable`; what is in it is dropped.
+ * *Release:* later uses fail with `Unreachable`; the items in it are dropped.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
