@@ -125,7 +125,7 @@ export interface Raw<A, out View> extends Iterable<A> {
   /**
    * The elements as a typed array: as fast as any, and with all that typed arrays have. It checks nothing: numbers that do not fit are
    * cut off. What others do to an element meanwhile is seen, and may be overwritten. Of length 0 when the array is no more, where it was
-   * made; who has it elsewhere keeps that memory.
+   * made; other processes that have it keep that memory.
    */
   readonly view: View;
   /** Gives an element. */
@@ -184,8 +184,8 @@ export interface RawInteger<A, out View> extends RawNumeric<A, View> {
  *   elements are one step for each.
  * - Elements are numbered from 0, or from -1 backwards. There are no others: their use fails with the {@link OutOfRange} `Index`.
  * - A value that the type does not have is refused with the {@link OutOfRange} `Value`, and nothing is changed, of many elements none.
- * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`; who has used it before that process
- *   was killed may go on.
+ * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`; a process that has
+ *   used it before its process was killed may go on.
  *
  * @since 0.1.0
  * @category models

@@ -346,7 +346,7 @@ export class SpawnError extends Error {
 }
 
 /**
- * A child ended, or its link did, before it answered. Whoever waited for an answer gets this.
+ * A child ended, or its link did, before it answered. Every caller that waits for an answer gets this.
  *
  * @since 0.1.0
  * @category errors

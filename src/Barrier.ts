@@ -81,9 +81,9 @@ export type TypeId = typeof TypeId;
  * @category models
  */
 export interface Statistics {
-  /** How many have to come. */
+  /** Number of parties. */
   readonly parties: number;
-  /** Who have come and wait, in all processes. Python's `n_waiting`. */
+  /** Parties that have come and wait, in all processes. Python's `n_waiting`. */
   readonly waiting: number;
   /** Fibers of this process that wait. */
   readonly waitingHere: number;
@@ -92,13 +92,13 @@ export interface Statistics {
 }
 
 /**
- * A barrier. It can be sent to any process that can see the memory; what was sent is the same barrier.
+ * A barrier. It can be sent to any process that can see the memory; each copy denotes the same barrier.
  *
- * - Each round, as many as there are parties come, and go on together. Who comes too many waits for the next round.
- * - Who stops waiting, by an interruption or a timeout, breaks it: all who wait, and all who come from then on, fail with
- *   `BrokenBarrier`, until somebody resets it.
+ * - In each round as many fibers as there are parties come, and go on together. Later arrivals wait for the next round.
+ * - A party that stops waiting, by an interruption or a timeout, breaks the barrier: current waiters and later arrivals fail
+ *   with `BrokenBarrier`, until `reset`.
  * - A party that is killed while it waits, or while it runs the action, breaks it within a second as well.
- * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -108,7 +108,7 @@ export interface Barrier {
   readonly [TypeId]: TypeId;
   /** Name of the process that made it. */
   readonly host: string;
-  /** How many have to come. */
+  /** Number of parties. */
   readonly parties: number;
   /**
    * Comes, waits for the others, and gives this party's place in the round: 0 for the first, `parties - 1` for the last.
@@ -122,9 +122,9 @@ export interface Barrier {
   readonly waitWith: <A, E, R>(action: Effect.Effect<A, E, R>) => Effect.Effect<number, E | BrokenBarrier | Failure, R>;
   /** Breaks it. Nothing happens if it is broken. */
   readonly abort: Effect.Effect<void, Failure>;
-  /** Begins anew, also if it is broken. Who waits fails with `BrokenBarrier`. */
+  /** Starts a new round, also if it is broken. Current waiters fail with `BrokenBarrier`. */
   readonly reset: Effect.Effect<void, Failure>;
-  /** Who have come and wait. Python's `n_waiting`. */
+  /** Parties that have come and wait. Python's `n_waiting`. */
   readonly waiting: Effect.Effect<number, Failure>;
   /** Why it is broken, if it is. */
   readonly broken: Effect.Effect<Option.Option<BrokenReason>, Failure>;
@@ -139,7 +139,7 @@ export interface Barrier {
  * @category models
  */
 export interface Options {
-  /** How many have to come: 1 or more. */
+  /** Number of parties: 1 or more. */
   readonly parties: number;
 }
 
@@ -148,9 +148,9 @@ const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
 /**
  * Makes a barrier.
  *
- * Fails with the `SyncError` `InvalidArgument` if the number of parties is none, and otherwise as `Lock.make` does.
+ * Fails with the `SyncError` `InvalidArgument` if `parties` is not an integer in range, and otherwise as `Lock.make` does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -71,7 +71,7 @@ export interface Options {
   /** The largest message that the listener may send, in bytes. It is told, and fails with `MessageTooLarge`. @default 67108864 */
   readonly maxMessageSize?: number | undefined;
   /**
-   * Bytes that may be there to be received. Who sends more waits; a message larger than that is sent when nothing else is to be
+   * Bytes that may be there to be received. A sender with more waits; a message larger than that is sent when nothing else is to be
    * received. @default 8388608
    */
   readonly maxBytes?: number | undefined;

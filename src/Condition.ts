@@ -89,20 +89,20 @@ export type TypeId = typeof TypeId;
  * @category models
  */
 export interface Statistics {
-  /** Those who wait and were not notified, in all processes. */
+  /** Waiting fibers that were not notified, in all processes. */
   readonly waiting: number;
   /** Fibers of this process that wait. */
   readonly waitingHere: number;
 }
 
 /**
- * A condition. It can be sent to any process that can see the memory; what was sent is the same condition, with the same lock.
+ * A condition. It can be sent to any process that can see the memory; each copy denotes the same condition, with the same lock.
  *
- * - `wait`, `waitFor` and `notify` are for those who hold its lock; to others they fail with the `SyncError` `NotOwner`.
+ * - `wait`, `waitFor` and `notify` need its lock; without it they fail with the `SyncError` `NotOwner`.
  * - A wait gives the lock up, as a whole, and has taken it again as it was when it ends, however it ends.
- * - A notification goes to one who waits. If he dies before he has heard it, or is interrupted, it goes to another one.
+ * - A notification goes to one waiting fiber. If that fiber is interrupted, or its process dies, first, it goes to another one.
  * - `notify` waits for nobody.
- * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`, and has not taken the lock again.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`; a wait has then not taken the lock again.
  *
  * @since 0.1.0
  * @category models
@@ -127,9 +127,9 @@ export interface Condition {
   readonly waitFor: <E = never, R = never>(
     predicate: Effect.Effect<boolean, E, R> | (() => boolean),
   ) => Effect.Effect<void, E | Failure, R>;
-  /** Wakes so many of those who wait, one unless a number is given; how many it has woken. */
+  /** Wakes `count` waiting fibers, one by default; gives how many it has woken. */
   readonly notify: (count?: number) => Effect.Effect<number, Failure>;
-  /** Wakes all who wait; how many these were. */
+  /** Wakes all waiting fibers; gives how many they were. */
   readonly notifyAll: Effect.Effect<number, Failure>;
   /** What is known of it. */
   readonly statistics: Effect.Effect<Statistics, Failure>;
@@ -153,7 +153,7 @@ export interface Options {
 /**
  * Makes a condition. Fails as `Lock.make` does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -88,11 +88,11 @@ export interface Statistics {
 }
 
 /**
- * An event. It can be sent to any process that can see the memory; what was sent is the same event.
+ * An event. It can be sent to any process that can see the memory; each copy denotes the same event.
  *
- * - `set` wakes all who wait, also if it is cleared at once.
- * - Nobody waits for those who wait: `set` returns at once, whoever has died.
- * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ * - `set` wakes all waiting fibers, also if the event is cleared at once.
+ * - `set` returns at once: it does not wait for waiting fibers, nor for dead processes.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -123,7 +123,7 @@ export interface Event extends Waitable {
 /**
  * Makes an event that is not set. Fails as `Lock.make` does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -252,7 +252,7 @@ export interface Listener<out A, in B = A> extends Waitable {
   readonly serve: <E, R>(
     handler: (connection: Connection<A, B>) => Effect.Effect<unknown, E, R>,
   ) => Effect.Effect<void, ListenError, R>;
-  /** Who was accepted last; nobody before the first. */
+  /** The address of the last accepted client; none before the first. */
   readonly lastAccepted: Effect.Effect<Option.Option<Address>>;
   /**
    * Listens no more, and removes the socket file. Those that nobody has accepted are dropped, those that were accepted go on. Does
@@ -293,15 +293,15 @@ export interface Options {
   /** The largest message that a client may send, in bytes. It is told, and fails with `MessageTooLarge`. @default 67108864 */
   readonly maxMessageSize?: number | undefined;
   /**
-   * Bytes of a connection that may be there to be received. Who sends more waits; a message larger than that is sent when nothing
-   * else is to be received. @default 8388608
+   * Bytes of a connection that may be there to be received. A sender with more waits; a message larger than that is sent when
+   * nothing else is to be received. @default 8388608
    */
   readonly maxBytes?: number | undefined;
 }
 
 type Client = Connection<never, unknown>;
 
-/** What is known of those who have come. */
+/** Clients that have come. */
 class Reception {
   readonly ready: Array<Client> = [];
   readonly turns = new Turns(() => this.isReady);
@@ -309,7 +309,7 @@ class Reception {
   last: Address | undefined;
   closed = false;
 
-  /** Whether who accepts has his answer. */
+  /** True if `accept` can complete now. */
   get isReady(): boolean {
     return this.ready.length > 0 || this.closed;
   }

@@ -139,15 +139,15 @@ export const TypeId: "~multiprocessing/Lock" = Id;
 export type TypeId = typeof TypeId;
 
 /**
- * What somebody who has taken a lock is told.
+ * The result of taking a lock.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Held {
   /**
-   * Whether the last holder has died with it, so that what it protects may be half written. It is told to the next holder only, and
-   * to those after him if he dies as well: he is to look, and to repair or to give up.
+   * Whether the last holder has died with the lock, so that the data that the lock protects may be half written. Only the next
+   * holder is told (and the one after it, if that holder dies as well): it should inspect the data, and repair them or give up.
    */
   readonly abandoned: boolean;
 }
@@ -159,9 +159,9 @@ export interface Held {
  * @category models
  */
 export interface Statistics {
-  /** Who holds it. What Python says in the `repr` of a lock. */
+  /** The holder. Python shows it in the `repr` of a lock. */
   readonly owner: Option.Option<Owner>;
-  /** Whether whoever holds it has it from somebody who died. */
+  /** Whether the present holder has it from a holder that died. */
   readonly abandoned: boolean;
   /** Fibers of this process that wait for it. */
   readonly waiting: number;
@@ -181,13 +181,13 @@ export interface WithOptions<E, R> {
 }
 
 /**
- * A lock. It can be sent to any process that can see the memory: as an argument or result of a task, in an item of a queue. What
- * was sent is the same lock.
+ * A lock. It can be sent to any process that can see the memory: as an argument or result of a task, in an item of a queue. Each copy
+ * denotes the same lock.
  *
  * - One process or worker holds it at a time, and any of its fibers may release it.
- * - When its holder is killed the next one has it within a second, and is told.
- * - Processes take turns, and the fibers of one process stand in a line: nobody starves.
- * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ * - When its holder is killed, the next process has it within a second, and is told.
+ * - Processes take turns, and the fibers of one process stand in a line: none starves.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -214,7 +214,7 @@ export interface Lock {
   readonly isLocked: Effect.Effect<boolean, Failure>;
   /** Whether this process holds it. */
   readonly isMine: Effect.Effect<boolean, Failure>;
-  /** Who holds it. */
+  /** The process that holds it. */
   readonly owner: Effect.Effect<Option.Option<Owner>, Failure>;
   /** What is known of it. */
   readonly statistics: Effect.Effect<Statistics, Failure>;
@@ -230,7 +230,7 @@ export interface Lock {
  * Fails with the `SyncError` `TooMany` if there is no memory for it. Without `--allow-ffi`, and on systems other than Linux, it can be
  * used by this process and its workers; a subprocess that is given it fails with `Unsupported`.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

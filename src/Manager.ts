@@ -325,7 +325,7 @@ export interface Options extends KillPolicy {
 export interface Started extends Manager {
   /** The server's process. */
   readonly process: Process.Process<never, unknown>;
-  /** Ends the server, and waits for its end. Everybody who uses its objects then fails with `Unreachable`. */
+  /** Ends the server, and waits for its end. Later uses of its objects fail with `Unreachable`. */
   readonly shutdown: Effect.Effect<void>;
 }
 
@@ -348,7 +348,7 @@ const modules = (): ReadonlyArray<string> =>
  * as the process fails if it ends before it serves.
  *
  * *Interruption:* ends the process that was started meanwhile.
- * *Release:* ends the server by the kill policy; everybody who uses its objects then fails with `Unreachable`.
+ * *Release:* ends the server by the kill policy; later uses of its objects fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -661,8 +661,8 @@ export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> 
   checked("Manager.retain", { proxy }, { proxy: isProxyCheck }, () => hold(proxy[TypeId]));
 
 /**
- * Has the server itself hold an object for so long, or for ever: for who gives it away and does not wait until whoever receives it
- * has retained it.
+ * Has the server itself hold an object for this long, or for ever: for a sender that does not wait until the receiver has
+ * retained the object.
  *
  * @since 0.1.0
  * @category operations

@@ -160,10 +160,10 @@ export interface Statistics {
  *
  * - Messages stay whole and in their order. Fibers that use one end at once take turns, in the order in which they came.
  * - An end has one owner. It can be sent, to any process: as an argument or result of a task, in an item of a queue, in a message
- *   of a pipe. Then it has moved: whoever receives it has it, with all that was not received, and here its use fails with
- *   `Moved`.
+ *   of a pipe. Then it has moved: its receiver owns it, with all messages that were not received, and its use here fails
+ *   with `Moved`.
  * - The other end gets `EndOfFile` as soon as the owner of this one has closed it, has died in any way, or the scope of the
- *   pipe has closed; what was sent before is received first. Nothing else keeps it open.
+ *   pipe has closed; earlier messages are received first. Nothing else keeps it open.
  * - An end on its way ends when nobody will receive it any more: if it was an argument or a result, and the process that was to
  *   have it dies; if it was in a queue or a pipe that ended, or whose process died, before anybody received it. Two cases only
  *   end with the scope of its pipe: the sender is killed in the middle of a long message with an end in it, and ends that lie in
@@ -237,11 +237,11 @@ export interface Connection<out A, in B = A> extends Waitable {
   /** What it is doing. */
   readonly statistics: Effect.Effect<Statistics>;
   /**
-   * The values that are received, until the end of file. What is there is received at once, up to 1024 values: who stops
+   * The values that are received, until the end of file. Up to 1024 available values are received at once: a reader that stops
    * early may leave some of them unused. *Interruption:* receives no more than it has given.
    */
   readonly toStream: Stream.Stream<A, DecodeError | Failure>;
-  /** Sends what a Stream gives, with its back-pressure. Does not close the connection. */
+  /** Sends the elements of a Stream, with its back-pressure. Does not close the connection. */
   readonly toSink: Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure>;
 }
 
@@ -255,8 +255,8 @@ export interface Options {
   /** Whether both ends send and receive; else the first only receives, and the second only sends. @default true */
   readonly duplex?: boolean | undefined;
   /**
-   * Bytes that each end may have to receive. Who sends more waits; a message larger than that is sent when nothing else is
-   * to be received. @default 8388608
+   * Bytes that each end may have to receive. A `send` beyond that waits; a message larger than that is sent when nothing else
+   * is to be received. @default 8388608
    */
   readonly maxBytes?: number | undefined;
 }

@@ -408,7 +408,7 @@ export interface Pool {
     options?: MapOptions,
   ) => Effect.Effect<Array<A>, E | Failure>;
   /**
-   * Runs a task for each element of a Stream, no more than `lookAhead` ahead of whoever takes the results. The first failure
+   * Runs a task for each element of a Stream, no more than `lookAhead` ahead of the reader of the results. The first failure
    * stops the rest. *Interruption:* stops what runs, and waits until it has stopped.
    */
   readonly mapStream: <I, A, E>(
@@ -460,7 +460,7 @@ export interface Pool {
   readonly statistics: Effect.Effect<Statistics>;
 }
 
-/** Calls under way, for those who wait until there is none. */
+/** Open calls, and waiters for the end of the last one. */
 class Calls {
   #open = 0;
   #abandoned = false;

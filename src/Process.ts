@@ -293,7 +293,7 @@ export interface Process<out A, out E = never> extends Waitable {
 }
 
 /**
- * A process, for those who have not started it: its operations are asked of the process that has. They fail with
+ * A handle of a process that another process has started; that process performs its operations. They fail with
  * `Unreachable` when the scope of the process has closed, or the process that hosts it has ended. A failure of `join` has
  * crossed once more: its `_tag` and fields are those of the original, its class need not be.
  *

@@ -143,7 +143,7 @@ export interface RLock {
 /**
  * Makes a recursive lock. Fails as `Lock.make` does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -67,13 +67,13 @@ export type TypeId = typeof TypeId;
 export interface Statistics {
   /** How many read, in all processes. */
   readonly readers: number;
-  /** Who writes. */
+  /** The process that writes. */
   readonly writer: Option.Option<Owner>;
   /** Whether a writer has died with it, and no other has written since. */
   readonly abandoned: boolean;
   /** Fibers of this process that wait. */
   readonly waiting: number;
-  /** Those who wait to read, in all processes. */
+  /** Fibers that wait to read, in all processes. */
   readonly waitingReaders: number;
   /** Processes and workers that wait to write. */
   readonly waitingProcesses: number;
@@ -106,14 +106,14 @@ export interface Side {
 }
 
 /**
- * A lock for readers and writers. It can be sent to any process that can see the memory; what was sent is the same lock.
+ * A lock for readers and writers. It can be sent to any process that can see the memory; each copy denotes the same lock.
  *
- * - Many may read at once, in any process, or one process may write. Nobody reads what is half written.
- * - Who wants to read waits while somebody waits to write. After a writer all go first who wait to read by then, and then the next
- *   writer in turns: neither starves the other.
- * - When a reader or a writer is killed the others go on within a second. After a writer, those who read or write are told that it was
- *   abandoned, until somebody has written again.
- * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ * - Many fibers may read at once, in any process, or one process may write. No reader sees half-written data.
+ * - A reader waits while a writer waits. After a writer, all readers that wait by then go first, and then the next writer: neither
+ *   side starves the other.
+ * - When a reader or a writer is killed, the others go on within a second. After the death of a writer, readers and writers are told
+ *   that the lock was abandoned, until a writer has released it.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -134,7 +134,7 @@ export interface ReadWriteLock {
 /**
  * Makes a lock for readers and writers. Fails as `Lock.make` does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

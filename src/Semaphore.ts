@@ -92,13 +92,14 @@ export interface Statistics {
 }
 
 /**
- * A semaphore. It can be sent to any process that can see the memory; what was sent is the same semaphore.
+ * A semaphore. It can be sent to any process that can see the memory; each copy denotes the same semaphore.
  *
- * - What a process has taken and not released when it dies comes back within a second, if somebody waits, or with the next `tryTake`.
+ * - Permits that a process has not released when it dies come back within a second, if a fiber waits, or with the next `tryTake`.
  *   For semaphores that one process releases and another takes, as a signal, see {@link Options.reclaim}.
- * - Processes take turns, and the fibers of one process stand in a line. Who wants many permits is not overtaken: nobody starves.
- * - Any process may release, also what it has not taken, as long as there are not too many.
- * - When the scope that made it closes, everybody who uses it or waits fails with `Unreachable`.
+ * - Processes take turns, and the fibers of one process stand in a line. Requests are served in strict order, so a request for
+ *   many permits does not starve.
+ * - Any process may release, also permits that it has not taken, up to the bound.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -166,9 +167,9 @@ const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Fai
 /**
  * Makes a semaphore. More permits can be released than it began with.
  *
- * Fails with the `SyncError` `InvalidArgument` if the number of permits is none, and otherwise as `Lock.make` does.
+ * Fails with the `SyncError` `InvalidArgument` if `permits` is not an integer in range, and otherwise as `Lock.make` does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -192,7 +193,7 @@ export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, S
  * Makes a semaphore that never has more permits than it began with: to release too many is the `SyncError` `OverRelease`. Python's
  * `BoundedSemaphore`. Fails as {@link make} does.
  *
- * *Release:* who still uses it, or waits for it, fails with `Unreachable`.
+ * *Release:* later uses, and current waits, fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -106,7 +106,7 @@ export interface Raw<out A> extends Iterable<A> {
  *   that fails with the {@link OutOfRange} `TooLong`, and the element is as it was.
  * - Elements are numbered from 0, or from -1 backwards. There are no others: their use fails with the {@link OutOfRange} `Index`.
  * - A reader sees an element as it was before a change or after, never in between, and waits for nobody. Changes come one after the
- *   other. Who is killed while he changes one has changed nothing, and the next goes on.
+ *   other. A process that is killed in mid-change has changed nothing, and the next change goes on.
  * - Elements are read one by one, also by `toArray`: others may change some meanwhile, unless all take turns by `withLock`.
  * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`.
  *

@@ -173,7 +173,7 @@ export interface ViewConstructor<out A> {
  *
  * - What one writes, all others see at once. A new block is all zeros.
  * - It has real memory from the beginning: to write into it never ends a process for want of memory.
- * - Who has received or attached it keeps it, also when its maker has closed it, until it is closed here, or its last view was
+ * - A process that has received or attached it keeps it, also when its maker has closed it, until it is closed here, or its last view was
  *   collected, or the process ends.
  * - After `close`, and when the scope that made or attached it has closed, its views here have length 0: to use one does nothing. Only
  *   SharedArrayBuffers ({@link SharedMemory.shared}, and all memory without `--allow-ffi`) cannot be taken back.
@@ -228,7 +228,7 @@ export interface SharedMemory {
  * @category models
  */
 export interface Owned extends SharedMemory {
-  /** Takes its name away before its scope does it: nobody can attach it any more, who has it keeps it. Once is enough. */
+  /** Takes its name away before its scope does it: no process can attach it any more, and processes that have it keep it. Once is enough. */
   readonly unlink: Effect.Effect<void>;
 }
 
@@ -258,11 +258,11 @@ const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryErro
   ownedMemory(acquire, (memory) => memory.release());
 
 /**
- * Makes a block without a name. Who is given its handle attaches it on receipt.
+ * Makes a block without a name. A process that receives its handle attaches it on receipt.
  *
  * Fails with a {@link MemoryError}: `Full` if there is not so much memory, `InvalidArgument` if the size is no positive integer.
  *
- * *Release:* closes it here. Who has attached it keeps it; nobody can attach it any more.
+ * *Release:* closes it here. Processes that have attached it keep it; no other process can attach it any more.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -301,7 +301,7 @@ export const make = (options: Options): Effect.Effect<SharedMemory, MemoryError,
  * `Full` if there is not so much memory; `InvalidArgument` for a name or a size that cannot be; `Unsupported` without
  * `--allow-ffi`.
  *
- * *Release:* takes the name away, once, and closes the block here. Who has attached it keeps it.
+ * *Release:* takes the name away, once, and closes the block here. Processes that have attached it keep it.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

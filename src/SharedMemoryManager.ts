@@ -111,8 +111,8 @@ export interface Segment {
  * An owner of shared memory. It lives in the process whose scope made it, and can be sent to any other, which asks it as if it were
  * there.
  *
- * - What it has made lives until its scope closes, or it is shut down, or that one is released: not with whoever asked for it, however
- *   that ends.
+ * - What it has made lives until its scope closes, or it is shut down, or that one is released: not with the process that asked for it,
+ *   however that ends.
  * - When its scope has closed, or its process has ended, or it was shut down, it fails with `Unreachable`.
  *
  * @since 0.1.0
@@ -135,7 +135,7 @@ export interface SharedMemoryManager {
   ) => Effect.Effect<ShareableList<A>, Failure>;
   /** What it owns. */
   readonly segments: Effect.Effect<ReadonlyArray<Segment>, ServiceError>;
-  /** Gives up something that it has made; answers whether it had. Who has attached a block keeps it. */
+  /** Gives up something that it has made; answers whether it had. Processes that have attached a block keep it. */
   readonly release: (object: SharedMemory | Pick<ShareableList, "memory">) => Effect.Effect<boolean, Failure>;
   /** Gives up all that it has made, and makes no more. Twice does nothing. */
   readonly shutdown: Effect.Effect<void, ServiceError>;
@@ -144,7 +144,7 @@ export interface SharedMemoryManager {
 /**
  * Makes an owner of shared memory, in this process.
  *
- * *Release:* gives up all that it has made. Who has attached a block keeps it; names are taken away.
+ * *Release:* gives up all that it has made. Processes that have attached a block keep it; names are removed.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

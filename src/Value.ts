@@ -173,8 +173,8 @@ export interface RawInteger<A> extends RawNumeric<A> {
  *
  * - Each operation is one step, which others see entirely or not at all. None waits for anybody.
  * - A value that the type does not have is refused with an {@link OutOfRange}, and nothing is changed.
- * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`; who has used it before that process
- *   was killed may go on.
+ * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`; a process that has
+ *   used it before its process was killed may go on.
  *
  * @since 0.1.0
  * @category models
@@ -338,9 +338,9 @@ export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Values[F[K]]
 
 /**
  * Several values in shared memory that belong together. Each field is a {@link Value} for itself, to be added to, and to be sent alone.
- * The operations on all of them are one step for each other: who is killed while he replaces them has replaced all of them, or
- * none. Who uses a field for itself does not wait for them: he may see it replaced before another, and have
- * what he does to it meanwhile replaced.
+ * The operations on all of them are one step for each other: a process that is killed while it replaces them has replaced all
+ * of them, or none. A use of a single field does not wait for them: it may see that field replaced before another one, and a
+ * change that it makes meanwhile may be replaced.
  *
  * Python's `Value` of a `ctypes.Structure`.
  *
@@ -367,8 +367,8 @@ export interface Struct<F extends Fields> {
 }
 
 /**
- * Bytes in shared memory, up to a number that is fixed. They are replaced as a whole, in one step: who reads sees them as they were
- * before or after, and waits for nobody; who is killed while he replaces them has not.
+ * Bytes in shared memory, up to a number that is fixed. They are replaced as a whole, in one step: a reader sees them as they were
+ * before or after, and does not wait. A process that is killed in mid-write leaves the old bytes intact.
  *
  * @since 0.1.0
  * @category models

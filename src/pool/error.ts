@@ -14,7 +14,8 @@
  * - `Terminated`: the task was given up because the pool was terminated.
  * - `Timeout`: the task ran longer than it may. It was stopped, if need be with its worker.
  * - `InitializerFailed`: a worker's initializer failed; `cause` is its failure.
- * - `Broken`: workers cannot be started any more; `cause` says why.
+ * - `Broken`: workers cannot be started any more, or die again and again before they have had any task. The message says why, and
+ *   `cause` is the failure of the last start, if there is one.
  *
  * @since 0.1.0
  * @category errors
