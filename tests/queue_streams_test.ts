@@ -16,7 +16,7 @@ import { assert, assertEquals } from "./assert.ts";
 import { until } from "./leaks.ts";
 import * as Tasks from "./queue_stream_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
-import { random, seed } from "./chance.ts";
+import { random, rounds, seed } from "./chance.ts";
 import { temporary, test, warmUp, when } from "./suite.ts";
 
 type Numbers = Queue.Queue<number>;
@@ -319,11 +319,12 @@ const suite = (
     }));
 
   promise(
-    "consumers that are killed at random moments: each item is worked on, and none again that was reported",
+    "consumers that are killed at random moments: each item is worked on, and none again that was reported (storm)",
     (make) =>
       Effect.gen(function* () {
         const ROUND = 250;
-        const ways: ReadonlyArray<Tasks.Reporting> = ["get", "fibers", "takeUpTo", "stream", "chunks", "concurrently"];
+        const each: ReadonlyArray<Tasks.Reporting> = ["get", "fibers", "takeUpTo", "stream", "chunks", "concurrently"];
+        const ways = numbers(rounds(1, 4)).flatMap(() => each);
         const queue = yield* make("fifo", { redeliver });
         const paths: Array<string> = [];
         const done = (): number =>
