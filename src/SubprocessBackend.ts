@@ -76,7 +76,11 @@
  * loaded. The next process takes one of them over, and another is started in its place. A process then takes a third of
  * the time of a cold start, from the request to its end: `deno task bench --filter=process.start`.
  *
- * - The default is 0: each costs the memory of an idle process.
+ * `layer({ standby: "auto" })` keeps one child from the first process on, with the modules of the processes that were
+ * started so far. A minute after the last use it ends; the next process starts in the ordinary way, and a new one is kept
+ * from then on. It belongs to the layer: provide the layer once for the whole program, not for each process.
+ *
+ * - The default is 0: each costs the memory of an idle process, and runs the top level of the modules of tasks once more.
  * - A module that cannot be preloaded is logged as a warning. So is a child that dies before it was used; another takes
  *   its place.
  * - A process with permissions of its own, or whose module was not loaded, is started in the ordinary way.
@@ -225,9 +229,10 @@ export interface Options {
   readonly detached?: boolean | undefined;
   /**
    * Children to start before they are needed, with the modules of all tasks loaded: taking one over costs about a
-   * millisecond, and the memory of an idle process until then. @default 0
+   * millisecond, and the memory of an idle process until then. `"auto"` keeps one ready after the first start, and ends it
+   * after a minute without use; `false` is 0. @default 0
    */
-  readonly standby?: number | undefined;
+  readonly standby?: number | "auto" | false | undefined;
   /** URLs of modules that standby children load besides. */
   readonly preload?: ReadonlyArray<string> | undefined;
 }

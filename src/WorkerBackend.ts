@@ -91,9 +91,10 @@ export interface Options {
   readonly maxMessageSize?: number | undefined;
   /**
    * Workers to start before they are needed, with the modules of all tasks loaded: taking one over costs less than a
-   * millisecond. @default 0
+   * millisecond. `"auto"` keeps one ready after the first start, with the modules that were used, and ends it after a minute
+   * without use; `false` is 0. @default 0
    */
-  readonly standby?: number | undefined;
+  readonly standby?: number | "auto" | false | undefined;
   /** URLs of modules that standby workers load besides. */
   readonly preload?: ReadonlyArray<string> | undefined;
 }

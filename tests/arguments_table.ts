@@ -156,7 +156,11 @@ const listening = {
   maxHandshakes: positiveOrInfinite,
 };
 const connecting = { ...remote, address: addresses, tls: trust, timeout: positiveDuration };
-const worker = { maxMessageSize: positiveOrInfinite, standby: count, preload: texts };
+const worker = {
+  maxMessageSize: positiveOrInfinite,
+  standby: all((value) => value === 0 || value === 1 || value === false),
+  preload: texts,
+};
 const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite, redeliver: boolean, confirm: boolean };
 const mapping = { chunkSize: positive };
 const process = { ...killPolicy, name, permissions };

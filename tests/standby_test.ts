@@ -7,10 +7,13 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
+import * as Queue from "effect/Queue";
 import * as Redacted from "effect/Redacted";
 import { Backend, Pool, Process, SubprocessBackend, Task, WorkerBackend } from "../mod.ts";
 import * as Capabilities from "../src/backend/capabilities.ts";
+import { standby } from "../src/backend/standby.ts";
 import { assert, assertEquals, assertFalse, assertInstanceOf } from "./assert.ts";
+import { mark as later } from "./fixtures/marked.ts";
 import { descendants, until } from "./leaks.ts";
 import * as Plain from "./lifetime_tasks.ts";
 import { logging } from "./logs.ts";
@@ -22,7 +25,7 @@ const preloaded = import.meta.resolve("./fixtures/preloaded.ts");
 const failing = import.meta.resolve("./fixtures/fails_to_preload.ts");
 
 interface Options {
-  readonly standby: number;
+  readonly standby: number | "auto";
   readonly preload: ReadonlyArray<string>;
 }
 
@@ -74,6 +77,43 @@ const suite = (
       );
       assert(result.before.includes(result.pid), `${result.pid} of ${result.before}`);
     }),
+  );
+
+  check(
+    "with auto, a process after the first one is one that was kept ready",
+    takeOver,
+    { standby: "auto" },
+  );
+
+  check(
+    "with auto, what is kept ready has the modules of all that was started",
+    Effect.gen(function* () {
+      yield* takeOver;
+      yield* untilWarm(Process.run(later), (mark) => mark !== undefined);
+      yield* takeOver;
+    }),
+    { standby: "auto" },
+  );
+
+  check(
+    "with auto, what was kept ready and is not used ends, and the next start keeps another",
+    Effect.gen(function* () {
+      const backend = yield* Backend.Backend;
+      const started = yield* Queue.unbounded<Backend.Child>();
+      const watched = {
+        ...backend,
+        spawn: (command: Backend.Command) => Effect.tap(backend.spawn(command), (child) => Queue.offer(started, child)),
+      };
+      const automatic = yield* standby(watched, { size: "auto", modules: [], idle: "10 millis" });
+      for (let turn = 0; turn < 2; turn++) {
+        yield* Effect.provideService(Process.run(Tasks.mark), Backend.Backend, automatic);
+        assertEquals((yield* Queue.take(started)).name === "Standby", false);
+        const kept = yield* Queue.take(started);
+        assertEquals(kept.name, "Standby");
+        yield* kept.exited;
+      }
+    }),
+    { standby: 0 },
   );
 
   check(

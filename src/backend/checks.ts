@@ -7,7 +7,7 @@ import { SpawnError, Unsupported } from "../Backend.ts";
 import * as Arguments from "../os/arguments.ts";
 import { duration } from "../os/durations.ts";
 
-const { boolean, count, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
+const { boolean, must, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
 
 /** Of a kill policy. */
 export const killPolicy: Arguments.Checks = {
@@ -48,10 +48,15 @@ const command: Arguments.Checks = {
   preload: optional(boolean),
 };
 
+const standby = must(
+  (value) => value === false || value === "auto" || (Number.isSafeInteger(value) && value as number >= 0),
+  'a non-negative integer, "auto" or false',
+);
+
 /** Of a backend whose children are workers. */
 export const workerChecks: Arguments.Checks = {
   maxMessageSize: optional(positiveOrInfinite),
-  standby: optional(count),
+  standby: optional(standby),
   preload: optional(texts),
 };
 

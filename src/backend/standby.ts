@@ -4,9 +4,13 @@
  * Each place keeps one child warm, and starts the next soon after that one is taken. What cannot be served from a warm
  * child (other permissions, a module that it was not started with) is started in the ordinary way.
  *
+ * With the size `"auto"` there is one place, which opens after the first ordinary start and closes when its child was not used for
+ * {@link IDLE}. Its child has the modules of all that was started so far.
+ *
  * @module
  */
 import * as Deferred from "effect/Deferred";
+import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
@@ -21,21 +25,28 @@ const SETTLE = "20 millis";
 const FIRST_PAUSE = 1000;
 const LAST_PAUSE = 60_000;
 
+/** How long a child waits that is kept warm without having been asked for. */
+const IDLE: Duration.DurationInput = "1 minute";
+
 /** How many children to keep warm, and with what. */
 export interface Options {
   /** Children to keep warm. */
-  readonly size: number;
-  /** URLs of modules to load besides those that have defined tasks. */
+  readonly size: number | "auto";
+  /** URLs of modules to load besides those that have defined tasks, or, with `"auto"`, besides those that were used. */
   readonly modules: ReadonlyArray<string>;
+  /** How long a child of `"auto"` waits. @default {@link IDLE} */
+  readonly idle?: Duration.DurationInput;
 }
+
+/** How the wait of a warm child ended: `stale` if it lacks a module that is used now. */
+type End = "taken" | "died" | "stale" | "idle";
 
 /** A warm child that nobody has taken yet. */
 interface Warm {
   readonly child: Child;
   readonly scope: Scope.CloseableScope;
   readonly modules: ReadonlySet<string>;
-  /** Done when it was taken, with `true`, or has died. */
-  readonly taken: Deferred.Deferred<boolean>;
+  readonly end: Deferred.Deferred<End>;
   /** Whose it is to end. */
   ours: boolean;
 }
@@ -44,17 +55,20 @@ interface Warm {
 export const standby = (backend: Backend, options: Options): Effect.Effect<Backend, never, Scope.Scope> =>
   Effect.gen(function* () {
     const warm = new Set<Warm>();
+    /** Modules of what was started, for `"auto"`. */
+    const used = new Set<string>();
+    const automatic = options.size === "auto";
 
     const start: Effect.Effect<Warm, SpawnError> = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const scope = yield* Scope.make();
-        const modules = [...new Set([...Task.modules(), ...options.modules])];
+        const modules = [...new Set([...automatic ? used : Task.modules(), ...options.modules])];
         const command: Command = { name: "Standby", daemon: true, modules, preload: true };
         const child = yield* Effect.onError(
           restore(Scope.extend(backend.spawn(command), scope)),
           (cause) => Scope.close(scope, Exit.failCause(cause)),
         );
-        return { child, scope, modules: new Set(modules), taken: yield* Deferred.make<boolean>(), ours: true };
+        return { child, scope, modules: new Set(modules), end: yield* Deferred.make<End>(), ours: true };
       })
     );
 
@@ -65,20 +79,24 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
         { discard: true },
       );
 
-    /** Keeps one child until somebody takes it, or it dies. Answers whether it was taken; fails if it could not come up. */
-    const keep = (one: Warm): Effect.Effect<boolean, SpawnError> =>
+    /** Keeps one child until it is taken, dies, or is of no use. Fails if it could not come up. */
+    const keep = (one: Warm): Effect.Effect<End, SpawnError> =>
       Effect.gen(function* () {
         const state = yield* one.child.ready;
         if (state === undefined) {
           yield* one.child.serves;
-          return false;
+          return "died";
         }
         yield* report(state);
         warm.add(one);
         Effect.runCallback(one.child.exited, {
-          onExit: () => Deferred.unsafeDone(one.taken, Effect.succeed(false)),
+          onExit: () => Deferred.unsafeDone(one.end, Effect.succeed<End>("died")),
         });
-        return yield* Deferred.await(one.taken);
+        if (automatic && [...used].some((url) => !one.modules.has(url))) return "stale";
+        const end = Deferred.await(one.end);
+        return automatic
+          ? yield* Effect.race(end, Effect.delay(Effect.succeed<End>("idle"), options.idle ?? IDLE))
+          : yield* end;
       }).pipe(
         // Inside of the ensuring: an interruption that is pending would otherwise keep it from being registered.
         Effect.interruptible,
@@ -92,7 +110,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       let pause = FIRST_PAUSE;
       while (true) {
         const taken = yield* Effect.either(Effect.flatMap(start, keep));
-        if (taken._tag === "Right" && taken.right) {
+        if (taken._tag === "Right" && taken.right === "taken") {
           pause = FIRST_PAUSE;
           yield* Effect.interruptible(Effect.sleep(SETTLE));
           continue;
@@ -105,6 +123,48 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       }
     }).pipe(Effect.uninterruptible);
 
+    /** The child that was started last in the ordinary way. */
+    let latest: Child | undefined;
+    /** Whether the place of `"auto"` is open, or about to. */
+    let open = false;
+
+    /** The place of `"auto"`. A failure closes it: the next start opens it again. */
+    const automaticPlace: Effect.Effect<void> = Effect.gen(function* () {
+      while (true) {
+        const before = latest;
+        // Two starts at once would share the cores: not before the program's own child is up.
+        yield* Effect.interruptible(Effect.zipRight(
+          Effect.exit(Effect.suspend(() => latest?.serves ?? Effect.void)),
+          Effect.sleep(SETTLE),
+        ));
+        const end = yield* Effect.either(Effect.flatMap(start, keep));
+        const idle = end._tag === "Right" && end.right === "idle";
+        // Another start while the idle child ended has found the place open.
+        if (idle && latest !== before) continue;
+        open = end._tag === "Right" && (end.right === "taken" || end.right === "stale");
+        if (open) continue;
+        if (end._tag === "Left") yield* Effect.logWarning("Cannot start a standby child", end.left);
+        else if (!idle) yield* Effect.logWarning("A standby child died before it was used");
+        return;
+      }
+    }).pipe(Effect.uninterruptible);
+
+    /** Learns from an ordinary start what the next one will need. */
+    const learn = (command: Command, child: Child): Effect.Effect<void> => {
+      if (command.permissions !== undefined) return Effect.void;
+      latest = child;
+      for (const url of command.modules) used.add(url);
+      for (const one of warm) {
+        if (command.modules.some((url) => !one.modules.has(url))) {
+          warm.delete(one);
+          Deferred.unsafeDone(one.end, Effect.succeed<End>("stale"));
+        }
+      }
+      if (open) return Effect.void;
+      open = true;
+      return Effect.asVoid(Effect.forkIn(automaticPlace, scope));
+    };
+
     const take = (command: Command): Warm | undefined => {
       if (command.permissions !== undefined) return undefined;
       for (const one of warm) {
@@ -113,21 +173,26 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
         if (usable) {
           warm.delete(one);
           one.ours = false;
-          Deferred.unsafeDone(one.taken, Effect.succeed(true));
+          Deferred.unsafeDone(one.end, Effect.succeed<End>("taken"));
           return one;
         }
       }
       return undefined;
     };
 
-    yield* Effect.forEach(Array.from({ length: options.size }), () => Effect.forkScoped(place));
+    const scope = yield* Effect.scope;
+    const places = options.size === "auto" ? 0 : options.size;
+    yield* Effect.forEach(Array.from({ length: places }), () => Effect.forkScoped(place));
 
     return {
       ...backend,
       spawn: (command) =>
         Effect.uninterruptible(Effect.suspend(() => {
           const one = take(command);
-          if (one === undefined) return Effect.interruptible(backend.spawn(command));
+          if (one === undefined) {
+            const cold = Effect.interruptible(backend.spawn(command));
+            return automatic ? Effect.tap(cold, (child) => learn(command, child)) : cold;
+          }
           const { name, daemon = false } = command;
           one.child.link.notify({ name, daemon, authKey: authKey() } satisfies Notice);
           return Effect.as(Effect.addFinalizer((exit) => Scope.close(one.scope, exit)), { ...one.child, name });
