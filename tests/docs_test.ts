@@ -86,6 +86,16 @@ Deno.test("each program of the documentation that runs prints", () => {
   assertEquals(silent.map(({ place }) => place), []);
 });
 
+for (const page of ["README.md", "CONTRIBUTING.md", "SECURITY.md"]) {
+  Deno.test(`${page}: the files that it names exist`, async () => {
+    const text = await Deno.readTextFile(new URL(page, root));
+    const named = new Set(text.match(/\b(?:src|tests|examples)\/[\w/]+(?:\.\w+)?/g));
+    const missing: Array<string> = [];
+    for (const path of named) await Deno.stat(new URL(path, root)).catch(() => missing.push(path));
+    assertEquals(missing, []);
+  });
+}
+
 /** A program for each line of the table of flags in Backend.ts: one that fails if it cannot do what it is to do. */
 const features: ReadonlyArray<string> = [
   `Effect.gen(function* () {
