@@ -1,5 +1,5 @@
 import config from "../deno.json" with { type: "json" };
-import { assertEquals } from "./assert.ts";
+import { assertEquals, assertLessOrEqual } from "./assert.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -84,6 +84,10 @@ Deno.test("each program of the documentation that runs prints", () => {
     code.includes("import.meta.main") && output === ""
   );
   assertEquals(silent.map(({ place }) => place), []);
+});
+
+Deno.test("README.md has at most 250 lines: details belong to the documentation of a module", () => {
+  assertLessOrEqual(readme.trimEnd().split("\n").length, 250);
 });
 
 for (const page of ["README.md", "CONTRIBUTING.md", "SECURITY.md"]) {
