@@ -239,9 +239,7 @@ import { service } from "./hosted/service.ts";
 import { address, host, retire } from "./link/router.ts";
 import { self } from "./link/self.ts";
 import { ask, checked, type Failure, retain as hold } from "./manager/calls.ts";
-import * as Connection from "./manager/connection.ts";
-import { open } from "./manager/host/door.ts";
-import { type InitializerFailed, make as host_, READY, serve as task } from "./manager/host/main.ts";
+import type { InitializerFailed } from "./manager/host/main.ts";
 import { ManagerError } from "./manager/errors.ts";
 import type { Position } from "./manager/host/server.ts";
 import { type Manager, ManagerProxy } from "./manager/manager.ts";
@@ -375,6 +373,7 @@ export const make = (
   Effect.gen(function* () {
     const wrong = wrongOptions("manager", options, managerChecks);
     if (wrong !== undefined) return yield* Effect.fail(wrong);
+    const { READY, serve: task } = yield* hosting;
     const { initializer, name = `Manager-${++count}` } = options;
     const ready = yield* Deferred.make<Position, CallError | ManagerError>();
     const object = yield* Effect.acquireRelease(
@@ -481,6 +480,8 @@ export const serve = (
     const references = (all: ReadonlyArray<{ readonly url: string; readonly name: string }> = []) =>
       all.map(({ name, url }) => [url, name] as const);
     const settings = yield* listening(options);
+    const { make: host_ } = yield* hosting;
+    const { open } = yield* Effect.promise(() => import("./manager/host/door.ts"));
     const { server, ...position } = yield* host_({
       modules: [],
       types: references(options.types),
@@ -535,6 +536,7 @@ export const connect = (
     const { address: where, authKey, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds", tls } = options;
     const millis = Duration.toMillis(timeout);
     const limits = { maxBytes: MAX_BYTES, maxMessageSize };
+    const Connection = yield* Effect.promise(() => import("./manager/connection.ts"));
     const connection = yield* Connection.make({ address: where, authKey, tls, purpose: CALLS, limits, millis });
     const place = yield* Effect.acquireRelease(
       Effect.sync(() => ({
@@ -552,6 +554,9 @@ export const connect = (
     );
     return new ManagerProxy({ ...place, stranger: true });
   }).pipe(Effect.withSpan("Manager.connect"));
+
+/** The side of the server: no module that only names `Manager` loads it. */
+const hosting = Effect.promise(() => import("./manager/host/main.ts"));
 
 const isType = Arguments.marked(TypeTypeId, "made by Manager.type(import.meta, name, Class)");
 
