@@ -195,8 +195,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const value = yield* manager.value<unknown>(1);
       const refused: Readonly<Record<string, (end: unknown) => Effect.Effect<unknown, unknown, Scope.Scope>>> = {
         "Unreachable": (end) => outlived.set("it", end),
-        "ManagerError InvalidArguments": (end) => value.add(end as number),
-        "ManagerError InvalidArguments ": (end) => manager.publish("it", end as never),
+        "ManagerError InvalidArguments": (end) => ask(value[Manager.TypeId], "add", end),
         "ManagerError NotExposed": (end) => ask(value[Manager.TypeId], "push", end),
         "ManagerError NotExposed ": (end) => take(value[Manager.TypeId], "pop", end),
         "ManagerError NotExposed  ": (end) => Stream.runDrain(stream(value[Manager.TypeId], "elements", end)),
@@ -208,6 +207,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         assertEquals(yield* failure(refuse(here)), expected.trim());
         assertEquals(yield* failure(there.recv), "EndOfFile", expected);
       }
+      // An argument that is refused here is not sent: the end stays with its owner.
+      const [own, other] = yield* Pipe.make<string>();
+      assertEquals(yield* failure(value.add(own as never)), "ManagerError InvalidArguments");
+      assertEquals(yield* failure(manager.publish("it", own as never)), "ManagerError InvalidArguments");
+      yield* own.send("still here");
+      assertEquals(yield* other.recv, "still here");
       // Where there is no server any more nothing was sent: the end is still where it was.
       const dying = yield* Manager.make();
       const lost = yield* dying.dict<string, unknown>();
@@ -234,7 +239,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* found.send("moved");
       assertEquals(yield* there.recv, "moved");
       const [refused, other] = yield* Pipe.make<string>();
-      yield* failure(manager.publish("it", refused as never));
+      assertEquals(yield* failure(ask(dict[Manager.TypeId], "nothing", refused)), "ManagerError NotExposed");
       assertEquals(yield* failure(other.recv), "EndOfFile");
     }),
   );

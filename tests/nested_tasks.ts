@@ -13,7 +13,7 @@ export interface Seen {
   readonly location: string | undefined;
   readonly cwd: string;
   readonly added: string | undefined;
-  readonly home: boolean;
+  readonly inherited: boolean;
   readonly stdin: string;
   readonly stdout: string;
   readonly stderr: string;
@@ -35,7 +35,7 @@ const here = (): Seen => {
     location: globalThis.location?.href,
     cwd: Deno.cwd(),
     added: Deno.env.get("ADDED_BY_LAYER"),
-    home: Deno.env.has("HOME"),
+    inherited: Deno.env.has("OF_THE_PROGRAM"),
     stdin: link(0),
     stdout: link(1),
     stderr: link(2),

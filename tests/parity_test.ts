@@ -265,7 +265,7 @@ const suite = (
   );
 
   check(
-    "items that cannot be iterated, or raise when they are, are a defect of that call, and the pool goes on",
+    "items that raise when they are iterated are a defect of that call, items that cannot be iterated fail it, and the pool goes on",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const raising = function* () {
@@ -285,7 +285,9 @@ const suite = (
       for (const wrong of [5, undefined, null, {}]) {
         const items = wrong as unknown as ReadonlyArray<never>;
         for (const call of [pool.map(Plain.echo, items), pool.starmap(Plain.echo, items)]) {
-          assertInstanceOf(defectOf(yield* Effect.exit(call)), TypeError);
+          const error = yield* Effect.flip(call);
+          assertInstanceOf(error, Pool.PoolError);
+          assertEquals(error.reason, "InvalidArgument");
         }
       }
       assertEquals(yield* pool.map(Plain.echo, [1, 2]), [1, 2]);

@@ -79,7 +79,7 @@ Deno.test("timers: no timer of the library but the one in os/timer.ts has a dela
       if (isDirectory) await visit(new URL(`${name}/`, folder));
       else if (!url.pathname.endsWith("/src/os/timer.ts")) {
         const source = await Deno.readTextFile(url);
-        for (const [, delay] of ["setTimeout", "setInterval"].flatMap((call) => argumentsOf(call, source))) {
+        for (const [, delay = "0"] of ["setTimeout", "setInterval"].flatMap((call) => argumentsOf(call, source))) {
           const name = delay.replace(/^\$\{(\w+)\}$/, "$1");
           if (/^[\d_* ]+$/.test(name) || new RegExp(`^const ${name} = [\\d_]+;`, "m").test(source)) constant++;
           else variable.push(`${url.pathname}: ${delay}`);

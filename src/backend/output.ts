@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { after } from "../os/timer.ts";
 
 /** Chunks that were accepted and have not been written. */
 let pending = 0;
@@ -89,12 +90,12 @@ export const flushed = (limit: number, done: () => void): void => {
   if (!used) return done();
   let turn: ReturnType<typeof setTimeout> | undefined;
   const finish = (): void => {
-    clearTimeout(deadline);
+    stop();
     clearTimeout(turn);
     settled = () => {};
     done();
   };
-  const deadline = setTimeout(finish, limit);
+  const stop = after(limit, finish);
   // A pipe writes its next chunk when the last one is written: nothing is left if there is none after a turn.
   settled = () => {
     clearTimeout(turn);
