@@ -21,7 +21,7 @@ export interface Line {
   readonly data: (fill: Fill, handed?: () => void) => void;
   /** Says a number. */
   readonly credit: (count: number, handed?: () => void) => void;
-  /** Ends the call with the caller's last word, which the object hears as `credit`; `handed` as with `data`. */
+  /** Ends the call with the caller's last word, which the object hears as `credit`; `handed` as with `data`, or when nobody can hear it. */
   readonly finish: (handed?: () => void) => void;
   /** Ends the call with a last message: for the object's side. */
   readonly exit: (fill: Fill) => void;

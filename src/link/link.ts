@@ -260,6 +260,20 @@ export class Link {
     }, handed);
   }
 
+  /** A function to be called once, which is called by the end of the link if nobody else has. @internal */
+  orClosed(call: () => void): () => void {
+    let called = false;
+    const once = (): void => {
+      if (called) return;
+      called = true;
+      stop();
+      call();
+    };
+    let stop = (): void => {};
+    stop = this.onClosed(() => queueMicrotask(once));
+    return once;
+  }
+
   /** @internal */
   forget(id: number): void {
     this.#forget(id);
@@ -394,9 +408,12 @@ export class Channel {
     this.link.creditOn(this.id, count, handed);
   }
 
-  /** Ends the channel with a word of its opener, which the other side hears as a credit of {@link LAST}. */
+  /**
+   * Ends the channel with a word of its opener, which the other side hears as a credit of {@link LAST}. `handed` is called when that
+   * outlives this process, or the link has ended.
+   */
   finish(handed?: () => void): void {
-    this.link.creditOn(this.id, LAST, handed);
+    this.link.creditOn(this.id, LAST, handed && this.link.orClosed(handed));
     this.link.forget(this.id);
   }
 

@@ -234,7 +234,7 @@ const lent = <A>(
   place: Place,
   operation: number,
   content: Content,
-  use: (value: unknown, finish: () => void) => Effect.Effect<A>,
+  use: (value: unknown, finish: (handed?: () => void) => void) => Effect.Effect<A>,
 ): Effect.Effect<A, unknown> =>
   Effect.suspend(() => {
     let line: Line | undefined;
@@ -263,16 +263,14 @@ const lent = <A>(
         done(unsent(error));
       }
       return () => line?.cancel();
-    }, (value) => use(value, () => line?.finish()));
+    }, (value) => use(value, (handed) => line?.finish(handed)));
   });
 
 /** Takes something out. *Interruption:* takes nothing. */
 export const take = <A>(place: Place, method: string, ...args: List): Effect.Effect<A, Failure> =>
   lent(place, P.TAKE, message(place, [method, ...args], place.number), (value, finish) =>
-    Effect.sync(() => {
-      finish();
-      return value;
-    })) as Effect.Effect<A, Failure>;
+    // What this process tells of the value from now on must not outlive it alone: the server would give the value to others.
+    Effect.async<A>((resume) => finish(() => resume(Effect.succeed(value as A))))) as Effect.Effect<A, Failure>;
 
 /** Opens a hold for the scope, and gives what was sent for it. */
 const hold = (place: Place, operation: number, content: Content): Effect.Effect<unknown, unknown, Scope.Scope> =>
@@ -283,7 +281,7 @@ const hold = (place: Place, operation: number, content: Content): Effect.Effect<
         place,
         operation,
         content,
-        (value, finish) => Effect.as(Scope.addFinalizer(scope, Effect.sync(finish)), value),
+        (value, finish) => Effect.as(Scope.addFinalizer(scope, Effect.sync(() => finish())), value),
       ),
   );
 
