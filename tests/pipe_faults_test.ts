@@ -327,10 +327,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         yield* child.kill;
         assertEquals([yield* failure(first.recv), yield* failure(second.recv)], ["EndOfFile", "EndOfFile"]);
       }
-      const [, writer] = yield* third.make();
+      // An end that nothing refers to would be collected, and closed.
+      const [reader, writer] = yield* third.make();
       const mine = yield* away(make, writer.send);
       yield* third.child.kill;
       assertEquals(yield* failure(mine.recv), "EndOfFile");
+      yield* reader.close;
     }));
 
   anywhere("what was taken back from an interrupted get has not moved to him", (make) =>
