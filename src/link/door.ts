@@ -119,7 +119,10 @@ export const open = (): Door | undefined => {
     open = false;
     listener.close();
     remove();
-    for (const other of waiting) other.close();
+    const others = [...waiting];
+    // A connection that is not among those that wait is not closed again by the read that fails.
+    waiting.clear();
+    for (const other of others) other.close();
   };
   const check = async (connection: Deno.Conn): Promise<void> => {
     waiting.add(connection);
