@@ -19,8 +19,8 @@ export const VARIABLE = "MULTIPROCESSING_PARENT";
 /** What the variable holds, as JSON. */
 export interface Summons {
   readonly at: Door.Address;
-  /** The token, in hexadecimal digits. */
-  readonly token: string;
+  /** The bytes of the token. */
+  readonly token: ReadonlyArray<number>;
   /** The permissions that were added for this, and that the child gives back. */
   readonly added: ReadonlyArray<"net" | "read" | "write" | "env">;
 }
@@ -104,7 +104,7 @@ export const prepare = (permissions: Permissions): Link | undefined => {
   add("env", VARIABLE, (granted) => granted.includes(VARIABLE));
   const summons: Summons = {
     at,
-    token: Array.from(token, (byte) => byte.toString(16).padStart(2, "0")).join(""),
+    token: [...token],
     added,
   };
   return { door, permissions: { ...permissions, ...extended }, summons: JSON.stringify(summons) };

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { Connection } from "../link/connection.ts";
-import { enter } from "../link/door.ts";
+import { Connection, type Socket } from "../link/connection.ts";
+import { enter, type Invitation, permissions } from "../link/door.ts";
 import { socket, type WatchedTransport } from "../link/transport.ts";
 import type { Summons } from "./launch.ts";
 
@@ -20,21 +20,21 @@ const take = (): Summons | undefined => {
 };
 
 /** Gives back what was granted only for the way. */
-const giveBack = ({ added, at }: Summons): void => {
+const giveBack = (added: Summons["added"], invitation: Invitation): void => {
+  const { net, path } = permissions(invitation);
   for (const name of added) {
     if (name === "env") Deno.permissions.revokeSync({ name, variable: VARIABLE });
-    else if (name === "net") {
-      Deno.permissions.revokeSync({ name, host: "unix" in at ? `unix:${at.unix}` : `127.0.0.1:${at.port}` });
-    } else if ("unix" in at) Deno.permissions.revokeSync({ name, path: at.unix });
+    else if (name === "net") Deno.permissions.revokeSync({ name, host: net });
+    else if (path !== undefined) Deno.permissions.revokeSync({ name, path });
   }
 };
 
-const come = async (summons: Summons): Promise<Awaited<ReturnType<typeof enter>>> => {
-  const token = Uint8Array.from(summons.token.match(/../g) ?? [], (digits) => parseInt(digits, 16));
+const come = async ({ added, at, token }: Summons): Promise<Socket> => {
+  const invitation = { at, token: Uint8Array.from(token) };
   try {
-    return await enter({ at: summons.at, token });
+    return await enter(invitation);
   } finally {
-    giveBack(summons);
+    giveBack(added, invitation);
   }
 };
 
@@ -42,6 +42,6 @@ const come = async (summons: Summons): Promise<Awaited<ReturnType<typeof enter>>
 export const toParent = async (): Promise<WatchedTransport> => {
   const summons = take();
   if (summons !== undefined) return new Connection(come(summons));
-  const { Socket } = await import("node:net");
-  return socket(new Socket({ fd: 3 }));
+  const net = await import("node:net");
+  return socket(new net.Socket({ fd: 3 }));
 };

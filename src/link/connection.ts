@@ -2,8 +2,7 @@
  * A link over a socket of its own: a `Deno.Conn`, which may still have to be made.
  *
  * - A write leaves at once. What is sent while it is under way is batched by the outbox and leaves with the next one.
- * - Small reads are copied once for all messages in them; large ones are lent; the body of a long message is read straight to
- *   where it belongs.
+ * - Small reads are copied once for all messages in them; large ones are lent.
  * - The end of file comes after the last byte that the peer has sent, however it has died. A write that fails is therefore not the
  *   end: what the peer sent before is still read.
  *
@@ -51,10 +50,9 @@ export class Connection implements WatchedTransport {
   readonly start = (
     data: (chunk: Uint8Array, lent?: boolean) => void,
     end: (reason?: Error) => void,
-    room?: () => Uint8Array | undefined,
   ): void => {
     this.#finish = end;
-    void this.#read(data, room);
+    void this.#read(data);
   };
 
   /** Ends it on this side when what was written has left; the other side is heard out. */
@@ -100,10 +98,7 @@ export class Connection implements WatchedTransport {
     }
   }
 
-  async #read(
-    data: (chunk: Uint8Array, lent?: boolean) => void,
-    room: (() => Uint8Array | undefined) | undefined,
-  ): Promise<void> {
+  async #read(data: (chunk: Uint8Array, lent?: boolean) => void): Promise<void> {
     let socket: Socket;
     try {
       socket = await this.#connecting;
@@ -114,19 +109,17 @@ export class Connection implements WatchedTransport {
     this.#socket = socket;
     const buffer = new Uint8Array(READ);
     while (!this.#ended) {
-      const place = room?.() ?? buffer;
       let count: number | null;
       try {
-        count = await socket.read(place);
+        count = await socket.read(buffer);
       } catch (error) {
         // The peer died with bytes unread, or this side has closed the socket.
         return this.lost(this.#closing ? undefined : this.#broken ?? asError(error));
       }
       if (count === null) return this.lost(this.#closing ? undefined : this.#broken);
       if (this.#ended) return;
-      const chunk = place.subarray(0, count);
-      if (place !== buffer || count > COPIED) data(chunk, true);
-      else data(chunk.slice());
+      if (count > COPIED) data(buffer.subarray(0, count), true);
+      else data(buffer.slice(0, count));
     }
   }
 }

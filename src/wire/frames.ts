@@ -75,15 +75,10 @@ export interface Transport {
    * then. One that is `eager` says that with `handed`.
    */
   readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void) => void;
-  /**
-   * Begins to deliver: `data` gets buffers that it may keep, unless they are `lent`; `end` is called once, with the reason if there
-   * is one. A transport that reads into memory of its own choice asks for `room` before each read: if there is some, it reads into
-   * it, and gives that part of it to `data`.
-   */
+  /** Begins to deliver: `data` gets buffers that it may keep, unless they are `lent`; `end` is called once, with the reason if there is one. */
   readonly start: (
     data: (chunk: Uint8Array, lent?: boolean) => void,
     end: (reason?: Error) => void,
-    room?: () => Uint8Array | undefined,
   ) => void;
   /** Whether what is written is collected with other things, so that it is not to be collected before. */
   readonly eager?: boolean;
