@@ -43,9 +43,6 @@ const STREAK = 64;
 /** Turns of the microtasks in which those who were woken come to say what others may be waiting for. */
 const TURNS = 16;
 
-/** The longest that a thread is parked, in milliseconds. */
-const LONGEST = 5000;
-
 /** Something waited for. */
 export interface Watch {
   readonly bucket: number;
@@ -53,8 +50,6 @@ export interface Watch {
   readonly check: (patrol: boolean) => boolean;
   /** Is told what `check` has thrown, which ends the waiting. @default the error is thrown, with nobody to catch it */
   readonly fail?: (error: unknown) => void;
-  /** Whether it needs no patrol: it learns of deaths in another way. */
-  readonly calm?: boolean;
 }
 
 /** Who rings, for the tables of arenas. */
@@ -72,8 +67,6 @@ export class Bell {
   readonly #kind: Kind;
   readonly #watches: Array<Set<Watch>> = Array.from({ length: 32 }, () => new Set());
   #waiting = 0;
-  /** Those of them who need a patrol. */
-  #wary = 0;
   #running = false;
   #yields = FEWEST_YIELDS;
   #parked = false;
@@ -136,12 +129,7 @@ export class Bell {
     this.identity();
     const watches = this.#watches[watch.bucket];
     watches.add(watch);
-    this.#waiting++;
-    if (watch.calm !== true && this.#wary++ === 0) {
-      this.#patrolled = performance.now();
-      // It may be parked for longer than until the next patrol.
-      this.ringSelf(watch.bucket);
-    }
+    if (this.#waiting++ === 0) this.#patrolled = performance.now();
     const leave = (): void => {
       if (!this.#over(watch)) return;
       if (this.#waiting === 0 && this.#parked) this.ringSelf(watch.bucket);
@@ -171,7 +159,6 @@ export class Bell {
   #over(watch: Watch): boolean {
     if (!this.#watches[watch.bucket].delete(watch)) return false;
     this.#waiting--;
-    if (watch.calm !== true) this.#wary--;
     return true;
   }
 
@@ -182,7 +169,7 @@ export class Bell {
       for (let streak = 0; this.#waiting > 0;) {
         const rings = words.load(RINGS);
         const rung = words.exchange(RUNG, 0);
-        const patrol = this.#wary > 0 && performance.now() - this.#patrolled >= PATROL;
+        const patrol = performance.now() - this.#patrolled >= PATROL;
         if (patrol) this.#patrolled = performance.now();
         if (this.#look(patrol ? -1 : rung, patrol)) {
           // Those who were woken go first: they may be who we would wait for.
@@ -265,7 +252,7 @@ export class Bell {
   async #park(rings: number): Promise<void> {
     const words = this.#words!;
     const region = this.#region!;
-    const millis = this.#wary === 0 ? LONGEST : Math.max(1, PATROL - (performance.now() - this.#patrolled));
+    const millis = Math.max(1, PATROL - (performance.now() - this.#patrolled));
     this.#parked = true;
     words.store(PARKED, 1);
     if (words.load(RINGS) === rings) {
@@ -304,16 +291,10 @@ const BUFFER = "bell ";
 
 const bufferName = (owner: number): string => BUFFER + owner;
 
-/** Rings in another isolate of this process. */
-export const ringBuffer = (owner: number, bucket: number): void => ringerBuffer(owner)?.(bucket);
-
-/** The same, to be used often; `undefined` if that isolate is not known, or not any more. */
-export const ringerBuffer = (owner: number): ((bucket: number) => void) | undefined => {
+/** Rings in another isolate of this process; nothing happens if it is not known, or not any more. */
+export const ringBuffer = (owner: number, bucket: number): void => {
   const buffer = find(bufferName(owner));
-  if (buffer === undefined) return undefined;
-  const bell = words(buffer);
-  const wake = (): void => notify(buffer, RINGS);
-  return (bucket) => ring(bell, bucket, wake);
+  if (buffer !== undefined) ring(words(buffer), bucket, () => notify(buffer, RINGS));
 };
 
 /** Whose doorbell a buffer is, if it is one. */
@@ -365,15 +346,9 @@ const reachable = (where: Where): Far | undefined => {
 };
 
 /** Rings in another process, or worker; nothing happens if it has ended. */
-export const ringMemory = (where: Where, bucket: number): void => ringerMemory(where)?.(bucket);
-
-/** The same, to be used often; `undefined` if it has ended. */
-export const ringerMemory = (where: Where): ((bucket: number) => void) | undefined => {
+export const ringMemory = (where: Where, bucket: number): void => {
   const known = reachable(where);
-  if (known === undefined) return undefined;
-  const { region, words } = known;
-  const wake = (): void => Os.futexWake(region.pointer!);
-  return (bucket) => ring(words, bucket, wake);
+  if (known !== undefined) ring(known.words, bucket, () => Os.futexWake(known.region.pointer!));
 };
 
 /** Whether the owner of a doorbell has not been declared dead, as a worker is that cannot be stopped. */
