@@ -90,6 +90,16 @@ const childTime = (): number => {
 
 let counted = childTime();
 
+/** The runs under way: a runner that is stopped takes them with it. */
+const running = new Set<Deno.ChildProcess>();
+
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.addSignalListener(signal, () => {
+    for (const child of running) child.kill("SIGKILL");
+    Deno.exit(code);
+  });
+}
+
 const run = async ({ args, title }: Job): Promise<void> => {
   const begun = performance.now();
   const child = new Deno.Command(Deno.execPath(), {
@@ -103,8 +113,10 @@ const run = async ({ args, title }: Job): Promise<void> => {
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
-  });
+  }).spawn();
+  running.add(child);
   const { code, stderr, stdout } = await child.output();
+  running.delete(child);
   // What has come since the last run ended is this one's.
   const total = childTime();
   const cpu = total - counted;
