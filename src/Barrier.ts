@@ -51,7 +51,7 @@ import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./hosted/errors.ts";
 import { sizeFor } from "./region/barrier.ts";
 import { BarrierClient, TypeId as Id } from "./shared/barrier.ts";
-import { type Checks, range } from "./os/arguments.ts";
+import { type Checks, range } from "./internal/os/arguments.ts";
 import { BrokenBarrier, type BrokenReason, SyncError, wrongOption } from "./shared/errors.ts";
 import { type Failure, place } from "./shared/object.ts";
 

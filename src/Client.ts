@@ -47,7 +47,7 @@ import {
 } from "./remote/errors.ts";
 import { MESSAGES } from "./remote/handshake.ts";
 import { line } from "./remote/line.ts";
-import { invalidOption, wrongOptions } from "./os/arguments.ts";
+import { invalidOption, wrongOptions } from "./internal/os/arguments.ts";
 import { connectChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 
 export { AuthenticationError, ConnectError };

@@ -58,7 +58,7 @@ import * as Lock from "./Lock.ts";
 import { sizeFor } from "./region/condition.ts";
 import type { RLock } from "./RLock.ts";
 import { ConditionClient, TypeId as Id } from "./shared/condition.ts";
-import { optional } from "./os/arguments.ts";
+import { optional } from "./internal/os/arguments.ts";
 import { SyncError, wrongOption } from "./shared/errors.ts";
 import { isLock } from "./shared/lock.ts";
 import { type Failure, place } from "./shared/object.ts";

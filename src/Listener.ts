@@ -149,7 +149,7 @@ import { MESSAGES } from "./remote/handshake.ts";
 import type { AuthKey } from "./remote/key.ts";
 import { line } from "./remote/line.ts";
 import { type Certificate, type Door, listen } from "./remote/listen.ts";
-import { func, invalidArgument, invalidOption, wrong as wrongArgument, wrongOptions } from "./os/arguments.ts";
+import { func, invalidArgument, invalidOption, wrong as wrongArgument, wrongOptions } from "./internal/os/arguments.ts";
 import { listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 
 export { ListenerClosed, ListenError };

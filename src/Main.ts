@@ -46,7 +46,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import { self } from "./link/self.ts";
-import * as Arguments from "./os/arguments.ts";
+import * as Arguments from "./internal/os/arguments.ts";
 import { pretty } from "./wire/cause.ts";
 
 /** Signals that end a program in good order, and the exit codes by which shells know them. */

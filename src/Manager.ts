@@ -256,8 +256,8 @@ import { CALLS } from "./remote/handshake.ts";
 import type { AuthKey } from "./remote/key.ts";
 import type { Certificate, Options as Settings } from "./remote/listen.ts";
 import { isInitializer, processChecks, wrongOptions } from "./backend/checks.ts";
-import * as Arguments from "./os/arguments.ts";
-import { positiveDuration } from "./os/durations.ts";
+import * as Arguments from "./internal/os/arguments.ts";
+import { positiveDuration } from "./internal/os/durations.ts";
 import { connectChecks, listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 import * as Task from "./Task.ts";
 

@@ -101,7 +101,7 @@ import { ConnectionClient, TypeId as Id } from "./hosted/pipe_client.ts";
 import { PipeHost } from "./hosted/pipe_host.ts";
 import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
-import * as Arguments from "./os/arguments.ts";
+import * as Arguments from "./internal/os/arguments.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 

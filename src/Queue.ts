@@ -286,7 +286,7 @@ import {
   stream as streamCheck,
   wrong as wrongArgument,
   wrongOptions,
-} from "./os/arguments.ts";
+} from "./internal/os/arguments.ts";
 import * as Codec from "./wire/codec.ts";
 import type { DecodeError, EncodeError } from "./wire/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";

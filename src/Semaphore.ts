@@ -50,7 +50,7 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./hosted/errors.ts";
 import { MAX, sizeFor } from "./region/semaphore.ts";
-import { boolean, type Checks, optional, range } from "./os/arguments.ts";
+import { boolean, type Checks, optional, range } from "./internal/os/arguments.ts";
 import { SyncError, wrongOption } from "./shared/errors.ts";
 import { type Failure, place } from "./shared/object.ts";
 import { SemaphoreClient, TypeId as Id } from "./shared/semaphore.ts";

@@ -134,7 +134,7 @@ import {
 } from "./memory/errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory, TypeId as Id } from "./memory/memory.ts";
 import { sweep as sweepNames } from "./memory/names.ts";
-import { name as isName, optional, positive } from "./os/arguments.ts";
+import { name as isName, optional, positive } from "./internal/os/arguments.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason };

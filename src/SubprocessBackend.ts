@@ -165,7 +165,7 @@ import { standby } from "./backend/standby.ts";
 import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
-import { launchWithParent } from "./os/orphan.ts";
+import { launchWithParent } from "./internal/os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
 /**

@@ -257,7 +257,7 @@ import type * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
-import * as Arguments from "./os/arguments.ts";
+import * as Arguments from "./internal/os/arguments.ts";
 import type { Refusal } from "./wire/exits.ts";
 
 export type { Refusal } from "./wire/exits.ts";

@@ -43,9 +43,9 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import { InvalidArgument } from "./hosted/errors.ts";
 import { type Waitable, WaitId } from "./hosted/waitable.ts";
-import { after } from "./os/timer.ts";
-import * as Arguments from "./os/arguments.ts";
-import { duration } from "./os/durations.ts";
+import { after } from "./internal/os/timer.ts";
+import * as Arguments from "./internal/os/arguments.ts";
+import { duration } from "./internal/os/durations.ts";
 
 export { InvalidArgument };
 export type { Waitable, WaitId };

@@ -77,7 +77,7 @@ import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { port, posted } from "./link/transport.ts";
 import { declareEnded, ownerOf } from "./region/bell.ts";
-import { end as endLedger, make as makeLedger, sweep } from "./region/ledger.ts";
+import { end as endLedger, make as makeLedger, sweep } from "./internal/os/worker_mappings.ts";
 import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
 
 /**

@@ -21,7 +21,7 @@ import {
   SubprocessBackend,
   WorkerBackend,
 } from "../mod.ts";
-import type { Kind } from "../src/region/region.ts";
+import type { Kind } from "../src/internal/os/mapping.ts";
 import { attempt } from "../src/memory/attempt.ts";
 import { make as makeList } from "../src/memory/list.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";

@@ -10,7 +10,7 @@ import * as Scope from "effect/Scope";
 import { type Backend, Process, Queue, SharedMemory, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import { attemptMemory } from "../src/memory/attempt.ts";
 import { make as makeMemory } from "../src/memory/memory.ts";
-import type { Kind } from "../src/region/region.ts";
+import type { Kind } from "../src/internal/os/mapping.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";
 import * as Tasks from "./memory_tasks.ts";
 import { script } from "./scripts.ts";

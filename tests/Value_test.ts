@@ -9,7 +9,7 @@ import * as FastCheck from "effect/FastCheck";
 import type * as Layer from "effect/Layer";
 import * as Scope from "effect/Scope";
 import { Array as SharedArray, type Backend, Process, Queue, SubprocessBackend, Value, WorkerBackend } from "../mod.ts";
-import type { Kind } from "../src/region/region.ts";
+import type { Kind } from "../src/internal/os/mapping.ts";
 import { make as makeArray } from "../src/memory/array.ts";
 import { attempt } from "../src/memory/attempt.ts";
 import { make as makeValue } from "../src/memory/value.ts";

@@ -9,7 +9,7 @@
  * @module
  */
 import type { Family } from "../src/region/family.ts";
-import { type Words, words as wordsOf } from "../src/region/words.ts";
+import { type Words, words as wordsOf } from "../src/internal/os/atomics.ts";
 
 /** What a process of the model has. */
 export interface World {

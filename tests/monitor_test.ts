@@ -4,7 +4,7 @@ import { Condition, sizeFor as conditionSize } from "../src/region/condition.ts"
 import type { Family } from "../src/region/family.ts";
 import { Readers, sizeFor as readersSize } from "../src/region/readers.ts";
 import { Semaphore, sizeFor as semaphoreSize } from "../src/region/semaphore.ts";
-import { words } from "../src/region/words.ts";
+import { words } from "../src/internal/os/atomics.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { test } from "./suite.ts";
 

@@ -2,8 +2,8 @@
 import * as Effect from "effect/Effect";
 import { Process, Task, WorkerBackend } from "../mod.ts";
 import { allocate, arena, bucketOf, type Place, reach } from "../src/region/arena.ts";
-import { attach, RegionError, type Token } from "../src/region/region.ts";
-import { words } from "../src/region/words.ts";
+import { attach, RegionError, type Token } from "../src/internal/os/mapping.ts";
+import { words } from "../src/internal/os/atomics.ts";
 
 /** Adds to a word, so many times. */
 export const adds = Task.make(import.meta, "adds", (token: Token, times: number) => {

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect";
 import * as Logger from "effect/Logger";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { unsupported } from "../src/os/linux.ts";
+import { unsupported } from "../src/internal/os/linux.ts";
 import { bell } from "../src/region/bell.ts";
 import { noLeaks } from "./leaks.ts";
 

@@ -7,7 +7,7 @@ import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
 import { Backend, Pipe, Pool, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
-import { after, LONGEST } from "../src/os/timer.ts";
+import { after, LONGEST } from "../src/internal/os/timer.ts";
 import { assertEquals } from "./assert.ts";
 import { signal, test, warmUp } from "./suite.ts";
 import * as Tasks from "./tasks.ts";

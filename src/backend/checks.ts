@@ -4,8 +4,8 @@
  * @module
  */
 import { SpawnError, Unsupported } from "../Backend.ts";
-import * as Arguments from "../os/arguments.ts";
-import { duration } from "../os/durations.ts";
+import * as Arguments from "../internal/os/arguments.ts";
+import { duration } from "../internal/os/durations.ts";
 
 const { boolean, must, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
 

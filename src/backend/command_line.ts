@@ -5,7 +5,7 @@
  * @module
  */
 import { type Command, type Permissions, SpawnError } from "../Backend.ts";
-import type { Guard } from "../os/orphan.ts";
+import type { Guard } from "../internal/os/orphan.ts";
 import type { Options } from "../SubprocessBackend.ts";
 import { mainModule } from "./modules.ts";
 import * as Permission from "./permissions.ts";

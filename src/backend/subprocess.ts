@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Guard } from "../os/orphan.ts";
-import { dieWithParent } from "../os/parent.ts";
+import type { Guard } from "../internal/os/orphan.ts";
+import { dieWithParent } from "../internal/os/parent.ts";
 import { serve as serveLink } from "./serve.ts";
 import { toParent } from "./summons.ts";
 

@@ -27,7 +27,14 @@ import {
 } from "../link/router.ts";
 import type { Link } from "../link/link.ts";
 import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../Queue.ts";
-import { invalidArgument, invalidOption, iterable, optional, positive, wrongOptions } from "../os/arguments.ts";
+import {
+  invalidArgument,
+  invalidOption,
+  iterable,
+  optional,
+  positive,
+  wrongOptions,
+} from "../internal/os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";

@@ -17,8 +17,8 @@
  * @module
  */
 import * as Arena from "../region/arena.ts";
-import { RegionError } from "../region/region.ts";
-import type { Words } from "../region/words.ts";
+import { RegionError } from "../internal/os/mapping.ts";
+import type { Words } from "../internal/os/atomics.ts";
 import * as Codec from "../wire/codec.ts";
 import * as Lease from "./lease.ts";
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../link/router.ts";

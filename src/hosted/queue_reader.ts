@@ -6,8 +6,8 @@
  */
 import { call, type Line, type Target } from "../link/router.ts";
 import { type Place, reach } from "../region/arena.ts";
-import { RegionError } from "../region/region.ts";
-import type { Words } from "../region/words.ts";
+import { RegionError } from "../internal/os/mapping.ts";
+import type { Words } from "../internal/os/atomics.ts";
 import * as Codec from "../wire/codec.ts";
 import type { Incoming } from "../wire/frames.ts";
 import { load } from "./handles.ts";

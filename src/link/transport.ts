@@ -5,7 +5,7 @@
  * @module
  */
 import type { Side } from "./link.ts";
-import { isNews, join, type Neighbour } from "../region/registry.ts";
+import { isNews, join, type Neighbour } from "../internal/os/shared_buffers.ts";
 import type { Transport } from "../wire/frames.ts";
 
 /** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */

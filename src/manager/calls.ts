@@ -20,7 +20,7 @@ import { keep } from "../hosted/keep.ts";
 import type { Fill, Link } from "../link/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../link/router.ts";
 import { consume, Mailbox } from "../link/streams.ts";
-import { type Checks, invalidArgument, wrong } from "../os/arguments.ts";
+import { type Checks, invalidArgument, wrong } from "../internal/os/arguments.ts";
 import * as Codec from "../wire/codec.ts";
 import { DecodeError, EncodeError } from "../wire/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";

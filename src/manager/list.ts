@@ -17,7 +17,7 @@ import {
   optional,
   options,
   text,
-} from "../os/arguments.ts";
+} from "../internal/os/arguments.ts";
 import { ask, checked, type Failure, stream, take } from "./calls.ts";
 import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";

@@ -28,7 +28,7 @@ import {
   positiveOrInfinite,
   record,
   task as isTask,
-} from "../os/arguments.ts";
+} from "../internal/os/arguments.ts";
 import { ask, checked, checkedAs, create, type Failure } from "./calls.ts";
 import { type Dict, type Namespace, withPairs } from "./dict.ts";
 import { ManagerError, type RemoteError } from "./errors.ts";

@@ -12,7 +12,7 @@ import { exactly } from "../hosted/exactly.ts";
 import { Numbers } from "../hosted/queue_protocol.ts";
 import type { Fill } from "../link/link.ts";
 import { call, type Line } from "../link/router.ts";
-import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
+import { countOrInfinite, effect as isEffect } from "../internal/os/arguments.ts";
 import { answer, ask, checked, type Failure, type Place, target } from "./calls.ts";
 import { BrokenBarrier, SyncError } from "../shared/errors.ts";
 import { type Hold, Nest, type Running } from "../shared/nest.ts";

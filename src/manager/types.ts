@@ -3,7 +3,7 @@
  *
  * @module
  */
-import * as Arguments from "../os/arguments.ts";
+import * as Arguments from "../internal/os/arguments.ts";
 
 /** A definition, as the registry of a process holds it. */
 export interface Definition {

@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
-import { type Checks, count, end, integer, must, optional } from "../os/arguments.ts";
+import { type Checks, count, end, integer, must, optional } from "../internal/os/arguments.ts";
 import { ask, checked, type Failure, stream } from "./calls.ts";
 import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";

@@ -12,9 +12,9 @@ import {
   show,
   wrong,
   wrongOptions,
-} from "../os/arguments.ts";
-import { OsError } from "../os/linux.ts";
-import { RegionError } from "../region/region.ts";
+} from "../internal/os/arguments.ts";
+import { OsError } from "../internal/os/linux.ts";
+import { RegionError } from "../internal/os/mapping.ts";
 
 /**
  * Why memory cannot be had.

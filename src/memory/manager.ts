@@ -15,7 +15,7 @@ import type { Element, Options as ListOptions, ShareableList } from "../Shareabl
 import type { CreateOptions, SharedMemory } from "../SharedMemory.ts";
 import type { Segment, SharedMemoryManager } from "../SharedMemoryManager.ts";
 import { attempt } from "./attempt.ts";
-import { must, name as isName, optional, positive } from "../os/arguments.ts";
+import { must, name as isName, optional, positive } from "../internal/os/arguments.ts";
 import { demand, demandOptions, type MemoryError, type OutOfRange } from "./errors.ts";
 import { demandList, type List, make as makeList } from "./list.ts";
 import { create, make as makeMemory, Memory } from "./memory.ts";

@@ -5,9 +5,9 @@
  */
 import * as Effect from "effect/Effect";
 import { HandleId, register } from "../hosted/handles.ts";
-import type { Kind, Token } from "../region/region.ts";
+import type { Kind, Token } from "../internal/os/mapping.ts";
 import type { Owned, ViewConstructor } from "../SharedMemory.ts";
-import { invalidArgument, must, show } from "../os/arguments.ts";
+import { invalidArgument, must, show } from "../internal/os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 import * as Names from "./names.ts";
 import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storage.ts";

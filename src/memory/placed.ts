@@ -4,7 +4,7 @@
  * @module
  */
 import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../region/arena.ts";
-import type { Kind } from "../region/region.ts";
+import type { Kind } from "../internal/os/mapping.ts";
 import { MemoryError, memoryError } from "./errors.ts";
 
 /** Words in front of what an object holds. */

@@ -21,8 +21,8 @@
  * @module
  */
 import type { Place } from "../region/arena.ts";
-import { type Words, words } from "../region/words.ts";
-import { show } from "../os/arguments.ts";
+import { type Words, words } from "../internal/os/atomics.ts";
+import { show } from "../internal/os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 
 const MAGIC = 0x6d70_0002;

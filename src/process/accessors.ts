@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
-import { show } from "../os/arguments.ts";
+import { show } from "../internal/os/arguments.ts";
 import { authKey as secret, self, setAuthKey as setSecret } from "../link/self.ts";
 
 /**

@@ -25,11 +25,11 @@
  *
  * @module
  */
-import * as Os from "../os/linux.ts";
+import * as Os from "../internal/os/linux.ts";
 import { type Bell, bell, type Identity, livesMemory, ownerOf, ringBuffer, ringMemory, type Where } from "./bell.ts";
-import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "./region.ts";
-import { onWithdrawn } from "./registry.ts";
-import { glance, type Words, words } from "./words.ts";
+import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "../internal/os/mapping.ts";
+import { onWithdrawn } from "../internal/os/shared_buffers.ts";
+import { glance, type Words, words } from "../internal/os/atomics.ts";
 
 const MAGIC = 0x6d70_0001;
 const SLOTS = 256;

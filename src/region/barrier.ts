@@ -17,7 +17,7 @@
  */
 import type { Family, Over } from "./family.ts";
 import { BUSY, Monitor, size } from "./monitor.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 
 const STATE = 0;
 const COUNT = 1;

@@ -13,7 +13,7 @@
  */
 import { Defect, type Family, type Over, SET } from "./family.ts";
 import { Marks } from "./marks.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 
 /** Words of an event. */
 export const SIZE: number = 1 + SET;

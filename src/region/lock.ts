@@ -25,7 +25,7 @@
  */
 import { Defect, type Family, type Over, SET } from "./family.ts";
 import { Marks } from "./marks.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 
 const FREE = 0;
 const HELD = 1;

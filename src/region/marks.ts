@@ -4,7 +4,7 @@
  * @module
  */
 import { SET } from "./family.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 
 /** The word of a slot, from the first of a set on. */
 export const wordOf = (slot: number): number => slot >>> 5 & SET - 1;

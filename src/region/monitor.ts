@@ -23,7 +23,7 @@
  */
 import { Defect, type Family, type Over, SET, SLOTS } from "./family.ts";
 import { bitOf, Marks, wordOf } from "./marks.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 
 const LENGTH = 1;
 const JOURNAL = 2;

@@ -13,7 +13,7 @@
  */
 import type { Family, Over } from "./family.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
-import type { Words } from "./words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 
 const WRITER = 0;
 const READERS = 1;

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Peer } from "../hosted/pipe_end.ts";
-import { show as shown } from "../os/arguments.ts";
+import { show as shown } from "../internal/os/arguments.ts";
 
 /**
  * A port of this machine or of another.

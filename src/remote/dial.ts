@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type { Peer } from "../hosted/pipe_end.ts";
-import { after } from "../os/timer.ts";
+import { after } from "../internal/os/timer.ts";
 import { type Address, complaint, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";

@@ -25,7 +25,7 @@
  *
  * @module
  */
-import { after } from "../os/timer.ts";
+import { after } from "../internal/os/timer.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
 import type { Wire } from "./wire.ts";
 

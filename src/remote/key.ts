@@ -5,7 +5,7 @@
  */
 import * as Redacted from "effect/Redacted";
 import { authKey as familyKey } from "../link/self.ts";
-import { show } from "../os/arguments.ts";
+import { show } from "../internal/os/arguments.ts";
 import { importKey } from "./handshake.ts";
 
 /**

@@ -9,7 +9,7 @@ import { register } from "../hosted/handles.ts";
 import { WaitId } from "../hosted/waitable.ts";
 import { Event as Protocol } from "../region/event.ts";
 import { Defect, type Family, isOver, type Over } from "../region/family.ts";
-import type { Words } from "../region/words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { held, isFailure, LATER, step } from "./waiting.ts";
 

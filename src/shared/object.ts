@@ -8,12 +8,12 @@ import type * as Scope from "effect/Scope";
 import { Unreachable, Unsupported } from "../hosted/errors.ts";
 import { HandleId } from "../hosted/handles.ts";
 import { self } from "../link/self.ts";
-import * as Os from "../os/linux.ts";
+import * as Os from "../internal/os/linux.ts";
 import { allocate, type Arena, type Block, bucketOf, lives, type Place, reach } from "../region/arena.ts";
 import type { Family, Over } from "../region/family.ts";
-import { ended } from "../region/ledger.ts";
-import { RegionError } from "../region/region.ts";
-import type { Words } from "../region/words.ts";
+import { ended } from "../internal/os/worker_mappings.ts";
+import { RegionError } from "../internal/os/mapping.ts";
+import type { Words } from "../internal/os/atomics.ts";
 import { SyncError } from "./errors.ts";
 
 /** Why an object cannot be used: it is no more, this process may not, or too many do. */

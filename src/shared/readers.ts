@@ -11,7 +11,7 @@ import type { Held } from "../Lock.ts";
 import { type Family, isOver } from "../region/family.ts";
 import { BUSY, type Busy } from "../region/monitor.ts";
 import { Readers as Protocol, type Side as SideName } from "../region/readers.ts";
-import type { Words } from "../region/words.ts";
+import type { Words } from "../internal/os/atomics.ts";
 import type { ReadWriteLock, Side, Statistics } from "../ReadWriteLock.ts";
 import { SyncError } from "./errors.ts";
 import { around, scoped } from "./lock.ts";

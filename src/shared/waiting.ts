@@ -9,7 +9,7 @@ import * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
 import * as RuntimeFlags from "effect/RuntimeFlags";
 import { Unreachable, Unsupported } from "../hosted/errors.ts";
-import { ended } from "../region/ledger.ts";
+import { ended } from "../internal/os/worker_mappings.ts";
 import { BUSY, type Busy } from "../region/monitor.ts";
 import { SyncError } from "./errors.ts";
 import type { Failure } from "./object.ts";

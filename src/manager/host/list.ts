@@ -4,7 +4,7 @@
  * @module
  */
 import type * as Stream from "effect/Stream";
-import { integer, show } from "../../os/arguments.ts";
+import { integer, show } from "../../internal/os/arguments.ts";
 import { ManagerError } from "../errors.ts";
 import { elements } from "./elements.ts";
 import { lifted, type Tasks, then } from "./tasks.ts";

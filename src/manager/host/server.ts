@@ -25,7 +25,7 @@ import { ITEMS, LONG, Numbers, PUT } from "../../hosted/queue_protocol.ts";
 import { type Channel, LAST, type Receiver } from "../../link/link.ts";
 import { CANCELLED, GONE, type Hosted, type Line, local } from "../../link/router.ts";
 import { Credit, produce } from "../../link/streams.ts";
-import { after } from "../../os/timer.ts";
+import { after } from "../../internal/os/timer.ts";
 import * as Codec from "../../wire/codec.ts";
 import { pretty } from "../../wire/cause.ts";
 import { isInstance, messageOf } from "../../wire/foreign.ts";

@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
-import { show } from "../../os/arguments.ts";
+import { show } from "../../internal/os/arguments.ts";
 import { ManagerError } from "../errors.ts";
 import { lifted, type Tasks, then } from "./tasks.ts";
 import { Turn } from "./turn.ts";

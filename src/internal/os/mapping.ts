@@ -10,9 +10,9 @@
  *
  * @module
  */
-import * as Os from "../os/linux.ts";
-import { enter, type Held } from "./ledger.ts";
-import { find, publish, withdraw } from "./registry.ts";
+import * as Os from "./linux.ts";
+import { enter, type Held } from "./worker_mappings.ts";
+import { find, publish, withdraw } from "./shared_buffers.ts";
 
 /** How memory is shared. */
 export type Kind = "memory" | "buffer";

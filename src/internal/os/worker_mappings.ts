@@ -4,8 +4,8 @@
  *
  * @module
  */
-import * as Os from "../os/linux.ts";
-import { type Words, words } from "./words.ts";
+import * as Os from "./linux.ts";
+import { type Words, words } from "./atomics.ts";
 
 /** Words of an entry: in use or not, descriptor or -1, pointer (low, high), size (low, high). */
 const ENTRY = 6;
