@@ -47,7 +47,7 @@ import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import { self } from "./link/self.ts";
 import * as Arguments from "./internal/os/arguments.ts";
-import { pretty } from "./wire/cause.ts";
+import { pretty } from "./internal/codec/cause.ts";
 
 /** Signals that end a program in good order, and the exit codes by which shells know them. */
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;

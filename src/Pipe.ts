@@ -102,7 +102,7 @@ import { PipeHost } from "./hosted/pipe_host.ts";
 import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
 import * as Arguments from "./internal/os/arguments.ts";
-import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 
 export { BrokenPipe, EndOfFile, PipeError, Unreachable };

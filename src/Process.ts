@@ -211,7 +211,7 @@ import type { ServiceError } from "./hosted/service.ts";
 import { type Waitable, WaitId } from "./hosted/waitable.ts";
 import { exitCode } from "./process/status.ts";
 import type { StreamTask, Task } from "./Task.ts";
-import { EncodeError } from "./wire/errors.ts";
+import { EncodeError } from "./internal/codec/errors.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 export { Unreachable } from "./hosted/errors.ts";

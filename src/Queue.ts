@@ -287,8 +287,8 @@ import {
   wrong as wrongArgument,
   wrongOptions,
 } from "./internal/os/arguments.ts";
-import * as Codec from "./wire/codec.ts";
-import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import * as Codec from "./internal/codec/codec.ts";
+import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 
 export { QueueClosed, QueueError, Unreachable };

@@ -52,7 +52,7 @@ import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason 
 import { make as makeManager, TypeId as Id } from "./memory/manager.ts";
 import type { Element, Options as ListOptions, ShareableList } from "./ShareableList.ts";
 import type { CreateOptions, SharedMemory } from "./SharedMemory.ts";
-import type { DecodeError, EncodeError } from "./wire/errors.ts";
+import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./wire/frames.ts";
 
 export { MemoryError, OutOfRange, Unreachable };

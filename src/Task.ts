@@ -258,9 +258,9 @@ import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
 import * as Arguments from "./internal/os/arguments.ts";
-import type { Refusal } from "./wire/exits.ts";
+import type { Refusal } from "./internal/codec/exits.ts";
 
-export type { Refusal } from "./wire/exits.ts";
+export type { Refusal } from "./internal/codec/exits.ts";
 
 /** Marks every task. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Task";

@@ -19,8 +19,8 @@ import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import * as SortedSet from "effect/SortedSet";
 import * as Stream from "effect/Stream";
-import { decode, DecodeError, encode, EncodeError, requires } from "../src/wire/codec.ts";
-import { hooks } from "../src/wire/effect.ts";
+import { decode, DecodeError, encode, EncodeError, requires } from "../src/internal/codec/codec.ts";
+import { hooks } from "../src/internal/codec/effect.ts";
 import { assert, assertEquals, assertInstanceOf, assertStrictEquals, assertThrows, fail } from "./assert.ts";
 
 const roundTrip = <A>(value: A): A => {

@@ -10,7 +10,7 @@ import {
   MAX_DEPTH,
   requires,
   Writer,
-} from "../src/wire/codec.ts";
+} from "../src/internal/codec/codec.ts";
 import {
   assert,
   assertEquals,

@@ -1,5 +1,5 @@
 import { type Channel, exportId, Link, LinkClosed, type Options, type Receiver } from "../src/link/link.ts";
-import * as Codec from "../src/wire/codec.ts";
+import * as Codec from "../src/internal/codec/codec.ts";
 import { HEADER, type Incoming, MessageTooLarge, type Transport } from "../src/wire/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "./assert.ts";
 

@@ -13,7 +13,7 @@ import { ITEMS, PUT, WANT } from "../src/hosted/queue_protocol.ts";
 import { call } from "../src/link/router.ts";
 import { dial } from "../src/remote/dial.ts";
 import { CALLS } from "../src/remote/handshake.ts";
-import * as Codec from "../src/wire/codec.ts";
+import * as Codec from "../src/internal/codec/codec.ts";
 import { hooks } from "../src/hosted/handles.ts";
 import { assert, assertEquals, assertStringIncludes } from "./assert.ts";
 import * as Remote from "./manager_remote_tasks.ts";

@@ -12,7 +12,7 @@ import { Client, Listener, Pipe, Process, Queue, SubprocessBackend } from "../mo
 import { hooks } from "../src/hosted/handles.ts";
 import { VALUE } from "../src/hosted/messages.ts";
 import { Link, type LinkClosed, type Receiver } from "../src/link/link.ts";
-import * as Codec from "../src/wire/codec.ts";
+import * as Codec from "../src/internal/codec/codec.ts";
 import { dial, type Host } from "../src/remote/dial.ts";
 import { CALLS, MESSAGES } from "../src/remote/handshake.ts";
 import { listen, type Options, type Visitor } from "../src/remote/listen.ts";

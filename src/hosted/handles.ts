@@ -8,10 +8,10 @@
  */
 import * as Effect from "effect/Effect";
 import type { Link } from "../link/link.ts";
-import * as Codec from "../wire/codec.ts";
-import type { Hook } from "../wire/codec.ts";
-import { hooks as effectHooks } from "../wire/effect.ts";
-import { EncodeError } from "../wire/errors.ts";
+import * as Codec from "../internal/codec/codec.ts";
+import type { Hook } from "../internal/codec/codec.ts";
+import { hooks as effectHooks } from "../internal/codec/effect.ts";
+import { EncodeError } from "../internal/codec/errors.ts";
 import { modules } from "./objects.ts";
 
 /** Marks what can be sent as a handle. */

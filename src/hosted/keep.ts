@@ -4,7 +4,7 @@
  * @module
  */
 import { call, local } from "../link/router.ts";
-import * as Codec from "../wire/codec.ts";
+import * as Codec from "../internal/codec/codec.ts";
 import { finding } from "./handles.ts";
 import type { Packet } from "./packets.ts";
 import type { Place } from "./pipe_end.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type { Link } from "../link/link.ts";
-import type { Extras, Writer } from "../wire/codec.ts";
+import type { Extras, Writer } from "../internal/codec/codec.ts";
 import { type Incoming, ProtocolError } from "../wire/frames.ts";
 
 /** One encoded value. */

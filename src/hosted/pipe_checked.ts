@@ -9,7 +9,7 @@ import type * as Schema from "effect/Schema";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type { Connection, Failure, Statistics } from "../Pipe.ts";
-import type { DecodeError, EncodeError } from "../wire/errors.ts";
+import type { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import type { BrokenPipe, EndOfFile } from "./errors.ts";
 import { type Handle, HandleId } from "./handles.ts";
 import { TypeId } from "./pipe_client.ts";

@@ -16,8 +16,8 @@ import { countOrInfinite, invalidArgument, must, optional, range } from "../inte
 import { duration } from "../internal/os/durations.ts";
 import { linkOf } from "../link/router.ts";
 import type { Connection, Statistics } from "../Pipe.ts";
-import * as Codec from "../wire/codec.ts";
-import { DecodeError, EncodeError } from "../wire/errors.ts";
+import * as Codec from "../internal/codec/codec.ts";
+import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { MessageTooLarge } from "../wire/frames.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
 import { foreign, HandleId, hooks, load, type ObjectHook, register } from "./handles.ts";

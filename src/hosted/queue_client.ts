@@ -35,8 +35,8 @@ import {
   positive,
   wrongOptions,
 } from "../internal/os/arguments.ts";
-import * as Codec from "../wire/codec.ts";
-import { DecodeError, EncodeError } from "../wire/errors.ts";
+import * as Codec from "../internal/codec/codec.ts";
+import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { exactly } from "./exactly.ts";

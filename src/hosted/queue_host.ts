@@ -19,7 +19,7 @@
 import * as Arena from "../region/arena.ts";
 import { RegionError } from "../internal/os/mapping.ts";
 import type { Words } from "../internal/os/atomics.ts";
-import * as Codec from "../wire/codec.ts";
+import * as Codec from "../internal/codec/codec.ts";
 import * as Lease from "./lease.ts";
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../link/router.ts";
 import { type Fill, LAST, type Receiver } from "../link/link.ts";
@@ -28,7 +28,7 @@ import { Fifo, type Item, type Store } from "./order.ts";
 import { pack, type Packet, sizeOf, unpack } from "./packets.ts";
 import * as P from "./queue_protocol.ts";
 import { type Place, Waiting } from "./waiting.ts";
-import { messageOf } from "../wire/foreign.ts";
+import { messageOf } from "../internal/codec/foreign.ts";
 
 /** What distinguishes one queue from another. */
 export interface Rules {

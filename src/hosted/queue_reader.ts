@@ -8,7 +8,7 @@ import { call, type Line, type Target } from "../link/router.ts";
 import { type Place, reach } from "../region/arena.ts";
 import { RegionError } from "../internal/os/mapping.ts";
 import type { Words } from "../internal/os/atomics.ts";
-import * as Codec from "../wire/codec.ts";
+import * as Codec from "../internal/codec/codec.ts";
 import type { Incoming } from "../wire/frames.ts";
 import { load } from "./handles.ts";
 import { claim } from "./lease.ts";

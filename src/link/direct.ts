@@ -26,7 +26,7 @@
  *
  * @module
  */
-import * as Codec from "../wire/codec.ts";
+import * as Codec from "../internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE, ProtocolError } from "../wire/frames.ts";
 import { Connection, type Socket } from "./connection.ts";
 import * as Door from "./door.ts";

@@ -11,8 +11,8 @@
  *
  * @module
  */
-import * as Codec from "../wire/codec.ts";
-import { DecodeError } from "../wire/errors.ts";
+import * as Codec from "../internal/codec/codec.ts";
+import { DecodeError } from "../internal/codec/errors.ts";
 import { type Incoming, ProtocolError, type Transport } from "../wire/frames.ts";
 import { Inbox } from "../wire/inbox.ts";
 import { Outbox } from "../wire/outbox.ts";

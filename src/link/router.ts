@@ -16,7 +16,7 @@
  *
  * @module
  */
-import * as Codec from "../wire/codec.ts";
+import * as Codec from "../internal/codec/codec.ts";
 import { type Incoming, ProtocolError } from "../wire/frames.ts";
 import { again, type Calls, GONE, type Line, passOn } from "./line.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";

@@ -12,7 +12,7 @@ import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
-import * as Codec from "../wire/codec.ts";
+import * as Codec from "../internal/codec/codec.ts";
 import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { summary } from "../wire/foreign.ts";
+import { summary } from "../internal/codec/foreign.ts";
 
 /**
  * What a {@link ManagerError} complains of.

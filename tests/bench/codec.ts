@@ -1,6 +1,6 @@
 /** The codec's rows: a value to bytes and back, against pickle (protocol 5) and `structuredClone`. */
 
-import { decode, encode } from "../../src/wire/codec.ts";
+import { decode, encode } from "../../src/internal/codec/codec.ts";
 import { bench, perCall, python } from "./harness.ts";
 
 const record = (id: number): unknown => ({

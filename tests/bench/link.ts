@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { type Channel, Link } from "../../src/link/link.ts";
 import { Connection } from "../../src/link/connection.ts";
 import { open as openDoor } from "../../src/link/door.ts";
-import { decode, encodeInto } from "../../src/wire/codec.ts";
+import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
 import { bench, perTurn, python, sampled, timed } from "./harness.ts";
 import type { Opening } from "./link_peer.ts";

@@ -8,7 +8,7 @@
 import { type Channel, Link, type Receiver } from "../../src/link/link.ts";
 import { Connection } from "../../src/link/connection.ts";
 import { enter } from "../../src/link/door.ts";
-import { decode, encodeInto } from "../../src/wire/codec.ts";
+import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
 
 /** What a channel of the bench opens with. */

@@ -12,7 +12,7 @@ import { ask, type Place as Target } from "../../hosted/service.ts";
 import { address, host, retire } from "../../link/router.ts";
 import { self } from "../../link/self.ts";
 import * as Task from "../../Task.ts";
-import * as Codec from "../../wire/codec.ts";
+import * as Codec from "../../internal/codec/codec.ts";
 import { lifted, type Reference, Thrown } from "./tasks.ts";
 import { type Options, type Position, Server } from "./server.ts";
 

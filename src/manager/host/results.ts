@@ -6,8 +6,8 @@
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend } from "../../Backend.ts";
-import { has } from "../../wire/foreign.ts";
-import { isStream } from "../../wire/programs.ts";
+import { has } from "../../internal/codec/foreign.ts";
+import { isStream } from "../../internal/codec/programs.ts";
 import { ManagerError } from "../errors.ts";
 import { Thrown } from "./tasks.ts";
 

@@ -11,8 +11,8 @@ import * as Scope from "effect/Scope";
 import type { Backend } from "../../Backend.ts";
 import { library, load } from "../../backend/modules.ts";
 import * as Task from "../../Task.ts";
-import { isInstance, trimStack } from "../../wire/foreign.ts";
-import { isEffect, isPromise } from "../../wire/programs.ts";
+import { isInstance, trimStack } from "../../internal/codec/foreign.ts";
+import { isEffect, isPromise } from "../../internal/codec/programs.ts";
 import { ManagerError } from "../errors.ts";
 
 /** What a plain function threw: the caller is given a `RemoteError`. */

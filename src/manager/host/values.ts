@@ -4,7 +4,7 @@
  * @module
  */
 import { hooks, type ObjectHook } from "../../hosted/handles.ts";
-import * as Codec from "../../wire/codec.ts";
+import * as Codec from "../../internal/codec/codec.ts";
 import { ManagerError } from "../errors.ts";
 
 const latin1 = new TextDecoder("latin1");
