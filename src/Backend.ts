@@ -134,11 +134,11 @@ import type { Link } from "./link/link.ts";
 import type { TaskError } from "./Task.ts";
 import type { Unsupported } from "./hosted/errors.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./wire/frames.ts";
+import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
 export { Unsupported } from "./hosted/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-export { MessageTooLarge } from "./wire/frames.ts";
+export { MessageTooLarge } from "./internal/transport/frames.ts";
 export type { Link } from "./link/link.ts";
 export type { Readiness } from "./link/self.ts";
 

@@ -103,7 +103,7 @@ import type { Waitable } from "./hosted/waitable.ts";
 import { address, host, retire } from "./link/router.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./wire/frames.ts";
+import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
 export { BrokenPipe, EndOfFile, PipeError, Unreachable };
 export type { DecodeError, EncodeError, MessageTooLarge, PipeErrorReason };

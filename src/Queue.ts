@@ -289,7 +289,7 @@ import {
 } from "./internal/os/arguments.ts";
 import * as Codec from "./internal/codec/codec.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./wire/frames.ts";
+import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
 export { QueueClosed, QueueError, Unreachable };
 export type { DecodeError, EncodeError, MessageTooLarge, QueueErrorReason };

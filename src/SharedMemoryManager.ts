@@ -53,7 +53,7 @@ import { make as makeManager, TypeId as Id } from "./memory/manager.ts";
 import type { Element, Options as ListOptions, ShareableList } from "./ShareableList.ts";
 import type { CreateOptions, SharedMemory } from "./SharedMemory.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./wire/frames.ts";
+import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
 export { MemoryError, OutOfRange, Unreachable };
 export type {

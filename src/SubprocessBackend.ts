@@ -166,7 +166,7 @@ import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
 import { launchWithParent } from "./internal/os/orphan.ts";
-import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
+import { MAX_MESSAGE_SIZE } from "./internal/transport/frames.ts";
 
 /**
  * The permissions that this program is known to have: the kinds that were granted whole. The default of

@@ -75,10 +75,10 @@ import { standby } from "./backend/standby.ts";
 import { allowed } from "./backend/starting.ts";
 import { Link } from "./link/link.ts";
 import * as Router from "./link/router.ts";
-import { port, posted } from "./link/transport.ts";
+import { port, posted } from "./internal/transport/transport.ts";
 import { declareEnded, ownerOf } from "./region/bell.ts";
 import { end as endLedger, make as makeLedger, sweep } from "./internal/os/worker_mappings.ts";
-import { MAX_MESSAGE_SIZE } from "./wire/frames.ts";
+import { MAX_MESSAGE_SIZE } from "./internal/transport/frames.ts";
 
 /**
  * Options of the backend, for all its children.

@@ -1,5 +1,5 @@
 /** The door of a process: it lets in the one that shows the token, and no other. */
-import * as Door from "../src/link/door.ts";
+import * as Door from "../src/internal/transport/accept.ts";
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 
 const connect = ({ at }: Door.Invitation): Promise<Deno.Conn> =>

@@ -7,9 +7,9 @@ import {
   MessageTooLarge,
   ProtocolError,
   type Transport,
-} from "../src/wire/frames.ts";
-import { Inbox } from "../src/wire/inbox.ts";
-import { Outbox } from "../src/wire/outbox.ts";
+} from "../src/internal/transport/frames.ts";
+import { Inbox } from "../src/internal/transport/inbox.ts";
+import { Outbox } from "../src/internal/transport/outbox.ts";
 import { assert, assertEquals, assertLess, assertLessOrEqual, assertStringIncludes, assertThrows } from "./assert.ts";
 
 /** A transport that keeps its writes, and takes the next one when the test says so. */

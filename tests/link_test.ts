@@ -1,6 +1,6 @@
 import { type Channel, exportId, Link, LinkClosed, type Options, type Receiver } from "../src/link/link.ts";
 import * as Codec from "../src/internal/codec/codec.ts";
-import { HEADER, type Incoming, MessageTooLarge, type Transport } from "../src/wire/frames.ts";
+import { HEADER, type Incoming, MessageTooLarge, type Transport } from "../src/internal/transport/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "./assert.ts";
 
 /** Two ends of a transport in memory. Bytes arrive when the test (or the end of the turn) delivers them. */

@@ -9,7 +9,7 @@ import { Fifo, type Item, Lifo, Priority, type Store } from "../src/hosted/order
 import { pack, type Packet, sizeOf, unpack } from "../src/hosted/packets.ts";
 import { type Place, Waiting } from "../src/hosted/waiting.ts";
 import { Writer } from "../src/internal/codec/codec.ts";
-import { ProtocolError } from "../src/wire/frames.ts";
+import { ProtocolError } from "../src/internal/transport/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "./assert.ts";
 
 const none = { bytes: new Uint8Array(), attachments: [], size: 0 };

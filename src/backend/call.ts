@@ -19,7 +19,7 @@ import * as Codec from "../internal/codec/codec.ts";
 import { hooks as effectHooks } from "../internal/codec/effect.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { type CauseData, type ExitData, readExit } from "../internal/codec/exits.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 

@@ -28,7 +28,7 @@ import { hooks as effectHooks } from "../internal/codec/effect.ts";
 import { EncodeError } from "../internal/codec/errors.ts";
 import type { ExitData } from "../internal/codec/exits.ts";
 import { isInstance } from "../internal/codec/foreign.ts";
-import { MessageTooLarge } from "../wire/frames.ts";
+import { MessageTooLarge } from "../internal/transport/frames.ts";
 import { isEffect, isPromise, isStream } from "../internal/codec/programs.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";

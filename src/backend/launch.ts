@@ -9,9 +9,9 @@
  */
 import type { ChildProcess } from "node:child_process";
 import type { Permissions } from "../Backend.ts";
-import { Connection } from "../link/connection.ts";
-import * as Door from "../link/door.ts";
-import { type Socket, socket, type WatchedTransport } from "../link/transport.ts";
+import { Connection } from "../internal/transport/connection.ts";
+import * as Door from "../internal/transport/accept.ts";
+import { type Socket, socket, type WatchedTransport } from "../internal/transport/transport.ts";
 
 /** The variable that tells a child where its parent waits. */
 export const VARIABLE = "MULTIPROCESSING_PARENT";

@@ -8,14 +8,20 @@
  */
 import { Link } from "../link/link.ts";
 import type { Channel, Receiver } from "../link/link.ts";
-import type { PortTransport } from "../link/transport.ts";
+import type { PortTransport } from "../internal/transport/transport.ts";
 import * as Router from "../link/router.ts";
 import * as Task from "../Task.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { EncodeError } from "../internal/codec/errors.ts";
 import { type ExitData, type Refusal, sendFailure, writeExit } from "../internal/codec/exits.ts";
 import * as Foreign from "../internal/codec/foreign.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, ProtocolError, type Transport } from "../wire/frames.ts";
+import {
+  type Incoming,
+  MAX_MESSAGE_SIZE,
+  MessageTooLarge,
+  ProtocolError,
+  type Transport,
+} from "../internal/transport/frames.ts";
 import { isEffect, isPromise, isStream } from "../internal/codec/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";

@@ -6,7 +6,7 @@
  */
 import { locks } from "./locks.ts";
 import { settleMain } from "./modules.ts";
-import { port, type Posted } from "../link/transport.ts";
+import { port, type Posted } from "../internal/transport/transport.ts";
 import { keep } from "../internal/os/worker_mappings.ts";
 import { serve } from "./serve.ts";
 

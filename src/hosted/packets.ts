@@ -5,7 +5,7 @@
  */
 import type { Link } from "../link/link.ts";
 import type { Extras, Writer } from "../internal/codec/codec.ts";
-import { type Incoming, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
 
 /** One encoded value. */
 export interface Packet {

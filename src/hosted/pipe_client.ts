@@ -18,7 +18,7 @@ import { linkOf } from "../link/router.ts";
 import type { Connection, Statistics } from "../Pipe.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import { MessageTooLarge } from "../wire/frames.ts";
+import { MessageTooLarge } from "../internal/transport/frames.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
 import { foreign, HandleId, hooks, load, type ObjectHook, register } from "./handles.ts";
 import { inTurn } from "./in_turn.ts";

@@ -7,7 +7,7 @@
  * @module
  */
 import { call, CANCELLED, DONE, far, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
-import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "./errors.ts";
 import { type Message, Messages } from "./messages.ts";
 import { sizeOf } from "./packets.ts";

@@ -13,7 +13,7 @@
  */
 import type { Fill, Receiver } from "../link/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../link/router.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
 import type { Packet } from "./packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./messages.ts";
 import * as P from "./pipe_protocol.ts";

@@ -26,7 +26,7 @@
  *
  * @module
  */
-import type { Incoming } from "../wire/frames.ts";
+import type { Incoming } from "../internal/transport/frames.ts";
 import type { Message } from "./messages.ts";
 
 export const ATTACH = 1;

@@ -37,7 +37,7 @@ import {
 } from "../internal/os/arguments.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
 import { exactly } from "./exactly.ts";
 import { foreign, HandleId, hooks, load, loaded, looking, register } from "./handles.ts";

@@ -23,7 +23,7 @@ import * as Codec from "../internal/codec/codec.ts";
 import * as Lease from "./lease.ts";
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../link/router.ts";
 import { type Fill, LAST, type Receiver } from "../link/link.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
 import { Fifo, type Item, type Store } from "./order.ts";
 import { pack, type Packet, sizeOf, unpack } from "./packets.ts";
 import * as P from "./queue_protocol.ts";

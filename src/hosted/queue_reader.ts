@@ -9,7 +9,7 @@ import { type Place, reach } from "../region/arena.ts";
 import { RegionError } from "../internal/os/mapping.ts";
 import type { Words } from "../internal/os/atomics.ts";
 import * as Codec from "../internal/codec/codec.ts";
-import type { Incoming } from "../wire/frames.ts";
+import type { Incoming } from "../internal/transport/frames.ts";
 import { load } from "./handles.ts";
 import { claim } from "./lease.ts";
 import { type Packet, unpack } from "./packets.ts";

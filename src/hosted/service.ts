@@ -10,7 +10,7 @@ import { call, CANCELLED, DONE, type Hosted, type Line, readTooLarge, type Targe
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { sendFailure } from "../internal/codec/exits.ts";
-import { MessageTooLarge } from "../wire/frames.ts";
+import { MessageTooLarge } from "../internal/transport/frames.ts";
 import { Unreachable } from "./errors.ts";
 import { hooks, loaded } from "./handles.ts";
 

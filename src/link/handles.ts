@@ -17,7 +17,7 @@ import { loaded } from "../hosted/handles.ts";
 import { fromCause, toCause } from "../internal/codec/cause.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { EncodeError } from "../internal/codec/errors.ts";
-import { MessageTooLarge } from "../wire/frames.ts";
+import { MessageTooLarge } from "../internal/transport/frames.ts";
 import { type ExitData, readExit, sendFailure, writeExit } from "../internal/codec/exits.ts";
 import { isInstance } from "../internal/codec/foreign.ts";
 import { isStream } from "../internal/codec/programs.ts";

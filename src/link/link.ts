@@ -13,9 +13,9 @@
  */
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError } from "../internal/codec/errors.ts";
-import { type Incoming, ProtocolError, type Transport } from "../wire/frames.ts";
-import { Inbox } from "../wire/inbox.ts";
-import { Outbox } from "../wire/outbox.ts";
+import { type Incoming, ProtocolError, type Transport } from "../internal/transport/frames.ts";
+import { Inbox } from "../internal/transport/inbox.ts";
+import { Outbox } from "../internal/transport/outbox.ts";
 
 const OPEN = 1;
 const DATA = 2;

@@ -17,11 +17,11 @@
  * @module
  */
 import * as Codec from "../internal/codec/codec.ts";
-import { type Incoming, ProtocolError } from "../wire/frames.ts";
+import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
 import { again, type Calls, GONE, type Line, passOn } from "./line.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
 import { meet, type Place, reach, receiveParcel } from "./direct.ts";
-import type { Parcel, PortTransport } from "./transport.ts";
+import type { Parcel, PortTransport } from "../internal/transport/transport.ts";
 
 export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./line.ts";
 export type { Calls, Line } from "./line.ts";

@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import * as Codec from "../internal/codec/codec.ts";
-import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 
 /** Messages that may be under way on one stream. */

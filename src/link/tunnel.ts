@@ -5,7 +5,7 @@
  * @module
  */
 import type { Line } from "./line.ts";
-import type { WatchedTransport } from "./transport.ts";
+import type { WatchedTransport } from "../internal/transport/transport.ts";
 
 /** Up to this many bytes are taken at once. */
 const SMALL = 64 * 1024;

@@ -23,7 +23,7 @@ import { consume, Mailbox } from "../link/streams.ts";
 import { type Checks, invalidArgument, wrong } from "../internal/os/arguments.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import { type Incoming, MessageTooLarge } from "../wire/frames.ts";
+import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
 import { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./errors.ts";
 import * as P from "./protocol.ts";
 

@@ -14,7 +14,7 @@ import { CANCELLED, GONE, type Hosted, type Line } from "../link/router.ts";
 import { dial, type Options } from "../remote/dial.ts";
 import type { AuthenticationError, ConnectError } from "../remote/errors.ts";
 import type { Wire } from "../remote/wire.ts";
-import type { Incoming } from "../wire/frames.ts";
+import type { Incoming } from "../internal/transport/frames.ts";
 import { passOn } from "../link/line.ts";
 import * as P from "./protocol.ts";
 

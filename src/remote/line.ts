@@ -22,9 +22,9 @@ import { Numbers } from "../hosted/queue_protocol.ts";
 import type { Peer } from "../hosted/pipe_end.ts";
 import { address, host, retire } from "../link/router.ts";
 import { self } from "../link/self.ts";
-import { type Incoming, ProtocolError } from "../wire/frames.ts";
-import { Inbox } from "../wire/inbox.ts";
-import { Outbox } from "../wire/outbox.ts";
+import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
+import { Inbox } from "../internal/transport/inbox.ts";
+import { Outbox } from "../internal/transport/outbox.ts";
 import type { Limits, Session } from "./handshake.ts";
 
 const MESSAGE = 1;

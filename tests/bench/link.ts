@@ -2,10 +2,10 @@
 
 import { fileURLToPath } from "node:url";
 import { type Channel, Link } from "../../src/link/link.ts";
-import { Connection } from "../../src/link/connection.ts";
-import { open as openDoor } from "../../src/link/door.ts";
+import { Connection } from "../../src/internal/transport/connection.ts";
+import { open as openDoor } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/transport/frames.ts";
 import { bench, perTurn, python, sampled, timed } from "./harness.ts";
 import type { Opening } from "./link_peer.ts";
 

@@ -6,10 +6,10 @@
  */
 
 import { type Channel, Link, type Receiver } from "../../src/link/link.ts";
-import { Connection } from "../../src/link/connection.ts";
-import { enter } from "../../src/link/door.ts";
+import { Connection } from "../../src/internal/transport/connection.ts";
+import { enter } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/wire/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/transport/frames.ts";
 
 /** What a channel of the bench opens with. */
 export type Opening = number | { readonly count: number; readonly window: number };

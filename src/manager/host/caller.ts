@@ -15,7 +15,7 @@ import * as Codec from "../../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../../internal/codec/errors.ts";
 import { sendFailure } from "../../internal/codec/exits.ts";
 import { isInstance } from "../../internal/codec/foreign.ts";
-import { type Incoming, MessageTooLarge } from "../../wire/frames.ts";
+import { type Incoming, MessageTooLarge } from "../../internal/transport/frames.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 import { Thrown } from "./tasks.ts";

@@ -19,7 +19,7 @@ import { LAST, type Receiver } from "../../link/link.ts";
 import { CANCELLED, GONE, type Line } from "../../link/router.ts";
 import { Numbers } from "../../hosted/queue_protocol.ts";
 import { type Place, Waiting } from "../../hosted/waiting.ts";
-import { type Incoming, ProtocolError } from "../../wire/frames.ts";
+import { type Incoming, ProtocolError } from "../../internal/transport/frames.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 

@@ -29,7 +29,7 @@ import { after } from "../../internal/os/timer.ts";
 import * as Codec from "../../internal/codec/codec.ts";
 import { pretty } from "../../internal/codec/cause.ts";
 import { isInstance, messageOf } from "../../internal/codec/foreign.ts";
-import { type Incoming, ProtocolError } from "../../wire/frames.ts";
+import { type Incoming, ProtocolError } from "../../internal/transport/frames.ts";
 import type { Place } from "../calls.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";

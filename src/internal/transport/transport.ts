@@ -4,9 +4,9 @@
  *
  * @module
  */
-import type { Side } from "./link.ts";
-import { isNews, join, type Neighbour } from "../internal/os/shared_buffers.ts";
-import type { Transport } from "../wire/frames.ts";
+import type { Side } from "../../link/link.ts";
+import { isNews, join, type Neighbour } from "../os/shared_buffers.ts";
+import type { Transport } from "./frames.ts";
 
 /** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */
 export interface Socket {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { Writer } from "../internal/codec/bytes.ts";
+import { Writer } from "../codec/bytes.ts";
 import { FRAGMENT, HEADER, MessageTooLarge, PART, TABLE, type Transport } from "./frames.ts";
 
 /** So many small frames are sent at once, and do not wait for the end of the turn. */
