@@ -129,8 +129,8 @@ import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
-import type { Readiness } from "./link/self.ts";
-import type { Link } from "./link/link.ts";
+import type { Readiness } from "./internal/rpc/identity.ts";
+import type { Link } from "./internal/rpc/link.ts";
 import type { TaskError } from "./Task.ts";
 import type { Unsupported } from "./hosted/errors.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
@@ -139,8 +139,8 @@ import type { MessageTooLarge } from "./internal/transport/frames.ts";
 export { Unsupported } from "./hosted/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 export { MessageTooLarge } from "./internal/transport/frames.ts";
-export type { Link } from "./link/link.ts";
-export type { Readiness } from "./link/self.ts";
+export type { Link } from "./internal/rpc/link.ts";
+export type { Readiness } from "./internal/rpc/identity.ts";
 
 /** Marks every backend. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Backend";

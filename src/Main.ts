@@ -45,7 +45,7 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
-import { self } from "./link/self.ts";
+import { self } from "./internal/rpc/identity.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { pretty } from "./internal/codec/cause.ts";
 

@@ -203,7 +203,7 @@ import {
 import * as Call from "./backend/call.ts";
 import { processChecks, wrongOptions, wrongTask } from "./backend/checks.ts";
 import { CALL } from "./backend/request.ts";
-import { self } from "./link/self.ts";
+import { self } from "./internal/rpc/identity.ts";
 import { stop } from "./backend/stop.ts";
 import { HandleId } from "./hosted/handles.ts";
 import { Local } from "./hosted/process_handle.ts";

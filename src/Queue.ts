@@ -265,7 +265,7 @@ import type * as Order from "effect/Order";
 import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import { self } from "./link/self.ts";
+import { self } from "./internal/rpc/identity.ts";
 import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./hosted/errors.ts";
 import { looking } from "./hosted/handles.ts";
 import { keep } from "./hosted/keep.ts";
@@ -274,7 +274,7 @@ import type { Packet } from "./hosted/packets.ts";
 import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
 import { QueueHost } from "./hosted/queue_host.ts";
 import type { Waitable } from "./hosted/waitable.ts";
-import { address, host, retire } from "./link/router.ts";
+import { address, host, retire } from "./internal/rpc/router.ts";
 import {
   boolean,
   type Checks,

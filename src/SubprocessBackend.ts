@@ -160,11 +160,11 @@ import * as Launch from "./backend/launch.ts";
 import type { Launched } from "./backend/launch.ts";
 import * as Permission from "./backend/permissions.ts";
 import { listen, type Rehearsal, unserved } from "./backend/rehearsal.ts";
-import { authKey, type Introduction, type Message, type Readiness, self } from "./link/self.ts";
+import { authKey, type Introduction, type Message, type Readiness, self } from "./internal/rpc/identity.ts";
 import { standby } from "./backend/standby.ts";
 import { allowed } from "./backend/starting.ts";
-import { Link } from "./link/link.ts";
-import * as Router from "./link/router.ts";
+import { Link } from "./internal/rpc/link.ts";
+import * as Router from "./internal/rpc/router.ts";
 import { launchWithParent } from "./internal/os/orphan.ts";
 import { MAX_MESSAGE_SIZE } from "./internal/transport/frames.ts";
 

@@ -11,7 +11,7 @@ import * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Client, Listener, Pipe, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
-import { hosting } from "../src/link/router.ts";
+import { hosting } from "../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertInstanceOf, assertLess, assertNotEquals, assertStringIncludes } from "./assert.ts";
 import { noLeaks } from "./leaks.ts";
 import * as Tasks from "./listener_tasks.ts";

@@ -11,7 +11,7 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Manager, Pool, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
 import * as Capabilities from "../src/backend/capabilities.ts";
-import { call } from "../src/link/router.ts";
+import { call } from "../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "./assert.ts";
 import * as Tasks from "./manager_tasks.ts";
 import { processEntry, until } from "./leaks.ts";

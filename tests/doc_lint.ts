@@ -12,7 +12,7 @@ const root = new URL("../", import.meta.url);
 /** Own types that the public API mentions and does not export, each with the file that mentions it. */
 const PRIVATE: Readonly<Record<string, ReadonlyArray<string>>> = {
   // What a link is made of: a backend of one's own passes the link on and does not look into it.
-  "src/link/link.ts": ["Channel", "Fill", "Hook", "LinkClosed", "Receiver"],
+  "src/internal/rpc/link.ts": ["Channel", "Fill", "Hook", "LinkClosed", "Receiver"],
   // Conditional types that only name a step of a computation.
   "src/Task.ts": ["Data", "IsAny", "IsStream"],
 };

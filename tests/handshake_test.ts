@@ -21,7 +21,7 @@ import {
 } from "../src/remote/handshake.ts";
 import { type Socket, Wire } from "../src/remote/wire.ts";
 import { line } from "../src/remote/line.ts";
-import { hosting } from "../src/link/router.ts";
+import { hosting } from "../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "./assert.ts";
 import { random, seed } from "./chance.ts";
 import { test } from "./suite.ts";

@@ -1,4 +1,4 @@
-import { type Channel, exportId, Link, LinkClosed, type Options, type Receiver } from "../src/link/link.ts";
+import { type Channel, exportId, Link, LinkClosed, type Options, type Receiver } from "../src/internal/rpc/link.ts";
 import * as Codec from "../src/internal/codec/codec.ts";
 import { HEADER, type Incoming, MessageTooLarge, type Transport } from "../src/internal/transport/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "./assert.ts";

@@ -11,7 +11,7 @@ import * as Scope from "effect/Scope";
 import { Client, Listener, Pipe, Process, Queue, SubprocessBackend } from "../mod.ts";
 import { hooks } from "../src/hosted/handles.ts";
 import { VALUE } from "../src/hosted/messages.ts";
-import { Link, type LinkClosed, type Receiver } from "../src/link/link.ts";
+import { Link, type LinkClosed, type Receiver } from "../src/internal/rpc/link.ts";
 import * as Codec from "../src/internal/codec/codec.ts";
 import { dial, type Host } from "../src/remote/dial.ts";
 import { CALLS, MESSAGES } from "../src/remote/handshake.ts";

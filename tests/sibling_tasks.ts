@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import { Pipe, Process, Queue, Task } from "../mod.ts";
-import { ways } from "../src/link/router.ts";
+import { ways } from "../src/internal/rpc/router.ts";
 
 /** Ends for whatever. */
 // deno-lint-ignore no-explicit-any

@@ -10,7 +10,7 @@ import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "
 import { assert, assertEquals } from "./assert.ts";
 import * as Pipes from "./pipe_tasks.ts";
 import * as Queues from "./queue_tasks.ts";
-import type { Way } from "../src/link/direct.ts";
+import type { Way } from "../src/internal/rpc/direct.ts";
 import * as Tasks from "./sibling_tasks.ts";
 import { test, warmUp, when } from "./suite.ts";
 

@@ -18,9 +18,9 @@ import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
 import { Backend, TypeId as BackendTypeId } from "../Backend.ts";
 import { type Body, handles, load } from "../hosted/handles.ts";
-import { handleHooks } from "../link/handles.ts";
-import type { Link } from "../link/link.ts";
-import { Credit, produce } from "../link/streams.ts";
+import { handleHooks } from "../internal/rpc/stream_hook.ts";
+import type { Link } from "../internal/rpc/link.ts";
+import { Credit, produce } from "../internal/rpc/streams.ts";
 import type { Definition, Provided } from "../Task.ts";
 import { fromCause, pretty } from "../internal/codec/cause.ts";
 import * as Codec from "../internal/codec/codec.ts";
@@ -36,7 +36,7 @@ import type { AnySchema } from "./schemas.ts";
 import { fork } from "./fork.ts";
 import { asTask } from "./starting.ts";
 import { type Job, type Progress, Refused } from "./serve.ts";
-import { type Nested, nested, self } from "../link/self.ts";
+import { type Nested, nested, self } from "../internal/rpc/identity.ts";
 
 /** A request, and what is known of it. */
 export interface Work {

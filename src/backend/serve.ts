@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { Link } from "../link/link.ts";
-import type { Channel, Receiver } from "../link/link.ts";
+import { Link } from "../internal/rpc/link.ts";
+import type { Channel, Receiver } from "../internal/rpc/link.ts";
 import type { PortTransport } from "../internal/transport/transport.ts";
-import * as Router from "../link/router.ts";
+import * as Router from "../internal/rpc/router.ts";
 import * as Task from "../Task.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { EncodeError } from "../internal/codec/errors.ts";
@@ -27,7 +27,7 @@ import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
 import * as Output from "./output.ts";
 import * as Request from "./request.ts";
-import { introduce, type Message, type Notice, self } from "../link/self.ts";
+import { introduce, type Message, type Notice, self } from "../internal/rpc/identity.ts";
 
 /** What a backend's entry module provides. */
 export interface Host {

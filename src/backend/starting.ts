@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import * as FiberRef from "effect/FiberRef";
 import { globalValue } from "effect/GlobalValue";
 import { SpawnError } from "../Backend.ts";
-import { self } from "../link/self.ts";
+import { self } from "../internal/rpc/identity.ts";
 import { isMarked } from "./origin.ts";
 
 /** Set in the fibers of tasks: one that is resumed by something which began while a module was loaded is still a task's. */

@@ -7,7 +7,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type { Link } from "../link/link.ts";
+import type { Link } from "../internal/rpc/link.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import type { Hook } from "../internal/codec/codec.ts";
 import { hooks as effectHooks } from "../internal/codec/effect.ts";

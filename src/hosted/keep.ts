@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { call, local } from "../link/router.ts";
+import { call, local } from "../internal/rpc/router.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { finding } from "./handles.ts";
 import type { Packet } from "./packets.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Link } from "../link/link.ts";
+import type { Link } from "../internal/rpc/link.ts";
 import type { Extras, Writer } from "../internal/codec/codec.ts";
 import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
 

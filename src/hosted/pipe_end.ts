@@ -6,7 +6,17 @@
  *
  * @module
  */
-import { call, CANCELLED, DONE, far, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
+import {
+  call,
+  CANCELLED,
+  DONE,
+  far,
+  GONE,
+  local,
+  readTooLarge,
+  type Target,
+  TOO_LARGE,
+} from "../internal/rpc/router.ts";
 import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "./errors.ts";
 import { type Message, Messages } from "./messages.ts";

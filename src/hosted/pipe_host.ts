@@ -11,8 +11,8 @@
  *
  * @module
  */
-import type { Fill, Receiver } from "../link/link.ts";
-import { DONE, GONE, type Hosted, type Line } from "../link/router.ts";
+import type { Fill, Receiver } from "../internal/rpc/link.ts";
+import { DONE, GONE, type Hosted, type Line } from "../internal/rpc/router.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
 import type { Packet } from "./packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./messages.ts";

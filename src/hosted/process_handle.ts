@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Option from "effect/Option";
 import type { ExitStatus, Signal, Unsupported } from "../Backend.ts";
-import { address, host, retire } from "../link/router.ts";
+import { address, host, retire } from "../internal/rpc/router.ts";
 import type { Handle, Outcome, Process } from "../Process.ts";
 import { HandleId, register } from "./handles.ts";
 import { ask, type Place, service, type ServiceError } from "./service.ts";

@@ -24,8 +24,8 @@ import {
   type Target,
   TOO_LARGE,
   written,
-} from "../link/router.ts";
-import type { Link } from "../link/link.ts";
+} from "../internal/rpc/router.ts";
+import type { Link } from "../internal/rpc/link.ts";
 import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../Queue.ts";
 import {
   invalidArgument,

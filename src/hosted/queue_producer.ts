@@ -6,7 +6,7 @@
  *
  * @module
  */
-import { call, DONE, type Line, type Target } from "../link/router.ts";
+import { call, DONE, type Line, type Target } from "../internal/rpc/router.ts";
 import { FRAGMENT, type Incoming } from "../internal/transport/frames.ts";
 import { pack, type Packet } from "./packets.ts";
 import * as P from "./queue_protocol.ts";

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { call, type Line, type Target } from "../link/router.ts";
+import { call, type Line, type Target } from "../internal/rpc/router.ts";
 import { type Place, reach } from "../region/arena.ts";
 import { RegionError } from "../internal/os/mapping.ts";
 import type { Words } from "../internal/os/atomics.ts";

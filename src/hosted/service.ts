@@ -5,8 +5,17 @@
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import type { Fill } from "../link/link.ts";
-import { call, CANCELLED, DONE, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE } from "../link/router.ts";
+import type { Fill } from "../internal/rpc/link.ts";
+import {
+  call,
+  CANCELLED,
+  DONE,
+  type Hosted,
+  type Line,
+  readTooLarge,
+  type Target,
+  TOO_LARGE,
+} from "../internal/rpc/router.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { sendFailure } from "../internal/codec/exits.ts";

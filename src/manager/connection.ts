@@ -9,13 +9,13 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import type * as Scope from "effect/Scope";
-import { Link, type Receiver } from "../link/link.ts";
-import { CANCELLED, GONE, type Hosted, type Line } from "../link/router.ts";
+import { Link, type Receiver } from "../internal/rpc/link.ts";
+import { CANCELLED, GONE, type Hosted, type Line } from "../internal/rpc/router.ts";
 import { dial, type Options } from "../remote/dial.ts";
 import type { AuthenticationError, ConnectError } from "../remote/errors.ts";
 import type { Wire } from "../remote/wire.ts";
 import type { Incoming } from "../internal/transport/frames.ts";
-import { passOn } from "../link/line.ts";
+import { passOn } from "../internal/rpc/relay.ts";
 import * as P from "./protocol.ts";
 
 /** A call that waits until there is a connection. */

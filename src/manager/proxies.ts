@@ -5,10 +5,10 @@
  */
 import { foreign, HandleId, type ObjectHook, register } from "../hosted/handles.ts";
 import { QueueClient } from "../hosted/queue_client.ts";
-import { address, call, GONE, host, retire } from "../link/router.ts";
+import { address, call, GONE, host, retire } from "../internal/rpc/router.ts";
 import { ask, kept, type Place, speak, stream } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
-import { passOn } from "../link/line.ts";
+import { passOn } from "../internal/rpc/relay.ts";
 import { ListProxy } from "./list.ts";
 import { ManagerProxy } from "./manager.ts";
 import { PoolProxy } from "./pool.ts";

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import { Unreachable, Unsupported } from "../hosted/errors.ts";
-import { self } from "../link/self.ts";
+import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
 import { allocate, type Block, type Place } from "../region/arena.ts";
 import { SIZE } from "../region/lock.ts";

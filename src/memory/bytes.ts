@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../hosted/handles.ts";
-import { self } from "../link/self.ts";
+import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
 import type { Place } from "../region/arena.ts";
 import type { Kind } from "../internal/os/mapping.ts";

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import { show } from "../internal/os/arguments.ts";
-import { authKey as secret, self, setAuthKey as setSecret } from "../link/self.ts";
+import { authKey as secret, self, setAuthKey as setSecret } from "../internal/rpc/identity.ts";
 
 /**
  * What a process knows of itself.

@@ -4,7 +4,7 @@
  * @module
  */
 import * as Redacted from "effect/Redacted";
-import { authKey as familyKey } from "../link/self.ts";
+import { authKey as familyKey } from "../internal/rpc/identity.ts";
 import { show } from "../internal/os/arguments.ts";
 import { importKey } from "./handshake.ts";
 

@@ -1,7 +1,7 @@
 /** The link's rows: a subprocess's link, without tasks and without Effect, against `multiprocessing.Pipe`. */
 
 import { fileURLToPath } from "node:url";
-import { type Channel, Link } from "../../src/link/link.ts";
+import { type Channel, Link } from "../../src/internal/rpc/link.ts";
 import { Connection } from "../../src/internal/transport/connection.ts";
 import { open as openDoor } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";

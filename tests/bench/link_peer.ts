@@ -5,7 +5,7 @@
  * message, and ends with the count.
  */
 
-import { type Channel, Link, type Receiver } from "../../src/link/link.ts";
+import { type Channel, Link, type Receiver } from "../../src/internal/rpc/link.ts";
 import { Connection } from "../../src/internal/transport/connection.ts";
 import { enter } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";

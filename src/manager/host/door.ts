@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
-import { Link } from "../../link/link.ts";
+import { Link } from "../../internal/rpc/link.ts";
 import { type Address, show } from "../../remote/address.ts";
 import type { ListenError } from "../../remote/errors.ts";
 import { listen, type Options } from "../../remote/listen.ts";

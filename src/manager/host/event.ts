@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import { Waiting } from "../../hosted/waiting.ts";
-import type { Fill, Receiver } from "../../link/link.ts";
-import { CANCELLED, GONE, type Line } from "../../link/router.ts";
+import type { Fill, Receiver } from "../../internal/rpc/link.ts";
+import { CANCELLED, GONE, type Line } from "../../internal/rpc/router.ts";
 import type { BrokenReason } from "../../shared/errors.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";

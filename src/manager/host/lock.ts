@@ -14,9 +14,9 @@
  *
  * @module
  */
-import type { Fill } from "../../link/link.ts";
-import { LAST, type Receiver } from "../../link/link.ts";
-import { CANCELLED, GONE, type Line } from "../../link/router.ts";
+import type { Fill } from "../../internal/rpc/link.ts";
+import { LAST, type Receiver } from "../../internal/rpc/link.ts";
+import { CANCELLED, GONE, type Line } from "../../internal/rpc/router.ts";
 import { Numbers } from "../../hosted/queue_protocol.ts";
 import { type Place, Waiting } from "../../hosted/waiting.ts";
 import { type Incoming, ProtocolError } from "../../internal/transport/frames.ts";

@@ -16,15 +16,15 @@
  *
  * @module
  */
-import * as Codec from "../internal/codec/codec.ts";
-import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
-import { again, type Calls, GONE, type Line, passOn } from "./line.ts";
+import * as Codec from "../codec/codec.ts";
+import { type Incoming, ProtocolError } from "../transport/frames.ts";
+import { again, type Calls, GONE, type Line, passOn } from "./relay.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
 import { meet, type Place, reach, receiveParcel } from "./direct.ts";
-import type { Parcel, PortTransport } from "../internal/transport/transport.ts";
+import type { Parcel, PortTransport } from "../transport/transport.ts";
 
-export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./line.ts";
-export type { Calls, Line } from "./line.ts";
+export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./relay.ts";
+export type { Calls, Line } from "./relay.ts";
 export { ways } from "./direct.ts";
 
 /** The first byte of a message that opens a call; requests for tasks begin with another. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { WatchedTransport } from "../internal/transport/transport.ts";
+import type { WatchedTransport } from "../transport/transport.ts";
 
 /** See above. */
 export class Undecided implements WatchedTransport {

@@ -4,8 +4,8 @@
  *
  * @module
  */
-import type { Line } from "./line.ts";
-import type { WatchedTransport } from "../internal/transport/transport.ts";
+import type { Line } from "./relay.ts";
+import type { WatchedTransport } from "../transport/transport.ts";
 
 /** Up to this many bytes are taken at once. */
 const SMALL = 64 * 1024;

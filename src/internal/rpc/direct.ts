@@ -26,19 +26,13 @@
  *
  * @module
  */
-import * as Codec from "../internal/codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, ProtocolError } from "../internal/transport/frames.ts";
-import { Connection, type Socket } from "../internal/transport/connection.ts";
-import * as Door from "../internal/transport/accept.ts";
-import { type Calls, CANCELLED, DONE, type Line } from "./line.ts";
+import * as Codec from "../codec/codec.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, ProtocolError } from "../transport/frames.ts";
+import { Connection, type Socket } from "../transport/connection.ts";
+import * as Door from "../transport/accept.ts";
+import { type Calls, CANCELLED, DONE, type Line } from "./relay.ts";
 import { type Channel, type Fill, LAST, Link, type Receiver } from "./link.ts";
-import {
-  type Parcel,
-  port,
-  type PortTransport,
-  posted,
-  type WatchedTransport,
-} from "../internal/transport/transport.ts";
+import { type Parcel, port, type PortTransport, posted, type WatchedTransport } from "../transport/transport.ts";
 import { Tunnel } from "./tunnel.ts";
 import { Undecided } from "./undecided.ts";
 

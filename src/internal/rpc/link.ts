@@ -11,11 +11,11 @@
  *
  * @module
  */
-import * as Codec from "../internal/codec/codec.ts";
-import { DecodeError } from "../internal/codec/errors.ts";
-import { type Incoming, ProtocolError, type Transport } from "../internal/transport/frames.ts";
-import { Inbox } from "../internal/transport/inbox.ts";
-import { Outbox } from "../internal/transport/outbox.ts";
+import * as Codec from "../codec/codec.ts";
+import { DecodeError } from "../codec/errors.ts";
+import { type Incoming, ProtocolError, type Transport } from "../transport/frames.ts";
+import { Inbox } from "../transport/inbox.ts";
+import { Outbox } from "../transport/outbox.ts";
 
 const OPEN = 1;
 const DATA = 2;

@@ -12,8 +12,8 @@ import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
-import * as Codec from "../internal/codec/codec.ts";
-import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
+import * as Codec from "../codec/codec.ts";
+import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 
 /** Messages that may be under way on one stream. */
