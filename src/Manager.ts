@@ -234,7 +234,7 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./Backend.ts";
-import { isLibrary } from "./backend/modules.ts";
+import { isLibrary } from "./internal/child/modules.ts";
 import { service } from "./hosted/service.ts";
 import { address, host, retire } from "./internal/rpc/router.ts";
 import { self } from "./internal/rpc/identity.ts";
@@ -255,7 +255,7 @@ import { type AuthenticationError, ConnectError, ListenError } from "./remote/er
 import { CALLS } from "./remote/handshake.ts";
 import type { AuthKey } from "./remote/key.ts";
 import type { Certificate, Options as Settings } from "./remote/listen.ts";
-import { isInitializer, processChecks, wrongOptions } from "./backend/checks.ts";
+import { isInitializer, processChecks, wrongOptions } from "./internal/child/options.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { positiveDuration } from "./internal/os/durations.ts";
 import { connectChecks, listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";

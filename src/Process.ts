@@ -200,23 +200,31 @@ import {
   type SpawnError,
   type Unsupported,
 } from "./Backend.ts";
-import * as Call from "./backend/call.ts";
-import { processChecks, wrongOptions, wrongTask } from "./backend/checks.ts";
-import { CALL } from "./backend/request.ts";
+import * as Call from "./internal/child/call.ts";
+import { processChecks, wrongOptions, wrongTask } from "./internal/child/options.ts";
+import { CALL } from "./internal/child/request.ts";
 import { self } from "./internal/rpc/identity.ts";
-import { stop } from "./backend/stop.ts";
+import { stop } from "./internal/child/stop.ts";
 import { HandleId } from "./hosted/handles.ts";
-import { Local } from "./hosted/process_handle.ts";
+import { Local } from "./internal/child/process_handle.ts";
 import type { ServiceError } from "./hosted/service.ts";
 import { type Waitable, WaitId } from "./hosted/waitable.ts";
-import { exitCode } from "./process/status.ts";
+import { exitCode } from "./internal/child/status.ts";
 import type { StreamTask, Task } from "./Task.ts";
 import { EncodeError } from "./internal/codec/errors.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 export { Unreachable } from "./hosted/errors.ts";
 export type { ServiceError } from "./hosted/service.ts";
-export { authKey, cpuCount, current, InvalidAuthKey, parent, type Self, setAuthKey } from "./process/accessors.ts";
+export {
+  authKey,
+  cpuCount,
+  current,
+  InvalidAuthKey,
+  parent,
+  type Self,
+  setAuthKey,
+} from "./internal/child/accessors.ts";
 
 /** Marks every process. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Process";

@@ -152,17 +152,17 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, type Child, type Command, type ExitStatus, type Permissions, SpawnError, TypeId } from "./Backend.ts";
-import { hooks } from "./backend/call.ts";
-import * as Capabilities from "./backend/capabilities.ts";
-import { subprocessChecks, wrongCommand, wrongOptions, wrongSignal } from "./backend/checks.ts";
-import { commandLine, environment, executable } from "./backend/command_line.ts";
-import * as Launch from "./backend/launch.ts";
-import type { Launched } from "./backend/launch.ts";
-import * as Permission from "./backend/permissions.ts";
-import { listen, type Rehearsal, unserved } from "./backend/rehearsal.ts";
+import { hooks } from "./internal/child/call.ts";
+import * as Capabilities from "./internal/child/capabilities.ts";
+import { subprocessChecks, wrongCommand, wrongOptions, wrongSignal } from "./internal/child/options.ts";
+import { commandLine, environment, executable } from "./internal/child/command_line.ts";
+import * as Launch from "./internal/child/launch.ts";
+import type { Launched } from "./internal/child/launch.ts";
+import * as Permission from "./internal/child/permissions.ts";
+import { listen, type Rehearsal, unserved } from "./internal/child/rehearsal.ts";
 import { authKey, type Introduction, type Message, type Readiness, self } from "./internal/rpc/identity.ts";
-import { standby } from "./backend/standby.ts";
-import { allowed } from "./backend/starting.ts";
+import { standby } from "./internal/child/standby.ts";
+import { allowed } from "./internal/child/starting.ts";
 import { Link } from "./internal/rpc/link.ts";
 import * as Router from "./internal/rpc/router.ts";
 import { launchWithParent } from "./internal/os/orphan.ts";
@@ -245,8 +245,8 @@ const LOST = 255;
 
 /** Never called: by naming what children load it makes Deno fetch and cache that together with this module. */
 export const entry = (): ReadonlyArray<Promise<unknown>> => [
-  import("./backend/subprocess.ts"),
-  import("./backend/everything.ts"),
+  import("./internal/child/subprocess.ts"),
+  import("./internal/child/followed.ts"),
 ];
 
 const introduction = (

@@ -63,16 +63,16 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, type Child, type Command, type ExitStatus, SpawnError, TypeId, Unsupported } from "./Backend.ts";
-import { hooks } from "./backend/call.ts";
-import type { Notice, Start } from "./backend/worker.ts";
-import * as Capabilities from "./backend/capabilities.ts";
-import { workerChecks, wrongCommand, wrongOptions, wrongSignal } from "./backend/checks.ts";
-import { locks } from "./backend/locks.ts";
-import { mainModule } from "./backend/modules.ts";
+import { hooks } from "./internal/child/call.ts";
+import type { Notice, Start } from "./internal/child/worker.ts";
+import * as Capabilities from "./internal/child/capabilities.ts";
+import { workerChecks, wrongCommand, wrongOptions, wrongSignal } from "./internal/child/options.ts";
+import { locks } from "./internal/child/locks.ts";
+import { mainModule } from "./internal/child/modules.ts";
 import { authKey, type Introduction, type Message, type Readiness, self } from "./internal/rpc/identity.ts";
-import { within } from "./backend/stop.ts";
-import { standby } from "./backend/standby.ts";
-import { allowed } from "./backend/starting.ts";
+import { within } from "./internal/child/stop.ts";
+import { standby } from "./internal/child/standby.ts";
+import { allowed } from "./internal/child/starting.ts";
 import { Link } from "./internal/rpc/link.ts";
 import * as Router from "./internal/rpc/router.ts";
 import { port, posted } from "./internal/transport/transport.ts";
@@ -110,12 +110,12 @@ const MERCY = 300;
 
 /** Never called: by naming what children load it makes Deno fetch and cache that together with this module. */
 export const entry = (): ReadonlyArray<Promise<unknown>> => [
-  import("./backend/worker.ts"),
-  import("./backend/everything.ts"),
+  import("./internal/child/worker.ts"),
+  import("./internal/child/followed.ts"),
 ];
 
 const start = (options: Options, command: Command, exited: Deferred.Deferred<ExitStatus>) => {
-  const worker = new Worker(import.meta.resolve("./backend/worker.ts"), { type: "module", name: command.name });
+  const worker = new Worker(import.meta.resolve("./internal/child/worker.ts"), { type: "module", name: command.name });
   const { port1, port2 } = new MessageChannel();
   const counts = posted();
   const transport = port(port1, "parent", counts);
@@ -274,7 +274,7 @@ export const quarantined: Effect.Effect<number> = Effect.sync(() => stuck);
 
 /** A worker that may not read its own module only crashes, and prints that: better to say it here. */
 const demandRead = (): void => {
-  const url = new URL(import.meta.resolve("./backend/worker.ts"));
+  const url = new URL(import.meta.resolve("./internal/child/worker.ts"));
   if (url.protocol !== "file:") return;
   if (Deno.permissions.querySync({ name: "read", path: url }).state === "granted") return;
   throw new SpawnError({

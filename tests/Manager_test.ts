@@ -10,7 +10,7 @@ import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Manager, Pool, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
-import * as Capabilities from "../src/backend/capabilities.ts";
+import * as Capabilities from "../src/internal/child/capabilities.ts";
 import { call } from "../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "./assert.ts";
 import * as Tasks from "./manager_tasks.ts";

@@ -1,5 +1,5 @@
 import { Process, SubprocessBackend } from "../mod.ts";
-import * as Capabilities from "../src/backend/capabilities.ts";
+import * as Capabilities from "../src/internal/child/capabilities.ts";
 import * as Effect from "effect/Effect";
 import { conformance } from "./conformance.ts";
 import { warmUp } from "./suite.ts";

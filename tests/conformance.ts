@@ -15,8 +15,8 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, Process, Task } from "../mod.ts";
-import * as Call from "../src/backend/call.ts";
-import { CALL } from "../src/backend/request.ts";
+import * as Call from "../src/internal/child/call.ts";
+import { CALL } from "../src/internal/child/request.ts";
 import {
   assert,
   assertEquals,

@@ -5,7 +5,7 @@ import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { type Backend, Pipe, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
-import * as Capabilities from "../src/backend/capabilities.ts";
+import * as Capabilities from "../src/internal/child/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import * as Handles from "./handle_tasks.ts";
 import * as Tasks from "./lifetime_tasks.ts";

@@ -14,7 +14,7 @@ import * as Redacted from "effect/Redacted";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, Pool, Process, Queue, SharedMemory, SubprocessBackend, WorkerBackend } from "../mod.ts";
-import * as Capabilities from "../src/backend/capabilities.ts";
+import * as Capabilities from "../src/internal/child/capabilities.ts";
 import {
   assert,
   assertEquals,

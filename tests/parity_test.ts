@@ -15,7 +15,7 @@ import * as Random from "effect/Random";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
-import * as Capabilities from "../src/backend/capabilities.ts";
+import * as Capabilities from "../src/internal/child/capabilities.ts";
 import {
   assert,
   assertEquals,

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect";
 import { Backend, Pool, Process, SubprocessBackend } from "../mod.ts";
-import * as Permission from "../src/backend/permissions.ts";
+import * as Permission from "../src/internal/child/permissions.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import { noLeaks } from "./leaks.ts";
 import { script } from "./scripts.ts";

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect";
 import type * as Layer from "effect/Layer";
 import { type Backend, Barrier, Process, SubprocessBackend, WorkerBackend } from "../mod.ts";
-import * as Capabilities from "../src/backend/capabilities.ts";
+import * as Capabilities from "../src/internal/child/capabilities.ts";
 import { assertEquals } from "./assert.ts";
 import { rounds as length, seed } from "./chance.ts";
 import { test, warmUp } from "./suite.ts";

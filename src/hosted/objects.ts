@@ -22,7 +22,7 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["lock", lock],
   ["memory", memory],
   ["memory manager", memory],
-  ["process", () => import(import.meta.resolve("./process_handle.ts"))],
+  ["process", () => import(import.meta.resolve("../internal/child/process_handle.ts"))],
   ["proxy", () => import(import.meta.resolve("../manager/proxies.ts"))],
   ["queue", () => import(import.meta.resolve("./queue_client.ts"))],
   ["readwritelock", () => import(import.meta.resolve("../shared/readers.ts"))],

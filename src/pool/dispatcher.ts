@@ -11,7 +11,7 @@ import * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Child } from "../Backend.ts";
-import type * as Call from "../backend/call.ts";
+import type * as Call from "../internal/child/call.ts";
 import { after } from "../internal/os/timer.ts";
 
 /** What a worker's answer gives: an exit, or an Effect of it, for an answer that a Schema decodes. */

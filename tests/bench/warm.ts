@@ -3,7 +3,7 @@
 import * as Effect from "effect/Effect";
 import * as Queue from "effect/Queue";
 import type { Backend } from "../../src/Backend.ts";
-import { standby } from "../../src/backend/standby.ts";
+import { standby } from "../../src/internal/child/standby.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 
 /** The backend, and what waits until its next child is warm and gives that one's process id; to be used once for each that is taken. */

@@ -9,7 +9,7 @@ import * as Layer from "effect/Layer";
 import type * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import type { Backend } from "../../Backend.ts";
-import { library, load } from "../../backend/modules.ts";
+import { library, load } from "../../internal/child/modules.ts";
 import * as Task from "../../Task.ts";
 import { isInstance, trimStack } from "../../internal/codec/foreign.ts";
 import { isEffect, isPromise } from "../../internal/codec/programs.ts";

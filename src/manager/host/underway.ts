@@ -10,7 +10,7 @@ import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Backend } from "../../Backend.ts";
-import { fork } from "../../backend/fork.ts";
+import { fork } from "../../internal/child/fork.ts";
 import { LAST, type Receiver } from "../../internal/rpc/link.ts";
 import { CANCELLED, GONE } from "../../internal/rpc/router.ts";
 import type { Caller } from "./caller.ts";

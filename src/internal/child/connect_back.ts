@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { Connection, type Socket } from "../internal/transport/connection.ts";
-import { enter, type Invitation, permissions } from "../internal/transport/accept.ts";
-import { socket, type WatchedTransport } from "../internal/transport/transport.ts";
+import { Connection, type Socket } from "../transport/connection.ts";
+import { enter, type Invitation, permissions } from "../transport/accept.ts";
+import { socket, type WatchedTransport } from "../transport/transport.ts";
 import type { Summons } from "./launch.ts";
 
 const VARIABLE: typeof import("./launch.ts").VARIABLE = "MULTIPROCESSING_PARENT";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type PermissionName, type Permissions, SpawnError } from "../Backend.ts";
+import { type PermissionName, type Permissions, SpawnError } from "../../Backend.ts";
 
 const names: ReadonlyArray<PermissionName> = ["read", "write", "net", "env", "run", "ffi", "sys", "import"];
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Capabilities } from "../Backend.ts";
+import type { Capabilities } from "../../Backend.ts";
 
 export const subprocess: Capabilities = { killBusy: true, signals: true, permissions: true, stdio: true };
 

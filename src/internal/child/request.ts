@@ -10,7 +10,7 @@
  *
  * @module
  */
-import type { Writer } from "../internal/codec/codec.ts";
+import type { Writer } from "../codec/codec.ts";
 
 /** One call with a list of arguments. */
 export const CALL = 0;

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import type { Guard } from "../internal/os/orphan.ts";
-import { dieWithParent } from "../internal/os/parent.ts";
+import type { Guard } from "../os/orphan.ts";
+import { dieWithParent } from "../os/parent.ts";
 import { serve as serveLink } from "./serve.ts";
-import { toParent } from "./summons.ts";
+import { toParent } from "./connect_back.ts";
 
 /** By when a signal has ended the process if it does, in milliseconds. */
 const SIGNALLED = 100;

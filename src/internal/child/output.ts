@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { after } from "../internal/os/timer.ts";
+import { after } from "../os/timer.ts";
 
 /** Chunks that were accepted and have not been written. */
 let pending = 0;

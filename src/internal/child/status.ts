@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { ExitStatus } from "../Backend.ts";
+import type { ExitStatus } from "../../Backend.ts";
 
 const numbers: Readonly<Record<string, number>> = {
   SIGHUP: 1,

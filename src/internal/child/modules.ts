@@ -4,7 +4,7 @@
  * @module
  */
 
-import { marked } from "./origin.ts";
+import { marked } from "./module_loading.ts";
 
 /** How a module is loaded that this process has no permission to read. */
 export type Import = () => Promise<unknown>;

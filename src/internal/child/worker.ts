@@ -6,8 +6,8 @@
  */
 import { locks } from "./locks.ts";
 import { settleMain } from "./modules.ts";
-import { port, type Posted } from "../internal/transport/transport.ts";
-import { keep } from "../internal/os/worker_mappings.ts";
+import { port, type Posted } from "../transport/transport.ts";
+import { keep } from "../os/worker_mappings.ts";
 import { serve } from "./serve.ts";
 
 /** The first message to a worker. */

@@ -4,9 +4,9 @@
  *
  * @module
  */
-import { type Command, type Permissions, SpawnError } from "../Backend.ts";
-import type { Guard } from "../internal/os/orphan.ts";
-import type { Options } from "../SubprocessBackend.ts";
+import { type Command, type Permissions, SpawnError } from "../../Backend.ts";
+import type { Guard } from "../os/orphan.ts";
+import type { Options } from "../../SubprocessBackend.ts";
 import { mainModule } from "./modules.ts";
 import * as Permission from "./permissions.ts";
 
@@ -29,7 +29,7 @@ const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): bo
  * the permission, unless the permission names other hosts.
  */
 const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
-  const url = import.meta.resolve("./everything.ts");
+  const url = import.meta.resolve("./followed.ts");
   const { import: hosts = false } = permissions;
   const open = url.startsWith("https://jsr.io/") && (hosts === false || hosts === true || hosts.length === 0);
   return !open && needsLiteral(permissions)(url) ? [url] : [];

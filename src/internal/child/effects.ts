@@ -16,27 +16,27 @@ import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
-import { Backend, TypeId as BackendTypeId } from "../Backend.ts";
-import { type Body, handles, load } from "../hosted/handles.ts";
-import { handleHooks } from "../internal/rpc/stream_hook.ts";
-import type { Link } from "../internal/rpc/link.ts";
-import { Credit, produce } from "../internal/rpc/streams.ts";
-import type { Definition, Provided } from "../Task.ts";
-import { fromCause, pretty } from "../internal/codec/cause.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import { hooks as effectHooks } from "../internal/codec/effect.ts";
-import { EncodeError } from "../internal/codec/errors.ts";
-import type { ExitData } from "../internal/codec/exits.ts";
-import { isInstance } from "../internal/codec/foreign.ts";
-import { MessageTooLarge } from "../internal/transport/frames.ts";
-import { isEffect, isPromise, isStream } from "../internal/codec/programs.ts";
+import { Backend, TypeId as BackendTypeId } from "../../Backend.ts";
+import { type Body, handles, load } from "../../hosted/handles.ts";
+import { handleHooks } from "../rpc/stream_hook.ts";
+import type { Link } from "../rpc/link.ts";
+import { Credit, produce } from "../rpc/streams.ts";
+import type { Definition, Provided } from "../../Task.ts";
+import { fromCause, pretty } from "../codec/cause.ts";
+import * as Codec from "../codec/codec.ts";
+import { hooks as effectHooks } from "../codec/effect.ts";
+import { EncodeError } from "../codec/errors.ts";
+import type { ExitData } from "../codec/exits.ts";
+import { isInstance } from "../codec/foreign.ts";
+import { MessageTooLarge } from "../transport/frames.ts";
+import { isEffect, isPromise, isStream } from "../codec/programs.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 import { fork } from "./fork.ts";
 import { asTask } from "./starting.ts";
 import { type Job, type Progress, Refused } from "./serve.ts";
-import { type Nested, nested, self } from "../internal/rpc/identity.ts";
+import { type Nested, nested, self } from "../rpc/identity.ts";
 
 /** A request, and what is known of it. */
 export interface Work {
@@ -69,7 +69,7 @@ const loadSchemas = (): Promise<typeof import("./schemas.ts")> => import(import.
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
   const load = (): Promise<{ readonly make: (options: Nested) => Effect.Effect<Backend, never, Scope.Scope> }> =>
-    import(worker ? import.meta.resolve("../WorkerBackend.ts") : import.meta.resolve("../SubprocessBackend.ts"));
+    import(worker ? import.meta.resolve("../../WorkerBackend.ts") : import.meta.resolve("../../SubprocessBackend.ts"));
   const loading = Effect.cached(Effect.flatMap(
     Effect.promise(load),
     (module) => Scope.extend(module.make(nested()), scope),

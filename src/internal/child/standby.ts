@@ -14,9 +14,9 @@ import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
-import type { Backend, Child, Command, SpawnError } from "../Backend.ts";
-import * as Task from "../Task.ts";
-import { authKey, type Notice, type Readiness } from "../internal/rpc/identity.ts";
+import type { Backend, Child, Command, SpawnError } from "../../Backend.ts";
+import * as Task from "../../Task.ts";
+import { authKey, type Notice, type Readiness } from "../rpc/identity.ts";
 
 /** The start of a process takes this thread and a core for a while: not in the very moment when one is taken over. */
 const SETTLE = "20 millis";

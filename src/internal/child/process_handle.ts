@@ -6,12 +6,12 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Option from "effect/Option";
-import type { ExitStatus, Signal, Unsupported } from "../Backend.ts";
-import { address, host, retire } from "../internal/rpc/router.ts";
-import type { Handle, Outcome, Process } from "../Process.ts";
-import { HandleId, register } from "./handles.ts";
-import { ask, type Place, service, type ServiceError } from "./service.ts";
-import { WaitId } from "./waitable.ts";
+import type { ExitStatus, Signal, Unsupported } from "../../Backend.ts";
+import { address, host, retire } from "../rpc/router.ts";
+import type { Handle, Outcome, Process } from "../../Process.ts";
+import { HandleId, register } from "../../hosted/handles.ts";
+import { ask, type Place, service, type ServiceError } from "../../hosted/service.ts";
+import { WaitId } from "../../hosted/waitable.ts";
 
 export const TypeId = "~multiprocessing/ProcessHandle";
 

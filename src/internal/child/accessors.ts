@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
-import { show } from "../internal/os/arguments.ts";
-import { authKey as secret, self, setAuthKey as setSecret } from "../internal/rpc/identity.ts";
+import { show } from "../os/arguments.ts";
+import { authKey as secret, self, setAuthKey as setSecret } from "../rpc/identity.ts";
 
 /**
  * What a process knows of itself.

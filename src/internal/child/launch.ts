@@ -8,10 +8,10 @@
  * @module
  */
 import type { ChildProcess } from "node:child_process";
-import type { Permissions } from "../Backend.ts";
-import { Connection } from "../internal/transport/connection.ts";
-import * as Door from "../internal/transport/accept.ts";
-import { type Socket, socket, type WatchedTransport } from "../internal/transport/transport.ts";
+import type { Permissions } from "../../Backend.ts";
+import { Connection } from "../transport/connection.ts";
+import * as Door from "../transport/accept.ts";
+import { type Socket, socket, type WatchedTransport } from "../transport/transport.ts";
 
 /** The variable that tells a child where its parent waits. */
 export const VARIABLE = "MULTIPROCESSING_PARENT";

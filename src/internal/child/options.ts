@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { SpawnError, Unsupported } from "../Backend.ts";
-import * as Arguments from "../internal/os/arguments.ts";
-import { duration } from "../internal/os/durations.ts";
+import { SpawnError, Unsupported } from "../../Backend.ts";
+import * as Arguments from "../os/arguments.ts";
+import { duration } from "../os/durations.ts";
 
 const { boolean, must, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
 

@@ -7,9 +7,9 @@
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
-import type * as Task from "../Task.ts";
-import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import type { CauseData } from "../internal/codec/exits.ts";
+import type * as Task from "../../Task.ts";
+import { DecodeError, EncodeError } from "../codec/errors.ts";
+import type { CauseData } from "../codec/exits.ts";
 
 /** A Schema whose types were forgotten. */
 export type AnySchema = Schema.Schema<unknown, unknown>;

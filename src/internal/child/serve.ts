@@ -6,28 +6,28 @@
  *
  * @module
  */
-import { Link } from "../internal/rpc/link.ts";
-import type { Channel, Receiver } from "../internal/rpc/link.ts";
-import type { PortTransport } from "../internal/transport/transport.ts";
-import * as Router from "../internal/rpc/router.ts";
-import * as Task from "../Task.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import { EncodeError } from "../internal/codec/errors.ts";
-import { type ExitData, type Refusal, sendFailure, writeExit } from "../internal/codec/exits.ts";
-import * as Foreign from "../internal/codec/foreign.ts";
+import { Link } from "../rpc/link.ts";
+import type { Channel, Receiver } from "../rpc/link.ts";
+import type { PortTransport } from "../transport/transport.ts";
+import * as Router from "../rpc/router.ts";
+import * as Task from "../../Task.ts";
+import * as Codec from "../codec/codec.ts";
+import { EncodeError } from "../codec/errors.ts";
+import { type ExitData, type Refusal, sendFailure, writeExit } from "../codec/exits.ts";
+import * as Foreign from "../codec/foreign.ts";
 import {
   type Incoming,
   MAX_MESSAGE_SIZE,
   MessageTooLarge,
   ProtocolError,
   type Transport,
-} from "../internal/transport/frames.ts";
-import { isEffect, isPromise, isStream } from "../internal/codec/programs.ts";
+} from "../transport/frames.ts";
+import { isEffect, isPromise, isStream } from "../codec/programs.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
 import * as Output from "./output.ts";
 import * as Request from "./request.ts";
-import { introduce, type Message, type Notice, self } from "../internal/rpc/identity.ts";
+import { introduce, type Message, type Notice, self } from "../rpc/identity.ts";
 
 /** What a backend's entry module provides. */
 export interface Host {
