@@ -238,10 +238,10 @@ import { within } from "./internal/child/stop.ts";
 import { isInitializer, killPolicy } from "./internal/child/options.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { positiveDuration } from "./internal/os/durations.ts";
-import { assemble, type Crew } from "./pool/crew.ts";
-import { PoolError } from "./pool/error.ts";
-import { flow } from "./pool/flow.ts";
-import * as Jobs from "./pool/jobs.ts";
+import { assemble, type Crew } from "./internal/pool/workers.ts";
+import { PoolError } from "./internal/pool/error.ts";
+import { flow } from "./internal/pool/map_stream.ts";
+import * as Jobs from "./internal/pool/jobs.ts";
 import * as Task from "./Task.ts";
 
 /** Marks every pool. @since 0.1.0 @category type ids */
@@ -249,7 +249,7 @@ export const TypeId: TypeId = "~multiprocessing/Pool";
 /** Type of the mark of every pool. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Pool";
 
-export { PoolError } from "./pool/error.ts";
+export { PoolError } from "./internal/pool/error.ts";
 
 /**
  * Options of a pool.

@@ -14,7 +14,7 @@ import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
-import * as Call from "../internal/child/call.ts";
+import * as Call from "../child/call.ts";
 import type { Dispatcher, Job } from "./dispatcher.ts";
 
 /** Options of {@link flow}. */

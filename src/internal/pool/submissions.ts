@@ -14,7 +14,7 @@ import * as FiberId from "effect/FiberId";
 import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
-import * as Call from "../internal/child/call.ts";
+import * as Call from "../child/call.ts";
 import type { Begin, Dispatcher } from "./dispatcher.ts";
 
 /** What is told of the end of a submission, and to whom. */

@@ -8,8 +8,8 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
-import type { Child } from "../Backend.ts";
-import * as Call from "../internal/child/call.ts";
+import type { Child } from "../../Backend.ts";
+import * as Call from "../child/call.ts";
 import type { Begin, Dispatcher, Job, Settled } from "./dispatcher.ts";
 
 const begin = (prepared: Call.Prepared): Begin => (child, done) => Call.start(child, prepared, false, done);

@@ -10,9 +10,9 @@ import type * as Cause from "effect/Cause";
 import * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import type { Child } from "../Backend.ts";
-import type * as Call from "../internal/child/call.ts";
-import { after } from "../internal/os/timer.ts";
+import type { Child } from "../../Backend.ts";
+import type * as Call from "../child/call.ts";
+import { after } from "../os/timer.ts";
 
 /** What a worker's answer gives: an exit, or an Effect of it, for an answer that a Schema decodes. */
 export type Reply = Effect.Effect<unknown, unknown>;
