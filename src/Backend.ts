@@ -132,11 +132,11 @@ import type * as Stream from "effect/Stream";
 import type { Readiness } from "./internal/rpc/identity.ts";
 import type { Link } from "./internal/rpc/link.ts";
 import type { TaskError } from "./Task.ts";
-import type { Unsupported } from "./hosted/errors.ts";
+import type { Unsupported } from "./internal/objects/errors.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
-export { Unsupported } from "./hosted/errors.ts";
+export { Unsupported } from "./internal/objects/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 export { MessageTooLarge } from "./internal/transport/frames.ts";
 export type { Link } from "./internal/rpc/link.ts";

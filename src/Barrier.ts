@@ -48,7 +48,7 @@ import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
-import { Unreachable } from "./hosted/errors.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
 import { sizeFor } from "./region/barrier.ts";
 import { BarrierClient, TypeId as Id } from "./shared/barrier.ts";
 import { type Checks, range } from "./internal/os/arguments.ts";

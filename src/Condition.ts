@@ -53,7 +53,7 @@ import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
-import { Unreachable } from "./hosted/errors.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
 import * as Lock from "./Lock.ts";
 import { sizeFor } from "./region/condition.ts";
 import type { RLock } from "./RLock.ts";

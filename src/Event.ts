@@ -46,8 +46,8 @@
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
-import { Unreachable } from "./hosted/errors.ts";
-import type { Waitable } from "./hosted/waitable.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
+import type { Waitable } from "./internal/objects/waitable.ts";
 import { SIZE } from "./region/event.ts";
 import { SyncError } from "./shared/errors.ts";
 import { EventClient, TypeId as Id } from "./shared/event.ts";

@@ -113,7 +113,7 @@ import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
-import { Unreachable } from "./hosted/errors.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
 import { SIZE } from "./region/lock.ts";
 import { SyncError } from "./shared/errors.ts";
 import { LockClient, TypeId as Id } from "./shared/lock.ts";

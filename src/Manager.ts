@@ -235,7 +235,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./Backend.ts";
 import { isLibrary } from "./internal/child/modules.ts";
-import { service } from "./hosted/service.ts";
+import { service } from "./internal/objects/service.ts";
 import { address, host, retire } from "./internal/rpc/router.ts";
 import { self } from "./internal/rpc/identity.ts";
 import { ask, checked, type Failure, retain as hold } from "./manager/calls.ts";
@@ -261,7 +261,7 @@ import { positiveDuration } from "./internal/os/durations.ts";
 import { connectChecks, listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
 import * as Task from "./Task.ts";
 
-export { Unreachable } from "./hosted/errors.ts";
+export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./shared/errors.ts";
 export type { Address } from "./remote/address.ts";
 export type { Failure, Place } from "./manager/calls.ts";

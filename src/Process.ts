@@ -205,17 +205,17 @@ import { processChecks, wrongOptions, wrongTask } from "./internal/child/options
 import { CALL } from "./internal/child/request.ts";
 import { self } from "./internal/rpc/identity.ts";
 import { stop } from "./internal/child/stop.ts";
-import { HandleId } from "./hosted/handles.ts";
+import { HandleId } from "./internal/objects/handles.ts";
 import { Local } from "./internal/child/process_handle.ts";
-import type { ServiceError } from "./hosted/service.ts";
-import { type Waitable, WaitId } from "./hosted/waitable.ts";
+import type { ServiceError } from "./internal/objects/service.ts";
+import { type Waitable, WaitId } from "./internal/objects/waitable.ts";
 import { exitCode } from "./internal/child/status.ts";
 import type { StreamTask, Task } from "./Task.ts";
 import { EncodeError } from "./internal/codec/errors.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
-export { Unreachable } from "./hosted/errors.ts";
-export type { ServiceError } from "./hosted/service.ts";
+export { Unreachable } from "./internal/objects/errors.ts";
+export type { ServiceError } from "./internal/objects/service.ts";
 export {
   authKey,
   cpuCount,

@@ -266,14 +266,14 @@ import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import { self } from "./internal/rpc/identity.ts";
-import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./hosted/errors.ts";
-import { looking } from "./hosted/handles.ts";
+import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./internal/objects/errors.ts";
+import { looking } from "./internal/objects/handles.ts";
 import { keep } from "./hosted/keep.ts";
 import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
-import type { Packet } from "./hosted/packets.ts";
+import type { Packet } from "./internal/objects/packets.ts";
 import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
 import { QueueHost } from "./hosted/queue_host.ts";
-import type { Waitable } from "./hosted/waitable.ts";
+import type { Waitable } from "./internal/objects/waitable.ts";
 import { address, host, retire } from "./internal/rpc/router.ts";
 import {
   boolean,

@@ -66,7 +66,7 @@ import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
-import { Unreachable } from "./hosted/errors.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, Statistics, WithOptions } from "./Lock.ts";
 import { SIZE } from "./region/lock.ts";
 import { SyncError } from "./shared/errors.ts";

@@ -48,7 +48,7 @@
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
-import { Unreachable } from "./hosted/errors.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
 import { MAX, sizeFor } from "./region/semaphore.ts";
 import { boolean, type Checks, optional, range } from "./internal/os/arguments.ts";
 import { SyncError, wrongOption } from "./shared/errors.ts";

@@ -46,8 +46,8 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { Unreachable } from "./hosted/errors.ts";
-import type { ServiceError } from "./hosted/service.ts";
+import { Unreachable } from "./internal/objects/errors.ts";
+import type { ServiceError } from "./internal/objects/service.ts";
 import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
 import { make as makeManager, TypeId as Id } from "./memory/manager.ts";
 import type { Element, Options as ListOptions, ShareableList } from "./ShareableList.ts";

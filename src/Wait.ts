@@ -41,8 +41,8 @@
  */
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
-import { InvalidArgument } from "./hosted/errors.ts";
-import { type Waitable, WaitId } from "./hosted/waitable.ts";
+import { InvalidArgument } from "./internal/objects/errors.ts";
+import { type Waitable, WaitId } from "./internal/objects/waitable.ts";
 import { after } from "./internal/os/timer.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { duration } from "./internal/os/durations.ts";

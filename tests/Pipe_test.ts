@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, Pipe, Pool, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
-import { HandleId } from "../src/hosted/handles.ts";
+import { HandleId } from "../src/internal/objects/handles.ts";
 import { hosting } from "../src/internal/rpc/router.ts";
 import {
   assert,

@@ -13,7 +13,7 @@ import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Pool, Process, Queue, SubprocessBackend, WorkerBackend } from "../mod.ts";
-import { HandleId } from "../src/hosted/handles.ts";
+import { HandleId } from "../src/internal/objects/handles.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "./assert.ts";
 import * as Tasks from "./queue_tasks.ts";
 import { test, warmUp, when } from "./suite.ts";

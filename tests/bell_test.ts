@@ -5,7 +5,7 @@ import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import { Barrier, Condition, Event, Lock, ReadWriteLock, RLock, Semaphore, wait } from "../mod.ts";
 import { Unsupported } from "../src/Backend.ts";
-import { Unreachable } from "../src/hosted/errors.ts";
+import { Unreachable } from "../src/internal/objects/errors.ts";
 import { Bell, bell } from "../src/region/bell.ts";
 import { Monitor, size } from "../src/region/monitor.ts";
 import { type Kind, preferred, RegionError } from "../src/internal/os/mapping.ts";

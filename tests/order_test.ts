@@ -6,8 +6,8 @@
  */
 import * as fc from "effect/FastCheck";
 import { Fifo, type Item, Lifo, Priority, type Store } from "../src/hosted/order.ts";
-import { pack, type Packet, sizeOf, unpack } from "../src/hosted/packets.ts";
-import { type Place, Waiting } from "../src/hosted/waiting.ts";
+import { pack, type Packet, sizeOf, unpack } from "../src/internal/objects/packets.ts";
+import { type Place, Waiting } from "../src/internal/objects/waiting.ts";
 import { Writer } from "../src/internal/codec/codec.ts";
 import { ProtocolError } from "../src/internal/transport/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "./assert.ts";

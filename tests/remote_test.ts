@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit";
 
 import * as Scope from "effect/Scope";
 import { Client, Listener, Pipe, Process, Queue, SubprocessBackend } from "../mod.ts";
-import { hooks } from "../src/hosted/handles.ts";
+import { hooks } from "../src/internal/objects/handles.ts";
 import { VALUE } from "../src/hosted/messages.ts";
 import { Link, type LinkClosed, type Receiver } from "../src/internal/rpc/link.ts";
 import * as Codec from "../src/internal/codec/codec.ts";

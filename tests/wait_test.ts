@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import { Event, Pipe, Process, Queue, SubprocessBackend, wait, WorkerBackend } from "../mod.ts";
-import { type Waitable, WaitId } from "../src/hosted/waitable.ts";
+import { type Waitable, WaitId } from "../src/internal/objects/waitable.ts";
 import { assert, assertEquals, assertLessOrEqual, assertStringIncludes } from "./assert.ts";
 import { signal, test, warmUp, when } from "./suite.ts";
 import * as Waits from "./wait_tasks.ts";

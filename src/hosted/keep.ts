@@ -5,8 +5,8 @@
  */
 import { call, local } from "../internal/rpc/router.ts";
 import * as Codec from "../internal/codec/codec.ts";
-import { finding } from "./handles.ts";
-import type { Packet } from "./packets.ts";
+import { finding } from "../internal/objects/handles.ts";
+import type { Packet } from "../internal/objects/packets.ts";
 import type { Place } from "./pipe_end.ts";
 import type { PipeHost } from "./pipe_host.ts";
 import { KEEP } from "./pipe_protocol.ts";

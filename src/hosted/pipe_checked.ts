@@ -10,10 +10,10 @@ import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type { Connection, Failure, Statistics } from "../Pipe.ts";
 import type { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import type { BrokenPipe, EndOfFile } from "./errors.ts";
-import { type Handle, HandleId } from "./handles.ts";
+import type { BrokenPipe, EndOfFile } from "../internal/objects/errors.ts";
+import { type Handle, HandleId } from "../internal/objects/handles.ts";
 import { TypeId } from "./pipe_client.ts";
-import { WaitId } from "./waitable.ts";
+import { WaitId } from "../internal/objects/waitable.ts";
 
 /** Loaded when the first value is checked: most connections need no Schema. */
 const schemas = Effect.promise((): Promise<typeof import("./pipe_schemas.ts")> =>

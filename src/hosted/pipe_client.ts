@@ -19,12 +19,12 @@ import type { Connection, Statistics } from "../Pipe.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { MessageTooLarge } from "../internal/transport/frames.ts";
-import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "./errors.ts";
-import { foreign, HandleId, hooks, load, type ObjectHook, register } from "./handles.ts";
-import { inTurn } from "./in_turn.ts";
+import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "../internal/objects/errors.ts";
+import { foreign, HandleId, hooks, load, type ObjectHook, register } from "../internal/objects/handles.ts";
+import { inTurn } from "../internal/objects/in_turn.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./messages.ts";
 import { End, type Peer, type Place } from "./pipe_end.ts";
-import { WaitId } from "./waitable.ts";
+import { WaitId } from "../internal/objects/waitable.ts";
 
 export const TypeId = "~multiprocessing/Connection";
 

@@ -18,13 +18,13 @@ import {
   TOO_LARGE,
 } from "../internal/rpc/router.ts";
 import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
-import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "./errors.ts";
+import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "../internal/objects/errors.ts";
 import { type Message, Messages } from "./messages.ts";
-import { sizeOf } from "./packets.ts";
+import { sizeOf } from "../internal/objects/packets.ts";
 import { type PipeHost, read, write } from "./pipe_host.ts";
 import * as P from "./pipe_protocol.ts";
 import { Numbers } from "./queue_protocol.ts";
-import { Turns } from "./turns.ts";
+import { Turns } from "../internal/objects/turns.ts";
 
 /** What a handle of an end says. */
 export interface Place extends Target {

@@ -14,7 +14,7 @@
 import type { Fill, Receiver } from "../internal/rpc/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../internal/rpc/router.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
-import type { Packet } from "./packets.ts";
+import type { Packet } from "../internal/objects/packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./messages.ts";
 import * as P from "./pipe_protocol.ts";
 import { Numbers } from "./queue_protocol.ts";

@@ -38,18 +38,18 @@ import {
 import * as Codec from "../internal/codec/codec.ts";
 import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
 import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
-import { QueueClosed, QueueError, Unreachable } from "./errors.ts";
-import { exactly } from "./exactly.ts";
-import { foreign, HandleId, hooks, load, loaded, looking, register } from "./handles.ts";
+import { QueueClosed, QueueError, Unreachable } from "../internal/objects/errors.ts";
+import { exactly } from "../internal/objects/exactly.ts";
+import { foreign, HandleId, hooks, load, loaded, looking, register } from "../internal/objects/handles.ts";
 import type { Item } from "./order.ts";
-import { type Packet, sizeOf, unpack } from "./packets.ts";
+import { type Packet, sizeOf, unpack } from "../internal/objects/packets.ts";
 import type { QueueHost, Taking } from "./queue_host.ts";
 import { type Entry, type Ledger, ledgerOf } from "./queue_ledger.ts";
 import { type Grant, type Places, Producer } from "./queue_producer.ts";
 import { attached } from "./pipe_end.ts";
 import * as P from "./queue_protocol.ts";
 import { Reader } from "./queue_reader.ts";
-import { WaitId } from "./waitable.ts";
+import { WaitId } from "../internal/objects/waitable.ts";
 
 /** What a handle of a queue says. */
 export interface Place extends Target {

@@ -25,9 +25,9 @@ import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../inte
 import { type Fill, LAST, type Receiver } from "../internal/rpc/link.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
 import { Fifo, type Item, type Store } from "./order.ts";
-import { pack, type Packet, sizeOf, unpack } from "./packets.ts";
+import { pack, type Packet, sizeOf, unpack } from "../internal/objects/packets.ts";
 import * as P from "./queue_protocol.ts";
-import { type Place, Waiting } from "./waiting.ts";
+import { type Place, Waiting } from "../internal/objects/waiting.ts";
 import { messageOf } from "../internal/codec/foreign.ts";
 
 /** What distinguishes one queue from another. */

@@ -8,7 +8,7 @@
  */
 import { call, DONE, type Line, type Target } from "../internal/rpc/router.ts";
 import { FRAGMENT, type Incoming } from "../internal/transport/frames.ts";
-import { pack, type Packet } from "./packets.ts";
+import { pack, type Packet } from "../internal/objects/packets.ts";
 import * as P from "./queue_protocol.ts";
 
 /** How long places that were granted ahead are kept after a put, in milliseconds. */

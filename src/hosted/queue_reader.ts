@@ -10,9 +10,9 @@ import { RegionError } from "../internal/os/mapping.ts";
 import type { Words } from "../internal/os/atomics.ts";
 import * as Codec from "../internal/codec/codec.ts";
 import type { Incoming } from "../internal/transport/frames.ts";
-import { load } from "./handles.ts";
+import { load } from "../internal/objects/handles.ts";
 import { claim } from "./lease.ts";
-import { type Packet, unpack } from "./packets.ts";
+import { type Packet, unpack } from "../internal/objects/packets.ts";
 import type { Entry, Ledger } from "./queue_ledger.ts";
 import * as P from "./queue_protocol.ts";
 

@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Options as PoolOptions } from "../Pool.ts";
-import { QueueError } from "../hosted/errors.ts";
+import { QueueError } from "../internal/objects/errors.ts";
 import type { Dequeue, Options as QueueOptions, Queue } from "../Queue.ts";
 import { PoolError } from "../internal/pool/error.ts";
 import type { Element, ShareableList } from "../ShareableList.ts";

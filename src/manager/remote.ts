@@ -5,7 +5,7 @@
  */
 import * as Equal from "effect/Equal";
 import * as Hash from "effect/Hash";
-import { HandleId } from "../hosted/handles.ts";
+import { HandleId } from "../internal/objects/handles.ts";
 import type { Place } from "./calls.ts";
 
 /** Marks every proxy. */

@@ -8,7 +8,7 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
-import { exactly } from "../hosted/exactly.ts";
+import { exactly } from "../internal/objects/exactly.ts";
 import { Numbers } from "../hosted/queue_protocol.ts";
 import type { Fill } from "../internal/rpc/link.ts";
 import { call, type Line } from "../internal/rpc/router.ts";

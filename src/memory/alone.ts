@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { Unreachable, Unsupported } from "../hosted/errors.ts";
+import { Unreachable, Unsupported } from "../internal/objects/errors.ts";
 import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
 import { allocate, type Block, type Place } from "../region/arena.ts";

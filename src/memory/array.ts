@@ -5,7 +5,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type { Integer, RawInteger } from "../Array.ts";
-import { HandleId, register } from "../hosted/handles.ts";
+import { HandleId, register } from "../internal/objects/handles.ts";
 import type { Lock } from "../Lock.ts";
 import type { Place } from "../region/arena.ts";
 import type { Kind, Token } from "../internal/os/mapping.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
-import { HandleId, register } from "../hosted/handles.ts";
+import { HandleId, register } from "../internal/objects/handles.ts";
 import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
 import type { Place } from "../region/arena.ts";

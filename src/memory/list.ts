@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
-import { HandleId, register } from "../hosted/handles.ts";
+import { HandleId, register } from "../internal/objects/handles.ts";
 import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
 import type { Place } from "../region/arena.ts";

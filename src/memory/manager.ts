@@ -6,9 +6,9 @@
 import * as Effect from "effect/Effect";
 
 import type * as Scope from "effect/Scope";
-import { Unreachable } from "../hosted/errors.ts";
-import { HandleId, register } from "../hosted/handles.ts";
-import { ask, type Place, service, type ServiceError } from "../hosted/service.ts";
+import { Unreachable } from "../internal/objects/errors.ts";
+import { HandleId, register } from "../internal/objects/handles.ts";
+import { ask, type Place, service, type ServiceError } from "../internal/objects/service.ts";
 import { address, host, retire } from "../internal/rpc/router.ts";
 import { self } from "../internal/rpc/identity.ts";
 import type { Element, Options as ListOptions, ShareableList } from "../ShareableList.ts";

@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { HandleId, register } from "../hosted/handles.ts";
+import { HandleId, register } from "../internal/objects/handles.ts";
 import type { Kind, Token } from "../internal/os/mapping.ts";
 import type { Owned, ViewConstructor } from "../SharedMemory.ts";
 import { invalidArgument, must, show } from "../internal/os/arguments.ts";

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import type { Barrier, Statistics } from "../Barrier.ts";
-import { register } from "../hosted/handles.ts";
+import { register } from "../internal/objects/handles.ts";
 import { Barrier as Protocol, type Outcome, type Reason } from "../region/barrier.ts";
 import type { Family } from "../region/family.ts";
 import type { Words } from "../internal/os/atomics.ts";

@@ -6,7 +6,7 @@
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type { Condition, Statistics } from "../Condition.ts";
-import { register } from "../hosted/handles.ts";
+import { register } from "../internal/objects/handles.ts";
 import type { Lock } from "../Lock.ts";
 import { Condition as Protocol } from "../region/condition.ts";
 import { type Family, isOver, type Over } from "../region/family.ts";

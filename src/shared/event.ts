@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect";
 import type { Event, Statistics } from "../Event.ts";
-import { register } from "../hosted/handles.ts";
-import { WaitId } from "../hosted/waitable.ts";
+import { register } from "../internal/objects/handles.ts";
+import { WaitId } from "../internal/objects/waitable.ts";
 import { Event as Protocol } from "../region/event.ts";
 import { Defect, type Family, isOver, type Over } from "../region/family.ts";
 import type { Words } from "../internal/os/atomics.ts";

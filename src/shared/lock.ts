@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import { register } from "../hosted/handles.ts";
+import { register } from "../internal/objects/handles.ts";
 import type { Held, Lock, Statistics, WithOptions } from "../Lock.ts";
 import * as Arguments from "../internal/os/arguments.ts";
 import { Defect, type Family, isOver, type Over } from "../region/family.ts";

@@ -5,8 +5,8 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { Unreachable, Unsupported } from "../hosted/errors.ts";
-import { HandleId } from "../hosted/handles.ts";
+import { Unreachable, Unsupported } from "../internal/objects/errors.ts";
+import { HandleId } from "../internal/objects/handles.ts";
 import { self } from "../internal/rpc/identity.ts";
 import * as Os from "../internal/os/linux.ts";
 import { allocate, type Arena, type Block, bucketOf, lives, type Place, reach } from "../region/arena.ts";

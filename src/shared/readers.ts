@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import { register } from "../hosted/handles.ts";
+import { register } from "../internal/objects/handles.ts";
 import type { Held } from "../Lock.ts";
 import { type Family, isOver } from "../region/family.ts";
 import { BUSY, type Busy } from "../region/monitor.ts";

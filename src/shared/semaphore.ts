@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { register } from "../hosted/handles.ts";
+import { register } from "../internal/objects/handles.ts";
 import { type Family, isOver } from "../region/family.ts";
 import { MAX, Semaphore as Protocol, type Shape } from "../region/semaphore.ts";
 import type { Words } from "../internal/os/atomics.ts";

@@ -9,7 +9,7 @@ import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
 import type { Child } from "../../Backend.ts";
 import { type CallError, ProcessDied, SpawnError } from "../../Backend.ts";
-import { handles, load, loaded } from "../../hosted/handles.ts";
+import { handles, load, loaded } from "../objects/handles.ts";
 import { handleHooks } from "../rpc/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
 import { consume, Mailbox } from "../rpc/streams.ts";

@@ -17,7 +17,7 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
 import { Backend, TypeId as BackendTypeId } from "../../Backend.ts";
-import { type Body, handles, load } from "../../hosted/handles.ts";
+import { type Body, handles, load } from "../objects/handles.ts";
 import { handleHooks } from "../rpc/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
 import { Credit, produce } from "../rpc/streams.ts";

@@ -9,9 +9,9 @@ import type * as Option from "effect/Option";
 import type { ExitStatus, Signal, Unsupported } from "../../Backend.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import type { Handle, Outcome, Process } from "../../Process.ts";
-import { HandleId, register } from "../../hosted/handles.ts";
-import { ask, type Place, service, type ServiceError } from "../../hosted/service.ts";
-import { WaitId } from "../../hosted/waitable.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import { ask, type Place, service, type ServiceError } from "../objects/service.ts";
+import { WaitId } from "../objects/waitable.ts";
 
 export const TypeId = "~multiprocessing/ProcessHandle";
 

@@ -13,7 +13,7 @@ import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
-import { loaded } from "../../hosted/handles.ts";
+import { loaded } from "../objects/handles.ts";
 import { fromCause, toCause } from "../codec/cause.ts";
 import * as Codec from "../codec/codec.ts";
 import { EncodeError } from "../codec/errors.ts";

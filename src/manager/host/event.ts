@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import { Waiting } from "../../hosted/waiting.ts";
+import { Waiting } from "../../internal/objects/waiting.ts";
 import type { Fill, Receiver } from "../../internal/rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../internal/rpc/router.ts";
 import type { BrokenReason } from "../../shared/errors.ts";

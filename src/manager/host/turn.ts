@@ -4,8 +4,8 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { exactly } from "../../hosted/exactly.ts";
-import { type Place, Waiting } from "../../hosted/waiting.ts";
+import { exactly } from "../../internal/objects/exactly.ts";
+import { type Place, Waiting } from "../../internal/objects/waiting.ts";
 
 /** Whose turn it is. */
 export class Turn {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { hooks, type ObjectHook } from "../../hosted/handles.ts";
+import { hooks, type ObjectHook } from "../../internal/objects/handles.ts";
 import * as Codec from "../../internal/codec/codec.ts";
 import { ManagerError } from "../errors.ts";
 

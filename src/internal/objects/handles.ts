@@ -7,12 +7,12 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type { Link } from "../internal/rpc/link.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import type { Hook } from "../internal/codec/codec.ts";
-import { hooks as effectHooks } from "../internal/codec/effect.ts";
-import { EncodeError } from "../internal/codec/errors.ts";
-import { modules } from "./objects.ts";
+import type { Link } from "../rpc/link.ts";
+import * as Codec from "../codec/codec.ts";
+import type { Hook } from "../codec/codec.ts";
+import { hooks as effectHooks } from "../codec/effect.ts";
+import { EncodeError } from "../codec/errors.ts";
+import { modules } from "../../hosted/objects.ts";
 
 /** Marks what can be sent as a handle. */
 export const HandleId = "~multiprocessing/Handle";

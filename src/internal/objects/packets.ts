@@ -3,9 +3,9 @@
  *
  * @module
  */
-import type { Link } from "../internal/rpc/link.ts";
-import type { Extras, Writer } from "../internal/codec/codec.ts";
-import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
+import type { Link } from "../rpc/link.ts";
+import type { Extras, Writer } from "../codec/codec.ts";
+import { type Incoming, ProtocolError } from "../transport/frames.ts";
 
 /** One encoded value. */
 export interface Packet {

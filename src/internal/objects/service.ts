@@ -5,21 +5,12 @@
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import type { Fill } from "../internal/rpc/link.ts";
-import {
-  call,
-  CANCELLED,
-  DONE,
-  type Hosted,
-  type Line,
-  readTooLarge,
-  type Target,
-  TOO_LARGE,
-} from "../internal/rpc/router.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import { sendFailure } from "../internal/codec/exits.ts";
-import { MessageTooLarge } from "../internal/transport/frames.ts";
+import type { Fill } from "../rpc/link.ts";
+import { call, CANCELLED, DONE, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
+import * as Codec from "../codec/codec.ts";
+import { DecodeError, EncodeError } from "../codec/errors.ts";
+import { sendFailure } from "../codec/exits.ts";
+import { MessageTooLarge } from "../transport/frames.ts";
 import { Unreachable } from "./errors.ts";
 import { hooks, loaded } from "./handles.ts";
 
