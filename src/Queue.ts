@@ -269,10 +269,10 @@ import { self } from "./internal/rpc/identity.ts";
 import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./internal/objects/errors.ts";
 import { looking } from "./internal/objects/handles.ts";
 import { keep } from "./hosted/keep.ts";
-import { Fifo, Lifo, Priority, type Store } from "./hosted/order.ts";
+import { Fifo, Lifo, Priority, type Store } from "./internal/queue/store.ts";
 import type { Packet } from "./internal/objects/packets.ts";
-import { QueueClient, TypeId as Id } from "./hosted/queue_client.ts";
-import { QueueHost } from "./hosted/queue_host.ts";
+import { QueueClient, TypeId as Id } from "./internal/queue/client.ts";
+import { QueueHost } from "./internal/queue/host.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
 import { address, host, retire } from "./internal/rpc/router.ts";
 import {
@@ -311,7 +311,7 @@ export const TypeId: "~multiprocessing/Queue" = Id;
 export type TypeId = typeof TypeId;
 
 /** @internal */
-export type { Info } from "./hosted/queue_protocol.ts";
+export type { Info } from "./internal/queue/protocol.ts";
 
 /**
  * Why no item could be put or taken, or the queue be asked.

@@ -9,7 +9,7 @@ import { type Backend, Manager, Process, Queue, SubprocessBackend } from "../mod
 import { Link } from "../src/internal/rpc/link.ts";
 import * as P from "../src/manager/protocol.ts";
 import { pack } from "../src/internal/objects/packets.ts";
-import { ITEMS, PUT, WANT } from "../src/hosted/queue_protocol.ts";
+import { ITEMS, PUT, WANT } from "../src/internal/queue/protocol.ts";
 import { call } from "../src/internal/rpc/router.ts";
 import { dial } from "../src/remote/dial.ts";
 import { CALLS } from "../src/remote/handshake.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import * as fc from "effect/FastCheck";
-import { Fifo, type Item, Lifo, Priority, type Store } from "../src/hosted/order.ts";
+import { Fifo, type Item, Lifo, Priority, type Store } from "../src/internal/queue/store.ts";
 import { pack, type Packet, sizeOf, unpack } from "../src/internal/objects/packets.ts";
 import { type Place, Waiting } from "../src/internal/objects/waiting.ts";
 import { Writer } from "../src/internal/codec/codec.ts";

@@ -24,7 +24,7 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["memory manager", memory],
   ["process", () => import(import.meta.resolve("../internal/child/process_handle.ts"))],
   ["proxy", () => import(import.meta.resolve("../manager/proxies.ts"))],
-  ["queue", () => import(import.meta.resolve("./queue_client.ts"))],
+  ["queue", () => import(import.meta.resolve("../internal/queue/client.ts"))],
   ["readwritelock", () => import(import.meta.resolve("../shared/readers.ts"))],
   ["rlock", lock],
   ["semaphore", () => import(import.meta.resolve("../shared/semaphore.ts"))],

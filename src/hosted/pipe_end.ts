@@ -23,7 +23,7 @@ import { type Message, Messages } from "./messages.ts";
 import { sizeOf } from "../internal/objects/packets.ts";
 import { type PipeHost, read, write } from "./pipe_host.ts";
 import * as P from "./pipe_protocol.ts";
-import { Numbers } from "./queue_protocol.ts";
+import { Numbers } from "../internal/queue/protocol.ts";
 import { Turns } from "../internal/objects/turns.ts";
 
 /** What a handle of an end says. */

@@ -17,7 +17,7 @@ import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/trans
 import type { Packet } from "../internal/objects/packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./messages.ts";
 import * as P from "./pipe_protocol.ts";
-import { Numbers } from "./queue_protocol.ts";
+import { Numbers } from "../internal/queue/protocol.ts";
 
 /** Who has an end. */
 type Holder =

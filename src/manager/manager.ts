@@ -13,7 +13,7 @@ import type { Element, ShareableList } from "../ShareableList.ts";
 import { MemoryError, type OutOfRange } from "../memory/errors.ts";
 import type { SharedMemory } from "../SharedMemory.ts";
 import type { Task } from "../Task.ts";
-import { QueueClient } from "../hosted/queue_client.ts";
+import { QueueClient } from "../internal/queue/client.ts";
 import {
   boolean,
   type Checks,

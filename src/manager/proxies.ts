@@ -4,7 +4,7 @@
  * @module
  */
 import { foreign, HandleId, type ObjectHook, register } from "../internal/objects/handles.ts";
-import { QueueClient } from "../hosted/queue_client.ts";
+import { QueueClient } from "../internal/queue/client.ts";
 import { address, call, GONE, host, retire } from "../internal/rpc/router.ts";
 import { ask, kept, type Place, speak, stream } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";

@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import { exactly } from "../internal/objects/exactly.ts";
-import { Numbers } from "../hosted/queue_protocol.ts";
+import { Numbers } from "../internal/queue/protocol.ts";
 import type { Fill } from "../internal/rpc/link.ts";
 import { call, type Line } from "../internal/rpc/router.ts";
 import { countOrInfinite, effect as isEffect } from "../internal/os/arguments.ts";

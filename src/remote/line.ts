@@ -18,7 +18,7 @@ import { ConnectionClient } from "../hosted/pipe_client.ts";
 import { PipeHost, read, write } from "../hosted/pipe_host.ts";
 import { BYTES, VALUE } from "../hosted/messages.ts";
 import * as P from "../hosted/pipe_protocol.ts";
-import { Numbers } from "../hosted/queue_protocol.ts";
+import { Numbers } from "../internal/queue/protocol.ts";
 import type { Peer } from "../hosted/pipe_end.ts";
 import { address, host, retire } from "../internal/rpc/router.ts";
 import { self } from "../internal/rpc/identity.ts";

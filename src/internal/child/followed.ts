@@ -17,7 +17,7 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("../../hosted/pipe_client.ts"),
   import("../../hosted/pipe_schemas.ts"),
   import("./process_handle.ts"),
-  import("../../hosted/queue_client.ts"),
+  import("../queue/client.ts"),
   import("../../manager/proxies.ts"),
   import("../../memory/objects.ts"),
   import("../../shared/barrier.ts"),

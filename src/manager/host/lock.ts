@@ -17,7 +17,7 @@
 import type { Fill } from "../../internal/rpc/link.ts";
 import { LAST, type Receiver } from "../../internal/rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../internal/rpc/router.ts";
-import { Numbers } from "../../hosted/queue_protocol.ts";
+import { Numbers } from "../../internal/queue/protocol.ts";
 import { type Place, Waiting } from "../../internal/objects/waiting.ts";
 import { type Incoming, ProtocolError } from "../../internal/transport/frames.ts";
 import { ManagerError } from "../errors.ts";

@@ -4,17 +4,17 @@
  *
  * @module
  */
-import { call, type Line, type Target } from "../internal/rpc/router.ts";
-import { type Place, reach } from "../region/arena.ts";
-import { RegionError } from "../internal/os/mapping.ts";
-import type { Words } from "../internal/os/atomics.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import type { Incoming } from "../internal/transport/frames.ts";
-import { load } from "../internal/objects/handles.ts";
+import { call, type Line, type Target } from "../rpc/router.ts";
+import { type Place, reach } from "../../region/arena.ts";
+import { RegionError } from "../os/mapping.ts";
+import type { Words } from "../os/atomics.ts";
+import * as Codec from "../codec/codec.ts";
+import type { Incoming } from "../transport/frames.ts";
+import { load } from "../objects/handles.ts";
 import { claim } from "./lease.ts";
-import { type Packet, unpack } from "../internal/objects/packets.ts";
-import type { Entry, Ledger } from "./queue_ledger.ts";
-import * as P from "./queue_protocol.ts";
+import { type Packet, unpack } from "../objects/packets.ts";
+import type { Entry, Ledger } from "./unacknowledged.ts";
+import * as P from "./protocol.ts";
 
 /** A stream that takes slowly tells the queue of each item at once; one that is faster than this, in milliseconds, of some at a time. */
 const PACE = 1;

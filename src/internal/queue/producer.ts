@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { call, DONE, type Line, type Target } from "../internal/rpc/router.ts";
-import { FRAGMENT, type Incoming } from "../internal/transport/frames.ts";
-import { pack, type Packet } from "../internal/objects/packets.ts";
-import * as P from "./queue_protocol.ts";
+import { call, DONE, type Line, type Target } from "../rpc/router.ts";
+import { FRAGMENT, type Incoming } from "../transport/frames.ts";
+import { pack, type Packet } from "../objects/packets.ts";
+import * as P from "./protocol.ts";
 
 /** How long places that were granted ahead are kept after a put, in milliseconds. */
 const LINGER = 20;

@@ -24,32 +24,25 @@ import {
   type Target,
   TOO_LARGE,
   written,
-} from "../internal/rpc/router.ts";
-import type { Link } from "../internal/rpc/link.ts";
-import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../Queue.ts";
-import {
-  invalidArgument,
-  invalidOption,
-  iterable,
-  optional,
-  positive,
-  wrongOptions,
-} from "../internal/os/arguments.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
-import { QueueClosed, QueueError, Unreachable } from "../internal/objects/errors.ts";
-import { exactly } from "../internal/objects/exactly.ts";
-import { foreign, HandleId, hooks, load, loaded, looking, register } from "../internal/objects/handles.ts";
-import type { Item } from "./order.ts";
-import { type Packet, sizeOf, unpack } from "../internal/objects/packets.ts";
-import type { QueueHost, Taking } from "./queue_host.ts";
-import { type Entry, type Ledger, ledgerOf } from "./queue_ledger.ts";
-import { type Grant, type Places, Producer } from "./queue_producer.ts";
-import { attached } from "./pipe_end.ts";
-import * as P from "./queue_protocol.ts";
-import { Reader } from "./queue_reader.ts";
-import { WaitId } from "../internal/objects/waitable.ts";
+} from "../rpc/router.ts";
+import type { Link } from "../rpc/link.ts";
+import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../../Queue.ts";
+import { invalidArgument, invalidOption, iterable, optional, positive, wrongOptions } from "../os/arguments.ts";
+import * as Codec from "../codec/codec.ts";
+import { DecodeError, EncodeError } from "../codec/errors.ts";
+import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { QueueClosed, QueueError, Unreachable } from "../objects/errors.ts";
+import { exactly } from "../objects/exactly.ts";
+import { foreign, HandleId, hooks, load, loaded, looking, register } from "../objects/handles.ts";
+import type { Item } from "./store.ts";
+import { type Packet, sizeOf, unpack } from "../objects/packets.ts";
+import type { QueueHost, Taking } from "./host.ts";
+import { type Entry, type Ledger, ledgerOf } from "./unacknowledged.ts";
+import { type Grant, type Places, Producer } from "./producer.ts";
+import { attached } from "../../hosted/pipe_end.ts";
+import * as P from "./protocol.ts";
+import { Reader } from "./reader.ts";
+import { WaitId } from "../objects/waitable.ts";
 
 /** What a handle of a queue says. */
 export interface Place extends Target {

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Words } from "../internal/os/atomics.ts";
+import type { Words } from "../os/atomics.ts";
 
 const MASK = 0xffff;
 

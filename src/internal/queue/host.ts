@@ -16,19 +16,19 @@
  *
  * @module
  */
-import * as Arena from "../region/arena.ts";
-import { RegionError } from "../internal/os/mapping.ts";
-import type { Words } from "../internal/os/atomics.ts";
-import * as Codec from "../internal/codec/codec.ts";
+import * as Arena from "../../region/arena.ts";
+import { RegionError } from "../os/mapping.ts";
+import type { Words } from "../os/atomics.ts";
+import * as Codec from "../codec/codec.ts";
 import * as Lease from "./lease.ts";
-import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../internal/rpc/router.ts";
-import { type Fill, LAST, type Receiver } from "../internal/rpc/link.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
-import { Fifo, type Item, type Store } from "./order.ts";
-import { pack, type Packet, sizeOf, unpack } from "../internal/objects/packets.ts";
-import * as P from "./queue_protocol.ts";
-import { type Place, Waiting } from "../internal/objects/waiting.ts";
-import { messageOf } from "../internal/codec/foreign.ts";
+import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../rpc/router.ts";
+import { type Fill, LAST, type Receiver } from "../rpc/link.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
+import { Fifo, type Item, type Store } from "./store.ts";
+import { pack, type Packet, sizeOf, unpack } from "../objects/packets.ts";
+import * as P from "./protocol.ts";
+import { type Place, Waiting } from "../objects/waiting.ts";
+import { messageOf } from "../codec/foreign.ts";
 
 /** What distinguishes one queue from another. */
 export interface Rules {

@@ -5,7 +5,7 @@
  *
  * @module
  */
-import type { Packet } from "../internal/objects/packets.ts";
+import type { Packet } from "../objects/packets.ts";
 
 /** What a queue holds. */
 export interface Item extends Packet {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Target } from "../internal/rpc/router.ts";
+import type { Target } from "../rpc/router.ts";
 
 /** An item that was taken. */
 export interface Entry {
