@@ -268,7 +268,7 @@ import * as Stream from "effect/Stream";
 import { self } from "./internal/rpc/identity.ts";
 import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./internal/objects/errors.ts";
 import { looking } from "./internal/objects/handles.ts";
-import { keep } from "./hosted/keep.ts";
+import { keep } from "./internal/pipe/in_transit.ts";
 import { Fifo, Lifo, Priority, type Store } from "./internal/queue/store.ts";
 import type { Packet } from "./internal/objects/packets.ts";
 import { QueueClient, TypeId as Id } from "./internal/queue/client.ts";

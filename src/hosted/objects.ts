@@ -16,7 +16,7 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["barrier", () => import(import.meta.resolve("../shared/barrier.ts"))],
   ["bytes", memory],
   ["condition", () => import(import.meta.resolve("../shared/condition.ts"))],
-  ["connection", () => import(import.meta.resolve("./pipe_client.ts"))],
+  ["connection", () => import(import.meta.resolve("../internal/pipe/client.ts"))],
   ["event", () => import(import.meta.resolve("../shared/event.ts"))],
   ["list", memory],
   ["lock", lock],

@@ -16,7 +16,7 @@ import * as Stream from "effect/Stream";
 import { Unreachable } from "../internal/objects/errors.ts";
 import { exactly } from "../internal/objects/exactly.ts";
 import { hooks, load, loaded, type ObjectHook } from "../internal/objects/handles.ts";
-import { keep } from "../hosted/keep.ts";
+import { keep } from "../internal/pipe/in_transit.ts";
 import type { Fill, Link } from "../internal/rpc/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../internal/rpc/router.ts";
 import { consume, Mailbox } from "../internal/rpc/streams.ts";

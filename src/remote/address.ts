@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Peer } from "../hosted/pipe_end.ts";
+import type { Peer } from "../internal/pipe/end.ts";
 import { show as shown } from "../internal/os/arguments.ts";
 
 /**

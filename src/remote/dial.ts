@@ -4,7 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type { Peer } from "../hosted/pipe_end.ts";
+import type { Peer } from "../internal/pipe/end.ts";
 import { after } from "../internal/os/timer.ts";
 import { type Address, complaint, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";

@@ -14,12 +14,12 @@
  *
  * @module
  */
-import { ConnectionClient } from "../hosted/pipe_client.ts";
-import { PipeHost, read, write } from "../hosted/pipe_host.ts";
-import { BYTES, VALUE } from "../hosted/messages.ts";
-import * as P from "../hosted/pipe_protocol.ts";
+import { ConnectionClient } from "../internal/pipe/client.ts";
+import { PipeHost, read, write } from "../internal/pipe/host.ts";
+import { BYTES, VALUE } from "../internal/pipe/inbox.ts";
+import * as P from "../internal/pipe/protocol.ts";
 import { Numbers } from "../internal/queue/protocol.ts";
-import type { Peer } from "../hosted/pipe_end.ts";
+import type { Peer } from "../internal/pipe/end.ts";
 import { address, host, retire } from "../internal/rpc/router.ts";
 import { self } from "../internal/rpc/identity.ts";
 import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";

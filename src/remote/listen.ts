@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Peer } from "../hosted/pipe_end.ts";
+import type { Peer } from "../internal/pipe/end.ts";
 import { type Address, complaint, fits, fromDeno, isAbstract, show, type UnixAddress } from "./address.ts";
 import { AuthenticationError, type ConnectError, ListenError, type ListenErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";

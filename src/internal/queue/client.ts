@@ -39,7 +39,7 @@ import { type Packet, sizeOf, unpack } from "../objects/packets.ts";
 import type { QueueHost, Taking } from "./host.ts";
 import { type Entry, type Ledger, ledgerOf } from "./unacknowledged.ts";
 import { type Grant, type Places, Producer } from "./producer.ts";
-import { attached } from "../../hosted/pipe_end.ts";
+import { attached } from "../pipe/end.ts";
 import * as P from "./protocol.ts";
 import { Reader } from "./reader.ts";
 import { WaitId } from "../objects/waitable.ts";

@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import { hooks, load, type ObjectHook, taking } from "../../internal/objects/handles.ts";
-import { attached } from "../../hosted/pipe_end.ts";
+import { attached } from "../../internal/pipe/end.ts";
 import type { Connection } from "../../Pipe.ts";
 import type { Fill } from "../../internal/rpc/link.ts";
 import { type Line, tooLarge } from "../../internal/rpc/router.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Packet, sizeOf } from "../internal/objects/packets.ts";
+import { type Packet, sizeOf } from "../objects/packets.ts";
 
 /** A value, as the codec has encoded it. */
 export const VALUE = 0;

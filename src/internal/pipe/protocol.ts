@@ -26,8 +26,8 @@
  *
  * @module
  */
-import type { Incoming } from "../internal/transport/frames.ts";
-import type { Message } from "./messages.ts";
+import type { Incoming } from "../transport/frames.ts";
+import type { Message } from "./inbox.ts";
 
 export const ATTACH = 1;
 export const KEEP = 2;

@@ -11,13 +11,13 @@
  *
  * @module
  */
-import type { Fill, Receiver } from "../internal/rpc/link.ts";
-import { DONE, GONE, type Hosted, type Line } from "../internal/rpc/router.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../internal/transport/frames.ts";
-import type { Packet } from "../internal/objects/packets.ts";
-import { type Message, message as toMessage, Messages, OVERSIZE } from "./messages.ts";
-import * as P from "./pipe_protocol.ts";
-import { Numbers } from "../internal/queue/protocol.ts";
+import type { Fill, Receiver } from "../rpc/link.ts";
+import { DONE, GONE, type Hosted, type Line } from "../rpc/router.ts";
+import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
+import type { Packet } from "../objects/packets.ts";
+import { type Message, message as toMessage, Messages, OVERSIZE } from "./inbox.ts";
+import * as P from "./protocol.ts";
+import { Numbers } from "../queue/protocol.ts";
 
 /** Who has an end. */
 type Holder =

@@ -6,25 +6,15 @@
  *
  * @module
  */
-import {
-  call,
-  CANCELLED,
-  DONE,
-  far,
-  GONE,
-  local,
-  readTooLarge,
-  type Target,
-  TOO_LARGE,
-} from "../internal/rpc/router.ts";
-import { type Incoming, MessageTooLarge } from "../internal/transport/frames.ts";
-import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "../internal/objects/errors.ts";
-import { type Message, Messages } from "./messages.ts";
-import { sizeOf } from "../internal/objects/packets.ts";
-import { type PipeHost, read, write } from "./pipe_host.ts";
-import * as P from "./pipe_protocol.ts";
-import { Numbers } from "../internal/queue/protocol.ts";
-import { Turns } from "../internal/objects/turns.ts";
+import { call, CANCELLED, DONE, far, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
+import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "../objects/errors.ts";
+import { type Message, Messages } from "./inbox.ts";
+import { sizeOf } from "../objects/packets.ts";
+import { type PipeHost, read, write } from "./host.ts";
+import * as P from "./protocol.ts";
+import { Numbers } from "../queue/protocol.ts";
+import { Turns } from "../objects/turns.ts";
 
 /** What a handle of an end says. */
 export interface Place extends Target {

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { call, local } from "../internal/rpc/router.ts";
-import * as Codec from "../internal/codec/codec.ts";
-import { finding } from "../internal/objects/handles.ts";
-import type { Packet } from "../internal/objects/packets.ts";
-import type { Place } from "./pipe_end.ts";
-import type { PipeHost } from "./pipe_host.ts";
-import { KEEP } from "./pipe_protocol.ts";
+import { call, local } from "../rpc/router.ts";
+import * as Codec from "../codec/codec.ts";
+import { finding } from "../objects/handles.ts";
+import type { Packet } from "../objects/packets.ts";
+import type { Place } from "./end.ts";
+import type { PipeHost } from "./host.ts";
+import { KEEP } from "./protocol.ts";
 
 /** Keeps the ends of pipes that move with a message. Returns what lets go of them: those that nobody has received end. */
 export const keep = ({ attachments, bytes }: Packet): () => void => {

@@ -8,16 +8,16 @@ import * as Effect from "effect/Effect";
 import type * as Schema from "effect/Schema";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import type { Connection, Failure, Statistics } from "../Pipe.ts";
-import type { DecodeError, EncodeError } from "../internal/codec/errors.ts";
-import type { BrokenPipe, EndOfFile } from "../internal/objects/errors.ts";
-import { type Handle, HandleId } from "../internal/objects/handles.ts";
-import { TypeId } from "./pipe_client.ts";
-import { WaitId } from "../internal/objects/waitable.ts";
+import type { Connection, Failure, Statistics } from "../../Pipe.ts";
+import type { DecodeError, EncodeError } from "../codec/errors.ts";
+import type { BrokenPipe, EndOfFile } from "../objects/errors.ts";
+import { type Handle, HandleId } from "../objects/handles.ts";
+import { TypeId } from "./client.ts";
+import { WaitId } from "../objects/waitable.ts";
 
 /** Loaded when the first value is checked: most connections need no Schema. */
-const schemas = Effect.promise((): Promise<typeof import("./pipe_schemas.ts")> =>
-  import(import.meta.resolve("./pipe_schemas.ts"))
+const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
+  import(import.meta.resolve("./schemas.ts"))
 );
 
 /** See above. */

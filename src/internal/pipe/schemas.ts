@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
-import { DecodeError, EncodeError } from "../internal/codec/errors.ts";
+import { DecodeError, EncodeError } from "../codec/errors.ts";
 
 /** Turns a value into data, where it is sent. */
 export const encode = <B, J>(schema: Schema.Schema<B, J>, value: B): Effect.Effect<J, EncodeError> =>
