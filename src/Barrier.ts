@@ -49,11 +49,11 @@ import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import { sizeFor } from "./region/barrier.ts";
-import { BarrierClient, TypeId as Id } from "./shared/barrier.ts";
+import { sizeFor } from "./internal/sync/protocol/barrier.ts";
+import { BarrierClient, TypeId as Id } from "./internal/sync/barrier.ts";
 import { type Checks, range } from "./internal/os/arguments.ts";
-import { BrokenBarrier, type BrokenReason, SyncError, wrongOption } from "./shared/errors.ts";
-import { type Failure, place } from "./shared/object.ts";
+import { BrokenBarrier, type BrokenReason, SyncError, wrongOption } from "./internal/sync/errors.ts";
+import { type Failure, place } from "./internal/sync/object.ts";
 
 export { BrokenBarrier, SyncError, Unreachable };
 export type { BrokenReason, Failure, Unsupported };

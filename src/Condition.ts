@@ -55,13 +55,13 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import * as Lock from "./Lock.ts";
-import { sizeFor } from "./region/condition.ts";
+import { sizeFor } from "./internal/sync/protocol/condition.ts";
 import type { RLock } from "./RLock.ts";
-import { ConditionClient, TypeId as Id } from "./shared/condition.ts";
+import { ConditionClient, TypeId as Id } from "./internal/sync/condition.ts";
 import { optional } from "./internal/os/arguments.ts";
-import { SyncError, wrongOption } from "./shared/errors.ts";
-import { isLock } from "./shared/lock.ts";
-import { type Failure, place } from "./shared/object.ts";
+import { SyncError, wrongOption } from "./internal/sync/errors.ts";
+import { isLock } from "./internal/sync/lock.ts";
+import { type Failure, place } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };

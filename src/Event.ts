@@ -48,10 +48,10 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
-import { SIZE } from "./region/event.ts";
-import { SyncError } from "./shared/errors.ts";
-import { EventClient, TypeId as Id } from "./shared/event.ts";
-import { type Failure, place } from "./shared/object.ts";
+import { SIZE } from "./internal/sync/protocol/event.ts";
+import { SyncError } from "./internal/sync/errors.ts";
+import { EventClient, TypeId as Id } from "./internal/sync/event.ts";
+import { type Failure, place } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };

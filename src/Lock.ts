@@ -114,10 +114,10 @@ import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import { SIZE } from "./region/lock.ts";
-import { SyncError } from "./shared/errors.ts";
-import { LockClient, TypeId as Id } from "./shared/lock.ts";
-import { type Failure, type Owner, place } from "./shared/object.ts";
+import { SIZE } from "./internal/sync/protocol/lock.ts";
+import { SyncError } from "./internal/sync/errors.ts";
+import { LockClient, TypeId as Id } from "./internal/sync/lock.ts";
+import { type Failure, type Owner, place } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Owner, Unsupported };

@@ -262,7 +262,7 @@ import { connectChecks, listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remo
 import * as Task from "./Task.ts";
 
 export { Unreachable } from "./internal/objects/errors.ts";
-export { BrokenBarrier, SyncError } from "./shared/errors.ts";
+export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
 export type { Address } from "./remote/address.ts";
 export type { Failure, Place } from "./manager/calls.ts";
 export type { Change, Dict, DictChange, Name, Namespace } from "./manager/dict.ts";

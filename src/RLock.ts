@@ -68,10 +68,10 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, Statistics, WithOptions } from "./Lock.ts";
-import { SIZE } from "./region/lock.ts";
-import { SyncError } from "./shared/errors.ts";
-import { RLockClient, RTypeId as Id } from "./shared/lock.ts";
-import { type Failure, type Owner, place } from "./shared/object.ts";
+import { SIZE } from "./internal/sync/protocol/lock.ts";
+import { SyncError } from "./internal/sync/errors.ts";
+import { RLockClient, RTypeId as Id } from "./internal/sync/lock.ts";
+import { type Failure, type Owner, place } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Held, Owner, Statistics, Unsupported, WithOptions };

@@ -34,10 +34,10 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, WithOptions } from "./Lock.ts";
-import { sizeFor } from "./region/readers.ts";
-import { SyncError } from "./shared/errors.ts";
-import { type Failure, type Owner, place } from "./shared/object.ts";
-import { ReadWriteLockClient, TypeId as Id } from "./shared/readers.ts";
+import { sizeFor } from "./internal/sync/protocol/readers.ts";
+import { SyncError } from "./internal/sync/errors.ts";
+import { type Failure, type Owner, place } from "./internal/sync/object.ts";
+import { ReadWriteLockClient, TypeId as Id } from "./internal/sync/readers.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Held, Owner, Unsupported, WithOptions };

@@ -49,11 +49,11 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import { MAX, sizeFor } from "./region/semaphore.ts";
+import { MAX, sizeFor } from "./internal/sync/protocol/semaphore.ts";
 import { boolean, type Checks, optional, range } from "./internal/os/arguments.ts";
-import { SyncError, wrongOption } from "./shared/errors.ts";
-import { type Failure, place } from "./shared/object.ts";
-import { SemaphoreClient, TypeId as Id } from "./shared/semaphore.ts";
+import { SyncError, wrongOption } from "./internal/sync/errors.ts";
+import { type Failure, place } from "./internal/sync/object.ts";
+import { SemaphoreClient, TypeId as Id } from "./internal/sync/semaphore.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };

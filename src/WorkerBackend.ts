@@ -76,7 +76,7 @@ import { allowed } from "./internal/child/starting.ts";
 import { Link } from "./internal/rpc/link.ts";
 import * as Router from "./internal/rpc/router.ts";
 import { port, posted } from "./internal/transport/transport.ts";
-import { declareEnded, ownerOf } from "./region/bell.ts";
+import { declareEnded, ownerOf } from "./internal/sync/protocol/doorbell.ts";
 import { end as endLedger, make as makeLedger, sweep } from "./internal/os/worker_mappings.ts";
 import { MAX_MESSAGE_SIZE } from "./internal/transport/frames.ts";
 

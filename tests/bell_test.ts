@@ -6,12 +6,12 @@ import * as Fiber from "effect/Fiber";
 import { Barrier, Condition, Event, Lock, ReadWriteLock, RLock, Semaphore, wait } from "../mod.ts";
 import { Unsupported } from "../src/Backend.ts";
 import { Unreachable } from "../src/internal/objects/errors.ts";
-import { Bell, bell } from "../src/region/bell.ts";
-import { Monitor, size } from "../src/region/monitor.ts";
+import { Bell, bell } from "../src/internal/sync/protocol/doorbell.ts";
+import { Monitor, size } from "../src/internal/sync/protocol/monitor.ts";
 import { type Kind, preferred, RegionError } from "../src/internal/os/mapping.ts";
 import { words } from "../src/internal/os/atomics.ts";
-import { SyncError } from "../src/shared/errors.ts";
-import { place, use } from "../src/shared/object.ts";
+import { SyncError } from "../src/internal/sync/errors.ts";
+import { place, use } from "../src/internal/sync/object.ts";
 import { assert, assertEquals, assertThrows } from "./assert.ts";
 import { test, when } from "./suite.ts";
 

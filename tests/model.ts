@@ -8,7 +8,7 @@
  *
  * @module
  */
-import type { Family } from "../src/region/family.ts";
+import type { Family } from "../src/internal/sync/protocol/participants.ts";
 import { type Words, words as wordsOf } from "../src/internal/os/atomics.ts";
 
 /** What a process of the model has. */

@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { Barrier, type Outcome, sizeFor as barrierSize } from "../src/region/barrier.ts";
-import { Condition, sizeFor as conditionSize } from "../src/region/condition.ts";
-import { Event, SIZE as EVENT } from "../src/region/event.ts";
-import { Lock, SIZE as LOCK } from "../src/region/lock.ts";
-import { BUSY } from "../src/region/monitor.ts";
-import { Readers, type Side, sizeFor as readersSize } from "../src/region/readers.ts";
-import { Semaphore, sizeFor as semaphoreSize } from "../src/region/semaphore.ts";
+import { Barrier, type Outcome, sizeFor as barrierSize } from "../src/internal/sync/protocol/barrier.ts";
+import { Condition, sizeFor as conditionSize } from "../src/internal/sync/protocol/condition.ts";
+import { Event, SIZE as EVENT } from "../src/internal/sync/protocol/event.ts";
+import { Lock, SIZE as LOCK } from "../src/internal/sync/protocol/lock.ts";
+import { BUSY } from "../src/internal/sync/protocol/monitor.ts";
+import { Readers, type Side, sizeFor as readersSize } from "../src/internal/sync/protocol/readers.ts";
+import { Semaphore, sizeFor as semaphoreSize } from "../src/internal/sync/protocol/semaphore.ts";
 import { assert } from "./assert.ts";
 import { type Actor, explore, type Model, type World } from "./model.ts";
 

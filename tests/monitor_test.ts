@@ -1,9 +1,9 @@
 /** Objects whose state somebody else is changing, for long, just when those who wait for them leave. */
 import * as Effect from "effect/Effect";
-import { Condition, sizeFor as conditionSize } from "../src/region/condition.ts";
-import type { Family } from "../src/region/family.ts";
-import { Readers, sizeFor as readersSize } from "../src/region/readers.ts";
-import { Semaphore, sizeFor as semaphoreSize } from "../src/region/semaphore.ts";
+import { Condition, sizeFor as conditionSize } from "../src/internal/sync/protocol/condition.ts";
+import type { Family } from "../src/internal/sync/protocol/participants.ts";
+import { Readers, sizeFor as readersSize } from "../src/internal/sync/protocol/readers.ts";
+import { Semaphore, sizeFor as semaphoreSize } from "../src/internal/sync/protocol/semaphore.ts";
 import { words } from "../src/internal/os/atomics.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { test } from "./suite.ts";

@@ -1,7 +1,7 @@
 /** Tasks that use shared memory by its lowest floor. */
 import * as Effect from "effect/Effect";
 import { Process, Task, WorkerBackend } from "../mod.ts";
-import { allocate, arena, bucketOf, type Place, reach } from "../src/region/arena.ts";
+import { allocate, arena, bucketOf, type Place, reach } from "../src/internal/sync/protocol/arena.ts";
 import { attach, RegionError, type Token } from "../src/internal/os/mapping.ts";
 import { words } from "../src/internal/os/atomics.ts";
 

@@ -9,7 +9,7 @@ import * as Logger from "effect/Logger";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { unsupported } from "../src/internal/os/linux.ts";
-import { bell } from "../src/region/bell.ts";
+import { bell } from "../src/internal/sync/protocol/doorbell.ts";
 import { noLeaks } from "./leaks.ts";
 
 // The doorbell is kept until the last arena of others has been collected: here, so that it is nobody's leak.

@@ -8,16 +8,16 @@
  */
 
 const memory = (): Promise<unknown> => import(import.meta.resolve("../memory/objects.ts"));
-const lock = (): Promise<unknown> => import(import.meta.resolve("../shared/lock.ts"));
+const lock = (): Promise<unknown> => import(import.meta.resolve("../internal/sync/lock.ts"));
 
 /** Loads the module of a kind. */
 export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["array", memory],
-  ["barrier", () => import(import.meta.resolve("../shared/barrier.ts"))],
+  ["barrier", () => import(import.meta.resolve("../internal/sync/barrier.ts"))],
   ["bytes", memory],
-  ["condition", () => import(import.meta.resolve("../shared/condition.ts"))],
+  ["condition", () => import(import.meta.resolve("../internal/sync/condition.ts"))],
   ["connection", () => import(import.meta.resolve("../internal/pipe/client.ts"))],
-  ["event", () => import(import.meta.resolve("../shared/event.ts"))],
+  ["event", () => import(import.meta.resolve("../internal/sync/event.ts"))],
   ["list", memory],
   ["lock", lock],
   ["memory", memory],
@@ -25,9 +25,9 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["process", () => import(import.meta.resolve("../internal/child/process_handle.ts"))],
   ["proxy", () => import(import.meta.resolve("../manager/proxies.ts"))],
   ["queue", () => import(import.meta.resolve("../internal/queue/client.ts"))],
-  ["readwritelock", () => import(import.meta.resolve("../shared/readers.ts"))],
+  ["readwritelock", () => import(import.meta.resolve("../internal/sync/readers.ts"))],
   ["rlock", lock],
-  ["semaphore", () => import(import.meta.resolve("../shared/semaphore.ts"))],
+  ["semaphore", () => import(import.meta.resolve("../internal/sync/semaphore.ts"))],
   ["struct", memory],
   ["value", memory],
 ]);

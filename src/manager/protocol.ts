@@ -21,7 +21,7 @@
  *
  * @module
  */
-import type { BrokenReason } from "../shared/errors.ts";
+import type { BrokenReason } from "../internal/sync/errors.ts";
 
 export const CALL = 1;
 export const CREATE = 2;

@@ -14,8 +14,8 @@ import type { Fill } from "../internal/rpc/link.ts";
 import { call, type Line } from "../internal/rpc/router.ts";
 import { countOrInfinite, effect as isEffect } from "../internal/os/arguments.ts";
 import { answer, ask, checked, type Failure, type Place, target } from "./calls.ts";
-import { BrokenBarrier, SyncError } from "../shared/errors.ts";
-import { type Hold, Nest, type Running } from "../shared/nest.ts";
+import { BrokenBarrier, SyncError } from "../internal/sync/errors.ts";
+import { type Hold, Nest, type Running } from "../internal/sync/reentrancy.ts";
 import * as P from "./protocol.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 

@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect";
 import type { Integer, RawInteger } from "../Array.ts";
 import { HandleId, register } from "../internal/objects/handles.ts";
 import type { Lock } from "../Lock.ts";
-import type { Place } from "../region/arena.ts";
+import type { Place } from "../internal/sync/protocol/arena.ts";
 import type { Kind, Token } from "../internal/os/mapping.ts";
 import type { Cells } from "../internal/os/atomics.ts";
 import type { RLock } from "../RLock.ts";

@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../internal/objects/handles.ts";
 import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
-import type { Place } from "../region/arena.ts";
+import type { Place } from "../internal/sync/protocol/arena.ts";
 import type { Kind } from "../internal/os/mapping.ts";
 import type { RLock } from "../RLock.ts";
 import type { Bytes } from "../Value.ts";

@@ -8,7 +8,7 @@ import * as Option from "effect/Option";
 import { HandleId, register } from "../internal/objects/handles.ts";
 import { self } from "../internal/rpc/identity.ts";
 import type { Lock } from "../Lock.ts";
-import type { Place } from "../region/arena.ts";
+import type { Place } from "../internal/sync/protocol/arena.ts";
 import type { Kind } from "../internal/os/mapping.ts";
 import type { RLock } from "../RLock.ts";
 import type { Element, Options, Raw, ShareableList } from "../ShareableList.ts";
@@ -19,7 +19,7 @@ import { attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, demandOptions, MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
 import { Placed } from "./placed.ts";
-import type { Described } from "../shared/object.ts";
+import type { Described } from "../internal/sync/object.ts";
 import { capacityOf, encode, type Encoded, placesIn, sizeOf, Slots } from "./slots.ts";
 
 export const TypeId = "~multiprocessing/ShareableList";

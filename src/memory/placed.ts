@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../region/arena.ts";
+import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../internal/sync/protocol/arena.ts";
 import type { Kind } from "../internal/os/mapping.ts";
 import { MemoryError, memoryError } from "./errors.ts";
 

@@ -20,7 +20,7 @@
  *
  * @module
  */
-import type { Place } from "../region/arena.ts";
+import type { Place } from "../internal/sync/protocol/arena.ts";
 import { type Words, words } from "../internal/os/atomics.ts";
 import { show } from "../internal/os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";

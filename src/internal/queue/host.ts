@@ -16,7 +16,7 @@
  *
  * @module
  */
-import * as Arena from "../../region/arena.ts";
+import * as Arena from "../sync/protocol/arena.ts";
 import { RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import * as Codec from "../codec/codec.ts";

@@ -5,7 +5,7 @@
  * @module
  */
 import { call, type Line, type Target } from "../rpc/router.ts";
-import { type Place, reach } from "../../region/arena.ts";
+import { type Place, reach } from "../sync/protocol/arena.ts";
 import { RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import * as Codec from "../codec/codec.ts";

@@ -8,7 +8,7 @@ import * as Exit from "effect/Exit";
 import { Waiting } from "../../internal/objects/waiting.ts";
 import type { Fill, Receiver } from "../../internal/rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../internal/rpc/router.ts";
-import type { BrokenReason } from "../../shared/errors.ts";
+import type { BrokenReason } from "../../internal/sync/errors.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 

@@ -15,11 +15,11 @@
  *
  * @module
  */
-import * as Os from "../internal/os/linux.ts";
-import { bellOf, markBell } from "../internal/os/worker_mappings.ts";
-import { attach, create, type Kind, type Region, RegionError, type Token } from "../internal/os/mapping.ts";
-import { find, publish } from "../internal/os/shared_buffers.ts";
-import { notify, waitFor, type Words, words } from "../internal/os/atomics.ts";
+import * as Os from "../../os/linux.ts";
+import { bellOf, markBell } from "../../os/worker_mappings.ts";
+import { attach, create, type Kind, type Region, RegionError, type Token } from "../../os/mapping.ts";
+import { find, publish } from "../../os/shared_buffers.ts";
+import { notify, waitFor, type Words, words } from "../../os/atomics.ts";
 
 const RINGS = 0;
 const PARKED = 1;

@@ -6,15 +6,15 @@
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import { register } from "../internal/objects/handles.ts";
-import type { Held, Lock, Statistics, WithOptions } from "../Lock.ts";
-import * as Arguments from "../internal/os/arguments.ts";
-import { Defect, type Family, isOver, type Over } from "../region/family.ts";
-import { Lock as Protocol, type Outcome } from "../region/lock.ts";
-import type { Words } from "../internal/os/atomics.ts";
-import type { RLock } from "../RLock.ts";
+import { register } from "../objects/handles.ts";
+import type { Held, Lock, Statistics, WithOptions } from "../../Lock.ts";
+import * as Arguments from "../os/arguments.ts";
+import { Defect, type Family, isOver, type Over } from "./protocol/participants.ts";
+import { Lock as Protocol, type Outcome } from "./protocol/lock.ts";
+import type { Words } from "../os/atomics.ts";
+import type { RLock } from "../../RLock.ts";
 import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
-import { type Hold, Nest, type Running } from "./nest.ts";
+import { type Hold, Nest, type Running } from "./reentrancy.ts";
 import { type Described, type Failure, type Owner, Shared } from "./object.ts";
 import { currentFiber, held, LATER, step } from "./waiting.ts";
 

@@ -15,9 +15,9 @@
  *
  * @module
  */
-import type { Family, Over } from "./family.ts";
+import type { Family, Over } from "./participants.ts";
 import { BUSY, Monitor, size } from "./monitor.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import type { Words } from "../../os/atomics.ts";
 
 const STATE = 0;
 const COUNT = 1;

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { SET } from "./family.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import { SET } from "./participants.ts";
+import type { Words } from "../../os/atomics.ts";
 
 /** The word of a slot, from the first of a set on. */
 export const wordOf = (slot: number): number => slot >>> 5 & SET - 1;

@@ -8,9 +8,9 @@ import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
 import * as RuntimeFlags from "effect/RuntimeFlags";
-import { Unreachable, Unsupported } from "../internal/objects/errors.ts";
-import { ended } from "../internal/os/worker_mappings.ts";
-import { BUSY, type Busy } from "../region/monitor.ts";
+import { Unreachable, Unsupported } from "../objects/errors.ts";
+import { ended } from "../os/worker_mappings.ts";
+import { BUSY, type Busy } from "./protocol/monitor.ts";
 import { SyncError } from "./errors.ts";
 import type { Failure } from "./object.ts";
 

@@ -16,7 +16,7 @@
  */
 import type * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
-import { type Place, Waiting } from "../internal/objects/waiting.ts";
+import { type Place, Waiting } from "../objects/waiting.ts";
 
 /** One taking of the lock. */
 export interface Hold<L> {

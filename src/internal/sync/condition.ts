@@ -5,17 +5,17 @@
  */
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
-import type { Condition, Statistics } from "../Condition.ts";
-import { register } from "../internal/objects/handles.ts";
-import type { Lock } from "../Lock.ts";
-import { Condition as Protocol } from "../region/condition.ts";
-import { type Family, isOver, type Over } from "../region/family.ts";
-import { after } from "../internal/os/timer.ts";
-import { BUSY } from "../region/monitor.ts";
-import type { Words } from "../internal/os/atomics.ts";
-import type { RLock } from "../RLock.ts";
-import { countOrInfinite, must } from "../internal/os/arguments.ts";
-import { duration as time } from "../internal/os/durations.ts";
+import type { Condition, Statistics } from "../../Condition.ts";
+import { register } from "../objects/handles.ts";
+import type { Lock } from "../../Lock.ts";
+import { Condition as Protocol } from "./protocol/condition.ts";
+import { type Family, isOver, type Over } from "./protocol/participants.ts";
+import { after } from "../os/timer.ts";
+import { BUSY } from "./protocol/monitor.ts";
+import type { Words } from "../os/atomics.ts";
+import type { RLock } from "../../RLock.ts";
+import { countOrInfinite, must } from "../os/arguments.ts";
+import { duration as time } from "../os/durations.ts";
 import { SyncError, wrongArgument } from "./errors.ts";
 import { type Guard, GuardId } from "./lock.ts";
 import { type Described, type Failure, Shared } from "./object.ts";

@@ -25,11 +25,20 @@
  *
  * @module
  */
-import * as Os from "../internal/os/linux.ts";
-import { type Bell, bell, type Identity, livesMemory, ownerOf, ringBuffer, ringMemory, type Where } from "./bell.ts";
-import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "../internal/os/mapping.ts";
-import { onWithdrawn } from "../internal/os/shared_buffers.ts";
-import { glance, type Words, words } from "../internal/os/atomics.ts";
+import * as Os from "../../os/linux.ts";
+import {
+  type Bell,
+  bell,
+  type Identity,
+  livesMemory,
+  ownerOf,
+  ringBuffer,
+  ringMemory,
+  type Where,
+} from "./doorbell.ts";
+import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "../../os/mapping.ts";
+import { onWithdrawn } from "../../os/shared_buffers.ts";
+import { glance, type Words, words } from "../../os/atomics.ts";
 
 const MAGIC = 0x6d70_0001;
 const SLOTS = 256;

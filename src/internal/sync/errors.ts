@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../internal/os/arguments.ts";
+import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../os/arguments.ts";
 
 /**
  * A lock, a semaphore or another object of that kind was asked for what it cannot do. Nothing has changed.

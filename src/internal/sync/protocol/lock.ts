@@ -23,9 +23,9 @@
  *
  * @module
  */
-import { Defect, type Family, type Over, SET } from "./family.ts";
-import { Marks } from "./marks.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import { Defect, type Family, type Over, SET } from "./participants.ts";
+import { Marks } from "./slot_set.ts";
+import type { Words } from "../../os/atomics.ts";
 
 const FREE = 0;
 const HELD = 1;

@@ -5,12 +5,12 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { register } from "../internal/objects/handles.ts";
-import { type Family, isOver } from "../region/family.ts";
-import { MAX, Semaphore as Protocol, type Shape } from "../region/semaphore.ts";
-import type { Words } from "../internal/os/atomics.ts";
-import type { Semaphore, Statistics } from "../Semaphore.ts";
-import { effect as isEffect, positive } from "../internal/os/arguments.ts";
+import { register } from "../objects/handles.ts";
+import { type Family, isOver } from "./protocol/participants.ts";
+import { MAX, Semaphore as Protocol, type Shape } from "./protocol/semaphore.ts";
+import type { Words } from "../os/atomics.ts";
+import type { Semaphore, Statistics } from "../../Semaphore.ts";
+import { effect as isEffect, positive } from "../os/arguments.ts";
 import { SyncError, wrongArgument } from "./errors.ts";
 import { scoped } from "./lock.ts";
 import { type Described, type Failure, Shared } from "./object.ts";

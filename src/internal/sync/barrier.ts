@@ -6,12 +6,12 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
-import type { Barrier, Statistics } from "../Barrier.ts";
-import { register } from "../internal/objects/handles.ts";
-import { Barrier as Protocol, type Outcome, type Reason } from "../region/barrier.ts";
-import type { Family } from "../region/family.ts";
-import type { Words } from "../internal/os/atomics.ts";
-import { effect as isEffect } from "../internal/os/arguments.ts";
+import type { Barrier, Statistics } from "../../Barrier.ts";
+import { register } from "../objects/handles.ts";
+import { Barrier as Protocol, type Outcome, type Reason } from "./protocol/barrier.ts";
+import type { Family } from "./protocol/participants.ts";
+import type { Words } from "../os/atomics.ts";
+import { effect as isEffect } from "../os/arguments.ts";
 import { BrokenBarrier, wrongArgument } from "./errors.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { held, step } from "./waiting.ts";

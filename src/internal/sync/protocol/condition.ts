@@ -12,9 +12,9 @@
  *
  * @module
  */
-import type { Family, Over } from "./family.ts";
+import type { Family, Over } from "./participants.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import type { Words } from "../../os/atomics.ts";
 
 const TURN = 0;
 const BACK = 1;

@@ -21,9 +21,9 @@
  *
  * @module
  */
-import { Defect, type Family, type Over, SET, SLOTS } from "./family.ts";
-import { bitOf, Marks, wordOf } from "./marks.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import { Defect, type Family, type Over, SET, SLOTS } from "./participants.ts";
+import { bitOf, Marks, wordOf } from "./slot_set.ts";
+import type { Words } from "../../os/atomics.ts";
 
 const LENGTH = 1;
 const JOURNAL = 2;

@@ -5,15 +5,15 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { Unreachable, Unsupported } from "../internal/objects/errors.ts";
-import { HandleId } from "../internal/objects/handles.ts";
-import { self } from "../internal/rpc/identity.ts";
-import * as Os from "../internal/os/linux.ts";
-import { allocate, type Arena, type Block, bucketOf, lives, type Place, reach } from "../region/arena.ts";
-import type { Family, Over } from "../region/family.ts";
-import { ended } from "../internal/os/worker_mappings.ts";
-import { RegionError } from "../internal/os/mapping.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import { Unreachable, Unsupported } from "../objects/errors.ts";
+import { HandleId } from "../objects/handles.ts";
+import { self } from "../rpc/identity.ts";
+import * as Os from "../os/linux.ts";
+import { allocate, type Arena, type Block, bucketOf, lives, type Place, reach } from "./protocol/arena.ts";
+import type { Family, Over } from "./protocol/participants.ts";
+import { ended } from "../os/worker_mappings.ts";
+import { RegionError } from "../os/mapping.ts";
+import type { Words } from "../os/atomics.ts";
 import { SyncError } from "./errors.ts";
 
 /** Why an object cannot be used: it is no more, this process may not, or too many do. */

@@ -4,12 +4,12 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type { Event, Statistics } from "../Event.ts";
-import { register } from "../internal/objects/handles.ts";
-import { WaitId } from "../internal/objects/waitable.ts";
-import { Event as Protocol } from "../region/event.ts";
-import { Defect, type Family, isOver, type Over } from "../region/family.ts";
-import type { Words } from "../internal/os/atomics.ts";
+import type { Event, Statistics } from "../../Event.ts";
+import { register } from "../objects/handles.ts";
+import { WaitId } from "../objects/waitable.ts";
+import { Event as Protocol } from "./protocol/event.ts";
+import { Defect, type Family, isOver, type Over } from "./protocol/participants.ts";
+import type { Words } from "../os/atomics.ts";
 import { type Described, type Failure, Shared } from "./object.ts";
 import { held, isFailure, LATER, step } from "./waiting.ts";
 
