@@ -54,17 +54,17 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
-import { make as makeArray, TypeId as Id } from "./memory/array.ts";
-import { owned } from "./memory/attempt.ts";
-import { lockOption } from "./memory/alone.ts";
+import { make as makeArray, TypeId as Id } from "./internal/values/array.ts";
+import { owned } from "./internal/values/attempt.ts";
+import { lockOption } from "./internal/values/locks.ts";
 import {
   demandOptions,
   MemoryError,
   type MemoryErrorReason,
   OutOfRange,
   type OutOfRangeReason,
-} from "./memory/errors.ts";
-import type { Type, Values } from "./memory/types.ts";
+} from "./internal/values/errors.ts";
+import type { Type, Values } from "./internal/values/types.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason, Type, Values };

@@ -47,10 +47,10 @@ import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
-import { owned, ownedMemory } from "./memory/attempt.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./memory/errors.ts";
-import { attach as attachList, make as makeList, TypeId as Id } from "./memory/list.ts";
-import type { Element } from "./memory/slots.ts";
+import { owned, ownedMemory } from "./internal/values/attempt.ts";
+import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
+import { attach as attachList, make as makeList, TypeId as Id } from "./internal/values/list.ts";
+import type { Element } from "./internal/values/slots.ts";
 import type { RLock } from "./RLock.ts";
 import type { SharedMemory } from "./SharedMemory.ts";
 

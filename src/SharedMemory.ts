@@ -124,16 +124,22 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { attemptMemory, ownedMemory } from "./memory/attempt.ts";
+import { attemptMemory, ownedMemory } from "./internal/values/attempt.ts";
 import {
   demandOptions,
   MemoryError,
   type MemoryErrorReason,
   OutOfRange,
   type OutOfRangeReason,
-} from "./memory/errors.ts";
-import { attachNamed, create as createMemory, make as makeMemory, type Memory, TypeId as Id } from "./memory/memory.ts";
-import { sweep as sweepNames } from "./memory/names.ts";
+} from "./internal/values/errors.ts";
+import {
+  attachNamed,
+  create as createMemory,
+  make as makeMemory,
+  type Memory,
+  TypeId as Id,
+} from "./internal/values/memory.ts";
+import { sweep as sweepNames } from "./internal/values/names.ts";
 import { name as isName, optional, positive } from "./internal/os/arguments.ts";
 
 export { MemoryError, OutOfRange };

@@ -75,19 +75,19 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
-import { owned } from "./memory/attempt.ts";
-import { lockOption } from "./memory/alone.ts";
+import { owned } from "./internal/values/attempt.ts";
+import { lockOption } from "./internal/values/locks.ts";
 import {
   demandOptions,
   MemoryError,
   type MemoryErrorReason,
   OutOfRange,
   type OutOfRangeReason,
-} from "./memory/errors.ts";
-import { make as makeBytes, TypeId as BytesId } from "./memory/bytes.ts";
-import { make as makeStruct, TypeId as StructId } from "./memory/struct.ts";
-import type { Type, Values } from "./memory/types.ts";
-import { make as makeValue, TypeId as Id } from "./memory/value.ts";
+} from "./internal/values/errors.ts";
+import { make as makeBytes, TypeId as BytesId } from "./internal/values/bytes.ts";
+import { make as makeStruct, TypeId as StructId } from "./internal/values/struct.ts";
+import type { Type, Values } from "./internal/values/types.ts";
+import { make as makeValue, TypeId as Id } from "./internal/values/value.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason, Type, Values };

@@ -22,8 +22,8 @@ import {
   WorkerBackend,
 } from "../mod.ts";
 import type { Kind } from "../src/internal/os/mapping.ts";
-import { attempt } from "../src/memory/attempt.ts";
-import { make as makeList } from "../src/memory/list.ts";
+import { attempt } from "../src/internal/values/attempt.ts";
+import { make as makeList } from "../src/internal/values/list.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "./assert.ts";
 import { processEntry, until } from "./leaks.ts";
 import * as Tasks from "./list_tasks.ts";

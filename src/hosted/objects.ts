@@ -7,7 +7,7 @@
  * @module
  */
 
-const memory = (): Promise<unknown> => import(import.meta.resolve("../memory/objects.ts"));
+const memory = (): Promise<unknown> => import(import.meta.resolve("../internal/values/objects.ts"));
 const lock = (): Promise<unknown> => import(import.meta.resolve("../internal/sync/lock.ts"));
 
 /** Loads the module of a kind. */

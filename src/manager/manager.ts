@@ -10,7 +10,7 @@ import { QueueError } from "../internal/objects/errors.ts";
 import type { Dequeue, Options as QueueOptions, Queue } from "../Queue.ts";
 import { PoolError } from "../internal/pool/error.ts";
 import type { Element, ShareableList } from "../ShareableList.ts";
-import { MemoryError, type OutOfRange } from "../memory/errors.ts";
+import { MemoryError, type OutOfRange } from "../internal/values/errors.ts";
 import type { SharedMemory } from "../SharedMemory.ts";
 import type { Task } from "../Task.ts";
 import { QueueClient } from "../internal/queue/client.ts";

@@ -19,7 +19,7 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("./process_handle.ts"),
   import("../queue/client.ts"),
   import("../../manager/proxies.ts"),
-  import("../../memory/objects.ts"),
+  import("../values/objects.ts"),
   import("../sync/barrier.ts"),
   import("../sync/condition.ts"),
   import("../sync/event.ts"),

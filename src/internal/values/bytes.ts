@@ -4,18 +4,18 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import { self } from "../internal/rpc/identity.ts";
-import type { Lock } from "../Lock.ts";
-import type { Place } from "../internal/sync/protocol/arena.ts";
-import type { Kind } from "../internal/os/mapping.ts";
-import type { RLock } from "../RLock.ts";
-import type { Bytes } from "../Value.ts";
-import { alone, ownLock, ownLockAt, usersLock } from "./alone.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import { self } from "../rpc/identity.ts";
+import type { Lock } from "../../Lock.ts";
+import type { Place } from "../sync/protocol/arena.ts";
+import type { Kind } from "../os/mapping.ts";
+import type { RLock } from "../../RLock.ts";
+import type { Bytes } from "../../Value.ts";
+import { alone, ownLock, ownLockAt, usersLock } from "./locks.ts";
 import { attemptMemory } from "./attempt.ts";
-import { bytes as isBytes, optional, range, show } from "../internal/os/arguments.ts";
+import { bytes as isBytes, optional, range, show } from "../os/arguments.ts";
 import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
-import { place, Placed } from "./placed.ts";
+import { place, Placed } from "./layout.ts";
 import { encode, sizeOf, Slots } from "./slots.ts";
 
 export const TypeId = "~multiprocessing/Bytes";

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../internal/sync/protocol/arena.ts";
-import type { Kind } from "../internal/os/mapping.ts";
+import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../sync/protocol/arena.ts";
+import type { Kind } from "../os/mapping.ts";
 import { MemoryError, memoryError } from "./errors.ts";
 
 /** Words in front of what an object holds. */

@@ -14,8 +14,8 @@
  *
  * @module
  */
-import * as Os from "../internal/os/linux.ts";
-import { createApart, explain, type Kind, map, type Region, type Token } from "../internal/os/mapping.ts";
+import * as Os from "../os/linux.ts";
+import { createApart, explain, type Kind, map, type Region, type Token } from "../os/mapping.ts";
 import { checkSize, MemoryError, orMemoryError } from "./errors.ts";
 
 const EMPTY = new ArrayBuffer(0);

@@ -13,9 +13,9 @@
  *
  * @module
  */
-import * as Os from "../internal/os/linux.ts";
-import { type Mapped, own } from "../internal/os/mapping.ts";
-import { name as isName } from "../internal/os/arguments.ts";
+import * as Os from "../os/linux.ts";
+import { type Mapped, own } from "../os/mapping.ts";
+import { name as isName } from "../os/arguments.ts";
 import { checkSize, demandOptions, MemoryError, orMemoryError } from "./errors.ts";
 
 const FOLDER = "/dev/shm";

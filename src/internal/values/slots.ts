@@ -20,9 +20,9 @@
  *
  * @module
  */
-import type { Place } from "../internal/sync/protocol/arena.ts";
-import { type Words, words } from "../internal/os/atomics.ts";
-import { show } from "../internal/os/arguments.ts";
+import type { Place } from "../sync/protocol/arena.ts";
+import { type Words, words } from "../os/atomics.ts";
+import { show } from "../os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 
 const MAGIC = 0x6d70_0002;

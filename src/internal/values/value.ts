@@ -4,18 +4,18 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import type { Lock } from "../Lock.ts";
-import type { Place } from "../internal/sync/protocol/arena.ts";
-import type { Kind } from "../internal/os/mapping.ts";
-import type { Cells } from "../internal/os/atomics.ts";
-import type { RLock } from "../RLock.ts";
-import type { Integer, RawInteger } from "../Value.ts";
-import { usersLock } from "./alone.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import type { Lock } from "../../Lock.ts";
+import type { Place } from "../sync/protocol/arena.ts";
+import type { Kind } from "../os/mapping.ts";
+import type { Cells } from "../os/atomics.ts";
+import type { RLock } from "../../RLock.ts";
+import type { Integer, RawInteger } from "../../Value.ts";
+import { usersLock } from "./locks.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
 import { demandChange, type MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
-import { place, Placed } from "./placed.ts";
+import { place, Placed } from "./layout.ts";
 import { type Type, typeOf } from "./types.ts";
 
 export const TypeId = "~multiprocessing/Value";

@@ -12,17 +12,17 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import { self } from "../internal/rpc/identity.ts";
-import type { Lock } from "../Lock.ts";
-import type { Place } from "../internal/sync/protocol/arena.ts";
-import type { Kind } from "../internal/os/mapping.ts";
-import type { RLock } from "../RLock.ts";
-import type { Fields, RecordOf, Struct } from "../Value.ts";
-import { alone, ownLock, ownLockAt, usersLock } from "./alone.ts";
-import { optional, record } from "../internal/os/arguments.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import { self } from "../rpc/identity.ts";
+import type { Lock } from "../../Lock.ts";
+import type { Place } from "../sync/protocol/arena.ts";
+import type { Kind } from "../os/mapping.ts";
+import type { RLock } from "../../RLock.ts";
+import type { Fields, RecordOf, Struct } from "../../Value.ts";
+import { alone, ownLock, ownLockAt, usersLock } from "./locks.ts";
+import { optional, record } from "../os/arguments.ts";
 import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
-import { place, Placed } from "./placed.ts";
+import { place, Placed } from "./layout.ts";
 import { type Type, typeOf } from "./types.ts";
 import { NumberValue } from "./value.ts";
 

@@ -4,10 +4,10 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import type { Kind, Token } from "../internal/os/mapping.ts";
-import type { Owned, ViewConstructor } from "../SharedMemory.ts";
-import { invalidArgument, must, show } from "../internal/os/arguments.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import type { Kind, Token } from "../os/mapping.ts";
+import type { Owned, ViewConstructor } from "../../SharedMemory.ts";
+import { invalidArgument, must, show } from "../os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 import * as Names from "./names.ts";
 import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storage.ts";

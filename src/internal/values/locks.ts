@@ -4,17 +4,17 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { Unreachable, Unsupported } from "../internal/objects/errors.ts";
-import { self } from "../internal/rpc/identity.ts";
-import type { Lock } from "../Lock.ts";
-import { allocate, type Block, type Place } from "../internal/sync/protocol/arena.ts";
-import { SIZE } from "../internal/sync/protocol/lock.ts";
-import type { Kind } from "../internal/os/mapping.ts";
-import type { RLock } from "../RLock.ts";
-import { SyncError } from "../internal/sync/errors.ts";
-import { type Checks, optional } from "../internal/os/arguments.ts";
-import { isLock, LockClient, RLockClient } from "../internal/sync/lock.ts";
-import type { Failure } from "../internal/sync/object.ts";
+import { Unreachable, Unsupported } from "../objects/errors.ts";
+import { self } from "../rpc/identity.ts";
+import type { Lock } from "../../Lock.ts";
+import { allocate, type Block, type Place } from "../sync/protocol/arena.ts";
+import { SIZE } from "../sync/protocol/lock.ts";
+import type { Kind } from "../os/mapping.ts";
+import type { RLock } from "../../RLock.ts";
+import { SyncError } from "../sync/errors.ts";
+import { type Checks, optional } from "../os/arguments.ts";
+import { isLock, LockClient, RLockClient } from "../sync/lock.ts";
+import type { Failure } from "../sync/object.ts";
 import { attempt, outcome } from "./attempt.ts";
 import { demandOptions, MemoryError, memoryError, type OutOfRange } from "./errors.ts";
 

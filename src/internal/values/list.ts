@@ -5,21 +5,21 @@
  */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import { self } from "../internal/rpc/identity.ts";
-import type { Lock } from "../Lock.ts";
-import type { Place } from "../internal/sync/protocol/arena.ts";
-import type { Kind } from "../internal/os/mapping.ts";
-import type { RLock } from "../RLock.ts";
-import type { Element, Options, Raw, ShareableList } from "../ShareableList.ts";
-import { type Checks, iterable, name as isName, optional, range } from "../internal/os/arguments.ts";
-import { alone, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./alone.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import { self } from "../rpc/identity.ts";
+import type { Lock } from "../../Lock.ts";
+import type { Place } from "../sync/protocol/arena.ts";
+import type { Kind } from "../os/mapping.ts";
+import type { RLock } from "../../RLock.ts";
+import type { Element, Options, Raw, ShareableList } from "../../ShareableList.ts";
+import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
+import { alone, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
 import { indexIn } from "./array.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, demandOptions, MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
-import { Placed } from "./placed.ts";
-import type { Described } from "../internal/sync/object.ts";
+import { Placed } from "./layout.ts";
+import type { Described } from "../sync/object.ts";
 import { capacityOf, encode, type Encoded, placesIn, sizeOf, Slots } from "./slots.ts";
 
 export const TypeId = "~multiprocessing/ShareableList";

@@ -4,19 +4,19 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
-import type { Integer, RawInteger } from "../Array.ts";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import type { Lock } from "../Lock.ts";
-import type { Place } from "../internal/sync/protocol/arena.ts";
-import type { Kind, Token } from "../internal/os/mapping.ts";
-import type { Cells } from "../internal/os/atomics.ts";
-import type { RLock } from "../RLock.ts";
-import { type Checks, count, end, integer, iterable, must, optional, show } from "../internal/os/arguments.ts";
-import { usersLock } from "./alone.ts";
+import type { Integer, RawInteger } from "../../Array.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import type { Lock } from "../../Lock.ts";
+import type { Place } from "../sync/protocol/arena.ts";
+import type { Kind, Token } from "../os/mapping.ts";
+import type { Cells } from "../os/atomics.ts";
+import type { RLock } from "../../RLock.ts";
+import { type Checks, count, end, integer, iterable, must, optional, show } from "../os/arguments.ts";
+import { usersLock } from "./locks.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, MemoryError, OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
-import { place, Placed } from "./placed.ts";
+import { place, Placed } from "./layout.ts";
 import { attach, make as makeStorage, type Storage } from "./storage.ts";
 import { type Type, typeOf } from "./types.ts";
 

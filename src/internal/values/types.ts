@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { type Cells, cells } from "../internal/os/atomics.ts";
-import { show } from "../internal/os/arguments.ts";
+import { type Cells, cells } from "../os/atomics.ts";
+import { show } from "../os/arguments.ts";
 import { OutOfRange } from "./errors.ts";
 
 /** The types by name, and what a value of each is here. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Cells } from "../internal/os/atomics.ts";
-import { show } from "../internal/os/arguments.ts";
+import type { Cells } from "../os/atomics.ts";
+import { show } from "../os/arguments.ts";
 import { OutOfRange } from "./errors.ts";
 import type { Description } from "./types.ts";
 

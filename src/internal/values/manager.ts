@@ -6,16 +6,16 @@
 import * as Effect from "effect/Effect";
 
 import type * as Scope from "effect/Scope";
-import { Unreachable } from "../internal/objects/errors.ts";
-import { HandleId, register } from "../internal/objects/handles.ts";
-import { ask, type Place, service, type ServiceError } from "../internal/objects/service.ts";
-import { address, host, retire } from "../internal/rpc/router.ts";
-import { self } from "../internal/rpc/identity.ts";
-import type { Element, Options as ListOptions, ShareableList } from "../ShareableList.ts";
-import type { CreateOptions, SharedMemory } from "../SharedMemory.ts";
-import type { Segment, SharedMemoryManager } from "../SharedMemoryManager.ts";
+import { Unreachable } from "../objects/errors.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import { ask, type Place, service, type ServiceError } from "../objects/service.ts";
+import { address, host, retire } from "../rpc/router.ts";
+import { self } from "../rpc/identity.ts";
+import type { Element, Options as ListOptions, ShareableList } from "../../ShareableList.ts";
+import type { CreateOptions, SharedMemory } from "../../SharedMemory.ts";
+import type { Segment, SharedMemoryManager } from "../../SharedMemoryManager.ts";
 import { attempt } from "./attempt.ts";
-import { must, name as isName, optional, positive } from "../internal/os/arguments.ts";
+import { must, name as isName, optional, positive } from "../os/arguments.ts";
 import { demand, demandOptions, type MemoryError, type OutOfRange } from "./errors.ts";
 import { demandList, type List, make as makeList } from "./list.ts";
 import { create, make as makeMemory, Memory } from "./memory.ts";

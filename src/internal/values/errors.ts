@@ -12,9 +12,9 @@ import {
   show,
   wrong,
   wrongOptions,
-} from "../internal/os/arguments.ts";
-import { OsError } from "../internal/os/linux.ts";
-import { RegionError } from "../internal/os/mapping.ts";
+} from "../os/arguments.ts";
+import { OsError } from "../os/linux.ts";
+import { RegionError } from "../os/mapping.ts";
 
 /**
  * Why memory cannot be had.
