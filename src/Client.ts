@@ -38,17 +38,17 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Address, AuthKey, Connection } from "./Listener.ts";
-import { dial, type Trust } from "./remote/dial.ts";
+import { dial, type Trust } from "./internal/network/dial.ts";
 import {
   AuthenticationError,
   type AuthenticationErrorReason,
   ConnectError,
   type ConnectErrorReason,
-} from "./remote/errors.ts";
-import { MESSAGES } from "./remote/handshake.ts";
-import { line } from "./remote/line.ts";
+} from "./internal/network/errors.ts";
+import { MESSAGES } from "./internal/network/handshake.ts";
+import { line } from "./internal/network/connection.ts";
 import { invalidOption, wrongOptions } from "./internal/os/arguments.ts";
-import { connectChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./remote/options.ts";
+import { connectChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./internal/network/options.ts";
 
 export { AuthenticationError, ConnectError };
 export type { Address, AuthenticationErrorReason, AuthKey, ConnectErrorReason, Connection, Trust };

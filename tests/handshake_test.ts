@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as fc from "effect/FastCheck";
 import { Client, Listener } from "../mod.ts";
-import { Failures } from "../src/remote/limits.ts";
+import { Failures } from "../src/internal/network/limits.ts";
 import {
   CALLS,
   CLIENT,
@@ -18,9 +18,9 @@ import {
   MESSAGES,
   type Settings,
   WRONG_KEY,
-} from "../src/remote/handshake.ts";
-import { type Socket, Wire } from "../src/remote/wire.ts";
-import { line } from "../src/remote/line.ts";
+} from "../src/internal/network/handshake.ts";
+import { type Socket, Wire } from "../src/internal/network/tcp_transport.ts";
+import { line } from "../src/internal/network/connection.ts";
 import { hosting } from "../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "./assert.ts";
 import { random, seed } from "./chance.ts";

@@ -7,9 +7,9 @@ import * as Effect from "effect/Effect";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import { Link } from "../../internal/rpc/link.ts";
-import { type Address, show } from "../../remote/address.ts";
-import type { ListenError } from "../../remote/errors.ts";
-import { listen, type Options } from "../../remote/listen.ts";
+import { type Address, show } from "../../internal/network/address.ts";
+import type { ListenError } from "../../internal/network/errors.ts";
+import { listen, type Options } from "../../internal/network/listen.ts";
 import * as P from "../protocol.ts";
 import type { Server } from "./server.ts";
 

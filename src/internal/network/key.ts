@@ -4,8 +4,8 @@
  * @module
  */
 import * as Redacted from "effect/Redacted";
-import { authKey as familyKey } from "../internal/rpc/identity.ts";
-import { show } from "../internal/os/arguments.ts";
+import { authKey as familyKey } from "../rpc/identity.ts";
+import { show } from "../os/arguments.ts";
 import { importKey } from "./handshake.ts";
 
 /**

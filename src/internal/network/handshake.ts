@@ -25,9 +25,9 @@
  *
  * @module
  */
-import { after } from "../internal/os/timer.ts";
+import { after } from "../os/timer.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
-import type { Wire } from "./wire.ts";
+import type { Wire } from "./tcp_transport.ts";
 
 const MAGIC = [0xed, 0x6d, 0x70, 0x0d, 0x0a, 0x1a, 0x0a, 0x00];
 export const VERSION = 1;

@@ -4,17 +4,8 @@
  * @module
  */
 import * as Redacted from "effect/Redacted";
-import {
-  type Checks,
-  must,
-  name,
-  optional,
-  options,
-  positiveOrInfinite,
-  text,
-  texts,
-} from "../internal/os/arguments.ts";
-import { positiveDuration } from "../internal/os/durations.ts";
+import { type Checks, must, name, optional, options, positiveOrInfinite, text, texts } from "../os/arguments.ts";
+import { positiveDuration } from "../os/durations.ts";
 
 export const MAX_MESSAGE_SIZE: number = 64 * 1024 * 1024;
 export const MAX_BYTES: number = 8 * 1024 * 1024;

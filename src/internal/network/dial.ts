@@ -4,13 +4,13 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import type { Peer } from "../internal/pipe/end.ts";
-import { after } from "../internal/os/timer.ts";
+import type { Peer } from "../pipe/end.ts";
+import { after } from "../os/timer.ts";
 import { type Address, complaint, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
-import { type Socket, Wire } from "./wire.ts";
+import { type Socket, Wire } from "./tcp_transport.ts";
 
 /**
  * What a client trusts besides the certificates that everybody does.

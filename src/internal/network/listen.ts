@@ -5,13 +5,13 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Peer } from "../internal/pipe/end.ts";
+import type { Peer } from "../pipe/end.ts";
 import { type Address, complaint, fits, fromDeno, isAbstract, show, type UnixAddress } from "./address.ts";
 import { AuthenticationError, type ConnectError, ListenError, type ListenErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
 import { Failures } from "./limits.ts";
-import { type Socket, Wire } from "./wire.ts";
+import { type Socket, Wire } from "./tcp_transport.ts";
 
 /**
  * The certificate of a listener, and the private key that belongs to it: both as text, in PEM.

@@ -14,17 +14,17 @@
  *
  * @module
  */
-import { ConnectionClient } from "../internal/pipe/client.ts";
-import { PipeHost, read, write } from "../internal/pipe/host.ts";
-import { BYTES, VALUE } from "../internal/pipe/inbox.ts";
-import * as P from "../internal/pipe/protocol.ts";
-import { Numbers } from "../internal/queue/protocol.ts";
-import type { Peer } from "../internal/pipe/end.ts";
-import { address, host, retire } from "../internal/rpc/router.ts";
-import { self } from "../internal/rpc/identity.ts";
-import { type Incoming, ProtocolError } from "../internal/transport/frames.ts";
-import { Inbox } from "../internal/transport/inbox.ts";
-import { Outbox } from "../internal/transport/outbox.ts";
+import { ConnectionClient } from "../pipe/client.ts";
+import { PipeHost, read, write } from "../pipe/host.ts";
+import { BYTES, VALUE } from "../pipe/inbox.ts";
+import * as P from "../pipe/protocol.ts";
+import { Numbers } from "../queue/protocol.ts";
+import type { Peer } from "../pipe/end.ts";
+import { address, host, retire } from "../rpc/router.ts";
+import { self } from "../rpc/identity.ts";
+import { type Incoming, ProtocolError } from "../transport/frames.ts";
+import { Inbox } from "../transport/inbox.ts";
+import { Outbox } from "../transport/outbox.ts";
 import type { Limits, Session } from "./handshake.ts";
 
 const MESSAGE = 1;

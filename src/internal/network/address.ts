@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Peer } from "../internal/pipe/end.ts";
-import { show as shown } from "../internal/os/arguments.ts";
+import type { Peer } from "../pipe/end.ts";
+import { show as shown } from "../os/arguments.ts";
 
 /**
  * A port of this machine or of another.

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { Transport } from "../internal/transport/frames.ts";
+import type { Transport } from "../transport/frames.ts";
 
 /** Milliseconds that a side which has closed waits for the other one, so that nothing on the way is destroyed. */
 const LINGER = 1000;
