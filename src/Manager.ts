@@ -238,15 +238,15 @@ import { isLibrary } from "./internal/child/modules.ts";
 import { service } from "./internal/objects/service.ts";
 import { address, host, retire } from "./internal/rpc/router.ts";
 import { self } from "./internal/rpc/identity.ts";
-import { ask, checked, type Failure, retain as hold } from "./manager/calls.ts";
-import type { InitializerFailed } from "./manager/host/main.ts";
-import { ManagerError } from "./manager/errors.ts";
-import type { Position } from "./manager/host/server.ts";
-import { type Manager, ManagerProxy } from "./manager/manager.ts";
-import { forget } from "./manager/proxies.ts";
-import { isProxy as isRemote, type Proxy, TypeId } from "./manager/remote.ts";
-import { type AnyType, type ProxyOf, type Type, type TypeOptions, TypeTypeId } from "./manager/typed.ts";
-import * as Types from "./manager/types.ts";
+import { ask, checked, type Failure, retain as hold } from "./internal/manager/calls.ts";
+import type { InitializerFailed } from "./internal/manager/server/main.ts";
+import { ManagerError } from "./internal/manager/errors.ts";
+import type { Position } from "./internal/manager/server/server.ts";
+import { type Manager, ManagerProxy } from "./internal/manager/manager.ts";
+import { forget } from "./internal/manager/proxies.ts";
+import { isProxy as isRemote, type Proxy, TypeId } from "./internal/manager/remote.ts";
+import { type AnyType, type ProxyOf, type Type, type TypeOptions, TypeTypeId } from "./internal/manager/typed.ts";
+import * as Types from "./internal/manager/types.ts";
 import type { Initializer } from "./Pool.ts";
 import * as Process from "./Process.ts";
 import { type Address, show } from "./internal/network/address.ts";
@@ -264,13 +264,13 @@ import * as Task from "./Task.ts";
 export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
 export type { Address } from "./internal/network/address.ts";
-export type { Failure, Place } from "./manager/calls.ts";
-export type { Change, Dict, DictChange, Name, Namespace } from "./manager/dict.ts";
-export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./manager/errors.ts";
-export type { List, ListChange } from "./manager/list.ts";
-export type { Making, Manager, ObjectInfo, Statistics } from "./manager/manager.ts";
-export type { SharedPool } from "./manager/pool.ts";
-export { type Proxy, TypeId } from "./manager/remote.ts";
+export type { Failure, Place } from "./internal/manager/calls.ts";
+export type { Change, Dict, DictChange, Name, Namespace } from "./internal/manager/dict.ts";
+export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./internal/manager/errors.ts";
+export type { List, ListChange } from "./internal/manager/list.ts";
+export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";
+export type { SharedPool } from "./internal/manager/pool.ts";
+export { type Proxy, TypeId } from "./internal/manager/remote.ts";
 export type {
   Acquirable,
   Barrier,
@@ -281,7 +281,7 @@ export type {
   LockStatistics,
   RLock,
   Semaphore,
-} from "./manager/sync.ts";
+} from "./internal/manager/sync.ts";
 export {
   type AnyType,
   type Exposed,
@@ -294,8 +294,8 @@ export {
   type Type,
   type TypeOptions,
   TypeTypeId,
-} from "./manager/typed.ts";
-export type { NumberOf, Numbers, TypedArray, Value } from "./manager/value.ts";
+} from "./internal/manager/typed.ts";
+export type { NumberOf, Numbers, TypedArray, Value } from "./internal/manager/value.ts";
 
 /**
  * Options of a manager.
@@ -481,7 +481,7 @@ export const serve = (
       all.map(({ name, url }) => [url, name] as const);
     const settings = yield* listening(options);
     const { make: host_ } = yield* hosting;
-    const { open } = yield* Effect.promise(() => import("./manager/host/door.ts"));
+    const { open } = yield* Effect.promise(() => import("./internal/manager/server/accept.ts"));
     const { server, ...position } = yield* host_({
       modules: [],
       types: references(options.types),
@@ -536,7 +536,7 @@ export const connect = (
     const { address: where, authKey, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds", tls } = options;
     const millis = Duration.toMillis(timeout);
     const limits = { maxBytes: MAX_BYTES, maxMessageSize };
-    const Connection = yield* Effect.promise(() => import("./manager/connection.ts"));
+    const Connection = yield* Effect.promise(() => import("./internal/manager/connection.ts"));
     const connection = yield* Connection.make({ address: where, authKey, tls, purpose: CALLS, limits, millis });
     const place = yield* Effect.acquireRelease(
       Effect.sync(() => ({
@@ -556,7 +556,7 @@ export const connect = (
   }).pipe(Effect.withSpan("Manager.connect"));
 
 /** The side of the server: no module that only names `Manager` loads it. */
-const hosting = Effect.promise(() => import("./manager/host/main.ts"));
+const hosting = Effect.promise(() => import("./internal/manager/server/main.ts"));
 
 const isType = Arguments.marked(TypeTypeId, "made by Manager.type(import.meta, name, Class)");
 

@@ -790,7 +790,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       const maths = yield* manager.create(Tasks.maths, 0);
       const place = maths[Manager.TypeId];
       assert(!("_secret" in maths) && !("start" in maths));
-      const { ask } = yield* Effect.promise(() => import("../src/manager/calls.ts"));
+      const { ask } = yield* Effect.promise(() => import("../src/internal/manager/calls.ts"));
       const hidden = [
         "_secret",
         "start",
@@ -825,7 +825,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         "ManagerError UnknownType",
       );
       assertEquals(yield* failure(manager.create({ ...Tasks.maths, name: "Other" }, 0)), "ManagerError UnknownType");
-      const { create, stream } = yield* Effect.promise(() => import("../src/manager/calls.ts"));
+      const { create, stream } = yield* Effect.promise(() => import("../src/internal/manager/calls.ts"));
       for (const type of ["constructor", "__proto__", "Other"]) {
         assertEquals(yield* failure(create(manager[Manager.TypeId], "", type)), "ManagerError UnknownType", type);
       }

@@ -27,7 +27,7 @@ import {
 } from "../mod.ts";
 import { modules } from "../src/hosted/objects.ts";
 import { assert, assertEquals } from "./assert.ts";
-import { ask, create, kept, stream, take } from "../src/manager/calls.ts";
+import { ask, create, kept, stream, take } from "../src/internal/manager/calls.ts";
 import * as Tasks from "./managed_handles_tasks.ts";
 import * as Lifetimes from "./lifetime_tasks.ts";
 import { test } from "./suite.ts";

@@ -7,7 +7,7 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Manager, Process, Queue, SubprocessBackend } from "../mod.ts";
 import { Link } from "../src/internal/rpc/link.ts";
-import * as P from "../src/manager/protocol.ts";
+import * as P from "../src/internal/manager/protocol.ts";
 import { pack } from "../src/internal/objects/packets.ts";
 import { ITEMS, PUT, WANT } from "../src/internal/queue/protocol.ts";
 import { call } from "../src/internal/rpc/router.ts";

@@ -23,7 +23,7 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["memory", memory],
   ["memory manager", memory],
   ["process", () => import(import.meta.resolve("../internal/child/process_handle.ts"))],
-  ["proxy", () => import(import.meta.resolve("../manager/proxies.ts"))],
+  ["proxy", () => import(import.meta.resolve("../internal/manager/proxies.ts"))],
   ["queue", () => import(import.meta.resolve("../internal/queue/client.ts"))],
   ["readwritelock", () => import(import.meta.resolve("../internal/sync/readers.ts"))],
   ["rlock", lock],

@@ -18,7 +18,7 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("../pipe/schemas.ts"),
   import("./process_handle.ts"),
   import("../queue/client.ts"),
-  import("../../manager/proxies.ts"),
+  import("../manager/proxies.ts"),
   import("../values/objects.ts"),
   import("../sync/barrier.ts"),
   import("../sync/condition.ts"),

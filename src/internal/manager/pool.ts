@@ -1,0 +1,116 @@
+/**
+ * Pools that live at the server, for those who use them.
+ *
+ * @module
+ */
+import type * as Effect from "effect/Effect";
+import type * as Stream from "effect/Stream";
+import type * as Pool from "../../Pool.ts";
+import type { StreamTask, Task } from "../../Task.ts";
+import { type Checks, iterable, optional, options as isOptions, positive } from "../os/arguments.ts";
+import { ask, checked, checkedStream, type Failure, stream } from "./calls.ts";
+import { tasks } from "./dict.ts";
+import { type Proxy, Remote, TypeId } from "./remote.ts";
+
+/**
+ * A pool that lives at the server: whoever has its proxy runs tasks in the same workers. They are tasks of modules that the server
+ * was told of, without Schemas. Python's `Pool`, of a manager.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedPool extends Proxy {
+  /** {@link Pool.Pool.apply}. *Interruption:* stops the task, and waits until it has stopped. */
+  readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task<Args, A, E>,
+    ...args: Args
+  ) => Effect.Effect<A, E | Pool.Failure | Failure>;
+  /** {@link Pool.Pool.map}. *Interruption:* stops what runs, and waits until it has stopped. */
+  readonly map: <I, A, E>(
+    task: Task<[I], A, E>,
+    items: Iterable<I>,
+    options?: Pool.MapOptions,
+  ) => Effect.Effect<Array<A>, E | Pool.Failure | Failure>;
+  /** {@link Pool.Pool.starmap}. */
+  readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task<Args, A, E>,
+    items: Iterable<Args>,
+    options?: Pool.MapOptions,
+  ) => Effect.Effect<Array<A>, E | Pool.Failure | Failure>;
+  /** {@link Pool.Pool.mapUnordered}. */
+  readonly mapUnordered: <I, A, E>(
+    task: Task<[I], A, E>,
+    items: Iterable<I>,
+    options?: Pool.MapOptions,
+  ) => Stream.Stream<A, E | Pool.Failure | Failure>;
+  /** {@link Pool.Pool.stream}. */
+  readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
+    task: StreamTask<Args, A, E>,
+    ...args: Args
+  ) => Stream.Stream<A, E | Pool.Failure | Failure>;
+  /** Takes no more tasks; those that it has are finished. */
+  readonly close: Effect.Effect<void, Failure>;
+  /** Waits until the tasks of a closed pool are done and its workers have ended. */
+  readonly join: Effect.Effect<void, Pool.PoolError | Failure>;
+  /** Stops everything, and waits until the workers have ended. */
+  readonly terminate: Effect.Effect<void, Failure>;
+  /** What it is doing. */
+  readonly statistics: Effect.Effect<Pool.Statistics, Failure>;
+}
+
+const map: Checks = { ...tasks, items: iterable, options: optional(isOptions({ chunkSize: optional(positive) })) };
+
+/** The proxy of a pool. */
+export class PoolProxy extends Remote implements SharedPool {
+  apply = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+    checked(
+      "pool.apply",
+      { task },
+      tasks,
+      () => ask<A, E | Pool.Failure>(this[TypeId], "apply", [task.url, task.name], args),
+    );
+  map = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
+    checked(
+      "pool.map",
+      { task, items, options },
+      map,
+      () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "map", [task.url, task.name], [...items], options),
+    );
+  starmap = <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task<Args, A, E>,
+    items: Iterable<Args>,
+    options?: Pool.MapOptions,
+  ) =>
+    checked(
+      "pool.starmap",
+      { task, items, options },
+      map,
+      () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "starmap", [task.url, task.name], [...items], options),
+    );
+  mapUnordered = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
+    checkedStream(
+      "pool.mapUnordered",
+      { task, items, options },
+      map,
+      () => stream<A, E | Pool.Failure>(this[TypeId], "mapUnordered", [task.url, task.name], [...items], options),
+    );
+  stream = <Args extends ReadonlyArray<unknown>, A, E>(task: StreamTask<Args, A, E>, ...args: Args) =>
+    checkedStream(
+      "pool.stream",
+      { task },
+      tasks,
+      () => stream<A, E | Pool.Failure>(this[TypeId], "stream", [task.url, task.name], args),
+    );
+  get close() {
+    return ask<void>(this[TypeId], "close");
+  }
+  get join() {
+    return ask<void, Pool.PoolError>(this[TypeId], "join");
+  }
+  get terminate() {
+    return ask<void>(this[TypeId], "terminate");
+  }
+  get statistics() {
+    return ask<Pool.Statistics>(this[TypeId], "statistics");
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * Values and arrays of numbers, for those who use them.
+ *
+ * @module
+ */
+import type * as Effect from "effect/Effect";
+import type * as Stream from "effect/Stream";
+import { type Checks, count, end, integer, must, optional } from "../os/arguments.ts";
+import { ask, checked, type Failure, stream } from "./calls.ts";
+import { type Change, tasks } from "./dict.ts";
+import type { RemoteError } from "./errors.ts";
+import { type Proxy, Remote, TypeId } from "./remote.ts";
+
+/**
+ * One value that lives at the server. Python's `Value`, of a manager.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Value<in out A> extends Proxy {
+  /** What it is. */
+  readonly get: Effect.Effect<A, Failure>;
+  /** Makes it another. */
+  readonly set: (value: A) => Effect.Effect<void, Failure>;
+  /** Makes it another, and gives what it was. */
+  readonly getAndSet: (value: A) => Effect.Effect<A, Failure>;
+  /** Makes it another if it is the expected one; whether it was. */
+  readonly compareAndSet: (expected: A, value: A) => Effect.Effect<boolean, Failure>;
+  /** Adds to a number, in one step, and gives the sum. */
+  readonly add: (amount: A & (number | bigint)) => Effect.Effect<A, Failure>;
+  /** Has a task change it at the server, and gives the new one. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  readonly modify: <Args extends ReadonlyArray<unknown>, E>(
+    task: Change<A, Args, A, E>,
+    ...args: Args
+  ) => Effect.Effect<A, E | RemoteError | Failure>;
+  /** What it is, and then what it becomes: of several changes that a slow reader has missed, the last. */
+  readonly watch: Stream.Stream<A, Failure>;
+}
+
+const numeric = must((value) => typeof value === "number" || typeof value === "bigint", "a number or a bigint");
+
+/** The proxy of a value. */
+export class ValueProxy<A> extends Remote implements Value<A> {
+  get get() {
+    return ask<A>(this[TypeId], "get");
+  }
+  set = (value: A) => ask<void>(this[TypeId], "set", value);
+  getAndSet = (value: A) => ask<A>(this[TypeId], "getAndSet", value);
+  compareAndSet = (expected: A, value: A) => ask<boolean>(this[TypeId], "compareAndSet", expected, value);
+  add = (amount: A & (number | bigint)) =>
+    checked("value.add", { amount }, { amount: numeric }, () => ask<A>(this[TypeId], "add", amount));
+  modify = <Args extends ReadonlyArray<unknown>, E>(task: Change<A, Args, A, E>, ...args: Args) =>
+    checked(
+      "value.modify",
+      { task },
+      tasks,
+      () => ask<A, E | RemoteError>(this[TypeId], "modify", [task.url, task.name], args),
+    );
+  get watch() {
+    return stream<A>(this[TypeId], "watch");
+  }
+}
+
+/** What an array is made from, and what is read of it: its kind says which numbers it holds. @since 0.1.0 @category models */
+export type TypedArray =
+  | Int8Array
+  | Uint8Array
+  | Uint8ClampedArray
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | Float32Array
+  | Float64Array
+  | BigInt64Array
+  | BigUint64Array;
+
+/** The numbers of a typed array. @since 0.1.0 @category models */
+export type NumberOf<T extends TypedArray> = T[number];
+
+/**
+ * Numbers of one kind that live at the server; how many does not change. An index that is negative counts from the end; what is
+ * no number of the kind, and an index that is none, is a `ManagerError`. A number that is too large wraps as in a typed array.
+ * Python's `Array`, of a manager.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Numbers<in out T extends TypedArray> extends Proxy {
+  /** How many there are. */
+  readonly length: Effect.Effect<number, Failure>;
+  /** The number at an index, if there is one. */
+  readonly at: (index: number) => Effect.Effect<NumberOf<T> | undefined, Failure>;
+  /** Replaces the number at an index. */
+  readonly set: (index: number, value: NumberOf<T>) => Effect.Effect<void, Failure>;
+  /** Replaces several, from an index on, in one step. */
+  readonly setAll: (values: T | ReadonlyArray<NumberOf<T>>, offset?: number) => Effect.Effect<void, Failure>;
+  /** Puts the same number everywhere, or from one index to another. */
+  readonly fill: (value: NumberOf<T>, start?: number, end?: number) => Effect.Effect<void, Failure>;
+  /** Adds to the number at an index, in one step, and gives the sum. */
+  readonly add: (index: number, amount: NumberOf<T>) => Effect.Effect<NumberOf<T>, Failure>;
+  /** Replaces the number at an index if it is the expected one; whether it was. */
+  readonly compareAndSet: (
+    index: number,
+    expected: NumberOf<T>,
+    value: NumberOf<T>,
+  ) => Effect.Effect<boolean, Failure>;
+  /** A copy of a part. */
+  readonly slice: (start?: number, end?: number) => Effect.Effect<T, Failure>;
+  /** A copy of the whole. */
+  readonly toTypedArray: Effect.Effect<T, Failure>;
+  /** Has a task change all of it at the server. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
+    task: Change<T, Args, T, E>,
+    ...args: Args
+  ) => Effect.Effect<void, E | RemoteError | Failure>;
+}
+
+const indexes: Checks = { index: integer };
+
+const part: Checks = { start: optional(integer), end: optional(end) };
+
+const isTypedArray = (value: unknown): boolean => ArrayBuffer.isView(value) && !(value instanceof DataView);
+
+/** What an array can be made from. */
+export const typedArray = must(isTypedArray, "a typed array, such as a Float64Array");
+
+const numbers = must((value) => Array.isArray(value) || isTypedArray(value), "an array of numbers, or a typed array");
+
+/** The proxy of an array. */
+export class NumbersProxy<T extends TypedArray> extends Remote implements Numbers<T> {
+  get length() {
+    return ask<number>(this[TypeId], "length");
+  }
+  at = (index: number) =>
+    this.#checked("at", { index }, indexes, () => ask<NumberOf<T> | undefined>(this[TypeId], "at", index));
+  set = (index: number, value: NumberOf<T>) =>
+    this.#checked(
+      "set",
+      { index, value },
+      { ...indexes, value: numeric },
+      () => ask<void>(this[TypeId], "set", index, value),
+    );
+  setAll = (values: T | ReadonlyArray<NumberOf<T>>, offset?: number) =>
+    this.#checked(
+      "setAll",
+      { values, offset },
+      { values: numbers, offset: optional(count) },
+      () => ask<void>(this[TypeId], "setAll", values, offset),
+    );
+  fill = (value: NumberOf<T>, start?: number, end?: number) =>
+    this.#checked(
+      "fill",
+      { value, start, end },
+      { value: numeric, ...part },
+      () => ask<void>(this[TypeId], "fill", value, start, end),
+    );
+  add = (index: number, amount: NumberOf<T>) =>
+    this.#checked(
+      "add",
+      { index, amount },
+      { ...indexes, amount: numeric },
+      () => ask<NumberOf<T>>(this[TypeId], "add", index, amount),
+    );
+  compareAndSet = (index: number, expected: NumberOf<T>, value: NumberOf<T>) =>
+    this.#checked(
+      "compareAndSet",
+      { index, expected, value },
+      { ...indexes, expected: numeric, value: numeric },
+      () => ask<boolean>(this[TypeId], "compareAndSet", index, expected, value),
+    );
+  slice = (start?: number, end?: number) =>
+    this.#checked("slice", { start, end }, part, () => ask<T>(this[TypeId], "slice", start, end));
+  get toTypedArray() {
+    return ask<T>(this[TypeId], "value");
+  }
+  modifyAll = <Args extends ReadonlyArray<unknown>, E>(task: Change<T, Args, T, E>, ...args: Args) =>
+    this.#checked(
+      "modifyAll",
+      { task },
+      tasks,
+      () => ask<void, E | RemoteError>(this[TypeId], "modifyAll", [task.url, task.name], args),
+    );
+  #checked<B, E>(method: string, values: object, checks: Checks, use: () => Effect.Effect<B, E>) {
+    return checked(`array.${method}`, values, checks, use);
+  }
+}
