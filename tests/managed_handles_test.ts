@@ -25,7 +25,7 @@ import {
   Value,
   WorkerBackend,
 } from "../mod.ts";
-import { modules } from "../src/hosted/objects.ts";
+import { modules } from "../src/internal/kinds.ts";
 import { assert, assertEquals } from "./assert.ts";
 import { ask, create, kept, stream, take } from "../src/internal/manager/calls.ts";
 import * as Tasks from "./managed_handles_tasks.ts";

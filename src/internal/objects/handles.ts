@@ -12,7 +12,7 @@ import * as Codec from "../codec/codec.ts";
 import type { Hook } from "../codec/codec.ts";
 import { hooks as effectHooks } from "../codec/effect.ts";
 import { EncodeError } from "../codec/errors.ts";
-import { modules } from "../../hosted/objects.ts";
+import { modules } from "../kinds.ts";
 
 /** Marks what can be sent as a handle. */
 export const HandleId = "~multiprocessing/Handle";
