@@ -216,7 +216,7 @@ for (const entry of ["subprocess", "worker"]) {
   test(
     `the entry of a child on ${entry} makes Deno read at most 42 modules, none of Effect's among them`,
     Effect.sync(() => {
-      const modules = followed(inLibrary(`backend/${entry}.ts`));
+      const modules = followed(inLibrary(`internal/child/${entry}.ts`));
       // Both are loaded only by a child that needs them: a link on descriptor 3, a task in a module of the user's.
       const runtime = new Set(["node:net", "node:async_hooks"]);
       assertEquals(modules.filter((url) => !url.startsWith(inLibrary("")) && !runtime.has(url)), []);
@@ -228,7 +228,9 @@ for (const entry of ["subprocess", "worker"]) {
 test(
   "a backend names each module of the library that is loaded by an address that Deno does not follow",
   Effect.sync(() => {
-    const late = followed(inLibrary("backend/subprocess.ts")).concat(followed(inLibrary("backend/effects.ts")))
+    const late = followed(inLibrary("internal/child/subprocess.ts")).concat(
+      followed(inLibrary("internal/child/effects.ts")),
+    )
       .filter((url) => url.startsWith("file:"))
       .flatMap((url) =>
         Array.from(
@@ -236,7 +238,7 @@ test(
           ([, path]) => new URL(path, url).href,
         )
       );
-    assert(late.includes(inLibrary("backend/effects.ts")) && late.includes(inLibrary("shared/lock.ts")));
+    assert(late.includes(inLibrary("internal/child/effects.ts")) && late.includes(inLibrary("internal/sync/lock.ts")));
     for (const backend of ["SubprocessBackend.ts", "WorkerBackend.ts"]) {
       const named = new Set(followed(inLibrary(backend)));
       assertEquals(late.filter((url) => !named.has(url)), []);

@@ -77,7 +77,7 @@ Deno.test("timers: no timer of the library but the one in os/timer.ts has a dela
     for await (const { isDirectory, name } of Deno.readDir(folder)) {
       const url = new URL(name, folder);
       if (isDirectory) await visit(new URL(`${name}/`, folder));
-      else if (!url.pathname.endsWith("/src/os/timer.ts")) {
+      else if (!url.pathname.endsWith("/src/internal/os/timer.ts")) {
         const source = await Deno.readTextFile(url);
         for (const [, delay = "0"] of ["setTimeout", "setInterval"].flatMap((call) => argumentsOf(call, source))) {
           const name = delay.replace(/^\$\{(\w+)\}$/, "$1");
