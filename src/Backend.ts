@@ -107,7 +107,7 @@
  * | memory that is shared with subprocesses | `--allow-ffi --allow-run=DENO --allow-env` |
  * | workers that start subprocesses | `--allow-read --allow-run=DENO --allow-env` |
  *
- * `deno test -A tests/docs_test.ts` runs each line with exactly its flags, and with fewer flags, which fails. Workers
+ * `deno test -A tests/docs/docs_test.ts` runs each line with exactly its flags, and with fewer flags, which fails. Workers
  * need `--allow-read` for their modules only: those of the library, and those of the program.
  *
  * ## From Python

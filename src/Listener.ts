@@ -106,8 +106,8 @@
  * A `send` that has returned has left its process. A connection can be sent to a process of the family: it moves there,
  * and its messages pass through the process that has connected or accepted.
  *
- * `deno test -A tests/Listener_test.ts` shows these promises over each kind of address, and `deno test -A
- * tests/handshake_test.ts` the effect of replayed, changed and garbage bytes. `deno task bench --filter=client`
+ * `deno test -A tests/api/Listener_test.ts` shows these promises over each kind of address, and `deno test -A
+ * tests/faults/handshake_test.ts` the effect of replayed, changed and garbage bytes. `deno task bench --filter=client`
  * compares with Python.
  *
  * ## From Python

@@ -92,7 +92,7 @@
  * - A wait never blocks the event loop, however many fibers wait.
  * - `unsafeTryTake` and `unsafeRelease` are plain functions, for hot loops.
  *
- * `deno test -A tests/model_test.ts` runs the protocols in all orders of their steps, with a death before each step.
+ * `deno test -A tests/model/model_test.ts` runs the protocols in all orders of their steps, with a death before each step.
  *
  * ## From Python
  *

@@ -29,7 +29,7 @@
  * - Twice: the program exits at once, and its children are killed.
  * - Children leave Ctrl-C to their parent, and print nothing.
  *
- * `deno test -A tests/Main_test.ts` shows this.
+ * `deno test -A tests/api/Main_test.ts` shows this.
  *
  * ## From Python
  *

@@ -65,7 +65,7 @@
  * The handle of a process, `process.handle`, can be sent as well: its receiver can `join` or `terminate` the process,
  * or ask how it is.
  *
- * `deno test -A tests/Pipe_test.ts` tries these promises. The documentation of `Queue` compares pipes with queues and
+ * `deno test -A tests/api/Pipe_test.ts` tries these promises. The documentation of `Queue` compares pipes with queues and
  * Streams, and says over which links messages go.
  *
  * ## From Python

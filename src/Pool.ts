@@ -64,7 +64,7 @@
  * - `pool.close` refuses new calls. The pool finishes the calls that it has, and a stream that is being run gets all
  *   its items; `pool.join` waits for them.
  *
- * `deno test -A tests/checker_test.ts` submits thousands of tasks while workers are killed, and counts that each
+ * `deno test -A tests/faults/checker_test.ts` submits thousands of tasks while workers are killed, and counts that each
  * settles once.
  *
  * ## Submissions

@@ -236,7 +236,7 @@
  * | A queue can be given to a process only when that is started. | It can be sent at any time. |
  * | `close` in one process says nothing to the others. | `close` ends the queue for all of them. |
  *
- * `deno test -A tests/Queue_test.ts` tries these promises.
+ * `deno test -A tests/api/Queue_test.ts` tries these promises.
  *
  * ## From Python
  *

@@ -52,7 +52,7 @@
  * worker: read yes, net yes
  * ```
  *
- * `deno test -A tests/permissions_test.ts` tries each permission in a child that has it and in one that has not.
+ * `deno test -A tests/api/permissions_test.ts` tries each permission in a child that has it and in one that has not.
  *
  * ## The environment
  *
@@ -104,7 +104,7 @@
  * | a small worker in it looks for its parent, four times a second | always | about 20 ms of its start, and one thread |
  *
  * In each case the child is gone within a second, idle, busy, just starting, or a grandchild: `deno test -A
- * tests/orphans_test.ts`. The first way wants `--allow-run=DENO,/usr/bin/setpriv`; mind that a program that may run
+ * tests/faults/orphans_test.ts`. The first way wants `--allow-run=DENO,/usr/bin/setpriv`; mind that a program that may run
  * `setpriv` may run anything. These commands show the cost of each way:
  *
  * ```sh

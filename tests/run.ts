@@ -14,10 +14,10 @@
 /** Files whose tests depend on the whole machine: they run one after the other, when no other tests run. */
 const ALONE: ReadonlyArray<string> = [
   // They expect what a killed process has left in `/dev/shm` to stay until they look; any program may sweep it.
-  "tests/SharedMemory_names_test.ts",
-  "tests/leaks_test.ts",
+  "tests/api/SharedMemory_names_test.ts",
+  "tests/faults/leaks_test.ts",
   // It compares how often a server answers with what the machine does meanwhile.
-  "tests/responsive_test.ts",
+  "tests/faults/responsive_test.ts",
 ];
 
 /** One run of `deno test`. */
@@ -64,8 +64,13 @@ const seed = integer("seed") ?? crypto.getRandomValues(new Uint32Array(1))[0];
 const cores = integer("jobs") ?? navigator.hardwareConcurrency;
 
 const jobs: Array<Job> = [];
-const names = [...Deno.readDirSync(new URL("tests", root))].map(({ name }) => `tests/${name}`);
-for (const path of names.filter((name) => name.endsWith("_test.ts")).sort()) {
+/** The test files in a folder and its subfolders. */
+const testsIn = (folder: string): ReadonlyArray<string> =>
+  [...Deno.readDirSync(new URL(folder, root))].flatMap(({ isDirectory, name }) =>
+    isDirectory ? testsIn(`${folder}/${name}`) : name.endsWith("_test.ts") ? [`${folder}/${name}`] : []
+  );
+
+for (const path of testsIn("tests").toSorted()) {
   const text = Deno.readTextFileSync(new URL(path, root));
   if (storm && !text.includes("(storm)")) continue;
   jobs.push({ title: path, args: storm ? ["--filter=(storm)", path] : [path] });

@@ -1,9 +1,9 @@
 /** A program whose children wait, in every way in which they can, for Ctrl-C. */
 import * as Effect from "effect/Effect";
 import { Pool, Process, runMain, SubprocessBackend } from "../../mod.ts";
-import * as Tasks from "../lifetime_tasks.ts";
-import * as Effects from "../tasks.ts";
-import { signal } from "../suite.ts";
+import * as Tasks from "../support/lifetime_tasks.ts";
+import * as Effects from "../support/tasks.ts";
+import { signal } from "../support/suite.ts";
 
 const program = Effect.gen(function* () {
   const [path] = Deno.args;

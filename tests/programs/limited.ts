@@ -2,7 +2,7 @@
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import { Process, runMain, SubprocessBackend } from "../../mod.ts";
-import * as Tasks from "../tasks.ts";
+import * as Tasks from "../support/tasks.ts";
 
 const [readable, permissions] = Deno.args;
 

@@ -4,8 +4,8 @@ import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import { Pool, Process, runMain, SubprocessBackend, WorkerBackend } from "../../mod.ts";
-import * as Tasks from "../tasks.ts";
-import { signal } from "../suite.ts";
+import * as Tasks from "../support/tasks.ts";
+import { signal } from "../support/suite.ts";
 
 const layer = Deno.args[1] === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
 

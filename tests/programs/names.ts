@@ -1,8 +1,8 @@
 /** The names and the secret of a program's processes, from its very first process on. */
 import * as Effect from "effect/Effect";
 import { Process, runMain, SubprocessBackend, WorkerBackend } from "../../mod.ts";
-import * as Family from "../family_tasks.ts";
-import * as Tasks from "../lifetime_tasks.ts";
+import * as Family from "../support/family_tasks.ts";
+import * as Tasks from "../support/lifetime_tasks.ts";
 
 const program = Effect.gen(function* () {
   const first = yield* Process.spawn(Tasks.echo, 1);

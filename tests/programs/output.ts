@@ -1,7 +1,7 @@
 /** Runs a task that writes, on workers, which share the standard streams of this program. */
 import * as Effect from "effect/Effect";
 import { Process, runMain, WorkerBackend } from "../../mod.ts";
-import * as Tasks from "../output_tasks.ts";
+import * as Tasks from "../api/output_tasks.ts";
 
 const [name, where, size] = Deno.args;
 

@@ -2,7 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as Scope from "effect/Scope";
 import { Pool, Process, runMain, WorkerBackend } from "../../mod.ts";
-import * as Lifetimes from "../lifetime_tasks.ts";
+import * as Lifetimes from "../support/lifetime_tasks.ts";
 import * as Tasks from "./orphan_tasks.ts";
 
 /** Resumes when this program is told to go on. */

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Logger from "effect/Logger";
 import { Pool, Process, runMain, WorkerBackend } from "../../mod.ts";
-import * as Tasks from "../lifetime_tasks.ts";
-import { logging } from "../logs.ts";
+import * as Tasks from "../support/lifetime_tasks.ts";
+import { logging } from "../support/logs.ts";
 
 const [first, second, third] = Deno.args;
 

@@ -2,7 +2,7 @@
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import { Process, runMain, SharedMemory, SubprocessBackend, WorkerBackend } from "../../mod.ts";
-import * as Tasks from "../memory_tasks.ts";
+import * as Tasks from "../api/memory_tasks.ts";
 
 const failure = (effect: Effect.Effect<unknown, SharedMemory.MemoryError>): Effect.Effect<void> =>
   Effect.flatMap(

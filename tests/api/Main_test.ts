@@ -1,0 +1,88 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
+import { noLeaks } from "../support/leaks.ts";
+import { gone, script } from "../support/scripts.ts";
+
+const test = (name: string, body: () => Promise<void>): void =>
+  Deno.test({ name: `runMain: ${name}`, sanitizeOps: true, sanitizeResources: true, fn: () => noLeaks(body) });
+
+const signals = [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const;
+
+test("success exits with 0, or with Deno.exitCode if that was set", async () => {
+  const { code, stderr, stdout } = await script("main.ts", ["success"]).ended;
+  assertEquals([code, stdout, stderr], [0, "done\n", ""]);
+  assertEquals((await script("main.ts", ["exitCode"]).ended).code, 7);
+});
+
+test("a failure exits with 1 and is printed to stderr", async () => {
+  const { code, stderr, stdout } = await script("main.ts", ["failure"]).ended;
+  assertEquals([code, stdout], [1, ""]);
+  assertStringIncludes(stderr, "Shortage");
+});
+
+for (const backend of ["subprocess", "worker"]) {
+  test(`a defect in a child (${backend}) is printed with its remote stack and its cause`, async () => {
+    const { code, stderr } = await script("main.ts", ["defect", backend]).ended;
+    assertEquals(code, 1);
+    assertStringIncludes(stderr, "RangeError: boom");
+    assertMatch(stderr, /boom.*tasks\.ts:\d+/s);
+    assertStringIncludes(stderr, "fuse");
+  });
+}
+
+test("what is printed of a failure can be chosen", async () => {
+  const { code, stderr } = await script("main.ts", ["report"]).ended;
+  assertEquals([code, stderr], [1, "reported: no\n"]);
+});
+
+test("a program that interrupts itself has failed", async () => {
+  assertEquals((await script("main.ts", ["interrupted"]).ended).code, 1);
+});
+
+for (const [signal, expected] of signals) {
+  test(`${signal} interrupts the program, lets its finalizers run and exits with ${expected}`, async () => {
+    const running = script("main.ts", ["wait"]);
+    await running.line("ready");
+    running.kill(signal);
+    const { code, signal: killer, stderr, stdout } = await running.ended;
+    assertEquals([killer, code, stderr, stdout], [null, expected, "", "ready\nfinalized\n"]);
+  });
+}
+
+test("the second signal exits at once, although a finalizer does not end", async () => {
+  const running = script("main.ts", ["cling"]);
+  await running.line("ready");
+  running.kill("SIGINT");
+  await running.line("finalized");
+  running.kill("SIGINT");
+  assertEquals((await running.ended).code, 130);
+});
+
+for (const backend of ["subprocess", "worker"]) {
+  test(`a signal ends the children in good order as well (${backend}), and they print nothing`, async () => {
+    const running = script("main.ts", ["child", backend]);
+    const pid = Number(await running.line("ready"));
+    running.kill("SIGTERM");
+    const { code, stderr, stdout } = await running.ended;
+    assertEquals([code, stderr], [143, ""]);
+    assertStringIncludes(stdout, "child finalized: true");
+    // A worker's pid is the program's own.
+    await gone([pid]);
+  });
+}
+
+test("the program ends although a worker's thread is in an endless loop", async () => {
+  const path = await Deno.makeTempFile();
+  try {
+    const { code, stdout } = await script("main.ts", ["stuck", "worker", path]).ended;
+    assertEquals(code, 0);
+    assertStringIncludes(stdout, "freed 3\n");
+  } finally {
+    await Deno.remove(path);
+  }
+});
+
+test("a script of the tests that ends too early is told apart from one that is slow", async () => {
+  let failed = false;
+  await script("main.ts", ["success"]).line("there is no such line").catch(() => failed = true);
+  assert(failed);
+});

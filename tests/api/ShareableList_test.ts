@@ -1,0 +1,443 @@
+/**
+ * What lists in shared memory promise: each sentence of their documentation, on each backend, in both kinds; against a model; and
+ * with writers that are killed.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as FastCheck from "effect/FastCheck";
+import * as Fiber from "effect/Fiber";
+import type * as Layer from "effect/Layer";
+import * as Option from "effect/Option";
+import * as Scope from "effect/Scope";
+import {
+  type Backend,
+  Lock,
+  Process,
+  Queue,
+  ShareableList,
+  SharedMemory,
+  SubprocessBackend,
+  WorkerBackend,
+} from "../../mod.ts";
+import type { Kind } from "../../src/internal/os/mapping.ts";
+import { attempt } from "../../src/internal/values/attempt.ts";
+import { make as makeList } from "../../src/internal/values/list.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import { processEntry, until } from "../support/leaks.ts";
+import * as Tasks from "./list_tasks.ts";
+import { random, rounds } from "../support/chance.ts";
+import { turn } from "../support/steps.ts";
+import { test as run, warmUp } from "../support/suite.ts";
+
+const subprocess = SubprocessBackend.layer();
+const worker = WorkerBackend.layer();
+
+type Make = (
+  values: Iterable<ShareableList.Element>,
+  options?: ShareableList.Options,
+) => Effect.Effect<Tasks.List, ShareableList.Failure, Scope.Scope>;
+
+const made = (kind: Kind): Make => (values, options = {}) =>
+  kind === "memory" ? ShareableList.make(values, options) : Effect.acquireRelease(
+    attempt(() => makeList(values, options, kind)),
+    (list) => Effect.sync(() => list.release()),
+  );
+
+const places: Readonly<Record<string, { readonly kind: Kind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
+  "subprocess, memory": { kind: "memory", layer: subprocess },
+  "worker, memory": { kind: "memory", layer: worker },
+  "worker, buffer": { kind: "buffer", layer: worker },
+};
+
+for (const { kind, layer } of Object.values(places)) {
+  await warmUp(Effect.provide(
+    Effect.gen(function* () {
+      yield* Process.run(Tasks.replaces, yield* made(kind)([1]), [2]);
+    }),
+    layer,
+  ));
+}
+
+const promise = (
+  title: string,
+  program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
+): void => {
+  for (const [name, { kind, layer }] of Object.entries(places)) {
+    run(`ShareableList, ${name}: ${title}`, Effect.provide(program(made(kind)), layer));
+  }
+};
+
+const test = (title: string, program: Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>): void =>
+  run(`ShareableList: ${title}`, Effect.provide(program, subprocess));
+
+const bytes = (...values: ReadonlyArray<number>): Uint8Array => new Uint8Array(values);
+
+const elements: ReadonlyArray<ShareableList.Element> = [
+  null,
+  true,
+  false,
+  0,
+  -0,
+  NaN,
+  1.5,
+  -(2n ** 63n),
+  2n ** 63n - 1n,
+  "",
+  "plain",
+  "éééééééé",
+  "nul\0\0",
+  "\ufeff漢字😀",
+  bytes(),
+  bytes(1, 0, 0),
+];
+
+promise("elements of all kinds come back as they were", (make) =>
+  Effect.gen(function* () {
+    const list = yield* make(elements);
+    assertEquals(yield* Process.run(Tasks.all, list), elements);
+    assertEquals(yield* Process.run(Tasks.passesOn, list), elements);
+    assertEquals(yield* list.toArray, elements);
+    assertEquals([...list.raw], elements);
+    assertEquals([list.length, list.name], [16, undefined]);
+  }));
+
+promise("an element may become one of another kind, if it fits", (make) =>
+  Effect.gen(function* () {
+    const list = yield* make(["12345678", 1, null, "123456789", bytes(1)]);
+    assertEquals(
+      yield* Process.run(Tasks.replaces, list, [
+        bytes(1, 2, 3, 4, 5, 6, 7, 8),
+        "éééé",
+        "12345678",
+        "x".repeat(17),
+        -5n,
+      ]),
+      ["set", "set", "set", "TooLong", "set"],
+    );
+    assertEquals(yield* list.toArray, [bytes(1, 2, 3, 4, 5, 6, 7, 8), "éééé", "12345678", "123456789", -5n]);
+    assertEquals(yield* Effect.forEach([0, 1, 2, 3, 4], list.capacity), [8, 8, 8, 16, 8]);
+    const wide = yield* make([1, "x".repeat(30)], { capacity: 20 });
+    assertEquals(yield* Effect.forEach([0, -1], wide.capacity), [24, 32]);
+    yield* wide.set(0, "y".repeat(24));
+    assertEquals((yield* Effect.flip(wide.set(0, "y".repeat(25)))).reason, "TooLong");
+    assertEquals(yield* wide.get(0), "y".repeat(24));
+  }));
+
+promise("it travels deep within an item, and back as a result", (make) =>
+  Effect.gen(function* () {
+    const list = yield* make(["a", "b"]);
+    const queue = yield* Queue.make<ReadonlyArray<ReadonlyMap<string, Tasks.List>>>();
+    yield* queue.put([new Map([["list", list]])]);
+    const back = yield* Process.run(Tasks.fromQueue, queue);
+    assertEquals(yield* back.toArray, ["a", "seen"]);
+    yield* back.set(0, 7);
+    assertEquals(yield* list.get(0), 7);
+    yield* back.close;
+    yield* back.close;
+    assertEquals((yield* Effect.flip(back.get(0))).reason, "Gone");
+    assertEquals(yield* list.get(0), 7);
+  }));
+
+promise("its use fails when its scope has closed, here and elsewhere", (make) =>
+  Effect.gen(function* () {
+    const queue = yield* Queue.make<Tasks.List>();
+    const scope = yield* Scope.make();
+    const list = yield* Scope.extend(make([1, 2]), scope);
+    yield* queue.put(list);
+    yield* Scope.close(scope, Exit.void);
+    assertEquals(yield* Process.run(Tasks.uses, queue), ["Gone", "Gone"]);
+    for (const use of [list.get(0), list.set(0, 1), list.toArray, list.includes(1), list.update(0, (x) => x)]) {
+      assertEquals((yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.Failure>)).reason, "Gone");
+    }
+    assertThrows(() => list.raw.get(0), ShareableList.MemoryError);
+  }));
+
+promise("no change of several is lost", (make) =>
+  Effect.gen(function* () {
+    const list = (yield* make([0, "x"])) as unknown as ShareableList.ShareableList<number>;
+    yield* Effect.all([
+      Process.run(Tasks.adds, list, 500),
+      Process.run(Tasks.adds, list, 500),
+      Effect.replicateEffect(list.update(0, (n) => n + 1), 500),
+    ], { concurrency: 3 });
+    assertEquals(yield* list.get(0), 1500);
+  }));
+
+test(
+  "elements are counted from both ends, and there are no others",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<ShareableList.Element>([1, 2, 3, 4, 5, 6, 7]);
+    assertEquals([yield* list.get(-1), yield* list.get(-7), yield* list.get(6)], [7, 1, 7]);
+    for (const at of [7, -8, -9, 0.5, NaN, Infinity, "0" as never]) {
+      for (const use of [list.get(at), list.set(at, 1), list.update(at, (x) => x), list.capacity(at)]) {
+        const error = yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.Failure>);
+        assertEquals([error._tag, error.reason], ["OutOfRange", "Index"]);
+      }
+      assertThrows(() => list.raw.get(at), ShareableList.OutOfRange);
+    }
+    assertEquals(yield* list.toArray, [1, 2, 3, 4, 5, 6, 7]);
+    const empty = yield* ShareableList.make([]);
+    assertEquals([empty.length, yield* empty.toArray, (yield* Effect.flip(empty.get(0))).reason], [0, [], "Index"]);
+    assertEquals((yield* Effect.flip(empty.get(-1))).reason, "Index");
+  }),
+);
+
+test(
+  "what cannot be kept is refused, and changes nothing",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<ShareableList.Element>(["old", 1]);
+    const wrong: ReadonlyArray<[unknown, string]> = [
+      [2n ** 63n, "Value"],
+      [-(2n ** 63n) - 1n, "Value"],
+      [undefined, "Type"],
+      [{}, "Type"],
+      [[1], "Type"],
+      [new Date(), "Type"],
+      [Symbol("s"), "Type"],
+      ["\ud800", "Type"],
+      [() => 1, "Type"],
+    ];
+    for (const [value, reason] of wrong) {
+      assertEquals((yield* Effect.flip(list.set(0, value as never))).reason, reason);
+      assertEquals((yield* Effect.flip(list.update(0, () => value as never))).reason, reason);
+      const error = yield* Effect.flip(Effect.scoped(ShareableList.make([1, value as never])));
+      assertEquals([error._tag, error.reason], ["OutOfRange", reason]);
+    }
+    assertEquals(yield* list.toArray, ["old", 1]);
+    for (const capacity of [-1, 0, 0.5, NaN, 2 ** 32]) {
+      const error = yield* Effect.flip(Effect.scoped(ShareableList.make([1], { capacity })));
+      assertEquals(error.reason, "InvalidArgument");
+    }
+    const exit = yield* Effect.exit(list.update(0, () => {
+      throw new Error("no");
+    }));
+    assert(Exit.isFailure(exit));
+    yield* list.set(0, "new");
+    assertEquals(yield* list.modify(1, (n) => [`was ${n}`, null]), "was 1");
+    assertEquals(yield* list.toArray, ["new", null]);
+  }),
+);
+
+test(
+  "it is searched as an array is",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<ShareableList.Element>([1, "a", 1n, bytes(1, 2), NaN, "a", 0]);
+    const expected: ReadonlyArray<[ShareableList.Element, [boolean, number, number]]> = [
+      ["a", [true, 2, 1]],
+      [1, [true, 1, 0]],
+      [1n, [true, 1, 2]],
+      [bytes(1, 2), [true, 1, 3]],
+      [bytes(1), [false, 0, -1]],
+      [NaN, [true, 1, 4]],
+      ["b", [false, 0, -1]],
+      [null, [false, 0, -1]],
+    ];
+    for (const [value, result] of expected) {
+      assertEquals(
+        [yield* list.includes(value), yield* list.count(value), Option.getOrElse(yield* list.indexOf(value), () => -1)],
+        result,
+      );
+    }
+    assertEquals(yield* Process.run(Tasks.looksFor, list, "a"), [true, 2, 1]);
+  }),
+);
+
+test(
+  "it does what an array does, whatever is done to it",
+  Effect.gen(function* () {
+    const element = FastCheck.oneof(
+      FastCheck.constant(null),
+      FastCheck.boolean(),
+      FastCheck.double(),
+      FastCheck.integer(),
+      FastCheck.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+      FastCheck.string({ unit: "binary", maxLength: 12 }),
+      FastCheck.uint8Array({ maxLength: 20 }),
+    ) as FastCheck.Arbitrary<ShareableList.Element>;
+    const length = (value: ShareableList.Element): number =>
+      typeof value === "string"
+        ? new TextEncoder().encode(value).length
+        : value instanceof Uint8Array
+        ? value.length
+        : 8;
+    const property = FastCheck.property(
+      FastCheck.array(element, { maxLength: 6 }),
+      FastCheck.constantFrom(1, 5, 16),
+      FastCheck.array(FastCheck.tuple(FastCheck.integer({ min: -7, max: 7 }), element), { maxLength: 20 }),
+      (initial, capacity, changes) =>
+        Effect.runSync(Effect.scoped(Effect.gen(function* () {
+          const list = yield* ShareableList.make(initial, { capacity });
+          const model = [...initial];
+          const room = initial.map((value) =>
+            Math.max(8, Math.ceil(capacity / 8) * 8, Math.ceil(length(value) / 8) * 8)
+          );
+          for (const [at, value] of changes) {
+            const index = at < 0 ? at + model.length : at;
+            const result = yield* Effect.either(list.set(at, value));
+            const reason = result._tag === "Left" ? result.left.reason : "set";
+            if (index < 0 || index >= model.length) assertEquals(reason, "Index");
+            else if (length(value) > room[index]) assertEquals(reason, "TooLong");
+            else {
+              assertEquals(reason, "set");
+              model[index] = value;
+            }
+            assertEquals(yield* list.toArray, model);
+          }
+        }))),
+    );
+    FastCheck.assert(property, { numRuns: 100 });
+    yield* Effect.void;
+  }),
+);
+
+test(
+  "by its name another program has it",
+  Effect.gen(function* () {
+    const name = `mp_test_${crypto.randomUUID().slice(0, 8)}`;
+    const list = yield* ShareableList.make<ShareableList.Element>(["original", 2], { name });
+    assertEquals(list.name, name);
+    assertEquals(yield* Process.run(Tasks.attaches, name), ["changed", 2]);
+    assertEquals(yield* list.get(0), "changed");
+    const attached = yield* ShareableList.attach(name);
+    yield* attached.set(1, 3);
+    assertEquals(yield* list.toArray, ["changed", 3]);
+    // As an argument it is the same, from either.
+    assertEquals(yield* Process.run(Tasks.all, attached), ["changed", 3]);
+    yield* attached.close;
+    assertEquals((yield* Effect.flip(attached.get(0))).reason, "Gone");
+    assertEquals((yield* Effect.flip(Effect.scoped(ShareableList.make([1], { name })))).reason, "Exists");
+    assertEquals(yield* list.get(1), 3);
+    assertEquals(yield* Process.run(Tasks.attaches, `${name}x`), "NotFound");
+  }),
+);
+
+test(
+  "what is no list is not attached",
+  Effect.gen(function* () {
+    const memory = yield* SharedMemory.create({ size: 4096 });
+    const attach = Effect.flip(Effect.scoped(ShareableList.attach(memory.name!)));
+    assertEquals((yield* attach).reason, "NotFound");
+    const list = yield* ShareableList.make([1, 2, 3]);
+    memory.bytes.set(list.memory.bytes.subarray(0, 108));
+    for (const [at, value] of [[1, 2 ** 31], [1, 2000], [24, 7], [24, 0xffff_fff8]] as const) {
+      const words = memory.array(Uint32Array);
+      const before = words[at];
+      words[at] = value;
+      assertStringIncludes((yield* attach).message, "it is none");
+      words[at] = before;
+    }
+    const small = yield* SharedMemory.create({ size: 8 });
+    assertEquals((yield* Effect.flip(Effect.scoped(ShareableList.attach(small.name!)))).reason, "NotFound");
+  }),
+);
+
+test(
+  "a list of 2000 numbers is summed by two processes",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make(Array.from({ length: 2000 }, (_, n) => n));
+    const sums = yield* Effect.all(
+      [Process.run(Tasks.sums, list, 0, 1000), Process.run(Tasks.sums, list, 1000, 2000)],
+      {
+        concurrency: 2,
+      },
+    );
+    assertEquals(sums[0] + sums[1], 1_999_000);
+  }),
+);
+
+type Scribbled = ShareableList.ShareableList<string | number>;
+
+/** A list with room for what scribblers write, whose last element counts their rounds. */
+const scribbled = ShareableList.make<string | number>([...Array.from({ length: 8 }, () => "a1"), 0], { capacity: 100 });
+
+const whole = (list: Scribbled): void => {
+  const all = list.raw.toArray();
+  assertEquals(all.slice(0, -1).filter((text) => !Tasks.isWhole(text)), []);
+  assert(Number.isInteger(all.at(-1)));
+};
+
+/** Waits until the scribblers have done more rounds. */
+const more = (list: Scribbled, count: number) =>
+  Effect.gen(function* () {
+    const before = Number(yield* list.get(-1));
+    yield* Effect.repeat(Effect.delay(list.get(-1), 1), { until: (n) => Number(n) >= before + count });
+  });
+
+test(
+  "at whichever instruction a writer stands still, others see whole elements (storm)",
+  Effect.gen(function* () {
+    const list = yield* scribbled;
+    const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "x");
+    yield* more(list, 20);
+    const steps = rounds(150, 1000);
+    for (let round = 0; round < steps; round++) {
+      yield* child.signal("SIGSTOP");
+      yield* Effect.promise(() => until("the writer stands still", () => processEntry(child.pid)?.state === "T"));
+      whole(list);
+      yield* child.signal("SIGCONT");
+      // On a busy machine it has not always moved.
+      yield* round % 5 === 0 ? more(list, 1) : turn;
+    }
+    yield* child.kill;
+  }),
+);
+
+test(
+  "writers that are killed leave whole elements, and others go on (storm)",
+  Effect.gen(function* () {
+    const list = yield* scribbled;
+    const other = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "y");
+    const kills = rounds(4, 12);
+    for (let round = 0; round < kills; round++) {
+      const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "z");
+      yield* Effect.repeat(Effect.delay(list.toArray, 1), {
+        until: (all) => all.some((text) => String(text)[0] === "z"),
+      });
+      yield* more(list, Math.ceil(random() * 10));
+      yield* child.kill;
+      yield* child.status;
+      whole(list);
+      yield* list.set(0, "q1");
+      yield* more(list, 2);
+    }
+    yield* other.kill;
+    yield* other.status;
+    whole(list);
+    yield* list.set(1, "q1");
+    assertEquals(yield* list.get(1), "q1");
+  }),
+);
+
+test(
+  "a writer that is interrupted while it waits for its turn has changed nothing",
+  Effect.gen(function* () {
+    const list = yield* scribbled;
+    const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "x");
+    yield* more(list, 20);
+    for (let round = 0; round < 50; round++) {
+      const fiber = yield* Effect.fork(list.set(0, "interrupted1"));
+      for (let i = round % 5; i > 0; i--) yield* Effect.yieldNow();
+      yield* Fiber.interrupt(fiber);
+    }
+    yield* more(list, 5);
+    yield* child.kill;
+    yield* child.status;
+    yield* list.set(0, "x1");
+    whole(list);
+  }),
+);
+
+test(
+  "steps that belong together are taken together, with a lock of its own or another's",
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const list = yield* ShareableList.make<number>([0, 0], { lock });
+    const own = yield* ShareableList.make<number>([0, 0]);
+    yield* Effect.all([Process.run(Tasks.pairs, list, 200), Process.run(Tasks.pairs, list, 200)], { concurrency: 2 });
+    yield* Effect.all([Process.run(Tasks.pairs, own, 200), Process.run(Tasks.pairs, own, 200)], { concurrency: 2 });
+    assertEquals([yield* list.toArray, yield* own.toArray], [[400, 400], [400, 400]]);
+    assertEquals(list.lock, lock);
+  }),
+);

@@ -1,0 +1,60 @@
+import * as Effect from "effect/Effect";
+import * as Stream from "effect/Stream";
+import { Task } from "../../mod.ts";
+import { assert, assertEquals, assertFalse, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import { meta } from "../support/tasks.ts";
+
+/** A module that no test shares with another. */
+let modules = 0;
+const fresh = (): ImportMeta => meta(`file:///tests/module-${++modules}.ts`);
+
+Deno.test("a task knows its module and its name", () => {
+  const here = fresh();
+  const task = Task.make(here, "task", (n: number) => n);
+  assertEquals([task.url, task.name], [here.url, "task"]);
+  assert(Task.isTask(task));
+  assertFalse(Task.isTask({ url: here.url, name: "task" }));
+  assertFalse(Task.isTask(undefined));
+});
+
+Deno.test("a name is taken once in a module, and may be taken in another", () => {
+  const here = fresh();
+  Task.make(here, "task", () => 1);
+  const error = assertThrows(() => Task.make(here, "task", () => 2), TypeError);
+  assertStringIncludes(error.message, "the name is taken");
+  assertStringIncludes(error.message, here.url);
+  Task.make(fresh(), "task", () => 1);
+});
+
+Deno.test("a definition that is none throws a TypeError that says what is missing", () => {
+  const here = fresh();
+  const cases: ReadonlyArray<readonly [() => unknown, string]> = [
+    [() => Task.make(undefined as unknown as ImportMeta, "task", () => 1), "import.meta"],
+    [() => Task.make({} as ImportMeta, "task", () => 1), "import.meta"],
+    [() => Task.make("file:///module.ts" as unknown as ImportMeta, "task", () => 1), "import.meta"],
+    [() => Task.make(here, "", () => 1), "non-empty string"],
+    [() => Task.make(here, 1 as unknown as string, () => 1), "non-empty string"],
+    [() => Task.make(here, "task", undefined as unknown as () => number), "must be a function"],
+  ];
+  for (const [define, words] of cases) assertStringIncludes(assertThrows(define, TypeError).message, words);
+  // None of them has taken the name.
+  Task.make(here, "task", () => 1);
+});
+
+Deno.test("the type of a task is that of its handler", () => {
+  const here = fresh();
+  const value: Task.Task<[number], number> = Task.make(here, "value", (n: number) => n);
+  const promise: Task.Task<[], number> = Task.make(here, "promise", () => Promise.resolve(1));
+  const effect: Task.Task<[], number, string> = Task.make(
+    here,
+    "effect",
+    (): Effect.Effect<number, string> => Effect.fail("no"),
+  );
+  const stream: Task.StreamTask<[], number> = Task.make(here, "stream", () => Stream.make(1));
+  const never: Task.Task<[], never> = Task.make(here, "never", (): never => Deno.exit(1));
+  // deno-lint-ignore no-explicit-any -- what JSON.parse gives
+  const any: Task.Task<[], any> = Task.make(here, "any", () => JSON.parse("1"));
+  // @ts-expect-error a Stream is no value
+  const wrong: Task.Task<[], number> = stream;
+  assertEquals([value, promise, effect, stream, never, any, wrong].map(Task.isTask), new Array(7).fill(true));
+});

@@ -1,0 +1,113 @@
+/** Tasks that are given handles of processes. */
+import * as Effect from "effect/Effect";
+import { type Pipe, Process, type Queue, Task, wait } from "../../mod.ts";
+import * as Tasks from "../support/lifetime_tasks.ts";
+
+export const joins = Task.make(import.meta, "joins", (handle: Process.Handle<number, string>) => handle.join);
+
+export const outcomeOf = Task.make(
+  import.meta,
+  "outcomeOf",
+  (handle: Process.Handle<number>) => Effect.map(handle.exit, ({ _tag }) => _tag),
+);
+
+export const inspect = Task.make(import.meta, "inspect", (handle: Process.Handle<unknown>) =>
+  Effect.gen(function* () {
+    const { daemon, host, name, pid } = handle;
+    return { daemon, host, name, pid, alive: yield* handle.isAlive, polled: (yield* handle.poll)._tag };
+  }));
+
+export const ends = Task.make(
+  import.meta,
+  "ends",
+  (handle: Process.Handle<unknown>, how: "terminate" | "kill" | "interrupt") =>
+    Effect.zipRight(handle[how], handle.exitCode),
+);
+
+export const signals = Task.make(
+  import.meta,
+  "signals",
+  (handle: Process.Handle<unknown>) => Effect.zipRight(handle.signal("SIGUSR2"), handle.status),
+);
+
+/** Starts one, gives its handle away, and keeps it until it is told to end. */
+export const lends = Task.make(
+  import.meta,
+  "lends",
+  (back: Queue.Queue<Process.Handle<unknown>>, end: Queue.Queue<unknown>) =>
+    Effect.scoped(Effect.gen(function* () {
+      const child = yield* Process.spawnWith({ name: "lent", daemon: true })(Tasks.linger);
+      yield* back.put(child.handle);
+      yield* end.get;
+    })),
+);
+
+export const useTwice = Task.make(
+  import.meta,
+  "useTwice",
+  (handle: Process.Handle<unknown>, told: Queue.Queue<string>) =>
+    Effect.gen(function* () {
+      yield* told.put(yield* Effect.match(handle.isAlive, { onFailure: ({ _tag }) => _tag, onSuccess: String }));
+    }),
+);
+
+/** Waits for both, and tells which were ready. */
+export const waits = Task.make(
+  import.meta,
+  "waits",
+  (first: Queue.Queue<number>, second: Queue.Queue<number>, child: Process.Handle<unknown>, begun: Queue.Queue<null>) =>
+    Effect.gen(function* () {
+      yield* begun.put(null);
+      const all = [first, second, child];
+      return (yield* wait(all)).map((ready) => all.indexOf(ready));
+    }),
+);
+
+/** A handle of each kind, deep in a value. */
+export interface All {
+  readonly of: ReadonlyMap<string, {
+    readonly queue: Queue.Queue<string>;
+    readonly connection: Pipe.Connection<string>;
+    readonly child: Process.Handle<number>;
+  }>;
+}
+
+/** Uses all of them. */
+const useAll = ({ of }: All): Effect.Effect<All, unknown> =>
+  Effect.gen(function* () {
+    const { child, connection, queue } = of.get("deep")!;
+    yield* queue.put(`${yield* connection.recv} ${child.name} ${yield* child.isAlive}`);
+    yield* connection.send("received");
+    return { of };
+  });
+
+export const usesAll = Task.make(import.meta, "usesAll", useAll);
+
+/** From a queue into the next process, and into a pipe. */
+export const passesAll = Task.make(
+  import.meta,
+  "passesAll",
+  (queue: Queue.Queue<All>, connection: Pipe.Connection<never, All>) =>
+    Effect.gen(function* () {
+      yield* connection.send(yield* Process.run(usesAll, yield* queue.get));
+    }),
+);
+
+/** Waits for what there is of each kind, and tells which were ready. */
+export const waitsForAll = Task.make(
+  import.meta,
+  "waitsForAll",
+  (queue: Queue.Queue<unknown>, connection: Pipe.Connection<string>, child: Process.Handle<unknown>) =>
+    Effect.gen(function* () {
+      const all = [queue, connection, child];
+      yield* connection.send("begun");
+      const told: Array<ReadonlyArray<number>> = [(yield* wait(all, { timeout: 0 })).map((one) => all.indexOf(one))];
+      // Nothing is taken: it is ready again.
+      for (const _ of [1, 2]) told.push((yield* wait(all)).map((one) => all.indexOf(one)));
+      yield* connection.recv;
+      yield* connection.send("more");
+      yield* queue.get;
+      told.push((yield* wait(all)).map((one) => all.indexOf(one)));
+      return told;
+    }),
+);

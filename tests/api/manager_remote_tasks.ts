@@ -1,0 +1,44 @@
+/** Tasks of the tests of managers of other programs. */
+import * as Effect from "effect/Effect";
+import { Manager, type Queue, Task } from "../../mod.ts";
+import * as Tasks from "./manager_tasks.ts";
+
+type Address = Manager.ConnectOptions["address"];
+
+/** Connects, acquires a lock and makes an object, says so, and lingers. */
+export const holds = Task.make(
+  import.meta,
+  "holds",
+  (address: Address, authKey: Uint8Array, told: Queue.Queue<string>) =>
+    Effect.scoped(Effect.gen(function* () {
+      const manager = yield* Manager.connect({ address, authKey });
+      const lock = (yield* manager.find<Manager.Lock>("lock"))!;
+      yield* lock.take;
+      yield* manager.dict();
+      yield* told.put("held");
+      yield* Effect.never;
+    })),
+);
+
+/** Serves, says so, and lingers. */
+export const serves = Task.make(
+  import.meta,
+  "serves",
+  (address: Address, authKey: Uint8Array, told: Queue.Queue<string>) =>
+    Effect.scoped(Effect.gen(function* () {
+      const manager = yield* Manager.serve({ address, authKey, types: [Tasks.maths] });
+      yield* manager.publish("value", yield* manager.value(1));
+      yield* told.put("serving");
+      yield* Effect.never;
+    })),
+);
+
+/** Uses what another program has published, by way of the process that is connected to it. */
+export const uses = Task.make(import.meta, "uses", (manager: Manager.Manager) =>
+  Effect.scoped(Effect.gen(function* () {
+    const jobs = (yield* manager.find<Queue.Queue<number>>("jobs"))!;
+    yield* jobs.putAll([1, 2]);
+    const dict = yield* manager.dict([["jobs", jobs as unknown]]);
+    const again = (yield* dict.get("jobs")) as Queue.Queue<number>;
+    return [yield* jobs.size, yield* again.get, yield* again.get, yield* dict.size];
+  })));

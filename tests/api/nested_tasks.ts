@@ -1,0 +1,89 @@
+/** Tasks that report what the options of the backend have come to, in a child and in a child of it. */
+import * as Effect from "effect/Effect";
+import * as Stream from "effect/Stream";
+import type { CallError, SpawnError } from "../../src/Backend.ts";
+import type { Backend } from "../../src/Backend.ts";
+import * as Process from "../../src/Process.ts";
+import * as Task from "../../src/Task.ts";
+
+/** What a process sees of the options. */
+export interface Seen {
+  readonly pid: number;
+  readonly gc: boolean;
+  readonly location: string | undefined;
+  readonly cwd: string;
+  readonly added: string | undefined;
+  readonly inherited: boolean;
+  readonly stdin: string;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** The leader of its group. */
+  readonly group: number;
+  /** Its children, when it has no task in hand but this. */
+  readonly children: ReadonlyArray<number>;
+}
+
+const here = (): Seen => {
+  const stat = Deno.readTextFileSync("/proc/self/stat");
+  const link = (fd: number): string => Deno.readLinkSync(`/proc/self/fd/${fd}`);
+  const children = [...Deno.readDirSync("/proc/self/task")].flatMap(({ name }) =>
+    Deno.readTextFileSync(`/proc/self/task/${name}/children`).split(" ").filter(Boolean).map(Number)
+  );
+  return {
+    pid: Deno.pid,
+    gc: typeof (globalThis as { gc?: unknown }).gc === "function",
+    location: globalThis.location?.href,
+    cwd: Deno.cwd(),
+    added: Deno.env.get("ADDED_BY_LAYER"),
+    inherited: Deno.env.has("OF_THE_PROGRAM"),
+    stdin: link(0),
+    stdout: link(1),
+    stderr: link(2),
+    group: Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[2]),
+    children,
+  };
+};
+
+export const sees = Task.make(import.meta, "sees", here);
+
+type Nested<A> = Effect.Effect<A, CallError | SpawnError, Backend>;
+
+/** What a child sees, a child of it, and it again. */
+export const both = Task.make(
+  import.meta,
+  "both",
+  (): Nested<{ readonly child: Seen; readonly grandchild: Seen }> =>
+    Effect.map(Process.run(sees), (grandchild) => ({ child: here(), grandchild })),
+);
+
+const net = (): string => Deno.permissions.querySync({ name: "net" }).state;
+export const allowed = Task.make(import.meta, "allowed", net);
+/** Whether a child may use the network, and a child of it. */
+export const bothAllowed = Task.make(
+  import.meta,
+  "bothAllowed",
+  (): Nested<ReadonlyArray<string>> => Effect.map(Process.run(allowed), (grandchild) => [net(), grandchild]),
+);
+
+export const says = Task.make(import.meta, "says", (text: string): void => console.log(text));
+export const nestedSays = Task.make(import.meta, "nestedSays", (text: string): Nested<void> => Process.run(says, text));
+
+export const bytes = Task.make(import.meta, "bytes", (size: number) => new Uint8Array(size));
+/** How a message of that size from a child of this process arrives. */
+export const nestedBytes = Task.make(
+  import.meta,
+  "nestedBytes",
+  (size: number): Effect.Effect<string, never, Backend> =>
+    Effect.match(Process.run(bytes, size), {
+      onFailure: ({ _tag }) => _tag,
+      onSuccess: (all) => `${all.length} bytes`,
+    }),
+);
+
+/** What a child of this process has written to an output that the layer pipes. */
+export const nestedOutput = Task.make(
+  import.meta,
+  "nestedOutput",
+  (): Nested<number> =>
+    Effect.scoped(Effect.flatMap(Process.spawn(says, "piped"), (child) => Stream.runCount(child.stdout))),
+);

@@ -1,0 +1,111 @@
+/** What the options of a layer mean for the children of its children: the table in the documentation, row by row. */
+import * as Chunk from "effect/Chunk";
+import * as Effect from "effect/Effect";
+import * as Stream from "effect/Stream";
+import { Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "../support/assert.ts";
+import * as Tasks from "./nested_tasks.ts";
+import { test, warmUp } from "../support/suite.ts";
+
+await warmUp(Effect.provide(Process.run(Tasks.both), SubprocessBackend.layer()));
+
+/** Checks what a child sees of an option, and what a child of it sees. */
+const row = (
+  name: string,
+  options: SubprocessBackend.Options,
+  check: (seen: { readonly child: Tasks.Seen; readonly grandchild: Tasks.Seen }) => void,
+): void =>
+  test(
+    `options in children of children: ${name}`,
+    Effect.provide(Effect.map(Process.run(Tasks.both), check), SubprocessBackend.layer(options)),
+  );
+
+Deno.env.set("OF_THE_PROGRAM", "yes");
+
+/** It is the same in both, and not what it is without the option. */
+const same = (key: keyof Tasks.Seen, expected: unknown) =>
+({ child, grandchild }: {
+  readonly child: Tasks.Seen;
+  readonly grandchild: Tasks.Seen;
+}): void => assertEquals([child[key], grandchild[key]], [expected, expected]);
+
+test(
+  "options in children of children: permissions are those of the parent",
+  Effect.gen(function* () {
+    const layer = SubprocessBackend.layer({ permissions: { ...SubprocessBackend.inherited(), net: false } });
+    for (const state of yield* Effect.provide(Process.run(Tasks.bothAllowed), layer)) assertNotEquals(state, "granted");
+    assertEquals(yield* Effect.provide(Process.run(Tasks.bothAllowed), SubprocessBackend.layer()), [
+      "granted",
+      "granted",
+    ]);
+  }),
+);
+row("cwd is that of the parent", { cwd: "/" }, same("cwd", "/"));
+row("env adds to the environment of both", { env: { ADDED_BY_LAYER: "yes" } }, same("added", "yes"));
+row("clearEnv empties the environment of both, but for what Deno needs", { clearEnv: true }, same("inherited", false));
+row("v8Flags are the same", { v8Flags: ["--expose-gc"] }, same("gc", true));
+row(
+  "denoFlags are the same",
+  { denoFlags: ["--location=http://layer.example/"] },
+  same("location", "http://layer.example/"),
+);
+row("stdin is read by a child only", { stdin: "inherit" }, ({ child, grandchild }) => {
+  assertEquals([child.stdin, grandchild.stdin], [Deno.readLinkSync("/proc/self/fd/0"), "/dev/null"]);
+});
+row("stdout and stderr go where those of the parent go", { stdout: "null", stderr: "null" }, (seen) => {
+  same("stdout", "/dev/null")(seen);
+  same("stderr", "/dev/null")(seen);
+});
+row("a detached child leads the group of its own children", { detached: true }, ({ child, grandchild }) => {
+  assertNotEquals(grandchild.pid, child.pid);
+  assertEquals([child.group, grandchild.group], [child.pid, child.pid]);
+});
+row(
+  "standby and preload are for children only",
+  { standby: 1, preload: [import.meta.resolve("../support/tasks.ts")] },
+  (seen) => {
+    assertEquals([seen.child.children, seen.grandchild.children], [[], []]);
+  },
+);
+row("without options all is as in this program", {}, ({ child, grandchild }) => {
+  for (const seen of [child, grandchild]) {
+    assertEquals([seen.gc, seen.location, seen.cwd, seen.added], [false, undefined, Deno.cwd(), undefined]);
+    assertEquals(seen.inherited, true);
+    assertNotEquals(seen.group, seen.pid);
+  }
+});
+
+test(
+  "options in children of children: what a child of a child writes to a piped stdout comes from its parent, and nothing waits",
+  Effect.gen(function* () {
+    const child = yield* Process.spawn(Tasks.nestedSays, "from below");
+    const output = yield* Effect.map(Stream.runCollect(Stream.decodeText(child.stdout)), Chunk.join(""));
+    assertStringIncludes(output, "from below");
+    assertEquals(yield* Process.run(Tasks.nestedOutput), 0);
+  }).pipe(Effect.provide(SubprocessBackend.layer({ stdout: "pipe" }))),
+);
+
+for (
+  const [name, layer] of [
+    ["subprocess", SubprocessBackend.layer],
+    ["worker", WorkerBackend.layer],
+  ] as const
+) {
+  test(
+    `options in children of children: maxMessageSize is the same, on ${name}`,
+    Effect.gen(function* () {
+      const large = Process.run(Tasks.nestedBytes, 2_000_000);
+      assertEquals(yield* Effect.provide(large, layer({ maxMessageSize: 1_000_000 })), "MessageTooLarge");
+      assertEquals(yield* Effect.provide(large, layer()), "2000000 bytes");
+    }),
+  );
+}
+
+Deno.test("options in children of children: every option has its row in the documentation", async () => {
+  const source = await Deno.readTextFile(new URL("../../src/SubprocessBackend.ts", import.meta.url));
+  const table = source.slice(source.indexOf("## Children of children"), source.indexOf("@module"));
+  const start = source.indexOf("export interface Options {");
+  const options = [...source.slice(start, source.indexOf("\n}", start)).matchAll(/^ {2}readonly (\w+)\?:/gm)];
+  assert(options.length > 8);
+  for (const [, option] of options) assertStringIncludes(table, `\`${option}\``);
+});

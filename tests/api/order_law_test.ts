@@ -1,0 +1,115 @@
+/**
+ * What order holds between processes: what has happened before is seen.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import * as Option from "effect/Option";
+import {
+  type Backend,
+  Barrier,
+  Event,
+  Lock,
+  Pipe,
+  Pool,
+  Process,
+  Queue,
+  SubprocessBackend,
+  Value,
+  WorkerBackend,
+} from "../../mod.ts";
+import { assertEquals } from "../support/assert.ts";
+import * as Tasks from "./order_law_tasks.ts";
+import * as Queues from "./queue_tasks.ts";
+import { test, warmUp } from "../support/suite.ts";
+
+/** A queue that lives in a child. */
+const hosted = Effect.gen(function* () {
+  const wanted = yield* Queue.make<Queues.Wanted>();
+  const made = yield* Queue.make<Queues.Any>();
+  yield* Process.spawnWith({ daemon: true })(Queues.hosting, wanted, made);
+  return (yield* Effect.zipRight(wanted.put(["fifo", {}]), made.get)) as Queue.Queue<number>;
+});
+
+/** Registers the suite for one backend. */
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
+  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
+    test(`order on ${name}: ${title}`, Effect.provide(program, layer));
+
+  check(
+    "an item whose put has returned is found by whoever is told of it by an event",
+    Effect.gen(function* () {
+      const ROUNDS = 500;
+      const queue = yield* Queue.make<number>();
+      const results = yield* Queue.make<number>();
+      const [told, ready] = [yield* Event.make(), yield* Event.make()];
+      yield* Process.spawn(Tasks.puts, queue, told, ready, ROUNDS);
+      yield* Process.spawn(Tasks.looks, queue, told, ready, ROUNDS, results);
+      assertEquals(yield* results.get, 0, "rounds in which tryGet has found nothing");
+    }),
+  );
+
+  for (const where of ["here", "in a third process"] as const) {
+    check(
+      `an item whose put has returned is there for a process that is told of it by any means, the queue ${where}`,
+      Effect.gen(function* () {
+        const ROUNDS = 60;
+        const pool = yield* Pool.make({ size: 2 });
+        const queue = where === "here" ? yield* Queue.make<number>() : yield* hosted;
+        for (const means of ["event", "value", "lock", "barrier", "queue", "pipe"] as const) {
+          const [mine, theirs] = yield* Pipe.make<number>();
+          const signals: Omit<Tasks.Signals, "pipe"> = {
+            event: yield* Event.make(),
+            value: yield* Value.make("i32", 0),
+            lock: yield* Lock.make(),
+            barrier: yield* Barrier.make({ parties: 2 }),
+            queue: yield* Queue.make<number>(),
+          };
+          const [missed] = yield* Effect.all([
+            pool.apply(Tasks.hears, queue, means, { ...signals, pipe: theirs }, ROUNDS),
+            pool.apply(Tasks.tells, queue, means, { ...signals, pipe: mine }, ROUNDS),
+          ], { concurrency: 2 });
+          assertEquals(missed, 0, `looks that have found nothing, told by a ${means}`);
+        }
+      }),
+    );
+  }
+
+  check(
+    "an item whose put has returned is there when its task has returned, for any process",
+    Effect.gen(function* () {
+      for (const queue of [yield* Queue.make<number>(), yield* hosted]) {
+        const pool = yield* Pool.make({ size: 2 });
+        for (let round = 0; round < 40; round++) {
+          yield* pool.apply(Tasks.putsOnce, queue);
+          if (round % 2 === 0) assertEquals(yield* pool.apply(Tasks.finds, queue), true);
+          else assertEquals(Option.getOrUndefined(yield* queue.tryGet), 1);
+        }
+      }
+    }),
+  );
+
+  check(
+    "items that were put in turn, under one lock and with a barrier between rounds, come out in that order",
+    Effect.gen(function* () {
+      const [PARTIES, ROUNDS] = [4, 200];
+      const queue = yield* Queue.make<number>();
+      const lock = yield* Lock.make();
+      const barrier = yield* Barrier.make({ parties: PARTIES });
+      for (let party = 0; party < PARTIES; party++) yield* Process.spawn(Tasks.rounds, queue, lock, barrier, ROUNDS);
+      const taken: Array<number> = [];
+      while (taken.length < PARTIES * ROUNDS) taken.push(yield* queue.get);
+      assertEquals(taken, taken.toSorted((a, b) => a - b));
+    }),
+  );
+};
+
+const preload = [import.meta.resolve("./order_law_tasks.ts")];
+
+await warmUp(Effect.provide(Process.run(Tasks.nothing), SubprocessBackend.layer()));
+await warmUp(Effect.provide(Process.run(Tasks.nothing), WorkerBackend.layer()));
+
+suite("subprocess", SubprocessBackend.layer({ standby: 2, preload }));
+suite("worker", WorkerBackend.layer({ standby: 2, preload }));

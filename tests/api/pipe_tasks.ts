@@ -1,0 +1,199 @@
+/**
+ * Tasks that make pipes, or are given their ends.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Fiber from "effect/Fiber";
+import * as Stream from "effect/Stream";
+import { Pipe, Process, type Queue, Task } from "../../mod.ts";
+
+/** An end for whatever. */
+// deno-lint-ignore no-explicit-any
+export type Any = Pipe.Connection<any>;
+
+/** Both ends of a pipe. */
+export type Ends = readonly [Any, Any];
+
+/** Makes pipes, and hosts them until it is ended: gives away both ends. */
+export const hosting = Task.make(
+  import.meta,
+  "hosting pipes",
+  (wanted: Queue.Queue<Pipe.Options>, made: Queue.Queue<Ends>) =>
+    Effect.scoped(Effect.forever(
+      Effect.flatMap(wanted.get, (options) => Effect.flatMap(Pipe.make(options), made.put)),
+    )),
+);
+
+/** Makes a pipe, gives away its second end, and receives one message with the first; then waits for ever. */
+export const owning = Task.make(
+  import.meta,
+  "owning",
+  (made: Queue.Queue<Any>) =>
+    Effect.scoped(Effect.gen(function* () {
+      const [mine, theirs] = yield* Pipe.make<string>();
+      yield* mine.send("early");
+      yield* made.put(theirs);
+      yield* mine.recv;
+      return yield* Effect.never;
+    })),
+);
+
+/** Sends back all values that come. */
+export const echo = Task.make(
+  import.meta,
+  "echo values",
+  (connection: Any) => Stream.run(connection.toStream, connection.toSink),
+);
+
+/** Sends back all bytes that come. */
+export const echoBytes = Task.make(import.meta, "echo bytes", (connection: Any) =>
+  Effect.catchTag(
+    Effect.forever(Effect.flatMap(connection.recvBytes(), (bytes) => connection.sendBytes(bytes))),
+    "EndOfFile",
+    () => Effect.void,
+  ));
+
+/** Sends these values, and is done. */
+export const sendAll = Task.make(
+  import.meta,
+  "send all",
+  (connection: Any, values: ReadonlyArray<unknown>) => Effect.forEach(values, connection.send, { discard: true }),
+);
+
+/** Sends so many bytes in one message. */
+export const sendMany = Task.make(
+  import.meta,
+  "send many bytes",
+  (connection: Any, size: number) => connection.sendBytes(new Uint8Array(size).fill(7)),
+);
+
+/** Receives a value. */
+export const receive = Task.make(import.meta, "receive", (connection: Any) => connection.recv);
+
+/** Receives until the end of file. */
+export const receiveAll = Task.make(
+  import.meta,
+  "receive all",
+  (connection: Pipe.Connection<unknown, never>) =>
+    Effect.map(Stream.runCollect(connection.toStream), (all) => Array.from(all)),
+);
+
+/** Receives a value, says so, and keeps it and the end for ever: an end to which nobody refers is closed. */
+export const receiveAndKeep = Task.make(
+  import.meta,
+  "receive and keep",
+  (connection: Any) =>
+    Effect.flatMap(connection.recv, (value) =>
+      Effect.zipRight(
+        connection.send("received"),
+        Effect.ensuring(Effect.never, Effect.sync(() => void [value, connection])),
+      )),
+);
+
+/** Does nothing with it, plainly. */
+export const ignore = Task.make(import.meta, "ignore", (_connection: Any) => {});
+
+/** Says that it has it, and keeps it for ever. */
+export const keep = Task.make(
+  import.meta,
+  "keep",
+  (connection: Any) => Effect.zipRight(connection.send("here"), Effect.never),
+);
+
+/** Receives a value, and returns the connection. */
+export const giveBack = Task.make(
+  import.meta,
+  "give back",
+  (connection: Any) => Effect.as(connection.recv, connection),
+);
+
+/** Gives the connection back before anything has come. */
+export const giveBackAtOnce = Task.make(
+  import.meta,
+  "give back at once",
+  (connection: Any) => ({ deep: [connection] }),
+);
+
+/** Takes a connection from a queue, and sends back all that comes. */
+export const echoQueued = Task.make(
+  import.meta,
+  "echo queued",
+  (queue: Queue.Queue<Any>) =>
+    Effect.flatMap(queue.get, (connection) => Stream.run(connection.toStream, connection.toSink)),
+);
+
+/** Puts its connection into a queue, and waits for ever. */
+export const putAway = Task.make(
+  import.meta,
+  "put away",
+  (connection: Any, queue: Queue.Queue<Any>) => Effect.zipRight(queue.put(connection), Effect.never),
+);
+
+/** Receives connections with a connection, and greets with each. */
+export const greetAll = Task.make(
+  import.meta,
+  "greet all",
+  (connections: Pipe.Connection<Any>) =>
+    Stream.runForEach(connections.toStream, (connection) => connection.send("hello")),
+);
+
+/** Has a child of its own echo. */
+export const echoBelow = Task.make(
+  import.meta,
+  "echo below",
+  (connection: Any) => Effect.scoped(Effect.flatMap(Process.spawn(echo, connection), ({ join }) => join)),
+);
+
+/** Has a child of its own give a connection back, and echoes with it then. */
+export const echoAfterChild = Task.make(
+  import.meta,
+  "echo after child",
+  (connection: Any) =>
+    Effect.flatMap(
+      Process.run(giveBack, connection),
+      (connection) => Stream.run(connection.toStream, connection.toSink),
+    ),
+);
+
+/** Waits until somebody waits to send. */
+const stuck = (connection: Any): Effect.Effect<unknown> =>
+  Effect.repeat(Effect.tap(connection.statistics, () => Effect.yieldNow()), { until: ({ senders }) => senders === 1 });
+
+/** Sends numbers until it has to wait, and then says so with the other connection: how many it has sent. */
+export const flood = Task.make(
+  import.meta,
+  "flood",
+  (connection: Any, report: Any, size: number) =>
+    Effect.gen(function* () {
+      let sent = 0;
+      const bytes = new Uint8Array(size);
+      const sending = Effect.forever(Effect.tap(connection.sendBytes(bytes), () => Effect.sync(() => sent++)));
+      const fiber = yield* Effect.fork(sending);
+      yield* stuck(connection);
+      yield* report.send(sent);
+      yield* Effect.flip(fiber);
+      yield* report.send(sent);
+    }),
+);
+
+/** Interrupts one that waits to send, says so with the other connection, and sends something else. */
+export const interruptSend = Task.make(
+  import.meta,
+  "interrupt send",
+  (connection: Any, report: Any, size: number) =>
+    Effect.gen(function* () {
+      yield* connection.send(new Uint8Array(size));
+      const fiber = yield* Effect.fork(connection.send("interrupted"));
+      yield* stuck(connection);
+      yield* Fiber.interrupt(fiber);
+      yield* report.send("interrupted");
+      yield* connection.send("not interrupted");
+    }),
+);
+
+/** Makes so much garbage that what nobody holds is collected. */
+export const litter = Task.make(import.meta, "litter", async (megabytes: number) => {
+  for (let i = 0; i < megabytes; i++) new Uint8Array(1024 * 1024).fill(1);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+});

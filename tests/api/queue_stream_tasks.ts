@@ -1,0 +1,100 @@
+/**
+ * Consumers of queues that are killed, fail, or stand still with an item in hand.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Stream from "effect/Stream";
+import { Pool, type Queue, Task } from "../../mod.ts";
+import { scribe } from "../faults/queue_fault_tasks.ts";
+
+type Numbers = Queue.Queue<number>;
+
+/** How a consumer takes. */
+export type Way = "stream" | "chunks" | "pool" | "get";
+
+/** Items of one chunk. */
+export const CHUNK = 2;
+
+const each = (
+  queue: Numbers,
+  way: Way,
+  work: (item: number) => Effect.Effect<unknown, unknown>,
+): Effect.Effect<unknown, unknown> => {
+  switch (way) {
+    case "stream":
+    case "pool":
+      return Stream.runForEach(queue.toStream, work);
+    case "chunks":
+      return Stream.runForEach(queue.toStreamWith({ chunkSize: CHUNK }), work);
+    case "get":
+      return Effect.forever(Effect.flatMap(queue.get, work));
+  }
+};
+
+/** Answers each item, and stands still for ever with the given one. */
+export const answers = Task.make(
+  import.meta,
+  "answers",
+  (requests: Numbers, replies: Numbers, still: number, way: Way) =>
+    each(requests, way, (item) => item === still ? Effect.zipRight(replies.put(-1), Effect.never) : replies.put(item)),
+);
+
+/** Gives the item back, or never ends. */
+export const square = Task.make(import.meta, "square", (n: number) => n < 0 ? Effect.never : Effect.succeed(n * n));
+
+/** Runs a pool of its own over the items. */
+export const pools = Task.make(
+  import.meta,
+  "pools",
+  (queue: Numbers, results: Numbers) =>
+    Effect.scoped(Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      yield* Stream.run(pool.mapStream(square, { lookAhead: 2 })(queue.toStream), results.toSink);
+    })),
+);
+
+/** How a worker takes and reports. */
+export type Reporting = "get" | "fibers" | "takeUpTo" | "stream" | "chunks" | "concurrently";
+
+/** Writes down `+ n` when it has worked on an item, and `= n` when it has reported that done. */
+export const works = Task.make(import.meta, "works", (queue: Numbers, path: string, how: Reporting) => {
+  const write = scribe(path);
+  const work = (item: number): Effect.Effect<void, unknown> =>
+    Effect.suspend(() => {
+      write(`+ ${item}`);
+      return Effect.map(queue.taskDone(), () => write(`= ${item}`));
+    });
+  const one = Effect.forever(Effect.flatMap(queue.get, work));
+  switch (how) {
+    case "get":
+      return one;
+    case "fibers":
+      return Effect.all([one, one, one], { concurrency: "unbounded", discard: true });
+    case "takeUpTo":
+      return Effect.forever(Effect.flatMap(queue.takeUpTo(3), (items) => Effect.forEach(items, work)));
+    case "stream":
+      return Stream.runForEach(queue.toStream, work);
+    case "chunks":
+      return Stream.runForEach(queue.toStreamWith({ chunkSize: 3 }), work);
+    case "concurrently":
+      return queue.toStream.pipe(
+        Stream.mapEffect((item) => Effect.as(Effect.yieldNow(), item), { concurrency: 3 }),
+        Stream.runForEach(work),
+      );
+  }
+});
+
+/** Takes so many and says so; reports this many of them; stands still. */
+export const holds = Task.make(
+  import.meta,
+  "holds",
+  (queue: Numbers, told: Queue.Queue<ReadonlyArray<number>>, count: number, report: number) =>
+    Effect.gen(function* () {
+      const items: Array<number> = [];
+      while (items.length < count) items.push(yield* queue.get);
+      if (report > 0) yield* queue.taskDone(report);
+      yield* told.put(items);
+      yield* Effect.never;
+    }),
+);

@@ -1,0 +1,25 @@
+/**
+ * Tasks that tell whether their process was kept ready for them.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Redacted from "effect/Redacted";
+import { Process, Task } from "../../mod.ts";
+
+/** The mark of `fixtures/preloaded.ts`; none in a process that was started only now. */
+export const mark = Task.make(
+  import.meta,
+  "mark",
+  (): string | undefined => (globalThis as { [key: symbol]: string | undefined })[Symbol.for("tests/preloaded")],
+);
+
+/** All that a process knows of itself, and its mark. */
+export const everything = Task.make(import.meta, "everything", () =>
+  Effect.gen(function* () {
+    return {
+      mark: (globalThis as { [key: symbol]: string | undefined })[Symbol.for("tests/preloaded")],
+      self: yield* Process.current,
+      key: Redacted.value(yield* Process.authKey),
+    };
+  }));

@@ -1,0 +1,247 @@
+/**
+ * What it takes to start a child: its command line, its environment, its executable.
+ *
+ * @module
+ */
+import config from "../../deno.json" with { type: "json" };
+import * as Effect from "effect/Effect";
+import { Manager, Pool, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import * as Plain from "../support/lifetime_tasks.ts";
+import { logging } from "../support/logs.ts";
+import { script } from "../support/scripts.ts";
+import { test, warmUp, when } from "../support/suite.ts";
+import * as Tasks from "../support/tasks.ts";
+
+const backends = { subprocess: SubprocessBackend.layer, worker: WorkerBackend.layer };
+
+for (const layer of Object.values(backends)) await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer()));
+
+/** More than an argument holds, and each more than a letter. */
+const many = Array.from({ length: 1500 }, (_, i) => import.meta.resolve(`./${"a module of many/".repeat(6)}${i}.ts`));
+
+for (const [name, layer] of Object.entries(backends)) {
+  test(
+    `a process on ${name} can be told of 1500 modules with long names`,
+    Effect.gen(function* () {
+      // Without permission to read them, where there are permissions.
+      const options = name === "subprocess" ? { permissions: {} } : {};
+      const child = yield* Process.spawnFor(many, options, Tasks.add, 1, 2);
+      assertEquals(yield* child.join, 3);
+    }).pipe(Effect.provide(layer())),
+  );
+}
+
+test(
+  "a process that is told of more modules than a command line holds is a SpawnError that says what to do",
+  Effect.gen(function* () {
+    const more = Array.from({ length: 20 }, (_, i) => many.map((url) => `${url}?${i}`)).flat();
+    const error = yield* Effect.flip(Process.spawnFor(more, { permissions: {} }, Tasks.add, 1, 2));
+    assertInstanceOf(error, Process.SpawnError);
+    assertStringIncludes(error.message, "name fewer, or let it read them");
+    const child = yield* Process.spawnFor(more, {}, Tasks.add, 1, 2);
+    assertEquals(yield* child.join, 3);
+  }).pipe(Effect.provide(SubprocessBackend.layer())),
+);
+
+/** Deno refuses to start with this flag, and says so. */
+const refused = (options: SubprocessBackend.Options = {}) =>
+  SubprocessBackend.layer({ stderr: "null", denoFlags: ["--no-such-flag"], ...options });
+
+const assertRefused = (error: unknown): void => {
+  assertInstanceOf(error, Process.SpawnError);
+  assertEquals(error.reason, "Failed");
+  assertStringIncludes(error.message, "exited with code 1 before it could run anything: error: unexpected argument");
+  assertStringIncludes(error.message, "--no-such-flag");
+};
+
+test(
+  "a process that Deno refuses to run is a SpawnError with what Deno said",
+  Effect.gen(function* () {
+    assertRefused(yield* Effect.flip(Process.run(Tasks.add, 1, 2)));
+    const child = yield* Process.spawn(Tasks.add, 1, 2);
+    assertRefused(yield* Effect.flip(child.join));
+    assertEquals(yield* child.status, { _tag: "Exited", code: 1 });
+    const outcome = yield* child.exit;
+    assert(outcome._tag === "Rejected");
+    assertRefused(outcome.error);
+  }).pipe(Effect.provide(refused())),
+);
+
+test(
+  "a pool whose workers Deno refuses to run is not made, nor is a manager",
+  Effect.gen(function* () {
+    assertRefused(yield* Effect.flip(Pool.make({ size: 2 })));
+    assertRefused(yield* Effect.flip(Pool.make({ size: 2, initializer: Pool.initializer(Tasks.add, 1, 2) })));
+    assertRefused(yield* Effect.flip(Manager.make()));
+  }).pipe(Effect.provide(refused())),
+);
+
+test(
+  "a standby child that Deno refuses to run is logged with what Deno said",
+  logging((lines) =>
+    Effect.scoped(Effect.gen(function* () {
+      yield* SubprocessBackend.make({ denoFlags: ["--no-such-flag"], standby: 1, stderr: "null" });
+      yield* when(Effect.sync(() => lines.join()), (text) => text.includes("--no-such-flag"));
+      assertStringIncludes(lines.join(), "Cannot start a standby child");
+    }))
+  ),
+);
+
+test(
+  "a process that was killed before it came up has died",
+  Effect.gen(function* () {
+    const child = yield* Process.spawn(Tasks.add, 1, 2);
+    yield* child.kill;
+    assertInstanceOf(yield* Effect.flip(child.join), Process.ProcessDied);
+  }).pipe(Effect.provide(SubprocessBackend.layer())),
+);
+
+test(
+  "the tasks of a pool whose workers cannot be started any more wait for none, and are told why",
+  Effect.gen(function* () {
+    const path = yield* Effect.acquireRelease(
+      Effect.sync(() => {
+        const path = Deno.makeTempFileSync({ suffix: ".json" });
+        Deno.writeTextFileSync(path, JSON.stringify({ imports: config.imports, lock: false }));
+        return path;
+      }),
+      (path) => Effect.sync(() => Deno.removeSync(path)),
+    );
+    const layer = SubprocessBackend.layer({ stderr: "null", denoFlags: [`--config=${path}`] });
+    yield* Effect.scoped(Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
+      yield* Effect.sync(() => Deno.writeTextFileSync(path, "not a configuration"));
+      const dying = yield* pool.submit(Tasks.exitWith, 7);
+      const waiting = yield* pool.submit(Tasks.add, 1, 2);
+      assertInstanceOf(yield* Effect.flip(dying.await), Process.ProcessDied);
+      for (const call of [waiting.await, pool.apply(Tasks.add, 1, 2)]) {
+        const error = yield* Effect.flip(call);
+        assertInstanceOf(error, Pool.PoolError);
+        assertEquals(error.reason, "Broken");
+        assertInstanceOf(error.cause, Process.SpawnError);
+        assertStringIncludes(error.message, path);
+      }
+    })).pipe(Effect.provide(layer));
+  }),
+);
+
+test(
+  "clearEnv keeps what Deno itself needs, and nothing else",
+  Effect.gen(function* () {
+    const { denoDir } = JSON.parse(new TextDecoder().decode(
+      new Deno.Command(Deno.execPath(), { args: ["info", "--json"] }).outputSync().stdout,
+    ));
+    const given = { DENO_DIR: denoDir, DENO_TLS_CA_STORE: "system,mozilla", no_proxy: "example.com" };
+    const before = Object.fromEntries(Object.keys(given).map((name) => [name, Deno.env.get(name)]));
+    yield* Effect.acquireRelease(
+      Effect.sync(() =>
+        Object.entries({ ...given, TESTS_OWN: "1" }).forEach(([name, value]) => Deno.env.set(name, value))
+      ),
+      () =>
+        Effect.sync(() =>
+          Object.entries({ ...before, TESTS_OWN: undefined }).forEach(([name, value]) =>
+            value === undefined ? Deno.env.delete(name) : Deno.env.set(name, value)
+          )
+        ),
+    );
+    const variable = (name: string) => Effect.map(Process.run(Plain.surroundings, name), ({ value }) => value);
+    for (const [name, value] of Object.entries(given)) assertEquals(yield* variable(name), value);
+    assertEquals(yield* variable("TESTS_OWN"), undefined);
+  }).pipe(Effect.provide(SubprocessBackend.layer({ clearEnv: true }))),
+);
+
+test(
+  "a child is run by the executable that has taken the place of this program's, and is a SpawnError if there is none",
+  Effect.gen(function* () {
+    const folder = yield* Effect.acquireRelease(
+      Effect.sync(() => Deno.makeTempDirSync()),
+      (folder) => Effect.sync(() => Deno.removeSync(folder, { recursive: true })),
+    );
+    const path = `${folder}/deno`;
+    yield* Effect.promise(() => Deno.copyFile(Deno.execPath(), path));
+    yield* Effect.promise(() => Deno.link(path, `${path}.new`));
+    const { code, stderr, stdout } = yield* Effect.promise(() => script("replaced.ts", [], ["-A"], path).ended);
+    const lines = stdout.split("\n");
+    assertEquals(lines.slice(0, 3), [
+      "3 5",
+      "replaced 3 ProcessDied 5",
+      "removed SpawnError ProcessDied PoolError PoolError",
+    ], stderr);
+    assertStringIncludes(lines[3], "SpawnError");
+    assertStringIncludes(stdout, path);
+    assertEquals(code, 0);
+  }),
+);
+
+test(
+  "a program whose working directory was removed is told so",
+  Effect.gen(function* () {
+    const { stderr, stdout } = yield* Effect.promise(() => script("homeless.ts", []).ended);
+    assertStringIncludes(stdout, "SpawnError", stderr);
+    assertStringIncludes(stdout, "working directory");
+  }),
+);
+
+interface Graph {
+  readonly roots: ReadonlyArray<string>;
+  readonly modules: ReadonlyArray<{
+    readonly specifier: string;
+    readonly dependencies?: ReadonlyArray<
+      { readonly specifier: string; readonly code?: { readonly specifier?: string } }
+    >;
+  }>;
+}
+
+/** What Deno reads when it runs a module: all that the module names by literals, whether it is ever loaded or not. */
+const followed = (path: string): ReadonlyArray<string> => {
+  const { stdout, success } = new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] }).outputSync();
+  assert(success);
+  const { modules, roots } = JSON.parse(new TextDecoder().decode(stdout)) as Graph;
+  const dependencies = new Map(modules.map(({ dependencies = [], specifier }) => [specifier, dependencies]));
+  const found = new Set(roots);
+  for (const url of found) {
+    for (const { code, specifier } of dependencies.get(url) ?? []) {
+      if (code !== undefined) found.add(code.specifier ?? specifier);
+    }
+  }
+  return [...found];
+};
+
+const inLibrary = (path: string): string => import.meta.resolve(`../../src/${path}`);
+
+for (const entry of ["subprocess", "worker"]) {
+  test(
+    `the entry of a child on ${entry} makes Deno read at most 42 modules, none of Effect's among them`,
+    Effect.sync(() => {
+      const modules = followed(inLibrary(`internal/child/${entry}.ts`));
+      // Both are loaded only by a child that needs them: a link on descriptor 3, a task in a module of the user's.
+      const runtime = new Set(["node:net", "node:async_hooks"]);
+      assertEquals(modules.filter((url) => !url.startsWith(inLibrary("")) && !runtime.has(url)), []);
+      assert(modules.length <= 42, `${modules.length} modules: ${modules.join(" ")}`);
+    }),
+  );
+}
+
+test(
+  "a backend names each module of the library that is loaded by an address that Deno does not follow",
+  Effect.sync(() => {
+    const late = followed(inLibrary("internal/child/subprocess.ts")).concat(
+      followed(inLibrary("internal/child/effects.ts")),
+    )
+      .filter((url) => url.startsWith("file:"))
+      .flatMap((url) =>
+        Array.from(
+          Deno.readTextFileSync(new URL(url)).matchAll(/import\.meta\.resolve\("(\.[^"]*)"\)/g),
+          ([, path]) => new URL(path, url).href,
+        )
+      );
+    assert(late.includes(inLibrary("internal/child/effects.ts")) && late.includes(inLibrary("internal/sync/lock.ts")));
+    for (const backend of ["SubprocessBackend.ts", "WorkerBackend.ts"]) {
+      const named = new Set(followed(inLibrary(backend)));
+      assertEquals(late.filter((url) => !named.has(url)), []);
+    }
+  }),
+);

@@ -1,0 +1,135 @@
+/** Tasks that use values and arrays in shared memory. */
+import * as Effect from "effect/Effect";
+import { type Array as SharedArray, Process, type Queue, Task, type Value } from "../../mod.ts";
+
+// deno-lint-ignore no-explicit-any
+export type AnyValue = Value.Integer<any>;
+// deno-lint-ignore no-explicit-any
+export type AnyArray = SharedArray.Integer<any, any>;
+
+/** Adds one, so many times: with Effects, or without. */
+export const counts = Task.make(import.meta, "counts", (value: AnyValue, one: unknown, times: number, raw: boolean) => {
+  if (!raw) return Effect.zipRight(Effect.replicateEffect(value.add(one), times, { discard: true }), value.get);
+  for (let i = 0; i < times; i++) value.raw.add(one);
+  return value.raw.value;
+});
+
+/** Increments by hand, which only a compare and exchange makes right. */
+export const exchanges = Task.make(import.meta, "exchanges", (value: AnyValue, times: number) => {
+  for (let i = 0; i < times; i++) {
+    for (let seen = value.raw.get();;) {
+      const found = value.raw.compareExchange(seen, seen + 1);
+      if (found === seen) break;
+      seen = found;
+    }
+  }
+});
+
+export const sets = Task.make(import.meta, "sets", (value: AnyValue, to: unknown) => value.exchange(to));
+
+/** Uses values within a list from a queue, and says what became of each. */
+export const bumps = Task.make(
+  import.meta,
+  "bumps",
+  (queue: Queue.Queue<{ readonly values: ReadonlyArray<AnyValue>; readonly array: AnyArray }>) =>
+    Effect.gen(function* () {
+      const { array, values } = yield* queue.get;
+      const results: Array<unknown> = [];
+      for (const value of values) {
+        results.push(
+          yield* Effect.match(value.add(1), {
+            onFailure: ({ _tag, reason }) => `${_tag} ${reason}`,
+            onSuccess: Number,
+          }),
+        );
+      }
+      for (let at = 0; at < array.length; at++) yield* array.add(at, 1);
+      return [results, yield* array.slice()] as const;
+    }),
+);
+
+export const givesBack = Task.make(import.meta, "givesBack", (value: AnyValue, array: AnyArray) => ({ value, array }));
+
+/** Adds one to each element of a part. */
+export const addsTo = Task.make(import.meta, "addsTo", (array: AnyArray, one: unknown, rounds: number) => {
+  for (let round = 0; round < rounds; round++) for (let at = 0; at < array.length; at++) array.raw.add(at, one);
+});
+
+export const passesOn = Task.make(
+  import.meta,
+  "passesOn",
+  (array: AnyArray) => Effect.zipRight(Process.run(addsTo, array, 1, 1), array.slice()),
+);
+
+/** Adds for ever. */
+export const addsForEver = Task.make(
+  import.meta,
+  "addsForEver",
+  (value: AnyValue, begun: AnyValue) =>
+    Effect.zipRight(
+      begun.add(1),
+      Effect.forever(Effect.zipRight(
+        Effect.sync(() => {
+          for (let i = 0; i < 100; i++) value.raw.add(1);
+        }),
+        Effect.yieldNow(),
+      )),
+    ),
+);
+
+/** Increments by hand, which takes turns to be right. */
+export const turns = Task.make(
+  import.meta,
+  "turns",
+  (value: AnyValue, array: AnyArray, times: number) =>
+    Effect.replicateEffect(
+      value.withLock(Effect.gen(function* () {
+        const before = yield* value.get;
+        yield* Effect.yieldNow();
+        yield* value.withLock(value.set(before + 1));
+        yield* array.withLock(Effect.flatMap(array.get(0), (n) => array.set(0, n + 1)));
+      })),
+      times,
+      { discard: true },
+    ),
+);
+
+export type Point = Value.Struct<{ readonly x: "f64"; readonly y: "f64"; readonly moves: "u32" }>;
+
+/** Replaces all fields, so often. */
+export const moves = Task.make(
+  import.meta,
+  "moves",
+  (point: Point, times: number) =>
+    Effect.gen(function* () {
+      for (let i = 0; i < times; i++) {
+        yield* point.update(({ moves, x, y }) => ({ x: x + 1, y: y - 1, moves: moves + 1 }));
+      }
+      return yield* point.get;
+    }),
+);
+
+/** Replaces all for ever: x and -y are the same, whenever somebody looks at both. */
+export const movesForEver = Task.make(
+  import.meta,
+  "movesForEver",
+  (point: Point, bytes: Value.Bytes) =>
+    Effect.gen(function* () {
+      for (let i = 0;; i++) {
+        yield* point.update(({ moves, x }) => ({ x: x + 1, y: -x - 1, moves: moves + 1 }));
+        yield* bytes.set(new Uint8Array(1 + i % 200).fill(1 + i % 200));
+        if (i % 8 === 0) yield* Effect.yieldNow();
+      }
+    }),
+);
+
+export const appends = Task.make(
+  import.meta,
+  "appends",
+  (bytes: Value.Bytes, byte: number, times: number) =>
+    Effect.replicateEffect(
+      bytes.update((before) => Uint8Array.of(...before, byte)),
+      times,
+      { discard: true },
+    ),
+);

@@ -1,0 +1,25 @@
+import * as Effect from "effect/Effect";
+import * as Stream from "effect/Stream";
+import { type Event, type Pipe, type Queue, Task, wait } from "../../mod.ts";
+
+export const nothing = Task.make(import.meta, "nothing", () => Effect.void);
+
+/** Waits for one of each kind, and tells which were ready. */
+export const three = Task.make(
+  import.meta,
+  "three",
+  (
+    queues: ReadonlyArray<Queue.Queue<number>>,
+    pipes: ReadonlyArray<Pipe.Connection<number>>,
+    events: ReadonlyArray<Event.Event>,
+    begun: Stream.Stream<never>,
+  ) =>
+    Effect.zipRight(
+      Stream.runDrain(begun),
+      Effect.all([
+        Effect.map(wait(queues), (ready) => ready.map((one) => queues.indexOf(one))),
+        Effect.map(wait(pipes), (ready) => ready.map((one) => pipes.indexOf(one))),
+        Effect.map(wait(events), (ready) => ready.map((one) => events.indexOf(one))),
+      ], { concurrency: 3 }),
+    ),
+);

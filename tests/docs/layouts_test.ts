@@ -1,0 +1,160 @@
+/**
+ * The package where its users have it: from JSR, in projects of their own. Each project runs one program, whose tasks are
+ * in modules of their own, and which uses the library in every way that makes a child load the user's modules.
+ *
+ * @module
+ */
+import { fileURLToPath, pathToFileURL } from "node:url";
+import config from "../../deno.json" with { type: "json" };
+import { assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { serve } from "./registry.ts";
+
+/** A project of a user. */
+interface Layout {
+  readonly name: string;
+  /** Name of its folder. */
+  readonly folder?: string;
+  /** Its configurations, by path. Each names its dependencies, unless it is that of a workspace. */
+  readonly configs?: Readonly<Record<string, object>>;
+  /** Where it has a module of the program. */
+  readonly place?: (module: string) => string;
+  /** How its modules name `tasks.ts`. */
+  readonly tasks?: string;
+  /** Flags of `deno run`. */
+  readonly flags?: ReadonlyArray<string>;
+  /** Where it has the package from, if not from JSR. */
+  readonly imports?: Readonly<Record<string, string>>;
+}
+
+const root = new URL("../../", import.meta.url);
+
+/** An import map for the package where it stands. */
+const mapped = (base: URL): Readonly<Record<string, string>> =>
+  Object.fromEntries(
+    Object.entries(config.exports).map(([entry, path]) => [config.name + entry.slice(1), new URL(path, base).href]),
+  );
+
+const layouts: ReadonlyArray<Layout> = [
+  { name: "a plain folder" },
+  {
+    name: "a member of a workspace, with the tasks in another one",
+    configs: {
+      "deno.json": { workspace: ["app", "lib"] },
+      "app/deno.json": {},
+      "lib/deno.json": { name: "@user/lib", version: "1.0.0", exports: "./tasks.ts" },
+    },
+    place: (module) => module === "tasks.ts" ? `lib/${module}` : `app/${module}`,
+    tasks: "@user/lib",
+  },
+  { name: "a path with spaces, # and %", folder: "my project #1, 100%" },
+  { name: "a folder with node_modules", configs: { "deno.json": { nodeModulesDir: "auto" } } },
+  { name: "a folder with vendored modules", configs: { "deno.json": { vendor: true } } },
+  { name: "a folder with a frozen lock file", flags: ["--frozen"] },
+  {
+    name: "a folder that maps a checkout",
+    imports: mapped(root),
+  },
+];
+
+const expected = {
+  class: "hello, world",
+  map: [1, 4, 9],
+  queue: 2,
+  nested: 16,
+  another: 25,
+  manager: 36,
+  standby: true,
+};
+
+interface Ran {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const run = async (args: ReadonlyArray<string>, options: { cwd?: URL; env?: Record<string, string> }): Promise<Ran> => {
+  const { cwd, env } = options;
+  const { code, stderr, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...env, NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+};
+
+const succeed = async (...given: Parameters<typeof run>): Promise<string> => {
+  const ran = await run(...given);
+  assertEquals(ran.code, 0, ran.stderr);
+  return ran.stdout;
+};
+
+/** Writes a project, with the package added, and gives the URLs of its main module and its lock file. */
+const create = async (layout: Layout, home: URL, env: Record<string, string>) => {
+  const { configs = { "deno.json": {} }, folder = "project", imports, place = (module) => module, tasks } = layout;
+  const project = pathToFileURL(`${await Deno.makeTempDir({ dir: fileURLToPath(home) })}/${folder}/`);
+  const write = async (path: string, text: string): Promise<void> => {
+    const url = new URL(path, project);
+    await Deno.mkdir(new URL(".", url), { recursive: true });
+    await Deno.writeTextFile(url, text);
+  };
+  const members = Object.entries(configs).flatMap(([path, content]) => "workspace" in content ? [] : path);
+  for (const [path, content] of Object.entries(configs)) {
+    const given = members.includes(path) ? { imports: { effect: config.imports.effect, ...imports } } : {};
+    await write(path, JSON.stringify({ ...content, ...given }));
+  }
+  // The versions that this project has, without asking a registry.
+  await write("deno.lock", await Deno.readTextFile(new URL("deno.lock", root)));
+  for (const module of ["main.ts", "family.ts", "tasks.ts", "warm.ts"]) {
+    const text = await Deno.readTextFile(new URL(`../fixtures/user/${module}`, import.meta.url));
+    await write(place(module), tasks === undefined ? text : text.replace("./tasks.ts", tasks));
+  }
+  for (const path of imports === undefined ? members : []) {
+    await succeed(["add", `jsr:${config.name}`], { cwd: new URL(".", new URL(path, project)), env });
+  }
+  const main = new URL(place("main.ts"), project);
+  await succeed(["cache", main.href], { env });
+  return { main, lock: new URL("deno.lock", project) };
+};
+
+Deno.test("a program uses the library in every way, whatever its project is like", async (test) => {
+  const registry = await serve();
+  const home = pathToFileURL(`${await Deno.makeTempDir()}/`);
+  try {
+    const env = { DENO_DIR: fileURLToPath(new URL("deno", home)), JSR_URL: registry.url };
+    await Deno.mkdir(env.DENO_DIR);
+    const { npmCache } = JSON.parse(await succeed(["info", "--json"], {}));
+    await Deno.symlink(npmCache, `${env.DENO_DIR}/npm`);
+    for (const layout of layouts) {
+      await test.step(layout.name, async () => {
+        const { lock, main } = await create(layout, home, env);
+        const locked = await Deno.readTextFile(lock);
+        // Whatever the working directory: a project is found from its main module.
+        const use = (backend: string) =>
+          run(["run", "-A", ...layout.flags ?? [], main.href, backend], { cwd: home, env });
+        const [subprocess, worker] = await Promise.all([use("subprocess"), use("worker")]);
+        const good: Ran = { code: 0, stdout: `${JSON.stringify(expected)}\n`, stderr: "" };
+        assertEquals({ subprocess, worker }, { subprocess: good, worker: good });
+        assertEquals(await Deno.readTextFile(lock), locked);
+      });
+    }
+    await test.step("a folder that maps a host from which children may not import", async () => {
+      const imports = mapped(new URL(`${config.name}/${config.version}/`, registry.url));
+      const { main } = await create({ name: "", configs: { "deno.json": { lock: false } }, imports }, home, env);
+      await Deno.copyFile(new URL("../fixtures/user/denied.ts", import.meta.url), new URL("denied.ts", main));
+      const flags = [`--allow-import=${new URL(registry.url).host}`, "--allow-run", "--allow-env"];
+      const { stderr, stdout } = await run(["run", "--no-prompt", ...flags, "denied.ts"], {
+        cwd: new URL(".", main),
+        // Not as JSR_URL: Deno allows imports from there.
+        env: { DENO_DIR: env.DENO_DIR },
+      });
+      assertStringIncludes(stdout, "process: SpawnError", stderr);
+      assertStringIncludes(stdout, "pool: SpawnError");
+      assertEquals(stdout.split("Requires import access").length, 3);
+    });
+  } finally {
+    await registry.close();
+    await Deno.remove(home, { recursive: true });
+  }
+});

@@ -1,0 +1,31 @@
+/**
+ * The tasks of the checker: every way in which a task can end.
+ *
+ * @module
+ */
+import * as Task from "../../src/Task.ts";
+
+/** Returns its number. */
+export const succeed = Task.make(import.meta, "succeed", (n: number): number => n);
+
+/** Throws its number. */
+export const explode = Task.make(import.meta, "explode", (n: number): number => {
+  throw new Error(`exploded ${n}`);
+});
+
+/** Ends its process with a code. */
+export const leave = Task.make(import.meta, "leave", (n: number): number => Deno.exit(10 + n % 100));
+
+/** Never ends by itself, but its event loop turns. */
+export const linger = Task.make(import.meta, "linger", (_n: number): Promise<number> => new Promise(() => {}));
+
+/** Never turns its event loop again. */
+export const spin = Task.make(import.meta, "spin", (_n: number): number => {
+  for (;;);
+});
+
+/** Returns something that cannot be sent. */
+export const mute = Task.make(import.meta, "mute", (_n: number): unknown => () => {});
+
+/** The process that runs it. */
+export const whereabouts = Task.make(import.meta, "whereabouts", (): number => Deno.pid);

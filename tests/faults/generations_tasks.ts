@@ -1,0 +1,54 @@
+/** Tasks that start processes in all the ways in which a task may. */
+import * as Effect from "effect/Effect";
+import * as ManagedRuntime from "effect/ManagedRuntime";
+import * as Runtime from "effect/Runtime";
+import { type Backend, Process, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
+import { add } from "../api/values_tasks.ts";
+
+const own = (name: string) => name === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
+
+/** Made when the module is loaded; built when it is first used. */
+const runtimes = {
+  subprocess: ManagedRuntime.make(SubprocessBackend.layer()),
+  worker: ManagedRuntime.make(WorkerBackend.layer()),
+};
+
+/** Runs on while tasks do, from the time when the module was loaded. */
+Effect.runFork(Effect.forever(Effect.sleep("1 millis")));
+
+export const byEffect = Task.make(import.meta, "byEffect", (_: string) => Process.run(add, 1, 2));
+export const byOwnLayer = Task.make(
+  import.meta,
+  "byOwnLayer",
+  (name: string) => Effect.provide(Effect.zipRight(Effect.sleep("5 millis"), Process.run(add, 1, 2)), own(name)),
+);
+export const byPlain = Task.make(
+  import.meta,
+  "byPlain",
+  (name: string) => Effect.runPromise(Effect.provide(Process.run(add, 1, 2), own(name))),
+);
+export const byManagedRuntime = Task.make(
+  import.meta,
+  "byManagedRuntime",
+  async (name: "subprocess" | "worker") => {
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    const sum = await runtimes[name].runPromise(Process.run(add, 1, 2));
+    await runtimes[name].dispose();
+    return sum;
+  },
+);
+/** A runtime that was captured in a task and is used outside of its fiber. */
+export const byCaptured = Task.make(
+  import.meta,
+  "byCaptured",
+  (_: string) =>
+    Effect.flatMap(
+      Effect.runtime<Backend.Backend>(),
+      (runtime) =>
+        Effect.promise(() =>
+          new Promise<number>((resolve, reject) => {
+            setTimeout(() => Runtime.runPromise(runtime)(Process.run(add, 1, 2)).then(resolve, reject), 5);
+          })
+        ),
+    ),
+);

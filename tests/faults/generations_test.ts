@@ -1,0 +1,58 @@
+/**
+ * Who may start processes: the main program, and in a child its tasks. A module that starts one while it is loaded would do so in
+ * every child, without end.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Layer from "effect/Layer";
+import { type Backend, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { assertEquals, assertLessOrEqual, assertMatch } from "../support/assert.ts";
+import { noLeaks } from "../support/leaks.ts";
+import { test, warmUp } from "../support/suite.ts";
+import { script } from "../support/scripts.ts";
+import * as Tasks from "./generations_tasks.ts";
+
+for (const backend of ["subprocess", "worker"]) {
+  for (const way of ["run", "later", "stream", "pool", "manager", "forked", "standby"]) {
+    Deno.test(`generations on ${backend}: a module that starts a process while a child loads it (${way}) gets a typed error with the fix`, () =>
+      noLeaks(async () => {
+        const { code, stdout } = await script("generations.ts", [], ["-A"], undefined, { WAY: way, BACKEND: backend })
+          .ended;
+        // The program has started a process, and that has started none.
+        assertMatch(stdout, /^started: SpawnError Loading: .*import\.meta\.main/m);
+        assertEquals(code, 0);
+        // By the program, its child, and a standby child or the manager's server.
+        assertLessOrEqual(stdout.match(/^loaded$/gm)!.length, 3, stdout);
+      }));
+  }
+
+  Deno.test(`generations on ${backend}: a module that waits for such a process fails to load, and says why`, () =>
+    noLeaks(async () => {
+      const { code, stderr, stdout } = await script("generations.ts", [], ["-A"], undefined, {
+        WAY: "awaited",
+        BACKEND: backend,
+      })
+        .ended;
+      assertEquals([code, stdout], [1, "loaded\nloaded\n"]);
+      assertMatch(stderr, /TaskError: .*import\.meta\.main/);
+    }));
+}
+
+const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend>): void => {
+  for (const task of [Tasks.byEffect, Tasks.byOwnLayer, Tasks.byPlain, Tasks.byManagedRuntime, Tasks.byCaptured]) {
+    test(
+      `generations on ${name}: a task starts a process (${task.name})`,
+      Effect.provide(
+        Effect.map(Process.run(task as typeof Tasks.byEffect, name), (sum) => assertEquals(sum, 3)),
+        layer,
+      ),
+    );
+  }
+};
+
+suite("subprocess", SubprocessBackend.layer());
+suite("worker", WorkerBackend.layer());
+
+await warmUp(Effect.provide(Process.run(Tasks.byEffect, ""), SubprocessBackend.layer()));
+await warmUp(Effect.provide(Process.run(Tasks.byEffect, ""), WorkerBackend.layer()));

@@ -1,0 +1,83 @@
+import { assertRejects } from "../support/assert.ts";
+import { noLeaks, until } from "../support/leaks.ts";
+import { gone, script } from "../support/scripts.ts";
+
+Deno.test("what a test leaves behind is noticed: a process, a descriptor, a worker", async () => {
+  const limit = 200;
+  const process = await assertRejects(async () => {
+    await noLeaks(() => {
+      child = new Deno.Command("sleep", { args: ["1000"] }).spawn();
+      return Promise.resolve();
+    }, limit);
+  }, Error);
+  child!.kill("SIGKILL");
+  await child!.status;
+  let file: Deno.FsFile;
+  const descriptor = await assertRejects(async () => {
+    await noLeaks(async () => {
+      file = await Deno.open("/dev/zero");
+    }, limit);
+  }, Error);
+  file!.close();
+  let worker: Worker;
+  const thread = await assertRejects(async () => {
+    await noLeaks(async () => {
+      const code = "data:application/javascript,postMessage(1);onmessage=()=>{}";
+      worker = new Worker(code, { type: "module" });
+      await new Promise((resolve) => worker.onmessage = resolve);
+    }, limit);
+  }, Error);
+  worker!.terminate();
+  for (const [error, words] of [[process, "process"], [descriptor, "/dev/zero"], [thread, "thread"]] as const) {
+    if (!error.message.includes(words)) throw error;
+  }
+});
+
+let child: Deno.ChildProcess | undefined;
+
+/** How long a leak may take to settle, where one is expected. */
+const SHORT = 200;
+
+const block = new URL("../programs/block.ts", import.meta.url).pathname;
+
+Deno.test("a block of shared memory that a child leaves, alive or dead, is noticed", async () => {
+  const child = script("block.ts", []);
+  try {
+    const alive = await assertRejects(() => noLeaks(() => child.line("made"), SHORT), Error);
+    if (!/\/dev\/shm\/mp_/.test(alive.message)) throw alive;
+  } finally {
+    child.kill("SIGKILL");
+    await child.ended;
+  }
+  const other = script("block.ts", []);
+  const dead = await assertRejects(
+    () =>
+      noLeaks(async () => {
+        await other.line("made");
+        other.kill("SIGKILL");
+        await other.ended;
+      }, SHORT),
+    Error,
+  );
+  Deno.removeSync(`/dev/shm/${await other.line("made")}`);
+  if (!/\/dev\/shm\/mp_/.test(dead.message)) throw dead;
+});
+
+Deno.test("a block of shared memory of a process that is no descendant is left alone", async () => {
+  const output = await Deno.makeTempFile();
+  try {
+    let pid = 0;
+    await noLeaks(async () => {
+      // The shell ends first, so the program that it starts loses its parent.
+      const { stdout } = await new Deno.Command("sh", {
+        args: ["-c", '"$0" run -A --no-check "$1" < /dev/null > "$2" 2>&1 & echo $!', Deno.execPath(), block, output],
+      }).output();
+      pid = Number(new TextDecoder().decode(stdout));
+      await until("the block is made", () => Deno.readTextFileSync(output).startsWith("made "));
+    });
+    Deno.kill(pid, "SIGTERM");
+    await gone([pid]);
+  } finally {
+    await Deno.remove(output);
+  }
+});

@@ -1,0 +1,40 @@
+/**
+ * No child outlives its parent, not even when the parent is killed and the child is busy: by each of the three ways to see
+ * to that.
+ *
+ * @module
+ */
+import { noLeaks } from "../support/leaks.ts";
+import { gone, type Script, script } from "../support/scripts.ts";
+
+const narrow = ["--allow-read", "--allow-env", `--allow-run=${Deno.execPath()}`];
+
+const ways = [
+  { way: "the launcher sees to it", flags: ["-A"] },
+  { way: "the child sees to it by FFI", flags: [...narrow, "--allow-ffi"] },
+  { way: "the child sees to it without FFI", flags: narrow },
+];
+
+const numbers = (text: string): ReadonlyArray<number> => text.split(" ").filter((part) => part !== "").map(Number);
+
+/** What has to be gone, known when the scenario is as far as it has to be. */
+const scenarios: Readonly<Record<string, (running: Script) => Promise<ReadonlyArray<number>>>> = {
+  idle: async ({ line }) => numbers(await line("children")),
+  busy: async ({ line }) => [...numbers(await line("busy")), ...numbers(await line("children"))],
+  starting: async ({ line }) => numbers(await line("children")),
+  grandchildren: async ({ line }) => [...numbers(await line("busy")), ...numbers(await line("children"))],
+  fromWorker: async ({ line }) => numbers(await line("busy")),
+};
+
+for (const { way, flags } of ways) {
+  for (const [scenario, pids] of Object.entries(scenarios)) {
+    Deno.test(`orphans: none is left of ${scenario} when the parent is killed; ${way}`, () =>
+      noLeaks(async () => {
+        const running = script("orphans.ts", [scenario], flags);
+        const children = await pids(running);
+        running.kill("SIGKILL");
+        await running.ended;
+        await gone(children);
+      }));
+  }
+}

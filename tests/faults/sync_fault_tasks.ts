@@ -1,0 +1,60 @@
+/**
+ * Processes that use shared objects until they are killed.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import { type Condition, type Event, type Lock, type ReadWriteLock, type Semaphore, Task } from "../../mod.ts";
+
+/** The objects of a run, and a file that says who is inside what. */
+export interface Job {
+  readonly lock: Lock.Lock;
+  readonly semaphore: Semaphore.Semaphore;
+  readonly readers: ReadWriteLock.ReadWriteLock;
+  readonly condition: Condition.Condition;
+  readonly event: Event.Event;
+  readonly begun: Event.Event;
+  /** The lock protects two numbers in it, which are equal unless somebody has died in between. */
+  readonly path: string;
+  /** Whether that file is written. */
+  readonly writes: boolean;
+}
+
+const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+
+/** Counts both up, one after the other. A holder that follows a dead one makes them equal. */
+export const count = ({ path, writes }: Job) => ({ abandoned }: Lock.Held): Effect.Effect<void, string> =>
+  !writes ? turn : Effect.uninterruptible(Effect.gen(function* () {
+    const numbers = new Int32Array(Deno.readFileSync(path).buffer);
+    if (numbers[0] !== numbers[1] && !abandoned) return yield* Effect.fail(`${numbers} and not abandoned`);
+    numbers[0]++;
+    Deno.writeFileSync(path, new Uint8Array(numbers.buffer));
+    if (numbers[0] % 7 === 0) yield* turn;
+    numbers[1] = numbers[0];
+    Deno.writeFileSync(path, new Uint8Array(numbers.buffer));
+  }));
+
+/** What each of those does that are killed: a bit of everything, for ever. */
+export const everything = (job: Job): Effect.Effect<never, unknown> =>
+  Effect.all([
+    Effect.forever(Effect.zipRight(
+      Effect.scoped(Effect.flatMap(job.lock.acquire, count(job))),
+      turn,
+    )),
+    Effect.forever(Effect.zipRight(job.semaphore.withPermits(2)(turn), turn)),
+    Effect.forever(Effect.zipRight(job.readers.read.withLock(turn), turn)),
+    Effect.forever(Effect.zipRight(job.readers.write.withLock(turn), turn)),
+    Effect.forever(Effect.zipRight(job.condition.withLock(job.condition.wait), turn)),
+    Effect.forever(Effect.zipRight(job.event.wait, turn)),
+  ], { concurrency: "unbounded" }) as unknown as Effect.Effect<never, unknown>;
+
+/** Uses all of it until it is killed. */
+export const victim = Task.make(
+  import.meta,
+  "victim",
+  (jobs: ReadonlyArray<Job>) =>
+    Effect.zipRight(
+      Effect.forEach(jobs, ({ begun }) => begun.set),
+      Effect.forEach(jobs, everything, { concurrency: "unbounded" }),
+    ),
+);

@@ -1,0 +1,52 @@
+/**
+ * Shared objects whose users are killed at random moments: nothing stays taken, nobody waits in vain, no permit is lost, and what a
+ * lock protects is only found half written by who is told.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Layer from "effect/Layer";
+import { type Backend, Barrier, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Capabilities from "../../src/internal/child/capabilities.ts";
+import { assertEquals } from "../support/assert.ts";
+import { rounds as length, seed } from "../support/chance.ts";
+import { test, warmUp } from "../support/suite.ts";
+import { amongWorkers, meetings, rounds } from "./sync_rounds.ts";
+import * as Sync from "../api/sync_tasks.ts";
+
+/** Kills on a backend, and sets of objects that are in use at each. */
+const KILLS = length(3, 13);
+const SETS = 40;
+
+const suite = (
+  name: string,
+  layer: Layer.Layer<Backend.Backend>,
+  { killBusy }: { readonly killBusy: boolean },
+): void => {
+  test(
+    `sync faults on ${name}: users of ${SETS} sets of objects that are killed at random moments (storm)`,
+    Effect.provide(rounds({ kills: KILLS, sets: SETS, killBusy }), layer),
+  );
+
+  test(
+    `sync faults on ${name}: parties of a barrier that are killed break it, and it can be used again`,
+    Effect.provide(meetings(3), layer),
+  );
+};
+
+const subprocess = SubprocessBackend.layer();
+const worker = WorkerBackend.layer();
+
+const warm = Effect.flatMap(Barrier.make({ parties: 1 }), (barrier) => Process.run(Sync.meets, barrier, 1));
+await warmUp(Effect.provide(warm, subprocess));
+await warmUp(Effect.provide(warm, worker));
+
+suite("subprocess", subprocess, Capabilities.subprocess);
+suite("worker", worker, Capabilities.worker);
+
+test(
+  `sync faults on worker, without --allow-ffi: users of ${SETS} sets of objects, and parties of a barrier (storm)`,
+  Effect.gen(function* () {
+    assertEquals(yield* Process.run(amongWorkers, { kills: KILLS, sets: SETS, killBusy: false }, seed), "denied");
+  }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true, write: true } }))),
+);

@@ -1,0 +1,155 @@
+/**
+ * Rounds in which users of shared objects are killed at random moments, and what is checked after each. For a test, and for a
+ * process that cannot do all that a test's can.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import type * as Scope from "effect/Scope";
+import {
+  type Backend,
+  Barrier,
+  Condition,
+  Event,
+  Lock,
+  Process,
+  ReadWriteLock,
+  Semaphore,
+  Task,
+  WorkerBackend,
+} from "../../mod.ts";
+import { assert, assertEquals, assertStringIncludes } from "../support/assert.ts";
+import { below, restart } from "../support/chance.ts";
+import { temporary } from "../support/suite.ts";
+import * as Tasks from "./sync_fault_tasks.ts";
+import * as Sync from "../api/sync_tasks.ts";
+
+const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
+
+const job = (writes: boolean): Effect.Effect<Tasks.Job, unknown, Scope.Scope> =>
+  Effect.gen(function* () {
+    const path = yield* temporary;
+    Deno.writeFileSync(path, new Uint8Array(8));
+    return {
+      writes,
+      lock: yield* Lock.make(),
+      semaphore: yield* Semaphore.bounded({ permits: 3 }),
+      readers: yield* ReadWriteLock.make(),
+      condition: yield* Condition.make(),
+      event: yield* Event.make(),
+      begun: yield* Event.make(),
+      path,
+    };
+  });
+
+/** After a death everything can be had, by this process alone, and is as it was. */
+const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
+    const { condition, event, lock, readers, semaphore } = job;
+    yield* Effect.scoped(Effect.flatMap(lock.acquire, Tasks.count(job)));
+    yield* semaphore.take(3);
+    assertEquals(yield* semaphore.available, 0, when);
+    yield* semaphore.release(3);
+    assertEquals(yield* semaphore.available, 3, when);
+    yield* readers.write.withLock(Effect.void);
+    yield* readers.read.withLock(Effect.void);
+    const { readers: reading, waitingReaders } = yield* readers.statistics;
+    assertEquals([reading, waitingReaders], [0, 0], when);
+    // A notification for a dead one comes to who lives.
+    const waiting = yield* Effect.fork(condition.withLock(condition.wait));
+    while (!(yield* Effect.map(condition.statistics, ({ waitingHere }) => waitingHere === 1))) yield* Effect.yieldNow();
+    yield* condition.withLock(condition.notify());
+    yield* Fiber.join(waiting);
+    yield* event.set;
+    yield* event.clear;
+  });
+
+/** How many kills, and at each how many sets of objects that are in use. */
+export interface Rounds {
+  readonly kills: number;
+  readonly sets: number;
+  /** The thread of a worker that is killed runs to the end of its turn, with the lock that was taken from it. */
+  readonly killBusy: boolean;
+}
+
+/** After each kill all can be had that the dead one had. */
+export const rounds = (
+  { killBusy, kills, sets }: Rounds,
+): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const jobs = yield* Effect.replicateEffect(job(killBusy), sets);
+    for (const kill of numbers(kills)) {
+      for (const { begun } of jobs) yield* begun.clear;
+      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, jobs);
+      for (const { begun } of jobs) yield* begun.wait;
+      // This process is in its way.
+      const fibers = yield* Effect.forEach(jobs, (job) => Effect.fork(Tasks.everything(job)));
+      for (const { condition, event } of jobs) {
+        yield* Effect.fork(condition.withLock(condition.notifyAll));
+        yield* event.set;
+        yield* event.clear;
+      }
+      const millis = below(25);
+      yield* Effect.sleep(millis);
+      yield* child.kill;
+      yield* Fiber.interruptAll(fibers);
+      for (const fiber of fibers) {
+        const exit = yield* Fiber.await(fiber);
+        assert(Exit.isInterrupted(exit), `kill ${kill}: ${exit}`);
+      }
+      yield* Effect.all(
+        jobs.map((job, n) => sound(job, `set ${n} after kill ${kill}, ${millis} ms after its begin`)),
+        {
+          concurrency: "unbounded",
+        },
+      );
+    }
+  });
+
+/** Parties that are killed at a barrier break it, and it can be used again. */
+export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const barriers = yield* Effect.replicateEffect(Barrier.make({ parties: 2 }), 30);
+    const begun = yield* Event.make();
+    for (const kill of numbers(kills)) {
+      yield* begun.clear;
+      const meeting = yield* Effect.scoped(Effect.gen(function* () {
+        const child = yield* Process.spawnWith({ daemon: true })(Sync.meetsAll, barriers, begun);
+        // Rounds are met until the other party is dead.
+        const fibers = yield* Effect.forEach(
+          barriers,
+          (barrier) => Effect.forkDaemon(Effect.flip(Effect.forever(barrier.wait))),
+        );
+        yield* begun.wait;
+        yield* Effect.sleep(below(10));
+        yield* child.kill;
+        return fibers;
+      }));
+      // Who has come since the other one died is alone there: nobody can know that the other would have come.
+      for (const [n, barrier] of barriers.entries()) {
+        yield* barrier.abort;
+        const error = Sync.described(yield* Fiber.join(meeting[n]));
+        assertStringIncludes(error, "BrokenBarrier");
+      }
+      for (const barrier of barriers) {
+        yield* barrier.reset;
+        const places = yield* Effect.all([barrier.wait, barrier.wait], { concurrency: 2 });
+        assertEquals(places.toSorted(), [0, 1], `after kill ${kill}`);
+      }
+    }
+  });
+
+/** The same among the workers of a process, which may not be allowed to share memory with others. */
+export const amongWorkers = Task.make(
+  import.meta,
+  "amongWorkers",
+  (options: Rounds, seed: number) =>
+    Effect.gen(function* () {
+      restart(seed);
+      yield* rounds(options);
+      yield* meetings(3);
+      return (yield* Effect.promise(() => Deno.permissions.query({ name: "ffi" }))).state;
+    }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())),
+);

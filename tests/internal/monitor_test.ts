@@ -1,0 +1,137 @@
+/** Objects whose state somebody else is changing, for long, just when those who wait for them leave. */
+import * as Effect from "effect/Effect";
+import { Condition, sizeFor as conditionSize } from "../../src/internal/sync/protocol/condition.ts";
+import type { Family } from "../../src/internal/sync/protocol/participants.ts";
+import { Readers, sizeFor as readersSize } from "../../src/internal/sync/protocol/readers.ts";
+import { Semaphore, sizeFor as semaphoreSize } from "../../src/internal/sync/protocol/semaphore.ts";
+import { words } from "../../src/internal/os/atomics.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { test } from "../support/suite.ts";
+
+/** Two processes that use one object, of which the first may be in the middle of a change for as long as it likes. */
+const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, family: Family) => A) => {
+  const cells = words(new SharedArrayBuffer(4 * size));
+  const rung = new Map<number, () => void>();
+  let ended = false;
+  const family = (self: number): Family => ({
+    self,
+    alive: () => true,
+    at: (slot) => 256 | slot,
+    ring: (participant) => rung.get(participant)?.(),
+    watch: (check) => {
+      rung.set(self, () => check(false));
+      return () => rung.delete(self);
+    },
+    lives: () => true,
+    ended: () => ended && self === 257,
+    hold: () => "busy",
+  });
+  return {
+    one: make(cells, family(256)),
+    other: make(cells, family(257)),
+    /** Nothing can be changed until the answer is called. */
+    freeze: () => {
+      cells.store(0, 256);
+      return () => cells.store(0, 0);
+    },
+    /** What the other is told is told later. */
+    defer: () => {
+      const tell = rung.get(257)!;
+      rung.set(257, () => {});
+      return tell;
+    },
+    /** The other was ended, until the answer is called. */
+    end: () => {
+      ended = true;
+      return () => void (ended = false);
+    },
+  };
+};
+
+const turns = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)));
+
+test(
+  "who leaves a lock while nothing can be changed, and was granted it, gives it back",
+  Effect.gen(function* () {
+    for (const side of ["read", "write"] as const) {
+      const { defer, freeze, one, other } = pair(
+        readersSize(4),
+        (cells, family) => new Readers(cells, 0, family),
+      );
+      assertEquals(one.tryTake("write"), true);
+      const outcomes: Array<string> = [];
+      const leave = other.wait(side, (outcome) => outcomes.push(`${outcome}`));
+      const tell = defer();
+      one.release("write");
+      const thaw = freeze();
+      tell();
+      assertEquals([leave(), outcomes], [true, []]);
+      thaw();
+      yield* turns;
+      assertEquals([one.writer, one.readers, outcomes], [0, 0, []]);
+      assertEquals(one.tryTake("write"), true);
+    }
+  }),
+);
+
+test(
+  "a notification for one who leaves while nothing can be changed goes to the other",
+  Effect.gen(function* () {
+    const { defer, freeze, one, other } = pair(
+      conditionSize(4),
+      (cells, family) => new Condition(cells, 0, family),
+    );
+    const heard: Array<string> = [];
+    const leave = other.wait((outcome) => heard.push(`other ${outcome}`));
+    const tell = defer();
+    let notified = 0;
+    one.notify(1, (count) => notified = count);
+    assertEquals(notified, 1);
+    assert(typeof one.wait((outcome) => heard.push(`one ${outcome}`)) === "function");
+    const thaw = freeze();
+    tell();
+    assert(typeof leave === "function" && leave());
+    thaw();
+    yield* turns;
+    assertEquals(heard, ["one notified"]);
+  }),
+);
+
+test(
+  "permits for one who leaves while nothing can be changed are there for others",
+  Effect.gen(function* () {
+    const { defer, freeze, one, other } = pair(
+      semaphoreSize(4),
+      (cells, family) => new Semaphore(cells, 0, family, { bound: 2, reclaim: true }),
+    );
+    one.begin(2);
+    assertEquals(one.tryTake(2), true);
+    const outcomes: Array<string> = [];
+    const leave = other.wait(2, (outcome) => outcomes.push(`${outcome}`));
+    const tell = defer();
+    one.release(2);
+    const thaw = freeze();
+    tell();
+    assertEquals([leave(), outcomes], [true, []]);
+    thaw();
+    yield* turns;
+    assertEquals(one.tryTake(2), true);
+  }),
+);
+
+test(
+  "a worker that was ended takes nothing any more, though its thread runs on",
+  Effect.gen(function* () {
+    const { end, one, other } = pair(conditionSize(4), (cells, family) => new Condition(cells, 0, family));
+    const heard: Array<string> = [];
+    other.wait((outcome) => heard.push(`${outcome}`));
+    const revive = end();
+    one.notify(1, () => {});
+    yield* turns;
+    // It is still his, and goes to somebody else when he is found dead.
+    assertEquals([heard, one.sleeping], [[], 0]);
+    revive();
+    yield* turns;
+    assertEquals(heard, ["notified"]);
+  }),
+);

@@ -1,0 +1,82 @@
+/** Tasks that use shared memory by its lowest floor. */
+import * as Effect from "effect/Effect";
+import { Process, Task, WorkerBackend } from "../../mod.ts";
+import { allocate, arena, bucketOf, type Place, reach } from "../../src/internal/sync/protocol/arena.ts";
+import { attach, RegionError, type Token } from "../../src/internal/os/mapping.ts";
+import { words } from "../../src/internal/os/atomics.ts";
+
+/** Adds to a word, so many times. */
+export const adds = Task.make(import.meta, "adds", (token: Token, times: number) => {
+  const cells = words(attach(token).buffer);
+  for (let i = 0; i < times; i++) cells.add(0, 1);
+});
+
+export const attaches = Task.make(import.meta, "attaches", (token: Token) => {
+  try {
+    return attach(token).size;
+  } catch (error) {
+    if (error instanceof RegionError) return error.reason;
+    throw error;
+  }
+});
+
+/** Waits until a word has this value, told by the bell. */
+export const until = ({ arena, at }: ReturnType<typeof reach>, value: number): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    void arena.self;
+    return Effect.sync(arena.bell.watch({
+      bucket: bucketOf(at),
+      check: () => {
+        if (arena.words.load(at) !== value) return false;
+        resume(Effect.void);
+        return true;
+      },
+    }));
+  });
+
+/** Says its number in the arena, in the object's second word, and then that it has done so. */
+export const enters = Task.make(import.meta, "enters", (place: Place, linger: boolean) => {
+  const { arena, at } = reach(place);
+  arena.words.store(at + 1, arena.self);
+  arena.words.store(at, 1);
+  arena.ringAll(bucketOf(at));
+  return linger ? Effect.never : Effect.succeed(arena.self);
+});
+
+/** Answers each even number in the object's first word with the next. */
+export const answers = Task.make(import.meta, "answers", (place: Place, rounds: number) =>
+  Effect.gen(function* () {
+    const object = reach(place);
+    const { arena, at } = object;
+    for (let round = 0; round < rounds; round++) {
+      yield* until(object, 2 * round + 1);
+      arena.words.store(at, 2 * round + 2);
+      arena.ringAll(bucketOf(at));
+    }
+  }));
+
+export const openArenas = Task.make(import.meta, "openArenas", (token: Token) => arena(token).self);
+
+/** A thread that never gives way. */
+export const burns = Task.make(import.meta, "burns", (place: Place) => {
+  const { arena, at } = reach(place);
+  arena.words.store(at + 1, arena.self);
+  arena.words.store(at, 1);
+  arena.ringAll(bucketOf(at));
+  for (;;);
+});
+
+/** Kills a worker that cannot be stopped, and waits until it counts as dead; whether it counted as alive before. */
+export const killsStuck = Task.make(import.meta, "killsStuck", () =>
+  Effect.gen(function* () {
+    const block = allocate(2, "memory");
+    const { arena, at } = block;
+    const child = yield* Process.spawnWith({ name: "stuck", daemon: true })(burns, block.place);
+    yield* until(block, 1);
+    const guest = arena.words.load(at + 1);
+    const before = arena.alive(guest);
+    yield* child.kill;
+    // Its thread might still have come to its end by itself.
+    while (arena.alive(guest)) yield* Effect.sleep(5);
+    return before;
+  }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())));

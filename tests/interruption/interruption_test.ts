@@ -1,0 +1,164 @@
+/**
+ * Interruption of every operation at every step: the fiber ends, nothing is left running, and what goes on works as before.
+ *
+ * The operation is run once to its end, and then again and again with an interruption at step 1, 2, 3 and so on of its fiber,
+ * and of any fiber that works for it; where a round costs a process, at some steps of each stretch, by chance. What lies
+ * between two steps, while the operation waits for a child or for fibers of its own, is met by interruptions after so many
+ * turns of the event loop.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import type * as Layer from "effect/Layer";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import { type Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { descendants } from "../support/leaks.ts";
+import * as Tasks from "../support/lifetime_tasks.ts";
+import { random, rounds, seed } from "../support/chance.ts";
+import { everywhere, interruptAtTurn, type Operation, turn } from "../support/steps.ts";
+import { test, warmUp } from "../support/suite.ts";
+import * as Effects from "../support/tasks.ts";
+
+const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
+
+/** Registers the suite for one backend. */
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: number): void => {
+  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
+    test(`interruption on ${name}: ${title}`, Effect.provide(program, layer));
+
+  const running = (): ReadonlyArray<number> => descendants(Deno.pid).map(({ pid }) => pid);
+
+  /** Of what was started nothing has stayed: the end is awaited, so there is nothing to wait for. */
+  const nothing = (before: ReadonlyArray<number>) => (when: string): Effect.Effect<void> =>
+    Effect.map(Process.activeChildren, (children) => {
+      assertEquals(children.map(({ name }) => name), [], when);
+      assertEquals(running().filter((pid) => !before.includes(pid)), [], when);
+    });
+
+  const once: Readonly<Record<string, { operation: Operation<Backend.Backend>; rounds: number; turns: number }>> = {
+    "Process.spawn and join": {
+      operation: Effect.scoped(Effect.flatMap(Process.spawn(Tasks.echo, 1), (child) => child.join)),
+      rounds: 32,
+      turns: 8,
+    },
+    "Process.spawn of a daemon": {
+      operation: Effect.scoped(Effect.flatMap(Process.spawnWith({ daemon: true })(Tasks.linger), () => turn)),
+      rounds: 12,
+      turns: 4,
+    },
+    "Process.run": { operation: Process.run(Tasks.echo, 1), rounds: 24, turns: 8 },
+    "Process.run of an Effect": { operation: Process.run(Effects.addEffect, 1, 2), rounds: 6, turns: 4 },
+    "Process.stream": {
+      operation: Stream.runDrain(Process.stream(Effects.countTo, 3_000)),
+      rounds: 10,
+      turns: 4,
+    },
+    // Many of its own steps: a race that was interrupted at one of them has waited for ever.
+    "Pool.make": { operation: Effect.scoped(Pool.make({ size: 2 })), rounds: everyStep, turns: 6 },
+    "Pool.make with an initializer": {
+      operation: Effect.scoped(Pool.make({ size: 1, initializer: Pool.initializer(Tasks.echo, 1) })),
+      rounds: 12,
+      turns: 6,
+    },
+  };
+
+  for (const [title, { operation, ...limits }] of Object.entries(once)) {
+    check(
+      `${title}, at any step, leaves no process and ends its fiber (storm)`,
+      Effect.suspend(() => everywhere(operation, limits, nothing(running()))),
+    );
+  }
+
+  const onPool: Readonly<Record<string, (pool: Pool.Pool) => Operation<never>>> = {
+    "apply of a plain function": (pool) => pool.apply(Tasks.echo, 1),
+    "apply of an Effect": (pool) => pool.apply(Effects.addEffect, 1, 2),
+    "map": (pool) => pool.map(Tasks.echo, numbers(12), { chunkSize: 2 }),
+    "starmap of Effects": (pool) =>
+      pool.starmap(Effects.addEffect, numbers(6).map((n): [number, number] => [n, 1]), { chunkSize: 2 }),
+    "mapStream": (pool) => Stream.runDrain(pool.mapStream(Tasks.echo)(Stream.range(1, 12))),
+    "mapStream in chunks": (pool) =>
+      Stream.runDrain(pool.mapStream(Tasks.echo, { chunkSize: 3, lookAhead: 2 })(Stream.range(1, 20))),
+    "mapUnordered": (pool) => Stream.runDrain(pool.mapUnordered(Tasks.echo, numbers(12), { chunkSize: 2 })),
+    "stream": (pool) => Stream.runDrain(pool.stream(Effects.countTo, 300)),
+    "a stream that is not read to its end": (pool) =>
+      Stream.runDrain(Stream.take(pool.stream(Effects.countTo, 1_000_000), 3)),
+    "submit and await": (pool) => Effect.flatMap(pool.submit(Tasks.echo, 1), (submission) => submission.await),
+    "submit and cancel": (pool) => Effect.flatMap(pool.submit(Tasks.echo, 1), (submission) => submission.cancel),
+  };
+
+  const makePool = Pool.make({ size: 2, gracePeriod: "1 hour" });
+
+  /** The pool does what it is asked for, and comes to rest with the workers that it had. */
+  const works = (pool: Pool.Pool) => (when: string): Effect.Effect<void, unknown> =>
+    Effect.gen(function* () {
+      assertEquals(yield* pool.apply(Tasks.echo, 7), 7, when);
+      const { alive, replaced } = yield* Effect.repeat(Effect.zipLeft(pool.statistics, Effect.yieldNow()), {
+        until: ({ busy, waiting }) => busy === 0 && waiting === 0,
+      });
+      assertEquals({ alive, replaced }, { alive: 2, replaced: 0 }, when);
+    });
+
+  check(
+    `Pool: ${Object.keys(onPool).join(", ")}: each at any step leaves the pool as it was (storm)`,
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      // Both workers have loaded Effect: no step is spent on that.
+      yield* pool.starmap(Effects.addEffect, [[1, 2], [3, 4]], { chunkSize: 1 });
+      const sound = works(pool);
+      for (const [title, operation] of Object.entries(onPool)) {
+        yield* everywhere(operation(pool), { rounds: 120, turns: 6 }, (when) => sound(`${title} ${when}`));
+      }
+    }),
+  );
+
+  check(
+    "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was (storm)",
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      const operations = Object.values(onPool);
+      for (const round of numbers(rounds(8, 40))) {
+        const fibers = yield* Effect.forEach(numbers(8), () =>
+          Effect.suspend(() => {
+            const operation = operations[Math.floor(random() * operations.length)](pool);
+            const after = Math.floor(random() * 6);
+            return Effect.fork(
+              random() < 0.2 ? Effect.asVoid(operation) : interruptAtTurn(operation, after),
+            );
+          }));
+        for (const exit of yield* Effect.forEach(fibers, Fiber.await)) {
+          assert(Exit.isSuccess(exit), `round ${round}, seed ${seed}: ${exit}`);
+        }
+        yield* works(pool)(`round ${round}, seed ${seed}`);
+      }
+    }),
+  );
+
+  check(
+    "Pool: a submission outlives whoever handed it in and was interrupted",
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      for (const turns of numbers(6)) {
+        const submitted: Array<Pool.Submission<number, unknown>> = [];
+        const submitting = Effect.flatMap(pool.submit(Tasks.echo, turns), (submission) => {
+          submitted.push(submission);
+          return submission.await;
+        });
+        yield* interruptAtTurn(submitting, turns);
+        for (const submission of submitted) assertEquals(yield* submission.await, turns);
+      }
+    }),
+  );
+};
+
+const subprocess = SubprocessBackend.layer({ stderr: "null" });
+const worker = WorkerBackend.layer();
+
+await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
+await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+
+suite("subprocess", subprocess, 100);
+suite("worker", worker, 40);

@@ -1,0 +1,76 @@
+/**
+ * How the tests run a program: scoped, watched for leaks, and never for ever.
+ *
+ * @module
+ */
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Logger from "effect/Logger";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import { unsupported } from "../../src/internal/os/linux.ts";
+import { bell } from "../../src/internal/sync/protocol/doorbell.ts";
+import { noLeaks } from "./leaks.ts";
+
+// The doorbell is kept until the last arena of others has been collected: here, so that it is nobody's leak.
+if (unsupported() === undefined) bell("memory").hold();
+
+/** No test takes this long, on however busy a machine: one that does is one that hangs. */
+const HANGS = "120 seconds";
+
+/** Registers a test that runs a program. */
+export const test = <E>(name: string, program: Effect.Effect<unknown, E, Scope.Scope>): void =>
+  Deno.test({
+    name,
+    sanitizeOps: true,
+    sanitizeResources: true,
+    fn: () =>
+      noLeaks(() =>
+        program.pipe(
+          Effect.scoped,
+          Effect.disconnect,
+          Effect.timeoutFail({ duration: HANGS, onTimeout: () => new Error(`hangs: ${name}`) }),
+          Effect.provide(Logger.remove(Logger.defaultLogger)),
+          Effect.runPromise,
+        )
+      ),
+  });
+
+/**
+ * The first process and the first worker of a program make Deno open descriptors that it keeps: done once before anything
+ * is counted.
+ */
+export const warmUp = <E>(program: Effect.Effect<unknown, E, Scope.Scope>): Promise<unknown> =>
+  Effect.runPromise(Effect.scoped(program));
+
+/** Waits until something is so, asking again and again. */
+export const when = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (value: A) => boolean): Effect.Effect<A, E, R> =>
+  Effect.repeat(Effect.zipLeft(ask, Effect.sleep("1 millis")), { until: holds });
+
+/** A stream to give to a task, and the news that the task has run it. */
+export const signal: Effect.Effect<{
+  readonly stream: Stream.Stream<never>;
+  /** Waits for the news. */
+  readonly fired: Effect.Effect<void>;
+  /** Whether it has come. */
+  readonly seen: Effect.Effect<boolean>;
+}> = Effect.map(Deferred.make<void>(), (deferred) => ({
+  stream: Stream.execute(Deferred.succeed(deferred, undefined)),
+  fired: Deferred.await(deferred),
+  seen: Deferred.isDone(deferred),
+}));
+
+/** A stream to give to a task, which ends when this side says so. */
+export const gateway: Effect.Effect<{
+  readonly stream: Stream.Stream<never>;
+  readonly open: Effect.Effect<void>;
+}> = Effect.map(Deferred.make<void>(), (deferred) => ({
+  stream: Stream.execute(Deferred.await(deferred)),
+  open: Effect.asVoid(Deferred.succeed(deferred, undefined)),
+}));
+
+/** The path of an empty file that goes with the test. */
+export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => Deno.makeTempFileSync()),
+  (path) => Effect.sync(() => Deno.removeSync(path)),
+);
