@@ -53,7 +53,7 @@ import { sizeFor } from "./internal/sync/protocol/barrier.ts";
 import { BarrierClient, TypeId as Id } from "./internal/sync/barrier.ts";
 import { type Checks, range } from "./internal/os/arguments.ts";
 import { BrokenBarrier, type BrokenReason, SyncError, wrongOption } from "./internal/sync/errors.ts";
-import { type Failure, place } from "./internal/sync/object.ts";
+import { allocateObject, type Failure } from "./internal/sync/object.ts";
 
 export { BrokenBarrier, SyncError, Unreachable };
 export type { BrokenReason, Failure, Unsupported };
@@ -173,7 +173,7 @@ export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Sc
   const wrong = wrongOption("barrier", options, checks);
   if (wrong !== undefined) return Effect.fail(wrong);
   const { parties } = options;
-  return Effect.map(place("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
+  return Effect.map(allocateObject("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
 };
 
 /**

@@ -61,7 +61,7 @@ import { ConditionClient, TypeId as Id } from "./internal/sync/condition.ts";
 import { optional } from "./internal/os/arguments.ts";
 import { SyncError, wrongOption } from "./internal/sync/errors.ts";
 import { isLock } from "./internal/sync/lock.ts";
-import { type Failure, place } from "./internal/sync/object.ts";
+import { allocateObject, type Failure } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };
@@ -182,7 +182,8 @@ export const make = (options: Options = {}): Effect.Effect<Condition, Failure, S
   const wrong = wrongOption("condition", options, { lock: optional(isLock) });
   return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
     options.lock === undefined ? Lock.make() : Effect.succeed(options.lock),
-    (lock) => Effect.map(place("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
+    (lock) =>
+      Effect.map(allocateObject("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
   );
 };
 

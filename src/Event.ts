@@ -51,7 +51,7 @@ import type { Waitable } from "./internal/objects/waitable.ts";
 import { SIZE } from "./internal/sync/protocol/event.ts";
 import { SyncError } from "./internal/sync/errors.ts";
 import { EventClient, TypeId as Id } from "./internal/sync/event.ts";
-import { type Failure, place } from "./internal/sync/object.ts";
+import { allocateObject, type Failure } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };
@@ -145,7 +145,7 @@ export interface Event extends Waitable {
  * @category constructors
  */
 export const make = (): Effect.Effect<Event, Failure, Scope.Scope> =>
-  Effect.map(place("event", SIZE), (described) => new EventClient(described));
+  Effect.map(allocateObject("event", SIZE), (described) => new EventClient(described));
 
 /**
  * Whether a value is an event.

@@ -117,7 +117,7 @@ import { Unreachable } from "./internal/objects/errors.ts";
 import { SIZE } from "./internal/sync/protocol/lock.ts";
 import { SyncError } from "./internal/sync/errors.ts";
 import { LockClient, TypeId as Id } from "./internal/sync/lock.ts";
-import { type Failure, type Owner, place } from "./internal/sync/object.ts";
+import { allocateObject, type Failure, type Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Owner, Unsupported };
@@ -257,7 +257,7 @@ export interface Lock {
  * @category constructors
  */
 export const make = (): Effect.Effect<Lock, Failure, Scope.Scope> =>
-  Effect.map(place("lock", SIZE), (described) => new LockClient(described));
+  Effect.map(allocateObject("lock", SIZE), (described) => new LockClient(described));
 
 /**
  * Whether a value is a lock.

@@ -71,7 +71,7 @@ import type { Held, Statistics, WithOptions } from "./Lock.ts";
 import { SIZE } from "./internal/sync/protocol/lock.ts";
 import { SyncError } from "./internal/sync/errors.ts";
 import { RLockClient, RTypeId as Id } from "./internal/sync/lock.ts";
-import { type Failure, type Owner, place } from "./internal/sync/object.ts";
+import { allocateObject, type Failure, type Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Held, Owner, Statistics, Unsupported, WithOptions };
@@ -162,7 +162,7 @@ export interface RLock {
  * @category constructors
  */
 export const make = (): Effect.Effect<RLock, Failure, Scope.Scope> =>
-  Effect.map(place("rlock", SIZE), (described) => new RLockClient(described));
+  Effect.map(allocateObject("rlock", SIZE), (described) => new RLockClient(described));
 
 /**
  * Whether a value is a recursive lock.

@@ -34,10 +34,10 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, WithOptions } from "./Lock.ts";
-import { sizeFor } from "./internal/sync/protocol/readers.ts";
+import { sizeFor } from "./internal/sync/protocol/read_write_lock.ts";
 import { SyncError } from "./internal/sync/errors.ts";
-import { type Failure, type Owner, place } from "./internal/sync/object.ts";
-import { ReadWriteLockClient, TypeId as Id } from "./internal/sync/readers.ts";
+import { allocateObject, type Failure, type Owner } from "./internal/sync/object.ts";
+import { ReadWriteLockClient, TypeId as Id } from "./internal/sync/read_write_lock.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Held, Owner, Unsupported, WithOptions };
@@ -154,7 +154,7 @@ export interface ReadWriteLock {
  * @category constructors
  */
 export const make = (): Effect.Effect<ReadWriteLock, Failure, Scope.Scope> =>
-  Effect.map(place("readwritelock", sizeFor()), (described) => new ReadWriteLockClient(described));
+  Effect.map(allocateObject("readwritelock", sizeFor()), (described) => new ReadWriteLockClient(described));
 
 /**
  * Whether a value is a lock for readers and writers.

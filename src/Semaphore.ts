@@ -52,7 +52,7 @@ import { Unreachable } from "./internal/objects/errors.ts";
 import { MAX, sizeFor } from "./internal/sync/protocol/semaphore.ts";
 import { boolean, type Checks, optional, range } from "./internal/os/arguments.ts";
 import { SyncError, wrongOption } from "./internal/sync/errors.ts";
-import { type Failure, place } from "./internal/sync/object.ts";
+import { allocateObject, type Failure } from "./internal/sync/object.ts";
 import { SemaphoreClient, TypeId as Id } from "./internal/sync/semaphore.ts";
 
 export { SyncError, Unreachable };
@@ -157,7 +157,7 @@ const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Fai
   const wrong = wrongOption("semaphore", options, checks);
   if (wrong !== undefined) return Effect.fail(wrong);
   const { permits = 1, reclaim = true } = options;
-  return Effect.map(place("semaphore", sizeFor()), (described) => {
+  return Effect.map(allocateObject("semaphore", sizeFor()), (described) => {
     const semaphore = new SemaphoreClient({ ...described, bound: bounded ? permits : MAX, reclaim });
     semaphore.begin(permits);
     return semaphore;

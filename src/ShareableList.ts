@@ -50,7 +50,7 @@ import type { Lock } from "./Lock.ts";
 import { owned, ownedMemory } from "./internal/values/attempt.ts";
 import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
 import { attach as attachList, make as makeList, TypeId as Id } from "./internal/values/list.ts";
-import type { Element } from "./internal/values/slots.ts";
+import type { Element } from "./internal/values/records.ts";
 import type { RLock } from "./RLock.ts";
 import type { SharedMemory } from "./SharedMemory.ts";
 

@@ -77,7 +77,7 @@ import { Link } from "./internal/rpc/link.ts";
 import * as Router from "./internal/rpc/router.ts";
 import { port, posted } from "./internal/transport/transport.ts";
 import { declareEnded, ownerOf } from "./internal/sync/protocol/doorbell.ts";
-import { end as endLedger, make as makeLedger, sweep } from "./internal/os/worker_mappings.ts";
+import { end as endMappings, makeTable, sweep } from "./internal/os/worker_mappings.ts";
 import { MAX_MESSAGE_SIZE } from "./internal/transport/frames.ts";
 
 /**
@@ -135,7 +135,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     if (ending !== undefined) return;
     ending = reason;
     clearTimeout(deadline);
-    endLedger(ledger);
+    endMappings(mappings);
     worker.terminate();
     const done = (): void => {
       if (status !== undefined) return;
@@ -150,14 +150,14 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
       heard();
     };
     if (gone) {
-      declareEnded(ledger);
+      declareEnded(mappings);
       return done();
     }
     // `terminate` returns before the thread stops: until then the thread sends messages and changes shared memory. The end of the
     // worker is told when that is over, and what it has sent has been heard.
     ended ??= locks.request(lock, () => {});
     // Until its thread turns it still uses what it shares with others; one that does not turn must not hold them up.
-    const dead = setTimeout(() => declareEnded(ledger), MERCY);
+    const dead = setTimeout(() => declareEnded(mappings), MERCY);
     ended.then(() => {
       clearTimeout(dead);
       // Nobody there can be rung any more: those who share buffers with it know by that.
@@ -172,7 +172,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   };
   // A process keeps 8 bits of its exit code, too.
   const exitCode = new Uint8Array(new SharedArrayBuffer(1));
-  const ledger = makeLedger();
+  const mappings = makeTable();
   /** What it has answered before it left may still be on its way. */
   const leave = (): void => {
     if (ending === undefined) transport.drained(() => end({ _tag: "Exited", code: exitCode[0] }, true));
@@ -183,7 +183,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
     if (data?.token !== lock) return;
     // The worker holds the lock now: getting it means that the worker is no more.
     const over = locks.request(lock, () => {
-      sweep(ledger);
+      sweep(mappings);
       leave();
     });
     ended ??= over;
@@ -196,7 +196,7 @@ const start = (options: Options, command: Command, exited: Deferred.Deferred<Exi
   const { name, daemon = false, modules, preload = false } = command;
   const main = mainModule(modules);
   const maxMessageSize = options.maxMessageSize ?? MAX_MESSAGE_SIZE;
-  worker.postMessage({ port: port2, posted: counts, lock, exitCode, ledger, main } satisfies Start, [port2]);
+  worker.postMessage({ port: port2, posted: counts, lock, exitCode, mappings, main } satisfies Start, [port2]);
   const link = new Link(transport, {
     side: "parent",
     onOpen: Router.receive,

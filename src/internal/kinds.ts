@@ -25,7 +25,7 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["process", () => import(import.meta.resolve("./child/process_handle.ts"))],
   ["proxy", () => import(import.meta.resolve("./manager/proxies.ts"))],
   ["queue", () => import(import.meta.resolve("./queue/client.ts"))],
-  ["readwritelock", () => import(import.meta.resolve("./sync/readers.ts"))],
+  ["readwritelock", () => import(import.meta.resolve("./sync/read_write_lock.ts"))],
   ["rlock", lock],
   ["semaphore", () => import(import.meta.resolve("./sync/semaphore.ts"))],
   ["struct", memory],

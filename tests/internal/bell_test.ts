@@ -6,12 +6,12 @@ import * as Fiber from "effect/Fiber";
 import { Barrier, Condition, Event, Lock, ReadWriteLock, RLock, Semaphore, wait } from "../../mod.ts";
 import { Unsupported } from "../../src/Backend.ts";
 import { Unreachable } from "../../src/internal/objects/errors.ts";
-import { Bell, bell } from "../../src/internal/sync/protocol/doorbell.ts";
+import { Doorbell, doorbell } from "../../src/internal/sync/protocol/doorbell.ts";
 import { Monitor, size } from "../../src/internal/sync/protocol/monitor.ts";
 import { type Kind, preferred, RegionError } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 import { SyncError } from "../../src/internal/sync/errors.ts";
-import { place, use } from "../../src/internal/sync/object.ts";
+import { allocateObject, resolve } from "../../src/internal/sync/object.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { test, when } from "../support/suite.ts";
 
@@ -21,12 +21,12 @@ for (const kind of kinds) {
   test(
     `a doorbell in a ${kind}: a check that throws is taken out and told, and the others are asked on`,
     Effect.gen(function* () {
-      const doorbell = bell(kind);
+      const bell = doorbell(kind);
       const told: Array<unknown> = [];
       const error = new Error("a check that throws");
       let asked = 0;
       let throws = false;
-      const before = doorbell.waiting;
+      const before = bell.waiting;
       const throwing = () => {
         asked++;
         if (throws) throw error;
@@ -34,8 +34,8 @@ for (const kind of kinds) {
       };
       yield* Effect.async<void>((resume) => {
         let done = false;
-        doorbell.watch({ bucket: 3, check: throwing, fail: (error) => told.push(error) });
-        doorbell.watch({
+        bell.watch({ bucket: 3, check: throwing, fail: (error) => told.push(error) });
+        bell.watch({
           bucket: 3,
           check: () => {
             // It is asked after the one that throws, and rings for the next time.
@@ -44,17 +44,17 @@ for (const kind of kinds) {
           },
         });
         throws = true;
-        doorbell.ringSelf(3);
+        bell.ringSelf(3);
         queueMicrotask(() => {
           done = true;
-          doorbell.ringSelf(3);
+          bell.ringSelf(3);
         });
       });
       assertEquals([told, asked], [[error], 2]);
       // One that throws at once is not waited for either.
-      const leave = doorbell.watch({ bucket: 3, check: throwing, fail: (error) => told.push(error) });
+      const leave = bell.watch({ bucket: 3, check: throwing, fail: (error) => told.push(error) });
       leave();
-      assertEquals([told.length, doorbell.waiting], [2, before]);
+      assertEquals([told.length, bell.waiting], [2, before]);
     }),
   );
 }
@@ -65,9 +65,9 @@ const error = new Error("this look fails");
 const breakable = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => {
-      const { watch } = Bell.prototype;
+      const { watch } = Doorbell.prototype;
       const state = { broken: false };
-      Bell.prototype.watch = function (one) {
+      Doorbell.prototype.watch = function (one) {
         return watch.call(this, {
           ...one,
           check: (patrol) => {
@@ -78,7 +78,7 @@ const breakable = Effect.map(
       };
       return { state, watch };
     }),
-    ({ watch }) => Effect.sync(() => Bell.prototype.watch = watch),
+    ({ watch }) => Effect.sync(() => Doorbell.prototype.watch = watch),
   ),
   ({ state }) => state,
 );
@@ -153,16 +153,16 @@ test(
 
 class Wide extends Monitor {
   constructor() {
-    const family = {
+    const participants = {
       self: 256,
       alive: () => true,
       at: () => 256,
       ring: () => {},
       watch: () => () => {},
-      lives: () => true,
+      exists: () => true,
       hold: () => "again" as const,
     };
-    super(words(new SharedArrayBuffer(4 * size(64, 1, 1))), 0, family, 64, 1);
+    super(words(new SharedArrayBuffer(4 * size(64, 1, 1))), 0, participants, 64, 1);
   }
 
   /** Sets so many words in one change. */
@@ -182,8 +182,8 @@ class Wide extends Monitor {
 
   protected override reclaim(): void {}
   protected override advance(): void {}
-  protected override serve(): void {}
-  protected override desert(): void {}
+  protected override deliver(): void {}
+  protected override abandon(): void {}
 }
 
 Deno.test("a change of more words than the journal has room for is refused, and nothing is changed", () => {
@@ -200,7 +200,7 @@ Deno.test("a change of more words than the journal has room for is refused, and 
 test(
   "why memory cannot be had decides the class of the error, whatever its message says",
   Effect.gen(function* () {
-    const described = yield* place("lock", 1);
+    const described = yield* allocateObject("lock", 1);
     for (
       const [reason, type] of [
         ["Gone", Unreachable],
@@ -209,7 +209,7 @@ test(
       ] as const
     ) {
       const reach = () =>
-        use("lock", described, () => {
+        resolve("lock", described, () => {
           throw new RegionError(reason, "made without --allow-ffi");
         });
       let thrown: unknown;

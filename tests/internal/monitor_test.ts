@@ -1,19 +1,19 @@
 /** Objects whose state somebody else is changing, for long, just when those who wait for them leave. */
 import * as Effect from "effect/Effect";
 import { Condition, sizeFor as conditionSize } from "../../src/internal/sync/protocol/condition.ts";
-import type { Family } from "../../src/internal/sync/protocol/participants.ts";
-import { Readers, sizeFor as readersSize } from "../../src/internal/sync/protocol/readers.ts";
+import type { Participants } from "../../src/internal/sync/protocol/participants.ts";
+import { ReadWriteLock, sizeFor as readersSize } from "../../src/internal/sync/protocol/read_write_lock.ts";
 import { Semaphore, sizeFor as semaphoreSize } from "../../src/internal/sync/protocol/semaphore.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { test } from "../support/suite.ts";
 
 /** Two processes that use one object, of which the first may be in the middle of a change for as long as it likes. */
-const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, family: Family) => A) => {
+const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participants: Participants) => A) => {
   const cells = words(new SharedArrayBuffer(4 * size));
   const rung = new Map<number, () => void>();
   let ended = false;
-  const family = (self: number): Family => ({
+  const participants = (self: number): Participants => ({
     self,
     alive: () => true,
     at: (slot) => 256 | slot,
@@ -22,13 +22,13 @@ const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, family: F
       rung.set(self, () => check(false));
       return () => rung.delete(self);
     },
-    lives: () => true,
+    exists: () => true,
     ended: () => ended && self === 257,
     hold: () => "busy",
   });
   return {
-    one: make(cells, family(256)),
-    other: make(cells, family(257)),
+    one: make(cells, participants(256)),
+    other: make(cells, participants(257)),
     /** Nothing can be changed until the answer is called. */
     freeze: () => {
       cells.store(0, 256);
@@ -56,7 +56,7 @@ test(
     for (const side of ["read", "write"] as const) {
       const { defer, freeze, one, other } = pair(
         readersSize(4),
-        (cells, family) => new Readers(cells, 0, family),
+        (cells, participants) => new ReadWriteLock(cells, 0, participants),
       );
       assertEquals(one.tryTake("write"), true);
       const outcomes: Array<string> = [];
@@ -79,7 +79,7 @@ test(
   Effect.gen(function* () {
     const { defer, freeze, one, other } = pair(
       conditionSize(4),
-      (cells, family) => new Condition(cells, 0, family),
+      (cells, participants) => new Condition(cells, 0, participants),
     );
     const heard: Array<string> = [];
     const leave = other.wait((outcome) => heard.push(`other ${outcome}`));
@@ -102,7 +102,7 @@ test(
   Effect.gen(function* () {
     const { defer, freeze, one, other } = pair(
       semaphoreSize(4),
-      (cells, family) => new Semaphore(cells, 0, family, { bound: 2, reclaim: true }),
+      (cells, participants) => new Semaphore(cells, 0, participants, { bound: 2, reclaim: true }),
     );
     one.begin(2);
     assertEquals(one.tryTake(2), true);
@@ -122,7 +122,7 @@ test(
 test(
   "a worker that was ended takes nothing any more, though its thread runs on",
   Effect.gen(function* () {
-    const { end, one, other } = pair(conditionSize(4), (cells, family) => new Condition(cells, 0, family));
+    const { end, one, other } = pair(conditionSize(4), (cells, participants) => new Condition(cells, 0, participants));
     const heard: Array<string> = [];
     other.wait((outcome) => heard.push(`${outcome}`));
     const revive = end();

@@ -1,7 +1,7 @@
 /** Tasks that use shared memory by its lowest floor. */
 import * as Effect from "effect/Effect";
 import { Process, Task, WorkerBackend } from "../../mod.ts";
-import { allocate, arena, bucketOf, type Place, reach } from "../../src/internal/sync/protocol/arena.ts";
+import { allocate, arena, bucketOf, type ObjectAddress, reach } from "../../src/internal/sync/protocol/arena.ts";
 import { attach, RegionError, type Token } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 
@@ -24,7 +24,7 @@ export const attaches = Task.make(import.meta, "attaches", (token: Token) => {
 export const until = ({ arena, at }: ReturnType<typeof reach>, value: number): Effect.Effect<void> =>
   Effect.async((resume) => {
     void arena.self;
-    return Effect.sync(arena.bell.watch({
+    return Effect.sync(arena.doorbell.watch({
       bucket: bucketOf(at),
       check: () => {
         if (arena.words.load(at) !== value) return false;
@@ -35,7 +35,7 @@ export const until = ({ arena, at }: ReturnType<typeof reach>, value: number): E
   });
 
 /** Says its number in the arena, in the object's second word, and then that it has done so. */
-export const enters = Task.make(import.meta, "enters", (place: Place, linger: boolean) => {
+export const enters = Task.make(import.meta, "enters", (place: ObjectAddress, linger: boolean) => {
   const { arena, at } = reach(place);
   arena.words.store(at + 1, arena.self);
   arena.words.store(at, 1);
@@ -44,21 +44,25 @@ export const enters = Task.make(import.meta, "enters", (place: Place, linger: bo
 });
 
 /** Answers each even number in the object's first word with the next. */
-export const answers = Task.make(import.meta, "answers", (place: Place, rounds: number) =>
-  Effect.gen(function* () {
-    const object = reach(place);
-    const { arena, at } = object;
-    for (let round = 0; round < rounds; round++) {
-      yield* until(object, 2 * round + 1);
-      arena.words.store(at, 2 * round + 2);
-      arena.ringAll(bucketOf(at));
-    }
-  }));
+export const answers = Task.make(
+  import.meta,
+  "answers",
+  (place: ObjectAddress, rounds: number) =>
+    Effect.gen(function* () {
+      const object = reach(place);
+      const { arena, at } = object;
+      for (let round = 0; round < rounds; round++) {
+        yield* until(object, 2 * round + 1);
+        arena.words.store(at, 2 * round + 2);
+        arena.ringAll(bucketOf(at));
+      }
+    }),
+);
 
 export const openArenas = Task.make(import.meta, "openArenas", (token: Token) => arena(token).self);
 
 /** A thread that never gives way. */
-export const burns = Task.make(import.meta, "burns", (place: Place) => {
+export const burns = Task.make(import.meta, "burns", (place: ObjectAddress) => {
   const { arena, at } = reach(place);
   arena.words.store(at + 1, arena.self);
   arena.words.store(at, 1);

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import type { Backend } from "../../src/Backend.ts";
-import { allocate, type Arena, bucketOf, lives, reach, slotOf } from "../../src/internal/sync/protocol/arena.ts";
+import { allocate, type Arena, bucketOf, exists, reach, slotOf } from "../../src/internal/sync/protocol/arena.ts";
 import { ringMemory } from "../../src/internal/sync/protocol/doorbell.ts";
 import { attach, create, type Kind, RegionError } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
@@ -80,7 +80,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
         yield* until(block, 2 * round + 2);
       }
       yield* child.join;
-      assertEquals(arena.bell.waiting, 0);
+      assertEquals(arena.doorbell.waiting, 0);
     }),
   );
 
@@ -129,7 +129,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
       for (let i = 0; i < 20; i++) {
         yield* until(block, 1).pipe(Effect.timeout(i % 3), Effect.ignore);
       }
-      assertEquals(block.arena.bell.waiting, 0);
+      assertEquals(block.arena.doorbell.waiting, 0);
     }),
   );
 
@@ -138,13 +138,13 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
     Effect.gen(function* () {
       const block = allocate(2, kind);
       const keep = yield* object(2, kind);
-      assert(lives(block.arena, block.place));
+      assert(exists(block.arena, block.place));
       assertEquals(reach(block.place).at, block.at);
       block.free();
       block.free();
-      assert(!lives(block.arena, block.place));
+      assert(!exists(block.arena, block.place));
       assertThrows(() => reach(block.place), RegionError, "scope has closed");
-      assert(lives(keep.arena, keep.place));
+      assert(exists(keep.arena, keep.place));
     }),
   );
 }

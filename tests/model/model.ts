@@ -8,13 +8,13 @@
  *
  * @module
  */
-import type { Family } from "../../src/internal/sync/protocol/participants.ts";
+import type { Participants } from "../../src/internal/sync/protocol/participants.ts";
 import { type Words, words as wordsOf } from "../../src/internal/os/atomics.ts";
 
 /** What a process of the model has. */
 export interface World {
   readonly words: Words;
-  readonly family: Family;
+  readonly participants: Participants;
   /**
    * Waits, answering rings and looking for the dead, until this holds. If its own state is the same whenever it does not hold yet,
    * it is `steady`: then what it has answered in vain is forgotten.
@@ -40,7 +40,7 @@ export interface Model {
   readonly words: number;
   readonly actors: ReadonlyArray<Actor>;
   /** Makes the object, before anybody else has it. */
-  readonly begin?: (words: Words, family: Family) => void;
+  readonly begin?: (words: Words, participants: Participants) => void;
   /** So many are killed at most. @default 1 */
   readonly deaths?: number;
   /** So often the dead are looked for before everybody waits in vain, at most. @default 1, with a guard 0 */
@@ -102,13 +102,13 @@ class Suspended {}
 const suspended = new Suspended();
 
 /** Who makes the object, when nobody else is there. */
-const maker: Family = {
+const maker: Participants = {
   self: 1 << 8,
   alive: () => true,
   at: () => 0,
   ring: () => {},
   watch: () => () => {},
-  lives: () => true,
+  exists: () => true,
   hold: () => "again",
 };
 
@@ -168,7 +168,7 @@ export const explore = (model: Model): Explored => {
     const shared = new Set(
       actors.flatMap(({ slot }, i) => actors.some((a, j) => j !== i && a.slot === slot) ? [slot] : []),
     );
-    const family: Family = {
+    const participants: Participants = {
       self: tokens[index],
       alive: (participant) => ask({ kind: "alive", participant }) === 1,
       at: (slot) => shared.has(slot) ? ask({ kind: "at", slot }) : tokens.find((token) => (token & 0xff) === slot) ?? 0,
@@ -181,12 +181,12 @@ export const explore = (model: Model): Explored => {
         if (check(false)) checks.delete(check);
         return () => void checks.delete(check);
       },
-      lives: () => model.gone === undefined || words.load(model.gone) === 0,
+      exists: () => model.gone === undefined || words.load(model.gone) === 0,
       hold: (at, holder) => ask({ kind: "hold", at, holder }) === GONE_DEAD ? "dead" : "again",
     };
     const world: World = {
       words,
-      family,
+      participants,
       until: (done, steady = true) => {
         const begun = cursor;
         while (!done()) {

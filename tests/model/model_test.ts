@@ -8,7 +8,7 @@ import { Condition, sizeFor as conditionSize } from "../../src/internal/sync/pro
 import { Event, SIZE as EVENT } from "../../src/internal/sync/protocol/event.ts";
 import { Lock, SIZE as LOCK } from "../../src/internal/sync/protocol/lock.ts";
 import { BUSY } from "../../src/internal/sync/protocol/monitor.ts";
-import { Readers, type Side, sizeFor as readersSize } from "../../src/internal/sync/protocol/readers.ts";
+import { ReadWriteLock, type Side, sizeFor as readersSize } from "../../src/internal/sync/protocol/read_write_lock.ts";
 import { Semaphore, sizeFor as semaphoreSize } from "../../src/internal/sync/protocol/semaphore.ts";
 import { assert } from "../support/assert.ts";
 import { type Actor, explore, type Model, type World } from "./model.ts";
@@ -26,17 +26,17 @@ const test = (name: string, model: Model): void =>
 const INSIDE = LOCK;
 
 /** Whether a dead one has died inside, for those who come later. */
-const enter = ({ family, sure, words }: World, outcome: string): void => {
-  const found = words.exchange(INSIDE, family.self);
+const enter = ({ participants, sure, words }: World, outcome: string): void => {
+  const found = words.exchange(INSIDE, participants.self);
   sure(
     found === 0 ? outcome === "held" || outcome === "abandoned" : outcome === "abandoned",
     `${outcome}, but ${found} is inside`,
   );
-  if (found !== 0) sure(!family.alive(found), "two at once");
+  if (found !== 0) sure(!participants.alive(found), "two at once");
 };
 
-const leave = ({ family, sure, words }: World): void =>
-  sure(words.exchange(INSIDE, 0) === family.self, "somebody else was inside");
+const leave = ({ participants, sure, words }: World): void =>
+  sure(words.exchange(INSIDE, 0) === participants.self, "somebody else was inside");
 
 const take = (lock: Lock, world: World): string => {
   if (lock.tryTake()) return lock.abandoned ? "abandoned" : "held";
@@ -55,7 +55,7 @@ const section = (lock: Lock, world: World): void => {
 const locker = (slot: number, rounds = 1, more: Partial<Actor> = {}): Actor => ({
   slot,
   run: (world) => {
-    const lock = new Lock(world.words, 0, world.family);
+    const lock = new Lock(world.words, 0, world.participants);
     for (let i = 0; i < rounds; i++) section(lock, world);
   },
   ...more,
@@ -84,7 +84,7 @@ test("three processes and a lock", {
 const quitter = (slot: number): Actor => ({
   slot,
   run: (world) => {
-    const lock = new Lock(world.words, 0, world.family);
+    const lock = new Lock(world.words, 0, world.participants);
     let has = false;
     const leave = lock.wait(() => has = true);
     if (leave()) return;
@@ -111,7 +111,7 @@ test("a lock that is released while two wait for it and leave", {
   begin: (words) => words.store(0, 259 << 8 | 1),
   actors: [quitter(1), quitter(2), {
     slot: 3,
-    run: (world) => world.sure(new Lock(world.words, 0, world.family).release(), "not released"),
+    run: (world) => world.sure(new Lock(world.words, 0, world.participants).release(), "not released"),
   }],
   deaths: 0,
   end: free,
@@ -124,7 +124,7 @@ test("a lock, and two of one process who wait for it", {
     {
       slot: 2,
       run: (world) => {
-        const lock = new Lock(world.words, 0, world.family);
+        const lock = new Lock(world.words, 0, world.participants);
         const outcomes: Array<string> = [];
         for (let i = 0; i < 2; i++) lock.wait((outcome) => outcomes.push(`${outcome}`));
         for (let i = 0; i < 2; i++) {
@@ -150,14 +150,14 @@ test("a lock that is no more: all who wait are told", {
   actors: [1, 2].map((slot): Actor => ({
     slot,
     run: (world) => {
-      const lock = new Lock(world.words, 0, world.family);
+      const lock = new Lock(world.words, 0, world.participants);
       const outcome = take(lock, world);
       if (outcome === "gone") return;
       enter(world, outcome);
       // Its maker closes it, and rings all.
       world.words.store(LOCK + 1, 1);
-      world.family.ring(257);
-      world.family.ring(258);
+      world.participants.ring(257);
+      world.participants.ring(258);
     },
   })),
 });
@@ -167,7 +167,7 @@ test("a lock that is no more: all who wait are told", {
 const SLOTS = 4;
 const SEMAPHORE = semaphoreSize(SLOTS);
 const permits = (world: World, reclaim: boolean, bound: number): Semaphore =>
-  new Semaphore(world.words, 0, world.family, { reclaim, bound });
+  new Semaphore(world.words, 0, world.participants, { reclaim, bound });
 
 /** Permits that are in use: counted by those who live, in a word of each. */
 const immortal = { mortal: false };
@@ -185,7 +185,7 @@ const user = (slot: number, wanted: number, total: number, more: Partial<Actor> 
     let used = 0;
     for (let other = 1; other < SLOTS; other++) {
       const theirs = world.words.load(SEMAPHORE + other);
-      if (theirs > 0 && (other === slot || world.family.alive(256 | other))) used += theirs;
+      if (theirs > 0 && (other === slot || world.participants.alive(256 | other))) used += theirs;
     }
     world.sure(used <= total, `${used} of ${total} permits are in use`);
     world.words.store(SEMAPHORE + slot, 0);
@@ -200,7 +200,7 @@ const PERMITS = 66;
 const semaphoreModel = (total: number, actors: ReadonlyArray<Actor>, more: Partial<Model> = {}): Model => ({
   words: SEMAPHORE + SLOTS,
   actors,
-  begin: (words, family) => new Semaphore(words, 0, family, { reclaim: true, bound: total }).begin(total),
+  begin: (words, participants) => new Semaphore(words, 0, participants, { reclaim: true, bound: total }).begin(total),
   end: (load, dead) => {
     const free = load(PERMITS);
     assert(dead.includes(true) ? free <= total : free === total, `${free} of ${total} permits are left`);
@@ -270,7 +270,7 @@ const READY = CONDITION;
 const sleeper = (slot: number, more: Partial<Actor> = {}): Actor => ({
   slot,
   run: (world) => {
-    const condition = new Condition(world.words, 0, world.family);
+    const condition = new Condition(world.words, 0, world.participants);
     // No lock: who would be notified before he waits sees the word.
     let heard = false;
     const leave = condition.wait(() => heard = true);
@@ -286,7 +286,7 @@ const notifier = (slot: number, count: number): Actor => ({
   mortal: false,
   run: (world) => {
     world.words.store(READY, 1);
-    new Condition(world.words, 0, world.family).notify(count, () => {});
+    new Condition(world.words, 0, world.participants).notify(count, () => {});
   },
 });
 
@@ -301,7 +301,7 @@ const waitsForTwo: Actor = {
   slot: 1,
   mortal: false,
   run: (world) => {
-    const condition = new Condition(world.words, 0, world.family);
+    const condition = new Condition(world.words, 0, world.participants);
     if (condition.sleeping < 2) {
       world.words.store(READY, 1);
       return condition.notify(2, () => {});
@@ -331,7 +331,7 @@ test("a condition: a notification for one is passed on by who leaves", {
   actors: [waitsForTwo, {
     slot: 2,
     run: (world) => {
-      const condition = new Condition(world.words, 0, world.family);
+      const condition = new Condition(world.words, 0, world.participants);
       let heard = false;
       const leave = condition.wait(() => heard = true);
       if (leave === BUSY) throw new Error("busy");
@@ -351,7 +351,7 @@ test("an event: all who wait hear that it is set, though it is cleared at once",
       slot: 1,
       mortal: false,
       run: (world) => {
-        const event = new Event(world.words, 0, world.family);
+        const event = new Event(world.words, 0, world.participants);
         // All who wait by now.
         const waited = world.words.load(EVENT);
         event.set();
@@ -361,7 +361,7 @@ test("an event: all who wait hear that it is set, though it is cleared at once",
     ...[2, 3].map((slot): Actor => ({
       slot,
       run: (world) => {
-        const event = new Event(world.words, 0, world.family);
+        const event = new Event(world.words, 0, world.participants);
         let heard = false;
         event.wait(() => heard = true);
         world.words.or(EVENT, slot - 1);
@@ -376,7 +376,7 @@ test("an event: one who leaves takes nothing from the others", {
   actors: [1, 2].map((slot): Actor => ({
     slot,
     run: (world) => {
-      const event = new Event(world.words, 0, world.family);
+      const event = new Event(world.words, 0, world.participants);
       let first = false;
       let second = false;
       const leave = event.wait(() => first = true);
@@ -405,7 +405,7 @@ const arrive = (barrier: Barrier, world: World, runs = false): Outcome => {
 const party = (slot: number, rounds: number, parties: number, action = false): Actor => ({
   slot,
   run: (world) => {
-    const barrier = new Barrier(world.words, 0, world.family, parties);
+    const barrier = new Barrier(world.words, 0, world.participants, parties);
     for (let round = 0; round < rounds; round++) {
       const outcome = arrive(barrier, world, action);
       if (outcome._tag === "Broken") return world.sure(outcome.reason === "PartyDied", outcome.reason);
@@ -415,7 +415,7 @@ const party = (slot: number, rounds: number, parties: number, action = false): A
         if (ended === "PartyDied") return;
         world.sure(ended === "Passed", ended);
       }
-      const index = outcome._tag === "Over" ? -1 : outcome.index;
+      const index = outcome._tag === "WaitFailure" ? -1 : outcome.index;
       const others = world.words.or(BARRIER + round, 1 << index);
       world.sure((others >>> index & 1) === 0, `two have the place ${index} in round ${round}`);
     }
@@ -443,7 +443,7 @@ test(
     {
       slot: 1,
       run: (world) => {
-        const barrier = new Barrier(world.words, 0, world.family, 2);
+        const barrier = new Barrier(world.words, 0, world.participants, 2);
         let outcome: Outcome | undefined;
         const leave = barrier.wait(false, (result) => outcome = result);
         if (leave()) return;
@@ -453,7 +453,7 @@ test(
     {
       slot: 2,
       run: (world) => {
-        const outcome = arrive(new Barrier(world.words, 0, world.family, 2), world);
+        const outcome = arrive(new Barrier(world.words, 0, world.participants, 2), world);
         if (outcome._tag === "Passed") world.words.store(BARRIER, 1);
         else world.sure(outcome._tag === "Broken", outcome._tag);
       },
@@ -461,14 +461,14 @@ test(
   ], { guard: 0 }),
 );
 
-// Readers and writers
+// ReadWriteLock and writers
 
 const READERS = readersSize(SLOTS);
 
 const visitor = (slot: number, side: Side, more: Partial<Actor> = {}): Actor => ({
   slot,
   run: (world) => {
-    const lock = new Readers(world.words, 0, world.family);
+    const lock = new ReadWriteLock(world.words, 0, world.participants);
     if (lock.tryTake(side) !== true) {
       let has = false;
       lock.wait(side, () => has = true);
@@ -479,7 +479,7 @@ const visitor = (slot: number, side: Side, more: Partial<Actor> = {}): Actor => 
       if (other === slot) continue;
       const theirs = world.words.load(READERS + other);
       if (theirs === 0 || theirs === 1 && side === "read") continue;
-      world.sure(!world.family.alive(256 | other), `${side} beside one who ${theirs === 1 ? "reads" : "writes"}`);
+      world.sure(!world.participants.alive(256 | other), `${side} beside one who ${theirs === 1 ? "reads" : "writes"}`);
       if (theirs === 2) world.sure(lock.abandoned, "a writer has died, and it is not said");
     }
     world.words.store(READERS + slot, 0);

@@ -9,11 +9,11 @@ import * as Logger from "effect/Logger";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { unsupported } from "../../src/internal/os/linux.ts";
-import { bell } from "../../src/internal/sync/protocol/doorbell.ts";
+import { doorbell } from "../../src/internal/sync/protocol/doorbell.ts";
 import { noLeaks } from "./leaks.ts";
 
 // The doorbell is kept until the last arena of others has been collected: here, so that it is nobody's leak.
-if (unsupported() === undefined) bell("memory").hold();
+if (unsupported() === undefined) doorbell("memory").hold();
 
 /** No test takes this long, on however busy a machine: one that does is one that hangs. */
 const HANGS = "120 seconds";

@@ -24,6 +24,6 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("../sync/condition.ts"),
   import("../sync/event.ts"),
   import("../sync/lock.ts"),
-  import("../sync/readers.ts"),
+  import("../sync/read_write_lock.ts"),
   import("../sync/semaphore.ts"),
 ];

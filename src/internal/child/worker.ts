@@ -7,7 +7,7 @@
 import { locks } from "./locks.ts";
 import { settleMain } from "./modules.ts";
 import { port, type Posted } from "../transport/transport.ts";
-import { keep } from "../os/worker_mappings.ts";
+import { adopt } from "../os/worker_mappings.ts";
 import { serve } from "./serve.ts";
 
 /** The first message to a worker. */
@@ -19,7 +19,7 @@ export interface Start {
   /** Shared memory for its exit code, which has to be there when its lock is released. */
   readonly exitCode: Uint8Array;
   /** Where it notes what has to be freed when it has ended. */
-  readonly ledger: SharedArrayBuffer;
+  readonly mappings: SharedArrayBuffer;
   /** The module by which Deno has found the configuration of the program. */
   readonly main: string;
 }
@@ -35,9 +35,9 @@ const scope = globalThis as unknown as {
   close(): void;
 };
 
-scope.onmessage = ({ data: { exitCode, ledger, lock, main, port: channel, posted } }) => {
+scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, posted } }) => {
   scope.onmessage = null;
-  keep(ledger);
+  adopt(mappings);
   settleMain(main);
   locks.request(lock, () => {
     scope.postMessage({ token: lock });

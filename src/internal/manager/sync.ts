@@ -15,7 +15,7 @@ import { call, type Line } from "../rpc/router.ts";
 import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
 import { answer, ask, checked, type Failure, type Place, target } from "./calls.ts";
 import { BrokenBarrier, SyncError } from "../sync/errors.ts";
-import { type Hold, Nest, type Running } from "../sync/reentrancy.ts";
+import { type Hold, HoldStack, type RunningFiber } from "../sync/reentrancy.ts";
 import * as P from "./protocol.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -96,9 +96,9 @@ const request = (
   };
 };
 
-/** A recursive lock in this process: see `shared/nest.ts`. */
+/** A recursive lock in this process: see `shared/holds.ts`. */
 class Recursive {
-  readonly nest: Nest<Lost>;
+  readonly holds: HoldStack<Lost>;
   readonly #place: Place;
   /** The call by which this process has the lock. */
   #one: Held | undefined;
@@ -107,7 +107,7 @@ class Recursive {
 
   constructor(place: Place) {
     this.#place = place;
-    this.nest = new Nest<Lost>({
+    this.holds = new HoldStack<Lost>({
       request: (done) =>
         request(place, true, (outcome) => {
           if (outcome === "busy") return;
@@ -137,34 +137,34 @@ class Recursive {
   }
 
   /** What this process has, while a fiber is inside, and no sibling of it further inside. */
-  oneOf(fiber: Running): Held | undefined {
-    return this.nest.isTop(fiber) ? this.#one : undefined;
+  oneOf(fiber: RunningFiber): Held | undefined {
+    return this.holds.isTop(fiber) ? this.#one : undefined;
   }
 
   get one(): Held | undefined {
     return this.#one;
   }
 
-  wait(fiber: Running, done: (result: Effect.Effect<Hold<Lost>, unknown>) => void): () => void {
+  wait(fiber: RunningFiber, done: (result: Effect.Effect<Hold<Lost>, unknown>) => void): () => void {
     let taken: Hold<Lost> | undefined;
-    const leave = this.nest.wait(fiber, undefined, (entered) => {
+    const leave = this.holds.wait(fiber, undefined, (entered) => {
       if ("lost" in entered) return done(entered.lost);
       taken = entered.hold;
       done(Effect.succeed(taken));
     });
     return () => {
-      if (!leave() && taken !== undefined) this.nest.release(taken);
+      if (!leave() && taken !== undefined) this.holds.release(taken);
     };
   }
 
-  attempt(fiber: Running, done: (result: Effect.Effect<Hold<Lost> | undefined, unknown>) => void): () => void {
+  attempt(fiber: RunningFiber, done: (result: Effect.Effect<Hold<Lost> | undefined, unknown>) => void): () => void {
     let taken: Hold<Lost> | undefined;
     this.#users++;
     const withdraw = request(this.#place, false, (outcome) => {
       this.#users--;
       if (outcome !== "busy" && "line" in outcome) {
         this.#one = outcome;
-        taken = this.nest.grant(fiber);
+        taken = this.holds.grant(fiber);
         return done(Effect.succeed(taken));
       }
       this.#forget();
@@ -172,28 +172,28 @@ class Recursive {
     });
     return () => {
       withdraw();
-      if (taken !== undefined) this.nest.release(taken);
+      if (taken !== undefined) this.holds.release(taken);
     };
   }
 
   /** Gives the lock up, until what is returned is called: then this process has it again. */
   park(): () => void {
     const one = this.#one!;
-    const parked = this.nest.park();
+    const parked = this.holds.park();
     this.#one = undefined;
     this.#users++;
     return () => {
       this.#users--;
-      if (this.nest.held) { for (const hold of parked) this.nest.release(hold); }
+      if (this.holds.held) { for (const hold of parked) this.holds.release(hold); }
       else {
         this.#one = one;
-        this.nest.restore(parked);
+        this.holds.restore(parked);
       }
     };
   }
 
   #forget(): void {
-    if (this.#users > 0 || this.nest.held || this.nest.waiting > 0) return;
+    if (this.#users > 0 || this.holds.held || this.holds.waiting > 0) return;
     const key = keyOf(this.#place);
     if (recursive.get(key) === this) recursive.delete(key);
   }
@@ -326,18 +326,18 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
       const taken = (hold: Hold<Lost>): Taken => ({
         one: own.one!,
         end: Effect.withFiberRuntime((fiber) => {
-          own.nest.end(fiber, hold);
+          own.holds.end(fiber, hold);
           return Effect.void;
         }),
       });
-      const again = own.nest.enter(fiber, () => false);
+      const again = own.holds.enter(fiber, () => false);
       if (again !== undefined) return then(taken(again));
-      if (!waits && own.nest.held) return then(undefined);
+      if (!waits && own.holds.held) return then(undefined);
       return exactly<Hold<Lost> | undefined, unknown, A, never>(
         (done) => waits ? own.wait(fiber, done) : own.attempt(fiber, done),
         (hold) => {
           if (hold === undefined) return then(undefined);
-          own.nest.settle(fiber, hold);
+          own.holds.settle(fiber, hold);
           return then(taken(hold));
         },
       ) as Effect.Effect<A, Failure>;
@@ -357,7 +357,7 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
       if (this.recursive) {
         const own = Recursive.of(this.lock);
         const { one } = own;
-        return own.nest.leave(fiber) === undefined ? this.unheld() : still(one!);
+        return own.holds.leave(fiber) === undefined ? this.unheld() : still(one!);
       }
       const one = find(this.lock);
       if (one === undefined) return this.unheld();

@@ -11,7 +11,7 @@
  * @module
  */
 import * as Os from "./linux.ts";
-import { enter, type Held } from "./worker_mappings.ts";
+import { type Mapping, record } from "./worker_mappings.ts";
 import { find, publish, withdraw } from "./shared_buffers.ts";
 
 /** How memory is shared. */
@@ -84,16 +84,16 @@ export const explain = (what: string, error: unknown): RegionError => {
 };
 
 /** Unmaps what was attached and is not referred to any more. */
-const abandoned = new FinalizationRegistry<Abandoned>(({ fd, inode, pointer, size, strike }) => {
-  strike();
+const abandoned = new FinalizationRegistry<Abandoned>(({ fd, inode, pointer, size, unrecord }) => {
+  unrecord();
   Os.unmap(pointer, size);
   if (fd !== undefined) Os.close(fd);
   if (mapped.get(inode)?.deref() === undefined) mapped.delete(inode);
 });
 
-interface Abandoned extends Held {
+interface Abandoned extends Mapping {
   readonly inode: bigint;
-  readonly strike: () => void;
+  readonly unrecord: () => void;
 }
 
 /** Memory of the kind `"memory"`. */
@@ -103,23 +103,23 @@ export class Mapped implements Region {
   readonly buffer: ArrayBuffer;
   readonly pointer: Deno.PointerObject;
   readonly #fd: number | undefined;
-  readonly #strike: () => void;
+  readonly #unrecord: () => void;
   #closed = false;
 
   constructor(token: Token & { readonly kind: "memory" }, pointer: Deno.PointerObject, fd: number | undefined) {
     const { inode, size } = token;
-    const strike = enter({ fd, pointer, size });
-    if (strike === undefined) {
+    const unrecord = record({ fd, pointer, size });
+    if (unrecord === undefined) {
       Os.unmap(pointer, size);
       throw new RegionError("Full", "Cannot share memory: a worker can use 2048 regions at once");
     }
-    this.#strike = strike;
+    this.#unrecord = unrecord;
     this.token = token;
     this.size = size;
     this.pointer = pointer;
     this.buffer = Os.view(pointer, size);
     this.#fd = fd;
-    abandoned.register(this.buffer, { fd, pointer, size, inode, strike }, this);
+    abandoned.register(this.buffer, { fd, pointer, size, inode, unrecord }, this);
   }
 
   get closed(): boolean {
@@ -133,7 +133,7 @@ export class Mapped implements Region {
     const { inode } = this.token;
     if (mapped.get(inode)?.deref() === this) mapped.delete(inode);
     this.buffer.transfer();
-    this.#strike();
+    this.#unrecord();
     Os.unmap(this.pointer, this.size);
     if (this.#fd !== undefined) Os.close(this.#fd);
   };

@@ -9,12 +9,12 @@
  */
 
 /** What one isolate tells the other: there is this buffer, or it is no more. */
-export interface News {
+export interface Announcement {
   readonly buffer: string;
   readonly memory: SharedArrayBuffer | undefined;
 }
 
-type Tell = (news: News) => void;
+type Tell = (announcement: Announcement) => void;
 
 interface State {
   readonly buffers: Map<string, { readonly memory: SharedArrayBuffer; readonly from: Tell | undefined }>;
@@ -27,12 +27,12 @@ const key = Symbol.for("~multiprocessing/registry");
 const shared = globalThis as { [key]?: State };
 const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set(), mourners: new Set() };
 
-const learn = (news: News, from: Tell | undefined): void => {
-  const { buffer, memory } = news;
+const learn = (announcement: Announcement, from: Tell | undefined): void => {
+  const { buffer, memory } = announcement;
   if (state.buffers.get(buffer)?.memory === memory) return;
   if (memory !== undefined) state.buffers.set(buffer, { memory, from });
   else if (state.buffers.delete(buffer)) { for (const mourn of state.mourners) mourn(buffer); }
-  for (const tell of state.neighbours) if (tell !== from) tell(news);
+  for (const tell of state.neighbours) if (tell !== from) tell(announcement);
 };
 
 /** Makes a buffer known to the family. */
@@ -47,14 +47,14 @@ export const find = (buffer: string): SharedArrayBuffer | undefined => state.buf
 /** Tells, from now on, which buffers are no more. */
 export const onWithdrawn = (mourn: (buffer: string) => void): void => void state.mourners.add(mourn);
 
-/** Whether something that came through a port is news. */
-export const isNews = (message: unknown): message is News =>
+/** Whether something that came through a port is announcement. */
+export const isAnnouncement = (message: unknown): message is Announcement =>
   typeof message === "object" && message !== null && "buffer" in message && "memory" in message;
 
 /** An isolate next to this one. */
 export interface Neighbour {
-  /** It has news. */
-  readonly hear: (news: News) => void;
+  /** It has announcement. */
+  readonly hear: (announcement: Announcement) => void;
   /** Of what came from there, these are no more: what is still on its way may be others. */
   readonly withdraw: (which: (buffer: string) => boolean) => void;
   /** The way there has ended. */
@@ -72,7 +72,7 @@ export const join = (tell: Tell, child: boolean): Neighbour => {
     for (const [buffer, { from }] of state.buffers) if (from === tell && which(buffer)) withdraw(buffer);
   };
   return {
-    hear: (news) => learn(news, tell),
+    hear: (announcement) => learn(announcement, tell),
     withdraw: forget,
     leave: () => {
       if (state.neighbours.delete(tell) && child) forget(() => true);

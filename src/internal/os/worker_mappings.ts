@@ -14,16 +14,16 @@ const ENTRY = 6;
 const ENTRIES = 2048;
 
 /** The word behind the entries: where the entry of the worker's doorbell begins, and 1 more; 0 as long as it has none. */
-const BELL = ENTRY * ENTRIES;
+const DOORBELL = ENTRY * ENTRIES;
 
 /** The word behind that: whether the worker was ended. */
-const ENDED = BELL + 1;
+const ENDED = DOORBELL + 1;
 
-/** A new ledger, for the host to give to its worker. */
-export const make = (): SharedArrayBuffer => new SharedArrayBuffer((ENDED + 1) * 4);
+/** A new table, for the host to give to its worker. */
+export const makeTable = (): SharedArrayBuffer => new SharedArrayBuffer((ENDED + 1) * 4);
 
 /** Notes that the worker was ended: its thread may run on, to the end of its turn. */
-export const end = (ledger: SharedArrayBuffer): void => words(ledger).store(ENDED, 1);
+export const end = (table: SharedArrayBuffer): void => words(table).store(ENDED, 1);
 
 /** Whether this is a worker that was ended. */
 export const ended = (): boolean => own !== undefined && own.load(ENDED) !== 0;
@@ -31,58 +31,58 @@ export const ended = (): boolean => own !== undefined && own.load(ENDED) !== 0;
 let own: Words | undefined;
 let next = 0;
 
-/** Called in a worker, when its host has given it its ledger. */
-export const keep = (ledger: SharedArrayBuffer): void => {
-  own = words(ledger);
+/** Called in a worker, when its host has given it its table. */
+export const adopt = (table: SharedArrayBuffer): void => {
+  own = words(table);
 };
 
 /** Mapped memory, and the descriptor that goes with it. */
-export interface Held {
+export interface Mapping {
   readonly fd: number | undefined;
   readonly pointer: Deno.PointerObject;
   readonly size: number;
 }
 
-/** Notes what is held. Returns a function that strikes it out; `undefined` if the ledger is full. */
-export const enter = ({ fd, pointer, size }: Held): (() => void) | undefined => {
-  const ledger = own;
-  if (ledger === undefined) return () => {};
+/** Notes what is held. Returns a function that strikes it out; `undefined` if the table is full. */
+export const record = ({ fd, pointer, size }: Mapping): (() => void) | undefined => {
+  const table = own;
+  if (table === undefined) return () => {};
   for (let tries = 0; tries < ENTRIES; tries++) {
     const at = (next = (next + 1) % ENTRIES) * ENTRY;
-    if (ledger.load(at) !== 0) continue;
+    if (table.load(at) !== 0) continue;
     const address = Deno.UnsafePointer.value(pointer);
-    ledger.store(at + 1, fd ?? -1);
-    ledger.store(at + 2, Number(address & 0xffff_ffffn) | 0);
-    ledger.store(at + 3, Number(address >> 32n));
-    ledger.store(at + 4, size | 0);
-    ledger.store(at + 5, Math.floor(size / 0x1_0000_0000));
-    ledger.store(at, 1);
-    return () => ledger.store(at, 0);
+    table.store(at + 1, fd ?? -1);
+    table.store(at + 2, Number(address & 0xffff_ffffn) | 0);
+    table.store(at + 3, Number(address >> 32n));
+    table.store(at + 4, size | 0);
+    table.store(at + 5, Math.floor(size / 0x1_0000_0000));
+    table.store(at, 1);
+    return () => table.store(at, 0);
   }
   return undefined;
 };
 
-const wide = (ledger: Words, at: number): bigint =>
-  BigInt(ledger.load(at + 1) >>> 0) << 32n | BigInt(ledger.load(at) >>> 0);
+const wide = (table: Words, at: number): bigint =>
+  BigInt(table.load(at + 1) >>> 0) << 32n | BigInt(table.load(at) >>> 0);
 
 /** Notes that what was entered last is the doorbell. */
-export const markBell = (): void => own?.store(BELL, next * ENTRY + 1);
+export const markDoorbell = (): void => own?.store(DOORBELL, next * ENTRY + 1);
 
 /** The doorbell of a worker, while its memory is held. */
-export const bellOf = (buffer: SharedArrayBuffer): Deno.PointerObject | null => {
-  const ledger = words(buffer);
-  const at = ledger.load(BELL) - 1;
-  return at < 0 || ledger.load(at) === 0 ? null : Deno.UnsafePointer.create(wide(ledger, at + 2));
+export const doorbellOf = (buffer: SharedArrayBuffer): Deno.PointerObject | null => {
+  const table = words(buffer);
+  const at = table.load(DOORBELL) - 1;
+  return at < 0 || table.load(at) === 0 ? null : Deno.UnsafePointer.create(wide(table, at + 2));
 };
 
 /** Frees what a worker held. Its thread must have ended: it would crash the process with its next look at what it had. */
 export const sweep = (buffer: SharedArrayBuffer): void => {
-  const ledger = words(buffer);
+  const table = words(buffer);
   for (let at = 0; at < ENTRY * ENTRIES; at += ENTRY) {
-    if (ledger.exchange(at, 0) === 0) continue;
-    const fd = ledger.load(at + 1);
-    const pointer = Deno.UnsafePointer.create(wide(ledger, at + 2));
-    if (pointer !== null) Os.unmap(pointer, Number(wide(ledger, at + 4)));
+    if (table.exchange(at, 0) === 0) continue;
+    const fd = table.load(at + 1);
+    const pointer = Deno.UnsafePointer.create(wide(table, at + 2));
+    if (pointer !== null) Os.unmap(pointer, Number(wide(table, at + 4)));
     if (fd >= 0) Os.close(fd);
   }
 };

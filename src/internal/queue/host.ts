@@ -97,7 +97,7 @@ interface Reader {
 
 /** A word of shared memory. */
 interface Word {
-  readonly place: Arena.Place;
+  readonly place: Arena.ObjectAddress;
   readonly index: number;
   readonly words: Words;
   readonly at: number;

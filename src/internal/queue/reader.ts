@@ -5,7 +5,7 @@
  * @module
  */
 import { call, type Line, type Target } from "../rpc/router.ts";
-import { type Place, reach } from "../sync/protocol/arena.ts";
+import { type ObjectAddress, reach } from "../sync/protocol/arena.ts";
 import { RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import * as Codec from "../codec/codec.ts";
@@ -166,7 +166,7 @@ export class Reader {
   #settle({ attachments, bytes }: Incoming): void {
     const numbers = new P.Numbers(bytes, 1);
     const index = numbers.next();
-    const place = Codec.decode(bytes.subarray(numbers.at), { attachments, link: undefined }) as Place;
+    const place = Codec.decode(bytes.subarray(numbers.at), { attachments, link: undefined }) as ObjectAddress;
     try {
       const { arena, at } = reach(place);
       this.#words = arena.words;

@@ -9,34 +9,34 @@ import * as Option from "effect/Option";
 import type { Barrier, Statistics } from "../../Barrier.ts";
 import { register } from "../objects/handles.ts";
 import { Barrier as Protocol, type Outcome, type Reason } from "./protocol/barrier.ts";
-import type { Family } from "./protocol/participants.ts";
+import type { Participants } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
 import { effect as isEffect } from "../os/arguments.ts";
 import { BrokenBarrier, wrongArgument } from "./errors.ts";
-import { type Described, type Failure, Shared } from "./object.ts";
-import { held, step } from "./waiting.ts";
+import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Barrier";
 
 /** What a handle says. */
-export interface DescribedBarrier extends Described {
+export interface BarrierDescriptor extends Descriptor {
   readonly parties: number;
 }
 
 /** The implementation of {@link Barrier}. */
-export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements Barrier {
+export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implements Barrier {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(described: DescribedBarrier) {
-    super("barrier", described);
+  constructor(descriptor: BarrierDescriptor) {
+    super("barrier", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Protocol {
-    return new Protocol(words, at, family, this.described.parties);
+  protected override make(words: Words, at: number, participants: Participants): Protocol {
+    return new Protocol(words, at, participants, this.descriptor.parties);
   }
 
   get parties(): number {
-    return this.described.parties;
+    return this.descriptor.parties;
   }
 
   readonly wait: Effect.Effect<number, BrokenBarrier | Failure> = Effect.suspend(() =>
@@ -77,7 +77,7 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
   });
 
   #come(runs: boolean): Effect.Effect<Outcome, Failure> {
-    return held<Outcome, Failure>((done) => {
+    return waitExactly<Outcome, Failure>((done) => {
       const barrier = this.object;
       let known: Outcome | undefined;
       const leave = barrier.wait(runs, (outcome) => {
@@ -97,7 +97,7 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
         return Effect.succeed(outcome.index);
       case "Broken":
         return Effect.fail(new BrokenBarrier(outcome.reason));
-      case "Over":
+      case "WaitFailure":
         return this.over(outcome.over);
     }
   }
@@ -121,4 +121,4 @@ export class BarrierClient extends Shared<Protocol, DescribedBarrier> implements
   }
 }
 
-register("barrier", (data) => new BarrierClient(data as DescribedBarrier));
+register("barrier", (data) => new BarrierClient(data as BarrierDescriptor));

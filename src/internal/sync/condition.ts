@@ -9,7 +9,7 @@ import type { Condition, Statistics } from "../../Condition.ts";
 import { register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
 import { Condition as Protocol } from "./protocol/condition.ts";
-import { type Family, isOver, type Over } from "./protocol/participants.ts";
+import { isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import { after } from "../os/timer.ts";
 import { BUSY } from "./protocol/monitor.ts";
 import type { Words } from "../os/atomics.ts";
@@ -18,13 +18,13 @@ import { countOrInfinite, must } from "../os/arguments.ts";
 import { duration as time } from "../os/durations.ts";
 import { SyncError, wrongArgument } from "./errors.ts";
 import { type Guard, GuardId } from "./lock.ts";
-import { type Described, type Failure, Shared } from "./object.ts";
+import { type Descriptor, type Failure, Shared } from "./object.ts";
 import { step } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
 
 /** What a handle says. */
-export interface DescribedCondition extends Described {
+export interface ConditionDescriptor extends Descriptor {
   readonly lock: Lock | RLock;
 }
 
@@ -37,22 +37,22 @@ const notHeld = (what: string): SyncError =>
   new SyncError("NotOwner", `Cannot ${what} the condition: its lock is not held here`);
 
 /** How a wait has ended. */
-type Ended = "notified" | "late" | Over;
+type Ended = "notified" | "late" | WaitFailure;
 
 /** The implementation of {@link Condition}. */
-export class ConditionClient extends Shared<Protocol, DescribedCondition> implements Condition {
+export class ConditionClient extends Shared<Protocol, ConditionDescriptor> implements Condition {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(described: DescribedCondition) {
-    super("condition", described);
+  constructor(descriptor: ConditionDescriptor) {
+    super("condition", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Protocol {
-    return new Protocol(words, at, family);
+  protected override make(words: Words, at: number, participants: Participants): Protocol {
+    return new Protocol(words, at, participants);
   }
 
   get lock(): Lock | RLock {
-    return this.described.lock;
+    return this.descriptor.lock;
   }
 
   get #guard(): Guard {
@@ -145,7 +145,7 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
           return Effect.zipRight(back, Effect.failCause(cause));
         },
         onSuccess: (outcome): Effect.Effect<boolean, Failure> => {
-          if (!isOver(outcome)) return Effect.as(back, outcome === "notified");
+          if (!isWaitFailure(outcome)) return Effect.as(back, outcome === "notified");
           if (outcome === "gone") return this.over(outcome);
           leave();
           return Effect.zipRight(back, this.over(outcome));
@@ -156,4 +156,4 @@ export class ConditionClient extends Shared<Protocol, DescribedCondition> implem
   }
 }
 
-register("condition", (data) => new ConditionClient(data as DescribedCondition));
+register("condition", (data) => new ConditionClient(data as ConditionDescriptor));

@@ -8,10 +8,10 @@ import type { Event, Statistics } from "../../Event.ts";
 import { register } from "../objects/handles.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { Event as Protocol } from "./protocol/event.ts";
-import { Defect, type Family, isOver, type Over } from "./protocol/participants.ts";
+import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
-import { type Described, type Failure, Shared } from "./object.ts";
-import { held, isFailure, LATER, step } from "./waiting.ts";
+import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { isFailure, LATER, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Event";
 
@@ -19,12 +19,12 @@ export const TypeId = "~multiprocessing/Event";
 export class EventClient extends Shared<Protocol> implements Event {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(described: Described) {
-    super("event", described);
+  constructor(descriptor: Descriptor) {
+    super("event", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Protocol {
-    return new Protocol(words, at, family);
+  protected override make(words: Words, at: number, participants: Participants): Protocol {
+    return new Protocol(words, at, participants);
   }
 
   get [WaitId](): Event[typeof WaitId] {
@@ -44,7 +44,7 @@ export class EventClient extends Shared<Protocol> implements Event {
           ready();
           return () => {};
         };
-        const told = (outcome: "set" | Over): void => outcome instanceof Defect ? fail(outcome.error) : ready();
+        const told = (outcome: "set" | WaitFailure): void => outcome instanceof Defect ? fail(outcome.error) : ready();
         return reached((event): () => void => event.isSet ? now() : event.wait(told), now);
       },
     };
@@ -56,15 +56,15 @@ export class EventClient extends Shared<Protocol> implements Event {
 
   readonly wait: Effect.Effect<void, Failure> = step<void, Failure>(
     () => this.object.isSet ? undefined : LATER,
-    held<void, Failure>((done) => {
-      const leave = this.object.wait((outcome) => done(isOver(outcome) ? this.over(outcome) : Effect.void));
+    waitExactly<void, Failure>((done) => {
+      const leave = this.object.wait((outcome) => done(isWaitFailure(outcome) ? this.over(outcome) : Effect.void));
       return () => void leave();
     }),
   );
 
   readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
-    const { isSet, marks, waiting } = this.object;
-    return { isSet, waiting, waitingProcesses: marks };
+    const { isSet, waiting, waitingParticipants } = this.object;
+    return { isSet, waiting, waitingProcesses: waitingParticipants };
   });
 
   unsafeIsSet(): boolean {
@@ -80,4 +80,4 @@ export class EventClient extends Shared<Protocol> implements Event {
   }
 }
 
-register("event", (data) => new EventClient(data as Described));
+register("event", (data) => new EventClient(data as Descriptor));

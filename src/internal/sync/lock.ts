@@ -9,14 +9,14 @@ import type * as Scope from "effect/Scope";
 import { register } from "../objects/handles.ts";
 import type { Held, Lock, Statistics, WithOptions } from "../../Lock.ts";
 import * as Arguments from "../os/arguments.ts";
-import { Defect, type Family, isOver, type Over } from "./protocol/participants.ts";
+import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import { Lock as Protocol, type Outcome } from "./protocol/lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
-import { type Hold, Nest, type Running } from "./reentrancy.ts";
-import { type Described, type Failure, type Owner, Shared } from "./object.ts";
-import { currentFiber, held, LATER, step } from "./waiting.ts";
+import { type Hold, HoldStack, type RunningFiber } from "./reentrancy.ts";
+import { type Descriptor, type Failure, type Owner, Shared } from "./object.ts";
+import { currentFiber, LATER, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Lock";
 export const RTypeId = "~multiprocessing/RLock";
@@ -40,7 +40,7 @@ export interface Guard {
   readonly takeBack: (saved: unknown) => Effect.Effect<void, Failure>;
 }
 
-/** Marks locks that a condition can have. */
+/** SlotSet locks that a condition can have. */
 export const GuardId = "~multiprocessing/Guard";
 
 /** Runs an effect of the holder, after the repair that it needs if the last holder has died. */
@@ -86,18 +86,18 @@ export const scoped = <A, E>(
     Effect.tap(restore(take), () => Effect.addFinalizer(() => Effect.ignore(release())))
   );
 
-const receive = (outcome: Exclude<Outcome, Over>): Held => outcome === "abandoned" ? LOST : CLEAN;
+const receive = (outcome: Exclude<Outcome, WaitFailure>): Held => outcome === "abandoned" ? LOST : CLEAN;
 
 /** The implementation of {@link Lock}. */
 export class LockClient extends Shared<Protocol> implements Lock {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(described: Described) {
-    super("lock", described);
+  constructor(descriptor: Descriptor) {
+    super("lock", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Protocol {
-    return new Protocol(words, at, family);
+  protected override make(words: Words, at: number, participants: Participants): Protocol {
+    return new Protocol(words, at, participants);
   }
 
   readonly take: Effect.Effect<Held, Failure> = step(
@@ -105,10 +105,10 @@ export class LockClient extends Shared<Protocol> implements Lock {
       const lock = this.object;
       return lock.tryTake() ? heldOf(lock) : LATER;
     },
-    held((done) => {
+    waitExactly((done) => {
       const lock = this.object;
       const leave = lock.wait((outcome) =>
-        done(isOver(outcome) ? this.over(outcome) : Effect.succeed(receive(outcome)))
+        done(isWaitFailure(outcome) ? this.over(outcome) : Effect.succeed(receive(outcome)))
       );
       return () => leave() || void this.there?.release();
     }),
@@ -157,60 +157,60 @@ const statistics = (lock: Protocol, owner: Owner | undefined): Statistics => ({
   owner: Option.fromNullable(owner),
   abandoned: lock.abandoned,
   waiting: lock.waiting,
-  waitingProcesses: lock.marks,
+  waitingProcesses: lock.waitingParticipants,
 });
 
 /** The lock, and the fibers of this process that are inside. */
-interface Nested {
+interface Reentrant {
   readonly lock: Protocol;
-  readonly nest: Nest<Over>;
+  readonly holds: HoldStack<WaitFailure>;
 }
 
 const notIn = (): SyncError =>
   new SyncError("NotOwner", "Cannot take the lock: an RLock belongs to a fiber, and no fiber runs here");
 
-const running = (): Running => {
+const running = (): RunningFiber => {
   const fiber = currentFiber();
   if (fiber === undefined) throw notIn();
   return fiber;
 };
 
 /** The implementation of {@link RLock}. */
-export class RLockClient extends Shared<Nested> implements RLock {
+export class RLockClient extends Shared<Reentrant> implements RLock {
   readonly [RTypeId]: typeof RTypeId = RTypeId;
   /** As it was used last: holds of an object that is gone end like others, for those who wait inside. */
-  #last: Nested | undefined;
+  #last: Reentrant | undefined;
 
-  constructor(described: Described) {
-    super("rlock", described);
+  constructor(descriptor: Descriptor) {
+    super("rlock", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Nested {
-    const lock = new Protocol(words, at, family);
-    const nest = new Nest<Over>({
+  protected override make(words: Words, at: number, participants: Participants): Reentrant {
+    const lock = new Protocol(words, at, participants);
+    const holds = new HoldStack<WaitFailure>({
       request: (done) => {
         let failed = false;
         let leave = (): boolean => false;
         leave = lock.wait((outcome) => {
           failed = outcome instanceof Defect;
           if (failed) leave();
-          done(isOver(outcome) ? outcome : "held");
+          done(isWaitFailure(outcome) ? outcome : "held");
         });
         if (failed) leave();
         return leave;
       },
       release: () => {
-        if (family.lives()) lock.release();
+        if (participants.exists()) lock.release();
       },
-      lost: () => family.lives() ? undefined : "gone",
+      lost: () => participants.exists() ? undefined : "gone",
       onHeld: (held) => this.keep(held),
     });
-    return { lock, nest };
+    return { lock, holds };
   }
 
   readonly take: Effect.Effect<Held, Failure> = step(
     () => {
-      const { lock } = this.#nested;
+      const { lock } = this.#reentrant;
       return this.#enter() === undefined ? LATER : heldOf(lock);
     },
     this.#wait(undefined),
@@ -236,19 +236,19 @@ export class RLockClient extends Shared<Nested> implements RLock {
       );
   };
 
-  readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.#nested.lock.owner !== 0);
+  readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.#reentrant.lock.owner !== 0);
 
-  readonly isMine: Effect.Effect<boolean, Failure> = step(() => this.#nested.nest.of(currentFiber()) !== undefined);
+  readonly isMine: Effect.Effect<boolean, Failure> = step(() => this.#reentrant.holds.of(currentFiber()) !== undefined);
 
-  readonly depth: Effect.Effect<number, Failure> = step(() => this.#nested.nest.depth(currentFiber()));
+  readonly depth: Effect.Effect<number, Failure> = step(() => this.#reentrant.holds.depth(currentFiber()));
 
   readonly owner: Effect.Effect<Option.Option<Owner>, Failure> = step(() =>
-    Option.fromNullable(this.ownerOf(this.#nested.lock.owner))
+    Option.fromNullable(this.ownerOf(this.#reentrant.lock.owner))
   );
 
   readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
-    const { lock, nest } = this.#nested;
-    return { ...statistics(lock, this.ownerOf(lock.owner)), waiting: nest.waiting };
+    const { lock, holds } = this.#reentrant;
+    return { ...statistics(lock, this.ownerOf(lock.owner)), waiting: holds.waiting };
   });
 
   unsafeTryTake(): boolean {
@@ -256,61 +256,61 @@ export class RLockClient extends Shared<Nested> implements RLock {
   }
 
   unsafeRelease(): void {
-    const left = (this.#last ?? this.#nested).nest.leave(currentFiber());
-    void this.#nested;
+    const left = (this.#last ?? this.#reentrant).holds.leave(currentFiber());
+    void this.#reentrant;
     if (left === undefined) throw notOwner("rlock");
   }
 
   get [GuardId](): Guard {
     return {
-      mine: () => this.#nested.nest.isTop(currentFiber()),
+      mine: () => this.#reentrant.holds.isTop(currentFiber()),
       giveUp: () => {
-        const { lock, nest } = this.#nested;
-        const parked = nest.park();
+        const { lock, holds } = this.#reentrant;
+        const parked = holds.park();
         lock.release();
         return parked;
       },
-      takeBack: (parked) => Effect.asVoid(this.#wait(parked as ReadonlyArray<Hold<Over>>)),
+      takeBack: (parked) => Effect.asVoid(this.#wait(parked as ReadonlyArray<Hold<WaitFailure>>)),
     };
   }
 
-  get #nested(): Nested {
+  get #reentrant(): Reentrant {
     return this.#last = this.object;
   }
 
-  #enter(): Hold<Over> | undefined {
-    const { lock, nest } = this.#nested;
-    return nest.enter(running(), () => lock.tryTake());
+  #enter(): Hold<WaitFailure> | undefined {
+    const { lock, holds } = this.#reentrant;
+    return holds.enter(running(), () => lock.tryTake());
   }
 
   /** What ends the innermost hold of this fiber, in whichever fiber that is done. */
   #ending(): () => Effect.Effect<void> {
-    const { nest } = this.#last!;
-    const hold = nest.of(currentFiber())!;
-    return () => Effect.sync(() => nest.end(currentFiber(), hold));
+    const { holds } = this.#last!;
+    const hold = holds.of(currentFiber())!;
+    return () => Effect.sync(() => holds.end(currentFiber(), hold));
   }
 
   /** Waits in the line of this process, for a new hold or for parked ones. */
-  #wait(parked: ReadonlyArray<Hold<Over>> | undefined): Effect.Effect<Held, Failure> {
+  #wait(parked: ReadonlyArray<Hold<WaitFailure>> | undefined): Effect.Effect<Held, Failure> {
     return Effect.suspend(() => {
       const fiber = running();
-      let taken: Hold<Over> | undefined;
-      return held<Held, Failure>((done) => {
-        const { lock, nest } = this.#nested;
-        const leave = nest.wait(fiber, parked, (entered) => {
+      let taken: Hold<WaitFailure> | undefined;
+      return waitExactly<Held, Failure>((done) => {
+        const { lock, holds } = this.#reentrant;
+        const leave = holds.wait(fiber, parked, (entered) => {
           if ("lost" in entered) return done(this.over(entered.lost));
           taken = entered.hold;
           done(Effect.succeed(heldOf(lock)));
         });
         return () => {
-          if (!leave() && taken !== undefined) nest.release(taken);
+          if (!leave() && taken !== undefined) holds.release(taken);
         };
       }, () => {
-        if (parked === undefined) this.#last!.nest.settle(fiber, taken!);
+        if (parked === undefined) this.#last!.holds.settle(fiber, taken!);
       });
     });
   }
 }
 
-register("lock", (data) => new LockClient(data as Described));
-register("rlock", (data) => new RLockClient(data as Described));
+register("lock", (data) => new LockClient(data as Descriptor));
+register("rlock", (data) => new RLockClient(data as Descriptor));

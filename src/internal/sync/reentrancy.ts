@@ -38,14 +38,14 @@ interface Waiter<L> {
   readonly done: (entered: Entered<L>) => void;
 }
 
-/** Where a waiter waits. */
-interface Seat<L> {
+/** DoorbellAddress a waiter waits. */
+interface Position<L> {
   readonly line: Waiting<Waiter<L>>;
   readonly place: Place<Waiter<L>>;
 }
 
 /** How this process has the lock itself. */
-export interface Carrier<L> {
+export interface UnderlyingLock<L> {
   /**
    * Asks for the lock, and calls back once: `"held"` if this process has it, or why it will not have it. Returns a function that takes
    * the request back.
@@ -66,22 +66,22 @@ interface Writable {
 }
 
 /** A fiber that runs. */
-export type Running = Fiber.RuntimeFiber<unknown, unknown>;
+export type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>;
 
 /** The holds of this process of one lock, which may be lost for a reason `L`. */
-export class Nest<L> {
-  readonly #carrier: Carrier<L>;
+export class HoldStack<L> {
+  readonly #lock: UnderlyingLock<L>;
   readonly #known = FiberRef.unsafeMake<Hold<L> | undefined>(undefined);
   #stack: Array<Hold<L>> = [];
   /** Fibers without a hold that wait. */
   readonly #outside = new Waiting<Waiter<L>>();
-  readonly #seats = new Map<Waiter<L>, Seat<L>>();
+  readonly #positions = new Map<Waiter<L>, Position<L>>();
   /** Those outside that know parked holds. */
   readonly #chained = new Set<Waiter<L>>();
   #withdraw: (() => void) | undefined;
 
-  constructor(carrier: Carrier<L>) {
-    this.#carrier = carrier;
+  constructor(lock: UnderlyingLock<L>) {
+    this.#lock = lock;
   }
 
   /** Whether this process holds the lock. */
@@ -91,29 +91,29 @@ export class Nest<L> {
 
   /** How many fibers wait. */
   get waiting(): number {
-    return this.#seats.size;
+    return this.#positions.size;
   }
 
   /** The innermost hold that a fiber is in. */
-  of(fiber: Running | undefined): Hold<L> | undefined {
+  of(fiber: RunningFiber | undefined): Hold<L> | undefined {
     return fiber === undefined ? undefined : innermost(fiber.getFiberRef(this.#known));
   }
 
   /** Whether a fiber is inside, and no sibling of it further inside. */
-  isTop(fiber: Running | undefined): boolean {
+  isTop(fiber: RunningFiber | undefined): boolean {
     const hold = this.of(fiber);
     return hold !== undefined && hold === this.#stack.at(-1);
   }
 
   /** How many holds a fiber is in. */
-  depth(fiber: Running | undefined): number {
+  depth(fiber: RunningFiber | undefined): number {
     let depth = 0;
     for (let hold = this.of(fiber); hold !== undefined; hold = innermost(hold.outer)) depth++;
     return depth;
   }
 
   /** Takes the lock for a fiber that runs, if it may go in now; `take` tries to get the lock for this process. */
-  enter(fiber: Running, take: () => boolean): Hold<L> | undefined {
+  enter(fiber: RunningFiber, take: () => boolean): Hold<L> | undefined {
     const known = fiber.getFiberRef(this.#known);
     if (this.#stack.length > 0 ? innermost(known) !== this.#stack.at(-1) : !take()) return undefined;
     const hold = this.#push(known);
@@ -122,12 +122,12 @@ export class Nest<L> {
   }
 
   /** A hold of a fiber for which this process has got the lock. */
-  grant(fiber: Running): Hold<L> {
+  grant(fiber: RunningFiber): Hold<L> {
     return this.#push(fiber.getFiberRef(this.#known));
   }
 
   /** Notes, in a fiber that runs, that a hold is its innermost one. */
-  settle(fiber: Running, hold: Hold<L>): void {
+  settle(fiber: RunningFiber, hold: Hold<L>): void {
     (fiber as unknown as Writable).setFiberRef(this.#known, hold);
   }
 
@@ -136,7 +136,7 @@ export class Nest<L> {
    * Returns a function that gives up the wait; it gives `false` if that has ended.
    */
   wait(
-    fiber: Running,
+    fiber: RunningFiber,
     parked: ReadonlyArray<Hold<L>> | undefined,
     done: (entered: Entered<L>) => void,
   ): () => boolean {
@@ -151,7 +151,7 @@ export class Nest<L> {
     }
     return () => {
       if (!this.#leave(waiter)) return false;
-      if (this.#seats.size === 0) this.#cease();
+      if (this.#positions.size === 0) this.#cease();
       return true;
     };
   }
@@ -165,19 +165,19 @@ export class Nest<L> {
     this.#stack.splice(at, 1);
     this.#dismiss(hold);
     if (this.#stack.length > 0) return this.#admit();
-    this.#carrier.onHeld(false);
-    this.#carrier.release();
+    this.#lock.onHeld(false);
+    this.#lock.release();
   }
 
   /** Ends the innermost hold of a fiber that runs, and gives it; nothing if the fiber has none. */
-  leave(fiber: Running | undefined): Hold<L> | undefined {
+  leave(fiber: RunningFiber | undefined): Hold<L> | undefined {
     const hold = this.of(fiber);
     if (hold !== undefined) this.end(fiber, hold);
     return hold;
   }
 
   /** Ends a hold, and the knowledge of holds that have ended of a fiber that runs. */
-  end(fiber: Running | undefined, hold: Hold<L>): void {
+  end(fiber: RunningFiber | undefined, hold: Hold<L>): void {
     this.release(hold);
     const known = fiber?.getFiberRef(this.#known);
     const rest = nearest(known);
@@ -193,7 +193,7 @@ export class Nest<L> {
     this.#stack = [];
     for (const hold of parked) hold.state = "parked";
     for (const hold of parked) this.#dismiss(hold);
-    this.#carrier.onHeld(false);
+    this.#lock.onHeld(false);
     return parked;
   }
 
@@ -201,8 +201,8 @@ export class Nest<L> {
   restore(parked: ReadonlyArray<Hold<L>>): void {
     this.#stack = parked.filter((hold) => hold.state === "parked");
     for (const hold of this.#stack) hold.state = "held";
-    if (this.#stack.length === 0) return this.#carrier.release();
-    this.#carrier.onHeld(true);
+    if (this.#stack.length === 0) return this.#lock.release();
+    this.#lock.onHeld(true);
     for (const waiter of [...this.#chained]) {
       if (innermost(waiter.known) === undefined) continue;
       this.#leave(waiter);
@@ -213,22 +213,22 @@ export class Nest<L> {
 
   #push(known: Hold<L> | undefined): Hold<L> {
     const hold: Hold<L> = { outer: nearest(known), state: "held", waiting: new Waiting() };
-    if (this.#stack.push(hold) === 1) this.#carrier.onHeld(true);
+    if (this.#stack.push(hold) === 1) this.#lock.onHeld(true);
     return hold;
   }
 
   #seat(waiter: Waiter<L>): void {
     const hold = innermost(waiter.known);
     const line = hold === undefined ? this.#outside : hold.waiting;
-    this.#seats.set(waiter, { line, place: line.push(waiter) });
+    this.#positions.set(waiter, { line, place: line.push(waiter) });
     if (hold === undefined && waiter.known !== undefined) this.#chained.add(waiter);
   }
 
   #leave(waiter: Waiter<L>): boolean {
-    const seat = this.#seats.get(waiter);
+    const seat = this.#positions.get(waiter);
     if (seat === undefined) return false;
     seat.line.remove(seat.place);
-    this.#seats.delete(waiter);
+    this.#positions.delete(waiter);
     this.#chained.delete(waiter);
     return true;
   }
@@ -244,8 +244,8 @@ export class Nest<L> {
       const waiter = this.#stack.at(-1)?.waiting.first;
       if (waiter === undefined) return;
       this.#leave(waiter);
-      if (this.#seats.size === 0) this.#cease();
-      const lost = this.#carrier.lost();
+      if (this.#positions.size === 0) this.#cease();
+      const lost = this.#lock.lost();
       if (lost === undefined) return waiter.done({ hold: this.#push(waiter.known) });
       waiter.done({ lost });
     }
@@ -253,9 +253,9 @@ export class Nest<L> {
 
   /** Asks for the lock, as long as somebody waits: whoever waits inside learns by that when there is no lock any more. */
   #ask(): void {
-    if (this.#withdraw !== undefined || this.#seats.size === 0) return;
+    if (this.#withdraw !== undefined || this.#positions.size === 0) return;
     let answered = false;
-    const withdraw = this.#carrier.request((outcome) => {
+    const withdraw = this.#lock.request((outcome) => {
       answered = true;
       this.#withdraw = undefined;
       this.#answer(outcome);
@@ -265,14 +265,14 @@ export class Nest<L> {
 
   #answer(outcome: "held" | L): void {
     if (outcome !== "held") {
-      const waiters = [...this.#seats.keys()];
+      const waiters = [...this.#positions.keys()];
       for (const waiter of waiters) this.#leave(waiter);
       for (const waiter of waiters) waiter.done({ lost: outcome as L });
       return;
     }
     const waiter = this.#outside.first;
     // Nobody is inside, so those who wait are outside.
-    if (waiter === undefined) return this.#carrier.release();
+    if (waiter === undefined) return this.#lock.release();
     this.#leave(waiter);
     if (waiter.parked !== undefined) {
       this.restore(waiter.parked);

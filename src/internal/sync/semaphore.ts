@@ -6,33 +6,33 @@
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { register } from "../objects/handles.ts";
-import { type Family, isOver } from "./protocol/participants.ts";
+import { isWaitFailure, type Participants } from "./protocol/participants.ts";
 import { MAX, Semaphore as Protocol, type Shape } from "./protocol/semaphore.ts";
 import type { Words } from "../os/atomics.ts";
 import type { Semaphore, Statistics } from "../../Semaphore.ts";
 import { effect as isEffect, positive } from "../os/arguments.ts";
 import { SyncError, wrongArgument } from "./errors.ts";
 import { scoped } from "./lock.ts";
-import { type Described, type Failure, Shared } from "./object.ts";
-import { held, LATER, now, step } from "./waiting.ts";
+import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { LATER, now, step, waitExactly } from "./waiting.ts";
 
 const counts = { permits: positive };
 
 export const TypeId = "~multiprocessing/Semaphore";
 
 /** What a handle says. */
-export interface DescribedSemaphore extends Described, Shape {}
+export interface SemaphoreDescriptor extends Descriptor, Shape {}
 
 /** The implementation of {@link Semaphore}. */
-export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implements Semaphore {
+export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> implements Semaphore {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(described: DescribedSemaphore) {
-    super("semaphore", described);
+  constructor(descriptor: SemaphoreDescriptor) {
+    super("semaphore", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Protocol {
-    return new Protocol(words, at, family, this.described);
+  protected override make(words: Words, at: number, participants: Participants): Protocol {
+    return new Protocol(words, at, participants, this.descriptor);
   }
 
   /** Called by its maker. */
@@ -41,7 +41,7 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
   }
 
   get bound(): number | undefined {
-    const { bound } = this.described;
+    const { bound } = this.descriptor;
     return bound === MAX ? undefined : bound;
   }
 
@@ -53,11 +53,11 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
         const taken = this.object.tryTake(permits);
         return taken === true ? undefined : taken === false ? LATER : taken;
       },
-      held<void, Failure>((done) => {
+      waitExactly<void, Failure>((done) => {
         const semaphore = this.object;
         const leave = semaphore.wait(
           permits,
-          (outcome) => done(isOver(outcome) ? this.over(outcome) : Effect.void),
+          (outcome) => done(isWaitFailure(outcome) ? this.over(outcome) : Effect.void),
         );
         return () => leave() || this.#giveBack(permits);
       }),
@@ -119,7 +119,7 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
   #refused(permits: number, what: string): SyncError | undefined {
     const wrong = wrongArgument(`semaphore.${what}`, { permits }, counts);
     if (wrong !== undefined) return wrong;
-    const { bound } = this.described;
+    const { bound } = this.descriptor;
     if (permits <= bound) return undefined;
     return what === "release" ? this.#tooMany(permits) : new SyncError(
       "InvalidArgument",
@@ -130,9 +130,9 @@ export class SemaphoreClient extends Shared<Protocol, DescribedSemaphore> implem
   #tooMany(permits: number): SyncError {
     return new SyncError(
       "OverRelease",
-      `Cannot release ${permits} permits: the semaphore would have more than ${this.described.bound}`,
+      `Cannot release ${permits} permits: the semaphore would have more than ${this.descriptor.bound}`,
     );
   }
 }
 
-register("semaphore", (data) => new SemaphoreClient(data as DescribedSemaphore));
+register("semaphore", (data) => new SemaphoreClient(data as SemaphoreDescriptor));

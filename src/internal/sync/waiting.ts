@@ -64,7 +64,7 @@ export const currentFiber = (): Fiber.RuntimeFiber<unknown, unknown> | undefined
  * Waits for what `begin` will be given, which `done` is called with. `begin` answers with what gives it up, and what was given with
  * it: called when the wait ends with an interruption, at whatever point that comes. `accept` runs in the fiber that goes on.
  */
-export const held = <A, E>(
+export const waitExactly = <A, E>(
   begin: (done: (result: Effect.Effect<A, E>) => void) => () => void,
   accept: (value: A) => void = () => {},
 ): Effect.Effect<A, E | Failure> =>

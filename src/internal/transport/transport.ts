@@ -5,7 +5,7 @@
  * @module
  */
 import type { Side } from "../rpc/link.ts";
-import { isNews, join, type Neighbour } from "../os/shared_buffers.ts";
+import { isAnnouncement, join, type Neighbour } from "../os/shared_buffers.ts";
 import type { Transport } from "./frames.ts";
 
 /** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */
@@ -239,7 +239,7 @@ export const port = (port: MessagePort, side: Side, counts: Posted): PortTranspo
       const take = (message: unknown): void => {
         if (typeof message === "number") return acknowledged(message);
         if (message === BYE) return once();
-        if (isNews(message)) return neighbour.hear(message);
+        if (isAnnouncement(message)) return neighbour.hear(message);
         if (isParcel(message)) {
           if (transport.onParcel === undefined) message.port.close();
           else transport.onParcel(message);

@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect";
 import type { Integer, RawInteger } from "../../Array.ts";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
-import type { Place } from "../sync/protocol/arena.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind, Token } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
@@ -16,22 +16,22 @@ import { usersLock } from "./locks.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, MemoryError, OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
-import { place, Placed } from "./layout.ts";
+import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { attach, make as makeStorage, type Storage } from "./storage.ts";
 import { type Type, typeOf } from "./types.ts";
 
 export const TypeId = "~multiprocessing/Array";
 
 /** What a handle says. */
-interface From {
-  readonly place: Place;
+interface HandleData {
+  readonly place: ObjectAddress;
   readonly type: Type;
   readonly length: number;
   readonly token: Token;
   readonly lock: Lock | RLock;
 }
 
-type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
 
 const views = {
   i8: Int8Array,
@@ -166,13 +166,13 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
   readonly length: number;
   readonly raw: Elements<A>;
   readonly lock: Lock | RLock;
-  readonly #placed: Placed;
+  readonly #object: ArenaObject;
   readonly #token: Token;
 
   /** Its memory is its own: who keeps a view of it never sees what is made after it in the same place. */
-  constructor(placed: Placed, { length, lock, token, type }: Omit<From, "place">, memory: () => Storage) {
+  constructor(object: ArenaObject, { length, lock, token, type }: Omit<HandleData, "place">, memory: () => Storage) {
     this.lock = lock;
-    this.#placed = placed;
+    this.#object = object;
     this.#token = token;
     this.type = type;
     this.length = length;
@@ -180,7 +180,7 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
     let cells: Cells<number | bigint> | undefined;
     let view: ArrayBufferView | undefined;
     const reach = (): void => {
-      placed.check();
+      object.check();
       if (cells !== undefined) return;
       const { buffer } = memory();
       cells = description.cells(buffer, 0, length);
@@ -199,8 +199,8 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
   get [HandleId]() {
     return {
       kind: "array",
-      encode: (): From => ({
-        place: this.#placed.place,
+      encode: (): HandleData => ({
+        place: this.#object.place,
         type: this.type,
         length: this.length,
         token: this.#token,
@@ -215,38 +215,38 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
     return `Array(${this.type}, ${this.length} elements)`;
   }
 
-  readonly get = (at: number): Failing<A> => attempt(() => this.raw.get(at));
+  readonly get = (at: number): Attempt<A> => attempt(() => this.raw.get(at));
 
-  readonly set = (at: number, value: A): Failing<void> => attempt(() => this.raw.set(at, value));
+  readonly set = (at: number, value: A): Attempt<void> => attempt(() => this.raw.set(at, value));
 
-  readonly exchange = (at: number, value: A): Failing<A> => attempt(() => this.raw.exchange(at, value));
+  readonly exchange = (at: number, value: A): Attempt<A> => attempt(() => this.raw.exchange(at, value));
 
-  readonly compareExchange = (at: number, expected: A, value: A): Failing<A> =>
+  readonly compareExchange = (at: number, expected: A, value: A): Attempt<A> =>
     attempt(() => this.raw.compareExchange(at, expected, value));
 
-  readonly update = (at: number, change: (value: A) => A): Failing<A> => attempt(() => this.raw.update(at, change));
+  readonly update = (at: number, change: (value: A) => A): Attempt<A> => attempt(() => this.raw.update(at, change));
 
-  readonly modify = <B>(at: number, change: (value: A) => readonly [B, A]): Failing<B> =>
+  readonly modify = <B>(at: number, change: (value: A) => readonly [B, A]): Attempt<B> =>
     attempt(() => this.raw.modify(at, change));
 
   readonly slice = (start?: number, end?: number): Effect.Effect<Array<A>, MemoryError> =>
     attemptMemory(() => this.raw.slice(start, end));
 
-  readonly setAll = (values: Iterable<A>, offset?: number): Failing<void> =>
+  readonly setAll = (values: Iterable<A>, offset?: number): Attempt<void> =>
     attempt(() => this.raw.setAll(values, offset));
 
-  readonly fill = (value: A, start?: number, end?: number): Failing<void> =>
+  readonly fill = (value: A, start?: number, end?: number): Attempt<void> =>
     attempt(() => this.raw.fill(value, start, end));
 
-  readonly add = (at: number, value: A): Failing<A> => attempt(() => this.raw.add(at, value));
+  readonly add = (at: number, value: A): Attempt<A> => attempt(() => this.raw.add(at, value));
 
-  readonly sub = (at: number, value: A): Failing<A> => attempt(() => this.raw.sub(at, value));
+  readonly sub = (at: number, value: A): Attempt<A> => attempt(() => this.raw.sub(at, value));
 
-  readonly and = (at: number, mask: A): Failing<A> => attempt(() => this.raw.and(at, mask));
+  readonly and = (at: number, mask: A): Attempt<A> => attempt(() => this.raw.and(at, mask));
 
-  readonly or = (at: number, mask: A): Failing<A> => attempt(() => this.raw.or(at, mask));
+  readonly or = (at: number, mask: A): Attempt<A> => attempt(() => this.raw.or(at, mask));
 
-  readonly xor = (at: number, mask: A): Failing<A> => attempt(() => this.raw.xor(at, mask));
+  readonly xor = (at: number, mask: A): Attempt<A> => attempt(() => this.raw.xor(at, mask));
 }
 
 const content = must(
@@ -276,11 +276,11 @@ export const make = (
   const frees = [() => storage.close()];
   const all = (): void => frees.toReversed().forEach((free) => free());
   try {
-    const { free, placed } = place(0, kind);
+    const { free, object } = allocateBytes(0, kind);
     frees.push(free);
     const { free: freeLock, lock } = usersLock(given, kind);
     frees.push(freeLock);
-    const array = new NumberArray<unknown>(placed, { type, length, lock, token: storage.token }, () => storage);
+    const array = new NumberArray<unknown>(object, { type, length, lock, token: storage.token }, () => storage);
     if (values !== undefined) array.raw.setAll(values);
     return [array, all];
   } catch (error) {
@@ -290,6 +290,6 @@ export const make = (
 };
 
 register("array", (from) => {
-  const { place, ...rest } = from as From;
-  return new NumberArray(new Placed(place), rest, () => attach(rest.token));
+  const { place, ...rest } = from as HandleData;
+  return new NumberArray(new ArenaObject(place), rest, () => attach(rest.token));
 });

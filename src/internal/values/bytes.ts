@@ -7,30 +7,30 @@ import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock } from "../../Lock.ts";
-import type { Place } from "../sync/protocol/arena.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Bytes } from "../../Value.ts";
-import { alone, ownLock, ownLockAt, usersLock } from "./locks.ts";
+import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
 import { attemptMemory } from "./attempt.ts";
 import { bytes as isBytes, optional, range, show } from "../os/arguments.ts";
 import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
-import { place, Placed } from "./layout.ts";
-import { encode, sizeOf, Slots } from "./slots.ts";
+import { allocateBytes, ArenaObject } from "./arena_object.ts";
+import { encode, Records, sizeOf } from "./records.ts";
 
 export const TypeId = "~multiprocessing/Bytes";
 
 /** What a handle says. */
-interface From {
-  readonly place: Place;
+interface HandleData {
+  readonly place: ObjectAddress;
   readonly capacity: number;
   readonly lock: Lock | RLock;
   /** The lock of those who replace the bytes. */
-  readonly turns: Place;
+  readonly turns: ObjectAddress;
   readonly host: string;
 }
 
-type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
 
 /** More of them want a block of their own. */
 const MOST = 65_536;
@@ -42,22 +42,22 @@ class BytesValue implements Bytes {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly capacity: number;
   readonly lock: Lock | RLock;
-  readonly #from: From;
-  readonly #placed: Placed;
+  readonly #from: HandleData;
+  readonly #object: ArenaObject;
   readonly #turns: Lock;
-  #slots: Slots | undefined;
+  #records: Records | undefined;
 
-  constructor(from: From, placed: Placed, slots?: Slots) {
+  constructor(from: HandleData, object: ArenaObject, records?: Records) {
     this.#from = from;
-    this.#placed = placed;
-    this.#slots = slots;
+    this.#object = object;
+    this.#records = records;
     this.capacity = from.capacity;
     this.lock = from.lock;
     this.#turns = ownLockAt(from.turns, from.host);
   }
 
   get [HandleId]() {
-    return { kind: "bytes", encode: (): From => ({ ...this.#from }) };
+    return { kind: "bytes", encode: (): HandleData => ({ ...this.#from }) };
   }
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
@@ -66,17 +66,17 @@ class BytesValue implements Bytes {
     return attemptMemory(() => this.#read());
   }
 
-  readonly set = (bytes: Uint8Array): Failing<void> => alone(this.#turns, () => this.#write(bytes));
+  readonly set = (bytes: Uint8Array): Attempt<void> => exclusively(this.#turns, () => this.#write(bytes));
 
-  readonly update = (change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array): Failing<Uint8Array<ArrayBuffer>> =>
-    alone(this.#turns, () => {
+  readonly update = (change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array): Attempt<Uint8Array<ArrayBuffer>> =>
+    exclusively(this.#turns, () => {
       demandChange(change);
       this.#write(change(this.#read()));
       return this.#read();
     });
 
-  readonly modify = <B>(change: (bytes: Uint8Array<ArrayBuffer>) => readonly [B, Uint8Array]): Failing<B> =>
-    alone(this.#turns, () => {
+  readonly modify = <B>(change: (bytes: Uint8Array<ArrayBuffer>) => readonly [B, Uint8Array]): Attempt<B> =>
+    exclusively(this.#turns, () => {
       demandChange(change);
       const [answer, next] = pair(change(this.#read()));
       this.#write(next);
@@ -92,9 +92,9 @@ class BytesValue implements Bytes {
     this.#open().write(0, encode(bytes));
   }
 
-  #open(): Slots {
-    const { arena } = this.#placed;
-    return this.#slots ??= Slots.open(arena.region.buffer, sizeOf([room(this.capacity)]), this.#placed.data);
+  #open(): Records {
+    const { arena } = this.#object;
+    return this.#records ??= Records.open(arena.region.buffer, sizeOf([room(this.capacity)]), this.#object.data);
   }
 }
 
@@ -121,20 +121,20 @@ export const make = (
   const all = (): void => frees.toReversed().forEach((free) => free());
   try {
     const size = sizeOf([room(capacity)]);
-    const { free, placed } = place(size, kind);
+    const { free, object } = allocateBytes(size, kind);
     frees.push(free);
     const users = usersLock(given, kind);
     frees.push(users.free);
     const turns = ownLock(kind);
     frees.push(turns.free);
-    const slots = Slots.layOut(placed.arena.region.buffer, size, [room(capacity)], [], placed.data);
-    slots.write(0, encode(first));
-    const from = { place: placed.place, capacity, lock: users.lock, turns: turns.place, host: self().name };
-    return [new BytesValue(from, placed, slots), all];
+    const records = Records.layOut(object.arena.region.buffer, size, [room(capacity)], [], object.data);
+    records.write(0, encode(first));
+    const from = { place: object.place, capacity, lock: users.lock, turns: turns.place, host: self().name };
+    return [new BytesValue(from, object, records), all];
   } catch (error) {
     all();
     throw error;
   }
 };
 
-register("bytes", (from) => new BytesValue(from as From, new Placed((from as From).place)));
+register("bytes", (from) => new BytesValue(from as HandleData, new ArenaObject((from as HandleData).place)));

@@ -55,7 +55,7 @@ export class MemoryError extends Error {
   /** What was wrong. */
   readonly reason: MemoryErrorReason;
 
-  /** Made by the library. */
+  /** Allocated by the library. */
   constructor(reason: MemoryErrorReason, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.reason = reason;
@@ -90,7 +90,7 @@ export class OutOfRange extends Error {
   /** What was wrong. */
   readonly reason: OutOfRangeReason;
 
-  /** Made by the library. */
+  /** Allocated by the library. */
   constructor(reason: OutOfRangeReason, message: string) {
     super(message);
     this.reason = reason;

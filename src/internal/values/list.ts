@@ -8,33 +8,33 @@ import * as Option from "effect/Option";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock } from "../../Lock.ts";
-import type { Place } from "../sync/protocol/arena.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Element, Options, Raw, ShareableList } from "../../ShareableList.ts";
 import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
-import { alone, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
+import { exclusively, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
 import { indexIn } from "./array.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, demandOptions, MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
-import { Placed } from "./layout.ts";
-import type { Described } from "../sync/object.ts";
-import { capacityOf, encode, type Encoded, placesIn, sizeOf, Slots } from "./slots.ts";
+import { ArenaObject } from "./arena_object.ts";
+import type { Descriptor } from "../sync/object.ts";
+import { capacityOf, encode, type Encoded, lockAddressesIn, Records, sizeOf } from "./records.ts";
 
 export const TypeId = "~multiprocessing/ShareableList";
 
 /** What a handle says. */
-interface From {
+interface HandleData {
   readonly memory: Memory;
-  /** Of the lock for those who change an element: its life is that of the list. */
-  readonly place: Place;
+  /** Of the lock for those who change an element: its stamp is that of the list. */
+  readonly place: ObjectAddress;
   readonly host: string;
   readonly length: number;
   readonly lock: Lock | RLock;
 }
 
-type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
 
 /** Whether two elements are the same: numbers as for `Object.is`, bytes one by one. */
 const same = (one: unknown, other: unknown): boolean => {
@@ -45,20 +45,20 @@ const same = (one: unknown, other: unknown): boolean => {
 /** What can be done at once. */
 class Elements<A> implements Raw<A> {
   readonly length: number;
-  readonly #slots: () => Slots;
+  readonly #records: () => Records;
 
-  constructor(length: number, slots: () => Slots) {
+  constructor(length: number, records: () => Records) {
     this.length = length;
-    this.#slots = slots;
+    this.#records = records;
   }
 
   get(at: number): A {
-    return this.#slots().read(indexIn(at, this.length)) as A;
+    return this.#records().read(indexIn(at, this.length)) as A;
   }
 
   toArray(): Array<A> {
-    const slots = this.#slots();
-    return Array.from({ length: this.length }, (_, at) => slots.read(at) as A);
+    const records = this.#records();
+    return Array.from({ length: this.length }, (_, at) => records.read(at) as A);
   }
 
   [Symbol.iterator](): ArrayIterator<A> {
@@ -73,20 +73,20 @@ export class List<A> implements ShareableList<A> {
   readonly memory: Memory;
   readonly raw: Raw<A>;
   readonly lock: Lock | RLock;
-  readonly #placed: Placed;
+  readonly #object: ArenaObject;
   readonly #host: string;
   readonly #writers: Lock;
   readonly #free: () => void;
-  #slots: Slots | undefined;
+  #records: Records | undefined;
 
-  constructor({ host, length, lock, memory, place }: From, slots?: Slots, free: () => void = () => {}) {
+  constructor({ host, length, lock, memory, place }: HandleData, records?: Records, free: () => void = () => {}) {
     this.memory = memory;
     this.length = length;
     this.lock = lock;
-    this.#placed = new Placed(place);
+    this.#object = new ArenaObject(place);
     this.#host = host;
     this.#writers = ownLockAt(place, host);
-    this.#slots = slots;
+    this.#records = records;
     this.#free = free;
     this.raw = new Elements(length, () => this.#open());
   }
@@ -94,9 +94,9 @@ export class List<A> implements ShareableList<A> {
   get [HandleId]() {
     return {
       kind: "list",
-      encode: (): From => ({
+      encode: (): HandleData => ({
         memory: this.memory,
-        place: this.#placed.place,
+        place: this.#object.place,
         host: this.#host,
         length: this.length,
         lock: this.lock,
@@ -108,24 +108,24 @@ export class List<A> implements ShareableList<A> {
     return this.memory.name;
   }
 
-  readonly get = (at: number): Failing<A> => attempt(() => this.raw.get(at));
+  readonly get = (at: number): Attempt<A> => attempt(() => this.raw.get(at));
 
-  readonly set = (at: number, value: A): Failing<void> => this.#change(at, () => [undefined, value]);
+  readonly set = (at: number, value: A): Attempt<void> => this.#change(at, () => [undefined, value]);
 
-  readonly update = (at: number, change: (value: A) => A): Failing<A> =>
+  readonly update = (at: number, change: (value: A) => A): Attempt<A> =>
     this.#change(at, (value) => {
       demandChange(change);
       const next = change(value());
       return [next, next];
     });
 
-  readonly modify = <B>(at: number, change: (value: A) => readonly [B, A]): Failing<B> =>
+  readonly modify = <B>(at: number, change: (value: A) => readonly [B, A]): Attempt<B> =>
     this.#change(at, (value) => {
       demandChange(change);
       return pair(change(value()));
     });
 
-  readonly capacity = (at: number): Failing<number> => attempt(() => this.#open().capacity(indexIn(at, this.length)));
+  readonly capacity = (at: number): Attempt<number> => attempt(() => this.#open().capacity(indexIn(at, this.length)));
 
   get toArray(): Effect.Effect<Array<A>, MemoryError> {
     return attemptMemory(() => this.raw.toArray());
@@ -158,22 +158,22 @@ export class List<A> implements ShareableList<A> {
     this.memory.release();
   }
 
-  #change<B>(at: number, change: (value: () => A) => readonly [B, A]): Failing<B> {
-    return alone(this.#writers, () => {
-      const slots = this.#open();
+  #change<B>(at: number, change: (value: () => A) => readonly [B, A]): Attempt<B> {
+    return exclusively(this.#writers, () => {
+      const records = this.#open();
       const index = indexIn(at, this.length);
-      const [answer, next] = change(() => slots.read(index) as A);
-      slots.write(index, encode(next));
+      const [answer, next] = change(() => records.read(index) as A);
+      records.write(index, encode(next));
       return answer;
     });
   }
 
   /** Throws a `MemoryError` if the list is no more, or not here. */
-  #open(): Slots {
-    this.#placed.check();
+  #open(): Records {
+    this.#object.check();
     const { memory } = this;
     if (memory.closed) throw new MemoryError("Gone", "Cannot use the list: it was closed here");
-    return this.#slots ??= Slots.open(memory.bytes.buffer, memory.size);
+    return this.#records ??= Records.open(memory.bytes.buffer, memory.size);
   }
 }
 
@@ -204,15 +204,15 @@ export const make = (
     frees.push(writers.free);
     const users = usersLock(given, kind);
     frees.push(users.free);
-    let slots: Slots;
+    let records: Records;
     const fill = (buffer: ArrayBufferLike): void => {
-      slots = Slots.layOut(buffer, size, capacities, [writers.place, placeOf(users.lock)]);
-      encoded.forEach((value, at) => slots.write(at, value));
+      records = Records.layOut(buffer, size, capacities, [writers.place, addressOf(users.lock)]);
+      encoded.forEach((value, at) => records.write(at, value));
     };
     const memory = name === undefined ? makeMemory(size, kind) : createMemory(name, size, fill);
     if (name === undefined) fill(memory.bytes.buffer);
     const from = { memory, place: writers.place, host: self().name, length: encoded.length, lock: users.lock };
-    return new List(from, slots!, all);
+    return new List(from, records!, all);
   } catch (error) {
     all();
     throw error;
@@ -220,22 +220,22 @@ export const make = (
 };
 
 /** Where a lock is. */
-const placeOf = (lock: Lock | RLock): Place =>
-  (lock as unknown as { readonly [HandleId]: { readonly encode: () => Described } })[HandleId].encode().place;
+const addressOf = (lock: Lock | RLock): ObjectAddress =>
+  (lock as unknown as { readonly [HandleId]: { readonly encode: () => Descriptor } })[HandleId].encode().place;
 
 /** The list that a block with a name holds. Throws a `MemoryError`. */
 export const attach = (name: string): List<Element> => {
   const memory = attachNamed(name);
   try {
     const { buffer } = memory.bytes;
-    const slots = Slots.open(buffer, memory.size);
-    const [place, users] = placesIn(buffer);
+    const records = Records.open(buffer, memory.size);
+    const [place, users] = lockAddressesIn(buffer);
     const host = `process ${place.arena.kind === "memory" ? place.arena.pid : 0}`;
-    return new List({ memory, place, host, length: slots.length, lock: usersLockAt(users, host) }, slots);
+    return new List({ memory, place, host, length: records.length, lock: usersLockAt(users, host) }, records);
   } catch (error) {
     memory.release();
     throw error;
   }
 };
 
-register("list", (from) => new List(from as From));
+register("list", (from) => new List(from as HandleData));

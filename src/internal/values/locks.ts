@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock } from "../../Lock.ts";
-import { allocate, type Block, type Place } from "../sync/protocol/arena.ts";
+import { allocate, type Block, type ObjectAddress } from "../sync/protocol/arena.ts";
 import { SIZE } from "../sync/protocol/lock.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
@@ -18,14 +18,14 @@ import type { Failure } from "../sync/object.ts";
 import { attempt, outcome } from "./attempt.ts";
 import { demandOptions, MemoryError, memoryError, type OutOfRange } from "./errors.ts";
 
-/** A lock that was placed here. */
-interface Made<A> {
+/** A lock that was object here. */
+interface Allocated<A> {
   readonly lock: A;
-  readonly place: Place;
+  readonly place: ObjectAddress;
   readonly free: () => void;
 }
 
-const placed = <A>(make: (block: Block) => A, kind: Kind | undefined): Made<A> => {
+const object = <A>(make: (block: Block) => A, kind: Kind | undefined): Allocated<A> => {
   let block: Block;
   try {
     block = allocate(SIZE, kind);
@@ -36,10 +36,10 @@ const placed = <A>(make: (block: Block) => A, kind: Kind | undefined): Made<A> =
 };
 
 /** A lock for the users of an object: theirs, or a new one. Throws a `MemoryError`. */
-export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Made<Lock | RLock>, "place"> => {
+export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Allocated<Lock | RLock>, "place"> => {
   demandOptions("shared object", { lock: given }, lockOption);
   return given === undefined
-    ? placed(({ place }) => new RLockClient({ place, host: self().name }), kind)
+    ? object(({ place }) => new RLockClient({ place, host: self().name }), kind)
     : { lock: given, free: () => {} };
 };
 
@@ -47,14 +47,14 @@ export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Ma
 export const lockOption: Checks = { lock: optional(isLock) };
 
 /** A lock for those who change an object as a whole. Throws a `MemoryError`. */
-export const ownLock = (kind?: Kind): Made<Lock> =>
-  placed(({ place }) => new LockClient({ place, host: self().name }), kind);
+export const ownLock = (kind?: Kind): Allocated<Lock> =>
+  object(({ place }) => new LockClient({ place, host: self().name }), kind);
 
 /** The locks of an object of another process. */
-export const ownLockAt = (place: Place, host: string): Lock => new LockClient({ place, host });
+export const ownLockAt = (place: ObjectAddress, host: string): Lock => new LockClient({ place, host });
 
 /** The same for its users'. */
-export const usersLockAt = (place: Place, host: string): RLock => new RLockClient({ place, host });
+export const usersLockAt = (place: ObjectAddress, host: string): RLock => new RLockClient({ place, host });
 
 const explain = (error: Failure): MemoryError => {
   if (error instanceof Unreachable) {
@@ -74,7 +74,7 @@ const isFailure = (error: unknown): error is Failure =>
  * Does something while nobody else does, in any process. It is done at once if nobody does: an interruption comes before it, or after
  * it. Fails with the errors of memory that it throws.
  */
-export const alone = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryError | OutOfRange> =>
+export const exclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryError | OutOfRange> =>
   Effect.suspend((): Effect.Effect<A, MemoryError | OutOfRange> => {
     try {
       if (!lock.unsafeTryTake()) return turn(lock, run);

@@ -15,7 +15,7 @@ import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storag
 export const TypeId = "~multiprocessing/SharedMemory";
 
 /** What a handle says. */
-interface From {
+interface HandleData {
   readonly token: Token;
   readonly size: number;
   readonly name: string | undefined;
@@ -30,12 +30,12 @@ const isView = must(
 /** The implementation of {@link SharedMemory}. Only its maker sees that it is {@link Owned}. */
 export class Memory implements Owned {
   readonly [TypeId]: typeof TypeId = TypeId;
-  readonly #from: From;
+  readonly #from: HandleData;
   readonly #unlink: () => void;
   /** The memory, or why it cannot be had; `undefined` if this was not to be used. */
   #storage: Storage | MemoryError | undefined;
 
-  constructor(from: From, storage: Storage | MemoryError | undefined, unlink: () => void = () => {}) {
+  constructor(from: HandleData, storage: Storage | MemoryError | undefined, unlink: () => void = () => {}) {
     this.#from = from;
     this.#storage = storage;
     this.#unlink = unlink;
@@ -176,7 +176,7 @@ export const attachNamed = (name: string): Memory => {
 };
 
 /** What has come from another process. */
-const receive = (from: From): Memory => {
+const receive = (from: HandleData): Memory => {
   try {
     return new Memory(from, attach(from.token));
   } catch (error) {
@@ -185,4 +185,4 @@ const receive = (from: From): Memory => {
   }
 };
 
-register("memory", (from, use) => use ? receive(from as From) : new Memory(from as From, undefined));
+register("memory", (from, use) => use ? receive(from as HandleData) : new Memory(from as HandleData, undefined));

@@ -15,36 +15,36 @@ import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock } from "../../Lock.ts";
-import type { Place } from "../sync/protocol/arena.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Fields, RecordOf, Struct } from "../../Value.ts";
-import { alone, ownLock, ownLockAt, usersLock } from "./locks.ts";
+import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
 import { optional, record } from "../os/arguments.ts";
 import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
-import { place, Placed } from "./layout.ts";
+import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { type Type, typeOf } from "./types.ts";
 import { NumberValue } from "./value.ts";
 
 export const TypeId = "~multiprocessing/Struct";
 
 /** What a handle says. */
-interface From {
-  readonly place: Place;
+interface HandleData {
+  readonly place: ObjectAddress;
   readonly types: ReadonlyArray<readonly [name: string, type: Type]>;
   readonly lock: Lock | RLock;
   /** The lock of those who use all fields. */
-  readonly turns: Place;
+  readonly turns: ObjectAddress;
   readonly host: string;
 }
 
-type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
 type Values = Readonly<Record<string, unknown>>;
 
 const HEAD = 8;
 
 /** Where each field is, in bytes, and how many all have. */
-const layOut = (types: From["types"]): { readonly offsets: ReadonlyArray<number>; readonly size: number } => {
+const layOut = (types: HandleData["types"]): { readonly offsets: ReadonlyArray<number>; readonly size: number } => {
   let at = HEAD;
   const offsets = types.map(([_, type]) => {
     const { size } = typeOf(type);
@@ -59,12 +59,12 @@ class StructValue {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly lock: Lock | RLock;
   readonly fields: Readonly<Record<string, NumberValue<unknown>>>;
-  readonly #from: From;
+  readonly #from: HandleData;
   readonly #turns: Lock;
   readonly #prepared: Readonly<Record<string, NumberValue<unknown>>>;
   readonly #counts: NumberValue<unknown>;
 
-  constructor(from: From, placed: Placed) {
+  constructor(from: HandleData, object: ArenaObject) {
     this.#from = from;
     this.lock = from.lock;
     this.#turns = ownLockAt(from.turns, from.host);
@@ -75,35 +75,35 @@ class StructValue {
         from.types.map((
           [name, type],
           i,
-        ) => [name, new NumberValue(placed, { lock, type, offset: offsets[i] + shift })]),
+        ) => [name, new NumberValue(object, { lock, type, offset: offsets[i] + shift })]),
       );
     this.fields = at(0);
     this.#prepared = at(size);
-    this.#counts = new NumberValue(placed, { lock, type: "u32", offset: 0 });
+    this.#counts = new NumberValue(object, { lock, type: "u32", offset: 0 });
   }
 
   get [HandleId]() {
-    return { kind: "struct", encode: (): From => ({ ...this.#from }) };
+    return { kind: "struct", encode: (): HandleData => ({ ...this.#from }) };
   }
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
   get get(): Effect.Effect<Values, MemoryError> {
-    return alone(this.#turns, () => this.#read()) as Effect.Effect<Values, MemoryError>;
+    return exclusively(this.#turns, () => this.#read()) as Effect.Effect<Values, MemoryError>;
   }
 
-  readonly set = (values: Values): Failing<void> => alone(this.#turns, () => this.#write(values));
+  readonly set = (values: Values): Attempt<void> => exclusively(this.#turns, () => this.#write(values));
 
-  readonly update = (change: (values: Values) => Values): Failing<Values> =>
-    alone(this.#turns, () => {
+  readonly update = (change: (values: Values) => Values): Attempt<Values> =>
+    exclusively(this.#turns, () => {
       demandChange(change);
       const next = change(this.#read());
       this.#write(next);
       return this.#read();
     });
 
-  readonly modify = <B>(change: (values: Values) => readonly [B, Values]): Failing<B> =>
-    alone(this.#turns, () => {
+  readonly modify = <B>(change: (values: Values) => readonly [B, Values]): Attempt<B> =>
+    exclusively(this.#turns, () => {
       demandChange(change);
       const [answer, next] = pair(change(this.#read()));
       this.#write(next);
@@ -132,7 +132,7 @@ class StructValue {
 }
 
 /** Throws an `OutOfRange` if these are not values of all fields, and of nothing else. */
-const checkValues = (types: From["types"], values: Values): void => {
+const checkValues = (types: HandleData["types"], values: Values): void => {
   const wrong = record(values);
   if (wrong !== undefined) throw new OutOfRange("Type", `Cannot keep the values of a struct: they ${wrong}`);
   for (const [name, type] of types) typeOf(type).keep(values[name]);
@@ -160,14 +160,14 @@ export const make = <F extends Fields>(
   const all = (): void => frees.toReversed().forEach((free) => free());
   try {
     const { size } = layOut(types);
-    const { free, placed } = place(HEAD + 2 * size, kind);
+    const { free, object } = allocateBytes(HEAD + 2 * size, kind);
     frees.push(free);
     const users = usersLock(given, kind);
     frees.push(users.free);
     const turns = ownLock(kind);
     frees.push(turns.free);
-    const from = { place: placed.place, types, lock: users.lock, turns: turns.place, host: self().name };
-    const struct = new StructValue(from, placed);
+    const from = { place: object.place, types, lock: users.lock, turns: turns.place, host: self().name };
+    const struct = new StructValue(from, object);
     for (const [name, { raw }] of Object.entries(struct.fields)) raw.set(values[name]);
     return [struct as unknown as Struct<F>, all];
   } catch (error) {
@@ -176,4 +176,4 @@ export const make = <F extends Fields>(
   }
 };
 
-register("struct", (from) => new StructValue(from as From, new Placed((from as From).place)));
+register("struct", (from) => new StructValue(from as HandleData, new ArenaObject((from as HandleData).place)));

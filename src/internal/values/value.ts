@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
-import type { Place } from "../sync/protocol/arena.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
@@ -15,21 +15,21 @@ import { usersLock } from "./locks.ts";
 import { attempt, attemptMemory } from "./attempt.ts";
 import { demandChange, type MemoryError, type OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
-import { place, Placed } from "./layout.ts";
+import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { type Type, typeOf } from "./types.ts";
 
 export const TypeId = "~multiprocessing/Value";
 
 /** What a handle says. */
-interface From {
-  readonly place: Place;
+interface HandleData {
+  readonly place: ObjectAddress;
   readonly type: Type;
   /** Where in its block it is, in bytes. */
   readonly offset: number;
   readonly lock: Lock | RLock;
 }
 
-type Failing<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
 
 /** One of the numbers, without Effects. */
 export class Cell<A> implements RawInteger<A> {
@@ -110,11 +110,11 @@ export class NumberValue<A> implements Integer<A> {
   readonly type: Type;
   readonly raw: Cell<A>;
   readonly lock: Lock | RLock;
-  readonly #placed: Placed;
+  readonly #object: ArenaObject;
   readonly #offset: number;
 
-  constructor(placed: Placed, { lock, offset, type }: Omit<From, "place">) {
-    this.#placed = placed;
+  constructor(object: ArenaObject, { lock, offset, type }: Omit<HandleData, "place">) {
+    this.#object = object;
     this.#offset = offset;
     this.type = type;
     this.lock = lock;
@@ -122,8 +122,8 @@ export class NumberValue<A> implements Integer<A> {
     let cells: Cells<number | bigint> | undefined;
     this.raw = new Cell(
       new Numbers(description, () => {
-        const { arena } = placed;
-        return cells ??= description.cells(arena.region.buffer, placed.data + offset, 1);
+        const { arena } = object;
+        return cells ??= description.cells(arena.region.buffer, object.data + offset, 1);
       }),
       0,
     );
@@ -132,7 +132,7 @@ export class NumberValue<A> implements Integer<A> {
   get [HandleId]() {
     return {
       kind: "value",
-      encode: (): From => ({ place: this.#placed.place, type: this.type, offset: this.#offset, lock: this.lock }),
+      encode: (): HandleData => ({ place: this.#object.place, type: this.type, offset: this.#offset, lock: this.lock }),
     };
   }
 
@@ -146,26 +146,26 @@ export class NumberValue<A> implements Integer<A> {
     return attemptMemory(() => this.raw.get());
   }
 
-  readonly set = (value: A): Failing<void> => attempt(() => this.raw.set(value));
+  readonly set = (value: A): Attempt<void> => attempt(() => this.raw.set(value));
 
-  readonly exchange = (value: A): Failing<A> => attempt(() => this.raw.exchange(value));
+  readonly exchange = (value: A): Attempt<A> => attempt(() => this.raw.exchange(value));
 
-  readonly compareExchange = (expected: A, value: A): Failing<A> =>
+  readonly compareExchange = (expected: A, value: A): Attempt<A> =>
     attempt(() => this.raw.compareExchange(expected, value));
 
-  readonly update = (change: (value: A) => A): Failing<A> => attempt(() => this.raw.update(change));
+  readonly update = (change: (value: A) => A): Attempt<A> => attempt(() => this.raw.update(change));
 
-  readonly modify = <B>(change: (value: A) => readonly [B, A]): Failing<B> => attempt(() => this.raw.modify(change));
+  readonly modify = <B>(change: (value: A) => readonly [B, A]): Attempt<B> => attempt(() => this.raw.modify(change));
 
-  readonly add = (value: A): Failing<A> => attempt(() => this.raw.add(value));
+  readonly add = (value: A): Attempt<A> => attempt(() => this.raw.add(value));
 
-  readonly sub = (value: A): Failing<A> => attempt(() => this.raw.sub(value));
+  readonly sub = (value: A): Attempt<A> => attempt(() => this.raw.sub(value));
 
-  readonly and = (mask: A): Failing<A> => attempt(() => this.raw.and(mask));
+  readonly and = (mask: A): Attempt<A> => attempt(() => this.raw.and(mask));
 
-  readonly or = (mask: A): Failing<A> => attempt(() => this.raw.or(mask));
+  readonly or = (mask: A): Attempt<A> => attempt(() => this.raw.or(mask));
 
-  readonly xor = (mask: A): Failing<A> => attempt(() => this.raw.xor(mask));
+  readonly xor = (mask: A): Attempt<A> => attempt(() => this.raw.xor(mask));
 }
 
 /** A new value, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
@@ -179,10 +179,10 @@ export const make = (
   // Before anything is made: what does not fit leaves nothing behind.
   const first = initial === undefined ? give(zero) : initial;
   keep(first);
-  const { free, placed } = place(size, kind);
+  const { free, object } = allocateBytes(size, kind);
   try {
     const { free: freeLock, lock } = usersLock(given, kind);
-    const value = new NumberValue<unknown>(placed, { type, offset: 0, lock });
+    const value = new NumberValue<unknown>(object, { type, offset: 0, lock });
     value.raw.set(first);
     return [value, () => {
       free();
@@ -195,6 +195,6 @@ export const make = (
 };
 
 register("value", (from) => {
-  const { place, ...rest } = from as From;
-  return new NumberValue(new Placed(place), rest);
+  const { place, ...rest } = from as HandleData;
+  return new NumberValue(new ArenaObject(place), rest);
 });

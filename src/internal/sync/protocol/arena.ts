@@ -4,7 +4,7 @@
  * ```text
  *  word 0        magic
  *  word 16       participants: 256 slots of 8 words
- *  word 2064     blocks: a word for the block's life, then the object
+ *  word 2064     blocks: a word for the block's stamp, then the object
  * ```
  *
  * A participant is an isolate, a main thread or a worker, that uses an object of the arena. The words of its slot:
@@ -20,21 +20,21 @@
  * slot is free if its thread has ended; one in the making looks like that, so a slot whose thread lives is never taken. What an
  * object says of a participant is its slot and generation in one word, so nothing has to be cleaned when one dies.
  *
- * The life of a block is odd while an object lives in it. A block is used again only after a while: nobody is still at work on
+ * The stamp of a block is odd while an object lives in it. A block is used again only after a while: nobody is still at work on
  * what was there before. Free of Effect.
  *
  * @module
  */
 import * as Os from "../../os/linux.ts";
 import {
-  type Bell,
-  bell,
+  type Doorbell,
+  doorbell,
+  type DoorbellAddress,
   type Identity,
-  livesMemory,
+  isAlive,
   ownerOf,
   ringBuffer,
   ringMemory,
-  type Where,
 } from "./doorbell.ts";
 import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "../../os/mapping.ts";
 import { onWithdrawn } from "../../os/shared_buffers.ts";
@@ -54,7 +54,7 @@ const OWNER = 0;
 const GENERATION = 1;
 const PID = 2;
 const START = 3;
-const BELL = 5;
+const DOORBELL = 5;
 const INODE = 6;
 
 /** Blocks are multiples of this, in words: a cache line. */
@@ -69,13 +69,13 @@ export type Participant = number;
 /** Which slot that is. */
 export const slotOf = (participant: Participant): number => participant & 0xff;
 
-/** Where an object is. */
-export interface Place {
+/** DoorbellAddress an object is. */
+export interface ObjectAddress {
   readonly arena: Token;
   /** The first word of its block. */
   readonly at: number;
-  /** The life of the block in which it is this object. */
-  readonly life: number;
+  /** The stamp of the block in which it is this object. */
+  readonly stamp: number;
 }
 
 /** How long this isolate keeps its doorbell for an arena. */
@@ -87,14 +87,14 @@ interface Hold {
 export class Arena {
   readonly region: Region;
   readonly words: Words;
-  readonly #bell: Bell;
+  readonly #doorbell: Doorbell;
   readonly hold: Hold = { release: undefined };
   #self: Participant = 0;
 
   constructor(region: Region) {
     this.region = region;
     this.words = words(region.buffer);
-    this.#bell = bell(region.token.kind);
+    this.#doorbell = doorbell(region.token.kind);
   }
 
   /** This isolate as a participant. Throws a `RegionError` if there are too many. */
@@ -102,9 +102,9 @@ export class Arena {
     return this.#self === 0 ? this.#self = this.#enter() : this.#self;
   }
 
-  /** Where this isolate waits for what happens in the arena. */
-  get bell(): Bell {
-    return this.#bell;
+  /** DoorbellAddress this isolate waits for what happens in the arena. */
+  get doorbell(): Doorbell {
+    return this.#doorbell;
   }
 
   /** Who has a slot, or had it last. */
@@ -122,17 +122,17 @@ export class Arena {
     if (participant === this.#self) return true;
     const slot = this.#slot(participant & 0xff);
     if (this.words.load(slot + GENERATION) !== participant >>> 8) return false;
-    return this.#lives(slot);
+    return this.#exists(slot);
   }
 
   /** Has a participant look again at what it waits for in a bucket, 0 to 31. */
   ring(participant: Participant, bucket: number): void {
-    if (participant === this.#self) return this.#bell.ringSelf(bucket);
+    if (participant === this.#self) return this.#doorbell.ringSelf(bucket);
     const slot = this.#slot(participant & 0xff);
     const { words } = this;
     if (words.load(slot + GENERATION) !== participant >>> 8) return;
     if (this.region.token.kind === "buffer") return ringBuffer(words.load(slot + OWNER), bucket);
-    ringMemory(this.#bellOf(slot), bucket);
+    ringMemory(this.#doorbellOf(slot), bucket);
   }
 
   /** The same for whoever has that slot now. */
@@ -160,16 +160,16 @@ export class Arena {
     return TABLE + number * SLOT_WORDS;
   }
 
-  #bellOf(slot: number): Where {
+  #doorbellOf(slot: number): DoorbellAddress {
     const { words } = this;
     return {
       pid: words.load(slot + PID),
-      fd: words.load(slot + BELL),
+      fd: words.load(slot + DOORBELL),
       inode: join(words.load(slot + INODE), words.load(slot + INODE + 1)),
     };
   }
 
-  #lives(slot: number, own = false): boolean {
+  #exists(slot: number, own = false): boolean {
     const { words } = this;
     const owner = words.load(slot + OWNER);
     if (this.region.token.kind === "buffer") {
@@ -179,13 +179,13 @@ export class Arena {
     }
     const start = Os.startOf(words.load(slot + PID), owner);
     if (start !== Number(join(words.load(slot + START), words.load(slot + START + 1)))) return false;
-    return own || livesMemory(this.#bellOf(slot));
+    return own || isAlive(this.#doorbellOf(slot));
   }
 
   #enter(): Participant {
     const { words } = this;
-    this.hold.release ??= this.#bell.hold();
-    const me = this.#bell.identity();
+    this.hold.release ??= this.#doorbell.hold();
+    const me = this.#doorbell.identity();
     const live: Array<number> = [];
     for (let number = 0; number < SLOTS; number++) {
       const slot = this.#slot(number);
@@ -197,7 +197,7 @@ export class Arena {
       }
       if (words.swap(slot + OWNER, 0, me.owner) === 0) return this.#settle(number, me);
     }
-    // All slots have been used: one whose owner has ended. A thread that lives, though it is not the one that was noted, may
+    // All slots have been used: one whose owner has ended. A thread that exists, though it is not the one that was noted, may
     // be about to settle.
     for (const slot of live) {
       const owner = words.load(slot + OWNER);
@@ -218,7 +218,7 @@ export class Arena {
   /** The slot has this thread's number: it was its own, before it had forgotten the arena, or that of one long ended. */
   #again(number: number, me: Identity): Participant {
     const slot = this.#slot(number);
-    if (!this.#lives(slot, true)) return this.#settle(number, me);
+    if (!this.#exists(slot, true)) return this.#settle(number, me);
     this.#describe(slot, me);
     return this.words.load(slot + GENERATION) << 8 | number;
   }
@@ -237,7 +237,7 @@ export class Arena {
     words.store(slot + PID, me.pid);
     words.store(slot + START, me.start | 0);
     words.store(slot + START + 1, Math.floor(me.start / 0x1_0000_0000));
-    words.store(slot + BELL, me.fd);
+    words.store(slot + DOORBELL, me.fd);
     words.store(slot + INODE, Number(me.inode & 0xffff_ffffn) | 0);
     words.store(slot + INODE + 1, Number(me.inode >> 32n));
   }
@@ -299,7 +299,7 @@ export const arena = (token: Token): Arena => {
 
 /** An object's place, with what reaches it. */
 export interface Block {
-  readonly place: Place;
+  readonly place: ObjectAddress;
   readonly arena: Arena;
   /** The first word of the object. */
   readonly at: number;
@@ -343,18 +343,18 @@ const block = (from: Made, at: number, length: number): Block => {
   const { arena } = from;
   const { words } = arena;
   for (let i = 1; i < length; i++) words.store(at + i, 0);
-  const life = words.load(at) + 1;
-  words.store(at, life);
+  const stamp = words.load(at) + 1;
+  words.store(at, stamp);
   from.used++;
   let freed = false;
   return {
-    place: { arena: arena.region.token, at, life },
+    place: { arena: arena.region.token, at, stamp },
     arena,
     at: at + 1,
     free: () => {
       if (freed) return;
       freed = true;
-      words.store(at, life + 1);
+      words.store(at, stamp + 1);
       arena.ringAll(bucketOf(at + 1));
       const resting = from.free.get(length);
       const entry = { at, since: performance.now() };
@@ -376,25 +376,25 @@ const retire = (from: Made): void => {
 };
 
 /** Reaches an object by its place. Throws a `RegionError` if it is no more. */
-export const reach = (place: Place): { readonly arena: Arena; readonly at: number } => {
+export const reach = (place: ObjectAddress): { readonly arena: Arena; readonly at: number } => {
   const found = arena(place.arena);
-  if (!lives(found, place)) {
+  if (!exists(found, place)) {
     throw new RegionError("Gone", "Cannot use the shared object: its scope has closed, or its process has ended");
   }
   return { arena: found, at: place.at + 1 };
 };
 
 /** Whether the object at a place is still the one that was meant. */
-export const lives = (arena: Arena, { at, life }: Place): boolean =>
-  !arena.region.closed && arena.words.load(at) === life;
+export const exists = (arena: Arena, { at, stamp }: ObjectAddress): boolean =>
+  !arena.region.closed && arena.words.load(at) === stamp;
 
 /**
  * The same again and again, without waiting for the memory: an object that has gone for longer than another core needs to say so is
  * seen to have gone. Blocks rest before they are used again, for longer than that.
  */
-export const lifeOf = ({ region }: Arena, { at, life }: Place): () => boolean => {
+export const existenceProbe = ({ region }: Arena, { at, stamp }: ObjectAddress): () => boolean => {
   const here = glance(region.buffer);
-  return () => here[at] === life;
+  return () => here[at] === stamp;
 };
 
 /** The bucket in which waiters for an object are woken. */

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import type { Family, Over } from "./participants.ts";
+import type { Participants, WaitFailure } from "./participants.ts";
 import { BUSY, Monitor, size } from "./monitor.ts";
 import type { Words } from "../../os/atomics.ts";
 
@@ -50,7 +50,7 @@ export type Outcome =
   | { readonly _tag: "Passed"; readonly index: number }
   | { readonly _tag: "Run"; readonly index: number }
   | { readonly _tag: "Broken"; readonly reason: Reason }
-  | { readonly _tag: "Over"; readonly over: Over };
+  | { readonly _tag: "WaitFailure"; readonly over: WaitFailure };
 
 interface Party {
   index: number;
@@ -66,8 +66,8 @@ export class Barrier extends Monitor {
   readonly #outside = new Set<Party>();
   #coming = false;
 
-  constructor(words: Words, at: number, family: Family, parties: number) {
-    super(words, at, family, OWN, CELLS);
+  constructor(words: Words, at: number, participants: Participants, parties: number) {
+    super(words, at, participants, OWN, CELLS);
     this.#parties = parties;
   }
 
@@ -165,10 +165,12 @@ export class Barrier extends Monitor {
   #enter(party: Party): boolean {
     this.advance();
     // Who has died at the barrier does not count.
-    if (this.load(this.own(STATE)) !== BROKEN && this.load(this.own(COUNT)) >= this.#parties - 1 && this.bury()) {
+    if (
+      this.load(this.own(STATE)) !== BROKEN && this.load(this.own(COUNT)) >= this.#parties - 1 && this.reclaimDead()
+    ) {
       this.advance();
     }
-    this.serve();
+    this.deliver();
     const entered = this.attempt((): Outcome | "inside" | "outside" => {
       const row = this.row();
       const state = this.load(this.own(STATE));
@@ -216,7 +218,7 @@ export class Barrier extends Monitor {
 
   /** Somebody who has come goes away, or has died. */
   #break(reason: Reason): void {
-    const row = this.peek();
+    const row = this.ownRow();
     if (row === undefined || this.load(row + WAITING) === 0) return;
     const state = this.load(this.own(STATE));
     if (state === FILLING || state === RUNNING) this.#release(names.indexOf(reason));
@@ -258,8 +260,8 @@ export class Barrier extends Monitor {
     }
   }
 
-  protected override serve(): void {
-    const row = this.peek();
+  protected override deliver(): void {
+    const row = this.ownRow();
     if (row !== undefined && this.load(row + OUTCOME) !== 0) {
       let result = 0;
       const seen = this.attempt(() => {
@@ -277,12 +279,12 @@ export class Barrier extends Monitor {
     this.settle();
   }
 
-  protected override desert(over: Over): void {
+  protected override abandon(over: WaitFailure): void {
     const all = [...this.#inside, ...this.#outside];
     if (over === "gone") {
       this.#inside.clear();
       this.#outside.clear();
     }
-    for (const { done } of all) done({ _tag: "Over", over });
+    for (const { done } of all) done({ _tag: "WaitFailure", over });
   }
 }

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Family, Over } from "./participants.ts";
+import type { Participants, WaitFailure } from "./participants.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
 import type { Words } from "../../os/atomics.ts";
 
@@ -27,24 +27,24 @@ const CELLS = 2;
 /** Words of a condition. */
 export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
-type Waiter = (outcome: "notified" | Over) => void;
+type Waiter = (outcome: "notified" | WaitFailure) => void;
 
 /** A condition, as one process sees it. */
 export class Condition extends Monitor {
-  readonly #line = new Set<Waiter>();
+  readonly #waiters = new Set<Waiter>();
 
-  constructor(words: Words, at: number, family: Family) {
-    super(words, at, family, OWN, CELLS);
+  constructor(words: Words, at: number, participants: Participants) {
+    super(words, at, participants, OWN, CELLS);
   }
 
   /** Is to be notified from now on. The answer leaves; it gives `false` if the waiter was notified already. */
   wait(waiter: Waiter): (() => boolean) | Busy {
-    if (this.behind) return BUSY;
+    if (this.hasDeferred) return BUSY;
     if (this.attempt(() => this.add(this.row() + WAITING, 1)) === BUSY) return BUSY;
-    this.#line.add(waiter);
+    this.#waiters.add(waiter);
     this.watch();
     return () => {
-      if (!this.#line.delete(waiter)) return false;
+      if (!this.#waiters.delete(waiter)) return false;
       this.perform(() => this.#withdraw(), () => this.advance());
       this.settle();
       return true;
@@ -74,7 +74,7 @@ export class Condition extends Monitor {
   }
 
   override get waiting(): number {
-    return this.#line.size;
+    return this.#waiters.size;
   }
 
   #notify(): boolean {
@@ -111,8 +111,8 @@ export class Condition extends Monitor {
     }
   }
 
-  protected override serve(): void {
-    const row = this.peek();
+  protected override deliver(): void {
+    const row = this.ownRow();
     if (row === undefined || this.load(row + GRANTED) === 0) return;
     let count = 0;
     const taken = this.attempt(() => {
@@ -120,17 +120,17 @@ export class Condition extends Monitor {
       if (count > 0) this.set(row + GRANTED, 0);
     });
     if (taken === BUSY) return this.perform(() => {});
-    for (const waiter of this.#line) {
+    for (const waiter of this.#waiters) {
       if (count-- === 0) break;
-      this.#line.delete(waiter);
+      this.#waiters.delete(waiter);
       waiter("notified");
     }
     this.settle();
   }
 
-  protected override desert(over: Over): void {
-    const all = [...this.#line];
-    if (over === "gone") this.#line.clear();
+  protected override abandon(over: WaitFailure): void {
+    const all = [...this.#waiters];
+    if (over === "gone") this.#waiters.clear();
     for (const waiter of all) waiter(over);
   }
 }

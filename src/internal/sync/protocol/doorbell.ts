@@ -16,7 +16,7 @@
  * @module
  */
 import * as Os from "../../os/linux.ts";
-import { bellOf, markBell } from "../../os/worker_mappings.ts";
+import { doorbellOf, markDoorbell } from "../../os/worker_mappings.ts";
 import { attach, create, type Kind, type Region, RegionError, type Token } from "../../os/mapping.ts";
 import { find, publish } from "../../os/shared_buffers.ts";
 import { notify, waitFor, type Words, words } from "../../os/atomics.ts";
@@ -63,7 +63,7 @@ export interface Identity {
 }
 
 /** The doorbell of this isolate, for one kind of memory. */
-export class Bell {
+export class Doorbell {
   readonly #kind: Kind;
   readonly #watches: Array<Set<Watch>> = Array.from({ length: 32 }, () => new Set());
   #waiting = 0;
@@ -109,7 +109,7 @@ export class Bell {
       this.#identity = { owner, pid: 0, start: 0, fd: 0, inode: 0n };
     } else {
       const region = this.#region = create(SIZE, "memory");
-      markBell();
+      markDoorbell();
       const token = region.token as Token & { readonly kind: "memory" };
       const owner = Os.threadId();
       this.#identity = {
@@ -278,12 +278,12 @@ const ring = (words: Words, bucket: number, wake: () => void): void => {
   if (words.load(PARKED) !== 0 && words.exchange(PARKED, 0) !== 0) wake();
 };
 
-const bells = new Map<Kind, Bell>();
+const doorbells = new Map<Kind, Doorbell>();
 
 /** The doorbell of this isolate. */
-export const bell = (kind: Kind): Bell => {
-  let known = bells.get(kind);
-  if (known === undefined) bells.set(kind, known = new Bell(kind));
+export const doorbell = (kind: Kind): Doorbell => {
+  let known = doorbells.get(kind);
+  if (known === undefined) doorbells.set(kind, known = new Doorbell(kind));
   return known;
 };
 
@@ -301,8 +301,8 @@ export const ringBuffer = (owner: number, bucket: number): void => {
 export const ownerOf = (buffer: string): number | undefined =>
   buffer.startsWith(BUFFER) ? Number(buffer.slice(BUFFER.length)) : undefined;
 
-/** Where the doorbell of another process is. */
-export interface Where {
+/** DoorbellAddress the doorbell of another process is. */
+export interface DoorbellAddress {
   readonly pid: number;
   readonly fd: number;
   readonly inode: bigint;
@@ -319,7 +319,7 @@ const far = new Map<bigint, Far>();
 /** So many are kept mapped. */
 const FAR = 512;
 
-const reach = (where: Where): Far | undefined => {
+const reach = (where: DoorbellAddress): Far | undefined => {
   let known = far.get(where.inode);
   if (known !== undefined) return known;
   try {
@@ -336,7 +336,7 @@ const reach = (where: Where): Far | undefined => {
 };
 
 /** Its process number may be another's by now, whose descriptor is anything, and may not be opened: nobody is there to be rung. */
-const reachable = (where: Where): Far | undefined => {
+const reachable = (where: DoorbellAddress): Far | undefined => {
   try {
     return reach(where);
   } catch (error) {
@@ -346,17 +346,17 @@ const reachable = (where: Where): Far | undefined => {
 };
 
 /** Rings in another process, or worker; nothing happens if it has ended. */
-export const ringMemory = (where: Where, bucket: number): void => {
+export const ringMemory = (where: DoorbellAddress, bucket: number): void => {
   const known = reachable(where);
   if (known !== undefined) ring(known.words, bucket, () => Os.futexWake(known.region.pointer!));
 };
 
 /** Whether the owner of a doorbell has not been declared dead, as a worker is that cannot be stopped. */
-export const livesMemory = (where: Where): boolean => reach(where)?.words.load(ENDED) === 0;
+export const isAlive = (where: DoorbellAddress): boolean => reach(where)?.words.load(ENDED) === 0;
 
 /** Declares a worker dead, whatever its thread still does. */
 export const declareEnded = (ledger: SharedArrayBuffer): void => {
-  const pointer = bellOf(ledger);
+  const pointer = doorbellOf(ledger);
   if (pointer === null) return;
   const bell = words(Os.view(pointer, SIZE));
   bell.store(ENDED, 1);

@@ -11,8 +11,8 @@
  *
  * @module
  */
-import { Defect, type Family, type Over, SET } from "./participants.ts";
-import { Marks } from "./slot_set.ts";
+import { Defect, type Participants, SET, type WaitFailure } from "./participants.ts";
+import { SlotSet } from "./slot_set.ts";
 import type { Words } from "../../os/atomics.ts";
 
 /** Words of an event. */
@@ -20,23 +20,23 @@ export const SIZE: number = 1 + SET;
 
 interface Waiter {
   readonly since: number;
-  readonly done: (outcome: "set" | Over) => void;
+  readonly done: (outcome: "set" | WaitFailure) => void;
 }
 
 /** An event, as one process sees it. */
 export class Event {
   readonly #words: Words;
   readonly #at: number;
-  readonly #family: Family;
-  readonly #marks: Marks;
-  readonly #line = new Set<Waiter>();
+  readonly #participants: Participants;
+  readonly #waiting: SlotSet;
+  readonly #waiters = new Set<Waiter>();
   #stop: (() => void) | undefined;
 
-  constructor(words: Words, at: number, family: Family) {
+  constructor(words: Words, at: number, participants: Participants) {
     this.#words = words;
     this.#at = at;
-    this.#family = family;
-    this.#marks = new Marks(words, at + 1);
+    this.#participants = participants;
+    this.#waiting = new SlotSet(words, at + 1);
   }
 
   get isSet(): boolean {
@@ -59,14 +59,14 @@ export class Event {
   }
 
   /** Waits until it is set. The answer leaves; it gives `false` if the waiter knows already. */
-  wait(done: (outcome: "set" | Over) => void): () => boolean {
+  wait(done: (outcome: "set" | WaitFailure) => void): () => boolean {
     const waiter: Waiter = { since: this.#words.load(this.#at) >>> 1, done };
-    const line = this.#line;
+    const line = this.#waiters;
     line.add(waiter);
-    if (line.size === 1) this.#marks.add(this.#family.self);
+    if (line.size === 1) this.#waiting.add(this.#participants.self);
     if (this.#stop === undefined) {
       let over = false;
-      const stop = this.#family.watch(() => over = this.#check(), (error) => {
+      const stop = this.#participants.watch(() => over = this.#check(), (error) => {
         over = true;
         this.#fail(error);
       });
@@ -78,7 +78,7 @@ export class Event {
     return () => {
       if (!line.delete(waiter)) return false;
       if (line.size === 0) {
-        if (this.#family.lives()) this.#marks.delete(this.#family.self);
+        if (this.#participants.exists()) this.#waiting.delete(this.#participants.self);
         this.#stop?.();
         this.#stop = undefined;
       }
@@ -88,40 +88,40 @@ export class Event {
 
   /** Those of this process who wait. */
   get waiting(): number {
-    return this.#line.size;
+    return this.#waiters.size;
   }
 
   /** Processes that wait. */
-  get marks(): number {
-    return this.#marks.size;
+  get waitingParticipants(): number {
+    return this.#waiting.size;
   }
 
   /** Nobody looks any more: those who wait are told. */
   #fail(error: unknown): void {
     this.#stop = undefined;
-    const all = [...this.#line];
-    this.#line.clear();
+    const all = [...this.#waiters];
+    this.#waiters.clear();
     for (const { done } of all) done(new Defect(error));
   }
 
   #ring(): void {
-    this.#marks.find(0, (slot) => {
-      this.#family.ring(this.#family.at(slot));
+    this.#waiting.find(0, (slot) => {
+      this.#participants.ring(this.#participants.at(slot));
       return false;
     });
   }
 
   #check(): boolean {
-    const line = this.#line;
+    const line = this.#waiters;
     if (line.size > 0) {
-      const gone = !this.#family.lives();
+      const gone = !this.#participants.exists();
       const word = gone ? 0 : this.#words.load(this.#at);
       for (const waiter of line) {
         if (!gone && (word & 1) === 0 && word >>> 1 === waiter.since) continue;
         line.delete(waiter);
         waiter.done(gone ? "gone" : "set");
       }
-      if (line.size === 0 && !gone) this.#marks.delete(this.#family.self);
+      if (line.size === 0 && !gone) this.#waiting.delete(this.#participants.self);
     }
     const over = line.size === 0;
     if (over) this.#stop = undefined;

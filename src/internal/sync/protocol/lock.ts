@@ -23,8 +23,8 @@
  *
  * @module
  */
-import { Defect, type Family, type Over, SET } from "./participants.ts";
-import { Marks } from "./slot_set.ts";
+import { Defect, type Participants, SET, type WaitFailure } from "./participants.ts";
+import { SlotSet } from "./slot_set.ts";
 import type { Words } from "../../os/atomics.ts";
 
 const FREE = 0;
@@ -38,7 +38,7 @@ const ABANDONED = 8;
 export const SIZE = 1 + SET;
 
 /** What a waiter hears: that it has the lock, that it has it from somebody who died, or that the waiting is over. */
-export type Outcome = "held" | "abandoned" | Over;
+export type Outcome = "held" | "abandoned" | WaitFailure;
 
 /** Somebody of this process who waits. */
 export type Waiter = (outcome: Outcome) => void;
@@ -47,19 +47,19 @@ export type Waiter = (outcome: Outcome) => void;
 export class Lock {
   readonly #words: Words;
   readonly #at: number;
-  readonly #family: Family;
-  readonly #marks: Marks;
+  readonly #participants: Participants;
+  readonly #waiting: SlotSet;
   /** Word 0 when this process holds it, and nobody waits. */
   readonly #held: number;
-  readonly #line = new Set<Waiter>();
+  readonly #waiters = new Set<Waiter>();
   #stop: (() => void) | undefined;
 
-  constructor(words: Words, at: number, family: Family) {
+  constructor(words: Words, at: number, participants: Participants) {
     this.#words = words;
     this.#at = at;
-    this.#family = family;
-    this.#marks = new Marks(words, at + 1);
-    this.#held = family.self << 8 | HELD;
+    this.#participants = participants;
+    this.#waiting = new SlotSet(words, at + 1);
+    this.#held = participants.self << 8 | HELD;
   }
 
   /** Takes it if it is free, or if its holder is dead. */
@@ -76,12 +76,12 @@ export class Lock {
 
   /** Waits for it. The answer leaves the line; it gives `false` if the waiter has it already. */
   wait(waiter: Waiter): () => boolean {
-    const line = this.#line;
+    const line = this.#waiters;
     line.add(waiter);
-    if (line.size === 1) this.#marks.add(this.#family.self);
+    if (line.size === 1) this.#waiting.add(this.#participants.self);
     if (this.#stop === undefined) {
       let over = false;
-      const stop = this.#family.watch((patrol) => over = this.#check(patrol), (error) => {
+      const stop = this.#participants.watch((patrol) => over = this.#check(patrol), (error) => {
         over = true;
         this.#fail(error);
       });
@@ -92,7 +92,7 @@ export class Lock {
     }
     return () => {
       if (!line.delete(waiter)) return false;
-      if (line.size === 0 && this.#family.lives()) this.#leave();
+      if (line.size === 0 && this.#participants.exists()) this.#leave();
       this.#settle();
       return true;
     };
@@ -101,7 +101,7 @@ export class Lock {
   /** Whether this process holds it. */
   get mine(): boolean {
     const word = this.#words.load(this.#at);
-    return (word & STATE) === HELD && word >>> 8 === this.#family.self;
+    return (word & STATE) === HELD && word >>> 8 === this.#participants.self;
   }
 
   /** Whether whoever holds it has it from somebody who died. */
@@ -116,28 +116,28 @@ export class Lock {
 
   /** Those of this process who wait. */
   get waiting(): number {
-    return this.#line.size;
+    return this.#waiters.size;
   }
 
   /** Processes that wait. */
-  get marks(): number {
-    return this.#marks.size;
+  get waitingParticipants(): number {
+    return this.#waiting.size;
   }
 
   /** Takes it from a dead owner. */
   #inherit(found: number): boolean {
     const owner = found >>> 8;
-    if (owner === this.#family.self || this.#family.alive(owner)) return false;
+    if (owner === this.#participants.self || this.#participants.alive(owner)) return false;
     const lost = (found & STATE) === HELD ? ABANDONED : found & ABANDONED;
     if (this.#words.swap(this.#at, found, this.#held | WAITERS | lost) !== found) return false;
     // What the dead one waited for. If a new one has its slot by now and waits, it marks it again with its next patrol.
-    this.#marks.delete(owner);
+    this.#waiting.delete(owner);
     return true;
   }
 
   /** Hands it over, from the state in which this process has it. */
   #pass(found: number, state: number): boolean {
-    const { self } = this.#family;
+    const { self } = this.#participants;
     const words = this.#words;
     for (let word = found;;) {
       if ((word & STATE) !== state || word >>> 8 !== self) return false;
@@ -151,12 +151,12 @@ export class Lock {
       const then = next === 0
         ? FREE
         : next === self
-        ? this.#held | (this.#line.size > 1 ? WAITERS : 0)
+        ? this.#held | (this.#waiters.size > 1 ? WAITERS : 0)
         : next << 8 | WAITERS | GRANTED;
       const seen = words.swap(this.#at, word, then);
       if (seen === word) {
         if (next === self) this.#deliver("held");
-        else if (next !== 0) this.#family.ring(next);
+        else if (next !== 0) this.#participants.ring(next);
         this.#settle();
         return true;
       }
@@ -166,19 +166,19 @@ export class Lock {
 
   /** Whose turn it is: others first, from the own slot on. */
   #next(): number {
-    const { self } = this.#family;
+    const { self } = this.#participants;
     const own = self & 0xff;
-    const next = this.#marks.find(own, (slot) => slot !== own);
-    if (next !== undefined) return this.#family.at(next);
-    return this.#line.size > 0 ? self : 0;
+    const next = this.#waiting.find(own, (slot) => slot !== own);
+    if (next !== undefined) return this.#participants.at(next);
+    return this.#waiters.size > 0 ? self : 0;
   }
 
   /** Nobody of this process waits any more. */
   #leave(): void {
     const words = this.#words;
-    this.#marks.delete(this.#family.self);
+    this.#waiting.delete(this.#participants.self);
     for (let word = words.load(this.#at);;) {
-      if ((word & STATE) === GRANTED && word >>> 8 === this.#family.self) {
+      if ((word & STATE) === GRANTED && word >>> 8 === this.#participants.self) {
         if (this.#pass(word, GRANTED)) return;
         word = words.load(this.#at);
         continue;
@@ -194,10 +194,10 @@ export class Lock {
   /** Takes it for the first in the line, if it is there to be taken. Whether nobody waits any more. */
   #check(patrol: boolean): boolean {
     const words = this.#words;
-    const { self } = this.#family;
-    const line = this.#line;
+    const { self } = this.#participants;
+    const line = this.#waiters;
     if (line.size === 0) return true;
-    if (!this.#family.lives()) {
+    if (!this.#participants.exists()) {
       this.#stop = undefined;
       const all = [...line];
       line.clear();
@@ -205,7 +205,7 @@ export class Lock {
       return true;
     }
     // Somebody may have taken it for that of a dead one.
-    if (patrol) this.#marks.add(this.#family.self);
+    if (patrol) this.#waiting.add(this.#participants.self);
     for (let word = words.load(this.#at);;) {
       let next: number;
       const owner = word >>> 8;
@@ -233,21 +233,21 @@ export class Lock {
   /** Nobody looks any more. Those who wait are told, and leave the line. */
   #fail(error: unknown): void {
     this.#stop = undefined;
-    for (const waiter of [...this.#line]) waiter(new Defect(error));
+    for (const waiter of [...this.#waiters]) waiter(new Defect(error));
   }
 
   /** The first in the line has it. */
   #deliver(outcome: Outcome): void {
-    const line = this.#line;
+    const line = this.#waiters;
     for (const first of line) {
       line.delete(first);
-      if (line.size === 0) this.#marks.delete(this.#family.self);
+      if (line.size === 0) this.#waiting.delete(this.#participants.self);
       return first(outcome);
     }
   }
 
   #settle(): void {
-    if (this.#line.size > 0 || this.#stop === undefined) return;
+    if (this.#waiters.size > 0 || this.#stop === undefined) return;
     this.#stop();
     this.#stop = undefined;
   }

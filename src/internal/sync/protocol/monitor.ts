@@ -21,8 +21,8 @@
  *
  * @module
  */
-import { Defect, type Family, type Over, SET, SLOTS } from "./participants.ts";
-import { bitOf, Marks, wordOf } from "./slot_set.ts";
+import { Defect, type Participants, SET, SLOTS, type WaitFailure } from "./participants.ts";
+import { bitOf, SlotSet, wordOf } from "./slot_set.ts";
 import type { Words } from "../../os/atomics.ts";
 
 const LENGTH = 1;
@@ -47,23 +47,23 @@ export const size = (own: number, cells: number, slots: number = SLOTS): number 
 export abstract class Monitor {
   readonly #words: Words;
   readonly #at: number;
-  readonly #family: Family;
+  readonly #participants: Participants;
   readonly #set: number;
-  readonly #inUse: Marks;
+  readonly #inUse: SlotSet;
   readonly #rows: number;
   readonly #stride: number;
-  readonly #late: Array<() => void> = [];
+  readonly #deferred: Array<() => void> = [];
   readonly #toRing: Array<number> = [];
   #journal = 0;
   #stop: (() => void) | undefined;
 
-  constructor(words: Words, at: number, family: Family, own: number, cells: number) {
+  constructor(words: Words, at: number, participants: Participants, own: number, cells: number) {
     this.#words = words;
     this.#at = at;
-    this.#family = family;
+    this.#participants = participants;
     this.#set = at + OWN + own;
     this.#rows = this.#set + SET;
-    this.#inUse = new Marks(words, this.#set);
+    this.#inUse = new SlotSet(words, this.#set);
     this.#stride = 1 + cells;
   }
 
@@ -74,22 +74,22 @@ export abstract class Monitor {
   protected abstract advance(): void;
 
   /** Gives those of this process who wait what they were granted. Not called while changes of theirs are still to be made. */
-  protected abstract serve(): void;
+  protected abstract deliver(): void;
 
   /** Tells those of this process who wait that it is over. They leave by themselves if the object is still there. */
-  protected abstract desert(over: Over): void;
+  protected abstract abandon(over: WaitFailure): void;
 
   /** Those of this process who wait. */
   abstract get waiting(): number;
 
   /** This participant. */
   protected get self(): number {
-    return this.#family.self;
+    return this.#participants.self;
   }
 
   /** Whether the object is still there. */
-  protected lives(): boolean {
-    return this.#family.lives();
+  protected exists(): boolean {
+    return this.#participants.exists();
   }
 
   /** One of the object's own words. */
@@ -132,7 +132,7 @@ export abstract class Monitor {
     }
     this.#leave();
     if (this.#toRing.length > 0) {
-      for (const participant of this.#toRing.splice(0)) this.#family.ring(participant);
+      for (const participant of this.#toRing.splice(0)) this.#participants.ring(participant);
     }
     return result;
   }
@@ -140,13 +140,13 @@ export abstract class Monitor {
   /** Makes a change, now or when it can be made, after those that could not be made before. */
   protected perform(change: () => void, then: () => void = nothing): void {
     const attempt = (): boolean => {
-      if (!this.lives()) return true;
+      if (!this.exists()) return true;
       if (this.attempt(change) === BUSY) return false;
       then();
       return true;
     };
-    if (this.#late.length === 0 && attempt()) return;
-    const late = this.#late;
+    if (this.#deferred.length === 0 && attempt()) return;
+    const late = this.#deferred;
     const retry = (): void => {
       while (late.length > 0) {
         const first = late[0];
@@ -157,7 +157,7 @@ export abstract class Monitor {
         }
       }
       // What was granted meanwhile may have been for one who has left since: now that is known.
-      if (this.waiting > 0 && this.lives()) this.serve();
+      if (this.waiting > 0 && this.exists()) this.deliver();
     };
     late.push(() => {
       if (attempt()) late.shift();
@@ -166,8 +166,8 @@ export abstract class Monitor {
   }
 
   /** Whether changes are still to be made that could not be made at once. */
-  protected get behind(): boolean {
-    return this.#late.length > 0;
+  protected get hasDeferred(): boolean {
+    return this.#deferred.length > 0;
   }
 
   /** Has a participant look again when the change is done. */
@@ -177,21 +177,21 @@ export abstract class Monitor {
 
   /** The row of this participant, as part of a change. */
   protected row(): number {
-    const slot = this.#family.self & 0xff;
+    const slot = this.#participants.self & 0xff;
     const row = this.#row(slot);
     const had = this.#words.load(row);
-    if (had === this.#family.self) return row;
+    if (had === this.#participants.self) return row;
     if (had !== 0) this.#clear(row);
-    this.set(row, this.#family.self);
+    this.set(row, this.#participants.self);
     const word = this.#set + wordOf(slot);
     this.set(word, this.#words.load(word) | bitOf(slot));
     return row;
   }
 
   /** The row of this participant for who only looks; `undefined` if it has none. */
-  protected peek(): number | undefined {
-    const row = this.#row(this.#family.self & 0xff);
-    return this.#words.load(row) === this.#family.self ? row : undefined;
+  protected ownRow(): number | undefined {
+    const row = this.#row(this.#participants.self & 0xff);
+    return this.#words.load(row) === this.#participants.self ? row : undefined;
   }
 
   /** The participant of a row. */
@@ -215,15 +215,15 @@ export abstract class Monitor {
 
   /** Whether the participant of a row lives. Not part of a change: it takes its time. */
   protected alive(row: number): boolean {
-    return this.#family.alive(this.#words.load(row));
+    return this.#participants.alive(this.#words.load(row));
   }
 
   /** Takes back what the dead have. Whether there was anything. */
-  protected bury(): boolean {
+  protected reclaimDead(): boolean {
     const dead: Array<readonly [row: number, participant: number]> = [];
     this.rows((row) => {
       const participant = this.#words.load(row);
-      if (participant !== 0 && participant !== this.#family.self && !this.#family.alive(participant)) {
+      if (participant !== 0 && participant !== this.#participants.self && !this.#participants.alive(participant)) {
         dead.push([row, participant]);
       }
     });
@@ -244,10 +244,10 @@ export abstract class Monitor {
   protected watch(): void {
     if (this.#stop !== undefined) return;
     let over = false;
-    const stop = this.#family.watch((patrol) => over = this.#check(patrol), (error) => {
+    const stop = this.#participants.watch((patrol) => over = this.#check(patrol), (error) => {
       over = true;
       this.#stop = undefined;
-      this.desert(new Defect(error));
+      this.abandon(new Defect(error));
     });
     if (!over) this.#stop = stop;
   }
@@ -261,15 +261,15 @@ export abstract class Monitor {
 
   #check(patrol: boolean): boolean {
     if (this.waiting > 0) {
-      if (!this.lives()) this.desert("gone");
+      if (!this.exists()) this.abandon("gone");
       else {
         if (patrol) {
-          this.bury();
+          this.reclaimDead();
           // Whoever was about to do it may have died.
           this.advance();
         }
         // What was asked for is not known to the others yet.
-        if (!this.behind) this.serve();
+        if (!this.hasDeferred) this.deliver();
       }
     }
     const over = this.waiting === 0;
@@ -288,11 +288,11 @@ export abstract class Monitor {
 
   #enter(): boolean {
     const words = this.#words;
-    const { self } = this.#family;
+    const { self } = this.#participants;
     for (let turn = 0;; turn++) {
       const holder = words.swap(this.#at, 0, self);
       if (holder === 0) break;
-      const verdict = this.#family.hold(this.#at, holder, turn);
+      const verdict = this.#participants.hold(this.#at, holder, turn);
       if (verdict === "busy") return false;
       if (verdict === "dead" && words.swap(this.#at, holder, self) === holder) {
         this.#undo();
@@ -300,7 +300,7 @@ export abstract class Monitor {
       }
     }
     // Whoever was ended changes nothing any more, though its thread runs to the end of its turn: what it would take is lost.
-    if (this.#family.ended?.() === true) {
+    if (this.#participants.ended?.() === true) {
       words.store(this.#at, 0);
       return false;
     }

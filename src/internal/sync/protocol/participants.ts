@@ -5,7 +5,7 @@
  */
 
 /** Those who use one object. A participant is a process or a worker: 24 bits, slot in the low 8, never 0. */
-export interface Family {
+export interface Participants {
   /** This one. */
   readonly self: number;
   /** Whether that one lives. Asks the system: for those who have waited a while. */
@@ -20,7 +20,7 @@ export interface Family {
    */
   readonly watch: (check: (patrol: boolean) => boolean, fail: (error: unknown) => void) => () => void;
   /** Whether the object is still there. */
-  readonly lives: () => boolean;
+  readonly exists: () => boolean;
   /** Whether this participant was ended, and only its thread has not heard of it. */
   readonly ended?: () => boolean;
   /**
@@ -46,7 +46,8 @@ export class Defect {
 }
 
 /** Why there is nothing to wait for: the object is no more, or the waiting has failed. */
-export type Over = "gone" | Defect;
+export type WaitFailure = "gone" | Defect;
 
 /** Whether an outcome is one of those. */
-export const isOver = (outcome: unknown): outcome is Over => outcome === "gone" || outcome instanceof Defect;
+export const isWaitFailure = (outcome: unknown): outcome is WaitFailure =>
+  outcome === "gone" || outcome instanceof Defect;

@@ -12,7 +12,7 @@
  *
  * @module
  */
-import type { Family, Over } from "./participants.ts";
+import type { Participants, WaitFailure } from "./participants.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
 import type { Words } from "../../os/atomics.ts";
 
@@ -43,16 +43,16 @@ export interface Shape {
 /** Somebody of this process who waits. */
 interface Waiter {
   readonly permits: number;
-  readonly done: (outcome: "held" | Over) => void;
+  readonly done: (outcome: "held" | WaitFailure) => void;
 }
 
 /** A semaphore, as one process sees it. */
 export class Semaphore extends Monitor {
   readonly #shape: Shape;
-  readonly #line = new Set<Waiter>();
+  readonly #waiters = new Set<Waiter>();
 
-  constructor(words: Words, at: number, family: Family, shape: Shape) {
-    super(words, at, family, OWN, CELLS);
+  constructor(words: Words, at: number, participants: Participants, shape: Shape) {
+    super(words, at, participants, OWN, CELLS);
     this.#shape = shape;
   }
 
@@ -64,7 +64,7 @@ export class Semaphore extends Monitor {
   /** Takes permits if they are there and nobody waits. */
   tryTake(permits: number): boolean | Busy {
     const taken = this.#tryTake(permits);
-    return taken === false && this.bury() ? this.#tryTake(permits) : taken;
+    return taken === false && this.reclaimDead() ? this.#tryTake(permits) : taken;
   }
 
   /** Gives permits back; `false`, and nothing done, if that were more than it can have. */
@@ -74,7 +74,7 @@ export class Semaphore extends Monitor {
       if (free + permits > this.#shape.bound) return false;
       this.set(this.own(FREE), free + permits);
       if (this.#shape.reclaim) {
-        const row = this.peek();
+        const row = this.ownRow();
         if (row !== undefined) this.set(row + HELD, Math.max(0, this.load(row + HELD) - permits));
       }
       return true;
@@ -84,14 +84,14 @@ export class Semaphore extends Monitor {
   }
 
   /** Waits for permits. The answer leaves the line; it gives `false` if the waiter has them already. */
-  wait(permits: number, done: (outcome: "held" | Over) => void): () => boolean {
+  wait(permits: number, done: (outcome: "held" | WaitFailure) => void): () => boolean {
     const waiter: Waiter = { permits, done };
-    this.#line.add(waiter);
-    if (this.#line.size === 1) this.#ask();
+    this.#waiters.add(waiter);
+    if (this.#waiters.size === 1) this.#ask();
     this.watch();
     return () => {
       const first = this.#first === waiter;
-      if (!this.#line.delete(waiter)) return false;
+      if (!this.#waiters.delete(waiter)) return false;
       if (first) this.#ask();
       this.settle();
       return true;
@@ -110,16 +110,16 @@ export class Semaphore extends Monitor {
 
   /** Permits that this process holds. */
   get held(): number {
-    const row = this.peek();
+    const row = this.ownRow();
     return row === undefined ? 0 : this.load(row + HELD);
   }
 
   override get waiting(): number {
-    return this.#line.size;
+    return this.#waiters.size;
   }
 
   get #first(): Waiter | undefined {
-    for (const waiter of this.#line) return waiter;
+    for (const waiter of this.#waiters) return waiter;
     return undefined;
   }
 
@@ -192,9 +192,9 @@ export class Semaphore extends Monitor {
     }
   }
 
-  protected override serve(): void {
+  protected override deliver(): void {
     for (;;) {
-      const row = this.peek();
+      const row = this.ownRow();
       if (row === undefined || this.load(row + GRANTED) === 0) return;
       const first = this.#first!;
       // Until here it may have been a change that somebody has died of.
@@ -206,16 +206,16 @@ export class Semaphore extends Monitor {
       });
       if (taken === BUSY) return this.perform(() => {});
       if (!taken) return;
-      this.#line.delete(first);
-      if (this.#line.size > 0) this.#ask();
+      this.#waiters.delete(first);
+      if (this.#waiters.size > 0) this.#ask();
       first.done("held");
-      if (this.#line.size === 0) return this.settle();
+      if (this.#waiters.size === 0) return this.settle();
     }
   }
 
-  protected override desert(over: Over): void {
-    const all = [...this.#line];
-    if (over === "gone") this.#line.clear();
+  protected override abandon(over: WaitFailure): void {
+    const all = [...this.#waiters];
+    if (over === "gone") this.#waiters.clear();
     for (const { done } of all) done(over);
   }
 }

@@ -13,7 +13,7 @@ export const wordOf = (slot: number): number => slot >>> 5 & SET - 1;
 export const bitOf = (slot: number): number => 1 << (slot & 31);
 
 /** See above. Each change is one step. */
-export class Marks {
+export class SlotSet {
   readonly #words: Words;
   readonly #at: number;
 

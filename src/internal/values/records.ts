@@ -20,7 +20,7 @@
  *
  * @module
  */
-import type { Place } from "../sync/protocol/arena.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import { type Words, words } from "../os/atomics.ts";
 import { show } from "../os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
@@ -130,7 +130,7 @@ export const sizeOf = (capacities: ReadonlyArray<number>): number =>
   capacities.reduce((sum, capacity) => sum + extent(capacity), padded((TABLE + capacities.length) * 4));
 
 /** The places in some memory. */
-export class Slots {
+export class Records {
   readonly length: number;
   readonly #words: Words;
   readonly #bytes: Uint8Array;
@@ -160,24 +160,24 @@ export class Slots {
     buffer: ArrayBufferLike,
     size: number,
     capacities: ReadonlyArray<number>,
-    locks: ReadonlyArray<Place>,
+    locks: ReadonlyArray<ObjectAddress>,
     offset: number = 0,
-  ): Slots {
+  ): Records {
     const into = words(buffer, offset);
     capacities.forEach((capacity, at) => into.store(TABLE + at, capacity));
     into.store(COUNT, capacities.length);
-    locks.forEach((lock, i) => writePlace(into, LOCKS + i * LOCK_WORDS, lock));
+    locks.forEach((lock, i) => writeAddress(into, LOCKS + i * LOCK_WORDS, lock));
     into.store(0, MAGIC);
-    return new Slots(buffer, offset, size, capacities.length);
+    return new Records(buffer, offset, size, capacities.length);
   }
 
   /** The places that are there. Throws a `MemoryError` if this is no list. */
-  static open(buffer: ArrayBufferLike, size: number, offset: number = 0): Slots {
+  static open(buffer: ArrayBufferLike, size: number, offset: number = 0): Records {
     if (size < TABLE * 4) throw noList();
     const from = words(buffer, offset);
     const length = from.load(COUNT) >>> 0;
     if (from.load(0) !== MAGIC || (TABLE + length) * 4 > size) throw noList();
-    return new Slots(buffer, offset, size, length);
+    return new Records(buffer, offset, size, length);
   }
 
   /** Bytes that a value in that place may have. */
@@ -229,7 +229,7 @@ const halves = (number: bigint): [low: number, high: number] => [
 
 const whole = (from: Words, at: number): bigint => BigInt(from.load(at + 1) >>> 0) << 32n | BigInt(from.load(at) >>> 0);
 
-const writePlace = (into: Words, word: number, { arena, at, life }: Place): void => {
+const writeAddress = (into: Words, word: number, { arena, at, stamp }: ObjectAddress): void => {
   // Only blocks with a name need it, and those are of this kind.
   if (arena.kind !== "memory") return;
   const fields = [
@@ -239,12 +239,12 @@ const writePlace = (into: Words, word: number, { arena, at, life }: Place): void
     ...halves(arena.inode),
     ...halves(BigInt(arena.size)),
     at,
-    life,
+    stamp,
   ];
   fields.forEach((field, i) => into.store(word + i, field));
 };
 
-const readPlace = (from: Words, word: number): Place => {
+const readAddress = (from: Words, word: number): ObjectAddress => {
   const arena = {
     kind: "memory" as const,
     pid: from.load(word),
@@ -253,11 +253,11 @@ const readPlace = (from: Words, word: number): Place => {
     inode: whole(from, word + 4),
     size: Number(whole(from, word + 6)),
   };
-  return { arena, at: from.load(word + 8), life: from.load(word + 9) };
+  return { arena, at: from.load(word + 8), stamp: from.load(word + 9) };
 };
 
 /** Where the locks are of the places in this memory. */
-export const placesIn = (buffer: ArrayBufferLike): [writers: Place, users: Place] => {
+export const lockAddressesIn = (buffer: ArrayBufferLike): [writers: ObjectAddress, users: ObjectAddress] => {
   const from = words(buffer);
-  return [readPlace(from, LOCKS), readPlace(from, LOCKS + LOCK_WORDS)];
+  return [readAddress(from, LOCKS), readAddress(from, LOCKS + LOCK_WORDS)];
 };

@@ -11,7 +11,7 @@
  *
  * @module
  */
-import type { Family, Over } from "./participants.ts";
+import type { Participants, WaitFailure } from "./participants.ts";
 import { BUSY, type Busy, Monitor, size } from "./monitor.ts";
 import type { Words } from "../../os/atomics.ts";
 
@@ -36,27 +36,27 @@ export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 /** What somebody wants. */
 export type Side = "read" | "write";
 
-type Waiter = (outcome: "held" | Over) => void;
+type Waiter = (outcome: "held" | WaitFailure) => void;
 
 /** A lock for readers and writers, as one process sees it. */
-export class Readers extends Monitor {
+export class ReadWriteLock extends Monitor {
   readonly #readers = new Set<Waiter>();
   readonly #writers = new Set<Waiter>();
 
-  constructor(words: Words, at: number, family: Family) {
-    super(words, at, family, OWN, CELLS);
+  constructor(words: Words, at: number, participants: Participants) {
+    super(words, at, participants, OWN, CELLS);
   }
 
   /** Takes a side if that can be had, and nobody waits whose turn would come first. */
   tryTake(side: Side): boolean | Busy {
     const taken = this.#tryTake(side);
-    return taken === false && this.bury() ? this.#tryTake(side) : taken;
+    return taken === false && this.reclaimDead() ? this.#tryTake(side) : taken;
   }
 
   /** Gives it back; `false`, and nothing done, if this process does not have it. */
   release(side: Side): boolean | Busy {
     const released = this.attempt(() => {
-      const row = this.peek();
+      const row = this.ownRow();
       if (row === undefined) return false;
       if (side === "read") {
         if (this.load(row + READING) - this.load(row + GOT_READ) === 0) return false;
@@ -219,8 +219,8 @@ export class Readers extends Monitor {
     return true;
   }
 
-  protected override serve(): void {
-    const row = this.peek();
+  protected override deliver(): void {
+    const row = this.ownRow();
     if (row === undefined) return;
     if (this.load(row + GOT_READ) === 0 && this.load(row + GOT_WRITE) === 0) return;
     let reads = 0;
@@ -249,7 +249,7 @@ export class Readers extends Monitor {
     this.settle();
   }
 
-  protected override desert(over: Over): void {
+  protected override abandon(over: WaitFailure): void {
     const all = [...this.#readers, ...this.#writers];
     if (over === "gone") {
       this.#readers.clear();

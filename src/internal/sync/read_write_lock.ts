@@ -8,15 +8,15 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { register } from "../objects/handles.ts";
 import type { Held } from "../../Lock.ts";
-import { type Family, isOver } from "./protocol/participants.ts";
+import { isWaitFailure, type Participants } from "./protocol/participants.ts";
 import { BUSY, type Busy } from "./protocol/monitor.ts";
-import { Readers as Protocol, type Side as SideName } from "./protocol/readers.ts";
+import { ReadWriteLock as Protocol, type Side as SideName } from "./protocol/read_write_lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { ReadWriteLock, Side, Statistics } from "../../ReadWriteLock.ts";
 import { SyncError } from "./errors.ts";
 import { around, scoped } from "./lock.ts";
-import { type Described, type Failure, Shared } from "./object.ts";
-import { held, LATER, type Later, now, step } from "./waiting.ts";
+import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { LATER, type Later, now, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
 
@@ -27,12 +27,12 @@ const LOST: Held = { abandoned: true };
 export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLock {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(described: Described) {
-    super("readwritelock", described);
+  constructor(descriptor: Descriptor) {
+    super("readwritelock", descriptor);
   }
 
-  protected override make(words: Words, at: number, family: Family): Protocol {
-    return new Protocol(words, at, family);
+  protected override make(words: Words, at: number, participants: Participants): Protocol {
+    return new Protocol(words, at, participants);
   }
 
   readonly read: Side = this.#side("read");
@@ -64,11 +64,11 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
         const got = tryTake();
         return got === true ? taken(this.object) : got === false ? LATER : got;
       },
-      held<Held, Failure>((done) => {
+      waitExactly<Held, Failure>((done) => {
         const lock = this.object;
         const leave = lock.wait(
           side,
-          (outcome) => done(isOver(outcome) ? this.over(outcome) : Effect.succeed(taken(lock))),
+          (outcome) => done(isWaitFailure(outcome) ? this.over(outcome) : Effect.succeed(taken(lock))),
         );
         return () => leave() || void Effect.runFork(Effect.ignore(release));
       }),
@@ -85,4 +85,4 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
   }
 }
 
-register("readwritelock", (data) => new ReadWriteLockClient(data as Described));
+register("readwritelock", (data) => new ReadWriteLockClient(data as Descriptor));

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { allocate, type Arena, type Block, lifeOf, type Place, reach } from "../sync/protocol/arena.ts";
+import { allocate, type Arena, type Block, existenceProbe, type ObjectAddress, reach } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import { MemoryError, memoryError } from "./errors.ts";
 
@@ -11,12 +11,12 @@ import { MemoryError, memoryError } from "./errors.ts";
 const HEAD = 1;
 
 /** An object in an arena, whoever made it. */
-export class Placed {
-  readonly place: Place;
+export class ArenaObject {
+  readonly place: ObjectAddress;
   #arena: Arena | undefined;
   #lives: (() => boolean) | undefined;
 
-  constructor(place: Place, arena?: Arena) {
+  constructor(place: ObjectAddress, arena?: Arena) {
     this.place = place;
     this.#arena = arena;
   }
@@ -24,7 +24,7 @@ export class Placed {
   /** Its arena. Throws a `MemoryError` if the object is no more. */
   get arena(): Arena {
     const arena = this.#arena ??= this.#reach();
-    if ((this.#lives ??= lifeOf(arena, this.place))()) return arena;
+    if ((this.#lives ??= existenceProbe(arena, this.place))()) return arena;
     throw new MemoryError("Gone", "Cannot use the shared object: its scope has closed, or its process has ended");
   }
 
@@ -52,19 +52,19 @@ export class Placed {
   }
 }
 
-/** Something that was placed here. */
-export interface Made {
-  readonly placed: Placed;
+/** Something that was object here. */
+export interface Allocated {
+  readonly object: ArenaObject;
   readonly free: () => void;
 }
 
 /** Places an object that holds so many bytes, all 0. Throws a `MemoryError`. */
-export const place = (bytes: number, kind?: Kind): Made => {
+export const allocateBytes = (bytes: number, kind?: Kind): Allocated => {
   let block: Block;
   try {
     block = allocate(HEAD + Math.ceil(bytes / 4), kind);
   } catch (error) {
     throw memoryError(error);
   }
-  return { placed: new Placed(block.place, block.arena), free: block.free };
+  return { object: new ArenaObject(block.place, block.arena), free: block.free };
 };
