@@ -139,8 +139,8 @@ import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { inTurn } from "./internal/objects/in_turn.ts";
-import { Turns } from "./internal/objects/turns.ts";
+import { passGate } from "./internal/objects/interruption.ts";
+import { FifoGate } from "./internal/objects/fifo_gate.ts";
 import { type Waitable, WaitId } from "./internal/objects/waitable.ts";
 import * as Pipe from "./Pipe.ts";
 import { type Address, show, type TcpAddress, type UnixAddress } from "./internal/network/address.ts";
@@ -304,7 +304,7 @@ type Client = Connection<never, unknown>;
 /** Clients that have come. */
 class Reception {
   readonly ready: Array<Client> = [];
-  readonly turns = new Turns(() => this.isReady);
+  readonly turns = new FifoGate(() => this.isReady);
   readonly watchers = new Set<() => void>();
   last: Address | undefined;
   closed = false;
@@ -419,7 +419,7 @@ class ListenerImpl implements Listener<never, unknown> {
   }
 
   get accept(): Effect.Effect<Client, ListenerClosed> {
-    return inTurn(this.#reception.turns, 0, () => this.#next());
+    return passGate(this.#reception.turns, 0, () => this.#next());
   }
 
   get connections(): Stream.Stream<Client> {

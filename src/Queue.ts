@@ -269,7 +269,7 @@ import { self } from "./internal/rpc/identity.ts";
 import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./internal/objects/errors.ts";
 import { looking } from "./internal/objects/handles.ts";
 import { keep } from "./internal/pipe/in_transit.ts";
-import { Fifo, Lifo, Priority, type Store } from "./internal/queue/store.ts";
+import { FifoStore, LifoStore, PriorityStore, type Store } from "./internal/queue/store.ts";
 import type { Packet } from "./internal/objects/packets.ts";
 import { QueueClient, TypeId as Id } from "./internal/queue/client.ts";
 import { QueueHost } from "./internal/queue/host.ts";
@@ -523,7 +523,7 @@ const make_ = <A>(
           capacity,
           maxBytes,
           ordered: keyOf !== undefined,
-          ahead: kept instanceof Fifo,
+          ahead: kept instanceof FifoStore,
           redeliver,
           confirm,
         }),
@@ -556,7 +556,7 @@ const make_ = <A>(
  * @category constructors
  */
 export const make = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
-  make_(options, () => new Fifo());
+  make_(options, () => new FifoStore());
 
 /**
  * Makes a queue that gives first what was put last. Python's `LifoQueue`.
@@ -567,7 +567,7 @@ export const make = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueErr
  * @category constructors
  */
 export const lifo = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
-  make_(options, () => new Lifo());
+  make_(options, () => new LifoStore());
 
 /**
  * How a priority queue orders its items: by the items themselves, by a key of each, or by an `Order` of them or of the keys. The
@@ -627,7 +627,7 @@ export const priority = <A, K = A>(
     if (compare(value, value) !== 0) throw new TypeError("it is not equal to itself");
     return value;
   };
-  return make_(options, () => new Priority(compare), keyOf);
+  return make_(options, () => new PriorityStore(compare), keyOf);
 };
 
 /** The order of what has one by nature. Throws if it has none. */

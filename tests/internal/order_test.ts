@@ -5,9 +5,9 @@
  * @module
  */
 import * as fc from "effect/FastCheck";
-import { Fifo, type Item, Lifo, Priority, type Store } from "../../src/internal/queue/store.ts";
+import { FifoStore, type Item, LifoStore, PriorityStore, type Store } from "../../src/internal/queue/store.ts";
 import { pack, type Packet, sizeOf, unpack } from "../../src/internal/objects/packets.ts";
-import { type Place, Waiting } from "../../src/internal/objects/waiting.ts";
+import { Fifo, type FifoEntry } from "../../src/internal/objects/fifo.ts";
 import { Writer } from "../../src/internal/codec/codec.ts";
 import { ProtocolError } from "../../src/internal/transport/frames.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "../support/assert.ts";
@@ -63,9 +63,9 @@ const follows = (make: () => Store, before: (a: Item, b: Item) => number) => (st
 const number = (a: unknown, b: unknown): number => (a as number) - (b as number);
 
 const orders: ReadonlyArray<readonly [name: string, make: () => Store, before: (a: Item, b: Item) => number]> = [
-  ["first in, first out", () => new Fifo(), (a, b) => a.arrival - b.arrival],
-  ["last in, first out", () => new Lifo(), (a, b) => b.arrival - a.arrival],
-  ["by priority", () => new Priority(number), (a, b) => number(a.key, b.key) || a.arrival - b.arrival],
+  ["first in, first out", () => new FifoStore(), (a, b) => a.arrival - b.arrival],
+  ["last in, first out", () => new LifoStore(), (a, b) => b.arrival - a.arrival],
+  ["by priority", () => new PriorityStore(number), (a, b) => number(a.key, b.key) || a.arrival - b.arrival],
 ];
 
 for (const [name, make, before] of orders) {
@@ -108,7 +108,7 @@ Deno.test("by priority: what has no order is refused with nothing changed, or fo
   );
   fc.assert(
     fc.property(fc.array(partialStep, { maxLength: 100, size: "max" }), (steps) => {
-      const store = new Priority(partial);
+      const store = new PriorityStore(partial);
       const inside = new Set<number>();
       const out: Array<Item> = [];
       let arrival = 0;
@@ -148,8 +148,8 @@ Deno.test("those who wait are served in the order in which they came, whoever ha
   );
   fc.assert(
     fc.property(fc.array(action, { maxLength: 200, size: "max" }), (actions) => {
-      const line = new Waiting<number>();
-      const places: Array<Place<number>> = [];
+      const line = new Fifo<number>();
+      const places: Array<FifoEntry<number>> = [];
       let model: Array<number> = [];
       for (const action of actions) {
         if (action === "push") {
@@ -158,11 +158,11 @@ Deno.test("those who wait are served in the order in which they came, whoever ha
         } else if (action === "shift") {
           assertEquals(line.shift(), model.shift());
         } else if (action === "clear") {
-          assertEquals(line.clear(), model);
+          assertEquals(line.drain(), model);
           model = [];
         } else if (places.length > 0) {
           const place = places[action.remove % places.length];
-          assertEquals(place.waiting, model.includes(place.value));
+          assertEquals(place.queued, model.includes(place.value));
           assertEquals(line.remove(place), model.includes(place.value));
           model = model.filter((value) => value !== place.value);
         }

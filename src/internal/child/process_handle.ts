@@ -10,7 +10,7 @@ import type { ExitStatus, Signal, Unsupported } from "../../Backend.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import type { Handle, Outcome, Process } from "../../Process.ts";
 import { HandleId, register } from "../objects/handles.ts";
-import { ask, type Place, service, type ServiceError } from "../objects/service.ts";
+import { ask, service, type ServiceError, type ServiceHandle } from "../objects/service.ts";
 import { WaitId } from "../objects/waitable.ts";
 
 export const TypeId = "~multiprocessing/ProcessHandle";
@@ -26,7 +26,7 @@ const TERMINATE = 8;
 const KILL = 9;
 const SIGNAL = 10;
 
-interface Described extends Place {
+interface Described extends ServiceHandle {
   readonly name: string;
   readonly daemon: boolean;
   readonly pid: number;

@@ -14,7 +14,7 @@ import * as FiberId from "effect/FiberId";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Unreachable } from "../objects/errors.ts";
-import { exactly } from "../objects/exactly.ts";
+import { waitThenCommit } from "../objects/interruption.ts";
 import { hooks, load, loaded, type ObjectHook } from "../objects/handles.ts";
 import { keep } from "../pipe/in_transit.ts";
 import type { Fill, Link } from "../rpc/link.ts";
@@ -238,7 +238,7 @@ const lent = <A>(
 ): Effect.Effect<A, unknown> =>
   Effect.suspend(() => {
     let line: Line | undefined;
-    return exactly<unknown, unknown, A, never>((done) => {
+    return waitThenCommit<unknown, unknown, A, never>((done) => {
       try {
         line = call(target(place), operation, content.fill, {
           data: (incoming) => {

@@ -8,8 +8,8 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
-import { exactly } from "../objects/exactly.ts";
-import { Numbers } from "../queue/protocol.ts";
+import { waitThenCommit } from "../objects/interruption.ts";
+import { VarintReader } from "../objects/varint.ts";
 import type { Fill } from "../rpc/link.ts";
 import { call, type Line } from "../rpc/router.ts";
 import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
@@ -207,7 +207,7 @@ const grab = <A>(
   waits: boolean,
   then: (one: Held | undefined) => Effect.Effect<A>,
 ): Effect.Effect<A, Failure> =>
-  exactly<Held | undefined, unknown, A, never>((done) => {
+  waitThenCommit<Held | undefined, unknown, A, never>((done) => {
     let granted: Held | undefined;
     const withdraw = request(place, waits, (outcome) => {
       if (outcome === "busy") return done(Effect.succeed(undefined));
@@ -333,7 +333,7 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
       const again = own.holds.enter(fiber, () => false);
       if (again !== undefined) return then(taken(again));
       if (!waits && own.holds.held) return then(undefined);
-      return exactly<Hold<Lost> | undefined, unknown, A, never>(
+      return waitThenCommit<Hold<Lost> | undefined, unknown, A, never>(
         (done) => waits ? own.wait(fiber, done) : own.attempt(fiber, done),
         (hold) => {
           if (hold === undefined) return then(undefined);
@@ -624,12 +624,12 @@ export interface Barrier extends Proxy {
 export class BarrierProxy extends Remote implements Barrier {
   get wait(): Effect.Effect<number, BrokenBarrier | Failure> {
     const place = this[TypeId];
-    return exactly<unknown, unknown, number, never>((done) => {
+    return waitThenCommit<unknown, unknown, number, never>((done) => {
       const line = call(target(place), P.ATTACH, say(place.number), {
         exit: (incoming) => {
           switch (incoming.bytes[0]) {
             case P.VALUE:
-              return done(Exit.succeed(new Numbers(incoming.bytes, 1).next()));
+              return done(Exit.succeed(new VarintReader(incoming.bytes, 1).next()));
             case P.BROKEN:
               return done(Effect.fail(new BrokenBarrier(P.REASONS[incoming.bytes[1]])));
             default:

@@ -18,7 +18,7 @@ import { ConnectionClient } from "../pipe/client.ts";
 import { PipeHost, read, write } from "../pipe/host.ts";
 import { BYTES, VALUE } from "../pipe/inbox.ts";
 import * as P from "../pipe/protocol.ts";
-import { Numbers } from "../queue/protocol.ts";
+import { VarintReader } from "../objects/varint.ts";
 import type { Peer } from "../pipe/end.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import { self } from "../rpc/identity.ts";
@@ -60,7 +60,7 @@ export const line = ({ limits, wire }: Session, own: Limits, peer: Peer, ended: 
   const outbox = new Outbox(wire, limits.maxMessageSize + SLACK);
   const inbox = new Inbox(own.maxMessageSize + SLACK, (kind, channel, message) => {
     if (kind === MESSAGE && channel === MESSAGES) return seat.send(received(message), () => {});
-    if (kind === READ && channel === CONTROL) return seat.took(new Numbers(message.bytes, 0).next());
+    if (kind === READ && channel === CONTROL) return seat.took(new VarintReader(message.bytes, 0).next());
     throw new ProtocolError(`Cannot read from the peer: unknown kind of message ${kind}`);
   });
   const received = (message: Incoming) => {

@@ -1,21 +1,22 @@
 /**
- * Encoded values on their way through an object: nobody looks into them before they have arrived.
+ * Encoded values on their way through an object, which passes them on without decoding them.
  *
  * @module
  */
 import type { Link } from "../rpc/link.ts";
 import type { Extras, Writer } from "../codec/codec.ts";
 import { type Incoming, ProtocolError } from "../transport/frames.ts";
+import { VarintReader } from "./varint.ts";
 
 /** One encoded value. */
 export interface Packet {
   readonly bytes: Uint8Array;
   readonly attachments: ReadonlyArray<Uint8Array>;
-  /** Whether something moves with it, which whoever receives it has from then on. */
+  /** Whether handles in it move: their receiver owns them. */
   readonly moves?: boolean | undefined;
 }
 
-/** What it takes up, in bytes. */
+/** Size of a packet, in bytes. */
 export const sizeOf = ({ attachments, bytes }: Packet): number => {
   let size = bytes.length;
   for (const part of attachments) size += part.byteLength;
@@ -23,8 +24,8 @@ export const sizeOf = ({ attachments, bytes }: Packet): number => {
 };
 
 /**
- * Writes packets: their number, then for each its length, twice the number of its attachments, plus one if something moves
- * with it, and its bytes.
+ * Writes packets: their number, then for each its length, twice the number of its attachments plus one if handles in it move,
+ * and its bytes.
  */
 export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<Link> | undefined => {
   let attachments: Array<Uint8Array> | undefined;
@@ -41,8 +42,10 @@ export const pack = (writer: Writer, packets: ReadonlyArray<Packet>): Extras<Lin
 const malformed = (): ProtocolError => new ProtocolError("Cannot read from the peer: malformed packets");
 
 /**
- * Reads what {@link pack} wrote, from this position on. The packets share the memory of the message, or of a copy of it, or
- * have each their own: for whoever keeps one and not the others.
+ * Reads packets that {@link pack} wrote, from position `start` on. Throws a `ProtocolError` if they are malformed.
+ *
+ * `memory` says which memory the packets use: that of the message, one copy for all of them, or one copy for each, so that a
+ * packet that is kept does not keep the others.
  */
 export const unpack = (
   { attachments, bytes: received }: Incoming,
@@ -50,31 +53,24 @@ export const unpack = (
   memory: "message" | "copy" | "own",
 ): Array<Packet> => {
   const bytes = memory === "copy" ? received.slice(start) : received;
-  let at = memory === "copy" ? 0 : start;
-  const varint = (): number => {
-    let value = 0;
-    for (let factor = 1;; factor *= 128) {
-      if (at >= bytes.length || factor > 2 ** 49) throw malformed();
-      const byte = bytes[at++];
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
-    }
-  };
-  const count = varint();
-  if (count > bytes.length) throw malformed();
+  const reader = new VarintReader(bytes, memory === "copy" ? 0 : start);
+  const count = reader.next();
+  // Comparisons with NaN, which stands for the end of the message, are false.
+  if (!(count <= bytes.length)) throw malformed();
   const packets = new Array<Packet>(count);
   let attachment = 0;
   for (let i = 0; i < count; i++) {
-    const length = varint();
-    const extras = varint();
+    const length = reader.next();
+    const extras = reader.next();
     const parts = Math.floor(extras / 2);
-    if (at + length > bytes.length || attachment + parts > attachments.length) throw malformed();
+    const end = reader.at + length;
+    if (!(end <= bytes.length && attachment + parts <= attachments.length)) throw malformed();
     packets[i] = {
-      bytes: memory === "own" ? bytes.slice(at, at + length) : bytes.subarray(at, at + length),
+      bytes: memory === "own" ? bytes.slice(reader.at, end) : bytes.subarray(reader.at, end),
       attachments: parts === 0 ? none : attachments.slice(attachment, attachment + parts),
       moves: extras % 2 === 1,
     };
-    at += length;
+    reader.at = end;
     attachment += parts;
   }
   return packets;

@@ -1,21 +1,22 @@
 /**
- * Objects whose operations are Effects: each call runs one where the object lives, and brings its exit.
+ * Objects whose operations are Effects: a call runs the Effect in the process that hosts the object, and brings back its exit.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Fill } from "../rpc/link.ts";
-import { call, CANCELLED, DONE, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
+import { CANCELLED, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { sendFailure } from "../codec/exits.ts";
-import { MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
 import { Unreachable } from "./errors.ts";
 import { hooks, loaded } from "./handles.ts";
+import { request } from "./request.ts";
 
-/** Where a service is, for its users. */
-export interface Place extends Target {
+/** Handle of a service. */
+export interface ServiceHandle extends Target {
   /** Name of the process that hosts it. */
   readonly host: string;
 }
@@ -23,17 +24,18 @@ export interface Place extends Target {
 /** Why a call may fail, apart from the operation's own failures. */
 export type ServiceError = Unreachable | EncodeError | DecodeError | MessageTooLarge;
 
-/** By number. Whatever they are given came from another process. */
+/** Operations by number. An argument comes from another process, and has to be checked. */
 export type Operations = Readonly<Record<number, (argument: unknown) => Effect.Effect<unknown, unknown>>>;
 
-/** The exit is that of the operation. */
-const ANSWER = 8;
-/** It cannot be sent: what cannot, and why, follow. */
+/** The message ends with the exit of the operation. */
+const EXIT = 8;
+/** The exit cannot be encoded: the reason and the path of the value that cannot follow. */
 const UNENCODABLE = 9;
 
 /**
- * Hosts the operations. A call that is cancelled, or whose caller has died, is interrupted. What cannot be sent of a failure is
- * replaced by a description of it; the results of `reports` are such failures, as data.
+ * Hosts operations. A call that is canceled, or whose caller has died, is interrupted. A part of a failure that cannot be
+ * encoded is replaced by a description. The results of the operations in `reports` are failures in the form of data, and
+ * treated like failures.
  */
 export const service = (operations: Operations, reports: ReadonlyArray<number> = []): Hosted => ({
   open: (operation, line, { attachments, bytes }) => {
@@ -45,33 +47,33 @@ export const service = (operations: Operations, reports: ReadonlyArray<number> =
         () => Effect.suspend(() => run(Codec.decode(bytes, { attachments, hooks, link: undefined }))),
       );
     });
-    let silent = false;
-    const cancel = Effect.runCallback(effect, {
-      onExit: (exit) => silent || answer(line, exit, reports.includes(operation)),
+    let over = false;
+    const interrupt = Effect.runCallback(effect, {
+      onExit: (exit) => over || reply(line, exit, reports.includes(operation)),
     });
     return {
       cancel: () => {
-        silent = true;
-        cancel();
+        over = true;
+        interrupt();
         line.exit((writer) => void writer.byte(CANCELLED));
       },
       closed: () => {
-        silent = true;
-        cancel();
+        over = true;
+        interrupt();
       },
     };
   },
 });
 
-const answer = (line: Line, exit: Exit.Exit<unknown, unknown>, isReport: boolean): void => {
+const reply = (line: Line, exit: Exit.Exit<unknown, unknown>, isReport: boolean): void => {
   const send = (status: number, value: unknown, lenient?: number): void =>
     line.exit((writer): ReturnType<Fill> => {
       writer.byte(status);
       return Codec.encodeInto(writer, value, { hooks, root: "result", lenient });
     });
   try {
-    if (isReport || Exit.isFailure(exit)) sendFailure((lenient) => send(ANSWER, exit, lenient));
-    else send(ANSWER, exit);
+    if (isReport || Exit.isFailure(exit)) sendFailure((lenient) => send(EXIT, exit, lenient));
+    else send(EXIT, exit);
   } catch (error) {
     if (error instanceof EncodeError) return send(UNENCODABLE, [error.reason, error.path]);
     if (error instanceof MessageTooLarge) return send(UNENCODABLE, [error.message, "result"]);
@@ -79,50 +81,50 @@ const answer = (line: Line, exit: Exit.Exit<unknown, unknown>, isReport: boolean
   }
 };
 
-/** Calls an operation. *Interruption:* interrupts it there, without waiting for it. */
+/** Decodes the rest of a reply, once the kinds of its handles are loaded, and passes the value to `use`. */
+const decoded = (
+  { attachments, bytes }: Incoming,
+  use: (value: unknown) => Effect.Effect<unknown, unknown>,
+): Effect.Effect<unknown, unknown> => {
+  const body = { bytes: bytes.subarray(1), attachments };
+  return loaded([body], () => {
+    try {
+      return use(Codec.decode(body.bytes, { attachments, hooks, link: undefined }));
+    } catch (error) {
+      return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
+    }
+  });
+};
+
+/** Calls an operation. *Interruption:* interrupts the operation, without waiting for its end. */
 export const ask = (
-  place: Place,
+  handle: ServiceHandle,
   kind: string,
   operation: number,
   argument: unknown = undefined,
 ): Effect.Effect<unknown, unknown> =>
   Effect.async((resume) => {
-    const fail = (error: unknown): void => resume(Effect.fail(error));
-    let line: Line | undefined;
+    let cancel: () => void;
     try {
       const encoded = Codec.encode(argument, { hooks, root: "argument" });
-      line = call(place, operation, (writer) => Codec.append(writer, encoded), {
-        exit: (message) => {
-          const { attachments } = message;
-          const body = { bytes: message.bytes.subarray(1), attachments };
-          const decoded = <A>(use: (value: unknown) => Effect.Effect<A, unknown>): void =>
-            resume(loaded([body], () => {
-              try {
-                return use(Codec.decode(body.bytes, { attachments, hooks, link: undefined }));
-              } catch (error) {
-                return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
-              }
+      cancel = request(handle, operation, (writer) => Codec.append(writer, encoded), (message) => {
+        switch (message.bytes[0]) {
+          case EXIT:
+            return resume(decoded(message, (exit) => exit as Exit.Exit<unknown, unknown>));
+          case UNENCODABLE:
+            return resume(decoded(message, (refused) => {
+              const [reason, path] = refused as [string, string];
+              return Effect.fail(new EncodeError(reason, { path }));
             }));
-          switch (message.bytes[0]) {
-            case ANSWER:
-              return decoded((exit) => exit as Exit.Exit<unknown, unknown>);
-            case UNENCODABLE:
-              return decoded((refused) => {
-                const [reason, path] = refused as [string, string];
-                return Effect.fail(new EncodeError(reason, { path }));
-              });
-            case TOO_LARGE:
-              return fail(readTooLarge(message));
-            case DONE:
-            default:
-              return fail(new Unreachable(kind, place.host));
-          }
-        },
+          case TOO_LARGE:
+            return resume(Effect.fail(readTooLarge(message)));
+          default:
+            return resume(Effect.fail(new Unreachable(kind, handle.host)));
+        }
       });
     } catch (error) {
-      if (error instanceof EncodeError || error instanceof MessageTooLarge) return fail(error);
+      if (error instanceof EncodeError || error instanceof MessageTooLarge) return resume(Effect.fail(error));
       throw error;
     }
-    const open = line;
-    return Effect.sync(() => open.cancel());
+    return Effect.sync(cancel);
   });

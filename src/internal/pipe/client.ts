@@ -21,7 +21,7 @@ import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { MessageTooLarge } from "../transport/frames.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "../objects/errors.ts";
 import { foreign, HandleId, hooks, load, type ObjectHook, register } from "../objects/handles.ts";
-import { inTurn } from "../objects/in_turn.ts";
+import { passGate } from "../objects/interruption.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./inbox.ts";
 import { End, type Peer, type Place } from "./end.ts";
 import { WaitId } from "../objects/waitable.ts";
@@ -377,12 +377,12 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
       );
     };
     const { readers } = this.#end;
-    if (!readers.free(0)) return this.#again(inTurn(readers, 0, act), kind, use);
+    if (!readers.isOpen(0)) return this.#again(passGate(readers, 0, act), kind, use);
     // What is there is received in the very step that gives it to whoever goes on: an interruption comes before, or after it.
     const now = Effect.sync(() => {
-      const exit = readers.free(0) ? act() : undefined;
+      const exit = readers.isOpen(0) ? act() : undefined;
       if (exit?._tag === "Success") return exit.value;
-      throw new Otherwise(exit ?? inTurn(readers, 0, act));
+      throw new Otherwise(exit ?? passGate(readers, 0, act));
     });
     return Effect.catchAllDefect(
       now,
@@ -412,7 +412,7 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
   #send(parcels: ReadonlyArray<Parcel>, at: number): Effect.Effect<void, WriteFailure> {
     if (at === parcels.length) return Effect.void;
     let next = at;
-    const sent = inTurn(this.#end.writers, parcels[at].message.size, (): Effect.Effect<void, WriteFailure> => {
+    const sent = passGate(this.#end.writers, parcels[at].message.size, (): Effect.Effect<void, WriteFailure> => {
       const end = this.#end;
       let open = 0;
       let lost = false;

@@ -13,8 +13,8 @@ import { type Message, Messages } from "./inbox.ts";
 import { sizeOf } from "../objects/packets.ts";
 import { type PipeHost, read, write } from "./host.ts";
 import * as P from "./protocol.ts";
-import { Numbers } from "../queue/protocol.ts";
-import { Turns } from "../objects/turns.ts";
+import { VarintReader } from "../objects/varint.ts";
+import { FifoGate } from "../objects/fifo_gate.ts";
 
 /** What a handle of an end says. */
 export interface Place extends Target {
@@ -48,8 +48,8 @@ export class End implements P.Owner {
   readonly place: Place;
   readonly near = true;
   readonly inbox: Messages = new Messages();
-  readonly readers: Turns = new Turns(() => this.readable);
-  readonly writers: Turns = new Turns((size) => this.#writable(size));
+  readonly readers: FifoGate = new FifoGate(() => this.readable);
+  readonly writers: FifoGate = new FifoGate((size) => this.#writable(size));
   /** Whether it can still be used here. */
   state: "open" | "moved" | "closed" = "open";
   readonly #seat: P.Seat | undefined;
@@ -287,9 +287,9 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
         case P.MESSAGE:
           return owner.message(read(message));
         case P.READ:
-          return owner.read(new Numbers(bytes, 1).next());
+          return owner.read(new VarintReader(bytes, 1).next());
         case P.START: {
-          const numbers = new Numbers(bytes, 1);
+          const numbers = new VarintReader(bytes, 1);
           return owner.start(numbers.next(), numbers.next() as P.Peer);
         }
         case P.PEER:

@@ -17,7 +17,7 @@ import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/fram
 import type { Packet } from "../objects/packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./inbox.ts";
 import * as P from "./protocol.ts";
-import { Numbers } from "../queue/protocol.ts";
+import { VarintReader, varints } from "../objects/varint.ts";
 
 /** Who has an end. */
 type Holder =
@@ -41,11 +41,6 @@ interface Side {
 
 /** Keeps what moves with a message; see `keep.ts`. */
 type Keep = (packet: Packet) => () => void;
-
-const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
-  for (const number of numbers) writer.varint(number);
-  return undefined;
-};
 
 /** Added to the kind of a message with which something moves. */
 const MOVES = 128;
@@ -100,7 +95,7 @@ export class PipeHost implements Hosted {
   }
 
   readonly open = (operation: number, line: Line, { bytes }: Incoming): Receiver => {
-    const numbers = new Numbers(bytes, 0);
+    const numbers = new VarintReader(bytes, 0);
     const index = numbers.next();
     const turn = numbers.next();
     if ((operation !== P.ATTACH && operation !== P.KEEP) || !(index === 0 || index === 1)) {
@@ -186,7 +181,7 @@ export class PipeHost implements Hosted {
   }
 
   #kept(index: number, turn: number, line: Line): Receiver {
-    const letGo = this.keep(index, turn, () => line.exit(say(DONE)));
+    const letGo = this.keep(index, turn, () => line.exit(varints(DONE)));
     return { cancel: letGo, closed: letGo };
   }
 
@@ -217,18 +212,18 @@ export class PipeHost implements Hosted {
     switch (message.bytes[0]) {
       case P.SEND:
         // Before it may be received: whoever does so may end the pipe.
-        if ((message.bytes[1] & ANSWERED) !== 0) line.data(say(P.SYNCED));
+        if ((message.bytes[1] & ANSWERED) !== 0) line.data(varints(P.SYNCED));
         return seat.send(read(message), () => {});
       case P.TOOK:
-        return seat.took(new Numbers(message.bytes, 1).next());
+        return seat.took(new VarintReader(message.bytes, 1).next());
       case P.HELD:
-        return seat.held(new Numbers(message.bytes, 1).next());
+        return seat.held(new VarintReader(message.bytes, 1).next());
       case P.LEAVE:
         return seat.leave();
       case P.LOST:
         return seat.lost();
       case P.SYNC:
-        return line.data(say(P.SYNCED));
+        return line.data(varints(P.SYNCED));
       default:
         throw new ProtocolError("Cannot read from the peer: malformed use of a pipe");
     }
@@ -340,7 +335,7 @@ const distant = (line: Line): P.Owner => {
   let ended = false;
   return {
     near: false,
-    start: (pending, peer) => line.data(say(P.START, pending, peer)),
+    start: (pending, peer) => line.data(varints(P.START, pending, peer)),
     message: (message) => {
       try {
         line.data(write(P.MESSAGE, message));
@@ -349,12 +344,12 @@ const distant = (line: Line): P.Owner => {
         line.data(write(P.MESSAGE, oversize(error)));
       }
     },
-    read: (bytes) => line.data(say(P.READ, bytes)),
-    peer: (peer) => line.data(say(P.PEER, peer)),
+    read: (bytes) => line.data(varints(P.READ, bytes)),
+    peer: (peer) => line.data(varints(P.PEER, peer)),
     end: (status) => {
       if (ended) return;
       ended = true;
-      line.exit(say(status));
+      line.exit(varints(status));
     },
   };
 };

@@ -32,7 +32,7 @@ import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
 import { QueueClosed, QueueError, Unreachable } from "../objects/errors.ts";
-import { exactly } from "../objects/exactly.ts";
+import { waitThenCommit } from "../objects/interruption.ts";
 import { foreign, HandleId, hooks, load, loaded, looking, register } from "../objects/handles.ts";
 import type { Item } from "./store.ts";
 import { type Packet, sizeOf, unpack } from "../objects/packets.ts";
@@ -441,7 +441,7 @@ export class QueueClient<A> implements Queue<A> {
       }
       const places = small ? this.#producer.take(count) : undefined;
       if (places !== undefined && places.count > 0) return this.#send(places, packets, at);
-      return restore(exactly<Places, Ending, number | undefined, QueueError | Ending>(
+      return restore(waitThenCommit<Places, Ending, number | undefined, QueueError | Ending>(
         (done) => this.#acquire(count, bytes, waits, done),
         (places) => this.#send(places, packets, at),
       ));
@@ -690,7 +690,7 @@ export class QueueClient<A> implements Queue<A> {
     taken: Set<Taken> | undefined,
   ): Effect.Effect<B, DecodeError | Ending> {
     let taking: Taking;
-    return exactly<ReadonlyArray<Item>, Ending, B, DecodeError>(
+    return waitThenCommit<ReadonlyArray<Item>, Ending, B, DecodeError>(
       (done) => {
         taking = queue.take(
           count,
@@ -719,7 +719,7 @@ export class QueueClient<A> implements Queue<A> {
   ): Effect.Effect<B, DecodeError | Ending> {
     let line: Line;
     let lost = (): void => {};
-    return exactly<Opened<A> | undefined, Ending, B, DecodeError>(
+    return waitThenCommit<Opened<A> | undefined, Ending, B, DecodeError>(
       (done) => {
         let opened: Opened<A> | undefined;
         let ended = false;

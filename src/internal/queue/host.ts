@@ -24,10 +24,11 @@ import * as Lease from "./lease.ts";
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../rpc/router.ts";
 import { type Fill, LAST, type Receiver } from "../rpc/link.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
-import { Fifo, type Item, type Store } from "./store.ts";
+import { FifoStore, type Item, type Store } from "./store.ts";
 import { pack, type Packet, sizeOf, unpack } from "../objects/packets.ts";
 import * as P from "./protocol.ts";
-import { type Place, Waiting } from "../objects/waiting.ts";
+import { Fifo, type FifoEntry } from "../objects/fifo.ts";
+import { VarintReader, varints } from "../objects/varint.ts";
 import { messageOf } from "../codec/foreign.ts";
 
 /** What distinguishes one queue from another. */
@@ -60,7 +61,7 @@ interface Producer {
   /** Places that it was granted and has not used. */
   places: number;
   bytes: number;
-  readonly wants: Map<number, Place<Want>>;
+  readonly wants: Map<number, FifoEntry<Want>>;
 }
 
 interface Want {
@@ -117,7 +118,7 @@ interface Taker {
   readonly lend: (items: ReadonlyArray<Item>) => void;
   /** There will be none. */
   readonly end: (exit: Fill) => void;
-  place: Place<Taker> | undefined;
+  place: FifoEntry<Taker> | undefined;
   lent: ReadonlyArray<Item>;
   /** Whether what is lent to him is his if he dies. */
   his: boolean;
@@ -131,19 +132,14 @@ export interface Taking {
   readonly leave: () => void;
 }
 
-const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
-  for (const number of numbers) writer.varint(number);
-  return undefined;
-};
-
 /** The state of a queue, and what is done to it. */
 export class QueueHost implements Hosted {
   readonly #rules: Rules;
   readonly #producers = new Set<Producer>();
-  readonly #wants = new Waiting<Want>();
-  readonly #takers = new Waiting<Taker>();
-  readonly #joiners = new Waiting<Line>();
-  readonly #watchers = new Waiting<Pick<Line, "exit">>();
+  readonly #wants = new Fifo<Want>();
+  readonly #takers = new Fifo<Taker>();
+  readonly #joiners = new Fifo<Line>();
+  readonly #watchers = new Fifo<Pick<Line, "exit">>();
   readonly #readers = new Set<Reader>();
   /** Items that were taken and not reported done, by the processes that have them. */
   readonly #holders = new Map<number, number>();
@@ -164,7 +160,7 @@ export class QueueHost implements Hosted {
 
   constructor(rules: Rules) {
     this.#rules = rules;
-    this.#memory = rules.store instanceof Fifo ? "copy" : "own";
+    this.#memory = rules.store instanceof FifoStore ? "copy" : "own";
   }
 
   readonly open = (operation: number, line: Line, message: Incoming, local: boolean): Receiver => {
@@ -177,18 +173,21 @@ export class QueueHost implements Hosted {
         return this.#answer(line, this.#info);
       case P.CLOSE:
         this.#close();
-        return this.#answer(line, say(DONE));
+        return this.#answer(line, varints(DONE));
       case P.SHUTDOWN:
         this.#end("shut down");
-        return this.#answer(line, say(DONE));
+        return this.#answer(line, varints(DONE));
       case P.TASK_DONE:
-        return this.#answer(line, say(this.taskDone(new P.Numbers(message.bytes, 0).next()) ? DONE : P.TOO_OFTEN));
+        return this.#answer(
+          line,
+          varints(this.taskDone(new VarintReader(message.bytes, 0).next()) ? DONE : P.TOO_OFTEN),
+        );
       case P.JOIN:
         return this.#wait(line, this.#joiners, this.#unfinished === 0);
       case P.READY:
         return this.#wait(line, this.#watchers, this.ready);
       case P.STREAM:
-        return this.#stream(line, new P.Numbers(message.bytes, 0).next());
+        return this.#stream(line, new VarintReader(message.bytes, 0).next());
       default:
         throw new ProtocolError(`Cannot read from the peer: a queue has no operation ${operation}`);
     }
@@ -340,20 +339,20 @@ export class QueueHost implements Hosted {
   }
 
   /** Ends the call when that is so, or the queue's end has come. */
-  #wait(line: Line, waiting: Waiting<Pick<Line, "exit">>, now: boolean): Receiver {
-    if (now) return this.#answer(line, say(DONE));
-    if (this.#state === "shut down" || this.#state === "gone") return this.#answer(line, say(this.#ending));
+  #wait(line: Line, waiting: Fifo<Pick<Line, "exit">>, now: boolean): Receiver {
+    if (now) return this.#answer(line, varints(DONE));
+    if (this.#state === "shut down" || this.#state === "gone") return this.#answer(line, varints(this.#ending));
     const place = waiting.push(line);
     return {
       cancel: () => {
-        if (waiting.remove(place)) line.exit(say(CANCELLED));
+        if (waiting.remove(place)) line.exit(varints(CANCELLED));
       },
       closed: () => void waiting.remove(place),
     };
   }
 
   #put(line: Line, message: Incoming, local: boolean): Receiver {
-    if (this.#state !== "open") return this.#answer(line, say(this.#ending));
+    if (this.#state !== "open") return this.#answer(line, varints(this.#ending));
     const producer: Producer = { line, local, places: 0, bytes: 0, wants: new Map() };
     this.#producers.add(producer);
     const leave = (): boolean => {
@@ -368,20 +367,20 @@ export class QueueHost implements Hosted {
       data: (message) => this.#hear(producer, message),
       cancel: () => {
         const ending = this.#state === "open" ? DONE : this.#ending;
-        if (leave()) line.exit(say(ending));
+        if (leave()) line.exit(varints(ending));
       },
       closed: () => void leave(),
     };
   }
 
   #hear(producer: Producer, message: Incoming): void {
-    const numbers = new P.Numbers(message.bytes, 1);
+    const numbers = new VarintReader(message.bytes, 1);
     switch (message.bytes[0]) {
       case P.ITEMS:
         return this.#arrive(producer, unpack(message, 1, this.#memory));
       case P.LONG:
         this.#arrive(producer, unpack(message, 1, this.#memory));
-        return producer.line.data(say(P.VERDICT, 1));
+        return producer.line.data(varints(P.VERDICT, 1));
       case P.WANT: {
         const id = numbers.next();
         const items = numbers.next();
@@ -395,7 +394,7 @@ export class QueueHost implements Hosted {
         this.#advance();
         if (waits || !this.#wants.remove(place)) return;
         producer.wants.delete(id);
-        return producer.line.data(say(P.REFUSE, id));
+        return producer.line.data(varints(P.REFUSE, id));
       }
       case P.UNWANT: {
         const id = numbers.next();
@@ -454,7 +453,7 @@ export class QueueHost implements Hosted {
           });
           continue;
         }
-        producer.line.data(say(P.VERDICT, 1));
+        producer.line.data(varints(P.VERDICT, 1));
       }
       this.#unfinished++;
     }
@@ -463,7 +462,7 @@ export class QueueHost implements Hosted {
   }
 
   #get(line: Line, { bytes }: Incoming): Receiver {
-    const numbers = new P.Numbers(bytes, 0);
+    const numbers = new VarintReader(bytes, 0);
     const most = numbers.next();
     const waits = numbers.next() === 1;
     const consumer = numbers.next();
@@ -474,7 +473,7 @@ export class QueueHost implements Hosted {
     const { redeliver } = this.#rules;
     this.#line(taker);
     if (!waits && taker.place !== undefined && this.#takers.remove(taker.place)) {
-      return this.#answer(line, say(P.EMPTY));
+      return this.#answer(line, varints(P.EMPTY));
     }
     const leave = (taken: boolean): boolean => {
       const had = held.items.size > 0;
@@ -495,11 +494,11 @@ export class QueueHost implements Hosted {
       },
       data: ({ bytes }) => {
         if (bytes[0] !== P.REPORT) throw new ProtocolError("Cannot read from the peer: malformed get");
-        this.#report(held, new P.Numbers(bytes, 1).next());
+        this.#report(held, new VarintReader(bytes, 1).next());
       },
       cancel: () => {
         if (!leave(false)) return;
-        line.exit(say(CANCELLED));
+        line.exit(varints(CANCELLED));
         this.#advance();
       },
       closed: () => void (leave(taker.his && !redeliver) && this.#advance()),
@@ -508,8 +507,8 @@ export class QueueHost implements Hosted {
 
   #stream(line: Line, consumer: number): Receiver {
     if (!(consumer > 0)) throw new ProtocolError("Cannot read from the peer: malformed stream");
-    const word = this.#rules.store instanceof Fifo ? this.#word() : undefined;
-    if (word === undefined) return this.#answer(line, say(P.APART));
+    const word = this.#rules.store instanceof FifoStore ? this.#word() : undefined;
+    if (word === undefined) return this.#answer(line, varints(P.APART));
     line.data((writer) => {
       writer.byte(P.WHERE);
       writer.varint(word.index);
@@ -537,7 +536,7 @@ export class QueueHost implements Hosted {
     };
     return {
       data: ({ bytes }) => {
-        const numbers = new P.Numbers(bytes, 1);
+        const numbers = new VarintReader(bytes, 1);
         switch (bytes[0]) {
           case P.PULL: {
             const most = numbers.next();
@@ -558,7 +557,7 @@ export class QueueHost implements Hosted {
       },
       cancel: () => {
         if (!leave()) return;
-        line.exit(say(CANCELLED));
+        line.exit(varints(CANCELLED));
         // Nobody counts in it any more. Whoever has ended otherwise might.
         this.#idle.push(word);
       },
@@ -725,7 +724,7 @@ export class QueueHost implements Hosted {
   }
 
   #line(taker: Taker): void {
-    if (this.#finishedFor(taker.consumer)) return taker.end(say(this.#ending));
+    if (this.#finishedFor(taker.consumer)) return taker.end(varints(this.#ending));
     taker.place = this.#takers.push(taker);
     this.#advance();
   }
@@ -776,7 +775,7 @@ export class QueueHost implements Hosted {
   taskDone(count: number): boolean {
     if (!(count <= this.#unfinished)) return false;
     this.#unfinished -= count;
-    if (this.#unfinished === 0) { for (const line of this.#joiners.clear()) line.exit(say(DONE)); }
+    if (this.#unfinished === 0) { for (const line of this.#joiners.drain()) line.exit(varints(DONE)); }
     return true;
   }
 
@@ -785,10 +784,12 @@ export class QueueHost implements Hosted {
     this.#lend();
     this.#grant();
     if (this.#watchers.length > 0 && this.ready) {
-      for (const line of this.#watchers.clear()) line.exit(say(DONE));
+      for (const line of this.#watchers.drain()) line.exit(varints(DONE));
     }
     if (this.#state !== "open" && this.#takers.length > 0) {
-      for (const { end } of this.#takers.drop(({ consumer }) => this.#finishedFor(consumer))) end(say(this.#ending));
+      for (const { end } of this.#takers.removeWhere(({ consumer }) => this.#finishedFor(consumer))) {
+        end(varints(this.#ending));
+      }
     }
   }
 
@@ -839,7 +840,7 @@ export class QueueHost implements Hosted {
       const items = this.#gather(most, false);
       if (items.length === 0) {
         reader.wish = undefined;
-        return reader.line.data(say(P.ALONE));
+        return reader.line.data(varints(P.ALONE));
       }
       this.#lent += items.length;
       try {
@@ -869,7 +870,7 @@ export class QueueHost implements Hosted {
       producer.bytes += places * size;
       this.#granted += places;
       this.#bytes += places * size;
-      producer.line.data(say(P.GRANT, id, places));
+      producer.line.data(varints(P.GRANT, id, places));
       if (this.#wants.length === 0) this.#grantAhead(producer);
     }
   }
@@ -884,19 +885,19 @@ export class QueueHost implements Hosted {
     producer.bytes += places * P.SMALL;
     this.#granted += places;
     this.#bytes += places * P.SMALL;
-    producer.line.data(say(P.GRANT, 0, places));
+    producer.line.data(varints(P.GRANT, 0, places));
   }
 
   #close(): void {
     if (this.#state !== "open") return;
     this.#state = "closed";
-    this.#wants.clear();
+    this.#wants.drain();
     for (const producer of this.#producers) {
       producer.wants.clear();
-      if (producer.places > 0) producer.line.data(say(P.CLOSING));
+      if (producer.places > 0) producer.line.data(varints(P.CLOSING));
       else {
         this.#producers.delete(producer);
-        producer.line.exit(say(P.CLOSED));
+        producer.line.exit(varints(P.CLOSED));
       }
     }
     this.#advance();
@@ -905,21 +906,21 @@ export class QueueHost implements Hosted {
   #end(state: "shut down" | "gone"): void {
     if (this.#state === "gone" || this.#state === state) return;
     this.#state = state;
-    const end = say(this.#ending);
+    const end = varints(this.#ending);
     const { store } = this.#rules;
     // Restored in this state, items are dropped.
     for (const reader of this.#readers) this.#restore(this.#takeBack(reader, 0));
     for (let item = store.shift(); item !== undefined; item = store.shift()) this.#drop(item);
-    this.#wants.clear();
+    this.#wants.drain();
     for (const producer of this.#producers) {
       this.#giveBack(producer, producer.places);
       producer.line.exit(end);
     }
     this.#producers.clear();
-    for (const taker of this.#takers.clear()) taker.end(end);
-    for (const line of this.#joiners.clear()) line.exit(end);
+    for (const taker of this.#takers.drain()) taker.end(end);
+    for (const line of this.#joiners.drain()) line.exit(end);
     // There will be nothing, which is what they wait for as well.
-    for (const line of this.#watchers.clear()) line.exit(state === "gone" ? end : say(DONE));
+    for (const line of this.#watchers.drain()) line.exit(state === "gone" ? end : varints(DONE));
     if (state !== "gone") return;
     for (const { line } of this.#readers) line.exit(end);
     this.#readers.clear();

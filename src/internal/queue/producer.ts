@@ -9,6 +9,7 @@
 import { call, DONE, type Line, type Target } from "../rpc/router.ts";
 import { FRAGMENT, type Incoming } from "../transport/frames.ts";
 import { pack, type Packet } from "../objects/packets.ts";
+import { VarintReader } from "../objects/varint.ts";
 import * as P from "./protocol.ts";
 
 /** How long places that were granted ahead are kept after a put, in milliseconds. */
@@ -172,7 +173,7 @@ export class Producer {
   }
 
   #hear({ bytes }: Incoming): void {
-    const numbers = new P.Numbers(bytes, 1);
+    const numbers = new VarintReader(bytes, 1);
     switch (bytes[0]) {
       case P.GRANT: {
         const id = numbers.next();

@@ -116,24 +116,3 @@ export interface Info {
   /** 1 if nothing will come any more. */
   readonly ended: number;
 }
-
-/** Reads numbers of seven bits a byte; `NaN` past the end. */
-export class Numbers {
-  at: number;
-  readonly #bytes: Uint8Array;
-
-  constructor(bytes: Uint8Array, at: number) {
-    this.#bytes = bytes;
-    this.at = at;
-  }
-
-  next(): number {
-    let value = 0;
-    for (let factor = 1;; factor *= 128) {
-      const byte = this.#bytes[this.at++];
-      if (byte === undefined || factor > 2 ** 49) return NaN;
-      value += (byte & 127) * factor;
-      if (byte < 128) return value;
-    }
-  }
-}

@@ -14,6 +14,7 @@ import { load } from "../objects/handles.ts";
 import { claim } from "./lease.ts";
 import { type Packet, unpack } from "../objects/packets.ts";
 import type { Entry, Ledger } from "./unacknowledged.ts";
+import { VarintReader } from "../objects/varint.ts";
 import * as P from "./protocol.ts";
 
 /** A stream that takes slowly tells the queue of each item at once; one that is faster than this, in milliseconds, of some at a time. */
@@ -164,7 +165,7 @@ export class Reader {
   }
 
   #settle({ attachments, bytes }: Incoming): void {
-    const numbers = new P.Numbers(bytes, 1);
+    const numbers = new VarintReader(bytes, 1);
     const index = numbers.next();
     const place = Codec.decode(bytes.subarray(numbers.at), { attachments, link: undefined }) as ObjectAddress;
     try {

@@ -33,7 +33,7 @@ export interface Store {
 }
 
 /** First in, first out. */
-export class Fifo implements Store {
+export class FifoStore implements Store {
   #items: Array<Item | undefined> = [];
   #head = 0;
 
@@ -71,7 +71,7 @@ export class Fifo implements Store {
 }
 
 /** Last in, first out. */
-export class Lifo implements Store {
+export class LifoStore implements Store {
   #items: Array<Item> = [];
 
   get length(): number {
@@ -98,7 +98,7 @@ export class Lifo implements Store {
 }
 
 /** The smallest first; of equal ones, the one that came first. */
-export class Priority implements Store {
+export class PriorityStore implements Store {
   #heap: Array<Item> = [];
   readonly #compare: (a: unknown, b: unknown) => number;
 

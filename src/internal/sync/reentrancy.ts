@@ -16,7 +16,7 @@
  */
 import type * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
-import { type Place, Waiting } from "../objects/waiting.ts";
+import { Fifo, type FifoEntry } from "../objects/fifo.ts";
 
 /** One taking of the lock. */
 export interface Hold<L> {
@@ -24,7 +24,7 @@ export interface Hold<L> {
   readonly outer: Hold<L> | undefined;
   state: "held" | "parked" | "released";
   /** Fibers with this innermost hold that wait for a sibling. */
-  readonly waiting: Waiting<Waiter<L>>;
+  readonly waiting: Fifo<Waiter<L>>;
 }
 
 /** What a waiter hears: the hold that is its own now, or why there will be none. */
@@ -40,8 +40,8 @@ interface Waiter<L> {
 
 /** DoorbellAddress a waiter waits. */
 interface Position<L> {
-  readonly line: Waiting<Waiter<L>>;
-  readonly place: Place<Waiter<L>>;
+  readonly line: Fifo<Waiter<L>>;
+  readonly place: FifoEntry<Waiter<L>>;
 }
 
 /** How this process has the lock itself. */
@@ -74,7 +74,7 @@ export class HoldStack<L> {
   readonly #known = FiberRef.unsafeMake<Hold<L> | undefined>(undefined);
   #stack: Array<Hold<L>> = [];
   /** Fibers without a hold that wait. */
-  readonly #outside = new Waiting<Waiter<L>>();
+  readonly #outside = new Fifo<Waiter<L>>();
   readonly #positions = new Map<Waiter<L>, Position<L>>();
   /** Those outside that know parked holds. */
   readonly #chained = new Set<Waiter<L>>();
@@ -212,7 +212,7 @@ export class HoldStack<L> {
   }
 
   #push(known: Hold<L> | undefined): Hold<L> {
-    const hold: Hold<L> = { outer: nearest(known), state: "held", waiting: new Waiting() };
+    const hold: Hold<L> = { outer: nearest(known), state: "held", waiting: new Fifo() };
     if (this.#stack.push(hold) === 1) this.#lock.onHeld(true);
     return hold;
   }
@@ -235,7 +235,7 @@ export class HoldStack<L> {
 
   /** Those who waited inside a hold that has ended, or is parked, wait further outside. */
   #dismiss(hold: Hold<L>): void {
-    for (const waiter of hold.waiting.clear()) this.#seat(waiter);
+    for (const waiter of hold.waiting.drain()) this.#seat(waiter);
   }
 
   /** The next of those whose innermost hold is the top may go in. */

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { Unreachable } from "../objects/errors.ts";
 import { HandleId, register } from "../objects/handles.ts";
-import { ask, type Place, service, type ServiceError } from "../objects/service.ts";
+import { ask, service, type ServiceError, type ServiceHandle } from "../objects/service.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import { self } from "../rpc/identity.ts";
 import type { Element, Options as ListOptions, ShareableList } from "../../ShareableList.ts";
@@ -105,11 +105,11 @@ type Failure = MemoryError | OutOfRange | ServiceError;
 /** The implementation of {@link SharedMemoryManager}. */
 class Manager implements SharedMemoryManager {
   readonly [TypeId]: typeof TypeId = TypeId;
-  readonly #place: Place;
+  readonly #place: ServiceHandle;
   /** The manager itself, where it lives. */
   readonly #local: Host | undefined;
 
-  constructor(place: Place, local: Host | undefined) {
+  constructor(place: ServiceHandle, local: Host | undefined) {
     this.#place = place;
     this.#local = local;
   }
@@ -190,4 +190,4 @@ export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = Effe
   ({ local, object }) => new Manager({ address: address(), object, host: self().name }, local),
 );
 
-register("memory manager", (from) => new Manager(from as Place, undefined));
+register("memory manager", (from) => new Manager(from as ServiceHandle, undefined));

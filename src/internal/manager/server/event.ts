@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import { Waiting } from "../../objects/waiting.ts";
+import { Fifo } from "../../objects/fifo.ts";
 import type { Fill, Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../rpc/router.ts";
 import type { BrokenReason } from "../../sync/errors.ts";
@@ -15,7 +15,7 @@ import * as P from "../protocol.ts";
 /** A flag to wait for. Whoever waits when it is set is woken up, also if it is cleared at once. */
 export class EventHost {
   #set = false;
-  readonly #waiting = new Waiting<() => void>();
+  readonly #waiting = new Fifo<() => void>();
 
   value(): boolean {
     return this.#set;
@@ -27,7 +27,7 @@ export class EventHost {
 
   set(): void {
     this.#set = true;
-    for (const wake of this.#waiting.clear()) wake();
+    for (const wake of this.#waiting.drain()) wake();
   }
 
   clear(): void {

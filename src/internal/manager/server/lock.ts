@@ -17,8 +17,8 @@
 import type { Fill } from "../../rpc/link.ts";
 import { LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../rpc/router.ts";
-import { Numbers } from "../../queue/protocol.ts";
-import { type Place, Waiting } from "../../objects/waiting.ts";
+import { VarintReader } from "../../objects/varint.ts";
+import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
 import { type Incoming, ProtocolError } from "../../transport/frames.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
@@ -26,9 +26,9 @@ import * as P from "../protocol.ts";
 interface Holder {
   readonly line: Line;
   state: "waiting" | "held" | "parked" | "left";
-  place: Place<Holder> | undefined;
+  place: FifoEntry<Holder> | undefined;
   /** The condition in which he is parked, or by which he was woken up. */
-  condition: Waiting<Holder> | undefined;
+  condition: Fifo<Holder> | undefined;
 }
 
 const say = (value: number): Fill => (writer) => void writer.byte(value);
@@ -37,9 +37,9 @@ const say = (value: number): Fill => (writer) => void writer.byte(value);
 export class LockHost {
   #free: number;
   readonly #most: number;
-  readonly #waiting = new Waiting<Holder>();
+  readonly #waiting = new Fifo<Holder>();
   readonly #holders = new Set<Holder>();
-  readonly #conditions = new Map<number, Waiting<Holder>>();
+  readonly #conditions = new Map<number, Fifo<Holder>>();
 
   /** `most` is what a release by somebody who holds nothing may raise it to. */
   constructor(permits = 1, most = 1) {
@@ -75,8 +75,8 @@ export class LockHost {
   }
 
   /** Makes a condition known by a number. */
-  condition(number: number): Waiting<Holder> {
-    const parked = new Waiting<Holder>();
+  condition(number: number): Fifo<Holder> {
+    const parked = new Fifo<Holder>();
     this.#conditions.set(number, parked);
     return parked;
   }
@@ -89,7 +89,7 @@ export class LockHost {
     this.#grant();
   }
 
-  attach(line: Line, numbers: Numbers): Receiver {
+  attach(line: Line, numbers: VarintReader): Receiver {
     const waits = numbers.next() === 1;
     const holder: Holder = { line, state: "waiting", place: undefined, condition: undefined };
     if (!waits && (this.#free === 0 || this.#waiting.length > 0)) {
@@ -115,7 +115,7 @@ export class LockHost {
   close(): void {
     for (const { line } of this.#holders) line.exit(say(GONE));
     this.#holders.clear();
-    this.#waiting.clear();
+    this.#waiting.drain();
     this.#conditions.clear();
   }
 
@@ -151,7 +151,7 @@ export class LockHost {
   }
 
   #hear(holder: Holder, { bytes }: Incoming): void {
-    const numbers = new Numbers(bytes, 1);
+    const numbers = new VarintReader(bytes, 1);
     switch (bytes[0]) {
       case P.WAIT: {
         const condition = this.#conditions.get(numbers.next());
@@ -180,7 +180,7 @@ export class LockHost {
     throw new ProtocolError("Cannot read from the peer: malformed message to a lock");
   }
 
-  #notify(condition: Waiting<Holder>, count: number): void {
+  #notify(condition: Fifo<Holder>, count: number): void {
     for (; count > 0; count--) {
       const holder = condition.shift();
       if (holder === undefined) return;
@@ -194,7 +194,7 @@ export class LockHost {
 export class ConditionHost {
   readonly lock: LockHost;
   readonly number: number;
-  readonly #parked: Waiting<unknown>;
+  readonly #parked: Fifo<unknown>;
 
   constructor(lock: LockHost, number: number) {
     this.lock = lock;
@@ -216,7 +216,7 @@ export class ConditionHost {
   }
 
   /** Who acquires the condition acquires its lock. */
-  attach(line: Line, numbers: Numbers): Receiver {
+  attach(line: Line, numbers: VarintReader): Receiver {
     return this.lock.attach(line, numbers);
   }
 

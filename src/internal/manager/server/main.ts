@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect";
 import type { Backend } from "../../../Backend.ts";
 import type * as Scope from "effect/Scope";
 import { hooks } from "../../objects/handles.ts";
-import { ask, type Place as Target } from "../../objects/service.ts";
+import { ask, type ServiceHandle as Target } from "../../objects/service.ts";
 import { address, host, retire } from "../../rpc/router.ts";
 import { self } from "../../rpc/identity.ts";
 import * as Task from "../../../Task.ts";

@@ -21,7 +21,8 @@ import type { Backend } from "../../../Backend.ts";
 import { foreign, HandleId } from "../../objects/handles.ts";
 import { unpack } from "../../objects/packets.ts";
 import { QueueClient } from "../../queue/client.ts";
-import { ITEMS, LONG, Numbers, PUT } from "../../queue/protocol.ts";
+import { VarintReader } from "../../objects/varint.ts";
+import { ITEMS, LONG, PUT } from "../../queue/protocol.ts";
 import { type Channel, LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Hosted, type Line, local } from "../../rpc/router.ts";
 import { Credit, produce } from "../../rpc/streams.ts";
@@ -61,7 +62,7 @@ export interface Entry extends Held {
 
 /** What can be called on an object that waits for its methods: nothing of this is asked of others. */
 export interface Attachable {
-  readonly attach: (line: Line, numbers: Numbers) => Receiver;
+  readonly attach: (line: Line, numbers: VarintReader) => Receiver;
 }
 
 const isAttachable = (target: object): target is Attachable => "attach" in target;
@@ -195,7 +196,7 @@ export class Server implements Hosted {
         case P.CALL_KEPT:
           return this.#underway.keep(caller, () => this.#callKept(caller, message));
         case P.RETAIN:
-          return this.#underway.keep(caller, () => this.#find(new Numbers(message.bytes, 0)));
+          return this.#underway.keep(caller, () => this.#find(new VarintReader(message.bytes, 0)));
         case P.STREAM:
           return this.#stream(caller, message);
         case P.TAKE:
@@ -352,12 +353,12 @@ export class Server implements Hosted {
     return entry;
   }
 
-  #find(numbers: Numbers): Entry {
+  #find(numbers: VarintReader): Entry {
     return this.#entry(numbers.next());
   }
 
   #parse(caller: Caller, message: Incoming): readonly [entry: Entry, method: string, args: ReadonlyArray<unknown>] {
-    const numbers = new Numbers(message.bytes, 0);
+    const numbers = new VarintReader(message.bytes, 0);
     const entry = this.#find(numbers);
     const call = caller.decode(message, numbers.at);
     if (!isCall(call)) throw new ManagerError("InvalidArguments", "Cannot read the call: it names no method");
@@ -517,7 +518,7 @@ export class Server implements Hosted {
   }
 
   #attach(caller: Caller, message: Incoming): Receiver {
-    const numbers = new Numbers(message.bytes, 0);
+    const numbers = new VarintReader(message.bytes, 0);
     const { target, type } = this.#find(numbers);
     if (!isAttachable(target) || type === "Manager") {
       throw new ManagerError("NotExposed", `Cannot wait for a ${type}: it is no lock`);
@@ -527,7 +528,7 @@ export class Server implements Hosted {
 
   /** A call of a queue, from another program: its items are data, also for those of this family who take them. */
   #queue(caller: Caller, { attachments, bytes }: Incoming): Receiver {
-    const numbers = new Numbers(bytes, 0);
+    const numbers = new VarintReader(bytes, 0);
     const { handle, type } = this.#find(numbers);
     const operation = bytes[numbers.at];
     const place = handle instanceof QueueClient ? local(handle[HandleId].encode()) : undefined;

@@ -4,13 +4,13 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { exactly } from "../../objects/exactly.ts";
-import { type Place, Waiting } from "../../objects/waiting.ts";
+import { waitThenCommit } from "../../objects/interruption.ts";
+import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
 
 /** Whose turn it is. */
 export class Turn {
   #taken = false;
-  readonly #waiting = new Waiting<(granted: Effect.Effect<void>) => void>();
+  readonly #waiting = new Fifo<(granted: Effect.Effect<void>) => void>();
 
   /** Makes a change: at once, or, while another is under way, when that is done. */
   write<A>(change: () => A): A | Effect.Effect<A> {
@@ -24,8 +24,8 @@ export class Turn {
     );
   }
 
-  readonly #enter: Effect.Effect<void> = exactly<void, never, void, never>((granted) => {
-    let place: Place<(granted: Effect.Effect<void>) => void> | undefined;
+  readonly #enter: Effect.Effect<void> = waitThenCommit<void, never, void, never>((granted) => {
+    let place: FifoEntry<(granted: Effect.Effect<void>) => void> | undefined;
     if (this.#taken) place = this.#waiting.push(granted);
     else {
       this.#taken = true;

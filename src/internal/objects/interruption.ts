@@ -1,0 +1,109 @@
+/**
+ * Exact interruption: an operation that is interrupted has done nothing, and an operation that has done something returns its
+ * result.
+ *
+ * Effect 3 checks for interruption before each step of a fiber. Two forms therefore suffice:
+ *
+ * - **An operation that need not wait** is one step whose value goes straight to the caller's continuation: {@link oneStep}. It
+ *   needs no mask and no finalizer. Anything longer has a gap, since between two steps the fiber may yield and be interrupted,
+ *   and the error handlers of an interrupted, interruptible fiber do not run.
+ * - **An operation that waits** sends a request, and then either commits or cancels it: {@link waitThenCommit}. A fiber counts
+ *   its steps from zero when it is resumed, so it does not yield between the arrival of the answer and the caller's
+ *   continuation. The canceller of `Effect.async` alone is not enough: it no longer runs once the fiber has been resumed, but
+ *   the interruption may arrive between that moment and the first step that follows.
+ *
+ * {@link passGate} is the second form for a {@link FifoGate}, with the first one where the gate is open.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Effect from "effect/Effect";
+import * as FiberRef from "effect/FiberRef";
+import * as RuntimeFlags from "effect/RuntimeFlags";
+import type { FifoGate } from "./fifo_gate.ts";
+
+/** What an attempt gives in place of a value: the effect to go on with. The attempt has changed nothing. */
+export class Otherwise<out A, out E, out R = never> {
+  constructor(readonly effect: Effect.Effect<A, E, R>) {}
+}
+
+/**
+ * Runs `attempt` in one step of the fiber. Its value goes straight to the caller's continuation: an interruption comes before the
+ * attempt, or after the caller has the value.
+ *
+ * If the attempt gives {@link Otherwise}, the fiber continues with that effect. A step of Effect 3 can end without a value only
+ * by throwing, which costs 2 µs; therefore look first, in `Effect.suspend`, whether the attempt can succeed.
+ */
+export const oneStep = <A, E = never, R = never>(
+  attempt: () => A | Otherwise<A, E, R>,
+): Effect.Effect<A, E, R> =>
+  Effect.catchAllCause(
+    Effect.sync(() => {
+      const result = attempt();
+      if (result instanceof Otherwise) throw result;
+      return result;
+    }),
+    (cause): Effect.Effect<A, E, R> =>
+      cause._tag === "Die" && cause.defect instanceof Otherwise ? cause.defect.effect : Effect.failCause(cause),
+  );
+
+/**
+ * Waits for the answer to a request, and then commits it. Exactly one of the two runs: `commit`, uninterruptibly, or the function
+ * that `request` returns, which cancels the request and takes back what was granted meanwhile. It is called if the wait fails or
+ * is interrupted, at whatever moment the interruption comes.
+ *
+ * `request` calls `answer` once, perhaps before it returns. If canceling gives an effect, that runs uninterruptibly before the
+ * fiber goes on with the failure or the interruption.
+ */
+export const waitThenCommit = <A, E, B, E2 = never, R = never>(
+  request: (answer: (result: Effect.Effect<A, E>) => void) => () => void | Effect.Effect<unknown, E2, R>,
+  commit: (value: A) => Effect.Effect<B, E2, R>,
+): Effect.Effect<B, E | E2, R> =>
+  Effect.withFiberRuntime<B, E | E2, R>((fiber, { runtimeFlags }) => {
+    const interruptible = RuntimeFlags.interruptible(runtimeFlags);
+    return Effect.uninterruptibleMask((restore) => {
+      let cancel: () => void | Effect.Effect<unknown, E2, R> = () => {};
+      const wait = Effect.async<A, E>((resume) => {
+        cancel = request(resume);
+      });
+      const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
+        const canceled = cancel();
+        const failure = Effect.failCause(cause);
+        return canceled === undefined ? failure : Effect.zipRight(canceled, failure);
+      };
+      return Effect.matchCauseEffect(restore(wait), {
+        onFailure: abandon,
+        onSuccess: (value): Effect.Effect<B, E | E2, R> => {
+          // The caller would never see the result: the next step of this fiber is its interruption.
+          const pending = interruptible ? fiber.getFiberRef(FiberRef.interruptedCause) : Cause.empty;
+          return Cause.isEmpty(pending) ? commit(value) : abandon(pending);
+        },
+      });
+    });
+  });
+
+/**
+ * Waits at a gate, interruptibly, and then runs `act` uninterruptibly. The next waiter passes when `act` has returned its effect,
+ * so whatever must be done alone is done by `act` itself, not by that effect.
+ */
+export const passGate = <A, E>(
+  gate: FifoGate,
+  size: number,
+  act: () => Effect.Effect<A, E>,
+): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) => {
+    if (gate.isOpen(size)) return act();
+    let leave = (): void => {};
+    return restore(waitThenCommit<void, never, A, E>(
+      (answer) => {
+        const entry = gate.enter(size, () => answer(Effect.void));
+        leave = () => gate.leave(entry);
+        return leave;
+      },
+      () => {
+        const acted = act();
+        leave();
+        return acted;
+      },
+    ));
+  });
