@@ -222,34 +222,24 @@
  *
  * @module
  */
-import * as Cause from "effect/Cause";
-import * as Chunk from "effect/Chunk";
-import * as Duration from "effect/Duration";
+import type * as Cause from "effect/Cause";
+import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
-import * as Exit from "effect/Exit";
+import type * as Exit from "effect/Exit";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import * as Stream from "effect/Stream";
+import type * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
-import * as Call from "./internal/child/call.ts";
-import { isLibrary } from "./internal/child/modules.ts";
-import { CALL, MAP, STARMAP } from "./internal/child/request.ts";
-import { within } from "./internal/child/stop.ts";
-import { isInitializer, killPolicy } from "./internal/child/options.ts";
-import * as Arguments from "./internal/os/arguments.ts";
-import { positiveDuration } from "./internal/os/durations.ts";
-import { assemble, type Crew } from "./internal/pool/workers.ts";
-import { PoolError } from "./internal/pool/error.ts";
-import { flow } from "./internal/pool/map_stream.ts";
-import * as Jobs from "./internal/pool/jobs.ts";
-import * as Task from "./Task.ts";
+import type { PoolError } from "./internal/pool/errors.ts";
+import * as Implementation from "./internal/pool/pool.ts";
+import type * as Task from "./Task.ts";
 
 /** Marks every pool. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Pool";
 /** Type of the mark of every pool. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Pool";
 
-export { PoolError } from "./internal/pool/error.ts";
+export { PoolError } from "./internal/pool/errors.ts";
 
 /**
  * Options of a pool.
@@ -376,6 +366,9 @@ export interface Statistics {
 /** Why a call of a pool failed, other than by the task's own failures. @since 0.1.0 @category errors */
 export type Failure = CallError | PoolError;
 
+/** Why a pool could not be made. @since 0.1.0 @category errors */
+export type StartFailure = SpawnError | PoolError | EncodeError;
+
 /**
  * A set of processes that run tasks. Python's `Pool`.
  *
@@ -460,99 +453,6 @@ export interface Pool {
   readonly statistics: Effect.Effect<Statistics>;
 }
 
-/** Open calls, and waiters for the end of the last one. */
-class Calls {
-  #open = 0;
-  #abandoned = false;
-  #waiting: Array<() => void> = [];
-
-  begin(): void {
-    this.#open++;
-  }
-
-  end(): void {
-    this.#open--;
-    this.#tell();
-  }
-
-  /** They are being stopped: they are over when their callers see it. */
-  abandon(): void {
-    this.#abandoned = true;
-    this.#tell();
-  }
-
-  /** Waits until none is under way. */
-  readonly over: Effect.Effect<void> = Effect.async((resume) => {
-    this.#waiting.push(() => resume(Effect.void));
-    this.#tell();
-  });
-
-  #tell(): void {
-    if (this.#open === 0 || this.#abandoned) { for (const done of this.#waiting.splice(0)) done(); }
-  }
-}
-
-let pools = 0;
-
-const invalidOption = (complaint: string): PoolError =>
-  new PoolError({ reason: "InvalidOption", message: Arguments.invalidOption("pool", complaint) });
-
-const invalidArgument = (method: string, complaint: string): PoolError =>
-  new PoolError({ reason: "InvalidArgument", message: Arguments.invalidArgument(`pool.${method}`, complaint) });
-
-const { boolean, func, iterable, list, optional, positive, positiveOrInfinite } = Arguments;
-
-const optionChecks: Arguments.Checks = {
-  ...killPolicy,
-  size: optional(positive),
-  maxTasksPerChild: optional(positiveOrInfinite),
-  initializer: optional(isInitializer),
-  timeout: optional(positiveDuration),
-};
-
-const mapChecks: Arguments.Checks = { chunkSize: optional(positive) };
-
-const mapStreamChecks: Arguments.Checks = { ...mapChecks, unordered: optional(boolean), lookAhead: optional(positive) };
-
-const submitChecks: Arguments.Checks = {
-  timeout: optional(positiveDuration),
-  onSuccess: optional(func),
-  onFailure: optional(func),
-};
-
-const argumentLists = Arguments.arrayOf(list, "arrays of arguments");
-
-const wrongPart = (method: string, values: object, checks: Arguments.Checks): PoolError | undefined => {
-  const wrong = Arguments.wrong(values, checks);
-  return wrong === undefined ? undefined : invalidArgument(method, wrong);
-};
-
-const wrongOption = (options: unknown, checks: Arguments.Checks): PoolError | undefined => {
-  const wrong = Arguments.wrongOptions(options, checks);
-  return wrong === undefined ? undefined : invalidOption(wrong);
-};
-
-const wrongCall = (method: string, task: unknown): PoolError | undefined => {
-  const wrong = Arguments.task(task);
-  return wrong === undefined ? undefined : invalidArgument(method, `the task ${wrong}`);
-};
-
-const wrongMap = (method: string, task: unknown, items: unknown, options: unknown): PoolError | undefined =>
-  wrongCall(method, task) ?? wrongPart(method, { items }, { items: iterable }) ?? wrongOption(options, mapChecks);
-
-const closed = (): PoolError =>
-  new PoolError({ reason: "Closed", message: "Cannot run the task: the pool takes no more, it was closed" });
-
-const terminated = (): PoolError =>
-  new PoolError({ reason: "Terminated", message: "Cannot finish the task: the pool was terminated" });
-
-/** A Stream that reads no further ahead than that. */
-const gently = (items: Iterable<unknown>, ahead: number): Stream.Stream<unknown> =>
-  Stream.suspend(() => Stream.fromIteratorSucceed(Iterator.from(items), ahead));
-
-/** URLs of the user's modules that have defined tasks by now. */
-const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isLibrary(url));
-
 /**
  * Starts a pool and its workers, and returns when they can run tasks. A worker is given tasks only when it can
  * run them, so none is lost to a worker that does not come up.
@@ -581,211 +481,5 @@ const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isL
  * @since 0.1.0
  * @category constructors
  */
-export const make = (
-  options: Options = {},
-): Effect.Effect<Pool, SpawnError | PoolError | EncodeError, Backend | Scope.Scope> =>
-  Effect.gen(function* () {
-    const backend = yield* Backend;
-    const wrong = Arguments.wrongOptions(options, optionChecks);
-    if (wrong !== undefined) return yield* Effect.fail(invalidOption(wrong));
-    const { size = navigator.hardwareConcurrency, maxTasksPerChild = Infinity } = options;
-    const { gracePeriod = "1 second", forceKillAfter } = options;
-    const limit = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout);
-    const initialize = options.initializer &&
-      (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));
-    let state: "open" | "closed" | "terminated" = "open";
-    const calls = new Calls();
-
-    const abort = ({ dispatcher, end, submissions }: Crew): Effect.Effect<void> =>
-      Effect.uninterruptible(Effect.suspend(() => {
-        if (state !== "terminated") dispatcher.terminate(Cause.fail(terminated()));
-        state = "terminated";
-        calls.abandon();
-        // Finalizers of what runs may still need the link. Each job has a deadline; the limit is for leases, which have none.
-        const stopped = within(Jobs.drained(dispatcher), gracePeriod);
-        return Effect.all([stopped, end, submissions.settled, submissions.silence], { discard: true });
-      }));
-    /** Waits for what was submitted; for what others wait for themselves, they do. */
-    const drain = ({ submissions }: Crew): Effect.Effect<void> =>
-      Effect.zipRight(submissions.settled, submissions.told);
-
-    const release = (crew: Crew, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (state === "open") state = "closed";
-        if (Exit.isFailure(exit) || state === "terminated") return abort(crew);
-        // Interruptible, so that waiting for what was submitted can be given up.
-        return Effect.zipRight(Effect.onInterrupt(Effect.interruptible(drain(crew)), () => abort(crew)), abort(crew));
-      });
-
-    const crew = yield* assemble(backend, {
-      size,
-      prefix: `PoolWorker-${++pools}`,
-      policy: { gracePeriod, forceKillAfter },
-      maxJobs: maxTasksPerChild,
-      initializer: initialize,
-      modules,
-    }, release);
-    const { counts, dispatcher, submissions } = crew;
-
-    /** Begins a call, which may then take its time to hand in its jobs. */
-    const enter = Effect.suspend(() => {
-      if (state !== "open") return Effect.fail(closed());
-      calls.begin();
-      return Effect.void;
-    });
-    const leave = Effect.sync(() => calls.end());
-
-    const during = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
-      Effect.acquireUseRelease(enter, () => effect, () => leave);
-
-    const throughout = (stream: Effect.Effect<Stream.Stream<unknown, unknown>, unknown, Scope.Scope>) =>
-      Stream.unwrapScoped(Effect.zipRight(Effect.acquireRelease(enter, () => leave), stream));
-
-    const run = (task: Task.Any, args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown> =>
-      during(Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => Jobs.run(dispatcher, prepared, limit)));
-
-    const runMany = (
-      task: Task.Any,
-      mode: typeof MAP | typeof STARMAP,
-      items: Iterable<unknown>,
-      options: MapOptions,
-    ): Effect.Effect<unknown, unknown> =>
-      during(Effect.suspend((): Effect.Effect<unknown, unknown> => {
-        const list = Array.isArray(items) ? items : [...items];
-        const { chunkSize = Math.max(1, Math.ceil(list.length / (4 * size))) } = options;
-        if (mode === STARMAP) {
-          const wrong = argumentLists(list);
-          if (wrong !== undefined) return Effect.fail(invalidArgument("starmap", `items ${wrong}`));
-        }
-        if (list.length === 0) return Effect.succeed([]);
-        const chunks: Array<ReadonlyArray<unknown>> = [];
-        for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
-        const results = new Array<unknown>(list.length);
-        const keep = (value: unknown, index: number): void => {
-          const part = value as ReadonlyArray<unknown>;
-          for (let i = 0, at = index * chunkSize; i < part.length; i++, at++) results[at] = part[i];
-        };
-        // All chunks are encoded before any is sent: an item that cannot be fails the call before it has done anything.
-        const prepared = Effect.forEach(chunks, (chunk, i) => Call.prepare(task, mode, chunk, i * chunkSize));
-        return Effect.as(
-          Effect.flatMap(prepared, (prepared) => Jobs.runAll(dispatcher, prepared, keep, limit)),
-          results,
-        );
-      }));
-
-    const mapStream = (task: Task.Any, options: MapStreamOptions) => (stream: Stream.Stream<unknown, unknown>) => {
-      const { chunkSize = 1, lookAhead = 4 * size, unordered = false } = options;
-      const shared = { dispatcher, lookAhead, unordered, timeout: limit };
-      if (chunkSize === 1) {
-        const prepare = (item: unknown) => Call.prepare(task, CALL, [item]);
-        return throughout(Effect.succeed(flow({ ...shared, flatten: false, prepare })(stream)));
-      }
-      const prepare = (items: Chunk.Chunk<unknown>) => Call.prepare(task, MAP, Chunk.toReadonlyArray(items));
-      const grouped = Stream.grouped(stream, chunkSize);
-      return throughout(Effect.succeed(flow({ ...shared, flatten: true, prepare })(grouped)));
-    };
-
-    const stream = (task: Task.Any, args: ReadonlyArray<unknown>): Stream.Stream<unknown, unknown> =>
-      throughout(Effect.gen(function* () {
-        const prepared = yield* Call.prepare(task, CALL, args);
-        const lease = yield* Jobs.lease(dispatcher);
-        return Call.stream(lease.child, prepared, false, lease);
-      }));
-
-    const submitWith = (
-      task: Task.Any,
-      args: ReadonlyArray<unknown>,
-      options: SubmitOptions<unknown, unknown>,
-    ): Effect.Effect<Submission<unknown, unknown>, EncodeError | PoolError> =>
-      Effect.map(Call.prepare(task, CALL, args), (prepared) => {
-        const own = options.timeout === undefined ? limit : Duration.toMillis(options.timeout);
-        return submissions.submit(prepared, own, options, state === "open" ? undefined : Exit.fail(closed()));
-      });
-
-    const close = Effect.sync(() => {
-      if (state === "open") state = "closed";
-    });
-
-    const join = Effect.suspend((): Effect.Effect<void, PoolError> => {
-      if (state !== "open") {
-        return Effect.all([calls.over, Jobs.drained(dispatcher), drain(crew), crew.end], { discard: true });
-      }
-      return Effect.fail(
-        new PoolError({
-          reason: "Open",
-          message: "Cannot join the pool: it still takes tasks; close or terminate it first",
-        }),
-      );
-    });
-
-    const statistics: Effect.Effect<Statistics> = Effect.sync(() => ({
-      size,
-      alive: counts.alive,
-      busy: dispatcher.busy,
-      waiting: dispatcher.waiting,
-      completed: dispatcher.completed,
-      failed: dispatcher.failed,
-      replaced: counts.replaced,
-      recycled: counts.recycled,
-    }));
-
-    /** A span for a call inside a span of the caller's: who traces nothing does not pay for it. */
-    const traced =
-      (name: string, task: Task.Any) => (effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
-        Effect.withFiberRuntime((fiber) =>
-          fiber.currentSpan === undefined ? effect : Effect.withSpan(effect, `Pool.${name}`, {
-            attributes: { "task.name": task.name, "task.url": task.url },
-          })
-        );
-
-    type Run = Effect.Effect<unknown, unknown>;
-    type Runs = Stream.Stream<unknown, unknown>;
-
-    const pool = {
-      [TypeId]: TypeId,
-      size,
-      apply: (task: Task.Any, ...args: ReadonlyArray<unknown>): Run => {
-        const wrong = wrongCall("apply", task);
-        return wrong === undefined ? traced("apply", task)(run(task, args)) : Effect.fail(wrong);
-      },
-      map: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}): Run => {
-        const wrong = wrongMap("map", task, items, options);
-        return wrong === undefined ? traced("map", task)(runMany(task, MAP, items, options)) : Effect.fail(wrong);
-      },
-      starmap: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}): Run => {
-        const wrong = wrongMap("starmap", task, items, options);
-        return wrong === undefined
-          ? traced("starmap", task)(runMany(task, STARMAP, items, options))
-          : Effect.fail(wrong);
-      },
-      mapStream: (task: Task.Any, options: MapStreamOptions = {}) => (source: Runs): Runs => {
-        const wrong = wrongCall("mapStream", task) ?? wrongOption(options, mapStreamChecks) ??
-          wrongPart("mapStream", { stream: source }, { stream: Arguments.stream });
-        return wrong === undefined ? mapStream(task, options)(source) : Stream.fail(wrong);
-      },
-      mapUnordered: (task: Task.Any, items: Iterable<unknown>, options: MapOptions = {}): Runs => {
-        const wrong = wrongMap("mapUnordered", task, items, options);
-        if (wrong !== undefined) return Stream.fail(wrong);
-        return mapStream(task, { ...options, unordered: true })(gently(items, 4 * size * (options.chunkSize ?? 1)));
-      },
-      stream: (task: Task.Any, ...args: ReadonlyArray<unknown>): Runs => {
-        const wrong = wrongCall("stream", task);
-        return wrong === undefined ? stream(task, args) : Stream.fail(wrong);
-      },
-      submit: (task: Task.Any, ...args: ReadonlyArray<unknown>): Run => {
-        const wrong = wrongCall("submit", task);
-        return wrong === undefined ? submitWith(task, args, {}) : Effect.fail(wrong);
-      },
-      submitWith: (task: Task.Any, args: ReadonlyArray<unknown>, options: SubmitOptions<unknown, unknown>): Run => {
-        const wrong = wrongCall("submitWith", task) ?? wrongPart("submitWith", { args }, { args: list }) ??
-          wrongOption(options, submitChecks);
-        return wrong === undefined ? submitWith(task, args, options) : Effect.fail(wrong);
-      },
-      close,
-      join,
-      terminate: abort(crew),
-      statistics,
-    };
-    // The types of a task are those of its handler: nothing at run time could prove it.
-    return pool as unknown as Pool;
-  }).pipe(Effect.withSpan("Pool.make"));
+export const make = (options: Options = {}): Effect.Effect<Pool, StartFailure, Backend | Scope.Scope> =>
+  Effect.withSpan(Effect.flatMap(Backend, (backend) => Implementation.make(backend, options)), "Pool.make");

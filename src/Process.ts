@@ -376,12 +376,12 @@ const unsendable = {
 
 /** Sends the request, and keeps what becomes of it for whoever asks. */
 /** What a child is there for. */
-const running = ({ name }: { readonly name: string }): string => `running task "${name}"`;
+const running = ({ name }: { readonly name: string }) => (): string => `running task "${name}"`;
 
 const request = (
   child: Child,
   prepared: Call.Prepared,
-): Effect.Effect<{ readonly done: Effect.Effect<Exit.Exit<unknown, unknown>>; readonly job: Call.Job }> =>
+): Effect.Effect<{ readonly done: Effect.Effect<Exit.Exit<unknown, unknown>>; readonly job: Call.OpenCall }> =>
   Effect.map(Deferred.make<Exit.Exit<unknown, unknown>>(), (done) => {
     const job = Call.start(child, prepared, true, (reply) => {
       if (Exit.isExit(reply)) Deferred.unsafeDone(done, Effect.succeed(reply));

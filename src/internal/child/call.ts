@@ -124,7 +124,7 @@ export const died = (
   });
 
 /** A request under way. */
-export interface Job {
+export interface OpenCall {
   /** Asks the child to stop. The answer still comes, with what became of it. */
   readonly cancel: () => void;
   /** Whether the child has said that it runs something which can be interrupted. */
@@ -137,10 +137,10 @@ export const start = (
   prepared: Prepared,
   once: boolean,
   done: (exit: Effect.Effect<unknown, unknown>) => void,
-): Job => {
+): OpenCall => {
   const { link } = child;
   const { task } = prepared;
-  const job = { begun: false, cancel: () => {} };
+  const call = { begun: false, cancel: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
@@ -155,14 +155,14 @@ export const start = (
         if (loading === undefined) read();
         else loading.then(read);
       },
-      begun: () => job.begun = true,
-      closed: () => done(died(child, task.name, () => job.begun)),
+      begun: () => call.begun = true,
+      closed: () => done(died(child, task.name, () => call.begun)),
     });
-    job.cancel = () => channel.cancel();
+    call.cancel = () => channel.cancel();
   } catch (error) {
     done(error instanceof MessageTooLarge ? Exit.fail(error) : Exit.die(error));
   }
-  return job;
+  return call;
 };
 
 /** What the owner of a child has to do with a stream that it runs. */

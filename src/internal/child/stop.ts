@@ -40,7 +40,7 @@ export interface Stop {
   readonly ask: Effect.Effect<void>;
   readonly policy: KillPolicy;
   /** What the child is there for, as a warning says it: `running task "crunch"`. */
-  readonly doing: string;
+  readonly doing: () => string;
   /** The program itself wants the child to be killed, and is not warned of that. @default false */
   readonly wanted?: boolean;
 }
@@ -58,7 +58,7 @@ export const stop = ({ ask, child, doing, interruptible, policy, wanted = false 
     const force = Duration.decode(policy.forceKillAfter ?? FORCE_KILL_AFTER);
     const killed = (waited: ReadonlyArray<string>, option: string): Effect.Effect<void> =>
       wanted ? Effect.void : Effect.logWarning(
-        `${child.name} (pid ${child.pid}), ${doing}, had to be killed: it had not ended ${
+        `${child.name} (pid ${child.pid}), ${doing()}, had to be killed: it had not ended ${
           waited.join(" and ")
         }; a larger ${option} gives its finalizers more time`,
       );

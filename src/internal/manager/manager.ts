@@ -8,7 +8,7 @@ import type * as Scope from "effect/Scope";
 import type { Options as PoolOptions } from "../../Pool.ts";
 import { QueueError } from "../objects/errors.ts";
 import type { Dequeue, Options as QueueOptions, Queue } from "../../Queue.ts";
-import { PoolError } from "../pool/error.ts";
+import { PoolError } from "../pool/errors.ts";
 import type { Element, ShareableList } from "../../ShareableList.ts";
 import { MemoryError, type OutOfRange } from "../values/errors.ts";
 import type { SharedMemory } from "../../SharedMemory.ts";

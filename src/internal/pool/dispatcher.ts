@@ -1,8 +1,8 @@
 /**
- * Which worker runs what: one queue, in order, and one request at a time over each worker's private link.
+ * Assigns jobs to workers: one FIFO queue of jobs, and one request at a time over each worker's private link.
  *
- * The dispatcher knows which worker holds which job, so the death of a worker settles exactly its own job. Every job
- * settles once. Waiting costs one place in a list: the work is linear in the number of jobs, however many wait.
+ * The dispatcher knows which worker holds which job, so the death of a worker settles exactly that job. Every job settles
+ * once. A waiting job costs one place in a list, and the work is linear in the number of jobs.
  *
  * @module
  */
@@ -14,71 +14,78 @@ import type { Child } from "../../Backend.ts";
 import type * as Call from "../child/call.ts";
 import { after } from "../os/timer.ts";
 
-/** What a worker's answer gives: an exit, or an Effect of it, for an answer that a Schema decodes. */
+/** The answer of a worker: an Exit, or an Effect of it if a Schema has to decode the answer. */
 export type Reply = Effect.Effect<unknown, unknown>;
 
-/** What a job ends with. */
-export type Settled = Exit.Exit<unknown, unknown>;
+/** The Exit that a job settles with. */
+export type JobExit = Exit.Exit<unknown, unknown>;
 
-/** Begins a job on a worker; `done` is to be called once. */
-export type Begin = (child: Child, done: (reply: Reply) => void) => Call.Job;
+/** Begins a job on a worker, and calls `done` once. */
+export type Begin = (child: Child, done: (reply: Reply) => void) => Call.OpenCall;
 
-/** One piece of work of somebody, waiting or running. */
+/** A job, waiting or running. */
 export interface Job {
+  /** Name of its task. */
+  readonly task: string;
   readonly begin: Begin;
-  readonly settle: (exit: Settled) => void;
+  readonly settle: (exit: JobExit) => void;
   /** How long it may run, in milliseconds. */
   readonly timeout: number;
   state: "waiting" | "running" | "settled";
-  child: Child | undefined;
-  call: Call.Job | undefined;
-  /** Stops the timer of how long it may run on after it was asked to stop. */
+  /** The slot whose worker runs it. */
+  slot: Slot | undefined;
+  call: Call.OpenCall | undefined;
+  /** Stops the timer that limits how long it may take to stop. */
   deadline: (() => void) | undefined;
-  /** Its worker is being killed for it. */
+  /** Whether its worker is being killed because of it. */
   condemned: boolean;
-  /** Stops the timer of how long it may run. */
+  /** Stops the timer that limits how long it may run. */
   limit: (() => void) | undefined;
-  /** What it settles with instead, since it has run too long. */
+  /** What it settles with instead of its answer, because it was stopped by the pool. */
   overrun: Cause.Cause<unknown> | undefined;
 }
 
-/** A place for one worker, which may be replaced. */
+/** The place of one worker, which a replacement takes over. */
 export interface Slot {
   child: Child | undefined;
-  /** Jobs that this worker has had. */
+  /** Number of jobs that this worker has had. */
   jobs: number;
+  /** Name of the task of this worker's last job. */
+  task: string | undefined;
 }
 
 /** Options of a {@link Dispatcher}. */
 export interface Options {
-  /** How long a job that was asked to stop may take. */
+  /** How long a job may take to stop. */
   readonly gracePeriod: Duration.DurationInput;
-  /** Ends a worker whose job does not stop. */
-  readonly kill: (child: Child) => void;
-  /** Jobs after which a worker is replaced. */
+  /** Kills a worker whose job does not stop. */
+  readonly kill: (slot: Slot, child: Child) => void;
+  /** Number of jobs after which a worker is replaced. */
   readonly maxJobs: number;
-  /** Runs a reply that is no exit yet. */
-  readonly run: (reply: Reply, done: (exit: Settled) => void) => void;
-  /** What a job that has run too long settles with. */
+  /** Runs a reply that is not an Exit yet. */
+  readonly run: (reply: Reply, done: (exit: JobExit) => void) => void;
+  /** The cause with which a job fails that has run for too long. */
   readonly overrun: (timeout: number) => Cause.Cause<unknown>;
 }
 
-/** The queue and the workers. */
+/** The queue of jobs and the idle workers. */
 export class Dispatcher {
   readonly #idle: Array<Slot> = [];
   readonly #running = new Set<Job>();
   readonly #grace: number;
   readonly #options: Options;
   #jobs: Array<Job | undefined> = [];
+  /** Index of the first waiting job. */
   #head = 0;
+  /** Number of jobs in the list that were taken back. */
   #removed = 0;
   #refusal: Cause.Cause<unknown> | undefined;
-  /** Jobs whose replies are being decoded: their workers are done with them. */
+  /** Number of jobs whose replies are being decoded: their workers have finished them. */
   #decoding = 0;
   readonly #drained: Array<() => void> = [];
-  /** Jobs that were settled with a success. */
+  /** Number of jobs that succeeded. */
   completed = 0;
-  /** Jobs that were settled otherwise. */
+  /** Number of jobs that failed or were interrupted. */
   failed = 0;
 
   constructor(options: Options) {
@@ -86,24 +93,25 @@ export class Dispatcher {
     this.#options = options;
   }
 
-  /** Jobs that run. */
+  /** Number of running jobs. */
   get busy(): number {
     return this.#running.size;
   }
 
-  /** Jobs that wait for a worker. */
+  /** Number of jobs that wait for a worker. */
   get waiting(): number {
     return this.#jobs.length - this.#head - this.#removed;
   }
 
-  /** Takes a job. It is settled later, or at once if the dispatcher is closed. */
-  submit(begin: Begin, settle: (exit: Settled) => void, timeout: number = Infinity): Job {
+  /** Accepts a job, which settles later, or at once if the dispatcher is closed. */
+  submit(task: string, begin: Begin, settle: (exit: JobExit) => void, timeout: number = Infinity): Job {
     const job: Job = {
+      task,
       begin,
       settle,
       timeout,
       state: "waiting",
-      child: undefined,
+      slot: undefined,
       call: undefined,
       deadline: undefined,
       condemned: false,
@@ -117,8 +125,8 @@ export class Dispatcher {
   }
 
   /**
-   * Takes back a job that waits: it never settles, and the answer is `true`. One that runs is asked to stop, and settles
-   * with what became of it, if need be when its worker has been killed.
+   * Takes a waiting job back: it never settles, and the result is `true`. A running job is asked to stop, and settles with its
+   * outcome, if necessary after its worker has been killed.
    */
   cancel(job: Job): boolean {
     if (job.state === "waiting") {
@@ -134,22 +142,24 @@ export class Dispatcher {
     return false;
   }
 
-  /** Gives a running job until the end of the grace period. */
+  /** Gives a running job the grace period to end. Then its worker is killed. */
   hurry(job: Job): void {
     if (job.state !== "running") return;
     job.deadline ??= after(this.#grace, () => {
-      if (job.child === undefined) return;
+      const { slot } = job;
+      if (slot?.child === undefined) return;
       job.condemned = true;
-      this.#options.kill(job.child);
+      this.#options.kill(slot, slot.child);
     });
   }
 
-  /** A worker is ready for its first job. */
-  ready(slot: Slot, child: Child): void {
+  /** Adds a worker that can run jobs. */
+  add(slot: Slot, child: Child): void {
     slot.child = child;
     slot.jobs = 0;
+    slot.task = undefined;
     child.link.onClosed(() => {
-      // Its job has been settled by the link.
+      // The link has settled the worker's job.
       slot.child = undefined;
       const at = this.#idle.indexOf(slot);
       if (at >= 0) this.#idle.splice(at, 1);
@@ -157,7 +167,7 @@ export class Dispatcher {
     if (slot.child !== undefined) this.#next(slot);
   }
 
-  /** Settles every waiting job like this, and every later one. */
+  /** Settles every waiting job, and every later one, with this cause. */
   close(refusal: Cause.Cause<unknown>): void {
     this.#refusal ??= refusal;
     const jobs = this.#jobs.slice(this.#head);
@@ -167,7 +177,7 @@ export class Dispatcher {
     for (const job of jobs) if (job?.state === "waiting") this.#settle(job, Exit.failCause(refusal));
   }
 
-  /** Settles every job like this, those that run as soon as they have been stopped. */
+  /** Settles every job with this cause, a running job as soon as it has stopped. */
   terminate(refusal: Cause.Cause<unknown>): void {
     this.close(refusal);
     for (const job of this.#running) {
@@ -182,43 +192,52 @@ export class Dispatcher {
     this.#checkDrained();
   }
 
+  /** Gives the next job to an idle worker. */
   #next(slot: Slot): void {
     if (slot.jobs >= this.#options.maxJobs) {
-      // Its supervisor sees it end, and puts another in its place.
+      // The supervisor of the slot sees the worker end, and starts a replacement.
       slot.child?.link.close();
       slot.child = undefined;
       return;
     }
+    const job = this.#take();
+    if (job === undefined) this.#idle.push(slot);
+    else this.#run(slot, job);
+  }
+
+  /** Takes the first waiting job off the queue. */
+  #take(): Job | undefined {
     while (this.#head < this.#jobs.length) {
       const job = this.#jobs[this.#head]!;
       this.#jobs[this.#head++] = undefined;
-      // Halving keeps the cost of forgetting what is done in proportion to what was done.
+      // Dropping one half at a time keeps the cost in proportion to what was taken.
       if (this.#head > 1024 && this.#head * 2 > this.#jobs.length) {
         this.#jobs = this.#jobs.slice(this.#head);
         this.#head = 0;
       }
-      if (job.state === "waiting") return this.#run(slot, job);
+      if (job.state === "waiting") return job;
       this.#removed--;
     }
-    this.#idle.push(slot);
+    return undefined;
   }
 
   #run(slot: Slot, job: Job): void {
     const child = slot.child!;
     job.state = "running";
-    job.child = child;
+    job.slot = slot;
     slot.jobs++;
+    slot.task = job.task;
     this.#running.add(job);
-    let sync = true;
-    let again = false;
+    let isSync = true;
+    let goOn = false;
     const call = job.begin(child, (reply) => {
-      this.#end(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
-      // An answer may come while the signal is on its way: what was sent to this worker now would die with it.
+      this.#finish(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
+      // An answer may arrive while the worker is being killed: a job that is sent to it now would die with it.
       if (child.link.closed !== undefined || job.condemned) return;
-      if (sync) again = true;
+      if (isSync) goOn = true;
       else this.#next(slot);
     });
-    sync = false;
+    isSync = false;
     if (job.state === "running") {
       job.call = call;
       job.limit = after(job.timeout, () => {
@@ -226,12 +245,12 @@ export class Dispatcher {
         this.cancel(job);
       });
     }
-    // A job that could not even be sent: going on from here, not from within it, keeps a long row of them off the stack.
-    if (again) this.#next(slot);
+    // The job could not be sent. Continuing here, not in the callback, keeps a long row of such jobs off the stack.
+    if (goOn) this.#next(slot);
   }
 
-  /** The worker is done with a job. */
-  #end(job: Job, reply: Reply): void {
+  /** A worker has finished a job. */
+  #finish(job: Job, reply: Reply): void {
     if (Exit.isExit(reply)) return this.#settle(job, reply);
     this.#decoding++;
     this.#release(job);
@@ -241,7 +260,7 @@ export class Dispatcher {
     });
   }
 
-  #settle(job: Job, exit: Settled): void {
+  #settle(job: Job, exit: JobExit): void {
     this.#release(job);
     if (Exit.isSuccess(exit)) this.completed++;
     else this.failed++;
@@ -252,7 +271,7 @@ export class Dispatcher {
   /** A job neither waits nor runs any more. */
   #release(job: Job): void {
     job.state = "settled";
-    job.child = undefined;
+    job.slot = undefined;
     job.call = undefined;
     this.#running.delete(job);
     job.deadline?.();

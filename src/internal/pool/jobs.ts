@@ -1,5 +1,5 @@
 /**
- * Jobs as Effects: submitted when run, taken back when interrupted.
+ * Jobs as Effects: submitted when the Effect runs, cancelled when it is interrupted.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Child } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
-import type { Begin, Dispatcher, Job, Settled } from "./dispatcher.ts";
+import type { Begin, Dispatcher, Job, JobExit } from "./dispatcher.ts";
 
 const begin = (prepared: Call.Prepared): Begin => (child, done) => Call.start(child, prepared, false, done);
 
-/** Runs one job. *Interruption:* takes it back, or stops it and waits until it has stopped. */
+/** Runs one job. *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped. */
 export const run = (
   dispatcher: Dispatcher,
   prepared: Call.Prepared,
@@ -22,7 +22,7 @@ export const run = (
 ): Effect.Effect<unknown, unknown> =>
   Effect.async((resume) => {
     let stopped = (): void => {};
-    const job = dispatcher.submit(begin(prepared), (exit) => {
+    const job = dispatcher.submit(prepared.task.name, begin(prepared), (exit) => {
       resume(exit);
       stopped();
     }, timeout);
@@ -32,9 +32,84 @@ export const run = (
     });
   });
 
+/** The jobs of one call. */
+class Batch {
+  readonly #dispatcher: Dispatcher;
+  readonly #prepared: ReadonlyArray<Call.Prepared>;
+  readonly #each: (value: unknown, index: number) => void;
+  readonly #ended: (exit: Exit.Exit<void, unknown>) => void;
+  readonly #jobs: Array<Job> = [];
+  #open: number;
+  #stopping = false;
+  #failure: Exit.Exit<never, unknown> | undefined;
+  #stopped = (): void => {};
+
+  constructor(
+    dispatcher: Dispatcher,
+    prepared: ReadonlyArray<Call.Prepared>,
+    each: (value: unknown, index: number) => void,
+    ended: (exit: Exit.Exit<void, unknown>) => void,
+  ) {
+    this.#dispatcher = dispatcher;
+    this.#prepared = prepared;
+    this.#each = each;
+    this.#ended = ended;
+    this.#open = prepared.length;
+  }
+
+  submit(timeout: number | undefined): void {
+    if (this.#open === 0) return this.#ended(Exit.void);
+    for (let index = 0; index < this.#prepared.length && !this.#stopping; index++) {
+      const prepared = this.#prepared[index];
+      // A job that cannot be sent settles before `submit` has returned, and before it is in the list.
+      const early: Array<JobExit> = [];
+      let submitted = false;
+      const receive = (exit: JobExit): void => {
+        if (submitted) this.#settle(exit, index);
+        else early.push(exit);
+      };
+      this.#jobs.push(this.#dispatcher.submit(prepared.task.name, begin(prepared), receive, timeout));
+      submitted = true;
+      early.forEach(receive);
+    }
+  }
+
+  /** Stops all jobs, and calls back when they have stopped. */
+  interrupt(stopped: () => void): void {
+    if (this.#open <= 0) return stopped();
+    this.#stopped = stopped;
+    this.#stop();
+  }
+
+  #settle(exit: JobExit, index: number): void {
+    if (Exit.isSuccess(exit)) this.#each(exit.value, index);
+    else if (this.#failure === undefined) {
+      this.#failure = Exit.failCause(exit.cause);
+      this.#stop();
+    }
+    this.#close(1);
+  }
+
+  #stop(): void {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    // The jobs after the last submitted one will not be submitted.
+    let taken = this.#prepared.length - this.#jobs.length;
+    for (const job of this.#jobs) if (this.#dispatcher.cancel(job)) taken++;
+    if (taken > 0) this.#close(taken);
+  }
+
+  #close(count: number): void {
+    this.#open -= count;
+    if (this.#open > 0) return;
+    this.#ended(this.#failure ?? Exit.void);
+    this.#stopped();
+  }
+}
+
 /**
- * Runs jobs until all have settled, giving each result with its index. The first failure stops the others, and is the
- * failure when they have stopped. *Interruption:* the same, without a failure.
+ * Runs jobs until all have settled, and passes each result with its index to `each`. The first failure stops the other jobs; the
+ * Effect fails with it when they have stopped. *Interruption:* stops all jobs, and waits until they have stopped.
  */
 export const runAll = (
   dispatcher: Dispatcher,
@@ -43,63 +118,22 @@ export const runAll = (
   timeout?: number,
 ): Effect.Effect<void, unknown> =>
   Effect.async((resume) => {
-    const jobs: Array<Job> = [];
-    let open = prepared.length;
-    let stopping = false;
-    let failure: Exit.Exit<never, unknown> | undefined;
-    let stopped = (): void => {};
-    const close = (count: number): void => {
-      open -= count;
-      if (open > 0) return;
-      resume(failure ?? Exit.void);
-      stopped();
-    };
-    const stop = (): void => {
-      if (stopping) return;
-      stopping = true;
-      // Those after the last one that was submitted will not be.
-      let taken = prepared.length - jobs.length;
-      for (const job of jobs) if (dispatcher.cancel(job)) taken++;
-      if (taken > 0) close(taken);
-    };
-    const settle = (exit: Settled, index: number): void => {
-      if (Exit.isSuccess(exit)) each(exit.value, index);
-      else if (failure === undefined) {
-        failure = Exit.failCause(exit.cause);
-        stop();
-      }
-      close(1);
-    };
-    if (open === 0) return resume(Exit.void);
-    for (let index = 0; index < prepared.length && !stopping; index++) {
-      const early: Array<Settled> = [];
-      let submitted = false;
-      const receive = (exit: Settled): void => {
-        if (submitted) settle(exit, index);
-        else early.push(exit);
-      };
-      jobs.push(dispatcher.submit(begin(prepared[index]), receive, timeout));
-      submitted = true;
-      early.forEach(receive);
-    }
-    return Effect.async<void>((done) => {
-      if (open <= 0) return done(Effect.void);
-      stopped = () => done(Effect.void);
-      stop();
-    });
+    const batch = new Batch(dispatcher, prepared, each, resume);
+    batch.submit(timeout);
+    return Effect.async<void>((done) => batch.interrupt(() => done(Effect.void)));
   });
 
-/** A worker for oneself, until the scope closes. */
+/** Exclusive use of a worker, until the scope closes. */
 export interface Lease {
   readonly child: Child;
-  /** Is told, with the reason, when the worker is taken back. */
+  /** Calls `listener` with the reason when the pool takes the worker back. */
   readonly onRevoked: (listener: (cause: Cause.Cause<unknown>) => void) => void;
-  /** The holder is stopping: the worker is killed if that takes longer than the grace period. */
+  /** The holder is stopping its task. The worker is killed if that takes longer than the grace period. */
   readonly stopping: () => void;
 }
 
-/** Waits for a worker and takes it out of the rotation. *Interruption:* takes none. */
-export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Scope.Scope> =>
+/** Waits for a worker and takes it out of the rotation, for a task with this name. *Interruption:* takes no worker. */
+export const lease = (dispatcher: Dispatcher, task: string): Effect.Effect<Lease, unknown, Scope.Scope> =>
   Effect.suspend(() => {
     let job: Job | undefined;
     let cause: Cause.Cause<unknown> | undefined;
@@ -114,7 +148,7 @@ export const lease = (dispatcher: Dispatcher): Effect.Effect<Lease, unknown, Sco
     // Released also when the wait was interrupted: the worker may have come at that very moment.
     return Effect.acquireReleaseInterruptible(
       Effect.async<Lease, unknown>((resume) => {
-        job = dispatcher.submit((child, done) => {
+        job = dispatcher.submit(task, (child, done) => {
           giveBack = () => done(Exit.void);
           const stopping = (): void => job && dispatcher.hurry(job);
           resume(Exit.succeed({ child, onRevoked, stopping }));

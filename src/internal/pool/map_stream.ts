@@ -1,9 +1,10 @@
 /**
- * A Stream through a pool: items in, results out, no more of them under way than the look-ahead.
+ * A Stream through a pool: each item becomes a job, and at most `lookAhead` items are in the pool at a time.
  *
- * - Results that are there leave together, so a fast task costs no fiber for each item.
- * - A failure is emitted where it belongs: in order, after the results before it. What comes after it is stopped at once.
- * - When the reader stops, so does everything: the source is interrupted, jobs are taken back or stopped, and waited for.
+ * - Results that are ready leave in one chunk, so a fast task costs no fiber for each item.
+ * - In order, a failure is emitted after the results of the items before it. The items after it are stopped at once.
+ * - When the reader stops, the source is interrupted, and jobs are taken back or stopped, and awaited.
+ * - The work is linear in the number of items, whatever the look-ahead.
  *
  * @module
  */
@@ -11,16 +12,15 @@ import * as Cause from "effect/Cause";
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import * as Call from "../child/call.ts";
 import type { Dispatcher, Job } from "./dispatcher.ts";
 
-/** Options of {@link flow}. */
+/** Options of {@link mapStream}. */
 export interface Options<I> {
   readonly dispatcher: Dispatcher;
-  /** Items that may be waiting, running, or done and not yet taken. */
+  /** Maximal number of items that are waiting, running, or done and not yet read. */
   readonly lookAhead: number;
   readonly unordered: boolean;
   /** Whether a result is a list of results. */
@@ -30,17 +30,25 @@ export interface Options<I> {
   readonly prepare: (item: I) => Effect.Effect<Call.Prepared, unknown>;
 }
 
-/** An item under way, and its end if it has one. */
+/** An item in the pool, with its Exit when its job has settled. */
 interface Entry {
+  /** Place in the input. */
+  readonly index: number;
   job: Job | undefined;
   exit: Exit.Exit<unknown, unknown> | undefined;
 }
 
-class Flow<I> {
-  /** In the order of the input; if that does not matter, those that have ended are moved to the front. */
-  #entries: Array<Entry> = [];
-  #ended = 0;
-  /** Results in the reader's hands: they count until it comes for more. */
+class MapStream<I> {
+  /** Entries whose jobs have not settled, in the order of the input. */
+  readonly #open = new Set<Entry>();
+  /** Entries that were not emitted, in the order in which they are emitted: of the input, or of their ends. */
+  #queue: Array<Entry> = [];
+  /** Index of the first entry of the queue. */
+  #head = 0;
+  /** Number of entries that were not emitted. */
+  #size = 0;
+  #next = 0;
+  /** Results in the hands of the reader: they count until it comes for more. */
   #taken = 0;
   #source: Exit.Exit<unknown, unknown> | undefined;
   #failed = false;
@@ -52,7 +60,7 @@ class Flow<I> {
     this.#options = options;
   }
 
-  /** Takes the next item as soon as there is room for it. */
+  /** Submits the next item as soon as there is room for it. */
   put(item: I): Effect.Effect<void> {
     return Effect.flatMap(
       this.room,
@@ -60,57 +68,40 @@ class Flow<I> {
     );
   }
 
-  /** There will be no more items. */
+  /** The source has ended. */
   readonly end = (exit: Exit.Exit<unknown, unknown>): void => {
     this.#source = exit;
     this.#wakeReader();
   };
 
-  /** The results that are there, at least one; fails with `None` at the end. */
+  /** Waits for results and takes those that are ready, at least one; fails with `None` at the end. */
   readonly take: Effect.Effect<Chunk.Chunk<unknown>, Option.Option<unknown>> = Effect.suspend(() => {
     if (this.#taken > 0) {
       this.#taken = 0;
       this.#wakeSource();
     }
-    const results: Array<unknown> = [];
-    let taken = 0;
-    // Half at most: while the reader is at it, the pool works on the other half.
-    const most = Math.max(1, this.#options.lookAhead >> 1);
-    for (const { exit } of this.#entries) {
-      if (exit === undefined || Exit.isFailure(exit) || taken === most) break;
-      if (this.#options.flatten) results.push(...exit.value as ReadonlyArray<unknown>);
-      else results.push(exit.value);
-      taken++;
-    }
-    if (taken > 0) {
-      this.#entries.splice(0, taken);
-      this.#ended -= taken;
-      this.#taken = taken;
-      return Effect.succeed(Chunk.unsafeFromArray(results));
-    }
-    const failure = this.#entries[0]?.exit ?? (this.#entries.length === 0 ? this.#source : undefined);
-    if (failure === undefined) return Effect.zipRight(this.#change, this.take);
-    return Exit.isFailure(failure)
-      ? Effect.failCause(Cause.map(failure.cause, Option.some))
-      : Effect.fail(Option.none());
+    const results = this.#shift();
+    if (this.#taken > 0) return Effect.succeed(Chunk.unsafeFromArray(results));
+    const exit = this.#size > 0 ? this.#queue[this.#head]?.exit : this.#source;
+    if (exit === undefined) return Effect.zipRight(this.#change, this.take);
+    return Exit.isFailure(exit) ? Effect.failCause(Cause.map(exit.cause, Option.some)) : Effect.fail(Option.none());
   });
 
-  /** Takes back what waits, stops what runs, and waits until it has stopped. */
+  /** Takes back the jobs that wait, stops those that run, and waits until they have stopped. */
   readonly stop: Effect.Effect<void> = Effect.suspend(() => {
-    this.#cancelFrom(0);
-    const settled = Effect.async<void>((resume) => {
+    this.#cancelAfter(-1);
+    return Effect.async<void>((resume) => {
       const check = (): void => {
         this.#wakeReader = check;
-        if (this.#entries.every(({ exit }) => exit !== undefined)) resume(Effect.void);
+        if (this.#open.size === 0) resume(Effect.void);
       };
       check();
     });
-    return settled;
   });
 
-  /** Waits for room. A failure leaves none: nothing more is to be begun. */
+  /** Waits for room. After a failure there is none, since nothing more may begin. */
   readonly room: Effect.Effect<void> = Effect.suspend(() =>
-    !this.#failed && this.#entries.length + this.#taken < this.#options.lookAhead ? Effect.void : Effect.zipRight(
+    !this.#failed && this.#size + this.#taken < this.#options.lookAhead ? Effect.void : Effect.zipRight(
       Effect.async<void>((resume) => {
         this.#wakeSource = () => resume(Effect.void);
       }),
@@ -122,17 +113,43 @@ class Flow<I> {
     this.#wakeReader = () => resume(Effect.void);
   });
 
-  readonly #refuse = (cause: Cause.Cause<unknown>): void => {
-    const entry: Entry = { job: undefined, exit: undefined };
-    this.#entries.push(entry);
-    this.#settle(entry, Exit.failCause(cause));
-  };
+  /** Takes results off the queue, up to half of the look-ahead: while the reader handles them, the pool works on the other half. */
+  #shift(): ReadonlyArray<unknown> {
+    const { flatten, lookAhead } = this.#options;
+    const limit = Math.max(1, lookAhead >> 1);
+    const results: Array<unknown> = [];
+    while (this.#taken < limit && this.#head < this.#queue.length) {
+      const { exit } = this.#queue[this.#head];
+      if (exit === undefined || Exit.isFailure(exit)) break;
+      if (flatten) { for (const result of exit.value as ReadonlyArray<unknown>) results.push(result); }
+      else results.push(exit.value);
+      this.#head++;
+      this.#taken++;
+    }
+    this.#size -= this.#taken;
+    // Dropping one half at a time keeps the cost in proportion to what was taken.
+    if (this.#head * 2 > this.#queue.length) {
+      this.#queue = this.#queue.slice(this.#head);
+      this.#head = 0;
+    }
+    return results;
+  }
+
+  #add(): Entry {
+    const entry: Entry = { index: this.#next++, job: undefined, exit: undefined };
+    this.#size++;
+    this.#open.add(entry);
+    if (!this.#options.unordered) this.#queue.push(entry);
+    return entry;
+  }
+
+  readonly #refuse = (cause: Cause.Cause<unknown>): void => this.#settle(this.#add(), Exit.failCause(cause));
 
   readonly #submit = (prepared: Call.Prepared): void => {
-    const entry: Entry = { job: undefined, exit: undefined };
-    this.#entries.push(entry);
+    const entry = this.#add();
     const { dispatcher, timeout } = this.#options;
     entry.job = dispatcher.submit(
+      prepared.task.name,
       (child, done) => Call.start(child, prepared, false, done),
       (exit) => this.#settle(entry, exit),
       timeout,
@@ -142,32 +159,30 @@ class Flow<I> {
   #settle(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
     const { unordered } = this.#options;
     entry.exit = exit;
-    if (unordered) {
-      this.#entries.splice(this.#entries.indexOf(entry), 1);
-      this.#entries.splice(this.#ended, 0, entry);
-    }
-    this.#ended++;
+    this.#open.delete(entry);
+    if (unordered) this.#queue.push(entry);
     if (Exit.isFailure(exit) && !this.#failed) {
       this.#failed = true;
-      this.#cancelFrom(unordered ? 0 : this.#entries.indexOf(entry) + 1);
+      this.#cancelAfter(unordered ? -1 : entry.index);
     }
     this.#wakeReader();
   }
 
-  #cancelFrom(start: number): void {
-    for (const entry of this.#entries.slice(start)) {
-      if (entry.exit !== undefined || entry.job === undefined) continue;
-      if (this.#options.dispatcher.cancel(entry.job)) entry.exit = Exit.interrupt(FiberId.none);
+  /** Cancels the open entries after this index. A job that is taken back never settles. */
+  #cancelAfter(index: number): void {
+    for (const entry of this.#open) {
+      if (entry.index <= index || entry.job === undefined) continue;
+      if (this.#options.dispatcher.cancel(entry.job)) this.#open.delete(entry);
     }
   }
 }
 
 /** Runs each item of a Stream as a job. */
-export const flow =
+export const mapStream =
   <I>(options: Options<I>) => <E, R>(stream: Stream.Stream<I, E, R>): Stream.Stream<unknown, unknown, R> =>
     Stream.unwrapScoped(Effect.gen(function* () {
-      const state = new Flow(options);
-      // Runs after the source has been interrupted, so that nothing is put in behind its back.
+      const state = new MapStream(options);
+      // Registered before the source is forked, so that it runs when the source has been interrupted and puts no more items.
       yield* Effect.addFinalizer(() => state.stop);
       const source = Stream.runForEachChunk(stream, (chunk) => {
         const items = Chunk.toReadonlyArray(chunk);
@@ -177,7 +192,7 @@ export const flow =
           body: () => state.put(items[at++]),
           step: () => {},
         });
-        // No item is asked for before there is room for it: it would wait here while others could have it.
+        // No item is pulled before there is room for it: it would wait here while another consumer could have it.
         return Effect.zipRight(put, state.room);
       });
       yield* Effect.forkScoped(Effect.onExit(source, (exit) => Effect.sync(() => state.end(exit))));

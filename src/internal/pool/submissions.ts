@@ -1,11 +1,10 @@
 /**
- * Jobs that somebody has handed in and not waited for: they belong to the pool.
+ * Submissions: jobs that belong to the pool instead of to a call that waits for them.
  *
- * A submission is a promise for an exit, not a fiber, so that tens of thousands at once cost little.
+ * A submission is a promise for an Exit, not a fiber, so that tens of thousands at once cost little.
  *
  * @module
  */
-import type * as Cause from "effect/Cause";
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
@@ -14,24 +13,15 @@ import * as FiberId from "effect/FiberId";
 import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
+import type { Failure, Submission, SubmitOptions } from "../../Pool.ts";
 import * as Call from "../child/call.ts";
 import type { Begin, Dispatcher } from "./dispatcher.ts";
 
-/** What is told of the end of a submission, and to whom. */
-export interface Callbacks {
-  readonly onSuccess?: ((value: unknown) => Effect.Effect<unknown, unknown>) | undefined;
-  readonly onFailure?: ((cause: Cause.Cause<unknown>) => Effect.Effect<unknown, unknown>) | undefined;
-}
-
-/** One submission. */
-export interface Submitted {
-  readonly await: Effect.Effect<unknown, unknown>;
-  readonly poll: Effect.Effect<Option.Option<Exit.Exit<unknown, unknown>>>;
-  readonly cancel: Effect.Effect<void>;
-}
-
-/** The callback that a fiber runs for, itself or for one above it: it may end its own pool, and cannot wait for itself. */
-const running: FiberRef.FiberRef<object | undefined> = FiberRef.unsafeMake<object | undefined>(undefined);
+/**
+ * The callback that a fiber runs in, itself or through its parents. A callback may end its own pool, which must then not wait
+ * for the callback.
+ */
+const currentCallback: FiberRef.FiberRef<object | undefined> = FiberRef.unsafeMake<object | undefined>(undefined);
 
 /** The submissions of one pool. */
 export class Submissions {
@@ -39,33 +29,35 @@ export class Submissions {
   readonly #runtime: Runtime.Runtime<never>;
   readonly #callbacks = new Map<object, Fiber.Fiber<unknown, unknown>>();
   #open = 0;
-  #waiting: Array<() => void> = [];
+  #waiters: Array<() => void> = [];
 
   constructor(dispatcher: Dispatcher, runtime: Runtime.Runtime<never>) {
     this.#dispatcher = dispatcher;
     this.#runtime = runtime;
   }
 
-  /** Hands in a job, or what is to be said in its place. */
-  submit(
+  /** Submits a job, or settles the submission with `refusal` if there is one. */
+  submit<A, E>(
     prepared: Call.Prepared,
     timeout: number | undefined,
-    callbacks: Callbacks,
-    refusal: Exit.Exit<never, unknown> | undefined,
-  ): Submitted {
-    const result = Deferred.unsafeMake<unknown, unknown>(FiberId.none);
-    let exit: Exit.Exit<unknown, unknown> | undefined;
+    callbacks: SubmitOptions<A, E>,
+    refusal: Exit.Exit<never, Failure> | undefined,
+  ): Submission<A, E | Failure> {
+    const result = Deferred.unsafeMake<A, E | Failure>(FiberId.none);
+    let exit: Exit.Exit<A, E | Failure> | undefined;
     let cancelled = false;
-    const settle = (settled: Exit.Exit<unknown, unknown>): void => {
+    const settle = (settled: Exit.Exit<A, E | Failure>): void => {
       exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
       Deferred.unsafeDone(result, exit);
-      this.#tell(prepared.task.name, exit, callbacks);
+      this.#call(prepared.task.name, exit, callbacks);
       this.#open--;
-      if (this.#open === 0) { for (const resume of this.#waiting.splice(0)) resume(); }
+      if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
     };
     this.#open++;
     const begin: Begin = (child, done) => Call.start(child, prepared, false, done);
-    const job = refusal === undefined ? this.#dispatcher.submit(begin, settle, timeout) : undefined;
+    const job = refusal === undefined
+      ? this.#dispatcher.submit(prepared.task.name, begin, (exit) => settle(exit as Exit.Exit<A, E | Failure>), timeout)
+      : undefined;
     if (refusal !== undefined) settle(refusal);
     return {
       await: Deferred.await(result),
@@ -79,21 +71,21 @@ export class Submissions {
     };
   }
 
-  /** Waits until all have settled. */
+  /** Waits until all submissions have settled. */
   readonly settled: Effect.Effect<void> = Effect.async((resume) => {
     if (this.#open === 0) resume(Effect.void);
-    else this.#waiting.push(() => resume(Effect.void));
+    else this.#waiters.push(() => resume(Effect.void));
   });
 
-  /** Waits until all callbacks have run, but for the one that asks. */
-  readonly told: Effect.Effect<void> = Effect.flatMap(
-    FiberRef.get(running),
+  /** Waits until all callbacks have ended, except the one that the calling fiber runs in. */
+  readonly callbacksEnded: Effect.Effect<void> = Effect.flatMap(
+    FiberRef.get(currentCallback),
     (own) => Fiber.awaitAll(this.#others(own)),
   );
 
-  /** Stops the callbacks that run, but for the one that asks. */
-  readonly silence: Effect.Effect<void> = Effect.flatMap(
-    FiberRef.get(running),
+  /** Interrupts all callbacks, except the one that the calling fiber runs in. */
+  readonly interruptCallbacks: Effect.Effect<void> = Effect.flatMap(
+    FiberRef.get(currentCallback),
     (own) => Fiber.interruptAll(this.#others(own)),
   );
 
@@ -101,7 +93,7 @@ export class Submissions {
     return [...this.#callbacks].flatMap(([callback, fiber]) => callback === own ? [] : [fiber]);
   }
 
-  #tell(task: string, exit: Exit.Exit<unknown, unknown>, { onFailure, onSuccess }: Callbacks): void {
+  #call<A, E>(task: string, exit: Exit.Exit<A, E | Failure>, { onFailure, onSuccess }: SubmitOptions<A, E>): void {
     const callback = Exit.isSuccess(exit)
       ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
       : onFailure && Effect.suspend(() => onFailure(exit.cause));
@@ -111,7 +103,7 @@ export class Submissions {
       (cause) => Effect.logError(`A callback of task "${task}" failed`, cause),
     );
     const own = {};
-    const fiber = Runtime.runFork(this.#runtime)(Effect.locally(reported, running, own));
+    const fiber = Runtime.runFork(this.#runtime)(Effect.locally(reported, currentCallback, own));
     this.#callbacks.set(own, fiber);
     fiber.addObserver(() => this.#callbacks.delete(own));
   }

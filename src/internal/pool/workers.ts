@@ -5,42 +5,35 @@
  */
 import * as Cause from "effect/Cause";
 import * as Deferred from "effect/Deferred";
+import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
+import * as FiberId from "effect/FiberId";
 import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import type { Backend, Child, KillPolicy, SpawnError } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
 import { stop } from "../child/stop.ts";
 import { Dispatcher, type Slot } from "./dispatcher.ts";
-import { PoolError } from "./error.ts";
+import { PoolError } from "./errors.ts";
 import { Submissions } from "./submissions.ts";
 
-/** Options of a crew. */
+/** Options of {@link Workers}. */
 export interface Options {
   readonly size: number;
-  /** Workers are named after it, with a number. */
+  /** Each worker is named after it, with a number. */
   readonly prefix: string;
-  readonly policy: KillPolicy & { readonly gracePeriod: NonNullable<KillPolicy["gracePeriod"]> };
-  /** Jobs after which a worker is replaced. */
+  readonly policy: KillPolicy & { readonly gracePeriod: Duration.DurationInput };
+  /** Number of jobs after which a worker is replaced. */
   readonly maxJobs: number;
-  /** What each worker runs before its first job. */
+  /** The task that each worker runs before its first job. */
   readonly initializer: Call.Prepared | undefined;
-  /** Where a worker's modules are, at the time when it is started. */
+  /** URLs of the modules that a worker is started with. Called at each start. */
   readonly modules: () => ReadonlyArray<string>;
 }
 
-/** Workers, and the dispatcher that gives them work. */
-export interface Crew {
-  readonly dispatcher: Dispatcher;
-  readonly submissions: Submissions;
-  readonly counts: { alive: number; replaced: number; recycled: number };
-  /** Ends the workers: in good order, or by the kill policy. */
-  readonly end: Effect.Effect<void>;
-}
-
-/** So often in a row may a worker die before it has come up and had work, for each that the pool is to have, until the pool gives up. */
+/** The pool gives up after this many failures in a row for each worker: a worker that dies before it has run any job. */
 const MAX_FAILURES = 3;
 
 interface Worker {
@@ -48,186 +41,215 @@ interface Worker {
   readonly scope: Scope.CloseableScope;
 }
 
+type StartError = SpawnError | PoolError;
+
 const broken = (how: string, cause: unknown): PoolError =>
   new PoolError({ reason: "Broken", message: `Cannot run the task: the workers of the pool ${how}`, cause });
 
-/**
- * Starts the workers and initializes them; if one fails, or on interruption, the others are ended. `release` becomes a
- * finalizer in the same step that makes the crew complete, so that no interruption can fall between the two.
- */
-export const assemble = (
-  backend: Backend,
-  options: Options,
-  release: (crew: Crew, exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>,
-): Effect.Effect<Crew, SpawnError | PoolError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const { initializer, modules, policy, prefix, size } = options;
-    const runtime = yield* Effect.runtime<never>();
-    const counts = { alive: 0, replaced: 0, recycled: 0 };
-    const dispatcher = new Dispatcher({
-      gracePeriod: policy.gracePeriod,
+const overrun = (timeout: number): Cause.Cause<PoolError> =>
+  Cause.fail(
+    new PoolError({ reason: "Timeout", message: `Cannot finish the task: it has run for more than ${timeout} ms` }),
+  );
+
+/** Describes a worker for the warning that it had to be killed. */
+const describe = (slot: Slot) => (): string =>
+  slot.task === undefined ? "a worker of a pool that had no task" : `a worker of a pool, with task "${slot.task}"`;
+
+/** Closes the scopes of workers that were started. */
+const dismiss = (starts: ReadonlyArray<Exit.Exit<Worker, unknown>>, exit: Exit.Exit<unknown, unknown>) =>
+  Effect.forEach(
+    starts.flatMap((start) => Exit.isSuccess(start) ? [start.value] : []),
+    ({ scope }) => Scope.close(scope, exit),
+    { concurrency: "unbounded", discard: true },
+  );
+
+/** The workers, and the dispatcher that gives them jobs. */
+export class Workers {
+  readonly dispatcher: Dispatcher;
+  readonly submissions: Submissions;
+  /** Number of living workers. */
+  alive = 0;
+  /** Number of workers that were replaced because they had died. */
+  replaced = 0;
+  /** Number of workers that were replaced after {@link Options.maxJobs} jobs. */
+  recycled = 0;
+  readonly #backend: Backend;
+  readonly #options: Options;
+  /** Succeeds when each slot has had a worker that serves its link. */
+  readonly #open = Deferred.unsafeMake<void, StartError>(FiberId.none);
+  readonly #served = new Set<Slot>();
+  #supervisors: ReadonlyArray<Fiber.Fiber<void>> = [];
+  #started = 0;
+  #failures = 0;
+
+  constructor(backend: Backend, options: Options, runtime: Runtime.Runtime<never>) {
+    this.#backend = backend;
+    this.#options = options;
+    this.dispatcher = new Dispatcher({
+      gracePeriod: options.policy.gracePeriod,
       maxJobs: options.maxJobs,
-      kill: (child) =>
+      kill: (slot, child) =>
         void Runtime.runFork(runtime)(stop({
           child,
           interruptible: () => false,
           ask: Effect.void,
-          policy,
-          doing: "a worker of a pool",
+          policy: options.policy,
+          doing: describe(slot),
           wanted: true,
         })),
       run: (reply, onExit) => void Runtime.runCallback(runtime)(reply, { onExit }),
-      overrun: (timeout) =>
-        Cause.fail(
-          new PoolError({
-            reason: "Timeout",
-            message: `Cannot finish the task: it has run for more than ${timeout} ms`,
-          }),
-        ),
+      overrun,
     });
-    const submissions = new Submissions(dispatcher, runtime);
-    /** Every slot has had a worker that serves its link, or one will not. */
-    const opened = yield* Deferred.make<void, SpawnError | PoolError>();
-    const served = new Set<Slot>();
-    let named = 0;
-    let failures = 0;
+    this.submissions = new Submissions(this.dispatcher, runtime);
+  }
 
-    const initialize = (child: Child, initializer: Call.Prepared): Effect.Effect<void, PoolError> =>
-      Effect.asVoid(Effect.catchAllCause(
-        Effect.async<unknown, unknown>((resume) => void Call.start(child, initializer, false, resume)),
-        (cause) =>
-          Effect.fail(
-            new PoolError({
-              reason: "InitializerFailed",
-              message: `Cannot start the pool: the initializer "${initializer.task.name}" failed in ${child.name}`,
-              cause: Cause.squash(cause),
-            }),
-          ),
-      ));
-
-    /** Interruptible while it waits, and only there: a worker that has come is never lost on the way to whoever asked. */
-    const spawn: Effect.Effect<Worker, SpawnError | PoolError> = Effect.uninterruptible(
-      Effect.flatMap(Scope.make(), (scope) => {
-        const command = { name: `${prefix}:${++named}`, daemon: true, modules: modules() };
-        const prepare = (child: Child): Effect.Effect<void, SpawnError | PoolError> =>
-          initializer === undefined ? Effect.void : Effect.zipRight(child.serves, initialize(child, initializer));
-        const spawned = Effect.interruptible(Effect.tap(Scope.extend(backend.spawn(command), scope), prepare));
-        const failed = Effect.onError(spawned, (cause) => Scope.close(scope, Exit.failCause(cause)));
-        return Effect.map(failed, (child) => ({ child, scope }));
-      }),
-    );
-
-    /** Lends a worker to the dispatcher as soon as it serves its link: one that never does has had no task. */
-    const employ = (slot: Slot, child: Child): Effect.Effect<SpawnError | undefined> =>
-      Effect.match(child.serves, {
-        onFailure: (error) => {
-          Deferred.unsafeDone(opened, Effect.fail(error));
-          return error;
-        },
-        onSuccess: (serves) => {
-          if (!serves) return undefined;
-          dispatcher.ready(slot, child);
-          if (served.add(slot).size === size) Deferred.unsafeDone(opened, Effect.void);
-          return undefined;
-        },
-      });
-
-    /**
-     * Employs a worker and waits until it has ended, or until this is interrupted: then it is ended. Gives the reason why it
-     * never came up, if it did not.
-     */
-    const watch = (slot: Slot, { child, scope }: Worker): Effect.Effect<SpawnError | undefined> =>
-      Effect.onExit(Effect.interruptible(Effect.zipLeft(employ(slot, child), child.exited)), () => {
-        counts.alive--;
-        // The end of its link tells an idle worker to end in good order; one that is still coming up has nothing to put in order.
-        const end = stop({
-          child,
-          interruptible: child.serving,
-          ask: Effect.sync(() => child.link.close()),
-          policy,
-          doing: "a worker of a pool",
+  /**
+   * Starts all workers at once and initializes them. If one fails, or on interruption, the others are ended. `release` becomes a
+   * finalizer in the step in which the last worker is ready, so that no interruption falls between the two.
+   */
+  start(
+    release: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>,
+  ): Effect.Effect<void, StartError, Scope.Scope> {
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.gen(this, function* () {
+        const workers = yield* this.#startAll(restore);
+        this.#supervisors = yield* Effect.forEach(workers, (worker) => {
+          this.alive++;
+          return Effect.forkDaemon(this.#supervise({ child: undefined, jobs: 0, task: undefined }, worker));
         });
-        return Effect.ensuring(end, Scope.close(scope, Exit.void));
-      });
-
-    const giveUp = (error: PoolError): void => {
-      dispatcher.close(Cause.fail(error));
-      Deferred.unsafeDone(opened, Effect.fail(error));
-    };
-
-    /** The life of a slot: one worker after another. */
-    const supervise = (slot: Slot, first: Worker): Effect.Effect<void> =>
-      Effect.gen(function* () {
-        let worker = first;
-        while (true) {
-          slot.jobs = 0;
-          const unserved = yield* watch(slot, worker);
-          const recycled = slot.jobs >= options.maxJobs;
-          // One that dies with a task in hand may have died of it.
-          failures = worker.child.serving() && slot.jobs > 0 ? 0 : failures + 1;
-          let next = yield* Effect.either(spawn);
-          while (next._tag === "Left" && failures++ < MAX_FAILURES * size) next = yield* Effect.either(spawn);
-          if (next._tag === "Left") {
-            return giveUp(broken(`cannot be started any more: ${next.left.message}`, next.left));
-          }
-          if (failures > MAX_FAILURES * size) {
-            yield* Scope.close(next.right.scope, Exit.void);
-            return giveUp(
-              unserved === undefined
-                ? broken("die before they have come up", undefined)
-                : broken(`cannot be started any more: ${unserved.message}`, unserved),
-            );
-          }
-          worker = next.right;
-          counts.alive++;
-          if (recycled) counts.recycled++;
-          else counts.replaced++;
-        }
-      });
-
-    const dismiss = (
-      exits: ReadonlyArray<Exit.Exit<Worker, unknown>>,
-      why: Exit.Exit<unknown, unknown>,
-    ): Effect.Effect<void> =>
-      Effect.forEach(
-        exits.flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : []),
-        ({ scope }) => Scope.close(scope, why),
-        { concurrency: "unbounded", discard: true },
-      );
-
-    return yield* Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        // No race: one whose fiber is interrupted between making its two fibers and starting them waits for ever.
-        const complete = yield* Deferred.make<void, SpawnError | PoolError>();
-        let coming = size;
-        const attempt = Effect.onExit(spawn, (exit) => {
-          if (Exit.isFailure(exit)) return Deferred.failCause(complete, exit.cause);
-          return --coming === 0 ? Deferred.succeed(complete, undefined) : Effect.void;
-        });
-        const attempts = yield* Effect.all(Array.from({ length: size }, () => Effect.forkDaemon(attempt)));
-        // The first failure, or interruption, makes an end of all of them.
-        yield* Effect.onError(
-          restore(Deferred.await(complete)),
-          (cause) =>
-            Effect.zipRight(
-              Fiber.interruptAll(attempts),
-              Effect.flatMap(
-                Effect.forEach(attempts, Fiber.await),
-                (exits) => dismiss(exits, Exit.failCause(cause)),
-              ),
-            ),
-        );
-        const workers = yield* Effect.forEach(attempts, Fiber.join);
-        const fibers = yield* Effect.forEach(workers, (worker) => {
-          const slot: Slot = { child: undefined, jobs: 0 };
-          counts.alive++;
-          return Effect.forkDaemon(supervise(slot, worker));
-        });
-        const end = Effect.asVoid(Fiber.interruptAll(fibers));
-        yield* Effect.onError(restore(Deferred.await(opened)), () => end);
-        const crew: Crew = { dispatcher, submissions, counts, end };
-        yield* Effect.addFinalizer((exit) => release(crew, exit));
-        return crew;
+        yield* Effect.onError(restore(Deferred.await(this.#open)), () => this.end);
+        yield* Effect.addFinalizer(release);
       })
     );
-  });
+  }
+
+  /** Ends all workers: in good order, or by the kill policy. */
+  readonly end: Effect.Effect<void> = Effect.suspend(() => Effect.asVoid(Fiber.interruptAll(this.#supervisors)));
+
+  #startAll(
+    restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
+  ): Effect.Effect<ReadonlyArray<Worker>, StartError> {
+    const { size } = this.#options;
+    return Effect.gen(this, function* () {
+      // Not `Effect.raceAll`: interrupted between making its fibers and starting them, it waits for ever.
+      const complete = yield* Deferred.make<void, StartError>();
+      let missing = size;
+      const attempt = Effect.onExit(this.#startOne, (exit) => {
+        if (Exit.isFailure(exit)) return Deferred.failCause(complete, exit.cause);
+        return --missing === 0 ? Deferred.succeed(complete, undefined) : Effect.void;
+      });
+      const attempts = yield* Effect.all(Array.from({ length: size }, () => Effect.forkDaemon(attempt)));
+      const endAll = (cause: Cause.Cause<unknown>): Effect.Effect<void> =>
+        Effect.zipRight(
+          Fiber.interruptAll(attempts),
+          Effect.flatMap(Effect.forEach(attempts, Fiber.await), (exits) => dismiss(exits, Exit.failCause(cause))),
+        );
+      yield* Effect.onError(restore(Deferred.await(complete)), endAll);
+      return yield* Effect.forEach(attempts, Fiber.join);
+    });
+  }
+
+  /** Starts and initializes one worker. Interruptible while it waits, and only there, so that no worker is lost. */
+  readonly #startOne: Effect.Effect<Worker, StartError> = Effect.uninterruptible(
+    Effect.flatMap(Scope.make(), (scope) => {
+      const { modules, prefix } = this.#options;
+      const command = { name: `${prefix}:${++this.#started}`, daemon: true, modules: modules() };
+      const started = Effect.interruptible(
+        Effect.tap(Scope.extend(this.#backend.spawn(command), scope), (child) => this.#initialize(child)),
+      );
+      const failed = Effect.onError(started, (cause) => Scope.close(scope, Exit.failCause(cause)));
+      return Effect.map(failed, (child) => ({ child, scope }));
+    }),
+  );
+
+  #initialize(child: Child): Effect.Effect<void, StartError> {
+    const { initializer } = this.#options;
+    if (initializer === undefined) return Effect.void;
+    const ran = Effect.async<unknown, unknown>((resume) => void Call.start(child, initializer, false, resume));
+    const failed = (cause: Cause.Cause<unknown>): PoolError =>
+      new PoolError({
+        reason: "InitializerFailed",
+        message: `Cannot start the pool: the initializer "${initializer.task.name}" failed in ${child.name}`,
+        cause: Cause.squash(cause),
+      });
+    return Effect.zipRight(
+      child.serves,
+      Effect.asVoid(Effect.catchAllCause(ran, (cause) => Effect.fail(failed(cause)))),
+    );
+  }
+
+  /** Runs one worker after another in a slot, until this is interrupted or the pool gives up. */
+  #supervise(slot: Slot, first: Worker): Effect.Effect<void> {
+    const { maxJobs, size } = this.#options;
+    return Effect.gen(this, function* () {
+      let worker = first;
+      while (true) {
+        slot.jobs = 0;
+        const unserved = yield* this.#watch(slot, worker);
+        const recycled = slot.jobs >= maxJobs;
+        // A worker that dies while it runs a job may have died of the job.
+        this.#failures = worker.child.serving() && slot.jobs > 0 ? 0 : this.#failures + 1;
+        let next = yield* Effect.either(this.#startOne);
+        while (next._tag === "Left" && this.#failures++ < MAX_FAILURES * size) {
+          next = yield* Effect.either(this.#startOne);
+        }
+        if (next._tag === "Left") {
+          return this.#giveUp(broken(`cannot be started any more: ${next.left.message}`, next.left));
+        }
+        if (this.#failures > MAX_FAILURES * size) {
+          yield* Scope.close(next.right.scope, Exit.void);
+          return this.#giveUp(
+            unserved === undefined
+              ? broken("die before they have come up", undefined)
+              : broken(`cannot be started any more: ${unserved.message}`, unserved),
+          );
+        }
+        worker = next.right;
+        this.alive++;
+        if (recycled) this.recycled++;
+        else this.replaced++;
+      }
+    });
+  }
+
+  /**
+   * Puts a worker to work and waits until it has ended, or until this is interrupted: then the worker is ended. Gives the reason if
+   * the worker ended before it served its link.
+   */
+  #watch(slot: Slot, { child, scope }: Worker): Effect.Effect<SpawnError | undefined> {
+    const worked = Effect.zipLeft(this.#employ(slot, child), child.exited);
+    return Effect.onExit(Effect.interruptible(worked), () => {
+      this.alive--;
+      // The end of its link tells an idle worker to end in good order; a worker that is still starting has nothing to release.
+      const ended = stop({
+        child,
+        interruptible: child.serving,
+        ask: Effect.sync(() => child.link.close()),
+        policy: this.#options.policy,
+        doing: describe(slot),
+      });
+      return Effect.ensuring(ended, Scope.close(scope, Exit.void));
+    });
+  }
+
+  /** Gives a worker to the dispatcher as soon as it serves its link: a worker that never does has had no job. */
+  #employ(slot: Slot, child: Child): Effect.Effect<SpawnError | undefined> {
+    return Effect.match(child.serves, {
+      onFailure: (error) => {
+        Deferred.unsafeDone(this.#open, Effect.fail(error));
+        return error;
+      },
+      onSuccess: (serves) => {
+        if (!serves) return undefined;
+        this.dispatcher.add(slot, child);
+        if (this.#served.add(slot).size === this.#options.size) Deferred.unsafeDone(this.#open, Effect.void);
+        return undefined;
+      },
+    });
+  }
+
+  #giveUp(error: PoolError): void {
+    this.dispatcher.close(Cause.fail(error));
+    Deferred.unsafeDone(this.#open, Effect.fail(error));
+  }
+}
