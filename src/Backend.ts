@@ -124,18 +124,21 @@
  *
  * @module
  */
-import * as Context from "effect/Context";
+import type * as Context from "effect/Context";
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Readiness } from "./internal/rpc/identity.ts";
 import type { Link } from "./internal/rpc/link.ts";
+import * as Implementation from "./internal/child/backend.ts";
+import type { ProcessDied, SpawnError } from "./internal/child/errors.ts";
 import type { TaskError } from "./Task.ts";
 import type { Unsupported } from "./internal/objects/errors.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
+export { ProcessDied, SpawnError } from "./internal/child/errors.ts";
 export { Unsupported } from "./internal/objects/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 export { MessageTooLarge } from "./internal/transport/frames.ts";
@@ -306,106 +309,7 @@ export interface Backend {
  * @since 0.1.0
  * @category tags
  */
-export const Backend: Context.Tag<Backend, Backend> = Context.GenericTag<Backend>(TypeId);
-
-/**
- * A child could not be started.
- *
- * - `PermissionDenied`: this program may not start it; the message names the flags.
- * - `PermissionExceeded`: the child was to have a permission that this program is not known to have.
- * - `NotFound`: the executable, or the working directory, does not exist.
- * - `Unsupported`: not in this environment, a compiled program for instance.
- * - `InvalidArgument`: an option makes no sense, or what is to run is no task.
- * - `Loading`: a child has loaded a module that starts a process outside its tasks. Each child would start children of its own,
- *   without end: start it under `if (import.meta.main)`, or in a task. Python raises a `RuntimeError`.
- * - `Failed`: anything else: what the system said is in `cause`, and what Deno said, before the child could run anything, in
- *   the message.
- *
- * @since 0.1.0
- * @category errors
- */
-export class SpawnError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "SpawnError";
-  /** How the error is printed. */
-  override readonly name = "SpawnError";
-  /** Why not; see above. */
-  readonly reason:
-    | "PermissionDenied"
-    | "PermissionExceeded"
-    | "NotFound"
-    | "Unsupported"
-    | "InvalidArgument"
-    | "Loading"
-    | "Failed";
-  /** Made by the library. */
-  constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
-    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.reason = options.reason;
-  }
-}
-
-/**
- * A child ended, or its link did, before it answered. Every caller that waits for an answer gets this.
- *
- * @since 0.1.0
- * @category errors
- */
-export class ProcessDied extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "ProcessDied";
-  /** How the error is printed. */
-  override readonly name = "ProcessDied";
-  /** Name of the child. */
-  readonly process: string;
-  /** Process id of the child. */
-  readonly pid: number;
-  /** Name of the task that it did not finish. */
-  readonly task: string;
-  /** How the child ended. */
-  readonly status: ExitStatus;
-  /** Whether it had begun the task. Only tasks that are Effects or Streams say that they begin. */
-  readonly started: "yes" | "unknown";
-  /** Whether V8 gave up because its heap was full. (When the system kills for memory, it is a SIGKILL like any other.) */
-  readonly outOfMemory: boolean;
-  /** Made by the library. */
-  constructor(options: {
-    readonly process: string;
-    readonly pid: number;
-    readonly task: string;
-    readonly status: ExitStatus;
-    readonly started: "yes" | "unknown";
-    readonly cause?: unknown;
-  }) {
-    super(
-      `${options.process} (pid ${options.pid}) ${describe(options.status)} before task "${options.task}" was done`,
-      options.cause === undefined ? undefined : { cause: options.cause },
-    );
-    this.process = options.process;
-    this.pid = options.pid;
-    this.task = options.task;
-    this.status = options.status;
-    this.started = options.started;
-    this.outOfMemory = isOutOfMemory(options.status);
-  }
-}
-
-/** V8 ends a process that way, and no other, when it is out of memory. */
-const isOutOfMemory = (status: ExitStatus): boolean =>
-  status._tag === "Signaled" && (status.signal === "SIGTRAP" || status.signal === "SIGILL");
-
-const describe = (status: ExitStatus): string => {
-  switch (status._tag) {
-    case "Exited":
-      return `exited with code ${status.code}`;
-    case "Signaled":
-      return isOutOfMemory(status)
-        ? `ran out of memory (${status.signal}; raise --max-old-space-size in v8Flags)`
-        : `was killed by ${status.signal}`;
-    case "Crashed":
-      return `crashed (${status.message})`;
-  }
-};
+export const Backend: Context.Tag<Backend, Backend> = Implementation.Tag;
 
 /**
  * Why a call of a task failed, other than by the task's own failures.

@@ -235,6 +235,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./Backend.ts";
 import { isLibrary } from "./internal/child/modules.ts";
+import { spawnFor } from "./internal/child/process.ts";
 import { service } from "./internal/objects/service.ts";
 import { address, host, retire } from "./internal/rpc/router.ts";
 import { self } from "./internal/rpc/identity.ts";
@@ -381,7 +382,7 @@ export const make = (
       (object) => Effect.sync(() => retire(object)),
     );
     const told = options.modules ?? modules();
-    const process = yield* Process.spawnFor(
+    const process = yield* spawnFor(
       told,
       { ...options, name, daemon: true },
       task,

@@ -180,38 +180,27 @@
  *
  * @module
  */
-import * as Cause from "effect/Cause";
-import * as Deferred from "effect/Deferred";
+import type * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
-import * as Exit from "effect/Exit";
-import * as Option from "effect/Option";
-import * as Runtime from "effect/Runtime";
+import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import * as Stream from "effect/Stream";
-import {
+import type * as Stream from "effect/Stream";
+import type {
   Backend,
-  type CallError,
-  type Child,
-  type ExitStatus,
-  type KillPolicy,
-  type Permissions,
+  CallError,
+  EncodeError,
+  ExitStatus,
+  KillPolicy,
+  Permissions,
   ProcessDied,
-  type Signal,
-  type SpawnError,
-  type Unsupported,
+  Signal,
+  SpawnError,
+  Unsupported,
 } from "./Backend.ts";
-import * as Call from "./internal/child/call.ts";
-import { processChecks, wrongOptions, wrongTask } from "./internal/child/options.ts";
-import { CALL } from "./internal/child/request.ts";
-import { self } from "./internal/rpc/identity.ts";
-import { stop } from "./internal/child/stop.ts";
-import { HandleId } from "./internal/objects/handles.ts";
-import { Local } from "./internal/child/process_handle.ts";
+import * as Implementation from "./internal/child/process.ts";
 import type { ServiceError } from "./internal/objects/service.ts";
-import { type Waitable, WaitId } from "./internal/objects/waitable.ts";
-import { exitCode } from "./internal/child/status.ts";
+import type { Waitable } from "./internal/objects/waitable.ts";
 import type { StreamTask, Task } from "./Task.ts";
-import { EncodeError } from "./internal/codec/errors.ts";
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 export { Unreachable } from "./internal/objects/errors.ts";
@@ -354,158 +343,6 @@ export interface Options extends KillPolicy {
   readonly permissions?: Permissions | undefined;
 }
 
-/** Children of this process that have not ended. */
-const active = new Map<Child, Process<unknown, unknown>>();
-
-let count = 0;
-
-const nextName = (): string => {
-  const { name, parent } = self();
-  return parent === undefined ? `Process-${++count}` : `${name}:${++count}`;
-};
-
-/** Why a process itself is in no message. */
-const unsendable = {
-  [HandleId]: {
-    kind: "process",
-    encode: (): never => {
-      throw new EncodeError("a Process stays with whoever has started it: send its `handle`");
-    },
-  },
-};
-
-/** Sends the request, and keeps what becomes of it for whoever asks. */
-/** What a child is there for. */
-const running = ({ name }: { readonly name: string }) => (): string => `running task "${name}"`;
-
-const request = (
-  child: Child,
-  prepared: Call.Prepared,
-): Effect.Effect<{ readonly done: Effect.Effect<Exit.Exit<unknown, unknown>>; readonly job: Call.OpenCall }> =>
-  Effect.map(Deferred.make<Exit.Exit<unknown, unknown>>(), (done) => {
-    const job = Call.start(child, prepared, true, (reply) => {
-      if (Exit.isExit(reply)) Deferred.unsafeDone(done, Effect.succeed(reply));
-      else Effect.runFork(Deferred.complete(done, Effect.exit(reply)));
-    });
-    return { done: Effect.zipLeft(Deferred.await(done), child.exited), job };
-  });
-
-const outcome = (exit: Exit.Exit<unknown, unknown>): Outcome<unknown, unknown> => {
-  if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
-  const error = Option.getOrUndefined(Cause.failureOption(exit.cause));
-  if (error instanceof ProcessDied) return { _tag: "Died", error };
-  if (Call.isCallError(error)) return { _tag: "Rejected", error };
-  return { _tag: "Failure", cause: exit.cause };
-};
-
-type Started = Effect.Effect<Process<unknown, unknown>, EncodeError | SpawnError, Backend | Scope.Scope>;
-
-const checked = (
-  operation: string,
-  task: Task<never, unknown, unknown>,
-  args: ReadonlyArray<unknown>,
-  options: Options,
-): Started => {
-  const wrong = wrongTask(operation, task) ?? wrongOptions("process", options, processChecks);
-  return wrong === undefined ? start(task, args, options) : Effect.fail(wrong);
-};
-
-const start = (
-  task: Task<never, unknown, unknown>,
-  args: ReadonlyArray<unknown>,
-  options: Options,
-  modules: ReadonlyArray<string> = [task.url],
-): Started =>
-  Effect.gen(function* () {
-    const backend = yield* Backend;
-    // Before anything is started: what makes no sense or cannot be sent is the caller's mistake, and starts nothing.
-    const prepared = yield* Call.prepare(task, CALL, args);
-    const name = options.name ?? nextName();
-    const child = yield* backend.spawn({
-      name,
-      daemon: options.daemon === true,
-      modules,
-      permissions: options.permissions,
-    });
-    const { done, job } = yield* request(child, prepared);
-    let observed = false;
-    const watched = Effect.suspend(() => {
-      observed = true;
-      return done;
-    });
-    const interrupt = Effect.sync(job.cancel);
-    const expected = Effect.sync(() => {
-      observed = true;
-    });
-    const terminate = Effect.zipRight(
-      expected,
-      stop({
-        child,
-        interruptible: () => job.begun,
-        ask: interrupt,
-        policy: options,
-        doing: running(task),
-      }),
-    );
-    const kill = Effect.zipRight(expected, Effect.zipRight(Effect.orDie(child.kill("SIGKILL")), child.exited));
-    const finish = Effect.flatMap(
-      done,
-      (exit) =>
-        observed || Exit.isSuccess(exit) || Exit.isInterrupted(exit) ? Effect.void : Effect.logError(
-          `${name} (pid ${child.pid}) failed, and nobody joined it`,
-          exit.cause,
-        ),
-    );
-    // Registered before what waits for the end, so that it comes after it: who joins by a handle is answered first.
-    const hand = { release: (): void => {} };
-    yield* Effect.addFinalizer(() => Effect.sync(() => hand.release()));
-    yield* Effect.addFinalizer((exit) =>
-      Exit.isSuccess(exit) && options.daemon !== true
-        ? Effect.onInterrupt(Effect.interruptible(finish), () => terminate)
-        : terminate
-    );
-    /** They wait for its end. */
-    const watchers = new Set<() => void>();
-    const process: Process<unknown, unknown> = Object.setPrototypeOf({
-      get handle() {
-        return handle;
-      },
-      [WaitId]: {
-        look: (answer: (ready: boolean) => void): void => answer(child.status() !== undefined),
-        watch: (ready: () => void): () => void => {
-          watchers.add(ready);
-          return () => watchers.delete(ready);
-        },
-      },
-      [TypeId]: TypeId,
-      name,
-      daemon: options.daemon === true,
-      pid: child.pid,
-      join: Effect.flatten(watched),
-      exit: Effect.map(watched, outcome),
-      status: child.exited,
-      exitCode: Effect.map(child.exited, exitCode),
-      poll: Effect.sync(() => Option.fromNullable(child.status())),
-      isAlive: Effect.sync(() => child.status() === undefined),
-      interrupt,
-      terminate,
-      kill: Effect.asVoid(kill),
-      signal: child.kill,
-      stdout: child.stdout,
-      stderr: child.stderr,
-    }, unsendable);
-    const handle = new Local(process, self().name);
-    hand.release = () => handle.release();
-    active.set(child, process);
-    const ended = Effect.sync(() => {
-      active.delete(child);
-      for (const ready of watchers) ready();
-      watchers.clear();
-    });
-    yield* Effect.forkDaemon(Effect.zipRight(child.exited, ended));
-    return process;
-  }).pipe(Effect.withSpan("Process.spawn", { attributes: { "task.name": task.name, "task.url": task.url } }));
-
 /**
  * Starts a process that runs a task, and returns as soon as the system has accepted it.
  *
@@ -537,11 +374,7 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
-  checked("Process.spawn", task, args, {}) as Effect.Effect<
-    Process<A, E>,
-    EncodeError | SpawnError,
-    Backend | Scope.Scope
-  >;
+  Implementation.spawn("Process.spawn", task, args, {});
 
 /**
  * {@link spawn} with options.
@@ -564,24 +397,7 @@ export const spawnWith = (
   ...args: Args
 ) => Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
 <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
-  checked("Process.spawnWith", task, args, options) as Effect.Effect<
-    Process<A, E>,
-    EncodeError | SpawnError,
-    Backend | Scope.Scope
-  >;
-
-/** {@link spawn} for a task of the library's own, which works for these modules. @internal */
-export const spawnFor = <Args extends ReadonlyArray<unknown>, A, E>(
-  modules: ReadonlyArray<string>,
-  options: Options,
-  task: Task<Args, A, E>,
-  ...args: Args
-): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
-  start(task, args, options, [...modules, task.url]) as Effect.Effect<
-    Process<A, E>,
-    EncodeError | SpawnError,
-    Backend | Scope.Scope
-  >;
+  Implementation.spawn("Process.spawnWith", task, args, options);
 
 /**
  * Runs a task in a process of its own and gives its result: a process for one call.
@@ -595,12 +411,7 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<A, E | CallError | SpawnError, Backend> =>
-  Effect.scoped(
-    Effect.flatMap(
-      checked("Process.run", task, args, {}),
-      (process) => process.join as Effect.Effect<A, E | CallError>,
-    ),
-  );
+  Effect.scoped(Effect.flatMap(Implementation.spawn("Process.run", task, args, {}), (process) => process.join));
 
 /**
  * Runs a task that is a Stream in a process of its own, and gives its elements. The process starts when the stream is run
@@ -623,26 +434,7 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
 export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   task: StreamTask<Args, A, E>,
   ...args: Args
-): Stream.Stream<A, E | CallError | SpawnError, Backend> =>
-  Stream.unwrapScoped(Effect.gen(function* () {
-    const wrong = wrongTask("Process.stream", task);
-    if (wrong !== undefined) return yield* Effect.fail(wrong);
-    const backend = yield* Backend;
-    const prepared = yield* Call.prepare(task, CALL, args);
-    const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
-    // Its task ends the process; one that does not, though it was asked to, is ended by the kill policy.
-    const end = stop({
-      child,
-      interruptible: () => true,
-      ask: Effect.void,
-      policy: {},
-      doing: running(task),
-    });
-    yield* Effect.addFinalizer(() => end);
-    const runtime = yield* Effect.runtime();
-    const hurry = (): void => void Runtime.runFork(runtime)(end);
-    return Call.stream(child, prepared, true, { stopping: hurry }) as Stream.Stream<A, E | CallError>;
-  }));
+): Stream.Stream<A, E | CallError | SpawnError, Backend> => Implementation.stream(task, args);
 
 /**
  * The processes that this one has started and that have not ended: in the order in which they were started. Workers of
@@ -651,6 +443,4 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
  * @since 0.1.0
  * @category accessors
  */
-export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.sync(() =>
-  [...active].flatMap(([child, process]) => child.status() === undefined ? [process] : [])
-);
+export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Implementation.activeChildren;

@@ -7,8 +7,7 @@ import type * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
-import type { Child } from "../../Backend.ts";
-import { type CallError, ProcessDied, SpawnError } from "../../Backend.ts";
+import type { CallError, Child } from "../../Backend.ts";
 import { handles, load, loaded } from "../objects/handles.ts";
 import { handleHooks } from "../rpc/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
@@ -20,6 +19,7 @@ import { hooks as effectHooks } from "../codec/effect.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { type CauseData, type ExitData, readExit } from "../codec/exits.ts";
 import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
+import { ProcessDied, SpawnError } from "./errors.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 

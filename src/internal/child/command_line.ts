@@ -4,9 +4,10 @@
  *
  * @module
  */
-import { type Command, type Permissions, SpawnError } from "../../Backend.ts";
+import type { Command, Permissions } from "../../Backend.ts";
 import type { Guard } from "../os/orphan.ts";
 import type { Options } from "../../SubprocessBackend.ts";
+import { SpawnError } from "./errors.ts";
 import { mainModule } from "./modules.ts";
 import * as Permission from "./permissions.ts";
 

@@ -16,7 +16,7 @@ import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
-import { Backend, TypeId as BackendTypeId } from "../../Backend.ts";
+import type { Backend } from "../../Backend.ts";
 import { type Body, handles, load } from "../objects/handles.ts";
 import { handleHooks } from "../rpc/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
@@ -30,6 +30,7 @@ import type { ExitData } from "../codec/exits.ts";
 import { isInstance } from "../codec/foreign.ts";
 import { MessageTooLarge } from "../transport/frames.ts";
 import { isEffect, isPromise, isStream } from "../codec/programs.ts";
+import { Tag, TypeId } from "./backend.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
@@ -76,7 +77,7 @@ const lazyBackend = (scope: Scope.Scope): Backend => {
   ));
   const loaded = Effect.runSync(loading);
   return {
-    [BackendTypeId]: BackendTypeId,
+    [TypeId]: TypeId,
     name: worker ? "worker" : "subprocess",
     capabilities: worker ? Capabilities.worker : Capabilities.subprocess,
     spawn: (command) => Effect.flatMap(loaded, (backend) => backend.spawn(command)),
@@ -103,7 +104,7 @@ export const make = (): Effects => {
     let fiber = layers.get(layer);
     if (fiber === undefined) {
       const building = Scope.extend(Layer.toRuntimeWithMemoMap(layer, memo), scope);
-      const services = Context.add(Context.make(Scope.Scope, scope), Backend, backend);
+      const services = Context.add(Context.make(Scope.Scope, scope), Tag, backend);
       fiber = Effect.runFork(asTask(Effect.provide(building, services)));
       layers.set(layer, fiber);
     }
@@ -216,7 +217,7 @@ export const make = (): Effects => {
       ),
       (services) =>
         Effect.annotateLogs("process", self().name)(
-          Effect.provide(Effect.scoped(Effect.provideService(traced, Backend, backend)), services),
+          Effect.provide(Effect.scoped(Effect.provideService(traced, Tag, backend)), services),
         ),
     );
     job.channel.begun();

@@ -20,7 +20,7 @@ export const settle = (imports: ReadonlyArray<Import>): void => {
 export const load = (url: string): Promise<unknown> => marked(known.get(url) ?? (() => import(url)));
 
 /** URL of the folder of this library's modules. */
-export const library: string = new URL("../", import.meta.url).href;
+export const library: string = new URL("../../", import.meta.url).href;
 
 /** Whether a module is a part of this library. */
 export const isLibrary = (url: string): boolean => url.startsWith(library);

@@ -3,9 +3,10 @@
  *
  * @module
  */
-import { SpawnError, Unsupported } from "../../Backend.ts";
 import * as Arguments from "../os/arguments.ts";
 import { duration } from "../os/durations.ts";
+import { Unsupported } from "../objects/errors.ts";
+import { SpawnError } from "./errors.ts";
 
 const { boolean, must, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
 

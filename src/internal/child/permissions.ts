@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { type PermissionName, type Permissions, SpawnError } from "../../Backend.ts";
+import type { PermissionName, Permissions } from "../../Backend.ts";
+import { SpawnError } from "./errors.ts";
 
 const names: ReadonlyArray<PermissionName> = ["read", "write", "net", "env", "run", "ffi", "sys", "import"];
 

@@ -26,14 +26,14 @@ const TERMINATE = 8;
 const KILL = 9;
 const SIGNAL = 10;
 
-interface Described extends ServiceHandle {
+interface HandleData extends ServiceHandle {
   readonly name: string;
   readonly daemon: boolean;
   readonly pid: number;
 }
 
 /** The handle in the process that has started the other one; the object that answers for it is made when it is first sent. */
-export class Local<A, E> implements Handle<A, E> {
+export class LocalHandle<A, E> implements Handle<A, E> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly host: string;
   readonly #process: Process<A, E>;
@@ -109,7 +109,7 @@ export class Local<A, E> implements Handle<A, E> {
     if (this.#object !== undefined) retire(this.#object);
   }
 
-  #describe(): Described {
+  #describe(): HandleData {
     const { daemon, name, pid } = this;
     this.#object ??= host(this.#answers());
     return { address: address(), object: this.#object, host: this.host, name, daemon, pid };
@@ -133,11 +133,11 @@ export class Local<A, E> implements Handle<A, E> {
 }
 
 /** The handle anywhere else. */
-class Remote<A, E> implements Handle<A, E> {
+class RemoteHandle<A, E> implements Handle<A, E> {
   readonly [TypeId]: typeof TypeId = TypeId;
-  readonly #from: Described;
+  readonly #from: HandleData;
 
-  constructor(from: Described) {
+  constructor(from: HandleData) {
     this.#from = from;
   }
 
@@ -220,4 +220,4 @@ class Remote<A, E> implements Handle<A, E> {
   }
 }
 
-register("process", (from) => new Remote(from as Described));
+register("process", (from) => new RemoteHandle(from as HandleData));

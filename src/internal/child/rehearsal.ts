@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { SpawnError } from "../../Backend.ts";
+import { SpawnError } from "./errors.ts";
 
 /** Characters of a report that are kept. */
 const MAX_REPORT = 4096;

@@ -6,8 +6,8 @@
 import * as Effect from "effect/Effect";
 import * as FiberRef from "effect/FiberRef";
 import { globalValue } from "effect/GlobalValue";
-import { SpawnError } from "../../Backend.ts";
 import { self } from "../rpc/identity.ts";
+import { SpawnError } from "./errors.ts";
 import { isMarked } from "./module_loading.ts";
 
 /** Set in the fibers of tasks: one that is resumed by something which began while a module was loaded is still a task's. */

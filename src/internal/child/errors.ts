@@ -1,0 +1,105 @@
+/**
+ * Errors of starting children and of their deaths. Free of Effect.
+ *
+ * @module
+ */
+import type { ExitStatus } from "../../Backend.ts";
+
+/**
+ * A child could not be started.
+ *
+ * - `PermissionDenied`: this program may not start it; the message names the flags.
+ * - `PermissionExceeded`: the child was to have a permission that this program is not known to have.
+ * - `NotFound`: the executable or the working directory does not exist.
+ * - `Unsupported`: not possible in this environment, such as a compiled program.
+ * - `InvalidArgument`: an option is invalid, or the value to run is no task.
+ * - `Loading`: a module started a process while a child was loading it. Each child would start children of its own, without
+ *   end: start the process under `if (import.meta.main)` or in a task. Python raises a `RuntimeError`.
+ * - `Failed`: any other failure. `cause` is the error of the system. If Deno ended before the child could run anything, the
+ *   message has what Deno printed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SpawnError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "SpawnError";
+  /** How the error is printed. */
+  override readonly name = "SpawnError";
+  /** Why the child could not be started; see above. */
+  readonly reason:
+    | "PermissionDenied"
+    | "PermissionExceeded"
+    | "NotFound"
+    | "Unsupported"
+    | "InvalidArgument"
+    | "Loading"
+    | "Failed";
+  /** Created by the library. */
+  constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
+    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = options.reason;
+  }
+}
+
+/**
+ * A child or its link ended before the child answered. Every caller that waits for an answer fails with it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ProcessDied extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "ProcessDied";
+  /** How the error is printed. */
+  override readonly name = "ProcessDied";
+  /** Name of the child. */
+  readonly process: string;
+  /** Process id of the child. */
+  readonly pid: number;
+  /** Name of the task that it did not finish. */
+  readonly task: string;
+  /** How the child ended. */
+  readonly status: ExitStatus;
+  /** Whether it had begun the task. Only tasks that are Effects or Streams report that they begin. */
+  readonly started: "yes" | "unknown";
+  /** Whether V8 gave up because its heap was full. (A process that the system kills for memory dies of a SIGKILL.) */
+  readonly outOfMemory: boolean;
+  /** Created by the library. */
+  constructor(options: {
+    readonly process: string;
+    readonly pid: number;
+    readonly task: string;
+    readonly status: ExitStatus;
+    readonly started: "yes" | "unknown";
+    readonly cause?: unknown;
+  }) {
+    super(
+      `${options.process} (pid ${options.pid}) ${describe(options.status)} before task "${options.task}" was done`,
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.process = options.process;
+    this.pid = options.pid;
+    this.task = options.task;
+    this.status = options.status;
+    this.started = options.started;
+    this.outOfMemory = isOutOfMemory(options.status);
+  }
+}
+
+/** V8 ends a process with one of these signals when it is out of memory, and only then. */
+const isOutOfMemory = (status: ExitStatus): boolean =>
+  status._tag === "Signaled" && (status.signal === "SIGTRAP" || status.signal === "SIGILL");
+
+const describe = (status: ExitStatus): string => {
+  switch (status._tag) {
+    case "Exited":
+      return `exited with code ${status.code}`;
+    case "Signaled":
+      return isOutOfMemory(status)
+        ? `ran out of memory (${status.signal}; raise --max-old-space-size in v8Flags)`
+        : `was killed by ${status.signal}`;
+    case "Crashed":
+      return `crashed (${status.message})`;
+  }
+};
