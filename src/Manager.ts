@@ -249,7 +249,7 @@ import { isProxy as isRemote, type Proxy, TypeId } from "./internal/manager/remo
 import { type AnyType, type ProxyOf, type Type, type TypeOptions, TypeTypeId } from "./internal/manager/typed.ts";
 import * as Types from "./internal/manager/types.ts";
 import type { Initializer } from "./Pool.ts";
-import * as Process from "./Process.ts";
+import type * as Process from "./Process.ts";
 import { type Address, show } from "./internal/network/address.ts";
 import type { Trust } from "./internal/network/dial.ts";
 import { type AuthenticationError, ConnectError, ListenError } from "./internal/network/errors.ts";

@@ -6,6 +6,7 @@
 import config from "../../deno.json" with { type: "json" };
 import * as Effect from "effect/Effect";
 import { Manager, Pool, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { spawnFor } from "../../src/internal/child/process.ts";
 import * as Process from "../../src/Process.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import * as Plain from "../support/lifetime_tasks.ts";
@@ -27,7 +28,7 @@ for (const [name, layer] of Object.entries(backends)) {
     Effect.gen(function* () {
       // Without permission to read them, where there are permissions.
       const options = name === "subprocess" ? { permissions: {} } : {};
-      const child = yield* Process.spawnFor(many, options, Tasks.add, 1, 2);
+      const child = yield* spawnFor(many, options, Tasks.add, 1, 2);
       assertEquals(yield* child.join, 3);
     }).pipe(Effect.provide(layer())),
   );
@@ -37,10 +38,10 @@ test(
   "a process that is told of more modules than a command line holds is a SpawnError that says what to do",
   Effect.gen(function* () {
     const more = Array.from({ length: 20 }, (_, i) => many.map((url) => `${url}?${i}`)).flat();
-    const error = yield* Effect.flip(Process.spawnFor(more, { permissions: {} }, Tasks.add, 1, 2));
+    const error = yield* Effect.flip(spawnFor(more, { permissions: {} }, Tasks.add, 1, 2));
     assertInstanceOf(error, Process.SpawnError);
     assertStringIncludes(error.message, "name fewer, or let it read them");
-    const child = yield* Process.spawnFor(more, {}, Tasks.add, 1, 2);
+    const child = yield* spawnFor(more, {}, Tasks.add, 1, 2);
     assertEquals(yield* child.join, 3);
   }).pipe(Effect.provide(SubprocessBackend.layer())),
 );
