@@ -1,17 +1,17 @@
 /**
- * The child's side of its start: how it comes to its parent; see `launch.ts`.
+ * The child's side of its start: connects to its parent; see `launch.ts`.
  *
  * @module
  */
 import { Connection, type Socket } from "../transport/connection.ts";
 import { enter, type Invitation, permissions } from "../transport/accept.ts";
 import { socket, type WatchedTransport } from "../transport/transport.ts";
-import type { Summons } from "./launch.ts";
+import type { ConnectBack } from "./launch.ts";
 
 const VARIABLE: typeof import("./launch.ts").VARIABLE = "MULTIPROCESSING_PARENT";
 
-/** What the parent has said; nothing may be asked for it, since the user's permissions may not cover it. */
-const take = (): Summons | undefined => {
+/** Reads and removes the variable. It must not prompt: the permissions of the user may not cover the variable. */
+const take = (): ConnectBack | undefined => {
   if (Deno.permissions.querySync({ name: "env", variable: VARIABLE }).state !== "granted") return undefined;
   const value = Deno.env.get(VARIABLE);
   if (value === undefined) return undefined;
@@ -19,8 +19,8 @@ const take = (): Summons | undefined => {
   return JSON.parse(value);
 };
 
-/** Gives back what was granted only for the way. */
-const giveBack = (added: Summons["added"], invitation: Invitation): void => {
+/** Gives back the permissions that were added for the connection. */
+const giveBack = (added: ConnectBack["added"], invitation: Invitation): void => {
   const { net, path } = permissions(invitation);
   for (const name of added) {
     if (name === "env") Deno.permissions.revokeSync({ name, variable: VARIABLE });
@@ -29,7 +29,7 @@ const giveBack = (added: Summons["added"], invitation: Invitation): void => {
   }
 };
 
-const come = async ({ added, at, token }: Summons): Promise<Socket> => {
+const connect = async ({ added, at, token }: ConnectBack): Promise<Socket> => {
   const invitation = { at, token: Uint8Array.from(token) };
   try {
     return await enter(invitation);
@@ -38,10 +38,10 @@ const come = async ({ added, at, token }: Summons): Promise<Socket> => {
   }
 };
 
-/** The link to the parent: over a socket of its own, or the one on descriptor 3. */
+/** The transport to the parent: a connection to the parent's listener, or the socket on descriptor 3. */
 export const toParent = async (): Promise<WatchedTransport> => {
-  const summons = take();
-  if (summons !== undefined) return new Connection(come(summons));
+  const connectBack = take();
+  if (connectBack !== undefined) return new Connection(connect(connectBack));
   const net = await import("node:net");
   return socket(new net.Socket({ fd: 3 }));
 };

@@ -70,7 +70,7 @@ const loadSchemas = (): Promise<typeof import("./schemas.ts")> => import(import.
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
   const load = (): Promise<{ readonly make: (options: Nested) => Effect.Effect<Backend, never, Scope.Scope> }> =>
-    import(worker ? import.meta.resolve("../../WorkerBackend.ts") : import.meta.resolve("../../SubprocessBackend.ts"));
+    import(worker ? import.meta.resolve("./worker_backend.ts") : import.meta.resolve("./subprocess_backend.ts"));
   const loading = Effect.cached(Effect.flatMap(
     Effect.promise(load),
     (module) => Scope.extend(module.make(nested()), scope),

@@ -12,8 +12,8 @@
 export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("./effects.ts"),
   import("./schemas.ts"),
-  import("../../SubprocessBackend.ts"),
-  import("../../WorkerBackend.ts"),
+  import("./subprocess_backend.ts"),
+  import("./worker_backend.ts"),
   import("../pipe/client.ts"),
   import("../pipe/schemas.ts"),
   import("./process_handle.ts"),

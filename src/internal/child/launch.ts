@@ -1,27 +1,28 @@
 /**
- * Starting the system's process of a child, and the link to it.
+ * Starts the process of a child, with a transport for its link.
  *
- * The parent opens a door (`../link/door.ts`) and tells the child where it is in one variable of its environment, which the child
- * removes. What the child must be allowed to read that variable, and to connect, it gives back before the user's code is loaded.
- * A parent that may have no door passes a socket on descriptor 3 instead, by `node:child_process`; that takes longer to start.
+ * The parent listens (`../transport/accept.ts`), and tells the child where in one variable of its environment, which the child
+ * removes. The permissions that the child needs to read that variable and to connect are given back before the user's code is
+ * loaded; see `connect_back.ts`. A parent that may not listen passes a socket on descriptor 3 instead, by
+ * `node:child_process`; that takes longer to start.
  *
  * @module
  */
 import type { ChildProcess } from "node:child_process";
 import type { Permissions } from "../../Backend.ts";
 import { Connection } from "../transport/connection.ts";
-import * as Door from "../transport/accept.ts";
+import * as Accept from "../transport/accept.ts";
 import { type Socket, socket, type WatchedTransport } from "../transport/transport.ts";
 
-/** The variable that tells a child where its parent waits. */
+/** The variable that tells a child where its parent listens. */
 export const VARIABLE = "MULTIPROCESSING_PARENT";
 
-/** What the variable holds, as JSON. */
-export interface Summons {
-  readonly at: Door.Address;
+/** The value of the variable, as JSON. */
+export interface ConnectBack {
+  readonly at: Accept.Address;
   /** The bytes of the token. */
   readonly token: ReadonlyArray<number>;
-  /** The permissions that were added for this, and that the child gives back. */
+  /** The permissions that were added for the connection. The child gives them back. */
   readonly added: ReadonlyArray<"net" | "read" | "write" | "env">;
 }
 
@@ -42,8 +43,8 @@ export interface Plan {
 }
 
 /** How a process has ended. */
-export interface Ended {
-  /** `undefined` if somebody else has taken it. */
+export interface ProcessEnd {
+  /** `undefined` if another part of the program has waited for the process. */
   readonly code: number | undefined;
   readonly signal: string | null;
 }
@@ -52,28 +53,28 @@ export interface Ended {
 export interface Launched {
   readonly pid: number;
   readonly transport: WatchedTransport;
-  readonly ended: Promise<Ended>;
-  /** Sends a signal; `false` if nobody is there. */
+  readonly ended: Promise<ProcessEnd>;
+  /** Sends a signal. The result is `false` if the process has ended. */
   readonly signal: (name: Deno.Signal) => boolean;
   readonly stdout: AsyncIterable<Uint8Array> | null;
   readonly stderr: AsyncIterable<Uint8Array> | null;
-  /** Lets go of the streams. */
+  /** Closes the streams. */
   readonly release: () => void;
 }
 
-/** A door for one child, and what belongs to it. */
-export interface Link {
-  readonly door: Door.Door;
-  /** What the child is allowed, with what it needs to come in. */
+/** Listens for one child. */
+export interface ChildListener {
+  readonly door: Accept.Door;
+  /** The permissions of the child, with those that it needs to connect. */
   readonly permissions: Permissions;
   /** The value of {@link VARIABLE}. */
-  readonly summons: string;
+  readonly variable: string;
 }
 
 const under = (folders: ReadonlyArray<string>, path: string): boolean =>
   folders.some((folder) => path === folder || path.startsWith(folder.endsWith("/") ? folder : `${folder}/`));
 
-/** Whether a list of files and folders covers a path. Taken back together with the path, the folder would be lost. */
+/** Whether a list of files and folders covers a path. It must not be added then: revoking it would revoke the folder, too. */
 const covers = (granted: ReadonlyArray<string>, path: string): boolean => {
   const absolute = granted.map((value) =>
     value.startsWith("/") ? value : `${Deno.cwd()}/${value}`.replaceAll("/./", "/")
@@ -81,15 +82,19 @@ const covers = (granted: ReadonlyArray<string>, path: string): boolean => {
   return under(absolute, path) || under(absolute, Deno.realPathSync(path));
 };
 
-/** Opens the door for a child with these permissions; `undefined` if this process may have none. */
-export const prepare = (permissions: Permissions): Link | undefined => {
-  const door = Door.open();
+/** Listens for a child with these permissions; `undefined` if this process may not listen. */
+export const listen = (permissions: Permissions): ChildListener | undefined => {
+  const door = Accept.open();
   if (door === undefined) return undefined;
   const { at, token } = door.invitation;
-  const needs = Door.permissions(door.invitation);
-  const added: Array<Summons["added"][number]> = [];
-  const extended: { [name in Summons["added"][number]]?: true | ReadonlyArray<string> } = {};
-  const add = (name: Summons["added"][number], value: string, covered: (granted: ReadonlyArray<string>) => boolean) => {
+  const needs = Accept.permissions(door.invitation);
+  const added: Array<ConnectBack["added"][number]> = [];
+  const extended: { [name in ConnectBack["added"][number]]?: true | ReadonlyArray<string> } = {};
+  const add = (
+    name: ConnectBack["added"][number],
+    value: string,
+    covered: (granted: ReadonlyArray<string>) => boolean,
+  ) => {
     const grant = permissions[name] ?? false;
     if (grant === true || (grant !== false && covered(grant))) return;
     added.push(name);
@@ -102,36 +107,31 @@ export const prepare = (permissions: Permissions): Link | undefined => {
     add("write", path, (granted) => covers(granted, path));
   }
   add("env", VARIABLE, (granted) => granted.includes(VARIABLE));
-  const summons: Summons = {
-    at,
-    token: [...token],
-    added,
-  };
-  return { door, permissions: { ...permissions, ...extended }, summons: JSON.stringify(summons) };
+  const connectBack: ConnectBack = { at, token: [...token], added };
+  return { door, permissions: { ...permissions, ...extended }, variable: JSON.stringify(connectBack) };
 };
 
-/** Starts a process that comes to a door. Throws what the system does. */
-export const launchToDoor = (
+/** Starts a process that connects to a listener. Throws the errors of the system. */
+export const launchWithListener = (
   { args, cwd, detached, env, program, stderr, stdin, stdout }: Plan,
-  link: Link,
+  { door, variable }: ChildListener,
 ): Launched => {
   const stdio = (value: Stdio): "inherit" | "piped" | "null" => value === "pipe" ? "piped" : value;
   const process = new Deno.Command(program, {
     args: [...args],
     ...(cwd === undefined ? {} : { cwd }),
-    env: { ...env, [VARIABLE]: link.summons },
+    env: { ...env, [VARIABLE]: variable },
     clearEnv: env !== undefined,
     detached,
     stdin,
     stdout: stdio(stdout),
     stderr: stdio(stderr),
   }).spawn();
-  const { door } = link;
   const ended = process.status.then(
-    ({ code, signal }): Ended => ({ code, signal }),
-    (): Ended => ({ code: undefined, signal: null }),
+    ({ code, signal }): ProcessEnd => ({ code, signal }),
+    (): ProcessEnd => ({ code: undefined, signal: null }),
   );
-  // If it has not come by then, it will not come.
+  // A child that has not connected by then never will.
   ended.then(() => door.close());
   const readable = stdout === "pipe" ? process.stdout : null;
   const errors = stderr === "pipe" ? process.stderr : null;
@@ -144,7 +144,7 @@ export const launchToDoor = (
         process.kill(name);
         return true;
       } catch (error) {
-        // It has ended already.
+        // The process has ended already.
         if (error instanceof TypeError || error instanceof Deno.errors.NotFound) return false;
         throw error;
       }
@@ -152,14 +152,14 @@ export const launchToDoor = (
     stdout: readable,
     stderr: errors,
     release: () => {
-      // A stream that somebody reads ends with that reader.
+      // A stream that is being read ends with its reader.
       for (const stream of [readable, errors]) stream?.cancel().catch(() => {});
     },
   };
 };
 
-/** Starts a process whose link is on descriptor 3. */
-export const launchWithSocket = async (
+/** Starts a process whose link is a socket on descriptor 3. */
+export const launchWithDescriptor = async (
   { args, cwd, detached, env, program, stderr, stdin, stdout }: Plan,
 ): Promise<Launched> => {
   const { spawn } = await import("node:child_process");
@@ -191,7 +191,7 @@ export const launchWithSocket = async (
 };
 
 const signalTo = (process: ChildProcess, name: Deno.Signal): boolean => {
-  // Deno's `kill` sends only the first signal, and takes it for what has ended the child. It keeps both in these fields.
+  // In Deno 2.9, `kill` sends only the first signal, and reports it as the one that has ended the child. These fields hold both.
   const state = process as { killed: boolean; signalCode: string | null };
   state.killed = false;
   const sent = process.kill(name as NodeJS.Signals);

@@ -81,9 +81,8 @@ class RunningProcess<A, E> implements Process.Process<A, E> {
   constructor(child: Child, prepared: Call.Prepared, options: Process.Options) {
     const answer = Deferred.unsafeMake<Exit.Exit<A, E | CallError>>(FiberId.none);
     const call = Call.start(child, prepared, true, (reply) => {
-      const typed = reply as Effect.Effect<A, E | CallError>;
-      if (Exit.isExit(typed)) Deferred.unsafeDone(answer, Effect.succeed(typed));
-      else Effect.runFork(Deferred.complete(answer, Effect.exit(typed)));
+      if (Exit.isExit(reply)) Deferred.unsafeDone(answer, Effect.succeed(reply as Exit.Exit<A, E | CallError>));
+      else Effect.runFork(Deferred.complete(answer, Effect.exit(reply as Effect.Effect<A, E | CallError>)));
     });
     this.#child = child;
     this.#exit = Effect.zipLeft(Deferred.await(answer), child.exited);

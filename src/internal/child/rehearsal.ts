@@ -1,27 +1,27 @@
 /**
- * Why a child ended before it served its link. What Deno had to say went to the stderr that the child was given, most often
- * the user's terminal, and cannot be read from there. So the same command line is run once more, with its stderr in a pipe
- * and with a program that does nothing.
+ * Finds out why a child ended before it served its link. Deno's message went to the stderr of the child, which is usually the
+ * user's terminal and cannot be read. So the same command line is run once more, with its stderr in a pipe and with a program
+ * that does nothing.
  *
  * @module
  */
 import { SpawnError } from "./errors.ts";
 
-/** Characters of a report that are kept. */
+/** Number of characters of a report that are kept. */
 const MAX_REPORT = 4096;
 
 /** How long a rehearsal may take, in milliseconds. */
 const PATIENCE = 10_000;
 
-/** A rehearsal under way. */
+/** A running rehearsal. */
 export interface Rehearsal {
-  /** What it wrote to stderr, when it has ended. */
+  /** What it wrote to stderr. Resolves when the rehearsal has ended. */
   readonly report: Promise<string>;
   readonly stop: () => void;
 }
 
-/** Starts a process for a rehearsal, and listens to it. Throws what the system does. */
-export const listen = (
+/** Starts a rehearsal. Throws the errors of the system. */
+export const rehearse = (
   program: string,
   args: ReadonlyArray<string>,
   cwd: string | undefined,
@@ -40,7 +40,7 @@ export const listen = (
     try {
       process.kill("SIGKILL");
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   };
   const read = async (): Promise<string> => {

@@ -1,6 +1,6 @@
 /**
- * The entry module of a worker. The first message brings the port that carries the link and the name of a lock, which the
- * worker holds for life: whoever waits for that lock learns of its death, however it dies.
+ * The entry module of a worker. The first message brings the port of the link and the name of a lock, which the worker holds
+ * for life: its host waits for that lock to learn of the worker's end, whatever the reason.
  *
  * @module
  */
@@ -13,25 +13,25 @@ import { serve } from "./serve.ts";
 /** The first message to a worker. */
 export interface Start {
   readonly port: MessagePort;
-  /** How much was posted by the port, on each side. */
+  /** Counts of the messages that each side has posted. */
   readonly posted: Posted;
   readonly lock: string;
-  /** Shared memory for its exit code, which has to be there when its lock is released. */
+  /** Shared memory for its exit code, which is read when its lock is released. */
   readonly exitCode: Uint8Array;
-  /** Where it notes what has to be freed when it has ended. */
+  /** Table of its mapped memory, which its host frees when it has ended. */
   readonly mappings: SharedArrayBuffer;
-  /** The module by which Deno has found the configuration of the program. */
+  /** The main module of the program, by which Deno has found the configuration. */
   readonly main: string;
 }
 
-/** What a worker tells its host, apart from the link: that it holds the lock, by the name that nobody else in it knows. */
-export interface Notice {
+/** Tells the host that the worker holds its lock. No other code in the worker knows the name of the lock. */
+export interface LockNotice {
   readonly token: string;
 }
 
 const scope = globalThis as unknown as {
   onmessage: ((event: MessageEvent<Start>) => void) | null;
-  postMessage(notice: Notice): void;
+  postMessage(notice: LockNotice): void;
   close(): void;
 };
 
@@ -49,14 +49,14 @@ scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, post
     transport,
     port: transport,
     exit: (code) => {
-      // What the library makes of an exit of the user's does not change its code.
+      // The shutdown that follows an exit of the user's code does not change the exit code.
       if (left) return;
       exitCode[0] = code;
       transport.close();
       scope.close();
     },
   });
-  // In a worker Deno.exit returns, ends the worker in its next turn, and tells nobody the code.
+  // In a worker, Deno.exit returns, ends the worker in its next turn, and does not report the code.
   const exit = Deno.exit as (code?: number) => void;
   Deno.exit = (code?: number): never => {
     left = true;

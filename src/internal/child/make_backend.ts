@@ -1,0 +1,43 @@
+/**
+ * The parts of a backend that do not depend on what a child is.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import type { Backend, Child, Command } from "../../Backend.ts";
+import { TypeId } from "./backend.ts";
+import type { SpawnError } from "./errors.ts";
+import { wrongCommand } from "./options.ts";
+import { standby } from "./standby.ts";
+import { allowed } from "./starting.ts";
+
+/** Options of {@link makeBackend}. */
+export interface Options extends Pick<Backend, "name" | "capabilities"> {
+  /** The failure of each start, if the options of the backend are invalid. */
+  readonly unusable: SpawnError | undefined;
+  readonly standby: number | "auto" | false | undefined;
+  readonly preload: ReadonlyArray<string> | undefined;
+  /** Starts a child, and ends it with the scope. */
+  readonly acquire: (command: Command) => Effect.Effect<Child, SpawnError, Scope.Scope>;
+}
+
+/** Makes a backend that checks each command, and keeps standby children if it is to. */
+export const makeBackend = (
+  { acquire, capabilities, name, preload = [], standby: size, unusable }: Options,
+): Effect.Effect<Backend, never, Scope.Scope> => {
+  const backend: Backend = {
+    [TypeId]: TypeId,
+    name,
+    capabilities,
+    spawn: (command) => {
+      const wrong = unusable ?? wrongCommand(command);
+      return wrong !== undefined
+        ? Effect.fail(wrong)
+        : Effect.withSpan(Effect.zipRight(allowed, acquire(command)), "Backend.spawn", {
+          attributes: { "process.name": command.name, backend: name },
+        });
+    },
+  };
+  return unusable === undefined && size ? standby(backend, { size, modules: preload }) : Effect.succeed(backend);
+};
