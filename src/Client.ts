@@ -1,5 +1,5 @@
 /**
- * Clients: connections to a program that listens, on this machine or on another.
+ * Clients: connections to a listener of another program, on this machine or on another.
  *
  * The documentation of `Listener` describes both sides: addresses, authentication, limits, and the end of a connection.
  *
@@ -7,7 +7,7 @@
  * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const authKey = crypto.getRandomValues(new Uint8Array(32)); // both programs have to know it
+ * const authKey = crypto.getRandomValues(new Uint8Array(32)); // both programs have it
  *
  * const program = Effect.gen(function* () {
  *   const listener = yield* Mp.Listener.make<string>({ authKey }); // in one program
@@ -28,27 +28,24 @@
  * | Python | here |
  * | --- | --- |
  * | `Client(address, authkey)` | `Client.connect({ address, authKey })` |
- * | `authkey=None` | the default is `Process.authKey`; to do without one, say `authKey: false` |
+ * | `authkey=None` | the default is `Process.authKey`; `authKey: false` turns authentication off |
  * | `ConnectionRefusedError`, `FileNotFoundError` | a `ConnectError`, `Refused` |
  * | `AuthenticationError` | the same, with a `reason` |
  *
  * @module
  */
-import * as Duration from "effect/Duration";
-import * as Effect from "effect/Effect";
+import type * as Duration from "effect/Duration";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Address, AuthKey, Connection } from "./Listener.ts";
-import { dial, type Trust } from "./internal/network/dial.ts";
+import * as Internal from "./internal/network/client.ts";
+import type { Trust } from "./internal/network/dial.ts";
 import {
   AuthenticationError,
   type AuthenticationErrorReason,
   ConnectError,
   type ConnectErrorReason,
 } from "./internal/network/errors.ts";
-import { MESSAGES } from "./internal/network/handshake.ts";
-import { line } from "./internal/network/connection.ts";
-import { invalidOption, wrongOptions } from "./internal/os/arguments.ts";
-import { connectChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./internal/network/options.ts";
+import type { Address, AuthKey, Connection } from "./Listener.ts";
 
 export { AuthenticationError, ConnectError };
 export type { Address, AuthenticationErrorReason, AuthKey, ConnectErrorReason, Connection, Trust };
@@ -60,57 +57,37 @@ export type { Address, AuthenticationErrorReason, AuthKey, ConnectErrorReason, C
  * @category models
  */
 export interface Options {
-  /** Where the listener is. */
+  /** The address of the listener. */
   readonly address: Address;
-  /** What the listener has to know. @default `Process.authKey`, which this program shares with its children */
+  /** The key that the listener must have. @default `Process.authKey`, which this program shares with its children */
   readonly authKey?: AuthKey | undefined;
-  /** Whether to encrypt, as the listener does, and whose certificates to trust. Needs an address with a port. @default false */
+  /** Whether to use TLS, as the listener does, and which certificates to trust. Needs a TCP address. @default false */
   readonly tls?: Trust | boolean | undefined;
-  /** Time for connecting and for the proof of the key, both together. @default "10 seconds" */
+  /** Time limit for connecting and authenticating together. @default "10 seconds" */
   readonly timeout?: Duration.DurationInput | undefined;
-  /** The largest message that the listener may send, in bytes. It is told, and fails with `MessageTooLarge`. @default 67108864 */
+  /** The largest message that the listener may send, in bytes. A larger one fails with `MessageTooLarge` there. @default 67108864 */
   readonly maxMessageSize?: number | undefined;
   /**
-   * Bytes that may be there to be received. A sender with more waits; a message larger than that is sent when nothing else is to be
-   * received. @default 8388608
+   * Maximum of unread bytes. A sender with more waits; a larger message is sent once everything before it was received.
+   * @default 8388608
    */
   readonly maxBytes?: number | undefined;
 }
 
-const connect_ = (
-  options: Options,
-): Effect.Effect<Connection<never, unknown>, ConnectError | AuthenticationError, Scope.Scope> =>
-  Effect.suspend(() => {
-    const wrong = wrongOptions(options, connectChecks);
-    if (wrong !== undefined) return Effect.fail(new ConnectError("InvalidOption", invalidOption("client", wrong)));
-    const { maxBytes = MAX_BYTES, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds" } = options;
-    const millis = Duration.toMillis(timeout);
-    const limits = { maxBytes, maxMessageSize };
-    const { address, authKey, tls } = options;
-    return dial({ address, authKey, tls, purpose: MESSAGES, limits, millis }, (host) => {
-      const { connection, release } = line(host, limits, host.peer, () => {});
-      const released = Effect.async<void>((resume) => {
-        release();
-        host.wire.released(() => resume(Effect.void));
-      });
-      return Effect.as(Effect.addFinalizer(() => released), connection as Connection<never, unknown>);
-    });
-  });
-
 /**
- * Connects to a listener that knows the same key. `A` is what is received from it, `B` what is sent. Python's `Client`.
+ * Connects to a listener that has the same key. `A` is the type of received values, `B` that of sent values. Python's `Client`.
  *
- * Fails with a `ConnectError` if nobody can be reached there, or nobody is taken now, and with an `AuthenticationError` if one of
- * the two sides does not know the other's key, or the other side speaks something else.
+ * Fails with a `ConnectError` if the listener cannot be reached or accepts no more connections, and with an
+ * `AuthenticationError` if the two sides have different keys, or the other side speaks another protocol.
  *
- * *Interruption:* leaves no connection, except that Deno keeps the socket of a server that does not answer TLS until that closes
- * it. *Release:* closes the connection; takes a second if the listener does not answer.
+ * *Interruption:* leaves no connection, except that Deno keeps a socket whose server does not answer the TLS handshake until the
+ * server closes it. *Release:* closes the connection; takes a second if the listener does not answer.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect, Schedule } from "effect";
  *
- * // Until the listener is there, but for ten seconds at most.
+ * // Tries until the listener exists, for at most ten seconds.
  * export const connect = (authKey: Uint8Array) =>
  *   Mp.Client.connect<string>({ address: { hostname: "127.0.0.1", port: 6000 }, authKey }).pipe(
  *     Effect.retry({
@@ -124,6 +101,6 @@ const connect_ = (
  * @since 0.1.0
  * @category constructors
  */
-export const connect: <A, B = A>(
+export const connect = <A, B = A>(
   options: Options,
-) => Effect.Effect<Connection<A, B>, ConnectError | AuthenticationError, Scope.Scope> = connect_ as never;
+): Effect.Effect<Connection<A, B>, ConnectError | AuthenticationError, Scope.Scope> => Internal.connect<A, B>(options);

@@ -255,7 +255,8 @@ import type { Trust } from "./internal/network/dial.ts";
 import { type AuthenticationError, ConnectError, ListenError } from "./internal/network/errors.ts";
 import { CALLS } from "./internal/network/handshake.ts";
 import type { AuthKey } from "./internal/network/key.ts";
-import type { Certificate, Options as Settings } from "./internal/network/listen.ts";
+import type { Certificate } from "./internal/network/bind.ts";
+import type { ListenOptions } from "./internal/network/listen.ts";
 import { isInitializer, processChecks, wrongOptions } from "./internal/child/options.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { positiveDuration } from "./internal/os/durations.ts";
@@ -482,13 +483,13 @@ export const serve = (
       all.map(({ name, url }) => [url, name] as const);
     const settings = yield* listening(options);
     const { make: host_ } = yield* hosting;
-    const { open } = yield* Effect.promise(() => import("./internal/manager/server/accept.ts"));
+    const { accept } = yield* Effect.promise(() => import("./internal/manager/server/accept.ts"));
     const { server, ...position } = yield* host_({
       modules: [],
       types: references(options.types),
       tasks: references(options.tasks),
     });
-    const address = yield* open(server, settings);
+    const address = yield* accept(server, settings);
     return Object.assign(new ManagerProxy({ ...position, number: 0, type: "Manager" }), { address });
   }).pipe(Effect.withSpan("Manager.serve"));
 
@@ -568,7 +569,7 @@ const serveChecks: Arguments.Checks = {
 };
 
 /** What the options come to; fails if one makes no sense. */
-const listening = (options: ServeOptions): Effect.Effect<Settings, ListenError> => {
+const listening = (options: ServeOptions): Effect.Effect<ListenOptions, ListenError> => {
   const wrong = Arguments.wrongOptions(options, serveChecks);
   if (wrong !== undefined) {
     return Effect.fail(new ListenError("InvalidOption", Arguments.invalidOption("manager", wrong)));

@@ -283,7 +283,8 @@ check(
     const options = { address: served.address, authKey, tls: false, purpose: CALLS, limits, millis: 10_000 };
     const stranger = dial(
       options,
-      ({ wire }) => Effect.sync(() => ({ wire, link: new Link(wire, { side: "child", maxMessageSize: 1e6 }) })),
+      ({ transport }) =>
+        Effect.sync(() => ({ transport, link: new Link(transport, { side: "child", maxMessageSize: 1e6 }) })),
     );
     const forged = Codec.encode([own(dict)], { hooks: hooks as never }).bytes;
     const openings: ReadonlyArray<() => ReadonlyArray<number>> = [
@@ -294,7 +295,7 @@ check(
     ];
     const strangers = rounds(10, 60);
     for (let round = 0; round < strangers; round++) {
-      const { link, wire } = yield* stranger;
+      const { link, transport } = yield* stranger;
       for (let call = 0; call < 50 && link.closed === undefined; call++) {
         const bytes = Uint8Array.from(openings[Math.floor(random() * openings.length)]());
         const channel = link.open((writer) => void writer.bytes(bytes), { closed: () => {} });
@@ -303,7 +304,7 @@ check(
         if (random() < 0.2) yield* Effect.sleep(0);
       }
       link.destroy();
-      yield* Effect.async<void>((resume) => wire.released(() => resume(Effect.void)));
+      yield* Effect.async<void>((resume) => transport.released(() => resume(Effect.void)));
       assertEquals(yield* dict.get("a"), 1, `seed ${seed}`);
     }
     const list = yield* remote.list([1]);

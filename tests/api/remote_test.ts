@@ -13,9 +13,9 @@ import { hooks } from "../../src/internal/objects/handles.ts";
 import { VALUE } from "../../src/internal/pipe/inbox.ts";
 import { Link, type LinkClosed, type Receiver } from "../../src/internal/rpc/link.ts";
 import * as Codec from "../../src/internal/codec/codec.ts";
-import { dial, type Host } from "../../src/internal/network/dial.ts";
-import { CALLS, MESSAGES } from "../../src/internal/network/handshake.ts";
-import { listen, type Options, type Visitor } from "../../src/internal/network/listen.ts";
+import { dial } from "../../src/internal/network/dial.ts";
+import { CALLS, MESSAGES, type PeerSession } from "../../src/internal/network/handshake.ts";
+import { listen, type ListenOptions } from "../../src/internal/network/listen.ts";
 import { assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import * as Tasks from "./listener_tasks.ts";
 import { echo } from "./pipe_tasks.ts";
@@ -28,7 +28,7 @@ await warmUp(Effect.provide(Process.run(add, 1, 2), subprocess));
 const authKey = crypto.getRandomValues(new Uint8Array(32));
 const limits = { maxBytes: 1000, maxMessageSize: 1_000_000 };
 
-const listening: Options = {
+const listening: ListenOptions = {
   address: { hostname: "127.0.0.1", port: 0 },
   authKey,
   tls: undefined,
@@ -41,13 +41,13 @@ const listening: Options = {
 
 const silent: Receiver = { closed: () => {} };
 
-/** Listens, and makes a link of whoever comes, as a manager would. */
+/** Listens, and makes a link of each client that connects, as a manager would. */
 const linked = (onOpen: (link: Link, text: string) => string) =>
   Effect.gen(function* () {
     const links = new Set<Link>();
-    const door = yield* listen(listening, {
-      visitor: ({ limits, wire }: Visitor) => {
-        const link = new Link(wire, {
+    const acceptor = yield* listen(listening, {
+      accepted: ({ limits, transport }: PeerSession) => {
+        const link = new Link(transport, {
           side: "parent",
           maxMessageSize: limits.maxMessageSize,
           onOpen: (channel, message) => {
@@ -59,27 +59,27 @@ const linked = (onOpen: (link: Link, text: string) => string) =>
         });
         links.add(link);
       },
-      failure: () => {},
+      rejected: () => {},
       closed: () => {},
     });
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        door.close();
+        acceptor.close();
         for (const link of [...links]) link.destroy();
       })
     );
-    return { door, links };
+    return { acceptor, links };
   });
 
 /** Connects, with a link that goes with the scope. */
 const linking = (address: Listener.Address, purpose: number = CALLS) =>
-  dial({ address, authKey, tls: undefined, purpose, limits, millis: 10_000 }, ({ limits, wire }: Host) => {
-    const link = new Link(wire, { side: "child", maxMessageSize: limits.maxMessageSize });
+  dial({ address, authKey, tls: undefined, purpose, limits, millis: 10_000 }, ({ limits, transport }: PeerSession) => {
+    const link = new Link(transport, { side: "child", maxMessageSize: limits.maxMessageSize });
     return Effect.as(
       Effect.addFinalizer(() =>
         Effect.async<void>((resume) => {
           link.destroy();
-          wire.released(() => resume(Effect.void));
+          transport.released(() => resume(Effect.void));
         })
       ),
       link,
@@ -97,9 +97,9 @@ const call = (link: Link, text: string): Effect.Effect<string, LinkClosed> =>
 test(
   "a link runs over an authenticated socket: many calls at once, then the news of its end on both sides",
   Effect.gen(function* () {
-    const { door, links } = yield* linked((_, text) => text.toUpperCase());
+    const { acceptor, links } = yield* linked((_, text) => text.toUpperCase());
     yield* Effect.scoped(Effect.gen(function* () {
-      const link = yield* linking(door.address);
+      const link = yield* linking(acceptor.address);
       const long = "x".repeat(300_000);
       assertEquals(yield* call(link, long), long.toUpperCase());
       const calls = yield* Effect.forEach(["a", "b", "c"], (text) => Effect.fork(call(link, text)));
@@ -112,7 +112,7 @@ test(
       );
       assertEquals(links.size, 1);
     }));
-    const link = yield* linking(door.address);
+    const link = yield* linking(acceptor.address);
     yield* call(link, "d");
     const closed = yield* Deferred.make<void>();
     link.onClosed(() => Deferred.unsafeDone(closed, Effect.void));
@@ -125,8 +125,8 @@ test(
 test(
   "a client for messages is told that it has come to a manager, and the other way round",
   Effect.gen(function* () {
-    const { door } = yield* linked((_, text) => text);
-    const error = yield* Effect.flip(linking(door.address, MESSAGES));
+    const { acceptor } = yield* linked((_, text) => text);
+    const error = yield* Effect.flip(linking(acceptor.address, MESSAGES));
     assertEquals(error.reason, "Protocol");
     assertStringIncludes(error.message, "manager");
     const listener = yield* Listener.make({ address: listening.address, authKey });
@@ -139,28 +139,31 @@ const say = (
   address: Listener.Address,
   bodies: ReadonlyArray<Uint8Array>,
 ): Effect.Effect<unknown, unknown, Scope.Scope> =>
-  dial({ address, authKey, tls: undefined, purpose: MESSAGES, limits, millis: 10_000 }, ({ wire }) =>
-    Effect.zipRight(
-      Effect.addFinalizer(() =>
+  dial(
+    { address, authKey, tls: undefined, purpose: MESSAGES, limits, millis: 10_000 },
+    ({ transport }) =>
+      Effect.zipRight(
+        Effect.addFinalizer(() =>
+          Effect.async<void>((resume) => {
+            transport.close();
+            transport.released(() => resume(Effect.void));
+          })
+        ),
         Effect.async<void>((resume) => {
-          wire.close();
-          wire.released(() => resume(Effect.void));
-        })
+          transport.start(() => {}, () => {});
+          transport.write(
+            bodies.map((body) => {
+              const frame = new Uint8Array(11 + body.length);
+              new DataView(frame.buffer).setUint32(0, 2 + body.length, true);
+              frame.set([1, 1, 0, 0, 0, 0, VALUE], 4);
+              frame.set(body, 11);
+              return frame;
+            }),
+            () => resume(Effect.void),
+          );
+        }),
       ),
-      Effect.async<void>((resume) => {
-        wire.start(() => {}, () => {});
-        wire.write(
-          bodies.map((body) => {
-            const frame = new Uint8Array(11 + body.length);
-            new DataView(frame.buffer).setUint32(0, 2 + body.length, true);
-            frame.set([1, 1, 0, 0, 0, 0, VALUE], 4);
-            frame.set(body, 11);
-            return frame;
-          }),
-          () => resume(Effect.void),
-        );
-      }),
-    ));
+  );
 
 test(
   "a stranger who forges a handle of an object of the family gets a DecodeError for it, and the object is not touched",

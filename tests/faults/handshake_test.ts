@@ -19,8 +19,8 @@ import {
   type Settings,
   WRONG_KEY,
 } from "../../src/internal/network/handshake.ts";
-import { type Socket, Wire } from "../../src/internal/network/tcp_transport.ts";
-import { line } from "../../src/internal/network/connection.ts";
+import { type Socket, TcpTransport } from "../../src/internal/network/tcp_transport.ts";
+import { openConnection } from "../../src/internal/network/connection.ts";
 import { hosting } from "../../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "../support/assert.ts";
 import { random, seed } from "../support/chance.ts";
@@ -373,14 +373,13 @@ test(
     let whole = 0;
     const run = async (): Promise<void> => {
       const socket = scripted([concat(Array.from({ length: 10 }, frame)), concat(Array.from({ length: 10 }, frame))]);
-      const wire = new Wire(socket);
-      const { connection, release } = line(
-        { wire, limits: { maxBytes: 10_000, maxMessageSize: 10_000 } },
+      const transport = new TcpTransport(socket);
+      const { connection, release } = openConnection(
+        { transport, limits: { maxBytes: 10_000, maxMessageSize: 10_000 }, peer: { path: "x" } },
         { maxBytes: 10_000, maxMessageSize: 10_000 },
-        { path: "x" },
         () => ended++,
       );
-      await new Promise<void>((resolve) => wire.released(resolve));
+      await new Promise<void>((resolve) => transport.released(resolve));
       const { unreadBytes } = await Effect.runPromise(connection.statistics);
       if (unreadBytes > 0) whole++;
       assertLess(unreadBytes, 21_000);

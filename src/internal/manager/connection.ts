@@ -11,9 +11,9 @@ import * as Fiber from "effect/Fiber";
 import type * as Scope from "effect/Scope";
 import { Link, type Receiver } from "../rpc/link.ts";
 import { CANCELLED, GONE, type Hosted, type Line } from "../rpc/router.ts";
-import { dial, type Options } from "../network/dial.ts";
+import { dial, type DialOptions } from "../network/dial.ts";
 import type { AuthenticationError, ConnectError } from "../network/errors.ts";
-import type { Wire } from "../network/tcp_transport.ts";
+import type { TcpTransport } from "../network/tcp_transport.ts";
 import type { Incoming } from "../transport/frames.ts";
 import { passOn } from "../rpc/relay.ts";
 import * as P from "./protocol.ts";
@@ -26,31 +26,31 @@ interface Waiting {
 
 /** See above. */
 export class Connection implements Hosted {
-  readonly #options: Options;
+  readonly #options: DialOptions;
   readonly #waiting = new Set<Waiting>();
   #link: Link | undefined;
-  #wire: Wire | undefined;
+  #transport: TcpTransport | undefined;
   #dialing: Fiber.RuntimeFiber<Link, unknown> | undefined;
   #closed = false;
 
-  constructor(options: Options) {
+  constructor(options: DialOptions) {
     this.#options = options;
   }
 
   /** Connects. */
   get connect(): Effect.Effect<Link, ConnectError | AuthenticationError> {
     const { limits } = this.#options;
-    return dial(this.#options, (host) =>
+    return dial(this.#options, (session) =>
       Effect.sync(() => {
-        const link = new Link(host.wire, {
+        const link = new Link(session.transport, {
           side: "child",
-          maxMessageSize: Math.min(limits.maxMessageSize, host.limits.maxMessageSize),
+          maxMessageSize: Math.min(limits.maxMessageSize, session.limits.maxMessageSize),
           onClosed: () => {
             if (this.#link === link) this.#link = undefined;
           },
         });
         this.#link = link;
-        this.#wire = host.wire;
+        this.#transport = session.transport;
         return link;
       }));
   }
@@ -64,8 +64,8 @@ export class Connection implements Hosted {
         stopped,
         Effect.async<void>((resume) => {
           this.#link?.destroy();
-          if (this.#wire === undefined) resume(Effect.void);
-          else this.#wire.released(() => resume(Effect.void));
+          if (this.#transport === undefined) resume(Effect.void);
+          else this.#transport.released(() => resume(Effect.void));
         }),
       );
     });
@@ -132,7 +132,7 @@ const pass = (link: Link, operation: number, line: Line, { attachments, bytes }:
 
 /** Connects for as long as the scope is open. */
 export const make = (
-  options: Options,
+  options: DialOptions,
 ): Effect.Effect<Connection, ConnectError | AuthenticationError, Scope.Scope> =>
   Effect.tap(
     Effect.acquireRelease(Effect.sync(() => new Connection(options)), (connection) => connection.release),

@@ -1,5 +1,5 @@
 /**
- * Where a listener is.
+ * Addresses of listeners.
  *
  * @module
  */
@@ -7,61 +7,61 @@ import type { Peer } from "../pipe/end.ts";
 import { show as shown } from "../os/arguments.ts";
 
 /**
- * A port of this machine or of another.
+ * A TCP address.
  *
  * @since 0.1.0
  * @category models
  */
 export interface TcpAddress {
-  /** A name, or an IP address. */
+  /** A host name or an IP address. */
   readonly hostname: string;
-  /** Its number; for a listener 0 is any that is free. */
+  /** The port number. For a listener, 0 means any free port. */
   readonly port: number;
 }
 
 /**
- * A Unix socket: a file; or, on Linux, a name of the system's if it begins with NUL.
+ * The address of a Unix socket: the path of a file or, if it begins with NUL, an abstract name of Linux.
  *
  * @since 0.1.0
  * @category models
  */
 export interface UnixAddress {
-  /** Its path. Systems allow about a hundred bytes. */
+  /** The path. Systems allow about a hundred bytes. */
   readonly path: string;
 }
 
 /**
- * Where a listener is, or who has connected.
+ * The address of a listener or of a client.
  *
  * @since 0.1.0
  * @category models
  */
 export type Address = TcpAddress | UnixAddress;
 
-/** How it is named in messages. */
+/** An address as text, for messages. */
 export const show = (address: Address): string =>
   "path" in address ? address.path.replace("\0", "\\0") : `${bracketed(address.hostname)}:${address.port}`;
 
 const bracketed = (hostname: string): string => hostname.includes(":") ? `[${hostname}]` : hostname;
 
-/** What the system calls an address. A Unix socket that has connected has none, and goes by the listener's. */
-export const fromDeno = (address: Deno.Addr, own: Address): Peer => {
+/** The address of a client. A client at a Unix socket has none of its own, and gets the listener's. */
+export const fromDeno = (address: Deno.Addr, listener: Address): Peer => {
   if (address.transport === "tcp") return { hostname: address.hostname, port: address.port };
-  return { path: "path" in own ? own.path : "" };
+  return { path: "path" in listener ? listener.path : "" };
 };
 
-/** Whether it is the name of no file. */
+/** Whether the address is an abstract name, which is not a file. */
 export const isAbstract = ({ path }: UnixAddress): boolean => path.startsWith("\0");
 
 const MAX_PATH = Deno.build.os === "linux" ? 107 : 103;
 
 const utf8 = new TextEncoder();
 
-/** Whether the system allows a socket at this path. */
+/** Whether the path is short enough for a socket. */
 export const fits = (path: string): boolean => utf8.encode(path).length <= MAX_PATH;
 
-/** What is wrong with an address, if anything is. `reserved` are bytes that a longer path is needed for meanwhile. */
-export const complaint = (
+/** Why an address is invalid, or `undefined`. The path must leave `reserved` bytes free. */
+export const addressError = (
   address: unknown,
   reserved: number,
 ): { readonly reason: "InvalidOption" | "Unsupported"; readonly message: string } | undefined => {
@@ -78,16 +78,18 @@ export const complaint = (
       ? undefined
       : invalid(`the port must be an integer from 0 to 65535, received ${shown(port)}`);
   }
-  if (hostname !== undefined || port !== undefined) return invalid("an address has either a path or a port");
+  if (hostname !== undefined || port !== undefined) {
+    return invalid("an address has either a path or a hostname and a port, not both");
+  }
   if (typeof path !== "string" || path === "" || path === "\0") {
     return invalid(`the path must be a non-empty string, received ${shown(path)}`);
   }
-  if (path.indexOf("\0", 1) > 0) return invalid("the path has a NUL in it");
+  if (path.indexOf("\0", 1) > 0) return invalid("the path contains a NUL character");
   if (Deno.build.os === "windows") {
     return { reason: "Unsupported", message: "Deno has no Unix sockets on Windows; use { hostname, port }" };
   }
   if (path[0] === "\0" && Deno.build.os !== "linux") {
-    return { reason: "Unsupported", message: "only Linux has names that are no files; use a path" };
+    return { reason: "Unsupported", message: "abstract names exist only on Linux; use the path of a file" };
   }
   const length = utf8.encode(path).length + (path[0] === "\0" ? 0 : reserved);
   return length > MAX_PATH

@@ -1,137 +1,181 @@
 /**
- * A connection to another program: a pipe of this process, whose other end is beyond the wire.
+ * A connection to another program: a pipe of this process whose second end belongs to the peer.
  *
- * So whatever a pipe's end can do, this one can: it waits, it can be sent to a process of the family, it ends. What goes over the
- * wire are frames (`frames.ts`) of two kinds:
+ * The first end can therefore do everything that the end of a pipe can: it can be waited for, sent to another process of the
+ * family, and closed. The peer is reached by frames (`frames.ts`) of two kinds:
  *
- * | kind | then | |
+ * | kind | body | meaning |
  * | --- | --- | --- |
  * | `MESSAGE` | b = kind, bytes; attachments | a message for the other side |
- * | `READ` | n | so many messages of the other side were received |
+ * | `READ` | n | the number of messages that the other side has received since the last `READ` |
  *
- * Each side sends as long as what was not received is within the room that the other has told of. Whatever else comes ends the
- * connection.
+ * Each side sends as long as its unacknowledged messages fit into the peer's receive window. A frame of any other kind ends
+ * the connection.
  *
  * @module
  */
 import { ConnectionClient } from "../pipe/client.ts";
+import type { Peer, Place } from "../pipe/end.ts";
 import { PipeHost, read, write } from "../pipe/host.ts";
-import { BYTES, VALUE } from "../pipe/inbox.ts";
-import * as P from "../pipe/protocol.ts";
+import { BYTES, type Message, VALUE } from "../pipe/inbox.ts";
 import { VarintReader } from "../objects/varint.ts";
-import type { Peer } from "../pipe/end.ts";
+import * as P from "../pipe/protocol.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import { self } from "../rpc/identity.ts";
 import { type Incoming, ProtocolError } from "../transport/frames.ts";
 import { Inbox } from "../transport/inbox.ts";
 import { Outbox } from "../transport/outbox.ts";
-import type { Limits, Session } from "./handshake.ts";
+import type { Limits, PeerSession } from "./handshake.ts";
+import type { TcpTransport } from "./tcp_transport.ts";
 
+/** Kinds of frames. */
 const MESSAGE = 1;
 const READ = 2;
 
-/** Messages wait for their turn, what is said about them does not. */
-const MESSAGES = 1;
+/** Channels: messages are queued behind each other, acknowledgements are not. */
 const CONTROL = 0;
+const MESSAGES = 1;
 
-/** What a message has besides what counts for its size. */
-const SLACK = 64;
+/** Bytes of a message beyond those that count for its size. */
+const OVERHEAD = 64;
 
-/** Nothing moves with what a stranger sends, whatever he says. */
-const nothing = () => (): void => {};
+/** Messages of another program cannot move ends of pipes, so that nothing has to be kept with them. */
+const keepNothing = () => (): void => {};
 
-/** A connection, and the pipe that it is an end of. */
-export interface Line {
-  readonly connection: ConnectionClient<never, unknown>;
-  /** Ends it, wherever its end is. */
+/** The peer, as the owner of the pipe's second end. */
+class PeerEnd implements P.Owner {
+  readonly near = false;
+  readonly stranger = true;
+  readonly #transport: TcpTransport;
+  readonly #outbox: Outbox;
+  readonly #inbox: Inbox;
+  readonly #seat: P.Seat;
+  /** Reports the outcome of each message that has not left this process. */
+  readonly #unsent = new Set<(sent: boolean) => void>();
+  /** Messages received here that the peer has not been told of. */
+  #unacknowledged = 0;
+  #closing = false;
+
+  constructor({ limits, transport }: PeerSession, own: Limits, pipe: PipeHost) {
+    this.#transport = transport;
+    this.#outbox = new Outbox(transport, limits.maxMessageSize + OVERHEAD);
+    this.#inbox = new Inbox(own.maxMessageSize + OVERHEAD, this.#receive);
+    // The second end of a new pipe can be claimed.
+    this.#seat = pipe.claim(1, 0, this) as P.Seat;
+    transport.start(this.#push, this.#ended);
+  }
+
+  readonly start = (): void => {};
+
+  /** Sends a message. `handed` hears whether it has left this process. */
+  readonly message = (message: Message, handed?: (sent: boolean) => void): void => {
+    const finish = (sent: boolean): void => {
+      if (this.#unsent.delete(finish)) handed?.(sent);
+    };
+    this.#unsent.add(finish);
+    this.#outbox.send(
+      MESSAGE,
+      MESSAGES,
+      (writer) => write(P.MESSAGE, message)(writer)?.attachments,
+      () => finish(true),
+    );
+  };
+
+  /** Acknowledges messages. All that are received in one turn are acknowledged together, ahead of an answer to them. */
+  readonly read = (_bytes: number, count: number = 0): void => {
+    if (this.#unacknowledged === 0) queueMicrotask(this.#acknowledge);
+    this.#unacknowledged += count;
+  };
+
+  readonly peer = (status: P.Peer): void => {
+    if (status === P.ENDED) this.end();
+  };
+
+  /** Closes the connection once everything that was sent has left, if the peer takes it in time. */
+  readonly end = (): void => {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#outbox.flush();
+    this.#transport.closeAfter((done) => this.#outbox.flushed(done));
+  };
+
+  readonly #acknowledge = (): void => {
+    const count = this.#unacknowledged;
+    this.#unacknowledged = 0;
+    if (!this.#closing) this.#outbox.send(READ, CONTROL, (writer) => void writer.varint(count));
+  };
+
+  readonly #push = (chunk: Uint8Array): void => {
+    if (this.#closing) return;
+    try {
+      this.#inbox.push(chunk);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#transport.destroy(error);
+    }
+  };
+
+  readonly #receive = (kind: number, channel: number, message: Incoming): void => {
+    if (kind === MESSAGE && channel === MESSAGES) {
+      const content = message.bytes[1];
+      if (content !== VALUE && content !== BYTES) {
+        throw new ProtocolError("Cannot read from the peer: malformed message");
+      }
+      // `read` copies the bytes out of the transport's buffer.
+      return this.#seat.send(read(message), () => {});
+    }
+    if (kind === READ && channel === CONTROL) return this.#seat.took(new VarintReader(message.bytes, 0).next());
+    throw new ProtocolError(`Cannot read from the peer: unknown kind of message ${kind}`);
+  };
+
+  readonly #ended = (reason?: Error): void => {
+    const isCut = !this.#inbox.whole && !this.#closing;
+    this.#outbox.close();
+    this.#seat.close(reason ?? (isCut ? new Error("it ended in the middle of a message") : undefined));
+    this.#closing = true;
+    for (const finish of [...this.#unsent]) finish(false);
+  };
+}
+
+/** A connection whose other side is known. */
+class PeerConnection<A, B> extends ConnectionClient<A, B> {
+  readonly #peer: Peer;
+
+  constructor(place: Place, peer: Peer) {
+    super(place);
+    this.#peer = peer;
+  }
+
+  override get peer(): Peer {
+    return this.#peer;
+  }
+}
+
+/** A connection, and the function that ends it. */
+export interface OpenConnection<A, B> {
+  readonly connection: PeerConnection<A, B>;
+  /** Ends the connection, in whichever process its end is. */
   readonly release: () => void;
 }
 
-/** Takes up what was agreed upon. `ended` is called when it is over. */
-export const line = ({ limits, wire }: Session, own: Limits, peer: Peer, ended: () => void): Line => {
-  const pipe = new PipeHost([own.maxBytes, limits.maxBytes], nothing, () => {
+/** Makes a connection of an authenticated session. Calls `ended` once the connection has ended. */
+export const openConnection = <A, B>(session: PeerSession, own: Limits, ended: () => void): OpenConnection<A, B> => {
+  const { limits, peer } = session;
+  const pipe = new PipeHost([own.maxBytes, limits.maxBytes], keepNothing, () => {
     retire(object);
     ended();
   });
   const object = host(pipe);
-  const sending = new Set<(arrived: boolean) => void>();
-  let closing = false;
-
-  const outbox = new Outbox(wire, limits.maxMessageSize + SLACK);
-  const inbox = new Inbox(own.maxMessageSize + SLACK, (kind, channel, message) => {
-    if (kind === MESSAGE && channel === MESSAGES) return seat.send(received(message), () => {});
-    if (kind === READ && channel === CONTROL) return seat.took(new VarintReader(message.bytes, 0).next());
-    throw new ProtocolError(`Cannot read from the peer: unknown kind of message ${kind}`);
-  });
-  const received = (message: Incoming) => {
-    const kind = message.bytes[1];
-    if (kind !== VALUE && kind !== BYTES) throw new ProtocolError("Cannot read from the peer: malformed message");
-    return read(message);
+  new PeerEnd(session, own, pipe);
+  const place = {
+    address: address(),
+    object,
+    host: self().name,
+    end: 0,
+    turn: 0,
+    duplex: true,
+    maxBytes: limits.maxBytes,
+    stranger: { peer, maxMessageSize: limits.maxMessageSize },
   };
-  const close = (): void => {
-    if (closing) return;
-    closing = true;
-    // What was sent leaves first, if the other side takes it.
-    outbox.flush();
-    wire.closeAfter((done) => outbox.flushed(done));
-  };
-  const end = (reason?: Error): void => {
-    outbox.close();
-    seat.close(reason ?? (inbox.whole || closing ? undefined : new Error("it ended in the middle of a message")));
-    closing = true;
-    for (const done of [...sending]) done(false);
-  };
-
-  // What was received in one go is told at once, before the answer to it leaves.
-  let taken = 0;
-  const tell = (): void => {
-    const count = taken;
-    taken = 0;
-    if (!closing) outbox.send(READ, CONTROL, (writer) => void writer.varint(count));
-  };
-
-  const owner: P.Owner = {
-    near: false,
-    stranger: true,
-    start: () => {},
-    message: (message, handed) => {
-      const finish = (arrived: boolean): void => {
-        if (sending.delete(finish)) handed?.(arrived);
-      };
-      sending.add(finish);
-      outbox.send(MESSAGE, MESSAGES, (writer) => write(P.MESSAGE, message)(writer)?.attachments, () => finish(true));
-    },
-    read: (_bytes, count = 0) => {
-      if (taken === 0) queueMicrotask(tell);
-      taken += count;
-    },
-    peer: (status) => {
-      if (status === P.ENDED) close();
-    },
-    end: close,
-  };
-  const seat = pipe.claim(1, 0, owner) as P.Seat;
-  wire.lend();
-  wire.start((chunk) => {
-    if (closing) return;
-    try {
-      inbox.push(chunk);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      wire.destroy(error);
-    }
-  }, end);
-  return {
-    connection: new ConnectionClient({
-      address: address(),
-      object,
-      host: self().name,
-      end: 0,
-      turn: 0,
-      duplex: true,
-      maxBytes: limits.maxBytes,
-      stranger: { peer, maxMessageSize: limits.maxMessageSize },
-    }),
-    release: () => pipe.release(),
-  };
+  return { connection: new PeerConnection<A, B>(place, peer), release: () => pipe.release() };
 };

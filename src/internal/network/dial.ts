@@ -1,19 +1,19 @@
 /**
- * Connecting to a listener, and proving that both have the key.
+ * Connecting to a listener, with mutual authentication.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
-import type { Peer } from "../pipe/end.ts";
+import { waitThenCommit } from "../objects/interruption.ts";
 import { after } from "../os/timer.ts";
-import { type Address, complaint, show } from "./address.ts";
+import { type Address, addressError, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
-import { type Socket, Wire } from "./tcp_transport.ts";
+import { type Socket, TcpTransport } from "./tcp_transport.ts";
 
 /**
- * What a client trusts besides the certificates that everybody does.
+ * Certificates that a client trusts in addition to the usual ones.
  *
  * @since 0.1.0
  * @category models
@@ -21,37 +21,32 @@ import { type Socket, Wire } from "./tcp_transport.ts";
 export interface Trust {
   /** Certificates, as text in PEM. @default [] */
   readonly caCerts?: ReadonlyArray<string> | undefined;
-  /** The name that the certificate has to be for. @default the hostname of the address */
+  /** The host name that the certificate must be valid for. @default the hostname of the address */
   readonly hostname?: string | undefined;
 }
 
-/** How to connect. */
-export interface Options {
+/** Options of {@link dial}. */
+export interface DialOptions {
   readonly address: Address;
   readonly authKey: AuthKey | undefined;
   readonly tls: Trust | boolean | undefined;
   readonly purpose: number;
   readonly limits: Handshake.Limits;
-  /** For all of it. */
+  /** Time limit for the connection and the handshake together, in milliseconds. */
   readonly millis: number;
 }
 
-/** A listener that has proved that it has the key. */
-export interface Host extends Handshake.Session {
-  readonly peer: Peer;
-}
-
-type Failure = ConnectError | AuthenticationError;
+type DialError = ConnectError | AuthenticationError;
 
 const refuse = (reason: ConnectErrorReason, message: string, cause?: unknown): ConnectError =>
   new ConnectError(reason, `Cannot connect: ${message}`, cause);
 
-const explain = (error: unknown, address: Address): Failure => {
+const toDialError = (error: unknown, address: Address): DialError => {
   const where = show(address);
   const { message, name } = error as Error;
   switch (name) {
     case "ConnectionRefused":
-      return refuse("Refused", `nobody listens at ${where}`, error);
+      return refuse("Refused", `no program listens at ${where}`, error);
     case "NotFound":
       return refuse("Refused", `there is no socket at ${where}`, error);
     case "NotCapable":
@@ -61,24 +56,24 @@ const explain = (error: unknown, address: Address): Failure => {
       return refuse("Timeout", `${where} does not answer`, error);
     case "InvalidData":
     case "UnexpectedEof":
-      return refuse("Tls", `${where} speaks no TLS, or its certificate is not trusted: ${message}`, error);
+      return refuse("Tls", `${where} does not use TLS, or its certificate is not trusted: ${message}`, error);
     case "ConnectionReset":
     case "BrokenPipe":
       return new AuthenticationError("Closed", `Cannot authenticate: ${where} has closed the connection`, error);
     case "AddrNotAvailable":
     case "HostUnreachable":
     case "NetworkUnreachable":
-      return refuse("Unreachable", `there is no way to ${where}: ${message}`, error);
+      return refuse("Unreachable", `${where} cannot be reached: ${message}`, error);
     default:
-      // So Deno names what the system's resolver says.
+      // Deno reports a failed name resolution as a plain Error with this text.
       return message.includes("lookup address")
-        ? refuse("Unreachable", `the name of ${where} is unknown`, error)
+        ? refuse("Unreachable", `the host name of ${where} is unknown`, error)
         : refuse("Failed", `${where}: ${message}`, error);
   }
 };
 
-/** A socket that was opened, or is being opened; `close` closes it whichever it is. */
-const open = async ({ address, tls }: Options, signal: AbortSignal): Promise<Socket> => {
+/** Opens a socket. An abort closes it, even in the middle of the TLS handshake. */
+const openSocket = async ({ address, tls }: DialOptions, signal: AbortSignal): Promise<Socket> => {
   if ("path" in address) return await Deno.connect({ transport: "unix", path: address.path });
   const { hostname, port } = address;
   const socket = await Deno.connect({ hostname, port, signal });
@@ -103,19 +98,24 @@ const open = async ({ address, tls }: Options, signal: AbortSignal): Promise<Soc
   return secure;
 };
 
-/** One attempt. */
+/** One attempt to connect and authenticate. */
 class Attempt {
-  readonly #options: Options;
-  readonly #done: (result: Host | Failure) => void;
+  readonly #options: DialOptions;
+  readonly #done: (result: Handshake.PeerSession | DialError) => void;
   readonly #abort = new AbortController();
   readonly #stopTimer: () => void;
   readonly #begun = performance.now();
   #over = false;
-  #handshake: Handshake.Underway | undefined;
-  /** Settled when nothing of it is in use any more, unless it has succeeded. */
+  /** Ends the handshake, if one is open. */
+  #dropHandshake: (() => void) | undefined;
+  /** Settles once the attempt has succeeded, or uses no resources any more. */
   readonly #work: Promise<void>;
 
-  constructor(options: Options, key: CryptoKey | undefined, done: (result: Host | Failure) => void) {
+  constructor(
+    options: DialOptions,
+    key: CryptoKey | undefined,
+    done: (result: Handshake.PeerSession | DialError) => void,
+  ) {
     this.#options = options;
     this.#done = done;
     this.#stopTimer = after(options.millis, () => {
@@ -126,16 +126,16 @@ class Attempt {
     this.#work = this.#run(key);
   }
 
-  /** Nobody wants it any more. Settled when nothing of it is in use. */
+  /** Gives the attempt up. Settles once it uses no resources any more. */
   drop(): Promise<void> {
     this.#over = true;
     this.#stopTimer();
     this.#abort.abort();
-    this.#handshake?.drop();
+    this.#dropHandshake?.();
     return this.#work;
   }
 
-  #settle(result: Host | Failure): void {
+  #settle(result: Handshake.PeerSession | DialError): void {
     if (this.#over) return;
     this.#over = true;
     this.#stopTimer();
@@ -143,69 +143,66 @@ class Attempt {
   }
 
   async #run(key: CryptoKey | undefined): Promise<void> {
-    const { address, limits, millis, purpose } = this.#options;
+    const { address, millis } = this.#options;
     let socket: Socket;
     try {
-      socket = await open(this.#options, this.#abort.signal);
+      socket = await openSocket(this.#options, this.#abort.signal);
     } catch (error) {
-      return this.#settle(explain(error, address));
+      return this.#settle(toDialError(error, address));
     }
     if (this.#over) return socket.close();
     this.#stopTimer();
-    const wire = new Wire(socket);
-    const left = Math.max(1, millis - (performance.now() - this.#begun));
-    const result = await new Promise<Handshake.Session | Failure | undefined>((resolve) => {
+    const transport = new TcpTransport(socket);
+    const remaining = Math.max(1, millis - (performance.now() - this.#begun));
+    const result = await this.#authenticate(transport, key, remaining);
+    if (result !== undefined && "transport" in result && !this.#over) return this.#settle({ ...result, peer: address });
+    if (this.#over) transport.destroy();
+    await new Promise<void>((resolve) => transport.released(resolve));
+    if (result !== undefined && !("transport" in result)) this.#settle(result);
+  }
+
+  /** Resolves with `undefined` if the attempt is dropped. */
+  #authenticate(
+    transport: TcpTransport,
+    key: CryptoKey | undefined,
+    millis: number,
+  ): Promise<Handshake.Session | DialError | undefined> {
+    const { limits, purpose } = this.#options;
+    return new Promise((resolve) => {
       const settings = { role: Handshake.CLIENT, purpose, key, limits } as const;
-      const underway = Handshake.authenticate(wire, settings, left, resolve);
-      this.#handshake = {
-        ...underway,
-        drop: () => {
-          underway.drop();
-          resolve(undefined);
-        },
+      const handshake = Handshake.authenticate(transport, settings, millis, (result) => {
+        this.#dropHandshake = undefined;
+        resolve(result);
+      });
+      this.#dropHandshake = () => {
+        handshake.drop();
+        resolve(undefined);
       };
     });
-    this.#handshake = undefined;
-    if (result !== undefined && "wire" in result && !this.#over) return this.#settle({ ...result, peer: address });
-    if (this.#over) wire.destroy();
-    await new Promise<void>((resolve) => wire.released(resolve));
-    if (result !== undefined && !("wire" in result)) this.#settle(result);
   }
 }
 
 /**
- * Connects, and calls `use` in the same breath, uninterruptibly: it starts the wire, and sees to its end. An interruption leaves
- * nothing open.
+ * Connects, and runs `use` uninterruptibly, in the same step. `use` starts the transport and arranges its end. An
+ * interruption leaves no open socket.
  */
 export const dial = <A, R>(
-  options: Options,
-  use: (host: Host) => Effect.Effect<A, never, R>,
-): Effect.Effect<A, Failure, R> =>
+  options: DialOptions,
+  use: (session: Handshake.PeerSession) => Effect.Effect<A, never, R>,
+): Effect.Effect<A, DialError, R> =>
   Effect.gen(function* () {
     const { address, authKey, tls } = options;
-    const wrong = complaint(address, 0);
+    const wrong = addressError(address, 0);
     if (wrong !== undefined) return yield* Effect.fail(refuse(wrong.reason, wrong.message));
     if (tls !== undefined && tls !== false && "path" in address) {
-      return yield* Effect.fail(refuse("Unsupported", "TLS needs an address of the kind { hostname, port }"));
+      return yield* Effect.fail(refuse("Unsupported", "TLS needs an address of the form { hostname, port }"));
     }
     const importing = toKey(authKey);
     if (typeof importing === "string") return yield* Effect.fail(refuse("InvalidOption", importing));
     const key = importing === undefined ? undefined : yield* Effect.uninterruptible(Effect.promise(() => importing));
-    return yield* Effect.uninterruptibleMask((restore) => {
-      let attempt: Attempt | undefined;
-      const wait = Effect.async<Host, Failure>((resume) => {
-        attempt = new Attempt(options, key, (result) =>
-          resume("wire" in result ? Effect.succeed(result) : Effect.fail(result)));
-      });
-      return Effect.matchCauseEffect(restore(wait), {
-        onFailure: (cause) =>
-          Effect.zipRight(
-            Effect.promise(() =>
-              attempt?.drop() ?? Promise.resolve()
-            ),
-            Effect.failCause(cause),
-          ),
-        onSuccess: use,
-      });
-    });
+    return yield* waitThenCommit<Handshake.PeerSession, DialError, A, never, R>((answer) => {
+      const attempt = new Attempt(options, key, (result) =>
+        answer("transport" in result ? Effect.succeed(result) : Effect.fail(result)));
+      return () => Effect.promise(() => attempt.drop());
+    }, use);
   });

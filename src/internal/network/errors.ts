@@ -1,18 +1,18 @@
 /**
- * How listening, connecting and the proof of a key fail.
+ * Errors of listening, connecting and authentication.
  *
  * @module
  */
 
 /**
- * Why there is no listener.
+ * Why a listener could not be made.
  *
- * - `AddressInUse`: somebody listens there, or the path is taken by something that is no socket.
- * - `AddressUnavailable`: this machine has no such address, or no such folder.
- * - `InvalidOption`: an option makes no sense.
- * - `PermissionDenied`: Deno or the system forbids it.
- * - `Unsupported`: this system has no such addresses.
- * - `Failed`: anything else; `cause` has it.
+ * - `AddressInUse`: another listener uses the address, or the path is a file that is not a socket.
+ * - `AddressUnavailable`: this machine has no such address or folder.
+ * - `InvalidOption`: an option is invalid.
+ * - `PermissionDenied`: Deno or the system denies access.
+ * - `Unsupported`: this system has no addresses of this kind.
+ * - `Failed`: any other failure; see `cause`.
  *
  * @since 0.1.0
  * @category errors
@@ -26,17 +26,17 @@ export type ListenErrorReason =
   | "Failed";
 
 /**
- * A listener cannot be made, at this address or with these options.
+ * A listener cannot be made at this address or with these options.
  *
  * @since 0.1.0
  * @category errors
  */
 export class ListenError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+  /** The tag for `Effect.catchTag`. */
   readonly _tag = "ListenError";
-  /** How the error is printed. */
+  /** The name that is printed. */
   override readonly name = "ListenError";
-  /** What was wrong. */
+  /** Why it failed. */
   readonly reason: ListenErrorReason;
 
   /** Made by the library. */
@@ -47,15 +47,15 @@ export class ListenError extends Error {
 }
 
 /**
- * The listener was closed, or its scope was: it accepts nobody any more.
+ * The listener or its scope was closed: it accepts no more connections.
  *
  * @since 0.1.0
  * @category errors
  */
 export class ListenerClosed extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+  /** The tag for `Effect.catchTag`. */
   readonly _tag = "ListenerClosed";
-  /** How the error is printed. */
+  /** The name that is printed. */
   override readonly name = "ListenerClosed";
 
   /** Made by the library. */
@@ -65,17 +65,17 @@ export class ListenerClosed extends Error {
 }
 
 /**
- * Why there is no connection.
+ * Why a connection could not be made.
  *
- * - `Refused`: nobody listens there, or there is no socket at the path.
- * - `Unreachable`: no way leads there, or its name is unknown.
- * - `Timeout`: no answer of the system within `timeout`.
+ * - `Refused`: no program listens there, or there is no socket at the path.
+ * - `Unreachable`: the network does not reach the address, or the host name is unknown.
+ * - `Timeout`: no answer within `timeout`.
  * - `Full`: the listener has as many connections as it allows (`maxConnections`).
- * - `Tls`: the other side speaks no TLS, or its certificate is not trusted.
- * - `InvalidOption`: an option makes no sense.
- * - `PermissionDenied`: Deno or the system forbids it.
- * - `Unsupported`: this system has no such addresses.
- * - `Failed`: anything else; `cause` has it.
+ * - `Tls`: the other side does not use TLS, or its certificate is not trusted.
+ * - `InvalidOption`: an option is invalid.
+ * - `PermissionDenied`: Deno or the system denies access.
+ * - `Unsupported`: this system has no addresses of this kind.
+ * - `Failed`: any other failure; see `cause`.
  *
  * @since 0.1.0
  * @category errors
@@ -92,18 +92,18 @@ export type ConnectErrorReason =
   | "Failed";
 
 /**
- * A listener cannot be reached, or takes nobody now. To try again later may help if the reason is `Refused`, `Unreachable`,
- * `Timeout` or `Full`.
+ * A listener cannot be reached, or accepts no more connections now. Trying again later may help if the reason is `Refused`,
+ * `Unreachable`, `Timeout` or `Full`.
  *
  * @since 0.1.0
  * @category errors
  */
 export class ConnectError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+  /** The tag for `Effect.catchTag`. */
   readonly _tag = "ConnectError";
-  /** How the error is printed. */
+  /** The name that is printed. */
   override readonly name = "ConnectError";
-  /** What was wrong. */
+  /** Why it failed. */
   readonly reason: ConnectErrorReason;
 
   /** Made by the library. */
@@ -114,14 +114,14 @@ export class ConnectError extends Error {
 }
 
 /**
- * How the proof of the key has failed.
+ * Why the two sides could not authenticate each other.
  *
  * - `WrongKey`: the two sides have different keys.
- * - `KeyMissing`: one side has a key, and the other does without.
- * - `Protocol`: the other side speaks something else, or is a server of something else.
- * - `Version`: it speaks another version of this protocol.
- * - `Timeout`: it was silent, or too slow.
- * - `Closed`: it has closed the connection before it was done.
+ * - `KeyMissing`: one side has a key, and the other has none.
+ * - `Protocol`: the other side speaks another protocol, or is a manager where a listener was expected, or the reverse.
+ * - `Version`: the other side speaks another version of this protocol.
+ * - `Timeout`: the other side did not answer in time.
+ * - `Closed`: the other side closed the connection before the handshake was done.
  *
  * @since 0.1.0
  * @category errors
@@ -129,18 +129,18 @@ export class ConnectError extends Error {
 export type AuthenticationErrorReason = "WrongKey" | "KeyMissing" | "Protocol" | "Version" | "Timeout" | "Closed";
 
 /**
- * The two sides of a connection could not prove to each other that they have the same key. To try the same again will not help,
- * unless the reason is `Timeout` or `Closed`.
+ * The two sides of a connection could not prove to each other that they have the same key. Trying again helps only if the
+ * reason is `Timeout` or `Closed`.
  *
  * @since 0.1.0
  * @category errors
  */
 export class AuthenticationError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+  /** The tag for `Effect.catchTag`. */
   readonly _tag = "AuthenticationError";
-  /** How the error is printed. */
+  /** The name that is printed. */
   override readonly name = "AuthenticationError";
-  /** What was wrong. */
+  /** Why it failed. */
   readonly reason: AuthenticationErrorReason;
 
   /** Made by the library. */

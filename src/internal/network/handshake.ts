@@ -1,59 +1,64 @@
 /**
- * How two programs that did not start each other prove that they have the same key, before a byte of theirs is believed.
+ * Mutual authentication of two programs that did not start each other: both prove that they have the same key before either
+ * side trusts a byte of the other.
  *
- * Both sides say hello at once. The client proves first, so that a listener tells strangers nothing that a key could be guessed
- * with; then the listener proves.
+ * Both sides send a hello at once. The client proves first, so that a listener reveals nothing about the key to clients
+ * that do not have it; then the listener proves.
  *
  * | from | message | bytes |
  * | --- | --- | --- |
- * | both | hello | 8 magic, b = version, b = role, b = purpose, b = method, 32 nonce, f64 = largest message, f64 = room |
+ * | both | hello | 8 magic, b = version, b = role, b = purpose, b = method, 32 nonce, f64 = largest message, f64 = receive window |
  * | client | proof | b = 1, 32 HMAC |
  * | listener | welcome | b = 2, 32 HMAC |
- * | listener | refusal, at any time after its hello | b = 3, b = why |
+ * | listener | refusal, at any time after its hello | b = 3, b = reason |
  *
- * Without authentication the HMACs are left out. Numbers are big endian. An HMAC (SHA-256) is made of a text that begins with the
- * role of whoever proves, and both hellos, the client's first. So:
+ * Without authentication the HMACs are left out. Numbers are big endian. Each HMAC (SHA-256) covers the role of the side
+ * that proves, and both hellos, the client's first. Therefore:
  *
- * - a proof is good for one connection only: both nonces are in it
- * - it cannot be sent back to where it came from: the role is in it
- * - what the hellos say of methods and limits cannot be changed on the way
- * - the key is not on the wire, and comparing takes as long whatever was sent
- * - whatever else the other side speaks is seen at its first byte that differs; neither side waits for one that is not coming, if
- *   it does not know of a key, or uses another version
+ * - A proof is valid for one connection only, since it covers both nonces.
+ * - A proof cannot be reflected to its sender, since it covers the role.
+ * - Methods and limits in the hellos cannot be changed on the way.
+ * - The key is never sent, and proofs are verified in constant time.
+ * - A peer that speaks another protocol is detected at its first byte that differs. A side without a key, or with another
+ *   version, says so in its hello, so that neither side waits for a message that will not come.
  *
- * What follows is neither encrypted nor signed: for that there is TLS.
+ * Messages after the handshake are neither encrypted nor signed; TLS does that.
  *
  * @module
  */
 import { after } from "../os/timer.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
-import type { Wire } from "./tcp_transport.ts";
+import type { TcpTransport } from "./tcp_transport.ts";
+import type { Peer } from "../pipe/end.ts";
 
 const MAGIC = [0xed, 0x6d, 0x70, 0x0d, 0x0a, 0x1a, 0x0a, 0x00];
 export const VERSION = 1;
+
+/** Size of a hello, and the offsets of its nonce and its limits, in bytes. */
 const HELLO = 60;
 const NONCE = 12;
 const LIMITS = 44;
+/** Size of an HMAC, in bytes. */
 const MAC = 32;
 
 const PROOF = 1;
 const WELCOME = 2;
 const REFUSAL = 3;
 
-/** Which side of a connection this is. */
+/** The two roles. */
 export const LISTENER = 1;
 export const CLIENT = 2;
 
-/** What a connection is for: messages, or the calls of a link. */
+/** The purpose of a connection: messages, or the calls of a link to a manager. */
 export const MESSAGES = 1;
 export const CALLS = 2;
 
-/** Why a listener refuses. */
+/** Reasons of a refusal. */
 export const WRONG_KEY = 1;
 export const FULL = 2;
 export const CLOSING = 4;
 
-/** What a side takes: the largest message, and how much unread. In bytes. */
+/** Limits of a side for what it receives: its largest message, and the bytes that may be unread. */
 export interface Limits {
   readonly maxMessageSize: number;
   readonly maxBytes: number;
@@ -62,33 +67,34 @@ export interface Limits {
 export interface Settings {
   readonly role: typeof LISTENER | typeof CLIENT;
   readonly purpose: number;
-  /** None: whoever comes is welcome. */
+  /** `undefined` means that no authentication takes place. */
   readonly key: CryptoKey | undefined;
   readonly limits: Limits;
-  /** Why a client that has proved itself is refused all the same: for a listener. */
+  /** For a listener: the reason to refuse a client that has proved the key, or `undefined` to accept it. */
   readonly refuse?: () => number | undefined;
-  /** Milliseconds until a client that could not prove itself is told so: for a listener. */
+  /** For a listener: milliseconds until a client with a wrong key is told so. */
   readonly delay?: () => number;
 }
 
-/** What a handshake does. */
+/** Effects of a handshake on its surroundings. */
 export interface Actions {
   readonly send: (bytes: Uint8Array) => void;
-  /** The system works for it until this is settled, also when it is over before. */
+  /** Cryptographic work has started; it may settle after the handshake has ended. */
   readonly working: (work: Promise<unknown>) => void;
-  /** Both sides have proved themselves. Nothing was sent that `rest` is not the beginning of. */
+  /** Both sides have proved the key. `rest` holds the bytes received after the handshake. */
   readonly succeed: (limits: Limits, rest: Uint8Array) => void;
-  /** It is over; what was sent is still to leave. */
+  /** The handshake has failed. Bytes that were sent must still leave. */
   readonly fail: (error: AuthenticationError | ConnectError) => void;
 }
 
-/** A key for proofs. It cannot be read again. */
+/** Imports a key for proofs. It cannot be exported again. */
 export const importKey = (bytes: Uint8Array): Promise<CryptoKey> =>
-  crypto.subtle.importKey("raw", bytes.slice(), { name: "HMAC", hash: "SHA-256" }, false, ["sign"]);
+  crypto.subtle.importKey("raw", bytes.slice(), { name: "HMAC", hash: "SHA-256" }, false, ["sign", "verify"]);
 
 const utf8 = new TextEncoder();
 
-const signed = (role: number, client: Uint8Array, listener: Uint8Array): Uint8Array<ArrayBuffer> => {
+/** The text that a side with this role signs. */
+const statement = (role: number, client: Uint8Array, listener: Uint8Array): Uint8Array<ArrayBuffer> => {
   const label = utf8.encode(`${role === CLIENT ? "client" : "listener"} of @effect-deno/multiprocessing\0`);
   const bytes = new Uint8Array(label.length + 2 * HELLO);
   bytes.set(label, 0);
@@ -97,26 +103,24 @@ const signed = (role: number, client: Uint8Array, listener: Uint8Array): Uint8Ar
   return bytes;
 };
 
-/** Takes the same time wherever the first difference is. */
-const isEqual = (one: Uint8Array, other: Uint8Array): boolean => {
-  let difference = one.length ^ other.length;
-  for (let i = 0; i < other.length; i++) difference |= one[i] ^ other[i];
-  return difference === 0;
-};
-
-/** One side of a handshake. Bytes come in by `push`, in any pieces. */
+/**
+ * One side of a handshake, as a state machine without a socket. `push` takes the bytes of the other side, in pieces of any
+ * size.
+ *
+ * `hello`: waits for the peer's hello. `proof`: waits for its proof. `checking`: verifies it. `done`: has succeeded or failed.
+ */
 export class Handshake {
   readonly #settings: Settings;
   readonly #actions: Actions;
   readonly #hello: Uint8Array<ArrayBuffer>;
   #received = new Uint8Array(0);
   #theirs: Uint8Array<ArrayBuffer> | undefined;
-  /** Those of the client and of the listener. */
-  #proofs: Promise<readonly [Uint8Array, Uint8Array]> | undefined;
+  /** The proof of this side, unless there is no key. */
+  #proof: Promise<ArrayBuffer> | undefined;
   #limits: Limits = { maxMessageSize: 0, maxBytes: 0 };
   #state: "hello" | "proof" | "checking" | "done" = "hello";
-  /** Tells a client that waits for it that it has failed. */
-  #answer: (() => void) | undefined;
+  /** Sends a refusal that was delayed. */
+  #sendRefusal: (() => void) | undefined;
 
   constructor(settings: Settings, actions: Actions) {
     this.#settings = settings;
@@ -130,17 +134,17 @@ export class Handshake {
     view.setFloat64(LIMITS + 8, settings.limits.maxBytes);
   }
 
-  /** Says hello. */
+  /** Sends the hello. */
   begin(): void {
     this.#actions.send(this.#hello);
   }
 
-  /** Turns the client away, whoever it is. */
-  refuse(why: number): void {
-    if (this.#state === "done") return this.#answer?.();
+  /** Refuses the client, whether or not it has proved the key. */
+  refuse(reason: number): void {
+    if (this.#state === "done") return this.#sendRefusal?.();
     this.#state = "done";
-    this.#actions.send(new Uint8Array([REFUSAL, why]));
-    this.#actions.fail(refused(why));
+    this.#actions.send(new Uint8Array([REFUSAL, reason]));
+    this.#actions.fail(refusalError(reason));
   }
 
   /** Takes the next bytes of the other side. */
@@ -157,56 +161,56 @@ export class Handshake {
     }
   }
 
-  /** The other side has closed. */
+  /** The other side has closed the connection. */
   end(reason: Error | undefined): void {
-    if (this.#state === "done") return this.#answer?.();
+    if (this.#state === "done") return this.#sendRefusal?.();
     this.#fail(
       "Closed",
       `the other side has closed the connection${reason === undefined ? "" : `: ${reason.message}`}`,
     );
   }
 
-  /** The time is over. */
+  /** The time limit has passed. */
   expire(): void {
     if (this.#state === "done") return;
     this.#fail("Timeout", "the other side has not answered in time");
   }
 
-  /** Nothing is to come of it any more. */
+  /** Ends the handshake without an outcome. */
   abandon(): void {
-    if (this.#state === "done") return this.#answer?.();
+    if (this.#state === "done") return this.#sendRefusal?.();
     this.#state = "done";
   }
 
-  /** Refuses a client that has not proved itself: later, if others have failed from its address. It is over at once. */
+  /** Refuses a client with a wrong key: later, if other clients at its address have failed. The handshake is done at once. */
   #refuseLater(): void {
     const millis = this.#settings.delay?.() ?? 0;
     if (millis === 0) return this.refuse(WRONG_KEY);
     this.#state = "done";
-    const stop = after(millis, () => this.#answer?.());
-    this.#answer = () => {
+    const stop = after(millis, () => this.#sendRefusal?.());
+    this.#sendRefusal = () => {
       stop();
-      this.#answer = undefined;
+      this.#sendRefusal = undefined;
       this.#actions.send(new Uint8Array([REFUSAL, WRONG_KEY]));
-      this.#actions.fail(refused(WRONG_KEY));
+      this.#actions.fail(refusalError(WRONG_KEY));
     };
   }
 
-  /** How far it is: over, or nothing is known of the other side yet, or at least that it speaks the protocol. */
+  /** 0: done. 1: nothing is known of the peer yet. 2: the peer speaks the protocol. */
   get progress(): number {
     if (this.#state === "done") return 0;
     return this.#state === "hello" ? 1 : 2;
   }
 
-  /** Whether the proof of the other side is being checked: it has said all that it has to say. */
+  /** Whether the peer's proof is being verified. The peer has then sent its whole part of the handshake. */
   get checking(): boolean {
     return this.#state === "checking";
   }
 
-  #fail(reason: AuthenticationError["reason"], why: string): void {
+  #fail(reason: AuthenticationError["reason"], message: string): void {
     this.#state = "done";
     this.#received = new Uint8Array(0);
-    this.#actions.fail(new AuthenticationError(reason, `Cannot authenticate: ${why}`));
+    this.#actions.fail(new AuthenticationError(reason, `Cannot authenticate: ${message}`));
   }
 
   #readHello(): void {
@@ -216,7 +220,7 @@ export class Handshake {
       if (bytes[i] === MAGIC[i]) continue;
       return this.#fail("Protocol", "the other side does not speak this protocol; is it the right address?");
     }
-    // Later versions may look different behind this.
+    // The rest of the hello may differ between versions.
     if (bytes.length > 8 && bytes[8] !== VERSION) {
       return this.#fail("Version", `the other side speaks version ${bytes[8]} of the protocol, this one ${VERSION}`);
     }
@@ -224,62 +228,60 @@ export class Handshake {
     const hello = this.#theirs = bytes.slice(0, HELLO);
     this.#received = bytes.slice(HELLO);
     if (hello[9] !== (role === LISTENER ? CLIENT : LISTENER)) {
-      return this.#fail("Protocol", "both sides are of the same kind: a listener needs a client");
+      return this.#fail("Protocol", "both sides have the same role: a listener needs a client");
     }
     if (hello[10] !== purpose) {
       return this.#fail(
         "Protocol",
         purpose === MESSAGES
-          ? "the other side is that of a manager, and this one is not"
-          : "this side is that of a manager, and the other one is not",
+          ? "the other side belongs to a manager, and this side does not"
+          : "this side belongs to a manager, and the other side does not",
       );
     }
-    if (hello[11] > 1) return this.#fail("Protocol", `it wants the unknown method ${hello[11]}`);
+    if (hello[11] > 1) return this.#fail("Protocol", `the other side asks for the unknown method ${hello[11]}`);
     if ((hello[11] === 1) !== (key !== undefined)) {
       return this.#fail(
         "KeyMissing",
         key === undefined
-          ? "the other side wants a key, and this one does without; give both the same authKey"
-          : "the other side does without a key, and this one has one; give both the same authKey",
+          ? "the other side requires a key, and this side has none; give both the same authKey"
+          : "this side requires a key, and the other side has none; give both the same authKey",
       );
     }
     const view = new DataView(hello.buffer);
     const limits = { maxMessageSize: view.getFloat64(LIMITS), maxBytes: view.getFloat64(LIMITS + 8) };
-    if (!(limits.maxMessageSize > 0 && limits.maxBytes > 0)) return this.#fail("Protocol", "its limits make no sense");
+    if (!(limits.maxMessageSize > 0 && limits.maxBytes > 0)) {
+      return this.#fail("Protocol", "the limits of the other side are not positive");
+    }
     this.#limits = limits;
     this.#state = "proof";
-    // Both at once, while the other side makes its own: nobody waits for a comparison.
     if (key !== undefined) {
-      this.#proofs = Promise.all([this.#sign(key, CLIENT), this.#sign(key, LISTENER)]);
-      this.#actions.working(this.#proofs);
+      // Both sides sign at the same time; the listener's proof is ready when the client's has been verified.
+      this.#proof = crypto.subtle.sign("HMAC", key, this.#statement(role));
+      this.#actions.working(this.#proof);
     }
     if (role === CLIENT) this.#prove(PROOF, () => {});
   }
 
-  async #sign(key: CryptoKey, role: number): Promise<Uint8Array> {
-    return new Uint8Array(await crypto.subtle.sign("HMAC", key, this.#signed(role)));
-  }
-
   /** Sends the proof of this side. */
   #prove(tag: number, sent: () => void): void {
-    if (this.#proofs === undefined) {
+    if (this.#proof === undefined) {
       this.#actions.send(new Uint8Array([tag]));
       return sent();
     }
-    this.#proofs.then(([client, listener]) => {
+    this.#proof.then((mac) => {
       if (this.#state === "done") return;
       const bytes = new Uint8Array(1 + MAC);
       bytes[0] = tag;
-      bytes.set(this.#settings.role === CLIENT ? client : listener, 1);
+      bytes.set(new Uint8Array(mac), 1);
       this.#actions.send(bytes);
       sent();
     });
   }
 
-  #signed(role: number): Uint8Array<ArrayBuffer> {
+  #statement(role: number): Uint8Array<ArrayBuffer> {
     return this.#settings.role === CLIENT
-      ? signed(role, this.#hello, this.#theirs!)
-      : signed(role, this.#theirs!, this.#hello);
+      ? statement(role, this.#hello, this.#theirs!)
+      : statement(role, this.#theirs!, this.#hello);
   }
 
   #readProof(): void {
@@ -289,7 +291,7 @@ export class Handshake {
     if (role === CLIENT && bytes[0] === REFUSAL) {
       if (bytes.length < 2) return;
       this.#state = "done";
-      return this.#actions.fail(refused(bytes[1]));
+      return this.#actions.fail(refusalError(bytes[1]));
     }
     if (bytes[0] !== (role === LISTENER ? PROOF : WELCOME)) {
       return this.#fail("Protocol", "the other side does not keep to the protocol");
@@ -299,9 +301,11 @@ export class Handshake {
     this.#state = "checking";
     const mac = bytes.slice(1, length);
     this.#received = bytes.slice(length);
-    if (this.#proofs === undefined) return this.#checked(true);
-    this.#proofs.then(([client, listener]) => {
-      if (this.#state === "checking") this.#checked(isEqual(mac, role === LISTENER ? client : listener));
+    if (key === undefined) return this.#checked(true);
+    const verified = crypto.subtle.verify("HMAC", key, mac, this.#statement(role === LISTENER ? CLIENT : LISTENER));
+    this.#actions.working(verified);
+    verified.then((valid) => {
+      if (this.#state === "checking") this.#checked(valid);
     });
   }
 
@@ -309,11 +313,11 @@ export class Handshake {
     if (this.#settings.role === CLIENT) {
       return valid
         ? this.#succeed()
-        : this.#fail("WrongKey", "the listener has another key than this side, and has not noticed");
+        : this.#fail("WrongKey", "the listener has accepted this side's proof, but has another key itself");
     }
     if (!valid) return this.#refuseLater();
-    const why = this.#settings.refuse?.();
-    if (why !== undefined) return this.refuse(why);
+    const reason = this.#settings.refuse?.();
+    if (reason !== undefined) return this.refuse(reason);
     this.#prove(WELCOME, () => this.#succeed());
   }
 
@@ -330,77 +334,82 @@ const refusals: Readonly<Record<number, readonly [ConnectErrorReason, string]>> 
   [CLOSING]: ["Refused", "the listener is closing"],
 };
 
-const refused = (why: number): AuthenticationError | ConnectError => {
-  if (why === WRONG_KEY) {
+const refusalError = (reason: number): AuthenticationError | ConnectError => {
+  if (reason === WRONG_KEY) {
     return new AuthenticationError("WrongKey", "Cannot authenticate: the two sides have different keys");
   }
-  const refusal = refusals[why];
+  const refusal = refusals[reason];
   return refusal === undefined
-    ? new AuthenticationError("Protocol", `Cannot authenticate: the listener refuses, for an unknown reason (${why})`)
+    ? new AuthenticationError("Protocol", `Cannot authenticate: the listener refuses for an unknown reason (${reason})`)
     : new ConnectError(refusal[0], `Cannot connect: ${refusal[1]}`);
 };
 
-/** What both sides are then connected by. */
+/** An authenticated connection. */
 export interface Session {
-  /** Nothing is delivered before it is started. */
-  readonly wire: Wire;
-  /** What the other side takes. */
+  /** Delivers nothing before it is started. */
+  readonly transport: TcpTransport;
+  /** The limits of the other side for what it receives. */
   readonly limits: Limits;
 }
 
-/** Whether there is nobody who would hear why it has failed. */
-const isHopeless = ({ reason }: AuthenticationError | ConnectError, role: number): boolean =>
+/** An authenticated connection, and the address of its other side. */
+export interface PeerSession extends Session {
+  readonly peer: Peer;
+}
+
+/** Whether no peer would read the reason of this failure. */
+const isUnanswerable = ({ reason }: AuthenticationError | ConnectError, role: number): boolean =>
   reason === "Timeout" || reason === "Closed" || (reason === "Protocol" && role === CLIENT);
 
-/** A handshake under way. */
-export interface Underway {
-  /** How far it is: see `Handshake`. */
+/** A handshake that has not ended. */
+export interface OpenHandshake {
+  /** See {@link Handshake.progress}. */
   readonly progress: () => number;
-  /** Turns the client away, whoever it is. */
-  readonly refuse: (why: number) => void;
-  /** Ends it without an answer. */
+  /** Refuses the client, whether or not it has proved the key. */
+  readonly refuse: (reason: number) => void;
+  /** Ends the handshake and the transport without an answer. */
   readonly drop: () => void;
 }
 
 /**
- * Runs a handshake over a wire, for so many milliseconds at most. `done` is called once; after a failure the wire is closed, as
- * soon as the other side knows why.
+ * Runs a handshake over a transport, for at most `millis` milliseconds. Calls `done` once. After a failure the transport is
+ * closed, as soon as the reason has left.
  */
 export const authenticate = (
-  wire: Wire,
+  transport: TcpTransport,
   settings: Settings,
   millis: number,
   done: (result: Session | AuthenticationError | ConnectError) => void,
-): Underway => {
+): OpenHandshake => {
   const handshake = new Handshake(settings, {
-    send: (bytes) => wire.write([bytes], () => {}),
-    working: (work) => wire.use(work),
+    send: (bytes) => transport.write([bytes], () => {}),
+    working: (work) => transport.track(work),
     succeed: (limits, rest) => {
       stopTimer();
-      wire.hold(rest);
-      done({ wire, limits });
+      transport.hold(rest);
+      done({ transport, limits });
     },
     fail: (error) => {
       stopTimer();
-      if (isHopeless(error, settings.role)) wire.destroy();
-      else wire.close();
+      if (isUnanswerable(error, settings.role)) transport.destroy();
+      else transport.close();
       done(error);
     },
   });
   const stopTimer = after(millis, () => handshake.expire());
-  wire.start((chunk) => {
+  transport.start((chunk) => {
     handshake.push(chunk);
-    // What follows is for whoever comes next.
-    if (settings.role === CLIENT && handshake.checking) wire.hold(undefined);
+    // The bytes that follow belong to the next reader.
+    if (settings.role === CLIENT && handshake.checking) transport.hold(undefined);
   }, (reason) => handshake.end(reason));
   handshake.begin();
   return {
     progress: () => handshake.progress,
-    refuse: (why) => handshake.refuse(why),
+    refuse: (reason) => handshake.refuse(reason),
     drop: () => {
       stopTimer();
       handshake.abandon();
-      wire.destroy();
+      transport.destroy();
     },
   };
 };

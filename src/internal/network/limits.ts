@@ -1,39 +1,39 @@
 /**
- * What failures to prove the key cost, by the address from which they come: those that fail often are answered later.
+ * Rate limit for failed authentications, by IP address: after several failures, further ones are answered later.
  *
- * Nobody else pays: a client that proves the key is let in whatever others have done, from the same address too.
+ * Clients that prove the key are never delayed, even if other clients at the same address have failed.
  *
  * @module
  */
 
-/** The time in which failures are counted. */
+/** The interval in which failures are counted, in milliseconds. */
 const WINDOW = 60_000;
 
-/** So many addresses are remembered; of more the one that has failed first is forgotten. */
-const REMEMBERED = 4096;
+/** The number of addresses kept. When the table is full, the address that failed first is removed. */
+const MAX_ADDRESSES = 4096;
 
-/** Failures of an address in a minute that are answered at once: of somebody who has mistaken the key. */
+/** Failures per address and interval that are answered at once: a user may have mistaken the key. */
 const FREE = 10;
 
-/** What each further one adds to the time until it is answered, and how long that is at most, in milliseconds. */
+/** The delay added by each further failure, and the longest delay, in milliseconds. */
 const STEP = 50;
-const LONGEST = 2000;
+const MAX_DELAY = 2000;
 
-/** Addresses of which the log hears in a minute. */
-const LINES = 10;
+/** The number of addresses whose first failure is logged per interval. */
+const MAX_LOGGED = 10;
 
 /** Counts failures by address. */
 export class Failures {
   readonly #now: () => number;
   readonly #counts = new Map<string, { count: number; readonly since: number }>();
-  #lines = 0;
-  #linesSince = -Infinity;
+  #logged = 0;
+  #loggedSince = -Infinity;
 
   constructor(now: () => number = () => performance.now()) {
     this.#now = now;
   }
 
-  /** Addresses that are remembered. */
+  /** The number of addresses in the table. */
   get size(): number {
     return this.#counts.size;
   }
@@ -41,17 +41,20 @@ export class Failures {
   /** Milliseconds until a further failure of an address is answered. */
   delay(address: string): number {
     const entry = this.#current(address);
-    return entry === undefined ? 0 : Math.min(LONGEST, Math.max(0, entry.count - FREE) * STEP);
+    return entry === undefined ? 0 : Math.min(MAX_DELAY, Math.max(0, entry.count - FREE) * STEP);
   }
 
-  /** Counts a failure. Returns whether the log should hear of it: of the first of an address in a minute, and of few addresses. */
+  /**
+   * Counts a failure. Returns whether to log it: `true` for the first failure of an address in an interval, for at most
+   * {@link MAX_LOGGED} addresses.
+   */
   add(address: string): boolean {
     const entry = this.#current(address);
     if (entry !== undefined) {
       entry.count++;
       return false;
     }
-    if (this.#counts.size >= REMEMBERED) {
+    if (this.#counts.size >= MAX_ADDRESSES) {
       for (const [first] of this.#counts) {
         this.#counts.delete(first);
         break;
@@ -59,11 +62,11 @@ export class Failures {
     }
     const now = this.#now();
     this.#counts.set(address, { count: 1, since: now });
-    if (now - this.#linesSince >= WINDOW) {
-      this.#linesSince = now;
-      this.#lines = 0;
+    if (now - this.#loggedSince >= WINDOW) {
+      this.#loggedSince = now;
+      this.#logged = 0;
     }
-    return ++this.#lines <= LINES;
+    return ++this.#logged <= MAX_LOGGED;
   }
 
   #current(address: string): { count: number } | undefined {

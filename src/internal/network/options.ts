@@ -1,5 +1,5 @@
 /**
- * Options that both sides of a connection have, and what they can be.
+ * Checks of the options of listeners and clients.
  *
  * @module
  */
@@ -7,15 +7,17 @@ import * as Redacted from "effect/Redacted";
 import { type Checks, must, name, optional, options, positiveOrInfinite, text, texts } from "../os/arguments.ts";
 import { positiveDuration } from "../os/durations.ts";
 
+/** The default limit of one message, in bytes. */
 export const MAX_MESSAGE_SIZE: number = 64 * 1024 * 1024;
+/** The default limit of unread bytes. */
 export const MAX_BYTES: number = 8 * 1024 * 1024;
 
-/** What is known of a key; the address is checked where it is used, which says more. */
+/** The key's length and the address are checked where they are used. */
 const common: Checks = {
   authKey: optional(
     must(
       (value) => value === false || value instanceof Uint8Array || Redacted.isRedacted(value),
-      "a Uint8Array, or false to do without",
+      "a Uint8Array, or false for none",
       "encode texts with TextEncoder",
     ),
   ),
@@ -25,7 +27,7 @@ const common: Checks = {
 
 const certificate = options({ cert: text, key: text });
 
-/** Of what listens. */
+/** Checks of a listener's options. */
 export const listenChecks: Checks = {
   ...common,
   tls: optional(certificate),
@@ -37,7 +39,7 @@ export const listenChecks: Checks = {
 
 const trust = options({ caCerts: optional(texts), hostname: optional(name) });
 
-/** Of what connects. */
+/** Checks of a client's options. */
 export const connectChecks: Checks = {
   ...common,
   tls: (value) => value === undefined || typeof value === "boolean" ? undefined : trust(value),

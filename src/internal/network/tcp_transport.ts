@@ -1,14 +1,19 @@
 /**
- * A socket as a transport: of bytes of whomever, until they have been authenticated.
+ * Transport over a socket to another program: TCP, TLS or a Unix socket. Its bytes are not trusted until the peer has been
+ * authenticated.
  *
- * Deliveries begin with `start`, and can be held, so that who reads changes without a loss. What comes meanwhile is the system's to
- * keep, which holds back the sender.
+ * - Nothing is read before `start`. `hold` stops delivery, so that another reader can take over without losing bytes;
+ *   undelivered bytes stay with the system, which holds back the sender.
+ * - The end of file comes after the last byte that the peer has sent. A write that fails is therefore not the end: bytes
+ *   that the peer sent before are still read.
+ * - `close` sends what was written, then waits for the peer to close, for at most {@link LINGER} milliseconds: a socket that
+ *   is closed with unread bytes would destroy bytes that are still on their way to the peer.
  *
  * @module
  */
 import type { Transport } from "../transport/frames.ts";
 
-/** Milliseconds that a side which has closed waits for the other one, so that nothing on the way is destroyed. */
+/** Milliseconds for which a side that has closed waits for the other side to close. */
 const LINGER = 1000;
 
 const FIRST_BUFFER = 4 * 1024;
@@ -22,57 +27,52 @@ export interface Socket {
   close(): void;
 }
 
-/** See above. */
-export class Wire implements Transport {
+/** A socket as a {@link Transport}. */
+export class TcpTransport implements Transport {
   readonly #socket: Socket;
-  #data: ((chunk: Uint8Array) => void) | undefined;
+  #data: ((chunk: Uint8Array, lent?: boolean) => void) | undefined;
   #finish: ((reason?: Error) => void) | undefined;
-  /** What was read and not delivered. */
-  #rest: Uint8Array | undefined;
+  /** Bytes that were read but not delivered. */
+  #undelivered: Uint8Array | undefined;
   #resume: (() => void) | undefined;
   #reading = false;
-  /** Why nothing can be written any more. */
+  /** Why nothing more can be written. */
   #broken: Error | undefined;
-  #lends = false;
   #closing = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
   #reason: Error | undefined;
   #writing: Promise<void> | undefined;
-  #users = 0;
-  #waiting: Array<() => void> = [];
+  /** Pending operations that use the socket. */
+  #pending = 0;
+  #releaseWatchers: Array<() => void> = [];
 
   constructor(socket: Socket) {
     this.#socket = socket;
   }
 
-  /** Whether it has ended. */
+  /** Whether the socket was closed. */
   get ended(): boolean {
     return this.#ended;
   }
 
-  /** From now on chunks are only lent: they must not be kept. */
-  lend(): void {
-    this.#lends = true;
-  }
-
-  readonly start = (data: (chunk: Uint8Array) => void, end: (reason?: Error) => void): void => {
+  readonly start = (data: (chunk: Uint8Array, lent?: boolean) => void, end: (reason?: Error) => void): void => {
     this.#data = data;
     this.#finish = end;
-    const rest = this.#rest;
-    this.#rest = undefined;
-    // Not before this has returned: who starts it has to know it first.
+    const undelivered = this.#undelivered;
+    this.#undelivered = undefined;
+    // Deliver after `start` has returned, so that the caller can store the transport first.
     queueMicrotask(() => {
-      if (rest !== undefined && this.#data === data) data(rest);
-      if (this.#ended) return this.#tell();
+      if (undelivered !== undefined && this.#data === data) data(undelivered);
+      if (this.#ended) return this.#tellEnd();
       const resume = this.#resume;
       this.#resume = undefined;
-      if (!this.#reading) this.use(this.#read());
+      if (!this.#reading) this.track(this.#read());
       else resume?.();
     });
   };
 
-  /** Delivers nothing until it is started again; `rest` comes first then. */
+  /** Stops delivery until the next `start`, which delivers `rest` first. */
   hold(rest: Uint8Array | undefined): void {
     this.#data = undefined;
     this.#finish = undefined;
@@ -80,33 +80,33 @@ export class Wire implements Transport {
   }
 
   #keep(chunk: Uint8Array): void {
-    const before = this.#rest ?? new Uint8Array(0);
-    const rest = new Uint8Array(before.length + chunk.length);
-    rest.set(before, 0);
-    rest.set(chunk, before.length);
-    if (rest.length > 0) this.#rest = rest;
+    const before = this.#undelivered ?? new Uint8Array(0);
+    const undelivered = new Uint8Array(before.length + chunk.length);
+    undelivered.set(before, 0);
+    undelivered.set(chunk, before.length);
+    if (undelivered.length > 0) this.#undelivered = undelivered;
   }
 
   readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
     if (this.#ended) return;
     this.#writing = this.#write(chunks, done);
-    this.use(this.#writing);
+    this.track(this.#writing);
   };
 
-  /** Ends it on this side, when what was written has left. The other one is heard out. Neither takes long. */
+  /** Closes this side once everything written has left, and waits for the peer to close. */
   readonly close = (): void => this.closeAfter((done) => done());
 
-  /** The same, when there is still something to be written. */
-  closeAfter(written: (done: () => void) => void): void {
+  /** Like `close`, but first lets `flush` write; `flush` calls back when it has finished. */
+  closeAfter(flush: (done: () => void) => void): void {
     if (this.#closing || this.#ended) return;
     this.#closing = true;
     this.#timer = setTimeout(() => this.destroy(), LINGER);
-    written(() => this.use(this.#finishWriting()));
-    // Nobody may read any more, and then the end would not be seen.
+    flush(() => this.track(this.#finishWriting()));
+    // Without a reader the peer's end of file would not be noticed.
     if (this.#data === undefined) this.start(() => {}, () => {});
   }
 
-  /** Ends it at once. */
+  /** Closes the socket at once. */
   destroy(reason?: Error): void {
     if (this.#ended) return;
     this.#ended = true;
@@ -115,38 +115,38 @@ export class Wire implements Transport {
     try {
       this.#socket.close();
     } catch {
-      // It was closed with what it was made from.
+      // It was already closed, together with the socket that TLS was started on.
     }
     this.#resume?.();
-    this.#tell();
-    this.#release();
+    this.#tellEnd();
+    this.#checkReleased();
   }
 
-  /** Calls back when nothing of it is in use any more. */
+  /** Calls back once the socket is closed and no operation uses it. */
   released(done: () => void): void {
-    this.#waiting.push(done);
-    this.#release();
+    this.#releaseWatchers.push(done);
+    this.#checkReleased();
   }
 
-  #tell(): void {
+  /** Delays `released` until `work` has settled. */
+  track(work: Promise<unknown>): void {
+    this.#pending++;
+    work.finally(() => {
+      this.#pending--;
+      this.#checkReleased();
+    });
+  }
+
+  #tellEnd(): void {
     const finish = this.#finish;
     this.#finish = undefined;
     this.#data = undefined;
     finish?.(this.#reason);
   }
 
-  /** It is not released before this is settled. */
-  use(work: Promise<unknown>): void {
-    this.#users++;
-    work.finally(() => {
-      this.#users--;
-      this.#release();
-    });
-  }
-
-  #release(): void {
-    if (!this.#ended || this.#users > 0) return;
-    for (const done of this.#waiting.splice(0)) done();
+  #checkReleased(): void {
+    if (!this.#ended || this.#pending > 0) return;
+    for (const done of this.#releaseWatchers.splice(0)) done();
   }
 
   async #finishWriting(): Promise<void> {
@@ -154,7 +154,7 @@ export class Wire implements Transport {
     try {
       if (!this.#ended) await this.#socket.closeWrite();
     } catch {
-      // The other side was faster.
+      // The peer closed first.
     }
   }
 
@@ -165,7 +165,7 @@ export class Wire implements Transport {
         while (at < chunk.length) at += await this.#socket.write(at === 0 ? chunk : chunk.subarray(at));
       }
     } catch (error) {
-      // Nobody reads this any more. What the other side has sent before is still read, up to its end of file.
+      // The read loop ends the transport once it has read what the peer sent before.
       this.#broken ??= asError(error);
       return;
     }
@@ -175,7 +175,6 @@ export class Wire implements Transport {
   async #read(): Promise<void> {
     this.#reading = true;
     let buffer = new Uint8Array(FIRST_BUFFER);
-    let at = 0;
     let reason: Error | undefined;
     try {
       while (!this.#ended) {
@@ -183,27 +182,19 @@ export class Wire implements Transport {
           await new Promise<void>((resolve) => this.#resume = resolve);
           continue;
         }
-        const count = await this.#socket.read(at === 0 ? buffer : buffer.subarray(at));
+        const count = await this.#socket.read(buffer);
         if (count === null) break;
-        const chunk = buffer.subarray(at, at + count);
-        const filled = at + count === buffer.length;
-        const data = this.#data as ((chunk: Uint8Array) => void) | undefined;
-        // It was held while this read was under way.
+        const chunk = buffer.subarray(0, count);
+        const data = this.#data as ((chunk: Uint8Array, lent?: boolean) => void) | undefined;
+        // `hold` may have been called during this read.
         if (data === undefined) this.#keep(chunk);
-        else data(chunk);
-        if (!this.#lends) at += count;
-        if (filled && buffer.length < LARGEST_BUFFER) {
-          buffer = new Uint8Array(2 * buffer.length);
-          at = 0;
-        } else if (buffer.length - at < FIRST_BUFFER / 4) {
-          buffer = new Uint8Array(buffer.length);
-          at = 0;
-        }
+        else data(chunk, true);
+        if (count === buffer.length && buffer.length < LARGEST_BUFFER) buffer = new Uint8Array(2 * buffer.length);
       }
     } catch (error) {
       reason = asError(error);
     }
-    // What breaks after the end on this side is no news.
+    // An error after this side has closed is not reported.
     this.destroy(this.#closing ? undefined : this.#broken ?? reason);
   }
 }

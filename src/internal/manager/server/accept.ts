@@ -1,33 +1,33 @@
 /**
- * The server of a manager for other programs: whoever has the key can call it.
+ * Serving a manager to other programs: every program that has the key can call it.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
-import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import { Link } from "../../rpc/link.ts";
-import { type Address, show } from "../../network/address.ts";
+import type { Address } from "../../network/address.ts";
 import type { ListenError } from "../../network/errors.ts";
-import { listen, type Options } from "../../network/listen.ts";
+import { listen, type ListenOptions } from "../../network/listen.ts";
+import { logRejected } from "../../network/listener.ts";
 import * as P from "../protocol.ts";
 import type { Server } from "./server.ts";
 
-/** Calls that one program may have under way, holds of objects and locks among them. */
+/** The number of open calls that one program may have, including holds of objects and locks. */
 const MAX_CALLS = 10_000;
 
-/** Lets others in until the scope closes; gives where. */
-export const open = (server: Server, options: Options): Effect.Effect<Address, ListenError, Scope.Scope> =>
+/** Accepts other programs until the scope closes. Returns the address. */
+export const accept = (server: Server, options: ListenOptions): Effect.Effect<Address, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<never>();
     const links = new Set<Link>();
-    const door = yield* listen(options, {
-      visitor: ({ limits, wire }) => {
-        const link = new Link(wire, {
+    const acceptor = yield* listen(options, {
+      accepted: ({ limits, transport }) => {
+        const link = new Link(transport, {
           side: "parent",
           maxMessageSize: Math.min(options.limits.maxMessageSize, limits.maxMessageSize),
           onOpen: (channel, message) => {
-            if (link.size < MAX_CALLS) return server.visit(channel, message);
+            if (link.size < MAX_CALLS) return server.openForeign(channel, message);
             channel.exit((writer) => void writer.byte(P.OVERLOADED));
             return { closed: () => {} };
           },
@@ -35,17 +35,14 @@ export const open = (server: Server, options: Options): Effect.Effect<Address, L
         });
         links.add(link);
       },
-      failure: (error, peer, first) =>
-        void Runtime.runFork(runtime)((first && error.reason !== "Closed" ? Effect.logWarning : Effect.logDebug)(
-          `A client of the manager, from ${show(peer)}, was sent away: ${error.message}`,
-        )),
+      rejected: logRejected(runtime, "The manager"),
       closed: () => {},
     });
     yield* Effect.addFinalizer(() =>
       Effect.sync(() => {
-        door.close();
+        acceptor.close();
         for (const link of [...links]) link.destroy();
       })
     );
-    return door.address;
+    return acceptor.address;
   });

@@ -168,7 +168,7 @@ export class Server implements Hosted {
     this.#open(operation, new Caller(line), message);
 
   /** A call of another program: its first byte is the operation. */
-  readonly visit = (channel: Channel, { attachments, bytes }: Incoming): Receiver => {
+  readonly openForeign = (channel: Channel, { attachments, bytes }: Incoming): Receiver => {
     const message = { bytes: bytes.subarray(1), attachments };
     const receiver = this.#open(bytes[0], new Caller(channel, this.#abroad), message);
     return {
