@@ -606,7 +606,7 @@ test(
     }
     yield* when(listener.statistics, ({ failed }) => failed === 3);
     assertEquals(lines.length, 1);
-    assertStringIncludes(lines[0], "WARN A client from 127.0.0.1:");
+    assertStringIncludes(lines[0], "WARN The listener rejected a client from 127.0.0.1:");
     assertStringIncludes(lines[0], "different keys");
   }),
 );
