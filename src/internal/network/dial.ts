@@ -108,6 +108,7 @@ class Attempt {
   #over = false;
   /** Ends the handshake, if one is open. */
   #dropHandshake: (() => void) | undefined;
+  #transport: TcpTransport | undefined;
   /** Settles once the attempt has succeeded, or uses no resources any more. */
   readonly #work: Promise<void>;
 
@@ -126,13 +127,17 @@ class Attempt {
     this.#work = this.#run(key);
   }
 
-  /** Gives the attempt up. Settles once it uses no resources any more. */
-  drop(): Promise<void> {
+  /** Gives the attempt up, even if it has succeeded. Settles once it uses no resources any more. */
+  async drop(): Promise<void> {
     this.#over = true;
     this.#stopTimer();
     this.#abort.abort();
     this.#dropHandshake?.();
-    return this.#work;
+    await this.#work;
+    const transport = this.#transport;
+    if (transport === undefined) return;
+    transport.destroy();
+    await new Promise<void>((resolve) => transport.released(resolve));
   }
 
   #settle(result: Handshake.PeerSession | DialError): void {
@@ -152,7 +157,7 @@ class Attempt {
     }
     if (this.#over) return socket.close();
     this.#stopTimer();
-    const transport = new TcpTransport(socket);
+    const transport = this.#transport = new TcpTransport(socket);
     const remaining = Math.max(1, millis - (performance.now() - this.#begun));
     const result = await this.#authenticate(transport, key, remaining);
     if (result !== undefined && "transport" in result && !this.#over) return this.#settle({ ...result, peer: address });
@@ -203,6 +208,9 @@ export const dial = <A, R>(
     return yield* waitThenCommit<Handshake.PeerSession, DialError, A, never, R>((answer) => {
       const attempt = new Attempt(options, key, (result) =>
         answer("transport" in result ? Effect.succeed(result) : Effect.fail(result)));
-      return () => Effect.promise(() => attempt.drop());
+      return () =>
+        Effect.promise(() =>
+          attempt.drop()
+        );
     }, use);
   });
