@@ -131,6 +131,7 @@
  * | `size` | number of workers, all started with the pool; the default is `Process.cpuCount`, the cores that this program may use |
  * | `initializer` | a task that each worker runs before its first one; if it fails, `Pool.make` fails with `InitializerFailed` |
  * | `maxTasksPerChild` | number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one |
+ * | `spare` | keep one more worker ready, which replaces a worker that dies within milliseconds. It costs the memory of an idle worker, and starts when all workers run and no task waits |
  * | `timeout` | how long a task or chunk may run; then it is stopped and fails with `Timeout`. `submitWith` has one for a single task; `pool.stream` has none |
  * | `gracePeriod` | how long a task may take to stop before its worker is killed; 1 second |
  * | `forceKillAfter` | how long after SIGTERM SIGKILL follows; 500 milliseconds |
@@ -261,6 +262,11 @@ export interface Options extends KillPolicy {
    * {@link PoolError} `Timeout`. Not for `Pool.stream`, which runs at the pace of its reader. @default unlimited
    */
   readonly timeout?: Duration.DurationInput | undefined;
+  /**
+   * Keep one more worker ready, initialized and idle, to replace a worker that dies. It is started when all workers run and no
+   * task waits. @default false
+   */
+  readonly spare?: boolean | undefined;
 }
 
 /**
@@ -361,6 +367,8 @@ export interface Statistics {
   readonly replaced: number;
   /** Workers that were replaced after `maxTasksPerChild`. */
   readonly recycled: number;
+  /** Spare workers that are ready: 0 or 1. */
+  readonly spare: number;
 }
 
 /** Why a call of a pool failed, other than by the task's own failures. @since 0.1.0 @category errors */

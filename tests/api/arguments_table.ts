@@ -194,6 +194,7 @@ export const options = {
     initializer,
     maxTasksPerChild: positiveOrInfinite,
     timeout: positiveDuration,
+    spare: boolean,
   },
   "Pool.SubmitOptions": { timeout: positiveDuration, onSuccess: func, onFailure: func },
   "Process.Options": { ...process, daemon: boolean },

@@ -16,6 +16,7 @@ const optionChecks: Arguments.Checks = {
   maxTasksPerChild: optional(positiveOrInfinite),
   initializer: optional(isInitializer),
   timeout: optional(positiveDuration),
+  spare: optional(boolean),
 };
 
 const mapChecks: Arguments.Checks = { chunkSize: optional(positive) };

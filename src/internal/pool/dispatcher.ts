@@ -66,6 +66,8 @@ export interface Options {
   readonly run: (reply: Reply, done: (exit: JobExit) => void) => void;
   /** The cause with which a job fails that has run for too long. */
   readonly overrun: (timeout: number) => Cause.Cause<unknown>;
+  /** A worker has become idle, since no job waits. */
+  readonly onIdle: () => void;
 }
 
 /** The queue of jobs and the idle workers. */
@@ -201,8 +203,9 @@ export class Dispatcher {
       return;
     }
     const job = this.#take();
-    if (job === undefined) this.#idle.push(slot);
-    else this.#run(slot, job);
+    if (job !== undefined) return this.#run(slot, job);
+    this.#idle.push(slot);
+    this.#options.onIdle();
   }
 
   /** Takes the first waiting job off the queue. */

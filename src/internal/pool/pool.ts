@@ -197,6 +197,7 @@ class RunningPool implements Pool.Pool {
     failed: this.#dispatcher.failed,
     replaced: this.#workers.replaced,
     recycled: this.#workers.recycled,
+    spare: this.#workers.spare,
   }));
 
   /** The pool's finalizer. */
@@ -306,7 +307,7 @@ export const make = (
     const wrong = Checks.wrongPool(options);
     if (wrong !== undefined) return yield* Effect.fail(wrong);
     const { forceKillAfter, gracePeriod = GRACE_PERIOD, maxTasksPerChild = Infinity } = options;
-    const { size = navigator.hardwareConcurrency } = options;
+    const { size = navigator.hardwareConcurrency, spare = false } = options;
     const policy: KillPolicy & { readonly gracePeriod: Duration.DurationInput } = { gracePeriod, forceKillAfter };
     const timeout = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout);
     const initializer = options.initializer &&
@@ -316,6 +317,7 @@ export const make = (
       prefix: `PoolWorker-${++pools}`,
       policy,
       maxJobs: maxTasksPerChild,
+      spare,
       initializer,
       modules,
     }, yield* Effect.runtime<never>());

@@ -1,0 +1,226 @@
+/**
+ * How a pool replaces a worker that dies, with and without a spare.
+ *
+ * @module
+ */
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Fiber from "effect/Fiber";
+import type * as Layer from "effect/Layer";
+import * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
+import { Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import { logging } from "../support/logs.ts";
+import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
+import * as Tasks from "../support/tasks.ts";
+
+/** Names of the workers of a pool begin with one that is the pool's own. */
+const place = (name: string): number => Number(name.split(":").at(-1));
+
+/** Which of its pool's workers runs a task. */
+const worker = (pool: Pool.Pool) => Effect.map(pool.apply(Tasks.whoAmI), ({ name }) => place(name));
+
+const ready = (pool: Pool.Pool) => when(pool.statistics, ({ spare }) => spare === 1);
+
+/** Lets a worker die of a task. */
+const die = (pool: Pool.Pool) =>
+  Effect.map(Effect.flip(pool.apply(Tasks.exitWith, 3)), (error) => {
+    assertInstanceOf(error, Process.ProcessDied);
+    return error;
+  });
+
+/** Registers the suite for one backend. */
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
+  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
+    test(`pool recovery on ${name}: ${title}`, Effect.provide(program, layer));
+
+  /** The same backend, with a different way to start the worker of this number. */
+  const changing = (change: (place: number, spawn: Backend.Backend["spawn"]) => Backend.Backend["spawn"]) =>
+    Effect.map(Backend.Backend, (backend): Backend.Backend => ({
+      ...backend,
+      spawn: (command) => change(place(command.name), backend.spawn)(command),
+    }));
+
+  check(
+    "a worker that dies is replaced before its end is known",
+    Effect.gen(function* () {
+      const known = yield* Deferred.make<void>();
+      let isKnown = false;
+      const backend = yield* changing((place, spawn) => (command) =>
+        Effect.map(spawn(command), (child) =>
+          place > 1 ? child : {
+            ...child,
+            exited: Effect.zipRight(Deferred.await(known), child.exited),
+            status: () => isKnown ? child.status() : undefined,
+          })
+      );
+      const pool = yield* Effect.provideService(
+        Pool.make({ size: 1, gracePeriod: "1 minute" }),
+        Backend.Backend,
+        backend,
+      );
+      const dying = yield* Effect.fork(die(pool));
+      yield* when(pool.statistics, ({ replaced }) => replaced === 1);
+      assertEquals(yield* worker(pool), 2);
+      assertEquals(yield* Fiber.poll(dying), Option.none());
+      isKnown = true;
+      yield* Deferred.succeed(known, undefined);
+      yield* Fiber.join(dying);
+      const { alive, replaced } = yield* pool.statistics;
+      assertEquals([alive, replaced], [1, 1]);
+    }),
+  );
+
+  check(
+    "a pool without the option keeps no spare",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      yield* die(pool);
+      assertEquals(yield* worker(pool), 2);
+      yield* die(pool);
+      // With a spare the next worker would be the fourth one.
+      assertEquals(yield* worker(pool), 3);
+      assertEquals((yield* pool.statistics).spare, 0);
+    }),
+  );
+
+  check(
+    "a spare takes the place of a worker that dies, and is followed by another spare",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, spare: true });
+      for (let round = 0; round < 3; round++) {
+        yield* ready(pool);
+        yield* die(pool);
+        assertEquals(yield* worker(pool), round + 2);
+      }
+      const { alive, failed, replaced } = yield* pool.statistics;
+      assertEquals([alive, failed, replaced], [1, 3, 3]);
+    }),
+  );
+
+  check(
+    "a spare is initialized like every worker, and takes the place of a worker that is recycled",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({
+        size: 1,
+        spare: true,
+        maxTasksPerChild: 1,
+        initializer: Pool.initializer(Tasks.nothing),
+      });
+      yield* ready(pool);
+      assertEquals(yield* worker(pool), 1);
+      assertEquals(yield* worker(pool), 2);
+      const { recycled, replaced } = yield* pool.statistics;
+      assertEquals([recycled, replaced], [1, 0]);
+    }),
+  );
+
+  check(
+    "a worker that dies while the spare is still starting gets that spare",
+    Effect.gen(function* () {
+      const starting = yield* Deferred.make<void>();
+      const proceed = yield* Deferred.make<void>();
+      const backend = yield* changing((place, spawn) => (command) =>
+        place !== 2 ? spawn(command) : Effect.zipRight(
+          Effect.zipRight(Deferred.succeed(starting, undefined), Deferred.await(proceed)),
+          spawn(command),
+        )
+      );
+      const pool = yield* Effect.provideService(Pool.make({ size: 1, spare: true }), Backend.Backend, backend);
+      yield* Deferred.await(starting);
+      yield* die(pool);
+      const next = yield* Effect.fork(worker(pool));
+      yield* when(pool.statistics, ({ waiting }) => waiting === 1);
+      yield* Deferred.succeed(proceed, undefined);
+      assertEquals(yield* Fiber.join(next), 2);
+    }),
+  );
+
+  check(
+    "a pool ends its spare with its scope, whether it is ready or still starting",
+    Effect.gen(function* () {
+      yield* Effect.scoped(Effect.flatMap(Pool.make({ size: 1, spare: true }), ready));
+      const starting = yield* Deferred.make<void>();
+      const backend = yield* changing((place, spawn) => (command) =>
+        place === 1
+          ? spawn(command)
+          : Effect.zipRight(Effect.tap(spawn(command), Deferred.succeed(starting, undefined)), Effect.never)
+      );
+      yield* Effect.scoped(
+        Effect.zipRight(
+          Effect.provideService(Pool.make({ size: 1, spare: true }), Backend.Backend, backend),
+          Deferred.await(starting),
+        ),
+      );
+    }),
+  );
+
+  check(
+    "a spare that cannot be started is logged; after three failures the pool goes on without, and workers are replaced all the same",
+    logging((lines) =>
+      Effect.gen(function* () {
+        let starts = 0;
+        const backend = yield* changing((place, spawn) => (command) => {
+          starts++;
+          return place === 1 || place > 4
+            ? spawn(command)
+            : Effect.fail(new Backend.SpawnError({ reason: "Failed", message: "no room" }));
+        });
+        const pool = yield* Effect.provideService(Pool.make({ size: 1, spare: true }), Backend.Backend, backend);
+        yield* when(Effect.sync(() => lines.length), (count) => count === 3);
+        for (const line of lines) {
+          assertStringIncludes(line, "WARN A spare worker of the pool cannot be started");
+          assertStringIncludes(line, "no room");
+        }
+        assertEquals(starts, 4);
+        yield* die(pool);
+        assertEquals(yield* worker(pool), 5);
+        assertEquals(starts, 5);
+      })
+    ),
+  );
+
+  check(
+    "a spare that dies is logged and replaced",
+    logging((lines) =>
+      Effect.gen(function* () {
+        const children: Array<Backend.Child> = [];
+        const backend = yield* changing((_, spawn) => (command) =>
+          Effect.tap(spawn(command), (child) => Effect.sync(() => children.push(child)))
+        );
+        const pool = yield* Effect.provideService(Pool.make({ size: 1, spare: true }), Backend.Backend, backend);
+        yield* ready(pool);
+        yield* children[1].kill("SIGKILL");
+        yield* when(pool.statistics, ({ spare }) => spare === 1 && children.length === 3);
+        assert(lines.some((line) => line.includes("A spare worker of the pool died before it was used")), lines.join());
+        yield* die(pool);
+        assertEquals(yield* worker(pool), 3);
+      })
+    ),
+  );
+
+  check(
+    "no spare is started while a task waits",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, spare: true });
+      yield* ready(pool);
+      const begun = yield* signal;
+      const gate = yield* gateway;
+      const dying = yield* pool.submit(Tasks.exitWith, 3);
+      const running = yield* pool.submit(Tasks.gate, begun.stream, gate.stream, 0);
+      const waiting = yield* pool.submit(Tasks.nothing);
+      yield* begun.fired;
+      const statistics = yield* pool.statistics;
+      assertEquals([statistics.spare, statistics.waiting], [0, 1]);
+      yield* gate.open;
+      yield* Effect.all([Effect.flip(dying.await), running.await, waiting.await]);
+      yield* ready(pool);
+    }),
+  );
+};
+
+for (const [name, layer] of [["subprocess", SubprocessBackend.layer()], ["worker", WorkerBackend.layer()]] as const) {
+  await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer));
+  suite(name, layer);
+}
