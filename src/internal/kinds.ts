@@ -22,6 +22,7 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["lock", lock],
   ["memory", memory],
   ["memory manager", memory],
+  ["promise", () => import(import.meta.resolve("./promise/objects.ts"))],
   ["process", () => import(import.meta.resolve("./child/process_handle.ts"))],
   ["proxy", () => import(import.meta.resolve("./manager/proxies.ts"))],
   ["queue", () => import(import.meta.resolve("./queue/client.ts"))],

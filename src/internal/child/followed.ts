@@ -19,6 +19,7 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("./process_handle.ts"),
   import("../queue/client.ts"),
   import("../manager/proxies.ts"),
+  import("../promise/objects.ts"),
   import("../values/objects.ts"),
   import("../sync/barrier.ts"),
   import("../sync/condition.ts"),

@@ -1,0 +1,287 @@
+/**
+ * The objects of the module `Promise`: each is in front of an object of another module, and travels as that one does.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
+import type * as Arrays from "../../Array.ts";
+import type * as Barriers from "../../Barrier.ts";
+import type * as Events from "../../Event.ts";
+import type * as Locks from "../../Lock.ts";
+import type * as Pipes from "../../Pipe.ts";
+import type * as Queues from "../../Queue.ts";
+import type * as Semaphores from "../../Semaphore.ts";
+import type * as Memories from "../../SharedMemory.ts";
+import type * as Values from "../../Value.ts";
+import type * as Model from "../../Promise.ts";
+import { type Handle, HandleId, register } from "../objects/handles.ts";
+import { iterate, settle, type Waiting } from "./settle.ts";
+
+/** The kind under which they travel. Its handle contains the handle of the object that is behind. */
+const KIND = "promise";
+
+/** An object that can be sent to other processes. */
+abstract class Front<Inner extends object> implements AsyncDisposable {
+  readonly #release: () => Promise<void>;
+  protected readonly inner: Inner;
+
+  constructor(inner: Inner, release: () => Promise<void> = () => Promise.resolve()) {
+    this.inner = inner;
+    this.#release = release;
+  }
+
+  get [HandleId](): Handle[typeof HandleId] {
+    return { kind: KIND, encode: () => this.inner };
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#release();
+  }
+}
+
+export class Queue<A> extends Front<Queues.Queue<A>> implements Model.Queue<A> {
+  get capacity(): number {
+    return this.inner.capacity;
+  }
+
+  put(item: A, options?: Waiting): Promise<void> {
+    return settle(this.inner.put(item), options);
+  }
+
+  putAll(items: Iterable<A>, options?: Waiting): Promise<void> {
+    return settle(this.inner.putAll(items), options);
+  }
+
+  tryPut(item: A): Promise<boolean> {
+    return settle(this.inner.tryPut(item));
+  }
+
+  get(options?: Waiting): Promise<A> {
+    return settle(this.inner.get, options);
+  }
+
+  tryGet(): Promise<{ readonly item: A } | undefined> {
+    return settle(Effect.map(this.inner.tryGet, (item) => Option.isSome(item) ? { item: item.value } : undefined));
+  }
+
+  takeUpTo(count: number, options?: Waiting): Promise<ReadonlyArray<A>> {
+    return settle(this.inner.takeUpTo(count), options);
+  }
+
+  taskDone(count?: number): Promise<void> {
+    return settle(this.inner.taskDone(count));
+  }
+
+  join(options?: Waiting): Promise<void> {
+    return settle(this.inner.join, options);
+  }
+
+  size(): Promise<number> {
+    return settle(this.inner.size);
+  }
+
+  close(): Promise<void> {
+    return settle(this.inner.close);
+  }
+
+  shutdown(): Promise<void> {
+    return settle(this.inner.shutdown);
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<A, void> {
+    return iterate(this.inner.toStream);
+  }
+}
+
+export class Connection<A, B> extends Front<Pipes.Connection<A, B>> implements Model.Connection<A, B> {
+  send(value: B, options?: Waiting): Promise<void> {
+    return settle(this.inner.send(value), options);
+  }
+
+  recv(options?: Waiting): Promise<A> {
+    return settle(this.inner.recv, options);
+  }
+
+  sendBytes(bytes: ArrayBufferLike | ArrayBufferView, options?: Waiting): Promise<void> {
+    return settle(this.inner.sendBytes(bytes), options);
+  }
+
+  recvBytes(options?: Waiting): Promise<Uint8Array<ArrayBuffer>> {
+    return settle(this.inner.recvBytes(), options);
+  }
+
+  poll(): Promise<boolean> {
+    return settle(this.inner.poll(Duration.zero));
+  }
+
+  close(): Promise<void> {
+    return settle(this.inner.close);
+  }
+
+  override [Symbol.asyncDispose](): Promise<void> {
+    return settle(this.inner.close).then(() => super[Symbol.asyncDispose]());
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<A, void> {
+    return iterate(this.inner.toStream);
+  }
+}
+
+class Held implements Model.Held {
+  readonly abandoned: boolean;
+  readonly #give: () => void;
+  #held = true;
+
+  constructor(abandoned: boolean, give: () => void) {
+    this.abandoned = abandoned;
+    this.#give = give;
+  }
+
+  release(): void {
+    if (!this.#held) return;
+    this.#held = false;
+    this.#give();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}
+
+export class Lock extends Front<Locks.Lock> implements Model.Lock {
+  async take(options?: Waiting): Promise<Model.Held> {
+    const { abandoned } = await settle(this.inner.take, options);
+    return new Held(abandoned, this.inner.unsafeRelease);
+  }
+
+  async tryTake(): Promise<Model.Held | undefined> {
+    if (!await settle(this.inner.tryTake)) return undefined;
+    const { abandoned } = await settle(this.inner.statistics);
+    return new Held(abandoned, this.inner.unsafeRelease);
+  }
+
+  async withLock<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A> {
+    using _held = await this.take(options);
+    return await run();
+  }
+
+  isLocked(): Promise<boolean> {
+    return settle(this.inner.isLocked);
+  }
+}
+
+export class Semaphore extends Front<Semaphores.Semaphore> implements Model.Semaphore {
+  take(permits?: number, options?: Waiting): Promise<void> {
+    return settle(this.inner.take(permits), options);
+  }
+
+  tryTake(permits?: number): Promise<boolean> {
+    return settle(this.inner.tryTake(permits));
+  }
+
+  release(permits?: number): Promise<void> {
+    return settle(this.inner.release(permits));
+  }
+
+  async withPermit<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A> {
+    await this.take(1, options);
+    try {
+      return await run();
+    } finally {
+      await this.release();
+    }
+  }
+
+  available(): Promise<number> {
+    return settle(this.inner.available);
+  }
+}
+
+export class Event extends Front<Events.Event> implements Model.Event {
+  set(): Promise<void> {
+    return settle(this.inner.set);
+  }
+
+  clear(): Promise<void> {
+    return settle(this.inner.clear);
+  }
+
+  isSet(): Promise<boolean> {
+    return settle(this.inner.isSet);
+  }
+
+  wait(options?: Waiting): Promise<void> {
+    return settle(this.inner.wait, options);
+  }
+}
+
+export class Barrier extends Front<Barriers.Barrier> implements Model.Barrier {
+  get parties(): number {
+    return this.inner.parties;
+  }
+
+  wait(options?: Waiting): Promise<number> {
+    return settle(this.inner.wait, options);
+  }
+
+  abort(): Promise<void> {
+    return settle(this.inner.abort);
+  }
+
+  reset(): Promise<void> {
+    return settle(this.inner.reset);
+  }
+}
+
+export class SharedMemory extends Front<Memories.SharedMemory> implements Model.SharedMemory {
+  get size(): number {
+    return this.inner.size;
+  }
+
+  get bytes(): Uint8Array<ArrayBufferLike> {
+    return this.inner.bytes;
+  }
+
+  array<A>(View: Memories.ViewConstructor<A>, offset?: number, length?: number): A {
+    return this.inner.array(View, offset, length);
+  }
+}
+
+export class Value<T extends Values.Type> extends Front<Values.Of<T>> implements Model.Value<T> {
+  get raw(): Values.Of<T>["raw"] {
+    return this.inner.raw;
+  }
+}
+
+export class SharedArray<T extends Arrays.Type> extends Front<Arrays.Of<T>> implements Model.SharedArray<T> {
+  get length(): number {
+    return this.inner.length;
+  }
+
+  get raw(): Arrays.Of<T>["raw"] {
+    return this.inner.raw;
+  }
+}
+
+/** The front of each kind of object, by the mark of the object. */
+const fronts: ReadonlyArray<readonly [mark: string, front: (inner: never) => object]> = [
+  ["~multiprocessing/Queue", (inner) => new Queue(inner)],
+  ["~multiprocessing/Connection", (inner) => new Connection(inner)],
+  ["~multiprocessing/Lock", (inner) => new Lock(inner)],
+  ["~multiprocessing/Semaphore", (inner) => new Semaphore(inner)],
+  ["~multiprocessing/Event", (inner) => new Event(inner)],
+  ["~multiprocessing/Barrier", (inner) => new Barrier(inner)],
+  ["~multiprocessing/SharedMemory", (inner) => new SharedMemory(inner)],
+  ["~multiprocessing/Value", (inner) => new Value(inner)],
+  ["~multiprocessing/Array", (inner) => new SharedArray(inner)],
+];
+
+register(KIND, (inner, use) => {
+  // A process that only looks at a message has no use for the object, and may not know its kind.
+  if (!use) return {};
+  const front = fronts.find(([mark]) => mark in (inner as object));
+  if (front === undefined) throw new TypeError("a handle of the module Promise contains no object that the module has");
+  return front[1](inner as never);
+});
