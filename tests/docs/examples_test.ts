@@ -222,6 +222,13 @@ Maths.divide failed: RangeError: division by zero
 Jobs had 20 results, the last is 361
 it keeps Queue and list
 `,
+  promise: `\
+[ true, false, false, true ]
+TimeoutError
+one counter is done
+one counter is done
+100 numbers can be divided by 3
+`,
   manager_remote: `\
 the other program is done
 1: 1, 2: 4, 3: 9, 4: 16, 5: 25

@@ -25,7 +25,7 @@ import * as WorkerBackend from "../../WorkerBackend.ts";
 import * as Arguments from "../os/arguments.ts";
 import { Barrier, Connection, Event, Lock, Queue, Semaphore, SharedArray, SharedMemory, Value } from "./objects.ts";
 import { Pool, Process } from "./processes.ts";
-import { acquire, settle } from "./settle.ts";
+import { acquire, demand, settle } from "./settle.ts";
 
 /** Provides the backend that the options name, for as long as the scope is open. */
 const on = <A, E, R>(
@@ -51,20 +51,15 @@ const on = <A, E, R>(
   return Effect.flatMap(Layer.build(layer), (context) => Effect.provide(effect, context));
 };
 
-/** Refuses arguments that are no list, and options that are no object. */
-const demand = (operation: string, args: unknown, options: unknown): void => {
-  const wrong = Arguments.wrong({ args, options }, { args: Arguments.list, options: Arguments.record });
-  if (wrong !== undefined) {
-    throw new SpawnError({ reason: "InvalidArgument", message: Arguments.invalidArgument(operation, wrong) });
-  }
-};
+/** The kinds of what {@link spawn} and {@link run} are given. */
+const checks: Arguments.Checks = { args: Arguments.list, options: Arguments.record };
 
 export const spawn = async <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   args: Args,
   options: Model.SpawnOptions,
 ): Promise<Process<A>> => {
-  demand("spawn", args, options);
+  demand("spawn", { args, options }, checks);
   return new Process(await acquire(on(Processes.spawnWith(options)(task, ...args), options), options));
 };
 
@@ -73,13 +68,13 @@ export const run = async <Args extends ReadonlyArray<unknown>, A, E>(
   args: Args,
   options: Model.RunOptions,
 ): Promise<A> => {
-  demand("run", args, options);
+  demand("run", { args, options }, checks);
   const process = Effect.flatMap(Processes.spawnWith(options)(task, ...args), ({ join }) => join);
   return await settle(Effect.scoped(on(process, options)), options);
 };
 
 export const pool = async (options: Model.PoolOptions): Promise<Pool> => {
-  demand("pool", [], options);
+  demand("pool", { options }, { options: Arguments.record });
   return new Pool(await acquire(on(Pools.make(options), options), options));
 };
 

@@ -17,7 +17,8 @@ import type * as Memories from "../../SharedMemory.ts";
 import type * as Values from "../../Value.ts";
 import type * as Model from "../../Promise.ts";
 import { type Handle, HandleId, register } from "../objects/handles.ts";
-import { iterate, settle, type Waiting } from "./settle.ts";
+import * as Arguments from "../os/arguments.ts";
+import { demand, iterate, settle, type Waiting } from "./settle.ts";
 
 /** The kind under which they travel. Its handle contains the handle of the object that is behind. */
 const KIND = "promise";
@@ -153,16 +154,17 @@ class Held implements Model.Held {
 export class Lock extends Front<Locks.Lock> implements Model.Lock {
   async take(options?: Waiting): Promise<Model.Held> {
     const { abandoned } = await settle(this.inner.take, options);
-    return new Held(abandoned, this.inner.unsafeRelease);
+    return new Held(abandoned, () => this.inner.unsafeRelease());
   }
 
   async tryTake(): Promise<Model.Held | undefined> {
     if (!await settle(this.inner.tryTake)) return undefined;
     const { abandoned } = await settle(this.inner.statistics);
-    return new Held(abandoned, this.inner.unsafeRelease);
+    return new Held(abandoned, () => this.inner.unsafeRelease());
   }
 
   async withLock<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A> {
+    demand("lock.withLock", { run }, { run: Arguments.func });
     using _held = await this.take(options);
     return await run();
   }
@@ -186,6 +188,7 @@ export class Semaphore extends Front<Semaphores.Semaphore> implements Model.Sema
   }
 
   async withPermit<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A> {
+    demand("semaphore.withPermit", { run }, { run: Arguments.func });
     await this.take(1, options);
     try {
       return await run();

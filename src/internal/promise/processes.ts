@@ -10,7 +10,8 @@ import type * as Pools from "../../Pool.ts";
 import type * as Processes from "../../Process.ts";
 import type * as Model from "../../Promise.ts";
 import type { StreamTask, Task } from "../../Task.ts";
-import { type Acquired, iterate, settle, type Waiting } from "./settle.ts";
+import * as Arguments from "../os/arguments.ts";
+import { type Acquired, demand, iterate, settle, type Waiting } from "./settle.ts";
 
 export class Process<A> implements Model.Process<A> {
   readonly #process: Processes.Process<A, unknown>;
@@ -74,6 +75,11 @@ export class Process<A> implements Model.Process<A> {
   }
 }
 
+const isSource = Arguments.must(
+  (value) => Arguments.iterable(value) === undefined || Symbol.asyncIterator in Object(value),
+  "iterable, such as an array, or asynchronously iterable",
+);
+
 export class Pool implements Model.Pool {
   readonly #pool: Pools.Pool;
   readonly #close: () => Promise<void>;
@@ -87,12 +93,13 @@ export class Pool implements Model.Pool {
     return this.#pool.size;
   }
 
-  apply<Args extends ReadonlyArray<unknown>, A, E>(
+  async apply<Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     args: Args,
     options?: Waiting,
   ): Promise<A> {
-    return settle(this.#pool.apply(task, ...args), options);
+    demand("pool.apply", { args }, { args: Arguments.list });
+    return await settle(this.#pool.apply(task, ...args), options);
   }
 
   map<I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options: Model.MapOptions = {}): Promise<Array<A>> {
@@ -112,9 +119,10 @@ export class Pool implements Model.Pool {
     items: Iterable<I> | AsyncIterable<I>,
     options: Model.MapStreamOptions = {},
   ): AsyncGenerator<A, void> {
+    demand("pool.mapStream", { items }, { items: isSource });
     const source: Stream.Stream<I, unknown> = Symbol.asyncIterator in Object(items)
       ? Stream.fromAsyncIterable(items as AsyncIterable<I>, (error) => error)
-      : Stream.suspend(() => Stream.fromIterable(items as Iterable<I>));
+      : Stream.fromIterable(items as Iterable<I>);
     return iterate(this.#pool.mapStream(task, options)(source), options);
   }
 
@@ -123,6 +131,7 @@ export class Pool implements Model.Pool {
     args: Args,
     options?: Waiting,
   ): AsyncGenerator<A, void> {
+    demand("pool.stream", { args }, { args: Arguments.list });
     return iterate(this.#pool.stream(task, ...args), options);
   }
 

@@ -21,6 +21,12 @@ const checks: Arguments.Checks = {
   signal: Arguments.optional(Arguments.must((value) => value instanceof AbortSignal, "an AbortSignal")),
 };
 
+/** Refuses values of the wrong kind. Throws a `TypeError`. */
+export const demand = (operation: string, values: object, checks: Arguments.Checks): void => {
+  const wrong = Arguments.wrong(values, checks);
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument(operation, wrong));
+};
+
 /** The signal of some options. Throws a `TypeError` if the options are none. */
 const signalOf = (options: Waiting): AbortSignal | undefined => {
   const wrong = Arguments.wrongOptions(options, checks);
