@@ -69,7 +69,8 @@ export const waitThenCommit = <A, E, B, E2 = never, R = never>(
       const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
         const canceled = cancel();
         const failure = Effect.failCause(cause);
-        return canceled === undefined ? failure : Effect.zipRight(canceled, failure);
+        // A function that gives nothing may give any value in TypeScript, such as the result of `Set.delete`.
+        return Effect.isEffect(canceled) ? Effect.zipRight(canceled, failure) : failure;
       };
       return Effect.matchCauseEffect(restore(wait), {
         onFailure: abandon,
