@@ -36,12 +36,13 @@ import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 import { fork } from "./fork.ts";
 import { asTask } from "./starting.ts";
-import { type Job, type Progress, Refused } from "./serve.ts";
+import { Refused } from "./refusals.ts";
+import type { OpenRequest, Progress } from "./open_request.ts";
 import { type Nested, nested, self } from "../rpc/identity.ts";
 
 /** A request, and what is known of it. */
 export interface Work {
-  readonly job: Job;
+  readonly open: OpenRequest;
   /** Name of the task. */
   readonly name: string;
   readonly definition: Definition;
@@ -113,7 +114,7 @@ export const make = (): Effects => {
 
   /** What a request does, with the module that works Schemas if its task has some. */
   const calls = (
-    { job, name, definition, args, progress }: Work,
+    { open, name, definition, args, progress }: Work,
     schemas: typeof import("./schemas.ts") | undefined,
   ): Effect.Effect<unknown, unknown> => {
     const { options } = definition;
@@ -168,10 +169,10 @@ export const make = (): Effects => {
 
     const emit = (stream: Stream.Stream<unknown, unknown>): Effect.Effect<void, unknown> => {
       const credit = new Credit();
-      job.onCredit = (count) => credit.add(count);
-      credit.add(job.credit);
+      open.onCredit = (count) => credit.add(count);
+      credit.add(open.credit);
       const failing = Stream.catchAllCause(stream, (cause) => Stream.failCause(failures(cause)));
-      return produce(failing, job.channel, credit, (elements) =>
+      return produce(failing, open.channel, credit, (elements) =>
         Effect.flatMap(
           success === undefined ? Effect.succeed(elements) : Effect.forEach(elements, finish),
           (elements) =>
@@ -179,7 +180,7 @@ export const make = (): Effects => {
         ));
     };
 
-    const { mode } = job.request;
+    const { mode } = open.request;
     const resumed = progress && perform(() => progress.next);
     if (mode === Request.CALL) return resumed ?? invoke(args);
     const results = progress?.results ?? [];
@@ -196,8 +197,8 @@ export const make = (): Effects => {
   };
 
   const run: Effects["run"] = (work, done) => {
-    const { job, name, definition: { options } } = work;
-    const { trace } = job.request;
+    const { open, name, definition: { options } } = work;
+    const { trace } = open.request;
     const needsSchemas = options.payload !== undefined || options.success !== undefined || options.error !== undefined;
     const called = needsSchemas
       ? Effect.flatMap(Effect.promise(loadSchemas), (schemas) => calls(work, schemas))
@@ -220,7 +221,7 @@ export const make = (): Effects => {
           Effect.provide(Effect.scoped(Effect.provideService(traced, Tag, backend)), services),
         ),
     );
-    job.channel.begun();
+    open.channel.begun();
     let isDone = false;
     const finish = (exit: ExitData): void => {
       if (!isDone) done(exit);
@@ -234,12 +235,12 @@ export const make = (): Effects => {
     });
     if (fiber === undefined) return;
     fibers.add(fiber);
-    job.onCancel = () => fiber.unsafeInterruptAsFork(FiberId.none);
+    open.onCancel = () => fiber.unsafeInterruptAsFork(FiberId.none);
     fiber.addObserver((exit) => {
       fibers.delete(fiber);
       finish(exitData(exit));
     });
-    if (job.cancelled) job.onCancel();
+    if (open.cancelled) open.onCancel();
   };
 
   const release = (): Promise<void> =>

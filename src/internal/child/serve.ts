@@ -1,20 +1,19 @@
 /**
  * The child's side: receives requests, finds the tasks and runs them.
  *
- * Free of Effect until a handler, a Schema or a value needs it: then `effects.ts` is loaded, once. Deno follows no address of it
- * before that; see `everything.ts`.
+ * Free of Effect until a handler, a Schema or a value needs it: then `effects.ts` is loaded, once. Deno does not follow its
+ * address before that; see `everything.ts`.
  *
  * @module
  */
-import { Link } from "../rpc/link.ts";
-import type { Channel, Receiver } from "../rpc/link.ts";
-import type { PortTransport } from "../transport/transport.ts";
-import * as Router from "../rpc/router.ts";
-import * as Task from "../../Task.ts";
 import * as Codec from "../codec/codec.ts";
 import { EncodeError } from "../codec/errors.ts";
-import { type ExitData, type Refusal, sendFailure, writeExit } from "../codec/exits.ts";
+import { type ExitData, sendFailure, writeExit } from "../codec/exits.ts";
 import * as Foreign from "../codec/foreign.ts";
+import { isEffect, isPromise, isStream } from "../codec/programs.ts";
+import { introduce, type Message, type Notice, self } from "../rpc/identity.ts";
+import { type Channel, Link, type LinkClosed, type Receiver } from "../rpc/link.ts";
+import * as Router from "../rpc/router.ts";
 import {
   type Incoming,
   MAX_MESSAGE_SIZE,
@@ -22,21 +21,23 @@ import {
   ProtocolError,
   type Transport,
 } from "../transport/frames.ts";
-import { isEffect, isPromise, isStream } from "../codec/programs.ts";
+import type { PortTransport } from "../transport/transport.ts";
+import { type Definition, lookup } from "../../Task.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
+import type { OpenRequest, Progress } from "./open_request.ts";
 import * as Output from "./output.ts";
+import * as Refusals from "./refusals.ts";
 import * as Request from "./request.ts";
-import { introduce, type Message, type Notice, self } from "../rpc/identity.ts";
 
-/** What a backend's entry module provides. */
+/** What the entry module of a backend provides. */
 export interface Host {
   readonly transport: Transport;
   /** The transport, if it is a port. */
   readonly port?: PortTransport;
-  /** Effects will run from now on: a signal to end should let their finalizers run. */
+  /** Effects will run from now on: a signal that ends the child must let their finalizers run. */
   readonly onEffects?: () => void;
-  /** A module of the user's has been loaded, and has set up whatever listens to errors. */
+  /** A module of the user's has been loaded, and has added its listeners for errors. */
   readonly onLoaded?: () => void;
   /** The parent has said which process it is. */
   readonly onParent?: (pid: number) => void;
@@ -44,175 +45,147 @@ export interface Host {
   readonly exit: (code: number) => void;
 }
 
-/** How long finalizers may take once the parent is gone, in milliseconds. */
+/** How long finalizers may take when the parent is gone, in milliseconds. */
 const GRACE_PERIOD = 5000;
 
-/** A task that the parent has named, and its definition once the module has loaded. */
+/** A task that the parent has named, with its definition when the module has loaded. */
 interface Entry extends Request.TaskRef {
-  definition: Task.Definition | undefined;
+  definition: Definition | undefined;
   loading: Promise<void> | undefined;
-}
-
-/** One request under way. */
-export interface Job {
-  readonly channel: Channel;
-  readonly request: Request.Request;
-  readonly attachments: ReadonlyArray<Uint8Array>;
-  cancelled: boolean;
-  /** Stops the work, if it can be stopped. */
-  onCancel: (() => void) | undefined;
-  onCredit: ((count: number) => void) | undefined;
-  /** Credit that came before anybody could use it. */
-  credit: number;
-}
-
-/** How far a list of calls had come when the first Effect turned up. */
-export interface Progress {
-  readonly results: Array<unknown>;
-  /** What the handler returned for the next one. */
-  readonly next: unknown;
-}
-
-/** The task could not be begun. */
-export class Refused extends Error {
-  constructor(readonly reason: Refusal, message: string, cause?: unknown) {
-    super(message, { cause });
-  }
-}
-
-/** A running child. */
-export interface Server {
-  /** Ends the child in good order: running tasks are interrupted, layers released, replies flushed. */
-  readonly shutdown: (code: number) => void;
-  /** What has been answered is sent, and nothing from now on. */
-  readonly mute: () => void;
-  /** Ends the child for an error that nobody caught, telling the parent why. */
-  readonly crash: (error: unknown) => void;
 }
 
 const importEffects = (): Promise<typeof import("./effects.ts")> => import(import.meta.resolve("./effects.ts"));
 
-/** Serves the parent until it is gone. */
-export const serve = (host: Host): Server => {
-  Output.watch();
-  const entries = new Map<number, Entry>();
-  const jobs = new Set<Job>();
-  let effects: Effects | undefined;
-  let ending = false;
+/** A native Promise with the result of any thenable. */
+const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((resolve) => resolve(value));
 
-  let loading: Promise<Effects> | undefined;
-  const loadEffects = (): Promise<Effects> =>
-    loading ??= importEffects().then((module) => {
-      effects = module.make();
-      link.hooks = effects.hooks;
-      host.onEffects?.();
-      return effects;
+const failed = (defect: unknown): ExitData => ({ _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } });
+
+/** A running child. */
+export class Server {
+  readonly #host: Host;
+  readonly #link: Link;
+  readonly #entries = new Map<number, Entry>();
+  readonly #requests = new Set<OpenRequest>();
+  #effects: Effects | undefined;
+  #loadingEffects: Promise<Effects> | undefined;
+  #ending = false;
+
+  /** Serves the parent until it is gone. */
+  constructor(host: Host) {
+    Output.watch();
+    this.#host = host;
+    this.#link = new Link(host.transport, {
+      side: "child",
+      maxMessageSize: MAX_MESSAGE_SIZE,
+      onOpen: this.#open,
+      onDefine: this.#define,
+      onClosed: this.#closed,
     });
+    this.#link.onNotice = this.#receive;
+    this.#link.notify({ serving: true } satisfies Message);
+  }
 
-  /**
-   * Ends once what was sent has been read. The parent closes the link when it has; whoever ends before that may take along
-   * what is still on its way, since the parent's next write to him fails, and with it all that it has not read.
-   */
-  const leave = (code: number): void =>
-    link.flushed(() => {
-      // Not before: a large answer may be on its way for longer.
-      const timer = setTimeout(() => host.exit(code), GRACE_PERIOD);
-      link.onClosed(() =>
-        Output.flushed(GRACE_PERIOD, () => {
-          clearTimeout(timer);
-          host.exit(code);
-        })
-      );
-    });
+  /** Ends the child in good order: running tasks are interrupted, layers released, answers sent. */
+  readonly shutdown = (code: number): void => this.#shutdown(code, false);
 
-  const shutdown = (code: number, read: boolean = false): void => {
-    if (ending) return;
-    ending = true;
-    for (const job of jobs) cancel(job);
-    const finish = (): void => {
-      Router.flush();
-      if (read) leave(code);
-      else link.flushed(() => Output.flushed(GRACE_PERIOD, () => host.exit(code)));
+  /** Ends the child for an uncaught error, which is reported to the parent. */
+  readonly crash = (error: unknown): void => {
+    Foreign.report(`${self().name}: uncaught`, error);
+    this.#link.notify({ crashed: Foreign.summary(error) } satisfies Message);
+    Router.flush();
+    this.#leave(1);
+  };
+
+  /** Sends the answers that were given, and drops all later ones. */
+  readonly mute = (): void => {
+    Router.flush();
+    this.#link.mute();
+  };
+
+  // The parent's messages
+
+  readonly #receive = (data: unknown): void => {
+    const notice = data as Notice;
+    introduce(notice);
+    if (notice.address !== undefined) Router.settle(notice.address, this.#link, this.#host.port);
+    if (notice.maxMessageSize !== undefined) this.#link.limit(notice.maxMessageSize);
+    if (notice.parent !== undefined) this.#host.onParent?.(notice.parent.pid);
+    if (notice.preload !== undefined) void this.#preload(notice.preload);
+  };
+
+  readonly #define = (id: number, message: Incoming): void => {
+    const [url, name] = Codec.decode(message.bytes, { attachments: [], hooks: [], link: this.#link }) as [
+      string,
+      string,
+    ];
+    this.#entries.set(id, { url, name, definition: undefined, loading: undefined });
+  };
+
+  readonly #open = (channel: Channel, message: Incoming): Receiver => {
+    if (message.bytes[0] === Router.OBJECT) return Router.receive(channel, message);
+    const request = Request.read(message.bytes);
+    const entry = request && this.#entries.get(request.task);
+    if (request === undefined || entry === undefined) {
+      throw new ProtocolError("Cannot read from the peer: a request for a task that it has not named");
+    }
+    const open: OpenRequest = {
+      channel,
+      request,
+      attachments: message.attachments,
+      cancelled: false,
+      onCancel: undefined,
+      onCredit: undefined,
+      credit: 0,
     };
-    if (effects === undefined) return finish();
-    const released = effects.release().catch((error: unknown) =>
-      Foreign.report(`${self().name}: a finalizer failed:`, error)
-    );
-    if (link.closed === undefined) {
-      released.then(finish);
-    } else {
-      // Nobody is left to end a child whose finalizers hang, or whose output nobody reads.
-      setTimeout(() => host.exit(code), GRACE_PERIOD);
-      released.then(finish);
-    }
+    this.#requests.add(open);
+    this.#start(open, entry);
+    return {
+      cancel: () => this.#cancel(open),
+      credit: (count) => {
+        if (open.onCredit === undefined) open.credit += count;
+        else open.onCredit(count);
+      },
+      closed: () => this.#cancel(open),
+    };
   };
 
-  const cancel = (job: Job): void => {
-    job.cancelled = true;
-    job.onCancel?.();
+  readonly #closed = ({ cause }: LinkClosed): void => {
+    if (cause instanceof ProtocolError) console.error(`${self().name}: ${cause.message}`);
+    this.#shutdown(cause instanceof ProtocolError ? 1 : 0, false);
   };
 
-  const reply = async (job: Job, exit: ExitData): Promise<void> => {
-    jobs.delete(job);
-    const code = exit._tag === "Success" ? 0 : 1;
-    // The parent closes the link when it has the answer, and with it the ways to others.
-    if (job.request.once && Router.reaching() > 0) await othersHeard();
-    let refusal = attempt(job, exit);
-    // A value of Effect's may be the result of a plain function: only now it is known that its hooks are needed.
-    if (refusal instanceof EncodeError && link.hooks.length === 0) {
-      await loadEffects();
-      refusal = attempt(job, exit);
-    }
-    if (refusal !== undefined) sendInstead(job, exit, refusal);
-    if (job.request.once) shutdown(code, true);
-  };
+  #cancel(open: OpenRequest): void {
+    open.cancelled = true;
+    open.onCancel?.();
+  }
 
-  /** All has left that was sent to others than the parent, or cannot leave in time. */
-  const othersHeard = (): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = setTimeout(resolve, GRACE_PERIOD);
-      Router.flushed(() => {
-        clearTimeout(timer);
-        resolve();
-      });
+  // Loading
+
+  #loadEffects(): Promise<Effects> {
+    return this.#loadingEffects ??= importEffects().then((module) => {
+      this.#effects = module.make();
+      this.#link.hooks = this.#effects.hooks;
+      this.#host.onEffects?.();
+      return this.#effects;
     });
+  }
 
-  const send = (job: Job, exit: ExitData, lenient?: number): void =>
-    job.channel.exit((writer) => writeExit(writer, exit, link.hooks, lenient));
-
-  /** Sends an answer, or gives the reason why it cannot be sent. */
-  const attempt = (job: Job, exit: ExitData): EncodeError | MessageTooLarge | undefined => {
-    try {
-      send(job, exit);
-    } catch (error) {
-      if (error instanceof EncodeError || error instanceof MessageTooLarge) return error;
-      throw error;
-    }
-  };
-
-  /** A result that cannot be sent is a failure of its own; of a failure, all that can be sent is. */
-  const sendInstead = (job: Job, exit: ExitData, refusal: EncodeError | MessageTooLarge): void => {
-    try {
-      sendFailure((lenient) => send(job, exit._tag === "Success" ? unsendable(refusal) : exit, lenient));
-    } catch {
-      // Not even the little that is left of the failure fits.
-      send(job, unsendable(refusal));
-    }
-  };
-
-  const load = (entry: Entry): Promise<void> =>
-    entry.loading ??= (async () => {
+  #load(entry: Entry): Promise<void> {
+    return entry.loading ??= (async () => {
       try {
         await Modules.load(entry.url);
       } catch (error) {
-        throw loadError(entry, error);
+        Refusals.withoutFrames(error, import.meta.url);
+        throw Refusals.loadError(entry, error);
       }
-      host.onLoaded?.();
-      entry.definition = Task.lookup(entry.url, entry.name);
-      if (entry.definition === undefined) throw notDefined(entry);
+      this.#host.onLoaded?.();
+      entry.definition = lookup(entry.url, entry.name);
+      if (entry.definition === undefined) throw Refusals.notDefined(entry);
     })();
+  }
 
-  const preload = async (urls: ReadonlyArray<string>): Promise<void> => {
+  async #preload(urls: ReadonlyArray<string>): Promise<void> {
     const failures: Array<{ url: string; error: unknown }> = [];
     for (const url of urls) {
       try {
@@ -221,53 +194,71 @@ export const serve = (host: Host): Server => {
         failures.push({ url, error: Foreign.messageOf(error) });
       }
     }
-    link.notify({ ready: { failures } } satisfies Message);
-  };
+    this.#link.notify({ ready: { failures } } satisfies Message);
+  }
 
-  const begin = (job: Job, entry: Entry, definition: Task.Definition): void => {
-    if (job.cancelled) return void reply(job, interrupted);
+  // Running
+
+  /** Begins a request, at once if everything that it needs was loaded before. */
+  #start(open: OpenRequest, entry: Entry): void {
+    const { attachments, request } = open;
+    const payload = { bytes: request.payload, attachments };
+    const loading = Codec.requires(request.payload).length === 0
+      ? undefined
+      : this.#effects === undefined
+      ? this.#loadEffects().then((effects) => effects.load(payload))
+      : this.#effects.load(payload);
+    if (entry.definition !== undefined && loading === undefined) return this.#begin(open, entry, entry.definition);
+    (async () => {
+      try {
+        await this.#load(entry);
+        await loading;
+      } catch (error) {
+        return void this.#reply(open, Refusals.refusal(error));
+      }
+      if (entry.definition !== undefined) this.#begin(open, entry, entry.definition);
+    })();
+  }
+
+  #begin(open: OpenRequest, entry: Entry, definition: Definition): void {
+    if (open.cancelled) return void this.#reply(open, Refusals.interrupted);
     let args: ReadonlyArray<unknown>;
     try {
-      args = Codec.decode(job.request.payload, {
-        attachments: job.attachments,
-        hooks: link.hooks,
-        link,
+      args = Codec.decode(open.request.payload, {
+        attachments: open.attachments,
+        hooks: this.#link.hooks,
+        link: this.#link,
       }) as ReadonlyArray<unknown>;
     } catch (error) {
       const message = `Cannot run task "${entry.name}": its arguments cannot be decoded`;
-      return void reply(job, refusal(new Refused("InvalidPayload", message, error)));
+      return void this.#reply(open, Refusals.refusal(new Refusals.Refused("InvalidPayload", message, error)));
     }
     const { payload, success, error, layer } = definition.options;
     if (payload !== undefined || success !== undefined || error !== undefined || layer !== undefined) {
-      return void delegate(job, entry, definition, args);
+      return void this.#runEffect(open, entry, definition, args);
     }
-    runPlain(job, entry, definition, args);
-  };
+    this.#runPlain(open, entry, definition, args);
+  }
 
-  const delegate = async (
-    job: Job,
+  async #runEffect(
+    open: OpenRequest,
     entry: Entry,
-    definition: Task.Definition,
+    definition: Definition,
     args: ReadonlyArray<unknown>,
     progress?: Progress,
-  ): Promise<void> => {
-    let runner: Effects;
+  ): Promise<void> {
+    let effects: Effects;
     try {
-      runner = await loadEffects();
+      effects = await this.#loadEffects();
     } catch (error) {
-      return void reply(job, refusal(error));
+      return void this.#reply(open, Refusals.refusal(error));
     }
-    runner.run({ job, name: entry.name, definition, args, progress }, (exit) => void reply(job, exit));
-  };
+    effects.run({ open, name: entry.name, definition, args, progress }, (exit) => void this.#reply(open, exit));
+  }
 
-  /** The way of plain functions: no fiber, no Effect. Hands over as soon as a handler returns an Effect or a Stream. */
-  const runPlain = (
-    job: Job,
-    entry: Entry,
-    definition: Task.Definition,
-    args: ReadonlyArray<unknown>,
-  ): void => {
-    const { mode } = job.request;
+  /** Runs a plain function without a fiber. If the handler returns an Effect or a Stream, {@link #runEffect} continues. */
+  #runPlain(open: OpenRequest, entry: Entry, definition: Definition, args: ReadonlyArray<unknown>): void {
+    const { mode, once } = open.request;
     const handler = definition.handler as (...args: ReadonlyArray<unknown>) => unknown;
     const single = mode === Request.CALL;
     const count = single ? 1 : args.length;
@@ -278,8 +269,8 @@ export const serve = (host: Host): Server => {
       return mode === Request.MAP ? handler(item) : handler(...item as ReadonlyArray<unknown>);
     };
     const fail = (thrown: unknown): void => {
-      withoutLibrary(thrown);
-      if (jobs.has(job)) void reply(job, { _tag: "Failure", cause: { _tag: "Die", defect: thrown, trace: [] } });
+      Refusals.withoutFrames(thrown, import.meta.url);
+      if (this.#requests.has(open)) void this.#reply(open, failed(thrown));
     };
     const loop = (): unknown => {
       while (results.length < count) {
@@ -291,13 +282,13 @@ export const serve = (host: Host): Server => {
         }
         if (typeof value === "object" && value !== null) {
           if (isEffect(value) || isStream(value)) {
-            return void delegate(job, entry, definition, args, { results, next: value });
+            return void this.#runEffect(open, entry, definition, args, { results, next: value });
           }
           if (isPromise(value)) {
-            if (job.request.once) job.onCancel = () => void reply(job, interrupted);
+            if (once) open.onCancel = () => void this.#reply(open, Refusals.interrupted);
             return adopted(value).then((value) => {
-              if (!jobs.has(job)) return;
-              if (job.cancelled) return void reply(job, interrupted);
+              if (!this.#requests.has(open)) return;
+              if (open.cancelled) return void this.#reply(open, Refusals.interrupted);
               results.push(value);
               loop();
             }, fail);
@@ -305,133 +296,100 @@ export const serve = (host: Host): Server => {
         }
         results.push(value);
       }
-      void reply(job, { _tag: "Success", value: single ? results[0] : results });
+      void this.#reply(open, { _tag: "Success", value: single ? results[0] : results });
     };
     loop();
-  };
-
-  const onOpen = (channel: Channel, message: Incoming): Receiver => {
-    if (message.bytes[0] === Router.OBJECT) return Router.receive(channel, message);
-    const request = Request.read(message.bytes);
-    const entry = request && entries.get(request.task);
-    if (request === undefined || entry === undefined) {
-      throw new ProtocolError("Cannot read from the peer: a request for a task that it has not named");
-    }
-    const job: Job = {
-      channel,
-      request,
-      attachments: message.attachments,
-      cancelled: false,
-      onCancel: undefined,
-      onCredit: undefined,
-      credit: 0,
-    };
-    jobs.add(job);
-    const needed = Codec.requires(request.payload);
-    const payload = { bytes: request.payload, attachments: message.attachments };
-    const loading = needed.length === 0
-      ? undefined
-      : effects === undefined
-      ? loadEffects().then((effects) => effects.load(payload))
-      : effects.load(payload);
-    if (entry.definition !== undefined && loading === undefined) begin(job, entry, entry.definition);
-    else {
-      (async () => {
-        try {
-          await load(entry);
-          await loading;
-        } catch (error) {
-          return void reply(job, refusal(error));
-        }
-        if (entry.definition !== undefined) begin(job, entry, entry.definition);
-      })();
-    }
-    return {
-      cancel: () => cancel(job),
-      credit: (count) => {
-        if (job.onCredit === undefined) job.credit += count;
-        else job.onCredit(count);
-      },
-      closed: () => cancel(job),
-    };
-  };
-
-  const link = new Link(host.transport, {
-    side: "child",
-    maxMessageSize: MAX_MESSAGE_SIZE,
-    onOpen,
-    onDefine: (id, message) => {
-      const [url, name] = Codec.decode(message.bytes, { attachments: [], hooks: [], link }) as [string, string];
-      entries.set(id, { url, name, definition: undefined, loading: undefined });
-    },
-    onClosed: ({ cause }) => {
-      if (cause instanceof ProtocolError) console.error(`${self().name}: ${cause.message}`);
-      shutdown(cause instanceof ProtocolError ? 1 : 0);
-    },
-  });
-  link.onNotice = (data) => {
-    const notice = data as Notice;
-    introduce(notice);
-    if (notice.address !== undefined) Router.settle(notice.address, link, host.port);
-    if (notice.maxMessageSize !== undefined) link.limit(notice.maxMessageSize);
-    if (notice.parent !== undefined) host.onParent?.(notice.parent.pid);
-    if (notice.preload !== undefined) preload(notice.preload);
-  };
-  const crash = (error: unknown): void => {
-    Foreign.report(`${self().name}: uncaught`, error);
-    link.notify({ crashed: Foreign.summary(error) } satisfies Message);
-    Router.flush();
-    leave(1);
-  };
-  const mute = (): void => {
-    Router.flush();
-    link.mute();
-  };
-  link.notify({ serving: true } satisfies Message);
-  return { shutdown, crash, mute };
-};
-
-/** A Promise of the language's own, whatever is done by the `then` of another. */
-const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((resolve) => resolve(value));
-
-const interrupted: ExitData = { _tag: "Failure", cause: { _tag: "Interrupt" } };
-
-const refusal = (error: unknown): ExitData =>
-  Foreign.isInstance(error, Refused)
-    ? { _tag: "Refused", reason: error.reason, message: error.message, cause: error.cause }
-    : { _tag: "Refused", reason: "LoadFailed", message: Foreign.explain(error), cause: error };
-
-/** The answer that says why there is no other. */
-const unsendable = (refusal: EncodeError | MessageTooLarge): ExitData =>
-  refusal instanceof MessageTooLarge
-    ? { _tag: "TooLarge", size: refusal.size, limit: refusal.limit }
-    : { _tag: "Unencodable", path: refusal.path, reason: refusal.reason };
-
-/** Takes the library's own part off a stack: it says nothing about the error. */
-const withoutLibrary = (error: unknown): void =>
-  Foreign.trimStack(error, (line) => line.includes(import.meta.url) || line.includes("at async data:"));
-
-const loadError = (entry: Entry, error: unknown): Refused => {
-  const message = Foreign.messageOf(error);
-  withoutLibrary(error);
-  const unreadable = /^Requires (read|import) access/.test(message);
-  if (unreadable || /^Module not found|^Import .* failed/.test(message)) {
-    return new Refused(
-      "ModuleNotFound",
-      `Cannot run task "${entry.name}": ${entry.url} cannot be loaded: ${message}${
-        unreadable ? "; name the module when the process or pool is made, or allow the child to read it" : ""
-      }`,
-      error,
-    );
   }
-  return new Refused("LoadFailed", `Cannot run task "${entry.name}": ${entry.url} failed to load: ${message}`, error);
-};
 
-const notDefined = (entry: Entry): Refused => {
-  const names = Task.namesIn(entry.url);
-  const found = names.length === 0 ? "no task" : `only ${names.map((name) => `"${name}"`).join(", ")}`;
-  return new Refused(
-    "NotDefined",
-    `Cannot run task "${entry.name}": ${entry.url} defined ${found} when it was loaded; call Task.make at the top level of the module, not in a function or under import.meta.main`,
-  );
-};
+  // Answers
+
+  async #reply(open: OpenRequest, exit: ExitData): Promise<void> {
+    this.#requests.delete(open);
+    const { once } = open.request;
+    // The parent closes the link when it has the answer. The links to other processes end then as well.
+    if (once && Router.reaching() > 0) await this.#othersFlushed();
+    let error = this.#send(open, exit);
+    // The result of a plain function may be a value of Effect's, whose hooks were not loaded.
+    if (error instanceof EncodeError && this.#link.hooks.length === 0) {
+      await this.#loadEffects();
+      error = this.#send(open, exit);
+    }
+    if (error !== undefined) this.#sendInstead(open, exit, error);
+    if (once) this.#shutdown(exit._tag === "Success" ? 0 : 1, true);
+  }
+
+  /** Sends an answer, or returns the reason why it cannot be sent. */
+  #send(open: OpenRequest, exit: ExitData): EncodeError | MessageTooLarge | undefined {
+    try {
+      this.#write(open, exit);
+    } catch (error) {
+      if (error instanceof EncodeError || error instanceof MessageTooLarge) return error;
+      throw error;
+    }
+  }
+
+  /** For a result that cannot be sent, sends that error; for a failure, sends those parts of it that can be sent. */
+  #sendInstead(open: OpenRequest, exit: ExitData, error: EncodeError | MessageTooLarge): void {
+    const answer = exit._tag === "Success" ? Refusals.unsendable(error) : exit;
+    try {
+      sendFailure((lenient) => this.#write(open, answer, lenient));
+    } catch {
+      // Even the shortened failure is too large.
+      this.#write(open, Refusals.unsendable(error));
+    }
+  }
+
+  #write(open: OpenRequest, exit: ExitData, lenient?: number): void {
+    open.channel.exit((writer) => writeExit(writer, exit, this.#link.hooks, lenient));
+  }
+
+  // The end
+
+  /** Waits until everything that was sent to processes other than the parent has left, or the grace period is over. */
+  #othersFlushed(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, GRACE_PERIOD);
+      Router.flushed(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
+  /** Ends the child; with `read`, not before the parent has read the last answer. */
+  #shutdown(code: number, read: boolean): void {
+    if (this.#ending) return;
+    this.#ending = true;
+    for (const open of this.#requests) this.#cancel(open);
+    const exit = (): void => this.#host.exit(code);
+    const finish = (): void => {
+      Router.flush();
+      if (read) this.#leave(code);
+      else this.#link.flushed(() => Output.flushed(GRACE_PERIOD, exit));
+    };
+    if (this.#effects === undefined) return finish();
+    const released = this.#effects.release().catch((error: unknown) =>
+      Foreign.report(`${self().name}: a finalizer failed:`, error)
+    );
+    // Nothing else ends a child without a parent whose finalizers hang, or whose output is not read.
+    if (this.#link.closed !== undefined) setTimeout(exit, GRACE_PERIOD);
+    released.then(finish);
+  }
+
+  /**
+   * Ends the child when the parent has read everything, and closes the link. A child that ends earlier may lose its last answer: the
+   * parent's next write then fails, and discards what the parent has not read.
+   */
+  #leave(code: number): void {
+    this.#link.flushed(() => {
+      // Not started earlier: a large answer may take longer than this to leave.
+      const timer = setTimeout(() => this.#host.exit(code), GRACE_PERIOD);
+      this.#link.onClosed(() =>
+        Output.flushed(GRACE_PERIOD, () => {
+          clearTimeout(timer);
+          this.#host.exit(code);
+        })
+      );
+    });
+  }
+}

@@ -6,7 +6,7 @@
  */
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import { serve as serveLink } from "./serve.ts";
+import { Server } from "./serve.ts";
 import { toParent } from "./connect_back.ts";
 
 /** By when a signal has ended the process if it does, in milliseconds. */
@@ -30,7 +30,7 @@ export const serve = async (guard: Guard): Promise<never> => {
       if (!handled) server.crash(event instanceof ErrorEvent ? event.error : event.reason);
     });
   };
-  const server = serveLink({
+  const server = new Server({
     transport: await toParent(),
     onParent: (pid) => {
       // It may have died before the guard was up.

@@ -8,7 +8,7 @@ import { locks } from "./locks.ts";
 import { settleMain } from "./modules.ts";
 import { port, type Posted } from "../transport/transport.ts";
 import { adopt } from "../os/worker_mappings.ts";
-import { serve } from "./serve.ts";
+import { Server } from "./serve.ts";
 
 /** The first message to a worker. */
 export interface Start {
@@ -45,7 +45,7 @@ scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, post
   });
   let left = false;
   const transport = port(channel, "child", posted);
-  const server = serve({
+  const server = new Server({
     transport,
     port: transport,
     exit: (code) => {
