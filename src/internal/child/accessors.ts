@@ -1,5 +1,5 @@
 /**
- * What a process can ask of itself.
+ * Accessors of the current process.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { show } from "../os/arguments.ts";
 import { authKey as secret, self, setAuthKey as setSecret } from "../rpc/identity.ts";
 
 /**
- * What a process knows of itself.
+ * The description of the current process.
  *
  * @since 0.1.0
  * @category models
@@ -18,7 +18,7 @@ import { authKey as secret, self, setAuthKey as setSecret } from "../rpc/identit
 export interface Self {
   /** `MainProcess`, or the name that it was started with. */
   readonly name: string;
-  /** Process id; on the worker backend that of the process which hosts it. */
+  /** Process id. A worker has that of the process that hosts it. */
   readonly pid: number;
   /** Whether it is terminated, not joined, when the scope that started it closes. */
   readonly daemon: boolean;
@@ -29,7 +29,7 @@ export interface Self {
 }
 
 /**
- * The process that asks: in the main program its name is `MainProcess`. Python's `current_process()`.
+ * The current process. In the main program its name is `MainProcess`. Python's `current_process()`.
  *
  * @since 0.1.0
  * @category accessors
@@ -37,8 +37,8 @@ export interface Self {
 export const current: Effect.Effect<Self> = Effect.sync(() => ({ ...self(), pid: Deno.pid }));
 
 /**
- * The process that started this one, by name and process id; none in the main program. A child ends when its parent does,
- * so nobody has to watch it. Python's `parent_process()`.
+ * Name and process id of the process that has started this one; none in the main program. A child ends with its parent, so
+ * it need not watch the parent. Python's `parent_process()`.
  *
  * @since 0.1.0
  * @category accessors
@@ -56,8 +56,8 @@ export const parent: Effect.Effect<Option.Option<{ readonly name: string; readon
 export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardwareConcurrency);
 
 /**
- * The secret that this process shares with its children, and they with theirs: 32 random bytes, unless it was set. It
- * reaches a child over their private link, never on a command line. Python's `authkey`.
+ * The secret that this process shares with its children, and they with theirs: 32 random bytes, unless it was set. It is
+ * sent over the private link to a child, never on a command line. Python's `authkey`.
  *
  * @since 0.1.0
  * @category accessors
@@ -65,7 +65,7 @@ export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardw
 export const authKey: Effect.Effect<Redacted.Redacted<Uint8Array>> = Effect.sync(() => Redacted.make(secret().slice()));
 
 /**
- * The secret was to be empty, or was no bytes.
+ * The new secret is empty, or is not a `Uint8Array`.
  *
  * @since 0.1.0
  * @category errors

@@ -1,5 +1,5 @@
 /**
- * The parent's side of a request: arguments out, exit in.
+ * The parent's side of a request: encodes the arguments, and decodes the Exit.
  *
  * @module
  */
@@ -26,14 +26,14 @@ import type { AnySchema } from "./schemas.ts";
 /** The hooks of a parent's link. */
 export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), handles, ...effectHooks];
 
-/** Schemas are worked by a module of their own, loaded when the first task has some. */
+/** The module for Schemas, which is loaded with the first task that has some. */
 const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
   import(import.meta.resolve("./schemas.ts"))
 );
 
 type List = ReadonlyArray<unknown>;
 
-/** A request whose arguments are encoded, and that may be sent over any link. */
+/** A request whose arguments are encoded. It can be sent over any link. */
 export interface Prepared {
   readonly task: Task.Any;
   readonly mode: number;
@@ -43,13 +43,13 @@ export interface Prepared {
   readonly trace: Request.Trace | undefined;
 }
 
-/** An error of a chunk's item, with the item's place in the whole list. */
+/** The error of an item in a chunk, with the place of the item in the whole list. */
 const shift = (error: EncodeError, first: number): EncodeError => {
   const path = error.path.replace(/^items\[(\d+)\]/, (_, index) => `items[${Number(index) + first}]`);
   return path === error.path ? error : new EncodeError(error.reason, { path, cause: error.cause });
 };
 
-/** Encodes a call in the caller's fiber, so that what cannot be sent fails there, before anything was sent. */
+/** Encodes a call in the caller's fiber, so that an argument that cannot be sent fails there, before anything was sent. */
 export const prepare = (
   task: Task.Any,
   mode: number,
@@ -90,7 +90,7 @@ export const prepare = (
     });
   });
 
-/** Where a failure happened, as `Cause.pretty` shows it. */
+/** The place of a failure, as `Cause.pretty` shows it. */
 const where = (child: Child, task: Task.Any): string =>
   `task ${task.name} in ${child.name} (pid ${child.pid}, ${task.url})`;
 
@@ -102,7 +102,7 @@ const fill =
 
 const describe = (task: Task.Any) => (): unknown => [task.url, task.name];
 
-/** The error for whoever waited for an answer of a child that will give none. */
+/** The error for a caller whose child has ended without an answer. */
 export const died = (
   child: Child,
   task: string,
@@ -123,15 +123,15 @@ export const died = (
     );
   });
 
-/** A request under way. */
+/** A request that was sent. */
 export interface OpenCall {
-  /** Asks the child to stop. The answer still comes, with what became of it. */
+  /** Asks the child to stop. The answer still comes, with the outcome. */
   readonly cancel: () => void;
-  /** Whether the child has said that it runs something which can be interrupted. */
+  /** Whether the child has reported that it runs an Effect or a Stream, which can be interrupted. */
   readonly begun: boolean;
 }
 
-/** Sends a prepared request and calls `done` once, with what to do next: the exit, at once or after decoding it. */
+/** Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. */
 export const start = (
   child: Child,
   prepared: Prepared,
@@ -146,9 +146,9 @@ export const start = (
     const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
       exit: (message) => {
         const read = (): void => {
-          // What moves with the answer is taken over before the link ends, and with it what the child had.
+          // Objects that move with the answer are taken over before the link ends.
           done(readReply(child, prepared, message));
-          // It has nothing more to say, and waits for the news that it was heard.
+          // The child waits for this before it ends.
           if (once) link.close();
         };
         const loading = load(reply(message));
@@ -165,11 +165,11 @@ export const start = (
   return call;
 };
 
-/** What the owner of a child has to do with a stream that it runs. */
+/** How the owner of a child takes part in a stream that the child runs. */
 export interface Watch {
-  /** Is told when the reader stops early. */
+  /** Called when the reader stops early. */
   readonly stopping: () => void;
-  /** Is given what ends the stream for its reader when the child is taken back. */
+  /** Receives the function that ends the stream for its reader when the owner takes the child back. */
   readonly onRevoked?: (revoke: (cause: Cause.Cause<unknown>) => void) => void;
 }
 
@@ -216,7 +216,7 @@ export const stream = (
   }, stopping);
 };
 
-/** The exit in a message. */
+/** The part of a message that holds the Exit. */
 const reply = ({ attachments, bytes }: Incoming): Incoming => ({ attachments, bytes: bytes.subarray(1) });
 
 const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.Effect<unknown, unknown> => {
@@ -257,7 +257,7 @@ const decodeFailure = (child: Child, prepared: Prepared, data: CauseData): Effec
   return Effect.flatMap(schemas, (module) => Exit.failCause(toCause(module.decodeFailures(task, error, data), place)));
 };
 
-/** Whether an error is the library's, rather than the task's own. */
+/** Whether an error comes from the library, not from the task. */
 export const isCallError = (error: unknown): error is CallError =>
   error instanceof EncodeError || error instanceof DecodeError || error instanceof MessageTooLarge ||
   error instanceof Task.TaskError || error instanceof SpawnError || error instanceof ProcessDied;

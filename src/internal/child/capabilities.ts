@@ -1,5 +1,5 @@
 /**
- * What each backend can do, known without loading it.
+ * Capabilities of the backends, apart from them so that they are known without loading a backend.
  *
  * @module
  */

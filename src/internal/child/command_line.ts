@@ -1,6 +1,5 @@
 /**
- * The command line and the environment of a child of `SubprocessBackend`: everything that is decided before the system is
- * asked to start it.
+ * The command line and the environment of a child of `SubprocessBackend`.
  *
  * @module
  */
@@ -11,13 +10,13 @@ import { SpawnError } from "./errors.ts";
 import { mainModule } from "./modules.ts";
 import * as Permission from "./permissions.ts";
 
-/** Characters of an argument that lists modules. Linux takes no argument of more than 128 KiB. */
+/** Maximal length of an argument that lists modules, in characters. Linux accepts arguments of up to 128 KiB. */
 const MAX_LIST = 64 * 1024;
 
-/** Characters of all such arguments: half of what a command line and the environment may have by default. */
+/** Maximal length of all such arguments: half of the system's default limit for a command line and its environment. */
 const MAX_LISTS = { windows: 16 * 1024, darwin: 512 * 1024 }[Deno.build.os as string] ?? 1024 * 1024;
 
-/** A module with this text. Few characters of a program need an escape in this kind of URL. */
+/** The URL of a module with this text. This kind of URL needs few escapes. */
 const dataUrl = (code: string): string =>
   `data:application/javascript,${code.replaceAll(/[^\x21-\x7e]|[%#]/gu, encodeURIComponent)}`;
 
@@ -26,8 +25,8 @@ const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): bo
   url.startsWith("file:") ? read !== true : /^https?:/.test(url) && hosts !== true;
 
 /**
- * The module that names all others of this library, for a child that cannot load them without. Deno loads from `jsr.io` without
- * the permission, unless the permission names other hosts.
+ * The module that names all other modules of this library, for a child that could not load them otherwise. Deno loads from
+ * `jsr.io` without a permission, unless the permission names other hosts.
  */
 const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
   const url = import.meta.resolve("./followed.ts");
@@ -37,8 +36,8 @@ const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
 };
 
 /**
- * What is preloaded: the modules that the child has no permission to read, and the library's entry, which serves the link.
- * Deno caches every module that it sees, so they say nothing of this one child.
+ * The modules to preload: those that the child has no permission to read, and the entry of the library, which serves the link.
+ * Their text is the same for all children, because Deno caches every module.
  */
 const preloads = (purpose: Guard | "rehearsal", modules: ReadonlyArray<string>): ReadonlyArray<string> => {
   const lists: Array<string> = [];
@@ -62,12 +61,12 @@ const preloads = (purpose: Guard | "rehearsal", modules: ReadonlyArray<string>):
   return [...lists.map((list) => `${settle}settle([${list}])`), entry + action];
 };
 
-/** The file that runs this program, or the one that has taken its place: Linux marks the path of a file that was replaced. */
+/** The Deno executable of this program, or the file that has replaced it: Linux marks the path of a replaced file. */
 export const executable = (): string => Deno.execPath().replace(/ \(deleted\)$/, "");
 
 /**
- * The program to start and its arguments. `launcher` goes in front of Deno; see `os/orphan.ts`. A rehearsal loads what the
- * child loads before it serves its link, and ends.
+ * The program to start and its arguments. `launcher` precedes Deno; see `os/orphan.ts`. A rehearsal loads the same modules as
+ * the child does before it serves its link, and then ends.
  */
 export const commandLine = (
   options: Options,
@@ -90,15 +89,15 @@ export const commandLine = (
     ...(options.v8Flags?.length ? [`--v8-flags=${options.v8Flags.join(",")}`] : []),
     ...options.denoFlags ?? [],
     ...code.flatMap((code) => ["--preload", dataUrl(code)]),
-    // It is never run: the entry ends the process before that.
+    // Never run: the entry ends the process first.
     mainModule(command.modules),
   ];
   return [program, ...args];
 };
 
 /**
- * What Deno has to know to find the modules that this program has loaded, and to load others: where its cache is, by what
- * conditions packages are resolved, registries, certificates and proxies. No credentials: those in `DENO_AUTH_TOKENS` say.
+ * Variables that Deno needs to find and load modules: for its cache, the resolution of packages, registries, certificates and
+ * proxies. Variables with credentials, such as `DENO_AUTH_TOKENS`, are not among them.
  */
 const NEEDED: ReadonlyArray<string> = [
   ...["DENO_DIR", "HOME", "XDG_CACHE_HOME", "LOCALAPPDATA", "USERPROFILE", "SystemRoot"],
@@ -107,7 +106,7 @@ const NEEDED: ReadonlyArray<string> = [
   ...["ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"].flatMap((name) => [name, name.toLowerCase()]),
 ];
 
-/** Variables of the dynamic linker, without which some builds of Deno do not start. Only whoever may run anything sets them. */
+/** Variables of the dynamic linker, without which some builds of Deno do not start. Only kept by a program that may run anything. */
 const LINKER: ReadonlyArray<string> = ["LD_LIBRARY_PATH"];
 
 const kept = (): Record<string, string> => {

@@ -1,6 +1,6 @@
 /**
- * The child's side of everything that needs Effect: handlers that return Effects and Streams, Schemas, layers.
- * Loaded by `serve.ts` when the first task asks for it.
+ * The part of a child's server that needs Effect: handlers that return Effects and Streams, Schemas, layers. Loaded by `serve.ts`
+ * with the first task that needs it.
  *
  * @module
  */
@@ -40,33 +40,33 @@ import { Refused } from "./refusals.ts";
 import type { OpenRequest, Progress } from "./open_request.ts";
 import { type Nested, nested, self } from "../rpc/identity.ts";
 
-/** A request, and what is known of it. */
+/** A request to run. */
 export interface Work {
   readonly open: OpenRequest;
   /** Name of the task. */
   readonly name: string;
   readonly definition: Definition;
   readonly args: ReadonlyArray<unknown>;
-  /** How far it had come without Effect. */
+  /** The progress that was made without Effect. */
   readonly progress: Progress | undefined;
 }
 
 /** The Effect side of a running child. */
 export interface Effects {
   readonly hooks: ReadonlyArray<Codec.Hook<Link>>;
-  /** Loads the kinds of the handles in a message, if there are any that this process does not know. */
+  /** Loads the modules for the handles in a message; `undefined` if all are loaded. */
   readonly load: (message: Body) => Promise<void> | undefined;
   /** Runs a request and calls back with its exit, once. */
   readonly run: (work: Work, done: (exit: ExitData) => void) => void;
-  /** Interrupts what runs, waits for it, and releases the layers. */
+  /** Interrupts the running tasks, waits for their ends, and releases the layers. */
   readonly release: () => Promise<void>;
 }
 
 const loadSchemas = (): Promise<typeof import("./schemas.ts")> => import(import.meta.resolve("./schemas.ts"));
 
 /**
- * Handlers may start processes; the backend that does it is loaded when one does. It is of the same kind as that of the parent, and
- * has the options that are passed on.
+ * The backend for handlers that start processes; its module is loaded with the first start. It is of the same kind as the backend of
+ * the parent, and has the options that the parent passes on.
  */
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
@@ -97,7 +97,7 @@ export const make = (): Effects => {
   // Not the runtime of a `runSync`, which has a scheduler of its own.
   const base = Runtime.defaultRuntime;
 
-  /** A layer is built by a fiber of its own, so that a task which is interrupted meanwhile does not break it for others. */
+  /** A layer is built by a fiber of its own, so that the interruption of one task does not break it for others. */
   const build = (
     layer: Layer.Layer<never, unknown, Provided> | undefined,
   ): Effect.Effect<Runtime.Runtime<never>, unknown> => {
@@ -112,7 +112,7 @@ export const make = (): Effects => {
     return Effect.flatten(Fiber.await(fiber));
   };
 
-  /** What a request does, with the module that works Schemas if its task has some. */
+  /** The Effect of a request; `schemas` is needed if its task has Schemas. */
   const calls = (
     { open, name, definition, args, progress }: Work,
     schemas: typeof import("./schemas.ts") | undefined,
@@ -229,7 +229,7 @@ export const make = (): Effects => {
     };
     const running = { fiber: undefined as Fiber.RuntimeFiber<unknown, unknown> | undefined };
     const fiber = running.fiber = fork(program, (error) => {
-      // It never ends, so nobody must wait for it.
+      // The fiber never ends, so it must not be awaited.
       if (running.fiber !== undefined) fibers.delete(running.fiber);
       finish({ _tag: "Failure", cause: { _tag: "Die", defect: error, trace: [] } });
     });

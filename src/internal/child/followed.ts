@@ -1,9 +1,9 @@
 /**
- * Names the modules that a process loads when it needs them, by addresses that Deno does not follow when the process starts.
+ * Names the modules that a process loads when it needs them. Elsewhere their addresses are not literals, so that Deno does not load
+ * them at the start of a process.
  *
- * A child follows none of them until a task needs one. A backend names this module in a function that is never called, so that
- * Deno caches all of them together with the backend, and lets a program load them that has no permission to read them. A child
- * without that permission has this module on its command line.
+ * A backend names this module in a function that is never called. So Deno caches all of these modules together with the backend, and
+ * a program without permission to read them can load them. A child without that permission has this module on its command line.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * Running Effects of the user's. The runtime of Effect looks at what is thrown inside of it, and falls over a value that throws
- * when it is touched: the exception then leaves the runtime where the fiber was resumed, and the fiber never ends.
+ * Runs Effects of tasks. The runtime of Effect inspects each thrown value. If a value throws when it is inspected, the exception
+ * leaves the runtime where the fiber was resumed, and the fiber never ends.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import * as Scheduler from "effect/Scheduler";
 import { asTask } from "./starting.ts";
 
 /**
- * Starts a fiber of a task. If the runtime falls over a value, `fallen` is called, once, and its observers may never be; there is
- * no fiber if that happens at once.
+ * Starts the fiber of a task. If the runtime fails in this way, `fallen` is called once, and the observers of the fiber may never be
+ * called. The result is `undefined` if that happens at once.
  */
 export const fork = (
   effect: Effect.Effect<unknown, unknown>,

@@ -1,5 +1,5 @@
 /**
- * Web Locks, which Deno has and its type declarations lack.
+ * Web Locks, which are missing from Deno's type declarations.
  *
  * @module
  */

@@ -1,16 +1,16 @@
 /**
- * Whether what runs was started by a module of the user's while a child loaded it. Such code runs in every child that loads the
- * module, so it must not start processes: each of them would load the module and start some more.
+ * Marks code that a module of the user's has started while a child was loading it. Such code runs in every child that loads the
+ * module, so it must not start processes: each of them would load the module and start more.
  *
- * The mark is asynchronous context: it covers the evaluation of the module and everything that begins there, for as long as that
- * goes on, and nothing else. The main program loads its modules without it.
+ * The mark is asynchronous context: it covers the evaluation of the module and everything that begins there. The main program loads
+ * its modules without the mark.
  *
  * @module
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
 import { self } from "../rpc/identity.ts";
 
-/** It hangs on the global object, so that two copies of this library in one process share it. */
+/** A property of the global object, so that two copies of this library in one process share it. */
 const key = Symbol.for("~multiprocessing/loading");
 const shared = globalThis as { [key]?: AsyncLocalStorage<true> };
 
@@ -24,5 +24,5 @@ export const marked = async (load: () => Promise<unknown>): Promise<unknown> => 
   return await shared[key].run(true, load);
 };
 
-/** Whether the mark is here. */
+/** Whether the calling code has the mark. */
 export const isMarked = (): boolean => shared[key]?.getStore() === true;

@@ -1,5 +1,5 @@
 /**
- * What a backend, and whoever has it start a child, can be told.
+ * Checks of the options of backends and processes.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { SpawnError } from "./errors.ts";
 
 const { boolean, must, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
 
-/** Of a kill policy. */
+/** Checks of a kill policy. */
 export const killPolicy: Arguments.Checks = {
   gracePeriod: optional(duration),
   forceKillAfter: optional(duration),
@@ -32,7 +32,7 @@ const environment: Arguments.Check = (value) => {
   return wrong === undefined ? undefined : `must have strings, received ${Arguments.show(wrong[1])} for ${wrong[0]}`;
 };
 
-/** Of a process. */
+/** Checks of the options of a process. */
 export const processChecks: Arguments.Checks = {
   ...killPolicy,
   name: optional(name),
@@ -40,7 +40,7 @@ export const processChecks: Arguments.Checks = {
   permissions: optional(permissions),
 };
 
-/** Of what a backend is to start. */
+/** Checks of a command. */
 const command: Arguments.Checks = {
   name,
   daemon: optional(boolean),
@@ -54,7 +54,7 @@ const standby = must(
   'a non-negative integer, "auto" or false',
 );
 
-/** Of a backend whose children are workers. */
+/** Checks of the options of `WorkerBackend`. */
 export const workerChecks: Arguments.Checks = {
   maxMessageSize: optional(positiveOrInfinite),
   standby: optional(standby),
@@ -63,7 +63,7 @@ export const workerChecks: Arguments.Checks = {
 
 const stdio = oneOf("inherit", "null", "pipe");
 
-/** Of a backend whose children are subprocesses. */
+/** Checks of the options of `SubprocessBackend`. */
 export const subprocessChecks: Arguments.Checks = {
   ...workerChecks,
   permissions: optional(permissions),
@@ -78,7 +78,7 @@ export const subprocessChecks: Arguments.Checks = {
   detached: optional(boolean),
 };
 
-/** What `Pool.initializer` gives. */
+/** Checks a result of `Pool.initializer`. */
 export const isInitializer: Arguments.Check = (value) =>
   Arguments.must(
     (value) => typeof value === "object" && value !== null && "task" in value && "args" in value,
@@ -87,19 +87,19 @@ export const isInitializer: Arguments.Check = (value) =>
 
 const refused = (message: string): SpawnError => new SpawnError({ reason: "InvalidArgument", message });
 
-/** What is wrong with the options of something that is a process, or starts some. */
+/** The error for invalid options, if they are invalid. */
 export const wrongOptions = (subject: string, options: unknown, checks: Arguments.Checks): SpawnError | undefined => {
   const wrong = Arguments.wrongOptions(options, checks);
   return wrong === undefined ? undefined : refused(Arguments.invalidOption(subject, wrong));
 };
 
-/** What is wrong with a task that a process is to run. */
+/** The error for a value that is no task. */
 export const wrongTask = (operation: string, task: unknown): SpawnError | undefined => {
   const wrong = Arguments.task(task);
   return wrong === undefined ? undefined : refused(Arguments.invalidArgument(operation, `the task ${wrong}`));
 };
 
-/** What is wrong with what a backend is to start. */
+/** The error for an invalid command, if it is invalid. */
 export const wrongCommand = (value: unknown): SpawnError | undefined => {
   const wrong = Arguments.wrongOptions(value, command);
   return wrong === undefined ? undefined : refused(Arguments.invalidArgument("backend.spawn", wrong));
@@ -117,7 +117,7 @@ const signals = oneOf(
   "SIGCONT",
 );
 
-/** What is wrong with a signal that a child is to be sent. */
+/** The error for an unknown signal. */
 export const wrongSignal = (signal: unknown): Unsupported | undefined => {
   const wrong = signals(signal);
   return wrong === undefined ? undefined : new Unsupported(Arguments.invalidArgument("signal", `the signal ${wrong}`));

@@ -1,14 +1,14 @@
 /**
- * What a child still has to write to its standard streams when it is about to end: writes that the task has begun and not awaited
- * would be cut off. Synchronous writes, those of `console` among them, are complete when they return.
+ * Pending output of a child: writes that a task has begun and not awaited would be cut off by the end of the child. Synchronous
+ * writes, such as those of `console`, are complete when they return.
  *
  * @module
  */
 import { after } from "../os/timer.ts";
 
-/** Chunks that were accepted and have not been written. */
+/** Number of chunks that were accepted and not yet written. */
 let pending = 0;
-/** Whether anything was ever written asynchronously: most children never do. */
+/** Whether anything was ever written asynchronously. */
 let used = false;
 let settled = (): void => {};
 
@@ -17,7 +17,7 @@ const ended = (count: number): void => {
   if (pending === 0) settled();
 };
 
-/** A stream that counts what it has accepted. */
+/** A stream that counts its accepted chunks. */
 const counted = (writer: WritableStreamDefaultWriter<Uint8Array>): WritableStream<Uint8Array> => {
   let queued = 0;
   const drop = (): void => {
@@ -29,7 +29,7 @@ const counted = (writer: WritableStreamDefaultWriter<Uint8Array>): WritableStrea
       try {
         await writer.write(chunk);
       } catch (error) {
-        // The stream is broken, and drops what is queued.
+        // The stream is broken, and drops its queue.
         drop();
         throw error;
       }
@@ -52,7 +52,7 @@ const counted = (writer: WritableStreamDefaultWriter<Uint8Array>): WritableStrea
   });
 };
 
-/** Counts what is written to the standard streams of this process from now on. */
+/** Counts the writes to the standard streams of this process from now on. */
 export const watch = (): void => {
   for (const out of [Deno.stdout, Deno.stderr]) {
     const prototype: object = Object.getPrototypeOf(out);
@@ -85,7 +85,7 @@ export const watch = (): void => {
   }
 };
 
-/** Calls back when all of it is written, or after so many milliseconds: nobody may be reading it. */
+/** Calls `done` when all output is written, or after `limit` milliseconds: the output may never be read. */
 export const flushed = (limit: number, done: () => void): void => {
   if (!used) return done();
   let turn: ReturnType<typeof setTimeout> | undefined;
@@ -96,7 +96,7 @@ export const flushed = (limit: number, done: () => void): void => {
     done();
   };
   const stop = after(limit, finish);
-  // A pipe writes its next chunk when the last one is written: nothing is left if there is none after a turn.
+  // A pipe writes its next chunk when the last one is written. If there is none after one turn, nothing is left.
   settled = () => {
     clearTimeout(turn);
     turn = setTimeout(() => pending === 0 && finish());

@@ -1,5 +1,5 @@
 /**
- * Deno's permissions as data: what a child is given, and that it is never more than this program has.
+ * Deno's permissions as data. A child never gets more than this program has.
  *
  * @module
  */
@@ -32,12 +32,12 @@ const descriptor = (name: PermissionName, value: string): Deno.PermissionDescrip
 };
 
 /**
- * What this program is known to have: the kinds that were granted whole. Deno does not tell which parts of a kind were
- * granted, so a partial grant counts as none; name its parts to pass them on.
+ * The permissions that this program is known to have: the kinds that were granted whole. Deno does not tell which parts of a kind
+ * were granted, so a partial grant counts as none; name its parts to pass them on.
  */
 export const inherited = (): Permissions => Object.fromEntries(names.map((name) => [name, query({ name })]));
 
-/** The first grant that this program does not have itself. */
+/** The first permission that this program does not have itself. */
 const excess = (permissions: Permissions): string | undefined => {
   for (const name of names) {
     const grant = permissions[name] ?? false;
@@ -52,7 +52,7 @@ const excess = (permissions: Permissions): string | undefined => {
   return undefined;
 };
 
-/** Fails if this program does not have what it would grant. */
+/** Throws if this program does not have one of these permissions. */
 export const demand = (permissions: Permissions): void => {
   const beyond = excess(permissions);
   if (beyond === undefined) return;
@@ -64,8 +64,8 @@ export const demand = (permissions: Permissions): void => {
 };
 
 /**
- * The command line flags. Each kind is allowed or denied in so many words: `node:child_process` adds `-A` to a Deno
- * command line that says nothing of permissions.
+ * The command line flags. Each kind is allowed or denied explicitly, because `node:child_process` adds `-A` to a Deno command line
+ * without permission flags.
  */
 export const flags = (permissions: Permissions): Array<string> => {
   const result: Array<string> = [];
@@ -78,11 +78,11 @@ export const flags = (permissions: Permissions): Array<string> => {
         throw new SpawnError({
           reason: "Unsupported",
           message:
-            `Cannot start a child with the permission ${name}=${split}: Deno's command line takes a comma for the end of a value; grant the folder that it is in`,
+            `Cannot start a child with the permission ${name}=${split}: Deno's command line separates values by commas; grant the folder that contains it`,
         });
       }
       result.push(`--allow-${name}=${grant.join(",")}`);
-    } // Denying imports would keep the child from loading this library itself; without a flag only well-known hosts are allowed.
+    } // Without a flag, a child imports from well-known hosts only. With `--deny-import` it could not load this library.
     else if (name !== "import") result.push(`--deny-${name}`);
   }
   return result;

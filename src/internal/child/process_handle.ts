@@ -1,5 +1,5 @@
 /**
- * A process, for those who have not started it.
+ * Handles by which other processes use a process.
  *
  * @module
  */
@@ -32,7 +32,7 @@ interface HandleData extends ServiceHandle {
   readonly pid: number;
 }
 
-/** The handle in the process that has started the other one; the object that answers for it is made when it is first sent. */
+/** The handle in the process that has started the other one. Its service is made when the handle is first sent. */
 export class LocalHandle<A, E> implements Handle<A, E> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly host: string;
@@ -104,7 +104,7 @@ export class LocalHandle<A, E> implements Handle<A, E> {
     return this.#process.signal;
   }
 
-  /** The scope of the process has closed. */
+  /** Ends the service: the scope of the process has closed. */
   release(): void {
     if (this.#object !== undefined) retire(this.#object);
   }
@@ -132,7 +132,7 @@ export class LocalHandle<A, E> implements Handle<A, E> {
   }
 }
 
-/** The handle anywhere else. */
+/** The handle in any other process. */
 class RemoteHandle<A, E> implements Handle<A, E> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #from: HandleData;
@@ -214,7 +214,7 @@ class RemoteHandle<A, E> implements Handle<A, E> {
 
   readonly signal = (signal: Signal): Effect.Effect<boolean, Unsupported | ServiceError> => this.#ask(SIGNAL, signal);
 
-  /** The types of an operation are those of the process that it asks. */
+  /** Calls the service. The types of an operation are those of the process. */
   #ask<B, E2>(operation: number, argument?: unknown): Effect.Effect<B, E2> {
     return ask(this.#from, "process", operation, argument) as Effect.Effect<B, E2>;
   }

@@ -3,7 +3,7 @@
  *
  * | bytes | field |
  * | --- | --- |
- * | 0 | how the arguments are meant (`CALL`, `MAP`, `STARMAP`), plus `ONCE` and `TRACED` |
+ * | 0 | the mode (`CALL`, `MAP`, `STARMAP`), plus `ONCE` and `TRACED` |
  * | 1-4 | number of the task, as defined over this link |
  * | 5-53 | if `TRACED`: trace id (32 hex digits), span id (16), `1` or `0` for sampled |
  * | rest | the arguments, encoded |
@@ -30,7 +30,7 @@ export interface Trace {
   readonly sampled: boolean;
 }
 
-/** What a number stands for. */
+/** The task that a number stands for. */
 export interface TaskRef {
   readonly url: string;
   readonly name: string;
@@ -38,7 +38,7 @@ export interface TaskRef {
 
 const HEX = /^[0-9a-f]+$/;
 
-/** Writes everything but the arguments. */
+/** Writes everything except the arguments. */
 export const write = (writer: Writer, flags: number, task: number, trace: Trace | undefined): void => {
   const traced = trace !== undefined && trace.traceId.length === 32 && trace.spanId.length === 16 &&
     HEX.test(trace.traceId) && HEX.test(trace.spanId);
@@ -57,7 +57,7 @@ export const write = (writer: Writer, flags: number, task: number, trace: Trace 
   writer.position = at;
 };
 
-/** A request as it arrived. */
+/** A decoded request. */
 export interface Request {
   readonly mode: number;
   readonly once: boolean;
@@ -67,7 +67,7 @@ export interface Request {
   readonly payload: Uint8Array;
 }
 
-/** Reads what {@link write} wrote; `undefined` if it is malformed. */
+/** Reads a request; `undefined` if it is malformed. */
 export const read = (bytes: Uint8Array): Request | undefined => {
   const traced = (bytes[0] & TRACED) !== 0;
   const start = traced ? 54 : 5;

@@ -1,6 +1,6 @@
 /**
- * A task's Schemas at work, on both sides. Loaded when the first task that has some is called or run: Schema takes longer
- * to load than all the rest of Effect that a child needs.
+ * Applies the Schemas of tasks, on both sides. Loaded with the first task that has some: Schema takes longer to load than all
+ * other modules of Effect that a child needs.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import type * as Task from "../../Task.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import type { CauseData } from "../codec/exits.ts";
 
-/** A Schema whose types were forgotten. */
+/** A Schema without its types. */
 export type AnySchema = Schema.Schema<unknown, unknown>;
 type List = ReadonlyArray<unknown>;
 
 const tuple = (schemas: List): AnySchema =>
   Schema.Tuple(...schemas as ReadonlyArray<AnySchema>) as unknown as AnySchema;
 
-/** Turns arguments into data, where a task is called. */
+/** Encodes arguments, in the caller. */
 export const encodeArguments = (task: Task.Any, schemas: List, args: List): Effect.Effect<List, EncodeError> =>
   Effect.mapError(
     Schema.encode(tuple(schemas))(args) as Effect.Effect<List, Error>,
@@ -26,18 +26,18 @@ export const encodeArguments = (task: Task.Any, schemas: List, args: List): Effe
       new EncodeError(`the payload Schema of task "${task.name}" refuses it: ${issue.message}`, { path: "args" }),
   );
 
-/** Turns data into arguments, where a task runs. */
+/** Decodes arguments, in the child. */
 export const decodeArguments = (schemas: List, args: List): Effect.Effect<List, Error> =>
   Schema.decodeUnknown(tuple(schemas))(args) as Effect.Effect<List, Error>;
 
-/** Turns a result into data, where a task has run. */
+/** Encodes a result, in the child. */
 export const encodeSuccess = (schema: AnySchema, value: unknown): Effect.Effect<unknown, EncodeError> =>
   Effect.mapError(
     Schema.encode(schema)(value),
     (issue) => new EncodeError(`the success Schema refuses it: ${issue.message}`, { path: "result" }),
   );
 
-/** Turns data into a result, or a list of them, where a task was called. */
+/** Decodes a result, or a list of results, in the caller. */
 export const decodeSuccess = (
   task: Task.Any,
   schema: AnySchema,
@@ -49,10 +49,10 @@ export const decodeSuccess = (
     (issue) => new DecodeError(`the success Schema of task "${task.name}" refuses the result: ${issue.message}`, 0),
   );
 
-/** Whether something that was thrown is a typed failure. */
+/** Whether a thrown value is a typed failure. */
 export const isFailure = (schema: AnySchema, value: unknown): boolean => Schema.is(Schema.typeSchema(schema))(value);
 
-/** Turns typed failures into data, where a task has run. */
+/** Encodes typed failures, in the child. */
 export const encodeFailures = (schema: AnySchema, cause: Cause.Cause<unknown>): Cause.Cause<unknown> =>
   Cause.flatMap(cause, (failure) => {
     const encoded = Schema.encodeEither(schema)(failure);
@@ -60,7 +60,7 @@ export const encodeFailures = (schema: AnySchema, cause: Cause.Cause<unknown>): 
     return Cause.die(new EncodeError(`the error Schema refuses it: ${encoded.left.message}`, { path: "failure" }));
   });
 
-/** Turns data into typed failures, where a task was called. */
+/** Decodes typed failures, in the caller. */
 export const decodeFailures = (task: Task.Any, schema: AnySchema, data: CauseData): CauseData => {
   switch (data._tag) {
     case "Fail": {

@@ -1,11 +1,11 @@
 /**
- * Children that are started before they are needed: with their modules loaded, taking one over costs a message.
+ * Standby children: started before they are needed, with their modules loaded. Using one costs a message.
  *
- * Each place keeps one child warm, and starts the next soon after that one is taken. What cannot be served from a warm
- * child (other permissions, a module that it was not started with) is started in the ordinary way.
+ * Each place keeps one child warm, and starts the next one soon after that child was taken. A process that a warm child cannot
+ * serve (other permissions, a module that the child has not loaded) is started in the ordinary way.
  *
  * With the size `"auto"` there is one place, which opens after the first ordinary start and closes when its child was not used for
- * {@link IDLE}. Its child has the modules of all that was started so far.
+ * {@link IDLE}. Its child has loaded the modules of all processes that were started so far.
  *
  * @module
  */
@@ -18,44 +18,44 @@ import type { Backend, Child, Command, SpawnError } from "../../Backend.ts";
 import * as Task from "../../Task.ts";
 import { authKey, type Notice, type Readiness } from "../rpc/identity.ts";
 
-/** The start of a process takes this thread and a core for a while: not in the very moment when one is taken over. */
+/** How long after a child was taken the next one is started: a start takes a core and this thread for a while. */
 const SETTLE = "20 millis";
 
-/** The pause after a child that did not come up, in milliseconds: at first, and after many. */
+/** The pause after a failed start, in milliseconds: the first, and the longest. */
 const FIRST_PAUSE = 1000;
 const LAST_PAUSE = 60_000;
 
-/** How long a child waits that is kept warm without having been asked for. */
+/** How long the child of `"auto"` is kept. */
 const IDLE: Duration.DurationInput = "1 minute";
 
-/** How many children to keep warm, and with what. */
+/** Options of {@link standby}. */
 export interface Options {
-  /** Children to keep warm. */
+  /** Number of children to keep warm. */
   readonly size: number | "auto";
-  /** URLs of modules to load besides those that have defined tasks, or, with `"auto"`, besides those that were used. */
+  /** URLs of modules to load in addition to those that have defined tasks or, with `"auto"`, to those that were used. */
   readonly modules: ReadonlyArray<string>;
-  /** How long a child of `"auto"` waits. @default {@link IDLE} */
+  /** How long the child of `"auto"` is kept. @default {@link IDLE} */
   readonly idle?: Duration.DurationInput;
 }
 
-/** How the wait of a warm child ended: `stale` if it lacks a module that is used now. */
+/** How the wait of a warm child ended: `stale` if it lacks a module that is used by now. */
 type End = "taken" | "died" | "stale" | "idle";
 
-/** A warm child that nobody has taken yet. */
+/** A warm child. */
 interface Warm {
   readonly child: Child;
   readonly scope: Scope.CloseableScope;
   readonly modules: ReadonlySet<string>;
   readonly end: Deferred.Deferred<End>;
-  /** Whose it is to end. */
+  /** Whether it has not been taken, so that this module has to end it. */
   ours: boolean;
 }
 
-/** Makes children wait for their use. The warm ones end with the scope. */
+/** Adds standby children to a backend. They end with the scope. */
 export const standby = (backend: Backend, options: Options): Effect.Effect<Backend, never, Scope.Scope> =>
   Effect.gen(function* () {
     const warm = new Set<Warm>();
-    /** Modules of what was started, for `"auto"`. */
+    /** URLs of the modules of all processes that were started, for `"auto"`. */
     const used = new Set<string>();
     const automatic = options.size === "auto";
 
@@ -79,7 +79,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
         { discard: true },
       );
 
-    /** Keeps one child until it is taken, dies, or is of no use. Fails if it could not come up. */
+    /** Keeps one child until it is taken, dies, or is not needed any more. Fails if it could not be started. */
     const keep = (one: Warm): Effect.Effect<End, SpawnError> =>
       Effect.gen(function* () {
         const state = yield* one.child.ready;
@@ -98,7 +98,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
           ? yield* Effect.race(end, Effect.delay(Effect.succeed<End>("idle"), options.idle ?? IDLE))
           : yield* end;
       }).pipe(
-        // Inside of the ensuring: an interruption that is pending would otherwise keep it from being registered.
+        // Inside of `ensuring`: otherwise a pending interruption would keep the finalizer from being registered.
         Effect.interruptible,
         Effect.ensuring(Effect.suspend(() => {
           warm.delete(one);
@@ -123,23 +123,23 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       }
     }).pipe(Effect.uninterruptible);
 
-    /** The child that was started last in the ordinary way. */
+    /** The last child that was started in the ordinary way. */
     let latest: Child | undefined;
-    /** Whether the place of `"auto"` is open, or about to. */
+    /** Whether the place of `"auto"` is open or opening. */
     let open = false;
 
-    /** The place of `"auto"`. A failure closes it: the next start opens it again. */
+    /** The place of `"auto"`. A failure closes it, and the next ordinary start opens it again. */
     const automaticPlace: Effect.Effect<void> = Effect.gen(function* () {
       while (true) {
         const before = latest;
-        // Two starts at once would share the cores: not before the program's own child is up.
+        // Waits for the program's own child: two starts at once would share the cores.
         yield* Effect.interruptible(Effect.zipRight(
           Effect.exit(Effect.suspend(() => latest?.serves ?? Effect.void)),
           Effect.sleep(SETTLE),
         ));
         const end = yield* Effect.either(Effect.flatMap(start, keep));
         const idle = end._tag === "Right" && end.right === "idle";
-        // Another start while the idle child ended has found the place open.
+        // A process that was started while the idle child ended has found the place open.
         if (idle && latest !== before) continue;
         open = end._tag === "Right" && (end.right === "taken" || end.right === "stale");
         if (open) continue;
@@ -149,7 +149,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
       }
     }).pipe(Effect.uninterruptible);
 
-    /** Learns from an ordinary start what the next one will need. */
+    /** Records an ordinary start, whose modules the next process will probably need. */
     const learn = (command: Command, child: Child): Effect.Effect<void> => {
       if (command.permissions !== undefined) return Effect.void;
       latest = child;

@@ -1,5 +1,5 @@
 /**
- * Who may start processes: the main program, and in a child its tasks.
+ * Decides whether a process may be started: by the main program, and in a child by its tasks.
  *
  * @module
  */
@@ -10,14 +10,14 @@ import { self } from "../rpc/identity.ts";
 import { SpawnError } from "./errors.ts";
 import { isMarked } from "./module_loading.ts";
 
-/** Set in the fibers of tasks: one that is resumed by something which began while a module was loaded is still a task's. */
+/** True in the fibers of tasks, also in a fiber that is resumed by code which began while a module was loaded. */
 const inTask = globalValue(Symbol.for("~multiprocessing/inTask"), () => FiberRef.unsafeMake(false));
 
 /** Runs an Effect as part of a task. */
 export const asTask = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
   Effect.locally(effect, inTask, true);
 
-/** Fails if this was started by a module that a child has loaded. */
+/** Fails in code that a module has started while a child was loading it. */
 export const allowed: Effect.Effect<void, SpawnError> = Effect.flatMap(
   FiberRef.get(inTask),
   (isTask) =>

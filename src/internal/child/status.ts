@@ -1,5 +1,5 @@
 /**
- * How a process has ended, as a number.
+ * Exit codes.
  *
  * @module
  */
@@ -23,7 +23,7 @@ const numbers: Readonly<Record<string, number>> = {
     : { SIGBUS: 10, SIGUSR1: 30, SIGUSR2: 31, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 12 }),
 };
 
-/** As Python counts it. */
+/** The exit code of a status, as in Python: `-n` for signal `n`. */
 export const exitCode = (status: ExitStatus): number => {
   switch (status._tag) {
     case "Exited":

@@ -1,5 +1,5 @@
 /**
- * The kill policy: how a child is ended, by whoever owns it.
+ * Ends a child by its kill policy.
  *
  * @module
  */
@@ -14,8 +14,8 @@ const GRACE_PERIOD = "5 seconds";
 const FORCE_KILL_AFTER = "500 millis";
 
 /**
- * Waits for something, but no longer than that: for finalizers. `Effect.timeout` would wait in a child fiber, to which Effect
- * passes on an interruption even while its parent is uninterruptible, and so break off the finalizer.
+ * Waits for an Effect, but no longer than `limit`; for finalizers. `Effect.timeout` waits in a child fiber, which Effect interrupts
+ * even if its parent is uninterruptible, so it would break off the finalizer.
  */
 export const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInput): Effect.Effect<Option.Option<A>> =>
   Effect.async((resume) => {
@@ -31,25 +31,25 @@ export const within = <A>(effect: Effect.Effect<A>, limit: Duration.DurationInpu
     });
   });
 
-/** How a child is ended. */
+/** Options of {@link stop}. */
 export interface Stop {
   readonly child: Child;
-  /** Whether there is something to be interrupted. */
+  /** Whether the child runs a task that can be interrupted. */
   readonly interruptible: () => boolean;
-  /** Interrupts it. */
+  /** Interrupts the task. */
   readonly ask: Effect.Effect<void>;
   readonly policy: KillPolicy;
-  /** What the child is there for, as a warning says it: `running task "crunch"`. */
+  /** Describes the child in a warning: `running task "crunch"`. */
   readonly doing: () => string;
-  /** The program itself wants the child to be killed, and is not warned of that. @default false */
+  /** Whether the program has asked for the kill, so that no warning is logged. @default false */
   readonly wanted?: boolean;
 }
 
 /**
- * Ends a child, asking first if there is something to be asked, and waits for its end.
+ * Ends a child and waits for its end. A task that can be interrupted is interrupted first.
  *
- * One warning is logged if the child has to be killed before it could end in good order and the program has not asked for that. A
- * subprocess that runs Effects still ends in good order after SIGTERM, so only SIGKILL kills it; a worker is killed by either.
+ * Logs one warning if the child had to be killed although the program has not asked for it. A subprocess that runs Effects still
+ * ends in good order after SIGTERM, so only SIGKILL kills it; a worker is killed by either signal.
  */
 export const stop = ({ ask, child, doing, interruptible, policy, wanted = false }: Stop): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.gen(function* () {
@@ -63,13 +63,13 @@ export const stop = ({ ask, child, doing, interruptible, policy, wanted = false 
         }; a larger ${option} gives its finalizers more time`,
       );
     const waited: Array<string> = [];
-    // A thread of this process has no time after SIGTERM.
+    // A worker ends at once with SIGTERM.
     const thread = child.pid === Deno.pid;
-    // What cannot be interrupted ends by the signal; asking as well would only make it chance how it ends.
+    // A plain function is ended by the signal. Sending both would make the exit status nondeterministic.
     if (interruptible()) {
       yield* ask;
       if (Option.isSome(yield* within(child.exited, grace))) return;
-      // Without any grace the program asks for the kill.
+      // A grace period of zero asks for the kill.
       wanted ||= Duration.toMillis(grace) === 0;
       waited.push(`${Duration.format(grace)} after its interruption`);
       if (thread) yield* killed(waited, "gracePeriod");

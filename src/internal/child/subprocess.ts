@@ -1,6 +1,6 @@
 /**
- * The entry module of a subprocess: preloaded before the user's module, serves the link to its parent, and ends the
- * process itself, so that the user's module is never run as the main one.
+ * The entry module of a subprocess. It is preloaded before the main module, serves the link to the parent, and ends the process
+ * itself, so that the main module is never run.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import { dieWithParent } from "../os/parent.ts";
 import { Server } from "./serve.ts";
 import { toParent } from "./connect_back.ts";
 
-/** By when a signal has ended the process if it does, in milliseconds. */
+/** How long a signal may take to end the process, in milliseconds. */
 const SIGNALLED = 100;
 
-/** Serves the parent for the rest of this process's life. */
+/** Serves the parent until the process ends. */
 export const serve = async (guard: Guard): Promise<never> => {
   dieWithParent(guard);
   let terminated = false;
@@ -23,7 +23,7 @@ export const serve = async (guard: Guard): Promise<never> => {
   const uncaught = (event: ErrorEvent | PromiseRejectionEvent): void => {
     if (event.defaultPrevented) return;
     event.preventDefault();
-    // Those who listen after this may still deal with it: they say so as they would say it to Deno.
+    // A later listener may still handle the error, and reports that by `preventDefault`.
     let handled = false;
     Object.defineProperty(event, "preventDefault", { value: () => void (handled = true) });
     queueMicrotask(() => {
@@ -33,25 +33,25 @@ export const serve = async (guard: Guard): Promise<never> => {
   const server = new Server({
     transport: await toParent(),
     onParent: (pid) => {
-      // It may have died before the guard was up.
+      // The parent may have died before the guard was installed.
       if (Deno.ppid !== pid) Deno.exit(1);
     },
     onLoaded: () => {
-      // The same listener is added once, behind those of the user's module, which may have dealt with the error.
+      // Added after the listeners of the user's module, which may handle the error. Adding it again has no effect.
       globalThis.addEventListener("error", uncaught);
       globalThis.addEventListener("unhandledrejection", uncaught);
     },
     onEffects: () => Deno.addSignalListener("SIGTERM", terminate),
     exit: (code) => {
       if (!terminated) Deno.exit(code);
-      // Finalizers have run; the parent is to see the signal that ended this process.
+      // The finalizers have run. The exit status must be the signal.
       Deno.removeSignalListener("SIGTERM", terminate);
       Deno.kill(Deno.pid, "SIGTERM");
-      // Still here after that: the user's code listens to the signal as well.
+      // The process does not end by the signal if the user's code listens to it.
       setTimeout(() => Deno.exit(code), SIGNALLED);
     },
   });
-  // Ctrl-C reaches the whole foreground group: the parent decides what it means for its children.
+  // Ctrl-C reaches the whole foreground group. The parent decides what it means for its children.
   Deno.addSignalListener("SIGINT", () => {});
   return new Promise(() => {});
 };
