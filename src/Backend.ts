@@ -2,9 +2,9 @@
  * The service that starts children, and the guide to backends, to the failures of the library and to the permissions
  * that it needs.
  *
- * A program says what is to run; the layer that it is given says where. {@link Backend} is one small contract.
- * `SubprocessBackend` and `WorkerBackend` implement it, and the same program runs on either. An operation that a
- * backend cannot do is a typed error where it is asked for; `backend.capabilities` says so beforehand.
+ * A program defines the tasks; the layer that it is provided with decides where they run. {@link Backend} is one small
+ * interface. `SubprocessBackend` and `WorkerBackend` implement it, and the same program runs on either. An operation that a
+ * backend cannot perform fails with a typed error; `backend.capabilities` tells which operations those are.
  *
  * | | `SubprocessBackend` | `WorkerBackend` |
  * | --- | --- | --- |
@@ -45,9 +45,9 @@
  *
  * ## Failures
  *
- * A task's own failures come back as they are; parts of them that cannot be sent are replaced by descriptions, as the
- * documentation of `Task` says. All other failures come from the library. Each has a `_tag` and a message that says
- * what to do. Every caller that waits for a child gets an answer: that of the task, or one of these.
+ * A task's own failures arrive unchanged; parts that cannot be sent are replaced by descriptions, as the documentation of
+ * `Task` says. All other failures come from the library. Each has a `_tag` and a message that says what to do. Every caller
+ * that waits for a child gets an answer: that of the task, or one of these.
  *
  * | class | when | what to do |
  * | --- | --- | --- |
@@ -151,7 +151,7 @@ export const TypeId: TypeId = "~multiprocessing/Backend";
 export type TypeId = "~multiprocessing/Backend";
 
 /**
- * What a backend can do.
+ * The capabilities of a backend.
  *
  * @since 0.1.0
  * @category models
@@ -171,8 +171,8 @@ export interface Capabilities {
 export type PermissionName = "read" | "write" | "net" | "env" | "run" | "ffi" | "sys" | "import";
 
 /**
- * Permissions of a child: of each kind all (`true`), nothing, or these paths, hosts, variables, programs or kinds. What is
- * not named is denied.
+ * Permissions of a child: of each kind everything (`true`), nothing, or a list of paths, hosts, variables, programs or kinds. A
+ * kind that is not named is denied.
  *
  * @since 0.1.0
  * @category models
@@ -183,8 +183,8 @@ export type Permissions = { readonly [K in PermissionName]?: boolean | ReadonlyA
  * How a child ended.
  *
  * - `Exited`: by itself, with this exit code.
- * - `Signaled`: by this signal, `SIGKILL` say. A worker that was terminated counts as killed.
- * - `Crashed`: by an error that nobody caught, in a timer say.
+ * - `Signaled`: by this signal, such as `SIGKILL`. A worker that was terminated counts as killed.
+ * - `Crashed`: by an uncaught error, for example in a timer.
  *
  * @since 0.1.0
  * @category models
@@ -195,7 +195,7 @@ export type ExitStatus =
   | { readonly _tag: "Crashed"; readonly message: string };
 
 /**
- * What to start.
+ * The description of a child to start.
  *
  * @since 0.1.0
  * @category models
@@ -203,19 +203,19 @@ export type ExitStatus =
 export interface Command {
   /** A label for logs and error messages. */
   readonly name: string;
-  /** Whether it ends with its scope instead of being joined; for the child to know. @default false */
+  /** Whether the child is terminated, not joined, when its scope closes. The child is told. @default false */
   readonly daemon?: boolean | undefined;
-  /** URLs of the modules whose tasks it may be asked to run. */
+  /** URLs of the modules whose tasks the child may run. */
   readonly modules: ReadonlyArray<string>;
   /** Permissions of this child instead of the backend's. */
   readonly permissions?: Permissions | undefined;
-  /** Load the modules at once, in this order, and give notice when that is done. @default false */
+  /** Load the modules at once, in this order, and report when that is done. @default false */
   readonly preload?: boolean | undefined;
 }
 
 /**
- * The signals that a child can be sent. SIGUSR1 is Deno's own: a program that runs opens its debugger, on a port of this
- * machine, and one that still starts ends of it.
+ * The signals that can be sent to a child. SIGUSR1 belongs to Deno: a running program opens its debugger on a local port, and a
+ * program that is still starting ends.
  *
  * @since 0.1.0
  * @category models
@@ -232,10 +232,10 @@ export type Signal =
   | "SIGCONT";
 
 /**
- * When and how hard a process is ended.
+ * How a process is ended.
  *
- * A task that is an Effect is interrupted first, and has `gracePeriod` for its finalizers. What cannot be interrupted, a
- * plain function, is not waited for. Then follows SIGTERM, and SIGKILL `forceKillAfter` that. The end is always awaited.
+ * A task that is an Effect is interrupted first, and its finalizers have `gracePeriod` to run. A plain function cannot be
+ * interrupted, and gets no grace period. Then SIGTERM is sent, and SIGKILL `forceKillAfter` later. The end is always awaited.
  *
  * @since 0.1.0
  * @category models
@@ -243,7 +243,7 @@ export type Signal =
 export interface KillPolicy {
   /** How long finalizers may take after the interruption. @default 5 seconds */
   readonly gracePeriod?: Duration.DurationInput | undefined;
-  /** How long after SIGTERM follows SIGKILL. @default 500 millis */
+  /** How long after SIGTERM SIGKILL is sent. @default 500 millis */
   readonly forceKillAfter?: Duration.DurationInput | undefined;
 }
 
@@ -256,47 +256,47 @@ export interface KillPolicy {
 export interface Child {
   /** Its label. */
   readonly name: string;
-  /** Process id; of the process that hosts it, for a worker. */
+  /** Process id. A worker has that of the process that hosts it. */
   readonly pid: number;
   /** The channel to it. */
   readonly link: Link;
-  /** How it ended, as soon as it has. Never fails. */
+  /** Waits until it has ended, and returns its status. Never fails. */
   readonly exited: Effect.Effect<ExitStatus>;
-  /** When it has loaded its modules, if it was to `preload` them, and those that it could not load; `undefined` if it died first. */
+  /** Waits until it has preloaded its modules, and returns those that it could not load; `undefined` if it died before. */
   readonly ready: Effect.Effect<Readiness | undefined>;
   /**
-   * Waits until it serves its link: `true` when it does, `false` if a signal ended it before. Fails, with what it had to say,
-   * if it ended by itself before.
+   * Waits until it serves its link. The result is `false` if a signal ended it before. Fails if it ended by itself before; the
+   * message has Deno's output.
    */
   readonly serves: Effect.Effect<boolean, SpawnError>;
-  /** Whether it has come as far as serving its link, without waiting. */
+  /** Whether it has begun to serve its link, without waiting. */
   readonly serving: () => boolean;
-  /** Its status if it has ended, without waiting. */
+  /** Returns its status if it has ended, without waiting. */
   readonly status: () => ExitStatus | undefined;
-  /** Sends a signal; `false` if it had ended. */
+  /** Sends a signal. The result is `false` if it had ended. */
   readonly kill: (signal: Signal) => Effect.Effect<boolean, Unsupported>;
-  /** What it writes, if stdout is `"pipe"`; empty otherwise. To be run once. */
+  /** Its output, if stdout is `"pipe"`; empty otherwise. Can be run once. */
   readonly stdout: Stream.Stream<Uint8Array>;
-  /** What it writes, if stderr is `"pipe"`; empty otherwise. To be run once. */
+  /** Its error output, if stderr is `"pipe"`; empty otherwise. Can be run once. */
   readonly stderr: Stream.Stream<Uint8Array>;
 }
 
 /**
- * Starts children.
+ * The service that starts children.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Backend {
-  /** Marks it as a backend. */
+  /** Marks the value as a backend. */
   readonly [TypeId]: TypeId;
   /** `"subprocess"` or `"worker"`. */
   readonly name: string;
-  /** What it can do. */
+  /** Its capabilities. */
   readonly capabilities: Capabilities;
   /**
-   * Starts a child, and returns when the system has accepted it. Its link can be used at once. In a child, only tasks can start
-   * processes: a module that does so while it is loaded gets a `SpawnError` with the reason `Loading`.
+   * Starts a child, and returns when the system has started it. Its link can be used at once. In a child, only tasks can start
+   * processes: a module that does so while it is being loaded gets a `SpawnError` with the reason `Loading`.
    *
    * *Release:* a child that is still alive is killed, its end awaited and its descriptors closed.
    */
@@ -304,7 +304,7 @@ export interface Backend {
 }
 
 /**
- * The backend that programs run on.
+ * The tag of the backend service.
  *
  * @since 0.1.0
  * @category tags
@@ -312,7 +312,7 @@ export interface Backend {
 export const Backend: Context.Tag<Backend, Backend> = Implementation.Tag;
 
 /**
- * Why a call of a task failed, other than by the task's own failures.
+ * The failures of a call of a task, apart from those of the task.
  *
  * @since 0.1.0
  * @category errors

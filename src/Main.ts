@@ -29,7 +29,7 @@
  * - Twice: the program exits at once, and its children are killed.
  * - Children leave Ctrl-C to their parent, and print nothing.
  *
- * `deno test -A tests/api/Main_test.ts` shows this.
+ * `deno test -A tests/api/Main_test.ts` tests this.
  *
  * ## From Python
  *
@@ -49,7 +49,7 @@ import { self } from "./internal/rpc/identity.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { pretty } from "./internal/codec/cause.ts";
 
-/** Signals that end a program in good order, and the exit codes by which shells know them. */
+/** Signals that end a program in good order, with the exit codes that shells expect. */
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
 
 /**
@@ -59,7 +59,7 @@ const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {
  * @category models
  */
 export interface Options {
-  /** What to print of a failure. @default its cause, readable, with the remote stacks */
+  /** Makes the text that is printed for a failure. @default the readable cause, with the remote stacks */
   readonly report?: ((cause: Cause.Cause<unknown>) => string) | undefined;
 }
 
@@ -71,14 +71,14 @@ const checks: Arguments.Checks = {
 /**
  * Runs a program to its end and exits the process with its result.
  *
- * - Success exits with code 0, or with `Deno.exitCode` if that was set. A failure is printed to stderr, readable, and exits
- *   with 1.
+ * - Success exits with code 0, or with `Deno.exitCode` if that was set. A failure is printed to stderr in readable form, and the
+ *   exit code is 1.
  * - SIGINT (Ctrl-C), SIGTERM and SIGHUP interrupt the program: its scopes close, its children end, and it exits with 128
- *   plus the signal's number. The second one exits at once.
+ *   plus the signal's number. A second signal exits at once.
  * - The program keeps the process alive while it waits, and the process ends with it, even if a worker's thread cannot be
  *   stopped.
  *
- * Throws a `TypeError` if the program is no Effect, a plain function for instance.
+ * Throws a `TypeError` if the program is not an Effect, for example a plain function.
  *
  * Python calls it `if __name__ == "__main__"`; here the guard is `import.meta.main`.
  *
@@ -96,7 +96,7 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
   const wrong = Arguments.wrong({ program, options }, checks);
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("runMain", wrong));
   if (self().parent !== undefined) {
-    // Each child would start children of its own, and so on.
+    // Otherwise each child would start children of its own, without end.
     throw new Error(
       "Cannot run a program in a child process, which has loaded this module for its tasks: write `if (import.meta.main) runMain(...)`",
     );
@@ -105,7 +105,7 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
   const alive = setInterval(() => {}, 2 ** 30);
   let code: number | undefined;
   let stop = (): void => {};
-  // Before the program runs: whoever hears from it may send a signal at once.
+  // Before the program runs: as soon as it prints anything, another program may send a signal.
   for (const [signal, number] of Object.entries(signals)) {
     Deno.addSignalListener(signal as Deno.Signal, () => {
       if (code !== undefined) Deno.exit(code);

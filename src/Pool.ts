@@ -2,9 +2,9 @@
  * A set of processes that run tasks.
  *
  * - A pool is a scoped resource. Its workers are started with it, and they have ended when its scope has closed.
- * - Each worker runs one task at a time; further tasks wait in the order in which they came. A waiting task costs one
+ * - Each worker runs one task at a time; further tasks wait in the order of their submission. A waiting task costs one
  *   place in a list, so twenty thousand waiting tasks are fine.
- * - A worker that dies fails exactly the task that it ran, and is replaced. The {@link ProcessDied} says how the worker
+ * - A worker that dies fails exactly the task that it ran, and is replaced at once. The {@link ProcessDied} says how the worker
  *   ended (`status`: exit code, signal or crash), whether it ran out of memory (`outOfMemory`), and whether the task is
  *   known to have begun (`started`).
  * - An interrupted caller takes its tasks back: a waiting task is not run, a running task is interrupted where it runs.
@@ -29,7 +29,7 @@
  *   console.log(yield* pool.map(half, [2, 4, 6], { chunkSize: 2 })); // one argument, in the order of the items
  *   console.log(yield* pool.starmap(area, [[1, 2], [3, 4]])); // several arguments
  *
- *   const submission = yield* pool.submit(area, 5, 6); // go on, and ask later
+ *   const submission = yield* pool.submit(area, 5, 6); // continue, and await the result later
  *   console.log(yield* submission.await);
  *
  *   const halves = Stream.range(1, 1_000_000).pipe(pool.mapStream(half, { chunkSize: 100 }), Stream.take(3));
@@ -38,7 +38,7 @@
  *   const died = yield* Effect.flip(pool.apply(crash));
  *   if (died._tag === "ProcessDied") console.log(died.status);
  *
- *   // A timeout frees the core, even of a task that never looks up.
+ *   // A timeout frees the core, even from a task that never yields.
  *   const late = yield* pool.apply(hang).pipe(Effect.timeout("100 millis"), Effect.flip);
  *   console.log(late._tag, yield* pool.apply(half, 1));
  * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
@@ -58,10 +58,10 @@
  *
  * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` make about four chunks
  *   for each worker, `mapStream` and `mapUnordered` chunks of one item. Small tasks want larger chunks.
- * - `lookAhead` bounds how many chunks of a Stream are waiting, running, done, or in the hands of the reader. The
+ * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
  *   default is four times the size of the pool.
  * - The first failure of `map` stops the rest. Interruption stops the running tasks, and waits until they have stopped.
- * - `pool.close` refuses new calls. The pool finishes the calls that it has, and a stream that is being run gets all
+ * - `pool.close` refuses new calls. The pool finishes the calls that have begun, and a stream that is being run gets all
  *   its items; `pool.join` waits for them.
  *
  * `deno test -A tests/faults/checker_test.ts` submits thousands of tasks while workers are killed, and counts that each
@@ -69,14 +69,13 @@
  *
  * ## Submissions
  *
- * `pool.submit` hands a task to the pool without waiting for it. A submission settles exactly once, and belongs to its
- * pool: a scope that closes with success waits for it, a scope that closes otherwise stops it.
+ * `pool.submit` submits a task without waiting for it. A submission settles exactly once, and belongs to its pool: if the
+ * scope of the pool closes with success, it waits for the submission; otherwise the submission is stopped.
  *
- * - `await` waits for the result, any number of times. Interrupting it stops the waiting, not the task.
- * - `poll` gives the Exit if there is one, without waiting.
+ * - `await` waits for the result, and can be used any number of times. Interrupting it stops the waiting, not the task.
+ * - `poll` returns the Exit if there is one, without waiting.
  * - `cancel` takes a waiting task back, or stops a running task, and waits until it has stopped.
- * - `onSuccess` and `onFailure` run in a fiber of their own. A failure of one of them is logged, and affects nothing
- *   else.
+ * - `onSuccess` and `onFailure` run in a fiber of their own. Their failures are logged, and affect nothing else.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -106,8 +105,8 @@
  *   if (late._tag === "PoolError") console.log(late.reason);
  *   console.log("next:", yield* next.await);
  *
- *   yield* pool.close; // takes no more
- *   yield* pool.join; // until all is done and the workers have ended
+ *   yield* pool.close; // accepts no more tasks
+ *   yield* pool.join; // waits until all tasks are done and the workers have ended
  *   const { alive, completed, replaced } = yield* pool.statistics;
  *   console.log({ alive, completed, replaced });
  * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
@@ -182,22 +181,25 @@
  * InitializerFailed no licence
  * ```
  *
- * `Pool.make` returns when the workers can run tasks. A worker that cannot be started fails `Pool.make` with a
- * `SpawnError`, which says why. If workers cannot be started any more at a later time, or die again and again before
- * they have had any task, the pool gives up: tasks that wait, and all later calls, fail with the {@link PoolError}
- * `Broken`, whose message says why; its `cause` is the `SpawnError` of the last start, if there is one. No call waits
- * for a worker that will never come.
+ * `Pool.make` returns when the workers can run tasks. If a worker cannot be started, `Pool.make` fails with a `SpawnError`,
+ * which says why. If workers cannot be started any more at a later time, or die repeatedly before they have run any task,
+ * the pool gives up: waiting tasks and all later calls fail with the {@link PoolError} `Broken`. Its message says why; its
+ * `cause` is the `SpawnError` of the last start, if there is one. No call waits for a worker that will never come.
+ *
+ * The replacement of a worker that has died starts at once, while the dead worker is released. With `spare: true` it is
+ * there already: one more worker is kept started and initialized. A spare starts when all workers run and no task waits, so
+ * that it never delays a worker that is needed.
  *
  * | `reason` of a `PoolError` | when |
  * | --- | --- |
- * | `InvalidOption` | a size, chunk size, look-ahead or number of tasks is no positive integer, or another option is of the wrong kind |
+ * | `InvalidOption` | a size, chunk size, look-ahead or number of tasks is not a positive integer, or another option is of the wrong kind |
  * | `InvalidArgument` | an argument is of the wrong kind: a plain function instead of a task, items that are not iterable |
  * | `InitializerFailed` | a worker could not be initialized; `cause` is the failure |
- * | `Closed` | the pool takes no more tasks: it was closed, or its scope was |
- * | `Open` | the pool cannot be joined, since it was neither closed nor terminated |
+ * | `Closed` | the pool takes no more tasks, because it or its scope was closed |
+ * | `Open` | the pool cannot be joined, because it was neither closed nor terminated |
  * | `Terminated` | the task was not done when the pool was terminated |
  * | `Timeout` | the task ran for longer than its `timeout` |
- * | `Broken` | workers cannot be started any more, or die again and again before they have had any task |
+ * | `Broken` | workers cannot be started any more, or die repeatedly before they have run any task |
  *
  * ## From Python
  *
@@ -253,9 +255,9 @@ export interface Options extends KillPolicy {
   readonly size?: number | undefined;
   /** How long an interrupted task may take to stop before its worker is killed. @default 1 second */
   readonly gracePeriod?: Duration.DurationInput | undefined;
-  /** What each worker runs before its first task: see {@link initializer}. If it fails, so does the pool's acquisition. */
+  /** Task that each worker runs before its first one: see {@link initializer}. If it fails, so does {@link make}. */
   readonly initializer?: Initializer | undefined;
-  /** Tasks (chunks count as one) after which a worker is replaced by a fresh one. @default unlimited */
+  /** Number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one. @default unlimited */
   readonly maxTasksPerChild?: number | undefined;
   /**
    * How long a task (or chunk) may run, from its start, before it is stopped as if it were interrupted, and fails with the
@@ -276,14 +278,14 @@ export interface Options extends KillPolicy {
  * @category models
  */
 export interface Initializer {
-  /** What to run. */
+  /** The task to run. */
   readonly task: Task.Any;
-  /** With which arguments. */
+  /** Its arguments. */
   readonly args: ReadonlyArray<unknown>;
 }
 
 /**
- * Names the task that each worker of a pool runs before its first one, with its arguments. For services that tasks use,
+ * Makes an initializer: a task with its arguments, which each worker of a pool runs before its first task. For services that tasks use,
  * prefer the `layer` of {@link Task.make}, which is also released. Python's `initializer` and `initargs`.
  *
  * @since 0.1.0
@@ -301,16 +303,16 @@ export const initializer = <Args extends ReadonlyArray<unknown>, A, E>(
  * @category models
  */
 export interface SubmitOptions<A, E> {
-  /** How long it may run, from its start. @default that of the pool */
+  /** How long the task may run, from its start. @default the timeout of the pool */
   readonly timeout?: Duration.DurationInput | undefined;
-  /** Run with the result, in a fiber of its own. If it fails that is logged, and concerns nobody else. */
+  /** Runs with the result, in a fiber of its own. A failure of it is logged, and affects nothing else. */
   readonly onSuccess?: ((value: A) => Effect.Effect<unknown, unknown>) | undefined;
-  /** Run with the failure, in a fiber of its own. If it fails that is logged, and concerns nobody else. */
+  /** Runs with the failure, in a fiber of its own. A failure of it is logged, and affects nothing else. */
   readonly onFailure?: ((cause: Cause.Cause<E | Failure>) => Effect.Effect<unknown, unknown>) | undefined;
 }
 
 /**
- * A task that was submitted. Python's `AsyncResult`.
+ * A submitted task. Python's `AsyncResult`.
  *
  * @since 0.1.0
  * @category models
@@ -318,63 +320,63 @@ export interface SubmitOptions<A, E> {
 export interface Submission<out A, out E> {
   /** Waits for the result. May be used any number of times. *Interruption:* stops the waiting, not the task. */
   readonly await: Effect.Effect<A, E>;
-  /** The exit if it has one, without waiting. */
+  /** Returns the Exit if the task has settled, without waiting. */
   readonly poll: Effect.Effect<Option.Option<Exit.Exit<A, E>>>;
-  /** Takes the task back if it waits, stops it if it runs, and waits until it has stopped. It is then interrupted. */
+  /** Takes the task back if it waits; stops it if it runs, and waits until it has stopped. The submission is then interrupted. */
   readonly cancel: Effect.Effect<void>;
 }
 
 /** Options of {@link Pool.map}. @since 0.1.0 @category models */
 export interface MapOptions {
   /**
-   * Items that are sent to a worker together. More of them cost less to send; fewer spread better over the workers.
+   * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
-   * @default so that each worker gets about four chunks; 1 for `mapUnordered`
+   * @default a size that gives each worker about four chunks; 1 for `mapUnordered`
    */
   readonly chunkSize?: number | undefined;
 }
 
 /** Options of {@link Pool.mapStream}. @since 0.1.0 @category models */
 export interface MapStreamOptions {
-  /** Emit results as they come instead of in the order of the input. @default false */
+  /** Emit each result when it is ready instead of in the order of the input. @default false */
   readonly unordered?: boolean | undefined;
-  /** Items that are sent to a worker together. @default 1 */
+  /** Number of items that are sent to a worker together. @default 1 */
   readonly chunkSize?: number | undefined;
-  /** Chunks that may be waiting, running, done, or in the hands of the reader. @default four times the size of the pool */
+  /** Maximal number of chunks that are waiting, running, done, or being handled by the reader. @default four times the size of the pool */
   readonly lookAhead?: number | undefined;
 }
 
 /**
- * What a pool is doing.
+ * A snapshot of a pool.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Workers that it is to have. */
+  /** Number of workers that the pool keeps. */
   readonly size: number;
-  /** Workers that live. */
+  /** Number of living workers. */
   readonly alive: number;
-  /** Workers that run a task. */
+  /** Number of workers that run a task. */
   readonly busy: number;
-  /** Tasks that wait for a worker. */
+  /** Number of tasks that wait for a worker. */
   readonly waiting: number;
-  /** Tasks that succeeded. A chunk counts as one. */
+  /** Number of tasks that succeeded. A chunk counts as one. */
   readonly completed: number;
-  /** Tasks that did not. */
+  /** Number of tasks that failed or were interrupted. */
   readonly failed: number;
-  /** Workers that died, or were killed for a task that did not stop, and were replaced. */
+  /** Number of workers that were replaced because they had died, or were killed because of a task that did not stop. */
   readonly replaced: number;
-  /** Workers that were replaced after `maxTasksPerChild`. */
+  /** Number of workers that were replaced after `maxTasksPerChild`. */
   readonly recycled: number;
-  /** Spare workers that are ready: 0 or 1. */
+  /** Number of spare workers that are ready: 0 or 1. */
   readonly spare: number;
 }
 
-/** Why a call of a pool failed, other than by the task's own failures. @since 0.1.0 @category errors */
+/** The failures of a call of a pool, apart from those of the task. @since 0.1.0 @category errors */
 export type Failure = CallError | PoolError;
 
-/** Why a pool could not be made. @since 0.1.0 @category errors */
+/** The failures of {@link make}. @since 0.1.0 @category errors */
 export type StartFailure = SpawnError | PoolError | EncodeError;
 
 /**
@@ -384,9 +386,9 @@ export type StartFailure = SpawnError | PoolError | EncodeError;
  * @category models
  */
 export interface Pool {
-  /** Marks it as a pool. */
+  /** Marks the value as a pool. */
   readonly [TypeId]: TypeId;
-  /** Workers that it is to have. */
+  /** Number of workers that the pool keeps. */
   readonly size: number;
   /** Runs a task in one worker. *Interruption:* stops the task, and waits until it has stopped. */
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
@@ -394,45 +396,46 @@ export interface Pool {
     ...args: Args
   ) => Effect.Effect<A, E | Failure>;
   /**
-   * Runs a task for each item, and gives the results in the order of the items. The first failure stops the rest.
-   * *Interruption:* stops what runs, and waits until it has stopped.
+   * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items.
+   * *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly map: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
     options?: MapOptions,
   ) => Effect.Effect<Array<A>, E | Failure>;
-  /** {@link Pool.map} for tasks of several arguments: each item is a list of them. */
+  /** {@link Pool.map} for tasks with several arguments: each item is a list of arguments. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
     options?: MapOptions,
   ) => Effect.Effect<Array<A>, E | Failure>;
   /**
-   * Runs a task for each element of a Stream, no more than `lookAhead` ahead of the reader of the results. The first failure
-   * stops the rest. *Interruption:* stops what runs, and waits until it has stopped.
+   * Runs a task for each element of a Stream, at most `lookAhead` ahead of the reader of the results. The first failure stops all
+   * other elements. *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly mapStream: <I, A, E>(
     task: Task.Task<[I], A, E>,
     options?: MapStreamOptions,
   ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<A, E | E2 | Failure, R>;
   /**
-   * Runs a task that is a Stream in one worker, which is the reader's until the stream ends. *Interruption:* stopping early
-   * stops the task, and waits until it has stopped.
+   * Runs a task that is a Stream in one worker, which has no other task until the stream ends. *Interruption:* stopping early stops
+   * the task, and waits until it has stopped.
    */
   readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.StreamTask<Args, A, E>,
     ...args: Args
   ) => Stream.Stream<A, E | Failure>;
-  /** {@link Pool.map}, giving the results as a Stream, as they come. Python's `imap_unordered`. */
+  /** {@link Pool.map} with a Stream of the results, each when it is ready. Python's `imap_unordered`. */
   readonly mapUnordered: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
     options?: MapOptions,
   ) => Stream.Stream<A, E | Failure>;
   /**
-   * Hands in a task and goes on. It belongs to the pool: a scope that closes with success waits for it, one that closes
-   * otherwise stops it. Fails at once if the arguments cannot be sent, or the task is none. Python's `apply_async`.
+   * Submits a task without waiting for its result. The submission belongs to the pool: if the scope of the pool closes with success,
+   * it waits for the submission; otherwise the submission is stopped. Fails at once if the arguments cannot be sent, or the task is
+   * no task. Python's `apply_async`.
    */
   readonly submit: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
@@ -445,32 +448,33 @@ export interface Pool {
     options: SubmitOptions<A, E>,
   ) => Effect.Effect<Submission<A, E | Failure>, EncodeError | PoolError>;
   /**
-   * Takes no more calls: they fail with the {@link PoolError} `Closed`. The pool finishes those that it has; a stream that is being
-   * run gets all its items.
+   * Refuses new calls: they fail with the {@link PoolError} `Closed`. The pool finishes the calls that have begun, and a stream that is
+   * being run gets all its items.
    */
   readonly close: Effect.Effect<void>;
   /**
-   * Waits until the calls of a closed pool are done and its workers have ended. A stream is done when its reader has read it, so a
-   * reader that joins the pool before the end of its own stream waits for itself. Fails with the {@link PoolError} `Open` if the pool
+   * Waits until the calls of a closed pool are done and its workers have ended. A stream is done when its reader has reached its end,
+   * so a reader must not join the pool before that. Fails with the {@link PoolError} `Open` if the pool
    * was not closed. *Interruption:* stops the waiting.
    */
   readonly join: Effect.Effect<void, PoolError>;
-  /** Stops everything, and waits until the workers have ended. Tasks that were not done fail with `Terminated`. */
+  /** Stops all tasks, and waits until the workers have ended. Tasks that were not done fail with `Terminated`. */
   readonly terminate: Effect.Effect<void>;
-  /** What it is doing. */
+  /** A consistent snapshot of the pool. */
   readonly statistics: Effect.Effect<Statistics>;
 }
 
 /**
- * Starts a pool and its workers, and returns when they can run tasks. A worker is given tasks only when it can
- * run them, so none is lost to a worker that does not come up.
+ * Starts a pool and its workers, and returns when they can run tasks. A worker gets tasks only when it can run them, so no
+ * task is lost to a worker that does not start.
  *
- * Fails with a `SpawnError` if a worker cannot be started or ends before it could run anything, with what Deno said, and with
- * a {@link PoolError} if its initializer fails (those that were started are ended), or if an option makes no sense.
+ * Fails with a `SpawnError` if a worker cannot be started, or ends before it could run anything; the message then has Deno's
+ * output. Fails with a {@link PoolError} if the initializer fails or an option is invalid. Workers that were started are ended
+ * then.
  *
  * *Interruption:* ends the workers that were started meanwhile.
- * *Release:* with success, waits for what was submitted; otherwise stops it. Then ends the workers: their layers are
- * released, what still runs is stopped by the kill policy.
+ * *Release:* after success, waits for the submissions; otherwise stops them. Then ends the workers: their layers are released,
+ * and running tasks are stopped by the kill policy.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -4,14 +4,14 @@
  * - A process is a scoped resource. It has ended when the scope in which it was started has closed.
  * - If the scope closes with success, the process is joined, or terminated if it is a `daemon`.
  * - If the scope closes with a failure or an interruption, the process is terminated.
- * - `join` gives the task's own result and failures. A child that ends without an answer is a {@link ProcessDied} that
- *   says how it ended; no caller waits for ever.
- * - If this program dies, by any means, its children are gone soon after, busy or not.
+ * - `join` returns the task's own result, or fails as the task failed. If the child ends without an answer, `join` fails with a
+ *   {@link ProcessDied}, which says how the child ended. No caller waits for ever.
+ * - If this program dies, by any means, its children end soon after, busy or not.
  *
  * ## Ending a process
  *
- * `terminate` asks first. The end of the process is always awaited. A kill that the program did not ask for is logged
- * as one warning, which names the process, its task and the option that gives it more time.
+ * `terminate` interrupts the task first, and always waits for the end of the process. A kill that the program did not ask for
+ * is logged as one warning, which names the process, its task and the option that gives it more time.
  *
  * | step | after | default |
  * | --- | --- | --- |
@@ -22,7 +22,7 @@
  * A plain function cannot be interrupted; it gets SIGTERM at once. Both times are options of `Process.spawnWith` and of
  * `Pool.make`, whose default `gracePeriod` is 1 second.
  *
- * The way in which a process ended is data: `exit` gives an `Outcome`, one of `Success`, `Failure`, `Died` and
+ * The way in which a process ended is data: `exit` returns an `Outcome`, which is one of `Success`, `Failure`, `Died` and
  * `Rejected`.
  *
  * ```ts
@@ -68,15 +68,15 @@
  *
  * | question | answer |
  * | --- | --- |
- * | Join twice? | Yes. `join`, `exit`, `exitCode` and `status` give the same answer each time. |
+ * | Join twice? | Yes. `join`, `exit`, `exitCode` and `status` return the same answer each time. |
  * | Join oneself? | Cannot be written: `Process.current` describes this process, and has no `join`. |
  * | Terminate a process that has ended? | `terminate` and `kill` do nothing; `signal` answers `false`. |
- * | A failure that nobody joined? | It is logged as an error when the scope closes. |
+ * | A failure that was never joined? | It is logged as an error when the scope closes. |
  * | May a daemon start processes? | Yes, and so may a worker of a pool. They end with it. |
  * | Is a daemon's child a daemon? | No. `daemon` is not inherited: the scope that started a child decides. |
  * | May a module start a process while a child loads it? | No: `SpawnError`, `Loading`. Start it under `if (import.meta.main)` or in a task. |
  * | Change a name? | No. A name is a label, fixed at the start. Two processes may have the same name. |
- * | Which names are given? | `Process-1` and so on; in a child, its own name with `:1` and so on; `PoolWorker-1:2` is the first pool's second worker. |
+ * | Which names are the default? | `Process-1` and so on; in a child, its own name with `:1` and so on; `PoolWorker-1:2` is the first pool's second worker. |
  * | Which exit code? | 0 after success, 1 after a failure, the low 8 bits of `n` after `Deno.exit(n)`, `-n` after signal `n`. |
  *
  * ```ts
@@ -224,9 +224,9 @@ export type TypeId = "~multiprocessing/Process";
  * How a process ended, as data.
  *
  * - `Success`: the task returned this value.
- * - `Failure`: the task failed, died or was interrupted; the Cause is the remote one.
- * - `Died`: it ended without an answer: by itself (`Deno.exit` in the task), by a signal, by a crash.
- * - `Rejected`: it could not run the task, or its answer could not be read.
+ * - `Failure`: the task failed, died or was interrupted; the Cause is that of the child.
+ * - `Died`: the process ended without an answer: by itself (`Deno.exit` in the task), by a signal, or by a crash.
+ * - `Rejected`: the process could not run the task, or its answer could not be read.
  *
  * @since 0.1.0
  * @category models
@@ -238,61 +238,61 @@ export type Outcome<A, E> =
   | { readonly _tag: "Rejected"; readonly error: CallError };
 
 /**
- * A running process and what becomes of its task. Python's `Process`, started.
+ * A running process with the outcome of its task. Python's `Process`, started.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Process<out A, out E = never> extends Waitable {
-  /** Marks it as a process. */
+  /** Marks the value as a process. */
   readonly [TypeId]: TypeId;
-  /** Its label: `Process-1` and so on, unless it was given another. */
+  /** Its label; by default `Process-1` and so on. */
   readonly name: string;
   /** Whether it is terminated, not joined, when its scope closes. */
   readonly daemon: boolean;
-  /** Process id; on the worker backend that of the process which hosts it. */
+  /** Process id. A worker has that of the process that hosts it. */
   readonly pid: number;
   /**
-   * Waits until the process has ended, and gives its task's result, or fails as its task failed. May be used any number of
-   * times. *Interruption:* stops the waiting, not the process.
+   * Waits until the process has ended, and returns the result of its task, or fails as the task failed. Can be used any number
+   * of times. *Interruption:* stops the waiting, not the process.
    */
   readonly join: Effect.Effect<A, E | CallError>;
-  /** Waits until the process has ended, and tells how, as data. *Interruption:* stops the waiting, not the process. */
+  /** Waits until the process has ended, and returns its outcome as data. *Interruption:* stops the waiting, not the process. */
   readonly exit: Effect.Effect<Outcome<A, E>>;
   /**
-   * Waits until the process has ended, and gives its exit code or signal: what Python's `sentinel` is waited on for.
+   * Waits until the process has ended, and returns its exit code or signal. In Python, a program waits for the `sentinel`.
    * *Interruption:* stops the waiting.
    */
   readonly status: Effect.Effect<ExitStatus>;
   /**
-   * Waits until the process has ended, and gives its exit code as Python does: 0 if the task succeeded, 1 if it did not, `n`
+   * Waits until the process has ended, and returns its exit code, as in Python: 0 if the task succeeded, 1 if it did not, `n`
    * after `Deno.exit(n)`, `-n` if signal `n` ended it. *Interruption:* stops the waiting.
    */
   readonly exitCode: Effect.Effect<number>;
-  /** Its exit code or signal if it has ended, without waiting. */
+  /** Returns its exit code or signal if it has ended, without waiting. */
   readonly poll: Effect.Effect<Option.Option<ExitStatus>>;
   /** Whether it has not ended yet. */
   readonly isAlive: Effect.Effect<boolean>;
-  /** Asks the task to stop, and returns at once: an Effect is interrupted, its finalizers run. */
+  /** Interrupts the task, and returns at once. Finalizers of an Effect run; a plain function is not affected. */
   readonly interrupt: Effect.Effect<void>;
   /** Ends the process by its kill policy and waits for its end. Does nothing if it has ended. */
   readonly terminate: Effect.Effect<void>;
-  /** Ends the process without asking (SIGKILL), and waits for its end. Does nothing if it has ended. */
+  /** Kills the process (SIGKILL), and waits for its end. Does nothing if it has ended. */
   readonly kill: Effect.Effect<void>;
-  /** Sends a signal; `false` if it has ended. Fails where the backend has no signals. */
+  /** Sends a signal. The result is `false` if the process has ended. Fails if the backend has no signals. */
   readonly signal: (signal: Signal) => Effect.Effect<boolean, Unsupported>;
-  /** What other processes can be given of it: as an argument, in a queue, anywhere in a message. */
+  /** The handle by which other processes use it: as an argument, in a queue, anywhere in a message. */
   readonly handle: Handle<A, E>;
-  /** What it writes, if the backend pipes stdout; empty otherwise. To be run once. */
+  /** Its output, if the backend pipes stdout; empty otherwise. Can be run once. */
   readonly stdout: Stream.Stream<Uint8Array>;
-  /** What it writes, if the backend pipes stderr; empty otherwise. To be run once. */
+  /** Its error output, if the backend pipes stderr; empty otherwise. Can be run once. */
   readonly stderr: Stream.Stream<Uint8Array>;
 }
 
 /**
- * A handle of a process that another process has started; that process performs its operations. They fail with
- * `Unreachable` when the scope of the process has closed, or the process that hosts it has ended. A failure of `join` has
- * crossed once more: its `_tag` and fields are those of the original, its class need not be.
+ * The handle of a process that another process, its host, has started. The host performs the operations. They fail with
+ * `Unreachable` when the scope of the process has closed, or the host has ended. A failure of `join` is sent once more: its
+ * `_tag` and fields are those of the original, its class may not be.
  *
  * @since 0.1.0
  * @category models
@@ -302,7 +302,7 @@ export interface Handle<out A, out E = never> extends Waitable {
   readonly name: string;
   /** Whether it is terminated, not joined, when its scope closes. */
   readonly daemon: boolean;
-  /** Process id; on the worker backend that of the process which hosts it. */
+  /** Process id. A worker has that of the process that hosts it. */
   readonly pid: number;
   /** Name of the process that has started it. */
   readonly host: string;
@@ -337,9 +337,9 @@ export interface Handle<out A, out E = never> extends Waitable {
 export interface Options extends KillPolicy {
   /** Its label. @default `Process-1` and so on; in a child its own name with `:1` and so on */
   readonly name?: string | undefined;
-  /** Terminated, not joined, when its scope closes. @default false */
+  /** Whether the process is terminated, not joined, when its scope closes. @default false */
   readonly daemon?: boolean | undefined;
-  /** Its permissions, instead of the backend's. Where the backend has none to give, a `SpawnError`. */
+  /** Its permissions, instead of those of the backend. A `SpawnError` on a backend without permissions. */
   readonly permissions?: Permissions | undefined;
 }
 
@@ -347,11 +347,11 @@ export interface Options extends KillPolicy {
  * Starts a process that runs a task, and returns as soon as the system has accepted it.
  *
  * Fails with an `EncodeError` if an argument cannot be sent, before anything is started, and with a `SpawnError` if the
- * process cannot be started, or the task is a plain function. If the process ends before it could run anything, for a flag that Deno does not know for instance,
- * `join` fails with a `SpawnError` that has what Deno said. A task that cannot be found or loaded is a failure of `join`.
+ * process cannot be started or the task is no task. If the process ends before it could run anything, for example because of
+ * an unknown flag, `join` fails with a `SpawnError` that has Deno's output. If the task cannot be found or loaded, `join` fails.
  *
  * *Interruption:* a process that was started meanwhile is killed.
- * *Release:* joins the process if the scope closes with success, else terminates it; see {@link Options}.
+ * *Release:* joins the process if the scope closes with success, and terminates it otherwise; see {@link Options}.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -400,7 +400,7 @@ export const spawnWith = (
   Implementation.spawn("Process.spawnWith", task, args, options);
 
 /**
- * Runs a task in a process of its own and gives its result: a process for one call.
+ * Runs a task in a process of its own, and returns its result.
  *
  * *Interruption:* terminates the process, and waits for its end.
  *
@@ -414,8 +414,8 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   Effect.scoped(Effect.flatMap(Implementation.spawn("Process.run", task, args, {}), (process) => process.join));
 
 /**
- * Runs a task that is a Stream in a process of its own, and gives its elements. The process starts when the stream is run
- * and ends with it. It runs ahead of its reader by a few messages of about 64 KB, no further.
+ * Runs a task that is a Stream in a process of its own, and emits its elements. The process starts when the stream is run and
+ * ends with it. It runs ahead of its reader by at most a few messages of about 64 KB.
  *
  * *Interruption:* stopping early terminates the process, and waits for its end.
  *
@@ -437,8 +437,8 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
 ): Stream.Stream<A, E | CallError | SpawnError, Backend> => Implementation.stream(task, args);
 
 /**
- * The processes that this one has started and that have not ended: in the order in which they were started. Workers of
- * pools are not among them. Python's `active_children()`.
+ * The processes that this process has started and that have not ended, in the order of their starts. Workers of pools are not
+ * among them. Python's `active_children()`.
  *
  * @since 0.1.0
  * @category accessors

@@ -3,11 +3,11 @@
  *
  * - A child is `deno run` with this program's main module, so that Deno finds the same configuration, lock file and
  *   import map for it, whatever the working directory. The module is not loaded unless it has the task, and it is never
- *   run as the main one.
- * - A child gets the permissions that it is given, by default those that this program is known to have, and never more.
- *   It needs none of its own to load the modules of its tasks.
- * - A child does not outlive this program, however that ends: idle or busy, it is gone within a second.
- * - The link to a child is a socket of its own. Its end of file is the news of the other side's death.
+ *   run as the main module.
+ * - A child gets the permissions in the options, by default those that this program is known to have, and never more. It
+ *   needs no permission to load the modules of its tasks.
+ * - A child does not outlive this program, however that ends: idle or busy, the child ends within a second.
+ * - The link to a child is a socket of its own. Its end of file tells each side that the other one has died.
  *
  * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
  *
@@ -16,9 +16,8 @@
  * Permissions are given by `SubprocessBackend.layer({ permissions })` or, for one process, by `Process.spawnWith({
  * permissions })`. A permission that is not named is denied.
  *
- * - The default is {@link inherited}: the permissions that this program was granted whole. Of `--allow-read` a child
- *   has all, of `--allow-read=/data` nothing, since Deno does not tell which parts were granted. Name the parts to pass
- *   them on.
+ * - The default is {@link inherited}: the permissions that this program was granted whole. `--allow-read` is passed on,
+ *   `--allow-read=/data` is not, because Deno does not tell which parts were granted. Name the parts to pass them on.
  * - A child never gets more than its parent has: that is a `SpawnError`, `PermissionExceeded`.
  * - A child needs no permission to load the modules of its tasks.
  * - Workers share the permissions of the program. Permissions for a worker are a `SpawnError`.
@@ -63,8 +62,8 @@
  *
  * ## The link
  *
- * The parent waits for its child at a Unix socket in a new folder of mode 700, or at a port of the loopback interface
- * where there are no Unix sockets. One variable of the child's environment holds the address and a one-time token of 16
+ * The parent listens for its child at a Unix socket in a new folder of mode 700, or at a port of the loopback interface
+ * on a system without Unix sockets. One variable of the child's environment holds the address and a one-time token of 16
  * random bytes. The child removes the variable, connects, shows the token, and gives back the permissions that it got
  * for this, before the code of its tasks is loaded. The socket and its folder are removed when the child is in. A
  * parent that may neither listen at such a socket nor at such a port passes a socket pair on descriptor 3 instead,
@@ -80,9 +79,9 @@
  * started so far. A minute after the last use it ends; the next process starts in the ordinary way, and a new one is kept
  * from then on. It belongs to the layer: provide the layer once for the whole program, not for each process.
  *
- * - The default is 0: each costs the memory of an idle process, and runs the top level of the modules of tasks once more.
- * - A module that cannot be preloaded is logged as a warning. So is a child that dies before it was used; another takes
- *   its place.
+ * - The default is 0: each standby child costs the memory of an idle process, and runs the top level of the modules of tasks.
+ * - A module that cannot be preloaded is logged as a warning. So is a child that dies before it was used; another one is
+ *   started.
  * - A process with permissions of its own, or whose module was not loaded, is started in the ordinary way.
  *
  * ## Groups
@@ -93,18 +92,17 @@
  *
  * ## No orphan
  *
- * A subprocess does not outlive its parent, by whatever means the parent ends. It hears the end of its link if its
- * event loop turns. For a child whose event loop does not turn there are three ways, and the first that is available is
- * taken:
+ * A subprocess does not outlive its parent, by whatever means the parent ends. If its event loop turns, it notices the end
+ * of its link. For a child whose event loop does not turn there are three ways, and the first available one is used:
  *
  * | way | available | cost for each child |
  * | --- | --- | --- |
- * | it is started by `/usr/bin/setpriv`: the kernel kills it | on Linux, if this program may run that | none that shows |
- * | it asks the kernel itself, by FFI | on Linux, if the child has the whole of `--allow-ffi` | none that shows |
- * | a small worker in it looks for its parent, four times a second | always | about 20 ms of its start, and one thread |
+ * | it is started by `/usr/bin/setpriv`: the kernel kills it | on Linux, if this program may run that | not measurable |
+ * | it asks the kernel itself, by FFI | on Linux, if the child has the whole of `--allow-ffi` | not measurable |
+ * | a small worker in it checks four times a second whether its parent lives | always | about 20 ms of its start, and one thread |
  *
- * In each case the child is gone within a second, idle, busy, just starting, or a grandchild: `deno test -A
- * tests/faults/orphans_test.ts`. The first way wants `--allow-run=DENO,/usr/bin/setpriv`; mind that a program that may run
+ * In each case the child ends within a second, idle, busy, just starting, or a grandchild: `deno test -A
+ * tests/faults/orphans_test.ts`. The first way needs `--allow-run=DENO,/usr/bin/setpriv`. Note that a program that may run
  * `setpriv` may run anything. These commands show the cost of each way:
  *
  * ```sh
@@ -117,12 +115,12 @@
  *
  * ## Children of children
  *
- * A task that needs `Backend` starts its children on a backend of the same kind as its own process. For those, and for
- * their children in turn, the options of the layer mean:
+ * A task that needs `Backend` starts its children on a backend of the same kind as that of its own process. For those
+ * children, and for their children in turn, the options of the layer mean:
  *
  * | option | in a child of a child |
  * | --- | --- |
- * | `permissions` | what its parent has, and never more |
+ * | `permissions` | those of its parent, and never more |
  * | `cwd` | the working directory of its parent |
  * | `env`, `clearEnv` | the environment of its parent |
  * | `v8Flags`, `denoFlags` | the same |
@@ -154,7 +152,7 @@ import * as Implementation from "./internal/child/subprocess_backend.ts";
 
 /**
  * The permissions that this program is known to have: the kinds that were granted whole. The default of
- * {@link Options.permissions}; spread it to take something away.
+ * {@link Options.permissions}; spread it to remove some of them.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -169,7 +167,7 @@ import * as Implementation from "./internal/child/subprocess_backend.ts";
  */
 export const inherited: () => Permissions = Permission.inherited;
 
-/** What becomes of a standard stream. @since 0.1.0 @category models */
+/** How a standard stream is connected. @since 0.1.0 @category models */
 export type Stdio = "inherit" | "pipe" | "null";
 
 /**
@@ -179,14 +177,14 @@ export type Stdio = "inherit" | "pipe" | "null";
  * @category models
  */
 export interface Options {
-  /** What children may do. @default what this program is known to have: {@link inherited} */
+  /** Permissions of children. @default those that this program is known to have: {@link inherited} */
   readonly permissions?: Permissions | undefined;
   /** Working directory. @default this program's */
   readonly cwd?: string | undefined;
   /** Variables to add to the environment. */
   readonly env?: Readonly<Record<string, string>> | undefined;
   /**
-   * Start from an empty environment instead of this program's. What Deno itself needs is kept: variables for its cache
+   * Start from an empty environment instead of this program's. Variables that Deno itself needs are kept: those for its cache
    * (`DENO_DIR`, `HOME`, `XDG_CACHE_HOME`), for registries (`JSR_URL`, `NPM_CONFIG_REGISTRY`), certificates (`DENO_CERT`,
    * `DENO_TLS_CA_STORE`, `NODE_EXTRA_CA_CERTS`, `SSL_CERT_FILE`, `SSL_CERT_DIR`), proxies (`HTTP_PROXY`, `HTTPS_PROXY`,
    * `ALL_PROXY`, `NO_PROXY`) and the resolution of packages (`DENO_CONDITIONS`, `DENO_NO_PACKAGE_JSON`), and
@@ -197,34 +195,34 @@ export interface Options {
   readonly v8Flags?: ReadonlyArray<string> | undefined;
   /** Further flags of `deno run`, such as `--config=other.json`. */
   readonly denoFlags?: ReadonlyArray<string> | undefined;
-  /** Where children read from. @default "null" */
+  /** The standard input of children. @default "null" */
   readonly stdin?: "inherit" | "null" | undefined;
-  /** Where children write to; with `"pipe"` a child waits when nobody reads. @default "inherit" */
+  /** The standard output of children. With `"pipe"`, a child blocks while its output is not read. @default "inherit" */
   readonly stdout?: Stdio | undefined;
-  /** Where children report to; with `"pipe"` a child waits when nobody reads. @default "inherit" */
+  /** The error output of children. With `"pipe"`, a child blocks while its output is not read. @default "inherit" */
   readonly stderr?: Stdio | undefined;
   /** The largest message in either direction, in bytes. @default 1 GiB */
   readonly maxMessageSize?: number | undefined;
   /**
-   * Make each child the leader of a process group, and send signals to the whole group, so that programs which a task has
-   * started end with it. Ctrl-C then reaches a child only through this program. Needs `--allow-run` for everything.
+   * Make each child the leader of a process group, and send signals to the whole group, so that programs that a task has
+   * started end with the child. Ctrl-C then reaches a child only through this program. Needs `--allow-run` for everything.
    * @default false
    */
   readonly detached?: boolean | undefined;
   /**
-   * Children to start before they are needed, with the modules of all tasks loaded: taking one over costs about a
+   * Number of children to start before they are needed, with the modules of all tasks loaded. Using one costs about a
    * millisecond, and the memory of an idle process until then. `"auto"` keeps one ready after the first start, and ends it
    * after a minute without use; `false` is 0. @default 0
    */
   readonly standby?: number | "auto" | false | undefined;
-  /** URLs of modules that standby children load besides. */
+  /** URLs of further modules that standby children load. */
   readonly preload?: ReadonlyArray<string> | undefined;
 }
 
 /**
  * Makes the backend, for programs that build their own layers.
  *
- * If an option makes no sense, each start fails with the `SpawnError` `InvalidArgument`, which names the option.
+ * If an option is invalid, each start fails with the `SpawnError` `InvalidArgument`, which names the option.
  *
  * *Release:* ends the standby children.
  *
@@ -234,8 +232,8 @@ export interface Options {
 export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => Implementation.make(options);
 
 /**
- * Provides a `Backend` whose children are Deno subprocesses: what Python calls the `spawn` start method, or with `standby`
- * the `forkserver`.
+ * Provides a `Backend` whose children are Deno subprocesses. Python calls this the start method `spawn`, or with `standby`
+ * `forkserver`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

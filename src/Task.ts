@@ -34,13 +34,13 @@
  *     return name === undefined ? new Unknown({ id }) : Effect.succeed(name);
  *   }), { layer: Users.layer });
  *
- * // Schemas turn what is no plain data into data, and check it on both sides.
+ * // Schemas convert other values to data, and check them on both sides.
  * const nextDay = Mp.Task.make(import.meta, "nextDay", (day: URL) => new URL(`${day.href}/next`), {
  *   payload: [Schema.URL],
  *   success: Schema.URL,
  * });
  *
- * // What a plain function throws is a typed failure if the error Schema accepts it.
+ * // A thrown value is a typed failure if the error Schema accepts it.
  * class Negative extends Schema.TaggedError<Negative>()("Negative", { n: Schema.Number }) {}
  *
  * const root = Mp.Task.make(import.meta, "root", (n: number) => {
@@ -310,11 +310,11 @@ export interface StreamTask<in Args extends ReadonlyArray<unknown>, out A, out E
 /** Any task. @since 0.1.0 @category models */
 export type Any = Task<never, unknown, unknown> | StreamTask<never, unknown, unknown>;
 
-/** What a child provides to every handler that is an Effect. @since 0.1.0 @category models */
+/** Services that a child provides to every handler that is an Effect. @since 0.1.0 @category models */
 export type Provided = Backend | Scope.Scope;
 
-/** A Schema of `A`, whatever it is encoded as, that requires nothing. @since 0.1.0 @category models */
-// deno-lint-ignore no-explicit-any -- a Schema is invariant in its encoded type, which is nobody's business here
+/** A Schema of `A` with any encoded type and without requirements. @since 0.1.0 @category models */
+// deno-lint-ignore no-explicit-any -- a Schema is invariant in its encoded type, which does not matter here
 export type SchemaOf<A> = Schema.Schema<A, any>;
 
 /**
@@ -328,11 +328,11 @@ export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
   readonly payload?: { readonly [K in keyof Args]: SchemaOf<Args[K]> } | undefined;
   /** Schema of the result, or of each element of a Stream. */
   readonly success?: SchemaOf<A> | undefined;
-  /** Schema of typed failures. What a plain handler throws becomes a typed failure if this Schema accepts it. */
+  /** Schema of typed failures. A value that a plain handler throws becomes a typed failure if this Schema accepts it. */
   readonly error?: SchemaOf<E> | undefined;
   /**
-   * Services for the handler, built when the first task that names this very Layer runs in a process, and released when
-   * that process ends in an orderly way.
+   * Services for the handler. They are built when the first task with the same Layer runs in a process, and released when that
+   * process ends in good order.
    */
   readonly layer?: Layer.Layer<Exclude<R, Provided>, unknown, Provided> | undefined;
 }
@@ -378,12 +378,12 @@ export class TaskError extends Error {
   }
 }
 
-/** Data that is also an Effect by type; a handler that returns it means the data. */
+/** Data whose type is also that of an Effect; if a handler returns it, it is the result. */
 type Data = Option.Option<unknown> | Either.Either<unknown, unknown>;
 
 type IsAny<Result> = 0 extends 1 & Result ? true : false;
 
-/** Every Effect is also a Stream by type: a Stream proper is none. */
+/** Every Effect is also a Stream by type, so Effects are excluded first. */
 type IsStream<Result> = IsAny<Result> extends true ? false
   : [Result] extends [never] ? false
   : [Result] extends [Effect.Effect<unknown, unknown, infer _R>] ? false
@@ -391,7 +391,7 @@ type IsStream<Result> = IsAny<Result> extends true ? false
   : false;
 
 /**
- * The task that a handler with this result makes.
+ * The type of a task whose handler has this result.
  *
  * @since 0.1.0
  * @category type-level
@@ -400,14 +400,14 @@ export type Of<Args extends ReadonlyArray<unknown>, Result, Named> = IsStream<Re
   ? StreamTask<Args, Success<Result>, Failure<Result, Named>>
   : Task<Args, Success<Result>, Failure<Result, Named>>;
 
-/** What a handler's result gives. @since 0.1.0 @category type-level */
+/** The success type of a handler's result. @since 0.1.0 @category type-level */
 export type Success<Result> = IsAny<Result> extends true ? Result
   : Result extends Data ? Result
   : Result extends Effect.Effect<infer A, infer _E, infer _R> ? A
   : Result extends Stream.Stream<infer A, infer _E, infer _R> ? A
   : Awaited<Result>;
 
-/** How a handler's result fails; a plain one with what its `error` Schema names. @since 0.1.0 @category type-level */
+/** The error type of a handler's result; for a plain result the type of the `error` Schema. @since 0.1.0 @category type-level */
 export type Failure<Result, Named> = IsAny<Result> extends true ? Named
   : [Result] extends [never] ? Named
   : Result extends Data ? Named
@@ -415,7 +415,7 @@ export type Failure<Result, Named> = IsAny<Result> extends true ? Named
   : Result extends Stream.Stream<infer _A, infer E, infer _R> ? E
   : Named;
 
-/** What a handler's result requires. @since 0.1.0 @category type-level */
+/** The requirements of a handler's result. @since 0.1.0 @category type-level */
 export type Context<Result> = IsAny<Result> extends true ? never
   : Result extends Data ? never
   : Result extends Effect.Effect<infer _A, infer _E, infer R> ? R
@@ -428,11 +428,11 @@ export type Context<Result> = IsAny<Result> extends true ? never
  * A handler that requires services needs the `layer` that provides them; `Backend` (so that a task can start processes
  * of its own) and `Scope` (closed when the task ends) are always provided.
  *
- * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, if the handler is no
- * function, or if an option is no Schema or Layer.
+ * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, if the handler is not a
+ * function, or if an option is not a Schema or Layer.
  *
- * *Interruption:* an Effect or Stream is interrupted where it runs, and its finalizers run; a plain function or Promise
- * cannot be, so its process is ended by the caller's kill policy.
+ * *Interruption:* an Effect or Stream is interrupted where it runs, and its finalizers run. A plain function or Promise cannot be
+ * interrupted, so its process is ended by the caller's kill policy.
  *
  * ```ts
  * import * as Task from "@effect-deno/multiprocessing/Task";
@@ -507,11 +507,11 @@ const isRunnable = Arguments.must(
 );
 
 /**
- * Defines a task from a class: its argument is an instance, whose own enumerable fields travel, and whose `run` is executed
- * in the child. Python's subclass of `Process`.
+ * Defines a task from a class. The argument of the task is an instance: its own enumerable fields are sent, and its `run` is
+ * executed in the child. Python's subclass of `Process`.
  *
- * Private (`#`) fields and accessors do not travel, and the constructor is not called in the child. The task has the name of
- * the class. Throws a `TypeError` as {@link make} does.
+ * Private (`#`) fields and accessors are not sent, and the constructor is not called in the child. The task has the name of the
+ * class. Throws a `TypeError` as {@link make} does.
  *
  * ```ts
  * import * as Task from "@effect-deno/multiprocessing/Task";

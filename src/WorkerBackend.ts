@@ -1,8 +1,8 @@
 /**
- * Children as Web Workers: threads of this process, quick to start, which share its permissions and its fate.
+ * Children as Web Workers: threads of this process, which start fast, have its permissions and end with it.
  *
- * - A worker that ends in any way, `self.close()` and `Deno.exit()` included, throws, or cannot load its module is
- *   noticed at once, with the reason: it holds a lock for life, and the backend waits for that lock.
+ * - The end of a worker is noticed at once, with its reason, however the worker ends, `self.close()` and `Deno.exit()`
+ *   included: the worker holds a lock for life, and the backend waits for that lock.
  * - A worker that never turns its event loop cannot be stopped by this Deno (`capabilities.killBusy` is `false`).
  * - Workers have no signals, exit codes, streams or permissions of their own.
  *
@@ -11,9 +11,9 @@
  *
  * ## A worker that cannot be stopped
  *
- * - A caller that waits for it is freed at once, and a pool has another worker a second later.
- * - Its thread burns on until the program ends; it is logged, and counted by {@link quarantined}.
- * - `runMain` ends the program all the same.
+ * - A caller that waits for it is released at once, and a pool has another worker a second later.
+ * - Its thread uses a core until the program ends; it is logged, and counted by {@link quarantined}.
+ * - `runMain` ends the program nevertheless.
  *
  * Use `SubprocessBackend` for tasks that can get stuck.
  *
@@ -70,18 +70,18 @@ export interface Options {
   /** The largest message in either direction, in bytes. @default 1 GiB */
   readonly maxMessageSize?: number | undefined;
   /**
-   * Workers to start before they are needed, with the modules of all tasks loaded: taking one over costs less than a
+   * Number of workers to start before they are needed, with the modules of all tasks loaded. Using one costs less than a
    * millisecond. `"auto"` keeps one ready after the first start, with the modules that were used, and ends it after a minute
    * without use; `false` is 0. @default 0
    */
   readonly standby?: number | "auto" | false | undefined;
-  /** URLs of modules that standby workers load besides. */
+  /** URLs of further modules that standby workers load. */
   readonly preload?: ReadonlyArray<string> | undefined;
 }
 
 /**
- * Threads of this program that were terminated and run on, because they never turn their event loop. Nothing waits for
- * them, and each costs a core: a program whose tasks can get stuck belongs on `SubprocessBackend`.
+ * Number of threads of this program that were terminated and still run, because they never turn their event loop. Nothing waits
+ * for them, and each uses a core: use `SubprocessBackend` for tasks that can get stuck.
  *
  * @since 0.1.0
  * @category accessors
@@ -91,7 +91,7 @@ export const quarantined: Effect.Effect<number> = Implementation.quarantined;
 /**
  * Makes the backend, for programs that build their own layers.
  *
- * If an option makes no sense, each start fails with the `SpawnError` `InvalidArgument`, which names the option.
+ * If an option is invalid, each start fails with the `SpawnError` `InvalidArgument`, which names the option.
  *
  * *Release:* ends the standby workers.
  *
@@ -101,7 +101,7 @@ export const quarantined: Effect.Effect<number> = Implementation.quarantined;
 export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => Implementation.make(options);
 
 /**
- * Provides a `Backend` whose children are Web Workers: what Python's `multiprocessing.dummy` is to `multiprocessing`, but
+ * Provides a `Backend` whose children are Web Workers. Python's `multiprocessing.dummy` is similar, but its threads do not run
  * in parallel.
  *
  * @since 0.1.0
