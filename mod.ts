@@ -35,6 +35,9 @@
  *
  * Each module is also an entry of its own, such as `@effect-deno/multiprocessing/Pool`.
  *
+ * Importing a module loads types, errors and documentation; the first Effect that makes something loads its implementation. That
+ * one Effect is asynchronous, so `Effect.runSync(SharedMemory.make(...))` works from the second use in a program on.
+ *
  * @module
  */
 export * as Array from "./src/Array.ts";

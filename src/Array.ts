@@ -50,24 +50,18 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
-import { make as makeArray, TypeId as Id } from "./internal/values/array.ts";
-import { owned } from "./internal/values/attempt.ts";
-import { lockOption } from "./internal/values/locks.ts";
-import {
-  demandOptions,
-  MemoryError,
-  type MemoryErrorReason,
-  OutOfRange,
-  type OutOfRangeReason,
-} from "./internal/values/errors.ts";
+import { lazily } from "./internal/os/lazy.ts";
+import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
 import type { Type, Values } from "./internal/values/types.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason, Type, Values };
+
+const implementation = lazily(() => import("./internal/values/constructors.ts"));
 
 /**
  * Marks shared arrays.
@@ -75,7 +69,7 @@ export type { MemoryErrorReason, OutOfRangeReason, Type, Values };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Array" = Id;
+export const TypeId = "~multiprocessing/Array" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -316,14 +310,7 @@ export const make = <T extends Type>(
   type: T,
   initial: number | Iterable<Values[T]>,
   options: Options = {},
-): Effect.Effect<Of<T>, Failure, Scope.Scope> =>
-  Effect.map(
-    owned(() => {
-      demandOptions("array", options, lockOption);
-      return makeArray(type, initial, options.lock);
-    }, ([_, free]) => free()),
-    ([array]) => array as unknown as Of<T>,
-  );
+): Effect.Effect<Of<T>, Failure, Scope.Scope> => implementation(({ array }) => array(type, initial, options));
 
 /**
  * Whether a value is an array in shared memory.

@@ -44,19 +44,19 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import { sizeFor } from "./internal/sync/protocol/barrier.ts";
-import { BarrierClient, TypeId as Id } from "./internal/sync/barrier.ts";
-import { type Checks, range } from "./internal/os/arguments.ts";
-import { BrokenBarrier, type BrokenReason, SyncError, wrongOption } from "./internal/sync/errors.ts";
-import { allocateObject, type Failure } from "./internal/sync/object.ts";
+import { lazily } from "./internal/os/lazy.ts";
+import { BrokenBarrier, type BrokenReason, SyncError } from "./internal/sync/errors.ts";
+import type { Failure } from "./internal/sync/object.ts";
 
 export { BrokenBarrier, SyncError, Unreachable };
 export type { BrokenReason, Failure, Unsupported };
+
+const implementation = lazily(() => import("./internal/sync/barrier.ts"));
 
 /**
  * Marks barriers.
@@ -64,7 +64,7 @@ export type { BrokenReason, Failure, Unsupported };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Barrier" = Id;
+export const TypeId = "~multiprocessing/Barrier" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -143,8 +143,6 @@ export interface Options {
   readonly parties: number;
 }
 
-const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
-
 /**
  * Makes a barrier.
  *
@@ -169,12 +167,8 @@ const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> => {
-  const wrong = wrongOption("barrier", options, checks);
-  if (wrong !== undefined) return Effect.fail(wrong);
-  const { parties } = options;
-  return Effect.map(allocateObject("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
-};
+export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Whether a value is a barrier.

@@ -37,7 +37,6 @@
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import * as Internal from "./internal/network/client.ts";
 import type { Trust } from "./internal/network/dial.ts";
 import {
   AuthenticationError,
@@ -45,7 +44,10 @@ import {
   ConnectError,
   type ConnectErrorReason,
 } from "./internal/network/errors.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import type { Address, AuthKey, Connection } from "./Listener.ts";
+
+const implementation = lazily(() => import("./internal/network/client.ts"));
 
 export { AuthenticationError, ConnectError };
 export type { Address, AuthenticationErrorReason, AuthKey, ConnectErrorReason, Connection, Trust };
@@ -103,4 +105,5 @@ export interface Options {
  */
 export const connect = <A, B = A>(
   options: Options,
-): Effect.Effect<Connection<A, B>, ConnectError | AuthenticationError, Scope.Scope> => Internal.connect<A, B>(options);
+): Effect.Effect<Connection<A, B>, ConnectError | AuthenticationError, Scope.Scope> =>
+  implementation(({ connect }) => connect<A, B>(options));

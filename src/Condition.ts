@@ -50,21 +50,20 @@
  * @module
  */
 import type * as Duration from "effect/Duration";
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import * as Lock from "./Lock.ts";
-import { sizeFor } from "./internal/sync/protocol/condition.ts";
+import type * as Lock from "./Lock.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import type { RLock } from "./RLock.ts";
-import { ConditionClient, TypeId as Id } from "./internal/sync/condition.ts";
-import { optional } from "./internal/os/arguments.ts";
-import { SyncError, wrongOption } from "./internal/sync/errors.ts";
-import { isLock } from "./internal/sync/lock.ts";
-import { allocateObject, type Failure } from "./internal/sync/object.ts";
+import { SyncError } from "./internal/sync/errors.ts";
+import type { Failure } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };
+
+const implementation = lazily(() => import("./internal/sync/condition.ts"));
 
 /**
  * Marks conditions.
@@ -72,7 +71,7 @@ export type { Failure, Unsupported };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Condition" = Id;
+export const TypeId = "~multiprocessing/Condition" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -178,14 +177,8 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Condition, Failure, Scope.Scope> => {
-  const wrong = wrongOption("condition", options, { lock: optional(isLock) });
-  return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
-    options.lock === undefined ? Lock.make() : Effect.succeed(options.lock),
-    (lock) =>
-      Effect.map(allocateObject("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
-  );
-};
+export const make = (options: Options = {}): Effect.Effect<Condition, Failure, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Whether a value is a condition.

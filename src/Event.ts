@@ -43,18 +43,19 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
-import { SIZE } from "./internal/sync/protocol/event.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import { SyncError } from "./internal/sync/errors.ts";
-import { EventClient, TypeId as Id } from "./internal/sync/event.ts";
-import { allocateObject, type Failure } from "./internal/sync/object.ts";
+import type { Failure } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };
+
+const implementation = lazily(() => import("./internal/sync/event.ts"));
 
 /**
  * Marks events.
@@ -62,7 +63,7 @@ export type { Failure, Unsupported };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Event" = Id;
+export const TypeId = "~multiprocessing/Event" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -144,8 +145,7 @@ export interface Event extends Waitable {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<Event, Failure, Scope.Scope> =>
-  Effect.map(allocateObject("event", SIZE), (described) => new EventClient(described));
+export const make = (): Effect.Effect<Event, Failure, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is an event.

@@ -138,9 +138,11 @@ import type { Address, TcpAddress, UnixAddress } from "./internal/network/addres
 import type { Certificate } from "./internal/network/bind.ts";
 import { ListenerClosed, ListenError, type ListenErrorReason } from "./internal/network/errors.ts";
 import type { AuthKey } from "./internal/network/key.ts";
-import * as Internal from "./internal/network/listener.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import type * as Pipe from "./Pipe.ts";
+
+const implementation = lazily(() => import("./internal/network/listener.ts"));
 
 export { ListenerClosed, ListenError };
 export type { Address, AuthKey, Certificate, ListenErrorReason, TcpAddress, UnixAddress };
@@ -151,7 +153,7 @@ export type { Address, AuthKey, Certificate, ListenErrorReason, TcpAddress, Unix
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Listener" = Internal.TypeId;
+export const TypeId = "~multiprocessing/Listener" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -320,7 +322,7 @@ export interface Options {
  * @category constructors
  */
 export const make = <A, B = A>(options: Options = {}): Effect.Effect<Listener<A, B>, ListenError, Scope.Scope> =>
-  Internal.make<A, B>(options);
+  implementation(({ make }) => make<A, B>(options));
 
 /**
  * Whether a value is a listener.

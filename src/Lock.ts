@@ -109,18 +109,19 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import { SIZE } from "./internal/sync/protocol/lock.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import { SyncError } from "./internal/sync/errors.ts";
-import { LockClient, TypeId as Id } from "./internal/sync/lock.ts";
-import { allocateObject, type Failure, type Owner } from "./internal/sync/object.ts";
+import type { Failure, Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Owner, Unsupported };
+
+const implementation = lazily(() => import("./internal/sync/lock.ts"));
 
 /**
  * Marks locks.
@@ -128,7 +129,7 @@ export type { Failure, Owner, Unsupported };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Lock" = Id;
+export const TypeId = "~multiprocessing/Lock" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -256,8 +257,7 @@ export interface Lock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<Lock, Failure, Scope.Scope> =>
-  Effect.map(allocateObject("lock", SIZE), (described) => new LockClient(described));
+export const make = (): Effect.Effect<Lock, Failure, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is a lock.

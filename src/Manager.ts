@@ -229,39 +229,25 @@
  *
  * @module
  */
-import * as Deferred from "effect/Deferred";
-import * as Duration from "effect/Duration";
-import * as Effect from "effect/Effect";
+import type * as Duration from "effect/Duration";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./Backend.ts";
-import { isLibrary } from "./internal/child/modules.ts";
-import { spawnFor } from "./internal/child/process.ts";
-import { service } from "./internal/objects/service.ts";
-import { address, host, retire } from "./internal/rpc/router.ts";
-import { self } from "./internal/rpc/identity.ts";
-import { ask, checked, type Failure, retain as hold } from "./internal/manager/calls.ts";
-import type { InitializerFailed } from "./internal/manager/server/main.ts";
-import { ManagerError } from "./internal/manager/errors.ts";
-import type { Position } from "./internal/manager/server/server.ts";
-import { type Manager, ManagerProxy } from "./internal/manager/manager.ts";
-import { forget } from "./internal/manager/proxies.ts";
-import { isProxy as isRemote, type Proxy, TypeId } from "./internal/manager/remote.ts";
+import type { Failure } from "./internal/manager/calls.ts";
+import type { ManagerError } from "./internal/manager/errors.ts";
+import type { Manager } from "./internal/manager/manager.ts";
+import type { Proxy, TypeId as Id } from "./internal/manager/remote.ts";
 import { type AnyType, type ProxyOf, type Type, type TypeOptions, TypeTypeId } from "./internal/manager/typed.ts";
 import * as Types from "./internal/manager/types.ts";
-import type { Initializer } from "./Pool.ts";
-import type * as Process from "./Process.ts";
-import { type Address, show } from "./internal/network/address.ts";
+import type { Address } from "./internal/network/address.ts";
 import type { Trust } from "./internal/network/dial.ts";
-import { type AuthenticationError, ConnectError, ListenError } from "./internal/network/errors.ts";
-import { CALLS } from "./internal/network/handshake.ts";
+import type { AuthenticationError, ConnectError, ListenError } from "./internal/network/errors.ts";
 import type { AuthKey } from "./internal/network/key.ts";
 import type { Certificate } from "./internal/network/bind.ts";
-import type { ListenOptions } from "./internal/network/listen.ts";
-import { isInitializer, processChecks, wrongOptions } from "./internal/child/options.ts";
-import * as Arguments from "./internal/os/arguments.ts";
-import { positiveDuration } from "./internal/os/durations.ts";
-import { connectChecks, listenChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "./internal/network/options.ts";
-import * as Task from "./Task.ts";
+import { lazily } from "./internal/os/lazy.ts";
+import type { Initializer } from "./Pool.ts";
+import type * as Process from "./Process.ts";
+import type * as Task from "./Task.ts";
 
 export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
@@ -272,7 +258,7 @@ export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from
 export type { List, ListChange } from "./internal/manager/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";
 export type { SharedPool } from "./internal/manager/pool.ts";
-export { type Proxy, TypeId } from "./internal/manager/remote.ts";
+export type { Proxy } from "./internal/manager/remote.ts";
 export type {
   Acquirable,
   Barrier,
@@ -298,6 +284,11 @@ export {
   TypeTypeId,
 } from "./internal/manager/typed.ts";
 export type { NumberOf, Numbers, TypedArray, Value } from "./internal/manager/value.ts";
+
+/** Marks every proxy. */
+export const TypeId: typeof Id = "~multiprocessing/Proxy";
+
+const implementation = lazily(() => import("./internal/manager/make.ts"));
 
 /**
  * Options of a manager.
@@ -328,18 +319,6 @@ export interface Started extends Manager {
   /** Ends the server, and waits for its end. Later uses of its objects fail with `Unreachable`. */
   readonly shutdown: Effect.Effect<void>;
 }
-
-let count = 0;
-
-const managerChecks: Arguments.Checks = {
-  ...processChecks,
-  modules: Arguments.optional(Arguments.texts),
-  initializer: Arguments.optional(isInitializer),
-};
-
-/** URLs of the user's modules that have defined types or tasks by now. */
-const modules = (): ReadonlyArray<string> =>
-  [...new Set([...Types.modules(), ...Task.modules()])].filter((url) => !isLibrary(url));
 
 /**
  * Starts a server, and returns when it serves. Python's `Manager()`.
@@ -372,44 +351,7 @@ const modules = (): ReadonlyArray<string> =>
 export const make = (
   options: Options = {},
 ): Effect.Effect<Started, SpawnError | CallError | ManagerError, Backend | Scope.Scope> =>
-  Effect.gen(function* () {
-    const wrong = wrongOptions("manager", options, managerChecks);
-    if (wrong !== undefined) return yield* Effect.fail(wrong);
-    const { READY, serve: task } = yield* hosting;
-    const { initializer, name = `Manager-${++count}` } = options;
-    const ready = yield* Deferred.make<Position, CallError | ManagerError>();
-    const object = yield* Effect.acquireRelease(
-      Effect.sync(() => host(service({ [READY]: (position) => Deferred.succeed(ready, position as Position) }))),
-      (object) => Effect.sync(() => retire(object)),
-    );
-    const told = options.modules ?? modules();
-    const process = yield* spawnFor(
-      told,
-      { ...options, name, daemon: true },
-      task,
-      { address: address(), object, host: self().name },
-      told,
-      ...initializer === undefined
-        ? []
-        : [{ task: [initializer.task.url, initializer.task.name] as const, args: initializer.args }],
-    );
-    const joined = Effect.catchIf(
-      process.join,
-      (error): error is InitializerFailed => "_tag" in error && error._tag === "InitializerFailed",
-      ({ cause, task }) =>
-        Effect.fail(
-          new ManagerError(
-            "InitializerFailed",
-            `Cannot start the manager: the initializer "${task}" failed in ${name}`,
-            cause,
-          ),
-        ),
-    );
-    yield* Effect.forkScoped(Effect.catchAllCause(joined, (cause) => Deferred.failCause(ready, cause)));
-    const position = yield* Deferred.await(ready);
-    const manager = new ManagerProxy({ ...position, number: 0, type: "Manager" });
-    return Object.assign(manager, { process, shutdown: process.terminate });
-  }).pipe(Effect.withSpan("Manager.make"));
+  implementation(({ make }) => make(options));
 
 /**
  * Options of a manager for other programs.
@@ -477,21 +419,7 @@ export interface Served extends Manager {
  */
 export const serve = (
   options: ServeOptions = {},
-): Effect.Effect<Served, ListenError, Backend | Scope.Scope> =>
-  Effect.gen(function* () {
-    const references = (all: ReadonlyArray<{ readonly url: string; readonly name: string }> = []) =>
-      all.map(({ name, url }) => [url, name] as const);
-    const settings = yield* listening(options);
-    const { make: host_ } = yield* hosting;
-    const { accept } = yield* Effect.promise(() => import("./internal/manager/server/accept.ts"));
-    const { server, ...position } = yield* host_({
-      modules: [],
-      types: references(options.types),
-      tasks: references(options.tasks),
-    });
-    const address = yield* accept(server, settings);
-    return Object.assign(new ManagerProxy({ ...position, number: 0, type: "Manager" }), { address });
-  }).pipe(Effect.withSpan("Manager.serve"));
+): Effect.Effect<Served, ListenError, Backend | Scope.Scope> => implementation(({ serve }) => serve(options));
 
 /**
  * Options of a connection to a manager of another program.
@@ -530,64 +458,7 @@ export interface ConnectOptions {
 export const connect = (
   options: ConnectOptions,
 ): Effect.Effect<Manager, ConnectError | AuthenticationError, Scope.Scope> =>
-  Effect.gen(function* () {
-    const wrong = Arguments.wrongOptions(options, connectChecks);
-    if (wrong !== undefined) {
-      return yield* Effect.fail(new ConnectError("InvalidOption", Arguments.invalidOption("manager", wrong)));
-    }
-    const { address: where, authKey, maxMessageSize = MAX_MESSAGE_SIZE, timeout = "10 seconds", tls } = options;
-    const millis = Duration.toMillis(timeout);
-    const limits = { maxBytes: MAX_BYTES, maxMessageSize };
-    const Connection = yield* Effect.promise(() => import("./internal/manager/connection.ts"));
-    const connection = yield* Connection.make({ address: where, authKey, tls, purpose: CALLS, limits, millis });
-    const place = yield* Effect.acquireRelease(
-      Effect.sync(() => ({
-        address: address(),
-        gate: host(connection),
-        host: show(where),
-        number: 0,
-        type: "Manager",
-      })),
-      (place) =>
-        Effect.sync(() => {
-          retire(place.gate);
-          forget(place);
-        }),
-    );
-    return new ManagerProxy({ ...place, stranger: true });
-  }).pipe(Effect.withSpan("Manager.connect"));
-
-/** The side of the server: no module that only names `Manager` loads it. */
-const hosting = Effect.promise(() => import("./internal/manager/server/main.ts"));
-
-const isType = Arguments.marked(TypeTypeId, "made by Manager.type(import.meta, name, Class)");
-
-const serveChecks: Arguments.Checks = {
-  ...listenChecks,
-  types: Arguments.optional(Arguments.arrayOf(isType, "types, each made by Manager.type(import.meta, name, Class)")),
-  tasks: Arguments.optional(Arguments.arrayOf(Arguments.task, "tasks, each made by Task.make(import.meta, name, fn)")),
-};
-
-/** What the options come to; fails if one makes no sense. */
-const listening = (options: ServeOptions): Effect.Effect<ListenOptions, ListenError> => {
-  const wrong = Arguments.wrongOptions(options, serveChecks);
-  if (wrong !== undefined) {
-    return Effect.fail(new ListenError("InvalidOption", Arguments.invalidOption("manager", wrong)));
-  }
-  const {
-    address,
-    authKey,
-    handshakeTimeout = "10 seconds",
-    maxConnections = 1024,
-    maxHandshakes = 128,
-    maxMessageSize = MAX_MESSAGE_SIZE,
-    tls,
-  } = options;
-  const handshakeMillis = Duration.toMillis(handshakeTimeout);
-  const limits = { maxBytes: MAX_BYTES, maxMessageSize };
-  const counts = { handshakeMillis, maxConnections, maxHandshakes };
-  return Effect.succeed({ ...counts, address, authKey, limits, purpose: CALLS, tls });
-};
+  implementation(({ connect }) => connect(options));
 
 /**
  * What {@link type} does, of a class and of a function.
@@ -654,8 +525,6 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
  */
 export const type: Define = define as never;
 
-const isProxyCheck = Arguments.marked(TypeId, "a proxy of a managed object");
-
 /**
  * Holds an object for the scope: it lives at least as long. Fails with `Unreachable` if it is gone.
  *
@@ -665,7 +534,7 @@ const isProxyCheck = Arguments.marked(TypeId, "a proxy of a managed object");
  * @category operations
  */
 export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> =>
-  checked("Manager.retain", { proxy }, { proxy: isProxyCheck }, () => hold(proxy[TypeId]));
+  implementation(({ retain }) => retain(proxy));
 
 /**
  * Has the server itself hold an object for this long, or for ever: for a sender that does not wait until the receiver has
@@ -675,12 +544,7 @@ export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> 
  * @category operations
  */
 export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Effect<void, Failure> =>
-  checked(
-    "Manager.lease",
-    { proxy, duration },
-    { proxy: isProxyCheck, duration: positiveDuration },
-    () => ask({ ...proxy[TypeId], number: 0 }, "lease", proxy[TypeId].number, Duration.toMillis(duration)),
-  );
+  implementation(({ lease }) => lease(proxy, duration));
 
 /**
  * A copy of what an object holds: a Map of a dict, an Array of a list, the fields of an object of one's own, as far as they
@@ -690,12 +554,7 @@ export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Ef
  * @category operations
  */
 export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
-  checked(
-    "Manager.getValue",
-    { proxy },
-    { proxy: isProxyCheck },
-    () => ask({ ...proxy[TypeId], number: 0 }, "value", proxy[TypeId].number),
-  );
+  implementation(({ getValue }) => getValue(proxy));
 
 /**
  * What an object holds, as text for people. Python's `str` of a proxy; `String(proxy)` says what the proxy is, as its `repr`.
@@ -704,12 +563,7 @@ export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
  * @category operations
  */
 export const inspect = (proxy: Proxy): Effect.Effect<string, Failure> =>
-  checked(
-    "Manager.inspect",
-    { proxy },
-    { proxy: isProxyCheck },
-    () => ask({ ...proxy[TypeId], number: 0 }, "inspect", proxy[TypeId].number),
-  );
+  implementation(({ inspect }) => inspect(proxy));
 
 /**
  * Whether a value is a proxy, a manager included.
@@ -717,4 +571,5 @@ export const inspect = (proxy: Proxy): Effect.Effect<string, Failure> =>
  * @since 0.1.0
  * @category guards
  */
-export const isProxy = (value: unknown): value is Proxy => isRemote(value);
+export const isProxy = (value: unknown): value is Proxy =>
+  typeof value === "object" && value !== null && TypeId in value;

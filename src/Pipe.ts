@@ -93,20 +93,18 @@ import type * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
-import { self } from "./internal/rpc/identity.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import { BrokenPipe, EndOfFile, PipeError, type PipeErrorReason, Unreachable } from "./internal/objects/errors.ts";
-import { keep } from "./internal/pipe/in_transit.ts";
-import { Checked } from "./internal/pipe/schema.ts";
-import { ConnectionClient, TypeId as Id } from "./internal/pipe/client.ts";
-import { PipeHost } from "./internal/pipe/host.ts";
-import type { Waitable } from "./internal/objects/waitable.ts";
-import { address, host, retire } from "./internal/rpc/router.ts";
 import * as Arguments from "./internal/os/arguments.ts";
+import type { Checkable } from "./internal/pipe/schema.ts";
+import type { Waitable } from "./internal/objects/waitable.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
 export { BrokenPipe, EndOfFile, PipeError, Unreachable };
 export type { DecodeError, EncodeError, MessageTooLarge, PipeErrorReason };
+
+const implementation = lazily(() => import("./internal/pipe/make.ts"));
 
 /**
  * Marks connections.
@@ -114,7 +112,7 @@ export type { DecodeError, EncodeError, MessageTooLarge, PipeErrorReason };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Connection" = Id;
+export const TypeId = "~multiprocessing/Connection" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -261,37 +259,6 @@ export interface Options {
   readonly maxBytes?: number | undefined;
 }
 
-const MAX_BYTES = 8 * 1024 * 1024;
-
-const checks: Arguments.Checks = {
-  duplex: Arguments.optional(Arguments.boolean),
-  maxBytes: Arguments.optional(Arguments.positiveOrInfinite),
-};
-
-const make_ = (
-  options: Options = {},
-): Effect.Effect<readonly [Connection<never, unknown>, Connection<never, unknown>], PipeError, Scope.Scope> =>
-  Effect.suspend(() => {
-    const wrong = Arguments.wrongOptions(options, checks);
-    if (wrong !== undefined) {
-      return Effect.fail(new PipeError("InvalidArgument", Arguments.invalidOption("pipe", wrong)));
-    }
-    const { duplex = true, maxBytes = MAX_BYTES } = options;
-    return Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const pipe = new PipeHost([maxBytes, maxBytes], keep, () => retire(object));
-          const object = host(pipe);
-          const connection = (end: number): Connection<never, unknown> =>
-            new ConnectionClient({ address: address(), object, host: self().name, end, turn: 0, duplex, maxBytes });
-          return { pipe, connections: [connection(0), connection(1)] as const };
-        }),
-        ({ pipe }) => Effect.sync(() => pipe.release()),
-      ),
-      ({ connections }) => connections,
-    );
-  });
-
 /**
  * Makes a pipe. The first connection receives values of type `A` and sends values of type `B`, the second the other way
  * round; with `duplex: false` the first only receives, the second only sends. Python's `Pipe`.
@@ -336,7 +303,7 @@ export const make: {
   <A, B = A>(
     options?: Options,
   ): Effect.Effect<readonly [Connection<A, B>, Connection<B, A>], PipeError, Scope.Scope>;
-} = make_;
+} = (options: Options = {}) => implementation(({ make }) => make(options)) as never;
 
 /**
  * Closes a connection that was received from another process when the scope closes. What Python's `with` does.
@@ -397,7 +364,7 @@ export const schema = <A, I, B, J>(
   demand(Arguments.wrong({ receive, send }, { receive: Arguments.schema, send: Arguments.schema }));
   return (connection) => {
     demand(Arguments.wrong({ connection }, { connection: isEnd }));
-    return new Checked(connection, receive, send);
+    return (connection as unknown as Checkable<I, J>)["~multiprocessing/Checkable"](receive, send);
   };
 };
 

@@ -234,8 +234,10 @@ import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
 import type { PoolError } from "./internal/pool/errors.ts";
-import * as Implementation from "./internal/pool/pool.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import type * as Task from "./Task.ts";
+
+const implementation = lazily(() => import("./internal/pool/pool.ts"));
 
 /** Marks every pool. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Pool";
@@ -494,4 +496,7 @@ export interface Pool {
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Pool, StartFailure, Backend | Scope.Scope> =>
-  Effect.withSpan(Effect.flatMap(Backend, (backend) => Implementation.make(backend, options)), "Pool.make");
+  Effect.withSpan(
+    Effect.flatMap(Backend, (backend) => implementation(({ make }) => make(backend, options))),
+    "Pool.make",
+  );

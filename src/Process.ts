@@ -197,10 +197,14 @@ import type {
   SpawnError,
   Unsupported,
 } from "./Backend.ts";
-import * as Implementation from "./internal/child/process.ts";
+import { children } from "./internal/child/accessors.ts";
+import { late } from "./internal/os/late_stream.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import type { ServiceError } from "./internal/objects/service.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
 import type { StreamTask, Task } from "./Task.ts";
+
+const implementation = lazily(() => import("./internal/child/process.ts"));
 
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 export { Unreachable } from "./internal/objects/errors.ts";
@@ -374,7 +378,7 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
-  Implementation.spawn("Process.spawn", task, args, {});
+  implementation(({ spawn }) => spawn("Process.spawn", task, args, {}));
 
 /**
  * {@link spawn} with options.
@@ -397,7 +401,7 @@ export const spawnWith = (
   ...args: Args
 ) => Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
 <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
-  Implementation.spawn("Process.spawnWith", task, args, options);
+  implementation(({ spawn }) => spawn("Process.spawnWith", task, args, options));
 
 /**
  * Runs a task in a process of its own, and returns its result.
@@ -411,7 +415,9 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<A, E | CallError | SpawnError, Backend> =>
-  Effect.scoped(Effect.flatMap(Implementation.spawn("Process.run", task, args, {}), (process) => process.join));
+  implementation(({ spawn }) =>
+    Effect.scoped(Effect.flatMap(spawn("Process.run", task, args, {}), (process) => process.join))
+  );
 
 /**
  * Runs a task that is a Stream in a process of its own, and emits its elements. The process starts when the stream is run and
@@ -434,7 +440,8 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
 export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   task: StreamTask<Args, A, E>,
   ...args: Args
-): Stream.Stream<A, E | CallError | SpawnError, Backend> => Implementation.stream(task, args);
+): Stream.Stream<A, E | CallError | SpawnError, Backend> =>
+  late(implementation(({ stream }) => Effect.succeed(stream(task, args))));
 
 /**
  * The processes that this process has started and that have not ended, in the order of their starts. Workers of pools are not
@@ -443,4 +450,4 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
  * @since 0.1.0
  * @category accessors
  */
-export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Implementation.activeChildren;
+export const activeChildren: Effect.Effect<ReadonlyArray<Process<unknown, unknown>>> = Effect.sync(children);

@@ -259,40 +259,22 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Order from "effect/Order";
 import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
-import * as Stream from "effect/Stream";
-import { self } from "./internal/rpc/identity.ts";
+import type * as Stream from "effect/Stream";
+import { lazily } from "./internal/os/lazy.ts";
 import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./internal/objects/errors.ts";
-import { looking } from "./internal/objects/handles.ts";
-import { keep } from "./internal/pipe/in_transit.ts";
-import { FifoStore, LifoStore, PriorityStore, type Store } from "./internal/queue/store.ts";
-import type { Packet } from "./internal/objects/packets.ts";
-import { QueueClient, TypeId as Id } from "./internal/queue/client.ts";
-import { QueueHost } from "./internal/queue/host.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
-import { address, host, retire } from "./internal/rpc/router.ts";
-import {
-  boolean,
-  type Checks,
-  func,
-  invalidArgument,
-  invalidOption,
-  optional,
-  positiveOrInfinite,
-  stream as streamCheck,
-  wrong as wrongArgument,
-  wrongOptions,
-} from "./internal/os/arguments.ts";
-import * as Codec from "./internal/codec/codec.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 import type { MessageTooLarge } from "./internal/transport/frames.ts";
 
 export { QueueClosed, QueueError, Unreachable };
 export type { DecodeError, EncodeError, MessageTooLarge, QueueErrorReason };
+
+const implementation = lazily(() => import("./internal/queue/make.ts"));
 
 /**
  * Marks queues.
@@ -300,7 +282,7 @@ export type { DecodeError, EncodeError, MessageTooLarge, QueueErrorReason };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Queue" = Id;
+export const TypeId = "~multiprocessing/Queue" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -482,54 +464,6 @@ export interface Options {
   readonly confirm?: boolean | undefined;
 }
 
-const MAX_BYTES = 256 * 1024 * 1024;
-
-const checks: Checks = {
-  capacity: optional(positiveOrInfinite),
-  maxBytes: optional(positiveOrInfinite),
-  redeliver: optional(boolean),
-  confirm: optional(boolean),
-  key: optional(func),
-  order: optional(func),
-};
-
-const make_ = <A>(
-  options: Options,
-  store: () => Store,
-  keyOf?: (packet: Packet) => unknown,
-): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
-  Effect.suspend(() => {
-    const wrong = wrongOptions(options, checks);
-    if (wrong !== undefined) return Effect.fail(new QueueError("InvalidOption", invalidOption("queue", wrong)));
-    const { capacity = Infinity, maxBytes = MAX_BYTES, redeliver = false, confirm = true } = options;
-    const kept = store();
-    return Effect.map(
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          const queue = new QueueHost({ capacity, maxBytes, redeliver, store: kept, keyOf, keep });
-          return { queue, object: host(queue) };
-        }),
-        ({ object, queue }) =>
-          Effect.sync(() => {
-            retire(object);
-            queue.release();
-          }),
-      ),
-      ({ object }) =>
-        new QueueClient<A>({
-          address: address(),
-          object,
-          host: self().name,
-          capacity,
-          maxBytes,
-          ordered: keyOf !== undefined,
-          ahead: kept instanceof FifoStore,
-          redeliver,
-          confirm,
-        }),
-    );
-  });
-
 /**
  * Makes a queue that gives first what was put first. Python's `Queue`, and `JoinableQueue` and `SimpleQueue` as well.
  *
@@ -556,7 +490,7 @@ const make_ = <A>(
  * @category constructors
  */
 export const make = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
-  make_(options, () => new FifoStore());
+  implementation(({ make }) => make<A>(options));
 
 /**
  * Makes a queue that gives first what was put last. Python's `LifoQueue`.
@@ -567,7 +501,7 @@ export const make = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueErr
  * @category constructors
  */
 export const lifo = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueError, Scope.Scope> =>
-  make_(options, () => new LifoStore());
+  implementation(({ lifo }) => lifo<A>(options));
 
 /**
  * How a priority queue orders its items: by the items themselves, by a key of each, or by an `Order` of them or of the keys. The
@@ -616,44 +550,7 @@ export interface PriorityOptions<A, K = A> extends Options {
  */
 export const priority = <A, K = A>(
   options: PriorityOptions<A, K> = {},
-): Effect.Effect<Queue<A>, QueueError, Scope.Scope> => {
-  // What is no object is refused when the queue is made.
-  const { key, order } = options ?? {};
-  const compare = (order ?? natural) as (a: unknown, b: unknown) => number;
-  const keyOf = ({ attachments, bytes }: Packet): unknown => {
-    const item = Codec.decode(bytes, { attachments, hooks: looking, link: undefined }) as A;
-    const value = key === undefined ? item : key(item);
-    // Compared with itself: what is no key of this order is found before it is let in.
-    if (compare(value, value) !== 0) throw new TypeError("it is not equal to itself");
-    return value;
-  };
-  return make_(options, () => new PriorityStore(compare), keyOf);
-};
-
-/** The order of what has one by nature. Throws if it has none. */
-const natural = (a: unknown, b: unknown): number => {
-  if (typeof a === "string" && typeof b === "string") return a < b ? -1 : a > b ? 1 : 0;
-  if ((typeof a === "number" || typeof a === "bigint") && (typeof b === "number" || typeof b === "bigint")) {
-    if (a !== a || b !== b) throw new TypeError("NaN is neither smaller nor larger than anything");
-    return a < b ? -1 : a > b ? 1 : 0;
-  }
-  if (a instanceof Date && b instanceof Date) return natural(a.getTime(), b.getTime());
-  if (Array.isArray(a) && Array.isArray(b)) {
-    for (let i = 0; i < Math.min(a.length, b.length); i++) {
-      const order = natural(a[i], b[i]);
-      if (order !== 0) return order;
-    }
-    return a.length - b.length;
-  }
-  throw new TypeError(`${describe(a)} cannot be compared with ${describe(b)}; give the queue a key or an order`);
-};
-
-const describe = (value: unknown): string => {
-  if (value === null) return "null";
-  if (Array.isArray(value)) return "an array";
-  if (value instanceof Date) return "a Date";
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
-};
+): Effect.Effect<Queue<A>, QueueError, Scope.Scope> => implementation(({ priority }) => priority(options));
 
 /**
  * Makes a queue that is filled from a Stream, and closed when the Stream ends.
@@ -666,19 +563,8 @@ const describe = (value: unknown): string => {
 export const fromStream = <A, E, R>(
   stream: Stream.Stream<A, E, R>,
   options: Options = {},
-): Effect.Effect<Queue<A>, QueueError, R | Scope.Scope> => {
-  const wrong = wrongArgument({ stream }, { stream: streamCheck });
-  if (wrong !== undefined) {
-    return Effect.fail(new QueueError("InvalidArgument", invalidArgument("Queue.fromStream", wrong)));
-  }
-  return Effect.tap(make<A>(options), (queue) =>
-    Effect.forkScoped(
-      Effect.onExit(
-        Stream.run(stream, queue.toSink),
-        (exit) => Effect.ignore(exit._tag === "Success" ? queue.close : queue.shutdown),
-      ),
-    ));
-};
+): Effect.Effect<Queue<A>, QueueError, R | Scope.Scope> =>
+  implementation(({ fromStream }) => fromStream(stream, options));
 
 /**
  * Whether a value is a queue.

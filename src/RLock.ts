@@ -62,19 +62,20 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, Statistics, WithOptions } from "./Lock.ts";
-import { SIZE } from "./internal/sync/protocol/lock.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import { SyncError } from "./internal/sync/errors.ts";
-import { RLockClient, RTypeId as Id } from "./internal/sync/lock.ts";
-import { allocateObject, type Failure, type Owner } from "./internal/sync/object.ts";
+import type { Failure, Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Held, Owner, Statistics, Unsupported, WithOptions };
+
+const implementation = lazily(() => import("./internal/sync/lock.ts"));
 
 /**
  * Marks recursive locks.
@@ -82,7 +83,7 @@ export type { Failure, Held, Owner, Statistics, Unsupported, WithOptions };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/RLock" = Id;
+export const TypeId = "~multiprocessing/RLock" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -161,8 +162,7 @@ export interface RLock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<RLock, Failure, Scope.Scope> =>
-  Effect.map(allocateObject("rlock", SIZE), (described) => new RLockClient(described));
+export const make = (): Effect.Effect<RLock, Failure, Scope.Scope> => implementation(({ makeR }) => makeR);
 
 /**
  * Whether a value is a recursive lock.

@@ -28,19 +28,20 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, WithOptions } from "./Lock.ts";
-import { sizeFor } from "./internal/sync/protocol/read_write_lock.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import { SyncError } from "./internal/sync/errors.ts";
-import { allocateObject, type Failure, type Owner } from "./internal/sync/object.ts";
-import { ReadWriteLockClient, TypeId as Id } from "./internal/sync/read_write_lock.ts";
+import type { Failure, Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Held, Owner, Unsupported, WithOptions };
+
+const implementation = lazily(() => import("./internal/sync/read_write_lock.ts"));
 
 /**
  * Marks locks for readers and writers.
@@ -48,7 +49,7 @@ export type { Failure, Held, Owner, Unsupported, WithOptions };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/ReadWriteLock" = Id;
+export const TypeId = "~multiprocessing/ReadWriteLock" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -153,8 +154,7 @@ export interface ReadWriteLock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<ReadWriteLock, Failure, Scope.Scope> =>
-  Effect.map(allocateObject("readwritelock", sizeFor()), (described) => new ReadWriteLockClient(described));
+export const make = (): Effect.Effect<ReadWriteLock, Failure, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is a lock for readers and writers.

@@ -45,18 +45,18 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import { MAX, sizeFor } from "./internal/sync/protocol/semaphore.ts";
-import { boolean, type Checks, optional, range } from "./internal/os/arguments.ts";
-import { SyncError, wrongOption } from "./internal/sync/errors.ts";
-import { allocateObject, type Failure } from "./internal/sync/object.ts";
-import { SemaphoreClient, TypeId as Id } from "./internal/sync/semaphore.ts";
+import { lazily } from "./internal/os/lazy.ts";
+import { SyncError } from "./internal/sync/errors.ts";
+import type { Failure } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
 export type { Failure, Unsupported };
+
+const implementation = lazily(() => import("./internal/sync/semaphore.ts"));
 
 /**
  * Marks semaphores.
@@ -64,7 +64,7 @@ export type { Failure, Unsupported };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Semaphore" = Id;
+export const TypeId = "~multiprocessing/Semaphore" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -151,19 +151,6 @@ export interface Options {
   readonly reclaim?: boolean | undefined;
 }
 
-const checks: Checks = { permits: optional(range(0, MAX)), reclaim: optional(boolean) };
-
-const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Failure, Scope.Scope> => {
-  const wrong = wrongOption("semaphore", options, checks);
-  if (wrong !== undefined) return Effect.fail(wrong);
-  const { permits = 1, reclaim = true } = options;
-  return Effect.map(allocateObject("semaphore", sizeFor()), (described) => {
-    const semaphore = new SemaphoreClient({ ...described, bound: bounded ? permits : MAX, reclaim });
-    semaphore.begin(permits);
-    return semaphore;
-  });
-};
-
 /**
  * Makes a semaphore. More permits can be released than it began with.
  *
@@ -187,7 +174,8 @@ const make_ = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Fai
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> => make_(options, false);
+export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> =>
+  implementation(({ make }) => make(options, false));
 
 /**
  * Makes a semaphore that never has more permits than it began with: to release too many is the `SyncError` `OverRelease`. Python's
@@ -211,7 +199,8 @@ export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, S
  * @since 0.1.0
  * @category constructors
  */
-export const bounded = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> => make_(options, true);
+export const bounded = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> =>
+  implementation(({ make }) => make(options, true));
 
 /**
  * Whether a value is a semaphore.

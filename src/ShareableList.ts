@@ -43,13 +43,12 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
-import { owned, ownedMemory } from "./internal/values/attempt.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
-import { attach as attachList, make as makeList, TypeId as Id } from "./internal/values/list.ts";
 import type { Element } from "./internal/values/records.ts";
 import type { RLock } from "./RLock.ts";
 import type { SharedMemory } from "./SharedMemory.ts";
@@ -57,13 +56,15 @@ import type { SharedMemory } from "./SharedMemory.ts";
 export { MemoryError, OutOfRange };
 export type { Element, MemoryErrorReason, OutOfRangeReason };
 
+const implementation = lazily(() => import("./internal/values/constructors.ts"));
+
 /**
  * Marks shareable lists.
  *
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/ShareableList" = Id;
+export const TypeId = "~multiprocessing/ShareableList" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -201,11 +202,7 @@ export interface Options {
 export const make = <A>(
   values: Iterable<A & Element>,
   options: Options = {},
-): Effect.Effect<ShareableList<A>, Failure, Scope.Scope> =>
-  Effect.map(
-    owned(() => makeList(values, options), (list) => list.release()),
-    (list) => list as unknown as ShareableList<A>,
-  );
+): Effect.Effect<ShareableList<A>, Failure, Scope.Scope> => implementation(({ list }) => list<A>(values, options));
 
 /**
  * Attaches a list by its name, whichever program has made it. Python's `ShareableList(name=name)`.
@@ -220,11 +217,7 @@ export const make = <A>(
  */
 export const attach = <A = Element>(
   name: string,
-): Effect.Effect<ShareableList<A>, MemoryError, Scope.Scope> =>
-  Effect.map(
-    ownedMemory(() => attachList(name), (list) => list.memory.release()),
-    (list) => list as unknown as ShareableList<A>,
-  );
+): Effect.Effect<ShareableList<A>, MemoryError, Scope.Scope> => implementation(({ attachList }) => attachList<A>(name));
 
 /**
  * Whether a value is a shareable list.

@@ -124,26 +124,13 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import { attemptMemory, ownedMemory } from "./internal/values/attempt.ts";
-import {
-  demandOptions,
-  MemoryError,
-  type MemoryErrorReason,
-  OutOfRange,
-  type OutOfRangeReason,
-} from "./internal/values/errors.ts";
-import {
-  attachNamed,
-  create as createMemory,
-  make as makeMemory,
-  type Memory,
-  TypeId as Id,
-} from "./internal/values/memory.ts";
-import { sweep as sweepNames } from "./internal/values/names.ts";
-import { name as isName, optional, positive } from "./internal/os/arguments.ts";
+import { lazily } from "./internal/os/lazy.ts";
+import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason };
+
+const implementation = lazily(() => import("./internal/values/constructors.ts"));
 
 /**
  * Marks shared memory.
@@ -151,7 +138,7 @@ export type { MemoryErrorReason, OutOfRangeReason };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/SharedMemory" = Id;
+export const TypeId = "~multiprocessing/SharedMemory" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -260,9 +247,6 @@ export interface CreateOptions extends Options {
   readonly name?: string | undefined;
 }
 
-const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryError, Scope.Scope> =>
-  ownedMemory(acquire, (memory) => memory.release());
-
 /**
  * Makes a block without a name. A process that receives its handle attaches it on receipt.
  *
@@ -291,10 +275,7 @@ const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryErro
  * @category constructors
  */
 export const make = (options: Options): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
-  scoped(() => {
-    demandOptions("shared memory", options, { size: positive });
-    return makeMemory(options.size);
-  });
+  implementation(({ memory }) => memory(options));
 
 /**
  * Creates a block with a name, which must be free. Python's `SharedMemory(name, create=True, size=size)`.
@@ -324,11 +305,7 @@ export const make = (options: Options): Effect.Effect<SharedMemory, MemoryError,
  * @category constructors
  */
 export const create = (options: CreateOptions): Effect.Effect<Owned, MemoryError, Scope.Scope> =>
-  scoped(() => {
-    demandOptions("shared memory", options, { size: positive, name: optional(isName) });
-    const { name = `mp_${crypto.randomUUID().replaceAll("-", "").slice(0, 16)}`, size } = options;
-    return createMemory(name, size);
-  });
+  implementation(({ namedMemory }) => namedMemory(options));
 
 /**
  * Attaches a block by its name, whichever program has created it. Python's `SharedMemory(name)`.
@@ -342,7 +319,7 @@ export const create = (options: CreateOptions): Effect.Effect<Owned, MemoryError
  * @category constructors
  */
 export const attach = (name: string): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
-  scoped(() => attachNamed(name));
+  implementation(({ attachMemory }) => attachMemory(name));
 
 /**
  * Removes the blocks that killed programs of this user have left, and gives their names. Only blocks of this library count, and
@@ -351,7 +328,9 @@ export const attach = (name: string): Effect.Effect<SharedMemory, MemoryError, S
  * @since 0.1.0
  * @category operations
  */
-export const sweep: Effect.Effect<ReadonlyArray<string>, MemoryError> = attemptMemory(sweepNames);
+export const sweep: Effect.Effect<ReadonlyArray<string>, MemoryError> = implementation(({ sweepMemory }) =>
+  sweepMemory
+);
 
 /**
  * Whether a value is shared memory.

@@ -47,9 +47,9 @@
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { Unreachable } from "./internal/objects/errors.ts";
+import { lazily } from "./internal/os/lazy.ts";
 import type { ServiceError } from "./internal/objects/service.ts";
 import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
-import { make as makeManager, TypeId as Id } from "./internal/values/manager.ts";
 import type { Element, Options as ListOptions, ShareableList } from "./ShareableList.ts";
 import type { CreateOptions, SharedMemory } from "./SharedMemory.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
@@ -68,13 +68,15 @@ export type {
   ServiceError,
 };
 
+const implementation = lazily(() => import("./internal/values/manager.ts"));
+
 /**
  * Marks managers of shared memory.
  *
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/SharedMemoryManager" = Id;
+export const TypeId = "~multiprocessing/SharedMemoryManager" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -169,7 +171,7 @@ export interface SharedMemoryManager {
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = makeManager;
+export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = implementation(({ make }) => make);
 
 /**
  * Whether a value is a manager of shared memory.

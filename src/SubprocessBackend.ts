@@ -148,7 +148,9 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { Backend, type Permissions } from "./Backend.ts";
 import * as Permission from "./internal/child/permissions.ts";
-import * as Implementation from "./internal/child/subprocess_backend.ts";
+import { lazily } from "./internal/os/lazy.ts";
+
+const implementation = lazily(() => import("./internal/child/subprocess_backend.ts"));
 
 /**
  * The permissions that this program is known to have: the kinds that were granted whole. The default of
@@ -229,7 +231,8 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => Implementation.make(options);
+export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Provides a `Backend` whose children are Deno subprocesses. Python calls this the start method `spawn`, or with `standby`

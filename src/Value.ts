@@ -71,26 +71,18 @@
  *
  * @module
  */
-import * as Effect from "effect/Effect";
+import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
-import { owned } from "./internal/values/attempt.ts";
-import { lockOption } from "./internal/values/locks.ts";
-import {
-  demandOptions,
-  MemoryError,
-  type MemoryErrorReason,
-  OutOfRange,
-  type OutOfRangeReason,
-} from "./internal/values/errors.ts";
-import { make as makeBytes, TypeId as BytesId } from "./internal/values/bytes.ts";
-import { make as makeStruct, TypeId as StructId } from "./internal/values/struct.ts";
+import { lazily } from "./internal/os/lazy.ts";
+import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
 import type { Type, Values } from "./internal/values/types.ts";
-import { make as makeValue, TypeId as Id } from "./internal/values/value.ts";
 
 export { MemoryError, OutOfRange };
 export type { MemoryErrorReason, OutOfRangeReason, Type, Values };
+
+const implementation = lazily(() => import("./internal/values/constructors.ts"));
 
 /**
  * Marks values.
@@ -98,7 +90,7 @@ export type { MemoryErrorReason, OutOfRangeReason, Type, Values };
  * @since 0.1.0
  * @category symbols
  */
-export const TypeId: "~multiprocessing/Value" = Id;
+export const TypeId = "~multiprocessing/Value" as const;
 
 /**
  * Type of {@link TypeId}.
@@ -295,14 +287,7 @@ export const make = <T extends Type>(
   type: T,
   initial?: Values[T],
   options: Options = {},
-): Effect.Effect<Of<T>, Failure, Scope.Scope> =>
-  Effect.map(
-    owned(() => {
-      demandOptions("value", options, lockOption);
-      return makeValue(type, initial, options.lock);
-    }, ([_, free]) => free()),
-    ([value]) => value as unknown as Of<T>,
-  );
+): Effect.Effect<Of<T>, Failure, Scope.Scope> => implementation(({ value }) => value(type, initial, options));
 
 /**
  * Marks structs.
@@ -310,7 +295,7 @@ export const make = <T extends Type>(
  * @since 0.1.0
  * @category symbols
  */
-export const StructTypeId: "~multiprocessing/Struct" = StructId;
+export const StructTypeId = "~multiprocessing/Struct" as const;
 
 /**
  * Marks bytes.
@@ -318,7 +303,7 @@ export const StructTypeId: "~multiprocessing/Struct" = StructId;
  * @since 0.1.0
  * @category symbols
  */
-export const BytesTypeId: "~multiprocessing/Bytes" = BytesId;
+export const BytesTypeId = "~multiprocessing/Bytes" as const;
 
 /**
  * The types of the fields of a struct, by name.
@@ -421,13 +406,7 @@ export const struct = <const F extends Fields>(
   initial?: Partial<RecordOf<F>>,
   options: Options = {},
 ): Effect.Effect<Struct<F>, Failure, Scope.Scope> =>
-  Effect.map(
-    owned(() => {
-      demandOptions("value", options, lockOption);
-      return makeStruct(fields, initial, options.lock);
-    }, ([_, free]) => free()),
-    ([struct]) => struct,
-  );
+  implementation((constructors) => constructors.struct(fields, initial, options));
 
 /**
  * Makes room for bytes, for so many at most; there are none, if nothing else is said.
@@ -442,13 +421,7 @@ export const bytes = (
   initial?: Uint8Array,
   options: Options = {},
 ): Effect.Effect<Bytes, Failure, Scope.Scope> =>
-  Effect.map(
-    owned(() => {
-      demandOptions("value", options, lockOption);
-      return makeBytes(capacity, initial, options.lock);
-    }, ([_, free]) => free()),
-    ([bytes]) => bytes,
-  );
+  implementation((constructors) => constructors.bytes(capacity, initial, options));
 
 /**
  * Whether a value is one in shared memory.

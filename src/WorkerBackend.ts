@@ -58,7 +58,9 @@ import type * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { Backend } from "./Backend.ts";
-import * as Implementation from "./internal/child/worker_backend.ts";
+import { lazily } from "./internal/os/lazy.ts";
+
+const implementation = lazily(() => import("./internal/child/worker_backend.ts"));
 
 /**
  * Options of the backend, for all its children.
@@ -86,7 +88,7 @@ export interface Options {
  * @since 0.1.0
  * @category accessors
  */
-export const quarantined: Effect.Effect<number> = Implementation.quarantined;
+export const quarantined: Effect.Effect<number> = implementation(({ quarantined }) => quarantined);
 
 /**
  * Makes the backend, for programs that build their own layers.
@@ -98,7 +100,8 @@ export const quarantined: Effect.Effect<number> = Implementation.quarantined;
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> => Implementation.make(options);
+export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Provides a `Backend` whose children are Web Workers. Python's `multiprocessing.dummy` is similar, but its threads do not run

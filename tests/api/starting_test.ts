@@ -190,26 +190,34 @@ interface Graph {
   readonly roots: ReadonlyArray<string>;
   readonly modules: ReadonlyArray<{
     readonly specifier: string;
-    readonly dependencies?: ReadonlyArray<
-      { readonly specifier: string; readonly code?: { readonly specifier?: string } }
-    >;
+    readonly dependencies?: ReadonlyArray<{
+      readonly specifier: string;
+      readonly code?: { readonly specifier?: string };
+      readonly isDynamic?: boolean;
+    }>;
   }>;
 }
 
-/** What Deno reads when it runs a module: all that the module names by literals, whether it is ever loaded or not. */
-const followed = (path: string): ReadonlyArray<string> => {
+/** The modules that a module names by literals, directly or not. */
+const named = (path: string, dynamically: boolean): ReadonlyArray<string> => {
   const { stdout, success } = new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] }).outputSync();
   assert(success);
   const { modules, roots } = JSON.parse(new TextDecoder().decode(stdout)) as Graph;
   const dependencies = new Map(modules.map(({ dependencies = [], specifier }) => [specifier, dependencies]));
   const found = new Set(roots);
   for (const url of found) {
-    for (const { code, specifier } of dependencies.get(url) ?? []) {
-      if (code !== undefined) found.add(code.specifier ?? specifier);
+    for (const { code, isDynamic = false, specifier } of dependencies.get(url) ?? []) {
+      if (code !== undefined && (dynamically || !isDynamic)) found.add(code.specifier ?? specifier);
     }
   }
   return [...found];
 };
+
+/** What Deno reads when it runs a module: all that the module names by literals, whether it is ever loaded or not. */
+const followed = (path: string): ReadonlyArray<string> => named(path, true);
+
+/** What Deno evaluates when it imports a module. */
+const imported = (path: string): ReadonlyArray<string> => named(path, false);
 
 const inLibrary = (path: string): string => import.meta.resolve(`../../src/${path}`);
 
@@ -244,5 +252,27 @@ test(
       const named = new Set(followed(inLibrary(backend)));
       assertEquals(late.filter((url) => !named.has(url)), []);
     }
+  }),
+);
+
+test(
+  "importing the library evaluates at most 60 of its modules and makes Deno read at most 220; effect/Stream and effect/Schema wait",
+  Effect.sync(() => {
+    const entry = inLibrary("../mod.ts");
+    const modules = imported(entry);
+    const own = modules.filter((url) => url.startsWith("file:"));
+    assert(own.length <= 60, `${own.length} modules: ${own.join(" ")}`);
+    const late = modules.filter((url) => /\/(Stream|Channel|Sink|Schema|ParseResult|Config|Schedule|STM)$/.test(url));
+    assertEquals(late, []);
+    const read = followed(entry).filter((url) => url.startsWith("file:"));
+    assert(read.length <= 220, `${read.length} modules: ${read.join(" ")}`);
+  }),
+);
+
+test(
+  "a stream of a process runs in a program that has loaded neither the backend nor effect/Stream for it",
+  Effect.gen(function* () {
+    const { code, stderr, stdout } = yield* Effect.promise(() => script("late_stream.ts", []).ended);
+    assertEquals({ code, stdout }, { code: 0, stdout: "piped [ 1, 2, 3 ]\nfailed SpawnError\ninterrupted\n" }, stderr);
   }),
 );

@@ -18,6 +18,9 @@ const orphaned = Effect.scoped(
   }),
 );
 
+// The first use loads the implementation, which `runSync` cannot wait for.
+await Effect.runPromise(orphaned);
+
 let kept: SharedArrayBuffer | undefined;
 for (let round = 0; round < 200; round++) {
   kept = Effect.runSync(orphaned);

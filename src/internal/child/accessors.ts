@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import { show } from "../os/arguments.ts";
+import type { Process } from "../../Process.ts";
 import { authKey as secret, self, setAuthKey as setSecret } from "../rpc/identity.ts";
 
 /**
@@ -96,3 +97,10 @@ export const setAuthKey = (key: Uint8Array): Effect.Effect<void, InvalidAuthKey>
       ),
     );
   });
+
+/** Children of this process whose end was not dealt with yet, each with whether it lives. */
+export const active: Map<Process<unknown, unknown>, () => boolean> = new Map();
+
+/** Children of this process that have not ended. */
+export const children = (): ReadonlyArray<Process<unknown, unknown>> =>
+  [...active].flatMap(([process, isAlive]) => isAlive() ? [process] : []);

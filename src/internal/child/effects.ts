@@ -14,10 +14,11 @@ import * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
-import * as Stream from "effect/Stream";
+import type * as Stream from "effect/Stream";
 import * as Tracer from "effect/Tracer";
 import type { Backend } from "../../Backend.ts";
 import { type Body, handles, load } from "../objects/handles.ts";
+import { lateStream } from "../os/late_stream.ts";
 import { handleHooks } from "../rpc/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
 import { Credit, produce } from "../rpc/streams.ts";
@@ -171,7 +172,9 @@ export const make = (): Effects => {
       const credit = new Credit();
       open.onCredit = (count) => credit.add(count);
       credit.add(open.credit);
-      const failing = Stream.catchAllCause(stream, (cause) => Stream.failCause(failures(cause)));
+      const failing = lateStream(({ catchAllCause, failCause }) =>
+        catchAllCause(stream, (cause) => failCause(failures(cause)))
+      );
       return produce(failing, open.channel, credit, (elements) =>
         Effect.flatMap(
           success === undefined ? Effect.succeed(elements) : Effect.forEach(elements, finish),

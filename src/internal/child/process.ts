@@ -11,14 +11,16 @@ import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
-import * as Stream from "effect/Stream";
+import type * as Stream from "effect/Stream";
 import type { Backend, CallError, Child, ExitStatus, Signal, Unsupported } from "../../Backend.ts";
 import type * as Process from "../../Process.ts";
 import type { Any, StreamTask, Task } from "../../Task.ts";
 import { EncodeError } from "../codec/errors.ts";
 import { HandleId } from "../objects/handles.ts";
+import { lateStream } from "../os/late_stream.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { self } from "../rpc/identity.ts";
+import { active } from "./accessors.ts";
 import { Tag } from "./backend.ts";
 import * as Call from "./call.ts";
 import { ProcessDied, type SpawnError } from "./errors.ts";
@@ -29,9 +31,6 @@ import { exitCode } from "./status.ts";
 import { stop } from "./stop.ts";
 
 const TypeId: Process.TypeId = "~multiprocessing/Process";
-
-/** Processes of this process that have not ended, in the order of their starts. */
-const active = new Map<Child, Process.Process<unknown, unknown>>();
 
 /** Number of names that were given by {@link nextName}. */
 let named = 0;
@@ -146,9 +145,9 @@ class RunningProcess<A, E> implements Process.Process<A, E> {
 
   /** Keeps the process among the active ones until it has ended. */
   readonly track: Effect.Effect<void> = Effect.suspend(() => {
-    active.set(this.#child, this);
+    active.set(this, () => this.#child.status() === undefined);
     const ended = Effect.sync(() => {
-      active.delete(this.#child);
+      active.delete(this);
       for (const ready of this.#watchers) ready();
       this.#watchers.clear();
     });
@@ -217,27 +216,24 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   task: StreamTask<Args, A, E>,
   args: Args,
 ): Stream.Stream<A, E | CallError, Backend> =>
-  Stream.unwrapScoped(Effect.gen(function* () {
-    const wrong = wrongTask("Process.stream", task);
-    if (wrong !== undefined) return yield* Effect.fail(wrong);
-    const backend = yield* Tag;
-    const prepared = yield* Call.prepare(task, CALL, args);
-    const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
-    // The task ends its process. If it does not do so after it was asked to, the kill policy does.
-    const ended = stop({
-      child,
-      interruptible: () => true,
-      ask: Effect.void,
-      policy: {},
-      doing: running(task),
-    });
-    yield* Effect.addFinalizer(() => ended);
-    const runtime = yield* Effect.runtime();
-    const stopping = (): void => void Runtime.runFork(runtime)(ended);
-    return Call.stream(child, prepared, true, { stopping }) as Stream.Stream<A, E | CallError>;
-  }));
-
-/** The processes that have not ended; see `Process.activeChildren`. */
-export const activeChildren: Effect.Effect<ReadonlyArray<Process.Process<unknown, unknown>>> = Effect.sync(() =>
-  [...active].flatMap(([child, process]) => child.status() === undefined ? [process] : [])
-);
+  lateStream(({ unwrapScoped }) =>
+    unwrapScoped(Effect.gen(function* () {
+      const wrong = wrongTask("Process.stream", task);
+      if (wrong !== undefined) return yield* Effect.fail(wrong);
+      const backend = yield* Tag;
+      const prepared = yield* Call.prepare(task, CALL, args);
+      const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
+      // The task ends its process. If it does not do so after it was asked to, the kill policy does.
+      const ended = stop({
+        child,
+        interruptible: () => true,
+        ask: Effect.void,
+        policy: {},
+        doing: running(task),
+      });
+      yield* Effect.addFinalizer(() => ended);
+      const runtime = yield* Effect.runtime();
+      const stopping = (): void => void Runtime.runFork(runtime)(ended);
+      return Call.stream(child, prepared, true, { stopping }) as Stream.Stream<A, E | CallError>;
+    }))
+  );

@@ -6,9 +6,10 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import * as Stream from "effect/Stream";
+import type * as Stream from "effect/Stream";
 import type { Backend, Child, Command, ExitStatus, Signal } from "../../Backend.ts";
 import type { Options } from "../../SubprocessBackend.ts";
+import { lateStream } from "../os/late_stream.ts";
 import { launchWithParent } from "../os/orphan.ts";
 import { Attachment } from "./attachment.ts";
 import * as Capabilities from "./capabilities.ts";
@@ -81,7 +82,9 @@ const demandDeno = (): void => {
 };
 
 const output = (readable: AsyncIterable<Uint8Array> | null): Stream.Stream<Uint8Array> =>
-  readable === null ? Stream.empty : Stream.orDie(Stream.fromAsyncIterable(readable, (error) => error));
+  lateStream(({ empty, fromAsyncIterable, orDie }) =>
+    readable === null ? empty : orDie(fromAsyncIterable(readable, (error) => error))
+  );
 
 /** A process that the system has started. */
 class Subprocess {

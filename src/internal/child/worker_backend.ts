@@ -11,10 +11,10 @@ import * as Effect from "effect/Effect";
 import * as Metric from "effect/Metric";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import * as Stream from "effect/Stream";
 import type { Backend, Child, Command, ExitStatus, Signal } from "../../Backend.ts";
 import type { Options } from "../../WorkerBackend.ts";
 import { Unsupported } from "../objects/errors.ts";
+import { lateStream } from "../os/late_stream.ts";
 import { end as endMappings, makeTable, sweep } from "../os/worker_mappings.ts";
 import { declareEnded, ownerOf } from "../sync/protocol/doorbell.ts";
 import { port, type PortTransport, posted } from "../transport/transport.ts";
@@ -62,6 +62,9 @@ const demandRead = (): void => {
       `Cannot start a worker: it could not load ${url.href}; workers need --allow-read for the modules that they load`,
   });
 };
+
+/** The output of a worker is that of its program. */
+const nothing = lateStream(({ empty }) => empty);
 
 /** A thread of this process. */
 class WorkerThread {
@@ -115,8 +118,8 @@ class WorkerThread {
     this.child = this.#attachment.child({
       pid: Deno.pid,
       kill: (signal) => this.#kill(signal),
-      stdout: Stream.empty,
-      stderr: Stream.empty,
+      stdout: nothing,
+      stderr: nothing,
     });
   }
 

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
+import type * as Schema from "effect/Schema";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type { Link } from "../rpc/link.ts";
@@ -24,9 +25,8 @@ import { foreign, HandleId, hooks, load, type ObjectHook, register } from "../ob
 import { passGate } from "../objects/interruption.ts";
 import { BYTES, type Message, message as toMessage, OVERSIZE, VALUE } from "./inbox.ts";
 import { End, type Peer, type Place } from "./end.ts";
+import { type Checkable, Checked, TypeId } from "./schema.ts";
 import { WaitId } from "../objects/waitable.ts";
-
-export const TypeId = "~multiprocessing/Connection";
 
 /** Messages and bytes that a Stream gives, or a Sink encodes, at a time. */
 const BATCH = 1024;
@@ -85,7 +85,7 @@ const contents = ({ attachments, bytes }: Message): Uint8Array<ArrayBuffer> =>
 const unusable = new FinalizationRegistry<End>((end) => end.close());
 
 /** The implementation of {@link Connection}. */
-export class ConnectionClient<A, B> implements Connection<A, B> {
+export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly readable: boolean;
   readonly writable: boolean;
@@ -106,6 +106,11 @@ export class ConnectionClient<A, B> implements Connection<A, B> {
     unusable.register(connection, connection.#end);
     return connection;
   }
+
+  readonly "~multiprocessing/Checkable" = <C, D>(
+    receive: Schema.Schema<C, A>,
+    send: Schema.Schema<D, B>,
+  ): Connection<C, D> => new Checked(this, receive, send);
 
   get [HandleId]() {
     const end = this.#end;

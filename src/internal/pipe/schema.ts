@@ -12,8 +12,18 @@ import type { Connection, Failure, Statistics } from "../../Pipe.ts";
 import type { DecodeError, EncodeError } from "../codec/errors.ts";
 import type { BrokenPipe, EndOfFile } from "../objects/errors.ts";
 import { type Handle, HandleId } from "../objects/handles.ts";
-import { TypeId } from "./client.ts";
 import { WaitId } from "../objects/waitable.ts";
+
+export const TypeId = "~multiprocessing/Connection";
+
+/** A connection that `Pipe.schema` can wrap, which thus needs no module but that of the connection. */
+export interface Checkable<I, J> {
+  /** The same connection, with Schemas. */
+  readonly "~multiprocessing/Checkable": <A, B>(
+    receive: Schema.Schema<A, I>,
+    send: Schema.Schema<B, J>,
+  ) => Connection<A, B>;
+}
 
 /** Loaded when the first value is checked: most connections need no Schema. */
 const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
@@ -21,7 +31,7 @@ const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
 );
 
 /** See above. */
-export class Checked<A, I, B, J> implements Connection<A, B> {
+export class Checked<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #connection: Connection<I, J>;
   readonly #receive: Schema.Schema<A, I>;
@@ -32,6 +42,11 @@ export class Checked<A, I, B, J> implements Connection<A, B> {
     this.#receive = receive;
     this.#send = send;
   }
+
+  readonly "~multiprocessing/Checkable" = <C, D>(
+    receive: Schema.Schema<C, A>,
+    send: Schema.Schema<D, B>,
+  ): Connection<C, D> => new Checked(this, receive, send);
 
   /** The connection itself is sent: Schemas are not. */
   get [HandleId](): Handle[typeof HandleId] {

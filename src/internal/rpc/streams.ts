@@ -11,8 +11,9 @@
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
-import * as Stream from "effect/Stream";
+import type * as Stream from "effect/Stream";
 import * as Codec from "../codec/codec.ts";
+import { lateStream, streaming } from "../os/late_stream.ts";
 import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 
@@ -68,7 +69,7 @@ export const produce = <A, E, R, E2>(
   encode: (elements: ReadonlyArray<A>) => Effect.Effect<Codec.Encoded<Link>, E2>,
 ): Effect.Effect<void, E | E2 | MessageTooLarge, R> => {
   let count = 1;
-  return Stream.runForEachChunk(stream, (chunk) => {
+  const send = (chunk: Chunk.Chunk<A>): Effect.Effect<void, E2 | MessageTooLarge> => {
     const elements = Chunk.toReadonlyArray(chunk);
     let at = 0;
     return Effect.whileLoop({
@@ -91,7 +92,8 @@ export const produce = <A, E, R, E2>(
         ),
       step: () => {},
     });
-  });
+  };
+  return streaming(({ runForEachChunk }) => runForEachChunk(stream, send));
 };
 
 /** How the consumer of a stream understands what arrives. */
@@ -185,13 +187,15 @@ export const consume = <A, E>(
   begin: () => Inward,
   stopping: () => void = () => {},
 ): Stream.Stream<A, E> =>
-  Stream.unwrapScoped(Effect.map(
-    Effect.acquireRelease(Effect.sync(begin), (channel) => {
-      if (mailbox.end === undefined) stopping();
-      return mailbox.stop(channel);
-    }),
-    (channel) => {
-      if (mailbox.end === undefined) channel.credit(WINDOW);
-      return Stream.repeatEffectChunkOption(mailbox.pull(channel));
-    },
-  ));
+  lateStream(({ repeatEffectChunkOption, unwrapScoped }) =>
+    unwrapScoped(Effect.map(
+      Effect.acquireRelease(Effect.sync(begin), (channel) => {
+        if (mailbox.end === undefined) stopping();
+        return mailbox.stop(channel);
+      }),
+      (channel) => {
+        if (mailbox.end === undefined) channel.credit(WINDOW);
+        return repeatEffectChunkOption(mailbox.pull(channel));
+      },
+    ))
+  );

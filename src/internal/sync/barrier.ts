@@ -6,14 +6,15 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
-import type { Barrier, Statistics } from "../../Barrier.ts";
+import type * as Scope from "effect/Scope";
+import type { Barrier, Options, Statistics } from "../../Barrier.ts";
 import { register } from "../objects/handles.ts";
-import { Barrier as Protocol, type Outcome, type Reason } from "./protocol/barrier.ts";
+import { Barrier as Protocol, type Outcome, type Reason, sizeFor } from "./protocol/barrier.ts";
 import type { Participants } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
-import { effect as isEffect } from "../os/arguments.ts";
-import { BrokenBarrier, wrongArgument } from "./errors.ts";
-import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { type Checks, effect as isEffect, range } from "../os/arguments.ts";
+import { BrokenBarrier, wrongArgument, wrongOption } from "./errors.ts";
+import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
 import { step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Barrier";
@@ -122,3 +123,13 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
 }
 
 register("barrier", (data) => new BarrierClient(data as BarrierDescriptor));
+
+const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
+
+/** Makes a barrier. */
+export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> => {
+  const wrong = wrongOption("barrier", options, checks);
+  if (wrong !== undefined) return Effect.fail(wrong);
+  const { parties } = options;
+  return Effect.map(allocateObject("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
+};

@@ -5,20 +5,21 @@
  */
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
-import type { Condition, Statistics } from "../../Condition.ts";
+import type * as Scope from "effect/Scope";
+import type { Condition, Options, Statistics } from "../../Condition.ts";
 import { register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
-import { Condition as Protocol } from "./protocol/condition.ts";
+import { Condition as Protocol, sizeFor } from "./protocol/condition.ts";
 import { isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import { after } from "../os/timer.ts";
 import { BUSY } from "./protocol/monitor.ts";
 import type { Words } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
-import { countOrInfinite, must } from "../os/arguments.ts";
+import { countOrInfinite, must, optional } from "../os/arguments.ts";
 import { duration as time } from "../os/durations.ts";
-import { SyncError, wrongArgument } from "./errors.ts";
-import { type Guard, GuardId } from "./lock.ts";
-import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
+import { type Guard, GuardId, isLock, make as makeLock } from "./lock.ts";
+import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
 import { step } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
@@ -157,3 +158,13 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
 }
 
 register("condition", (data) => new ConditionClient(data as ConditionDescriptor));
+
+/** Makes a condition. */
+export const make = (options: Options): Effect.Effect<Condition, Failure, Scope.Scope> => {
+  const wrong = wrongOption("condition", options, { lock: optional(isLock) });
+  return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
+    options.lock === undefined ? makeLock : Effect.succeed(options.lock),
+    (lock) =>
+      Effect.map(allocateObject("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
+  );
+};

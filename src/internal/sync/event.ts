@@ -4,13 +4,14 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
 import type { Event, Statistics } from "../../Event.ts";
 import { register } from "../objects/handles.ts";
 import { WaitId } from "../objects/waitable.ts";
-import { Event as Protocol } from "./protocol/event.ts";
+import { Event as Protocol, SIZE } from "./protocol/event.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
-import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
 import { isFailure, LATER, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Event";
@@ -81,3 +82,9 @@ export class EventClient extends Shared<Protocol> implements Event {
 }
 
 register("event", (data) => new EventClient(data as Descriptor));
+
+/** Makes an event. */
+export const make: Effect.Effect<Event, Failure, Scope.Scope> = Effect.map(
+  allocateObject("event", SIZE),
+  (described) => new EventClient(described),
+);

@@ -10,12 +10,12 @@ import { register } from "../objects/handles.ts";
 import type { Held, Lock, Statistics, WithOptions } from "../../Lock.ts";
 import * as Arguments from "../os/arguments.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
-import { Lock as Protocol, type Outcome } from "./protocol/lock.ts";
+import { Lock as Protocol, type Outcome, SIZE } from "./protocol/lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
 import { type Hold, HoldStack, type RunningFiber } from "./reentrancy.ts";
-import { type Descriptor, type Failure, type Owner, Shared } from "./object.ts";
+import { allocateObject, type Descriptor, type Failure, type Owner, Shared } from "./object.ts";
 import { currentFiber, LATER, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Lock";
@@ -314,3 +314,15 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
 
 register("lock", (data) => new LockClient(data as Descriptor));
 register("rlock", (data) => new RLockClient(data as Descriptor));
+
+/** Makes a lock. */
+export const make: Effect.Effect<Lock, Failure, Scope.Scope> = Effect.map(
+  allocateObject("lock", SIZE),
+  (described) => new LockClient(described),
+);
+
+/** Makes a recursive lock. */
+export const makeR: Effect.Effect<RLock, Failure, Scope.Scope> = Effect.map(
+  allocateObject("rlock", SIZE),
+  (described) => new RLockClient(described),
+);

@@ -10,12 +10,12 @@ import { register } from "../objects/handles.ts";
 import type { Held } from "../../Lock.ts";
 import { isWaitFailure, type Participants } from "./protocol/participants.ts";
 import { BUSY, type Busy } from "./protocol/monitor.ts";
-import { ReadWriteLock as Protocol, type Side as SideName } from "./protocol/read_write_lock.ts";
+import { ReadWriteLock as Protocol, type Side as SideName, sizeFor } from "./protocol/read_write_lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { ReadWriteLock, Side, Statistics } from "../../ReadWriteLock.ts";
 import { SyncError } from "./errors.ts";
 import { around, scoped } from "./lock.ts";
-import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
 import { LATER, type Later, now, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
@@ -86,3 +86,9 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
 }
 
 register("readwritelock", (data) => new ReadWriteLockClient(data as Descriptor));
+
+/** Makes a lock for readers and writers. */
+export const make: Effect.Effect<ReadWriteLock, Failure, Scope.Scope> = Effect.map(
+  allocateObject("readwritelock", sizeFor()),
+  (described) => new ReadWriteLockClient(described),
+);

@@ -7,13 +7,13 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { register } from "../objects/handles.ts";
 import { isWaitFailure, type Participants } from "./protocol/participants.ts";
-import { MAX, Semaphore as Protocol, type Shape } from "./protocol/semaphore.ts";
+import { MAX, Semaphore as Protocol, type Shape, sizeFor } from "./protocol/semaphore.ts";
 import type { Words } from "../os/atomics.ts";
-import type { Semaphore, Statistics } from "../../Semaphore.ts";
-import { effect as isEffect, positive } from "../os/arguments.ts";
-import { SyncError, wrongArgument } from "./errors.ts";
+import type { Options, Semaphore, Statistics } from "../../Semaphore.ts";
+import { boolean, type Checks, effect as isEffect, optional, positive, range } from "../os/arguments.ts";
+import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
 import { scoped } from "./lock.ts";
-import { type Descriptor, type Failure, Shared } from "./object.ts";
+import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
 import { LATER, now, step, waitExactly } from "./waiting.ts";
 
 const counts = { permits: positive };
@@ -136,3 +136,17 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
 }
 
 register("semaphore", (data) => new SemaphoreClient(data as SemaphoreDescriptor));
+
+const checks: Checks = { permits: optional(range(0, MAX)), reclaim: optional(boolean) };
+
+/** Makes a semaphore. */
+export const make = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Failure, Scope.Scope> => {
+  const wrong = wrongOption("semaphore", options, checks);
+  if (wrong !== undefined) return Effect.fail(wrong);
+  const { permits = 1, reclaim = true } = options;
+  return Effect.map(allocateObject("semaphore", sizeFor()), (described) => {
+    const semaphore = new SemaphoreClient({ ...described, bound: bounded ? permits : MAX, reclaim });
+    semaphore.begin(permits);
+    return semaphore;
+  });
+};

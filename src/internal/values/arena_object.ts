@@ -5,7 +5,8 @@
  */
 import { allocate, type Arena, type Block, existenceProbe, type ObjectAddress, reach } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
-import { MemoryError, memoryError } from "./errors.ts";
+import { MemoryError } from "./errors.ts";
+import { memoryError } from "./system_errors.ts";
 
 /** Words in front of what an object holds. */
 const HEAD = 1;

@@ -13,8 +13,6 @@ import {
   wrong,
   wrongOptions,
 } from "../os/arguments.ts";
-import { OsError } from "../os/linux.ts";
-import { RegionError } from "../os/mapping.ts";
 
 /**
  * Why memory cannot be had.
@@ -96,23 +94,6 @@ export class OutOfRange extends Error {
     this.reason = reason;
   }
 }
-
-/** What went wrong below, as users are told of it. */
-export const memoryError = (error: unknown): MemoryError => {
-  if (error instanceof MemoryError) return error;
-  if (error instanceof RegionError) return new MemoryError(error.reason, error.message, error.cause);
-  if (error instanceof OsError) return new MemoryError("Failed", error.message, error);
-  throw error;
-};
-
-/** Runs what may fail below. */
-export const orMemoryError = <A>(run: () => A): A => {
-  try {
-    return run();
-  } catch (error) {
-    throw memoryError(error);
-  }
-};
 
 /** Throws a `MemoryError` if the options of something in memory make no sense. */
 export const demandOptions = (subject: string, options: unknown, checks: Checks): void => {

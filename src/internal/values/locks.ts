@@ -16,7 +16,8 @@ import { type Checks, optional } from "../os/arguments.ts";
 import { isLock, LockClient, RLockClient } from "../sync/lock.ts";
 import type { Failure } from "../sync/object.ts";
 import { attempt, outcome } from "./attempt.ts";
-import { demandOptions, MemoryError, memoryError, type OutOfRange } from "./errors.ts";
+import { demandOptions, MemoryError, type OutOfRange } from "./errors.ts";
+import { memoryError } from "./system_errors.ts";
 
 /** A lock that was object here. */
 interface Allocated<A> {

@@ -16,7 +16,8 @@
 import * as Os from "../os/linux.ts";
 import { type Mapped, own } from "../os/mapping.ts";
 import { name as isName } from "../os/arguments.ts";
-import { checkSize, demandOptions, MemoryError, orMemoryError } from "./errors.ts";
+import { checkSize, demandOptions, MemoryError } from "./errors.ts";
+import { orMemoryError } from "./system_errors.ts";
 
 const FOLDER = "/dev/shm";
 

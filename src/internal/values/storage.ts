@@ -16,7 +16,8 @@
  */
 import * as Os from "../os/linux.ts";
 import { createApart, explain, type Kind, map, type Region, type Token } from "../os/mapping.ts";
-import { checkSize, MemoryError, orMemoryError } from "./errors.ts";
+import { checkSize, MemoryError } from "./errors.ts";
+import { orMemoryError } from "./system_errors.ts";
 
 const EMPTY = new ArrayBuffer(0);
 
