@@ -236,8 +236,15 @@ import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./
 import type { Failure } from "./internal/manager/calls.ts";
 import type { ManagerError } from "./internal/manager/errors.ts";
 import type { Manager } from "./internal/manager/manager.ts";
-import type { Proxy, TypeId as Id } from "./internal/manager/remote.ts";
-import { type AnyType, type ProxyOf, type Type, type TypeOptions, TypeTypeId } from "./internal/manager/typed.ts";
+import {
+  type AnyType,
+  type Proxy,
+  type ProxyOf,
+  type Type,
+  TypeId,
+  type TypeOptions,
+  TypeTypeId,
+} from "./internal/manager/typed.ts";
 import * as Types from "./internal/manager/types.ts";
 import type { Address } from "./internal/network/address.ts";
 import type { Trust } from "./internal/network/dial.ts";
@@ -258,7 +265,6 @@ export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from
 export type { List, ListChange } from "./internal/manager/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";
 export type { SharedPool } from "./internal/manager/pool.ts";
-export type { Proxy } from "./internal/manager/remote.ts";
 export type {
   Acquirable,
   Barrier,
@@ -274,19 +280,18 @@ export {
   type AnyType,
   type Exposed,
   type MethodName,
+  type Proxy,
   type ProxyOf,
   type PublicName,
   type Result,
   type SingleResult,
   type StreamResult,
   type Type,
+  TypeId,
   type TypeOptions,
   TypeTypeId,
 } from "./internal/manager/typed.ts";
 export type { NumberOf, Numbers, TypedArray, Value } from "./internal/manager/value.ts";
-
-/** Marks every proxy. */
-export const TypeId: typeof Id = "~multiprocessing/Proxy";
 
 const implementation = lazily(() => import("./internal/manager/make.ts"));
 

@@ -259,6 +259,9 @@ export interface Options {
   readonly maxBytes?: number | undefined;
 }
 
+const make_ = (options: Options = {}): Effect.Effect<never, PipeError, Scope.Scope> =>
+  implementation(({ make }) => make(options)) as never;
+
 /**
  * Makes a pipe. The first connection receives values of type `A` and sends values of type `B`, the second the other way
  * round; with `duplex: false` the first only receives, the second only sends. Python's `Pipe`.
@@ -303,7 +306,7 @@ export const make: {
   <A, B = A>(
     options?: Options,
   ): Effect.Effect<readonly [Connection<A, B>, Connection<B, A>], PipeError, Scope.Scope>;
-} = (options: Options = {}) => implementation(({ make }) => make(options)) as never;
+} = make_;
 
 /**
  * Closes a connection that was received from another process when the scope closes. What Python's `with` does.

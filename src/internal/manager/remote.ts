@@ -7,15 +7,9 @@ import * as Equal from "effect/Equal";
 import * as Hash from "effect/Hash";
 import { HandleId } from "../objects/handles.ts";
 import type { Place } from "./calls.ts";
+import { type Proxy, TypeId } from "./typed.ts";
 
-/** Marks every proxy. */
-export const TypeId = "~multiprocessing/Proxy";
-
-/** The object of a managed type, for those who use it. */
-export interface Proxy extends Equal.Equal {
-  /** Marks it as a proxy, and says where its object is. @internal */
-  readonly [TypeId]: Place;
-}
+export { type Proxy, TypeId };
 
 /** Proxies of the same object are equal. */
 export abstract class Remote implements Proxy {

@@ -4,12 +4,21 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type * as Equal from "effect/Equal";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type * as Task from "../../Task.ts";
-import type { Failure } from "./calls.ts";
+import type { Failure, Place } from "./calls.ts";
 import type { RemoteError } from "./errors.ts";
-import type { Proxy } from "./remote.ts";
+
+/** Marks every proxy. */
+export const TypeId = "~multiprocessing/Proxy";
+
+/** The object of a managed type, for those who use it. */
+export interface Proxy extends Equal.Equal {
+  /** Marks it as a proxy, and says where its object is. @internal */
+  readonly [TypeId]: Place;
+}
 
 /** Marks every type. */
 export const TypeTypeId = "~multiprocessing/ManagedType";
