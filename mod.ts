@@ -62,6 +62,7 @@ export * as SharedMemory from "./src/SharedMemory.ts";
 export * as SharedMemoryManager from "./src/SharedMemoryManager.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Task from "./src/Task.ts";
+export * as Telemetry from "./src/Telemetry.ts";
 export * as Value from "./src/Value.ts";
 export { InvalidArgument, wait } from "./src/Wait.ts";
 export * as WorkerBackend from "./src/WorkerBackend.ts";

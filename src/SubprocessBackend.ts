@@ -147,6 +147,7 @@ import type * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { Backend, type Permissions } from "./Backend.ts";
+import type { Observe } from "./Telemetry.ts";
 import * as Permission from "./internal/child/permissions.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
@@ -219,6 +220,12 @@ export interface Options {
   readonly standby?: number | "auto" | false | undefined;
   /** URLs of further modules that standby children load. */
   readonly preload?: ReadonlyArray<string> | undefined;
+  /**
+   * What children report of the Effects that their tasks run: `true` for everything, or some kinds of it. Log entries go to the
+   * loggers of the fiber that started the child, spans to its tracer; `Telemetry.metrics` gives the state of the metrics. Children
+   * of children inherit the option. @default false
+   */
+  readonly observe?: boolean | Observe | undefined;
 }
 
 /**

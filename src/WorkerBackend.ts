@@ -58,6 +58,7 @@ import type * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { Backend } from "./Backend.ts";
+import type { Observe } from "./Telemetry.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
 const implementation = lazily(() => import("./internal/child/worker_backend.ts"));
@@ -79,6 +80,12 @@ export interface Options {
   readonly standby?: number | "auto" | false | undefined;
   /** URLs of further modules that standby workers load. */
   readonly preload?: ReadonlyArray<string> | undefined;
+  /**
+   * What children report of the Effects that their tasks run: `true` for everything, or some kinds of it. Log entries go to the
+   * loggers of the fiber that started the child, spans to its tracer; `Telemetry.metrics` gives the state of the metrics. Children
+   * of children inherit the option. @default false
+   */
+  readonly observe?: boolean | Observe | undefined;
 }
 
 /**

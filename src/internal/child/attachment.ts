@@ -18,6 +18,8 @@ import { MAX_MESSAGE_SIZE } from "../transport/frames.ts";
 import type { PortTransport, WatchedTransport } from "../transport/transport.ts";
 import { hooks } from "./call.ts";
 import type { SpawnError } from "./errors.ts";
+import * as Observer from "./observer.ts";
+import type { Report } from "./telemetry.ts";
 
 /** How long a child may live after its link has ended, in milliseconds. */
 const UNLINKED = 1000;
@@ -82,6 +84,7 @@ export class Attachment {
     this.keep();
     if (this.#status !== undefined) return;
     this.#status = status;
+    Observer.end(this.link);
     Deferred.unsafeDone(this.#exited, Effect.succeed(status));
   }
 
@@ -126,7 +129,8 @@ export class Attachment {
   }
 
   readonly #receive = (notice: unknown): void => {
-    const { crashed, ready, serving } = notice as Message;
+    const { crashed, ready, report, serving } = notice as Message;
+    if (report !== undefined) Observer.receive(this.link, this.#options.command.name, report as Report);
     if (ready !== undefined) Deferred.unsafeDone(this.#ready, Effect.succeed(ready));
     if (crashed !== undefined) {
       this.crash ??= crashed;

@@ -36,6 +36,7 @@ import * as Capabilities from "./capabilities.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 import { fork } from "./fork.ts";
+import * as Reporter from "./reporter.ts";
 import { asTask } from "./starting.ts";
 import { Refused } from "./refusals.ts";
 import type { OpenRequest, Progress } from "./open_request.ts";
@@ -87,12 +88,14 @@ const lazyBackend = (scope: Scope.Scope): Backend => {
 };
 
 /** Prepares this process for running Effects. */
-export const make = (): Effects => {
+export const make = (link: Link): Effects => {
   const hooks = [...handleHooks("child"), handles, ...effectHooks];
   const scope = Effect.runSync(Scope.make());
   const memo = Effect.runSync(Layer.makeMemoMap);
   const backend = lazyBackend(scope);
   const layers = new Map<unknown, Fiber.Fiber<Runtime.Runtime<never>, unknown>>();
+  const { observe } = nested();
+  const reporter = observe && Reporter.make(link, observe);
   const fibers = new Set<Fiber.RuntimeFiber<unknown, unknown>>();
 
   // Not the runtime of a `runSync`, which has a scheduler of its own.
@@ -224,14 +227,18 @@ export const make = (): Effects => {
           Effect.provide(Effect.scoped(Effect.provideService(traced, Tag, backend)), services),
         ),
     );
+    const observed = reporter === undefined ? program : reporter.observed(program);
     open.channel.begun();
     let isDone = false;
     const finish = (exit: ExitData): void => {
-      if (!isDone) done(exit);
+      if (isDone) return;
       isDone = true;
+      // Before the result: when the parent has it, it has the telemetry as well.
+      reporter?.flush();
+      done(exit);
     };
     const running = { fiber: undefined as Fiber.RuntimeFiber<unknown, unknown> | undefined };
-    const fiber = running.fiber = fork(program, (error) => {
+    const fiber = running.fiber = fork(observed, (error) => {
       // The fiber never ends, so it must not be awaited.
       if (running.fiber !== undefined) fibers.delete(running.fiber);
       finish({ _tag: "Failure", cause: { _tag: "Die", defect: error, trace: [] } });

@@ -9,6 +9,7 @@ import type { Backend, Child, Command } from "../../Backend.ts";
 import { TypeId } from "./backend.ts";
 import type { SpawnError } from "./errors.ts";
 import { wrongCommand } from "./options.ts";
+import { adopt } from "./observer.ts";
 import { standby } from "./standby.ts";
 import { allowed } from "./starting.ts";
 
@@ -18,13 +19,15 @@ export interface Options extends Pick<Backend, "name" | "capabilities"> {
   readonly unusable: SpawnError | undefined;
   readonly standby: number | "auto" | false | undefined;
   readonly preload: ReadonlyArray<string> | undefined;
+  /** The telemetry of the children goes to the fiber that starts them. */
+  readonly observe: unknown;
   /** Starts a child, and ends it with the scope. */
   readonly acquire: (command: Command) => Effect.Effect<Child, SpawnError, Scope.Scope>;
 }
 
 /** Makes a backend that checks each command, and keeps standby children if it is to. */
 export const makeBackend = (
-  { acquire, capabilities, name, preload = [], standby: size, unusable }: Options,
+  { acquire, capabilities, name, observe, preload = [], standby: size, unusable }: Options,
 ): Effect.Effect<Backend, never, Scope.Scope> => {
   const backend: Backend = {
     [TypeId]: TypeId,
@@ -39,5 +42,9 @@ export const makeBackend = (
         });
     },
   };
-  return unusable === undefined && size ? standby(backend, { size, modules: preload }) : Effect.succeed(backend);
+  const made = unusable === undefined && size ? standby(backend, { size, modules: preload }) : Effect.succeed(backend);
+  return observe === undefined || observe === false ? made : Effect.map(made, (backend) => ({
+    ...backend,
+    spawn: (command) => Effect.tap(backend.spawn(command), ({ link }) => adopt(link, command.name)),
+  }));
 };

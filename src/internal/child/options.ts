@@ -3,6 +3,7 @@
  *
  * @module
  */
+import type { Observe } from "../rpc/identity.ts";
 import * as Arguments from "../os/arguments.ts";
 import { duration } from "../os/durations.ts";
 import { Unsupported } from "../objects/errors.ts";
@@ -54,11 +55,27 @@ const standby = must(
   'a non-negative integer, "auto" or false',
 );
 
+const kinds = Arguments.options({ logs: optional(boolean), spans: optional(boolean), metrics: optional(boolean) });
+
+const observe: Arguments.Check = (value) => typeof value === "boolean" ? undefined : kinds(value);
+
+/** The telemetry that an option of a backend asks for. */
+export const telemetry = (
+  option: boolean | { readonly [K in keyof Observe]?: boolean | undefined } | undefined,
+): { readonly observe?: Observe } => {
+  if (option === undefined || option === false) return {};
+  const { logs = false, metrics = false, spans = false } = option === true
+    ? { logs: true, metrics: true, spans: true }
+    : option;
+  return { observe: { logs, metrics, spans } };
+};
+
 /** Checks of the options of `WorkerBackend`. */
 export const workerChecks: Arguments.Checks = {
   maxMessageSize: optional(positiveOrInfinite),
   standby: optional(standby),
   preload: optional(texts),
+  observe: optional(observe),
 };
 
 const stdio = oneOf("inherit", "null", "pipe");

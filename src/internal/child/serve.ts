@@ -164,7 +164,7 @@ export class Server {
 
   #loadEffects(): Promise<Effects> {
     return this.#loadingEffects ??= importEffects().then((module) => {
-      this.#effects = module.make();
+      this.#effects = module.make(this.#link);
       this.#link.hooks = this.#effects.hooks;
       this.#host.onEffects?.();
       return this.#effects;

@@ -16,7 +16,7 @@ import * as Capabilities from "./capabilities.ts";
 import { commandLine, environment, executable } from "./command_line.ts";
 import { SpawnError } from "./errors.ts";
 import * as Launch from "./launch.ts";
-import { subprocessChecks, wrongOptions, wrongSignal } from "./options.ts";
+import { subprocessChecks, telemetry, wrongOptions, wrongSignal } from "./options.ts";
 import { makeBackend } from "./make_backend.ts";
 import * as Permission from "./permissions.ts";
 import { type Rehearsal, rehearse, unserved } from "./rehearsal.ts";
@@ -111,6 +111,7 @@ class Subprocess {
         ...(v8Flags === undefined ? {} : { v8Flags }),
         ...(denoFlags === undefined ? {} : { denoFlags }),
         ...(maxMessageSize === undefined ? {} : { maxMessageSize }),
+        ...telemetry(options.observe),
       },
       onUnlinked: () => {
         if (!this.#signal("SIGKILL")) this.#end({ _tag: "Exited", code: LOST });
@@ -235,6 +236,7 @@ export const make = (options: Options): Effect.Effect<Backend, never, Scope.Scop
     name: "subprocess",
     capabilities: Capabilities.subprocess,
     unusable: wrongOptions("SubprocessBackend", options, subprocessChecks),
+    observe: options?.observe,
     standby: options?.standby,
     preload: options?.preload,
     acquire: (command) => acquire(options, command),

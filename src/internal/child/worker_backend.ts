@@ -24,7 +24,7 @@ import { SpawnError } from "./errors.ts";
 import { locks } from "./locks.ts";
 import { makeBackend } from "./make_backend.ts";
 import { mainModule } from "./modules.ts";
-import { workerChecks, wrongOptions, wrongSignal } from "./options.ts";
+import { telemetry, workerChecks, wrongOptions, wrongSignal } from "./options.ts";
 import { within } from "./stop.ts";
 import type { LockNotice, Start } from "./worker.ts";
 
@@ -108,7 +108,10 @@ class WorkerThread {
       transport: this.#transport,
       port: this.#transport,
       maxMessageSize,
-      nested: maxMessageSize === undefined ? {} : { maxMessageSize },
+      nested: {
+        ...(maxMessageSize === undefined ? {} : { maxMessageSize }),
+        ...telemetry(options.observe),
+      },
       onUnlinked: () => this.end({ _tag: "Signaled", signal: "SIGKILL" }),
       onClosed: () => {
         const { closed, closing } = this.#attachment.link;
@@ -262,6 +265,7 @@ export const make = (options: Options): Effect.Effect<Backend, never, Scope.Scop
     name: "worker",
     capabilities: Capabilities.worker,
     unusable: wrongOptions("WorkerBackend", options, workerChecks),
+    observe: options?.observe,
     standby: options?.standby,
     preload: options?.preload,
     acquire: (command) => acquire(options, command),

@@ -39,6 +39,15 @@ export interface Nested {
   readonly v8Flags?: ReadonlyArray<string>;
   readonly denoFlags?: ReadonlyArray<string>;
   readonly maxMessageSize?: number;
+  /** What a child reports of the Effects that it runs. */
+  readonly observe?: Observe;
+}
+
+/** Kinds of telemetry. */
+export interface Observe {
+  readonly logs: boolean;
+  readonly spans: boolean;
+  readonly metrics: boolean;
 }
 
 /** The first introduction is whole; a later one says only what has changed. */
@@ -51,6 +60,8 @@ export interface Message {
   readonly ready?: Readiness;
   /** An error that nobody caught is about to end it. */
   readonly crashed?: string;
+  /** Telemetry: a `Report`. */
+  readonly report?: unknown;
 }
 
 /** A child's answer to `preload`. */

@@ -1,0 +1,100 @@
+/**
+ * What a child reports to its parent while it runs Effects: log entries, spans and metrics. Free of Effect.
+ *
+ * @module
+ */
+import type { CauseData } from "../codec/exits.ts";
+
+/** A log entry. */
+export interface LogEntry {
+  readonly _tag: "Log";
+  /** Label of the level, such as `INFO`. */
+  readonly level: string;
+  readonly message: ReadonlyArray<unknown>;
+  readonly cause: CauseData | undefined;
+  /** Number and start of the fiber. */
+  readonly fiber: readonly [id: number, startMillis: number];
+  /** In milliseconds since the epoch. */
+  readonly time: number;
+  readonly annotations: ReadonlyArray<readonly [string, unknown]>;
+  readonly spans: ReadonlyArray<readonly [label: string, startTime: number]>;
+}
+
+/** By which a span is known, in all processes. */
+export interface SpanReference {
+  readonly traceId: string;
+  readonly spanId: string;
+  readonly sampled: boolean;
+}
+
+/** A link of a span to another. */
+export type SpanLinkData = readonly [to: SpanReference, attributes: Readonly<Record<string, unknown>>];
+
+/** What happens to a span. Times are in nanoseconds since the epoch. */
+export type SpanEvent =
+  | {
+    readonly _tag: "SpanStart";
+    readonly span: SpanReference;
+    readonly name: string;
+    readonly parent: SpanReference | undefined;
+    readonly links: ReadonlyArray<SpanLinkData>;
+    readonly time: bigint;
+    readonly kind: string;
+  }
+  | { readonly _tag: "SpanAttribute"; readonly id: string; readonly key: string; readonly value: unknown }
+  | {
+    readonly _tag: "SpanEvent";
+    readonly id: string;
+    readonly name: string;
+    readonly time: bigint;
+    readonly attributes: Readonly<Record<string, unknown>> | undefined;
+  }
+  | { readonly _tag: "SpanLinks"; readonly id: string; readonly links: ReadonlyArray<SpanLinkData> }
+  | { readonly _tag: "SpanEnd"; readonly id: string; readonly time: bigint; readonly cause: CauseData | undefined };
+
+/** The state of a metric, by its type. */
+export type MetricStateData =
+  | { readonly _tag: "Counter"; readonly count: number | bigint }
+  | { readonly _tag: "Gauge"; readonly value: number | bigint }
+  | { readonly _tag: "Frequency"; readonly occurrences: ReadonlyMap<string, number> }
+  | {
+    readonly _tag: "Histogram";
+    /** Upper boundaries, each with the number of values up to it. */
+    readonly buckets: ReadonlyArray<readonly [boundary: number, count: number]>;
+    readonly count: number;
+    readonly min: number;
+    readonly max: number;
+    readonly sum: number;
+  }
+  | {
+    readonly _tag: "Summary";
+    readonly quantiles: ReadonlyArray<readonly [quantile: number, value: number | undefined]>;
+    readonly count: number;
+    readonly min: number;
+    readonly max: number;
+    readonly sum: number;
+  };
+
+/** A metric and its state. */
+export interface MetricData {
+  readonly name: string;
+  readonly description: string | undefined;
+  readonly tags: ReadonlyArray<readonly [key: string, value: string]>;
+  readonly state: MetricStateData;
+}
+
+/** All metrics of a process. */
+export interface ProcessMetrics {
+  readonly process: string;
+  readonly pid: number;
+  readonly metrics: ReadonlyArray<MetricData>;
+}
+
+/** What a child sends in one notice. */
+export interface Report {
+  readonly events: ReadonlyArray<LogEntry | SpanEvent>;
+  /** Events that had no room, and were dropped, since the report before. */
+  readonly dropped: number;
+  /** Those of the child and of its own children. Absent if nothing has changed. */
+  readonly metrics?: ReadonlyArray<ProcessMetrics>;
+}
