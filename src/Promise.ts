@@ -417,8 +417,7 @@ export interface SharedArray<T extends Arrays.Type> extends AsyncDisposable {
 }
 
 /** Loads the implementation with the first call, so that a child that only defines tasks does not load it. */
-const load = (): Promise<typeof import("./internal/promise/make.ts")> =>
-  import("./internal/promise/make.ts");
+const load = (): Promise<typeof import("./internal/promise/make.ts")> => import("./internal/promise/make.ts");
 
 /**
  * Defines a task: work that runs in other processes, and is known by its module and its name. Define it at the top level of a

@@ -233,9 +233,10 @@ export const make = (link: Link): Effects => {
     const finish = (exit: ExitData): void => {
       if (isDone) return;
       isDone = true;
-      // Before the result: when the parent has it, it has the telemetry as well.
-      reporter?.flush();
-      done(exit);
+      if (reporter === undefined) return done(exit);
+      reporter.flush();
+      // The result would overtake a long report. A parent that has the result has the telemetry as well.
+      link.flushed(() => done(exit));
     };
     const running = { fiber: undefined as Fiber.RuntimeFiber<unknown, unknown> | undefined };
     const fiber = running.fiber = fork(observed, (error) => {

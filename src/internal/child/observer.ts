@@ -24,6 +24,9 @@ import type { LogEntry, ProcessMetrics, Report, SpanEvent, SpanLinkData, SpanRef
 /** Processes that have ended whose metrics are kept, each for itself. */
 const MAX_ENDED = 256;
 
+/** Spans of a child that are remembered after their end. */
+const MAX_SPANS = 1024;
+
 /** Where the telemetry of a child goes. */
 interface Sinks {
   readonly refs: FiberRefs.FiberRefs;
@@ -35,6 +38,8 @@ class Observer {
   /** A standby child has another name once it is used. */
   name: string;
   readonly #spans = new Map<string, Tracer.Span>();
+  /** The spans that ended last, oldest first: a span may begin below one that has ended, such as the start of a process. */
+  readonly #ended = new Map<string, Tracer.Span>();
   sinks: Sinks | undefined;
   metrics: ReadonlyArray<ProcessMetrics> = [];
 
@@ -104,6 +109,8 @@ class Observer {
         return span.addLinks(this.#links(event.links));
       case "SpanEnd": {
         this.#spans.delete(event.id);
+        this.#ended.set(event.id, span);
+        if (this.#ended.size > MAX_SPANS) this.#ended.delete(this.#ended.keys().next().value!);
         const exit = event.cause === undefined ? Exit.void : Exit.failCause(toCause(event.cause, this.name));
         return span.end(event.time, exit);
       }
@@ -111,7 +118,8 @@ class Observer {
   }
 
   #find(reference: SpanReference): Tracer.AnySpan {
-    return this.#spans.get(reference.spanId) ?? Tracer.externalSpan(reference);
+    const { spanId } = reference;
+    return this.#spans.get(spanId) ?? this.#ended.get(spanId) ?? Tracer.externalSpan(reference);
   }
 
   #links(links: ReadonlyArray<SpanLinkData>): ReadonlyArray<Tracer.SpanLink> {
