@@ -26,7 +26,7 @@
  *
  * | subject | modules |
  * | --- | --- |
- * | work, and where it runs | `Task`, `Process`, `Pool`, `Backend`, `SubprocessBackend`, `WorkerBackend`, `Main` |
+ * | work, and where it runs | `Task`, `Process`, `Pool`, `Backend`, `SubprocessBackend`, `WorkerBackend`, `Telemetry`, `Main` |
  * | messages | `Queue`, `Pipe`, `Wait` |
  * | other programs | `Listener`, `Client` |
  * | objects of a server process | `Manager` |

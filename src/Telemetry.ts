@@ -29,8 +29,8 @@
  * const program = Effect.gen(function* () {
  *   yield* Mp.Process.run(read, "one");
  *   yield* Mp.Process.run(read, "two");
- *   const [counter] = Mp.Telemetry.sum(yield* Mp.Telemetry.metrics);
- *   console.log(counter.name, counter.state);
+ *   const summed = Mp.Telemetry.sum(yield* Mp.Telemetry.metrics);
+ *   console.log(summed.find(({ name }) => name === "pages_seen")?.state);
  * }).pipe(
  *   Effect.provide(Mp.SubprocessBackend.layer({ observe: true })),
  *   Effect.provide(Logger.replace(
@@ -45,7 +45,7 @@
  * ```text
  * here: reading one
  * here: reading two
- * pages_seen { _tag: "Counter", count: 2 }
+ * { _tag: "Counter", count: 2 }
  * ```
  *
  * Plain functions and Promises report nothing: a `console.log` of theirs goes to the stdout of the child. Without `observe`
@@ -121,7 +121,7 @@ export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Implementat
 
 /**
  * Adds up metrics of the same name, type and tags: counts, occurrences, buckets and gauges are added, minima and maxima
- * compared. The quantiles of a summary cannot be added up; the sum has none.
+ * compared. The quantiles of a summary cannot be added up; the sum has none. Throws a `TypeError` if the argument is no array.
  *
  * @since 0.1.0
  * @category metrics

@@ -27,6 +27,7 @@ import {
   SharedMemoryManager,
   SubprocessBackend,
   Task,
+  Telemetry,
   Value,
   wait,
   WorkerBackend,
@@ -160,6 +161,7 @@ const worker = {
   maxMessageSize: positiveOrInfinite,
   standby: all((value) => value === 0 || value === 1 || value === false),
   preload: texts,
+  observe: [...all((value) => isRecord(value) || isBoolean(value)), { logs: 1 }, { spans: "x" }, { metrics: null }],
 };
 const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite, redeliver: boolean, confirm: boolean };
 const mapping = { chunkSize: positive };
@@ -221,6 +223,7 @@ export const options = {
   "Task.Options": { payload: [...all(Array.isArray), [fn]], success: schema, error: schema, layer },
   "Value.Options": { lock },
   "Wait.Options": { timeout: duration },
+  "Telemetry.Observe": { logs: boolean, spans: boolean, metrics: boolean },
   "WorkerBackend.Options": worker,
 } satisfies Record<string, Readonly<Record<string, Kind>>>;
 
@@ -700,6 +703,7 @@ export const rows: Readonly<Record<string, Row>> = {
     [{}],
     (_, [options]) => Effect.provide(Process.run(square, 1), SubprocessBackend.layer(options)),
   ),
+  "Telemetry.sum": row({ processes: list }, [[]], (_, [processes]) => Telemetry.sum(processes), true),
   "WorkerBackend.make": row(
     { options: optionsOf("WorkerBackend.Options") },
     [{}],

@@ -139,7 +139,10 @@ const suite = (
     Effect.gen(function* () {
       const child = yield* Process.spawn(Effects.add, 1, 2);
       const error = yield* Effect.flip(Process.run(Handles.joins, child as unknown as Process.Handle<number, string>));
-      assertStringIncludes(error.toString(), "Cannot encode args[0]: a Process stays in the process that has started it");
+      assertStringIncludes(
+        error.toString(),
+        "Cannot encode args[0]: a Process stays in the process that has started it",
+      );
     }),
   );
 

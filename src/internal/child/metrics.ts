@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import * as Arguments from "../os/arguments.ts";
 import { known } from "./observer.ts";
 import type { MetricData, MetricStateData, ProcessMetrics } from "./telemetry.ts";
 
@@ -12,6 +13,8 @@ export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Effect.sync
 
 /** Adds up metrics of the same name, type and tags. */
 export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<MetricData> => {
+  const wrong = Arguments.wrong({ processes }, { processes: Arguments.list });
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Telemetry.sum", wrong));
   const sums = new Map<string, MetricData>();
   for (const { metrics } of processes) {
     for (const metric of metrics) {
