@@ -14,6 +14,7 @@ import {
   assertStrictEquals,
 } from "../support/assert.ts";
 import { test, warmUp } from "../support/suite.ts";
+import { documented } from "./arguments_doc.ts";
 import { add, die, exit, lengths, nest, print, refuse, rest, shout, spin, square, useAll } from "./promise_tasks.ts";
 
 /** A test that is written with Promises. */
@@ -252,10 +253,13 @@ promised("Promise: a process pipes its output as a ReadableStream, with a layer 
   assertEquals(await new Response(process.stdout).text(), "hello ada\n");
 });
 
+// deno-lint-ignore no-explicit-any
+type Loose = any;
+
+const any = (value: unknown): Loose => value;
+
 promised("Promise: what is wrong is refused with an error that says so", async () => {
   const wrong = (call: () => Promise<unknown>): Promise<Error> => assertRejects(call, Error);
-  // deno-lint-ignore no-explicit-any
-  const any = (value: unknown): any => value;
   assertInstanceOf(await wrong(() => Mp.run(any(() => 1), [])), SpawnError);
   assertEquals(
     (await wrong(() => Mp.run(square, any(5)))).message,
@@ -275,8 +279,6 @@ promised("Promise: what is wrong is refused with an error that says so", async (
 });
 
 promised("Promise: every function refuses a value of the wrong kind, and changes nothing", async () => {
-  // deno-lint-ignore no-explicit-any
-  const any = (value: unknown): any => value;
   await using queue = await Mp.queue<number>({ capacity: 5 });
   await using lock = await Mp.lock();
   await using semaphore = await Mp.semaphore({ permits: 2 });
@@ -290,53 +292,98 @@ promised("Promise: every function refuses a value of the wrong kind, and changes
   const [one, other] = await Mp.pipe<number>();
   const first = (items: AsyncIterable<unknown>): Promise<unknown> => items[Symbol.asyncIterator]().next();
   const numbers = [-1, 0, 1.5, NaN, null, "1", {}];
+  /** Options that are none, each given to the call. */
+  const options = (call: (options: Loose) => unknown): ReadonlyArray<() => unknown> =>
+    [null, 5, "x", [], { signal: 1 }, { signal: null }].map((options) => () => call(any(options)));
   const calls: Record<string, ReadonlyArray<() => unknown>> = {
-    run: [5, null].map((options) => () => Mp.run(square, [1], any(options))),
-    spawn: [fetch, null, {}].map((task) => () => Mp.spawn(any(task), [])),
-    pool: numbers.map((size) => () => Mp.pool({ size: any(size) })),
-    "pool.apply": [
+    run: [...options((options) => Mp.run(square, [1], options)), () => Mp.run(square, any(5))],
+    spawn: [
+      ...options((options) => Mp.spawn(square, [1], options)),
+      ...[fetch, null, {}].map((task) => () => Mp.spawn(any(task), [])),
+      () => Mp.spawn(square, any("x")),
+    ],
+    pool: [...options(Mp.pool), ...numbers.map((size) => () => Mp.pool({ size: any(size) }))],
+    "Pool.apply": [
+      ...options((options) => pool.apply(square, [1], options)),
       () => pool.apply(any(() => 1), []),
       () => pool.apply(square, any(null)),
-      () => pool.apply(square, [1], any(null)),
     ],
-    "pool.map": [
+    "Pool.map": [
+      ...options((options) => pool.map(square, [1], options)),
       () => pool.map(square, any(5)),
-      () => pool.map(square, [1], any(null)),
+      () => pool.map(any(null), [1]),
       () => pool.map(square, [1], { chunkSize: 0 }),
     ],
-    "pool.starmap": [() => pool.starmap(add, any([5])), () => pool.starmap(any("add"), [])],
-    "pool.mapStream": [
+    "Pool.starmap": [
+      ...options((options) => pool.starmap(add, [[1, 2]], options)),
+      () => pool.starmap(add, any([5])),
+      () => pool.starmap(any("add"), []),
+    ],
+    "Pool.mapStream": [
+      ...options((options) => first(pool.mapStream(square, [1], options))),
       () => first(pool.mapStream(square, any(5))),
       () => first(pool.mapStream(square, any(null))),
       () => first(pool.mapStream(any(null), [1])),
-      () => first(pool.mapStream(square, [1], any(5))),
       () => first(pool.mapStream(square, [1], { lookAhead: 0 })),
     ],
-    "pool.stream": [() => first(pool.stream(any(null), [])), () => first(pool.stream(any(square), any(5)))],
-    "process.join": [() => process.join(any(null))],
-    "process.signal": [() => process.signal(any("SIGNOTHING"))],
+    "Pool.stream": [
+      ...options((options) => first(pool.stream(any(square), [1], options))),
+      () => first(pool.stream(any(null), [])),
+      () => first(pool.stream(any(square), any(5))),
+    ],
+    "Pool.join": options((options) => pool.join(options)),
+    "Process.join": options((options) => process.join(options)),
+    "Process.status": options((options) => process.status(options)),
+    "Process.exitCode": options((options) => process.exitCode(options)),
+    "Process.signal": [() => process.signal(any("SIGNOTHING")), () => process.signal(any(null))],
     queue: numbers.map((capacity) => () => Mp.queue({ capacity: any(capacity) })),
-    "queue.put": [() => queue.put(1, any(null)), () => queue.put(1, { signal: any({}) })],
-    "queue.putAll": [() => queue.putAll(any(5)), () => queue.putAll(any(null))],
-    "queue.takeUpTo": numbers.map((count) => () => queue.takeUpTo(any(count))),
-    "queue.taskDone": numbers.map((count) => () => queue.taskDone(any(count))),
+    "Queue.put": options((options) => queue.put(1, options)),
+    "Queue.putAll": [
+      ...options((options) => queue.putAll([1], options)),
+      () => queue.putAll(any(5)),
+      () => queue.putAll(any(null)),
+    ],
+    "Queue.tryPut": [() => queue.tryPut(any(fetch))],
+    "Queue.get": options((options) => queue.get(options)),
+    "Queue.takeUpTo": [
+      ...options((options) => queue.takeUpTo(1, options)),
+      ...numbers.map((count) => () => queue.takeUpTo(any(count))),
+    ],
+    "Queue.taskDone": numbers.map((count) => () => queue.taskDone(any(count))),
+    "Queue.join": options((options) => queue.join(options)),
     pipe: numbers.map((maxBytes) => () => Mp.pipe({ maxBytes: any(maxBytes) })),
-    "connection.sendBytes": [() => one.sendBytes(any("text")), () => one.sendBytes(any(null))],
-    "lock.take": [() => lock.take(any(5)), () => lock.withLock(any(null))],
+    "Connection.send": [...options((options) => one.send(1, options)), () => one.send(any(fetch))],
+    "Connection.recv": options((options) => one.recv(options)),
+    "Connection.sendBytes": [
+      ...options((options) => one.sendBytes(new Uint8Array(1), options)),
+      () => one.sendBytes(any("text")),
+      () => one.sendBytes(any(null)),
+    ],
+    "Connection.recvBytes": options((options) => one.recvBytes(options)),
+    "Lock.take": options((options) => lock.take(options)),
+    "Lock.withLock": [...options((options) => lock.withLock(() => 1, options)), () => lock.withLock(any(null))],
     semaphore: [-1, 1.5, null, "1"].map((permits) => () => Mp.semaphore({ permits: any(permits) })),
-    "semaphore.take": numbers.map((permits) => () => semaphore.take(any(permits))),
-    "semaphore.release": numbers.map((permits) => () => semaphore.release(any(permits))),
-    "semaphore.withPermit": [() => semaphore.withPermit(any(null))],
-    "event.wait": [() => event.wait(any("x"))],
+    "Semaphore.take": [
+      ...options((options) => semaphore.take(1, options)),
+      ...numbers.map((permits) => () => semaphore.take(any(permits))),
+    ],
+    "Semaphore.tryTake": numbers.map((permits) => () => semaphore.tryTake(any(permits))),
+    "Semaphore.release": numbers.map((permits) => () => semaphore.release(any(permits))),
+    "Semaphore.withPermit": [
+      ...options((options) => semaphore.withPermit(() => 1, options)),
+      () => semaphore.withPermit(any(null)),
+    ],
+    "Event.wait": options((options) => event.wait(options)),
     barrier: numbers.map((parties) => () => Mp.barrier(any(parties))),
-    "barrier.wait": [() => barrier.wait(any(null))],
+    "Barrier.wait": options((options) => barrier.wait(options)),
     sharedMemory: numbers.map((size) => () => Mp.sharedMemory(any(size))),
-    "memory.array": [() => memory.array(Int32Array, -1), () => memory.array(any(null))],
+    "SharedMemory.array": [() => memory.array(Int32Array, -1), () => memory.array(any(null))],
     value: [() => Mp.value(any("i33"), 1), () => Mp.value("i8", 1000), () => Mp.value("i8", any("x"))],
-    "value.raw": [() => value.raw.set(1.5), () => value.raw.add(any(null))],
     array: [() => Mp.array(any(null), 1), () => Mp.array("i32", any(null)), () => Mp.array("i32", -1)],
-    "array.raw": [() => array.raw.get(5), () => array.raw.set(0, 2 ** 40)],
   };
+  const { functions } = await documented();
+  const names = Object.keys(functions).flatMap((name) => name.match(/^Promise\.(.*)/)?.[1] ?? []);
+  assertEquals(Object.keys(calls).toSorted(), names.toSorted());
   for (const [name, attempts] of Object.entries(calls)) {
     for (const [at, attempt] of attempts.entries()) {
       const error = await Promise.resolve().then(attempt).then(() => undefined, (error) => error);

@@ -223,7 +223,6 @@ export const options = {
   "Task.Options": { payload: [...all(Array.isArray), [fn]], success: schema, error: schema, layer },
   "Value.Options": { lock },
   "Wait.Options": { timeout: duration },
-  "Telemetry.Observe": { logs: boolean, spans: boolean, metrics: boolean },
   "WorkerBackend.Options": worker,
 } satisfies Record<string, Readonly<Record<string, Kind>>>;
 
