@@ -48,6 +48,9 @@
  * { _tag: "Counter", count: 2 }
  * ```
  *
+ * `deno task example:trace` draws the trace of a program, its pool, and the children of the workers. To export traces, provide
+ * the tracer of `@effect/opentelemetry` to the program.
+ *
  * Plain functions and Promises report nothing: a `console.log` of theirs goes to the stdout of the child. Without `observe`
  * a child's Effects log to its own stdout by Effect's default logger, and its spans and metrics stay in the child.
  *

@@ -222,6 +222,15 @@ Maths.divide failed: RangeError: division by zero
 Jobs had 20 results, the last is 361
 it keeps Queue and list
 `,
+  trace: `\
+log: 5 words
+log: 5 words
+program in MainProcess {}
+  read in PoolWorker-1:1 { page: "one" }
+    count in PoolWorker-1:1:1 { characters: 21 }
+  read in PoolWorker-1:1 { page: "two" }
+    count in PoolWorker-1:1:2 { characters: 21 }
+`,
   promise: `\
 [ true, false, false, true ]
 TimeoutError
