@@ -124,6 +124,7 @@
  *
  * @module
  */
+import "./internal/kinds.ts";
 import type * as Context from "effect/Context";
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
@@ -132,21 +133,20 @@ import type * as Stream from "effect/Stream";
 import type { Readiness } from "./internal/rpc/identity.ts";
 import type { Link } from "./internal/rpc/link.ts";
 import * as Implementation from "./internal/child/backend.ts";
-import type { ProcessDied, SpawnError } from "./internal/child/errors.ts";
-import type { TaskError } from "./Task.ts";
+import type { ProcessDied, SpawnError, TaskError } from "./internal/child/errors.ts";
 import type { Unsupported } from "./internal/objects/errors.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./internal/transport/frames.ts";
+import type { MessageTooLarge } from "./internal/codec/message.ts";
 
 export { ProcessDied, SpawnError } from "./internal/child/errors.ts";
 export { Unsupported } from "./internal/objects/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-export { MessageTooLarge } from "./internal/transport/frames.ts";
+export { MessageTooLarge } from "./internal/codec/message.ts";
 export type { Link } from "./internal/rpc/link.ts";
 export type { Readiness } from "./internal/rpc/identity.ts";
 
 /** Marks every backend. @since 0.1.0 @category type ids */
-export const TypeId: TypeId = "~multiprocessing/Backend";
+export const TypeId: TypeId = Implementation.TypeId;
 /** Type of the mark of every backend. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Backend";
 

@@ -229,6 +229,7 @@
  *
  * @module
  */
+import "./internal/kinds.ts";
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";

@@ -99,7 +99,7 @@ import * as Arguments from "./internal/os/arguments.ts";
 import type { Checkable } from "./internal/pipe/schema.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./internal/transport/frames.ts";
+import type { MessageTooLarge } from "./internal/codec/message.ts";
 
 export { BrokenPipe, EndOfFile, PipeError, Unreachable };
 export type { DecodeError, EncodeError, MessageTooLarge, PipeErrorReason };

@@ -269,7 +269,7 @@ import { lazily } from "./internal/os/lazy.ts";
 import { QueueClosed, QueueError, type QueueErrorReason, Unreachable } from "./internal/objects/errors.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./internal/transport/frames.ts";
+import type { MessageTooLarge } from "./internal/codec/message.ts";
 
 export { QueueClosed, QueueError, Unreachable };
 export type { DecodeError, EncodeError, MessageTooLarge, QueueErrorReason };

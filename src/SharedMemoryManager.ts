@@ -53,7 +53,7 @@ import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason 
 import type { Element, Options as ListOptions, ShareableList } from "./ShareableList.ts";
 import type { CreateOptions, SharedMemory } from "./SharedMemory.ts";
 import type { DecodeError, EncodeError } from "./internal/codec/errors.ts";
-import type { MessageTooLarge } from "./internal/transport/frames.ts";
+import type { MessageTooLarge } from "./internal/codec/message.ts";
 
 export { MemoryError, OutOfRange, Unreachable };
 export type {

@@ -143,6 +143,7 @@
  *
  * @module
  */
+import "./internal/kinds.ts";
 import type * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
@@ -152,6 +153,12 @@ import * as Permission from "./internal/child/permissions.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
 const implementation = lazily(() => import("./internal/child/subprocess_backend.ts"));
+
+/** Never called: naming the modules that children load makes Deno fetch and cache them together with this one. */
+const _children = (): ReadonlyArray<Promise<unknown>> => [
+  import("./internal/entry/subprocess.ts"),
+  import("./internal/entry/followed.ts"),
+];
 
 /**
  * The permissions that this program is known to have: the kinds that were granted whole. The default of

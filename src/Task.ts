@@ -258,12 +258,13 @@ import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
 import * as Arguments from "./internal/os/arguments.ts";
-import type { Refusal } from "./internal/codec/exits.ts";
+import { define, type Definition, TypeId as internalTypeId } from "./internal/child/tasks.ts";
 
+export { TaskError } from "./internal/child/errors.ts";
 export type { Refusal } from "./internal/codec/exits.ts";
 
 /** Marks every task. @since 0.1.0 @category type ids */
-export const TypeId: TypeId = "~multiprocessing/Task";
+export const TypeId: TypeId = internalTypeId;
 /** Type of the mark of every task. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Task";
 
@@ -335,47 +336,6 @@ export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
    * process ends in good order.
    */
   readonly layer?: Layer.Layer<Exclude<R, Provided>, unknown, Provided> | undefined;
-}
-
-/** A definition, as the registry of a process holds it. @internal */
-export interface Definition {
-  /** What runs. */
-  readonly handler: (...args: ReadonlyArray<never>) => unknown;
-  /** As they were given. */
-  readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;
-  /** Turns an argument into the data that travels, for tasks whose arguments are more than data. */
-  readonly dehydrate?: (argument: unknown) => unknown;
-}
-
-/**
- * The child could not begin the task.
- *
- * - `ModuleNotFound`: the child cannot find or read the task's module, or one that it imports.
- * - `LoadFailed`: the module threw, or did not compile; `cause` is its error with its stack.
- * - `NotDefined`: the module has loaded and defined no such task at its top level.
- * - `InvalidPayload`: the `payload` Schema refused the arguments in the child.
- * - `LayerFailed`: the task's layer could not be built.
- *
- * @since 0.1.0
- * @category errors
- */
-export class TaskError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "TaskError";
-  /** How the error is printed. */
-  override readonly name = "TaskError";
-  /** Why not; see above. */
-  readonly reason: Refusal;
-  /** Name of the task. */
-  readonly task: string;
-  /** Made by the library. */
-  constructor(
-    options: { readonly reason: Refusal; readonly task: string; readonly message: string; readonly cause?: unknown },
-  ) {
-    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.reason = options.reason;
-    this.task = options.task;
-  }
 }
 
 /** Data whose type is also that of an Effect; if a handler returns it, it is the result. */
@@ -461,46 +421,6 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
     Named
   >;
 
-const { layer, optional, schema } = Arguments;
-
-const optionChecks: Arguments.Checks = {
-  payload: optional(Arguments.arrayOf(schema, "Schemas, one for each argument")),
-  success: optional(schema),
-  error: optional(schema),
-  layer: optional(layer),
-};
-
-const define = (meta: ImportMeta, name: string, definition: Definition): Any => {
-  const url = meta?.url;
-  if (typeof url !== "string") {
-    throw new TypeError(
-      `Cannot define a task: the first argument must be the module's import.meta, received ${Arguments.show(meta)}`,
-    );
-  }
-  if (typeof name !== "string" || name === "") {
-    throw new TypeError(
-      `Cannot define a task in ${url}: its name must be a non-empty string, received ${Arguments.show(name)}`,
-    );
-  }
-  const { handler } = definition;
-  if (typeof handler !== "function") {
-    throw new TypeError(
-      `Cannot define task "${name}" in ${url}: the handler must be a function, received ${Arguments.show(handler)}`,
-    );
-  }
-  const wrong = Arguments.wrongOptions(definition.options, optionChecks);
-  if (wrong !== undefined) throw new TypeError(`Cannot define task "${name}" in ${url}: ${wrong}`);
-  let tasks = registry.get(url);
-  if (tasks === undefined) registry.set(url, tasks = new Map());
-  if (tasks.has(name)) {
-    throw new TypeError(
-      `Cannot define task "${name}" in ${url}: the name is taken; give each task of a module its own name, and define it at the top level, where it is defined once`,
-    );
-  }
-  tasks.set(name, definition);
-  return { [TypeId]: variance, url, name } as unknown as Any;
-};
-
 const isRunnable = Arguments.must(
   (value) => typeof value === "function" && typeof value.prototype?.run === "function",
   "a class with a method `run`",
@@ -551,25 +471,6 @@ export const fromClass = <Instance extends { run(): unknown }>(
     never
   >;
 };
-
-const variance: Record<string, never> = {};
-
-/**
- * Every definition of this process, by module and name. It hangs on the global object, so that two copies of this
- * library in one process (one from a cache, one from a checkout) see the same tasks.
- */
-const key = Symbol.for("~multiprocessing/tasks");
-const shared = globalThis as { [key]?: Map<string, Map<string, Definition>> };
-const registry: Map<string, Map<string, Definition>> = shared[key] ??= new Map();
-
-/** Finds a definition in this process. @internal */
-export const lookup = (url: string, name: string): Definition | undefined => registry.get(url)?.get(name);
-
-/** Names of the tasks that a module has defined in this process. @internal */
-export const namesIn = (url: string): ReadonlyArray<string> => [...registry.get(url)?.keys() ?? []];
-
-/** URLs of the modules that have defined tasks in this process. @internal */
-export const modules = (): ReadonlyArray<string> => [...registry.keys()];
 
 /**
  * Whether a value is a task.

@@ -54,6 +54,7 @@
  *
  * @module
  */
+import "./internal/kinds.ts";
 import type * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
@@ -62,6 +63,12 @@ import type { Observe } from "./Telemetry.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
 const implementation = lazily(() => import("./internal/child/worker_backend.ts"));
+
+/** Never called: naming the modules that children load makes Deno fetch and cache them together with this one. */
+const _children = (): ReadonlyArray<Promise<unknown>> => [
+  import("./internal/entry/worker.ts"),
+  import("./internal/entry/followed.ts"),
+];
 
 /**
  * Options of the backend, for all its children.

@@ -1,17 +1,19 @@
 /**
- * All kinds of objects that can be made again from a handle, each with the module that registers it.
+ * Composition root: names the modules that lower subjects load on demand.
  *
- * A process loads a kind when the first handle of that kind arrives; see {@link load} in `handles.ts`. Deno does not follow these
- * addresses when a child starts; `backend/everything.ts` names them all.
+ * A process loads the module of a kind of handle when the first handle of that kind arrives; see `load` in
+ * `objects/handles.ts`. The backends, `Manager` and the entry modules of children load this list. Deno does not follow these
+ * addresses when a process starts; `entry/followed.ts` names them all.
  *
  * @module
  */
+import { type Load, provide } from "./objects/on_demand.ts";
 
-const memory = (): Promise<unknown> => import(import.meta.resolve("./values/objects.ts"));
-const lock = (): Promise<unknown> => import(import.meta.resolve("./sync/lock.ts"));
+const memory: Load = () => import(import.meta.resolve("./values/objects.ts"));
+const lock: Load = () => import(import.meta.resolve("./sync/lock.ts"));
 
-/** Loads the module of a kind. */
-export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
+/** The kinds of handles, each with the module that registers it. */
+export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
   ["array", memory],
   ["barrier", () => import(import.meta.resolve("./sync/barrier.ts"))],
   ["bytes", memory],
@@ -31,4 +33,12 @@ export const modules: ReadonlyMap<string, () => Promise<unknown>> = new Map([
   ["semaphore", () => import(import.meta.resolve("./sync/semaphore.ts"))],
   ["struct", memory],
   ["value", memory],
+];
+
+provide(kinds);
+provide([
+  ["Pool", () => import(import.meta.resolve("../Pool.ts"))],
+  ["Queue", () => import(import.meta.resolve("../Queue.ts"))],
+  ["ShareableList", () => import(import.meta.resolve("../ShareableList.ts"))],
+  ["SharedMemory", () => import(import.meta.resolve("../SharedMemory.ts"))],
 ]);

@@ -25,7 +25,7 @@ import {
   Value,
   WorkerBackend,
 } from "../../mod.ts";
-import { modules } from "../../src/internal/kinds.ts";
+import { kinds } from "../../src/internal/kinds.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ask, create, kept, stream, take } from "../../src/internal/manager/calls.ts";
 import * as Tasks from "./managed_handles_tasks.ts";
@@ -130,7 +130,7 @@ Deno.test("handles: every kind that registers itself can be loaded by its name",
     for (const [, kind] of text.matchAll(/^register\("([^"]+)"/gm)) registered.add(kind);
   }
   assert(registered.size > 10);
-  assertEquals([...modules.keys()].toSorted(), [...registered].toSorted());
+  assertEquals(kinds.map(([kind]) => kind).toSorted(), [...registered].toSorted());
 });
 
 async function* sources(folder: URL): AsyncGenerator<URL> {

@@ -225,7 +225,7 @@ for (const entry of ["subprocess", "worker"]) {
   test(
     `the entry of a child on ${entry} makes Deno read at most 42 modules, none of Effect's among them`,
     Effect.sync(() => {
-      const modules = followed(inLibrary(`internal/child/${entry}.ts`));
+      const modules = followed(inLibrary(`internal/entry/${entry}.ts`));
       // Both are loaded only by a child that needs them: a link on descriptor 3, a task in a module of the user's.
       const runtime = new Set(["node:net", "node:async_hooks"]);
       assertEquals(modules.filter((url) => !url.startsWith(inLibrary("")) && !runtime.has(url)), []);
@@ -237,8 +237,9 @@ for (const entry of ["subprocess", "worker"]) {
 test(
   "a backend names each module of the library that is loaded by an address that Deno does not follow",
   Effect.sync(() => {
-    const late = followed(inLibrary("internal/child/subprocess.ts")).concat(
+    const late = followed(inLibrary("internal/entry/subprocess.ts")).concat(
       followed(inLibrary("internal/child/effects.ts")),
+      followed(inLibrary("internal/kinds.ts")),
     )
       .filter((url) => url.startsWith("file:"))
       .flatMap((url) =>

@@ -5,7 +5,7 @@ import { type Channel, Link } from "../../src/internal/rpc/link.ts";
 import { Connection } from "../../src/internal/transport/connection.ts";
 import { open as openDoor } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
 import { bench, perTurn, python, sampled, timed } from "./harness.ts";
 import type { Opening } from "./link_peer.ts";
 

@@ -9,7 +9,7 @@ import { type Channel, Link, type Receiver } from "../../src/internal/rpc/link.t
 import { Connection } from "../../src/internal/transport/connection.ts";
 import { enter } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
 
 /** What a channel of the bench opens with. */
 export type Opening = number | { readonly count: number; readonly window: number };

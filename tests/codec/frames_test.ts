@@ -1,13 +1,6 @@
 import * as fc from "effect/FastCheck";
-import {
-  FRAGMENT,
-  HEADER,
-  type Incoming,
-  MAX_MESSAGE_SIZE,
-  MessageTooLarge,
-  ProtocolError,
-  type Transport,
-} from "../../src/internal/transport/frames.ts";
+import { FRAGMENT, HEADER, ProtocolError, type Transport } from "../../src/internal/transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "../../src/internal/codec/message.ts";
 import { Inbox } from "../../src/internal/transport/inbox.ts";
 import { Outbox } from "../../src/internal/transport/outbox.ts";
 import {

@@ -1,6 +1,7 @@
 import { type Channel, exportId, Link, LinkClosed, type Options, type Receiver } from "../../src/internal/rpc/link.ts";
 import * as Codec from "../../src/internal/codec/codec.ts";
-import { HEADER, type Incoming, MessageTooLarge, type Transport } from "../../src/internal/transport/frames.ts";
+import { HEADER, type Transport } from "../../src/internal/transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../../src/internal/codec/message.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "../support/assert.ts";
 
 /** Two ends of a transport in memory. Bytes arrive when the test (or the end of the turn) delivers them. */

@@ -14,7 +14,7 @@ import type { Backend, Child, Command, ExitStatus } from "../../Backend.ts";
 import { authKey, type Introduction, type Message, type Nested, type Readiness, self } from "../rpc/identity.ts";
 import { Link, type LinkClosed } from "../rpc/link.ts";
 import * as Router from "../rpc/router.ts";
-import { MAX_MESSAGE_SIZE } from "../transport/frames.ts";
+import { MAX_MESSAGE_SIZE } from "../codec/message.ts";
 import type { PortTransport, WatchedTransport } from "../transport/transport.ts";
 import { hooks } from "./call.ts";
 import type { SpawnError } from "./errors.ts";

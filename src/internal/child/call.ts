@@ -9,17 +9,19 @@ import * as Exit from "effect/Exit";
 import type * as Stream from "effect/Stream";
 import type { CallError, Child } from "../../Backend.ts";
 import { handles, load, loaded } from "../objects/handles.ts";
-import { handleHooks } from "../rpc/stream_hook.ts";
+import { handleHooks } from "../objects/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
 import { consume, Mailbox } from "../rpc/streams.ts";
-import * as Task from "../../Task.ts";
+import type { Any } from "../../Task.ts";
+import { lookup } from "./tasks.ts";
 import { toCause } from "../codec/cause.ts";
 import * as Codec from "../codec/codec.ts";
 import { hooks as effectHooks } from "../codec/effect.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { type CauseData, type ExitData, readExit } from "../codec/exits.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
-import { ProcessDied, SpawnError } from "./errors.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
+import { ProcessDied, SpawnError, TaskError } from "./errors.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 
@@ -35,7 +37,7 @@ type List = ReadonlyArray<unknown>;
 
 /** A request whose arguments are encoded. It can be sent over any link. */
 export interface Prepared {
-  readonly task: Task.Any;
+  readonly task: Any;
   readonly mode: number;
   readonly encoded: Codec.Encoded<Link>;
   readonly success: AnySchema | undefined;
@@ -51,13 +53,13 @@ const shift = (error: EncodeError, first: number): EncodeError => {
 
 /** Encodes a call in the caller's fiber, so that an argument that cannot be sent fails there, before anything was sent. */
 export const prepare = (
-  task: Task.Any,
+  task: Any,
   mode: number,
   args: ReadonlyArray<unknown>,
   first: number = 0,
 ): Effect.Effect<Prepared, EncodeError> =>
   Effect.withFiberRuntime<Prepared, EncodeError>((fiber) => {
-    const definition = Task.lookup(task.url, task.name);
+    const definition = lookup(task.url, task.name);
     const options = definition?.options;
     if (definition?.dehydrate !== undefined) args = args.map(definition.dehydrate);
     const payload = options?.payload;
@@ -91,7 +93,7 @@ export const prepare = (
   });
 
 /** The place of a failure, as `Cause.pretty` shows it. */
-const where = (child: Child, task: Task.Any): string =>
+const where = (child: Child, task: Any): string =>
   `task ${task.name} in ${child.name} (pid ${child.pid}, ${task.url})`;
 
 const fill =
@@ -100,7 +102,7 @@ const fill =
     return Codec.append(writer, prepared.encoded);
   };
 
-const describe = (task: Task.Any) => (): unknown => [task.url, task.name];
+const describe = (task: Any) => (): unknown => [task.url, task.name];
 
 /** The error for a caller whose child has ended without an answer. */
 export const died = (
@@ -239,7 +241,7 @@ const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.
       return Exit.fail(new MessageTooLarge(exit.size, exit.limit));
     case "Refused":
       return Exit.fail(
-        new Task.TaskError({ reason: exit.reason, task: prepared.task.name, message: exit.message, cause: exit.cause }),
+        new TaskError({ reason: exit.reason, task: prepared.task.name, message: exit.message, cause: exit.cause }),
       );
   }
 };
@@ -260,4 +262,4 @@ const decodeFailure = (child: Child, prepared: Prepared, data: CauseData): Effec
 /** Whether an error comes from the library, not from the task. */
 export const isCallError = (error: unknown): error is CallError =>
   error instanceof EncodeError || error instanceof DecodeError || error instanceof MessageTooLarge ||
-  error instanceof Task.TaskError || error instanceof SpawnError || error instanceof ProcessDied;
+  error instanceof TaskError || error instanceof SpawnError || error instanceof ProcessDied;

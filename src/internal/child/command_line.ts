@@ -29,7 +29,7 @@ const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): bo
  * `jsr.io` without a permission, unless the permission names other hosts.
  */
 const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
-  const url = import.meta.resolve("./followed.ts");
+  const url = import.meta.resolve("../entry/followed.ts");
   const { import: hosts = false } = permissions;
   const open = url.startsWith("https://jsr.io/") && (hosts === false || hosts === true || hosts.length === 0);
   return !open && needsLiteral(permissions)(url) ? [url] : [];
@@ -56,7 +56,7 @@ const preloads = (purpose: Guard | "rehearsal", modules: ReadonlyArray<string>):
     });
   }
   const settle = `import{settle}from${JSON.stringify(import.meta.resolve("./modules.ts"))};`;
-  const entry = `import{serve}from${JSON.stringify(import.meta.resolve("./subprocess.ts"))};`;
+  const entry = `import{serve}from${JSON.stringify(import.meta.resolve("../entry/subprocess.ts"))};`;
   const action = purpose === "rehearsal" ? "serve;Deno.exit(0)" : `await serve(${JSON.stringify(purpose)})`;
   return [...lists.map((list) => `${settle}settle([${list}])`), entry + action];
 };

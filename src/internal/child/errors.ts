@@ -1,9 +1,10 @@
 /**
- * Errors of starting children and of their deaths. Free of Effect.
+ * Errors of starting children, of calling them and of their deaths. Free of Effect.
  *
  * @module
  */
 import type { ExitStatus } from "../../Backend.ts";
+import type { Refusal } from "../codec/exits.ts";
 
 /**
  * A child could not be started.
@@ -103,3 +104,34 @@ const describe = (status: ExitStatus): string => {
       return `crashed (${status.message})`;
   }
 };
+
+/**
+ * The child could not begin the task.
+ *
+ * - `ModuleNotFound`: the child cannot find or read the task's module, or one that it imports.
+ * - `LoadFailed`: the module threw, or did not compile; `cause` is its error with its stack.
+ * - `NotDefined`: the module has loaded and defined no such task at its top level.
+ * - `InvalidPayload`: the `payload` Schema refused the arguments in the child.
+ * - `LayerFailed`: the task's layer could not be built.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class TaskError extends Error {
+  /** Tells the errors apart: for `Effect.catchTag`. */
+  readonly _tag = "TaskError";
+  /** How the error is printed. */
+  override readonly name = "TaskError";
+  /** Why not; see above. */
+  readonly reason: Refusal;
+  /** Name of the task. */
+  readonly task: string;
+  /** Made by the library. */
+  constructor(
+    options: { readonly reason: Refusal; readonly task: string; readonly message: string; readonly cause?: unknown },
+  ) {
+    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = options.reason;
+    this.task = options.task;
+  }
+}

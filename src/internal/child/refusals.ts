@@ -6,8 +6,8 @@
 import { EncodeError } from "../codec/errors.ts";
 import type { ExitData, Refusal } from "../codec/exits.ts";
 import * as Foreign from "../codec/foreign.ts";
-import type { MessageTooLarge } from "../transport/frames.ts";
-import * as Task from "../../Task.ts";
+import type { MessageTooLarge } from "../codec/message.ts";
+import { namesIn } from "./tasks.ts";
 import type { TaskRef } from "./request.ts";
 
 /** The task could not be begun. */
@@ -54,7 +54,7 @@ export const loadError = (task: TaskRef, error: unknown): Refused => {
 
 /** The task's module has defined no such task. */
 export const notDefined = (task: TaskRef): Refused => {
-  const names = Task.namesIn(task.url);
+  const names = namesIn(task.url);
   const found = names.length === 0 ? "no task" : `only ${names.map((name) => `"${name}"`).join(", ")}`;
   return new Refused(
     "NotDefined",

@@ -14,15 +14,10 @@ import { isEffect, isPromise, isStream } from "../codec/programs.ts";
 import { introduce, type Message, type Notice, self } from "../rpc/identity.ts";
 import { type Channel, Link, type LinkClosed, type Receiver } from "../rpc/link.ts";
 import * as Router from "../rpc/router.ts";
-import {
-  type Incoming,
-  MAX_MESSAGE_SIZE,
-  MessageTooLarge,
-  ProtocolError,
-  type Transport,
-} from "../transport/frames.ts";
+import { ProtocolError, type Transport } from "../transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "../codec/message.ts";
 import type { PortTransport } from "../transport/transport.ts";
-import { type Definition, lookup } from "../../Task.ts";
+import { type Definition, lookup } from "./tasks.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
 import type { OpenRequest, Progress } from "./open_request.ts";
@@ -41,6 +36,8 @@ export interface Host {
   readonly onLoaded?: () => void;
   /** The parent has said which process it is. */
   readonly onParent?: (pid: number) => void;
+  /** Loads the list of the kinds of handles. */
+  readonly loadKinds: () => Promise<unknown>;
   /** Ends this child. */
   readonly exit: (code: number) => void;
 }
@@ -163,7 +160,7 @@ export class Server {
   // Loading
 
   #loadEffects(): Promise<Effects> {
-    return this.#loadingEffects ??= importEffects().then((module) => {
+    return this.#loadingEffects ??= Promise.all([importEffects(), this.#host.loadKinds()]).then(([module]) => {
       this.#effects = module.make(this.#link);
       this.#link.hooks = this.#effects.hooks;
       this.#host.onEffects?.();

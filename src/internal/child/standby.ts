@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import type { Backend, Child, Command, SpawnError } from "../../Backend.ts";
-import * as Task from "../../Task.ts";
+import { modules as definingModules } from "./tasks.ts";
 import { authKey, type Notice, type Readiness } from "../rpc/identity.ts";
 
 /** How long after a child was taken the next one is started: a start takes a core and this thread for a while. */
@@ -62,7 +62,7 @@ export const standby = (backend: Backend, options: Options): Effect.Effect<Backe
     const start: Effect.Effect<Warm, SpawnError> = Effect.uninterruptibleMask((restore) =>
       Effect.gen(function* () {
         const scope = yield* Scope.make();
-        const modules = [...new Set([...automatic ? used : Task.modules(), ...options.modules])];
+        const modules = [...new Set([...automatic ? used : definingModules(), ...options.modules])];
         const command: Command = { name: "Standby", daemon: true, modules, preload: true };
         const child = yield* Effect.onError(
           restore(Scope.extend(backend.spawn(command), scope)),

@@ -1,6 +1,6 @@
 /**
  * The backend whose children are Deno subprocesses. How the system is asked to start one stands in `launch.ts` and
- * `command_line.ts`; the child's side is `subprocess.ts`.
+ * `command_line.ts`; the child's side is `entry/subprocess.ts`.
  *
  * @module
  */
@@ -23,9 +23,6 @@ import { type Rehearsal, rehearse, unserved } from "./rehearsal.ts";
 
 /** The exit code of a child whose real one cannot be known, because another part of the program has waited for the process. */
 const LOST = 255;
-
-/** Never called: naming the modules that children load makes Deno fetch and cache them together with this one. */
-export const entry = (): ReadonlyArray<Promise<unknown>> => [import("./subprocess.ts"), import("./followed.ts")];
 
 /** Sends a signal to a process group. The result is `false` if no process is left in it. */
 const signalGroup = (leader: number, name: Deno.Signal): boolean => {

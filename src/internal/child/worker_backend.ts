@@ -1,5 +1,5 @@
 /**
- * The backend whose children are Web Workers. The worker's side is `worker.ts`.
+ * The backend whose children are Web Workers. The worker's side is `entry/worker.ts`.
  *
  * A worker tells nothing of its end. So it holds a lock for life, and the host waits for that lock: it has the lock when the
  * thread has ended. What the worker has posted until then is counted in shared memory, and received before the host declares the
@@ -26,16 +26,13 @@ import { makeBackend } from "./make_backend.ts";
 import { mainModule } from "./modules.ts";
 import { telemetry, workerChecks, wrongOptions, wrongSignal } from "./options.ts";
 import { within } from "./stop.ts";
-import type { LockNotice, Start } from "./worker.ts";
+import type { LockNotice, Start } from "./worker_messages.ts";
 
 /** How long a terminated thread may take to end before it counts as stuck, in milliseconds. */
 const TERMINATION = 1000;
 
 /** How long others that share memory with a terminated worker wait for the end of its thread, in milliseconds. */
 const MERCY = 300;
-
-/** Never called: naming the modules that children load makes Deno fetch and cache them together with this one. */
-export const entry = (): ReadonlyArray<Promise<unknown>> => [import("./worker.ts"), import("./followed.ts")];
 
 let stuck = 0;
 
@@ -53,7 +50,7 @@ export const quarantined: Effect.Effect<number> = Effect.sync(() => stuck);
 
 /** Throws if a worker could not load its own module: such a worker crashes and prints the reason, where nothing can read it. */
 const demandRead = (): void => {
-  const url = new URL(import.meta.resolve("./worker.ts"));
+  const url = new URL(import.meta.resolve("../entry/worker.ts"));
   if (url.protocol !== "file:") return;
   if (Deno.permissions.querySync({ name: "read", path: url }).state === "granted") return;
   throw new SpawnError({
@@ -88,7 +85,7 @@ class WorkerThread {
   constructor(options: Options, command: Command) {
     const { port1, port2 } = new MessageChannel();
     const counts = posted();
-    this.#worker = new Worker(import.meta.resolve("./worker.ts"), { type: "module", name: command.name });
+    this.#worker = new Worker(import.meta.resolve("../entry/worker.ts"), { type: "module", name: command.name });
     this.#transport = port(port1, "parent", counts);
     this.#worker.onmessage = this.#receive;
     this.#worker.onerror = this.#crash;

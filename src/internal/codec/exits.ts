@@ -6,7 +6,7 @@
  */
 
 import * as Codec from "./codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "./message.ts";
 
 /** One way to fail, or several at once. `trace` names the spans that were open where it happened, innermost first. */
 export type CauseData =

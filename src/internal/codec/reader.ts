@@ -7,6 +7,7 @@
  * @module
  */
 import { DecodeError } from "./errors.ts";
+import { VarintReader } from "./varint.ts";
 import * as Tag from "./tags.ts";
 
 /** Not `fatal`: that takes ten times as long, and bytes that are no UTF-8 are still some text. */
@@ -25,17 +26,13 @@ const short: ReadonlyArray<Array<number>> = Array.from(
 const MAX_UNITS = 1024;
 
 /** Reads from `at` on, up to `end`. */
-export class Reader {
-  protected readonly bytes: Uint8Array;
-  protected at = 0;
+export class Reader extends VarintReader {
   protected end: number;
   private view: DataView | undefined;
 
   constructor(bytes: Uint8Array) {
     // A subclass such as Buffer has a `slice` that does not copy.
-    this.bytes = bytes.constructor === Uint8Array
-      ? bytes
-      : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+    super(bytes.constructor === Uint8Array ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length), 0);
     this.end = bytes.length;
   }
 
@@ -63,13 +60,9 @@ export class Reader {
   }
 
   protected varint(): number {
-    let value = 0;
-    for (let scale = 1; scale < 2 ** 53; scale *= 128) {
-      const byte = this.byte();
-      value += (byte & 127) * scale;
-      if (byte < 128 && Number.isSafeInteger(value)) return value;
-    }
-    throw this.wrong("a number is too long");
+    const value = this.next();
+    if (Number.isNaN(value)) throw this.wrong("a number is too long");
+    return value;
   }
 
   /** How many items follow, each of which takes at least `width` bytes. */

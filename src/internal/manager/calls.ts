@@ -23,7 +23,7 @@ import { consume, Mailbox } from "../rpc/streams.ts";
 import { type Checks, invalidArgument, wrong } from "../os/arguments.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
-import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./errors.ts";
 import * as P from "./protocol.ts";
 

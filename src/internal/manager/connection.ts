@@ -14,7 +14,7 @@ import { CANCELLED, GONE, type Hosted, type Line } from "../rpc/router.ts";
 import { dial, type DialOptions } from "../network/dial.ts";
 import type { AuthenticationError, ConnectError } from "../network/errors.ts";
 import type { TcpTransport } from "../network/tcp_transport.ts";
-import type { Incoming } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 import { passOn } from "../rpc/relay.ts";
 import * as P from "./protocol.ts";
 

@@ -9,8 +9,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import { waitThenCommit } from "../objects/interruption.ts";
-import { VarintReader } from "../objects/varint.ts";
-import type { Fill } from "../rpc/link.ts";
+import { VarintReader, varints } from "../codec/varint.ts";
 import { call, type Line } from "../rpc/router.ts";
 import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
 import { answer, ask, checked, type Failure, type Place, target } from "./calls.ts";
@@ -55,11 +54,6 @@ const drop = (place: Place, one: Held): boolean => {
   return true;
 };
 
-const say = (...numbers: ReadonlyArray<number>): Fill => (writer) => {
-  for (const number of numbers) writer.varint(number);
-  return undefined;
-};
-
 type Lost = Effect.Effect<never, unknown>;
 
 /** Asks for the lock; if not `waits`, the answer may be that another has it. Returns a function that takes the request back. */
@@ -70,7 +64,7 @@ const request = (
 ): () => void => {
   const one: Held = { line: undefined as never, lost: undefined, news: () => {} };
   let state: "asked" | "granted" | "over" = "asked";
-  one.line = call(target(place), P.ATTACH, say(place.number, waits ? 1 : 0), {
+  one.line = call(target(place), P.ATTACH, varints(place.number, waits ? 1 : 0), {
     data: () => {
       if (state === "granted") return one.news();
       if (state === "over") return;
@@ -497,7 +491,7 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
         };
         // Meanwhile it is held by nobody of this process.
         const takeBack = this.#giveUp(one);
-        one.line.data(say(P.WAIT, this[TypeId].number));
+        one.line.data(varints(P.WAIT, this[TypeId].number));
         const returned = Effect.async<void>((resume) => {
           if (back) return resume(Effect.void);
           wake = () => resume(Effect.void);
@@ -505,7 +499,7 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
         return Effect.matchCauseEffect(restore(returned), {
           onSuccess: () => still(one),
           onFailure: (interruption) => {
-            if (one.lost === undefined) one.line.data(say(P.UNWAIT));
+            if (one.lost === undefined) one.line.data(varints(P.UNWAIT));
             return Effect.zipRight(returned, Effect.failCause(interruption));
           },
         });
@@ -538,7 +532,7 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
           "notify the Condition",
           (one) =>
             Effect.sync(() => {
-              if (count > 0) one.line.data(say(P.NOTIFY, this[TypeId].number, Math.min(count, 2 ** 40)));
+              if (count > 0) one.line.data(varints(P.NOTIFY, this[TypeId].number, Math.min(count, 2 ** 40)));
             }),
         ),
     );
@@ -625,7 +619,7 @@ export class BarrierProxy extends Remote implements Barrier {
   get wait(): Effect.Effect<number, BrokenBarrier | Failure> {
     const place = this[TypeId];
     return waitThenCommit<unknown, unknown, number, never>((done) => {
-      const line = call(target(place), P.ATTACH, say(place.number), {
+      const line = call(target(place), P.ATTACH, varints(place.number), {
         exit: (incoming) => {
           switch (incoming.bytes[0]) {
             case P.VALUE:

@@ -12,7 +12,7 @@ import * as Codec from "../codec/codec.ts";
 import type { Hook } from "../codec/codec.ts";
 import { hooks as effectHooks } from "../codec/effect.ts";
 import { EncodeError } from "../codec/errors.ts";
-import { modules } from "../kinds.ts";
+import { loaderOf } from "./on_demand.ts";
 
 /** Marks what can be sent as a handle. */
 export const HandleId = "~multiprocessing/Handle";
@@ -125,7 +125,7 @@ export const load = ({ attachments, bytes }: Body): Promise<void> | undefined =>
   try {
     if (!Codec.requires(bytes).includes("handle")) return undefined;
     const hooks = finding((kind) => {
-      const module = kinds.has(kind) ? undefined : modules.get(kind);
+      const module = kinds.has(kind) ? undefined : loaderOf(kind);
       if (module !== undefined) missing.add(module);
     });
     Codec.decode(bytes, { attachments, hooks, link: undefined });

@@ -5,8 +5,9 @@
  */
 import type { Link } from "../rpc/link.ts";
 import type { Extras, Writer } from "../codec/codec.ts";
-import { type Incoming, ProtocolError } from "../transport/frames.ts";
-import { VarintReader } from "./varint.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
+import { VarintReader } from "../codec/varint.ts";
 
 /** One encoded value. */
 export interface Packet {

@@ -5,7 +5,7 @@
  */
 import type { Fill } from "../rpc/link.ts";
 import { call, type Target } from "../rpc/router.ts";
-import type { Incoming } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 
 /**
  * Sends a request, and calls `onReply` once with the answer. Throws what `fill` throws, and has then sent nothing. Returns a

@@ -10,7 +10,7 @@ import { CANCELLED, type Hosted, type Line, readTooLarge, type Target, TOO_LARGE
 import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { sendFailure } from "../codec/exits.ts";
-import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { Unreachable } from "./errors.ts";
 import { hooks, loaded } from "./handles.ts";
 import { request } from "./request.ts";

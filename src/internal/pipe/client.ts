@@ -19,7 +19,7 @@ import { linkOf } from "../rpc/router.ts";
 import type { Connection, Statistics } from "../../Pipe.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
-import { MessageTooLarge } from "../transport/frames.ts";
+import { MessageTooLarge } from "../codec/message.ts";
 import { type BrokenPipe, EndOfFile, PipeError, type Unreachable } from "../objects/errors.ts";
 import { foreign, HandleId, hooks, load, type ObjectHook, register } from "../objects/handles.ts";
 import { passGate } from "../objects/interruption.ts";

@@ -6,14 +6,15 @@
  *
  * @module
  */
+import { attached, attaching, hasAttached } from "../objects/attaching.ts";
 import { call, CANCELLED, DONE, far, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
-import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "../objects/errors.ts";
 import { type Message, Messages } from "./inbox.ts";
 import { sizeOf } from "../objects/packets.ts";
 import { type PipeHost, read, write } from "./host.ts";
 import * as P from "./protocol.ts";
-import { VarintReader } from "../objects/varint.ts";
+import { VarintReader, varints } from "../codec/varint.ts";
 import { FifoGate } from "../objects/fifo_gate.ts";
 
 /** What a handle of an end says. */
@@ -248,34 +249,11 @@ const moved = (): PipeError =>
 const closed = (): PipeError =>
   new PipeError("Closed", "Cannot use the connection: it was closed, or the scope of its pipe was");
 
-/** Ends that were taken over, and whose pipes have not said yet that they have heard of it. */
-const attaching = new Set<object>();
-/** Who waits until those pipes have heard. */
-const waiting = new Set<{ readonly ends: Set<object>; readonly done: () => void }>();
-
-/**
- * Calls back when the pipes have heard of all ends that were taken over here: whoever keeps them while they move may only then hear
- * that they were received.
- */
-export const attached = (done: () => void): void => {
-  if (attaching.size === 0) done();
-  else waiting.add({ ends: new Set(attaching), done });
-};
-
-const hasAttached = (end: object): void => {
-  if (!attaching.delete(end)) return;
-  for (const wish of waiting) {
-    if (!wish.ends.delete(end) || wish.ends.size > 0) continue;
-    waiting.delete(wish);
-    wish.done();
-  }
-};
-
 /** The pipe of another process. */
 const distant = (place: Place, owner: P.Owner): P.Seat => {
   const syncs: Array<(arrived: boolean) => void> = [];
   const sending = new Set<(arrived: boolean) => void>();
-  attaching.add(owner);
+  attaching(owner);
   const line = call(place, P.ATTACH, (writer) => {
     writer.varint(place.end);
     writer.varint(place.turn);
@@ -309,7 +287,7 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
       for (const done of [...sending]) done(arrived);
     },
   });
-  const say = (tag: number): void => line.data((writer) => void writer.byte(tag));
+  const say = (tag: number): void => line.data(varints(tag));
   // What outlives this process may not have arrived when others hear of it.
   const answered = far(place);
   return {

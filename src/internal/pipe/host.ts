@@ -13,11 +13,12 @@
  */
 import type { Fill, Receiver } from "../rpc/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../rpc/router.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import type { Packet } from "../objects/packets.ts";
 import { type Message, message as toMessage, Messages, OVERSIZE } from "./inbox.ts";
 import * as P from "./protocol.ts";
-import { VarintReader, varints } from "../objects/varint.ts";
+import { VarintReader, varints } from "../codec/varint.ts";
 
 /** Who has an end. */
 type Holder =

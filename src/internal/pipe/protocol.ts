@@ -26,7 +26,7 @@
  *
  * @module
  */
-import type { Incoming } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 import type { Message } from "./inbox.ts";
 
 export const ATTACH = 1;

@@ -12,7 +12,8 @@ import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend, KillPolicy } from "../../Backend.ts";
 import type * as Pool from "../../Pool.ts";
-import * as Task from "../../Task.ts";
+import type * as Task from "../../Task.ts";
+import { modules as definingModules } from "../child/tasks.ts";
 import * as Call from "../child/call.ts";
 import { isLibrary } from "../child/modules.ts";
 import { CALL, MAP, STARMAP } from "../child/request.ts";
@@ -36,7 +37,7 @@ const GRACE_PERIOD: Duration.DurationInput = "1 second";
 let pools = 0;
 
 /** URLs of the user's modules that have defined tasks by now. */
-const modules = (): ReadonlyArray<string> => Task.modules().filter((url) => !isLibrary(url));
+const modules = (): ReadonlyArray<string> => definingModules().filter((url) => !isLibrary(url));
 
 const closed = (): PoolError =>
   new PoolError({ reason: "Closed", message: "Cannot run the task: the pool was closed and takes no more tasks" });

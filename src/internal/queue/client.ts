@@ -30,7 +30,7 @@ import type { Info as QueueInfo, Queue, Statistics, StreamOptions } from "../../
 import { invalidArgument, invalidOption, iterable, optional, positive, wrongOptions } from "../os/arguments.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
-import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { QueueClosed, QueueError, Unreachable } from "../objects/errors.ts";
 import { waitThenCommit } from "../objects/interruption.ts";
 import { foreign, HandleId, hooks, load, loaded, looking, register } from "../objects/handles.ts";
@@ -39,7 +39,7 @@ import { type Packet, sizeOf, unpack } from "../objects/packets.ts";
 import type { QueueHost, Taking } from "./host.ts";
 import { type Entry, type Ledger, ledgerOf } from "./unacknowledged.ts";
 import { type Grant, type Places, Producer } from "./producer.ts";
-import { attached } from "../pipe/end.ts";
+import { attached } from "../objects/attaching.ts";
 import * as P from "./protocol.ts";
 import { Reader } from "./reader.ts";
 import { WaitId } from "../objects/waitable.ts";

@@ -23,12 +23,13 @@ import * as Codec from "../codec/codec.ts";
 import * as Lease from "./lease.ts";
 import { CANCELLED, DONE, GONE, type Hosted, type Line, tooLarge } from "../rpc/router.ts";
 import { type Fill, LAST, type Receiver } from "../rpc/link.ts";
-import { type Incoming, MessageTooLarge, ProtocolError } from "../transport/frames.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { FifoStore, type Item, type Store } from "./store.ts";
 import { pack, type Packet, sizeOf, unpack } from "../objects/packets.ts";
 import * as P from "./protocol.ts";
 import { Fifo, type FifoEntry } from "../objects/fifo.ts";
-import { VarintReader, varints } from "../objects/varint.ts";
+import { VarintReader, varints } from "../codec/varint.ts";
 import { messageOf } from "../codec/foreign.ts";
 
 /** What distinguishes one queue from another. */

@@ -7,9 +7,10 @@
  * @module
  */
 import { call, DONE, type Line, type Target } from "../rpc/router.ts";
-import { FRAGMENT, type Incoming } from "../transport/frames.ts";
+import { FRAGMENT } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 import { pack, type Packet } from "../objects/packets.ts";
-import { VarintReader } from "../objects/varint.ts";
+import { VarintReader } from "../codec/varint.ts";
 import * as P from "./protocol.ts";
 
 /** How long places that were granted ahead are kept after a put, in milliseconds. */

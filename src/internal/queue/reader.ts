@@ -9,12 +9,12 @@ import { type ObjectAddress, reach } from "../sync/protocol/arena.ts";
 import { RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import * as Codec from "../codec/codec.ts";
-import type { Incoming } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 import { load } from "../objects/handles.ts";
 import { claim } from "./lease.ts";
 import { type Packet, unpack } from "../objects/packets.ts";
 import type { Entry, Ledger } from "./unacknowledged.ts";
-import { VarintReader } from "../objects/varint.ts";
+import { VarintReader } from "../codec/varint.ts";
 import * as P from "./protocol.ts";
 
 /** A stream that takes slowly tells the queue of each item at once; one that is faster than this, in milliseconds, of some at a time. */

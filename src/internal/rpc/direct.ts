@@ -27,7 +27,8 @@
  * @module
  */
 import * as Codec from "../codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, ProtocolError } from "../transport/frames.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../codec/message.ts";
 import { Connection, type Socket } from "../transport/connection.ts";
 import * as Door from "../transport/accept.ts";
 import { type Calls, CANCELLED, DONE, type Line } from "./relay.ts";

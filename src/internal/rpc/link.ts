@@ -11,9 +11,11 @@
  *
  * @module
  */
+import type { Side } from "../transport/frames.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError } from "../codec/errors.ts";
-import { type Incoming, ProtocolError, type Transport } from "../transport/frames.ts";
+import { ProtocolError, type Transport } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 import { Inbox } from "../transport/inbox.ts";
 import { Outbox } from "../transport/outbox.ts";
 
@@ -67,9 +69,6 @@ export interface Options {
   readonly onDefine?: (id: number, message: Incoming) => void;
   readonly onClosed?: (reason: LinkClosed) => void;
 }
-
-/** Which of its two ends a process holds on a link. */
-export type Side = "parent" | "child";
 
 /** Counts channels that are made before it is known over which link they will go. */
 let exported = 0;

@@ -4,7 +4,7 @@
  * @module
  */
 import { type Fill, LAST, type Receiver } from "./link.ts";
-import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 
 /** The first byte of an exit: the call is done. Others belong to the object. */
 export const DONE = 0;

@@ -17,7 +17,8 @@
  * @module
  */
 import * as Codec from "../codec/codec.ts";
-import { type Incoming, ProtocolError } from "../transport/frames.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import type { Incoming } from "../codec/message.ts";
 import { again, type Calls, GONE, type Line, passOn } from "./relay.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
 import { meet, type Place, reach, receiveParcel } from "./direct.ts";

@@ -14,7 +14,7 @@ import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
 import * as Codec from "../codec/codec.ts";
 import { lateStream, streaming } from "../os/late_stream.ts";
-import { type Incoming, MessageTooLarge } from "../transport/frames.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 
 /** Messages that may be under way on one stream. */

@@ -28,37 +28,12 @@ export const HEADER = 9;
 /** The longest body of one frame, in bytes: what a small message waits for at most. */
 export const FRAGMENT = 256 * 1024;
 
-/** The default limit of one message, in bytes. */
-export const MAX_MESSAGE_SIZE: number = 1024 * 1024 * 1024;
-
 /** Added to the kind of a frame that announces the segments of a message. */
 export const TABLE = 0x40;
 /** Added to the kind of a frame that carries a piece of one. */
 export const PART = 0x80;
 /** What remains is the kind. */
 export const KIND = 0x1f;
-
-/** A message is larger than the link allows. */
-export class MessageTooLarge extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "MessageTooLarge";
-  /** How the error is printed. */
-  override readonly name = "MessageTooLarge";
-
-  /** Makes the error of a message of this size. */
-  constructor(
-    /** Size of the message, in bytes. */
-    readonly size: number,
-    /** The link's limit, in bytes. */
-    readonly limit: number,
-    /** Whose limit it is. */
-    whose: string = "the backend",
-  ) {
-    super(
-      `Cannot send a message of ${size} bytes: the limit is ${limit} bytes; raise maxMessageSize of ${whose} or send it in pieces`,
-    );
-  }
-}
 
 /** The peer sent bytes that are no frames. The link is closed, since what follows cannot be understood. */
 export class ProtocolError extends Error {
@@ -88,8 +63,5 @@ export interface Transport {
   readonly close: () => void;
 }
 
-/** A received message. `bytes` may share memory with other messages; attachments own theirs. */
-export interface Incoming {
-  readonly bytes: Uint8Array;
-  readonly attachments: ReadonlyArray<Uint8Array>;
-}
+/** The two ends of a link. */
+export type Side = "parent" | "child";

@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { FRAGMENT, HEADER, type Incoming, KIND, PART, ProtocolError, TABLE } from "./frames.ts";
+import { FRAGMENT, HEADER, KIND, PART, ProtocolError, TABLE } from "./frames.ts";
+import type { Incoming } from "../codec/message.ts";
 
 /** So much memory may be taken on the word of the peer alone; beyond it memory grows only with what has arrived. */
 const TRUSTED = 16 * 1024 * 1024;

@@ -4,7 +4,8 @@
  * @module
  */
 import { Writer } from "../codec/bytes.ts";
-import { FRAGMENT, HEADER, MessageTooLarge, PART, TABLE, type Transport } from "./frames.ts";
+import { FRAGMENT, HEADER, PART, TABLE, type Transport } from "./frames.ts";
+import { MessageTooLarge } from "../codec/message.ts";
 
 /** So many small frames are sent at once, and do not wait for the end of the turn. */
 const COALESCED = 64 * 1024;

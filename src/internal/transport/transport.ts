@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Side } from "../rpc/link.ts";
+import type { Side } from "./frames.ts";
 import { isAnnouncement, join, type Neighbour } from "../os/shared_buffers.ts";
 import type { Transport } from "./frames.ts";
 

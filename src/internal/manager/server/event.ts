@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { varints } from "../../codec/varint.ts";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import { Fifo } from "../../objects/fifo.ts";
@@ -47,12 +48,7 @@ export class EventHost {
   }
 }
 
-const say = (...bytes: ReadonlyArray<number>): Fill => (writer) => {
-  for (const byte of bytes) writer.varint(byte);
-  return undefined;
-};
-
-const broken = (reason: BrokenReason): Fill => say(P.BROKEN, P.REASONS.indexOf(reason));
+const broken = (reason: BrokenReason): Fill => varints(P.BROKEN, P.REASONS.indexOf(reason));
 
 /** So many wait for each other, round after round. Who gives up, or dies, breaks it. */
 export class BarrierHost {
@@ -112,14 +108,14 @@ export class BarrierHost {
     if (this.#waiting.size === this.parties) this.#pass(line);
     return {
       cancel: () => {
-        if (leave("Interrupted")) line.exit(say(CANCELLED));
+        if (leave("Interrupted")) line.exit(varints(CANCELLED));
       },
       closed: () => void leave("PartyDied"),
     };
   }
 
   close(): void {
-    this.#fail(say(GONE));
+    this.#fail(varints(GONE));
   }
 
   #fail(exit: Fill): void {
@@ -132,7 +128,7 @@ export class BarrierHost {
   #pass(last: Line): void {
     const round = this.#waiting;
     this.#waiting = new Set();
-    const go = (): void => [...round].forEach((line, index) => line.exit(say(P.VALUE, index)));
+    const go = (): void => [...round].forEach((line, index) => line.exit(varints(P.VALUE, index)));
     if (this.#action === undefined) return go();
     Effect.runCallback(this.#action(), {
       onExit: (exit) => {

@@ -7,7 +7,8 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import type { Options as PoolOptions } from "../../../Pool.ts";
-import * as Queue from "../../../Queue.ts";
+import type * as Queue from "../../../Queue.ts";
+import { load } from "../../objects/on_demand.ts";
 import type { Element } from "../../../ShareableList.ts";
 import { ManagerError } from "../errors.ts";
 import type { Shape } from "../proxies.ts";
@@ -121,10 +122,20 @@ const scoped = <A>(
       ))
   );
 
-const queue = (make: (options: Queue.Options) => Effect.Effect<Queue.Queue<unknown>, unknown, Scope.Scope>): Kind => ({
+const queue = (constructor: "make" | "lifo" | "priority"): Kind => ({
   exposed: new Set(),
   make: (_, __, [options]) =>
-    scoped(make((options ?? {}) as Queue.Options), (queue) => ({ target: queue, handle: queue })),
+    scoped(
+      Effect.flatMap(
+        Effect.promise(() => load<typeof import("../../../Queue.ts")>("Queue")),
+        (Queue) => {
+          const make: (options: Queue.Options) => Effect.Effect<Queue.Queue<unknown>, unknown, Scope.Scope> =
+            Queue[constructor];
+          return make((options ?? {}) as Queue.Options);
+        },
+      ),
+      (queue) => ({ target: queue, handle: queue }),
+    ),
 });
 
 /** Memory of the server's process. Who is given it attaches it: there is nothing to ask the server for. */
@@ -142,7 +153,7 @@ const pool: Kind = {
   make: (server, _, [options]) =>
     scoped(
       Effect.flatMap(
-        Effect.zipRight(server.tasks.loadAll, Effect.promise(() => import("../../../Pool.ts"))),
+        Effect.zipRight(server.tasks.loadAll, Effect.promise(() => load<typeof import("../../../Pool.ts")>("Pool"))),
         (Pool) => Pool.make((options ?? {}) as PoolOptions),
       ),
       (pool) => ({ target: new PoolHost(pool, server.tasks) }),
@@ -163,18 +174,18 @@ export const kinds: Readonly<Record<string, Kind>> = {
   Condition: condition,
   Event: simple(EventHost, () => new EventHost()),
   Barrier: barrier,
-  Queue: queue(Queue.make),
-  LifoQueue: queue(Queue.lifo),
-  PriorityQueue: queue(Queue.priority),
+  Queue: queue("make"),
+  LifoQueue: queue("lifo"),
+  PriorityQueue: queue("priority"),
   SharedMemory: memory(([size]) =>
     Effect.flatMap(
-      Effect.promise(() => import("../../../SharedMemory.ts")),
+      Effect.promise(() => load<typeof import("../../../SharedMemory.ts")>("SharedMemory")),
       (SharedMemory) => SharedMemory.make({ size: size as number }),
     )
   ),
   ShareableList: memory(([values]) =>
     Effect.flatMap(
-      Effect.promise(() => import("../../../ShareableList.ts")),
+      Effect.promise(() => load<typeof import("../../../ShareableList.ts")>("ShareableList")),
       (ShareableList) => ShareableList.make(values as ReadonlyArray<Element>),
     )
   ),

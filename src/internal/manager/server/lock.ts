@@ -14,12 +14,12 @@
  *
  * @module
  */
-import type { Fill } from "../../rpc/link.ts";
 import { LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../rpc/router.ts";
-import { VarintReader } from "../../objects/varint.ts";
+import { VarintReader, varints } from "../../codec/varint.ts";
 import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
-import { type Incoming, ProtocolError } from "../../transport/frames.ts";
+import { ProtocolError } from "../../transport/frames.ts";
+import type { Incoming } from "../../codec/message.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 
@@ -30,8 +30,6 @@ interface Holder {
   /** The condition in which he is parked, or by which he was woken up. */
   condition: Fifo<Holder> | undefined;
 }
-
-const say = (value: number): Fill => (writer) => void writer.byte(value);
 
 /** So many may hold it at once. */
 export class LockHost {
@@ -93,7 +91,7 @@ export class LockHost {
     const waits = numbers.next() === 1;
     const holder: Holder = { line, state: "waiting", place: undefined, condition: undefined };
     if (!waits && (this.#free === 0 || this.#waiting.length > 0)) {
-      line.exit(say(P.BUSY));
+      line.exit(varints(P.BUSY));
       return { closed: () => {} };
     }
     this.#holders.add(holder);
@@ -105,7 +103,7 @@ export class LockHost {
       },
       cancel: () => {
         this.#leave(holder);
-        line.exit(say(CANCELLED));
+        line.exit(varints(CANCELLED));
       },
       closed: () => this.#leave(holder),
     };
@@ -113,7 +111,7 @@ export class LockHost {
 
   /** The lock is no more. */
   close(): void {
-    for (const { line } of this.#holders) line.exit(say(GONE));
+    for (const { line } of this.#holders) line.exit(varints(GONE));
     this.#holders.clear();
     this.#waiting.drain();
     this.#conditions.clear();
@@ -132,7 +130,7 @@ export class LockHost {
       this.#free--;
       holder.state = "held";
       holder.place = undefined;
-      holder.line.data(say(P.GRANTED));
+      holder.line.data(varints(P.GRANTED));
     }
   }
 

@@ -11,7 +11,8 @@ import { hooks } from "../../objects/handles.ts";
 import { ask, type ServiceHandle as Target } from "../../objects/service.ts";
 import { address, host, retire } from "../../rpc/router.ts";
 import { self } from "../../rpc/identity.ts";
-import * as Task from "../../../Task.ts";
+import type { Task } from "../../../Task.ts";
+import { define } from "../../child/tasks.ts";
 import * as Codec from "../../codec/codec.ts";
 import { lifted, type Reference, Thrown } from "./tasks.ts";
 import { type Options, type Position, Server } from "./server.ts";
@@ -46,18 +47,20 @@ export const make = (
       ),
   );
 
+const run = (ready: Target, modules: ReadonlyArray<string>, initializer?: Initializer) =>
+  Effect.scoped(Effect.gen(function* () {
+    const { server, ...position } = yield* make({ modules });
+    if (initializer !== undefined) yield* initialize(server, initializer);
+    yield* ask(ready, "process", READY, position);
+    return yield* Effect.never;
+  })) as Effect.Effect<never, InitializerFailed, Backend>;
+
 /** Serves until it is stopped. */
-export const serve = Task.make(
-  import.meta,
-  "serve",
-  (ready: Target, modules: ReadonlyArray<string>, initializer?: Initializer) =>
-    Effect.scoped(Effect.gen(function* () {
-      const { server, ...position } = yield* make({ modules });
-      if (initializer !== undefined) yield* initialize(server, initializer);
-      yield* ask(ready, "process", READY, position);
-      return yield* Effect.never;
-    })) as Effect.Effect<never, InitializerFailed, Backend>,
-);
+export const serve = define(import.meta, "serve", { handler: run, options: {} }) as Task<
+  Parameters<typeof run>,
+  never,
+  InitializerFailed
+>;
 
 /** What a server fails with whose initializer does. */
 export interface InitializerFailed {

@@ -10,7 +10,8 @@ import type * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import type { Backend } from "../../../Backend.ts";
 import { library, load } from "../../child/modules.ts";
-import * as Task from "../../../Task.ts";
+import type { Task } from "../../../Task.ts";
+import { type Definition, lookup, TypeId } from "../../child/tasks.ts";
 import { isInstance, trimStack } from "../../codec/foreign.ts";
 import { isEffect, isPromise } from "../../codec/programs.ts";
 import { ManagerError } from "../errors.ts";
@@ -95,8 +96,8 @@ export class Tasks {
   }
 
   /** Finds a task, for somebody who runs it elsewhere. */
-  find(reference: unknown): Effect.Effect<Task.Task<ReadonlyArray<unknown>, unknown, unknown>, unknown> {
-    return lifted(() => this.#with(reference, ([url, name]) => ({ [Task.TypeId]: {}, url, name }))) as Effect.Effect<
+  find(reference: unknown): Effect.Effect<Task<ReadonlyArray<unknown>, unknown, unknown>, unknown> {
+    return lifted(() => this.#with(reference, ([url, name]) => ({ [TypeId]: {}, url, name }))) as Effect.Effect<
       never,
       unknown
     >;
@@ -107,13 +108,13 @@ export class Tasks {
     return this.#with(reference, ([, name], definition) => this.#perform(name, definition, args));
   }
 
-  #with(reference: unknown, use: (reference: Reference, definition: Task.Definition) => unknown): unknown {
+  #with(reference: unknown, use: (reference: Reference, definition: Definition) => unknown): unknown {
     if (!isReference(reference)) throw new ManagerError("InvalidArguments", "Cannot run a task: it is none");
     const known = this.knows(reference[0]);
     const found = known ? reference : this.#named.get(reference[1]) ?? reference;
     const [url, name] = found;
     const loading = known || found !== reference ? this.import(url) : undefined;
-    const definition = loading && Task.lookup(url, name);
+    const definition = loading && lookup(url, name);
     if (definition !== undefined) return use(found, definition);
     const unknown = new ManagerError(
       "UnknownTask",
@@ -125,13 +126,13 @@ export class Tasks {
     );
     if (loading === undefined) throw unknown;
     return then(loading, () => {
-      const definition = Task.lookup(url, name);
+      const definition = lookup(url, name);
       if (definition === undefined) throw unknown;
       return use(found, definition);
     });
   }
 
-  #perform(name: string, { handler, options }: Task.Definition, args: ReadonlyArray<unknown>): unknown {
+  #perform(name: string, { handler, options }: Definition, args: ReadonlyArray<unknown>): unknown {
     if (options.payload !== undefined || options.success !== undefined || options.error !== undefined) {
       throw new ManagerError(
         "InvalidArguments",

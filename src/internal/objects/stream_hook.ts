@@ -13,16 +13,17 @@ import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
-import { loaded } from "../objects/handles.ts";
+import { loaded } from "./handles.ts";
 import { fromCause, toCause } from "../codec/cause.ts";
 import * as Codec from "../codec/codec.ts";
 import { EncodeError } from "../codec/errors.ts";
-import { MessageTooLarge } from "../transport/frames.ts";
+import { MessageTooLarge } from "../codec/message.ts";
 import { type ExitData, readExit, sendFailure, writeExit } from "../codec/exits.ts";
 import { isInstance } from "../codec/foreign.ts";
 import { isStream } from "../codec/programs.ts";
-import { type Channel, exportId, type Link, type Receiver, type Side } from "./link.ts";
-import { consume, Credit, Mailbox, produce } from "./streams.ts";
+import { type Channel, exportId, type Link, type Receiver } from "../rpc/link.ts";
+import type { Side } from "../transport/frames.ts";
+import { consume, Credit, Mailbox, produce } from "../rpc/streams.ts";
 
 const streams = (side: Side): Codec.Hook<Link> => ({
   name: "stream",

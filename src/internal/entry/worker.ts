@@ -4,30 +4,12 @@
  *
  * @module
  */
-import { locks } from "./locks.ts";
-import { settleMain } from "./modules.ts";
-import { port, type Posted } from "../transport/transport.ts";
+import { locks } from "../child/locks.ts";
+import { settleMain } from "../child/modules.ts";
+import { port } from "../transport/transport.ts";
 import { adopt } from "../os/worker_mappings.ts";
-import { Server } from "./serve.ts";
-
-/** The first message to a worker. */
-export interface Start {
-  readonly port: MessagePort;
-  /** Counts of the messages that each side has posted. */
-  readonly posted: Posted;
-  readonly lock: string;
-  /** Shared memory for its exit code, which is read when its lock is released. */
-  readonly exitCode: Uint8Array;
-  /** Table of its mapped memory, which its host frees when it has ended. */
-  readonly mappings: SharedArrayBuffer;
-  /** The main module of the program, by which Deno has found the configuration. */
-  readonly main: string;
-}
-
-/** Tells the host that the worker holds its lock. No other code in the worker knows the name of the lock. */
-export interface LockNotice {
-  readonly token: string;
-}
+import { Server } from "../child/serve.ts";
+import type { LockNotice, Start } from "../child/worker_messages.ts";
 
 const scope = globalThis as unknown as {
   onmessage: ((event: MessageEvent<Start>) => void) | null;
@@ -48,6 +30,7 @@ scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, post
   const server = new Server({
     transport,
     port: transport,
+    loadKinds: () => import(import.meta.resolve("../kinds.ts")),
     exit: (code) => {
       // The shutdown that follows an exit of the user's code does not change the exit code.
       if (left) return;

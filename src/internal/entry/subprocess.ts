@@ -6,8 +6,8 @@
  */
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import { Server } from "./serve.ts";
-import { toParent } from "./connect_back.ts";
+import { Server } from "../child/serve.ts";
+import { toParent } from "../child/connect_back.ts";
 
 /** How long a signal may take to end the process, in milliseconds. */
 const SIGNALLED = 100;
@@ -32,6 +32,7 @@ export const serve = async (guard: Guard): Promise<never> => {
   };
   const server = new Server({
     transport: await toParent(),
+    loadKinds: () => import(import.meta.resolve("../kinds.ts")),
     onParent: (pid) => {
       // The parent may have died before the guard was installed.
       if (Deno.ppid !== pid) Deno.exit(1);

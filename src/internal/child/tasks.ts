@@ -1,0 +1,80 @@
+/**
+ * The definitions of tasks in this process. Free of Effect.
+ *
+ * @module
+ */
+import type { Any, Options, TypeId as TaskTypeId } from "../../Task.ts";
+import * as Arguments from "../os/arguments.ts";
+
+/** Marks every task. */
+export const TypeId: TaskTypeId = "~multiprocessing/Task";
+
+/** A definition, as the registry of a process holds it. */
+export interface Definition {
+  /** What runs. */
+  readonly handler: (...args: ReadonlyArray<never>) => unknown;
+  /** As they were given. */
+  readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;
+  /** Turns an argument into the data that travels, for tasks whose arguments are more than data. */
+  readonly dehydrate?: (argument: unknown) => unknown;
+}
+
+const variance: Record<string, never> = {};
+
+/**
+ * Every definition of this process, by module and name. It hangs on the global object, so that two copies of this
+ * library in one process (one from a cache, one from a checkout) see the same tasks.
+ */
+const key = Symbol.for("~multiprocessing/tasks");
+const shared = globalThis as { [key]?: Map<string, Map<string, Definition>> };
+const registry: Map<string, Map<string, Definition>> = shared[key] ??= new Map();
+
+/** Finds a definition in this process. */
+export const lookup = (url: string, name: string): Definition | undefined => registry.get(url)?.get(name);
+
+/** Names of the tasks that a module has defined in this process. */
+export const namesIn = (url: string): ReadonlyArray<string> => [...registry.get(url)?.keys() ?? []];
+
+/** URLs of the modules that have defined tasks in this process. */
+export const modules = (): ReadonlyArray<string> => [...registry.keys()];
+
+const { layer, optional, schema } = Arguments;
+
+const optionChecks: Arguments.Checks = {
+  payload: optional(Arguments.arrayOf(schema, "Schemas, one for each argument")),
+  success: optional(schema),
+  error: optional(schema),
+  layer: optional(layer),
+};
+
+/** Defines a task. Throws a `TypeError` if it cannot. */
+export const define = (meta: ImportMeta, name: string, definition: Definition): Any => {
+  const url = meta?.url;
+  if (typeof url !== "string") {
+    throw new TypeError(
+      `Cannot define a task: the first argument must be the module's import.meta, received ${Arguments.show(meta)}`,
+    );
+  }
+  if (typeof name !== "string" || name === "") {
+    throw new TypeError(
+      `Cannot define a task in ${url}: its name must be a non-empty string, received ${Arguments.show(name)}`,
+    );
+  }
+  const { handler } = definition;
+  if (typeof handler !== "function") {
+    throw new TypeError(
+      `Cannot define task "${name}" in ${url}: the handler must be a function, received ${Arguments.show(handler)}`,
+    );
+  }
+  const wrong = Arguments.wrongOptions(definition.options, optionChecks);
+  if (wrong !== undefined) throw new TypeError(`Cannot define task "${name}" in ${url}: ${wrong}`);
+  let tasks = registry.get(url);
+  if (tasks === undefined) registry.set(url, tasks = new Map());
+  if (tasks.has(name)) {
+    throw new TypeError(
+      `Cannot define task "${name}" in ${url}: the name is taken; give each task of a module its own name, and define it at the top level, where it is defined once`,
+    );
+  }
+  tasks.set(name, definition);
+  return { [TypeId]: variance, url, name } as unknown as Any;
+};

@@ -1,0 +1,35 @@
+/**
+ * Whole numbers from 0 to 2^53 - 1 in a message: seven bits in each byte, least significant first.
+ *
+ * @module
+ */
+import type { Writer } from "./bytes.ts";
+
+/** Fills a message with numbers. */
+export const varints = (...numbers: ReadonlyArray<number>) => (writer: Writer): undefined => {
+  for (const number of numbers) writer.varint(number);
+};
+
+/** Reads numbers from a message. */
+export class VarintReader {
+  /** Position of the next number. */
+  at: number;
+  protected readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array, at: number) {
+    this.bytes = bytes;
+    this.at = at;
+  }
+
+  /** Reads the next number; `NaN` if the bytes end before it does, or if it is too large. */
+  next(): number {
+    let value = 0;
+    for (let scale = 1; scale < 2 ** 53; scale *= 128) {
+      const byte = this.bytes[this.at++];
+      if (byte === undefined) return NaN;
+      value += (byte & 127) * scale;
+      if (byte < 128) return Number.isSafeInteger(value) ? value : NaN;
+    }
+    return NaN;
+  }
+}
