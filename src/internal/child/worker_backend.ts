@@ -16,7 +16,7 @@ import type { Options } from "../../WorkerBackend.ts";
 import { Unsupported } from "../objects/errors.ts";
 import { lateStream } from "../os/late_stream.ts";
 import { end as endMappings, makeTable, sweep } from "../os/worker_mappings.ts";
-import { declareEnded, ownerOf } from "../sync/protocol/doorbell.ts";
+import { declareEnded, ownerOf } from "../os/doorbell_words.ts";
 import { port, type PortTransport, posted } from "../transport/transport.ts";
 import { Attachment } from "./attachment.ts";
 import * as Capabilities from "./capabilities.ts";

@@ -32,10 +32,10 @@ import {
   type DoorbellAddress,
   type Identity,
   isAlive,
-  ownerOf,
   ringBuffer,
   ringMemory,
 } from "./doorbell.ts";
+import { ownerOf } from "../../os/doorbell_words.ts";
 import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "../../os/mapping.ts";
 import { onWithdrawn } from "../../os/shared_buffers.ts";
 import { glance, type Words, words } from "../../os/atomics.ts";

@@ -10,23 +10,16 @@
  * - when the bell was rung for its bucket,
  * - every {@link PATROL} milliseconds, when it is to look as well for those who have died: also before they rang.
  *
- * The words of a doorbell: 0 rings, 1 whether the isolate is parked, 2 buckets that were rung, 3 whether it was declared dead, as
- * a worker is that cannot be stopped. Free of Effect.
+ * The words of a doorbell stand in `os/doorbell_words.ts`. Free of Effect.
  *
  * @module
  */
 import * as Os from "../../os/linux.ts";
-import { doorbellOf, markDoorbell } from "../../os/worker_mappings.ts";
+import { bufferName, ENDED, PARKED, RINGS, RUNG, SIZE } from "../../os/doorbell_words.ts";
+import { markDoorbell } from "../../os/worker_mappings.ts";
 import { attach, create, type Kind, type Region, RegionError, type Token } from "../../os/mapping.ts";
 import { find, publish } from "../../os/shared_buffers.ts";
 import { notify, waitFor, type Words, words } from "../../os/atomics.ts";
-
-const RINGS = 0;
-const PARKED = 1;
-const RUNG = 2;
-const ENDED = 3;
-
-const SIZE = 4096;
 
 /** How often those who wait look for themselves, in milliseconds. */
 export const PATROL = 250;
@@ -287,19 +280,11 @@ export const doorbell = (kind: Kind): Doorbell => {
   return known;
 };
 
-const BUFFER = "bell ";
-
-const bufferName = (owner: number): string => BUFFER + owner;
-
 /** Rings in another isolate of this process; nothing happens if it is not known, or not any more. */
 export const ringBuffer = (owner: number, bucket: number): void => {
   const buffer = find(bufferName(owner));
   if (buffer !== undefined) ring(words(buffer), bucket, () => notify(buffer, RINGS));
 };
-
-/** Whose doorbell a buffer is, if it is one. */
-export const ownerOf = (buffer: string): number | undefined =>
-  buffer.startsWith(BUFFER) ? Number(buffer.slice(BUFFER.length)) : undefined;
 
 /** DoorbellAddress the doorbell of another process is. */
 export interface DoorbellAddress {
@@ -353,14 +338,3 @@ export const ringMemory = (where: DoorbellAddress, bucket: number): void => {
 
 /** Whether the owner of a doorbell has not been declared dead, as a worker is that cannot be stopped. */
 export const isAlive = (where: DoorbellAddress): boolean => reach(where)?.words.load(ENDED) === 0;
-
-/** Declares a worker dead, whatever its thread still does. */
-export const declareEnded = (ledger: SharedArrayBuffer): void => {
-  const pointer = doorbellOf(ledger);
-  if (pointer === null) return;
-  const bell = words(Os.view(pointer, SIZE));
-  bell.store(ENDED, 1);
-  // A thread that is parked ends when it is woken.
-  bell.add(RINGS, 1);
-  Os.futexWake(pointer);
-};
