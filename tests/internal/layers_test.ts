@@ -1,7 +1,8 @@
 /**
  * The rule of imports: the subjects of `src/internal` are ordered, and each imports only from subjects below it.
  *
- * - Public modules (`src/*.ts`, `mod.ts`), the list of kinds and the entry modules of children stand at the top.
+ * - Public modules (`src/*.ts`, `mod.ts`), the list of kinds, the entry modules of children and the insides of adapters
+ *   stand at the top.
  * - The types of a public module belong to its subject: a subject may import them from the public modules of its own subject
  *   and of subjects below it.
  * - A dynamic import counts like a static one, whether or not Deno follows its address.
@@ -66,10 +67,13 @@ const modules = (folder: URL): ReadonlyArray<URL> =>
 
 const nameOf = (url: URL): string => url.href.slice(root.href.length);
 
+/** What stands at the top beside the public modules: the list of kinds, entry modules of children, insides of adapters. */
+const top = ["kinds.ts", "entry", "promise"];
+
 /** The subject of a module: its folder in `src/internal`. */
 const subjectOf = (path: string): string => {
   const folder = /^src\/internal\/([^/]*)/.exec(path)?.[1] ?? "top";
-  return folder === "kinds.ts" || folder === "entry" ? "top" : folder;
+  return top.includes(folder) ? "top" : folder;
 };
 
 interface Import {

@@ -93,8 +93,7 @@ export const prepare = (
   });
 
 /** The place of a failure, as `Cause.pretty` shows it. */
-const where = (child: Child, task: Any): string =>
-  `task ${task.name} in ${child.name} (pid ${child.pid}, ${task.url})`;
+const where = (child: Child, task: Any): string => `task ${task.name} in ${child.name} (pid ${child.pid}, ${task.url})`;
 
 const fill =
   (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
