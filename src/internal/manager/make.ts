@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, SpawnError } from "../../Backend.ts";
 import type { ConnectOptions, Options, Served, ServeOptions, Started } from "../../Manager.ts";
-import * as Task from "../../Task.ts";
+import { modules as definingModules } from "../child/tasks.ts";
 import { isLibrary } from "../child/modules.ts";
 import { isInitializer, processChecks, wrongOptions } from "../child/options.ts";
 import { spawnFor } from "../child/process.ts";
@@ -43,7 +43,7 @@ const managerChecks: Arguments.Checks = {
 
 /** URLs of the user's modules that have defined types or tasks by now. */
 const modules = (): ReadonlyArray<string> =>
-  [...new Set([...Types.modules(), ...Task.modules()])].filter((url) => !isLibrary(url));
+  [...new Set([...Types.modules(), ...definingModules()])].filter((url) => !isLibrary(url));
 
 /** Starts a server process. */
 export const make = (
