@@ -47,26 +47,26 @@
  * EndOfFile Died
  * ```
  *
- * - An end has one owner. Sending an end moves it, together with the messages that it has not received; further use
- *   here fails with `Moved`. So no process has to close a copy, and no process keeps a dead pipe open.
- * - When the owner closes its end, ends or is killed, the other side receives the messages that were sent before, then
- *   gets `EndOfFile`, each time. `send` of the other side fails with `BrokenPipe`.
- * - Messages pass through the process that made the pipe. When that process ends, so does the pipe. Two children talk
- *   straight to each other if one of them has made the pipe: `deno task example:siblings`.
- * - Each end has at most `maxBytes`, 8 MiB, to receive. A `send` for which there is no room waits. A larger message
- *   goes when nothing else is to be received.
+ * - An end has one owner. Sending an end moves it, together with its unreceived messages; further use in the sending
+ *   process fails with `Moved`. So no process has to close a copy, and no process keeps a dead pipe open.
+ * - When the owner closes its end, ends or is killed, the other side receives the messages that were sent before. Then
+ *   each `recv` fails with `EndOfFile`, and each `send` with `BrokenPipe`.
+ * - Messages pass through the process that made the pipe, and the pipe ends with that process. Two children talk directly
+ *   to each other if one of them has made the pipe: `deno task example:siblings`.
+ * - The unreceived messages of each end are bounded by `maxBytes`, 8 MiB by default. A `send` for which there is no room
+ *   waits. A message that is larger than `maxBytes` is sent when no other message waits to be received.
  * - `sendBytes(buffer, offset, size)`, `recvBytes(maxLength)` and `recvBytesInto(buffer, offset)` send and receive
- *   bytes. A message that is too long, does not fit, or is a value instead of bytes is a `PipeError`, and remains the
- *   next message.
+ *   bytes. If the next message is too long, does not fit or is a value instead of bytes, they fail with a `PipeError`, and
+ *   it remains the next message.
  * - An interrupted `recv` has received nothing. An interrupted `send` that waited has sent nothing.
- * - Several fibers can use one end. They take turns.
- * - `Pipe.schema` gives a connection Schemas for the messages that it receives and sends.
+ * - Several fibers can use one end. They are served in the order in which they came.
+ * - `Pipe.schema` adds Schemas to a connection, for the values that it receives and sends.
  *
  * The handle of a process, `process.handle`, can be sent as well: its receiver can `join` or `terminate` the process,
- * or ask how it is.
+ * or ask for its status.
  *
- * `deno test -A tests/api/Pipe_test.ts` tries these promises. The documentation of `Queue` compares pipes with queues and
- * Streams, and says over which links messages go.
+ * `deno test -A tests/api/Pipe_test.ts` checks these guarantees. The documentation of `Queue` compares pipes with queues and
+ * Streams, and lists the links over which messages go.
  *
  * ## From Python
  *
@@ -83,10 +83,11 @@
  * | `EOFError`, `BrokenPipeError` | `EndOfFile` of `recv`, `BrokenPipe` of `send` |
  * | `BufferTooShort`, `OSError` | a `PipeError`; its `reason` is `BufferTooShort`, `MessageTooLong`, `Closed`, `ReadOnly`, `WriteOnly` and others |
  * | `connection.wait(objects, timeout)` | `wait(objects, { timeout })` |
- * | `fileno`, `send_handle`, `recv_handle` | none: a connection is no descriptor of the system |
+ * | `fileno`, `send_handle`, `recv_handle` | none: a connection is not a file descriptor |
  *
  * @module
  */
+// This file is longer than others, since it is the guide and the reference of pipes. The code is in `internal/pipe`.
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Schema from "effect/Schema";
@@ -107,7 +108,7 @@ export type { DecodeError, EncodeError, MessageTooLarge, PipeErrorReason };
 const implementation = lazily(() => import("./internal/pipe/make.ts"));
 
 /**
- * Marks connections.
+ * Key of the property that every connection has.
  *
  * @since 0.1.0
  * @category symbols
@@ -123,7 +124,7 @@ export const TypeId = "~multiprocessing/Connection" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * Why a connection could not be used.
+ * Why an operation of a connection has failed.
  *
  * @since 0.1.0
  * @category errors
@@ -131,49 +132,48 @@ export type TypeId = typeof TypeId;
 export type Failure = PipeError | Unreachable | MessageTooLarge;
 
 /**
- * What a connection is doing.
+ * A snapshot of a connection.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Messages that are there to be received. */
+  /** Number of messages that have arrived and were not received. */
   readonly unread: number;
-  /** Bytes that they count for: their own, and some for keeping each. */
+  /** Bytes that they count for: their own, and 64 for each message. */
   readonly unreadBytes: number;
-  /** Bytes, counted likewise, that were sent and that the other end has not received, as far as is known here. */
+  /** Bytes, counted in the same way, that were sent and that the other end has not received yet. */
   readonly pendingBytes: number;
-  /** Fibers of this process that wait to receive. */
+  /** Number of fibers of this process that wait to receive. */
   readonly receivers: number;
-  /** Fibers of this process that wait to send. */
+  /** Number of fibers of this process that wait to send. */
   readonly senders: number;
-  /** Whether it can be used here; `unreachable` when its pipe is no more. */
+  /** State of this end. It is `unreachable` when the pipe is gone. */
   readonly state: "open" | "moved" | "closed" | "unreachable";
-  /** Whether anybody has the other end. */
+  /** State of the other end. */
   readonly peer: "open" | "closed";
 }
 
 /**
- * One end of a pipe: what its `send` takes, the other end's `recv` gives.
+ * One end of a pipe. The other end receives the values that this one sends.
  *
- * - Messages stay whole and in their order. Fibers that use one end at once take turns, in the order in which they came.
- * - An end has one owner. It can be sent, to any process: as an argument or result of a task, in an item of a queue, in a message
- *   of a pipe. Then it has moved: its receiver owns it, with all messages that were not received, and its use here fails
+ * - Messages stay whole and in order. Fibers that use one end at once are served in the order in which they came.
+ * - An end has one owner. It can be sent to any process: as an argument or result of a task, in an item of a queue, or in a message
+ *   of a pipe. It has moved then: its receiver owns the end, with all unreceived messages, and its use in the sending process fails
  *   with `Moved`.
- * - The other end gets `EndOfFile` as soon as the owner of this one has closed it, has died in any way, or the scope of the
- *   pipe has closed; earlier messages are received first. Nothing else keeps it open.
- * - An end on its way ends when nobody will receive it any more: if it was an argument or a result, and the process that was to
- *   have it dies; if it was in a queue or a pipe that ended, or whose process died, before anybody received it. Two cases only
- *   end with the scope of its pipe: the sender is killed in the middle of a long message with an end in it, and ends that lie in
- *   each other's unread messages.
- * - Messages pass through the process that made the pipe. When that ends, so does the pipe: what has arrived can still be
- *   received, then follows `EndOfFile` if the other end was there, `Unreachable` if it was in a third process.
- * - One that was received and that nobody holds any more is closed some time after: use {@link scoped}, or `close`, to have it
- *   closed at once.
- * - A message that is larger than a link allows (see `maxMessageSize` of the backends) fails with `MessageTooLarge`: in `send`
- *   with nothing sent, in `recv` if it is the receiver's link that is narrower, and is then dropped. Either goes on with the next. A
- *   link between two other processes ends the connection with that error.
- * - A `send` that has returned outlives its process, unless that is the one that made the pipe.
+ * - The other end gets `EndOfFile` as soon as the owner of this end has closed it or has ended for any reason, or the scope of the
+ *   pipe has closed; earlier messages are received first. Nothing else keeps the pipe open.
+ * - A moving end is closed when it can no longer be received: as an argument or a result, if the process that was to receive it dies;
+ *   in a queue or a pipe, if that ends, or its process dies, before the item or message was received. In two cases it is closed only
+ *   with the scope of the pipe: if the sender is killed in the middle of a long message with the end in it, and if two ends are in
+ *   each other's unreceived messages.
+ * - Messages pass through the process that made the pipe, and the pipe ends with that process: the messages that have arrived can
+ *   still be received. Then follows `EndOfFile` if the other end was in that process, and `Unreachable` if it was in a third one.
+ * - A received connection that is no longer referenced is closed some time later. Use {@link scoped} or `close` to close it at once.
+ * - A message that is larger than a link allows (see `maxMessageSize` of the backends) fails with `MessageTooLarge`: in `send`, with
+ *   nothing sent; or in `recv`, if the link of the receiver is narrower, and the message is dropped then. In either case the
+ *   connection can be used further. A link between two other processes ends the connection with that error.
+ * - A message whose `send` has returned outlives its process, unless that process made the pipe.
  *
  * Python's `Connection`.
  *
@@ -181,30 +181,29 @@ export interface Statistics {
  * @category models
  */
 export interface Connection<out A, in B = A> extends Waitable {
-  /** Marks it as a connection. */
+  /** Marks the object as a connection. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the pipe. */
   readonly host: string;
-  /** Whether it was closed here, or has moved. */
+  /** Whether the connection was closed in this process, or has moved. */
   readonly closed: boolean;
-  /** Whether messages can be received with it. */
+  /** Whether this end can receive. */
   readonly readable: boolean;
-  /** Whether messages can be sent with it. */
+  /** Whether this end can send. */
   readonly writable: boolean;
   /**
-   * Sends a value. Waits while the other end has too much to receive. Fails with an `EncodeError` if it is no data, with
-   * nothing sent, and with `BrokenPipe` if the other end is no more. Large binaries in it must not change until it has
-   * returned. *Interruption:* while it waits, nothing is sent.
+   * Sends a value. Waits while the other end has too much to receive. Fails with an `EncodeError` if the value cannot be encoded, with
+   * nothing sent, and with `BrokenPipe` if the other end is closed. Large binaries in the value must not change until `send` has
+   * returned. *Interruption:* nothing is sent while the call waits for room.
    */
   readonly send: (value: B) => Effect.Effect<void, EncodeError | BrokenPipe | Failure>;
   /**
-   * Receives the next value, when there is one. Fails with `EndOfFile` if there will be none, each time. *Interruption:*
-   * receives nothing.
+   * Receives the next value when there is one. Fails with `EndOfFile`, each time, if none will come. *Interruption:* receives nothing.
    */
   readonly recv: Effect.Effect<A, DecodeError | EndOfFile | Failure>;
   /**
-   * Sends bytes, as one message: `size` of them from `offset` on, all that follow if it is not given. Both count bytes,
-   * whatever the view is of. None is a message as well. *Interruption:* while it waits, nothing is sent.
+   * Sends bytes as one message: `size` bytes from `offset` on, or all bytes from `offset` on. Both count bytes, whatever the type of the
+   * view. A message may be empty. *Interruption:* nothing is sent while the call waits for room.
    */
   readonly sendBytes: (
     buffer: ArrayBufferLike | ArrayBufferView,
@@ -212,34 +211,34 @@ export interface Connection<out A, in B = A> extends Waitable {
     size?: number,
   ) => Effect.Effect<void, BrokenPipe | Failure>;
   /**
-   * Receives bytes that were sent with `sendBytes`. A message longer than `maxLength` is reported as `MessageTooLong`, and
-   * stays the next. *Interruption:* receives nothing.
+   * Receives bytes that were sent with `sendBytes`. If the next message is longer than `maxLength` bytes, it fails with the `PipeError`
+   * `MessageTooLong`, and the message remains the next one. *Interruption:* receives nothing.
    */
   readonly recvBytes: (maxLength?: number) => Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | Failure>;
   /**
-   * Receives bytes into a buffer, from its byte `offset` on, and gives their number. A message that does not fit is reported as
-   * `BufferTooShort`, and stays the next. *Interruption:* receives nothing.
+   * Receives bytes into a buffer, from its byte `offset` on, and gives their number. If the next message does not fit, it fails with the
+   * `PipeError` `BufferTooShort`, and the message remains the next one. *Interruption:* receives nothing.
    */
   readonly recvBytesInto: (
     buffer: ArrayBufferLike | ArrayBufferView,
     offset?: number,
   ) => Effect.Effect<number, EndOfFile | Failure>;
   /**
-   * Whether there is a message, or an end of file: now, or within a time. Receives nothing. *Interruption:* stops waiting.
+   * Whether there is a message or an end of file, now or within `timeout`. Receives nothing. *Interruption:* stops the wait.
    */
   readonly poll: (timeout?: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
-  /** Waits until there is a message, or an end of file. Receives nothing. *Interruption:* stops waiting. */
+  /** Waits until there is a message or an end of file. Receives nothing. *Interruption:* stops the wait. */
   readonly ready: Effect.Effect<void, Failure>;
-  /** Ends it. What was not received is dropped; the other end gets `EndOfFile`. Does nothing if it has ended, or moved. */
+  /** Closes this end, and drops its unreceived messages. The other end gets `EndOfFile`. Does nothing if the end is closed, or has moved. */
   readonly close: Effect.Effect<void>;
-  /** What it is doing. */
+  /** A snapshot of the connection. */
   readonly statistics: Effect.Effect<Statistics>;
   /**
-   * The values that are received, until the end of file. Up to 1024 available values are received at once: a reader that stops
-   * early may leave some of them unused. *Interruption:* receives no more than it has given.
+   * The values that are received, until the end of file. Up to 1024 available values are received at once, so a reader that stops early
+   * may have received values that it does not use. *Interruption:* receives no more than it has given.
    */
   readonly toStream: Stream.Stream<A, DecodeError | Failure>;
-  /** Sends the elements of a Stream, with its back-pressure. Does not close the connection. */
+  /** Sends the elements of a Stream, and holds the Stream back while there is no room. Does not close the connection. */
   readonly toSink: Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure>;
 }
 
@@ -250,11 +249,11 @@ export interface Connection<out A, in B = A> extends Waitable {
  * @category models
  */
 export interface Options {
-  /** Whether both ends send and receive; else the first only receives, and the second only sends. @default true */
+  /** Whether both ends send and receive. Otherwise the first one only receives, and the second one only sends. @default true */
   readonly duplex?: boolean | undefined;
   /**
-   * Bytes that each end may have to receive. A `send` beyond that waits; a message larger than that is sent when nothing else
-   * is to be received. @default 8388608
+   * Bytes of unreceived messages that each end may have. A `send` beyond that waits. A larger message is sent when no other message
+   * waits to be received. @default 8388608
    */
   readonly maxBytes?: number | undefined;
 }
@@ -263,13 +262,13 @@ const make_ = (options: Options = {}): Effect.Effect<never, PipeError, Scope.Sco
   implementation(({ make }) => make(options)) as never;
 
 /**
- * Makes a pipe. The first connection receives values of type `A` and sends values of type `B`, the second the other way
- * round; with `duplex: false` the first only receives, the second only sends. Python's `Pipe`.
+ * Makes a pipe. The first connection receives values of type `A` and sends values of type `B`, the second one the other way round.
+ * With `duplex: false` the first one only receives, and the second one only sends. Python's `Pipe`.
  *
- * Fails with a `PipeError` if an option makes no sense.
+ * Fails with a `PipeError` if an option is not valid.
  *
- * *Release:* closes the ends that this process has and those on their way, which is an end of file for those in other
- * processes. Two ends in other processes cannot go on without it: they give what has arrived, and fail with `Unreachable`.
+ * *Release:* closes the ends in this process and the moving ones; an end in another process gets an end of file. If both ends are in
+ * other processes, they give the messages that have arrived, and then fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -309,7 +308,7 @@ export const make: {
 } = make_;
 
 /**
- * Closes a connection that was received from another process when the scope closes. What Python's `with` does.
+ * Closes a connection that was received from another process when the scope closes. Python's `with connection`.
  *
  * *Release:* closes the connection.
  *
@@ -335,13 +334,14 @@ export const scoped = <A, B>(connection: Connection<A, B>): Effect.Effect<Connec
     : Effect.fail(new PipeError("InvalidArgument", Arguments.invalidArgument("Pipe.scoped", wrong)));
 };
 
-const isEnd = Arguments.marked(TypeId, "a connection, such as Pipe.make gives two of");
+const isEnd = Arguments.marked(TypeId, "a connection, such as one of the two that Pipe.make gives");
 
 /**
- * The same connection, with a Schema for what is received and one for what is sent. What the first refuses is a
- * `DecodeError`, and has been received; what the second refuses is an `EncodeError`, with nothing sent. Bytes pass unseen.
+ * Adds Schemas to a connection: one for the values that it receives, and one for the values that it sends. A received value that does
+ * not match is a `DecodeError`, and has been received; a value to be sent that does not match is an `EncodeError`, with nothing sent.
+ * Bytes are not checked.
  *
- * Throws a `TypeError` if one of the two is no Schema, or the connection is none.
+ * Throws a `TypeError` if one of the arguments is not a Schema, or if the connection is not one.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

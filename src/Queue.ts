@@ -1,10 +1,9 @@
 /**
- * Queues that any process of the family can put into and take from: first in first out, last in first out, or by
- * priority.
+ * Queues that every process of the family can use: first in first out, last in first out, or by priority.
  *
  * A queue lives in the process that makes it, its host. Other processes receive a handle, at any time: as an argument
- * or a result of a task, in an item of a queue, in a message of a pipe. All handles denote the same queue. Each of them
- * can put and take, from several fibers and processes at once.
+ * or a result of a task, in an item of a queue, or in a message of a pipe. All handles denote the same queue. Several
+ * fibers and processes can put and take at once.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -47,30 +46,29 @@
  * | --- | --- | --- | --- |
  * | items in it | can still be taken | are dropped | are dropped |
  * | `put`, waiting ones too | `QueueClosed` | `QueueClosed` | `Unreachable` |
- * | `get`, waiting ones too | an item; `QueueClosed` when nothing is left | `QueueClosed` | `Unreachable` |
- * | `toStream` | the items that are left, then it ends | fails with `QueueClosed` | fails with `Unreachable` |
+ * | `get`, waiting ones too | an item; `QueueClosed` when none is left | `QueueClosed` | `Unreachable` |
+ * | `toStream` | the remaining items, then the end | fails with `QueueClosed` | fails with `Unreachable` |
  * | `join` | waits until all items are reported done | `QueueClosed` | `Unreachable` |
- * | `size` and others | answer | answer | `Unreachable` |
+ * | `size` and others | succeed | succeed | `Unreachable` |
  *
- * `close` and `shutdown` hold for all processes. Neither is required: a queue ends with its scope, and a handle is only
- * data.
+ * `close` and `shutdown` take effect for all processes. Neither is required: a queue ends with its scope, and a handle is
+ * only data.
  *
- * | a process that ends | what becomes of the queue |
+ * | process that ends | effect on the queue |
  * | --- | --- |
- * | a process that puts | A `put` that has returned stays. Any other `put` is in the queue whole, or not at all. |
- * | a process that takes | Items that its `get` has returned are its own, and so is the item that its stream has handed on. All other items that were sent to it go back, in order. With `redeliver: true`, items that it has not reported with `taskDone` go back as well. |
- * | the last process that uses it, except the host | Nothing happens. The items stay. |
- * | every process that puts | Nothing happens, so consumers wait. `close` the queue then, as the example `queue_producers_consumers` does. |
+ * | a process that puts | An item whose `put` has returned stays. Any other `put` is in the queue whole, or not at all. |
+ * | a process that takes | The items that its `get` has returned are lost with it, and so is the item that its stream has handed on. All other items that were sent to it go back, in order. With `redeliver: true`, the items that it has not reported with `taskDone` go back as well. |
+ * | the last process that uses the queue, except the host | None. The items stay. |
+ * | every process that puts | None, so consumers wait. `close` the queue then, as the example `queue_producers_consumers` does. |
  *
  * ## Bounds
  *
- * `capacity` is the number of items that the queue holds, without limit by default. `maxBytes` is the number of bytes
- * that its encoded items take up, 256 MiB by default. It bounds every queue, so no queue is unbounded. A `put` for
- * which there is no room waits in its own fiber; no other fiber is held up. An item that is larger than `maxBytes` is a
- * `QueueError`, `TooLarge`.
+ * `capacity` bounds the number of items in the queue, and is unlimited by default. `maxBytes` bounds the bytes of the
+ * encoded items, and is 256 MiB by default, so no queue is unbounded. A `put` for which there is no room waits in its own
+ * fiber, and holds up no other fiber. An item that is larger than `maxBytes` fails with the `QueueError` `TooLarge`.
  *
  * `Effect.timeout` limits any wait. An interrupted `get` has taken nothing, and an interrupted `put` has put nothing,
- * at whatever moment the interruption comes. A first part of an interrupted `putAll` may have been put.
+ * whenever the interruption comes. A first part of an interrupted `putAll` may have been put.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -115,9 +113,9 @@
  * An item is taken in the step that hands it over: when `get`, `tryGet` or `takeUpTo` returns it, or when a stream
  * hands it on. Until then an item that was sent to a process is still in the queue: `size` counts it, and other
  * consumers may get it. If the process dies, or the consumer fails or is interrupted, the item is in its place again,
- * before the items that came after it.
+ * before later items.
  *
- * Therefore a consumer that is killed loses only the items in its hands: one item of a loop of `get` or of `toStream`,
+ * Therefore a consumer that is killed loses only the items that it has taken: one item of a loop of `get` or of `toStream`,
  * up to `count` of `takeUpTo(count)`, up to `chunkSize` of `toStreamWith({ chunkSize })`, and up to `lookAhead` chunks
  * of a pool's `mapStream` over a stream of the queue. Operators that read ahead, such as `Stream.buffer`, hold the
  * items that they have read. No item is taken twice.
@@ -133,14 +131,13 @@
  *   other fibers has to be reported in the order of the items, as the results of `Stream.mapEffect` and of a pool's
  *   `mapStream` come, and not `unordered`. Reporting more items than the process has taken is a `QueueError`,
  *   `TooManyDone`.
- * - When a process ends, by any means, the items that it has not reported go back to their places.
+ * - When a process ends for any reason, the items that it has not reported go back to their places.
  * - When a stream fails or is interrupted, the items that it has handed on and that were not reported go back at once.
  *   When a stream ends because no more of it is wanted, as with `Stream.take`, its items stay with the process.
  * - When a fiber is interrupted after its `get` or `takeUpTo` has returned, the items stay with the process, which can
  *   still report them.
  * - `join` waits until all items are reported, including items that were given a second time. Each item counts once.
- * - A closed queue ends for a consumer when nothing can come back to it: no other process has an item that it has not
- *   reported.
+ * - A closed queue ends for a consumer when no item can come back: no other process has an item that it has not reported.
  * - Items that were taken and not reported are not part of `size` and take no place of the `capacity`; their bytes
  *   count.
  * - An item that kills each of its consumers comes back each time. A handle that moves, such as the end of a pipe,
@@ -179,28 +176,28 @@
  * ## Order
  *
  * - Items that one fiber puts stay in order. Items of different fibers and processes are ordered by their arrival.
- * - Waiting calls, of `put` as well as of `get`, are served in the order in which they came.
- * - `size`, `isEmpty` and `isFull` are consistent snapshots. A process that learns of a `put`, by another queue, a pipe
- *   or a result, finds the item in the queue, unless it has been taken.
+ * - Waiting calls of `put` and of `get` are served in the order in which they came.
+ * - `size`, `isEmpty` and `isFull` are consistent snapshots. A process that learns of a `put` by another queue, a pipe or
+ *   a result finds the item in the queue, unless the item has been taken.
  *
  * ## Near and far
  *
- * In its host a queue is memory. Any other process talks to the host, over the best link there is:
+ * In its host, a queue is an object in memory. Every other process uses it over a link to the host:
  *
  * | between | the link |
  * | --- | --- |
  * | parent and child subprocess | the socket between them |
  * | parent and child worker | the message ports between them |
- * | two subprocesses that are not parent and child | a socket of the two alone, which they open with the first call, at which either of them waits for the other |
- * | two workers of one program | a pair of ports of the two alone |
- * | two processes of which neither may open or reach a socket | a tunnel through the processes between them, which do not look into it |
+ * | two subprocesses that are not parent and child | a socket of their own, which they open with the first call |
+ * | two workers of one program | a pair of ports of their own |
+ * | two processes of which neither may open or reach a socket | a tunnel through the processes between them, which do not decode the messages |
  *
  * A `put` returns when the queue has the item. From another process this costs a round trip, and lets any process that
- * learns of the item find it there; a later `put` comes behind it. A queue that is made with `confirm: false` lets a
+ * learns of the item find it in the queue; a later `put` comes behind it. A queue that is made with `confirm: false` lets a
  * `put` from another process return as soon as the item will outlive that process, in a third of the time; a process
- * that learns of the item by another way may then look before it is there. A pipe between two children is best made by
- * one of them. A queue between two children takes about as long if their parent hosts it as if one of them does, and
- * spares the parent the work if it is hosted by one of them.
+ * that learns of the item by another way may then look before it has arrived. A pipe between two children is best made by
+ * one of them. A queue between two children is about as fast in their parent as in one of the two; one of the two spares
+ * the parent the work.
  *
  * ```sh
  * deno task bench --filter=queue.siblings # the queue in the parent, and in one of the two (own)
@@ -208,7 +205,7 @@
  * ```
  *
  * From another process each `get` is a round trip, while `toStream`, `toSink`, `putAll` and `takeUpTo` move many items
- * with one message. Therefore move streams, or let the process that takes items one by one make the queue. A stream
+ * with one message. Therefore prefer streams, or make the queue in the process that takes items one by one. A stream
  * reads ahead only where both processes share memory, as workers do and subprocesses with `--allow-ffi`, and only of a
  * queue that gives the oldest item first. It hands on one item at a time; `toStreamWith({ chunkSize })` hands on
  * several at once, and moves several times as many items in a second. The filters `queue.throughput`, `queue.put` and
@@ -218,25 +215,25 @@
  *
  * | | a queue | a pipe | a Stream of a task |
  * | --- | --- | --- | --- |
- * | who uses it | any number of processes | one owner of each end | a task and its caller |
+ * | users | any number of processes | one owner of each end | a task and its caller |
  * | direction | from producers to consumers | both | one |
- * | it ends | when a process closes it | with the owner of either end | with the task, or with the reader |
- * | a failure of a side | is not seen | is an end of file | fails the Stream, with its type |
+ * | end | when a process closes it | with the owner of either end | with the task, or with the reader |
+ * | failure of one side | not seen by the other | end of file | fails the Stream, with its type |
  *
  * ## Compared with Python
  *
  * | Python's queues | here |
  * | --- | --- |
- * | A consumer is killed in `get`, and the others wait for ever. | There is no lock that it could keep. Items that were handed to it go back. |
+ * | A consumer is killed in `get`, and the others wait for ever. | No lock can be left behind. Items that were sent to the consumer go back. |
  * | A producer is killed in `put`, and half an item blocks the others. | Half a message is dropped with its sender. |
  * | An item changes after it was put. | It is encoded in `put`. |
- * | An item that cannot be pickled vanishes, and `join` waits for ever. | `put` fails with an `EncodeError`; the item is not counted. |
- * | A process cannot end, nor be joined, until its items are taken. | A `put` that has returned has left the process. Only a `put` that waits for room waits. |
+ * | An item that cannot be pickled is lost, and `join` waits for ever. | `put` fails with an `EncodeError`; the item is not counted. |
+ * | A process cannot end, nor be joined, until its items are taken. | A `put` that has returned has left the process. Only a `put` without room waits. |
  * | `empty()` is true just after a `put`; `qsize()` is approximate. | `size` is a consistent snapshot. |
  * | A queue can be given to a process only when that is started. | It can be sent at any time. |
- * | `close` in one process says nothing to the others. | `close` ends the queue for all of them. |
+ * | `close` in one process has no effect on the others. | `close` ends the queue for all processes. |
  *
- * `deno test -A tests/api/Queue_test.ts` tries these promises.
+ * `deno test -A tests/api/Queue_test.ts` checks these guarantees.
  *
  * ## From Python
  *
@@ -251,14 +248,15 @@
  * | `get_nowait`, `Empty` | `queue.tryGet`: an Option |
  * | `qsize`, `empty`, `full` | `queue.size`, `queue.isEmpty`, `queue.isFull`: exact, on each system |
  * | `task_done`, `join` | `queue.taskDone()`, `queue.join`; one too many is a `QueueError`, `TooManyDone` |
- * | `close()` of a queue | not needed; `queue.close` is more: no process puts any more, and consumers get the rest and then the end |
- * | `join_thread`, `cancel_join_thread` | not needed: there is no thread, and a `put` that has returned does not hold up the end of its process |
+ * | `close()` of a queue | not needed; `queue.close` does more: no process can put any more, and consumers get the remaining items and then the end |
+ * | `join_thread`, `cancel_join_thread` | not needed: there is no feeder thread, and a `put` that has returned does not delay the end of its process |
  * | a `None` for each consumer | `queue.close`; see the example `queue_poison_pill` |
- * | (cannot be done) | `putAll`, `takeUpTo`, `toStream`, `toSink`, `Queue.fromStream`, `shutdown`; a queue in an item of a queue |
- * | (cannot be done) | `redeliver: true`: items that a dead consumer had not reported done go to other consumers |
+ * | (not possible) | `putAll`, `takeUpTo`, `toStream`, `toSink`, `Queue.fromStream`, `shutdown`; a queue in an item of a queue |
+ * | (not possible) | `redeliver: true`: items that a dead consumer has not reported done go to other consumers |
  *
  * @module
  */
+// This file is longer than others, since it is the guide and the reference of queues. The code is in `internal/queue`.
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Order from "effect/Order";
@@ -277,7 +275,7 @@ export type { DecodeError, EncodeError, MessageTooLarge, QueueErrorReason };
 const implementation = lazily(() => import("./internal/queue/make.ts"));
 
 /**
- * Marks queues.
+ * Key of the property that every queue has.
  *
  * @since 0.1.0
  * @category symbols
@@ -292,11 +290,8 @@ export const TypeId = "~multiprocessing/Queue" as const;
  */
 export type TypeId = typeof TypeId;
 
-/** @internal */
-export type { Info } from "./internal/queue/protocol.ts";
-
 /**
- * Why no item could be put or taken, or the queue be asked.
+ * Why an operation of a queue has failed.
  *
  * @since 0.1.0
  * @category errors
@@ -304,136 +299,136 @@ export type { Info } from "./internal/queue/protocol.ts";
 export type Failure = QueueClosed | Unreachable | MessageTooLarge;
 
 /**
- * What a queue is doing.
+ * A snapshot of a queue.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Items that are there to be taken. */
+  /** Number of items that can be taken. */
   readonly size: number;
-  /** Items that it holds at most. */
+  /** Number of items that the queue holds at most. */
   readonly capacity: number;
-  /** Bytes that its items take up, those included for which room was promised. */
+  /** Bytes that the items take up, and those that are promised to producers. */
   readonly bytes: number;
-  /** Gets that wait. */
+  /** Number of `get` calls that wait. */
   readonly takers: number;
-  /** Puts that wait for room. */
+  /** Number of `put` calls that wait for room. */
   readonly putters: number;
-  /** Items that were put and not yet reported done. */
+  /** Number of items that were put and not reported done. */
   readonly unfinished: number;
-  /** Whether it takes and gives. */
+  /** State of the queue. */
   readonly state: "open" | "closed" | "shut down";
 }
 
 /**
- * What both sides of a queue can do.
+ * The operations that both sides of a queue have.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Base extends Waitable {
-  /** Marks it as a queue. */
+  /** Marks the object as a queue. */
   readonly [TypeId]: TypeId;
-  /** Items that it holds at most. */
+  /** Number of items that the queue holds at most. */
   readonly capacity: number;
-  /** Name of the process that hosts it. */
+  /** Name of the process that hosts the queue. */
   readonly host: string;
-  /** Items that are there to be taken. Python's `qsize`. */
+  /** Number of items that can be taken. Python's `qsize`. */
   readonly size: Effect.Effect<number, Failure>;
-  /** Whether there are none. */
+  /** Whether no item can be taken. */
   readonly isEmpty: Effect.Effect<boolean, Failure>;
-  /** Whether a put would have to wait. */
+  /** Whether a `put` would have to wait. */
   readonly isFull: Effect.Effect<boolean, Failure>;
-  /** Waits until every item that was put has been reported done. *Interruption:* stops waiting. */
+  /** Waits until every item that was put has been reported done. *Interruption:* stops the wait. */
   readonly join: Effect.Effect<void, Failure>;
-  /** Waits until there is an item, or there will be none; takes nothing. *Interruption:* stops waiting. */
+  /** Waits until there is an item, or none will come. Takes nothing. *Interruption:* stops the wait. */
   readonly ready: Effect.Effect<void, Failure>;
-  /** No more puts, from any process. What is there can be taken; then `get` fails with `QueueClosed`. */
+  /** Closes the queue for all processes: no more items can be put. The remaining items can be taken; then `get` fails with `QueueClosed`. */
   readonly close: Effect.Effect<void, Failure>;
-  /** No more puts and no more gets: its items are dropped, and waiting calls fail with `QueueClosed`. */
+  /** Shuts the queue down for all processes: its items are dropped, and waiting and later calls fail with `QueueClosed`. */
   readonly shutdown: Effect.Effect<void, Failure>;
-  /** What it is doing. */
+  /** A snapshot of the queue. */
   readonly statistics: Effect.Effect<Statistics, Failure>;
 }
 
 /**
- * The side of a queue that puts: for tasks that do nothing else with it.
+ * The putting side of a queue, for tasks that only put.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Enqueue<in A> extends Base {
   /**
-   * Puts an item, when there is room, and returns when the queue has it: every `get`, `tryGet` and `size` that begins after that, in
-   * any process, sees it, and it leaves a FIFO queue before every item whose put begins after that (see `confirm` in
-   * {@link Options}). Fails with an `EncodeError` if it cannot be sent, with nothing put. *Interruption:*
-   * while it waits for room, nothing is put.
+   * Puts an item when there is room, and returns when the queue has the item: every `get`, `tryGet` and `size` that begins later, in
+   * any process, sees the item, and it leaves a FIFO queue before every item whose `put` begins later (see `confirm` in
+   * {@link Options}). Fails with an `EncodeError` if the item cannot be encoded, with nothing put. *Interruption:* nothing is put while
+   * the call waits for room.
    */
   readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | Failure>;
   /**
-   * Puts many items in their order, as there is room, in far fewer messages. All are encoded before the first is put.
-   * *Interruption:* those that had room are put, the others are not.
+   * Puts several items in their order, as there is room, in far fewer messages. All items are encoded before the first one is put.
+   * *Interruption:* the items for which there was room are put, the others are not.
    */
   readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | Failure>;
-  /** Puts an item if there is room for it now; answers whether it has. Python's `put_nowait`. */
+  /** Puts an item if there is room for it now. Gives whether the item was put. Python's `put_nowait`. *Interruption:* nothing is put while the call asks for room. */
   readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | Failure>;
-  /** Puts what a Stream gives, with its back-pressure. Does not close the queue. */
+  /** Puts the elements of a Stream, and holds the Stream back while there is no room. Does not close the queue. */
   readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | Failure>;
 }
 
 /** Options of {@link Dequeue.toStreamWith}. @since 0.1.0 @category models */
 export interface StreamOptions {
   /**
-   * Items that are handed on, and thereby taken, in one step at most: so many are in the hands of the consumer. A stream of chunks
-   * moves several times as many items in a second. @default 1
+   * Number of items that the stream hands on, and thereby takes, in one step at most: a consumer that dies loses up to that number. A
+   * stream of larger chunks moves several times as many items in a second. @default 1
    */
   readonly chunkSize?: number | undefined;
 }
 
 /**
- * The side of a queue that takes: for tasks that do nothing else with it.
+ * The taking side of a queue, for tasks that only take.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Dequeue<out A> extends Base {
   /**
-   * Takes the next item, when there is one. Fails with `QueueClosed` if there will be none. *Interruption:* takes nothing.
+   * Takes the next item when there is one. Fails with `QueueClosed` if none will come. *Interruption:* takes nothing.
    */
   readonly get: Effect.Effect<A, DecodeError | Failure>;
-  /** Takes the next item if there is one now. Python's `get_nowait`. */
+  /** Takes the next item if there is one now. Python's `get_nowait`. *Interruption:* takes nothing. */
   readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | Failure>;
-  /** Takes what is there, up to so many items, when there is at least one; they are taken when it returns. *Interruption:* takes nothing. */
+  /** Takes up to `count` items when there is at least one. *Interruption:* takes nothing. */
   readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
   /**
-   * Reports items done that were taken, one unless a number is given; of a queue that redelivers, the oldest that this fiber has taken,
-   * then the oldest of this process. Python's `task_done`. *Interruption:* once it has begun, the report stands.
+   * Reports `count` taken items done, one by default. In a queue that redelivers these are the oldest items that this fiber has taken,
+   * then the oldest of this process. Python's `task_done`. *Interruption:* a report that has begun stands.
    */
   readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
   /**
-   * Its items, as they come. Ends when the queue is closed and empty. Each item is taken when the stream hands it on, alone: what a
-   * consumer that fails, is interrupted or is killed was not handed is still in the queue, in its place. *Interruption:* takes
-   * nothing more.
+   * The items as they come. Ends when the queue is closed and empty. Each item is taken when the stream hands it on, one at a time:
+   * if the consumer fails, is interrupted or is killed, all later items are still in the queue, in their places. *Interruption:* takes
+   * no more items.
    */
   readonly toStream: Stream.Stream<A, DecodeError | Failure>;
   /**
-   * {@link toStream}, with more items in a chunk. Items of one chunk are taken together. Fails with a `QueueError` if the size of a
-   * chunk is not a positive integer.
+   * Like {@link toStream}, with several items in a chunk, which are taken together. Fails with a `QueueError` if `chunkSize` is not a
+   * positive integer.
    */
   readonly toStreamWith: (options: StreamOptions) => Stream.Stream<A, DecodeError | QueueError | Failure>;
 }
 
 /**
- * A queue. It lives in the process whose scope made it, and can be sent to any other: as an argument or result of a task, or
- * within an item of another queue. Each copy of the handle denotes the same queue.
+ * A queue. It lives in the process whose scope made it, and can be sent to any other process: as an argument or result of a task,
+ * or in an item of another queue. Every copy of the handle denotes the same queue.
  *
  * - Items of one fiber stay in order. Waiting calls are served in the order in which they came.
  * - An item is encoded when it is put: later changes of the object do not change the item.
- * - A `put` that has returned outlives the process that put; an item that was sent to a process which dies before its
- *   `get` has returned, or its stream has handed the item on, goes back to its place.
- * - `size` is a consistent snapshot, and no process can hear of a put before the queue does.
- * - When its scope closes, or its process ends, each use fails with `Unreachable`.
+ * - An item whose `put` has returned outlives the process that put it. An item that was sent to a process goes back to its place if
+ *   that process dies before its `get` has returned, or before its stream has handed the item on.
+ * - `size` is a consistent snapshot, and no process learns of a `put` before the queue has the item.
+ * - When its scope closes, or its process ends, every use fails with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
@@ -447,29 +442,29 @@ export interface Queue<in out A> extends Enqueue<A>, Dequeue<A> {}
  * @category models
  */
 export interface Options {
-  /** Items that it holds at most. Further puts wait. @default Infinity */
+  /** Number of items that the queue holds at most. Further calls of `put` wait. @default Infinity */
   readonly capacity?: number | undefined;
-  /** Bytes that its encoded items take up at most, whatever the capacity. Further puts wait. @default 268435456 */
+  /** Bytes that the encoded items take up at most. Further calls of `put` wait. @default 268435456 */
   readonly maxBytes?: number | undefined;
   /**
-   * Whether an item goes back to its place if the process that took it ends before it has reported the item done with `taskDone`:
-   * each item is then worked on at least once. @default false
+   * Whether an item goes back to its place if the process that took it ends before it has reported the item done with `taskDone`.
+   * Each item is then processed at least once. @default false
    */
   readonly redeliver?: boolean | undefined;
   /**
-   * Whether a put returns when the queue has the item: what happens after it, in any process, then finds the item, and a later
-   * put comes behind it. With `false` a put from another process returns as soon as the item will outlive this one, in a third
-   * of the time; then a process that learns of the item by another way may look before it is there. @default true
+   * Whether `put` returns when the queue has the item: every later operation of any process then sees the item, and a later `put`
+   * comes behind it. With `false`, a `put` from another process returns as soon as the item will outlive that process, in a third of
+   * the time; a process that learns of the item by another way may then look before it has arrived. @default true
    */
   readonly confirm?: boolean | undefined;
 }
 
 /**
- * Makes a queue that gives first what was put first. Python's `Queue`, and `JoinableQueue` and `SimpleQueue` as well.
+ * Makes a queue that gives the oldest item first. Python's `Queue`, `JoinableQueue` and `SimpleQueue`.
  *
  * Fails with the `QueueError` `InvalidOption` if an option is not a positive integer.
  *
- * *Release:* later uses fail with `Unreachable`; the items in it are dropped.
+ * *Release:* drops the items. Waiting and later calls fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -493,7 +488,7 @@ export const make = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueErr
   implementation(({ make }) => make<A>(options));
 
 /**
- * Makes a queue that gives first what was put last. Python's `LifoQueue`.
+ * Makes a queue that gives the newest item first. Python's `LifoQueue`.
  *
  * *Release:* as with {@link make}.
  *
@@ -504,23 +499,23 @@ export const lifo = <A>(options: Options = {}): Effect.Effect<Queue<A>, QueueErr
   implementation(({ lifo }) => lifo<A>(options));
 
 /**
- * How a priority queue orders its items: by the items themselves, by a key of each, or by an `Order` of them or of the keys. The
+ * Options of a priority queue. It orders its items by themselves or by their keys, with the natural order or with `order`. The
  * functions are called in the process that made the queue.
  *
  * @since 0.1.0
  * @category models
  */
 export interface PriorityOptions<A, K = A> extends Options {
-  /** By what an item is ordered. @default the item */
+  /** The key by which an item is ordered. @default the item itself */
   readonly key?: ((item: A) => K) | undefined;
-  /** How keys are ordered. @default numbers, bigints, texts and Dates ascending, arrays by their first difference */
+  /** The order of the keys. @default numbers, bigints, strings and Dates ascending, arrays by their first difference */
   readonly order?: Order.Order<K> | undefined;
 }
 
 /**
- * Makes a queue that gives the smallest item first, and of equal ones the one that came first. Python's `PriorityQueue`.
+ * Makes a queue that gives the smallest item first, and of equal items the oldest. Python's `PriorityQueue`.
  *
- * An item without a place in the order is refused: its `put` fails with the `QueueError` `NotOrderable`.
+ * The `put` of an item that has no place in the order fails with the `QueueError` `NotOrderable`.
  *
  * *Release:* as with {@link make}.
  *
@@ -553,7 +548,7 @@ export const priority = <A, K = A>(
 ): Effect.Effect<Queue<A>, QueueError, Scope.Scope> => implementation(({ priority }) => priority(options));
 
 /**
- * Makes a queue that is filled from a Stream, and closed when the Stream ends.
+ * Makes a queue that is filled from a Stream. The queue is closed when the Stream ends, and shut down when it fails.
  *
  * *Release:* interrupts the Stream; then as with {@link make}.
  *

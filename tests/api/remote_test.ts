@@ -10,7 +10,7 @@ import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import { Client, Listener, Pipe, Process, Queue, SubprocessBackend } from "../../mod.ts";
 import { hooks } from "../../src/internal/objects/handles.ts";
-import { VALUE } from "../../src/internal/pipe/inbox.ts";
+import { VALUE } from "../../src/internal/pipe/message.ts";
 import { Link, type LinkClosed, type Receiver } from "../../src/internal/rpc/link.ts";
 import * as Codec from "../../src/internal/codec/codec.ts";
 import { dial } from "../../src/internal/network/dial.ts";

@@ -174,13 +174,13 @@ Cannot put the item: it has no place in the order: NaN is neither smaller nor la
   queue_join: `\
 waiting 0, unfinished 0
 1, 4, 9, 16, 25
-Cannot report tasks done: more than were put and not yet reported
+Cannot report tasks done: fewer are unfinished
 `,
   pipe_echo: `\
 hello, hello
 world, world
 more to receive: false
-Cannot use the connection: it was sent to another process, and is that one's now
+Cannot use the connection: it was sent to another process, which owns it now
 echoed 2
 `,
   shared_array: `\

@@ -1,6 +1,5 @@
 /**
- * What a queue is made of, against models that are too simple to be wrong: its orders, the line of those who wait, and how
- * items are packed.
+ * The parts of a queue, against models that are too simple to be wrong: its orders, the FIFO queue of waiters, and packets.
  *
  * @module
  */
@@ -69,7 +68,7 @@ const orders: ReadonlyArray<readonly [name: string, make: () => Store, before: (
 ];
 
 for (const [name, make, before] of orders) {
-  Deno.test(`${name}: what was given out and comes back goes where it had been`, () => {
+  Deno.test(`${name}: an item that was given out and comes back returns to its place`, () => {
     fc.assert(fc.property(steps, follows(make, before)), { numRuns: 300 });
   });
 
@@ -84,7 +83,7 @@ for (const [name, make, before] of orders) {
     assertEquals(rest(store), items.toSorted(before).map((item) => item.arrival));
   });
 
-  Deno.test(`${name}: what was cleared is empty, and can be used again`, () => {
+  Deno.test(`${name}: a store that was cleared is empty, and can be used again`, () => {
     const store = make();
     for (const n of numbers(10)) store.push({ ...none, arrival: n, key: n });
     store.shift();
@@ -95,7 +94,7 @@ for (const [name, make, before] of orders) {
   });
 }
 
-Deno.test("by priority: what has no order is refused with nothing changed, or found too late and given out all the same", () => {
+Deno.test("by priority: an item without an order is refused with nothing changed, or found too late and given out all the same", () => {
   const partial = (a: unknown, b: unknown): number => {
     if (typeof a !== typeof b) throw new TypeError("no order");
     return a! < b! ? -1 : a! > b! ? 1 : 0;
@@ -139,7 +138,7 @@ Deno.test("by priority: what has no order is refused with nothing changed, or fo
   );
 });
 
-Deno.test("those who wait are served in the order in which they came, whoever has left", () => {
+Deno.test("a FIFO queue gives its values in order, whichever entries were removed", () => {
   const action = fc.oneof(
     { weight: 4, arbitrary: fc.constant("push" as const) },
     { weight: 2, arbitrary: fc.constant("shift" as const) },

@@ -16,7 +16,7 @@ import * as Stream from "effect/Stream";
 import { Unreachable } from "../objects/errors.ts";
 import { waitThenCommit } from "../objects/interruption.ts";
 import { hooks, load, loaded, type ObjectHook } from "../objects/handles.ts";
-import { keep } from "../pipe/in_transit.ts";
+import { retainEnds } from "../pipe/in_transit.ts";
 import type { Fill, Link } from "../rpc/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../rpc/router.ts";
 import { consume, Mailbox } from "../rpc/streams.ts";
@@ -81,7 +81,7 @@ const message = (place: Place, content: List, number?: number): Content => {
       const extras = Codec.encodeInto<Link>(writer, content, { hooks: hooksOf(place) as never, root: "call" });
       if (extras === undefined || extras.onSend.length === 0) return extras;
       const packet = { bytes: writer.buffer.slice(start, writer.position), attachments: extras.attachments };
-      return { ...extras, onSend: [() => letGo = keep(packet), ...extras.onSend] };
+      return { ...extras, onSend: [() => letGo = retainEnds(packet), ...extras.onSend] };
     },
     ended: () => letGo?.(),
   };

@@ -15,9 +15,9 @@
  * @module
  */
 import { ConnectionClient } from "../pipe/client.ts";
-import type { Peer, Place } from "../pipe/end.ts";
-import { PipeHost, read, write } from "../pipe/host.ts";
-import { BYTES, type Message, VALUE } from "../pipe/inbox.ts";
+import type { ConnectionHandle, Peer } from "../pipe/end.ts";
+import { PipeHost } from "../pipe/host.ts";
+import { BYTES, type Message, readMessage, VALUE, writeMessage } from "../pipe/message.ts";
 import { VarintReader } from "../codec/varint.ts";
 import * as P from "../pipe/protocol.ts";
 import { address, host, retire } from "../rpc/router.ts";
@@ -50,7 +50,7 @@ class PeerEnd implements P.Owner {
   readonly #transport: TcpTransport;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
-  readonly #seat: P.Seat;
+  readonly #pipe: P.PipeAccess;
   /** Reports the outcome of each message that has not left this process. */
   readonly #unsent = new Set<(sent: boolean) => void>();
   /** Messages received here that the peer has not been told of. */
@@ -62,7 +62,7 @@ class PeerEnd implements P.Owner {
     this.#outbox = new Outbox(transport, limits.maxMessageSize + OVERHEAD);
     this.#inbox = new Inbox(own.maxMessageSize + OVERHEAD, this.#receive);
     // The second end of a new pipe can be claimed.
-    this.#seat = pipe.claim(1, 0, this) as P.Seat;
+    this.#pipe = pipe.claim(1, 0, this) as P.PipeAccess;
     transport.start(this.#push, this.#ended);
   }
 
@@ -77,18 +77,18 @@ class PeerEnd implements P.Owner {
     this.#outbox.send(
       MESSAGE,
       MESSAGES,
-      (writer) => write(P.MESSAGE, message)(writer)?.attachments,
+      (writer) => writeMessage(P.MESSAGE, message)(writer)?.attachments,
       () => finish(true),
     );
   };
 
   /** Acknowledges messages. All that are received in one turn are acknowledged together, ahead of an answer to them. */
-  readonly read = (_bytes: number, count: number = 0): void => {
+  readonly freed = (_bytes: number, count: number = 0): void => {
     if (this.#unacknowledged === 0) queueMicrotask(this.#acknowledge);
     this.#unacknowledged += count;
   };
 
-  readonly peer = (status: P.Peer): void => {
+  readonly peer = (status: P.PeerState): void => {
     if (status === P.ENDED) this.end();
   };
 
@@ -122,17 +122,17 @@ class PeerEnd implements P.Owner {
       if (content !== VALUE && content !== BYTES) {
         throw new ProtocolError("Cannot read from the peer: malformed message");
       }
-      // `read` copies the bytes out of the transport's buffer.
-      return this.#seat.send(read(message), () => {});
+      // `readMessage` copies the bytes out of the transport's buffer.
+      return this.#pipe.send(readMessage(message), () => {});
     }
-    if (kind === READ && channel === CONTROL) return this.#seat.took(new VarintReader(message.bytes, 0).next());
+    if (kind === READ && channel === CONTROL) return this.#pipe.received(new VarintReader(message.bytes, 0).next());
     throw new ProtocolError(`Cannot read from the peer: unknown kind of message ${kind}`);
   };
 
   readonly #ended = (reason?: Error): void => {
     const isCut = !this.#inbox.whole && !this.#closing;
     this.#outbox.close();
-    this.#seat.close(reason ?? (isCut ? new Error("it ended in the middle of a message") : undefined));
+    this.#pipe.close(reason ?? (isCut ? new Error("it ended in the middle of a message") : undefined));
     this.#closing = true;
     for (const finish of [...this.#unsent]) finish(false);
   };
@@ -142,8 +142,8 @@ class PeerEnd implements P.Owner {
 class PeerConnection<A, B> extends ConnectionClient<A, B> {
   readonly #peer: Peer;
 
-  constructor(place: Place, peer: Peer) {
-    super(place);
+  constructor(handle: ConnectionHandle, peer: Peer) {
+    super(handle);
     this.#peer = peer;
   }
 
@@ -168,15 +168,15 @@ export const openConnection = <A, B>(session: PeerSession, own: Limits, ended: (
   });
   const object = host(pipe);
   new PeerEnd(session, own, pipe);
-  const place = {
+  const handle = {
     address: address(),
     object,
     host: self().name,
     end: 0,
-    turn: 0,
+    generation: 0,
     duplex: true,
     maxBytes: limits.maxBytes,
     stranger: { peer, maxMessageSize: limits.maxMessageSize },
   };
-  return { connection: new PeerConnection<A, B>(place, peer), release: () => pipe.release() };
+  return { connection: new PeerConnection<A, B>(handle, peer), release: () => pipe.release() };
 };

@@ -1,11 +1,11 @@
 /**
- * How the use of an object of another process fails.
+ * The errors of objects that live in another process.
  *
  * @module
  */
 
 /**
- * The object cannot be reached any more: the scope that made it has closed, or the process that hosts it has ended.
+ * The object is gone: the scope that made it has closed, or the process that hosts it has ended.
  *
  * @since 0.1.0
  * @category errors
@@ -15,9 +15,9 @@ export class Unreachable extends Error {
   readonly _tag = "Unreachable";
   /** How the error is printed. */
   override readonly name = "Unreachable";
-  /** What it was: `"queue"`, `"connection"`, `"process"`. */
+  /** Kind of the object, such as `"queue"`, `"connection"` or `"process"`. */
   readonly kind: string;
-  /** Name of the process that hosts it, or did. */
+  /** Name of the process that hosts or hosted it. */
   readonly host: string;
 
   /** Made by the library. */
@@ -29,8 +29,8 @@ export class Unreachable extends Error {
 }
 
 /**
- * The queue takes no more puts (`Closed`), and there is nothing left to get; or it was shut down with what it held
- * (`ShutDown`).
+ * The queue was closed (`Closed`): it accepts no more items, and none is left to get. Or it was shut down (`ShutDown`), and its
+ * items were dropped.
  *
  * @since 0.1.0
  * @category errors
@@ -40,7 +40,7 @@ export class QueueClosed extends Error {
   readonly _tag = "QueueClosed";
   /** How the error is printed. */
   override readonly name = "QueueClosed";
-  /** How it ended. */
+  /** How the queue has ended. */
   readonly reason: "Closed" | "ShutDown";
 
   /** Made by the library. */
@@ -55,13 +55,13 @@ export class QueueClosed extends Error {
 }
 
 /**
- * What a {@link QueueError} complains of.
+ * Reasons of a {@link QueueError}.
  *
- * - `InvalidOption`: an option, or a number of items, makes no sense.
- * - `InvalidArgument`: an argument is of the wrong kind: items that are not iterable, say.
+ * - `InvalidOption`: an option or a number of items is not valid.
+ * - `InvalidArgument`: an argument is of the wrong type, for example items that are not iterable.
  * - `TooLarge`: the item is larger than the queue.
  * - `NotOrderable`: the item has no place in the order of the queue.
- * - `TooManyDone`: more tasks were reported done than were put.
+ * - `TooManyDone`: more tasks were reported done than are unfinished.
  *
  * @since 0.1.0
  * @category errors
@@ -69,7 +69,7 @@ export class QueueClosed extends Error {
 export type QueueErrorReason = "InvalidOption" | "InvalidArgument" | "TooLarge" | "NotOrderable" | "TooManyDone";
 
 /**
- * A queue was asked for what it cannot do. Nothing was put or taken: it can be used as before.
+ * An invalid use of a queue. Nothing was put or taken, and the queue can be used as before.
  *
  * @since 0.1.0
  * @category errors
@@ -79,7 +79,7 @@ export class QueueError extends Error {
   readonly _tag = "QueueError";
   /** How the error is printed. */
   override readonly name = "QueueError";
-  /** What was wrong. */
+  /** What is wrong. */
   readonly reason: QueueErrorReason;
 
   /** Made by the library. */
@@ -90,7 +90,7 @@ export class QueueError extends Error {
 }
 
 /**
- * The other end of the pipe is no more, and all that it had sent was received. It is the same each time again.
+ * The other end of the pipe is closed, and all messages from it were received. Each later receive fails in the same way.
  *
  * @since 0.1.0
  * @category errors
@@ -111,7 +111,7 @@ export class EndOfFile extends Error {
 }
 
 /**
- * The other end of the pipe is no more: nobody would receive what is sent.
+ * The other end of the pipe is closed, so that nothing can be sent.
  *
  * @since 0.1.0
  * @category errors
@@ -129,15 +129,15 @@ export class BrokenPipe extends Error {
 }
 
 /**
- * What a {@link PipeError} complains of.
+ * Reasons of a {@link PipeError}.
  *
- * - `Closed`: the connection was closed here, or the scope of its pipe was.
- * - `Moved`: it was sent, and belongs to whoever received it.
+ * - `Closed`: the connection was closed in this process, or the scope of its pipe was closed.
+ * - `Moved`: the connection was sent to another process, which owns it now.
  * - `ReadOnly`, `WriteOnly`: this end only receives, or only sends.
- * - `InvalidArgument`: an option, a buffer, a number or a time that makes no sense.
- * - `MessageTooLong`: the next message is longer than was allowed. It stays the next.
- * - `BufferTooShort`: the next message does not fit into the buffer. It stays the next.
- * - `WrongKind`: the next message is a value and bytes were to be received, or the other way round. It stays the next.
+ * - `InvalidArgument`: an option, a buffer, a number or a duration is not valid.
+ * - `MessageTooLong`: the next message is longer than allowed. It remains the next message.
+ * - `BufferTooShort`: the next message does not fit into the buffer. It remains the next message.
+ * - `WrongKind`: the next message is a value instead of bytes, or bytes instead of a value. It remains the next message.
  *
  * @since 0.1.0
  * @category errors
@@ -153,8 +153,7 @@ export type PipeErrorReason =
   | "WrongKind";
 
 /**
- * A connection was asked for what it cannot do, or not here, or not with this. Nothing was sent and nothing received: it can
- * be used as before.
+ * An invalid use of a connection. Nothing was sent or received, and an open connection can be used as before.
  *
  * @since 0.1.0
  * @category errors
@@ -164,9 +163,9 @@ export class PipeError extends Error {
   readonly _tag = "PipeError";
   /** How the error is printed. */
   override readonly name = "PipeError";
-  /** What was wrong. */
+  /** What is wrong. */
   readonly reason: PipeErrorReason;
-  /** Length of the next message, in bytes, if that is what was wrong. */
+  /** Length of the next message in bytes, if it is too long. */
   readonly size: number | undefined;
 
   /** Made by the library. */
@@ -178,7 +177,7 @@ export class PipeError extends Error {
 }
 
 /**
- * A function was given what it cannot use: the message says what it expects, and what it has received. Nothing was done.
+ * An argument is not valid: the message says what was expected and what was received. Nothing was done.
  *
  * @since 0.1.0
  * @category errors
@@ -191,7 +190,7 @@ export class InvalidArgument extends Error {
 }
 
 /**
- * This backend, or this process, cannot do what was asked of it: the message says what can.
+ * This backend or this process does not support the operation. The message says what does.
  *
  * @since 0.1.0
  * @category errors

@@ -1,8 +1,8 @@
 /**
- * How objects travel: as where they are. Each kind of object registers how it is made again from that.
+ * Handles: an object travels as data that says where it is. Each kind of object registers how it is rebuilt from this data.
  *
- * A process knows the kinds whose modules it has loaded. Every receiver calls {@link load} (or {@link loaded}) with a message
- * before it decodes the message, so that a handle of any other kind makes the process load that kind.
+ * A process knows the kinds whose modules it has loaded. A receiver calls {@link load} (or {@link loaded}) with a message before it
+ * decodes the message, which loads the modules of the other kinds.
  *
  * @module
  */
@@ -14,36 +14,43 @@ import { hooks as effectHooks } from "../codec/effect.ts";
 import { EncodeError } from "../codec/errors.ts";
 import { loaderOf } from "./on_demand.ts";
 
-/** Marks what can be sent as a handle. */
+/** Key of the property that an object with a handle has. */
 export const HandleId = "~multiprocessing/Handle";
 
-/** The mark says how it is sent. */
+/** An object that can be sent. */
 export interface Handle {
   readonly [HandleId]: {
-    /** The kind under which it is made again. */
+    /** The kind of object, which says how it is rebuilt. */
     readonly kind: string;
     /**
-     * What it is made from. `onSend` registers what is to happen when the message leaves; it is given the link over which it does, if
-     * it leaves this process: whoever is at the other end has it then, to decode it or to keep it for others.
+     * The data from which it is rebuilt. `onSend` registers an action for the moment at which the message leaves. The action is
+     * given the link over which the message leaves, or `undefined` if it stays in this process. The process at the other end then
+     * has the message, to decode it or to store it for others.
      */
     readonly encode: (onSend: (action: (link: Link | undefined) => void) => void) => unknown;
   };
 }
 
-/** How they travel: with a message that goes straight over a link, or into an object. */
+/** How an object that has a handle is sent. */
+export const handleOf = (object: object): Handle[typeof HandleId] => (object as Handle)[HandleId];
+
+/** A hook of the codec for values in a message that goes straight over a link, or into an object. */
 export type ObjectHook = Hook<Link | undefined>;
 
-/** Makes one again: to use it, or for somebody who only looks at the message, and must not take over what moves with it. */
-type Make = (data: unknown, use: boolean) => object;
+/**
+ * Rebuilds an object from its data. If `use` is false, the receiver only looks at the message, and must not take over objects that
+ * move with it.
+ */
+type Rebuild = (data: unknown, use: boolean) => object;
 
-const kinds = new Map<string, Make>();
+const kinds = new Map<string, Rebuild>();
 
-/** Says how a kind is made again. */
-export const register = (kind: string, make: Make): void => {
-  kinds.set(kind, make);
+/** Registers how the objects of a kind are rebuilt. */
+export const register = (kind: string, rebuild: Rebuild): void => {
+  kinds.set(kind, rebuild);
 };
 
-const hook = (remake: (kind: string, data: unknown) => object): ObjectHook => ({
+const hook = (rebuild: (kind: string, data: unknown) => object): ObjectHook => ({
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value, onSend) => {
@@ -52,34 +59,34 @@ const hook = (remake: (kind: string, data: unknown) => object): ObjectHook => ({
   },
   decode: (data) => {
     const [kind, from] = data as [string, unknown];
-    return remake(kind, from);
+    return rebuild(kind, from);
   },
 });
 
-/** The hook by which all of them travel. */
+/** The hook for all handles. */
 export const handles: ObjectHook = hook((kind, data) => {
-  const make = kinds.get(kind);
-  if (make === undefined) throw new TypeError(`this process knows no handle of the kind "${kind}"`);
-  return make(data, true);
+  const rebuild = kinds.get(kind);
+  if (rebuild === undefined) throw new TypeError(`this process knows no handle of the kind "${kind}"`);
+  return rebuild(data, true);
 });
 
-/** The hooks for what is put into an object: no Streams, which live and die with a request. */
+/** The hooks for a value that is put into an object. Streams are not among them, since they end with a request. */
 export const hooks: ReadonlyArray<ObjectHook> = [handles, ...effectHooks];
 
-/** The hooks for a receiver that may refuse a message after decoding it: `took` is given each object that was made, and its kind. */
-export const taking = (took: (made: object, kind: string) => void): ReadonlyArray<ObjectHook> => [
+/** The hooks for a receiver that may refuse a message after decoding it. Passes each object that was rebuilt to `took`, with its kind. */
+export const taking = (took: (object: object, kind: string) => void): ReadonlyArray<ObjectHook> => [
   {
     ...handles,
     decode: (data, link) => {
-      const made = handles.decode(data, link) as object;
-      took(made, (data as [kind: string])[0]);
-      return made;
+      const object = handles.decode(data, link) as object;
+      took(object, (data as [kind: string])[0]);
+      return object;
     },
   },
   ...effectHooks,
 ];
 
-/** For messages to and from other programs: neither can a handle leave the family, nor can a stranger make one. */
+/** For messages between programs: a handle does not leave its family, and another program cannot make one. */
 const refusing: ObjectHook = {
   name: "handle",
   is: (value) => HandleId in value,
@@ -88,23 +95,23 @@ const refusing: ObjectHook = {
     throw new EncodeError(`a ${kind} cannot be sent to another program: only processes of one family share it`);
   },
   decode: () => {
-    throw new TypeError("another program has sent a handle, which only processes of this family can");
+    throw new TypeError("another program has sent a handle, which only processes of this family can do");
   },
 };
 
-/** The hooks for what is sent to another program. */
+/** The hooks for a value that is sent to another program. */
 export const foreign: ReadonlyArray<ObjectHook> = [refusing, ...effectHooks];
 
 /**
- * The hooks for a process that looks at a message which another process will receive. A handle of a kind that is not loaded here
- * is an empty object: nothing can be done with the handle anyway.
+ * The hooks for a process that looks at a message which another process will receive. A handle of a kind that is not loaded
+ * becomes an empty object, since the handle may not be used anyway.
  */
 export const looking: ReadonlyArray<ObjectHook> = [
   hook((kind, data) => kinds.get(kind)?.(data, false) ?? {}),
   ...effectHooks,
 ];
 
-/** The hooks for who is to be told of the handles in a message, and does not need what they stand for. */
+/** The hooks that pass the kind and data of each handle in a message to `found`, without rebuilding any object. */
 export const finding = (found: (kind: string, data: unknown) => void): ReadonlyArray<ObjectHook> => [
   hook((kind, data) => {
     found(kind, data);
@@ -119,7 +126,7 @@ export interface Body {
   readonly attachments: ReadonlyArray<Uint8Array>;
 }
 
-/** Loads the kinds of the handles in a message that this process does not know yet; `undefined` if there are none. */
+/** Loads the modules of the kinds in a message that this process does not know yet. `undefined` if it knows all of them. */
 export const load = ({ attachments, bytes }: Body): Promise<void> | undefined => {
   const missing = new Set<() => Promise<unknown>>();
   try {
@@ -130,11 +137,21 @@ export const load = ({ attachments, bytes }: Body): Promise<void> | undefined =>
     });
     Codec.decode(bytes, { attachments, hooks, link: undefined });
   } catch {
-    // Decoding the message says what is wrong with the message.
+    // Decoding the message will report what is wrong with it.
   }
   if (missing.size === 0) return undefined;
-  // A module that fails to load leaves its kind unknown, which decoding reports.
+  // A module that fails to load leaves its kind unknown, which decoding the message will report.
   return Promise.allSettled(Array.from(missing, (module) => module())).then(() => {});
+};
+
+/** {@link load} for several messages. */
+export const loadAll = (messages: ReadonlyArray<Body>): Promise<unknown> | undefined => {
+  let loading: Array<Promise<void>> | undefined;
+  for (const message of messages) {
+    const one = load(message);
+    if (one !== undefined) (loading ??= []).push(one);
+  }
+  return loading && Promise.all(loading);
 };
 
 /** Runs `next` once this process knows the kinds of all handles in the messages: at once if it does already. */
@@ -142,6 +159,6 @@ export const loaded = <A, E, R>(
   messages: ReadonlyArray<Body>,
   next: () => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> => {
-  const loading = messages.flatMap((message) => load(message) ?? []);
-  return loading.length === 0 ? next() : Effect.flatMap(Effect.promise(() => Promise.all(loading)), next);
+  const loading = loadAll(messages);
+  return loading === undefined ? next() : Effect.flatMap(Effect.promise(() => loading), next);
 };

@@ -12,7 +12,7 @@
  *   continuation. The canceller of `Effect.async` alone is not enough: it no longer runs once the fiber has been resumed, but
  *   the interruption may arrive between that moment and the first step that follows.
  *
- * {@link passGate} is the second form for a {@link FifoGate}, with the first one where the gate is open.
+ * {@link awaitGate} and {@link passGate} are the second form for a {@link FifoGate}.
  *
  * @module
  */
@@ -87,15 +87,14 @@ export const waitThenCommit = <A, E, B, E2 = never, R = never>(
  * Waits at a gate, interruptibly, and then runs `act` uninterruptibly. The next waiter passes when `act` has returned its effect,
  * so whatever must be done alone is done by `act` itself, not by that effect.
  */
-export const passGate = <A, E>(
+export const awaitGate = <A, E>(
   gate: FifoGate,
   size: number,
   act: () => Effect.Effect<A, E>,
 ): Effect.Effect<A, E> =>
-  Effect.uninterruptibleMask((restore) => {
-    if (gate.isOpen(size)) return act();
+  Effect.suspend(() => {
     let leave = (): void => {};
-    return restore(waitThenCommit<void, never, A, E>(
+    return waitThenCommit<void, never, A, E>(
       (answer) => {
         const entry = gate.enter(size, () => answer(Effect.void));
         leave = () => gate.leave(entry);
@@ -106,5 +105,13 @@ export const passGate = <A, E>(
         leave();
         return acted;
       },
-    ));
+    );
   });
+
+/** {@link awaitGate}, but without any wait if the gate is open. */
+export const passGate = <A, E>(
+  gate: FifoGate,
+  size: number,
+  act: () => Effect.Effect<A, E>,
+): Effect.Effect<A, E> =>
+  Effect.uninterruptibleMask((restore) => gate.isOpen(size) ? act() : restore(awaitGate(gate, size, act)));

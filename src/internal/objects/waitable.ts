@@ -1,21 +1,21 @@
 /**
- * What can be waited for together with others. Free of Effect: waiting for a thousand objects must not take a thousand fibers.
+ * Objects for which `wait` can wait. Free of Effect: waiting for a thousand objects must not take a thousand fibers.
  *
  * @module
  */
 
-/** Marks what can be waited for. */
+/** Key of the property by which `wait` waits for an object. */
 export const WaitId = "~multiprocessing/Waitable";
 
-/** The mark says how. Neither fails: an object that is gone is ready, since using it fails at once. */
+/** An object for which `wait` can wait. An object that is gone is ready, since using it fails at once. */
 export interface Waitable {
   /** How `wait` looks at the object and watches it. */
   readonly [WaitId]: {
-    /** Calls back once with whether it is ready now; before it returns, if that is known in this process. */
+    /** Calls `answer` once, with whether the object is ready now. It does so before it returns if this process knows the answer. */
     readonly look: (answer: (ready: boolean) => void) => void;
     /**
-     * Calls back at most once, when it is ready, and takes nothing; or with what has made the waiting fail. Returns a function that
-     * stops the waiting.
+     * Calls `ready` at most once, when the object is ready, and takes nothing from it; or calls `fail` with the error that has ended the
+     * wait. Returns a function that stops the wait.
      */
     readonly watch: (ready: () => void, fail: (error: unknown) => void) => () => void;
   };

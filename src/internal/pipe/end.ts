@@ -1,79 +1,92 @@
 /**
- * One end of a pipe, in the process that has it.
+ * One end of a pipe, in the process that owns it. Free of Effect.
  *
- * Messages are here before anybody asks for them; the pipe learns of those that were received. Whether there is room to send
- * is known here as well, from what was sent and what the other end has received. Free of Effect.
+ * Messages arrive before anybody asks for them, and the pipe is told of those that were received. Whether there is room to send is
+ * known here as well: from the bytes that were sent, and those that the other end has received.
+ *
+ * ```text
+ *   open --leave: a message with the end was sent--> moved
+ *     |
+ *     +--close, or the pipe has closed the end--> closed
+ *     +--the pipe is gone--> gone: what has arrived can be received
+ *
+ *   readers wait until `readable`, writers until there is room or a failure, both in the order in which they came
+ * ```
  *
  * @module
  */
-import { attached, attaching, hasAttached } from "../objects/attaching.ts";
 import { call, CANCELLED, DONE, far, GONE, local, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "../objects/errors.ts";
-import { type Message, Messages } from "./inbox.ts";
-import { sizeOf } from "../objects/packets.ts";
-import { type PipeHost, read, write } from "./host.ts";
-import * as P from "./protocol.ts";
-import { VarintReader, varints } from "../codec/varint.ts";
 import { FifoGate } from "../objects/fifo_gate.ts";
+import { sizeOf } from "../objects/packets.ts";
+import { VarintReader, varints } from "../codec/varint.ts";
+import { beginAttach, endAttach, whenAttached } from "../objects/attaching.ts";
+import type { PipeHost } from "./host.ts";
+import { Inbox } from "./inbox.ts";
+import { type Message, readMessage, writeMessage } from "./message.ts";
+import * as P from "./protocol.ts";
 
-/** What a handle of an end says. */
-export interface Place extends Target {
+/** Handle of an end. */
+export interface ConnectionHandle extends Target {
   /** Name of the process that hosts the pipe. */
   readonly host: string;
+  /** Index of the end. */
   readonly end: number;
-  /** How often it had moved. */
-  readonly turn: number;
+  /** How often the end had moved. */
+  readonly generation: number;
   readonly duplex: boolean;
   /** Bytes that the other end may have to receive. */
   readonly maxBytes: number;
-  /** What is known of the other end, if it is in no process of the family. */
+  /** Set if the other end is in another program. */
   readonly stranger?: Stranger;
 }
 
-/** Somebody beyond the family. */
+/** The other side of a connection to another program. */
 export interface Stranger {
   /** Where the connection leads. */
   readonly peer: Peer;
-  /** The largest message that he takes, in bytes. */
+  /** The largest message that the other side accepts, in bytes. */
   readonly maxMessageSize: number;
 }
 
-/** The other side of a connection to another program: its address, as far as the system tells it. */
+/** Address of the other side of a connection to another program, as far as the system tells it. */
 export type Peer = { readonly hostname: string; readonly port: number } | { readonly path: string };
 
-type Failure = PipeError | Unreachable | MessageTooLarge;
+/** Why a connection cannot be used. */
+export type ConnectionFailure = PipeError | Unreachable | MessageTooLarge;
 
 /** See above. */
 export class End implements P.Owner {
-  readonly place: Place;
+  readonly handle: ConnectionHandle;
   readonly near = true;
-  readonly inbox: Messages = new Messages();
+  readonly inbox: Inbox = new Inbox();
   readonly readers: FifoGate = new FifoGate(() => this.readable);
-  readonly writers: FifoGate = new FifoGate((size) => this.#writable(size));
-  /** Whether it can still be used here. */
+  readonly writers: FifoGate = new FifoGate((size) => this.#canWrite(size));
+  /** Whether the end can be used here. */
   state: "open" | "moved" | "closed" = "open";
-  readonly #seat: P.Seat | undefined;
+  readonly #pipe: P.PipeAccess | undefined;
   readonly #watchers = new Set<() => void>();
-  #started = false;
+  #isStarted = false;
+  /** Calls of `sync` that wait for the start. */
   #unstarted: Array<() => void> = [];
   #pending = 0;
-  #peer: P.Peer = P.AWAY;
-  /** Why the other end has ended, if that was not its owner's wish. */
+  #peer: P.PeerState = P.AWAY;
+  /** Why the other end has ended, if its owner did not close it. */
   #cause: Error | undefined;
-  /** How the pipe has ended it. */
+  /** The exit of the pipe. */
   #status: number | undefined;
-  #last: Incoming | undefined;
-  /** Hears no more of the link over which it has moved. */
+  #exit: Incoming | undefined;
+  /** Stops watching the link over which the end has moved. */
   #unwatch: (() => void) | undefined;
 
   /** Takes the end over. */
-  constructor(place: Place) {
-    this.place = { ...place, turn: place.turn + 1 };
-    const host = local(place) as PipeHost | undefined;
-    const seat = host === undefined ? distant(place, this) : host.claim(place.end, place.turn, this);
-    if (typeof seat === "number") this.end(seat);
-    else this.#seat = seat;
+  constructor(handle: ConnectionHandle) {
+    this.handle = { ...handle, generation: handle.generation + 1 };
+    const host = local(handle) as PipeHost | undefined;
+    const pipe = host === undefined ? remotePipe(handle, this) : host.claim(handle.end, handle.generation, this);
+    if (typeof pipe === "number") this.end(pipe);
+    else this.#pipe = pipe;
   }
 
   /** Bytes that were sent and that the other end has not received. */
@@ -81,111 +94,112 @@ export class End implements P.Owner {
     return this.#pending;
   }
 
-  /** Whether the other end is no more. */
-  get alone(): boolean {
+  /** Whether the other end has ended. */
+  get isAlone(): boolean {
     return this.#peer === P.ENDED || (this.#status === GONE && this.#peer === P.HERE);
   }
 
-  /** Whether the pipe is. */
-  get gone(): boolean {
+  /** Whether the pipe is gone. */
+  get isGone(): boolean {
     return this.#status !== undefined && this.state === "open";
   }
 
-  /** Whether a receive has its answer: a message, or why there will be none. */
+  /** Whether a receive would not wait: there is a message, or a failure. */
   get readable(): boolean {
-    return this.inbox.length > 0 || this.state !== "open" || this.alone || this.gone;
+    return this.inbox.length > 0 || this.#hasFailed;
   }
 
-  /** Why there will be no more messages. */
-  get readFailure(): Failure | EndOfFile | undefined {
-    return this.useFailure ?? (this.alone ? new EndOfFile(this.#cause) : this.#gone);
+  /** Why no more messages will arrive. */
+  get readFailure(): ConnectionFailure | EndOfFile | undefined {
+    return this.useFailure ?? (this.isAlone ? new EndOfFile(this.#cause) : this.#goneFailure);
   }
 
   /** Why nothing can be sent. */
-  get writeFailure(): Failure | BrokenPipe | undefined {
-    return this.useFailure ?? (this.alone ? new BrokenPipe(this.#cause) : this.#gone);
+  get writeFailure(): ConnectionFailure | BrokenPipe | undefined {
+    return this.useFailure ?? (this.isAlone ? new BrokenPipe(this.#cause) : this.#goneFailure);
   }
 
-  /** Why it cannot be used here. */
+  /** Why the end cannot be used here. */
   get useFailure(): PipeError | undefined {
     if (this.state === "open") return undefined;
     return this.state === "moved" ? moved() : closed();
   }
 
-  /** Receives the next messages. */
+  /** Receives the next `count` messages of the inbox. */
   take(count: number): void {
     let moving = 0;
     for (let i = 0; i < count; i++) if (this.inbox.shift()!.moves === true) moving++;
-    this.#seat?.took(count);
-    if (moving > 0) attached(() => this.#seat?.held(moving));
+    this.#pipe?.received(count);
+    if (moving > 0) whenAttached(() => this.#pipe?.takenOver(moving));
   }
 
-  /** Sends a message for which there is room; see {@link P.Seat}. */
+  /** Sends a message for which there is room; see {@link P.PipeAccess}. */
   send(message: Message, done: (arrived: boolean) => void): void {
-    const limit = this.place.stranger?.maxMessageSize ?? Infinity;
+    const limit = this.handle.stranger?.maxMessageSize ?? Infinity;
     if (sizeOf(message) > limit) throw new MessageTooLarge(sizeOf(message), limit, "the other side");
     this.#pending += message.size;
     try {
-      this.#seat?.send(message, done);
+      this.#pipe?.send(message, done);
     } catch (error) {
       this.#pending -= message.size;
       throw error;
     }
   }
 
-  /** Calls back when all that is there is here. */
+  /** Calls `done` when all messages that the pipe has are here. */
   sync(done: () => void): void {
-    if (this.state !== "open" || this.alone || this.gone) done();
-    else if (this.#started) this.#seat?.sync(done);
+    if (this.#hasFailed) done();
+    else if (this.#isStarted) this.#pipe?.sync(done);
     else this.#unstarted.push(done);
   }
 
-  /** Calls back, once, when a receive has its answer. Returns what takes the wish back. */
-  watch(done: () => void): () => void {
-    this.#watchers.add(done);
-    return () => this.#watchers.delete(done);
+  /** Calls `onReadable` once, when a receive would not wait. Returns a function that stops the wait. */
+  watch(onReadable: () => void): () => void {
+    this.#watchers.add(onReadable);
+    return () => this.#watchers.delete(onReadable);
   }
 
-  /** The message with this end in it was handed over. `onDeath` says when whoever was to have it, or to keep it, has died. */
-  leave(onDeath: ((died: () => void) => () => void) | undefined): void {
+  /**
+   * A message with this end in it has left. `onDeath` registers a callback for the death of the process that is to receive or to store
+   * the message, and returns a function that removes the callback.
+   */
+  leave(onDeath: ((callback: () => void) => () => void) | undefined): void {
     if (this.state !== "open") return;
     this.state = "moved";
-    this.inbox.clear();
-    this.#seat?.leave();
+    this.inbox.drain();
+    this.#pipe?.move();
     this.#wake();
-    if (this.#status === undefined) this.#unwatch = onDeath?.(() => this.#seat?.lost());
+    if (this.#status === undefined) this.#unwatch = onDeath?.(() => this.#pipe?.receiverDied());
   }
 
   close(): void {
     if (this.state !== "open") return;
     this.state = "closed";
-    this.inbox.clear();
-    this.#seat?.close();
+    this.inbox.drain();
+    this.#pipe?.close();
     this.#wake();
   }
 
-  readonly start = (pending: number, peer: P.Peer): void => {
-    this.#started = true;
+  readonly start = (pending: number, peer: P.PeerState): void => {
+    this.#isStarted = true;
     this.#pending += pending;
     this.#peer = peer;
-    const waiting = this.#unstarted;
-    this.#unstarted = [];
-    for (const done of waiting) this.sync(done);
+    for (const done of this.#drainUnstarted()) this.sync(done);
     this.#wake();
   };
 
   readonly message = (message: Message): void => {
     if (this.state !== "open") return;
     this.inbox.push(message);
-    this.#arrived();
+    this.#wakeReaders();
   };
 
-  readonly read = (bytes: number): void => {
+  readonly freed = (bytes: number): void => {
     this.#pending = Math.max(0, this.#pending - bytes);
     this.writers.check();
   };
 
-  readonly peer = (peer: P.Peer, cause?: Error): void => {
+  readonly peer = (peer: P.PeerState, cause?: Error): void => {
     this.#peer = peer;
     this.#cause ??= cause;
     if (peer === P.ENDED) this.#wake();
@@ -193,103 +207,107 @@ export class End implements P.Owner {
 
   readonly end = (status: number, message?: Incoming): void => {
     this.#status = status;
-    this.#last = message;
+    this.#exit = message;
     this.#unwatch?.();
     this.#unwatch = undefined;
-    if (status === P.CLOSED && this.#started && this.state === "open") this.state = "closed";
-    if (this.state !== "open") this.inbox.clear();
-    const waiting = this.#unstarted;
-    this.#unstarted = [];
-    for (const done of waiting) done();
+    if (status === P.CLOSED && this.#isStarted && this.state === "open") this.state = "closed";
+    if (this.state !== "open") this.inbox.drain();
+    for (const done of this.#drainUnstarted()) done();
     this.#wake();
   };
 
-  get #gone(): Failure | undefined {
+  /** Whether there is room to send a message of that size. */
+  hasRoom(size: number): boolean {
+    return this.#isStarted && (this.#pending === 0 || this.#pending + size <= this.handle.maxBytes);
+  }
+
+  get #hasFailed(): boolean {
+    return this.state !== "open" || this.isAlone || this.isGone;
+  }
+
+  get #goneFailure(): ConnectionFailure | undefined {
     switch (this.#status) {
       case undefined:
         return undefined;
       case TOO_LARGE:
-        return readTooLarge(this.#last!);
+        return readTooLarge(this.#exit!);
       case P.MOVED:
         return moved();
       case P.CLOSED:
         return closed();
       default:
-        return new Unreachable("connection", this.place.host);
+        return new Unreachable("connection", this.handle.host);
     }
   }
 
-  /** Whether a message of that size can be sent now. */
-  hasRoom(size: number): boolean {
-    return this.#started && (this.#pending === 0 || this.#pending + size <= this.place.maxBytes);
+  /** Whether a send would not wait: there is room, or a failure. */
+  #canWrite(size: number): boolean {
+    return this.#hasFailed || this.hasRoom(size);
   }
 
-  /** Whether a send has its answer: room, or why it will not be sent. */
-  #writable(size: number): boolean {
-    return this.state !== "open" || this.alone || this.gone || this.hasRoom(size);
+  #drainUnstarted(): ReadonlyArray<() => void> {
+    const unstarted = this.#unstarted;
+    this.#unstarted = [];
+    return unstarted;
   }
 
-  #arrived(): void {
+  #wakeReaders(): void {
     this.readers.check();
     if (this.#watchers.size === 0) return;
     const watchers = [...this.#watchers];
     this.#watchers.clear();
-    for (const done of watchers) done();
+    for (const onReadable of watchers) onReadable();
   }
 
   #wake(): void {
-    if (this.readable) this.#arrived();
+    if (this.readable) this.#wakeReaders();
     this.writers.check();
   }
 }
 
 const moved = (): PipeError =>
-  new PipeError("Moved", "Cannot use the connection: it was sent to another process, and is that one's now");
+  new PipeError("Moved", "Cannot use the connection: it was sent to another process, which owns it now");
 
 const closed = (): PipeError =>
   new PipeError("Closed", "Cannot use the connection: it was closed, or the scope of its pipe was");
 
 /** The pipe of another process. */
-const distant = (place: Place, owner: P.Owner): P.Seat => {
+const remotePipe = (handle: ConnectionHandle, owner: P.Owner): P.PipeAccess => {
+  /** For each `SYNCED` that the pipe still owes, in order. */
   const syncs: Array<(arrived: boolean) => void> = [];
   const sending = new Set<(arrived: boolean) => void>();
-  attaching(owner);
-  const line = call(place, P.ATTACH, (writer) => {
-    writer.varint(place.end);
-    writer.varint(place.turn);
-    return undefined;
-  }, {
+  beginAttach(owner);
+  const line = call(handle, P.ATTACH, varints(handle.end, handle.generation), {
     data: (message) => {
       const { bytes } = message;
       switch (bytes[0]) {
         case P.MESSAGE:
-          return owner.message(read(message));
-        case P.READ:
-          return owner.read(new VarintReader(bytes, 1).next());
+          return owner.message(readMessage(message));
+        case P.FREED:
+          return owner.freed(new VarintReader(bytes, 1).next());
         case P.START: {
           const numbers = new VarintReader(bytes, 1);
-          return owner.start(numbers.next(), numbers.next() as P.Peer);
+          return owner.start(numbers.next(), numbers.next() as P.PeerState);
         }
         case P.PEER:
-          return owner.peer(bytes[1] as P.Peer);
+          return owner.peer(bytes[1] as P.PeerState);
         case P.SYNCED:
           return syncs.shift()?.(true);
       }
     },
-    credit: () => hasAttached(owner),
+    credit: () => endAttach(owner),
     exit: (message) => {
       const status = message.bytes[0];
-      hasAttached(owner);
+      endAttach(owner);
       owner.end(status, message);
-      // A pipe that speaks of the end as left or closed has heard all that was said before.
+      // A pipe that ends the call in this way has received everything that was sent on it.
       const arrived = status === P.MOVED || status === DONE || status === CANCELLED;
       for (const done of syncs.splice(0)) done(arrived);
       for (const done of [...sending]) done(arrived);
     },
   });
-  const say = (tag: number): void => line.data(varints(tag));
-  // What outlives this process may not have arrived when others hear of it.
-  const answered = far(place);
+  // On the way to a process that is no neighbour a message may still be under way when others hear of it: the pipe confirms it.
+  const confirm = far(handle);
   return {
     send: (message, done) => {
       const finish = (arrived: boolean): void => {
@@ -297,36 +315,26 @@ const distant = (place: Place, owner: P.Owner): P.Seat => {
       };
       sending.add(finish);
       try {
-        line.data(write(P.SEND, message, answered), answered ? undefined : () => finish(true));
+        line.data(writeMessage(P.SEND, message, confirm), confirm ? undefined : () => finish(true));
       } catch (error) {
         sending.delete(finish);
         throw error;
       }
-      if (answered) syncs.push(finish);
+      if (confirm) syncs.push(finish);
       line.flush();
     },
-    // At once: before a message that takes the end away.
-    took: (count) =>
-      line.data((writer) => {
-        writer.byte(P.TOOK);
-        writer.varint(count);
-        return undefined;
-      }),
-    held: (count) =>
-      line.data((writer) => {
-        writer.byte(P.HELD);
-        writer.varint(count);
-        return undefined;
-      }),
-    leave: () => {
-      say(P.LEAVE);
-      // With the message: whoever has sent it may die right after.
+    // At once, so that it comes before a message with which the end moves.
+    received: (count) => line.data(varints(P.RECEIVED, count)),
+    takenOver: (count) => line.data(varints(P.TAKEN_OVER, count)),
+    move: () => {
+      line.data(varints(P.MOVE));
+      // Together with the message, since this process may end right after.
       line.flush();
     },
-    lost: () => say(P.LOST),
+    receiverDied: () => line.data(varints(P.RECEIVER_DIED)),
     sync: (done) => {
       syncs.push(() => done());
-      say(P.SYNC);
+      line.data(varints(P.SYNC));
     },
     close: () => line.cancel(),
   };

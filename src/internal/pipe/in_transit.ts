@@ -1,40 +1,38 @@
 /**
- * What moves with a message is kept where that waits to be received: if nobody will receive it, it ends.
+ * Ends of pipes that move with a message, while the message is stored in a queue, a pipe or a managed call. If nobody will receive
+ * the message, its ends are closed.
  *
  * @module
  */
-import { call, local } from "../rpc/router.ts";
+import { local } from "../rpc/router.ts";
 import * as Codec from "../codec/codec.ts";
 import { finding } from "../objects/handles.ts";
 import type { Packet } from "../objects/packets.ts";
-import type { Place } from "./end.ts";
+import { request } from "../objects/request.ts";
+import { varints } from "../codec/varint.ts";
+import type { ConnectionHandle } from "./end.ts";
 import type { PipeHost } from "./host.ts";
-import { KEEP } from "./protocol.ts";
+import { RETAIN } from "./protocol.ts";
 
-/** Keeps the ends of pipes that move with a message. Returns what lets go of them: those that nobody has received end. */
-export const keep = ({ attachments, bytes }: Packet): () => void => {
-  const kept: Array<() => void> = [];
+/** Retains the ends that move with a message. Returns a function that releases them: an end that nobody has received is closed. */
+export const retainEnds = ({ attachments, bytes }: Packet): () => void => {
+  const releases: Array<() => void> = [];
   const hooks = finding((kind, data) => {
-    if (kind === "connection") kept.push(keepEnd(data as Place));
+    if (kind === "connection") releases.push(retainEnd(data as ConnectionHandle));
   });
   try {
     Codec.decode(bytes, { attachments, hooks, link: undefined });
   } catch {
-    // Whoever receives it will be told.
+    // Decoding the message will report what is wrong with it, to its receiver.
   }
   return () => {
-    for (const letGo of kept.splice(0)) letGo();
+    for (const release of releases.splice(0)) release();
   };
 };
 
-const keepEnd = (place: Place): () => void => {
-  const { end, turn } = place;
-  const here = local(place) as PipeHost | undefined;
-  if (here !== undefined) return here.keep(end, turn, () => {});
-  const line = call(place, KEEP, (writer) => {
-    writer.varint(end);
-    writer.varint(turn);
-    return undefined;
-  }, { exit: () => {} });
-  return () => line.cancel();
+const retainEnd = (handle: ConnectionHandle): () => void => {
+  const { end, generation } = handle;
+  const host = local(handle) as PipeHost | undefined;
+  if (host !== undefined) return host.retain(end, generation, () => {});
+  return request(handle, RETAIN, varints(end, generation), () => {});
 };

@@ -1,79 +1,43 @@
 /**
- * Messages in the order in which they were sent.
+ * Messages that were not received yet, in the order in which they were sent. Free of Effect.
  *
  * @module
  */
-import { type Packet, sizeOf } from "../objects/packets.ts";
-
-/** A value, as the codec has encoded it. */
-export const VALUE = 0;
-/** Bytes, as they are. */
-export const BYTES = 1;
-/** In place of one that was too large for the way here: its size and the limit, as two f64. */
-export const OVERSIZE = 2;
-
-/** What keeping any message costs, in bytes: even empty ones do not come in any number. */
-const OVERHEAD = 64;
-
-/** One message. */
-export interface Message extends Packet {
-  readonly kind: number;
-  /** What it counts for, in bytes. */
-  readonly size: number;
-  /** Where it waits to be received: lets go of what moves with it. */
-  readonly kept?: (() => void) | undefined;
-}
-
-/** Makes one. */
-export const message = (kind: number, { attachments, bytes, moves }: Packet): Message => ({
-  kind,
-  bytes,
-  attachments,
-  moves,
-  size: sizeOf({ attachments, bytes }) + OVERHEAD,
-});
+import { Fifo } from "../objects/fifo.ts";
+import type { Message } from "./message.ts";
 
 /** See above. */
-export class Messages {
-  #items: Array<Message | undefined> = [];
-  #head = 0;
-  /** What all of them count for, in bytes. */
+export class Inbox {
+  readonly #messages = new Fifo<Message>();
+  /** What all messages count for, in bytes. */
   bytes = 0;
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#messages.length;
   }
 
   get first(): Message | undefined {
-    return this.#items[this.#head];
+    return this.#messages.first;
   }
 
   push(message: Message): void {
-    this.#items.push(message);
+    this.#messages.push(message);
     this.bytes += message.size;
   }
 
   shift(): Message | undefined {
-    const message = this.#items[this.#head];
-    if (message === undefined) return undefined;
-    this.#items[this.#head++] = undefined;
-    this.bytes -= message.size;
-    if (this.#head === this.#items.length) this.clear();
-    // Halving keeps the cost of forgetting in proportion to what was given out.
-    else if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
+    const message = this.#messages.shift();
+    if (message !== undefined) this.bytes -= message.size;
     return message;
   }
 
-  clear(): void {
-    this.#items = [];
-    this.#head = 0;
+  /** Removes and returns all messages. */
+  drain(): ReadonlyArray<Message> {
     this.bytes = 0;
+    return this.#messages.drain();
   }
 
-  *[Symbol.iterator](): IterableIterator<Message> {
-    for (let i = this.#head; i < this.#items.length; i++) yield this.#items[i]!;
+  [Symbol.iterator](): IterableIterator<Message> {
+    return this.#messages[Symbol.iterator]();
   }
 }

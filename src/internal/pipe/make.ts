@@ -1,5 +1,5 @@
 /**
- * How a pipe is made: its host in this process, with its options checked, and both ends.
+ * The constructor of pipes. Loaded with the first pipe.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { self } from "../rpc/identity.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import { ConnectionClient } from "./client.ts";
 import { PipeHost } from "./host.ts";
-import { keep } from "./in_transit.ts";
+import { retainEnds } from "./in_transit.ts";
 
 const MAX_BYTES = 8 * 1024 * 1024;
 
@@ -34,10 +34,18 @@ export const make = (
     return Effect.map(
       Effect.acquireRelease(
         Effect.sync(() => {
-          const pipe = new PipeHost([maxBytes, maxBytes], keep, () => retire(object));
+          const pipe = new PipeHost([maxBytes, maxBytes], retainEnds, () => retire(object));
           const object = host(pipe);
           const connection = (end: number): Connection<never, unknown> =>
-            new ConnectionClient({ address: address(), object, host: self().name, end, turn: 0, duplex, maxBytes });
+            new ConnectionClient({
+              address: address(),
+              object,
+              host: self().name,
+              end,
+              generation: 0,
+              duplex,
+              maxBytes,
+            });
           return { pipe, connections: [connection(0), connection(1)] as const };
         }),
         ({ pipe }) => Effect.sync(() => pipe.release()),

@@ -1,97 +1,104 @@
 /**
- * What is said between a pipe and the processes that have its ends.
+ * The messages between a pipe and the owners of its ends.
  *
- * Whoever has an end has one call open, `ATTACH` (n = which end, n = how often it had moved before), for as long as the end
- * is his: `cancel` closes the end. The pipe answers with a credit when it has heard of it. Messages begin with a byte:
+ * The owner of an end has one call open, `ATTACH` (n = index of the end, n = its generation: how often it had moved), for as long as it
+ * owns the end; `cancel` closes the end. The pipe answers with a credit when it has received the call. Each message begins with a
+ * byte; n is a number of seven bits a byte, b is a byte:
  *
- * | to the pipe | then | |
+ * | to the pipe | then | meaning |
  * | --- | --- | --- |
- * | `SEND` | b = kind, bytes | a message for the other end; one kind of them is to be answered with `SYNCED` when it is there |
- * | `TOOK` | n | so many of the messages to this end were received |
- * | `LEAVE` | | the end was sent: whoever attaches next has it |
- * | `LOST` | | the one to whom it was sent has died |
- * | `SYNC` | | answer when all that was there has been passed on |
- * | `HELD` | n | what moved with so many of the messages that were received is his, or nobody's: it need not be kept any more |
+ * | `SEND` | b = kind, bytes | a message for the other end. A flag of the kind asks for a `SYNCED` when the pipe has it |
+ * | `RECEIVED` | n | the owner has received n messages |
+ * | `MOVE` | | the end was sent to another process: the next one that attaches owns it |
+ * | `RECEIVER_DIED` | | the process to which the end was sent has died |
+ * | `SYNC` | | asks for a `SYNCED` behind all messages that the pipe has |
+ * | `TAKEN_OVER` | n | the handles that moved with n of the received messages were taken over: the pipe need not retain them |
  *
- * | from the pipe | then | |
+ * | from the pipe | then | meaning |
  * | --- | --- | --- |
- * | `MESSAGE` | b = kind, bytes | a message for this end. The pipe keeps it until it was received |
- * | `START` | n = bytes that the other end has not received, b = the other end | the end is his, and can be sent from |
- * | `READ` | n | the other end has received so many bytes |
- * | `PEER` | b | what has become of the other end |
+ * | `MESSAGE` | b = kind, bytes | a message for this end. The pipe keeps it until it is received |
+ * | `START` | n = bytes that the other end has not received, b = state of the other end | the end is owned, and can send |
+ * | `FREED` | n | the other end has received n bytes |
+ * | `PEER` | b | the state of the other end has changed |
  * | `SYNCED` | | the answer to `SYNC` |
  *
- * An object in which a message with an end waits to be received has a call `KEEP` open (n, n as before), which the pipe ends when
- * somebody has attached. If it is cancelled before, or its process dies, nobody will get the message, and the end is closed.
+ * While a message with an end in it is stored somewhere, for another process to receive it, that place has a call `RETAIN` open (n, n
+ * as with `ATTACH`). The pipe ends the call when an owner has attached. If it is canceled before, or its process dies, nobody will
+ * receive the message, and the end is closed.
  *
  * @module
  */
 import type { Incoming } from "../codec/message.ts";
-import type { Message } from "./inbox.ts";
+import type { Message } from "./message.ts";
 
+/** Operations. */
 export const ATTACH = 1;
-export const KEEP = 2;
+export const RETAIN = 2;
 
+/** Messages to the pipe. */
 export const SEND = 0;
-export const TOOK = 1;
-export const LEAVE = 2;
-export const LOST = 3;
+export const RECEIVED = 1;
+export const MOVE = 2;
+export const RECEIVER_DIED = 3;
 export const SYNC = 4;
-export const HELD = 5;
+export const TAKEN_OVER = 5;
 
+/** Messages from the pipe. */
 export const MESSAGE = 0;
 export const START = 1;
-export const READ = 2;
+export const FREED = 2;
 export const PEER = 3;
 export const SYNCED = 4;
 
-/** Exits, besides those of the router: another has it; it was closed before it arrived. */
+/** Exits, besides those of the router: another process owns the end; the end was closed. */
 export const MOVED = 8;
 export const CLOSED = 9;
 
-/** The other end is with the pipe: in its process, or on its way to one. */
+/** The other end is in the process of the pipe, or moving. */
 export const HERE = 0;
 /** The other end is in another process. */
 export const AWAY = 1;
-/** The other end is no more. */
+/** The other end is closed. */
 export const ENDED = 2;
 
-/** Where the other end is. */
-export type Peer = typeof HERE | typeof AWAY | typeof ENDED;
+/** State of the other end. */
+export type PeerState = typeof HERE | typeof AWAY | typeof ENDED;
 
-/** Whoever has an end, as the pipe sees him. */
+/** The owner of an end, as the pipe sees it. */
 export interface Owner {
-  /** Whether he is in the process of the pipe. */
+  /** Whether it is in the process of the pipe. */
   readonly near: boolean;
-  /** Whether he is no process of the family: he has the end for good, and what was passed on to him cannot be had back. */
+  /** Whether it is another program: the end never moves from there, and a message that was passed on cannot be taken back. */
   readonly stranger?: boolean;
-  readonly start: (pending: number, peer: Peer) => void;
-  /** A stranger calls back when it outlives this process, or with `false` if it may not have arrived. */
+  readonly start: (pending: number, peer: PeerState) => void;
+  /**
+   * Passes a message on. Another program calls `handed` when the message will outlive this process, or with `false` if it may not have
+   * arrived.
+   */
   readonly message: (message: Message, handed?: (arrived: boolean) => void) => void;
-  /** The other end has received so many bytes, in so many messages. */
-  readonly read: (bytes: number, count?: number) => void;
-  /** `cause` is why it has ended, if that was not its owner's wish. */
-  readonly peer: (peer: Peer, cause?: Error) => void;
-  /** It is his no longer. Called once, last. */
+  /** The other end has received `bytes` bytes, in `count` messages. */
+  readonly freed: (bytes: number, count?: number) => void;
+  /** The state of the other end has changed. `cause` is why it has ended, if its owner did not close it. */
+  readonly peer: (peer: PeerState, cause?: Error) => void;
+  /** It owns the end no longer. Called once, last. */
   readonly end: (status: number, message?: Incoming) => void;
 }
 
-/** Whoever keeps an end on its way. Called once, when it is no longer his to keep. */
-export type Keeper = () => void;
-
 /** The pipe, as the owner of an end sees it. */
-export interface Seat {
+export interface PipeAccess {
   /**
-   * Sends a message, and calls back when it outlives this process, or with `false` if it may not have arrived. Throws
+   * Sends a message. Calls `done` when the message will outlive this process, or with `false` if it may not have arrived. Throws
    * `MessageTooLarge`, and has then sent nothing.
    */
   readonly send: (message: Message, done: (arrived: boolean) => void) => void;
-  readonly took: (count: number) => void;
-  /** What moved with so many of the messages that were received was taken over, if it ever will be. */
-  readonly held: (count: number) => void;
-  readonly leave: () => void;
-  readonly lost: () => void;
-  /** Calls back when all that the pipe had has arrived, or nothing will any more. */
+  readonly received: (count: number) => void;
+  /** The handles that moved with `count` received messages were taken over, as far as they ever will be. */
+  readonly takenOver: (count: number) => void;
+  /** The end was sent to another process. */
+  readonly move: () => void;
+  /** The process to which the end was sent has died. */
+  readonly receiverDied: () => void;
+  /** Calls `done` when all messages that the pipe had have arrived, or none will arrive any more. */
   readonly sync: (done: () => void) => void;
   readonly close: (cause?: Error) => void;
 }

@@ -1,5 +1,5 @@
 /**
- * A connection that checks what it sends and receives.
+ * A connection whose values are encoded and decoded with Schemas.
  *
  * @module
  */
@@ -11,27 +11,27 @@ import * as Stream from "effect/Stream";
 import type { Connection, Failure, Statistics } from "../../Pipe.ts";
 import type { DecodeError, EncodeError } from "../codec/errors.ts";
 import type { BrokenPipe, EndOfFile } from "../objects/errors.ts";
-import { type Handle, HandleId } from "../objects/handles.ts";
+import { type Handle, HandleId, handleOf } from "../objects/handles.ts";
 import { WaitId } from "../objects/waitable.ts";
 
 export const TypeId = "~multiprocessing/Connection";
 
-/** A connection that `Pipe.schema` can wrap, which thus needs no module but that of the connection. */
+/** A connection to which `Pipe.schema` can add Schemas, without loading any module besides that of the connection. */
 export interface Checkable<I, J> {
-  /** The same connection, with Schemas. */
+  /** The connection with Schemas. */
   readonly "~multiprocessing/Checkable": <A, B>(
     receive: Schema.Schema<A, I>,
     send: Schema.Schema<B, J>,
   ) => Connection<A, B>;
 }
 
-/** Loaded when the first value is checked: most connections need no Schema. */
+/** Loaded with the first value, since most connections need no Schema. */
 const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
   import(import.meta.resolve("./schemas.ts"))
 );
 
 /** See above. */
-export class Checked<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {
+export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #connection: Connection<I, J>;
   readonly #receive: Schema.Schema<A, I>;
@@ -46,11 +46,11 @@ export class Checked<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {
   readonly "~multiprocessing/Checkable" = <C, D>(
     receive: Schema.Schema<C, A>,
     send: Schema.Schema<D, B>,
-  ): Connection<C, D> => new Checked(this, receive, send);
+  ): Connection<C, D> => new SchemaConnection(this, receive, send);
 
-  /** The connection itself is sent: Schemas are not. */
+  /** Sends the connection without its Schemas. */
   get [HandleId](): Handle[typeof HandleId] {
-    return (this.#connection as unknown as Handle)[HandleId];
+    return handleOf(this.#connection);
   }
 
   get [WaitId](): Connection<A, B>[typeof WaitId] {

@@ -1,14 +1,15 @@
 /**
- * The word by which a queue and a stream agree on what the stream has taken of the items that were sent ahead to it.
+ * The shared word by which a queue and a stream agree on the items that the stream has taken of those that were sent ahead.
  *
  * ```text
- *  bits 0-15    items that the stream has taken
- *  bits 16-31   items that it may have taken at most
+ *  bits 0-15    number of items that the stream has taken
+ *  bits 16-31   number of items that it may take at most
  * ```
  *
- * Both count on and on, modulo 2 ** 16. The stream raises the first, by a compare and swap, and hands on an item only after that. The
- * queue raises the second when it lends, and lowers it, by a compare and swap, to take back what is left. Each item is therefore
- * either taken or not at every instant, whichever side dies, and the queue can always tell. Free of Effect.
+ * Both numbers count up modulo 2 ** 16. The stream raises the first with a compare-and-swap, and hands an item on only after that.
+ * The queue raises the second when it lends items, and lowers it with a compare-and-swap to revoke the rest. At every instant an
+ * item is therefore either taken or not, and the queue can tell which, even if either side dies. The linearisation point is the
+ * successful swap. Free of Effect.
  *
  * @module
  */
@@ -20,7 +21,7 @@ const taken = (word: number): number => word & MASK;
 const limit = (word: number): number => word >>> 16;
 const joined = (taken: number, limit: number): number => (limit & MASK) << 16 | taken & MASK;
 
-/** Of the stream: takes so many at most, and answers how many. */
+/** Stream side: takes up to `most` items. Returns the number that it has taken. */
 export const claim = (words: Words, at: number, most: number): number => {
   for (let word = words.load(at);;) {
     const count = Math.min(most, limit(word) - taken(word) & MASK);
@@ -31,13 +32,16 @@ export const claim = (words: Words, at: number, most: number): number => {
   }
 };
 
-/** Of the queue: how many were taken since it was so many. */
+/** Queue side: the number of items that were taken since the first number was `before`. */
 export const takenSince = (words: Words, at: number, before: number): number => taken(words.load(at)) - before & MASK;
 
-/** Of the queue: lends so many more. */
+/** Queue side: lends `count` more items. */
 export const lend = (words: Words, at: number, count: number): void => void words.add(at, count << 16);
 
-/** Of the queue: takes back all but so many of those that were lent since it was so many, and were not taken. */
+/**
+ * Queue side: revokes items that were lent since the first number was `before`, except the first `keep` of them and those that
+ * were taken.
+ */
 export const revoke = (words: Words, at: number, before: number, keep: number): void => {
   for (let word = words.load(at);;) {
     const kept = Math.max(keep, taken(word) - before & MASK);

@@ -1,11 +1,18 @@
 /**
- * The putting side of a queue, in whichever process it is: asks for room, keeps what was granted ahead, sends.
+ * The putting side of a queue, in any process: requests room, keeps the places that were granted ahead, and sends items.
  *
- * Its line to the queue is opened by a put and closed when nothing has been put for a while, so that no place is kept from
- * others for long. Free of Effect.
+ * A put opens the call to the queue, which is closed when nothing has been put for a while, so that no place is kept from other
+ * producers for long. Free of Effect.
+ *
+ * ```text
+ *   no call --put--> open --CLOSING--> closing: only items for which places were granted are sent
+ *      ^              |                   |
+ *      +----idle------+-------exit--------+
+ * ```
  *
  * @module
  */
+import type { Writer } from "../codec/codec.ts";
 import { call, DONE, type Line, type Target } from "../rpc/router.ts";
 import { FRAGMENT } from "../transport/frames.ts";
 import type { Incoming } from "../codec/message.ts";
@@ -13,201 +20,203 @@ import { pack, type Packet } from "../objects/packets.ts";
 import { VarintReader } from "../codec/varint.ts";
 import * as P from "./protocol.ts";
 
-/** How long places that were granted ahead are kept after a put, in milliseconds. */
+/** How long after the last put the call stays open, in milliseconds. */
 const LINGER = 20;
 
-/** Places that were granted. They are void when the line has ended over which they came. */
-export interface Places {
+/** Granted places. They are void when the call has ended by which they were granted. */
+export interface GrantedPlaces {
   readonly count: number;
   readonly line: unknown;
 }
 
-/** The answer to a want: places, none if it would not wait; or the message with which the queue has ended the line. */
-export type Grant = Places | Incoming;
+/** The answer to a request: places (none if there is no room and the request does not wait), or the exit of the queue. */
+export type Grant = GrantedPlaces | Incoming;
 
-/** What became of a message of items: an end of the line, or why one was refused. */
-export type Failure = Incoming | string;
+/** Why items were not put: the exit of the queue, or the reason why an item has no place in the order. */
+export type PutFailure = Incoming | string;
+
+type OnPut = (failure?: PutFailure) => void;
 
 /** See above. */
 export class Producer {
   readonly #target: Target;
-  /** Whether the queue says of each item what became of it. */
-  readonly #checked: boolean;
-  /** Whether the queue says that a message has arrived. */
-  readonly #confirmed: boolean;
+  /** Whether the queue tells of each item whether it was accepted. */
+  readonly #isOrdered: boolean;
+  /** Whether the queue confirms each message. */
+  readonly #isConfirmed: boolean;
   #line: Line | undefined;
+  /** Places that were granted ahead. */
   #ahead = 0;
-  /** Places that were granted to somebody who has not used them yet. */
+  /** Places that were given to puts which have not used them yet. */
   #outstanding = 0;
-  #closing = false;
-  #wants = 0;
+  #isClosing = false;
+  #requests = 0;
   readonly #waiting = new Map<number, (grant: Grant) => void>();
-  readonly #sending = new Set<(failure?: Failure) => void>();
-  readonly #verdicts: Array<(failure?: Failure) => void> = [];
+  readonly #sending = new Set<OnPut>();
+  /** For each `RESULT` that the queue still owes, in order. */
+  readonly #results: Array<OnPut> = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #active = false;
+  #wasActive = false;
 
-  constructor(target: Target, checked: boolean, confirmed: boolean) {
+  constructor(target: Target, isOrdered: boolean, isConfirmed: boolean) {
     this.#target = target;
-    this.#checked = checked;
-    this.#confirmed = confirmed;
+    this.#isOrdered = isOrdered;
+    this.#isConfirmed = isConfirmed;
   }
 
-  /** Takes places that were granted ahead, as many as there are up to this number. */
-  take(items: number): Places {
-    const count = this.#waiting.size > 0 || this.#closing ? 0 : Math.min(this.#ahead, items);
+  /** Takes up to `items` places that were granted ahead. */
+  takeAhead(items: number): GrantedPlaces {
+    const count = this.#waiting.size > 0 || this.#isClosing ? 0 : Math.min(this.#ahead, items);
     this.#ahead -= count;
     this.#outstanding += count;
     return { count, line: this.#line };
   }
 
   /**
-   * Asks for places for items of that many bytes together, and calls back once: with places, which may be fewer, and none if
-   * it does not wait and there are none. Returns what takes the wish back.
+   * Requests places for items of `bytes` bytes together. Calls `onGrant` once: perhaps with fewer places, and with none if the request
+   * does not wait and there is no room. Returns a function that withdraws the request.
    */
-  acquire(items: number, bytes: number, waits: boolean, done: (grant: Grant) => void): () => void {
-    if (this.#closing) {
-      done(closed);
+  request(items: number, bytes: number, waits: boolean, onGrant: (grant: Grant) => void): () => void {
+    if (this.#isClosing) {
+      onGrant(closed);
       return () => {};
     }
-    const id = ++this.#wants;
-    const want = (writer: { varint(value: number): void; byte(value: number): void }): undefined => {
+    const id = ++this.#requests;
+    const want = (writer: Writer): undefined => {
       writer.byte(P.WANT);
       writer.varint(id);
       writer.varint(items);
       writer.varint(bytes);
       writer.byte(waits ? 1 : 0);
     };
-    this.#waiting.set(id, done);
+    this.#waiting.set(id, onGrant);
     if (this.#line === undefined) this.#open(want);
     else this.#line.data(want);
     return () => {
-      if (!this.#waiting.delete(id)) return;
-      this.#line?.data((writer) => {
-        writer.byte(P.UNWANT);
-        writer.varint(id);
-        return undefined;
-      });
+      if (this.#waiting.delete(id)) this.#send(P.WITHDRAW, id);
     };
   }
 
-  /** Gives back places that were granted and are not needed. */
-  release({ count, line }: Places): void {
+  /** Gives places back that are not needed. */
+  release({ count, line }: GrantedPlaces): void {
     if (line !== this.#line) return;
     this.#outstanding -= count;
     this.#return(count);
-    this.#leave();
+    this.#leaveIfClosing();
   }
 
   /**
-   * Uses places, one for each packet: sends them, and calls back when they outlive this process, or the queue has looked at
-   * them. Throws `MessageTooLarge`, and has then sent nothing. `false` if the places are void.
+   * Sends packets, one for each place. Calls `onPut` when they will outlive this process, or when the queue has confirmed them.
+   * Returns `false` if the places are void. Throws `MessageTooLarge`, and has then sent nothing.
    */
-  send(places: Places, packets: ReadonlyArray<Packet>, done: (failure?: Failure) => void): boolean {
+  send(places: GrantedPlaces, packets: ReadonlyArray<Packet>, onPut: OnPut): boolean {
     const line = this.#line;
     if (line === undefined || line !== places.line) return false;
-    const finish = (failure?: Failure): void => {
-      if (this.#sending.delete(finish)) done(failure);
+    const finish = (failure?: PutFailure): void => {
+      if (this.#sending.delete(finish)) onPut(failure);
     };
-    let verdicts = this.#checked ? packets.length : 0;
-    // Before it is sent: it may have been handed over when that returns.
+    let results = this.#isOrdered ? packets.length : 0;
+    // Before the message is sent: it may have been handed over when `data` returns.
     this.#sending.add(finish);
     try {
       line.data((writer) => {
         const start = writer.position;
         writer.byte(P.ITEMS);
         const extras = pack(writer, packets);
-        // Where it is passed on, short messages overtake it: it is put when the queue has it, and so is what follows it.
-        const long = this.#confirmed || extras !== undefined || writer.position - start > FRAGMENT ||
-          this.#verdicts.length > 0;
-        if (verdicts === 0 && long) {
-          writer.buffer[start] = P.LONG;
-          verdicts = 1;
+        // A relay lets short messages overtake long ones, so the queue confirms a long message and those that follow it.
+        const mayBeOvertaken = extras !== undefined || writer.position - start > FRAGMENT || this.#results.length > 0;
+        if (results === 0 && (this.#isConfirmed || mayBeOvertaken)) {
+          writer.buffer[start] = P.CONFIRMED_ITEMS;
+          results = 1;
         }
         return extras;
       }, () => {
-        if (verdicts === 0) finish();
+        if (results === 0) finish();
       });
     } catch (error) {
       this.#sending.delete(finish);
       throw error;
     }
-    if (verdicts > 0) {
-      let open = verdicts;
-      let refusal: Failure | undefined;
-      const verdict = (failure?: Failure): void => {
-        refusal ??= failure;
-        if (--open === 0) finish(refusal);
-      };
-      for (let i = 0; i < verdicts; i++) this.#verdicts.push(verdict);
-    }
+    this.#awaitResults(results, finish);
     this.#outstanding -= packets.length;
     line.flush();
-    this.#active = true;
-    this.#timer ??= setTimeout(this.#linger, LINGER);
-    this.#leave();
+    this.#stayOpen();
+    this.#leaveIfClosing();
     return true;
   }
 
-  #return(places: number): void {
-    if (places === 0) return;
+  #awaitResults(count: number, finish: OnPut): void {
+    let open = count;
+    let failure: PutFailure | undefined;
+    const onResult = (refusal?: PutFailure): void => {
+      failure ??= refusal;
+      if (--open === 0) finish(failure);
+    };
+    for (let i = 0; i < count; i++) this.#results.push(onResult);
+  }
+
+  #send(kind: number, value: number): void {
     this.#line?.data((writer) => {
-      writer.byte(P.RETURN);
-      writer.varint(places);
+      writer.byte(kind);
+      writer.varint(value);
       return undefined;
     });
   }
 
-  #open(first: (writer: { varint(value: number): void; byte(value: number): void }) => undefined): void {
-    this.#closing = false;
+  #return(places: number): void {
+    if (places > 0) this.#send(P.RETURN, places);
+  }
+
+  #open(first: (writer: Writer) => undefined): void {
+    this.#isClosing = false;
     const line: Line = call(this.#target, P.PUT, first, {
       data: (message) => {
-        if (this.#line === line) this.#hear(message);
+        if (this.#line === line) this.#receive(message);
       },
       exit: (message) => {
         if (this.#line === line) this.#ended(message);
       },
     });
     this.#line = line;
-    this.#active = true;
-    this.#timer ??= setTimeout(this.#linger, LINGER);
+    this.#stayOpen();
   }
 
-  #hear({ bytes }: Incoming): void {
+  #receive({ bytes }: Incoming): void {
     const numbers = new VarintReader(bytes, 1);
     switch (bytes[0]) {
-      case P.GRANT: {
-        const id = numbers.next();
-        const places = numbers.next();
-        if (id === 0) {
-          this.#ahead += places;
-          return;
-        }
-        const done = this.#waiting.get(id);
-        if (done === undefined) return this.#return(places);
-        this.#waiting.delete(id);
-        this.#outstanding += places;
-        return done({ count: places, line: this.#line });
-      }
+      case P.GRANT:
+        return this.#granted(numbers.next(), numbers.next());
       case P.REFUSE: {
         const id = numbers.next();
-        const done = this.#waiting.get(id);
+        const onGrant = this.#waiting.get(id);
         this.#waiting.delete(id);
-        return done?.({ count: 0, line: this.#line });
+        return onGrant?.({ count: 0, line: this.#line });
       }
       case P.CLOSING:
-        this.#closing = true;
+        this.#isClosing = true;
         this.#ahead = 0;
-        for (const done of this.#forget()) done(closed);
-        return this.#leave();
-      case P.VERDICT: {
-        const verdict = this.#verdicts.shift();
-        return verdict?.(bytes[1] === 1 ? undefined : new TextDecoder().decode(bytes.subarray(2)));
+        for (const onGrant of this.#drainWaiting()) onGrant(closed);
+        return this.#leaveIfClosing();
+      case P.RESULT: {
+        const onResult = this.#results.shift();
+        return onResult?.(bytes[1] === 1 ? undefined : decoder.decode(bytes.subarray(2)));
       }
     }
   }
 
-  #forget(): ReadonlyArray<(grant: Grant) => void> {
+  #granted(id: number, places: number): void {
+    if (id === 0) {
+      this.#ahead += places;
+      return;
+    }
+    const onGrant = this.#waiting.get(id);
+    if (onGrant === undefined) return this.#return(places);
+    this.#waiting.delete(id);
+    this.#outstanding += places;
+    onGrant({ count: places, line: this.#line });
+  }
+
+  #drainWaiting(): ReadonlyArray<(grant: Grant) => void> {
     const waiting = [...this.#waiting.values()];
     this.#waiting.clear();
     return waiting;
@@ -215,8 +224,8 @@ export class Producer {
 
   #ended(message: Incoming): void {
     this.#reset();
-    for (const done of this.#forget()) done(message);
-    // A queue that was closed has first taken all that was sent.
+    for (const onGrant of this.#drainWaiting()) onGrant(message);
+    // A closed queue has accepted everything that was sent before it ended the call.
     const status = message.bytes[0];
     const failure = status === P.CLOSED || status === DONE ? undefined : message;
     for (const finish of [...this.#sending]) finish(failure);
@@ -225,30 +234,37 @@ export class Producer {
   #reset(): void {
     this.#line = undefined;
     this.#ahead = 0;
-    this.#closing = false;
+    this.#isClosing = false;
     this.#outstanding = 0;
-    this.#verdicts.length = 0;
+    this.#results.length = 0;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  /** The queue is closing, and all that may still be sent was sent. */
-  #leave(): void {
-    if (!this.#closing || this.#outstanding > 0 || this.#verdicts.length > 0) return;
+  /** Ends the call when the queue is closing and everything that may still be sent was sent and confirmed. */
+  #leaveIfClosing(): void {
+    if (!this.#isClosing || this.#outstanding > 0 || this.#results.length > 0) return;
     this.#line?.cancel();
   }
 
-  readonly #linger = (): void => {
+  #stayOpen(): void {
+    this.#wasActive = true;
+    this.#timer ??= setTimeout(this.#closeIfIdle, LINGER);
+  }
+
+  readonly #closeIfIdle = (): void => {
     this.#timer = undefined;
-    const busy = this.#active || this.#waiting.size > 0 || this.#outstanding > 0 || this.#sending.size > 0;
-    this.#active = false;
-    if (busy) {
-      this.#timer = setTimeout(this.#linger, LINGER);
+    const isBusy = this.#wasActive || this.#waiting.size > 0 || this.#outstanding > 0 || this.#sending.size > 0;
+    this.#wasActive = false;
+    if (isBusy) {
+      this.#timer = setTimeout(this.#closeIfIdle, LINGER);
       return;
     }
     this.#line?.cancel();
     this.#reset();
   };
 }
+
+const decoder = new TextDecoder();
 
 const closed: Incoming = { bytes: new Uint8Array([P.CLOSED]), attachments: [] };

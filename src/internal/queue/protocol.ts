@@ -1,49 +1,49 @@
 /**
- * What is said between a queue and those who use it.
+ * The messages between a queue and its users.
  *
- * | operation | its message | answers, before the exit |
+ * | operation | first message | replies before the exit |
  * | --- | --- | --- |
- * | `PUT` | a first message of those below | `GRANT`, `REFUSE`, `CLOSING` |
- * | `GET` | n = how many at most, b = whether to wait, n = consumer | packets, lent until `credit` says how many are wanted and the last `credit` that they were taken, or `cancel` that they were not |
- * | `STREAM` | n = consumer; then those below | `WHERE` once, then `BATCH` or `ALONE` for each `PULL` |
- * | `INFO` | | its numbers, as f64s, in the exit |
+ * | `PUT` | one of the messages below | `GRANT`, `REFUSE`, `CLOSING`, `RESULT` |
+ * | `GET` | n = items at most, b = whether to wait, n = consumer | packets, lent until the caller commits or cancels |
+ * | `STREAM` | n = consumer | `WORD` once, then `BATCH`, `GET_NEXT` or `END` for each `PULL` |
+ * | `INFO` | | the numbers of {@link QueueInfo} as f64, in the exit |
  * | `CLOSE`, `SHUTDOWN` | | |
- * | `TASK_DONE` | n = how many | |
- * | `JOIN`, `READY` | | the exit comes when it is so |
+ * | `TASK_DONE` | n = number of tasks | |
+ * | `JOIN`, `READY` | | the exit comes when the condition holds |
  *
- * Who puts has to be granted room first, and sends what was granted: that is the moment at which an item is put. Messages to
- * the queue on a `PUT` begin with a byte:
+ * In this table n is a number of seven bits a byte, and b is a byte.
  *
- * | byte | then | |
+ * **`PUT`.** A producer is granted room before it sends items. An item is put when the queue receives it. Messages to the queue:
+ *
+ * | byte | then | meaning |
  * | --- | --- | --- |
- * | `ITEMS` | packets | takes up so many of the granted places |
- * | `LONG` | packets | the same, to be answered by a `VERDICT`: a long message may be overtaken on its way by short ones |
- * | `WANT` | n = number, n = items, n = bytes, b = whether to wait | wants room for these |
- * | `UNWANT` | n = number | does not want it any more |
- * | `RETURN` | n = places | does not need them |
+ * | `ITEMS` | packets | these items use granted places |
+ * | `CONFIRMED_ITEMS` | packets | the same; the queue confirms the message with one `RESULT`. A relay may let short messages overtake a long one, so an item of a long message is put only when the queue has it |
+ * | `WANT` | n = id, n = items, n = bytes, b = whether to wait | requests room |
+ * | `WITHDRAW` | n = id | withdraws a request |
+ * | `RETURN` | n = places | gives places back |
  *
- * A stream reads ahead. What it was sent stays the queue's until the stream hands it on, which it says in a word of memory that
- * both share: how many items it has taken, and how many it may take, both modulo 2 ** 16. The stream counts up the first by a
- * compare and swap, and only then hands on; the queue lowers the second by a compare and swap to take back what is left. So each
- * item is either the stream's or the queue's at every instant, whoever dies. Messages to the queue on a `STREAM` begin with a byte:
+ * **`GET`.** The caller commits in two steps: a credit of the number of items that it wants, after which these items are lost with
+ * the caller's process, and the last credit, which says that it has them. A `cancel` gives everything back.
  *
- * | byte | then | |
+ * **`STREAM`.** A stream reads ahead. An item that was sent ahead stays in the queue until the stream takes it, by a word of
+ * memory that both share; see `lease.ts`. Messages to the queue:
+ *
+ * | byte | then | meaning |
  * | --- | --- | --- |
- * | `PULL` | n = items | wants so many at most: it has none left, and forgets what was taken back |
- * | `NOTE` | | has taken some |
- * | `STOP` | | wants no more, and keeps the line for what it has not reported done |
+ * | `PULL` | n = items | the stream has nothing left, and wants up to that number of items |
+ * | `TAKEN` | | the stream has taken some |
+ * | `STOP` | | the stream wants no more, and keeps the call open for its reports |
  *
- * A queue that redelivers keeps what was taken until it is reported done, on the line on which it was lent (`GET` or `STREAM`):
- *
- * | byte | then | |
- * | --- | --- | --- |
- * | `REPORT` | n = number of the item on this line, from 0 | is done with it |
- *
- * `cancel` and the end of the line give back what was not reported. A consumer is a process, by a random number: it is told the
- * end of a closed queue though it has not reported all itself.
+ * **Redelivery.** A queue that redelivers keeps a taken item until it is reported done, on the call by which it was lent (`GET` or
+ * `STREAM`), by `REPORT` (n = number of the item on this call, from 0). `cancel` and the end of the call give back all unreported
+ * items. A consumer is a process, which a random number identifies: a closed queue ends for a consumer that has not reported its
+ * own items yet.
  *
  * @module
  */
+
+/** Operations. */
 export const PUT = 1;
 export const GET = 2;
 export const INFO = 3;
@@ -54,65 +54,69 @@ export const JOIN = 7;
 export const READY = 8;
 export const STREAM = 9;
 
+/** Messages to the queue on a `PUT`. */
 export const ITEMS = 0;
 export const WANT = 1;
-export const UNWANT = 2;
+export const WITHDRAW = 2;
 export const RETURN = 3;
-export const LONG = 4;
+export const CONFIRMED_ITEMS = 4;
 
+/** Messages to the queue on a `STREAM`; `REPORT` also on a `GET`. */
 export const PULL = 0;
-export const NOTE = 1;
+export const TAKEN = 1;
 export const STOP = 2;
 export const REPORT = 3;
 
-/** Where the shared word is. */
-export const WHERE = 0;
-/** Packets. */
+/** To a stream: the location of the shared word. */
+export const WORD = 0;
+/** To a stream: packets. */
 export const BATCH = 1;
-/** Something moves with the next item: it is to be got alone. */
-export const ALONE = 2;
-/** What an exit would be: there will be no more. */
-export const ENDING = 3;
+/** To a stream: a handle moves with the next item, which has to be taken by a `GET`. */
+export const GET_NEXT = 2;
+/** To a stream: there will be no more items. The content of an exit follows. */
+export const END = 3;
 
-/** This process, as one that takes: told from others. */
-export const consumer: number = Math.floor(Math.random() * 2 ** 40) + 1;
-
-/** n = the number of the want, or 0 for places beyond what was wanted; n = places. */
+/** To a producer: n = id of the request, or 0 for places that were not requested; n = places. */
 export const GRANT = 0;
-/** n = the number of the want: there is no room now. */
+/** To a producer: n = id of the request, which does not wait: there is no room now. */
 export const REFUSE = 1;
-/** No more puts: what was not sent will not be. */
+/** To a producer: the queue accepts only items for which places were granted and that are on their way. */
 export const CLOSING = 2;
-/** b = whether it is in, text = why not: of each item for queues that look into them, and of a `LONG` message. */
-export const VERDICT = 3;
+/** To a producer: b = whether the item was accepted, text = why not. For each item of an ordered queue, and for each `CONFIRMED_ITEMS`. */
+export const RESULT = 3;
 
 /** Exits, besides those of the router. */
 export const CLOSED = 8;
 export const SHUT_DOWN = 9;
+/** Of a `GET` that does not wait: there is no item. */
 export const EMPTY = 10;
+/** Of `TASK_DONE`: more tasks than are unfinished. */
 export const TOO_OFTEN = 11;
-/** Nothing is lent ahead here: items are to be got one by one. */
-export const APART = 12;
+/** Of a `STREAM`: this queue lends nothing ahead, so each item has to be taken by a `GET`. */
+export const NO_READ_AHEAD = 12;
 
-/** An item up to this size may take a place that was granted beyond what was wanted, in bytes. */
+/** The number of this process as a consumer. */
+export const consumer: number = Math.floor(Math.random() * 2 ** 40) + 1;
+
+/** The largest item that may use a place which was granted without a request, in bytes. */
 export const SMALL: number = 16 * 1024;
 
-/** Numbers in the exit of `INFO`, in this order. */
-export interface Info {
-  /** Items that are there to be taken. */
+/** The numbers in the exit of `INFO`, in this order. */
+export interface QueueInfo {
+  /** Items that can be taken. */
   readonly size: number;
-  /** Bytes that they take up. */
+  /** Bytes that the items take up. */
   readonly bytes: number;
   /** Gets that wait. */
   readonly takers: number;
   /** Puts that wait for room. */
   readonly putters: number;
-  /** Items that were put and not yet reported done. */
+  /** Items that were put and not reported done. */
   readonly unfinished: number;
   /** 1 if a put would have to wait. */
   readonly full: number;
-  /** 0 while it is open, 1 when it is closed, 2 when it was shut down. */
+  /** 0: open, 1: closed, 2: shut down. */
   readonly state: number;
-  /** 1 if nothing will come any more. */
+  /** 1 if no item will come any more. */
   readonly ended: number;
 }

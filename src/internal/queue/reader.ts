@@ -1,6 +1,14 @@
 /**
- * A stream of a queue that lives elsewhere, and reads ahead. An item is the queue's until {@link Reader.claim} has taken it; see
- * `lease.ts`.
+ * A stream of a queue of another process that reads ahead. An item belongs to the queue until {@link Reader.claim} has taken it;
+ * see `lease.ts`.
+ *
+ * ```text
+ *   empty --pull--> pulling --BATCH--> buffered --claim: all taken, or the rest recalled--> empty
+ *                      |
+ *                      +--END, or exit--> ended
+ *                      +--GET_NEXT------> mode "next": the next item is taken by a GET
+ *                      +--NO_READ_AHEAD-> mode "never"
+ * ```
  *
  * @module
  */
@@ -10,76 +18,80 @@ import { RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import * as Codec from "../codec/codec.ts";
 import type { Incoming } from "../codec/message.ts";
-import { load } from "../objects/handles.ts";
+import { loadAll } from "../objects/handles.ts";
 import { claim } from "./lease.ts";
 import { type Packet, unpack } from "../objects/packets.ts";
-import type { Entry, Ledger } from "./unacknowledged.ts";
 import { VarintReader } from "../codec/varint.ts";
+import type { UnreportedItem, UnreportedItems } from "./unreported.ts";
 import * as P from "./protocol.ts";
 
-/** A stream that takes slowly tells the queue of each item at once; one that is faster than this, in milliseconds, of some at a time. */
-const PACE = 1;
+/**
+ * A stream that takes items at longer intervals than this, in milliseconds, tells the queue of each item at once. A faster one
+ * tells it of several at a time.
+ */
+const NOTIFY_INTERVAL = 1;
 
 /** See above. */
 export class Reader {
   readonly #line: Line;
-  readonly #ledger: Ledger | undefined;
-  readonly #unreported = new Set<Entry>();
+  /** Of a queue that redelivers. */
+  readonly #unreportedItems: UnreportedItems | undefined;
+  readonly #unreported = new Set<UnreportedItem>();
   #words: Words | undefined;
   #at = 0;
   #buffer: ReadonlyArray<Packet> = [];
   #next = 0;
-  /** Items that were taken. */
+  /** Number of items that were taken. */
   #count = 0;
-  #wake: (() => void) | undefined;
-  #noted = 0;
-  #noting = false;
-  #closed = false;
-  /** Items are to be got one by one, from now on: `always`, or only the next. */
-  apart: "no" | "once" | "always" = "no";
-  /** Why nothing more will come: the message in which the queue says so. */
+  #onChange: (() => void) | undefined;
+  #lastNotice = 0;
+  #isNotifying = false;
+  #isClosed = false;
+  /** Whether items can be read ahead: always, except the next one, or never. */
+  mode: "ahead" | "next" | "never" = "ahead";
+  /** The message by which the queue has ended the stream. */
   ended: Incoming | undefined;
 
-  /** With a ledger, for a queue that redelivers. */
-  constructor(target: Target, ledger: Ledger | undefined) {
-    this.#ledger = ledger;
+  constructor(target: Target, unreportedItems: UnreportedItems | undefined) {
+    this.#unreportedItems = unreportedItems;
     this.#line = call(target, P.STREAM, (writer) => void writer.varint(P.consumer), {
-      data: (message) => this.#hear(message),
+      data: (message) => this.#receive(message),
       exit: (message) => {
-        this.#lost();
+        this.#forgetUnreported();
         this.#buffer = [];
-        if (message.bytes[0] === P.APART) this.apart = "always";
+        if (message.bytes[0] === P.NO_READ_AHEAD) this.mode = "never";
         else this.ended ??= message;
         this.#changed();
       },
     });
   }
 
-  /** Up to so many of the items that were sent ahead: none of them is taken yet. */
+  /** Up to `most` of the items that were sent ahead. None of them is taken yet. */
   peek(most: number): ReadonlyArray<Packet> {
     return this.#buffer.slice(this.#next, this.#next + most);
   }
 
-  /** Takes so many of them, and answers how many: fewer if the queue has taken some back. They are to be handed on at once. */
+  /**
+   * Takes up to `most` of these items, which are to be handed on at once. Returns the number that was taken: it is smaller if the
+   * queue has recalled some.
+   */
   claim(most: number, fiber: number): number {
     const count = this.#words === undefined ? 0 : claim(this.#words, this.#at, most);
     this.#next += count;
     if (count < most) this.#buffer = [];
-    if (count > 0) this.#note();
-    if (this.#ledger !== undefined) {
-      for (let i = 0; i < count; i++) {
-        this.#enter(this.#ledger, this.#count + i, fiber);
-      }
+    if (count > 0) this.#notify();
+    if (this.#unreportedItems !== undefined) {
+      for (let i = 0; i < count; i++) this.#hold(this.#unreportedItems, this.#count + i, fiber);
     }
     this.#count += count;
     return count;
   }
 
-  /** Asks for more. Calls back, once, when there is something, or there has been a change of another kind. */
-  pull(most: number, changed: () => void): void {
+  /** Requests more items. Calls `onChange` once, when there are some or anything else has changed. */
+  pull(most: number, onChange: () => void): void {
     this.#buffer = [];
     this.#next = 0;
-    this.#wake = changed;
+    this.#onChange = onChange;
     this.#line.data((writer) => {
       writer.byte(P.PULL);
       writer.varint(most);
@@ -87,103 +99,103 @@ export class Reader {
     });
   }
 
-  /** What was not taken is the queue's again; and what was not reported done, unless it is kept. */
-  close(keep: boolean): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#wake = undefined;
+  /** Gives all items back that were not taken; also those that were not reported, unless `keepUnreported` is set. */
+  close(keepUnreported: boolean): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#onChange = undefined;
     this.#buffer = [];
-    if (keep && this.#unreported.size > 0) this.#line.data((writer) => void writer.byte(P.STOP));
+    if (keepUnreported && this.#unreported.size > 0) this.#line.data((writer) => void writer.byte(P.STOP));
     else {
-      this.#lost();
+      this.#forgetUnreported();
       this.#line.cancel();
     }
   }
 
-  #enter(ledger: Ledger, index: number, fiber: number): void {
-    const entry: Entry = {
+  #hold(all: UnreportedItems, index: number, fiber: number): void {
+    const item: UnreportedItem = {
       fiber,
-      report: (handed) => {
-        this.#unreported.delete(entry);
+      report: (onSent) => {
+        this.#unreported.delete(item);
         this.#line.data((writer) => {
           writer.byte(P.REPORT);
           writer.varint(index);
           return undefined;
-        }, handed);
+        }, onSent);
         this.#line.flush();
-        if (this.#closed && this.#unreported.size === 0) this.#line.cancel();
+        if (this.#isClosed && this.#unreported.size === 0) this.#line.cancel();
       },
     };
-    this.#unreported.add(entry);
-    ledger.enter(entry);
+    this.#unreported.add(item);
+    all.add(item);
   }
 
-  /** What was not reported is another's now. */
-  #lost(): void {
-    for (const entry of this.#unreported) this.#ledger?.strike(entry);
+  /** The queue gives the unreported items to other consumers. */
+  #forgetUnreported(): void {
+    for (const item of this.#unreported) this.#unreportedItems?.remove(item);
     this.#unreported.clear();
   }
 
-  #note(): void {
+  /** Tells the queue that items were taken. */
+  #notify(): void {
     const now = performance.now();
-    if (now - this.#noted > PACE) {
-      this.#noted = now;
-      this.#line.data((writer) => void writer.byte(P.NOTE));
+    if (now - this.#lastNotice > NOTIFY_INTERVAL) {
+      this.#lastNotice = now;
+      this.#line.data((writer) => void writer.byte(P.TAKEN));
       this.#line.flush();
-    } else if (!this.#noting) {
-      this.#noting = true;
+    } else if (!this.#isNotifying) {
+      this.#isNotifying = true;
       queueMicrotask(() => {
-        this.#noting = false;
-        this.#noted = performance.now();
-        if (this.ended === undefined && !this.#closed) this.#line.data((writer) => void writer.byte(P.NOTE));
+        this.#isNotifying = false;
+        this.#lastNotice = performance.now();
+        if (this.ended === undefined && !this.#isClosed) this.#line.data((writer) => void writer.byte(P.TAKEN));
       });
     }
   }
 
-  #hear(message: Incoming): void {
+  #receive(message: Incoming): void {
     switch (message.bytes[0]) {
-      case P.WHERE:
-        return this.#settle(message);
+      case P.WORD:
+        return this.#attach(message);
       case P.BATCH: {
         const packets = unpack(message, 1, "message");
-        const arrived = (): void => {
-          if (this.#closed || this.ended !== undefined) return;
+        const onLoaded = (): void => {
+          if (this.#isClosed || this.ended !== undefined) return;
           this.#buffer = packets;
           this.#changed();
         };
-        const loading = packets.flatMap((packet) => load(packet) ?? []);
-        if (loading.length === 0) return arrived();
-        return void Promise.all(loading).then(arrived);
+        const loading = loadAll(packets);
+        return loading === undefined ? onLoaded() : void loading.then(onLoaded);
       }
-      case P.ALONE:
-        this.apart = "once";
+      case P.GET_NEXT:
+        this.mode = "next";
         return this.#changed();
-      case P.ENDING:
+      case P.END:
         this.ended ??= { bytes: message.bytes.subarray(1), attachments: [] };
         return this.#changed();
     }
   }
 
-  #settle({ attachments, bytes }: Incoming): void {
+  #attach({ attachments, bytes }: Incoming): void {
     const numbers = new VarintReader(bytes, 1);
     const index = numbers.next();
-    const place = Codec.decode(bytes.subarray(numbers.at), { attachments, link: undefined }) as ObjectAddress;
+    const address = Codec.decode(bytes.subarray(numbers.at), { attachments, link: undefined }) as ObjectAddress;
     try {
-      const { arena, at } = reach(place);
+      const { arena, at } = reach(address);
       this.#words = arena.words;
       this.#at = at + index;
     } catch (error) {
       if (!(error instanceof RegionError)) throw error;
       // This process cannot share that memory.
-      this.apart = "always";
+      this.mode = "never";
       this.#line.cancel();
       this.#changed();
     }
   }
 
   #changed(): void {
-    const wake = this.#wake;
-    this.#wake = undefined;
-    wake?.();
+    const onChange = this.#onChange;
+    this.#onChange = undefined;
+    onChange?.();
   }
 }

@@ -1,44 +1,44 @@
 /**
- * In which order a queue gives out what it holds.
+ * The orders in which a queue gives out its items.
  *
- * An item that was lent and comes back goes where it had been: each has the number of its arrival.
+ * An item that was given out and comes back returns to its place, which its arrival number tells.
  *
  * @module
  */
+import { Fifo } from "../objects/fifo.ts";
 import type { Packet } from "../objects/packets.ts";
 
-/** What a queue holds. */
+/** One item of a queue. */
 export interface Item extends Packet {
-  /** The number of its arrival. */
+  /** Number of its arrival: a later item has a larger number. */
   readonly arrival: number;
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** By what it is ordered, if it is. */
+  /** The key by which a priority queue orders it. */
   readonly key: unknown;
-  /** Lets go of what moves with it. */
-  readonly kept?: (() => void) | undefined;
+  /** Releases the handles that move with the item; see `pipe/in_transit.ts`. */
+  readonly release?: (() => void) | undefined;
 }
 
-/** Items in their order. */
+/** Items in the order of one queue. */
 export interface Store {
   readonly length: number;
-  /** Takes a new item. */
+  /** Adds a new item. May throw if the item has no place in the order, with nothing changed. */
   readonly push: (item: Item) => void;
-  /** Gives out the next. */
+  /** Removes and returns the next item. */
   readonly shift: () => Item | undefined;
-  /** Takes back one that was given out. */
+  /** Puts an item that was given out back into its place. */
   readonly restore: (item: Item) => void;
-  /** Forgets all. */
+  /** Removes all items. */
   readonly clear: () => void;
 }
 
 /** First in, first out. */
 export class FifoStore implements Store {
-  #items: Array<Item | undefined> = [];
-  #head = 0;
+  #items = new Fifo<Item>();
 
   get length(): number {
-    return this.#items.length - this.#head;
+    return this.#items.length;
   }
 
   push(item: Item): void {
@@ -46,27 +46,15 @@ export class FifoStore implements Store {
   }
 
   shift(): Item | undefined {
-    if (this.#head === this.#items.length) return undefined;
-    const item = this.#items[this.#head];
-    this.#items[this.#head++] = undefined;
-    // Halving keeps the cost of forgetting in proportion to what was given out.
-    if (this.#head > 1024 && this.#head * 2 > this.#items.length) {
-      this.#items = this.#items.slice(this.#head);
-      this.#head = 0;
-    }
-    return item;
+    return this.#items.shift();
   }
 
   restore(item: Item): void {
-    let at = this.#head;
-    while (at < this.#items.length && this.#items[at]!.arrival < item.arrival) at++;
-    if (at === this.#head && at > 0) this.#items[--this.#head] = item;
-    else this.#items.splice(at, 0, item);
+    this.#items.insertBefore(item, (other) => other.arrival > item.arrival);
   }
 
   clear(): void {
-    this.#items = [];
-    this.#head = 0;
+    this.#items = new Fifo();
   }
 }
 
@@ -97,7 +85,7 @@ export class LifoStore implements Store {
   }
 }
 
-/** The smallest first; of equal ones, the one that came first. */
+/** The smallest key first; of equal keys, the earliest arrival. A binary heap. */
 export class PriorityStore implements Store {
   #heap: Array<Item> = [];
   readonly #compare: (a: unknown, b: unknown) => number;
@@ -110,32 +98,35 @@ export class PriorityStore implements Store {
     return this.#heap.length;
   }
 
-  readonly #before = (a: Item, b: Item): boolean => {
+  readonly #isBefore = (a: Item, b: Item): boolean => {
     const order = this.#compare(a.key, b.key);
     return order < 0 || (order === 0 && a.arrival < b.arrival);
   };
 
-  /** A new item is compared with a few only: those whose comparison throws may meet later. They come in the order of their arrival. */
-  readonly #settled = (a: Item, b: Item): boolean => {
+  /**
+   * Never throws. A new item is compared only with the items on its path, so two items that cannot be compared may meet later;
+   * then the earlier arrival comes first.
+   */
+  readonly #isBeforeOrOlder = (a: Item, b: Item): boolean => {
     try {
-      return this.#before(a, b);
+      return this.#isBefore(a, b);
     } catch {
       return a.arrival < b.arrival;
     }
   };
 
   push(item: Item): void {
-    this.#insert(item, this.#before);
+    this.#insert(item, this.#isBefore);
   }
 
-  #insert(item: Item, before: (a: Item, b: Item) => boolean): void {
+  #insert(item: Item, isBefore: (a: Item, b: Item) => boolean): void {
     const heap = this.#heap;
     let at = heap.length;
-    // Compared before anything is moved: a comparison that throws has changed nothing.
+    // All comparisons come before the first move, so that one that throws has changed nothing.
     const path: Array<number> = [];
     while (at > 0) {
       const above = (at - 1) >> 1;
-      if (!before(item, heap[above])) break;
+      if (!isBefore(item, heap[above])) break;
       path.push(above);
       at = above;
     }
@@ -156,8 +147,8 @@ export class PriorityStore implements Store {
     for (;;) {
       let below = 2 * at + 1;
       if (below >= heap.length) break;
-      if (below + 1 < heap.length && this.#settled(heap[below + 1], heap[below])) below++;
-      if (!this.#settled(heap[below], last)) break;
+      if (below + 1 < heap.length && this.#isBeforeOrOlder(heap[below + 1], heap[below])) below++;
+      if (!this.#isBeforeOrOlder(heap[below], last)) break;
       heap[at] = heap[below];
       at = below;
     }
@@ -166,7 +157,7 @@ export class PriorityStore implements Store {
   }
 
   restore(item: Item): void {
-    this.#insert(item, this.#settled);
+    this.#insert(item, this.#isBeforeOrOlder);
   }
 
   clear(): void {

@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import { hooks, load, type ObjectHook, taking } from "../../objects/handles.ts";
-import { attached } from "../../objects/attaching.ts";
+import { whenAttached } from "../../objects/attaching.ts";
 import type { Connection } from "../../../Pipe.ts";
 import type { Fill } from "../../rpc/link.ts";
 import { type Line, tooLarge } from "../../rpc/router.ts";
@@ -132,7 +132,7 @@ export class Caller {
   /** The caller keeps the ends that the call brought until it is answered: an answer waits until their pipes know whose they are. */
   #settled(action: () => void): void {
     if (this.#ends.length === 0) action();
-    else attached(action);
+    else whenAttached(action);
   }
 
   #filled(status: number, content: unknown, lenient?: number): Fill {

@@ -22,7 +22,7 @@ import { foreign, HandleId } from "../../objects/handles.ts";
 import { unpack } from "../../objects/packets.ts";
 import { QueueClient } from "../../queue/client.ts";
 import { VarintReader } from "../../codec/varint.ts";
-import { ITEMS, LONG, PUT } from "../../queue/protocol.ts";
+import { CONFIRMED_ITEMS, ITEMS, PUT } from "../../queue/protocol.ts";
 import { type Channel, LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Hosted, type Line, local } from "../../rpc/router.ts";
 import { Credit, produce } from "../../rpc/streams.ts";
@@ -537,7 +537,7 @@ export class Server implements Hosted {
       throw new ManagerError("NotExposed", `Cannot use a ${type} as a queue: it is none`);
     }
     const checked = (message: Incoming): Incoming => {
-      if (operation === PUT && (message.bytes[0] === ITEMS || message.bytes[0] === LONG)) {
+      if (operation === PUT && (message.bytes[0] === ITEMS || message.bytes[0] === CONFIRMED_ITEMS)) {
         for (const { bytes } of unpack(message, 1, "message")) {
           if (!Codec.requires(bytes).includes("handle")) continue;
           throw new ProtocolError("Cannot read from the peer: it puts a handle into a queue of another program");

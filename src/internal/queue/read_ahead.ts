@@ -1,0 +1,329 @@
+/**
+ * Streams that read ahead, where both processes share memory and the queue gives the oldest item first.
+ *
+ * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides; a consumer that
+ * would have to wait is given it. Only the item for which a stream waits is kept for the stream. Free of Effect.
+ *
+ * ```text
+ *   pulling --items--> lent: `due`, while the stream has taken none of them
+ *      ^                |
+ *      +-----PULL-------+--look: items were taken--> no longer `due`: the rest may be recalled
+ * ```
+ *
+ * @module
+ */
+import type { FifoEntry } from "../objects/fifo.ts";
+import { pack } from "../objects/packets.ts";
+import { VarintReader, varints } from "../codec/varint.ts";
+import * as Codec from "../codec/codec.ts";
+import type { Words } from "../os/atomics.ts";
+import { RegionError } from "../os/mapping.ts";
+import type { Fill, Receiver } from "../rpc/link.ts";
+import { CANCELLED, type Line, tooLarge } from "../rpc/router.ts";
+import * as Arena from "../sync/protocol/arena.ts";
+import { type Incoming, MessageTooLarge } from "../codec/message.ts";
+import { ProtocolError } from "../transport/frames.ts";
+import type { QueueCore } from "./inventory.ts";
+import * as Lease from "./lease.ts";
+import * as P from "./protocol.ts";
+import { type Redelivery, UnreportedGroup } from "./redelivery.ts";
+import { FifoStore, type Item } from "./store.ts";
+import type { Taker, Takers } from "./takers.ts";
+
+/** The streams of a queue that read ahead. */
+export class ReadAhead {
+  readonly #core: QueueCore;
+  readonly #takers: Takers;
+  readonly #redelivery: Redelivery;
+  readonly #streams = new Set<AheadStream>();
+  readonly #words = new SharedWords();
+
+  constructor(core: QueueCore, takers: Takers, redelivery: Redelivery) {
+    this.#core = core;
+    this.#takers = takers;
+    this.#redelivery = redelivery;
+  }
+
+  /** Lent items that may be recalled. */
+  get recallable(): number {
+    let count = 0;
+    for (const stream of this.#streams) count += stream.recallable;
+    return count;
+  }
+
+  /** Share of the stored items that one stream may borrow. */
+  get share(): number {
+    return Math.ceil(this.#core.inventory.stored / this.#streams.size);
+  }
+
+  /** Opens a `STREAM`. */
+  open(line: Line, consumer: number): Receiver {
+    if (!(consumer > 0)) throw malformed();
+    const word = this.#core.inventory.rules.store instanceof FifoStore ? this.#words.allocate() : undefined;
+    if (word === undefined) {
+      line.exit(varints(P.NO_READ_AHEAD));
+      return { closed: () => {} };
+    }
+    line.data((writer) => {
+      writer.byte(P.WORD);
+      writer.varint(word.index);
+      return Codec.encodeInto(writer, word.address);
+    });
+    const unreported = new UnreportedGroup(this.#redelivery, consumer);
+    const stream = new AheadStream(this.#core, this, this.#takers, line, word, consumer, unreported);
+    this.#streams.add(stream);
+    const leave = (): boolean => {
+      if (!this.#streams.has(stream)) return false;
+      stream.stop();
+      this.#streams.delete(stream);
+      this.#core.putBack(unreported.release());
+      this.#core.advance();
+      return true;
+    };
+    return {
+      data: (message) => this.#receive(stream, message),
+      cancel: () => {
+        if (!leave()) return;
+        line.exit(varints(CANCELLED));
+        // This stream no longer writes to the word. A stream whose call has ended by itself might, so its word is not used again.
+        this.#words.free(word);
+      },
+      closed: () => void leave(),
+    };
+  }
+
+  /** Sees which lent items the streams have taken. */
+  look(): void {
+    for (const stream of this.#streams) stream.look();
+  }
+
+  /** Takes back all lent items, except those for which streams wait, and puts them back. Returns whether there were any. */
+  recall(): boolean {
+    const items: Array<Item> = [];
+    this.look();
+    for (const stream of this.#streams) items.push(...stream.takeBack(stream.due ? 1 : 0));
+    this.#core.inventory.restore(items.sort((a, b) => a.arrival - b.arrival));
+    return items.length > 0;
+  }
+
+  /** Takes back all lent items, without exception. */
+  revokeAll(): void {
+    for (const stream of this.#streams) this.#core.inventory.restore(stream.takeBack(0));
+  }
+
+  /** Ends all calls, and frees the shared memory. */
+  end(exit: Fill): void {
+    for (const { line } of this.#streams) line.exit(exit);
+    this.#streams.clear();
+    this.#words.close();
+  }
+
+  #receive(stream: AheadStream, { bytes }: Incoming): void {
+    const numbers = new VarintReader(bytes, 1);
+    switch (bytes[0]) {
+      case P.PULL: {
+        const most = numbers.next();
+        if (!(most > 0)) throw malformed();
+        return stream.pull(most);
+      }
+      case P.TAKEN:
+        return this.#core.advance();
+      case P.STOP:
+        stream.stop();
+        return this.#core.advance();
+      case P.REPORT:
+        return stream.unreported.report(numbers.next());
+      default:
+        throw malformed();
+    }
+  }
+}
+
+const malformed = (): ProtocolError => new ProtocolError("Cannot read from the peer: malformed stream");
+
+/** One stream that reads ahead. It waits for items as a {@link Taker}. */
+class AheadStream implements Taker {
+  readonly line: Line;
+  readonly consumer: number;
+  readonly unreported: UnreportedGroup;
+  entry: FifoEntry<Taker> | undefined;
+  /** Whether the stream waits for the first of the lent items: then that one is given to no other consumer. */
+  due = false;
+  readonly #core: QueueCore;
+  readonly #streams: ReadAhead;
+  readonly #takers: Takers;
+  readonly #word: SharedWord;
+  /** Lent items that had not been taken at the last look. */
+  #ahead: ReadonlyArray<Item> = none;
+  /** Number of items that had been taken before the first of them, modulo 2 ** 16. */
+  #base: number;
+  #most = 0;
+  #state: "idle" | "pulling" | "stopped" = "idle";
+
+  constructor(
+    core: QueueCore,
+    streams: ReadAhead,
+    takers: Takers,
+    line: Line,
+    word: SharedWord,
+    consumer: number,
+    unreported: UnreportedGroup,
+  ) {
+    this.#core = core;
+    this.#streams = streams;
+    this.#takers = takers;
+    this.line = line;
+    this.#word = word;
+    this.consumer = consumer;
+    this.unreported = unreported;
+    this.#base = Lease.takenSince(word.words, word.at, 0);
+  }
+
+  /** Lent items that may be recalled. */
+  get recallable(): number {
+    return this.#ahead.length - (this.due && this.#ahead.length > 0 ? 1 : 0);
+  }
+
+  /** The stream has nothing left, and wants up to `most` items. It has forgotten the items that it did not take. */
+  pull(most: number): void {
+    if (this.#state !== "idle") return;
+    this.#core.putBack(this.takeBack(0));
+    this.#state = "pulling";
+    this.#most = most;
+    this.#takers.add(this);
+  }
+
+  /** The stream wants no more: items that it has not taken go back. */
+  stop(): void {
+    this.#takers.remove(this);
+    this.#state = "stopped";
+    this.#core.putBack(this.takeBack(0));
+  }
+
+  serve(): void {
+    const { inventory } = this.#core;
+    for (let most = Math.min(this.#most, this.#streams.share);; most = Math.ceil(most / 2)) {
+      const items = inventory.gather(most, false);
+      if (items.length === 0) {
+        this.#state = "idle";
+        return this.line.data(varints(P.GET_NEXT));
+      }
+      inventory.lent += items.length;
+      try {
+        return this.#lend(items);
+      } catch (error) {
+        if (!(error instanceof MessageTooLarge)) throw error;
+        inventory.lent -= items.length;
+        inventory.restore(items);
+        if (items.length === 1) return this.end(tooLarge(error));
+        most = items.length;
+      }
+    }
+  }
+
+  readonly end = (exit: Fill): void => {
+    this.#state = "idle";
+    this.line.data((writer) => {
+      writer.byte(P.END);
+      return exit(writer);
+    });
+  };
+
+  /** Sees which of the lent items the stream has taken. */
+  look(): void {
+    if (this.#ahead.length === 0) return;
+    const { at, words } = this.#word;
+    const count = Math.min(this.#ahead.length, Lease.takenSince(words, at, this.#base));
+    if (count === 0) return;
+    const taken = this.#ahead.slice(0, count);
+    this.#base = this.#base + count & 0xffff;
+    this.#ahead = this.#ahead.slice(count);
+    this.due = false;
+    const { inventory } = this.#core;
+    inventory.lent -= count;
+    if (inventory.rules.redeliver) this.unreported.add(taken);
+    else for (const item of taken) inventory.drop(item);
+  }
+
+  /** Takes back the lent items that the stream has not taken, except the first `keep` of them if they are due. */
+  takeBack(keep: number): ReadonlyArray<Item> {
+    if (this.#ahead.length === 0) return none;
+    const { at, words } = this.#word;
+    Lease.revoke(words, at, this.#base, keep);
+    this.#streams.look();
+    const ahead = this.#ahead;
+    const kept = Math.min(ahead.length, this.due ? keep : 0);
+    this.#ahead = ahead.slice(0, kept);
+    this.#core.inventory.lent -= ahead.length - kept;
+    return ahead.slice(kept);
+  }
+
+  #lend(items: ReadonlyArray<Item>): void {
+    const { at, words } = this.#word;
+    // Before the items leave: the stream may have taken them when `data` returns.
+    Lease.lend(words, at, items.length);
+    try {
+      this.line.data((writer) => {
+        writer.byte(P.BATCH);
+        return pack(writer, items);
+      });
+    } catch (error) {
+      Lease.revoke(words, at, this.#base, 0);
+      throw error;
+    }
+    this.#state = "idle";
+    this.#ahead = items;
+    this.due = true;
+  }
+}
+
+/** A word of shared memory. */
+interface SharedWord {
+  /** The block in which it is, for the other process. */
+  readonly address: Arena.ObjectAddress;
+  readonly index: number;
+  readonly words: Words;
+  /** Its index in `words`. */
+  readonly at: number;
+}
+
+/** Words that are allocated together. */
+const WORDS = 15;
+
+/** Words for streams, in blocks of shared memory. */
+class SharedWords {
+  readonly #blocks: Array<Arena.Block> = [];
+  readonly #free: Array<SharedWord> = [];
+  #isUnavailable = false;
+
+  /** `undefined` if this process cannot share memory. */
+  allocate(): SharedWord | undefined {
+    const free = this.#free.pop();
+    if (free !== undefined || this.#isUnavailable) return free;
+    let block: Arena.Block;
+    try {
+      block = Arena.allocate(WORDS);
+    } catch (error) {
+      if (!(error instanceof RegionError)) throw error;
+      this.#isUnavailable = true;
+      return undefined;
+    }
+    this.#blocks.push(block);
+    const { arena, at, place } = block;
+    for (let index = WORDS - 1; index >= 0; index--) {
+      this.#free.push({ address: place, index, words: arena.words, at: at + index });
+    }
+    return this.#free.pop();
+  }
+
+  free(word: SharedWord): void {
+    this.#free.push(word);
+  }
+
+  close(): void {
+    for (const block of this.#blocks.splice(0)) block.free();
+    this.#free.length = 0;
+  }
+}
+
+const none: ReadonlyArray<Item> = [];
