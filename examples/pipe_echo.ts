@@ -18,10 +18,10 @@ const program = Effect.gen(function* () {
     yield* Console.log(yield* ours.recv);
   }
 
-  // Nothing has come, and `poll` says so when it has waited for so long.
+  // No message has come within the time that `poll` waits.
   yield* Console.log(`more to receive: ${yield* ours.poll("50 millis")}`);
 
-  // The end that was sent has moved: only the child has it now.
+  // The end that was sent has moved: only the child owns it now.
   yield* Console.log((yield* Effect.flip(theirs.send("me too"))).message);
 
   // The child's Stream ends when our end is closed.

@@ -1,4 +1,4 @@
-/** A consumer that takes what is left in a closed queue, and then ends: `deno task example:queue_drain`. */
+/** A consumer takes the remaining items of a closed queue, and then ends: `deno task example:queue_drain`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";
 

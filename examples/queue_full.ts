@@ -1,8 +1,8 @@
-/** A producer that drops samples rather than wait when its queue is full: `deno task example:queue_full`. */
+/** A producer drops samples when its queue is full, instead of waiting: `deno task example:queue_full`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** `tryPut` never waits: it answers whether there was room. */
+/** `tryPut` does not wait: it gives whether the item was put. */
 const measure = Task.make(
   import.meta,
   "measure",
@@ -22,7 +22,7 @@ const program = Effect.gen(function* () {
   const { dropped, full } = yield* Process.run(measure, queue, 10);
   yield* Console.log(`dropped ${dropped}, full: ${full}`);
 
-  // `put` waits for room. One that is given up has put nothing.
+  // `put` waits for room. If it times out, nothing was put.
   const late = yield* Effect.flip(Effect.timeout(queue.put(11), "50 millis"));
   yield* Console.log(`put: ${late._tag}, size ${yield* queue.size} of ${queue.capacity}`);
 

@@ -1,8 +1,8 @@
-/** Waits until all that was put into a queue is done, not only taken: `deno task example:queue_join`. */
+/** Waits until all items of a queue are done, not only taken: `deno task example:queue_join`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** Takes jobs for ever. A job is done when its result is there, and then it says so. */
+/** Takes jobs for ever. Reports each job done when its result has been put. */
 const work = Task.make(
   import.meta,
   "work",
@@ -26,7 +26,7 @@ const program = Effect.gen(function* () {
 
   const { size, unfinished } = yield* jobs.statistics;
   yield* Console.log(`waiting ${size}, unfinished ${unfinished}`);
-  const squares = yield* results.takeUpTo(5); // all are there, since all is done
+  const squares = yield* results.takeUpTo(5); // all results have been put, since all jobs are done
   yield* Console.log([...squares].sort((a, b) => a - b).join(", "));
 
   const tooMany = yield* Effect.flip(jobs.taskDone());

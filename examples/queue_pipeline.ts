@@ -1,8 +1,8 @@
-/** Three processes, each a Stream from one queue into the next: `deno task example:queue_pipeline`. */
+/** Three processes, each of which runs a Stream from one queue into the next: `deno task example:queue_pipeline`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";
 
-/** Runs a Stream into a queue, and closes the queue behind it: that ends the Stream of the next stage. */
+/** Runs a Stream into a queue, and then closes the queue, which ends the Stream of the next stage. */
 const into = <A, E, R>(stream: Stream.Stream<A, E, R>, queue: Queue.Queue<A>) =>
   Effect.zipRight(Stream.run(stream, queue.toSink), queue.close);
 
@@ -32,14 +32,14 @@ const isPrime = (n: number): boolean => {
 };
 
 const program = Effect.gen(function* () {
-  // The capacity is how far a stage may run ahead of the next one.
+  // The capacity bounds how far a stage can run ahead of the next one.
   const all = yield* Queue.make<number>({ capacity: 1000 });
   const prime = yield* Queue.make<number>({ capacity: 1000 });
   const stages = Effect.all([
     Process.run(numbers, all, 100_000),
     Process.run(primes, all, prime),
     Process.run(largestGap, prime),
-  ], { concurrency: "unbounded" }); // a stage that fails ends the others
+  ], { concurrency: "unbounded" }); // the failure of one stage ends the others
   const [, , gap] = yield* stages;
   yield* Console.log(`The largest gap between primes below 100,000 is ${gap}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));

@@ -1,4 +1,4 @@
-/** Ends consumers as one does in Python, by an item for each, and as one does here: `deno task example:queue_poison_pill`. */
+/** Ends consumers in two ways: by one special item for each, as in Python, and by closing the queue: `deno task example:queue_poison_pill`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";
 
@@ -12,18 +12,18 @@ const untilPill = Task.make(import.meta, "untilPill", (jobs: Queue.Queue<number 
     return count;
   }));
 
-/** Counts jobs until there are no more. */
+/** Counts jobs until the queue is closed and empty. */
 const untilEnd = Task.make(import.meta, "untilEnd", (jobs: Queue.Queue<number>) => Stream.runCount(jobs.toStream));
 
 const program = Effect.gen(function* () {
-  // One pill for each consumer: one too few, and somebody waits for ever.
+  // One pill for each consumer. With one too few, a consumer waits for ever.
   const pills = yield* Queue.make<number | null>();
   const first = yield* Effect.all([Process.spawn(untilPill, pills), Process.spawn(untilPill, pills)]);
   yield* pills.putAll([1, 2, 3, 4, 5]);
   yield* Effect.forEach(first, () => pills.put(null));
   yield* Console.log(`with pills: ${total(yield* Effect.forEach(first, ({ join }) => join))} jobs done`);
 
-  // A closed queue ends every consumer, however many there are, when it is empty.
+  // A closed queue ends all its consumers when it is empty.
   const jobs = yield* Queue.make<number>();
   const second = yield* Effect.all([Process.spawn(untilEnd, jobs), Process.spawn(untilEnd, jobs)]);
   yield* jobs.putAll([1, 2, 3, 4, 5]);

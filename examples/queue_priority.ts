@@ -1,4 +1,4 @@
-/** Queues that give the smallest item first, or the last one: `deno task example:queue_priority`. */
+/** Queues that give the smallest item first, or the newest: `deno task example:queue_priority`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Order } from "effect";
 
@@ -26,9 +26,9 @@ const fill = Task.make(
 );
 
 const program = Effect.gen(function* () {
-  // Smallest first, as Python does it. Arrays are compared by their first difference.
+  // The smallest first, as in Python. Arrays are compared by their first difference.
   const entries = yield* Queue.priority<Entry>();
-  // By a key, in an order: here the largest first. Of equal ones the first that came.
+  // By a key, in an order: here the largest first. Of equal keys, the oldest item first.
   const jobs = yield* Queue.priority<Job, number>({ key: (job) => job.urgency, order: Order.reverse(Order.number) });
   // Last in, first out.
   const names = yield* Queue.lifo<string>();
@@ -39,7 +39,7 @@ const program = Effect.gen(function* () {
   yield* Console.log((yield* jobs.takeUpTo(10)).map(({ name }) => name).join(", "));
   yield* Console.log((yield* names.takeUpTo(10)).join(", "));
 
-  // What has no place in the order is refused.
+  // An item without a place in the order is refused.
   const refused = yield* Effect.flip(entries.put([NaN, "never"]));
   yield* Console.log(refused.message);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));

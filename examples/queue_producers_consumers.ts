@@ -1,4 +1,4 @@
-/** Several processes put into one queue, several others take from it: `deno task example:queue_producers_consumers`. */
+/** Several processes put items into one queue, and several others take them: `deno task example:queue_producers_consumers`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";
 
@@ -7,7 +7,7 @@ interface Item {
   readonly n: number;
 }
 
-/** Puts one item after the other; waits when the queue is full. */
+/** Puts one item after the other. Waits while the queue is full. */
 const produce = Task.make(import.meta, "produce", (queue: Queue.Queue<Item>, count: number) =>
   Effect.gen(function* () {
     const { name } = yield* Process.current;
@@ -28,7 +28,7 @@ const program = Effect.gen(function* () {
   const spawn = (name: string) => Process.spawnWith({ name })(produce, queue, 100);
   const producers = yield* Effect.forEach(["ann", "bob", "cy"], spawn);
 
-  // No more items once all producers are done: then the consumers come to an end.
+  // When all producers are done, the end of the queue ends the consumers.
   yield* Effect.forEach(producers, (producer) => producer.join);
   yield* queue.close;
   const taken = yield* Effect.forEach(consumers, (consumer) => consumer.join);

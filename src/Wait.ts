@@ -1,14 +1,14 @@
 /**
- * Waiting for several things at once.
+ * Waits for several queues, connections, listeners and processes at once.
  *
- * {@link wait} waits for queues, connections, listeners and processes: until at least one is ready, or until its
- * `timeout` has passed. It gives those that are ready, and takes nothing from them.
+ * {@link wait} returns when at least one of its objects is ready, or when its `timeout` has passed. It gives the objects
+ * that are ready, and takes nothing from them.
  *
- * | | is ready when |
+ * | object | is ready when |
  * | --- | --- |
  * | a queue | it has an item, or has ended |
  * | a connection | it has a message, or an end of file |
- * | a listener | a client has connected, or it is closed |
+ * | a listener | a client has connected, or the listener is closed |
  * | a process | it has ended |
  *
  * ```ts
@@ -57,20 +57,20 @@ export type { Waitable, WaitId };
  * @category models
  */
 export interface Options {
-  /** How long to wait at most; zero only looks. @default for ever */
+  /** How long to wait at most. With zero, `wait` only looks. @default unlimited */
   readonly timeout?: Duration.DurationInput | undefined;
 }
 
 /**
- * Waits until at least one of these is ready, and gives all that are, in their order; none if the time is over first. Nothing
- * is taken from any of them.
+ * Waits until at least one of the objects is ready, and gives all objects that are ready, in their order. Gives none if the timeout
+ * passes first. Nothing is taken from any object.
  *
- * Ready is a queue that has an item or has ended, a connection that has a message or whose other end is gone, a listener to
- * which somebody has connected, a process that has ended, and anything that cannot be reached any more: what is done to it next does not wait.
+ * An object is ready if using it would not wait: a queue that has an item or has ended, a connection that has a message or whose
+ * other end is closed, a listener with a new client, a process that has ended, and any object that is gone.
  *
- * Fails with {@link InvalidArgument} if one of these is nothing to wait for, or the timeout is no duration.
+ * Fails with {@link InvalidArgument} if a value is not an object to wait for, or if the timeout is not a duration.
  *
- * *Interruption:* stops waiting.
+ * *Interruption:* stops the wait.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -119,7 +119,7 @@ const waitables = Arguments.arrayOf(
   "queues, connections, listeners, processes or other things to wait for",
 );
 
-/** Looks at all of them at once, and gives those that are ready. */
+/** Looks at all objects at once, and gives those that are ready. */
 const looks = <A extends Waitable>(objects: ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>
   Effect.async((resume) => {
     const ready = new Array<boolean>(objects.length);
@@ -140,7 +140,7 @@ const looks = <A extends Waitable>(objects: ReadonlyArray<A>): Effect.Effect<Rea
     }
   });
 
-/** Waits until one of them is ready, or this many milliseconds. Each of the others is told once that nobody waits any more. */
+/** Waits until one of the objects is ready, or `limit` milliseconds have passed. Stops watching each of the others once. */
 const change = (objects: ReadonlyArray<Waitable>, limit: number): Effect.Effect<void> =>
   Effect.async<void>((resume) => {
     const cancels = new Set<() => void>();
