@@ -1,5 +1,5 @@
 /**
- * Arrays of numbers in shared memory that many processes read and change at once.
+ * Arrays of numbers in shared memory that many processes read and change.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -27,15 +27,15 @@
  * [ 0.5, 2 ]
  * ```
  *
- * - Each operation on an element is one step for all other processes, without a lock. No addition is lost, also when a
- *   process is killed at the same time.
- * - A number that does not fit, or an element that does not exist, is an `OutOfRange`, and changes nothing.
- * - `raw` has the same operations without Effects. Only `raw.view`, a typed array, checks nothing, and is as fast as
- *   any.
- * - `withLock` makes one step of several, as that of a `Value` does.
+ * - Each operation on an element is atomic, without a lock. No addition is lost, even if a process is killed at the same
+ *   time.
+ * - A number out of range, or an element that does not exist, fails with `OutOfRange` and changes nothing.
+ * - `raw` has the same operations without Effects. Only `raw.view`, a typed array, checks nothing, and is as fast as any
+ *   typed array.
+ * - `withLock` makes several steps one, as that of a `Value` does.
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works
- * elsewhere and without.
+ * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every
+ * system and without that permission.
  *
  * ## From Python
  *
@@ -55,11 +55,17 @@ import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
+import {
+  MemoryError,
+  type MemoryErrorReason,
+  type MemoryFailure,
+  OutOfRange,
+  type OutOfRangeReason,
+} from "./internal/values/errors.ts";
 import type { Type, Values } from "./internal/values/types.ts";
 
 export { MemoryError, OutOfRange };
-export type { MemoryErrorReason, OutOfRangeReason, Type, Values };
+export type { MemoryErrorReason, MemoryFailure, OutOfRangeReason, Type, Values };
 
 const implementation = lazily(() => import("./internal/values/constructors.ts"));
 
@@ -80,15 +86,7 @@ export const TypeId = "~multiprocessing/Array" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * Why an element could not be read or changed. It is then as it was.
- *
- * @since 0.1.0
- * @category errors
- */
-export type Failure = MemoryError | OutOfRange;
-
-/**
- * The typed array that shows an array of a type; bytes 0 and 1 for `"bool"`.
+ * The typed array over an array of a type. The elements of `"bool"` are the bytes 0 and 1.
  *
  * @since 0.1.0
  * @category models
@@ -108,119 +106,119 @@ export type ViewOf<T extends Type> = {
 }[T];
 
 /**
- * The same operations without Effects, for tight loops: they answer at once, and throw what the others fail with.
+ * The operations without Effects, for tight loops. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the
+ * `MemoryError` `Gone` if the object has ended.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Raw<A, out View> extends Iterable<A> {
-  /** How many elements there are. */
+  /** Number of elements. */
   readonly length: number;
   /**
-   * The elements as a typed array: as fast as any, and with all that typed arrays have. It checks nothing: numbers that do not fit are
-   * cut off. What others do to an element meanwhile is seen, and may be overwritten. Of length 0 when the array is no more, where it was
-   * made; other processes that have it keep that memory.
+   * The elements as a typed array, which checks nothing: numbers out of range are truncated, and changes of other processes may be
+   * overwritten. In the process that made the array, the view has length 0 after the scope has closed; other processes keep the memory.
+   * Throws the {@link MemoryError} `Gone` if the array has ended.
    */
   readonly view: View;
-  /** Gives an element. */
+  /** Returns an element. */
   get(at: number): A;
   /** Replaces an element. */
   set(at: number, value: A): void;
-  /** Replaces an element, and gives the one before. */
+  /** Replaces an element, and returns the old one. */
   exchange(at: number, value: A): A;
-  /** Replaces an element if it is `expected`; gives the one before: it has done so if that is `expected`. */
+  /** Replaces an element if it is `expected`. Returns the old element, which is `expected` if it was replaced. */
   compareExchange(at: number, expected: A, value: A): A;
-  /** Replaces an element by what is made of it, and gives that. */
+  /** Replaces an element by the result of a function of it, and returns that. */
   update(at: number, change: (value: A) => A): A;
-  /** Replaces an element by the second of what is made of it, and gives the first. */
+  /** Replaces an element by the second element of the result of a function of it, and returns the first. */
   modify<B>(at: number, change: (value: A) => readonly [B, A]): B;
-  /** A copy of some elements, from `start` to before `end`, as of an array. */
+  /** A copy of the elements from `start` to before `end`, like `slice` of an array. */
   slice(start?: number, end?: number): globalThis.Array<A>;
   /** Replaces elements from `offset` on. */
   setAll(values: Iterable<A>, offset?: number): void;
-  /** Replaces elements by a value, from `start` to before `end`, as of an array. */
+  /** Replaces the elements from `start` to before `end` by a value, like `fill` of an array. */
   fill(value: A, start?: number, end?: number): void;
 }
 
 /**
- * The same for numbers.
+ * The operations without Effects, for numbers.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RawNumeric<A, out View> extends Raw<A, View> {
-  /** Adds to an element, and gives what it was before. */
+  /** Adds to an element, and returns the old one. */
   add(at: number, value: A): A;
-  /** Subtracts from an element, and gives what it was before. */
+  /** Subtracts from an element, and returns the old one. */
   sub(at: number, value: A): A;
 }
 
 /**
- * The same for integers.
+ * The operations without Effects, for integers.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RawInteger<A, out View> extends RawNumeric<A, View> {
-  /** Keeps the bits of the mask, and gives what the element was before. */
+  /** Bitwise AND with a mask. Returns the old element. */
   and(at: number, mask: A): A;
-  /** Sets the bits of the mask, and gives what the element was before. */
+  /** Bitwise OR with a mask. Returns the old element. */
   or(at: number, mask: A): A;
-  /** Turns the bits of the mask over, and gives what the element was before. */
+  /** Bitwise XOR with a mask. Returns the old element. */
   xor(at: number, mask: A): A;
 }
 
 /**
- * An array in shared memory. It lives as long as the scope that made it, and can be sent to any process: what was sent is the same
- * array, not a copy. Its length is fixed.
+ * An array in shared memory, with a fixed length. It ends with the scope that made it, and can be sent to any process; each copy refers to
+ * the same array.
  *
- * - Each operation on an element is one step, which others see entirely or not at all. None waits for anybody. Operations on many
- *   elements are one step for each.
- * - Elements are numbered from 0, or from -1 backwards. There are no others: their use fails with the {@link OutOfRange} `Index`.
- * - A value that the type does not have is refused with the {@link OutOfRange} `Value`, and nothing is changed, of many elements none.
- * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`; a process that has
- *   used it before its process was killed may go on.
+ * - Each operation on an element is atomic. No operation waits. An operation on many elements is atomic for each of them only.
+ * - Elements are numbered from 0, or from -1 backwards. Any other index fails with the {@link OutOfRange} `Index`.
+ * - A value that the type does not include fails with the {@link OutOfRange} `Value`, and no element is changed.
+ * - When its scope closes, or its process ends, a use fails with the {@link MemoryError} `Gone`. If its process was killed, a process that
+ *   has used the array before may go on using it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Array<A, out View = unknown> {
-  /** Marks it as a shared array. */
+  /** Marks a shared array. */
   readonly [TypeId]: TypeId;
-  /** How its elements are kept. */
+  /** The type of the elements. */
   readonly type: Type;
-  /** How many elements there are. */
+  /** Number of elements. */
   readonly length: number;
-  /** The same operations without Effects, and the elements as a typed array. */
+  /** The operations without Effects, and the elements as a typed array. */
   readonly raw: Raw<A, View>;
   /** The lock that {@link Array.withLock} takes. Python's `get_lock()`. */
   readonly lock: Lock | RLock;
   /**
-   * Runs an effect while nobody else does this with the array, or anything that has the same lock: for steps that belong together.
-   * The other operations do not wait for it. The fiber that does it may do it again within. *Interruption:* gives the lock back.
+   * Runs an effect while holding the lock, for steps that belong together. Single operations do not wait for it. With an `RLock`, the
+   * effect may use `withLock` again. *Interruption:* interrupts the effect; the lock is released however the effect ends.
    */
   readonly withLock: RLock["withLock"];
-  /** Gives an element. */
-  readonly get: (at: number) => Effect.Effect<A, Failure>;
+  /** Returns an element. */
+  readonly get: (at: number) => Effect.Effect<A, MemoryFailure>;
   /** Replaces an element. */
-  readonly set: (at: number, value: A) => Effect.Effect<void, Failure>;
-  /** Replaces an element, and gives the one before. */
-  readonly exchange: (at: number, value: A) => Effect.Effect<A, Failure>;
+  readonly set: (at: number, value: A) => Effect.Effect<void, MemoryFailure>;
+  /** Replaces an element, and returns the old one. */
+  readonly exchange: (at: number, value: A) => Effect.Effect<A, MemoryFailure>;
   /**
-   * Replaces an element if it is `expected`; gives the one before: it has done so if that is `expected`. Floating-point numbers are
-   * compared as by `Object.is`.
+   * Replaces an element if it is `expected`. Returns the old element, which is `expected` if it was replaced. Floating-point numbers are
+   * compared by `Object.is`.
    */
-  readonly compareExchange: (at: number, expected: A, value: A) => Effect.Effect<A, Failure>;
-  /** Replaces an element by what is made of it, and gives that. The function is called again if somebody else was faster. */
-  readonly update: (at: number, change: (value: A) => A) => Effect.Effect<A, Failure>;
-  /** Replaces an element by the second of what is made of it, and gives the first. The function is called as by `update`. */
-  readonly modify: <B>(at: number, change: (value: A) => readonly [B, A]) => Effect.Effect<B, Failure>;
-  /** A copy of some elements, from `start` to before `end`, as `slice` of an array: all of them without either. */
+  readonly compareExchange: (at: number, expected: A, value: A) => Effect.Effect<A, MemoryFailure>;
+  /** Replaces an element by the result of a function of it, and returns that. Calls the function again if another process was faster. */
+  readonly update: (at: number, change: (value: A) => A) => Effect.Effect<A, MemoryFailure>;
+  /** Replaces an element by the second element of the result of a function of it, and returns the first. Calls the function as `update` does. */
+  readonly modify: <B>(at: number, change: (value: A) => readonly [B, A]) => Effect.Effect<B, MemoryFailure>;
+  /** A copy of the elements from `start` to before `end`, like `slice` of an array; of all elements by default. */
   readonly slice: (start?: number, end?: number) => Effect.Effect<globalThis.Array<A>, MemoryError>;
-  /** Replaces elements from `offset` on, which must all be there. */
-  readonly setAll: (values: Iterable<A>, offset?: number) => Effect.Effect<void, Failure>;
-  /** Replaces elements by a value, from `start` to before `end`, as `fill` of an array. */
-  readonly fill: (value: A, start?: number, end?: number) => Effect.Effect<void, Failure>;
+  /** Replaces elements, beginning with `offset`. All of them must exist. */
+  readonly setAll: (values: Iterable<A>, offset?: number) => Effect.Effect<void, MemoryFailure>;
+  /** Replaces the elements from `start` to before `end` by a value, like `fill` of an array. */
+  readonly fill: (value: A, start?: number, end?: number) => Effect.Effect<void, MemoryFailure>;
 }
 
 /**
@@ -230,12 +228,12 @@ export interface Array<A, out View = unknown> {
  * @category models
  */
 export interface Numeric<A, out View = unknown> extends Array<A, View> {
-  /** The same operations without Effects. */
+  /** The operations without Effects. */
   readonly raw: RawNumeric<A, View>;
-  /** Adds to an element, and gives what it was before. */
-  readonly add: (at: number, value: A) => Effect.Effect<A, Failure>;
-  /** Subtracts from an element, and gives what it was before. */
-  readonly sub: (at: number, value: A) => Effect.Effect<A, Failure>;
+  /** Adds to an element, and returns the old one. */
+  readonly add: (at: number, value: A) => Effect.Effect<A, MemoryFailure>;
+  /** Subtracts from an element, and returns the old one. */
+  readonly sub: (at: number, value: A) => Effect.Effect<A, MemoryFailure>;
 }
 
 /**
@@ -245,18 +243,18 @@ export interface Numeric<A, out View = unknown> extends Array<A, View> {
  * @category models
  */
 export interface Integer<A, out View = unknown> extends Numeric<A, View> {
-  /** The same operations without Effects. */
+  /** The operations without Effects. */
   readonly raw: RawInteger<A, View>;
-  /** Keeps the bits of the mask, and gives what the element was before. */
-  readonly and: (at: number, mask: A) => Effect.Effect<A, Failure>;
-  /** Sets the bits of the mask, and gives what the element was before. */
-  readonly or: (at: number, mask: A) => Effect.Effect<A, Failure>;
-  /** Turns the bits of the mask over, and gives what the element was before. */
-  readonly xor: (at: number, mask: A) => Effect.Effect<A, Failure>;
+  /** Bitwise AND with a mask. Returns the old element. */
+  readonly and: (at: number, mask: A) => Effect.Effect<A, MemoryFailure>;
+  /** Bitwise OR with a mask. Returns the old element. */
+  readonly or: (at: number, mask: A) => Effect.Effect<A, MemoryFailure>;
+  /** Bitwise XOR with a mask. Returns the old element. */
+  readonly xor: (at: number, mask: A) => Effect.Effect<A, MemoryFailure>;
 }
 
 /**
- * What can be done to an array of a type.
+ * The operations on an array of a type.
  *
  * @since 0.1.0
  * @category models
@@ -272,18 +270,18 @@ export type Of<T extends Type> = T extends "bool" ? Array<boolean, Uint8Array>
  * @category models
  */
 export interface Options {
-  /** The lock of {@link Array.withLock}: several objects may have the same. @default one of its own, an `RLock` */
+  /** The lock of {@link Array.withLock}; several objects may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
 }
 
 /**
- * Makes an array of a type: `"i8"` to `"i64"` and `"u8"` to `"u64"` for integers, `"f32"` and `"f64"` for floating-point numbers,
- * `"bool"`; of so many elements, all 0 or `false`, or of these.
+ * Makes an array of a type: `"i8"` to `"i64"` and `"u8"` to `"u64"` for integers, `"f32"` and `"f64"` for floating-point numbers, and
+ * `"bool"`. `initial` is the number of elements, all 0 or `false`, or the elements themselves.
  *
- * Fails with an {@link OutOfRange} if the type does not have one of the values, with the {@link MemoryError} `Full` if there is not so
- * much memory, and `InvalidArgument` if the length cannot be.
+ * Fails with an {@link OutOfRange} if the type does not include one of the values, and with a {@link MemoryError}: `Full` if there is not
+ * enough memory, `InvalidArgument` if the length is not valid.
  *
- * *Release:* its use fails from now on, in all processes. Views of it have length 0 where it was made.
+ * *Release:* later uses fail with the {@link MemoryError} `Gone`, in all processes. Views in this process then have length 0.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -310,7 +308,7 @@ export const make = <T extends Type>(
   type: T,
   initial: number | Iterable<Values[T]>,
   options: Options = {},
-): Effect.Effect<Of<T>, Failure, Scope.Scope> => implementation(({ array }) => array(type, initial, options));
+): Effect.Effect<Of<T>, MemoryFailure, Scope.Scope> => implementation(({ array }) => array(type, initial, options));
 
 /**
  * Whether a value is an array in shared memory.

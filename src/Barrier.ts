@@ -1,5 +1,5 @@
 /**
- * A meeting point, in shared memory: no party goes on until a given number of parties have come.
+ * A barrier in shared memory: no party goes on until a given number of parties have arrived.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -24,15 +24,16 @@
  * BrokenBarrier
  * ```
  *
- * - In each round `parties` parties come, and go on together. Later arrivals wait for the next round.
+ * - In each round `parties` parties arrive, and go on together. Later arrivals wait for the next round.
  * - A party that stops waiting, by an interruption or a timeout, breaks the barrier: current waiters and later arrivals
  *   fail with `BrokenBarrier`, until `reset`.
- * - A party that is killed while it waits, or while it runs the action, breaks the barrier within a second. No process
- *   knows of a party that dies before it comes: put a time limit around `wait`.
+ * - A party that is killed while it waits, or while it runs the action, breaks the barrier within a second. The death of a
+ *   party that has not arrived yet goes unnoticed: put a time limit around `wait`.
  *
- * The documentation of `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over
- * FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and
- * on other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
+ * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
+ * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -50,11 +51,10 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { BrokenBarrier, type BrokenReason, SyncError } from "./internal/sync/errors.ts";
-import type { Failure } from "./internal/sync/object.ts";
+import { BrokenBarrier, type BrokenReason, SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { BrokenBarrier, SyncError, Unreachable };
-export type { BrokenReason, Failure, Unsupported };
+export type { BrokenReason, SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/barrier.ts"));
 
@@ -75,26 +75,26 @@ export const TypeId = "~multiprocessing/Barrier" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * What is known of a barrier at this moment.
+ * The state of a barrier at this moment.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Number of parties. */
+  /** Number of parties in each round. */
   readonly parties: number;
-  /** Parties that have come and wait, in all processes. Python's `n_waiting`. */
+  /** Parties that have arrived and wait, in all processes. Python's `n_waiting`. */
   readonly waiting: number;
-  /** Fibers of this process that wait. */
+  /** Waiting fibers of this process. */
   readonly waitingHere: number;
-  /** Why it is broken, if it is. */
+  /** Why the barrier is broken, if it is. */
   readonly broken: Option.Option<BrokenReason>;
 }
 
 /**
- * A barrier. It can be sent to any process that can see the memory; each copy denotes the same barrier.
+ * A barrier. It can be sent to any process that can see the memory; each copy refers to the same barrier.
  *
- * - In each round as many fibers as there are parties come, and go on together. Later arrivals wait for the next round.
+ * - In each round `parties` fibers arrive, and go on together. Later arrivals wait for the next round.
  * - A party that stops waiting, by an interruption or a timeout, breaks the barrier: current waiters and later arrivals fail
  *   with `BrokenBarrier`, until `reset`.
  * - A party that is killed while it waits, or while it runs the action, breaks it within a second as well.
@@ -104,32 +104,34 @@ export interface Statistics {
  * @category models
  */
 export interface Barrier {
-  /** Marks it as a barrier. */
+  /** Marks a barrier. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** Number of parties. */
+  /** Number of parties in each round. */
   readonly parties: number;
   /**
-   * Comes, waits for the others, and gives this party's place in the round: 0 for the first, `parties - 1` for the last.
-   * *Interruption:* breaks the barrier, unless the round is complete.
+   * Arrives, waits for the other parties, and returns the position of this party in the round: 0 for the first, `parties - 1` for the
+   * last. *Interruption:* breaks the barrier, unless the round is complete.
    */
-  readonly wait: Effect.Effect<number, BrokenBarrier | Failure>;
+  readonly wait: Effect.Effect<number, BrokenBarrier | SyncFailure>;
   /**
-   * The same with an action, which the last party runs before any goes on. When it fails, that party fails with it, and the barrier
-   * is broken. Python's `action`. *Interruption:* as with `wait`; the action is interrupted.
+   * Like `wait`, with an action that the last party runs before any party goes on. If the action fails, that party fails with its error,
+   * and the barrier is broken. Python's `action`. *Interruption:* as for `wait`; the action is interrupted.
    */
-  readonly waitWith: <A, E, R>(action: Effect.Effect<A, E, R>) => Effect.Effect<number, E | BrokenBarrier | Failure, R>;
-  /** Breaks it. Nothing happens if it is broken. */
-  readonly abort: Effect.Effect<void, Failure>;
-  /** Starts a new round, also if it is broken. Current waiters fail with `BrokenBarrier`. */
-  readonly reset: Effect.Effect<void, Failure>;
-  /** Parties that have come and wait. Python's `n_waiting`. */
-  readonly waiting: Effect.Effect<number, Failure>;
-  /** Why it is broken, if it is. */
-  readonly broken: Effect.Effect<Option.Option<BrokenReason>, Failure>;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
+  readonly waitWith: <A, E, R>(
+    action: Effect.Effect<A, E, R>,
+  ) => Effect.Effect<number, E | BrokenBarrier | SyncFailure, R>;
+  /** Breaks the barrier. Does nothing if it is broken. */
+  readonly abort: Effect.Effect<void, SyncFailure>;
+  /** Starts a new round, also if the barrier is broken. Current waiters fail with `BrokenBarrier`. */
+  readonly reset: Effect.Effect<void, SyncFailure>;
+  /** Parties that have arrived and wait. Python's `n_waiting`. */
+  readonly waiting: Effect.Effect<number, SyncFailure>;
+  /** Why the barrier is broken, if it is. */
+  readonly broken: Effect.Effect<Option.Option<BrokenReason>, SyncFailure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
 }
 
 /**
@@ -148,7 +150,7 @@ export interface Options {
  *
  * Fails with the `SyncError` `InvalidArgument` if `parties` is not an integer in range, and otherwise as `Lock.make` does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -167,7 +169,7 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> =>
+export const make = (options: Options): Effect.Effect<Barrier, SyncFailure, Scope.Scope> =>
   implementation(({ make }) => make(options));
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Waiting, with a lock, until another process says that something has changed; in shared memory.
+ * A condition in shared memory: waiting, with a lock, until another process announces a change.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -30,14 +30,15 @@
  *
  * - `wait`, `waitFor` and `notify` need the lock of the condition; without it they fail with the `SyncError`
  *   `NotOwner`.
- * - A wait gives up the lock as a whole. It has taken the lock again when it ends, however it ends.
- * - A notification goes to one waiting fiber. If that fiber is interrupted, or its process dies, before it has heard
- *   the notification, the notification goes to another one.
- * - `notify` waits for nobody.
+ * - A wait releases all holds of the lock. It has taken the lock again when it ends, however it ends.
+ * - A notification goes to one waiting fiber. If that fiber is interrupted, or its process dies, before it has received
+ *   the notification, the notification goes to another fiber.
+ * - `notify` does not wait.
  *
- * The documentation of `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over
- * FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and
- * on other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
+ * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
+ * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -45,7 +46,7 @@
  * | --- | --- |
  * | `Condition(lock)` | `Condition.make({ lock })`; without one, with a `Lock` of its own |
  * | `wait()`, `wait(1)`, `wait_for(predicate)` | `condition.wait`, `condition.waitWithin("1 second")`, `condition.waitFor(predicate)` |
- * | `notify(n)`, `notify_all()` | `condition.notify(n)`, `condition.notifyAll`: how many were notified |
+ * | `notify(n)`, `notify_all()` | `condition.notify(n)`, `condition.notifyAll`, which return the number of notified fibers |
  *
  * @module
  */
@@ -57,11 +58,10 @@ import { Unreachable } from "./internal/objects/errors.ts";
 import type * as Lock from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type { RLock } from "./RLock.ts";
-import { SyncError } from "./internal/sync/errors.ts";
-import type { Failure } from "./internal/sync/object.ts";
+import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { SyncError, Unreachable };
-export type { Failure, Unsupported };
+export type { SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/condition.ts"));
 
@@ -82,7 +82,7 @@ export const TypeId = "~multiprocessing/Condition" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * What is known of a condition at this moment.
+ * The state of a condition at this moment.
  *
  * @since 0.1.0
  * @category models
@@ -90,48 +90,49 @@ export type TypeId = typeof TypeId;
 export interface Statistics {
   /** Waiting fibers that were not notified, in all processes. */
   readonly waiting: number;
-  /** Fibers of this process that wait. */
+  /** Waiting fibers of this process. */
   readonly waitingHere: number;
 }
 
 /**
- * A condition. It can be sent to any process that can see the memory; each copy denotes the same condition, with the same lock.
+ * A condition. It can be sent to any process that can see the memory; each copy refers to the same condition, with the same lock.
  *
  * - `wait`, `waitFor` and `notify` need its lock; without it they fail with the `SyncError` `NotOwner`.
- * - A wait gives the lock up, as a whole, and has taken it again as it was when it ends, however it ends.
- * - A notification goes to one waiting fiber. If that fiber is interrupted, or its process dies, first, it goes to another one.
- * - `notify` waits for nobody.
- * - When the scope that made it closes, later uses and current waits fail with `Unreachable`; a wait has then not taken the lock again.
+ * - A wait releases all holds of the lock, and has taken them again when it ends, however it ends.
+ * - A notification goes to one waiting fiber. If that fiber is interrupted, or its process dies, before it has received the notification,
+ *   the notification goes to another fiber.
+ * - `notify` does not wait.
+ * - When the scope that made it closes, later uses and current waits fail with `Unreachable`; a wait that fails so has not taken the lock again.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Condition {
-  /** Marks it as a condition. */
+  /** Marks a condition. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** Its lock. */
+  /** The lock of the condition. */
   readonly lock: Lock.Lock | RLock;
-  /** Runs an effect while holding its lock. *Interruption:* gives it back, however the effect ends. */
+  /** Runs an effect while holding the lock. *Interruption:* interrupts the effect; the lock is released however the effect ends. */
   readonly withLock: Lock.Lock["withLock"];
   /**
-   * Gives up the lock, waits for a notification, and takes the lock again. *Interruption:* takes the lock again first; a notification
-   * that it had is passed on.
+   * Releases the lock, waits for a notification, and takes the lock again. *Interruption:* takes the lock again first, and passes on a
+   * notification that it has received.
    */
-  readonly wait: Effect.Effect<void, Failure>;
-  /** The same within this time; whether it was notified. *Interruption:* as with `wait`. */
-  readonly waitWithin: (duration: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
-  /** Waits until this holds: looks at once, and after each notification, with the lock. *Interruption:* as with `wait`. */
+  readonly wait: Effect.Effect<void, SyncFailure>;
+  /** Like `wait`, for at most this time. Returns false if the time is over. *Interruption:* as for `wait`. */
+  readonly waitWithin: (duration: Duration.DurationInput) => Effect.Effect<boolean, SyncFailure>;
+  /** Waits until a predicate holds. Evaluates it at once and after each notification, with the lock. *Interruption:* as for `wait`. */
   readonly waitFor: <E = never, R = never>(
     predicate: Effect.Effect<boolean, E, R> | (() => boolean),
-  ) => Effect.Effect<void, E | Failure, R>;
-  /** Wakes `count` waiting fibers, one by default; gives how many it has woken. */
-  readonly notify: (count?: number) => Effect.Effect<number, Failure>;
-  /** Wakes all waiting fibers; gives how many they were. */
-  readonly notifyAll: Effect.Effect<number, Failure>;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
+  ) => Effect.Effect<void, E | SyncFailure, R>;
+  /** Notifies `count` waiting fibers, one by default. Returns the number of notified fibers. */
+  readonly notify: (count?: number) => Effect.Effect<number, SyncFailure>;
+  /** Notifies all waiting fibers. Returns their number. */
+  readonly notifyAll: Effect.Effect<number, SyncFailure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
 }
 
 /**
@@ -142,7 +143,7 @@ export interface Condition {
  */
 export interface Options {
   /**
-   * The lock to use, which others may use as well. A wait gives up an `RLock` as a whole, with all holds that the fiber is in.
+   * The lock to use, which may serve other purposes as well. A wait releases all holds of an `RLock`.
    *
    * @default a `Lock` of its own
    */
@@ -152,7 +153,7 @@ export interface Options {
 /**
  * Makes a condition. Fails as `Lock.make` does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -177,7 +178,7 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Condition, Failure, Scope.Scope> =>
+export const make = (options: Options = {}): Effect.Effect<Condition, SyncFailure, Scope.Scope> =>
   implementation(({ make }) => make(options));
 
 /**

@@ -1,5 +1,5 @@
 /**
- * A flag that any process can set, and wait for, in shared memory.
+ * An event in shared memory: a flag that any process can set, clear and wait for.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -27,12 +27,13 @@
  * started
  * ```
  *
- * `set` wakes all waiting fibers of all processes, and waits for none of them. `wait` of the library can wait for an
+ * `set` wakes all waiting fibers of all processes, and returns at once. The function `wait` of the library waits for an
  * event together with queues and processes.
  *
- * The documentation of `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over
- * FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and
- * on other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
+ * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
+ * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -49,11 +50,10 @@ import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { SyncError } from "./internal/sync/errors.ts";
-import type { Failure } from "./internal/sync/object.ts";
+import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { SyncError, Unreachable };
-export type { Failure, Unsupported };
+export type { SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/event.ts"));
 
@@ -74,24 +74,24 @@ export const TypeId = "~multiprocessing/Event" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * What is known of an event at this moment.
+ * The state of an event at this moment.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Whether it is set. */
+  /** Whether the event is set. */
   readonly isSet: boolean;
-  /** Fibers of this process that wait. */
+  /** Waiting fibers of this process. */
   readonly waiting: number;
-  /** Processes and workers that wait. */
+  /** Waiting processes and workers. */
   readonly waitingProcesses: number;
 }
 
 /**
- * An event. It can be sent to any process that can see the memory; each copy denotes the same event.
+ * An event. It can be sent to any process that can see the memory; each copy refers to the same event.
  *
- * - `set` wakes all waiting fibers, also if the event is cleared at once.
+ * - `set` wakes all waiting fibers, even if the event is cleared at once.
  * - `set` returns at once: it does not wait for waiting fibers, nor for dead processes.
  * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
@@ -99,32 +99,32 @@ export interface Statistics {
  * @category models
  */
 export interface Event extends Waitable {
-  /** Marks it as an event. */
+  /** Marks an event. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** Whether it is set. */
-  readonly isSet: Effect.Effect<boolean, Failure>;
-  /** Sets it. Nothing happens if it is set. */
-  readonly set: Effect.Effect<void, Failure>;
-  /** Clears it. Nothing happens if it is not set. */
-  readonly clear: Effect.Effect<void, Failure>;
-  /** Waits until it is set, or was since. *Interruption:* stops waiting. */
-  readonly wait: Effect.Effect<void, Failure>;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
-  /** `isSet` as a plain function, for hot loops. Throws a {@link Failure}. */
+  /** Whether the event is set. */
+  readonly isSet: Effect.Effect<boolean, SyncFailure>;
+  /** Sets the event. Does nothing if it is set. */
+  readonly set: Effect.Effect<void, SyncFailure>;
+  /** Clears the event. Does nothing if it is not set. */
+  readonly clear: Effect.Effect<void, SyncFailure>;
+  /** Waits until the event is set, or was set since the wait began. *Interruption:* stops waiting. */
+  readonly wait: Effect.Effect<void, SyncFailure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+  /** `isSet` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeIsSet: () => boolean;
-  /** `set` as a plain function. Throws a {@link Failure}. */
+  /** `set` as a plain function. Throws a {@link SyncFailure}. */
   readonly unsafeSet: () => void;
-  /** `clear` as a plain function. Throws a {@link Failure}. */
+  /** `clear` as a plain function. Throws a {@link SyncFailure}. */
   readonly unsafeClear: () => void;
 }
 
 /**
  * Makes an event that is not set. Fails as `Lock.make` does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -145,7 +145,7 @@ export interface Event extends Waitable {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<Event, Failure, Scope.Scope> => implementation(({ make }) => make);
+export const make = (): Effect.Effect<Event, SyncFailure, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is an event.

@@ -1,10 +1,9 @@
 /**
- * A lock that one process holds at a time, in shared memory; and the guide to all objects of its kind.
+ * A lock in shared memory that one process holds at a time, and the guide to all objects of this kind.
  *
  * `Lock`, `RLock`, `Semaphore`, `Condition`, `Event`, `Barrier` and `ReadWriteLock` live in memory that all processes
- * see: a change by one process is seen by the others at once, without a message. Each object is made in a scope, and
- * can be sent to any process, at any time. When the scope closes, every process that uses the object or waits for it
- * fails with `Unreachable`.
+ * share: other processes see a change at once, without a message. Each object is made in a scope, and can be sent to any
+ * process at any time. When the scope closes, later uses and current waits fail with `Unreachable`, in every process.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -41,22 +40,22 @@
  * available 2 locked false
  * ```
  *
- * The memory is shared with subprocesses over FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if
- * this program has all of it. Without it, and on other systems, the object is shared among workers, and a subprocess
- * that is given it fails with `Unsupported`.
+ * To share the object with subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that
+ * permission if this program has it without a list of paths. Otherwise the object is shared among workers, and its use
+ * in a subprocess fails with `Unsupported`.
  *
  * ## When a process dies
  *
- * - A lock whose holder is killed goes to the next process within a second. The result of `take` says so: `abandoned`
- *   is true, since the data that the lock protects may be half written. `withLock(effect, { onAbandoned: repair })`
- *   repairs first.
- * - The permits that a dead process had taken come back. A semaphore by which one process signals work to another is
- *   made with `reclaim: false`.
- * - A notification for a dead process goes to another waiting process. `set` and `notify` wait for nobody.
- * - A party that dies while it waits at a barrier breaks the barrier for the others: `BrokenBarrier`, with the reason
- *   `PartyDied`. No process knows of a party that dies before it comes: put a time limit around `wait`.
- * - The thread of a worker that was terminated runs to the end of its turn; the others go on after 300 ms at most. A
- *   worker that never turns its event loop can still write the data that the lock protected.
+ * - A lock whose holder is killed goes to the next process within a second. In the result of `take`, `abandoned` is then
+ *   true, since the data that the lock protects may be half written. `withLock(effect, { onAbandoned: repair })` runs
+ *   `repair` first.
+ * - The permits of a dead process come back. Use `reclaim: false` for a semaphore by which one process signals work to
+ *   another.
+ * - A notification for a dead process goes to another waiting process. `set` and `notify` do not wait.
+ * - A party that dies while it waits at a barrier breaks the barrier: the other parties fail with `BrokenBarrier`, with the
+ *   reason `PartyDied`. The death of a party that has not arrived yet goes unnoticed: put a time limit around `wait`.
+ * - The thread of a worker that was terminated runs to the end of its turn. Other processes go on after 300 ms at most. A
+ *   worker whose event loop never turns can still write the data that the lock protected.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -81,15 +80,16 @@
  *
  * ## Owners and turns
  *
- * - A `Lock` belongs to a process: any of its fibers may release it. An `RLock` belongs to the fiber that took it; the
- *   documentation of `RLock` says which fibers are inside.
- * - A release by a process that is not the owner, or a wait with a condition whose lock the caller does not hold, is a
- *   `SyncError`, and changes nothing.
- * - Processes take turns, and the fibers of one process stand in a line: no process and no fiber starves. Readers and
+ * - A `Lock` belongs to a process, and any fiber of that process may release it. An `RLock` belongs to the fiber that took
+ *   it; the documentation of `RLock` says which fibers are inside.
+ * - A release by a process that is not the owner, or a wait for a condition whose lock the caller does not hold, fails with
+ *   a `SyncError` and changes nothing.
+ * - Processes take turns, and the fibers of one process are served in order: no process and no fiber starves. Readers and
  *   writers go in phases.
- * - An interrupted `take` holds nothing. An interrupted `wait` of a condition takes the lock again before it ends, and
- *   passes on a notification that it had.
- * - A wait never blocks the event loop, however many fibers wait.
+ * - An interrupted `take` holds nothing, and neither does a `take` whose `Effect.timeout` is over. An interrupted `wait` of
+ *   a condition takes the lock again before it ends, and passes on a notification that it has received.
+ * - A wait never blocks the event loop, however many fibers wait. A process that takes a contended lock in a loop still
+ *   serves its sockets and timers.
  * - `unsafeTryTake` and `unsafeRelease` are plain functions, for hot loops.
  *
  * `deno test -A tests/model/model_test.ts` runs the protocols in all orders of their steps, with a death before each step.
@@ -105,7 +105,7 @@
  * | `acquire(block=False)` | `lock.tryTake`: whether it was taken |
  * | `locked()` (3.14), the owner in `repr` | `lock.isLocked`, `lock.owner`, `lock.statistics` |
  * | `ValueError`, asserts | `SyncError`, with a `reason` |
- * | (cannot be done) | sending it at any time; `abandoned`, after the death of a holder |
+ * | (not possible) | sending a lock at any time; `abandoned`, after the death of a holder |
  *
  * @module
  */
@@ -115,11 +115,11 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { SyncError } from "./internal/sync/errors.ts";
-import type { Failure, Owner } from "./internal/sync/object.ts";
+import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
+import type { Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
-export type { Failure, Owner, Unsupported };
+export type { Owner, SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/lock.ts"));
 
@@ -148,13 +148,13 @@ export type TypeId = typeof TypeId;
 export interface Held {
   /**
    * Whether the last holder has died with the lock, so that the data that the lock protects may be half written. Only the next
-   * holder is told (and the one after it, if that holder dies as well): it should inspect the data, and repair them or give up.
+   * holder learns of it (and the one after it, if that holder dies as well). It should inspect the data, and repair them or give up.
    */
   readonly abandoned: boolean;
 }
 
 /**
- * What is known of a lock at this moment.
+ * The state of a lock at this moment.
  *
  * @since 0.1.0
  * @category models
@@ -162,76 +162,76 @@ export interface Held {
 export interface Statistics {
   /** The holder. Python shows it in the `repr` of a lock. */
   readonly owner: Option.Option<Owner>;
-  /** Whether the present holder has it from a holder that died. */
+  /** Whether the present holder has the lock from a holder that died. */
   readonly abandoned: boolean;
-  /** Fibers of this process that wait for it. */
+  /** Waiting fibers of this process. */
   readonly waiting: number;
-  /** Processes and workers that wait for it. */
+  /** Waiting processes and workers. */
   readonly waitingProcesses: number;
 }
 
 /**
- * What to do while holding a lock.
+ * Options of `withLock`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface WithOptions<E, R> {
-  /** Runs first if the last holder has died with the lock: to repair what he may have left half written. @default nothing */
+  /** Runs first if the last holder has died with the lock, to repair data that may be half written. @default nothing */
   readonly onAbandoned?: Effect.Effect<unknown, E, R> | undefined;
 }
 
 /**
  * A lock. It can be sent to any process that can see the memory: as an argument or result of a task, in an item of a queue. Each copy
- * denotes the same lock.
+ * refers to the same lock.
  *
  * - One process or worker holds it at a time, and any of its fibers may release it.
- * - When its holder is killed, the next process has it within a second, and is told.
- * - Processes take turns, and the fibers of one process stand in a line: none starves.
+ * - When its holder is killed, the next process has it within a second, and learns of the death.
+ * - Processes take turns, and the fibers of one process are served in order: none starves.
  * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Lock {
-  /** Marks it as a lock. */
+  /** Marks a lock. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** Takes it when it is free. *Interruption:* it is not taken. */
-  readonly take: Effect.Effect<Held, Failure>;
-  /** Takes it if it is free now, or its holder is dead; whether it was taken. */
-  readonly tryTake: Effect.Effect<boolean, Failure>;
-  /** Gives it back. Fails with the `SyncError` `NotOwner` if this process does not hold it. */
-  readonly release: Effect.Effect<void, Failure>;
-  /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
-  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
-  /** Runs an effect while holding it. *Interruption:* gives it back, however the effect ends. */
+  /** Takes the lock, waiting until it is free. *Interruption:* the lock is not taken. */
+  readonly take: Effect.Effect<Held, SyncFailure>;
+  /** Takes the lock if it is free now, or its holder is dead. Returns whether it was taken. */
+  readonly tryTake: Effect.Effect<boolean, SyncFailure>;
+  /** Releases the lock. Fails with the `SyncError` `NotOwner` if this process does not hold it. */
+  readonly release: Effect.Effect<void, SyncFailure>;
+  /** Takes the lock until the scope closes. *Interruption:* of the wait: the lock is not taken. *Release:* releases the lock. */
+  readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope>;
+  /** Runs an effect while holding the lock. *Interruption:* interrupts the effect; the lock is released however the effect ends. */
   readonly withLock: <A, E, R, E2 = never, R2 = never>(
     effect: Effect.Effect<A, E, R>,
     options?: WithOptions<E2, R2>,
-  ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
-  /** Whether anybody holds it. Python's `locked`. */
-  readonly isLocked: Effect.Effect<boolean, Failure>;
-  /** Whether this process holds it. */
-  readonly isMine: Effect.Effect<boolean, Failure>;
-  /** The process that holds it. */
-  readonly owner: Effect.Effect<Option.Option<Owner>, Failure>;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
-  /** `tryTake` as a plain function, for hot loops. Throws a {@link Failure}. */
+  ) => Effect.Effect<A, E | NoInfer<E2> | SyncFailure, R | NoInfer<R2>>;
+  /** Whether any process holds the lock. Python's `locked`. */
+  readonly isLocked: Effect.Effect<boolean, SyncFailure>;
+  /** Whether this process holds the lock. */
+  readonly isMine: Effect.Effect<boolean, SyncFailure>;
+  /** The process that holds the lock. */
+  readonly owner: Effect.Effect<Option.Option<Owner>, SyncFailure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+  /** `tryTake` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: () => boolean;
-  /** `release` as a plain function, for hot loops. Throws a {@link Failure}. */
+  /** `release` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeRelease: () => void;
 }
 
 /**
  * Makes a lock.
  *
- * Fails with the `SyncError` `TooMany` if there is no memory for it. Without `--allow-ffi`, and on systems other than Linux, it can be
- * used by this process and its workers; a subprocess that is given it fails with `Unsupported`.
+ * Fails with the `SyncError` `TooMany` if there is no memory for it. Without `--allow-ffi`, and on systems other than Linux, this process
+ * and its workers can use the lock; its use in a subprocess fails with `Unsupported`.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -257,7 +257,7 @@ export interface Lock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<Lock, Failure, Scope.Scope> => implementation(({ make }) => make);
+export const make = (): Effect.Effect<Lock, SyncFailure, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is a lock.

@@ -1,8 +1,8 @@
 /**
- * A lock that one fiber of one process holds at a time, any number of times, in shared memory.
+ * A lock in shared memory that one fiber of one process holds at a time, any number of times.
  *
- * A fiber that has taken the lock can take it again, and must release it as many times. Other fibers of the process
- * wait, as other processes do.
+ * A fiber that has taken the lock can take it again, and must release it as often. Other fibers of the process wait, as
+ * other processes do.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -45,10 +45,10 @@
  * - A hold of a fiber that ends without `Fiber.join` and without a release stays. Prefer `withLock`, which releases in
  *   any case.
  *
- * The documentation of `Lock` says what holds for all locks: turns, and the death of a holder. The memory is shared
- * with subprocesses over FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all
- * of it. Without it, and on other systems, the object is shared among workers, and a subprocess that is given it fails
- * with `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all locks: turns, and the death of a holder. To share the lock
+ * with subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program
+ * has it without a list of paths. Otherwise the lock is shared among workers, and its use in a subprocess fails with
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -69,11 +69,11 @@ import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, Statistics, WithOptions } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { SyncError } from "./internal/sync/errors.ts";
-import type { Failure, Owner } from "./internal/sync/object.ts";
+import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
+import type { Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
-export type { Failure, Held, Owner, Statistics, Unsupported, WithOptions };
+export type { Held, Owner, Statistics, SyncFailure, Unsupported, WithOptions };
 
 const implementation = lazily(() => import("./internal/sync/lock.ts"));
 
@@ -94,57 +94,58 @@ export const TypeId = "~multiprocessing/RLock" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * A recursive lock. The fiber that has taken it can take it again, and must release it as often; other fibers of this process have to
- * wait, as other processes have. Otherwise it is like a `Lock`.
+ * A recursive lock. A fiber that has taken it can take it again, and must release it as often; other fibers of this process wait, as
+ * other processes do. Otherwise it is like a `Lock`.
  *
  * - A hold belongs to the program that took it, not to the fiber that an operator made for it: `Effect.timeout(lock.take, "1 second")`,
  *   and `take` under `Effect.race`, `Effect.all` or `Fiber.join`, leave the lock with the caller.
  * - A fiber that is forked while the lock is held is inside, until that hold is released: it may take the lock again. Of the fibers
- *   inside one hold, one at a time has taken the lock again, and the others wait for it; the holder itself as well.
- * - A fiber that was forked before, `Effect.runFork`, and another process are outside. So is a daemon whose hold has been released.
+ *   inside one hold, one at a time has taken the lock again; the others wait for it, and so does the holder.
+ * - A fiber that was forked before the hold, a fiber of `Effect.runFork`, and another process are outside. A daemon fiber is outside as
+ *   soon as the hold in which it was forked has been released.
  * - A hold of a fiber that ends without `Fiber.join` and without a release stays: prefer `withLock`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RLock {
-  /** Marks it as a recursive lock. */
+  /** Marks a recursive lock. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** Takes it when it is free, or once more. *Interruption:* it is not taken. */
-  readonly take: Effect.Effect<Held, Failure>;
-  /** Takes it if it is free now or this fiber's own, or its holder is dead; whether it was taken. */
-  readonly tryTake: Effect.Effect<boolean, Failure>;
-  /** Releases the innermost hold that this fiber is in. Fails with the `SyncError` `NotOwner` if it is in none. */
-  readonly release: Effect.Effect<void, Failure>;
-  /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
-  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
-  /** Runs an effect while holding it. *Interruption:* gives it back, however the effect ends. */
+  /** Takes the lock when it is free, or once more. *Interruption:* the lock is not taken. */
+  readonly take: Effect.Effect<Held, SyncFailure>;
+  /** Takes the lock if it is free now, or this fiber holds it, or its holder is dead. Returns whether it was taken. */
+  readonly tryTake: Effect.Effect<boolean, SyncFailure>;
+  /** Releases the innermost hold of this fiber. Fails with the `SyncError` `NotOwner` if the fiber has none. */
+  readonly release: Effect.Effect<void, SyncFailure>;
+  /** Takes the lock until the scope closes. *Interruption:* of the wait: the lock is not taken. *Release:* releases the lock. */
+  readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope>;
+  /** Runs an effect while holding the lock. *Interruption:* interrupts the effect; the lock is released however the effect ends. */
   readonly withLock: <A, E, R, E2 = never, R2 = never>(
     effect: Effect.Effect<A, E, R>,
     options?: WithOptions<E2, R2>,
-  ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
-  /** Whether anybody holds it. */
-  readonly isLocked: Effect.Effect<boolean, Failure>;
-  /** Whether this fiber is in a hold. */
-  readonly isMine: Effect.Effect<boolean, Failure>;
-  /** How many holds this fiber is in. */
-  readonly depth: Effect.Effect<number, Failure>;
-  /** Which process holds it. */
-  readonly owner: Effect.Effect<Option.Option<Owner>, Failure>;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
-  /** `tryTake` as a plain function, within a fiber. Throws a {@link Failure}. */
+  ) => Effect.Effect<A, E | NoInfer<E2> | SyncFailure, R | NoInfer<R2>>;
+  /** Whether any process holds the lock. */
+  readonly isLocked: Effect.Effect<boolean, SyncFailure>;
+  /** Whether this fiber is inside. */
+  readonly isMine: Effect.Effect<boolean, SyncFailure>;
+  /** Number of holds of this fiber. */
+  readonly depth: Effect.Effect<number, SyncFailure>;
+  /** The process that holds the lock. */
+  readonly owner: Effect.Effect<Option.Option<Owner>, SyncFailure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+  /** `tryTake` as a plain function, within a fiber. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: () => boolean;
-  /** `release` as a plain function, within a fiber. Throws a {@link Failure}. */
+  /** `release` as a plain function, within a fiber. Throws a {@link SyncFailure}. */
   readonly unsafeRelease: () => void;
 }
 
 /**
  * Makes a recursive lock. Fails as `Lock.make` does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -162,7 +163,7 @@ export interface RLock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<RLock, Failure, Scope.Scope> => implementation(({ makeR }) => makeR);
+export const make = (): Effect.Effect<RLock, SyncFailure, Scope.Scope> => implementation(({ makeR }) => makeR);
 
 /**
  * Whether a value is a recursive lock.

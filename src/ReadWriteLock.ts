@@ -1,5 +1,5 @@
 /**
- * A lock that many processes share to read, or one process holds alone to write, in shared memory. Python has none.
+ * A lock in shared memory that many processes share to read, or one process holds to write. Python has none.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -21,10 +21,10 @@
  * with other readers
  * ```
  *
- * Readers and writers go in phases, so neither side starves. The documentation of `Lock` says what holds for all locks:
- * turns, and the death of a holder. The memory is shared with subprocesses over FFI, on Linux: with `--allow-ffi`, here
- * and in the child, which has it if this program has all of it. Without it, and on other systems, the object is shared
- * among workers, and a subprocess that is given it fails with `Unsupported`.
+ * Readers and writers go in phases, so neither side starves. The documentation of `Lock` describes the guarantees of all
+ * locks: turns, and the death of a holder. To share the lock with subprocesses, this program and the child need Linux and
+ * `--allow-ffi`; a child has that permission if this program has it without a list of paths. Otherwise the lock is shared
+ * among workers, and its use in a subprocess fails with `Unsupported`.
  *
  * @module
  */
@@ -35,11 +35,11 @@ import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import type { Held, WithOptions } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { SyncError } from "./internal/sync/errors.ts";
-import type { Failure, Owner } from "./internal/sync/object.ts";
+import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
+import type { Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
-export type { Failure, Held, Owner, Unsupported, WithOptions };
+export type { Held, Owner, SyncFailure, Unsupported, WithOptions };
 
 const implementation = lazily(() => import("./internal/sync/read_write_lock.ts"));
 
@@ -60,21 +60,21 @@ export const TypeId = "~multiprocessing/ReadWriteLock" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * What is known of a lock for readers and writers at this moment.
+ * The state of a lock for readers and writers at this moment.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** How many read, in all processes. */
+  /** Number of readers, in all processes. */
   readonly readers: number;
   /** The process that writes. */
   readonly writer: Option.Option<Owner>;
-  /** Whether a writer has died with it, and no other has written since. */
+  /** Whether a writer has died with the lock, and no other has written since. */
   readonly abandoned: boolean;
-  /** Fibers of this process that wait. */
+  /** Waiting fibers of this process. */
   readonly waiting: number;
-  /** Fibers that wait to read, in all processes. */
+  /** Fibers of all processes that wait to read. */
   readonly waitingReaders: number;
   /** Processes and workers that wait to write. */
   readonly waitingProcesses: number;
@@ -87,55 +87,55 @@ export interface Statistics {
  * @category models
  */
 export interface Side {
-  /** Takes it when it can be had. *Interruption:* it is not taken. */
-  readonly take: Effect.Effect<Held, Failure>;
-  /** Takes it if it can be had now; whether it was taken. */
-  readonly tryTake: Effect.Effect<boolean, Failure>;
-  /** Gives it back. Fails with the `SyncError` `NotOwner` if this process does not have it. */
-  readonly release: Effect.Effect<void, Failure>;
-  /** Takes it until the scope closes. *Interruption:* while it waits, it is not taken. *Release:* gives it back. */
-  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope>;
-  /** Runs an effect while having it. *Interruption:* gives it back, however the effect ends. */
+  /** Takes this side, waiting until it can be had. *Interruption:* the side is not taken. */
+  readonly take: Effect.Effect<Held, SyncFailure>;
+  /** Takes this side if it can be had now. Returns whether it was taken. */
+  readonly tryTake: Effect.Effect<boolean, SyncFailure>;
+  /** Releases this side. Fails with the `SyncError` `NotOwner` if this process does not hold it. */
+  readonly release: Effect.Effect<void, SyncFailure>;
+  /** Takes this side until the scope closes. *Interruption:* of the wait: the side is not taken. *Release:* releases it. */
+  readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope>;
+  /** Runs an effect while holding this side. *Interruption:* interrupts the effect; the side is released however the effect ends. */
   readonly withLock: <A, E, R, E2 = never, R2 = never>(
     effect: Effect.Effect<A, E, R>,
     options?: WithOptions<E2, R2>,
-  ) => Effect.Effect<A, E | E2 | Failure, R | R2>;
-  /** `tryTake` as a plain function, for hot loops. Throws a {@link Failure}. */
+  ) => Effect.Effect<A, E | NoInfer<E2> | SyncFailure, R | NoInfer<R2>>;
+  /** `tryTake` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: () => boolean;
-  /** `release` as a plain function, for hot loops. Throws a {@link Failure}. */
+  /** `release` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeRelease: () => void;
 }
 
 /**
- * A lock for readers and writers. It can be sent to any process that can see the memory; each copy denotes the same lock.
+ * A lock for readers and writers. It can be sent to any process that can see the memory; each copy refers to the same lock.
  *
  * - Many fibers may read at once, in any process, or one process may write. No reader sees half-written data.
  * - A reader waits while a writer waits. After a writer, all readers that wait by then go first, and then the next writer: neither
  *   side starves the other.
- * - When a reader or a writer is killed, the others go on within a second. After the death of a writer, readers and writers are told
- *   that the lock was abandoned, until a writer has released it.
+ * - When a reader or a writer is killed, the others go on within a second. After the death of a writer, `take` says that the lock was
+ *   abandoned, until a writer has released it.
  * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ReadWriteLock {
-  /** Marks it as a lock for readers and writers. */
+  /** Marks a lock for readers and writers. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** To read, with others. */
+  /** The side that many readers share. */
   readonly read: Side;
-  /** To write, alone. */
+  /** The side of one writer. */
   readonly write: Side;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
 }
 
 /**
  * Makes a lock for readers and writers. Fails as `Lock.make` does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -154,7 +154,7 @@ export interface ReadWriteLock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<ReadWriteLock, Failure, Scope.Scope> => implementation(({ make }) => make);
+export const make = (): Effect.Effect<ReadWriteLock, SyncFailure, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is a lock for readers and writers.

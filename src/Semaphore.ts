@@ -1,5 +1,5 @@
 /**
- * A number of permits that processes share, in shared memory.
+ * A semaphore in shared memory: a number of permits that processes share.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -7,7 +7,7 @@
  *
  * const program = Effect.gen(function* () {
  *   const downloads = yield* Mp.Semaphore.make({ permits: 4 });
- *   // At most four at once, whichever process they are in.
+ *   // At most four at once, in all processes together.
  *   console.log(yield* downloads.withPermits(3)(downloads.available), yield* downloads.available);
  *
  *   const bounded = yield* Mp.Semaphore.bounded({ permits: 1 });
@@ -22,16 +22,17 @@
  * SyncError
  * ```
  *
- * - Permits that a process has not released when it dies come back within a second. For a semaphore by which one
- *   process tells another that there is work, say `reclaim: false`: a permit that was taken is then used up.
- * - Processes take turns, and the fibers of one process stand in a line. A request for many permits is not overtaken,
+ * - Permits that a process has not released when it dies come back within a second. For a semaphore by which one process
+ *   signals work to another, pass `reclaim: false`: a permit that was taken is then used up.
+ * - Processes take turns, and the fibers of one process are served in order. A request for many permits is not overtaken,
  *   so it does not starve.
- * - Any process may release, also permits that it has not taken. A bounded semaphore refuses more permits than it began
- *   with.
+ * - Any process may release, also permits that it has not taken. A bounded semaphore never has more permits than it was
+ *   made with.
  *
- * The documentation of `Lock` says what holds for all objects of this kind. The memory is shared with subprocesses over
- * FFI, on Linux: with `--allow-ffi`, here and in the child, which has it if this program has all of it. Without it, and
- * on other systems, the object is shared among workers, and a subprocess that is given it fails with `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
+ * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
+ * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -40,7 +41,7 @@
  * | `Semaphore(n)`, `BoundedSemaphore(n)` | `Semaphore.make({ permits: n })`, `Semaphore.bounded({ permits: n })` |
  * | `acquire()`, `release()` | `semaphore.take()`, `semaphore.release()` |
  * | `with semaphore` | `semaphore.withPermits(1)(effect)` |
- * | `get_value()` | `semaphore.available`, on each system |
+ * | `get_value()` | `semaphore.available`, on every system |
  * | `ValueError` of a bounded semaphore | a `SyncError` |
  *
  * @module
@@ -50,11 +51,10 @@ import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { SyncError } from "./internal/sync/errors.ts";
-import type { Failure } from "./internal/sync/object.ts";
+import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { SyncError, Unreachable };
-export type { Failure, Unsupported };
+export type { SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/semaphore.ts"));
 
@@ -75,28 +75,28 @@ export const TypeId = "~multiprocessing/Semaphore" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * What is known of a semaphore at this moment.
+ * The state of a semaphore at this moment.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Permits that are there. */
+  /** Free permits. */
   readonly available: number;
-  /** Permits that this process has; 0 if those of the dead do not come back. */
+  /** Permits that this process holds; 0 if the semaphore does not reclaim permits. */
   readonly held: number;
-  /** Fibers of this process that wait. */
+  /** Waiting fibers of this process. */
   readonly waiting: number;
-  /** Processes and workers that wait. */
+  /** Waiting processes and workers. */
   readonly waitingProcesses: number;
 }
 
 /**
- * A semaphore. It can be sent to any process that can see the memory; each copy denotes the same semaphore.
+ * A semaphore. It can be sent to any process that can see the memory; each copy refers to the same semaphore.
  *
  * - Permits that a process has not released when it dies come back within a second, if a fiber waits, or with the next `tryTake`.
  *   For semaphores that one process releases and another takes, as a signal, see {@link Options.reclaim}.
- * - Processes take turns, and the fibers of one process stand in a line. Requests are served in strict order, so a request for
+ * - Processes take turns, and the fibers of one process are served in order. Requests are served in strict order, so a request for
  *   many permits does not starve.
  * - Any process may release, also permits that it has not taken, up to the bound.
  * - When the scope that made it closes, later uses and current waits fail with `Unreachable`.
@@ -105,31 +105,31 @@ export interface Statistics {
  * @category models
  */
 export interface Semaphore {
-  /** Marks it as a semaphore. */
+  /** Marks a semaphore. */
   readonly [TypeId]: TypeId;
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   readonly host: string;
-  /** The most permits that it can have; `undefined` if it is not bounded. */
+  /** The largest number of free permits; `undefined` if the semaphore is not bounded. */
   readonly bound: number | undefined;
-  /** Takes permits, one unless a number is given, when they are there. *Interruption:* none is taken. */
-  readonly take: (permits?: number) => Effect.Effect<void, Failure>;
-  /** Takes permits if they are there now and nobody waits; whether they were taken. */
-  readonly tryTake: (permits?: number) => Effect.Effect<boolean, Failure>;
-  /** Gives permits back. Fails with the `SyncError` `OverRelease` if there would be more than it can have. */
-  readonly release: (permits?: number) => Effect.Effect<void, Failure>;
-  /** Takes permits until the scope closes. *Interruption:* while it waits, none is taken. *Release:* gives them back. */
-  readonly acquire: (permits?: number) => Effect.Effect<void, Failure, Scope.Scope>;
-  /** Runs an effect while having permits. *Interruption:* gives them back, however the effect ends. */
+  /** Takes permits, one by default, waiting until they are free. *Interruption:* no permit is taken. */
+  readonly take: (permits?: number) => Effect.Effect<void, SyncFailure>;
+  /** Takes permits if they are free now and no fiber waits. Returns whether they were taken. */
+  readonly tryTake: (permits?: number) => Effect.Effect<boolean, SyncFailure>;
+  /** Releases permits. Fails with the `SyncError` `OverRelease` if that would exceed the bound. */
+  readonly release: (permits?: number) => Effect.Effect<void, SyncFailure>;
+  /** Takes permits until the scope closes. *Interruption:* of the wait: no permit is taken. *Release:* releases them. */
+  readonly acquire: (permits?: number) => Effect.Effect<void, SyncFailure, Scope.Scope>;
+  /** Runs an effect while holding permits. *Interruption:* interrupts the effect; the permits are released however the effect ends. */
   readonly withPermits: (
     permits: number,
-  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failure, R>;
-  /** Permits that are there. Python's `get_value`. */
-  readonly available: Effect.Effect<number, Failure>;
-  /** What is known of it. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
-  /** `tryTake` as a plain function, for hot loops. Throws a {@link Failure}. */
+  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SyncFailure, R>;
+  /** Free permits. Python's `get_value`. */
+  readonly available: Effect.Effect<number, SyncFailure>;
+  /** The state of the object at this moment. */
+  readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+  /** `tryTake` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: (permits?: number) => boolean;
-  /** `release` as a plain function, for hot loops. Throws a {@link Failure}. */
+  /** `release` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeRelease: (permits?: number) => void;
 }
 
@@ -140,11 +140,11 @@ export interface Semaphore {
  * @category models
  */
 export interface Options {
-  /** Permits that it begins with, 0 or more. @default 1 */
+  /** Permits at the beginning: 0 or more. @default 1 */
   readonly permits?: number | undefined;
   /**
-   * Whether permits come back from processes that die with them. With `false`, a permit that was taken is used up: for semaphores
-   * by which one process tells another that there is something to do.
+   * Whether the permits of a process that dies come back. With `false`, a permit that was taken is used up: for semaphores by which one
+   * process signals work to another.
    *
    * @default true
    */
@@ -152,11 +152,11 @@ export interface Options {
 }
 
 /**
- * Makes a semaphore. More permits can be released than it began with.
+ * Makes a semaphore without a bound: more permits can be released than it was made with.
  *
  * Fails with the `SyncError` `InvalidArgument` if `permits` is not an integer in range, and otherwise as `Lock.make` does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -164,7 +164,7 @@ export interface Options {
  *
  * const program = Effect.gen(function* () {
  *   const downloads = yield* Mp.Semaphore.make({ permits: 4 });
- *   yield* downloads.withPermits(1)(Effect.log("at most four at once, whichever process they are in"));
+ *   yield* downloads.withPermits(1)(Effect.log("at most four at once, in all processes together"));
  *   console.log(yield* downloads.available); // 4
  * }).pipe(Effect.scoped);
  *
@@ -174,14 +174,14 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> =>
+export const make = (options: Options = {}): Effect.Effect<Semaphore, SyncFailure, Scope.Scope> =>
   implementation(({ make }) => make(options, false));
 
 /**
- * Makes a semaphore that never has more permits than it began with: to release too many is the `SyncError` `OverRelease`. Python's
- * `BoundedSemaphore`. Fails as {@link make} does.
+ * Makes a semaphore that never has more permits than it was made with: releasing too many fails with the `SyncError` `OverRelease`.
+ * Python's `BoundedSemaphore`. Fails as {@link make} does.
  *
- * *Release:* later uses, and current waits, fail with `Unreachable`.
+ * *Release:* later uses and current waits fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -199,7 +199,7 @@ export const make = (options: Options = {}): Effect.Effect<Semaphore, Failure, S
  * @since 0.1.0
  * @category constructors
  */
-export const bounded = (options: Options = {}): Effect.Effect<Semaphore, Failure, Scope.Scope> =>
+export const bounded = (options: Options = {}): Effect.Effect<Semaphore, SyncFailure, Scope.Scope> =>
   implementation(({ make }) => make(options, true));
 
 /**

@@ -1,5 +1,5 @@
 /**
- * Lists of a fixed length in shared memory, of numbers, texts, bytes, booleans and nulls.
+ * Lists of a fixed length in shared memory, of numbers, strings, bytes, booleans and nulls.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -14,7 +14,7 @@
  * const program = Effect.gen(function* () {
  *   const list = yield* Mp.ShareableList.make<string | number | null>(["hello", 1, null]);
  *   yield* Mp.Process.run(shout, list);
- *   yield* list.set(2, 0.5); // an element may become another kind
+ *   yield* list.set(2, 0.5); // an element may change its type
  *   console.log(yield* list.toArray, list.length);
  *   console.log((yield* Effect.flip(list.set(0, "much too long"))).reason);
  * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
@@ -27,11 +27,11 @@
  * TooLong
  * ```
  *
- * A list has a fixed length. Each element has room for at least 8 bytes, for `capacity`, or for its first value. A
- * reader sees an element as it was before a change or after it, never in between, also when the writer is killed.
+ * A list has a fixed length. The capacity of an element is at least 8 bytes, `capacity`, or what its first value needs. A
+ * reader sees the old value or the new one, never a part of either, even if the writer is killed.
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works
- * elsewhere and without, except for names.
+ * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every
+ * system and without that permission, except for named lists.
  *
  * ## From Python
  *
@@ -48,13 +48,19 @@ import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
+import {
+  MemoryError,
+  type MemoryErrorReason,
+  type MemoryFailure,
+  OutOfRange,
+  type OutOfRangeReason,
+} from "./internal/values/errors.ts";
 import type { Element } from "./internal/values/records.ts";
 import type { RLock } from "./RLock.ts";
 import type { SharedMemory } from "./SharedMemory.ts";
 
 export { MemoryError, OutOfRange };
-export type { Element, MemoryErrorReason, OutOfRangeReason };
+export type { Element, MemoryErrorReason, MemoryFailure, OutOfRangeReason };
 
 const implementation = lazily(() => import("./internal/values/constructors.ts"));
 
@@ -75,82 +81,74 @@ export const TypeId = "~multiprocessing/ShareableList" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * Why an element could not be read or changed. It is then as it was.
- *
- * @since 0.1.0
- * @category errors
- */
-export type Failure = MemoryError | OutOfRange;
-
-/**
- * What reads without Effects: it answers at once, and throws what the others fail with.
+ * Reads without Effects. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the `MemoryError` `Gone` if the list
+ * has ended.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Raw<out A> extends Iterable<A> {
-  /** How many elements there are. */
+  /** Number of elements. */
   readonly length: number;
-  /** Gives an element. */
+  /** Returns an element. */
   get(at: number): A;
   /** All elements. */
   toArray(): Array<A>;
 }
 
 /**
- * A list in shared memory. It lives as long as the scope that made it, and can be sent to any process: what was sent is the same
- * list, not a copy.
+ * A list in shared memory. It ends with the scope that made it, and can be sent to any process; each copy refers to the same list.
  *
- * - An element is `null`, a boolean, a number, a bigint of 64 bits, a text, or bytes. It comes back as it was: also a text of any
- *   alphabet, also NULs at the end.
- * - It may be replaced by one of another kind. A text (as UTF-8) or bytes must fit into what was reserved when the list was made: else
- *   that fails with the {@link OutOfRange} `TooLong`, and the element is as it was.
- * - Elements are numbered from 0, or from -1 backwards. There are no others: their use fails with the {@link OutOfRange} `Index`.
- * - A reader sees an element as it was before a change or after, never in between, and waits for nobody. Changes come one after the
- *   other. A process that is killed in mid-change has changed nothing, and the next change goes on.
- * - Elements are read one by one, also by `toArray`: others may change some meanwhile, unless all take turns by `withLock`.
- * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`.
+ * - An element is `null`, a boolean, a number, a bigint of 64 bits, a string, or bytes. It is stored exactly, including strings in any
+ *   script and trailing NULs.
+ * - An element may be replaced by one of another type. A string (as UTF-8) or bytes must not exceed the capacity that was reserved when
+ *   the list was made: otherwise `set` fails with the {@link OutOfRange} `TooLong`, and the element is unchanged.
+ * - Elements are numbered from 0, or from -1 backwards. Any other index fails with the {@link OutOfRange} `Index`.
+ * - A reader sees the old element or the new one, never a part of either, and does not wait. Changes are made one after the other. A
+ *   process that is killed in mid-change has changed nothing, and does not hold up the next change.
+ * - Elements are read one by one, also by `toArray`: other processes may change some of them meanwhile, unless all use `withLock`.
+ * - When its scope closes, or its process ends, a use fails with the {@link MemoryError} `Gone`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ShareableList<in out A = Element> {
-  /** Marks it as a shareable list. */
+  /** Marks a shareable list. */
   readonly [TypeId]: TypeId;
-  /** How many elements there are. */
+  /** Number of elements. */
   readonly length: number;
-  /** Under which name others can attach it; `undefined` if it has none. */
+  /** The name by which other programs can attach the list; `undefined` if it has none. */
   readonly name: string | undefined;
-  /** The block that it is in. Python's `shm`. */
+  /** The block that holds the list. Python's `shm`. */
   readonly memory: SharedMemory;
-  /** What reads without Effects. */
+  /** Reads without Effects. */
   readonly raw: Raw<A>;
-  /** Gives an element. */
-  readonly get: (at: number) => Effect.Effect<A, Failure>;
-  /** Replaces an element. *Interruption:* while it waits for its turn, nothing is changed. */
-  readonly set: (at: number, value: A) => Effect.Effect<void, Failure>;
-  /** Replaces an element by what is made of it, and gives that. *Interruption:* as with `set`. */
-  readonly update: (at: number, change: (value: A) => A) => Effect.Effect<A, Failure>;
-  /** Replaces an element by the second of what is made of it, and gives the first. *Interruption:* as with `set`. */
-  readonly modify: <B>(at: number, change: (value: A) => readonly [B, A]) => Effect.Effect<B, Failure>;
+  /** Returns an element. */
+  readonly get: (at: number) => Effect.Effect<A, MemoryFailure>;
+  /** Replaces an element. *Interruption:* of the wait: nothing is changed. */
+  readonly set: (at: number, value: A) => Effect.Effect<void, MemoryFailure>;
+  /** Replaces an element by the result of a function of it, and returns that. *Interruption:* as for `set`. */
+  readonly update: (at: number, change: (value: A) => A) => Effect.Effect<A, MemoryFailure>;
+  /** Replaces an element by the second element of the result of a function of it, and returns the first. *Interruption:* as for `set`. */
+  readonly modify: <B>(at: number, change: (value: A) => readonly [B, A]) => Effect.Effect<B, MemoryFailure>;
   /** All elements. */
   readonly toArray: Effect.Effect<Array<A>, MemoryError>;
-  /** Whether it has such an element. Numbers are compared as by `Object.is`, bytes one by one. */
+  /** Whether an element equals `value`: by `Object.is`, and byte by byte for bytes. */
   readonly includes: (value: A) => Effect.Effect<boolean, MemoryError>;
-  /** How many such elements it has. */
+  /** Number of elements that equal `value`. */
   readonly count: (value: A) => Effect.Effect<number, MemoryError>;
-  /** Where the first such element is. Python's `index`. */
+  /** Index of the first element that equals `value`. Python's `index`. */
   readonly indexOf: (value: A) => Effect.Effect<Option.Option<number>, MemoryError>;
-  /** Bytes that a text or bytes may have in this place. */
-  readonly capacity: (at: number) => Effect.Effect<number, Failure>;
+  /** The capacity of an element, in bytes. */
+  readonly capacity: (at: number) => Effect.Effect<number, MemoryFailure>;
   /** The lock that {@link ShareableList.withLock} takes. */
   readonly lock: Lock | RLock;
   /**
-   * Runs an effect while nobody else does this with the list, or anything that has the same lock: for steps that belong together. The
-   * other operations do not wait for it. The fiber that does it may do it again within. *Interruption:* gives the lock back.
+   * Runs an effect while holding the lock, for steps that belong together. Single operations do not wait for it. With an `RLock`, the
+   * effect may use `withLock` again. *Interruption:* interrupts the effect; the lock is released however the effect ends.
    */
   readonly withLock: RLock["withLock"];
-  /** Gives it up in this process, for this handle. Others have it as before. Closing twice does nothing. */
+  /** Closes this handle in this process. Other handles and processes are not affected. Closing twice does nothing. */
   readonly close: Effect.Effect<void>;
 }
 
@@ -161,21 +159,21 @@ export interface ShareableList<in out A = Element> {
  * @category models
  */
 export interface Options {
-  /** Bytes that each element may have at least; the longer ones what they have, all of them a multiple of 8. @default 8 */
+  /** The least capacity of each element, in bytes, rounded up to a multiple of 8. Longer elements have the capacity that they need. @default 8 */
   readonly capacity?: number | undefined;
-  /** The lock of {@link ShareableList.withLock}: several objects may have the same. @default one of its own, an `RLock` */
+  /** The lock of {@link ShareableList.withLock}; several objects may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
-  /** A name for others to attach it by, as of `SharedMemory.create`. @default none */
+  /** A name by which other programs can attach the list, as for `SharedMemory.create`. @default none */
   readonly name?: string | undefined;
 }
 
 /**
  * Makes a list of these elements.
  *
- * Fails with an {@link OutOfRange} if one of them is none, with a {@link MemoryError} if there is no memory, or, for a name, as
- * `SharedMemory.create`. Nothing is left behind then.
+ * Fails with an {@link OutOfRange} if a list cannot hold one of them, and with a {@link MemoryError} if there is not enough memory, or, for
+ * a named list, as `SharedMemory.create` does. Then nothing is left behind.
  *
- * *Release:* the list is no more, for anybody; with it its name.
+ * *Release:* ends the list for all processes, and removes its name.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -202,15 +200,16 @@ export interface Options {
 export const make = <A>(
   values: Iterable<A & Element>,
   options: Options = {},
-): Effect.Effect<ShareableList<A>, Failure, Scope.Scope> => implementation(({ list }) => list<A>(values, options));
+): Effect.Effect<ShareableList<A>, MemoryFailure, Scope.Scope> =>
+  implementation(({ list }) => list<A>(values, options));
 
 /**
- * Attaches a list by its name, whichever program has made it. Python's `ShareableList(name=name)`.
+ * Attaches a list of any program by its name. Python's `ShareableList(name=name)`.
  *
  * Fails with a {@link MemoryError}, and has then changed nothing: `NotFound` if there is no list of that name, and otherwise as
  * `SharedMemory.attach`.
  *
- * *Release:* gives it up here, and does nothing to the list.
+ * *Release:* closes the list in this process, and does not affect the list itself.
  *
  * @since 0.1.0
  * @category constructors

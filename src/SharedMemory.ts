@@ -1,19 +1,18 @@
 /**
- * Blocks of memory that several processes see at once, byte by byte and without copies; and the guide to all objects in
- * shared memory.
+ * Blocks of memory that several processes share without copies, and the guide to all objects in shared memory.
  *
- * An item of a queue is copied. A block of shared memory exists once for all processes: a write of one process is seen
- * by the others.
+ * An item of a queue is copied. A block of shared memory exists once for all processes: other processes see a write at
+ * once.
  *
- * | module | what it is | how it is used |
+ * | module | content | use |
  * | --- | --- | --- |
  * | `SharedMemory` | a block of bytes | typed arrays, `DataView`, `SharedArrayBuffer`, WebAssembly |
- * | `Array` | numbers of one type | by element, each in one step; or as a typed array |
- * | `Value` | one number, a struct of them, or some bytes | each operation is one step |
- * | `ShareableList` | texts, bytes, numbers, booleans, nulls | by element, which may become another kind |
+ * | `Array` | numbers of one type | by element, atomically; or as a typed array |
+ * | `Value` | one number, a struct of numbers, or bytes | each operation is atomic |
+ * | `ShareableList` | strings, bytes, numbers, booleans, nulls | by element, which may change its type |
  * | `SharedMemoryManager` | an owner of blocks and lists | for blocks that outlive the task that makes them |
  *
- * All of them are handles. They can be sent to any process, deep within any message, and each copy denotes the same
+ * All of them are handles. They can be sent to any process, in any part of a message, and each copy refers to the same
  * object.
  *
  * ```ts
@@ -47,24 +46,24 @@
  * 833
  * ```
  *
- * - A block has real memory from the beginning. If there is too little memory, making a block fails with the
- *   `MemoryError` `Full`, and leaves nothing behind. Writing into a block never ends a process.
- * - A process that has received a block keeps it, also when the maker has closed it. The memory is freed when its last
- *   user has closed it or has ended, by any means. A handle that arrives after that is reported by {@link
- *   SharedMemory.attached}.
- * - When the scope closes, the views of the block have length 0. Using such a view does nothing; it does not crash.
- * - Nothing orders what two processes do to plain views. Use a `Value` or an `Array` for numbers that several processes
- *   change, or take turns with a `Lock`.
+ * - The memory of a block is reserved when the block is made. If there is not enough memory, making it fails with the
+ *   `MemoryError` `Full`, and leaves nothing behind. A later write never ends a process.
+ * - A process that has received a block keeps it, even after the maker has closed it. The memory is freed when its last
+ *   user has closed it or has ended, by any means. If a handle arrives after that, {@link SharedMemory.attached} fails, and
+ *   the plain getters throw the same `MemoryError`.
+ * - When the scope closes, the views of the block have length 0. The use of such a view does nothing; it does not crash.
+ * - Accesses of several processes by plain views are not ordered. Use a `Value` or an `Array` for numbers that several
+ *   processes change, or exclude each other by a `Lock`.
  *
- * `memory.shared` gives the block as a genuine `SharedArrayBuffer`, if its size is a multiple of 65,536: it can be
- * posted to workers of any kind, used with `Atomics.wait`, and seen by subprocesses at the same time. `memory.wasm` is
- * the same as a `WebAssembly.Memory`. These cannot be taken back: when the block is closed they are all zeros, and
- * private to each program.
+ * `memory.shared` is the block as a genuine `SharedArrayBuffer`, if its size is a multiple of 65,536. It can be posted to
+ * workers of any kind and used with `Atomics.wait`, while subprocesses see the same memory. `memory.wasm` is the block as a
+ * `WebAssembly.Memory`. Neither can be detached: after the block is closed, they are all zeros, and private to each
+ * process.
  *
  * ## By name
  *
- * A block with a name can be found by unrelated programs, also by programs in Python or C: it is what they call
- * `SharedMemory(name)` or `shm_open`, the file `/dev/shm/name`.
+ * Unrelated programs can find a block by its name, including programs in Python (`SharedMemory(name)`) or C (`shm_open`).
+ * The block is the file `/dev/shm/name`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -89,24 +88,24 @@
  * Exists
  * ```
  *
- * The scope that created a block removes its name, once. To attach a block, or to fail to, never destroys it. A program
- * that is killed leaves its name behind. The kernel knows that the owner is gone, by a lock on the file: an `attach`
- * then fails with `Gone`, a `create` of the same name replaces the block, and the first `create` of any program removes
- * all such leftovers of its user, as `SharedMemory.sweep` does. Names of other software are not touched, not even
- * opened. Python's own resource tracker, before 3.13, removes each block that a Python program has attached when that
- * program ends: there call `resource_tracker.unregister`, or use 3.13 with `track=False`.
+ * The scope that created a block removes its name, once. Attaching a block never destroys it. A program that is killed
+ * leaves its name behind. A lock on the file, which the kernel releases, tells that the owner has ended: `attach` then fails
+ * with `Gone`, `create` of the same name replaces the block, and the first `create` of any program removes all such
+ * leftovers of its user, as `SharedMemory.sweep` does. Files of other software are not touched, not even opened. Before
+ * Python 3.13, Python's resource tracker removes each block that a Python program has attached when that program ends: call
+ * `resource_tracker.unregister` there, or use Python 3.13 with `track=False`.
  *
  * ## Where it works
  *
- * | the process that makes it | the process that uses it | works |
+ * | maker of the block | user of the block | works |
  * | --- | --- | --- |
- * | with `--allow-ffi`, Linux, x86-64 or arm64 | a subprocess with `--allow-ffi` | yes |
+ * | `--allow-ffi`, Linux, x86-64 or arm64 | a subprocess with `--allow-ffi` | yes |
  * | the same | a worker | yes, and subprocesses see the same memory |
  * | the same | without `--allow-ffi` | no: `Unsupported`, which names the flag |
- * | without, or another system | a worker of this program | yes |
- * | without, or another system | a subprocess | no: `Unsupported`, which says what works |
+ * | no `--allow-ffi`, or another system | a worker of this program | yes |
+ * | no `--allow-ffi`, or another system | a subprocess | no: `Unsupported`, which says what works |
  *
- * Names need `--allow-ffi` in any case. A child has this program's permissions, unless it was given others.
+ * Names always need `--allow-ffi`. A child has the permissions of this program, unless it was given others.
  *
  * ## From Python
  *
@@ -118,7 +117,7 @@
  * | `buf` | `memory.bytes`, `memory.view`, `memory.array(Float64Array)` |
  * | `name`, `size` | the same |
  * | `close()`, `unlink()` | the scope, once; or `memory.close`, and `memory.unlink` by the creator |
- * | the resource tracker | `SharedMemory.sweep`, and each `create`: they remove the blocks of killed owners, and nothing else |
+ * | the resource tracker | `SharedMemory.sweep`, and the first `create`: they remove the blocks of killed owners only |
  *
  * @module
  */
@@ -155,16 +154,16 @@ export type TypeId = typeof TypeId;
  * @category models
  */
 export interface ViewConstructor<out A> {
-  /** Makes a view. */
+  /** Constructs a view. */
   new (buffer: ArrayBufferLike, byteOffset: number, length: number): A;
-  /** Bytes of an element. */
+  /** Size of an element, in bytes. */
   readonly BYTES_PER_ELEMENT: number;
 }
 
 /**
- * A block of shared memory, as one process has it.
+ * A block of shared memory, as one process uses it.
  *
- * - What one writes, all others see at once. A new block is all zeros.
+ * - Other processes see a write at once. A new block is all zeros.
  * - It has real memory from the beginning: to write into it never ends a process for want of memory.
  * - A process that has received or attached it keeps it, also when its maker has closed it, until it is closed here, or its last view was
  *   collected, or the process ends.
@@ -176,52 +175,56 @@ export interface ViewConstructor<out A> {
  * @category models
  */
 export interface SharedMemory {
-  /** Marks it as shared memory. */
+  /** Marks shared memory. */
   readonly [TypeId]: TypeId;
-  /** In bytes. */
+  /** Size of the block, in bytes. */
   readonly size: number;
-  /** Under which name others can attach it; `undefined` if it has none. */
+  /** The name by which other programs can attach the block; `undefined` if it has none. */
   readonly name: string | undefined;
-  /** Whether it was closed here. */
+  /** Whether the block was closed in this process. */
   readonly closed: boolean;
   /**
-   * Its bytes, if the memory could be had here; fails otherwise: it is gone, or not supported. A handle may arrive after its block
-   * is gone. An Effect that uses a handle which it has received begins with this: the views of such a handle throw the same error,
-   * which is a defect in an Effect.
+   * The bytes of the block. Fails with a {@link MemoryError} if the block was closed here, was gone when its handle arrived, or cannot be
+   * attached by this process. An Effect that receives a handle should begin with this: the plain getters throw the same error, which
+   * would be a defect of the Effect.
    */
   readonly attached: Effect.Effect<Uint8Array<ArrayBufferLike>, MemoryError>;
-  /** Its bytes; none when it was closed. Python's `buf`. Throws a {@link MemoryError} if the memory could not be had here. */
+  /**
+   * The bytes of the block; none after it was closed here. Python's `buf`. Throws a {@link MemoryError} if the block was gone when its
+   * handle arrived (`Gone`), or cannot be attached by this process.
+   */
   readonly bytes: Uint8Array<ArrayBufferLike>;
-  /** The same as a DataView: numbers of any type, at any place. */
+  /** The block as a DataView, for numbers of any type at any offset. Throws as {@link SharedMemory.bytes} does. */
   readonly view: DataView<ArrayBufferLike>;
   /**
-   * The same as elements, so many from byte `offset` on; all that follow, if no length is given. Throws an {@link OutOfRange} if
-   * they are not all in the block, or the offset is no multiple of the size of an element.
+   * The block as a typed array of `length` elements, beginning with byte `offset`; of all that follow by default. Throws an
+   * {@link OutOfRange} if they exceed the block or the offset is not a multiple of the size of an element, and otherwise as
+   * {@link SharedMemory.bytes} does.
    */
   readonly array: <A>(View: ViewConstructor<A>, offset?: number, length?: number) => A;
   /**
-   * The same as a genuine SharedArrayBuffer, to be posted to workers of any kind, used with `Atomics.wait`, or kept. Its size must
-   * be a multiple of 65,536. It stays valid when the memory is closed, and is then no longer shared with other processes: all
-   * zeros, and each program's own. Throws a {@link MemoryError}.
+   * The block as a genuine SharedArrayBuffer, which can be posted to workers of any kind, used with `Atomics.wait`, or kept. The size of
+   * the block must be a multiple of 65,536. After the block is closed, the buffer is all zeros, and private to this process. Throws a
+   * {@link MemoryError}, also after the block was closed.
    */
   readonly shared: SharedArrayBuffer;
   /**
-   * The same as the memory of WebAssembly, to be given to an instance as its import. Has the size, the life and the errors of
-   * {@link SharedMemory.shared}, and needs `--allow-ffi`.
+   * The block as a WebAssembly.Memory, which an instance can import. Size, lifetime and errors are those of {@link SharedMemory.shared}.
+   * Needs `--allow-ffi`.
    */
   readonly wasm: WebAssembly.Memory;
-  /** Gives it up in this process, for this handle. Others have it as before. Closing twice does nothing. */
+  /** Closes this handle in this process. Other handles and processes are not affected. Closing twice does nothing. */
   readonly close: Effect.Effect<void>;
 }
 
 /**
- * A block with a name, as its maker has it.
+ * A named block, for the process that made it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Owned extends SharedMemory {
-  /** Takes its name away before its scope does it: no process can attach it any more, and processes that have it keep it. Once is enough. */
+  /** Removes the name before the scope closes: no process can attach the block any more. Processes that use it keep it. Idempotent. */
   readonly unlink: Effect.Effect<void>;
 }
 
@@ -232,7 +235,7 @@ export interface Owned extends SharedMemory {
  * @category models
  */
 export interface Options {
-  /** In bytes. */
+  /** Size of the block, in bytes. */
   readonly size: number;
 }
 
@@ -243,16 +246,16 @@ export interface Options {
  * @category models
  */
 export interface CreateOptions extends Options {
-  /** 1 to 255 bytes without `/`, apart from one in front that is ignored. @default "mp_" and 16 random digits */
+  /** The name: 1 to 255 bytes without `/`, except for a leading one, which is ignored. @default "mp_" and 16 random digits */
   readonly name?: string | undefined;
 }
 
 /**
- * Makes a block without a name. A process that receives its handle attaches it on receipt.
+ * Makes a block without a name. A process that receives a handle of the block attaches it on receipt.
  *
- * Fails with a {@link MemoryError}: `Full` if there is not so much memory, `InvalidArgument` if the size is no positive integer.
+ * Fails with a {@link MemoryError}: `Full` if there is not enough memory, `InvalidArgument` if the size is not a positive integer.
  *
- * *Release:* closes it here. Processes that have attached it keep it; no other process can attach it any more.
+ * *Release:* closes the block in this process. Processes that have attached it keep it; no other process can attach it any more.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -280,15 +283,14 @@ export const make = (options: Options): Effect.Effect<SharedMemory, MemoryError,
 /**
  * Creates a block with a name, which must be free. Python's `SharedMemory(name, create=True, size=size)`.
  *
- * It belongs to this scope alone. If the program is killed before that has closed, the name stays, and with it the memory: the next
- * program of this user that creates a block of this name replaces it, and the next that creates any block, or calls {@link sweep},
- * removes it. Blocks of other programs are never touched.
+ * The block belongs to this scope. If the program is killed before the scope closes, the name and the memory remain: the next program of
+ * this user that creates a block of this name replaces it, and the next one that creates any block, or calls {@link sweep}, removes it.
+ * Blocks of other software are never touched.
  *
- * Fails with a {@link MemoryError}: `Exists` if there is a block of that name whose owner lives, or that is none of this library's;
- * `Full` if there is not so much memory; `InvalidArgument` for a name or a size that cannot be; `Unsupported` without
- * `--allow-ffi`.
+ * Fails with a {@link MemoryError}: `Exists` if a block of that name exists whose owner lives, or a file of other software; `Full` if there
+ * is not enough memory; `InvalidArgument` if the name or the size is not valid; `Unsupported` without `--allow-ffi`.
  *
- * *Release:* takes the name away, once, and closes the block here. Processes that have attached it keep it.
+ * *Release:* removes the name, once, and closes the block in this process. Processes that have attached it keep it.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -308,12 +310,12 @@ export const create = (options: CreateOptions): Effect.Effect<Owned, MemoryError
   implementation(({ namedMemory }) => namedMemory(options));
 
 /**
- * Attaches a block by its name, whichever program has created it. Python's `SharedMemory(name)`.
+ * Attaches a block of any program by its name. Python's `SharedMemory(name)`.
  *
- * Fails with a {@link MemoryError}, and has then changed nothing: `NotFound` if there is none, `Gone` if it is what a program has
- * left that was killed, `Denied` if it is another user's, `Unsupported` without `--allow-ffi`.
+ * Fails with a {@link MemoryError}, and has then changed nothing: `NotFound` if there is no such block, `Gone` if its owner was killed,
+ * `Denied` if it belongs to another user, `Unsupported` without `--allow-ffi`.
  *
- * *Release:* closes it here, and does nothing to the block.
+ * *Release:* closes the block in this process, and does not affect the block itself.
  *
  * @since 0.1.0
  * @category constructors
@@ -322,8 +324,8 @@ export const attach = (name: string): Effect.Effect<SharedMemory, MemoryError, S
   implementation(({ attachMemory }) => attachMemory(name));
 
 /**
- * Removes the blocks that killed programs of this user have left, and gives their names. Only blocks of this library count, and
- * only if the kernel says that their owner is no more. The first {@link create} of a program does the same.
+ * Removes the blocks that killed programs of this user have left behind, and returns their names: only blocks of this library whose owner
+ * has ended. The first {@link create} of a program does the same.
  *
  * @since 0.1.0
  * @category operations
@@ -333,7 +335,7 @@ export const sweep: Effect.Effect<ReadonlyArray<string>, MemoryError> = implemen
 );
 
 /**
- * Whether a value is shared memory.
+ * Whether a value is a block of shared memory.
  *
  * @since 0.1.0
  * @category guards

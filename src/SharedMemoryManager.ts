@@ -1,8 +1,8 @@
 /**
- * Owners of shared memory: blocks and lists that any process asks for, and that live until the owner's scope closes.
+ * Owners of shared memory. Any process can ask for blocks and lists, which live until the scope of the owner closes.
  *
  * A block belongs to the scope that made it, and the scope of a task closes when the task is done. A task that makes a
- * block for other processes therefore has a manager make it.
+ * block for other processes therefore asks a manager for it.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -87,66 +87,67 @@ export const TypeId = "~multiprocessing/SharedMemoryManager" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * Why a manager made nothing, or could not be asked.
+ * Why a manager could not make an object, or could not be called.
  *
  * @since 0.1.0
  * @category errors
  */
-export type Failure = MemoryError | OutOfRange | ServiceError;
+export type SharedMemoryManagerFailure = MemoryError | OutOfRange | ServiceError;
 
 /**
- * What a manager owns.
+ * An object that a manager owns.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Segment {
-  /** Whether it is a block, or a list. */
+  /** A block, or a list. */
   readonly kind: "memory" | "list";
-  /** Its name; `undefined` if it has none. */
+  /** Name of the object; `undefined` if it has none. */
   readonly name: string | undefined;
-  /** In bytes. */
+  /** Size, in bytes. */
   readonly size: number;
 }
 
 /**
- * An owner of shared memory. It lives in the process whose scope made it, and can be sent to any other, which asks it as if it were
- * there.
+ * An owner of shared memory. It lives in the process whose scope made it, and can be sent to any other process, which uses it in the same
+ * way.
  *
- * - What it has made lives until its scope closes, or it is shut down, or that one is released: not with the process that asked for it,
- *   however that ends.
- * - When its scope has closed, or its process has ended, or it was shut down, it fails with `Unreachable`.
+ * - Its objects live until its scope closes, it is shut down, or they are released. They do not end with the process that asked for them.
+ * - After its scope has closed, its process has ended, or it was shut down, a use fails with `Unreachable`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SharedMemoryManager {
-  /** Marks it as a manager of shared memory. */
+  /** Marks a manager of shared memory. */
   readonly [TypeId]: TypeId;
-  /** Name of the process in which it lives. */
+  /** Name of the process that hosts the manager. */
   readonly host: string;
   /**
-   * Makes a block, as `SharedMemory.make`, or with a name as `SharedMemory.create`. *Interruption:* it may have been made, and the
-   * manager has it then.
+   * Makes a block, like `SharedMemory.make`, or with a name like `SharedMemory.create`. *Interruption:* the block may have been made; the
+   * manager then owns it.
    */
-  readonly memory: (options: CreateOptions) => Effect.Effect<SharedMemory, Failure>;
-  /** Makes a list, as `ShareableList.make`. *Interruption:* as with `memory`. */
+  readonly memory: (options: CreateOptions) => Effect.Effect<SharedMemory, SharedMemoryManagerFailure>;
+  /** Makes a list, like `ShareableList.make`. *Interruption:* as for `memory`. */
   readonly list: <A>(
     values: Iterable<A & Element>,
     options?: ListOptions,
-  ) => Effect.Effect<ShareableList<A>, Failure>;
-  /** What it owns. */
+  ) => Effect.Effect<ShareableList<A>, SharedMemoryManagerFailure>;
+  /** The objects that it owns. */
   readonly segments: Effect.Effect<ReadonlyArray<Segment>, ServiceError>;
-  /** Gives up something that it has made; answers whether it had. Processes that have attached a block keep it. */
-  readonly release: (object: SharedMemory | Pick<ShareableList, "memory">) => Effect.Effect<boolean, Failure>;
-  /** Gives up all that it has made, and makes no more. Twice does nothing. */
+  /** Releases an object, and returns whether the manager owned it. Processes that have attached a block keep it. */
+  readonly release: (
+    object: SharedMemory | Pick<ShareableList, "memory">,
+  ) => Effect.Effect<boolean, SharedMemoryManagerFailure>;
+  /** Releases all objects, and makes no more. Idempotent. */
   readonly shutdown: Effect.Effect<void, ServiceError>;
 }
 
 /**
- * Makes an owner of shared memory, in this process.
+ * Makes an owner of shared memory in this process.
  *
- * *Release:* gives up all that it has made. Processes that have attached a block keep it; names are removed.
+ * *Release:* releases all its objects, and removes their names. Processes that have attached a block keep it.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";

@@ -1,5 +1,5 @@
 /**
- * Values in shared memory that many processes read and change at once: numbers, booleans, structs of them, bytes.
+ * Values in shared memory that many processes read and change: numbers, booleans, structs of them, and bytes.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -26,7 +26,7 @@
  *   });
  *   console.log(yield* account.get);
  *
- *   yield* account.fields.transfers.set(0); // each field is a value for itself
+ *   yield* account.fields.transfers.set(0); // each field is a value of its own
  *   console.log((yield* Effect.flip(account.fields.transfers.sub(1))).message);
  *   console.log((yield* Effect.flip(amounts.get(3))).message);
  *
@@ -45,17 +45,16 @@
  * 0.5
  * ```
  *
- * - `get`, `set`, `exchange`, `compareExchange`, `update`, `modify`, `add`, `sub`, `and`, `or` and `xor` are one step
- *   each for all other processes, and wait for nobody. No addition is lost, also when a process is killed at the same
- *   time.
- * - A number that does not fit is an `OutOfRange`, and changes nothing: it is neither cut off nor wrapped around.
- * - `raw` has the same operations without Effects, for tight loops. It throws what the others fail with.
- * - `withLock` makes one step of several. It keeps out other uses of `withLock`, not the single operations. Its lock is
- *   an `RLock`, or the lock that you give: several objects may have the same. If a process is killed while it holds the
- *   lock, the next holder is told.
+ * - `get`, `set`, `exchange`, `compareExchange`, `update`, `modify`, `add`, `sub`, `and`, `or` and `xor` are atomic, and do
+ *   not wait. No addition is lost, even if a process is killed at the same time.
+ * - A number out of range fails with `OutOfRange` and changes nothing: it is neither truncated nor wrapped around.
+ * - `raw` has the same operations without Effects, for tight loops. It throws the errors with which the others fail.
+ * - `withLock` makes several steps one. It excludes other uses of `withLock`, not single operations. Its lock is an `RLock`,
+ *   or the lock that you pass: several objects may share one. If a process is killed while it holds the lock, the next
+ *   holder learns of it.
  *
- * Between processes it needs Linux on x86-64 or arm64, and `--allow-ffi` in each of them. Between workers it also works
- * elsewhere and without.
+ * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every
+ * system and without that permission.
  *
  * ## From Python
  *
@@ -76,11 +75,17 @@ import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { lazily } from "./internal/os/lazy.ts";
-import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
+import {
+  MemoryError,
+  type MemoryErrorReason,
+  type MemoryFailure,
+  OutOfRange,
+  type OutOfRangeReason,
+} from "./internal/values/errors.ts";
 import type { Type, Values } from "./internal/values/types.ts";
 
 export { MemoryError, OutOfRange };
-export type { MemoryErrorReason, OutOfRangeReason, Type, Values };
+export type { MemoryErrorReason, MemoryFailure, OutOfRangeReason, Type, Values };
 
 const implementation = lazily(() => import("./internal/values/constructors.ts"));
 
@@ -101,15 +106,8 @@ export const TypeId = "~multiprocessing/Value" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * Why a value could not be changed. It is then as it was.
- *
- * @since 0.1.0
- * @category errors
- */
-export type Failure = MemoryError | OutOfRange;
-
-/**
- * The same operations without Effects, for tight loops: they answer at once, and throw what the others fail with.
+ * The operations without Effects, for tight loops. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the
+ * `MemoryError` `Gone` if the object has ended.
  *
  * @since 0.1.0
  * @category models
@@ -117,89 +115,88 @@ export type Failure = MemoryError | OutOfRange;
 export interface Raw<A> {
   /** The value, to be read and assigned. */
   value: A;
-  /** Gives the value. */
+  /** Returns the value. */
   get(): A;
   /** Replaces the value. */
   set(value: A): void;
-  /** Replaces the value, and gives the one before. */
+  /** Replaces the value, and returns the old one. */
   exchange(value: A): A;
-  /** Replaces the value if it is `expected`; gives the one before: it has done so if that is `expected`. */
+  /** Replaces the value if it is `expected`. Returns the old value, which is `expected` if it was replaced. */
   compareExchange(expected: A, value: A): A;
-  /** Replaces the value by what is made of it, and gives that. */
+  /** Replaces the value by the result of a function of it, and returns that. */
   update(change: (value: A) => A): A;
-  /** Replaces the value by the second of what is made of it, and gives the first. */
+  /** Replaces the value by the second element of the result of a function of it, and returns the first. */
   modify<B>(change: (value: A) => readonly [B, A]): B;
 }
 
 /**
- * The same for numbers.
+ * The operations without Effects, for numbers.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RawNumeric<A> extends Raw<A> {
-  /** Adds, and gives the value before. */
+  /** Adds, and returns the old value. */
   add(value: A): A;
-  /** Subtracts, and gives the value before. */
+  /** Subtracts, and returns the old value. */
   sub(value: A): A;
 }
 
 /**
- * The same for integers.
+ * The operations without Effects, for integers.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RawInteger<A> extends RawNumeric<A> {
-  /** Keeps the bits of the mask, and gives the value before. */
+  /** Bitwise AND with a mask. Returns the old value. */
   and(mask: A): A;
-  /** Sets the bits of the mask, and gives the value before. */
+  /** Bitwise OR with a mask. Returns the old value. */
   or(mask: A): A;
-  /** Turns the bits of the mask over, and gives the value before. */
+  /** Bitwise XOR with a mask. Returns the old value. */
   xor(mask: A): A;
 }
 
 /**
- * A value in shared memory. It lives as long as the scope that made it, and can be sent to any process: what was sent is the same
- * value, not a copy.
+ * A value in shared memory. It ends with the scope that made it, and can be sent to any process; each copy refers to the same value.
  *
- * - Each operation is one step, which others see entirely or not at all. None waits for anybody.
- * - A value that the type does not have is refused with an {@link OutOfRange}, and nothing is changed.
- * - When its scope closes, or its process ends, its use fails with the {@link MemoryError} `Gone`; a process that has
- *   used it before its process was killed may go on.
+ * - Each operation is atomic: other processes see all of it or nothing. No operation waits.
+ * - A value that the type does not include fails with an {@link OutOfRange}, and changes nothing.
+ * - When its scope closes, or its process ends, a use fails with the {@link MemoryError} `Gone`. If its process was killed, a process that
+ *   has used the value before may go on using it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Value<A> {
-  /** Marks it as a value. */
+  /** Marks a value. */
   readonly [TypeId]: TypeId;
-  /** How it is kept. */
+  /** The type of the value. */
   readonly type: Type;
-  /** The same operations without Effects. */
+  /** The operations without Effects. */
   readonly raw: Raw<A>;
   /** The lock that {@link Value.withLock} takes. Python's `get_lock()`. */
   readonly lock: Lock | RLock;
   /**
-   * Runs an effect while nobody else does this with the value, or another that has the same lock: for steps that belong together.
-   * The other operations do not wait for it. The fiber that does it may do it again within. *Interruption:* gives the lock back.
+   * Runs an effect while holding the lock, for steps that belong together. Single operations do not wait for it. With an `RLock`, the
+   * effect may use `withLock` again. *Interruption:* interrupts the effect; the lock is released however the effect ends.
    */
   readonly withLock: RLock["withLock"];
-  /** Gives the value. */
+  /** Returns the value. */
   readonly get: Effect.Effect<A, MemoryError>;
   /** Replaces the value. */
-  readonly set: (value: A) => Effect.Effect<void, Failure>;
-  /** Replaces the value, and gives the one before. */
-  readonly exchange: (value: A) => Effect.Effect<A, Failure>;
+  readonly set: (value: A) => Effect.Effect<void, MemoryFailure>;
+  /** Replaces the value, and returns the old one. */
+  readonly exchange: (value: A) => Effect.Effect<A, MemoryFailure>;
   /**
-   * Replaces the value if it is `expected`; gives the one before: it has done so if that is `expected`. Floating-point numbers are
-   * compared as by `Object.is`.
+   * Replaces the value if it is `expected`. Returns the old value, which is `expected` if it was replaced. Floating-point numbers are
+   * compared by `Object.is`.
    */
-  readonly compareExchange: (expected: A, value: A) => Effect.Effect<A, Failure>;
-  /** Replaces the value by what is made of it, and gives that. The function is called again if somebody else was faster. */
-  readonly update: (change: (value: A) => A) => Effect.Effect<A, Failure>;
-  /** Replaces the value by the second of what is made of it, and gives the first. The function is called as by `update`. */
-  readonly modify: <B>(change: (value: A) => readonly [B, A]) => Effect.Effect<B, Failure>;
+  readonly compareExchange: (expected: A, value: A) => Effect.Effect<A, MemoryFailure>;
+  /** Replaces the value by the result of a function of it, and returns that. Calls the function again if another process was faster. */
+  readonly update: (change: (value: A) => A) => Effect.Effect<A, MemoryFailure>;
+  /** Replaces the value by the second element of the result of a function of it, and returns the first. Calls the function as `update` does. */
+  readonly modify: <B>(change: (value: A) => readonly [B, A]) => Effect.Effect<B, MemoryFailure>;
 }
 
 /**
@@ -209,12 +206,12 @@ export interface Value<A> {
  * @category models
  */
 export interface Numeric<A> extends Value<A> {
-  /** The same operations without Effects. */
+  /** The operations without Effects. */
   readonly raw: RawNumeric<A>;
-  /** Adds, and gives the value before. */
-  readonly add: (value: A) => Effect.Effect<A, Failure>;
-  /** Subtracts, and gives the value before. */
-  readonly sub: (value: A) => Effect.Effect<A, Failure>;
+  /** Adds, and returns the old value. */
+  readonly add: (value: A) => Effect.Effect<A, MemoryFailure>;
+  /** Subtracts, and returns the old value. */
+  readonly sub: (value: A) => Effect.Effect<A, MemoryFailure>;
 }
 
 /**
@@ -224,18 +221,18 @@ export interface Numeric<A> extends Value<A> {
  * @category models
  */
 export interface Integer<A> extends Numeric<A> {
-  /** The same operations without Effects. */
+  /** The operations without Effects. */
   readonly raw: RawInteger<A>;
-  /** Keeps the bits of the mask, and gives the value before. */
-  readonly and: (mask: A) => Effect.Effect<A, Failure>;
-  /** Sets the bits of the mask, and gives the value before. */
-  readonly or: (mask: A) => Effect.Effect<A, Failure>;
-  /** Turns the bits of the mask over, and gives the value before. */
-  readonly xor: (mask: A) => Effect.Effect<A, Failure>;
+  /** Bitwise AND with a mask. Returns the old value. */
+  readonly and: (mask: A) => Effect.Effect<A, MemoryFailure>;
+  /** Bitwise OR with a mask. Returns the old value. */
+  readonly or: (mask: A) => Effect.Effect<A, MemoryFailure>;
+  /** Bitwise XOR with a mask. Returns the old value. */
+  readonly xor: (mask: A) => Effect.Effect<A, MemoryFailure>;
 }
 
 /**
- * What can be done to a value of a type.
+ * The operations on a value of a type.
  *
  * @since 0.1.0
  * @category models
@@ -251,17 +248,17 @@ export type Of<T extends Type> = T extends "bool" ? Value<boolean>
  * @category models
  */
 export interface Options {
-  /** The lock of {@link Value.withLock}: several values may have the same. @default one of its own, an `RLock` */
+  /** The lock of {@link Value.withLock}; several values may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
 }
 
 /**
- * Makes a value of a type: `"i8"` to `"i64"` and `"u8"` to `"u64"` for integers, `"f32"` and `"f64"` for floating-point numbers,
- * `"bool"`. It is 0, or `false`, if nothing else is said.
+ * Makes a value of a type: `"i8"` to `"i64"` and `"u8"` to `"u64"` for integers, `"f32"` and `"f64"` for floating-point numbers, and
+ * `"bool"`. `initial` defaults to 0, or `false`.
  *
- * Fails with an {@link OutOfRange} if the type does not have that value, with a {@link MemoryError} if there is no memory.
+ * Fails with an {@link OutOfRange} if the type does not include `initial`, and with a {@link MemoryError} if there is not enough memory.
  *
- * *Release:* its use fails from now on, in all processes.
+ * *Release:* later uses fail with the {@link MemoryError} `Gone`, in all processes.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -287,7 +284,7 @@ export const make = <T extends Type>(
   type: T,
   initial?: Values[T],
   options: Options = {},
-): Effect.Effect<Of<T>, Failure, Scope.Scope> => implementation(({ value }) => value(type, initial, options));
+): Effect.Effect<Of<T>, MemoryFailure, Scope.Scope> => implementation(({ value }) => value(type, initial, options));
 
 /**
  * Marks structs.
@@ -322,10 +319,10 @@ export type Fields = Readonly<Record<string, Type>>;
 export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Values[F[K]] };
 
 /**
- * Several values in shared memory that belong together. Each field is a {@link Value} for itself, to be added to, and to be sent alone.
- * The operations on all of them are one step for each other: a process that is killed while it replaces them has replaced all
- * of them, or none. A use of a single field does not wait for them: it may see that field replaced before another one, and a
- * change that it makes meanwhile may be replaced.
+ * Several values in shared memory that belong together. Each field is a {@link Value} of its own, which can be changed and sent alone.
+ * Operations on all fields are atomic with respect to each other: a process that is killed in mid-write has replaced all fields, or none.
+ * An operation on a single field does not wait for them: it may see that field replaced before another one, and its change may be
+ * overwritten.
  *
  * Python's `Value` of a `ctypes.Structure`.
  *
@@ -333,58 +330,58 @@ export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Values[F[K]]
  * @category models
  */
 export interface Struct<F extends Fields> {
-  /** Marks it as a struct. */
+  /** Marks a struct. */
   readonly [StructTypeId]: typeof StructTypeId;
-  /** Each field for itself. */
+  /** The fields, each as a value of its own. */
   readonly fields: { readonly [K in keyof F]: Of<F[K]> };
-  /** The lock that {@link Struct.withLock} takes, and those of its fields. */
+  /** The lock that {@link Struct.withLock} takes, and `withLock` of the fields. */
   readonly lock: Lock | RLock;
-  /** As {@link Value.withLock}. */
+  /** Like {@link Value.withLock}. */
   readonly withLock: RLock["withLock"];
-  /** Gives all fields. *Interruption:* stops waiting for its turn. */
+  /** Returns all fields. *Interruption:* stops waiting. */
   readonly get: Effect.Effect<RecordOf<F>, MemoryError>;
-  /** Replaces all fields. *Interruption:* while it waits for its turn, nothing is changed. */
-  readonly set: (values: RecordOf<F>) => Effect.Effect<void, Failure>;
-  /** Replaces all fields by what is made of them, and gives that. *Interruption:* as with `set`. */
-  readonly update: (change: (values: RecordOf<F>) => RecordOf<F>) => Effect.Effect<RecordOf<F>, Failure>;
-  /** Replaces all fields by the second of what is made of them, and gives the first. *Interruption:* as with `set`. */
-  readonly modify: <B>(change: (values: RecordOf<F>) => readonly [B, RecordOf<F>]) => Effect.Effect<B, Failure>;
+  /** Replaces all fields. *Interruption:* of the wait: nothing is changed. */
+  readonly set: (values: RecordOf<F>) => Effect.Effect<void, MemoryFailure>;
+  /** Replaces all fields by the result of a function of them, and returns that. *Interruption:* as for `set`. */
+  readonly update: (change: (values: RecordOf<F>) => RecordOf<F>) => Effect.Effect<RecordOf<F>, MemoryFailure>;
+  /** Replaces all fields by the second element of the result of a function of them, and returns the first. *Interruption:* as for `set`. */
+  readonly modify: <B>(change: (values: RecordOf<F>) => readonly [B, RecordOf<F>]) => Effect.Effect<B, MemoryFailure>;
 }
 
 /**
- * Bytes in shared memory, up to a number that is fixed. They are replaced as a whole, in one step: a reader sees them as they were
- * before or after, and does not wait. A process that is killed in mid-write leaves the old bytes intact.
+ * Bytes in shared memory, up to a fixed capacity. They are replaced as a whole, atomically: a reader sees the old bytes or the new ones,
+ * and does not wait. A process that is killed in mid-write leaves the old bytes intact.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Bytes {
-  /** Marks it as bytes. */
+  /** Marks bytes. */
   readonly [BytesTypeId]: typeof BytesTypeId;
-  /** How many there may be. */
+  /** The largest number of bytes. */
   readonly capacity: number;
   /** The lock that {@link Bytes.withLock} takes. */
   readonly lock: Lock | RLock;
-  /** As {@link Value.withLock}. */
+  /** Like {@link Value.withLock}. */
   readonly withLock: RLock["withLock"];
-  /** A copy of the bytes. */
+  /** Returns a copy of the bytes. */
   readonly get: Effect.Effect<Uint8Array<ArrayBuffer>, MemoryError>;
-  /** Replaces them. *Interruption:* while it waits for its turn, nothing is changed. */
-  readonly set: (bytes: Uint8Array) => Effect.Effect<void, Failure>;
-  /** Replaces them by what is made of a copy, and gives that. *Interruption:* as with `set`. */
+  /** Replaces the bytes. *Interruption:* of the wait: nothing is changed. */
+  readonly set: (bytes: Uint8Array) => Effect.Effect<void, MemoryFailure>;
+  /** Replaces the bytes by the result of a function of a copy, and returns that. *Interruption:* as for `set`. */
   readonly update: (
     change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array,
-  ) => Effect.Effect<Uint8Array<ArrayBuffer>, Failure>;
-  /** Replaces them by the second of what is made of a copy, and gives the first. *Interruption:* as with `set`. */
+  ) => Effect.Effect<Uint8Array<ArrayBuffer>, MemoryFailure>;
+  /** Replaces the bytes by the second element of the result of a function of a copy, and returns the first. *Interruption:* as for `set`. */
   readonly modify: <B>(
     change: (bytes: Uint8Array<ArrayBuffer>) => readonly [B, Uint8Array],
-  ) => Effect.Effect<B, Failure>;
+  ) => Effect.Effect<B, MemoryFailure>;
 }
 
 /**
- * Makes a struct of fields of these types; those without a first value are 0, or `false`.
+ * Makes a struct with fields of these types. Fields without an initial value are 0, or `false`.
  *
- * Fails, and is released, as by {@link make}; a field that there is not is an {@link OutOfRange} `Index`.
+ * Fails and is released as {@link make} is. A value for an unknown field fails with the {@link OutOfRange} `Index`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -405,13 +402,13 @@ export const struct = <const F extends Fields>(
   fields: F,
   initial?: Partial<RecordOf<F>>,
   options: Options = {},
-): Effect.Effect<Struct<F>, Failure, Scope.Scope> =>
+): Effect.Effect<Struct<F>, MemoryFailure, Scope.Scope> =>
   implementation((constructors) => constructors.struct(fields, initial, options));
 
 /**
- * Makes room for bytes, for so many at most; there are none, if nothing else is said.
+ * Makes bytes with a capacity of 0 to 65,536. `initial` defaults to no bytes.
  *
- * Fails, and is released, as by {@link make}; more bytes than there is room for are an {@link OutOfRange} `TooLong`.
+ * Fails and is released as {@link make} is. More bytes than the capacity fail with the {@link OutOfRange} `TooLong`.
  *
  * @since 0.1.0
  * @category constructors
@@ -420,11 +417,11 @@ export const bytes = (
   capacity: number,
   initial?: Uint8Array,
   options: Options = {},
-): Effect.Effect<Bytes, Failure, Scope.Scope> =>
+): Effect.Effect<Bytes, MemoryFailure, Scope.Scope> =>
   implementation((constructors) => constructors.bytes(capacity, initial, options));
 
 /**
- * Whether a value is one in shared memory.
+ * Whether a value is a `Value` in shared memory.
  *
  * @since 0.1.0
  * @category guards

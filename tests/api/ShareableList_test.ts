@@ -37,7 +37,7 @@ const worker = WorkerBackend.layer();
 type Make = (
   values: Iterable<ShareableList.Element>,
   options?: ShareableList.Options,
-) => Effect.Effect<Tasks.List, ShareableList.Failure, Scope.Scope>;
+) => Effect.Effect<Tasks.List, ShareableList.MemoryFailure, Scope.Scope>;
 
 const made = (kind: Kind): Make => (values, options = {}) =>
   kind === "memory" ? ShareableList.make(values, options) : Effect.acquireRelease(
@@ -149,7 +149,7 @@ promise("its use fails when its scope has closed, here and elsewhere", (make) =>
     yield* Scope.close(scope, Exit.void);
     assertEquals(yield* Process.run(Tasks.uses, queue), ["Gone", "Gone"]);
     for (const use of [list.get(0), list.set(0, 1), list.toArray, list.includes(1), list.update(0, (x) => x)]) {
-      assertEquals((yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.Failure>)).reason, "Gone");
+      assertEquals((yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.MemoryFailure>)).reason, "Gone");
     }
     assertThrows(() => list.raw.get(0), ShareableList.MemoryError);
   }));
@@ -172,7 +172,7 @@ test(
     assertEquals([yield* list.get(-1), yield* list.get(-7), yield* list.get(6)], [7, 1, 7]);
     for (const at of [7, -8, -9, 0.5, NaN, Infinity, "0" as never]) {
       for (const use of [list.get(at), list.set(at, 1), list.update(at, (x) => x), list.capacity(at)]) {
-        const error = yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.Failure>);
+        const error = yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.MemoryFailure>);
         assertEquals([error._tag, error.reason], ["OutOfRange", "Index"]);
       }
       assertThrows(() => list.raw.get(at), ShareableList.OutOfRange);

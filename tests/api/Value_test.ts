@@ -31,11 +31,14 @@ const worker = WorkerBackend.layer();
 
 /** How values are made in a kind of memory; the public constructors have the kind that this program can make. */
 interface Make {
-  readonly value: (type: Value.Type, initial?: unknown) => Effect.Effect<Tasks.AnyValue, Value.Failure, Scope.Scope>;
+  readonly value: (
+    type: Value.Type,
+    initial?: unknown,
+  ) => Effect.Effect<Tasks.AnyValue, Value.MemoryFailure, Scope.Scope>;
   readonly array: (
     type: Value.Type,
     initial: number | Iterable<unknown>,
-  ) => Effect.Effect<Tasks.AnyArray, Value.Failure, Scope.Scope>;
+  ) => Effect.Effect<Tasks.AnyArray, Value.MemoryFailure, Scope.Scope>;
 }
 
 const made = (kind: Kind): Make => ({
@@ -153,7 +156,7 @@ promise("its use fails when its scope has closed, here and elsewhere", (make) =>
     yield* Scope.close(scope, Exit.void);
     assertEquals(yield* Process.run(Tasks.bumps, queue), [["MemoryError Gone", 0], []]);
     for (const effect of [value.get, value.set(1), value.add(1), array.get(0), array.slice(), array.fill(1)]) {
-      const error = yield* Effect.flip(effect as Effect.Effect<unknown, Value.Failure>);
+      const error = yield* Effect.flip(effect as Effect.Effect<unknown, Value.MemoryFailure>);
       assertEquals([error._tag, error.reason], ["MemoryError", "Gone"]);
     }
     assertThrows(() => value.raw.value, Value.MemoryError);
@@ -385,7 +388,7 @@ test(
     assertEquals([yield* array.get(0), yield* array.get(-1), yield* array.get(-3)], [1, 3, 1]);
     for (const at of [3, -4, 0.5, NaN, Infinity, "1" as never]) {
       for (const effect of [array.get(at), array.set(at, 1), array.add(at, 1), array.update(at, (x) => x)]) {
-        assertEquals((yield* Effect.flip(effect as Effect.Effect<unknown, Value.Failure>)).reason, "Index");
+        assertEquals((yield* Effect.flip(effect as Effect.Effect<unknown, Value.MemoryFailure>)).reason, "Index");
       }
       assertThrows(() => array.raw.get(at), SharedArray.OutOfRange);
     }

@@ -35,8 +35,8 @@ export const until = ({ arena, at }: ReturnType<typeof reach>, value: number): E
   });
 
 /** Says its number in the arena, in the object's second word, and then that it has done so. */
-export const enters = Task.make(import.meta, "enters", (place: ObjectAddress, linger: boolean) => {
-  const { arena, at } = reach(place);
+export const enters = Task.make(import.meta, "enters", (address: ObjectAddress, linger: boolean) => {
+  const { arena, at } = reach(address);
   arena.words.store(at + 1, arena.self);
   arena.words.store(at, 1);
   arena.ringAll(bucketOf(at));
@@ -47,9 +47,9 @@ export const enters = Task.make(import.meta, "enters", (place: ObjectAddress, li
 export const answers = Task.make(
   import.meta,
   "answers",
-  (place: ObjectAddress, rounds: number) =>
+  (address: ObjectAddress, rounds: number) =>
     Effect.gen(function* () {
-      const object = reach(place);
+      const object = reach(address);
       const { arena, at } = object;
       for (let round = 0; round < rounds; round++) {
         yield* until(object, 2 * round + 1);
@@ -62,8 +62,8 @@ export const answers = Task.make(
 export const openArenas = Task.make(import.meta, "openArenas", (token: Token) => arena(token).self);
 
 /** A thread that never gives way. */
-export const burns = Task.make(import.meta, "burns", (place: ObjectAddress) => {
-  const { arena, at } = reach(place);
+export const burns = Task.make(import.meta, "burns", (address: ObjectAddress) => {
+  const { arena, at } = reach(address);
   arena.words.store(at + 1, arena.self);
   arena.words.store(at, 1);
   arena.ringAll(bucketOf(at));
@@ -75,7 +75,7 @@ export const killsStuck = Task.make(import.meta, "killsStuck", () =>
   Effect.gen(function* () {
     const block = allocate(2, "memory");
     const { arena, at } = block;
-    const child = yield* Process.spawnWith({ name: "stuck", daemon: true })(burns, block.place);
+    const child = yield* Process.spawnWith({ name: "stuck", daemon: true })(burns, block.address);
     yield* until(block, 1);
     const guest = arena.words.load(at + 1);
     const before = arena.alive(guest);

@@ -61,8 +61,8 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
   test(
     "a region whose maker has ended cannot be attached",
     Effect.gen(function* () {
-      const place = (yield* object(2, kind)).place;
-      const child = yield* Process.spawnWith({ name: "maker" })(openArenas, place.arena);
+      const address = (yield* object(2, kind)).address;
+      const child = yield* Process.spawnWith({ name: "maker" })(openArenas, address.arena);
       assert((yield* child.join) > 0);
     }),
   );
@@ -73,7 +73,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
       const rounds = 200;
       const block = yield* object(2, kind);
       const { arena, at } = block;
-      const child = yield* Process.spawn(answers, block.place, rounds);
+      const child = yield* Process.spawn(answers, block.address, rounds);
       for (let round = 0; round < rounds; round++) {
         arena.words.store(at, 2 * round + 1);
         arena.ringAll(bucketOf(at));
@@ -89,7 +89,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
     Effect.gen(function* () {
       const block = yield* object(2, kind);
       const { arena, at } = block;
-      const child = yield* Process.spawnWith({ name: "guest", daemon: true })(enters, block.place, true);
+      const child = yield* Process.spawnWith({ name: "guest", daemon: true })(enters, block.address, true);
       yield* until(block, 1);
       const guest = arena.words.load(at + 1);
       assert(arena.alive(guest));
@@ -109,14 +109,14 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
       const seen = new Set<number>([arena.self]);
       let first: number | undefined;
       for (let i = 0; i < 3; i++) {
-        const guest = yield* Process.run(enters, block.place, false);
+        const guest = yield* Process.run(enters, block.address, false);
         assert(!seen.has(guest));
         first ??= guest;
         seen.add(guest);
       }
       yield* waitUntil(() => !arena.alive(first!));
       fill(arena);
-      const guest = yield* Process.run(enters, block.place, false);
+      const guest = yield* Process.run(enters, block.address, false);
       assert(!seen.has(guest));
       assert([...seen].some((one) => slotOf(one) === slotOf(guest)));
     }),
@@ -134,17 +134,17 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
   );
 
   test(
-    "an object that is no more cannot be reached, nor what follows it in its place",
+    "an object that is no more cannot be reached, nor what follows it in its address",
     Effect.gen(function* () {
       const block = allocate(2, kind);
       const keep = yield* object(2, kind);
-      assert(exists(block.arena, block.place));
-      assertEquals(reach(block.place).at, block.at);
+      assert(exists(block.arena, block.address));
+      assertEquals(reach(block.address).at, block.at);
       block.free();
       block.free();
-      assert(!exists(block.arena, block.place));
-      assertThrows(() => reach(block.place), RegionError, "scope has closed");
-      assert(exists(keep.arena, keep.place));
+      assert(!exists(block.arena, block.address));
+      assertThrows(() => reach(block.address), RegionError, "scope has closed");
+      assert(exists(keep.arena, keep.address));
     }),
   );
 }

@@ -3,12 +3,15 @@
  *
  * @module
  */
+import * as Clock from "effect/Clock";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
+import * as Option from "effect/Option";
+import type * as Scope from "effect/Scope";
 import { Barrier, Condition, Event, Lock, ReadWriteLock, RLock, Semaphore } from "../../mod.ts";
 import { assertEquals } from "../support/assert.ts";
 import { everywhere, type Operation } from "../support/steps.ts";
-import { test } from "../support/suite.ts";
+import { test, when } from "../support/suite.ts";
 
 /** Holds something for a few turns, so that the operation has to wait for it. */
 const busy = <E>(
@@ -115,3 +118,72 @@ test(
       }));
   }),
 );
+
+/** A clock whose sleeps end when `fire` is called. */
+const manualClock = (): { readonly clock: Clock.Clock; readonly fire: () => void } => {
+  const sleeping: Array<() => void> = [];
+  const clock: Clock.Clock = Object.assign(Object.create(Clock.make()), {
+    sleep: () => Effect.async<void>((resume) => void sleeping.push(() => resume(Effect.void))),
+  });
+  return { clock, fire: () => sleeping.splice(0).forEach((wake) => wake()) };
+};
+
+/** What is granted to a wait in the very turn in which the timeout of that wait fires. */
+interface Granted {
+  readonly take: Effect.Effect<unknown, unknown>;
+  readonly release: () => void;
+  readonly waiting: Effect.Effect<boolean, unknown>;
+  readonly taken: Effect.Effect<boolean, unknown>;
+}
+
+const waits = ({ waiting }: { readonly waiting: number }): boolean => waiting === 1;
+
+const granted: Readonly<Record<string, Effect.Effect<Granted, unknown, Scope.Scope>>> = {
+  lock: Effect.map(Effect.tap(Lock.make(), (lock) => lock.take), (lock) => ({
+    take: lock.take,
+    release: () => lock.unsafeRelease(),
+    waiting: Effect.map(lock.statistics, waits),
+    taken: lock.isLocked,
+  })),
+  semaphore: Effect.map(Semaphore.make({ permits: 0 }), (semaphore) => ({
+    take: semaphore.take(),
+    release: () => semaphore.unsafeRelease(),
+    waiting: Effect.map(semaphore.statistics, waits),
+    taken: Effect.map(semaphore.available, (available) => available === 0),
+  })),
+  reader: Effect.map(Effect.tap(ReadWriteLock.make(), (lock) => lock.write.take), (lock) => ({
+    take: lock.read.take,
+    release: () => lock.write.unsafeRelease(),
+    waiting: Effect.map(lock.statistics, waits),
+    taken: Effect.map(lock.statistics, ({ readers, writer }) => readers > 0 || Option.isSome(writer)),
+  })),
+  writer: Effect.map(Effect.tap(ReadWriteLock.make(), (lock) => lock.write.take), (lock) => ({
+    take: lock.write.take,
+    release: () => lock.write.unsafeRelease(),
+    waiting: Effect.map(lock.statistics, waits),
+    taken: Effect.map(lock.statistics, ({ readers, writer }) => readers > 0 || Option.isSome(writer)),
+  })),
+};
+
+for (const [name, make] of Object.entries(granted)) {
+  for (const timeoutFirst of [true, false]) {
+    test(
+      `a ${name} that is granted in the turn in which the timeout fires (${
+        timeoutFirst ? "after" : "before"
+      } it) belongs to the caller, or to nobody`,
+      Effect.gen(function* () {
+        const { clock, fire } = manualClock();
+        const { release, take, taken, waiting } = yield* make;
+        const fiber = yield* Effect.fork(Effect.withClock(Effect.timeoutOption(take, "1 second"), clock));
+        yield* when(waiting, (yes) => yes);
+        yield* Effect.sync(() => {
+          if (timeoutFirst) fire();
+          release();
+          if (!timeoutFirst) fire();
+        });
+        const result = yield* Fiber.join(fiber);
+        yield* when(taken, (yes) => yes === Option.isSome(result));
+      }),
+    );
+  }
+}

@@ -14,7 +14,8 @@ import { call, type Line } from "../rpc/router.ts";
 import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
 import { answer, ask, checked, type Failure, type Place, target } from "./calls.ts";
 import { BrokenBarrier, SyncError } from "../sync/errors.ts";
-import { type Hold, HoldStack, type RunningFiber } from "../sync/reentrancy.ts";
+import { type Hold, HoldStack } from "../sync/reentrancy.ts";
+import type { RunningFiber } from "../sync/waiting.ts";
 import * as P from "./protocol.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 

@@ -1,16 +1,17 @@
 /**
- * Words in memory that others see: the only place of the library that touches `Atomics`. All operations are sequentially
- * consistent. What is written with them is an interface, so that a test can stand between the steps of a protocol and its
- * memory, try all orders, and let a process die at any of them.
+ * Words and numbers in memory that other threads see: the only module of the library that uses `Atomics`.
+ *
+ * All operations are sequentially consistent. Protocols use the interfaces {@link Words} and {@link Cells}, so that a test can stand
+ * between the steps of a protocol and its memory, try all orders, and let a process die before any step.
  *
  * @module
  */
 
-/** 32-bit words, signed, by number. Operations that change a word give what it was before. */
+/** Signed 32-bit words, by index. Operations that change a word return its old value. */
 export interface Words {
   readonly load: (at: number) => number;
   readonly store: (at: number, value: number) => void;
-  /** Stores `value` if the word is `expected`. It has done so if the answer is `expected`. */
+  /** Compare-and-swap: stores `value` if the word is `expected`. It has done so if it returns `expected`. */
   readonly swap: (at: number, expected: number, value: number) => number;
   readonly exchange: (at: number, value: number) => number;
   readonly add: (at: number, value: number) => number;
@@ -54,31 +55,31 @@ class Shared implements Words {
   }
 }
 
-/** The words of a buffer, or of a part of it; both numbers in bytes, and multiples of four. */
+/** The words of a buffer, or of a part of it. `offset` and `length` are in bytes, and multiples of four. */
 export const words = (buffer: ArrayBufferLike, offset = 0, length: number = buffer.byteLength - offset): Words =>
   new Shared(new Int32Array(buffer, offset, length >> 2));
 
-/** The words as they may be seen without a step of any protocol; none when the memory has been given up. */
+/** The words of a buffer for reads that are no step of a protocol. Of length 0 once the memory is closed. */
 export const glance = (buffer: ArrayBufferLike): Int32Array => new Int32Array(buffer);
 
-/** Waits, in turns of the event loop, until a word is notified, if it still has this value. Genuine shared memory only. */
+/** Waits in the event loop until a word is notified, if the word still has this value. For a SharedArrayBuffer only. */
 export const waitFor = (buffer: SharedArrayBuffer, at: number, value: number, millis: number): Promise<unknown> => {
   const outcome = Atomics.waitAsync(new Int32Array(buffer), at, value, millis);
   return outcome.async ? outcome.value : Promise.resolve();
 };
 
-/** Wakes all who wait for a word. */
+/** Wakes all threads that wait for a word. */
 export const notify = (buffer: SharedArrayBuffer, at: number): void => void Atomics.notify(new Int32Array(buffer), at);
 
-/** Numbers of one type in memory that others see, by index. What changes one is one step for all others. */
+/** Numbers of one type in shared memory, by index. Each change is one atomic step. */
 export interface Cells<A> {
   readonly load: (at: number) => A;
   readonly store: (at: number, value: A) => void;
-  /** Gives what was there before. */
+  /** Stores a number, and returns the old one. */
   readonly exchange: (at: number, value: A) => A;
-  /** Stores `value` if what is there is `expected`. It has done so if the answer is `expected`. */
+  /** Compare-and-swap: stores `value` if the number is `expected`. It has done so if it returns `expected`. */
   readonly swap: (at: number, expected: A, value: A) => A;
-  /** Stores what `change` makes of what is there, and gives what was there before; asks again if somebody else was faster. */
+  /** Stores the result of `change`, and returns the old number. Calls `change` again if another thread was faster. */
   readonly update: (at: number, change: (value: A) => A) => A;
 }
 
@@ -108,7 +109,7 @@ class Whole implements Cells<number> {
   }
 
   update(at: number, change: (value: number) => number): number {
-    // A first guess need be no step: the swap says whether it was right.
+    // A plain read suffices as a first guess: the swap verifies it.
     for (let found = this.#cells[at];;) {
       const seen = Atomics.compareExchange(this.#cells, at, found, change(found));
       if (seen === found) return found;
@@ -149,7 +150,7 @@ class Wide implements Cells<bigint> {
   }
 }
 
-/** Floating-point numbers, which `Atomics` knows as bits only. Equal are those that `Object.is` takes for equal, all NaNs too. */
+/** Floating-point numbers, which `Atomics` supports as bits only. They are compared by `Object.is`: all NaNs are equal. */
 class Floating<Bits extends number | bigint> implements Cells<number> {
   readonly #cells: Cells<Bits>;
   readonly #number: Float32Array | Float64Array;
@@ -206,7 +207,7 @@ class Floating<Bits extends number | bigint> implements Cells<number> {
 
 const scratch = new ArrayBuffer(8);
 
-/** The numbers of a type in a part of a buffer; `offset`, in bytes, is a multiple of their size. */
+/** The numbers of a type in a part of a buffer. `offset` is in bytes, and a multiple of their size. */
 export const cells = {
   i8: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
     new Whole(new Int8Array(buffer, offset, length)),

@@ -1,6 +1,17 @@
 /**
- * The words of a doorbell: the block of shared memory by which an isolate is woken. `sync/protocol/doorbell.ts` waits on them;
- * the host of a worker declares the worker dead in them. Free of Effect.
+ * The words of a doorbell: the shared memory by which an isolate is woken. `sync/protocol/doorbell.ts` waits on them, and says why no
+ * ring is lost; the host of a worker declares the worker dead in them.
+ *
+ * ```text
+ *  word 0      RINGS: counts the rings
+ *  word 1      PARKED: 1 while the isolate is parked, or about to be
+ *  word 2      RUNG: the buckets that were rung since the isolate looked last, one bit each
+ *  word 3      ENDED: 1 once the isolate was declared dead, as a worker is that cannot be stopped
+ *  word 4      PIPE: descriptor of the writer of the isolate's wake-up pipe
+ *  words 5, 6  INODE: inode of that pipe (low, high)
+ * ```
+ *
+ * Free of Effect.
  *
  * @module
  */
@@ -8,16 +19,14 @@ import * as Os from "./linux.ts";
 import { words } from "./atomics.ts";
 import { doorbellOf } from "./worker_mappings.ts";
 
-/** Counts the rings. */
 export const RINGS = 0;
-/** 1 while the isolate is parked. */
 export const PARKED = 1;
-/** Bit set of the buckets that were rung. */
 export const RUNG = 2;
-/** 1 if the isolate was declared dead, such as a worker whose thread cannot be stopped. */
 export const ENDED = 3;
+export const PIPE = 4;
+export const INODE = 5;
 
-/** Size of a doorbell, in bytes. */
+/** Size of a doorbell, in bytes: a page. */
 export const SIZE = 4096;
 
 const PREFIX = "bell ";
@@ -29,13 +38,8 @@ export const bufferName = (owner: number): string => PREFIX + owner;
 export const ownerOf = (buffer: string): number | undefined =>
   buffer.startsWith(PREFIX) ? Number(buffer.slice(PREFIX.length)) : undefined;
 
-/** Declares a worker dead, even if its thread goes on. */
+/** Declares a worker dead, given the table of its mappings. Its thread may still run to the end of its turn. */
 export const declareEnded = (mappings: SharedArrayBuffer): void => {
   const pointer = doorbellOf(mappings);
-  if (pointer === null) return;
-  const doorbell = words(Os.view(pointer, SIZE));
-  doorbell.store(ENDED, 1);
-  // A parked thread ends when it is woken.
-  doorbell.add(RINGS, 1);
-  Os.futexWake(pointer);
+  if (pointer !== null) words(Os.view(pointer, SIZE)).store(ENDED, 1);
 };

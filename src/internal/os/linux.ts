@@ -2,7 +2,7 @@
  * The system calls that shared memory needs, on Linux, by FFI: the only place that knows numbers of calls, flags and layouts
  * of the kernel's structures. Needs `--allow-ffi`. Nothing happens before the first call.
  *
- * Everything here is synchronous, and quick, apart from {@link futexWait}, which parks a thread of Deno's blocking pool.
+ * Everything here is synchronous, and quick.
  *
  * @module
  */
@@ -46,7 +46,6 @@ const codes = new Map([
 /** Numbers of those calls that not every C library has a function for, flags, and places in `struct stat`, in 32-bit words. */
 const numbers = {
   x86_64: {
-    futex: 202,
     fstat: 5,
     gettid: 186,
     getdents64: 217,
@@ -57,7 +56,6 @@ const numbers = {
     user: 7,
   },
   aarch64: {
-    futex: 98,
     fstat: 80,
     gettid: 178,
     getdents64: 61,
@@ -70,6 +68,7 @@ const numbers = {
 }[Deno.build.arch];
 
 const O_RDONLY = 0;
+const O_WRONLY = 1;
 const O_RDWR = 2;
 const O_NONBLOCK = 0x800;
 const O_CLOEXEC = 0x80000;
@@ -92,8 +91,6 @@ const MAP_SHARED = 1;
 const MAP_PRIVATE = 2;
 const MAP_FIXED = 16;
 const MAP_ANONYMOUS = 32;
-const FUTEX_WAIT = 0;
-const FUTEX_WAKE = 1;
 
 const functions = {
   errno: { name: "__errno_location", parameters: [], result: "pointer" },
@@ -114,13 +111,8 @@ const functions = {
   fstatat: { name: "syscall", parameters: ["i64", "i64", "buffer", "buffer", "i64"], result: "i64" },
   getdents64: { name: "syscall", parameters: ["i64", "i64", "buffer", "i64"], result: "i64" },
   gettid: { name: "syscall", parameters: ["i64"], result: "i64" },
-  wake: { name: "syscall", parameters: ["i64", "pointer", "i64", "i64"], result: "i64" },
-  wait: {
-    name: "syscall",
-    parameters: ["i64", "pointer", "i64", "i64", "buffer", "pointer", "i64"],
-    result: "i64",
-    nonblocking: true,
-  },
+  pipe2: { parameters: ["buffer", "i32"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
 } as const;
 
 type Functions = typeof functions;
@@ -179,7 +171,8 @@ const checked = (call: string, answer: number): number => {
 };
 
 const utf8 = new TextEncoder();
-const cString = (text: string): Uint8Array<ArrayBuffer> => utf8.encode(`${text}\0`);
+/** A path as the calls here take it. */
+export const cString = (text: string): Uint8Array<ArrayBuffer> => utf8.encode(`${text}\0`);
 
 /** A file in memory, without a name: it is freed with its last user. Its space is reserved, and its size is final. */
 export const createMemory = (size: number): number => {
@@ -357,19 +350,23 @@ export const unmap = (pointer: Deno.PointerObject, size: number): void => void c
 export const view = (pointer: Deno.PointerObject, size: number): ArrayBuffer =>
   Deno.UnsafePointerView.getArrayBuffer(pointer, size);
 
-/** Wakes all who wait on a word. */
-export const futexWake = (word: Deno.PointerObject): void =>
-  void c().wake(BigInt(numbers!.futex), word, BigInt(FUTEX_WAKE), 0x7fff_ffffn);
-
-/**
- * Waits until a word is rung, if it still has this value, for so many milliseconds at most. Takes one of the 32 threads of Deno's
- * blocking pool, and keeps the event loop alive: to be called for one word in a process at a time.
- */
-export const futexWait = (word: Deno.PointerObject, value: number, millis: number): Promise<unknown> => {
-  const whole = Math.floor(millis / 1000);
-  const timeout = new BigInt64Array([BigInt(whole), BigInt(Math.round((millis - whole * 1000) * 1e6))]);
-  return c().wait(BigInt(numbers!.futex), word, BigInt(FUTEX_WAIT), BigInt(value), timeout, null, 0n);
+/** Creates a pipe: the descriptors of its reader and of its writer, neither of which blocks. */
+export const createPipe = (): readonly [reader: number, writer: number] => {
+  const fds = new Int32Array(2);
+  checked("pipe2", c().pipe2(fds, O_NONBLOCK | O_CLOEXEC));
+  return [fds[0], fds[1]];
 };
+
+/** Opens the writer of a pipe; `undefined` if the pipe has no reader, or the path names nothing that can be written. */
+export const openWriter = (path: Uint8Array<ArrayBuffer>): number | undefined => {
+  const fd = c().open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
+  return fd < 0 ? undefined : fd;
+};
+
+const ONE = new Uint8Array(1);
+
+/** Writes one byte. A pipe that is full holds enough wake-ups, and one without a reader needs none: neither is an error. */
+export const writeByte = (fd: number): void => void c().write(fd, ONE, 1n);
 
 /** Lets others run who share this core. */
 export const yieldCore = (): void => void c().sched_yield();

@@ -1,12 +1,13 @@
 /**
- * Memory that several processes, or several workers, see at once.
+ * Regions: memory that several processes, or several workers of one process, share.
  *
- * - `"memory"`: a file in memory without a name, mapped over FFI. Any process of this user on this machine can attach it while its
- *   maker has not closed it; with the last user it is gone, whatever killed them.
- * - `"buffer"`: a SharedArrayBuffer, for the isolates of one operating system process. Needs no permission.
+ * - `"memory"`: a file in memory without a name, mapped through FFI. Any process of the same user on this machine can attach it while
+ *   its maker has not closed it. The memory is freed with its last user, by whatever means that ends.
+ * - `"buffer"`: a SharedArrayBuffer, for the isolates of one process. It needs no permission.
  *
- * Closing detaches: every view of it then has length 0 (`"memory"`; views of a `"buffer"` stay valid, since nobody can take them
- * back). What is attached and not closed is unmapped when the last view of it has been collected. Free of Effect.
+ * Closing a region of `"memory"` detaches it: all its views then have length 0. Views of a `"buffer"` stay valid, since a
+ * SharedArrayBuffer cannot be detached. A region that was attached and not closed is unmapped when its last view has been collected.
+ * Free of Effect.
  *
  * @module
  */
@@ -17,7 +18,7 @@ import { find, publish, withdraw } from "./shared_buffers.ts";
 /** How memory is shared. */
 export type Kind = "memory" | "buffer";
 
-/** What a region is attached by, wherever the one lives who attaches it. */
+/** Identifies a region in any process. */
 export type Token =
   | {
     readonly kind: "memory";
@@ -32,17 +33,17 @@ export type Token =
     readonly kind: "buffer";
     readonly id: string;
     readonly size: number;
-    /** The process whose isolates can have it, where it is told. */
+    /** The process whose isolates can attach it, if known. */
     readonly pid?: number;
   };
 
 /**
- * Memory could not be had.
+ * A region could not be created or attached.
  *
- * - `Unsupported`: not here; the message says why, and what works instead.
- * - `Full`: there is not so much memory, or a limit of the system is reached.
- * - `Gone`: its maker has closed it, or has ended.
- * - `Failed`: anything else the system said; see `cause`.
+ * - `Unsupported`: this system, or the permissions of this process, do not allow it; the message says what works instead.
+ * - `Full`: there is not enough memory, or a limit of the system is reached.
+ * - `Gone`: the maker has closed the region, or has ended.
+ * - `Failed`: another error of the system; see `cause`.
  */
 export class RegionError extends Error {
   /** How the error is printed. */
@@ -60,22 +61,22 @@ export interface Region {
   readonly token: Token;
   /** In bytes. */
   readonly size: number;
-  /** The memory; of length 0 when this has been closed, if it is of the kind `"memory"`. */
+  /** The memory. A closed region of `"memory"` has a buffer of length 0. */
   readonly buffer: ArrayBuffer | SharedArrayBuffer;
   /** Where it is mapped, for calls to the system; `undefined` for a `"buffer"`. */
   readonly pointer: Deno.PointerObject | undefined;
   readonly closed: boolean;
-  /** Detaches it here; nobody can attach it any more if this is its maker. */
+  /** Detaches the region in this isolate. If this isolate made it, no other one can attach it any more. */
   readonly close: () => void;
 }
 
-/** The kind that this process can make: `"memory"` where it is possible, since all can attach it. */
+/** The kind of memory that this process creates: `"memory"` if possible, since all processes can attach it. */
 export const preferred = (): Kind => Os.unsupported() === undefined ? "memory" : "buffer";
 
-/** Which errors of the system mean that there is no room. */
+/** Errors of the system that mean a lack of memory or descriptors. */
 const full = new Set(["ENOMEM", "ENOSPC", "EMFILE", "ENFILE", "EFBIG"]);
 
-/** What an error of the system is to somebody who wanted memory. */
+/** Converts an error of the system. */
 export const explain = (what: string, error: unknown): RegionError => {
   if (!(error instanceof Os.OsError)) throw error;
   const reason = full.has(error.code) ? "Full" : "Failed";
@@ -83,7 +84,7 @@ export const explain = (what: string, error: unknown): RegionError => {
   return new RegionError(reason, `Cannot ${what}: ${error.message}${advice}`, error);
 };
 
-/** Unmaps what was attached and is not referred to any more. */
+/** Unmaps regions whose buffers were collected. */
 const abandoned = new FinalizationRegistry<Abandoned>(({ fd, inode, pointer, size, unrecord }) => {
   unrecord();
   Os.unmap(pointer, size);
@@ -96,7 +97,7 @@ interface Abandoned extends Mapping {
   readonly unrecord: () => void;
 }
 
-/** Memory of the kind `"memory"`. */
+/** A region of the kind `"memory"`. */
 export class Mapped implements Region {
   readonly token: Token & { readonly kind: "memory" };
   readonly size: number;
@@ -165,17 +166,17 @@ class Shared implements Region {
   };
 }
 
-/** What this isolate has mapped, so that a region that comes again is not mapped again. */
+/** Regions that this isolate has mapped, so that each is mapped once. */
 const mapped = new Map<bigint, WeakRef<Mapped>>();
 
-/** Makes a region of zeros. Throws a `RegionError`. */
+/** Creates a region of zeros. Throws a `RegionError`. */
 export const create = (size: number, kind?: Kind): Region => {
   const region = createApart(size, kind);
   if (region instanceof Mapped) mapped.set(region.token.inode, new WeakRef(region));
   return region;
 };
 
-/** The same for who never attaches what it has made: it would not be given this one. */
+/** Like {@link create}, but not cached: a later {@link attach} maps the region again. */
 export const createApart = (size: number, kind: Kind = preferred()): Region => {
   if (kind === "buffer") return createBuffer(size);
   const missing = Os.unsupported();
@@ -186,8 +187,8 @@ export const createApart = (size: number, kind: Kind = preferred()): Region => {
 };
 
 /**
- * A region of a file that is opened for it, and closed with it. Throws a `RegionError` if it cannot be mapped, and what `open` throws
- * unless that comes from the system.
+ * Maps the file that `open` opens, and closes the file with the region. Throws a `RegionError` if the file cannot be mapped, and the
+ * error of `open` unless that is an `OsError`.
  */
 export const own = (open: () => number, what: string): Mapped => {
   let fd: number | undefined;
@@ -214,8 +215,8 @@ const createBuffer = (size: number): Region => {
 };
 
 /**
- * Gives a region that is attached already, or attaches it. It belongs to all who have got it: nobody closes it, apart from its
- * maker. Throws a `RegionError`, and has then changed nothing.
+ * Attaches a region, or returns the one that is attached already. All its users share it, so none may close it, except for its maker.
+ * Throws a `RegionError`, and has then changed nothing.
  */
 export const attach = (token: Token): Region => {
   if (token.kind === "buffer") return map(token);
@@ -226,7 +227,7 @@ export const attach = (token: Token): Region => {
   return region;
 };
 
-/** Attaches a region for the caller alone, who may close it. Throws a `RegionError`, and has then changed nothing. */
+/** Attaches a region for the caller alone, which may close it. Throws a `RegionError`, and has then changed nothing. */
 export const map = (token: Token): Region => {
   if (token.kind === "buffer") {
     const buffer = find(token.id);

@@ -1,14 +1,14 @@
 /**
- * Shared buffers, known by a name to all isolates of one operating system process: its main thread and its workers, which
- * can only be told of a buffer through the ports between them.
+ * Shared buffers, known by name to all isolates of one process: the main thread and its workers.
  *
- * Each isolate tells its neighbours of a buffer before any message that speaks of it, and passes on what it is told, so that on
- * every way through the family the buffer comes before its name. Free of Effect.
+ * Isolates learn of a buffer through the ports between them. Each isolate announces a buffer to its neighbours before any message that
+ * names the buffer, and forwards the announcements that it receives. On every path, the buffer therefore arrives before its name. Free
+ * of Effect.
  *
  * @module
  */
 
-/** What one isolate tells the other: there is this buffer, or it is no more. */
+/** The announcement of a buffer, or of its end. */
 export interface Announcement {
   readonly buffer: string;
   readonly memory: SharedArrayBuffer | undefined;
@@ -19,51 +19,51 @@ type Tell = (announcement: Announcement) => void;
 interface State {
   readonly buffers: Map<string, { readonly memory: SharedArrayBuffer; readonly from: Tell | undefined }>;
   readonly neighbours: Set<Tell>;
-  readonly mourners: Set<(buffer: string) => void>;
+  readonly listeners: Set<(buffer: string) => void>;
 }
 
-// One for the isolate, though this module may have been loaded twice.
+// One state for the isolate, even if this module is loaded twice.
 const key = Symbol.for("~multiprocessing/registry");
 const shared = globalThis as { [key]?: State };
-const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set(), mourners: new Set() };
+const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set(), listeners: new Set() };
 
 const learn = (announcement: Announcement, from: Tell | undefined): void => {
   const { buffer, memory } = announcement;
   if (state.buffers.get(buffer)?.memory === memory) return;
   if (memory !== undefined) state.buffers.set(buffer, { memory, from });
-  else if (state.buffers.delete(buffer)) { for (const mourn of state.mourners) mourn(buffer); }
+  else if (state.buffers.delete(buffer)) { for (const listener of state.listeners) listener(buffer); }
   for (const tell of state.neighbours) if (tell !== from) tell(announcement);
 };
 
-/** Makes a buffer known to the family. */
+/** Announces a buffer to all isolates. */
 export const publish = (buffer: string, memory: SharedArrayBuffer): void => learn({ buffer, memory }, undefined);
 
-/** Takes it back. Who has it keeps it. */
+/** Withdraws a buffer. Isolates that use it keep it. */
 export const withdraw = (buffer: string): void => learn({ buffer, memory: undefined }, undefined);
 
-/** The buffer of that name. */
+/** Finds a buffer by name. */
 export const find = (buffer: string): SharedArrayBuffer | undefined => state.buffers.get(buffer)?.memory;
 
-/** Tells, from now on, which buffers are no more. */
-export const onWithdrawn = (mourn: (buffer: string) => void): void => void state.mourners.add(mourn);
+/** Registers a listener for buffers that are withdrawn. */
+export const onWithdrawn = (listener: (buffer: string) => void): void => void state.listeners.add(listener);
 
-/** Whether something that came through a port is announcement. */
+/** Whether a message of a port is an announcement. */
 export const isAnnouncement = (message: unknown): message is Announcement =>
   typeof message === "object" && message !== null && "buffer" in message && "memory" in message;
 
-/** An isolate next to this one. */
+/** A neighbouring isolate. */
 export interface Neighbour {
-  /** It has announcement. */
-  readonly hear: (announcement: Announcement) => void;
-  /** Of what came from there, these are no more: what is still on its way may be others. */
+  /** Receives an announcement of the neighbour. */
+  readonly receive: (announcement: Announcement) => void;
+  /** Withdraws buffers that the neighbour has announced; buffers that are still on their way may be others. */
   readonly withdraw: (which: (buffer: string) => boolean) => void;
-  /** The way there has ended. */
+  /** Ends the connection to the neighbour. */
   readonly leave: () => void;
 }
 
 /**
- * Adds a neighbour, which is told all that is known, and from now on all that comes. With a `child` those behind it end as well:
- * what came from there is no more. Who loses its parent is about to end itself.
+ * Adds a neighbour, to which all known and all later buffers are announced. When a `child` leaves, the isolates behind it have ended as
+ * well, and their buffers are withdrawn. An isolate that loses its parent is about to end itself.
  */
 export const join = (tell: Tell, child: boolean): Neighbour => {
   state.neighbours.add(tell);
@@ -72,7 +72,7 @@ export const join = (tell: Tell, child: boolean): Neighbour => {
     for (const [buffer, { from }] of state.buffers) if (from === tell && which(buffer)) withdraw(buffer);
   };
   return {
-    hear: (announcement) => learn(announcement, tell),
+    receive: (announcement) => learn(announcement, tell),
     withdraw: forget,
     leave: () => {
       if (state.neighbours.delete(tell) && child) forget(() => true);

@@ -309,9 +309,9 @@ class SharedWords {
       return undefined;
     }
     this.#blocks.push(block);
-    const { arena, at, place } = block;
+    const { arena, address, at } = block;
     for (let index = WORDS - 1; index >= 0; index--) {
-      this.#free.push({ address: place, index, words: arena.words, at: at + index });
+      this.#free.push({ address, index, words: arena.words, at: at + index });
     }
     return this.#free.pop();
   }

@@ -1,5 +1,5 @@
 /**
- * A barrier as its users have it.
+ * `Barrier` for its users.
  *
  * @module
  */
@@ -13,13 +13,13 @@ import { Barrier as Protocol, type Outcome, type Reason, sizeFor } from "./proto
 import type { Participants } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
 import { type Checks, effect as isEffect, range } from "../os/arguments.ts";
-import { BrokenBarrier, wrongArgument, wrongOption } from "./errors.ts";
-import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
+import { BrokenBarrier, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
+import { allocateObject, type Descriptor, Shared } from "./object.ts";
 import { step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Barrier";
 
-/** What a handle says. */
+/** The data of a handle. */
 export interface BarrierDescriptor extends Descriptor {
   readonly parties: number;
 }
@@ -40,13 +40,13 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
     return this.descriptor.parties;
   }
 
-  readonly wait: Effect.Effect<number, BrokenBarrier | Failure> = Effect.suspend(() =>
+  readonly wait: Effect.Effect<number, BrokenBarrier | SyncFailure> = Effect.suspend(() =>
     Effect.flatMap(this.#come(false), (outcome) => this.#passed(outcome))
   );
 
   readonly waitWith = <A, E, R>(
     action: Effect.Effect<A, E, R>,
-  ): Effect.Effect<number, E | BrokenBarrier | Failure, R> => {
+  ): Effect.Effect<number, E | BrokenBarrier | SyncFailure, R> => {
     const wrong = wrongArgument("barrier.waitWith", { action }, { action: isEffect });
     return wrong !== undefined
       ? Effect.fail(wrong)
@@ -64,21 +64,23 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
       );
   };
 
-  readonly abort: Effect.Effect<void, Failure> = this.#asking((barrier, done) => barrier.abort(done));
+  readonly abort: Effect.Effect<void, SyncFailure> = this.#asking((barrier, done) => barrier.abort(done));
 
-  readonly reset: Effect.Effect<void, Failure> = this.#asking((barrier, done) => barrier.reset(done));
+  readonly reset: Effect.Effect<void, SyncFailure> = this.#asking((barrier, done) => barrier.reset(done));
 
-  readonly waiting: Effect.Effect<number, Failure> = step(() => this.object.count);
+  readonly waiting: Effect.Effect<number, SyncFailure> = step(() => this.object.count);
 
-  readonly broken: Effect.Effect<Option.Option<Reason>, Failure> = step(() => Option.fromNullable(this.object.broken));
+  readonly broken: Effect.Effect<Option.Option<Reason>, SyncFailure> = step(() =>
+    Option.fromNullable(this.object.broken)
+  );
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
     const { broken, count, waiting } = this.object;
     return { parties: this.parties, waiting: count, waitingHere: waiting, broken: Option.fromNullable(broken) };
   });
 
-  #come(runs: boolean): Effect.Effect<Outcome, Failure> {
-    return waitExactly<Outcome, Failure>((done) => {
+  #come(runs: boolean): Effect.Effect<Outcome, SyncFailure> {
+    return waitExactly<Outcome, SyncFailure>((done) => {
       const barrier = this.object;
       let known: Outcome | undefined;
       const leave = barrier.wait(runs, (outcome) => {
@@ -91,7 +93,7 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
     });
   }
 
-  #passed(outcome: Outcome): Effect.Effect<number, BrokenBarrier | Failure> {
+  #passed(outcome: Outcome): Effect.Effect<number, BrokenBarrier | SyncFailure> {
     switch (outcome._tag) {
       case "Passed":
       case "Run":
@@ -103,21 +105,21 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
     }
   }
 
-  #finish(as: "Passed" | "ActionFailed" | "Interrupted"): Effect.Effect<"Passed" | Reason, Failure> {
+  #finish(as: "Passed" | "ActionFailed" | "Interrupted"): Effect.Effect<"Passed" | Reason, SyncFailure> {
     return Effect.async((resume) =>
       this.#with(resume, (barrier) => barrier.finish(as, (how) => resume(Effect.succeed(how))))
     );
   }
 
-  #asking(ask: (barrier: Protocol, done: () => void) => void): Effect.Effect<void, Failure> {
+  #asking(ask: (barrier: Protocol, done: () => void) => void): Effect.Effect<void, SyncFailure> {
     return Effect.async((resume) => this.#with(resume, (barrier) => ask(barrier, () => resume(Effect.void))));
   }
 
-  #with(resume: (effect: Effect.Effect<never, Failure>) => void, use: (barrier: Protocol) => void): void {
+  #with(resume: (effect: Effect.Effect<never, SyncFailure>) => void, use: (barrier: Protocol) => void): void {
     try {
       use(this.object);
     } catch (error) {
-      resume(Effect.fail(error as Failure));
+      resume(Effect.fail(error as SyncFailure));
     }
   }
 }
@@ -127,9 +129,12 @@ register("barrier", (data) => new BarrierClient(data as BarrierDescriptor));
 const checks: Checks = { parties: range(1, 2 ** 31 - 1) };
 
 /** Makes a barrier. */
-export const make = (options: Options): Effect.Effect<Barrier, Failure, Scope.Scope> => {
+export const make = (options: Options): Effect.Effect<Barrier, SyncFailure, Scope.Scope> => {
   const wrong = wrongOption("barrier", options, checks);
   if (wrong !== undefined) return Effect.fail(wrong);
   const { parties } = options;
-  return Effect.map(allocateObject("barrier", sizeFor()), (described) => new BarrierClient({ ...described, parties }));
+  return Effect.map(
+    allocateObject("barrier", sizeFor()),
+    (descriptor) => new BarrierClient({ ...descriptor, parties }),
+  );
 };

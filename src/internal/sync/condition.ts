@@ -1,5 +1,5 @@
 /**
- * A condition as its users have it.
+ * `Condition` for its users.
  *
  * @module
  */
@@ -17,27 +17,27 @@ import type { Words } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { countOrInfinite, must, optional } from "../os/arguments.ts";
 import { duration as time } from "../os/durations.ts";
-import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
-import { type Guard, GuardId, isLock, make as makeLock } from "./lock.ts";
-import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
+import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
+import { type Guard, guardOf, isLock, make as makeLock } from "./lock.ts";
+import { allocateObject, type Descriptor, Shared } from "./object.ts";
 import { step } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
 
-/** What a handle says. */
+/** The data of a handle. */
 export interface ConditionDescriptor extends Descriptor {
   readonly lock: Lock | RLock;
 }
 
 const isPredicate = must(
   (value) => Effect.isEffect(value) || typeof value === "function",
-  "a function or an Effect that gives true or false",
+  "a function or an Effect that returns true or false",
 );
 
 const notHeld = (what: string): SyncError =>
   new SyncError("NotOwner", `Cannot ${what} the condition: its lock is not held here`);
 
-/** How a wait has ended. */
+/** The outcome of a wait. */
 type Ended = "notified" | "late" | WaitFailure;
 
 /** The implementation of {@link Condition}. */
@@ -57,60 +57,60 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
   }
 
   get #guard(): Guard {
-    return (this.lock as unknown as { readonly [GuardId]: Guard })[GuardId];
+    return guardOf(this.lock);
   }
 
   readonly withLock: Condition["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
-  readonly wait: Effect.Effect<void, Failure> = Effect.suspend(() => Effect.asVoid(this.#wait(Infinity)));
+  readonly wait: Effect.Effect<void, SyncFailure> = Effect.suspend(() => Effect.asVoid(this.#wait(Infinity)));
 
-  readonly waitWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, Failure> => {
+  readonly waitWithin = (duration: Duration.DurationInput): Effect.Effect<boolean, SyncFailure> => {
     const wrong = wrongArgument("condition.waitWithin", { duration }, { duration: time });
     return wrong === undefined ? this.#wait(Duration.toMillis(duration)) : Effect.fail(wrong);
   };
 
   readonly waitFor = <E, R>(
     predicate: Effect.Effect<boolean, E, R> | (() => boolean),
-  ): Effect.Effect<void, E | Failure, R> => {
+  ): Effect.Effect<void, E | SyncFailure, R> => {
     const wrong = wrongArgument("condition.waitFor", { predicate }, { predicate: isPredicate });
     if (wrong !== undefined) return Effect.fail(wrong);
     const holds = Effect.isEffect(predicate) ? predicate : Effect.sync(predicate);
-    const look: Effect.Effect<void, E | Failure, R> = Effect.flatMap(
+    const look: Effect.Effect<void, E | SyncFailure, R> = Effect.flatMap(
       holds,
       (held) => held ? Effect.void : Effect.zipRight(this.wait, look),
     );
     return Effect.zipRight(this.#check("wait with"), look);
   };
 
-  readonly notify = (count: number = 1): Effect.Effect<number, Failure> => {
+  readonly notify = (count: number = 1): Effect.Effect<number, SyncFailure> => {
     const wrong = wrongArgument("condition.notify", { count }, { count: countOrInfinite });
     return wrong !== undefined ? Effect.fail(wrong) : Effect.zipRight(
       this.#check("notify"),
-      Effect.async<number, Failure>((resume) => {
+      Effect.async<number, SyncFailure>((resume) => {
         try {
           this.object.notify(count, (notified) => resume(Effect.succeed(notified)));
         } catch (error) {
-          resume(Effect.fail(error as Failure));
+          resume(Effect.fail(error as SyncFailure));
         }
       }),
     );
   };
 
-  readonly notifyAll: Effect.Effect<number, Failure> = Effect.suspend(() => this.notify(Infinity));
+  readonly notifyAll: Effect.Effect<number, SyncFailure> = Effect.suspend(() => this.notify(Infinity));
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
     const { sleeping, waiting } = this.object;
     return { waiting: sleeping, waitingHere: waiting };
   });
 
-  #check(what: string): Effect.Effect<void, Failure> {
+  #check(what: string): Effect.Effect<void, SyncFailure> {
     return step(() => {
       if (!this.#guard.mine()) throw notHeld(what);
     });
   }
 
-  /** Whether it was notified, and not too late. Holds the lock whenever it ends, as it did before. */
-  #wait(millis: number): Effect.Effect<boolean, Failure> {
+  /** Waits for a notification; false if the time is over. Holds the lock again whenever it ends. */
+  #wait(millis: number): Effect.Effect<boolean, SyncFailure> {
     return Effect.uninterruptibleMask((restore) => {
       let done: (ended: Ended) => void = () => {};
       let ended: Ended | undefined;
@@ -141,11 +141,11 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
       const back = Effect.suspend(() => this.#guard.takeBack(saved));
       const wait = Effect.matchCauseEffect(restore(sleep), {
         onFailure: (cause) => {
-          // Whoever was notified and does not go on passes it on.
+          // A waiter that was notified and was interrupted passes the notification on.
           if (!leave() && ended === "notified") this.there?.notify(1, () => {});
           return Effect.zipRight(back, Effect.failCause(cause));
         },
-        onSuccess: (outcome): Effect.Effect<boolean, Failure> => {
+        onSuccess: (outcome): Effect.Effect<boolean, SyncFailure> => {
           if (!isWaitFailure(outcome)) return Effect.as(back, outcome === "notified");
           if (outcome === "gone") return this.over(outcome);
           leave();
@@ -160,11 +160,11 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
 register("condition", (data) => new ConditionClient(data as ConditionDescriptor));
 
 /** Makes a condition. */
-export const make = (options: Options): Effect.Effect<Condition, Failure, Scope.Scope> => {
+export const make = (options: Options): Effect.Effect<Condition, SyncFailure, Scope.Scope> => {
   const wrong = wrongOption("condition", options, { lock: optional(isLock) });
   return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
     options.lock === undefined ? makeLock : Effect.succeed(options.lock),
     (lock) =>
-      Effect.map(allocateObject("condition", sizeFor()), (described) => new ConditionClient({ ...described, lock })),
+      Effect.map(allocateObject("condition", sizeFor()), (descriptor) => new ConditionClient({ ...descriptor, lock })),
   );
 };

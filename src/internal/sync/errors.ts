@@ -1,17 +1,18 @@
 /**
- * How the use of a shared object fails, apart from its being out of reach.
+ * Errors of locks, semaphores and the other objects of that kind.
  *
  * @module
  */
+import type { Unreachable, Unsupported } from "../objects/errors.ts";
 import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../os/arguments.ts";
 
 /**
- * A lock, a semaphore or another object of that kind was asked for what it cannot do. Nothing has changed.
+ * A lock, a semaphore or another object of that kind cannot do what it was asked for. Nothing has changed.
  *
- * - `InvalidArgument`: an option or a number that makes no sense.
- * - `NotOwner`: it was to be released, or waited with, by somebody who does not hold it.
- * - `OverRelease`: a semaphore was given more permits than it may have.
- * - `TooMany`: more than 256 processes and workers use it, or there is no more memory to share.
+ * - `InvalidArgument`: an option or an argument is not valid.
+ * - `NotOwner`: the caller does not hold the lock that it wants to release, or to wait with.
+ * - `OverRelease`: the semaphore would have more permits than its bound.
+ * - `TooMany`: more than 256 processes and workers use the object, or there is no more memory to share.
  *
  * @since 0.1.0
  * @category errors
@@ -31,28 +32,36 @@ export class SyncError extends Error {
   }
 }
 
+/**
+ * Why a shared object cannot be used: it has ended, this process lacks a permission, or the request is not valid.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type SyncFailure = Unreachable | Unsupported | SyncError;
+
 const refused = (message: string): SyncError => new SyncError("InvalidArgument", message);
 
-/** What is wrong with the arguments of an operation. */
+/** Checks the arguments of an operation. */
 export const wrongArgument = (operation: string, values: object, checks: Checks): SyncError | undefined => {
   const complaint = wrong(values, checks);
   return complaint === undefined ? undefined : refused(invalidArgument(operation, complaint));
 };
 
-/** What is wrong with the options of an object. */
+/** Checks the options of an object. */
 export const wrongOption = (subject: string, options: unknown, checks: Checks): SyncError | undefined => {
   const complaint = wrongOptions(options, checks);
   return complaint === undefined ? undefined : refused(invalidOption(subject, complaint));
 };
 
 /**
- * Why a barrier is broken, or a round of it has ended without all going on.
+ * Why a barrier is broken, or a round of it has ended before all parties could pass.
  *
- * - `Aborted`: somebody has called `abort`.
- * - `Reset`: somebody has called `reset` while others waited. The barrier itself can be used again.
- * - `Interrupted`: a party has stopped waiting, by a timeout say.
+ * - `Aborted`: a party has called `abort`.
+ * - `Reset`: a process has called `reset` while parties waited. The barrier itself can be used again.
+ * - `Interrupted`: a party has stopped waiting, by a timeout for instance.
  * - `ActionFailed`: the action has failed.
- * - `PartyDied`: a party has died while it waited, or ran the action.
+ * - `PartyDied`: a party has died while it waited, or while it ran the action.
  *
  * @since 0.1.0
  * @category errors
@@ -68,7 +77,7 @@ const why: Readonly<Record<BrokenReason, string>> = {
 };
 
 /**
- * Not all parties have come to the barrier, and they will not. What Python calls `BrokenBarrierError`.
+ * Some parties will not arrive at the barrier any more. Python's `BrokenBarrierError`.
  *
  * @since 0.1.0
  * @category errors
@@ -78,7 +87,7 @@ export class BrokenBarrier extends Error {
   readonly _tag = "BrokenBarrier";
   /** How the error is printed. */
   override readonly name = "BrokenBarrier";
-  /** Why. */
+  /** Why the barrier is broken. */
   readonly reason: BrokenReason;
 
   /** Made by the library. */

@@ -1,5 +1,5 @@
 /**
- * An event as its users have it.
+ * `Event` for its users.
  *
  * @module
  */
@@ -11,8 +11,9 @@ import { WaitId } from "../objects/waitable.ts";
 import { Event as Protocol, SIZE } from "./protocol/event.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
-import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
-import { isFailure, LATER, step, waitExactly } from "./waiting.ts";
+import type { SyncFailure } from "./errors.ts";
+import { allocateObject, type Descriptor, Shared } from "./object.ts";
+import { isSyncFailure, LATER, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Event";
 
@@ -29,12 +30,12 @@ export class EventClient extends Shared<Protocol> implements Event {
   }
 
   get [WaitId](): Event[typeof WaitId] {
-    /** An event that cannot be reached is ready. */
+    // An event that has ended is ready: its use fails at once.
     const reached = <A>(use: (event: Protocol) => A, otherwise: () => A): A => {
       try {
         return use(this.object);
       } catch (error) {
-        if (isFailure(error)) return otherwise();
+        if (isSyncFailure(error)) return otherwise();
         throw error;
       }
     };
@@ -51,19 +52,19 @@ export class EventClient extends Shared<Protocol> implements Event {
     };
   }
 
-  readonly isSet: Effect.Effect<boolean, Failure> = step(() => this.object.isSet);
-  readonly set: Effect.Effect<void, Failure> = step(() => this.object.set());
-  readonly clear: Effect.Effect<void, Failure> = step(() => this.object.clear());
+  readonly isSet: Effect.Effect<boolean, SyncFailure> = step(() => this.object.isSet);
+  readonly set: Effect.Effect<void, SyncFailure> = step(() => this.object.set());
+  readonly clear: Effect.Effect<void, SyncFailure> = step(() => this.object.clear());
 
-  readonly wait: Effect.Effect<void, Failure> = step<void, Failure>(
+  readonly wait: Effect.Effect<void, SyncFailure> = step<void, SyncFailure>(
     () => this.object.isSet ? undefined : LATER,
-    waitExactly<void, Failure>((done) => {
+    waitExactly<void, SyncFailure>((done) => {
       const leave = this.object.wait((outcome) => done(isWaitFailure(outcome) ? this.over(outcome) : Effect.void));
       return () => void leave();
     }),
   );
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
     const { isSet, waiting, waitingParticipants } = this.object;
     return { isSet, waiting, waitingProcesses: waitingParticipants };
   });
@@ -84,7 +85,7 @@ export class EventClient extends Shared<Protocol> implements Event {
 register("event", (data) => new EventClient(data as Descriptor));
 
 /** Makes an event. */
-export const make: Effect.Effect<Event, Failure, Scope.Scope> = Effect.map(
+export const make: Effect.Effect<Event, SyncFailure, Scope.Scope> = Effect.map(
   allocateObject("event", SIZE),
-  (described) => new EventClient(described),
+  (descriptor) => new EventClient(descriptor),
 );

@@ -1,5 +1,5 @@
 /**
- * A lock as its users have it, with and without memory of which fiber has it.
+ * `Lock` and `RLock` for their users: the same protocol, without and with knowledge of the fiber that holds the lock.
  *
  * @module
  */
@@ -13,10 +13,10 @@ import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./pr
 import { Lock as Protocol, type Outcome, SIZE } from "./protocol/lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
-import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
-import { type Hold, HoldStack, type RunningFiber } from "./reentrancy.ts";
-import { allocateObject, type Descriptor, type Failure, type Owner, Shared } from "./object.ts";
-import { currentFiber, LATER, step, waitExactly } from "./waiting.ts";
+import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
+import { type Hold, HoldStack } from "./reentrancy.ts";
+import { allocateObject, type Descriptor, type Owner, Shared } from "./object.ts";
+import { currentFiber, LATER, type RunningFiber, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Lock";
 export const RTypeId = "~multiprocessing/RLock";
@@ -32,18 +32,24 @@ const notOwner = (what: string): SyncError =>
 
 /** What a condition needs of its lock. */
 export interface Guard {
-  /** Whether this fiber may wait with it. Throws a {@link Failure}. */
+  /** Whether the running fiber may wait with the lock. Throws a {@link SyncFailure}. */
   readonly mine: () => boolean;
-  /** Gives it up, however often it was taken. */
+  /** Releases the lock, however often it was taken, and returns what {@link takeBack} needs. */
   readonly giveUp: () => unknown;
-  /** Takes it again as it was. */
-  readonly takeBack: (saved: unknown) => Effect.Effect<void, Failure>;
+  /** Takes the lock again, as often as it was taken before. */
+  readonly takeBack: (saved: unknown) => Effect.Effect<void, SyncFailure>;
 }
 
-/** SlotSet locks that a condition can have. */
+/** Marks locks that a condition can use. */
 export const GuardId = "~multiprocessing/Guard";
 
-/** Runs an effect of the holder, after the repair that it needs if the last holder has died. */
+/** The guard of a lock that {@link isLock} accepts. */
+export const guardOf = (lock: Lock | RLock): Guard => (lock as LockClient | RLockClient)[GuardId];
+
+/** The address of a lock that {@link isLock} accepts. */
+export const addressOf = (lock: Lock | RLock): Descriptor["address"] => (lock as LockClient | RLockClient).address;
+
+/** Runs `onAbandoned` before an effect if the last holder has died. */
 const first = <A, E, R, E2, R2>(
   { abandoned }: Held,
   effect: Effect.Effect<A, E, R>,
@@ -51,19 +57,19 @@ const first = <A, E, R, E2, R2>(
 ): Effect.Effect<A, E | E2, R | R2> =>
   abandoned && onAbandoned !== undefined ? Effect.zipRight(onAbandoned, effect) : effect;
 
-/** What takes the place of an object's own lock: it serves no purpose if it is anything else. */
+/** Checks that a value is a lock of this library. */
 export const isLock: Arguments.Check = Arguments.marked(GuardId, "made by Lock.make or RLock.make");
 
 const withOptions: Arguments.Checks = { onAbandoned: Arguments.optional(Arguments.effect) };
 
-/** What is wrong with an effect that is to be run while something is held, or with the options of that. */
+/** Checks the arguments of `withLock`. */
 const wrongBody = (effect: unknown, options: unknown): SyncError | undefined =>
   wrongArgument("withLock", { effect }, { effect: Arguments.effect }) ?? wrongOption("withLock", options, withOptions);
 
-/** Holds something while an effect runs. */
-export const around = <A, E, R, E2, E3, R3>(
+/** Runs an effect while something is held. `taken` makes a function that releases it, in the fiber that has taken it. */
+const hold = <A, E, R, E2, E3, R3>(
   take: Effect.Effect<Held, E2>,
-  release: Effect.Effect<void, unknown>,
+  taken: () => () => Effect.Effect<void>,
   effect: Effect.Effect<A, E, R>,
   options: WithOptions<E3, R3> = {},
 ): Effect.Effect<A, E | E2 | E3 | SyncError, R | R3> => {
@@ -71,13 +77,28 @@ export const around = <A, E, R, E2, E3, R3>(
   if (wrong !== undefined) return Effect.fail(wrong);
   return Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(restore(take), (held) => {
-      // A body that has released it itself, and one whose object is gone, has nothing to hear of that.
-      return Effect.ensuring(restore(first(held, effect, options.onAbandoned)), Effect.ignore(release));
+      const release = taken();
+      return Effect.matchCauseEffect(restore(first(held, effect, options.onAbandoned)), {
+        onFailure: (cause) => Effect.zipRight(release(), Effect.failCause(cause)),
+        onSuccess: (value) => Effect.as(release(), value),
+      });
     })
   );
 };
 
-/** Holds something as long as the scope is open. */
+/** Runs an effect between `take` and `release`. */
+export const around = <A, E, R, E2, E3, R3>(
+  take: Effect.Effect<Held, E2>,
+  release: Effect.Effect<void, unknown>,
+  effect: Effect.Effect<A, E, R>,
+  options?: WithOptions<E3, R3>,
+): Effect.Effect<A, E | E2 | E3 | SyncError, R | R3> => {
+  // An effect may have released the lock itself, and its object may have ended: neither concerns the result.
+  const ignored = Effect.ignore(release);
+  return hold(take, () => () => ignored, effect, options);
+};
+
+/** Holds something while the scope is open. */
 export const scoped = <A, E>(
   take: Effect.Effect<A, E>,
   release: () => Effect.Effect<void, unknown>,
@@ -100,7 +121,7 @@ export class LockClient extends Shared<Protocol> implements Lock {
     return new Protocol(words, at, participants);
   }
 
-  readonly take: Effect.Effect<Held, Failure> = step(
+  readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const lock = this.object;
       return lock.tryTake() ? heldOf(lock) : LATER;
@@ -114,23 +135,23 @@ export class LockClient extends Shared<Protocol> implements Lock {
     }),
   );
 
-  readonly tryTake: Effect.Effect<boolean, Failure> = step(() => this.object.tryTake());
+  readonly tryTake: Effect.Effect<boolean, SyncFailure> = step(() => this.object.tryTake());
 
-  readonly release: Effect.Effect<void, Failure> = step(() => this.unsafeRelease());
+  readonly release: Effect.Effect<void, SyncFailure> = step(() => this.unsafeRelease());
 
-  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope> = scoped(this.take, () => this.release);
+  readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope> = scoped(this.take, () => this.release);
 
   readonly withLock: Lock["withLock"] = (effect, options) => around(this.take, this.release, effect, options);
 
-  readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.object.owner !== 0);
+  readonly isLocked: Effect.Effect<boolean, SyncFailure> = step(() => this.object.owner !== 0);
 
-  readonly isMine: Effect.Effect<boolean, Failure> = step(() => this.object.mine);
+  readonly isMine: Effect.Effect<boolean, SyncFailure> = step(() => this.object.mine);
 
-  readonly owner: Effect.Effect<Option.Option<Owner>, Failure> = step(() =>
+  readonly owner: Effect.Effect<Option.Option<Owner>, SyncFailure> = step(() =>
     Option.fromNullable(this.ownerOf(this.object.owner))
   );
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() =>
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() =>
     statistics(this.object, this.ownerOf(this.object.owner))
   );
 
@@ -160,25 +181,25 @@ const statistics = (lock: Protocol, owner: Owner | undefined): Statistics => ({
   waitingProcesses: lock.waitingParticipants,
 });
 
-/** The lock, and the fibers of this process that are inside. */
+/** The lock, and the holds of this process. */
 interface Reentrant {
   readonly lock: Protocol;
   readonly holds: HoldStack<WaitFailure>;
 }
 
-const notIn = (): SyncError =>
+const noFiber = (): SyncError =>
   new SyncError("NotOwner", "Cannot take the lock: an RLock belongs to a fiber, and no fiber runs here");
 
 const running = (): RunningFiber => {
   const fiber = currentFiber();
-  if (fiber === undefined) throw notIn();
+  if (fiber === undefined) throw noFiber();
   return fiber;
 };
 
 /** The implementation of {@link RLock}. */
 export class RLockClient extends Shared<Reentrant> implements RLock {
   readonly [RTypeId]: typeof RTypeId = RTypeId;
-  /** As it was used last: holds of an object that is gone end like others, for those who wait inside. */
+  /** The state that was used last. Its holds end like others when the object has ended, for fibers that wait inside them. */
   #last: Reentrant | undefined;
 
   constructor(descriptor: Descriptor) {
@@ -203,12 +224,12 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
         if (participants.exists()) lock.release();
       },
       lost: () => participants.exists() ? undefined : "gone",
-      onHeld: (held) => this.keep(held),
+      onHeld: (held) => this.pin(held),
     });
     return { lock, holds };
   }
 
-  readonly take: Effect.Effect<Held, Failure> = step(
+  readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const { lock } = this.#reentrant;
       return this.#enter() === undefined ? LATER : heldOf(lock);
@@ -216,37 +237,29 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
     this.#wait(undefined),
   );
 
-  readonly tryTake: Effect.Effect<boolean, Failure> = step(() => this.unsafeTryTake());
+  readonly tryTake: Effect.Effect<boolean, SyncFailure> = step(() => this.unsafeTryTake());
 
-  readonly release: Effect.Effect<void, Failure> = step(() => this.unsafeRelease());
+  readonly release: Effect.Effect<void, SyncFailure> = step(() => this.unsafeRelease());
 
-  readonly acquire: Effect.Effect<Held, Failure, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
+  readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope> = Effect.uninterruptibleMask((restore) =>
     Effect.tap(restore(this.take), () => Effect.addFinalizer(this.#ending()))
   );
 
-  readonly withLock: RLock["withLock"] = (effect, options = {}) => {
-    const wrong = wrongBody(effect, options);
-    return wrong !== undefined
-      ? Effect.fail(wrong)
-      : Effect.uninterruptibleMask((restore) =>
-        Effect.flatMap(restore(this.take), (held) => {
-          const end = this.#ending();
-          return Effect.ensuring(restore(first(held, effect, options.onAbandoned)), Effect.suspend(end));
-        })
-      );
-  };
+  readonly withLock: RLock["withLock"] = (effect, options) => hold(this.take, () => this.#ending(), effect, options);
 
-  readonly isLocked: Effect.Effect<boolean, Failure> = step(() => this.#reentrant.lock.owner !== 0);
+  readonly isLocked: Effect.Effect<boolean, SyncFailure> = step(() => this.#reentrant.lock.owner !== 0);
 
-  readonly isMine: Effect.Effect<boolean, Failure> = step(() => this.#reentrant.holds.of(currentFiber()) !== undefined);
+  readonly isMine: Effect.Effect<boolean, SyncFailure> = step(() =>
+    this.#reentrant.holds.of(currentFiber()) !== undefined
+  );
 
-  readonly depth: Effect.Effect<number, Failure> = step(() => this.#reentrant.holds.depth(currentFiber()));
+  readonly depth: Effect.Effect<number, SyncFailure> = step(() => this.#reentrant.holds.depth(currentFiber()));
 
-  readonly owner: Effect.Effect<Option.Option<Owner>, Failure> = step(() =>
+  readonly owner: Effect.Effect<Option.Option<Owner>, SyncFailure> = step(() =>
     Option.fromNullable(this.ownerOf(this.#reentrant.lock.owner))
   );
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
     const { lock, holds } = this.#reentrant;
     return { ...statistics(lock, this.ownerOf(lock.owner)), waiting: holds.waiting };
   });
@@ -283,19 +296,19 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
     return holds.enter(running(), () => lock.tryTake());
   }
 
-  /** What ends the innermost hold of this fiber, in whichever fiber that is done. */
+  /** Returns a function that ends the innermost hold of this fiber, in any fiber. */
   #ending(): () => Effect.Effect<void> {
     const { holds } = this.#last!;
     const hold = holds.of(currentFiber())!;
     return () => Effect.sync(() => holds.end(currentFiber(), hold));
   }
 
-  /** Waits in the line of this process, for a new hold or for parked ones. */
-  #wait(parked: ReadonlyArray<Hold<WaitFailure>> | undefined): Effect.Effect<Held, Failure> {
+  /** Waits in the queue of this process, for a new hold or to restore parked ones. */
+  #wait(parked: ReadonlyArray<Hold<WaitFailure>> | undefined): Effect.Effect<Held, SyncFailure> {
     return Effect.suspend(() => {
       const fiber = running();
       let taken: Hold<WaitFailure> | undefined;
-      return waitExactly<Held, Failure>((done) => {
+      return waitExactly<Held, SyncFailure>((done) => {
         const { lock, holds } = this.#reentrant;
         const leave = holds.wait(fiber, parked, (entered) => {
           if ("lost" in entered) return done(this.over(entered.lost));
@@ -316,13 +329,13 @@ register("lock", (data) => new LockClient(data as Descriptor));
 register("rlock", (data) => new RLockClient(data as Descriptor));
 
 /** Makes a lock. */
-export const make: Effect.Effect<Lock, Failure, Scope.Scope> = Effect.map(
+export const make: Effect.Effect<Lock, SyncFailure, Scope.Scope> = Effect.map(
   allocateObject("lock", SIZE),
-  (described) => new LockClient(described),
+  (descriptor) => new LockClient(descriptor),
 );
 
 /** Makes a recursive lock. */
-export const makeR: Effect.Effect<RLock, Failure, Scope.Scope> = Effect.map(
+export const makeR: Effect.Effect<RLock, SyncFailure, Scope.Scope> = Effect.map(
   allocateObject("rlock", SIZE),
-  (described) => new RLockClient(described),
+  (descriptor) => new RLockClient(descriptor),
 );

@@ -1,5 +1,5 @@
 /**
- * What all objects in shared memory have in common: how they are made, travel, are reached, and end.
+ * What all shared objects have in common: how they are allocated, sent, found, and ended.
  *
  * @module
  */
@@ -14,36 +14,33 @@ import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import { ended } from "../os/worker_mappings.ts";
 import { RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
-import { SyncError } from "./errors.ts";
+import { SyncError, type SyncFailure } from "./errors.ts";
 
-/** Why an object cannot be resolved: it is no more, this process may not, or too many do. */
-export type Failure = Unreachable | Unsupported | SyncError;
-
-/** Who holds something. */
+/** The process or worker that holds a lock. */
 export interface Owner {
-  /** Process id; of the process that hosts it, for a worker. */
+  /** Process id; for a worker, of the process that hosts it. */
   readonly pid: number;
-  /** Whether it is this very process, or worker. */
+  /** Whether it is this process or worker itself. */
   readonly here: boolean;
 }
 
-/** What a handle of an object says. */
+/** The data of a handle. */
 export interface Descriptor {
-  readonly place: ObjectAddress;
-  /** Name of the process that made it. */
+  readonly address: ObjectAddress;
+  /** Name of the process that made the object. */
   readonly host: string;
 }
 
-/** Looks between two of which the core is given to others. */
+/** Reads of a guard before the core is given to other threads: the holder of a guard may wait for a core. */
 const LOOKS = 100;
-/** Rounds of them after which is asked whether somebody exists, and whether this takes too long. */
+/** Rounds of reads before each look whether the holder lives. */
 const ROUNDS = 8;
-/** Milliseconds for which others of this process may be held up. */
+/** Milliseconds for which a guard may hold up other fibers of this process. */
 const LONG = 1;
 
 /** The participants of an object. */
-export const participantsOf = (arena: Arena, place: ObjectAddress): Participants => {
-  const bucket = bucketOf(place.at + 1);
+export const participantsOf = (arena: Arena, address: ObjectAddress): Participants => {
+  const bucket = bucketOf(address.at + 1);
   const { doorbell, words } = arena;
   const own = arena.region.token.kind === "memory";
   let since = 0;
@@ -53,7 +50,7 @@ export const participantsOf = (arena: Arena, place: ObjectAddress): Participants
     at: (slot) => arena.at(slot),
     ring: (participant) => arena.ring(participant, bucket),
     watch: (check, fail) => doorbell.watch({ bucket, check, fail }),
-    exists: () => exists(arena, place),
+    exists: () => exists(arena, address),
     ended,
     hold: (guard, holder, turn) => {
       for (let look = 0; look < LOOKS; look++) if (words.load(guard) !== holder) return "again";
@@ -66,8 +63,8 @@ export const participantsOf = (arena: Arena, place: ObjectAddress): Participants
   };
 };
 
-/** What was thrown by a region, as a failure of an object. */
-const explain = (kind: string, host: string, error: unknown): Failure => {
+/** Converts an error of a region. */
+const explain = (kind: string, host: string, error: unknown): SyncFailure => {
   if (!(error instanceof RegionError)) throw error;
   switch (error.reason) {
     case "Gone":
@@ -79,7 +76,7 @@ const explain = (kind: string, host: string, error: unknown): Failure => {
   }
 };
 
-/** Objects that this process uses, by where they are: what stands in line in a process stands in one line. */
+/** Objects that this process uses, by address: all fibers of a process that wait for an object share one queue. */
 const resolved = new Map<string, WeakRef<Resolved<unknown>>>();
 const collected = new FinalizationRegistry<string>((name) => {
   if (resolved.get(name)?.deref() === undefined) resolved.delete(name);
@@ -88,18 +85,18 @@ const collected = new FinalizationRegistry<string>((name) => {
 const nameOf = ({ arena, at, stamp }: ObjectAddress): string =>
   `${arena.kind === "memory" ? arena.inode : arena.id} ${at} ${stamp}`;
 
-/** An object as this process uses it. Throws a {@link Failure}. */
+/** Finds an object, or returns the one that this process uses already. Throws a {@link SyncFailure}. */
 export const resolve = <A>(
   kind: string,
-  { host, place }: Descriptor,
+  { host, address }: Descriptor,
   make: (words: Words, at: number, participants: Participants) => A,
 ): Resolved<A> => {
-  const name = nameOf(place);
+  const name = nameOf(address);
   const known = resolved.get(name)?.deref();
   if (known !== undefined) return known as Resolved<A>;
   try {
-    const { arena, at } = reach(place);
-    const entry = { arena, place, object: make(arena.words, at, participantsOf(arena, place)) };
+    const { arena, at } = reach(address);
+    const entry = { arena, address, object: make(arena.words, at, participantsOf(arena, address)) };
     resolved.set(name, new WeakRef(entry));
     collected.register(entry, name);
     return entry;
@@ -108,24 +105,24 @@ export const resolve = <A>(
   }
 };
 
-/** Objects that somebody has in this process, though nobody may refer to them. */
+/** Objects that this process holds, which must not be collected. */
 const pinned = new Set<unknown>();
 
-/** An object in use. */
+/** An object that this process uses. */
 export interface Resolved<A> {
   readonly arena: Arena;
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly object: A;
 }
 
-/** Places an object in memory for as long as a scope is open. */
+/** Allocates an object, which ends with the scope. */
 export const allocateObject = (
   kind: string,
   size: number,
-): Effect.Effect<Descriptor, Failure, Scope.Scope> =>
+): Effect.Effect<Descriptor, SyncFailure, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.suspend((): Effect.Effect<Block, Failure> => {
+      Effect.suspend((): Effect.Effect<Block, SyncFailure> => {
         try {
           return Effect.succeed(allocate(size));
         } catch (error) {
@@ -134,14 +131,14 @@ export const allocateObject = (
       }),
       (block) =>
         Effect.sync(() => {
-          resolved.delete(nameOf(block.place));
+          resolved.delete(nameOf(block.address));
           block.free();
         }),
     ),
-    ({ place }) => ({ place, host: self().name }),
+    ({ address }) => ({ address, host: self().name }),
   );
 
-/** A shared object, for its users: reached with its first use. */
+/** A shared object for its users. It is found by its address when it is used first. */
 export abstract class Shared<A, D extends Descriptor = Descriptor> {
   readonly #kind: string;
   readonly #descriptor: D;
@@ -152,12 +149,11 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
     this.#descriptor = descriptor;
   }
 
-  /** It travels as where it is. */
   get [HandleId](): { readonly kind: string; readonly encode: () => D } {
     return { kind: this.#kind, encode: () => this.#descriptor };
   }
 
-  /** Name of the process that made it. */
+  /** Name of the process that made the object. */
   get host(): string {
     return this.#descriptor.host;
   }
@@ -172,17 +168,22 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
 
   protected abstract make(words: Words, at: number, participants: Participants): A;
 
-  /** The object, if it is still there. Throws a {@link Failure}. */
+  /** Address of the object. */
+  get address(): ObjectAddress {
+    return this.#descriptor.address;
+  }
+
+  /** The object. Throws a {@link SyncFailure}, also if the object has ended. */
   protected get object(): A {
     const known = this.#resolved;
-    if (known !== undefined && exists(known.arena, known.place)) return known.object;
+    if (known !== undefined && exists(known.arena, known.address)) return known.object;
     return this.#reach();
   }
 
   /** The object, unless it was not resolved yet, or is no more. */
   protected get there(): A | undefined {
     const known = this.#resolved;
-    return known !== undefined && exists(known.arena, known.place) ? known.object : undefined;
+    return known !== undefined && exists(known.arena, known.address) ? known.object : undefined;
   }
 
   #reach(): A {
@@ -192,27 +193,27 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
       this.#descriptor,
       (words, at, participants) => this.make(words, at, participants),
     );
-    if (!exists(this.#resolved.arena, this.#resolved.place)) throw this.gone();
+    if (!exists(this.#resolved.arena, this.#resolved.address)) throw this.gone();
     return object;
   }
 
-  /** Keeps what this process knows of the object, though nobody may refer to it, or not any more. */
-  protected keep(keeps: boolean): void {
-    if (keeps) pinned.add(this.#resolved);
+  /** Pins the state of the object in this process, so that it is not collected, or unpins it. */
+  protected pin(pins: boolean): void {
+    if (pins) pinned.add(this.#resolved);
     else pinned.delete(this.#resolved);
   }
 
-  /** The error of who uses it when it is no more. */
+  /** The failure of a use after the object has ended. */
   protected gone(): Unreachable {
     return new Unreachable(this.#kind, this.#descriptor.host);
   }
 
-  /** How a wait ends that is over. */
+  /** The failure of a wait. */
   protected over(over: WaitFailure): Effect.Effect<never, Unreachable> {
     return over === "gone" ? Effect.fail(this.gone()) : Effect.die(over.error);
   }
 
-  /** Who a participant is. */
+  /** The owner that a participant stands for; `undefined` for 0. */
   protected ownerOf(participant: number): Owner | undefined {
     if (participant === 0) return undefined;
     const { arena } = this.#resolved!;

@@ -1,5 +1,5 @@
 /**
- * A lock for readers and writers as its users have it.
+ * `ReadWriteLock` for its users.
  *
  * @module
  */
@@ -13,9 +13,9 @@ import { BUSY, type Busy } from "./protocol/monitor.ts";
 import { ReadWriteLock as Protocol, type Side as SideName, sizeFor } from "./protocol/read_write_lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { ReadWriteLock, Side, Statistics } from "../../ReadWriteLock.ts";
-import { SyncError } from "./errors.ts";
+import { SyncError, type SyncFailure } from "./errors.ts";
 import { around, scoped } from "./lock.ts";
-import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
+import { allocateObject, type Descriptor, Shared } from "./object.ts";
 import { LATER, type Later, now, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
@@ -38,7 +38,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
   readonly read: Side = this.#side("read");
   readonly write: Side = this.#side("write");
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
     const { abandoned, asking: [readers, writers], readers: reading, waiting, writer } = this.object;
     return {
       readers: reading,
@@ -58,13 +58,13 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
       if (released === BUSY) return BUSY;
       if (!released) throw new SyncError("NotOwner", `Cannot release the lock: this process does not ${side}`);
     };
-    const release: Effect.Effect<void, Failure> = step(giveBack);
-    const take: Effect.Effect<Held, Failure> = step<Held, Failure>(
+    const release: Effect.Effect<void, SyncFailure> = step(giveBack);
+    const take: Effect.Effect<Held, SyncFailure> = step<Held, SyncFailure>(
       (): Held | Busy | Later => {
         const got = tryTake();
         return got === true ? taken(this.object) : got === false ? LATER : got;
       },
-      waitExactly<Held, Failure>((done) => {
+      waitExactly<Held, SyncFailure>((done) => {
         const lock = this.object;
         const leave = lock.wait(
           side,
@@ -77,7 +77,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
       take,
       tryTake: step(tryTake),
       release,
-      acquire: scoped(take, () => release) as Effect.Effect<Held, Failure, Scope.Scope>,
+      acquire: scoped(take, () => release) as Effect.Effect<Held, SyncFailure, Scope.Scope>,
       withLock: (effect, options) => around(take, release, effect, options),
       unsafeTryTake: () => now(tryTake),
       unsafeRelease: () => now(giveBack) as void,
@@ -88,7 +88,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
 register("readwritelock", (data) => new ReadWriteLockClient(data as Descriptor));
 
 /** Makes a lock for readers and writers. */
-export const make: Effect.Effect<ReadWriteLock, Failure, Scope.Scope> = Effect.map(
+export const make: Effect.Effect<ReadWriteLock, SyncFailure, Scope.Scope> = Effect.map(
   allocateObject("readwritelock", sizeFor()),
-  (described) => new ReadWriteLockClient(described),
+  (descriptor) => new ReadWriteLockClient(descriptor),
 );

@@ -1,83 +1,80 @@
 /**
- * Who of this process is inside a recursive lock.
+ * Which fibers of this process are inside a recursive lock.
  *
- * A lock is held by a stack of holds, each taken inside the one before. A fiber knows its innermost hold by a FiberRef, which forked
- * fibers inherit and joined fibers bring back: so a hold that was taken under `Effect.timeout` or `Effect.race` is the caller's.
+ * A lock is held by a stack of holds, each taken inside the one below it. A fiber knows its innermost hold by a FiberRef, which forked
+ * fibers inherit and joined fibers bring back. A hold that was taken under `Effect.timeout` or `Effect.race` is therefore the caller's.
  *
- * - A fiber takes the lock again if its innermost hold is the top of the stack. If a sibling of the fiber is inside, it waits for
- *   that sibling: concurrent branches exclude each other, inside a hold as well as outside.
- * - A fiber without a hold waits until the stack is empty, in one line with the others of this process. The line has one request for
- *   the lock, so processes take turns.
- * - A hold ends when it is released, whichever fiber does that. A fiber that goes on after the end of its hold has none.
- * - A condition parks the whole stack while it waits. Meanwhile fibers that know parked holds wait like those without a hold, and are
- *   inside again when the stack is.
+ * - A fiber takes the lock again if its innermost hold is the top of the stack. If a sibling of the fiber is inside, the fiber waits
+ *   for that sibling: concurrent branches exclude each other, inside a hold as well as outside.
+ * - A fiber without a hold waits until the stack is empty, in one queue with other such fibers of this process. The queue makes one
+ *   request for the lock, so processes take turns.
+ * - A hold ends when any fiber releases it. A fiber that goes on after the end of its hold has none.
+ * - A condition parks the whole stack while it waits. Meanwhile fibers that know parked holds wait like fibers without a hold, and are
+ *   inside again when the stack is restored.
  *
  * @module
  */
-import type * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
 import { Fifo, type FifoEntry } from "../objects/fifo.ts";
+import type { RunningFiber } from "./waiting.ts";
 
-/** One taking of the lock. */
+/** One hold of the lock. */
 export interface Hold<L> {
-  /** The hold in which it was taken. */
+  /** The hold inside which this one was taken. */
   readonly outer: Hold<L> | undefined;
   state: "held" | "parked" | "released";
   /** Fibers with this innermost hold that wait for a sibling. */
   readonly waiting: Fifo<Waiter<L>>;
 }
 
-/** What a waiter hears: the hold that is its own now, or why there will be none. */
+/** The outcome of a wait: a hold, or why the lock cannot be had any more. */
 export type Entered<L> = { readonly hold: Hold<L> } | { readonly lost: L };
 
-/** A fiber that waits. */
+/** A waiting fiber. */
 interface Waiter<L> {
   readonly known: Hold<L> | undefined;
-  /** What to hold again, instead of a new hold. */
+  /** The holds to restore, in place of a new hold. */
   readonly parked: ReadonlyArray<Hold<L>> | undefined;
   readonly done: (entered: Entered<L>) => void;
 }
 
-/** DoorbellAddress a waiter waits. */
+/** The position of a waiter. */
 interface Position<L> {
-  readonly line: Fifo<Waiter<L>>;
-  readonly place: FifoEntry<Waiter<L>>;
+  readonly queue: Fifo<Waiter<L>>;
+  readonly entry: FifoEntry<Waiter<L>>;
 }
 
-/** How this process has the lock itself. */
+/** The lock itself, which this process takes and releases. */
 export interface UnderlyingLock<L> {
   /**
-   * Asks for the lock, and calls back once: `"held"` if this process has it, or why it will not have it. Returns a function that takes
-   * the request back.
+   * Asks for the lock, and calls `done` once: with `"held"`, or with the reason why the lock cannot be had. Returns a function that
+   * withdraws the request.
    */
   readonly request: (done: (outcome: "held" | L) => void) => () => void;
-  /** Gives the lock back. */
+  /** Releases the lock. */
   readonly release: () => void;
-  /** Why it cannot be had any more, though this process has it. */
+  /** Why the lock has ended, although this process holds it; `undefined` if it has not. */
   readonly lost: () => L | undefined;
-  /** Is told when the stack begins, and when it is empty. */
+  /** Called with true when the stack gets its first hold, and with false when the stack is empty. */
   readonly onHeld: (held: boolean) => void;
 }
 
-/** What a fiber can do to its own FiberRefs, which the types of Effect do not say. */
+/** Methods of a fiber for its own FiberRefs, which the types of Effect leave out. */
 interface Writable {
   setFiberRef<A>(ref: FiberRef.FiberRef<A>, value: A): void;
   unsafeDeleteFiberRef<A>(ref: FiberRef.FiberRef<A>): void;
 }
 
-/** A fiber that runs. */
-export type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>;
-
-/** The holds of this process of one lock, which may be lost for a reason `L`. */
+/** The holds of one lock in this process. The lock may be lost for a reason `L`. */
 export class HoldStack<L> {
   readonly #lock: UnderlyingLock<L>;
   readonly #known = FiberRef.unsafeMake<Hold<L> | undefined>(undefined);
   #stack: Array<Hold<L>> = [];
-  /** Fibers without a hold that wait. */
+  /** Waiting fibers without a hold. */
   readonly #outside = new Fifo<Waiter<L>>();
   readonly #positions = new Map<Waiter<L>, Position<L>>();
-  /** Those outside that know parked holds. */
-  readonly #chained = new Set<Waiter<L>>();
+  /** Waiters outside that know parked holds. */
+  readonly #parkedOutside = new Set<Waiter<L>>();
   #withdraw: (() => void) | undefined;
 
   constructor(lock: UnderlyingLock<L>) {
@@ -89,30 +86,30 @@ export class HoldStack<L> {
     return this.#stack.length > 0;
   }
 
-  /** How many fibers wait. */
+  /** Number of waiting fibers. */
   get waiting(): number {
     return this.#positions.size;
   }
 
-  /** The innermost hold that a fiber is in. */
+  /** The innermost hold of a fiber. */
   of(fiber: RunningFiber | undefined): Hold<L> | undefined {
     return fiber === undefined ? undefined : innermost(fiber.getFiberRef(this.#known));
   }
 
-  /** Whether a fiber is inside, and no sibling of it further inside. */
+  /** Whether a fiber is inside, and no sibling is further inside. */
   isTop(fiber: RunningFiber | undefined): boolean {
     const hold = this.of(fiber);
     return hold !== undefined && hold === this.#stack.at(-1);
   }
 
-  /** How many holds a fiber is in. */
+  /** Number of holds of a fiber. */
   depth(fiber: RunningFiber | undefined): number {
     let depth = 0;
     for (let hold = this.of(fiber); hold !== undefined; hold = innermost(hold.outer)) depth++;
     return depth;
   }
 
-  /** Takes the lock for a fiber that runs, if it may go in now; `take` tries to get the lock for this process. */
+  /** Takes the lock for a running fiber, if that need not wait. `take` tries to take the lock for this process. */
   enter(fiber: RunningFiber, take: () => boolean): Hold<L> | undefined {
     const known = fiber.getFiberRef(this.#known);
     if (this.#stack.length > 0 ? innermost(known) !== this.#stack.at(-1) : !take()) return undefined;
@@ -121,19 +118,19 @@ export class HoldStack<L> {
     return hold;
   }
 
-  /** A hold of a fiber for which this process has got the lock. */
+  /** Creates a hold of a fiber, for which this process has taken the lock. */
   grant(fiber: RunningFiber): Hold<L> {
     return this.#push(fiber.getFiberRef(this.#known));
   }
 
-  /** Notes, in a fiber that runs, that a hold is its innermost one. */
+  /** Makes a hold the innermost one of a running fiber. */
   settle(fiber: RunningFiber, hold: Hold<L>): void {
     (fiber as unknown as Writable).setFiberRef(this.#known, hold);
   }
 
   /**
-   * Waits for a fiber, to take the lock or to take a parked stack back; calls back once, maybe before this returns.
-   * Returns a function that gives up the wait; it gives `false` if that has ended.
+   * Waits for the lock, or to restore a parked stack. Calls `done` once, perhaps before this function returns. Returns a function that
+   * ends the wait; it returns `false` if the wait was over.
    */
   wait(
     fiber: RunningFiber,
@@ -142,41 +139,41 @@ export class HoldStack<L> {
   ): () => boolean {
     const known = parked === undefined ? fiber.getFiberRef(this.#known) : undefined;
     const waiter: Waiter<L> = { known, parked, done };
-    this.#seat(waiter);
+    this.#enqueue(waiter);
     try {
-      this.#ask();
+      this.#request();
     } catch (error) {
       this.#leave(waiter);
       throw error;
     }
     return () => {
       if (!this.#leave(waiter)) return false;
-      if (this.#positions.size === 0) this.#cease();
+      if (this.#positions.size === 0) this.#withdrawRequest();
       return true;
     };
   }
 
-  /** Ends a hold. Does nothing if it has ended. */
+  /** Ends a hold. Does nothing if the hold has ended. */
   release(hold: Hold<L>): void {
     const { state } = hold;
     hold.state = "released";
     if (state !== "held") return;
     const at = this.#stack.lastIndexOf(hold);
     this.#stack.splice(at, 1);
-    this.#dismiss(hold);
-    if (this.#stack.length > 0) return this.#admit();
+    this.#moveOutwards(hold);
+    if (this.#stack.length > 0) return this.#admitNext();
     this.#lock.onHeld(false);
     this.#lock.release();
   }
 
-  /** Ends the innermost hold of a fiber that runs, and gives it; nothing if the fiber has none. */
+  /** Ends the innermost hold of a running fiber, and returns it; `undefined` if the fiber has none. */
   leave(fiber: RunningFiber | undefined): Hold<L> | undefined {
     const hold = this.of(fiber);
     if (hold !== undefined) this.end(fiber, hold);
     return hold;
   }
 
-  /** Ends a hold, and the knowledge of holds that have ended of a fiber that runs. */
+  /** Ends a hold, and removes ended holds from the FiberRef of a running fiber. */
   end(fiber: RunningFiber | undefined, hold: Hold<L>): void {
     this.release(hold);
     const known = fiber?.getFiberRef(this.#known);
@@ -187,28 +184,28 @@ export class HoldStack<L> {
     else writable.setFiberRef(this.#known, rest);
   }
 
-  /** Takes the whole stack apart, without giving the lock back. */
+  /** Parks the whole stack, without releasing the lock. */
   park(): ReadonlyArray<Hold<L>> {
     const parked = this.#stack;
     this.#stack = [];
     for (const hold of parked) hold.state = "parked";
-    for (const hold of parked) this.#dismiss(hold);
+    for (const hold of parked) this.#moveOutwards(hold);
     this.#lock.onHeld(false);
     return parked;
   }
 
-  /** The stack is as it was: this process has the lock again. */
+  /** Restores a parked stack, once this process holds the lock again. */
   restore(parked: ReadonlyArray<Hold<L>>): void {
     this.#stack = parked.filter((hold) => hold.state === "parked");
     for (const hold of this.#stack) hold.state = "held";
     if (this.#stack.length === 0) return this.#lock.release();
     this.#lock.onHeld(true);
-    for (const waiter of [...this.#chained]) {
+    for (const waiter of [...this.#parkedOutside]) {
       if (innermost(waiter.known) === undefined) continue;
       this.#leave(waiter);
-      this.#seat(waiter);
+      this.#enqueue(waiter);
     }
-    this.#admit();
+    this.#admitNext();
   }
 
   #push(known: Hold<L> | undefined): Hold<L> {
@@ -217,42 +214,42 @@ export class HoldStack<L> {
     return hold;
   }
 
-  #seat(waiter: Waiter<L>): void {
+  #enqueue(waiter: Waiter<L>): void {
     const hold = innermost(waiter.known);
-    const line = hold === undefined ? this.#outside : hold.waiting;
-    this.#positions.set(waiter, { line, place: line.push(waiter) });
-    if (hold === undefined && waiter.known !== undefined) this.#chained.add(waiter);
+    const queue = hold === undefined ? this.#outside : hold.waiting;
+    this.#positions.set(waiter, { queue, entry: queue.push(waiter) });
+    if (hold === undefined && waiter.known !== undefined) this.#parkedOutside.add(waiter);
   }
 
   #leave(waiter: Waiter<L>): boolean {
-    const seat = this.#positions.get(waiter);
-    if (seat === undefined) return false;
-    seat.line.remove(seat.place);
+    const position = this.#positions.get(waiter);
+    if (position === undefined) return false;
+    position.queue.remove(position.entry);
     this.#positions.delete(waiter);
-    this.#chained.delete(waiter);
+    this.#parkedOutside.delete(waiter);
     return true;
   }
 
-  /** Those who waited inside a hold that has ended, or is parked, wait further outside. */
-  #dismiss(hold: Hold<L>): void {
-    for (const waiter of hold.waiting.drain()) this.#seat(waiter);
+  /** Moves the waiters inside a hold that has ended or is parked to the queue of the next hold outside. */
+  #moveOutwards(hold: Hold<L>): void {
+    for (const waiter of hold.waiting.drain()) this.#enqueue(waiter);
   }
 
-  /** The next of those whose innermost hold is the top may go in. */
-  #admit(): void {
+  /** Lets the next waiter in whose innermost hold is the top of the stack. */
+  #admitNext(): void {
     for (;;) {
       const waiter = this.#stack.at(-1)?.waiting.first;
       if (waiter === undefined) return;
       this.#leave(waiter);
-      if (this.#positions.size === 0) this.#cease();
+      if (this.#positions.size === 0) this.#withdrawRequest();
       const lost = this.#lock.lost();
       if (lost === undefined) return waiter.done({ hold: this.#push(waiter.known) });
       waiter.done({ lost });
     }
   }
 
-  /** Asks for the lock, as long as somebody waits: whoever waits inside learns by that when there is no lock any more. */
-  #ask(): void {
+  /** Requests the lock while any fiber waits. Fibers that wait inside a hold learn by that request when the lock has ended. */
+  #request(): void {
     if (this.#withdraw !== undefined || this.#positions.size === 0) return;
     let answered = false;
     const withdraw = this.#lock.request((outcome) => {
@@ -271,29 +268,29 @@ export class HoldStack<L> {
       return;
     }
     const waiter = this.#outside.first;
-    // Nobody is inside, so those who wait are outside.
+    // The stack is empty, so all waiters are outside.
     if (waiter === undefined) return this.#lock.release();
     this.#leave(waiter);
     if (waiter.parked !== undefined) {
       this.restore(waiter.parked);
       waiter.done({ hold: waiter.parked.at(-1)! });
     } else waiter.done({ hold: this.#push(waiter.known) });
-    this.#ask();
+    this.#request();
   }
 
-  #cease(): void {
+  #withdrawRequest(): void {
     this.#withdraw?.();
     this.#withdraw = undefined;
   }
 }
 
-/** The first of a hold and those around it that has not ended. */
+/** The innermost hold that has not ended, from `hold` outwards. */
 const nearest = <L>(hold: Hold<L> | undefined): Hold<L> | undefined => {
   while (hold?.state === "released") hold = hold.outer;
   return hold;
 };
 
-/** The first of a hold and those around it that is held. */
+/** The innermost hold that is held, from `hold` outwards. */
 const innermost = <L>(hold: Hold<L> | undefined): Hold<L> | undefined => {
   while (hold !== undefined && hold.state !== "held") hold = hold.outer;
   return hold;

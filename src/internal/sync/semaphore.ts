@@ -1,5 +1,5 @@
 /**
- * A semaphore as its users have it.
+ * `Semaphore` for its users.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import { MAX, Semaphore as Protocol, type Shape, sizeFor } from "./protocol/sema
 import type { Words } from "../os/atomics.ts";
 import type { Options, Semaphore, Statistics } from "../../Semaphore.ts";
 import { boolean, type Checks, effect as isEffect, optional, positive, range } from "../os/arguments.ts";
-import { SyncError, wrongArgument, wrongOption } from "./errors.ts";
+import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
 import { scoped } from "./lock.ts";
-import { allocateObject, type Descriptor, type Failure, Shared } from "./object.ts";
+import { allocateObject, type Descriptor, Shared } from "./object.ts";
 import { LATER, now, step, waitExactly } from "./waiting.ts";
 
 const counts = { permits: positive };
 
 export const TypeId = "~multiprocessing/Semaphore";
 
-/** What a handle says. */
+/** The data of a handle. */
 export interface SemaphoreDescriptor extends Descriptor, Shape {}
 
 /** The implementation of {@link Semaphore}. */
@@ -35,7 +35,7 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
     return new Protocol(words, at, participants, this.descriptor);
   }
 
-  /** Called by its maker. */
+  /** Sets the first permits. Called by the maker. */
   begin(permits: number): void {
     this.object.begin(permits);
   }
@@ -45,15 +45,15 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
     return bound === MAX ? undefined : bound;
   }
 
-  readonly take = (permits: number = 1): Effect.Effect<void, Failure> => {
+  readonly take = (permits: number = 1): Effect.Effect<void, SyncFailure> => {
     const refused = this.#refused(permits, "take");
     if (refused !== undefined) return Effect.fail(refused);
-    return step<void, Failure>(
+    return step<void, SyncFailure>(
       () => {
         const taken = this.object.tryTake(permits);
         return taken === true ? undefined : taken === false ? LATER : taken;
       },
-      waitExactly<void, Failure>((done) => {
+      waitExactly<void, SyncFailure>((done) => {
         const semaphore = this.object;
         const leave = semaphore.wait(
           permits,
@@ -64,12 +64,12 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
     );
   };
 
-  readonly tryTake = (permits: number = 1): Effect.Effect<boolean, Failure> => {
+  readonly tryTake = (permits: number = 1): Effect.Effect<boolean, SyncFailure> => {
     const refused = this.#refused(permits, "take");
     return refused !== undefined ? Effect.fail(refused) : step(() => this.object.tryTake(permits));
   };
 
-  readonly release = (permits: number = 1): Effect.Effect<void, Failure> => {
+  readonly release = (permits: number = 1): Effect.Effect<void, SyncFailure> => {
     const refused = this.#refused(permits, "release");
     return refused !== undefined ? Effect.fail(refused) : step(() => {
       const released = this.object.release(permits);
@@ -78,11 +78,11 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
     });
   };
 
-  readonly acquire = (permits: number = 1): Effect.Effect<void, Failure, Scope.Scope> =>
+  readonly acquire = (permits: number = 1): Effect.Effect<void, SyncFailure, Scope.Scope> =>
     scoped(this.take(permits), () => this.release(permits));
 
   readonly withPermits =
-    (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> => {
+    (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SyncFailure, R> => {
       const wrong = wrongArgument("semaphore.withPermits", { permits, effect }, { ...counts, effect: isEffect });
       return wrong !== undefined ? Effect.fail(wrong) : Effect.uninterruptibleMask((restore) =>
         Effect.zipRight(
@@ -92,9 +92,9 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
       );
     };
 
-  readonly available: Effect.Effect<number, Failure> = step(() => this.object.free);
+  readonly available: Effect.Effect<number, SyncFailure> = step(() => this.object.free);
 
-  readonly statistics: Effect.Effect<Statistics, Failure> = step(() => {
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
     const { asking, free, held, waiting } = this.object;
     return { available: free, held, waiting, waitingProcesses: asking };
   });
@@ -111,7 +111,7 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
     if (!now(() => this.object.release(permits))) throw this.#tooMany(permits);
   }
 
-  /** Of what was granted to somebody who does not want it any more. */
+  /** Releases permits that were granted to a fiber which was interrupted. */
   #giveBack(permits: number): void {
     Effect.runFork(Effect.ignore(this.release(permits)));
   }
@@ -140,12 +140,12 @@ register("semaphore", (data) => new SemaphoreClient(data as SemaphoreDescriptor)
 const checks: Checks = { permits: optional(range(0, MAX)), reclaim: optional(boolean) };
 
 /** Makes a semaphore. */
-export const make = (options: Options, bounded: boolean): Effect.Effect<Semaphore, Failure, Scope.Scope> => {
+export const make = (options: Options, bounded: boolean): Effect.Effect<Semaphore, SyncFailure, Scope.Scope> => {
   const wrong = wrongOption("semaphore", options, checks);
   if (wrong !== undefined) return Effect.fail(wrong);
   const { permits = 1, reclaim = true } = options;
-  return Effect.map(allocateObject("semaphore", sizeFor()), (described) => {
-    const semaphore = new SemaphoreClient({ ...described, bound: bounded ? permits : MAX, reclaim });
+  return Effect.map(allocateObject("semaphore", sizeFor()), (descriptor) => {
+    const semaphore = new SemaphoreClient({ ...descriptor, bound: bounded ? permits : MAX, reclaim });
     semaphore.begin(permits);
     return semaphore;
   });

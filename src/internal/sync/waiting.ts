@@ -1,5 +1,5 @@
 /**
- * Steps that an interruption comes before or after, and waits that it ends with nothing taken.
+ * The two forms of an operation on a shared object, both exact when the fiber is interrupted: a single step, and a wait.
  *
  * @module
  */
@@ -7,100 +7,110 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
-import * as RuntimeFlags from "effect/RuntimeFlags";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
+import { oneStep, Otherwise, waitThenCommit } from "../objects/interruption.ts";
 import { ended } from "../os/worker_mappings.ts";
 import { BUSY, type Busy } from "./protocol/monitor.ts";
-import { SyncError } from "./errors.ts";
-import type { Failure } from "./object.ts";
+import { SyncError, type SyncFailure } from "./errors.ts";
 
-/** What a step answers when it has to wait. */
+/** The result of a step that cannot succeed now: the operation has to wait. */
 export const LATER: unique symbol = Symbol("later");
 /** Type of {@link LATER}. */
 export type Later = typeof LATER;
 
+/** A fiber that runs. */
+export type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>;
+
 /** Whether an error says why an object cannot be used. */
-export const isFailure = (error: unknown): error is Failure =>
+export const isSyncFailure = (error: unknown): error is SyncFailure =>
   error instanceof Unreachable || error instanceof SyncError || error instanceof Unsupported;
 
-/** A turn of the event loop, for somebody else who has the guard of an object. */
+/** A turn of the event loop, while another participant has the guard of an object. */
 const pause: Effect.Effect<void> = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void), 1);
   return Effect.sync(() => clearTimeout(timer));
 });
 
 /**
- * Does something in one step of the fiber, whose value goes straight to whoever goes on: an interruption comes before it, or after
- * whoever goes on has it. What fails is thrown.
+ * Runs `run` in one step of the fiber, and continues with `later` if it returns {@link LATER}. If it returns `BUSY`, it runs again in
+ * another turn of the event loop. A {@link SyncFailure} that it throws is a failure of the effect.
  */
 export const step = <A, E = never>(
   run: () => A | Busy | Later,
   later: Effect.Effect<A, E> = Effect.never,
-): Effect.Effect<A, E | Failure> => {
-  const again: Effect.Effect<A, E | Failure> = Effect.catchAllCause(
-    Effect.sync(() => {
-      const result = run();
-      if (result === BUSY || result === LATER) throw result;
-      return result as A;
-    }),
-    (cause): Effect.Effect<A, E | Failure> => {
-      if (!Cause.isDieType(cause)) return Effect.failCause(cause);
-      const { defect } = cause;
-      if (defect === LATER) return later;
-      if (defect === BUSY) return Effect.zipRight(pause, again);
-      return isFailure(defect) ? Effect.fail(defect) : Effect.failCause(cause);
-    },
-  );
+): Effect.Effect<A, E | SyncFailure> => {
+  const wait = new Otherwise<A, E>(later);
+  const again: Effect.Effect<A, E | SyncFailure> = oneStep<A, E | SyncFailure>(() => {
+    let result: A | Busy | Later;
+    try {
+      result = run();
+    } catch (error) {
+      if (isSyncFailure(error)) return new Otherwise(Effect.fail(error));
+      throw error;
+    }
+    return result === LATER ? wait : result === BUSY ? retry : result as A;
+  });
+  const retry = new Otherwise(Effect.zipRight(pause, again));
   return again;
 };
 
-/** The fiber that runs. */
-export const currentFiber = (): Fiber.RuntimeFiber<unknown, unknown> | undefined => {
+/** The fiber that runs now, if any. */
+export const currentFiber = (): RunningFiber | undefined => {
   const fiber = Fiber.getCurrentFiber();
   return fiber._tag === "Some" ? fiber.value : undefined;
 };
 
 /**
- * Waits for what `begin` will be given, which `done` is called with. `begin` answers with what gives it up, and what was given with
- * it: called when the wait ends with an interruption, at whatever point that comes. `accept` runs in the fiber that goes on.
+ * Waits for a grant. `begin` asks for it, calls `answer` once, and returns a function that gives up the request and what was granted.
+ * `accept` runs in the fiber that has received the grant.
+ *
+ * *Interruption:* gives up, whenever it comes. A race that this fiber has lost before it received the grant discards the grant without
+ * an interruption; then the grant is given up as well, see {@link giveUpIfDiscarded}.
  */
 export const waitExactly = <A, E>(
-  begin: (done: (result: Effect.Effect<A, E>) => void) => () => void,
+  begin: (answer: (result: Effect.Effect<A, E>) => void) => () => void,
   accept: (value: A) => void = () => {},
-): Effect.Effect<A, E | Failure> =>
-  Effect.withFiberRuntime<A, E | Failure>((fiber, { runtimeFlags }) => {
-    const open = RuntimeFlags.interruptible(runtimeFlags);
-    return Effect.uninterruptibleMask((restore) => {
-      let giveUp = (): void => {};
-      const wait = Effect.async<A, E | Failure>((resume) => {
-        try {
-          giveUp = begin(resume);
-        } catch (error) {
-          resume(isFailure(error) ? Effect.fail(error) : Effect.die(error));
-        }
-      });
-      return Effect.matchCauseEffect(restore(wait), {
-        onFailure: (cause) => {
-          giveUp();
-          return Effect.failCause(cause);
-        },
-        onSuccess: (value) =>
-          Effect.sync(() => {
-            // This fiber's next step is its interruption.
-            if (open && !Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))) giveUp();
-            else accept(value);
-            return value;
-          }),
-      });
-    });
+): Effect.Effect<A, E | SyncFailure> =>
+  Effect.withFiberRuntime<A, E | SyncFailure>((fiber) => {
+    let giveUp = (): void => {};
+    return waitThenCommit<A, E | SyncFailure, A, never>((answer) => {
+      try {
+        const cancel = begin(answer);
+        // The result of `cancel` is of no interest here, and must not count as an effect.
+        return giveUp = () => void cancel();
+      } catch (error) {
+        answer(isSyncFailure(error) ? Effect.fail(error) : Effect.die(error));
+        return () => {};
+      }
+    }, (value) =>
+      Effect.sync(() => {
+        accept(value);
+        void giveUpIfDiscarded(fiber, giveUp);
+        return value;
+      }));
   });
 
-/** Runs a synchronous operation again until nobody else is in its way. Throws what it throws. */
+/** Microtasks within which a race interrupts the fiber that has lost. */
+const MICROTASKS = 16;
+
+/**
+ * `Effect.timeout(lock.take, "1 second")` runs `take` in a fiber of its own. When the time is over, the race is decided at once, but the
+ * fiber is interrupted a few microtasks later. If it receives the lock and ends in between, the race discards its result, and interrupts
+ * a fiber that has ended: nobody would release the lock. That interruption is the only trace, so it is looked for here.
+ */
+const giveUpIfDiscarded = async (fiber: RunningFiber, giveUp: () => void): Promise<void> => {
+  await null;
+  if (fiber.unsafePoll() === null) return;
+  for (let i = 0; i < MICROTASKS; i++) await null;
+  if (!Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))) giveUp();
+};
+
+/** Runs a synchronous operation until no other participant is in the middle of a change. Throws what the operation throws. */
 export const now = <A>(run: () => A | Busy): A => {
   for (;;) {
     const result = run();
     if (result !== BUSY) return result as A;
-    // It would not end: nothing can be changed any more.
-    if (ended()) throw new Error("this worker was ended");
+    // A worker that was ended can change nothing any more, so the loop would not end.
+    if (ended()) throw new Error("Cannot use the shared object: this worker was ended");
   }
 };

@@ -239,7 +239,7 @@ export const port = (port: MessagePort, side: Side, counts: Posted): PortTranspo
       const take = (message: unknown): void => {
         if (typeof message === "number") return acknowledged(message);
         if (message === BYE) return once();
-        if (isAnnouncement(message)) return neighbour.hear(message);
+        if (isAnnouncement(message)) return neighbour.receive(message);
         if (isParcel(message)) {
           if (transport.onParcel === undefined) message.port.close();
           else transport.onParcel(message);

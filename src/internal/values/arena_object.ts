@@ -1,5 +1,5 @@
 /**
- * Objects that have a place in an arena. What one holds begins with its second word: at a multiple of 8 bytes. Free of Effect.
+ * An object in an arena that holds data. Its data begin with the second word, at a multiple of 8 bytes. Free of Effect.
  *
  * @module
  */
@@ -8,58 +8,58 @@ import type { Kind } from "../os/mapping.ts";
 import { MemoryError } from "./errors.ts";
 import { memoryError } from "./system_errors.ts";
 
-/** Words in front of what an object holds. */
+/** Words before the data. */
 const HEAD = 1;
 
-/** An object in an arena, whoever made it. */
+/** An object in an arena of this or another process. */
 export class ArenaObject {
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   #arena: Arena | undefined;
-  #lives: (() => boolean) | undefined;
+  #exists: (() => boolean) | undefined;
 
-  constructor(place: ObjectAddress, arena?: Arena) {
-    this.place = place;
+  constructor(address: ObjectAddress, arena?: Arena) {
+    this.address = address;
     this.#arena = arena;
   }
 
-  /** Its arena. Throws a `MemoryError` if the object is no more. */
+  /** The arena of the object. Throws the `MemoryError` `Gone` if the object has ended. */
   get arena(): Arena {
-    const arena = this.#arena ??= this.#reach();
-    if ((this.#lives ??= existenceProbe(arena, this.place))()) return arena;
+    const arena = this.#arena ??= this.#find();
+    if ((this.#exists ??= existenceProbe(arena, this.address))()) return arena;
     throw new MemoryError("Gone", "Cannot use the shared object: its scope has closed, or its process has ended");
   }
 
-  /** Throws a `MemoryError` if the object is no more. */
+  /** Throws the `MemoryError` `Gone` if the object has ended. */
   check(): void {
     void this.arena;
   }
 
   /** The first word of the object. */
   get at(): number {
-    return this.place.at + 1;
+    return this.address.at + 1;
   }
 
-  /** Where what it holds begins, in bytes. */
+  /** Offset of the data in the arena, in bytes. */
   get data(): number {
     return (this.at + HEAD) * 4;
   }
 
-  #reach(): Arena {
+  #find(): Arena {
     try {
-      return reach(this.place).arena;
+      return reach(this.address).arena;
     } catch (error) {
       throw memoryError(error);
     }
   }
 }
 
-/** Something that was object here. */
+/** An object that this process has allocated. */
 export interface Allocated {
   readonly object: ArenaObject;
   readonly free: () => void;
 }
 
-/** Places an object that holds so many bytes, all 0. Throws a `MemoryError`. */
+/** Allocates an object for `bytes` bytes of data, all 0. Throws a `MemoryError`. */
 export const allocateBytes = (bytes: number, kind?: Kind): Allocated => {
   let block: Block;
   try {
@@ -67,5 +67,5 @@ export const allocateBytes = (bytes: number, kind?: Kind): Allocated => {
   } catch (error) {
     throw memoryError(error);
   }
-  return { object: new ArenaObject(block.place, block.arena), free: block.free };
+  return { object: new ArenaObject(block.address, block.arena), free: block.free };
 };

@@ -1,5 +1,5 @@
 /**
- * An array in shared memory as its users have it, in whichever process they are.
+ * `Array` for its users.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { type Checks, count, end, integer, iterable, must, optional, show } from "../os/arguments.ts";
 import { usersLock } from "./locks.ts";
-import { attempt, attemptMemory } from "./attempt.ts";
-import { demand, demandChange, MemoryError, OutOfRange, pair } from "./errors.ts";
+import { assemble, attempt, attemptMemory } from "./attempt.ts";
+import { demand, demandChange, MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { attach, make as makeStorage, type Storage } from "./storage.ts";
@@ -22,16 +22,16 @@ import { type Type, typeOf } from "./types.ts";
 
 export const TypeId = "~multiprocessing/Array";
 
-/** What a handle says. */
+/** The data of a handle. */
 interface HandleData {
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly type: Type;
   readonly length: number;
   readonly token: Token;
   readonly lock: Lock | RLock;
 }
 
-type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 
 const views = {
   i8: Int8Array,
@@ -47,7 +47,7 @@ const views = {
   bool: Uint8Array,
 } as const;
 
-/** An index as it counts from the front; throws an `OutOfRange` if there is no such element. */
+/** Resolves an index, which counts from the end if it is negative. Throws an `OutOfRange` if there is no such element. */
 export const indexIn = (at: number, length: number): number => {
   if (Number.isSafeInteger(at) && at < length && at >= -length) return at < 0 ? at + length : at;
   throw new OutOfRange(
@@ -159,7 +159,7 @@ export class Elements<A> implements RawInteger<A, ArrayBufferView> {
   }
 }
 
-/** The implementation of {@link Integer}. What a type cannot do, its own interface does not have. */
+/** The implementation of {@link Integer}. The public type of an array leaves out operations that its number type does not have. */
 export class NumberArray<A> implements Integer<A, ArrayBufferView> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly type: Type;
@@ -169,8 +169,8 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
   readonly #object: ArenaObject;
   readonly #token: Token;
 
-  /** Its memory is its own: who keeps a view of it never sees what is made after it in the same place. */
-  constructor(object: ArenaObject, { length, lock, token, type }: Omit<HandleData, "place">, memory: () => Storage) {
+  /** The elements have memory of their own: a view that outlives the array never sees data of a later object. */
+  constructor(object: ArenaObject, { length, lock, token, type }: Omit<HandleData, "address">, memory: () => Storage) {
     this.lock = lock;
     this.#object = object;
     this.#token = token;
@@ -200,7 +200,7 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
     return {
       kind: "array",
       encode: (): HandleData => ({
-        place: this.#object.place,
+        address: this.#object.address,
         type: this.type,
         length: this.length,
         token: this.#token,
@@ -254,7 +254,7 @@ const content = must(
   "a length, which is a non-negative integer, or iterable",
 );
 
-/** A new array, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
+/** Creates an array, and returns it with the function that frees it. Throws a `MemoryFailure`. */
 export const make = (
   type: Type,
   initial: number | Iterable<unknown>,
@@ -264,32 +264,29 @@ export const make = (
   const { keep, size } = typeOf(type);
   demand("Array.make", { initial }, { initial: content });
   const values = typeof initial === "number" ? undefined : Array.from(initial);
+  // Before anything is allocated.
   values?.forEach(keep);
   const length = values?.length ?? initial as number;
   if (!Number.isSafeInteger(length * size)) {
     throw new MemoryError(
       "InvalidArgument",
-      `Cannot make a shared array of ${length} elements: there is no such memory`,
+      `Cannot make a shared array of ${length} elements: no memory is that large`,
     );
   }
-  const storage = makeStorage(Math.max(1, length) * size, kind);
-  const frees = [() => storage.close()];
-  const all = (): void => frees.toReversed().forEach((free) => free());
-  try {
+  return assemble((onFree) => {
+    const storage = makeStorage(Math.max(1, length) * size, kind);
+    onFree(() => storage.close());
     const { free, object } = allocateBytes(0, kind);
-    frees.push(free);
+    onFree(free);
     const { free: freeLock, lock } = usersLock(given, kind);
-    frees.push(freeLock);
+    onFree(freeLock);
     const array = new NumberArray<unknown>(object, { type, length, lock, token: storage.token }, () => storage);
     if (values !== undefined) array.raw.setAll(values);
-    return [array, all];
-  } catch (error) {
-    all();
-    throw error;
-  }
+    return array;
+  });
 };
 
 register("array", (from) => {
-  const { place, ...rest } = from as HandleData;
-  return new NumberArray(new ArenaObject(place), rest, () => attach(rest.token));
+  const { address, ...rest } = from as HandleData;
+  return new NumberArray(new ArenaObject(address), rest, () => attach(rest.token));
 });

@@ -1,5 +1,5 @@
 /**
- * Bytes in shared memory, up to so many, as their users have them: one place as lists have them, in an arena.
+ * `Bytes` for their users: one record, as lists have them, in an arena.
  *
  * @module
  */
@@ -12,27 +12,27 @@ import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Bytes } from "../../Value.ts";
 import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
-import { attemptMemory } from "./attempt.ts";
+import { assemble, attemptMemory } from "./attempt.ts";
 import { bytes as isBytes, optional, range, show } from "../os/arguments.ts";
-import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
+import { demand, demandChange, type MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { encode, Records, sizeOf } from "./records.ts";
 
 export const TypeId = "~multiprocessing/Bytes";
 
-/** What a handle says. */
+/** The data of a handle. */
 interface HandleData {
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly capacity: number;
   readonly lock: Lock | RLock;
-  /** The lock of those who replace the bytes. */
+  /** The lock for operations that replace the bytes. */
   readonly turns: ObjectAddress;
   readonly host: string;
 }
 
-type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 
-/** More of them want a block of their own. */
+/** The largest capacity. More bytes belong in a block of their own. */
 const MOST = 65_536;
 
 const room = (capacity: number): number => Math.max(8, Math.ceil(capacity / 8) * 8);
@@ -107,7 +107,7 @@ const checkBytes = (bytes: unknown, capacity: number): void => {
   }
 };
 
-/** New bytes, and what frees them. Throws a `MemoryError`, or an `OutOfRange`. */
+/** Creates bytes, and returns them with the function that frees them. Throws a `MemoryFailure`. */
 export const make = (
   capacity: number,
   initial: Uint8Array | undefined,
@@ -117,24 +117,19 @@ export const make = (
   demand("Value.bytes", { capacity, initial }, { capacity: range(0, MOST), initial: optional(isBytes) });
   const first = initial ?? new Uint8Array();
   checkBytes(first, capacity);
-  const frees: Array<() => void> = [];
-  const all = (): void => frees.toReversed().forEach((free) => free());
-  try {
+  return assemble((onFree) => {
     const size = sizeOf([room(capacity)]);
     const { free, object } = allocateBytes(size, kind);
-    frees.push(free);
+    onFree(free);
     const users = usersLock(given, kind);
-    frees.push(users.free);
+    onFree(users.free);
     const turns = ownLock(kind);
-    frees.push(turns.free);
+    onFree(turns.free);
     const records = Records.layOut(object.arena.region.buffer, size, [room(capacity)], [], object.data);
     records.write(0, encode(first));
-    const from = { place: object.place, capacity, lock: users.lock, turns: turns.place, host: self().name };
-    return [new BytesValue(from, object, records), all];
-  } catch (error) {
-    all();
-    throw error;
-  }
+    const from = { address: object.address, capacity, lock: users.lock, turns: turns.address, host: self().name };
+    return new BytesValue(from, object, records);
+  });
 };
 
-register("bytes", (from) => new BytesValue(from as HandleData, new ArenaObject((from as HandleData).place)));
+register("bytes", (from) => new BytesValue(from as HandleData, new ArenaObject((from as HandleData).address)));

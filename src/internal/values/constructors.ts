@@ -1,5 +1,5 @@
 /**
- * How the objects in shared memory are made, as resources with checked options.
+ * Constructors of the objects in shared memory: resources with checked options.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import type {
   Owned as OwnedMemory,
   SharedMemory,
 } from "../../SharedMemory.ts";
-import type { Bytes, Failure, Fields, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
+import type { Bytes, Fields, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
 import { name as isName, optional, positive } from "../os/arguments.ts";
 import { make as makeArray } from "./array.ts";
 import { attemptMemory, owned, ownedMemory } from "./attempt.ts";
 import { make as makeBytes } from "./bytes.ts";
-import { demandOptions, type MemoryError } from "./errors.ts";
+import { demandOptions, type MemoryError, type MemoryFailure } from "./errors.ts";
 import { attach as attachToList, make as makeList } from "./list.ts";
 import { lockOption } from "./locks.ts";
 import { attachNamed, create, make as makeMemory, type Memory } from "./memory.ts";
@@ -27,12 +27,12 @@ import { make as makeStruct } from "./struct.ts";
 import type { Type, Values } from "./types.ts";
 import { make as makeValue } from "./value.ts";
 
-/** An object with locks of its own, which are freed with it. */
+/** Makes an object with locks of its own, which are freed with it. */
 const locked = <A>(
   subject: string,
   options: unknown,
   make: () => readonly [A, free: () => void],
-): Effect.Effect<A, Failure, Scope.Scope> =>
+): Effect.Effect<A, MemoryFailure, Scope.Scope> =>
   Effect.map(
     owned(() => {
       demandOptions(subject, options, lockOption);
@@ -46,27 +46,27 @@ export const value = <T extends Type>(
   type: T,
   initial: Values[T] | undefined,
   options: Options,
-): Effect.Effect<ValueOf<T>, Failure, Scope.Scope> =>
+): Effect.Effect<ValueOf<T>, MemoryFailure, Scope.Scope> =>
   locked("value", options, () => makeValue(type, initial, options.lock)) as Effect.Effect<
     unknown,
-    Failure,
+    MemoryFailure,
     Scope.Scope
-  > as Effect.Effect<ValueOf<T>, Failure, Scope.Scope>;
+  > as Effect.Effect<ValueOf<T>, MemoryFailure, Scope.Scope>;
 
 /** Makes a struct. */
 export const struct = <const F extends Fields>(
   fields: F,
   initial: Partial<RecordOf<F>> | undefined,
   options: Options,
-): Effect.Effect<Struct<F>, Failure, Scope.Scope> =>
+): Effect.Effect<Struct<F>, MemoryFailure, Scope.Scope> =>
   locked("value", options, () => makeStruct(fields, initial, options.lock));
 
-/** Makes bytes of variable length. */
+/** Makes bytes. */
 export const bytes = (
   capacity: number,
   initial: Uint8Array | undefined,
   options: Options,
-): Effect.Effect<Bytes, Failure, Scope.Scope> =>
+): Effect.Effect<Bytes, MemoryFailure, Scope.Scope> =>
   locked("value", options, () => makeBytes(capacity, initial, options.lock));
 
 /** Makes an array. */
@@ -74,18 +74,18 @@ export const array = <T extends Type>(
   type: T,
   initial: number | Iterable<Values[T]>,
   options: Options,
-): Effect.Effect<ArrayOf<T>, Failure, Scope.Scope> =>
+): Effect.Effect<ArrayOf<T>, MemoryFailure, Scope.Scope> =>
   locked("array", options, () => makeArray(type, initial, options.lock)) as Effect.Effect<
     unknown,
-    Failure,
+    MemoryFailure,
     Scope.Scope
-  > as Effect.Effect<ArrayOf<T>, Failure, Scope.Scope>;
+  > as Effect.Effect<ArrayOf<T>, MemoryFailure, Scope.Scope>;
 
 /** Makes a list. */
 export const list = <A>(
   values: Iterable<A & Element>,
   options: ListOptions,
-): Effect.Effect<ShareableList<A>, Failure, Scope.Scope> =>
+): Effect.Effect<ShareableList<A>, MemoryFailure, Scope.Scope> =>
   Effect.map(
     owned(() => makeList(values, options), (list) => list.release()),
     (list) => list as unknown as ShareableList<A>,
@@ -108,7 +108,7 @@ export const memory = (options: MemoryOptions): Effect.Effect<SharedMemory, Memo
     return makeMemory(options.size);
   });
 
-/** Makes a block with a name. */
+/** Makes a named block. */
 export const namedMemory = (options: CreateOptions): Effect.Effect<OwnedMemory, MemoryError, Scope.Scope> =>
   scoped(() => {
     demandOptions("shared memory", options, { size: positive, name: optional(isName) });
@@ -120,5 +120,5 @@ export const namedMemory = (options: CreateOptions): Effect.Effect<OwnedMemory, 
 export const attachMemory = (name: string): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
   scoped(() => attachNamed(name));
 
-/** Removes the names of blocks whose makers are dead. */
+/** Removes the blocks of dead owners. */
 export const sweepMemory: Effect.Effect<ReadonlyArray<string>, MemoryError> = attemptMemory(sweep);

@@ -1,5 +1,5 @@
 /**
- * How the use of shared memory fails.
+ * Errors of shared memory.
  *
  * @module
  */
@@ -15,16 +15,16 @@ import {
 } from "../os/arguments.ts";
 
 /**
- * Why memory cannot be had.
+ * Why shared memory cannot be used.
  *
- * - `Unsupported`: not on this system, or not with these permissions; the message says why, and what works instead.
- * - `Full`: there is not so much memory, or a limit of the system is reached.
- * - `Exists`: there is a block of that name.
- * - `NotFound`: there is no block of that name.
+ * - `Unsupported`: this system, or the permissions of this process, do not allow it; the message says what works instead.
+ * - `Full`: there is not enough memory, or a limit of the system is reached.
+ * - `Exists`: a block of that name exists.
+ * - `NotFound`: no block of that name exists.
  * - `Gone`: the scope that made it has closed, or its process has ended.
- * - `Denied`: it is another user's.
- * - `InvalidArgument`: a size or a name that cannot be.
- * - `Failed`: something else the system said; see `cause`.
+ * - `Denied`: the block belongs to another user.
+ * - `InvalidArgument`: a size, a name or another argument is not valid.
+ * - `Failed`: another error of the system; see `cause`.
  *
  * @since 0.1.0
  * @category errors
@@ -40,7 +40,7 @@ export type MemoryErrorReason =
   | "Failed";
 
 /**
- * Shared memory cannot be had, or not any more. Nothing was changed, and nothing is left behind.
+ * Shared memory cannot be used, or cannot be used any more. Nothing was changed, and nothing is left behind.
  *
  * @since 0.1.0
  * @category errors
@@ -63,10 +63,10 @@ export class MemoryError extends Error {
 /**
  * What an {@link OutOfRange} complains of.
  *
- * - `Index`: there is no such element, or no such part.
- * - `Value`: the number does not fit the type, or is none of its values.
- * - `TooLong`: a text or bytes do not fit into what was reserved for them.
- * - `Type`: a value of a kind that cannot be kept there.
+ * - `Index`: there is no such element or field.
+ * - `Value`: the type does not include the value.
+ * - `TooLong`: a string or bytes exceed the capacity that was reserved for them.
+ * - `Type`: a value of this kind cannot be stored there.
  *
  * @since 0.1.0
  * @category errors
@@ -74,8 +74,7 @@ export class MemoryError extends Error {
 export type OutOfRangeReason = "Index" | "Value" | "TooLong" | "Type";
 
 /**
- * Shared memory was asked for an element that it does not have, or given a value that does not fit. Nothing was changed: no
- * number is cut off, and no text.
+ * An index or a value is out of range. Nothing was changed: neither numbers nor strings are truncated.
  *
  * @since 0.1.0
  * @category errors
@@ -95,29 +94,37 @@ export class OutOfRange extends Error {
   }
 }
 
-/** Throws a `MemoryError` if the options of something in memory make no sense. */
+/**
+ * Why an object in shared memory could not be read or changed. The object is unchanged.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type MemoryFailure = MemoryError | OutOfRange;
+
+/** Checks options. Throws a `MemoryError`. */
 export const demandOptions = (subject: string, options: unknown, checks: Checks): void => {
   const complaint = wrongOptions(options, checks);
   if (complaint !== undefined) throw new MemoryError("InvalidArgument", invalidOption(subject, complaint));
 };
 
-/** Throws a `MemoryError` if the arguments of an operation make no sense. */
+/** Checks the arguments of an operation. Throws a `MemoryError`. */
 export const demand = (operation: string, values: object, checks: Checks): void => {
   const complaint = wrong(values, checks);
   if (complaint !== undefined) throw new MemoryError("InvalidArgument", invalidArgument(operation, complaint));
 };
 
-/** Throws an `OutOfRange` if that is no function that makes a value of another. */
+/** Checks the argument of `update` and `modify`. Throws an `OutOfRange`. */
 export const demandChange = (change: unknown): void => {
   const complaint = func(change);
   if (complaint !== undefined) throw new OutOfRange("Type", `Cannot change the value: the change ${complaint}`);
 };
 
-/** An answer and a value. Throws an `OutOfRange` if a function has not given these two. */
+/** Checks the result of the function of `modify`. Throws an `OutOfRange`. */
 export const pair = <A, B>(given: readonly [A, B]): readonly [A, B] => {
   if (Array.isArray(given) && given.length === 2) return given;
   throw new OutOfRange("Type", `Cannot modify: the function must return [answer, value], received ${show(given)}`);
 };
 
-/** Throws a `MemoryError` if memory cannot have so many bytes. */
+/** Checks the size of a block. Throws a `MemoryError`. */
 export const checkSize = (size: number): void => demandOptions("shared memory", { size }, { size: positive });

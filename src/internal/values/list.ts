@@ -1,5 +1,5 @@
 /**
- * A list in shared memory as its users have it, in whichever process they are.
+ * `ShareableList` for its users.
  *
  * @module
  */
@@ -15,34 +15,34 @@ import type { Element, Options, Raw, ShareableList } from "../../ShareableList.t
 import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
 import { exclusively, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
 import { indexIn } from "./array.ts";
-import { attempt, attemptMemory } from "./attempt.ts";
-import { demand, demandChange, demandOptions, MemoryError, type OutOfRange, pair } from "./errors.ts";
+import { assemble, attempt, attemptMemory } from "./attempt.ts";
+import { demand, demandChange, demandOptions, MemoryError, type MemoryFailure, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
 import { ArenaObject } from "./arena_object.ts";
-import type { Descriptor } from "../sync/object.ts";
+import { addressOf } from "../sync/lock.ts";
 import { capacityOf, encode, type Encoded, lockAddressesIn, Records, sizeOf } from "./records.ts";
 
 export const TypeId = "~multiprocessing/ShareableList";
 
-/** What a handle says. */
+/** The data of a handle. */
 interface HandleData {
   readonly memory: Memory;
-  /** Of the lock for those who change an element: its stamp is that of the list. */
-  readonly place: ObjectAddress;
+  /** Address of the lock for changes of elements, which ends with the list. */
+  readonly address: ObjectAddress;
   readonly host: string;
   readonly length: number;
   readonly lock: Lock | RLock;
 }
 
-type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 
-/** Whether two elements are the same: numbers as for `Object.is`, bytes one by one. */
+/** Whether two elements are equal: by `Object.is`, and byte by byte for bytes. */
 const same = (one: unknown, other: unknown): boolean => {
   if (!(one instanceof Uint8Array && other instanceof Uint8Array)) return Object.is(one, other);
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 };
 
-/** What can be done at once. */
+/** The operations without Effects. */
 class Elements<A> implements Raw<A> {
   readonly length: number;
   readonly #records: () => Records;
@@ -79,13 +79,13 @@ export class List<A> implements ShareableList<A> {
   readonly #free: () => void;
   #records: Records | undefined;
 
-  constructor({ host, length, lock, memory, place }: HandleData, records?: Records, free: () => void = () => {}) {
+  constructor({ host, length, lock, memory, address }: HandleData, records?: Records, free: () => void = () => {}) {
     this.memory = memory;
     this.length = length;
     this.lock = lock;
-    this.#object = new ArenaObject(place);
+    this.#object = new ArenaObject(address);
     this.#host = host;
-    this.#writers = ownLockAt(place, host);
+    this.#writers = ownLockAt(address, host);
     this.#records = records;
     this.#free = free;
     this.raw = new Elements(length, () => this.#open());
@@ -96,7 +96,7 @@ export class List<A> implements ShareableList<A> {
       kind: "list",
       encode: (): HandleData => ({
         memory: this.memory,
-        place: this.#object.place,
+        address: this.#object.address,
         host: this.#host,
         length: this.length,
         lock: this.lock,
@@ -152,7 +152,7 @@ export class List<A> implements ShareableList<A> {
     return this.memory.close;
   }
 
-  /** It is no more, for anybody. */
+  /** Ends the list, for all processes. */
   release(): void {
     this.#free();
     this.memory.release();
@@ -168,7 +168,7 @@ export class List<A> implements ShareableList<A> {
     });
   }
 
-  /** Throws a `MemoryError` if the list is no more, or not here. */
+  /** The records of the list. Throws a `MemoryError` if the list has ended, or was closed here. */
   #open(): Records {
     this.#object.check();
     const { memory } = this;
@@ -179,13 +179,13 @@ export class List<A> implements ShareableList<A> {
 
 const checks: Checks = { ...lockOption, capacity: optional(range(1, 2 ** 32 - 9)), name: optional(isName) };
 
-/** Throws a `MemoryError` if no list can be made of this. */
+/** Checks the arguments of `ShareableList.make`. Throws a `MemoryError`. */
 export const demandList = (values: unknown, options: unknown): void => {
   demand("ShareableList.make", { values }, { values: iterable });
   demandOptions("list", options, checks);
 };
 
-/** A new list. Throws a `MemoryError`, or an `OutOfRange`, and leaves nothing then. */
+/** Creates a list. Throws a `MemoryFailure`, and has then changed nothing. */
 export const make = (
   values: Iterable<unknown>,
   options: Options,
@@ -197,41 +197,33 @@ export const make = (
   const capacities = encoded.map((value) => capacityOf(value, capacity));
   const size = sizeOf(capacities);
   const kind = name === undefined ? wanted : "memory";
-  const frees: Array<() => void> = [];
-  const all = (): void => frees.toReversed().forEach((free) => free());
-  try {
+  const [parts, free] = assemble((onFree) => {
     const writers = ownLock(kind);
-    frees.push(writers.free);
+    onFree(writers.free);
     const users = usersLock(given, kind);
-    frees.push(users.free);
+    onFree(users.free);
     let records: Records;
     const fill = (buffer: ArrayBufferLike): void => {
-      records = Records.layOut(buffer, size, capacities, [writers.place, addressOf(users.lock)]);
+      records = Records.layOut(buffer, size, capacities, [writers.address, addressOf(users.lock)]);
       encoded.forEach((value, at) => records.write(at, value));
     };
     const memory = name === undefined ? makeMemory(size, kind) : createMemory(name, size, fill);
     if (name === undefined) fill(memory.bytes.buffer);
-    const from = { memory, place: writers.place, host: self().name, length: encoded.length, lock: users.lock };
-    return new List(from, records!, all);
-  } catch (error) {
-    all();
-    throw error;
-  }
+    const from = { memory, address: writers.address, host: self().name, length: encoded.length, lock: users.lock };
+    return { from, records: records! };
+  });
+  return new List(parts.from, parts.records, free);
 };
 
-/** Where a lock is. */
-const addressOf = (lock: Lock | RLock): ObjectAddress =>
-  (lock as unknown as { readonly [HandleId]: { readonly encode: () => Descriptor } })[HandleId].encode().place;
-
-/** The list that a block with a name holds. Throws a `MemoryError`. */
+/** Attaches the list in a named block. Throws a `MemoryError`. */
 export const attach = (name: string): List<Element> => {
   const memory = attachNamed(name);
   try {
     const { buffer } = memory.bytes;
     const records = Records.open(buffer, memory.size);
-    const [place, users] = lockAddressesIn(buffer);
-    const host = `process ${place.arena.kind === "memory" ? place.arena.pid : 0}`;
-    return new List({ memory, place, host, length: records.length, lock: usersLockAt(users, host) }, records);
+    const [address, users] = lockAddressesIn(buffer);
+    const host = `process ${address.arena.kind === "memory" ? address.arena.pid : 0}`;
+    return new List({ memory, address, host, length: records.length, lock: usersLockAt(users, host) }, records);
   } catch (error) {
     memory.release();
     throw error;

@@ -1,5 +1,5 @@
 /**
- * Locks of objects in shared memory: one for their users, and one for what is done within.
+ * The two locks of an object in shared memory: one for its users, and one for operations that need exclusive access.
  *
  * @module
  */
@@ -11,53 +11,56 @@ import { allocate, type Block, type ObjectAddress } from "../sync/protocol/arena
 import { SIZE } from "../sync/protocol/lock.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
-import { SyncError } from "../sync/errors.ts";
+import type { SyncFailure } from "../sync/errors.ts";
 import { type Checks, optional } from "../os/arguments.ts";
 import { isLock, LockClient, RLockClient } from "../sync/lock.ts";
-import type { Failure } from "../sync/object.ts";
+import { isSyncFailure } from "../sync/waiting.ts";
 import { attempt, outcome } from "./attempt.ts";
-import { demandOptions, MemoryError, type OutOfRange } from "./errors.ts";
+import { demandOptions, MemoryError, type MemoryFailure } from "./errors.ts";
 import { memoryError } from "./system_errors.ts";
 
-/** A lock that was object here. */
-interface Allocated<A> {
+/** A lock that this process has allocated. */
+interface AllocatedLock<A> {
   readonly lock: A;
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly free: () => void;
 }
 
-const object = <A>(make: (block: Block) => A, kind: Kind | undefined): Allocated<A> => {
+const allocateLock = <A>(make: (block: Block) => A, kind: Kind | undefined): AllocatedLock<A> => {
   let block: Block;
   try {
     block = allocate(SIZE, kind);
   } catch (error) {
     throw memoryError(error);
   }
-  return { lock: make(block), place: block.place, free: block.free };
+  return { lock: make(block), address: block.address, free: block.free };
 };
 
-/** A lock for the users of an object: theirs, or a new one. Throws a `MemoryError`. */
-export const usersLock = (given: Lock | RLock | undefined, kind?: Kind): Omit<Allocated<Lock | RLock>, "place"> => {
+/** The lock for the users of an object: the one they have given, or a new one. Throws a `MemoryError`. */
+export const usersLock = (
+  given: Lock | RLock | undefined,
+  kind?: Kind,
+): Omit<AllocatedLock<Lock | RLock>, "address"> => {
   demandOptions("shared object", { lock: given }, lockOption);
   return given === undefined
-    ? object(({ place }) => new RLockClient({ place, host: self().name }), kind)
+    ? allocateLock(({ address }) => new RLockClient({ address, host: self().name }), kind)
     : { lock: given, free: () => {} };
 };
 
-/** Of an object in shared memory. */
+/** Check of the option `lock`. */
 export const lockOption: Checks = { lock: optional(isLock) };
 
-/** A lock for those who change an object as a whole. Throws a `MemoryError`. */
-export const ownLock = (kind?: Kind): Allocated<Lock> =>
-  object(({ place }) => new LockClient({ place, host: self().name }), kind);
+/** Allocates the lock for exclusive operations. Throws a `MemoryError`. */
+export const ownLock = (kind?: Kind): AllocatedLock<Lock> =>
+  allocateLock(({ address }) => new LockClient({ address, host: self().name }), kind);
 
-/** The locks of an object of another process. */
-export const ownLockAt = (place: ObjectAddress, host: string): Lock => new LockClient({ place, host });
+/** The lock for exclusive operations of an object of another process. */
+export const ownLockAt = (address: ObjectAddress, host: string): Lock => new LockClient({ address, host });
 
-/** The same for its users'. */
-export const usersLockAt = (place: ObjectAddress, host: string): RLock => new RLockClient({ place, host });
+/** The lock for the users of an object of another process. */
+export const usersLockAt = (address: ObjectAddress, host: string): RLock => new RLockClient({ address, host });
 
-const explain = (error: Failure): MemoryError => {
+const explain = (error: SyncFailure): MemoryError => {
   if (error instanceof Unreachable) {
     return new MemoryError(
       "Gone",
@@ -68,41 +71,40 @@ const explain = (error: Failure): MemoryError => {
   return new MemoryError(error instanceof Unsupported ? "Unsupported" : "Full", error.message, error);
 };
 
-const isFailure = (error: unknown): error is Failure =>
-  error instanceof Unreachable || error instanceof Unsupported || error instanceof SyncError;
-
 /**
- * Does something while nobody else does, in any process. It is done at once if nobody does: an interruption comes before it, or after
- * it. Fails with the errors of memory that it throws.
+ * Runs an operation while no other process runs one with the same lock. If the lock is free, that is a single step. The operation may
+ * throw a {@link MemoryFailure}.
+ *
+ * *Interruption:* comes before the operation or after it.
  */
-export const exclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryError | OutOfRange> =>
-  Effect.suspend((): Effect.Effect<A, MemoryError | OutOfRange> => {
+export const exclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryFailure> =>
+  Effect.suspend((): Effect.Effect<A, MemoryFailure> => {
     try {
-      if (!lock.unsafeTryTake()) return turn(lock, run);
+      if (!lock.unsafeTryTake()) return waitExclusively(lock, run);
     } catch (error) {
-      if (isFailure(error)) return Effect.fail(explain(error));
+      if (isSyncFailure(error)) return Effect.fail(explain(error));
       throw error;
     }
     try {
       return outcome(run);
     } finally {
-      giveBack(lock);
+      release(lock);
     }
   });
 
-const turn = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryError | OutOfRange> =>
+const waitExclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryFailure> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(
       Effect.mapError(restore(lock.take), explain),
-      () => Effect.ensuring(attempt(run), Effect.sync(() => giveBack(lock))),
+      () => Effect.ensuring(attempt(run), Effect.sync(() => release(lock))),
     )
   );
 
-const giveBack = (lock: Lock): void => {
+const release = (lock: Lock): void => {
   try {
     lock.unsafeRelease();
   } catch (error) {
-    // It was taken away meanwhile, with the object.
-    if (!isFailure(error)) throw error;
+    // The object, and its lock, may have ended meanwhile.
+    if (!isSyncFailure(error)) throw error;
   }
 };

@@ -1,10 +1,9 @@
 /**
- * Whose blocks and lists live as long as it does, as its users have it, in whichever process they are.
+ * `SharedMemoryManager` for its users: a front of a service, as other objects have one, that owns blocks and lists.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
-
 import type * as Scope from "effect/Scope";
 import { Unreachable } from "../objects/errors.ts";
 import { HandleId, register } from "../objects/handles.ts";
@@ -13,10 +12,10 @@ import { address, host, retire } from "../rpc/router.ts";
 import { self } from "../rpc/identity.ts";
 import type { Element, Options as ListOptions, ShareableList } from "../../ShareableList.ts";
 import type { CreateOptions, SharedMemory } from "../../SharedMemory.ts";
-import type { Segment, SharedMemoryManager } from "../../SharedMemoryManager.ts";
+import type { Segment, SharedMemoryManager, SharedMemoryManagerFailure } from "../../SharedMemoryManager.ts";
 import { attempt } from "./attempt.ts";
 import { must, name as isName, optional, positive } from "../os/arguments.ts";
-import { demand, demandOptions, type MemoryError, type OutOfRange } from "./errors.ts";
+import { demand, demandOptions, type MemoryFailure } from "./errors.ts";
 import { demandList, type List, make as makeList } from "./list.ts";
 import { create, make as makeMemory, Memory } from "./memory.ts";
 
@@ -30,7 +29,7 @@ const SHUTDOWN = 5;
 
 type Owned = Memory | List<Element>;
 
-/** The block of an object that a manager may have made. */
+/** Identifies the block of an object that a manager may own. */
 const keyOf = (object: unknown): string | undefined => {
   const memory = object instanceof Memory ? object : (object as Partial<ShareableList> | null)?.memory;
   return memory instanceof Memory ? memory.key : undefined;
@@ -38,7 +37,7 @@ const keyOf = (object: unknown): string | undefined => {
 
 const isSegment = must((value) => keyOf(value) !== undefined, "shared memory or a ShareableList");
 
-/** The manager where it lives. */
+/** The manager in the process that hosts it. */
 class Host {
   readonly #owned = new Map<string, Owned>();
   #open = true;
@@ -47,14 +46,13 @@ class Host {
     return this.#open;
   }
 
-  readonly memory = ({ name, size }: CreateOptions): Effect.Effect<Memory, MemoryError | OutOfRange | Unreachable> =>
+  readonly memory = ({ name, size }: CreateOptions): Effect.Effect<Memory, MemoryFailure | Unreachable> =>
     this.#keep(() => name === undefined ? makeMemory(size) : create(name, size));
 
   readonly list = (
     values: Iterable<unknown>,
     options: ListOptions,
-  ): Effect.Effect<List<Element>, MemoryError | OutOfRange | Unreachable> =>
-    this.#keep(() => makeList(values, options));
+  ): Effect.Effect<List<Element>, MemoryFailure | Unreachable> => this.#keep(() => makeList(values, options));
 
   get segments(): Effect.Effect<ReadonlyArray<Segment>, Unreachable> {
     return this.#whileOpen(
@@ -85,7 +83,7 @@ class Host {
     this.#owned.clear();
   });
 
-  #keep<A extends Owned>(make: () => A): Effect.Effect<A, MemoryError | OutOfRange | Unreachable> {
+  #keep<A extends Owned>(make: () => A): Effect.Effect<A, MemoryFailure | Unreachable> {
     return this.#whileOpen(attempt(() => {
       const object = make();
       this.#owned.set(keyOf(object)!, object);
@@ -100,13 +98,11 @@ class Host {
   }
 }
 
-type Failure = MemoryError | OutOfRange | ServiceError;
-
 /** The implementation of {@link SharedMemoryManager}. */
 class Manager implements SharedMemoryManager {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #place: ServiceHandle;
-  /** The manager itself, where it lives. */
+  /** The manager itself, in the process that hosts it. */
   readonly #local: Host | undefined;
 
   constructor(place: ServiceHandle, local: Host | undefined) {
@@ -122,33 +118,40 @@ class Manager implements SharedMemoryManager {
     return this.#place.host;
   }
 
-  readonly memory = (options: CreateOptions): Effect.Effect<SharedMemory, Failure> =>
+  readonly memory = (options: CreateOptions): Effect.Effect<SharedMemory, SharedMemoryManagerFailure> =>
     Effect.zipRight(
       attempt(() => demandOptions("shared memory", options, { size: positive, name: optional(isName) })),
-      Effect.suspend(() => this.#local?.memory(options) ?? this.#ask<SharedMemory, Failure>(MEMORY, options)),
+      Effect.suspend(() =>
+        this.#local?.memory(options) ?? this.#ask<SharedMemory, SharedMemoryManagerFailure>(MEMORY, options)
+      ),
     );
 
   readonly list = <A>(
     values: Iterable<A & Element>,
     options: ListOptions = {},
-  ): Effect.Effect<ShareableList<A>, Failure> => {
+  ): Effect.Effect<ShareableList<A>, SharedMemoryManagerFailure> => {
     const made = Effect.zipRight(
       attempt(() => demandList(values, options)),
-      Effect.suspend((): Effect.Effect<unknown, Failure> =>
+      Effect.suspend((): Effect.Effect<unknown, SharedMemoryManagerFailure> =>
         this.#local?.list(values, options) ?? this.#ask(LIST, [[...values], options])
       ),
     );
-    return made as Effect.Effect<unknown, Failure> as Effect.Effect<ShareableList<A>, Failure>;
+    return made as Effect.Effect<unknown, SharedMemoryManagerFailure> as Effect.Effect<
+      ShareableList<A>,
+      SharedMemoryManagerFailure
+    >;
   };
 
   get segments(): Effect.Effect<ReadonlyArray<Segment>, ServiceError> {
     return this.#local?.segments ?? this.#ask(SEGMENTS);
   }
 
-  readonly release = (object: SharedMemory | Pick<ShareableList, "memory">): Effect.Effect<boolean, Failure> =>
+  readonly release = (
+    object: SharedMemory | Pick<ShareableList, "memory">,
+  ): Effect.Effect<boolean, SharedMemoryManagerFailure> =>
     Effect.zipRight(
       attempt(() => demand("manager.release", { object }, { object: isSegment })),
-      Effect.suspend((): Effect.Effect<boolean, Failure> =>
+      Effect.suspend((): Effect.Effect<boolean, SharedMemoryManagerFailure> =>
         this.#local?.release(keyOf(object)) ?? this.#ask(RELEASE, keyOf(object))
       ),
     );
@@ -158,13 +161,13 @@ class Manager implements SharedMemoryManager {
       Effect.catchTag(this.#ask<void, ServiceError>(SHUTDOWN), "Unreachable", () => Effect.void);
   }
 
-  /** The types of an operation are those of the manager that it asks. */
+  /** Calls an operation, whose types are those of the same operation of the host. */
   #ask<A, E>(operation: number, argument?: unknown): Effect.Effect<A, E> {
     return ask(this.#place, "shared memory manager", operation, argument) as Effect.Effect<A, E>;
   }
 }
 
-/** A new manager. */
+/** Creates a manager in this process. */
 export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => {

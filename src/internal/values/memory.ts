@@ -1,5 +1,5 @@
 /**
- * A block of shared memory as its users have it, in whichever process they are.
+ * `SharedMemory` for its users.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storag
 
 export const TypeId = "~multiprocessing/SharedMemory";
 
-/** What a handle says. */
+/** The data of a handle. */
 interface HandleData {
   readonly token: Token;
   readonly size: number;
@@ -27,12 +27,12 @@ const isView = must(
   "the class of a typed array, such as Int32Array",
 );
 
-/** The implementation of {@link SharedMemory}. Only its maker sees that it is {@link Owned}. */
+/** The implementation of {@link SharedMemory}, and of {@link Owned} for its maker. */
 export class Memory implements Owned {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #from: HandleData;
   readonly #unlink: () => void;
-  /** The memory, or why it cannot be had; `undefined` if this was not to be used. */
+  /** The memory, or why it could not be attached; `undefined` for a handle that this process only passes on. */
   #storage: Storage | MemoryError | undefined;
 
   constructor(from: HandleData, storage: Storage | MemoryError | undefined, unlink: () => void = () => {}) {
@@ -45,7 +45,7 @@ export class Memory implements Owned {
     return { kind: "memory", encode: () => ({ ...this.#from }) };
   }
 
-  /** Tells it from all others. */
+  /** Identifies the block. */
   get key(): string {
     return keyOf(this.#from.token);
   }
@@ -130,7 +130,7 @@ export class Memory implements Owned {
     return Effect.sync(this.#unlink);
   }
 
-  /** Gives it up here; its maker takes its name away as well. */
+  /** Closes the block in this process. In the process that made it, removes its name as well. */
   release(): void {
     this.#unlink();
     if (this.#storage instanceof MemoryError) return;
@@ -157,25 +157,25 @@ export class Memory implements Owned {
   }
 }
 
-/** A new block. Throws a `MemoryError`. */
+/** Creates a block. Throws a `MemoryError`. */
 export const make = (size: number, kind?: Kind): Memory => {
   const storage = makeStorage(size, kind);
   return new Memory({ token: storage.token, size, name: undefined }, storage);
 };
 
-/** A new block that has a name; `prepare` fills it before it has. Throws a `MemoryError`. */
+/** Creates a named block, which `prepare` fills before it gets its name. Throws a `MemoryError`. */
 export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffer) => void): Memory => {
   const { region, unlink } = Names.create(name, size, prepare);
   return new Memory({ token: region.token, size, name }, keep(region), unlink);
 };
 
-/** A block by its name. Throws a `MemoryError`. */
+/** Attaches a block by its name. Throws a `MemoryError`. */
 export const attachNamed = (name: string): Memory => {
   const region = Names.attach(name);
   return new Memory({ token: region.token, size: region.size, name }, keep(region));
 };
 
-/** What has come from another process. */
+/** Decodes a handle. A block that cannot be attached throws when it is used. */
 const receive = (from: HandleData): Memory => {
   try {
     return new Memory(from, attach(from.token));

@@ -1,13 +1,13 @@
 /**
- * Blocks of memory that have a name: files in `/dev/shm`, as `shm_open` makes them, so that any program can attach them.
+ * Blocks of memory with a name: files in `/dev/shm`, as `shm_open` makes them, so that any program can attach them.
  *
- * - A block gets its name when it is whole: its space reserved, its owner's lock on it. Before that it has none, and is gone with
- *   its maker.
- * - The owner's lock lies on the first byte of the file. It is the kernel's, and ends with the owner, however that ends: a
- *   block of this library's whose first byte nobody has locked is a leftover.
- * - The blocks of this library have the sticky bit. It means nothing for a file, and nobody else sets it.
- * - Who removes a leftover locks its second byte first, so that they go one after the other, and none removes what another has made
- *   in its place.
+ * - A block gets its name when it is complete: its space is reserved and its owner has locked it. Before that it has no name, and ends
+ *   with its maker.
+ * - The owner locks the first byte of the file. The kernel releases that lock when the owner ends, for any reason. A block of this
+ *   library whose first byte is not locked is a leftover.
+ * - The blocks of this library have the sticky bit, which has no meaning for a file and which no other program sets.
+ * - A process that removes a leftover locks the second byte first. Removers therefore work one after the other, and none removes a block
+ *   that another one has made in its place.
  *
  * Free of Effect.
  *
@@ -21,7 +21,7 @@ import { orMemoryError } from "./system_errors.ts";
 
 const FOLDER = "/dev/shm";
 
-/** Only its user reads and writes it; and the sticky bit. */
+/** Read and write permission for the user only, and the sticky bit. */
 const MODE = 0o1600;
 const PERMISSIONS = 0o7777;
 const FORMAT = 0o170000;
@@ -30,7 +30,7 @@ const REGULAR = 0o100000;
 const OWNER = 0;
 const REMOVER = 1;
 
-/** How often somebody looks whether another has removed a leftover, before it counts as owned. */
+/** Attempts to lock a leftover that another process removes, before the leftover counts as owned. */
 const PATIENCE = 1000;
 
 const utf8 = new TextEncoder();
@@ -63,7 +63,7 @@ const unsupported = (): void => {
 const is = (error: unknown, ...codes: ReadonlyArray<string>): boolean =>
   error instanceof Os.OsError && codes.includes(error.code);
 
-/** Opens what has a name now; `undefined` if nothing has it. */
+/** Opens a file by its name; `undefined` if there is none. */
 const open = (path: string): number | undefined => {
   try {
     return Os.openOwn(path);
@@ -73,18 +73,18 @@ const open = (path: string): number | undefined => {
   }
 };
 
-/** Whether a name still stands for this file. */
+/** Whether a name still refers to a file. */
 const stillNames = (path: string, inode: bigint): boolean => Os.inspectName(path)?.inode === inode;
 
 const isOurs = ({ mode }: Os.FileInfo): boolean => (mode & FORMAT) === REGULAR && (mode & PERMISSIONS) === MODE;
 
-/** Removes what a dead owner has left: whether it has, or found that nobody has the name, or that somebody has. */
+/** Removes a leftover. Returns `free` if there is no such name, and `taken` if the block has a living owner. */
 const removeLeftover = (path: string): "removed" | "free" | "taken" => {
   let fd: number | undefined;
   try {
     const info = Os.inspectName(path);
     if (info === undefined) return "free";
-    // What is not ours is not even opened.
+    // Files of other programs are not even opened.
     if (!isOurs(info) || info.user !== Os.userId()) return "taken";
     fd = open(path);
     if (fd === undefined) return "free";
@@ -94,13 +94,13 @@ const removeLeftover = (path: string): "removed" | "free" | "taken" => {
       if (i === PATIENCE) return "taken";
       Os.yieldCore();
     }
-    // Somebody else may have removed it, and the name stand for another block.
+    // Another process may have removed the leftover, and the name may refer to another block by now.
     if (!stillNames(path, inode)) return "free";
     if (!isOurs(Os.inspect(fd))) return "taken";
     Os.unlink(path);
     return "removed";
   } catch (error) {
-    // What cannot be opened is not ours.
+    // A file that cannot be opened belongs to another program.
     if (error instanceof Os.OsError) return "taken";
     throw error;
   } finally {
@@ -108,7 +108,7 @@ const removeLeftover = (path: string): "removed" | "free" | "taken" => {
   }
 };
 
-/** Removes all that dead owners have left, and gives the names. Throws a `MemoryError`. */
+/** Removes all leftovers, and returns their names. Throws a `MemoryError`. */
 export const sweep = (): ReadonlyArray<string> => {
   unsupported();
   return orMemoryError(() => {
@@ -125,28 +125,28 @@ export const sweep = (): ReadonlyArray<string> => {
 
 let swept = false;
 
-/** A block that has a name. */
+/** A named block. */
 export interface Block {
   readonly region: Mapped;
-  /** Takes its name away, if it still has it. */
+  /** Removes the name of the block, if it still refers to the block. */
   readonly unlink: () => void;
 }
 
 /**
- * Makes a block of zeros, which `prepare` may fill before anybody sees it. Throws a `MemoryError`, or what that throws, and has then
- * changed nothing.
+ * Creates a block of zeros, which `prepare` may fill before the block gets its name. Throws a `MemoryError`, or the error of `prepare`,
+ * and has then changed nothing.
  */
 export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffer) => void): Block => {
   const path = pathOf(name);
   unsupported();
   checkSize(size);
-  // What was left by programs that were killed takes up memory: each program looks for it once.
+  // Leftovers of killed programs take up memory: each program removes them once.
   if (!swept) {
     swept = true;
     try {
       sweep();
     } catch (error) {
-      // Whatever it is, it concerns this block only if its own creation fails.
+      // An error that concerns this block as well occurs again below.
       if (!(error instanceof MemoryError)) throw error;
     }
   }
@@ -171,7 +171,7 @@ export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffe
   };
 };
 
-/** A file that has no name yet, and that is owned by who has made it. */
+/** Creates a file without a name, which this process owns. */
 const createFile = (size: number): number => {
   let fd: number;
   try {
@@ -180,8 +180,8 @@ const createFile = (size: number): number => {
     if (!is(error, "ENOENT", "EOPNOTSUPP", "EISDIR")) throw error;
     throw new MemoryError(
       "Unsupported",
-      `Cannot use shared memory by name: there is no ${FOLDER} here, or it is no file system in memory; ` +
-        "SharedMemory.make needs none",
+      `Cannot use shared memory by name: ${FOLDER} does not exist here, or is not a file system in memory; ` +
+        "SharedMemory.make works without it",
       error,
     );
   }
@@ -205,13 +205,15 @@ const giveName = (fd: number, path: string, name: string): void => {
     if (removeLeftover(path) !== "taken") continue;
     throw new MemoryError(
       "Exists",
-      `Cannot make the block ${JSON.stringify(name)} of shared memory: there is one of that name, whose owner lives; ` +
+      `Cannot make the block ${
+        JSON.stringify(name)
+      } of shared memory: a block of that name exists, and its owner lives; ` +
         "attach it, or choose another name",
     );
   }
 };
 
-/** Attaches a block that has a name, whoever made it. Throws a `MemoryError`, and has then changed nothing. */
+/** Attaches a block of any program by its name. Throws a `MemoryError`, and has then changed nothing. */
 export const attach = (name: string): Mapped => {
   const path = pathOf(name);
   unsupported();
@@ -226,17 +228,19 @@ const openBlock = (path: string, what: string): number => {
   try {
     fd = open(path);
   } catch (error) {
-    if (is(error, "EACCES", "EPERM")) throw fail("Denied", "it is another user's", error);
-    if (is(error, "ELOOP", "EISDIR", "E6")) throw fail("NotFound", "what has this name is no block of memory", error);
+    if (is(error, "EACCES", "EPERM")) throw fail("Denied", "it belongs to another user", error);
+    if (is(error, "ELOOP", "EISDIR", "E6")) {
+      throw fail("NotFound", "the file of that name is not a block of memory", error);
+    }
     throw error;
   }
-  if (fd === undefined) throw fail("NotFound", "there is none of that name");
+  if (fd === undefined) throw fail("NotFound", "no block of that name exists");
   try {
     const info = Os.inspect(fd);
-    if ((info.mode & FORMAT) !== REGULAR) throw fail("NotFound", "what has this name is no block of memory");
+    if ((info.mode & FORMAT) !== REGULAR) throw fail("NotFound", "the file of that name is not a block of memory");
     if (info.size === 0) throw fail("NotFound", "it has no size yet");
     if (isOurs(info) && !Os.isByteLocked(fd, OWNER)) {
-      throw fail("Gone", "its owner has ended without removing it; who creates one of this name replaces it");
+      throw fail("Gone", "its owner has ended without removing it; creating a block of that name replaces it");
     }
     return fd;
   } catch (error) {

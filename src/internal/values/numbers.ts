@@ -1,5 +1,7 @@
 /**
- * Numbers in shared memory, one or many, and all that can be done to one in a single step. Free of Effect.
+ * Numbers of one type in shared memory, and the operations that change one of them in a single step. Free of Effect.
+ *
+ * Each operation is one atomic operation, or a loop of compare-and-swap whose last swap is the linearisation point.
  *
  * @module
  */
@@ -10,7 +12,7 @@ import type { Description } from "./types.ts";
 
 type Kept = number | bigint;
 
-/** Of two numbers, or of two bigints. */
+/** An operation on two numbers, or on two bigints. */
 type Operation = (a: number, b: number) => number;
 
 const plus: Operation = (a, b) => a + b;
@@ -19,10 +21,10 @@ const both: Operation = (a, b) => a & b;
 const either: Operation = (a, b) => a | b;
 const differ: Operation = (a, b) => a ^ b;
 
-/** Where numbers are. Throws a `MemoryError` if they are no more. */
+/** Finds the cells. Throws the `MemoryError` `Gone` if the object has ended. */
 export type Reach = () => Cells<Kept>;
 
-/** Numbers of one type. Indexes are right already; values are checked here, before anything is done. */
+/** Numbers of one type. The caller has checked indexes; values are checked here, before anything is changed. */
 export class Numbers {
   readonly type: Description;
   readonly #reach: Reach;
@@ -80,12 +82,12 @@ export class Numbers {
     const { keep, unsigned } = this.type;
     return this.#reach().update(at, (kept) => {
       const result = how(kept as never, value as never) as Kept;
-      // What has 32 bits is signed as a result of a bitwise operation.
+      // Bitwise operators return signed integers.
       return keep(unsigned && how !== plus && how !== minus && typeof result === "number" ? result >>> 0 : result);
     });
   }
 
-  /** A sum of a number and a bigint is a mistake; one out of range may lead back into it. */
+  /** Checks an operand. An operand out of the range of the type is valid: the result may be in range. */
   #operand(value: Kept): Kept {
     const { integer, zero } = this.type;
     const right = this.type.numeric && typeof value === typeof zero &&
@@ -93,7 +95,7 @@ export class Numbers {
     if (right) return value;
     throw new OutOfRange(
       "Value",
-      `Cannot add or subtract ${show(value)}: it is not of the kind of number that is there`,
+      `Cannot add or subtract ${show(value)}: its type is not that of the value in shared memory`,
     );
   }
 

@@ -1,5 +1,5 @@
 /**
- * All kinds of objects that live in shared memory.
+ * Loads all kinds of objects that live in shared memory.
  *
  * @module
  */

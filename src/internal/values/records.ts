@@ -1,22 +1,22 @@
 /**
- * Values of several kinds in shared memory, each with a place of fixed size.
+ * Records: values of several types in shared memory, each with a fixed capacity.
  *
  * ```text
  *  word 0       magic
- *  word 1       how many places
- *  words 2-11   where the lock for changes is: process, descriptor, device (low, high), inode (low, high), size of the arena
- *               (low, high), first word, life
- *  words 12-21  where the lock of its users is
- *  word 24      of each place: how many bytes it has
- *  then         the places, each from a multiple of 8 bytes on:
- *               word 0   how often it was written: the lowest bit says which of its two copies counts
- *               copy 0   kind, length in bytes, bytes
+ *  word 1       number of records
+ *  words 2-11   address of the lock for changes: process, descriptor, device (low, high), inode (low, high), size of the arena
+ *               (low, high), first word, stamp
+ *  words 12-21  address of the lock for users
+ *  word 24      capacity of each record, in bytes
+ *  then         the records, each at a multiple of 8 bytes:
+ *               word 0   number of writes; its lowest bit selects the valid copy
+ *               copy 0   type, length in bytes, bytes
  *               copy 1   the same
  * ```
  *
- * A write fills the copy that does not count, and then counts: one step, after which all others see it. Who is killed before has
- * written nothing. A read copies what counts, and looks again: if it was written meanwhile, it reads again. Who writes must be
- * alone; who reads need not. Free of Effect.
+ * A write fills the copy that is not valid, and then counts: the store of the count is the linearisation point. A process that is killed
+ * in mid-write leaves the old value intact. A read copies the valid copy, and reads the count again: if it has changed, it starts over.
+ * Writers need the lock for changes; readers need none. Free of Effect.
  *
  * @module
  */
@@ -39,10 +39,10 @@ const BIGINT = 4;
 const TEXT = 5;
 const BYTES = 6;
 
-/** What can be kept. */
+/** A value that a record can hold. */
 export type Element = null | boolean | number | bigint | string | Uint8Array;
 
-/** A value as it is kept. */
+/** A value as it is stored. */
 export interface Encoded {
   readonly kind: number;
   readonly bytes: Uint8Array;
@@ -58,7 +58,7 @@ const numberBytes = (write: (view: DataView) => void): Uint8Array => {
   return new Uint8Array(view.buffer);
 };
 
-/** How a value is kept. Throws an `OutOfRange` if it cannot be. */
+/** Encodes a value. Throws an `OutOfRange` if a record cannot hold it. */
 export const encode = (value: unknown): Encoded => {
   switch (typeof value) {
     case "boolean":
@@ -77,7 +77,7 @@ export const encode = (value: unknown): Encoded => {
       if (!value.isWellFormed()) {
         throw new OutOfRange(
           "Type",
-          "Cannot keep the text in a list: it has half of a surrogate pair, which UTF-8 has no bytes for",
+          "Cannot keep the string in a list: it has a lone surrogate, which UTF-8 cannot encode",
         );
       }
       return { kind: TEXT, bytes: utf8.encode(value) };
@@ -86,7 +86,7 @@ export const encode = (value: unknown): Encoded => {
       if (value instanceof Uint8Array) return { kind: BYTES, bytes: value };
       throw new OutOfRange(
         "Type",
-        `Cannot keep ${show(value)} in a list: it takes null, booleans, numbers, bigints, texts and Uint8Arrays`,
+        `Cannot keep ${show(value)} in a list: it takes null, booleans, numbers, bigints, strings and Uint8Arrays`,
       );
   }
 };
@@ -111,31 +111,31 @@ const decode = (kind: number, bytes: Uint8Array): Element => {
     default:
       throw new MemoryError(
         "Failed",
-        "Cannot read the element: something else has written into the memory of the list",
+        "Cannot read the element: another program has written into the memory of the list",
       );
   }
 };
 
 const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 
-/** Bytes of a place with so many bytes for a value. */
+/** Size of a record with this capacity, in bytes. */
 const extent = (capacity: number): number => 8 + 2 * (8 + capacity);
 
-/** Bytes for values, of which each place has so many at least. */
+/** The capacity of a record for a value, in bytes, and at least `least`. */
 export const capacityOf = ({ bytes }: Encoded, least: number): number =>
   Math.max(8, padded(bytes.length), padded(least));
 
-/** Bytes for places of these sizes. */
+/** Size of records with these capacities, in bytes. */
 export const sizeOf = (capacities: ReadonlyArray<number>): number =>
   capacities.reduce((sum, capacity) => sum + extent(capacity), padded((TABLE + capacities.length) * 4));
 
-/** The places in some memory. */
+/** The records in a part of a buffer. */
 export class Records {
   readonly length: number;
   readonly #words: Words;
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  /** Where each place begins, in bytes; at the end, where all of them end. */
+  /** The offset of each record, in bytes, and the end of the last one. */
   readonly #starts: Float64Array;
 
   private constructor(buffer: ArrayBufferLike, offset: number, size: number, length: number) {
@@ -155,7 +155,7 @@ export class Records {
     this.#starts[length] = start;
   }
 
-  /** Lays out places of these sizes in memory that is all 0. */
+  /** Lays out records with these capacities in memory that is all 0. */
   static layOut(
     buffer: ArrayBufferLike,
     size: number,
@@ -171,7 +171,7 @@ export class Records {
     return new Records(buffer, offset, size, capacities.length);
   }
 
-  /** The places that are there. Throws a `MemoryError` if this is no list. */
+  /** Opens records that were laid out before. Throws the `MemoryError` `NotFound` if the memory holds none. */
   static open(buffer: ArrayBufferLike, size: number, offset: number = 0): Records {
     if (size < TABLE * 4) throw noList();
     const from = words(buffer, offset);
@@ -180,7 +180,7 @@ export class Records {
     return new Records(buffer, offset, size, length);
   }
 
-  /** Bytes that a value in that place may have. */
+  /** The capacity of a record, in bytes. */
   capacity(at: number): number {
     return (this.#starts[at + 1] - this.#starts[at] - 8) / 2 - 8;
   }
@@ -193,14 +193,14 @@ export class Records {
       const kind = this.#view.getUint32(copy, true);
       const length = Math.min(this.#view.getUint32(copy + 4, true), capacity);
       const bytes = this.#bytes.slice(copy + 8, copy + 8 + length);
-      // No load: on some processors the reads above could come after it.
+      // Not a load: on some processors the reads above could move behind it.
       const now = this.#words.or(start / 4, 0);
       if (now === count) return decode(kind, bytes);
       count = now;
     }
   }
 
-  /** Throws an `OutOfRange` if the value is too long. */
+  /** Writes a record. Throws an `OutOfRange` if the value exceeds its capacity. */
   write(at: number, { bytes, kind }: Encoded): void {
     const start = this.#starts[at];
     const capacity = this.capacity(at);
@@ -220,7 +220,8 @@ export class Records {
   }
 }
 
-const noList = (): MemoryError => new MemoryError("NotFound", "Cannot use the block as a list: it is none");
+const noList = (): MemoryError =>
+  new MemoryError("NotFound", "Cannot use the block as a list: it does not hold a list");
 
 const halves = (number: bigint): [low: number, high: number] => [
   Number(number & 0xffff_ffffn) | 0,
@@ -230,7 +231,7 @@ const halves = (number: bigint): [low: number, high: number] => [
 const whole = (from: Words, at: number): bigint => BigInt(from.load(at + 1) >>> 0) << 32n | BigInt(from.load(at) >>> 0);
 
 const writeAddress = (into: Words, word: number, { arena, at, stamp }: ObjectAddress): void => {
-  // Only blocks with a name need it, and those are of this kind.
+  // Only named blocks need the address, and they are of this kind.
   if (arena.kind !== "memory") return;
   const fields = [
     arena.pid,
@@ -256,7 +257,7 @@ const readAddress = (from: Words, word: number): ObjectAddress => {
   return { arena, at: from.load(word + 8), stamp: from.load(word + 9) };
 };
 
-/** Where the locks are of the places in this memory. */
+/** The addresses of the locks of the records in a buffer. */
 export const lockAddressesIn = (buffer: ArrayBufferLike): [writers: ObjectAddress, users: ObjectAddress] => {
   const from = words(buffer);
   return [readAddress(from, LOCKS), readAddress(from, LOCKS + LOCK_WORDS)];

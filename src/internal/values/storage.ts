@@ -1,16 +1,15 @@
 /**
- * Memory that an object has: as its maker, or attached.
+ * Memory of an object, in the process that made it or attached.
  *
- * What comes to an isolate several times is mapped once, for all who have it. Its maker has a mapping of its own: so what the
- * maker closes is closed, and closes nothing for others.
+ * - An isolate that receives the same memory several times maps it once. The maker has a mapping of its own, so closing it there closes
+ *   nothing for other users.
+ * - Memory that was closed is not reused, although clearing it would be faster than new pages: the system does not say whether another
+ *   process still maps it, and a handle that arrives late would see the data of another object.
+ * - Memory of a file is an ArrayBuffer, which stays in its isolate. For a genuine SharedArrayBuffer it is mapped a second time, over the
+ *   pages of a WebAssembly.Memory. V8 keeps these pages aligned and at one address, and its own `munmap` ends this mapping as well. When
+ *   the memory is closed before that, pages of zeros replace it, in every isolate that has the buffer.
  *
- * Memory that was closed is not kept for the next who wants some, though clearing it would be quicker than new pages: the system does
- * not say whether somebody still has it mapped, and a handle that arrives late would find in it what is another's.
- *
- * Memory of a file is an ArrayBuffer, which stays in its isolate. As a genuine SharedArrayBuffer it is mapped once more, over the
- * pages of a WebAssembly.Memory: V8 has them aligned, at one address for good, and gives them back to the system with its own
- * munmap, which ends this mapping, too. What is closed before is replaced by pages of zeros: whoever still has that buffer, in
- * whichever isolate, has memory of his own then. Free of Effect.
+ * Free of Effect.
  *
  * @module
  */
@@ -21,7 +20,7 @@ import { orMemoryError } from "./system_errors.ts";
 
 const EMPTY = new ArrayBuffer(0);
 
-/** A region and those here who have it. */
+/** A region, and the number of its users in this isolate. */
 interface Attachment {
   readonly region: Region;
   users: number;
@@ -31,18 +30,18 @@ interface Attachment {
 /** Bytes of a page of a WebAssembly.Memory. */
 const PAGE = 65_536;
 
-/** What is attached here. */
+/** Regions that this isolate has attached. */
 const attachments = new Map<string, WeakRef<Attachment>>();
 
 const collected = new FinalizationRegistry<string>((key) => {
   if (attachments.get(key)?.deref() === undefined) attachments.delete(key);
 });
 
-/** Tells the memory of a token from all other. */
+/** Identifies the memory of a token. */
 export const keyOf = (token: Token): string =>
   token.kind === "buffer" ? token.id : `${token.pid} ${token.device} ${token.inode}`;
 
-/** Memory that one object has. */
+/** Memory of one object. */
 export class Storage {
   readonly token: Token;
   #attachment: Attachment | undefined;
@@ -57,19 +56,19 @@ export class Storage {
     return this.#attachment === undefined || this.#attachment.region.closed;
   }
 
-  /** The memory; of length 0 once it was closed. */
+  /** The memory; of length 0 after it was closed. */
   get buffer(): ArrayBuffer | SharedArrayBuffer {
     return this.#attachment?.region.buffer ?? EMPTY;
   }
 
-  /** The memory as WebAssembly's. Throws a `MemoryError`. */
+  /** The memory as a WebAssembly.Memory. Throws a `MemoryError`. */
   get wasm(): WebAssembly.Memory {
     const attachment = this.#attachment;
     if (attachment === undefined) throw new MemoryError("Gone", "Cannot use the shared memory: it was closed");
     return (attachment.wasm ??= orMemoryError(() => overlay(attachment.region))).memory;
   }
 
-  /** Gives it up. Views of it have length 0 then, unless others here have it, too, or it is a SharedArrayBuffer. */
+  /** Closes the memory. Its views then have length 0, unless it has other users in this isolate or is a SharedArrayBuffer. */
   close(): void {
     const attachment = this.#attachment;
     if (attachment === undefined) return;
@@ -80,16 +79,16 @@ export class Storage {
   }
 }
 
-/** New memory. Throws a `MemoryError`. */
+/** Allocates memory. Throws a `MemoryError`. */
 export const make = (size: number, kind?: Kind): Storage => {
   checkSize(size);
   return orMemoryError(() => keep(createApart(size, kind)));
 };
 
-/** The memory of a region that was made here. */
+/** Wraps a region of this process. */
 export const keep = (region: Region): Storage => new Storage({ region, users: 0, wasm: undefined });
 
-/** Memory of another. Throws a `MemoryError`, and has then changed nothing. */
+/** Attaches memory of another object. Throws a `MemoryError`, and has then changed nothing. */
 export const attach = (token: Token): Storage => {
   const key = keyOf(token);
   let attachment = attachments.get(key)?.deref();
@@ -105,7 +104,7 @@ const overlay = ({ size, token }: Region): NonNullable<Attachment["wasm"]> => {
   if (token.kind === "buffer") {
     throw new MemoryError(
       "Unsupported",
-      "Cannot make a WebAssembly.Memory of this memory: that needs --allow-ffi in the process that makes it",
+      "Cannot make a WebAssembly.Memory of this memory: its maker needs --allow-ffi",
     );
   }
   if (size % PAGE !== 0) {

@@ -1,13 +1,14 @@
 /**
- * Several values in shared memory that belong together, by name, as their users have them.
+ * `Struct` for its users: several values that belong together.
  *
  * ```text
- *  words 0, 1   whether what is prepared counts
- *  then         the fields, and once more the fields, as prepared
+ *  words 0, 1   COMMITTED: 1 once the prepared fields count, 0 once they were copied
+ *  then         the fields, and a second copy of them: the prepared fields
  * ```
  *
- * Who replaces all of them prepares them, and then that counts: one step. Then they are put where they belong. If somebody is killed
- * meanwhile, the next who uses all of them does that first.
+ * An operation that replaces all fields writes the prepared fields, and then COMMITTED, which is the linearisation point. It then copies
+ * the prepared fields to the fields, and clears COMMITTED. If its process is killed before that, the next operation on all fields
+ * copies them first. The lock `turns` excludes other such operations.
  *
  * @module
  */
@@ -20,30 +21,31 @@ import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Fields, RecordOf, Struct } from "../../Value.ts";
 import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
+import { assemble } from "./attempt.ts";
 import { optional, record } from "../os/arguments.ts";
-import { demand, demandChange, type MemoryError, OutOfRange, pair } from "./errors.ts";
+import { demand, demandChange, type MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { type Type, typeOf } from "./types.ts";
 import { NumberValue } from "./value.ts";
 
 export const TypeId = "~multiprocessing/Struct";
 
-/** What a handle says. */
+/** The data of a handle. */
 interface HandleData {
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly types: ReadonlyArray<readonly [name: string, type: Type]>;
   readonly lock: Lock | RLock;
-  /** The lock of those who use all fields. */
+  /** The lock for operations on all fields. */
   readonly turns: ObjectAddress;
   readonly host: string;
 }
 
-type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 type Values = Readonly<Record<string, unknown>>;
 
 const HEAD = 8;
 
-/** Where each field is, in bytes, and how many all have. */
+/** The offset of each field, and the size of all fields, in bytes. */
 const layOut = (types: HandleData["types"]): { readonly offsets: ReadonlyArray<number>; readonly size: number } => {
   let at = HEAD;
   const offsets = types.map(([_, type]) => {
@@ -54,7 +56,7 @@ const layOut = (types: HandleData["types"]): { readonly offsets: ReadonlyArray<n
   return { offsets, size: Math.ceil((at - HEAD) / 8) * 8 };
 };
 
-/** The implementation of {@link Struct}, whatever its fields are. */
+/** The implementation of {@link Struct}, for any fields. */
 class StructValue {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly lock: Lock | RLock;
@@ -62,7 +64,7 @@ class StructValue {
   readonly #from: HandleData;
   readonly #turns: Lock;
   readonly #prepared: Readonly<Record<string, NumberValue<unknown>>>;
-  readonly #counts: NumberValue<unknown>;
+  readonly #committed: NumberValue<unknown>;
 
   constructor(from: HandleData, object: ArenaObject) {
     this.#from = from;
@@ -79,7 +81,7 @@ class StructValue {
       );
     this.fields = at(0);
     this.#prepared = at(size);
-    this.#counts = new NumberValue(object, { lock, type: "u32", offset: 0 });
+    this.#committed = new NumberValue(object, { lock, type: "u32", offset: 0 });
   }
 
   get [HandleId]() {
@@ -111,27 +113,27 @@ class StructValue {
     });
 
   #read(): Values {
-    this.#settle();
+    this.#copyPrepared();
     return Object.fromEntries(Object.entries(this.fields).map(([name, { raw }]) => [name, raw.get()]));
   }
 
   #write(values: Values): void {
-    this.#settle();
+    this.#copyPrepared();
     checkValues(this.#from.types, values);
     for (const [name, { raw }] of Object.entries(this.#prepared)) raw.set(values[name]);
-    this.#counts.raw.set(1);
-    this.#settle();
+    this.#committed.raw.set(1);
+    this.#copyPrepared();
   }
 
-  /** Puts what is prepared where it belongs, if it counts. */
-  #settle(): void {
-    if (this.#counts.raw.get() === 0) return;
+  /** Copies the prepared fields to the fields, if they are committed. */
+  #copyPrepared(): void {
+    if (this.#committed.raw.get() === 0) return;
     for (const [name, { raw }] of Object.entries(this.#prepared)) this.fields[name].raw.set(raw.get());
-    this.#counts.raw.set(0);
+    this.#committed.raw.set(0);
   }
 }
 
-/** Throws an `OutOfRange` if these are not values of all fields, and of nothing else. */
+/** Checks that there is a value for each field, and no other. Throws an `OutOfRange`. */
 const checkValues = (types: HandleData["types"], values: Values): void => {
   const wrong = record(values);
   if (wrong !== undefined) throw new OutOfRange("Type", `Cannot keep the values of a struct: they ${wrong}`);
@@ -142,7 +144,7 @@ const checkValues = (types: HandleData["types"], values: Values): void => {
   }
 };
 
-/** A new struct, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
+/** Creates a struct, and returns it with the function that frees it. Throws a `MemoryFailure`. */
 export const make = <F extends Fields>(
   fields: F,
   initial: Partial<RecordOf<F>> | undefined,
@@ -156,24 +158,19 @@ export const make = <F extends Fields>(
     return [name, (initial as Values | undefined)?.[name] ?? give(zero)];
   }));
   checkValues(types, { ...values, ...initial });
-  const frees: Array<() => void> = [];
-  const all = (): void => frees.toReversed().forEach((free) => free());
-  try {
+  return assemble((onFree) => {
     const { size } = layOut(types);
     const { free, object } = allocateBytes(HEAD + 2 * size, kind);
-    frees.push(free);
+    onFree(free);
     const users = usersLock(given, kind);
-    frees.push(users.free);
+    onFree(users.free);
     const turns = ownLock(kind);
-    frees.push(turns.free);
-    const from = { place: object.place, types, lock: users.lock, turns: turns.place, host: self().name };
+    onFree(turns.free);
+    const from = { address: object.address, types, lock: users.lock, turns: turns.address, host: self().name };
     const struct = new StructValue(from, object);
     for (const [name, { raw }] of Object.entries(struct.fields)) raw.set(values[name]);
-    return [struct as unknown as Struct<F>, all];
-  } catch (error) {
-    all();
-    throw error;
-  }
+    return struct as unknown as Struct<F>;
+  });
 };
 
-register("struct", (from) => new StructValue(from as HandleData, new ArenaObject((from as HandleData).place)));
+register("struct", (from) => new StructValue(from as HandleData, new ArenaObject((from as HandleData).address)));

@@ -1,5 +1,5 @@
 /**
- * Errors of the system and of mapped memory, as users are told of them.
+ * Conversion of errors of the system and of mapped memory.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { OsError } from "../os/linux.ts";
 import { RegionError } from "../os/mapping.ts";
 import { MemoryError } from "./errors.ts";
 
-/** What went wrong below, as users are told of it. */
+/** Converts an error of a lower level to a `MemoryError`, and throws other errors. */
 export const memoryError = (error: unknown): MemoryError => {
   if (error instanceof MemoryError) return error;
   if (error instanceof RegionError) return new MemoryError(error.reason, error.message, error.cause);
@@ -15,7 +15,7 @@ export const memoryError = (error: unknown): MemoryError => {
   throw error;
 };
 
-/** Runs what may fail below. */
+/** Runs an operation of a lower level, and throws a `MemoryError` if it fails. */
 export const orMemoryError = <A>(run: () => A): A => {
   try {
     return run();

@@ -1,5 +1,5 @@
 /**
- * What numbers can be kept in shared memory. Free of Effect.
+ * The types of numbers in shared memory. Free of Effect.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { type Cells, cells } from "../os/atomics.ts";
 import { show } from "../os/arguments.ts";
 import { OutOfRange } from "./errors.ts";
 
-/** The types by name, and what a value of each is here. */
+/** The types by name, and the type of their values in TypeScript. */
 export interface Values {
   /** A signed integer of 8 bits. */
   readonly i8: number;
@@ -36,24 +36,24 @@ export interface Values {
 /** Name of a type. */
 export type Type = keyof Values;
 
-/** Cells of a type, as they are kept. */
+/** A value as it is stored. */
 type Kept = number | bigint;
 
-/** What is to be known of a type. */
+/** The description of a type. */
 export interface Description {
   /** Bytes of a value. */
   readonly size: number;
   readonly zero: Kept;
   readonly cells: (buffer: ArrayBufferLike, offset: number, length: number) => Cells<Kept>;
-  /** How a value is kept. Throws an `OutOfRange` if it is none of this type. */
+  /** Converts a value to what is stored. Throws an `OutOfRange` if the type does not include the value. */
   readonly keep: (value: unknown) => Kept;
-  /** The value that is kept so. */
+  /** Converts what is stored to a value. */
   readonly give: (kept: Kept) => unknown;
-  /** Whether it can be added to. */
+  /** Whether values can be added. */
   readonly numeric: boolean;
-  /** Whether its bits can be combined. */
+  /** Whether bitwise operations are possible. */
   readonly integer: boolean;
-  /** Whether it knows no numbers below 0. */
+  /** Whether the type has no negative values. */
   readonly unsigned: boolean;
 }
 
@@ -146,7 +146,7 @@ export const types: Readonly<Record<Type, Description>> = {
   bool,
 };
 
-/** A type by its name. Throws an `OutOfRange` if there is none. */
+/** The description of a type, by name. Throws an `OutOfRange` if there is no such type. */
 export const typeOf = (name: unknown): Description => {
   const type = typeof name === "string" && Object.hasOwn(types, name) ? types[name as Type] : undefined;
   if (type !== undefined) return type;

@@ -1,5 +1,5 @@
 /**
- * A value in shared memory as its users have it, in whichever process they are.
+ * `Value` for its users.
  *
  * @module
  */
@@ -12,26 +12,26 @@ import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Integer, RawInteger } from "../../Value.ts";
 import { usersLock } from "./locks.ts";
-import { attempt, attemptMemory } from "./attempt.ts";
-import { demandChange, type MemoryError, type OutOfRange, pair } from "./errors.ts";
+import { assemble, attempt, attemptMemory } from "./attempt.ts";
+import { demandChange, type MemoryError, type MemoryFailure, pair } from "./errors.ts";
 import { Numbers } from "./numbers.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { type Type, typeOf } from "./types.ts";
 
 export const TypeId = "~multiprocessing/Value";
 
-/** What a handle says. */
+/** The data of a handle. */
 interface HandleData {
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly type: Type;
-  /** Where in its block it is, in bytes. */
+  /** Offset within the data of the object, in bytes. */
   readonly offset: number;
   readonly lock: Lock | RLock;
 }
 
-type Attempt<A> = Effect.Effect<A, MemoryError | OutOfRange>;
+type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 
-/** One of the numbers, without Effects. */
+/** One number, without Effects. */
 export class Cell<A> implements RawInteger<A> {
   readonly #numbers: Numbers;
   readonly #at: number;
@@ -104,7 +104,7 @@ export class Cell<A> implements RawInteger<A> {
   }
 }
 
-/** The implementation of {@link Integer}. What a type cannot do, its own interface does not have. */
+/** The implementation of {@link Integer}. The public type of a value leaves out operations that its number type does not have. */
 export class NumberValue<A> implements Integer<A> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly type: Type;
@@ -113,7 +113,7 @@ export class NumberValue<A> implements Integer<A> {
   readonly #object: ArenaObject;
   readonly #offset: number;
 
-  constructor(object: ArenaObject, { lock, offset, type }: Omit<HandleData, "place">) {
+  constructor(object: ArenaObject, { lock, offset, type }: Omit<HandleData, "address">) {
     this.#object = object;
     this.#offset = offset;
     this.type = type;
@@ -132,7 +132,12 @@ export class NumberValue<A> implements Integer<A> {
   get [HandleId]() {
     return {
       kind: "value",
-      encode: (): HandleData => ({ place: this.#object.place, type: this.type, offset: this.#offset, lock: this.lock }),
+      encode: (): HandleData => ({
+        address: this.#object.address,
+        type: this.type,
+        offset: this.#offset,
+        lock: this.lock,
+      }),
     };
   }
 
@@ -168,7 +173,7 @@ export class NumberValue<A> implements Integer<A> {
   readonly xor = (mask: A): Attempt<A> => attempt(() => this.raw.xor(mask));
 }
 
-/** A new value, and what frees it. Throws a `MemoryError`, or an `OutOfRange`. */
+/** Creates a value, and returns it with the function that frees it. Throws a `MemoryFailure`. */
 export const make = (
   type: Type,
   initial: unknown,
@@ -176,25 +181,21 @@ export const make = (
   kind?: Kind,
 ): [value: NumberValue<unknown>, free: () => void] => {
   const { give, keep, size, zero } = typeOf(type);
-  // Before anything is made: what does not fit leaves nothing behind.
   const first = initial === undefined ? give(zero) : initial;
+  // Before anything is allocated.
   keep(first);
-  const { free, object } = allocateBytes(size, kind);
-  try {
+  return assemble((onFree) => {
+    const { free, object } = allocateBytes(size, kind);
+    onFree(free);
     const { free: freeLock, lock } = usersLock(given, kind);
+    onFree(freeLock);
     const value = new NumberValue<unknown>(object, { type, offset: 0, lock });
     value.raw.set(first);
-    return [value, () => {
-      free();
-      freeLock();
-    }];
-  } catch (error) {
-    free();
-    throw error;
-  }
+    return value;
+  });
 };
 
 register("value", (from) => {
-  const { place, ...rest } = from as HandleData;
-  return new NumberValue(new ArenaObject(place), rest);
+  const { address, ...rest } = from as HandleData;
+  return new NumberValue(new ArenaObject(address), rest);
 });

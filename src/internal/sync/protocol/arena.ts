@@ -1,27 +1,31 @@
 /**
- * One region in which its maker places small objects, locks say, that many processes use at once.
+ * Arenas: regions in which one process, the maker, allocates small objects that many processes use at once.
  *
  * ```text
  *  word 0        magic
  *  word 16       participants: 256 slots of 8 words
- *  word 2064     blocks: a word for the block's stamp, then the object
+ *  word 2064     blocks: one word for the stamp of the block, then the object
  * ```
  *
- * A participant is an isolate, a main thread or a worker, that uses an object of the arena. The words of its slot:
+ * A participant is an isolate, either a main thread or a worker, that uses an object of the arena. The words of its slot:
  *
  * | word | `"memory"` | `"buffer"` |
  * | --- | --- | --- |
- * | 0 | thread id; 0 if the slot was never used | number of its doorbell |
- * | 1 | generation: counts those who had the slot | the same |
- * | 2, 3, 4 | process id, start of the thread (low, high) | 1 when it has ended; the maker of the arena writes that |
- * | 5, 6, 7 | doorbell: descriptor, inode (low, high) | |
+ * | 0 | OWNER: thread id; 0 if the slot was never used | number of the isolate's doorbell |
+ * | 1 | GENERATION: counts the participants that have had the slot | the same |
+ * | 2 | PID: process id | 1 once the isolate has ended; the maker of the arena writes it |
+ * | 3, 4 | START: when the thread was started (low, high) | |
+ * | 5, 6, 7 | DOORBELL: descriptor, inode (low, high) | |
  *
- * Whoever takes a slot swaps word 0, then counts the generation, then writes the rest, and is known to others only after that. A
- * slot is free if its thread has ended; one in the making looks like that, so a slot whose thread lives is never taken. What an
- * object says of a participant is its slot and generation in one word, so nothing has to be cleaned when one dies.
+ * - A slot is taken by one compare-and-swap of OWNER, which is the linearisation point. The new owner then counts GENERATION and
+ *   writes the other words, and no object refers to it before that.
+ * - A slot is free if its thread has ended. A slot whose owner is still writing the other words looks the same, so a slot whose
+ *   thread lives is never taken.
+ * - An object refers to a participant by its slot and generation in one word. Nothing has to be cleaned up when a participant dies.
+ * - The stamp of a block is odd while an object lives in it. A freed block rests for ten seconds before it is used again, so that no
+ *   participant still works on the object that was there before.
  *
- * The stamp of a block is odd while an object lives in it. A block is used again only after a while: nobody is still at work on
- * what was there before. Free of Effect.
+ * Free of Effect.
  *
  * @module
  */
@@ -46,7 +50,7 @@ const SLOT_WORDS = 8;
 const TABLE = 16;
 const BLOCKS = TABLE + SLOTS * SLOT_WORDS;
 
-/** Sizes of arenas, in words: each is twice as large as the one before. */
+/** Sizes of arenas, in words. Each new arena is twice as large as the last one. */
 const SMALLEST = 32 * 1024;
 const LARGEST = 1024 * 1024;
 
@@ -57,38 +61,38 @@ const START = 3;
 const DOORBELL = 5;
 const INODE = 6;
 
-/** Blocks are multiples of this, in words: a cache line. */
+/** The size of a block is a multiple of this, in words: a cache line. */
 const LINE = 16;
 
-/** By when a block can be used again, in milliseconds. */
+/** Milliseconds for which a freed block rests. */
 const REST = 10_000;
 
 /** A participant in one word: generation in bits 8 to 23, slot in bits 0 to 7. Never 0. */
 export type Participant = number;
 
-/** Which slot that is. */
+/** The slot of a participant. */
 export const slotOf = (participant: Participant): number => participant & 0xff;
 
-/** DoorbellAddress an object is. */
+/** Identifies an object in any process. */
 export interface ObjectAddress {
   readonly arena: Token;
   /** The first word of its block. */
   readonly at: number;
-  /** The stamp of the block in which it is this object. */
+  /** The stamp of the block while it holds this object. */
   readonly stamp: number;
 }
 
-/** How long this isolate keeps its doorbell for an arena. */
-interface Hold {
+/** Keeps the doorbell of this isolate open for an arena. */
+interface DoorbellHold {
   release: (() => void) | undefined;
 }
 
-/** An arena as one isolate sees it. */
+/** An arena, as one isolate sees it. */
 export class Arena {
   readonly region: Region;
   readonly words: Words;
   readonly #doorbell: Doorbell;
-  readonly hold: Hold = { release: undefined };
+  readonly hold: DoorbellHold = { release: undefined };
   #self: Participant = 0;
 
   constructor(region: Region) {
@@ -97,27 +101,27 @@ export class Arena {
     this.#doorbell = doorbell(region.token.kind);
   }
 
-  /** This isolate as a participant. Throws a `RegionError` if there are too many. */
+  /** This isolate as a participant. Throws a `RegionError` if all slots are in use. */
   get self(): Participant {
     return this.#self === 0 ? this.#self = this.#enter() : this.#self;
   }
 
-  /** DoorbellAddress this isolate waits for what happens in the arena. */
+  /** The doorbell of this isolate. */
   get doorbell(): Doorbell {
     return this.#doorbell;
   }
 
-  /** Who has a slot, or had it last. */
+  /** The participant that has a slot, or had it last. */
   at(slot: number): Participant {
     return this.words.load(this.#slot(slot) + GENERATION) << 8 | slot;
   }
 
-  /** Process id of a participant; of the process that hosts it, for a worker. */
+  /** Process id of a participant; for a worker, of the process that hosts it. */
   pid(participant: Participant): number {
     return this.region.token.kind === "buffer" ? Deno.pid : this.words.load(this.#slot(participant & 0xff) + PID);
   }
 
-  /** Whether a participant lives. Asks the system, so it takes microseconds. */
+  /** Whether a participant lives. It asks the system, so it takes microseconds. */
   alive(participant: Participant): boolean {
     if (participant === this.#self) return true;
     const slot = this.#slot(participant & 0xff);
@@ -125,7 +129,7 @@ export class Arena {
     return this.#exists(slot);
   }
 
-  /** Has a participant look again at what it waits for in a bucket, 0 to 31. */
+  /** Rings the doorbell of a participant for a bucket, 0 to 31. */
   ring(participant: Participant, bucket: number): void {
     if (participant === this.#self) return this.#doorbell.ringSelf(bucket);
     const slot = this.#slot(participant & 0xff);
@@ -135,21 +139,21 @@ export class Arena {
     ringMemory(this.#doorbellOf(slot), bucket);
   }
 
-  /** The same for whoever has that slot now. */
+  /** Rings the doorbell of the participant that has a slot now. */
   ringSlot(slot: number, bucket: number): void {
     const generation = this.words.load(this.#slot(slot) + GENERATION);
     if (generation !== 0) this.ring(generation << 8 | slot, bucket);
   }
 
-  /** Has all participants look again. */
+  /** Rings the doorbells of all participants. */
   ringAll(bucket: number): void {
     for (let slot = 0; slot < SLOTS && this.words.load(this.#slot(slot) + GENERATION) !== 0; slot++) {
       this.ringSlot(slot, bucket);
     }
   }
 
-  /** The isolate with that doorbell has ended: where there is no thread to ask for, it has to be written down. */
-  mark(owner: number): void {
+  /** Records that the isolate with a doorbell has ended: the system cannot be asked about an isolate of a `"buffer"`. */
+  markEnded(owner: number): void {
     for (let number = 0; number < SLOTS; number++) {
       const slot = this.#slot(number);
       if (this.words.load(slot + OWNER) === owner) this.words.store(slot + PID, 1);
@@ -173,7 +177,7 @@ export class Arena {
     const { words } = this;
     const owner = words.load(slot + OWNER);
     if (this.region.token.kind === "buffer") {
-      // Its thread may have come here after it was declared dead: it runs to the end of its turn.
+      // A thread that was declared dead runs to the end of its turn, and may take a slot in that time.
       if (ended.has(owner)) words.store(slot + PID, 1);
       return words.load(slot + PID) === 0;
     }
@@ -197,8 +201,8 @@ export class Arena {
       }
       if (words.swap(slot + OWNER, 0, me.owner) === 0) return this.#settle(number, me);
     }
-    // All slots have been used: one whose owner has ended. A thread that exists, though it is not the one that was noted, may
-    // be about to settle.
+    // All slots have been used: take one whose owner has ended. If any thread with the id of the owner lives, it may be a new owner
+    // that has not written the other words yet.
     for (const slot of live) {
       const owner = words.load(slot + OWNER);
       const pid = words.load(slot + PID);
@@ -211,11 +215,11 @@ export class Arena {
     }
     throw new RegionError(
       "Full",
-      `Cannot use the shared object: ${SLOTS} processes and workers use this one and its neighbours`,
+      `Cannot use the shared object: ${SLOTS} processes and workers use it and its neighbours, which is the limit`,
     );
   }
 
-  /** The slot has this thread's number: it was its own, before it had forgotten the arena, or that of one long ended. */
+  /** Takes a slot that has this thread's id: its own, from before the arena was collected here, or that of an earlier thread. */
   #again(number: number, me: Identity): Participant {
     const slot = this.#slot(number);
     if (!this.#exists(slot, true)) return this.#settle(number, me);
@@ -245,8 +249,8 @@ export class Arena {
 
 const join = (low: number, high: number): bigint => BigInt(high) << 32n | BigInt(low >>> 0);
 
-/** The part of an arena that only its maker has: which blocks are free. */
-interface Made {
+/** An arena in the process that made it, with its free blocks. */
+interface OwnArena {
   readonly arena: Arena;
   /** In words. */
   readonly capacity: number;
@@ -255,11 +259,11 @@ interface Made {
   readonly free: Map<number, Array<{ readonly at: number; readonly since: number }>>;
 }
 
-const made = new Map<Kind, Array<Made>>();
+const ownArenas = new Map<Kind, Array<OwnArena>>();
 
-/** Arenas that are in use here: forgotten with their last object. */
+/** Arenas that this isolate uses, until their last object has been collected. */
 const attached = new Map<string, WeakRef<Arena>>();
-const forgotten = new FinalizationRegistry<{ readonly key: string; readonly hold: Hold }>(({ hold, key }) => {
+const collected = new FinalizationRegistry<{ readonly key: string; readonly hold: DoorbellHold }>(({ hold, key }) => {
   hold.release?.();
   if (attached.get(key)?.deref() === undefined) attached.delete(key);
 });
@@ -267,12 +271,12 @@ const forgotten = new FinalizationRegistry<{ readonly key: string; readonly hold
 const remember = (arena: Arena): void => {
   const key = name(arena.region.token);
   attached.set(key, new WeakRef(arena));
-  forgotten.register(arena, { key, hold: arena.hold });
+  collected.register(arena, { key, hold: arena.hold });
 };
 
 const name = (token: Token): string => token.kind === "memory" ? `${token.inode}` : token.id;
 
-/** Isolates of this operating system process that have ended. */
+/** Doorbells of isolates of this process that have ended. */
 const ended = new Set<number>();
 
 onWithdrawn((buffer) => {
@@ -281,7 +285,7 @@ onWithdrawn((buffer) => {
   ended.add(owner);
   for (const entry of attached.values()) {
     const arena = entry.deref();
-    if (arena?.region.token.kind === "buffer") arena.mark(owner);
+    if (arena?.region.token.kind === "buffer") arena.markEnded(owner);
   }
 });
 
@@ -297,22 +301,24 @@ export const arena = (token: Token): Arena => {
   return found;
 };
 
-/** An object's place, with what reaches it. */
+/** A block that this process has allocated. */
 export interface Block {
-  readonly place: ObjectAddress;
+  readonly address: ObjectAddress;
   readonly arena: Arena;
   /** The first word of the object. */
   readonly at: number;
-  /** Says that the object is no more, to all who wait for it too, and lets the block rest. */
+  /** Ends the object: wakes all participants that wait for it, and lets the block rest. */
   readonly free: () => void;
 }
 
-/** Places an object of so many words, all 0. Throws a `RegionError`. */
+/** Allocates an object of `size` words, all 0. Throws a `RegionError`. */
 export const allocate = (size: number, kind: Kind = preferred()): Block => {
   const length = Math.ceil((size + 1) / LINE) * LINE;
-  if (length > LARGEST - BLOCKS) throw new RangeError(`Cannot place an object of ${size} words in an arena`);
-  let arenas = made.get(kind);
-  if (arenas === undefined) made.set(kind, arenas = []);
+  if (length > LARGEST - BLOCKS) {
+    throw new RangeError(`Cannot allocate an object of ${size} words: an arena holds ${LARGEST - BLOCKS}`);
+  }
+  let arenas = ownArenas.get(kind);
+  if (arenas === undefined) ownArenas.set(kind, arenas = []);
   for (const candidate of arenas) {
     const at = take(candidate, length);
     if (at !== undefined) return block(candidate, at, length);
@@ -323,23 +329,23 @@ export const allocate = (size: number, kind: Kind = preferred()): Block => {
   const arena = new Arena(create(capacity * 4, kind));
   arena.words.store(0, MAGIC);
   remember(arena);
-  const fresh: Made = { arena, capacity, next: BLOCKS, used: 0, free: new Map() };
+  const fresh: OwnArena = { arena, capacity, next: BLOCKS, used: 0, free: new Map() };
   arenas.push(fresh);
   return block(fresh, take(fresh, length)!, length);
 };
 
-const take = (made: Made, length: number): number | undefined => {
-  const rested = made.free.get(length);
+const take = (from: OwnArena, length: number): number | undefined => {
+  const rested = from.free.get(length);
   if (rested !== undefined && rested.length > 0 && performance.now() - rested[0].since > REST) {
     return rested.shift()!.at;
   }
-  if (made.next + length > made.capacity) return undefined;
-  const at = made.next;
-  made.next += length;
+  if (from.next + length > from.capacity) return undefined;
+  const at = from.next;
+  from.next += length;
   return at;
 };
 
-const block = (from: Made, at: number, length: number): Block => {
+const block = (from: OwnArena, at: number, length: number): Block => {
   const { arena } = from;
   const { words } = arena;
   for (let i = 1; i < length; i++) words.store(at + i, 0);
@@ -348,7 +354,7 @@ const block = (from: Made, at: number, length: number): Block => {
   from.used++;
   let freed = false;
   return {
-    place: { arena: arena.region.token, at, stamp },
+    address: { arena: arena.region.token, at, stamp },
     arena,
     at: at + 1,
     free: () => {
@@ -366,36 +372,36 @@ const block = (from: Made, at: number, length: number): Block => {
   };
 };
 
-/** Closes an arena in which nothing lives any more. */
-const retire = (from: Made): void => {
+/** Closes an arena that holds no object any more. */
+const retire = (from: OwnArena): void => {
   if (from.used > 0) return;
-  const arenas = made.get(from.arena.region.token.kind)!;
+  const arenas = ownArenas.get(from.arena.region.token.kind)!;
   arenas.splice(arenas.indexOf(from), 1);
   from.arena.hold.release?.();
   from.arena.region.close();
 };
 
-/** Reaches an object by its place. Throws a `RegionError` if it is no more. */
-export const reach = (place: ObjectAddress): { readonly arena: Arena; readonly at: number } => {
-  const found = arena(place.arena);
-  if (!exists(found, place)) {
+/** Finds an object by its address. Throws a `RegionError` if the object has ended. */
+export const reach = (address: ObjectAddress): { readonly arena: Arena; readonly at: number } => {
+  const found = arena(address.arena);
+  if (!exists(found, address)) {
     throw new RegionError("Gone", "Cannot use the shared object: its scope has closed, or its process has ended");
   }
-  return { arena: found, at: place.at + 1 };
+  return { arena: found, at: address.at + 1 };
 };
 
-/** Whether the object at a place is still the one that was meant. */
+/** Whether the object with an address has not ended. */
 export const exists = (arena: Arena, { at, stamp }: ObjectAddress): boolean =>
   !arena.region.closed && arena.words.load(at) === stamp;
 
 /**
- * The same again and again, without waiting for the memory: an object that has gone for longer than another core needs to say so is
- * seen to have gone. Blocks rest before they are used again, for longer than that.
+ * Returns a function like {@link exists} for hot loops, which reads the stamp without an atomic operation: it learns of the end of an
+ * object as soon as the store of another core arrives. Blocks rest for longer than that.
  */
 export const existenceProbe = ({ region }: Arena, { at, stamp }: ObjectAddress): () => boolean => {
   const here = glance(region.buffer);
   return () => here[at] === stamp;
 };
 
-/** The bucket in which waiters for an object are woken. */
+/** The bucket of the doorbells of participants that wait for an object. */
 export const bucketOf = (at: number): number => (at >>> 4) & 31;

@@ -1,17 +1,19 @@
 /**
- * A meeting point for so many: who is killed while he waits there breaks it for the others, and holds up nobody. Free of Effect.
+ * A barrier for a fixed number of parties. A party that dies while it waits breaks the barrier, and delays no other. Free of Effect.
  *
  * ```text
- *  words of its own   state · who have come · outcome of the round · who runs the action
- *  cells of a row     WAITING for the round · OUTCOME that its participant has not seen yet · OUTSIDE, for the next round
+ *  fields         STATE · COUNT: parties that have arrived · RESULT: outcome of the round · RUNNER: participant that runs the action
+ *  cells of a row WAITING: parties in the round · OUTCOME that they have not seen yet · OUTSIDE: 1 if parties wait for the next round
  * ```
  *
- * | state | |
- * | --- | --- |
- * | FILLING | not all have come |
- * | RUNNING | all have come, and the last one runs the action |
- * | RELEASING | the outcome is known: row by row is told, by whoever comes past, and then a round begins or the barrier is broken |
- * | BROKEN | for the reason that the outcome says |
+ * | STATE | meaning | next |
+ * | --- | --- | --- |
+ * | FILLING | some parties are missing | RUNNING or RELEASING when the last one arrives; RELEASING if one leaves or dies |
+ * | RUNNING | all parties are there, and the last one runs the action | RELEASING |
+ * | RELEASING | the outcome is known; any participant passes it on, one row in each change | FILLING or BROKEN after the last row |
+ * | BROKEN | RESULT says why | FILLING by a reset |
+ *
+ * Each change is a change of a monitor. The outcome of a round is decided by the change to RELEASING.
  *
  * @module
  */
@@ -39,13 +41,13 @@ const PASSED = 1;
 const RESET = 2;
 const names = ["", "", "Reset", "Aborted", "Interrupted", "PartyDied", "ActionFailed"] as const;
 
-/** Why a round ended without all going on. */
+/** Why a round was broken. */
 export type Reason = Exclude<typeof names[number], "">;
 
 /** Words of a barrier. */
 export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
-/** What a party hears: its place in the round, that it is the last and is to run the action, or why there is no going on. */
+/** The outcome for a party: passed, last and has to run the action, broken, or a wait that has failed. */
 export type Outcome =
   | { readonly _tag: "Passed"; readonly index: number }
   | { readonly _tag: "Run"; readonly index: number }
@@ -54,12 +56,12 @@ export type Outcome =
 
 interface Party {
   index: number;
-  /** Whether it has an action, to be run if it is the last one. */
+  /** Whether the party has an action to run if it is the last one. */
   readonly runs: boolean;
   readonly done: (outcome: Outcome) => void;
 }
 
-/** A barrier, as one process sees it. */
+/** A barrier, as one process uses it. */
 export class Barrier extends Monitor {
   readonly #parties: number;
   readonly #inside = new Set<Party>();
@@ -71,7 +73,7 @@ export class Barrier extends Monitor {
     this.#parties = parties;
   }
 
-  /** Comes, and waits for the others. The answer leaves, and breaks the barrier; it gives `false` if the party knows its outcome. */
+  /** Arrives, and waits for the other parties. Returns a function that leaves and breaks the barrier; it returns `false` if the party was already released. */
   wait(runs: boolean, done: (outcome: Outcome) => void): () => boolean {
     const party: Party = { index: -1, runs, done };
     this.#outside.add(party);
@@ -89,7 +91,7 @@ export class Barrier extends Monitor {
     };
   }
 
-  /** Ends the round after its action; `done` hears how it has ended. */
+  /** Ends the round after its action; `done` receives the outcome of the round. */
   finish(as: "Passed" | "ActionFailed" | "Interrupted", done: (ended: "Passed" | Reason) => void): void {
     let ended: "Passed" | Reason = "Reset";
     this.perform(() => {
@@ -107,7 +109,7 @@ export class Barrier extends Monitor {
     });
   }
 
-  /** Breaks it. */
+  /** Breaks the barrier. */
   abort(done: () => void, reason: Reason = "Aborted"): void {
     this.advance();
     this.perform(() => {
@@ -119,7 +121,7 @@ export class Barrier extends Monitor {
     });
   }
 
-  /** Begins anew: who waits is told that it is broken. */
+  /** Starts a new round. Current waiters fail. */
   reset(done: () => void): void {
     this.advance();
     this.perform(() => {
@@ -135,13 +137,13 @@ export class Barrier extends Monitor {
     });
   }
 
-  /** Who have come and wait. */
+  /** Parties that have arrived and wait. */
   get count(): number {
     const state = this.load(this.own(STATE));
     return state === FILLING || state === RUNNING ? this.load(this.own(COUNT)) : 0;
   }
 
-  /** Why it is broken. */
+  /** Why the barrier is broken; `undefined` if it is not. */
   get broken(): Reason | undefined {
     const state = this.load(this.own(STATE));
     const result = this.load(this.own(RESULT));
@@ -152,7 +154,7 @@ export class Barrier extends Monitor {
     return this.#inside.size + this.#outside.size;
   }
 
-  /** Lets those in who are outside, if there is a round to join. */
+  /** Lets waiting parties join the round, if one is filling. */
   #come(): void {
     if (this.#coming) return;
     this.#coming = true;
@@ -161,10 +163,10 @@ export class Barrier extends Monitor {
     this.settle();
   }
 
-  /** Whether the party is outside no more. */
+  /** Lets a party join the round. Returns false if it still has to wait for the next round. */
   #enter(party: Party): boolean {
     this.advance();
-    // Who has died at the barrier does not count.
+    // Parties that have died at the barrier do not count.
     if (
       this.load(this.own(STATE)) !== BROKEN && this.load(this.own(COUNT)) >= this.#parties - 1 && this.reclaimDead()
     ) {
@@ -175,7 +177,7 @@ export class Barrier extends Monitor {
       const row = this.row();
       const state = this.load(this.own(STATE));
       if (state === BROKEN) return { _tag: "Broken", reason: names[this.load(this.own(RESULT))] as Reason };
-      // What those of this process have heard comes first.
+      // The parties of this process see the outcome of the last round first.
       if (state !== FILLING || this.load(row + OUTCOME) !== 0) {
         if (this.load(row + OUTSIDE) === 0) this.set(row + OUTSIDE, 1);
         return "outside";
@@ -216,7 +218,7 @@ export class Barrier extends Monitor {
     this.set(this.own(STATE), RELEASING);
   }
 
-  /** Somebody who has come goes away, or has died. */
+  /** Breaks the round, as a party of this participant leaves. */
   #break(reason: Reason): void {
     const row = this.ownRow();
     if (row === undefined || this.load(row + WAITING) === 0) return;
@@ -224,7 +226,7 @@ export class Barrier extends Monitor {
     if (state === FILLING || state === RUNNING) this.#release(names.indexOf(reason));
   }
 
-  /** Those who are outside are to look again. */
+  /** Rings the participants whose parties wait for the next round. */
   #wake(): void {
     this.rows((row) => {
       if (this.load(row + OUTSIDE) !== 0) this.ring(this.of(row));

@@ -1,14 +1,17 @@
 /**
- * Waiting for a notification, of which none is lost with those who die. Free of Effect.
+ * Waiting for a notification, none of which is lost when participants die. Free of Effect.
  *
  * ```text
- *  words of its own   whose turn it is · notifications that came back
- *  cells of a row     WAITING · GRANTED notifications that its participant has not seen yet
+ *  fields         TURN: slot that is served next · BACK: notifications that came back
+ *  cells of a row WAITING: waiters · GRANTED: notifications that the participant has not seen yet
  * ```
  *
- * A notification is for one who waits: it moves him from WAITING to GRANTED, in turns from the slot on that had the last. Who leaves
- * does so from WAITING, if there is somebody; else the notification goes to somebody else, as do those of the dead. A notification
- * for which nobody waits is none. Nobody ever waits for those who are to hear.
+ * Each change is a change of a monitor, which says where it is linearised.
+ *
+ * - A notification moves one waiter from WAITING to GRANTED, in turns, beginning with TURN. A notification without a waiter does
+ *   nothing. `notify` waits for no participant.
+ * - A waiter that leaves is subtracted from WAITING if that is not 0. Otherwise all waiters of its participant were notified, and the
+ *   notification goes to BACK, from where another waiter gets it. So do the notifications of a dead participant.
  *
  * @module
  */
@@ -29,7 +32,7 @@ export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
 type Waiter = (outcome: "notified" | WaitFailure) => void;
 
-/** A condition, as one process sees it. */
+/** A condition, as one process uses it. */
 export class Condition extends Monitor {
   readonly #waiters = new Set<Waiter>();
 
@@ -37,7 +40,7 @@ export class Condition extends Monitor {
     super(words, at, participants, OWN, CELLS);
   }
 
-  /** Is to be notified from now on. The answer leaves; it gives `false` if the waiter was notified already. */
+  /** Begins to wait for a notification. Returns a function that ends the wait; it returns `false` if the waiter was notified already. */
   wait(waiter: Waiter): (() => boolean) | Busy {
     if (this.hasDeferred) return BUSY;
     if (this.attempt(() => this.add(this.row() + WAITING, 1)) === BUSY) return BUSY;
@@ -51,7 +54,7 @@ export class Condition extends Monitor {
     };
   }
 
-  /** Notifies so many of those who wait, at most; `done` hears how many. */
+  /** Notifies at most `count` waiters; `done` receives their number. */
   notify(count: number, done: (notified: number) => void): void {
     let notified = 0;
     const go = (): void => {
@@ -66,7 +69,7 @@ export class Condition extends Monitor {
     go();
   }
 
-  /** Those who wait and were not notified, in all processes. */
+  /** Waiters of all processes that were not notified yet. */
   get sleeping(): number {
     let count = 0;
     this.rows((row) => void (count += this.load(row + WAITING)));

@@ -1,56 +1,64 @@
 /**
- * Waiting for what happens in shared memory.
+ * Waiting for changes in shared memory.
  *
- * Each isolate has one doorbell. Who waits says in which of 32 buckets the news will come; who has news rings the other's bell
- * for a bucket. So an isolate parks once, however much it waits for, and never blocks its event loop: before it parks it looks
- * for a few microseconds, and it gives way in between.
+ * Each isolate has one doorbell per kind of memory. A waiter registers a watch in one of 32 buckets; a process that changes an object
+ * rings the doorbell of a waiter for the object's bucket. An isolate therefore parks once, however many fibers wait in it.
  *
- * A waiter is asked whether it is done
- * - when it has begun to wait: what came before is not missed,
- * - when the bell was rung for its bucket,
- * - every {@link PATROL} milliseconds, when it is to look as well for those who have died: also before they rang.
+ * The check of a watch runs
+ * - when the watch is registered, so that no earlier change is missed,
+ * - when the doorbell was rung for the bucket,
+ * - every {@link PATROL} milliseconds, when it also looks for dead participants: they may have died before they rang.
  *
- * The words of a doorbell stand in `os/doorbell_words.ts`. Free of Effect.
+ * Waiting has two steps. The isolate first looks at the doorbell for a few microseconds; it looks longer where that has paid, and less
+ * long where it has not. Then it parks in its event loop, on a pipe (`"memory"`) or by `Atomics.waitAsync` (`"buffer"`), neither of
+ * which holds a thread. An isolate whose waits end without parking gives its event loop a turn every {@link SHARE} milliseconds, so
+ * that its sockets and timers do not starve.
+ *
+ * A ring sets its bit in RUNG, adds to RINGS, and then swaps PARKED for 0; the process that has found 1 there wakes the isolate. The
+ * isolate reads RINGS, takes RUNG, runs the checks, sets PARKED, and parks only if RINGS is unchanged. Both sides therefore write
+ * their own word before they read the other's, and no ring is lost: the linearisation point of a ring is its addition to RINGS.
+ * `os/doorbell_words.ts` has the layout. Free of Effect.
  *
  * @module
  */
 import * as Os from "../../os/linux.ts";
-import { bufferName, ENDED, PARKED, RINGS, RUNG, SIZE } from "../../os/doorbell_words.ts";
+import { bufferName, ENDED, INODE, PARKED, PIPE, RINGS, RUNG, SIZE } from "../../os/doorbell_words.ts";
 import { markDoorbell } from "../../os/worker_mappings.ts";
 import { attach, create, type Kind, type Region, RegionError, type Token } from "../../os/mapping.ts";
 import { find, publish } from "../../os/shared_buffers.ts";
+import { type PipeAddress, WakePipe, wakerOf } from "../../os/wake_pipe.ts";
 import { notify, waitFor, type Words, words } from "../../os/atomics.ts";
 
-/** How often those who wait look for themselves, in milliseconds. */
+/** Milliseconds between two checks of a watch that nobody rings for. */
 export const PATROL = 250;
 
-/** Looks before parking: first by itself, then between turns of others on this core, of which more are granted where it has paid. */
-const LOOKS = 100;
-const LOOKS_BETWEEN = 20;
-const FEWEST_YIELDS = 2;
-const MOST_YIELDS = 32;
+/** How often the isolate looks at RINGS before it parks. */
+const FEWEST_LOOKS = 32;
+const MOST_LOOKS = 1024;
 
-/** So often may the bell be answered without a turn of the event loop. */
-const STREAK = 64;
+/** Milliseconds for which an isolate may go on without a turn of its event loop. */
+const SHARE = 1;
 
-/** Turns of the microtasks in which those who were woken come to say what others may be waiting for. */
-const TURNS = 16;
+/** Microtasks after a check that has ended a wait: the fibers that were woken may ring the next one in them. */
+const MICROTASKS = 16;
 
-/** Something waited for. */
+/** One wait for a change. */
 export interface Watch {
   readonly bucket: number;
-  /** Whether it is over. With `patrol`, the dead are to be looked for. */
+  /** Returns true if the wait is over. With `patrol`, it also looks for dead participants. */
   readonly check: (patrol: boolean) => boolean;
-  /** Is told what `check` has thrown, which ends the waiting. @default the error is thrown, with nobody to catch it */
+  /** Receives what `check` has thrown, which ends the wait. @default the error is thrown without a handler */
   readonly fail?: (error: unknown) => void;
 }
 
-/** Who rings, for the tables of arenas. */
+/** This isolate as a participant, for the tables of arenas. */
 export interface Identity {
-  /** Thread id, or number of the doorbell. */
+  /** Thread id; the number of the doorbell for a `"buffer"`. */
   readonly owner: number;
   readonly pid: number;
+  /** When the thread was started, in ticks since the system was. */
   readonly start: number;
+  /** Descriptor and inode of the doorbell. */
   readonly fd: number;
   readonly inode: bigint;
 }
@@ -61,9 +69,10 @@ export class Doorbell {
   readonly #watches: Array<Set<Watch>> = Array.from({ length: 32 }, () => new Set());
   #waiting = 0;
   #running = false;
-  #yields = FEWEST_YIELDS;
+  #looks = FEWEST_LOOKS;
   #parked = false;
   #region: Region | undefined;
+  #pipe: WakePipe | undefined;
   #words: Words | undefined;
   #identity: Identity | undefined;
   #patrolled = 0;
@@ -73,7 +82,7 @@ export class Doorbell {
     this.#kind = kind;
   }
 
-  /** Keeps the doorbell for those who may ring it. Returns what gives it up. */
+  /** Keeps the doorbell open for participants that may ring it. Returns a function that releases it. */
   hold(): () => void {
     this.identity();
     this.#holders++;
@@ -86,12 +95,12 @@ export class Doorbell {
     };
   }
 
-  /** How many wait. */
+  /** Number of watches. */
   get waiting(): number {
     return this.#waiting;
   }
 
-  /** Who this isolate is to others, while it holds its doorbell. */
+  /** Identifies this isolate to other participants; constant while the doorbell is held. */
   identity(): Identity {
     if (this.#identity !== undefined) return this.#identity;
     if (this.#kind === "buffer") {
@@ -99,10 +108,16 @@ export class Doorbell {
       const buffer = new SharedArrayBuffer(SIZE);
       publish(bufferName(owner), buffer);
       this.#region = attach({ kind: "buffer", id: bufferName(owner), size: SIZE });
+      this.#words = words(this.#region.buffer);
       this.#identity = { owner, pid: 0, start: 0, fd: 0, inode: 0n };
     } else {
       const region = this.#region = create(SIZE, "memory");
       markDoorbell();
+      this.#words = words(region.buffer);
+      const { fd, inode } = (this.#pipe = new WakePipe()).address;
+      this.#words.store(PIPE, fd);
+      this.#words.store(INODE, Number(inode & 0xffff_ffffn) | 0);
+      this.#words.store(INODE + 1, Number(inode >> 32n));
       const token = region.token as Token & { readonly kind: "memory" };
       const owner = Os.threadId();
       this.#identity = {
@@ -113,43 +128,41 @@ export class Doorbell {
         inode: token.inode,
       };
     }
-    this.#words = words(this.#region.buffer);
     return this.#identity;
   }
 
-  /** Begins to wait, if it is not over at once. Returns what takes the wish back. */
+  /** Registers a watch, unless it is over at once. Returns a function that removes it. */
   watch(watch: Watch): () => void {
     this.identity();
     const watches = this.#watches[watch.bucket];
     watches.add(watch);
     if (this.#waiting++ === 0) this.#patrolled = performance.now();
     const leave = (): void => {
-      if (!this.#over(watch)) return;
+      if (!this.#remove(watch)) return;
       if (this.#waiting === 0 && this.#parked) this.ringSelf(watch.bucket);
     };
     if (this.#check(watch, false)) {
       leave();
     } else if (!this.#running) {
       this.#running = true;
-      // After those who are about to ring have had their turn.
+      // In a microtask: other fibers of this turn may be about to ring.
       queueMicrotask(() => void this.#run());
     }
     return leave;
   }
 
-  /** Has this isolate itself look again. */
+  /** Rings the doorbell of this isolate itself. */
   ringSelf(bucket: number): void {
     if (this.#running) ring(this.#words!, bucket, () => this.#wake());
   }
 
   #wake(): void {
-    const region = this.#region!;
-    if (region.pointer === undefined) notify(region.buffer as SharedArrayBuffer, RINGS);
-    else Os.futexWake(region.pointer);
+    if (this.#pipe !== undefined) this.#pipe.wake();
+    else notify(this.#region!.buffer as SharedArrayBuffer, RINGS);
   }
 
-  /** Whether it was waited for until now. */
-  #over(watch: Watch): boolean {
+  /** Removes a watch; false if it was removed before. */
+  #remove(watch: Watch): boolean {
     if (!this.#watches[watch.bucket].delete(watch)) return false;
     this.#waiting--;
     return true;
@@ -159,22 +172,19 @@ export class Doorbell {
     const words = this.#words!;
     const keepAlive = this.#kind === "buffer" ? setInterval(() => {}, 60_000) : undefined;
     try {
-      for (let streak = 0; this.#waiting > 0;) {
+      while (this.#waiting > 0) {
         const rings = words.load(RINGS);
         const rung = words.exchange(RUNG, 0);
-        const patrol = performance.now() - this.#patrolled >= PATROL;
-        if (patrol) this.#patrolled = performance.now();
-        if (this.#look(patrol ? -1 : rung, patrol)) {
-          // Those who were woken go first: they may be who we would wait for.
-          if (++streak % STREAK === 0) await new Promise((resolve) => setImmediate(resolve));
-          else for (let turn = 0; turn < TURNS; turn++) await null;
-        } else if (this.#waiting > 0 && !this.#spin(rings)) {
-          streak = 0;
-          await this.#park(rings);
-        }
+        const now = performance.now();
+        const patrol = now - this.#patrolled >= PATROL;
+        if (patrol) this.#patrolled = now;
+        const woken = this.#look(patrol ? -1 : rung, patrol);
+        if (woken) { for (let i = 0; i < MICROTASKS; i++) await null; }
+        if (now - turnedAt > SHARE) await this.#turn();
+        else if (!woken && this.#waiting > 0 && !this.#spin(rings)) await this.#park(rings);
       }
     } catch (error) {
-      // The bell itself does not work: nobody who waits for it would hear anything any more.
+      // The doorbell itself has failed, so no watch would ever be checked again.
       for (const watches of this.#watches) for (const watch of [...watches]) this.#fail(watch, error);
     } finally {
       clearInterval(keepAlive);
@@ -184,7 +194,7 @@ export class Doorbell {
     }
   }
 
-  /** Whether a watch is over. One that throws is taken out: it must not end the waiting of all others. */
+  /** Whether a watch is over. A watch that throws is removed, and does not end other waits. */
   #check(watch: Watch, patrol: boolean): boolean {
     try {
       return watch.check(patrol);
@@ -195,7 +205,7 @@ export class Doorbell {
   }
 
   #fail(watch: Watch, error: unknown): void {
-    this.#over(watch);
+    this.#remove(watch);
     if (watch.fail === undefined) return uncaught(error);
     try {
       watch.fail(error);
@@ -204,61 +214,68 @@ export class Doorbell {
     }
   }
 
-  /** Gives up the descriptor, and the memory, when nobody rings any more; not before a parked thread has come back from there. */
+  /** Gives up descriptors and memory once no participant may ring, and this isolate is not parked there. */
   #close(): void {
     if (this.#holders > 0 || this.#running || this.#kind === "buffer") return;
     this.#region?.close();
-    this.#region = this.#words = this.#identity = undefined;
+    this.#pipe?.close();
+    this.#region =
+      this.#pipe =
+      this.#words =
+      this.#identity =
+        undefined;
   }
 
-  /** Asks those who wait in these buckets; whether there was somebody. */
+  /** Runs the checks of these buckets. Returns whether a watch was rung for, or is over. */
   #look(buckets: number, patrol: boolean): boolean {
-    let asked = false;
+    let woken = false;
     for (let bucket = 0; buckets !== 0; bucket++, buckets >>>= 1) {
       if ((buckets & 1) === 0) continue;
       for (const watch of this.#watches[bucket]) {
-        asked ||= !patrol;
-        if (this.#check(watch, patrol)) asked = this.#over(watch) || asked;
+        woken ||= !patrol;
+        if (this.#check(watch, patrol)) woken = this.#remove(watch) || woken;
       }
     }
-    return asked;
+    return woken;
   }
 
-  /** Whether the bell rings within some microseconds. */
+  /** Whether the doorbell rings within some microseconds. */
   #spin(rings: number): boolean {
     const words = this.#words!;
-    for (let i = 0; i < LOOKS; i++) if (words.load(RINGS) !== rings) return true;
-    // What others can do on this core is worth waiting for only if they are let.
-    if (Os.unsupported() !== undefined) return false;
-    for (let i = 0; i < this.#yields; i++) {
-      Os.yieldCore();
-      for (let j = 0; j < LOOKS_BETWEEN; j++) {
-        if (words.load(RINGS) === rings) continue;
-        this.#yields = Math.min(this.#yields * 2, MOST_YIELDS);
-        return true;
-      }
+    for (let i = 0; i < this.#looks; i++) {
+      if (words.load(RINGS) === rings) continue;
+      this.#looks = Math.min(this.#looks * 2, MOST_LOOKS);
+      return true;
     }
-    this.#yields = Math.max(this.#yields >> 1, FEWEST_YIELDS);
+    this.#looks = Math.max(this.#looks >> 1, FEWEST_LOOKS);
     return false;
+  }
+
+  /** Gives the event loop a turn in which it looks at its sockets. `setImmediate` does so only every 61st time. */
+  async #turn(): Promise<void> {
+    await (this.#pipe?.turn() ?? new Promise((resolve) => setTimeout(resolve, 0)));
+    turnedAt = performance.now();
   }
 
   async #park(rings: number): Promise<void> {
     const words = this.#words!;
-    const region = this.#region!;
     const millis = Math.max(1, PATROL - (performance.now() - this.#patrolled));
     this.#parked = true;
     words.store(PARKED, 1);
     if (words.load(RINGS) === rings) {
-      await (region.pointer === undefined
-        ? waitFor(region.buffer as SharedArrayBuffer, RINGS, rings, millis)
-        : Os.futexWait(region.pointer, rings, millis));
+      await (this.#pipe?.wait(millis) ??
+        waitFor(this.#region!.buffer as SharedArrayBuffer, RINGS, rings, millis));
+      turnedAt = performance.now();
     }
     words.store(PARKED, 0);
     this.#parked = false;
   }
 }
 
-/** Throws where nobody catches it. */
+/** When the event loop of this isolate had its last turn, as far as a doorbell knows. */
+let turnedAt = 0;
+
+/** Throws an error without a handler. */
 const uncaught = (error: unknown): void =>
   queueMicrotask(() => {
     throw error;
@@ -267,74 +284,81 @@ const uncaught = (error: unknown): void =>
 const ring = (words: Words, bucket: number, wake: () => void): void => {
   words.or(RUNG, 1 << bucket);
   words.add(RINGS, 1);
-  // Whoever is woken needs a while to come: nobody else has to wake it meanwhile.
+  // The isolate takes a while to wake up: only the first ring has to wake it.
   if (words.load(PARKED) !== 0 && words.exchange(PARKED, 0) !== 0) wake();
 };
 
 const doorbells = new Map<Kind, Doorbell>();
 
-/** The doorbell of this isolate. */
+/** The doorbell of this isolate for a kind of memory. */
 export const doorbell = (kind: Kind): Doorbell => {
   let known = doorbells.get(kind);
   if (known === undefined) doorbells.set(kind, known = new Doorbell(kind));
   return known;
 };
 
-/** Rings in another isolate of this process; nothing happens if it is not known, or not any more. */
+/** Rings the doorbell of another isolate of this process. Does nothing if that isolate has ended. */
 export const ringBuffer = (owner: number, bucket: number): void => {
   const buffer = find(bufferName(owner));
   if (buffer !== undefined) ring(words(buffer), bucket, () => notify(buffer, RINGS));
 };
 
-/** DoorbellAddress the doorbell of another process is. */
+/** Identifies the doorbell of another process. */
 export interface DoorbellAddress {
   readonly pid: number;
   readonly fd: number;
   readonly inode: bigint;
 }
 
-interface Far {
-  readonly region: Region;
+interface Remote {
   readonly words: Words;
+  readonly wake: () => void;
 }
 
-/** Doorbells of others, by inode. */
-const far = new Map<bigint, Far>();
+/** Doorbells of other processes, by inode. */
+const remotes = new Map<bigint, Remote>();
 
-/** So many are kept mapped. */
-const FAR = 512;
+/** Doorbells of others that stay mapped. */
+const REMOTES = 512;
 
-const reach = (where: DoorbellAddress): Far | undefined => {
-  let known = far.get(where.inode);
+const reach = (address: DoorbellAddress): Remote | undefined => {
+  let known = remotes.get(address.inode);
   if (known !== undefined) return known;
   try {
-    const region = attach({ kind: "memory", ...where, device: undefined, size: SIZE });
-    known = { region, words: words(region.buffer) };
+    const region = attach({ kind: "memory", ...address, device: undefined, size: SIZE });
+    const mapped = words(region.buffer);
+    known = { words: mapped, wake: wakerOf(pipeOf(address.pid, mapped)) };
   } catch (error) {
-    // There is nobody who could hear it.
+    // The owner has ended.
     if (error instanceof RegionError && error.reason === "Gone") return undefined;
     throw error;
   }
-  if (far.size >= FAR) far.clear();
-  far.set(where.inode, known);
+  if (remotes.size >= REMOTES) remotes.clear();
+  remotes.set(address.inode, known);
   return known;
 };
 
-/** Its process number may be another's by now, whose descriptor is anything, and may not be opened: nobody is there to be rung. */
-const reachable = (where: DoorbellAddress): Far | undefined => {
+const pipeOf = (pid: number, words: Words): PipeAddress => ({
+  pid,
+  fd: words.load(PIPE),
+  inode: BigInt(words.load(INODE + 1)) << 32n | BigInt(words.load(INODE) >>> 0),
+});
+
+/** Like {@link reach}, but another process may have the process id by now, and deny access to its descriptor. */
+const reachable = (address: DoorbellAddress): Remote | undefined => {
   try {
-    return reach(where);
+    return reach(address);
   } catch (error) {
     if (error instanceof RegionError && error.reason === "Failed") return undefined;
     throw error;
   }
 };
 
-/** Rings in another process, or worker; nothing happens if it has ended. */
-export const ringMemory = (where: DoorbellAddress, bucket: number): void => {
-  const known = reachable(where);
-  if (known !== undefined) ring(known.words, bucket, () => Os.futexWake(known.region.pointer!));
+/** Rings the doorbell of another process or worker. Does nothing if its owner has ended. */
+export const ringMemory = (address: DoorbellAddress, bucket: number): void => {
+  const remote = reachable(address);
+  if (remote !== undefined) ring(remote.words, bucket, remote.wake);
 };
 
-/** Whether the owner of a doorbell has not been declared dead, as a worker is that cannot be stopped. */
-export const isAlive = (where: DoorbellAddress): boolean => reach(where)?.words.load(ENDED) === 0;
+/** Whether the owner of a doorbell was not declared dead. */
+export const isAlive = (address: DoorbellAddress): boolean => reach(address)?.words.load(ENDED) === 0;

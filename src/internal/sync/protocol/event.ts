@@ -1,13 +1,14 @@
 /**
- * A flag that can be waited for. Free of Effect.
+ * A flag that many processes set, clear and wait for. Free of Effect.
  *
  * ```text
- *  word 0        how often it was set << 1 | whether it is
- *  words 1-8     marks: the slots of those who wait
+ *  word 0        number of times the flag was set << 1 | 1 if it is set
+ *  words 1-8     slots of the participants that wait
  * ```
  *
- * Who waits notes how often it was set, marks its slot, and looks again. It is done when the flag is set, or was since: a flag that is
- * cleared at once has been seen by all who waited. Nobody waits for those who are to see it.
+ * - `set` is one compare-and-swap of word 0, and `clear` one `and`: the linearisation points. `set` then rings all slots of the set.
+ * - A waiter reads the count, adds its slot to the set, and reads word 0 again. Its wait is over when the flag is set, or was set since:
+ *   a flag that is cleared at once has been seen by all waiters. `set` waits for no participant.
  *
  * @module
  */
@@ -23,7 +24,7 @@ interface Waiter {
   readonly done: (outcome: "set" | WaitFailure) => void;
 }
 
-/** An event, as one process sees it. */
+/** An event, as one process uses it. */
 export class Event {
   readonly #words: Words;
   readonly #at: number;
@@ -43,7 +44,7 @@ export class Event {
     return (this.#words.load(this.#at) & 1) !== 0;
   }
 
-  /** Sets it, and wakes all who wait. */
+  /** Sets the flag, and wakes all waiters. */
   set(): void {
     const words = this.#words;
     for (let word = words.load(this.#at); (word & 1) === 0;) {
@@ -53,17 +54,17 @@ export class Event {
     }
   }
 
-  /** Clears it. */
+  /** Clears the flag. */
   clear(): void {
     this.#words.and(this.#at, ~1);
   }
 
-  /** Waits until it is set. The answer leaves; it gives `false` if the waiter knows already. */
+  /** Waits until the flag is set. Returns a function that ends the wait; it returns `false` if `done` was called already. */
   wait(done: (outcome: "set" | WaitFailure) => void): () => boolean {
     const waiter: Waiter = { since: this.#words.load(this.#at) >>> 1, done };
-    const line = this.#waiters;
-    line.add(waiter);
-    if (line.size === 1) this.#waiting.add(this.#participants.self);
+    const waiters = this.#waiters;
+    waiters.add(waiter);
+    if (waiters.size === 1) this.#waiting.add(this.#participants.self);
     if (this.#stop === undefined) {
       let over = false;
       const stop = this.#participants.watch(() => over = this.#check(), (error) => {
@@ -71,13 +72,13 @@ export class Event {
         this.#fail(error);
       });
       if (!over) this.#stop = stop;
-    } else if ((this.#words.load(this.#at) & 1) !== 0 && line.delete(waiter)) {
-      // The others hear it when this process is rung.
+    } else if ((this.#words.load(this.#at) & 1) !== 0 && waiters.delete(waiter)) {
+      // Other waiters of this process hear of it when the doorbell rings.
       done("set");
     }
     return () => {
-      if (!line.delete(waiter)) return false;
-      if (line.size === 0) {
+      if (!waiters.delete(waiter)) return false;
+      if (waiters.size === 0) {
         if (this.#participants.exists()) this.#waiting.delete(this.#participants.self);
         this.#stop?.();
         this.#stop = undefined;
@@ -86,17 +87,17 @@ export class Event {
     };
   }
 
-  /** Those of this process who wait. */
+  /** Waiters of this process. */
   get waiting(): number {
     return this.#waiters.size;
   }
 
-  /** Processes that wait. */
+  /** Participants that wait. */
   get waitingParticipants(): number {
     return this.#waiting.size;
   }
 
-  /** Nobody looks any more: those who wait are told. */
+  /** The check has failed, and does not run again: fails all waiters. */
   #fail(error: unknown): void {
     this.#stop = undefined;
     const all = [...this.#waiters];
@@ -112,18 +113,18 @@ export class Event {
   }
 
   #check(): boolean {
-    const line = this.#waiters;
-    if (line.size > 0) {
+    const waiters = this.#waiters;
+    if (waiters.size > 0) {
       const gone = !this.#participants.exists();
       const word = gone ? 0 : this.#words.load(this.#at);
-      for (const waiter of line) {
+      for (const waiter of waiters) {
         if (!gone && (word & 1) === 0 && word >>> 1 === waiter.since) continue;
-        line.delete(waiter);
+        waiters.delete(waiter);
         waiter.done(gone ? "gone" : "set");
       }
-      if (line.size === 0 && !gone) this.#waiting.delete(this.#participants.self);
+      if (waiters.size === 0 && !gone) this.#waiting.delete(this.#participants.self);
     }
-    const over = line.size === 0;
+    const over = waiters.size === 0;
     if (over) this.#stop = undefined;
     return over;
   }

@@ -2,24 +2,25 @@
  * A lock that no death leaves taken. Free of Effect.
  *
  * ```text
- *  word 0        owner << 8 | WAITERS | ABANDONED | state
- *  words 1-8     marks: the slots of those who wait
+ *  word 0        owner << 8 | ABANDONED | WAITERS | state
+ *  words 1-8     slots of the participants that wait
  * ```
  *
- * | state | |
+ * | state | meaning |
  * | --- | --- |
- * | 0 | free; then the whole word is 0 |
- * | HELD | by its owner |
- * | GRANTED | handed to its owner, who waits for it and has not seen it yet |
+ * | FREE | nobody holds the lock; the whole word is 0 |
+ * | HELD | the owner holds the lock |
+ * | GRANTED | the lock was handed to the owner, which waits for it and has not seen it yet |
  *
- * - Each step from one state to the next is one swap of word 0. Without rivals it takes one to take it, and one to release it.
- * - Who waits marks its slot, and then WAITERS in word 0. Who releases takes WAITERS away, and then looks at the marks: if one
- *   comes after that, so does WAITERS, and the swap that was to free the lock fails. So no mark is overlooked.
- * - A release hands the lock to the next mark after the own slot, round and round: nobody starves. Fibers of one process stand in
- *   a line of their own, and have one mark together.
- * - Who leaves takes its mark away, and then changes word 0, if it was not handed to it: who is about to hand it over must look
- *   again.
- * - If its owner has died, whoever finds out has it: the first swap wins. ABANDONED tells him if it was HELD.
+ * - Each transition is one compare-and-swap of word 0, which is its linearisation point. Without contention, `take` and `release` are
+ *   one swap each.
+ * - A waiter adds its slot to the set, and then sets WAITERS. A release clears WAITERS, and then reads the set. If a slot is added
+ *   after that, WAITERS is set again and the swap that was to free the lock fails. So no slot is overlooked.
+ * - A release hands the lock to the next slot of the set after its own, wrapping around, so no participant starves. The fibers of one
+ *   process queue in that process, and have one slot together.
+ * - A participant whose last waiter leaves removes its slot, and then changes word 0 unless the lock was granted to it: a participant
+ *   that is about to grant the lock must read the set again.
+ * - If the owner has died, the first participant whose swap succeeds inherits the lock. ABANDONED tells it that the state was HELD.
  *
  * @module
  */
@@ -37,19 +38,19 @@ const ABANDONED = 8;
 /** Words of a lock. */
 export const SIZE = 1 + SET;
 
-/** What a waiter hears: that it has the lock, that it has it from somebody who died, or that the waiting is over. */
+/** The outcome of a wait: the lock is held, or held after the death of its last owner, or the wait has failed. */
 export type Outcome = "held" | "abandoned" | WaitFailure;
 
-/** Somebody of this process who waits. */
+/** A waiter of this process. */
 export type Waiter = (outcome: Outcome) => void;
 
-/** A lock, as one process sees it. */
+/** A lock, as one process uses it. */
 export class Lock {
   readonly #words: Words;
   readonly #at: number;
   readonly #participants: Participants;
   readonly #waiting: SlotSet;
-  /** Word 0 when this process holds it, and nobody waits. */
+  /** Word 0 while this process holds the lock and no participant waits. */
   readonly #held: number;
   readonly #waiters = new Set<Waiter>();
   #stop: (() => void) | undefined;
@@ -62,23 +63,23 @@ export class Lock {
     this.#held = participants.self << 8 | HELD;
   }
 
-  /** Takes it if it is free, or if its holder is dead. */
+  /** Takes the lock if it is free, or if its owner is dead. */
   tryTake(): boolean {
     const found = this.#words.swap(this.#at, FREE, this.#held);
     return found === FREE || this.#inherit(found);
   }
 
-  /** Gives it back, or to the next; `false`, and nothing done, if this process does not hold it. */
+  /** Frees the lock, or hands it to the next waiter. Returns `false`, and changes nothing, if this process does not hold the lock. */
   release(): boolean {
     const found = this.#words.swap(this.#at, this.#held, FREE);
     return found === this.#held || this.#pass(found, HELD);
   }
 
-  /** Waits for it. The answer leaves the line; it gives `false` if the waiter has it already. */
+  /** Waits for the lock. Returns a function that leaves the queue; it returns `false` if the waiter was served already. */
   wait(waiter: Waiter): () => boolean {
-    const line = this.#waiters;
-    line.add(waiter);
-    if (line.size === 1) this.#waiting.add(this.#participants.self);
+    const waiters = this.#waiters;
+    waiters.add(waiter);
+    if (waiters.size === 1) this.#waiting.add(this.#participants.self);
     if (this.#stop === undefined) {
       let over = false;
       const stop = this.#participants.watch((patrol) => over = this.#check(patrol), (error) => {
@@ -86,56 +87,56 @@ export class Lock {
         this.#fail(error);
       });
       if (!over) this.#stop = stop;
-    } else if (line.size === 1) {
-      // It waits again in the very step in which it was given the lock: nobody has said yet that there is a waiter.
+    } else if (waiters.size === 1) {
+      // The last waiter was served in this very call, so WAITERS is not set for the new one.
       this.#check(false);
     }
     return () => {
-      if (!line.delete(waiter)) return false;
-      if (line.size === 0 && this.#participants.exists()) this.#leave();
+      if (!waiters.delete(waiter)) return false;
+      if (waiters.size === 0 && this.#participants.exists()) this.#leave();
       this.#settle();
       return true;
     };
   }
 
-  /** Whether this process holds it. */
+  /** Whether this process holds the lock. */
   get mine(): boolean {
     const word = this.#words.load(this.#at);
     return (word & STATE) === HELD && word >>> 8 === this.#participants.self;
   }
 
-  /** Whether whoever holds it has it from somebody who died. */
+  /** Whether the owner has inherited the lock from a participant that died. */
   get abandoned(): boolean {
     return (this.#words.load(this.#at) & ABANDONED) !== 0;
   }
 
-  /** Who has it, or is about to; 0 if it is free. */
+  /** The participant that holds the lock or was granted it; 0 if the lock is free. */
   get owner(): number {
     return this.#words.load(this.#at) >>> 8;
   }
 
-  /** Those of this process who wait. */
+  /** Waiters of this process. */
   get waiting(): number {
     return this.#waiters.size;
   }
 
-  /** Processes that wait. */
+  /** Participants that wait. */
   get waitingParticipants(): number {
     return this.#waiting.size;
   }
 
-  /** Takes it from a dead owner. */
+  /** Takes the lock from a dead owner. */
   #inherit(found: number): boolean {
     const owner = found >>> 8;
     if (owner === this.#participants.self || this.#participants.alive(owner)) return false;
     const lost = (found & STATE) === HELD ? ABANDONED : found & ABANDONED;
     if (this.#words.swap(this.#at, found, this.#held | WAITERS | lost) !== found) return false;
-    // What the dead one waited for. If a new one has its slot by now and waits, it marks it again with its next patrol.
+    // The slot of the dead participant. If a new participant has the slot by now and waits, its next patrol adds it again.
     this.#waiting.delete(owner);
     return true;
   }
 
-  /** Hands it over, from the state in which this process has it. */
+  /** Frees the lock or hands it over, from the state in which this process has it. */
   #pass(found: number, state: number): boolean {
     const { self } = this.#participants;
     const words = this.#words;
@@ -164,7 +165,7 @@ export class Lock {
     }
   }
 
-  /** Whose turn it is: others first, from the own slot on. */
+  /** The participant that is served next: another one after the own slot, else this one. */
   #next(): number {
     const { self } = this.#participants;
     const own = self & 0xff;
@@ -173,7 +174,7 @@ export class Lock {
     return this.#waiters.size > 0 ? self : 0;
   }
 
-  /** Nobody of this process waits any more. */
+  /** The last waiter of this process has left. */
   #leave(): void {
     const words = this.#words;
     this.#waiting.delete(this.#participants.self);
@@ -183,7 +184,7 @@ export class Lock {
         word = words.load(this.#at);
         continue;
       }
-      // Whoever is about to hand it over, also one to whom it was handed and who leaves, looks at the marks again.
+      // A participant that is about to hand the lock over, or is granted it and leaves, reads the set again.
       if ((word & STATE) === FREE || (word & WAITERS) !== 0) return;
       const seen = words.swap(this.#at, word, word | WAITERS);
       if (seen === word) return;
@@ -191,26 +192,26 @@ export class Lock {
     }
   }
 
-  /** Takes it for the first in the line, if it is there to be taken. Whether nobody waits any more. */
+  /** Takes the lock for the first waiter, if it can be had. Returns true if no waiter is left. */
   #check(patrol: boolean): boolean {
     const words = this.#words;
     const { self } = this.#participants;
-    const line = this.#waiters;
-    if (line.size === 0) return true;
+    const waiters = this.#waiters;
+    if (waiters.size === 0) return true;
     if (!this.#participants.exists()) {
       this.#stop = undefined;
-      const all = [...line];
-      line.clear();
+      const all = [...waiters];
+      waiters.clear();
       for (const waiter of all) waiter("gone");
       return true;
     }
-    // Somebody may have taken it for that of a dead one.
+    // Another participant may have removed the slot as that of a dead one.
     if (patrol) this.#waiting.add(this.#participants.self);
     for (let word = words.load(this.#at);;) {
       let next: number;
       const owner = word >>> 8;
       const state = word & STATE;
-      if (state === FREE) next = this.#held | (line.size > 1 ? WAITERS : 0);
+      if (state === FREE) next = this.#held | (waiters.size > 1 ? WAITERS : 0);
       else if (state === GRANTED && owner === self) next = this.#held | WAITERS;
       else if (patrol && owner !== self && this.#inherit(word)) {
         this.#deliver((words.load(this.#at) & ABANDONED) !== 0 ? "abandoned" : "held");
@@ -225,23 +226,23 @@ export class Lock {
         break;
       } else break;
     }
-    const over = line.size === 0;
+    const over = waiters.size === 0;
     if (over) this.#stop = undefined;
     return over;
   }
 
-  /** Nobody looks any more. Those who wait are told, and leave the line. */
+  /** The check has failed, and does not run again: fails all waiters, which leave the queue themselves. */
   #fail(error: unknown): void {
     this.#stop = undefined;
     for (const waiter of [...this.#waiters]) waiter(new Defect(error));
   }
 
-  /** The first in the line has it. */
+  /** Serves the first waiter. */
   #deliver(outcome: Outcome): void {
-    const line = this.#waiters;
-    for (const first of line) {
-      line.delete(first);
-      if (line.size === 0) this.#waiting.delete(this.#participants.self);
+    const waiters = this.#waiters;
+    for (const first of waiters) {
+      waiters.delete(first);
+      if (waiters.size === 0) this.#waiting.delete(this.#participants.self);
       return first(outcome);
     }
   }

@@ -1,23 +1,31 @@
 /**
- * State of several words that changes as one, whoever dies in between; and those who wait for a change of it. Free of Effect.
+ * State of several words that changes as one, even if a participant dies in the middle of a change, and waiting for such changes. Free
+ * of Effect.
  *
  * ```text
- *  word 0        guard: the participant that is changing the state, or 0
+ *  word 0        guard: the participant that changes the state, or 0
  *  word 1        length of the journal
- *  words 2-65    journal: a word's place and what it was before, and so on
- *  word 66       the object's own words
- *  ...           the set of slots that have a row
- *  ...           a row for each slot: its participant, then the object's own cells
+ *  words 2-65    journal: pairs of a word's offset and its value before the change
+ *  word 66       fields of the object
+ *  ...           slots that have a row
+ *  ...           a row for each slot: its participant, then the cells of the object
  * ```
  *
- * - A change is made under the guard. Before a word is changed, what it was goes into the journal; with the length of the journal
- *   back at 0 it is done. Who finds the guard with a dead participant takes it over, and undoes what the journal says: a change
- *   happens as a whole or not at all.
- * - What is read without the guard is a hint: whoever was about to change it may die, and then it is undone.
- * - Changes take less than a microsecond, so who wants the guard spins for it; when that takes long, in turns of the event loop.
- * - A row says what an object has for one participant: what it holds, waits for, was granted. When a participant has died, whoever
- *   finds out, or has its slot next, gives back what its row says.
- * - Bells are rung when a change is done.
+ * | guard, length | state |
+ * | --- | --- |
+ * | 0, 0 | at rest |
+ * | participant, n | a change is in progress, and has changed n words |
+ * | dead participant, n | the next participant undoes n entries, last to first, and makes its own change |
+ *
+ * - A change is made under the guard. The value of a word goes into the journal before the word is changed. The store of 0 to the
+ *   length is the linearisation point. A participant that finds the guard with a dead one takes the guard over and undoes the journal,
+ *   so a change happens as a whole or not at all.
+ * - A read without the guard is a hint: the change may be undone.
+ * - Changes take less than a microsecond, so a participant spins for the guard, and goes on in later turns of the event loop if that
+ *   takes long.
+ * - A row says what one participant holds, waits for, and was granted. When the participant has died, the next one that notices, or
+ *   that has its slot next, takes that back.
+ * - Doorbells are rung after the change.
  *
  * @module
  */
@@ -27,23 +35,23 @@ import type { Words } from "../../os/atomics.ts";
 
 const LENGTH = 1;
 const JOURNAL = 2;
-/** Words that one change may touch. */
+/** Words that one change may write. */
 const CHANGES = 32;
 const OWN = JOURNAL + 2 * CHANGES;
 
-/** Another participant is in the middle of a change, and takes its time. */
+/** The result of an attempt while another participant is in the middle of a change. */
 export const BUSY: unique symbol = Symbol("busy");
 /** Type of {@link BUSY}. */
 export type Busy = typeof BUSY;
 
-/** How soon a change is tried again, in milliseconds. */
+/** Milliseconds until a deferred change is tried again. */
 const SOON = 1;
 
-/** What an object must have room for, in words: with so many words of its own, and so many cells in the row of each slot. */
+/** Words of an object with this number of fields, and of cells in each row. */
 export const size = (own: number, cells: number, slots: number = SLOTS): number =>
   OWN + own + SET + slots * (1 + cells);
 
-/** The state of one object, as one process sees it. */
+/** The state of one object, as one process uses it. */
 export abstract class Monitor {
   readonly #words: Words;
   readonly #at: number;
@@ -67,19 +75,19 @@ export abstract class Monitor {
     this.#stride = 1 + cells;
   }
 
-  /** Takes back what a row holds: its participant is dead. Part of a change. */
+  /** Takes back what the row of a dead participant holds. Part of a change. */
   protected abstract reclaim(row: number): void;
 
-  /** Does what there is to do, by whomever: hands out what is there to those who wait for it. In changes of its own. */
+  /** Grants what is available to the participants that wait for it, in changes of its own. Any participant may do so. */
   protected abstract advance(): void;
 
-  /** Gives those of this process who wait what they were granted. Not called while changes of theirs are still to be made. */
+  /** Serves waiters of this process what they were granted. Not called while changes are deferred. */
   protected abstract deliver(): void;
 
-  /** Tells those of this process who wait that it is over. They leave by themselves if the object is still there. */
+  /** Fails all waiters of this process. They leave the queue themselves if the object still exists. */
   protected abstract abandon(over: WaitFailure): void;
 
-  /** Those of this process who wait. */
+  /** Waiters of this process. */
   abstract get waiting(): number;
 
   /** This participant. */
@@ -87,12 +95,12 @@ export abstract class Monitor {
     return this.#participants.self;
   }
 
-  /** Whether the object is still there. */
+  /** Whether the object has not ended. */
   protected exists(): boolean {
     return this.#participants.exists();
   }
 
-  /** One of the object's own words. */
+  /** The word of a field. */
   protected own(index: number): number {
     return this.#at + OWN + index;
   }
@@ -101,7 +109,7 @@ export abstract class Monitor {
     return this.#words.load(word);
   }
 
-  /** Changes a word, as part of a change. */
+  /** Writes a word. Part of a change. */
   protected set(word: number, value: number): void {
     const words = this.#words;
     if (this.#journal === CHANGES) {
@@ -118,7 +126,7 @@ export abstract class Monitor {
     this.set(word, this.#words.load(word) + value);
   }
 
-  /** Makes a change, unless somebody else is in the middle of one and takes his time. */
+  /** Makes a change, or returns `BUSY` if another participant stays in the middle of one. */
   protected attempt<A>(change: () => A): A | Busy {
     if (!this.#enter()) return BUSY;
     let result: A;
@@ -137,7 +145,7 @@ export abstract class Monitor {
     return result;
   }
 
-  /** Makes a change, now or when it can be made, after those that could not be made before. */
+  /** Makes a change now, or as soon as it can be made, after the changes that were deferred before. */
   protected perform(change: () => void, then: () => void = nothing): void {
     const attempt = (): boolean => {
       if (!this.exists()) return true;
@@ -156,7 +164,7 @@ export abstract class Monitor {
           return;
         }
       }
-      // What was granted meanwhile may have been for one who has left since: now that is known.
+      // The state now says which of the granted waiters have left.
       if (this.waiting > 0 && this.exists()) this.deliver();
     };
     late.push(() => {
@@ -165,17 +173,17 @@ export abstract class Monitor {
     if (late.length === 1) setTimeout(retry, SOON);
   }
 
-  /** Whether changes are still to be made that could not be made at once. */
+  /** Whether changes are deferred. */
   protected get hasDeferred(): boolean {
     return this.#deferred.length > 0;
   }
 
-  /** Has a participant look again when the change is done. */
+  /** Rings the doorbell of a participant after the change. */
   protected ring(participant: number): void {
     this.#toRing.push(participant);
   }
 
-  /** The row of this participant, as part of a change. */
+  /** The row of this participant, which is created if need be. Part of a change. */
   protected row(): number {
     const slot = this.#participants.self & 0xff;
     const row = this.#row(slot);
@@ -188,7 +196,7 @@ export abstract class Monitor {
     return row;
   }
 
-  /** The row of this participant for who only looks; `undefined` if it has none. */
+  /** The row of this participant, for reading; `undefined` if it has none. */
   protected ownRow(): number | undefined {
     const row = this.#row(this.#participants.self & 0xff);
     return this.#words.load(row) === this.#participants.self ? row : undefined;
@@ -199,13 +207,13 @@ export abstract class Monitor {
     return this.#words.load(row);
   }
 
-  /** The rows that are in use, of which this holds, from that of a slot on, round and round; `undefined` if there is none. */
+  /** The first row in use that satisfies a predicate, beginning with that of slot `from` and wrapping around; `undefined` if there is none. */
   protected find(from: number, holds: (row: number) => boolean): number | undefined {
     const slot = this.#inUse.find(from, (slot) => holds(this.#row(slot)));
     return slot === undefined ? undefined : this.#row(slot);
   }
 
-  /** All rows that are in use. */
+  /** Visits all rows that are in use. */
   protected rows(visit: (row: number) => void): void {
     this.find(0, (row) => {
       visit(row);
@@ -213,12 +221,12 @@ export abstract class Monitor {
     });
   }
 
-  /** Whether the participant of a row lives. Not part of a change: it takes its time. */
+  /** Whether the participant of a row lives. It asks the system, so it must not be part of a change. */
   protected alive(row: number): boolean {
     return this.#participants.alive(this.#words.load(row));
   }
 
-  /** Takes back what the dead have. Whether there was anything. */
+  /** Takes back what dead participants hold. Returns whether there were any. */
   protected reclaimDead(): boolean {
     const dead: Array<readonly [row: number, participant: number]> = [];
     this.rows((row) => {
@@ -240,7 +248,7 @@ export abstract class Monitor {
     return dead.length > 0;
   }
 
-  /** Begins to look for what was granted, as long as somebody waits. */
+  /** Begins to check for grants, unless this process does so already. */
   protected watch(): void {
     if (this.#stop !== undefined) return;
     let over = false;
@@ -252,7 +260,7 @@ export abstract class Monitor {
     if (!over) this.#stop = stop;
   }
 
-  /** Stops to look, if nobody waits any more. */
+  /** Stops to check for grants if no waiter is left. */
   protected settle(): void {
     if (this.waiting > 0 || this.#stop === undefined) return;
     this.#stop();
@@ -265,10 +273,10 @@ export abstract class Monitor {
       else {
         if (patrol) {
           this.reclaimDead();
-          // Whoever was about to do it may have died.
+          // The participant that was about to do so may have died.
           this.advance();
         }
-        // What was asked for is not known to the others yet.
+        // The state does not say yet which waiters have come or left.
         if (!this.hasDeferred) this.deliver();
       }
     }
@@ -299,7 +307,7 @@ export abstract class Monitor {
         break;
       }
     }
-    // Whoever was ended changes nothing any more, though its thread runs to the end of its turn: what it would take is lost.
+    // A worker that was ended must change nothing, although its thread still runs: nobody would give back what it takes.
     if (this.#participants.ended?.() === true) {
       words.store(this.#at, 0);
       return false;

@@ -1,42 +1,42 @@
 /**
- * What the protocols of shared objects ask of those who take part: an interface, so that a test can stand in for them.
+ * What the protocols of shared objects need of their participants: an interface, so that a test can stand in for processes.
  *
  * @module
  */
 
-/** Those who use one object. A participant is a process or a worker: 24 bits, slot in the low 8, never 0. */
+/** The participants of one object: the processes and workers that use it. A participant is 24 bits, with its slot in the low 8; never 0. */
 export interface Participants {
-  /** This one. */
+  /** This participant. */
   readonly self: number;
-  /** Whether that one lives. Asks the system: for those who have waited a while. */
+  /** Whether a participant lives. It asks the system, so it is for participants that have waited for a while. */
   readonly alive: (participant: number) => boolean;
-  /** Who has that slot, or had it last. */
+  /** The participant that has a slot, or had it last. */
   readonly at: (slot: number) => number;
-  /** Has that one look again at what it waits for. */
+  /** Rings the doorbell of a participant. */
   readonly ring: (participant: number) => void;
   /**
-   * Begins to wait: `check` is asked at once, when somebody rings, and every now and then to look for the dead (`patrol`), until it
-   * says that it is over. What it throws ends the waiting, and `fail` is told. Returns what takes the wish back.
+   * Begins to wait. `check` runs at once, when the doorbell rings, and from time to time with `patrol` to look for dead participants,
+   * until it returns true. If it throws, the wait ends and `fail` receives the error. Returns a function that ends the wait.
    */
   readonly watch: (check: (patrol: boolean) => boolean, fail: (error: unknown) => void) => () => void;
-  /** Whether the object is still there. */
+  /** Whether the object has not ended. */
   readonly exists: () => boolean;
-  /** Whether this participant was ended, and only its thread has not heard of it. */
+  /** Whether the host has ended this worker, although its thread still runs. */
   readonly ended?: () => boolean;
   /**
-   * A moment of waiting while `holder` is in the word of a guard: `again` if it may have gone, `dead` if it has died with the guard,
-   * `busy` if this takes so long that others in this process should have a turn.
+   * Spends a moment while `holder` is in the word of a guard. Returns `again` if the guard may be free now, `dead` if the holder has
+   * died, and `busy` if the wait takes so long that other fibers of this process should run.
    */
   readonly hold: (guard: number, holder: number, turn: number) => "again" | "dead" | "busy";
 }
 
-/** Slots that a participant can have. */
+/** Slots of an arena. */
 export const SLOTS = 256;
 
 /** Words of a set of slots. */
 export const SET = SLOTS / 32;
 
-/** An error in looking for what was waited for. Those who are told of it leave the line themselves. */
+/** A defect in a check. Waiters that receive it leave the queue themselves. */
 export class Defect {
   readonly error: unknown;
 
@@ -45,9 +45,9 @@ export class Defect {
   }
 }
 
-/** Why there is nothing to wait for: the object is no more, or the waiting has failed. */
+/** Why a wait has failed: the object has ended, or a check has thrown. */
 export type WaitFailure = "gone" | Defect;
 
-/** Whether an outcome is one of those. */
+/** Whether an outcome is a failure of the wait. */
 export const isWaitFailure = (outcome: unknown): outcome is WaitFailure =>
   outcome === "gone" || outcome instanceof Defect;

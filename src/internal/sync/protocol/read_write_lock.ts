@@ -1,13 +1,21 @@
 /**
- * A lock that many share to read, or one has alone to write, and that no death leaves taken. Free of Effect.
+ * A lock that many participants share to read, or one has to write, and that no death leaves taken. Free of Effect.
  *
  * ```text
- *  words of its own   WRITER · READERS · participants that wait to write · PHASE · whose turn it is to write · ABANDONED
- *  cells of a row     READING · WANT_READ · GOT_READ, not seen yet · WANT_WRITE · GOT_WRITE, not seen yet
+ *  fields         WRITER: participant or 0 · READERS: number · ASKING: participants that wait to write · PHASE: 1 while waiting readers
+ *                 go first · TURN: slot that writes next · ABANDONED: 1 after the death of a writer
+ *  cells of a row READING: number · WANT_READ: number · GOT_READ: number, not seen yet · WANT_WRITE: 0 or 1 · GOT_WRITE: 0 or 1, not
+ *                 seen yet
  * ```
  *
- * Who wants to read waits while somebody waits to write. When a writer is done, all go first who wait to read by then (PHASE), and
- * then the next one in turns who waits to write: neither starves the other.
+ * | WRITER | READERS | state |
+ * | --- | --- | --- |
+ * | 0 | 0 | free |
+ * | 0 | n | n readers |
+ * | participant | 0 | one writer, which has not seen it yet if its GOT_WRITE is 1 |
+ *
+ * Each change is a change of a monitor, which says where it is linearised. A reader waits while a writer waits. After a writer, all
+ * readers that wait by then go first (PHASE), and then the next participant that waits to write: neither side starves the other.
  *
  * @module
  */
@@ -30,15 +38,15 @@ const WANT_WRITE = 4;
 const GOT_WRITE = 5;
 const CELLS = 5;
 
-/** Words of such a lock. */
+/** Words of a lock. */
 export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
-/** What somebody wants. */
+/** A side of the lock. */
 export type Side = "read" | "write";
 
 type Waiter = (outcome: "held" | WaitFailure) => void;
 
-/** A lock for readers and writers, as one process sees it. */
+/** A lock, as one process uses it. */
 export class ReadWriteLock extends Monitor {
   readonly #readers = new Set<Waiter>();
   readonly #writers = new Set<Waiter>();
@@ -47,13 +55,13 @@ export class ReadWriteLock extends Monitor {
     super(words, at, participants, OWN, CELLS);
   }
 
-  /** Takes a side if that can be had, and nobody waits whose turn would come first. */
+  /** Takes a side if it can be had, and no participant waits that would be served first. */
   tryTake(side: Side): boolean | Busy {
     const taken = this.#tryTake(side);
     return taken === false && this.reclaimDead() ? this.#tryTake(side) : taken;
   }
 
-  /** Gives it back; `false`, and nothing done, if this process does not have it. */
+  /** Releases a side. Returns `false`, and changes nothing, if this process does not hold it. */
   release(side: Side): boolean | Busy {
     const released = this.attempt(() => {
       const row = this.ownRow();
@@ -74,13 +82,13 @@ export class ReadWriteLock extends Monitor {
     return released;
   }
 
-  /** Waits for a side. The answer leaves the line; it gives `false` if the waiter has it already. */
+  /** Waits for a side. Returns a function that leaves the queue; it returns `false` if the waiter was served already. */
   wait(side: Side, waiter: Waiter): () => boolean {
-    const line = side === "read" ? this.#readers : this.#writers;
-    line.add(waiter);
+    const waiters = side === "read" ? this.#readers : this.#writers;
+    waiters.add(waiter);
     let asked = false;
     this.perform(() => {
-      if (!line.has(waiter)) return;
+      if (!waiters.has(waiter)) return;
       asked = true;
       const row = this.row();
       if (side === "read") this.add(row + WANT_READ, 1);
@@ -88,29 +96,29 @@ export class ReadWriteLock extends Monitor {
     }, () => this.advance());
     if (this.waiting > 0) this.watch();
     return () => {
-      if (!line.delete(waiter)) return false;
+      if (!waiters.delete(waiter)) return false;
       if (asked) this.perform(() => this.#withdraw(side), () => this.advance());
       this.settle();
       return true;
     };
   }
 
-  /** Who writes, or is about to; 0 if nobody. */
+  /** The participant that writes or was granted it; 0 if there is none. */
   get writer(): number {
     return this.load(this.own(WRITER));
   }
 
-  /** How many read. */
+  /** Number of readers. */
   get readers(): number {
     return this.load(this.own(READERS));
   }
 
-  /** Whether a writer has died at it, and none was done since. */
+  /** Whether a writer has died, and no other has finished since. */
   get abandoned(): boolean {
     return this.load(this.own(ABANDONED)) !== 0;
   }
 
-  /** Those who wait to read, and processes that wait to write. */
+  /** Waiting readers, and participants that wait to write. */
   get asking(): readonly [readers: number, writers: number] {
     let readers = 0;
     this.rows((row) => void (readers += this.load(row + WANT_READ)));
@@ -138,14 +146,14 @@ export class ReadWriteLock extends Monitor {
     });
   }
 
-  /** One of this process waits to write. */
+  /** Asks to write, if a writer of this process waits. */
   #want(row: number): void {
     if (this.#writers.size === 0 || this.load(row + WANT_WRITE) !== 0 || this.load(row + GOT_WRITE) !== 0) return;
     this.set(row + WANT_WRITE, 1);
     this.add(this.own(ASKING), 1);
   }
 
-  /** Those who wait to read by now go first. */
+  /** Lets the readers that wait now go first. */
   #turn(): void {
     if (this.find(0, (row) => this.load(row + WANT_READ) > 0) !== undefined) this.set(this.own(PHASE), 1);
   }
@@ -176,7 +184,7 @@ export class ReadWriteLock extends Monitor {
     if (this.load(row + WANT_WRITE) !== 0) this.add(this.own(ASKING), -1);
     if (this.load(this.own(WRITER)) !== this.of(row)) return;
     this.set(this.own(WRITER), 0);
-    // Who was to have it and did not know yet has written nothing.
+    // A writer that has not seen its grant has written nothing.
     if (this.load(row + GOT_WRITE) === 0) this.set(this.own(ABANDONED), 1);
     this.#turn();
   }

@@ -1,14 +1,18 @@
 /**
- * A semaphore that gets back the permits of the dead. Free of Effect.
+ * A semaphore that takes back the permits of dead participants. Free of Effect.
  *
  * ```text
- *  words of its own   permits that are there · participants that wait · whose turn it is
- *  cells of a row     HELD permits · WANTED by the first in its line · GRANTED to him, who has not seen it yet
+ *  fields         FREE permits · ASKING: participants that wait · TURN: slot that is served next
+ *  cells of a row HELD permits · WANTED by the first waiter of the participant · GRANTED to it, and not seen yet
  * ```
  *
- * Each participant has a line, and asks for the first in it. Requests are granted in turns, from the slot on that had the last:
- * one that is too large now holds up the others until it is not, so nobody starves. Who could have what he wants waits behind those
- * who wait. What was granted counts as held: if its participant dies before it has seen it, it comes back as well.
+ * Each change is a change of a monitor, which says where it is linearised.
+ *
+ * - The waiters of a process queue in that process, and the participant asks for the first of them. The states of a row: WANTED and
+ *   GRANTED are 0 (no wait), WANTED is set (asking), GRANTED is set (served, not seen yet).
+ * - Requests are granted in turns, beginning with TURN. Requests are served in strict order, even if a later one could be satisfied
+ *   first, so no request starves.
+ * - Granted permits count as held: if the participant dies before it has seen them, they come back as well.
  *
  * @module
  */
@@ -29,24 +33,24 @@ const CELLS = 3;
 /** Words of a semaphore. */
 export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
-/** As many permits can there be. */
+/** The largest number of permits. */
 export const MAX = 2 ** 31 - 1;
 
-/** How a semaphore is; the same for all who use it. */
+/** The options of a semaphore, which are the same in all processes. */
 export interface Shape {
-  /** No more than this, ever. */
+  /** The largest number of permits that may be free. */
   readonly bound: number;
-  /** Whether permits come back from those who die with them. */
+  /** Whether the permits of a dead participant come back. */
   readonly reclaim: boolean;
 }
 
-/** Somebody of this process who waits. */
+/** A waiter of this process. */
 interface Waiter {
   readonly permits: number;
   readonly done: (outcome: "held" | WaitFailure) => void;
 }
 
-/** A semaphore, as one process sees it. */
+/** A semaphore, as one process uses it. */
 export class Semaphore extends Monitor {
   readonly #shape: Shape;
   readonly #waiters = new Set<Waiter>();
@@ -56,18 +60,18 @@ export class Semaphore extends Monitor {
     this.#shape = shape;
   }
 
-  /** Called by its maker, before anybody else has it. */
+  /** Sets the first permits. Called by the maker, before any other process has the semaphore. */
   begin(permits: number): void {
     this.attempt(() => this.set(this.own(FREE), permits));
   }
 
-  /** Takes permits if they are there and nobody waits. */
+  /** Takes permits if they are free and no participant waits. */
   tryTake(permits: number): boolean | Busy {
     const taken = this.#tryTake(permits);
     return taken === false && this.reclaimDead() ? this.#tryTake(permits) : taken;
   }
 
-  /** Gives permits back; `false`, and nothing done, if that were more than it can have. */
+  /** Gives permits back. Returns `false`, and changes nothing, if that would exceed the bound. */
   release(permits: number): boolean | Busy {
     const released = this.attempt(() => {
       const free = this.load(this.own(FREE));
@@ -83,7 +87,7 @@ export class Semaphore extends Monitor {
     return released;
   }
 
-  /** Waits for permits. The answer leaves the line; it gives `false` if the waiter has them already. */
+  /** Waits for permits. Returns a function that leaves the queue; it returns `false` if the waiter was served already. */
   wait(permits: number, done: (outcome: "held" | WaitFailure) => void): () => boolean {
     const waiter: Waiter = { permits, done };
     this.#waiters.add(waiter);
@@ -98,7 +102,7 @@ export class Semaphore extends Monitor {
     };
   }
 
-  /** Permits that are there. */
+  /** Free permits. */
   get free(): number {
     return this.load(this.own(FREE));
   }
@@ -133,7 +137,7 @@ export class Semaphore extends Monitor {
     });
   }
 
-  /** Asks for what the first in the line wants, instead of what was asked for before. */
+  /** Asks for the permits of the first waiter, in place of what this participant asked for before. */
   #ask(): void {
     this.perform(() => {
       const row = this.row();
@@ -163,7 +167,7 @@ export class Semaphore extends Monitor {
   }
 
   protected override reclaim(row: number): void {
-    // What was granted is among what is held.
+    // HELD includes GRANTED.
     const held = this.load(row + HELD);
     if (held > 0) this.#giveBack(held);
     if (this.load(row + WANTED) > 0) this.add(this.own(ASKING), -1);
@@ -197,7 +201,7 @@ export class Semaphore extends Monitor {
       const row = this.ownRow();
       if (row === undefined || this.load(row + GRANTED) === 0) return;
       const first = this.#first!;
-      // Until here it may have been a change that somebody has died of.
+      // The read above was a hint: the change that it has seen may be undone.
       const taken = this.attempt(() => {
         if (this.load(row + GRANTED) === 0) return false;
         this.set(row + GRANTED, 0);

@@ -1,18 +1,18 @@
 /**
- * A set of slots in eight words: who waits, who has a row. Free of Effect.
+ * A set of participants' slots in eight words, one bit for each slot. Each change is one atomic operation. Free of Effect.
  *
  * @module
  */
 import { SET } from "./participants.ts";
 import type { Words } from "../../os/atomics.ts";
 
-/** The word of a slot, from the first of a set on. */
+/** Index of the word of a slot within a set. */
 export const wordOf = (slot: number): number => slot >>> 5 & SET - 1;
 
-/** Its bit there. */
+/** The bit of a slot in its word. */
 export const bitOf = (slot: number): number => 1 << (slot & 31);
 
-/** See above. Each change is one step. */
+/** A set of slots. */
 export class SlotSet {
   readonly #words: Words;
   readonly #at: number;
@@ -27,12 +27,12 @@ export class SlotSet {
     this.#words.or(this.#at + wordOf(participant), bitOf(participant));
   }
 
-  /** Takes it out. */
+  /** Removes the slot of a participant. */
   delete(participant: number): void {
     this.#words.and(this.#at + wordOf(participant), ~bitOf(participant));
   }
 
-  /** How many there are. */
+  /** Number of slots in the set. */
   get size(): number {
     let count = 0;
     this.find(0, () => {
@@ -42,7 +42,7 @@ export class SlotSet {
     return count;
   }
 
-  /** The first slot of which this holds, from one on, round and round; `undefined` if there is none. */
+  /** The first slot that satisfies a predicate, beginning with `from` and wrapping around; `undefined` if there is none. */
   find(from: number, holds: (slot: number) => boolean): number | undefined {
     const ahead = -1 << (from & 31);
     for (let i = 0; i <= SET; i++) {
