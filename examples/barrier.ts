@@ -1,4 +1,4 @@
-/** Three processes that begin each phase together: `deno task example:barrier`. */
+/** Three processes that start each phase together: `deno task example:barrier`. */
 import { Barrier, Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
@@ -9,7 +9,7 @@ const work = Task.make(
     Effect.gen(function* () {
       for (const phase of ["load", "compute", "store"]) {
         yield* done.put(phase);
-        // The last one to come runs this before any goes on.
+        // The last party to arrive runs this before any party goes on.
         yield* barrier.waitWith(done.put(`all have done: ${phase}`));
       }
     }),

@@ -1,15 +1,15 @@
-/** Three processes write to one file, line by line, each line with a lock: `deno task example:lock_file`. */
+/** Three processes write lines to one file, and hold a lock for each line: `deno task example:lock_file`. */
 import { Lock, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** Writes a line in two pieces, which must stay together. */
+/** Writes a line in two parts, which must stay together. */
 const writeLine = (path: string, line: string) =>
   Effect.gen(function* () {
     yield* Effect.promise(() => Deno.writeTextFile(path, `${line} `, { append: true }));
     yield* Effect.promise(() => Deno.writeTextFile(path, "is whole\n", { append: true }));
   });
 
-/** With `withLock`, which gives the lock back however the effect ends. */
+/** Writes with `withLock`, which releases the lock however the effect ends. */
 const short = Task.make(
   import.meta,
   "short",
@@ -17,7 +17,7 @@ const short = Task.make(
     Effect.forEach(["one", "two"], (n) => lock.withLock(writeLine(path, `${name} ${n}`)), { discard: true }),
 );
 
-/** Without it: the same, in three steps. */
+/** Writes with `take` and `release`. */
 const long = Task.make(import.meta, "long", (lock: Lock.Lock, path: string, name: string) =>
   Effect.gen(function* () {
     const { abandoned } = yield* lock.take;

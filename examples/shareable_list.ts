@@ -1,4 +1,4 @@
-/** A list of 2000 numbers, summed by two processes; and one of many kinds: `deno task example:shareable_list`. */
+/** Two processes add up a shared list of 2000 numbers; another list has elements of several types: `deno task example:shareable_list`. */
 import {
   Process,
   runMain,
@@ -19,7 +19,7 @@ const sum = Task.make(
   },
 );
 
-/** Has a list made that is there when this process has ended. */
+/** Asks a manager for a list, which outlives this process. */
 const describe = Task.make(
   import.meta,
   "describe",

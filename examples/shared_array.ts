@@ -1,16 +1,16 @@
-/** Two processes fill one array, and sum it, where it is: `deno task example:shared_array`. */
+/** Two processes fill one shared array and add it up, without copies: `deno task example:shared_array`. */
 import { Array as SharedArray, Process, runMain, SubprocessBackend, Task, Value } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
 const length = 1_000_000;
 
-/** Fills a part with the square roots of its indexes. */
+/** Fills a part of the array with the square roots of its indexes. */
 const fill = Task.make(import.meta, "fill", (array: SharedArray.Of<"f64">, from: number, to: number) => {
   const { view } = array.raw;
   for (let i = from; i < to; i++) view[i] = Math.sqrt(i);
 });
 
-/** Adds what a part sums up to. */
+/** Adds the sum of a part to the total. */
 const sum = Task.make(
   import.meta,
   "sum",
@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
   yield* Effect.forEach(halves, ([from, to]) => Process.run(sum, array, total, from, to), { concurrency: 2 });
   yield* Console.log(`the sum is ${(yield* total.get).toFixed(0)}`);
 
-  // What does not fit is an error, and changes nothing; what is not there is one, too.
+  // A value out of range, or an element that does not exist, is an error and changes nothing.
   const bytes = yield* SharedArray.make("u8", [200, 100]);
   yield* Console.log((yield* Effect.flip(bytes.add(0, 100))).message);
   yield* Console.log((yield* Effect.flip(bytes.get(2))).message);
