@@ -325,7 +325,7 @@ test(
       const words = memory.array(Uint32Array);
       const before = words[at];
       words[at] = value;
-      assertStringIncludes((yield* attach).message, "it is none");
+      assertStringIncludes((yield* attach).message, "does not hold a list");
       words[at] = before;
     }
     const small = yield* SharedMemory.create({ size: 8 });
