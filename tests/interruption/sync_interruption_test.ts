@@ -151,6 +151,22 @@ const granted: Readonly<Record<string, Effect.Effect<Granted, unknown, Scope.Sco
     waiting: Effect.map(semaphore.statistics, waits),
     taken: Effect.map(semaphore.available, (available) => available === 0),
   })),
+  "recursive lock": Effect.gen(function* () {
+    const lock = yield* RLock.make();
+    let release = (): void => {};
+    // The owner is a fiber of its own, so that the waiter is outside.
+    yield* Effect.forkScoped(Effect.zipRight(
+      lock.take,
+      Effect.async<void, RLock.SyncFailure>((resume) => void (release = () => resume(lock.release))),
+    ));
+    yield* when(lock.isLocked, (locked) => locked);
+    return {
+      take: lock.take,
+      release: () => release(),
+      waiting: Effect.map(lock.statistics, waits),
+      taken: lock.isLocked,
+    };
+  }),
   reader: Effect.map(Effect.tap(ReadWriteLock.make(), (lock) => lock.write.take), (lock) => ({
     take: lock.read.take,
     release: () => lock.write.unsafeRelease(),

@@ -15,7 +15,7 @@ import type { Words } from "../os/atomics.ts";
 import { type Checks, effect as isEffect, range } from "../os/arguments.ts";
 import { BrokenBarrier, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
 import { allocateObject, type Descriptor, Shared } from "./object.ts";
-import { step, waitExactly } from "./waiting.ts";
+import { step, waitExactly, whenDone } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Barrier";
 
@@ -64,9 +64,9 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
       );
   };
 
-  readonly abort: Effect.Effect<void, SyncFailure> = this.#asking((barrier, done) => barrier.abort(done));
+  readonly abort: Effect.Effect<void, SyncFailure> = whenDone<void>((done) => this.object.abort(() => done()));
 
-  readonly reset: Effect.Effect<void, SyncFailure> = this.#asking((barrier, done) => barrier.reset(done));
+  readonly reset: Effect.Effect<void, SyncFailure> = whenDone<void>((done) => this.object.reset(() => done()));
 
   readonly waiting: Effect.Effect<number, SyncFailure> = step(() => this.object.count);
 
@@ -106,21 +106,7 @@ export class BarrierClient extends Shared<Protocol, BarrierDescriptor> implement
   }
 
   #finish(as: "Passed" | "ActionFailed" | "Interrupted"): Effect.Effect<"Passed" | Reason, SyncFailure> {
-    return Effect.async((resume) =>
-      this.#with(resume, (barrier) => barrier.finish(as, (how) => resume(Effect.succeed(how))))
-    );
-  }
-
-  #asking(ask: (barrier: Protocol, done: () => void) => void): Effect.Effect<void, SyncFailure> {
-    return Effect.async((resume) => this.#with(resume, (barrier) => ask(barrier, () => resume(Effect.void))));
-  }
-
-  #with(resume: (effect: Effect.Effect<never, SyncFailure>) => void, use: (barrier: Protocol) => void): void {
-    try {
-      use(this.object);
-    } catch (error) {
-      resume(Effect.fail(error as SyncFailure));
-    }
+    return whenDone((done) => this.object.finish(as, done));
   }
 }
 

@@ -20,7 +20,7 @@ import { duration as time } from "../os/durations.ts";
 import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
 import { type Guard, guardOf, isLock, make as makeLock } from "./lock.ts";
 import { allocateObject, type Descriptor, Shared } from "./object.ts";
-import { step } from "./waiting.ts";
+import { step, whenDone } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
 
@@ -86,13 +86,7 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
     const wrong = wrongArgument("condition.notify", { count }, { count: countOrInfinite });
     return wrong !== undefined ? Effect.fail(wrong) : Effect.zipRight(
       this.#check("notify"),
-      Effect.async<number, SyncFailure>((resume) => {
-        try {
-          this.object.notify(count, (notified) => resume(Effect.succeed(notified)));
-        } catch (error) {
-          resume(Effect.fail(error as SyncFailure));
-        }
-      }),
+      whenDone<number>((done) => this.object.notify(count, done)),
     );
   };
 

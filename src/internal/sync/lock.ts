@@ -22,7 +22,10 @@ export const TypeId = "~multiprocessing/Lock";
 export const RTypeId = "~multiprocessing/RLock";
 
 const CLEAN: Held = { abandoned: false };
-const LOST: Held = { abandoned: true };
+const ABANDONED: Held = { abandoned: true };
+
+/** The result of taking a lock. */
+export const heldAs = (abandoned: boolean): Held => abandoned ? ABANDONED : CLEAN;
 
 const notOwner = (what: string): SyncError =>
   new SyncError(
@@ -107,8 +110,6 @@ export const scoped = <A, E>(
     Effect.tap(restore(take), () => Effect.addFinalizer(() => Effect.ignore(release())))
   );
 
-const receive = (outcome: Exclude<Outcome, WaitFailure>): Held => outcome === "abandoned" ? LOST : CLEAN;
-
 /** The implementation of {@link Lock}. */
 export class LockClient extends Shared<Protocol> implements Lock {
   readonly [TypeId]: typeof TypeId = TypeId;
@@ -124,12 +125,12 @@ export class LockClient extends Shared<Protocol> implements Lock {
   readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const lock = this.object;
-      return lock.tryTake() ? heldOf(lock) : LATER;
+      return lock.tryTake() ? heldAs(lock.abandoned) : LATER;
     },
     waitExactly((done) => {
       const lock = this.object;
       const leave = lock.wait((outcome) =>
-        done(isWaitFailure(outcome) ? this.over(outcome) : Effect.succeed(receive(outcome)))
+        done(isWaitFailure(outcome) ? this.over(outcome) : Effect.succeed(heldAs(outcome === "abandoned")))
       );
       return () => leave() || void this.there?.release();
     }),
@@ -171,8 +172,6 @@ export class LockClient extends Shared<Protocol> implements Lock {
     };
   }
 }
-
-const heldOf = (lock: Protocol): Held => lock.abandoned ? LOST : CLEAN;
 
 const statistics = (lock: Protocol, owner: Owner | undefined): Statistics => ({
   owner: Option.fromNullable(owner),
@@ -232,7 +231,7 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
   readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const { lock } = this.#reentrant;
-      return this.#enter() === undefined ? LATER : heldOf(lock);
+      return this.#enter() === undefined ? LATER : heldAs(lock.abandoned);
     },
     this.#wait(undefined),
   );
@@ -313,7 +312,7 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
         const leave = holds.wait(fiber, parked, (entered) => {
           if ("lost" in entered) return done(this.over(entered.lost));
           taken = entered.hold;
-          done(Effect.succeed(heldOf(lock)));
+          done(Effect.succeed(heldAs(lock.abandoned)));
         });
         return () => {
           if (!leave() && taken !== undefined) holds.release(taken);

@@ -14,14 +14,11 @@ import { ReadWriteLock as Protocol, type Side as SideName, sizeFor } from "./pro
 import type { Words } from "../os/atomics.ts";
 import type { ReadWriteLock, Side, Statistics } from "../../ReadWriteLock.ts";
 import { SyncError, type SyncFailure } from "./errors.ts";
-import { around, scoped } from "./lock.ts";
+import { around, heldAs, scoped } from "./lock.ts";
 import { allocateObject, type Descriptor, Shared } from "./object.ts";
 import { LATER, type Later, now, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
-
-const CLEAN: Held = { abandoned: false };
-const LOST: Held = { abandoned: true };
 
 /** The implementation of {@link ReadWriteLock}. */
 export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLock {
@@ -51,7 +48,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
   });
 
   #side(side: SideName): Side {
-    const taken = (lock: Protocol): Held => lock.abandoned ? LOST : CLEAN;
+    const taken = (lock: Protocol): Held => heldAs(lock.abandoned);
     const tryTake = (): boolean | Busy => this.object.tryTake(side);
     const giveBack = (): void | Busy => {
       const released = this.object.release(side);

@@ -25,6 +25,9 @@ export type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>;
 export const isSyncFailure = (error: unknown): error is SyncFailure =>
   error instanceof Unreachable || error instanceof SyncError || error instanceof Unsupported;
 
+const failureOf = (error: unknown): Effect.Effect<never, SyncFailure> =>
+  isSyncFailure(error) ? Effect.fail(error) : Effect.die(error);
+
 /** A turn of the event loop, while another participant has the guard of an object. */
 const pause: Effect.Effect<void> = Effect.async<void>((resume) => {
   const timer = setTimeout(() => resume(Effect.void), 1);
@@ -79,7 +82,7 @@ export const waitExactly = <A, E>(
         // The result of `cancel` is of no interest here, and must not count as an effect.
         return giveUp = () => void cancel();
       } catch (error) {
-        answer(isSyncFailure(error) ? Effect.fail(error) : Effect.die(error));
+        answer(failureOf(error));
         return () => {};
       }
     }, (value) =>
@@ -88,6 +91,16 @@ export const waitExactly = <A, E>(
         void giveUpIfDiscarded(fiber, giveUp);
         return value;
       }));
+  });
+
+/** Runs an operation that calls `done` once, now or later, and cannot be given up. A {@link SyncFailure} that it throws is a failure. */
+export const whenDone = <A>(run: (done: (value: A) => void) => void): Effect.Effect<A, SyncFailure> =>
+  Effect.async((resume) => {
+    try {
+      run((value) => resume(Effect.succeed(value)));
+    } catch (error) {
+      resume(failureOf(error));
+    }
   });
 
 /** Microtasks within which a race interrupts the fiber that has lost. */
