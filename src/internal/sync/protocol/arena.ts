@@ -25,7 +25,7 @@
  * - The stamp of a block is odd while an object lives in it. A freed block rests for ten seconds before it is used again, so that no
  *   participant still works on the object that was there before.
  *
- * Free of Effect.
+ * The table of participants and the blocks share one layout and one lifetime, so both stand in this file. Free of Effect.
  *
  * @module
  */
