@@ -29,7 +29,7 @@ export class Event {
   readonly #words: Words;
   readonly #at: number;
   readonly #participants: Participants;
-  readonly #waiting: SlotSet;
+  readonly #slots: SlotSet;
   readonly #waiters = new Set<Waiter>();
   #stop: (() => void) | undefined;
 
@@ -37,7 +37,7 @@ export class Event {
     this.#words = words;
     this.#at = at;
     this.#participants = participants;
-    this.#waiting = new SlotSet(words, at + 1);
+    this.#slots = new SlotSet(words, at + 1);
   }
 
   get isSet(): boolean {
@@ -64,7 +64,7 @@ export class Event {
     const waiter: Waiter = { since: this.#words.load(this.#at) >>> 1, done };
     const waiters = this.#waiters;
     waiters.add(waiter);
-    if (waiters.size === 1) this.#waiting.add(this.#participants.self);
+    if (waiters.size === 1) this.#slots.add(this.#participants.self);
     if (this.#stop === undefined) {
       let over = false;
       const stop = this.#participants.watch(() => over = this.#check(), (error) => {
@@ -79,7 +79,7 @@ export class Event {
     return () => {
       if (!waiters.delete(waiter)) return false;
       if (waiters.size === 0) {
-        if (this.#participants.exists()) this.#waiting.delete(this.#participants.self);
+        if (this.#participants.exists()) this.#slots.delete(this.#participants.self);
         this.#stop?.();
         this.#stop = undefined;
       }
@@ -94,7 +94,7 @@ export class Event {
 
   /** Participants that wait. */
   get waitingParticipants(): number {
-    return this.#waiting.size;
+    return this.#slots.size;
   }
 
   /** The check has failed, and does not run again: fails all waiters. */
@@ -106,7 +106,7 @@ export class Event {
   }
 
   #ring(): void {
-    this.#waiting.find(0, (slot) => {
+    this.#slots.find(0, (slot) => {
       this.#participants.ring(this.#participants.at(slot));
       return false;
     });
@@ -122,7 +122,7 @@ export class Event {
         waiters.delete(waiter);
         waiter.done(gone ? "gone" : "set");
       }
-      if (waiters.size === 0 && !gone) this.#waiting.delete(this.#participants.self);
+      if (waiters.size === 0 && !gone) this.#slots.delete(this.#participants.self);
     }
     const over = waiters.size === 0;
     if (over) this.#stop = undefined;

@@ -49,7 +49,7 @@ export class Lock {
   readonly #words: Words;
   readonly #at: number;
   readonly #participants: Participants;
-  readonly #waiting: SlotSet;
+  readonly #slots: SlotSet;
   /** Word 0 while this process holds the lock and no participant waits. */
   readonly #held: number;
   readonly #waiters = new Set<Waiter>();
@@ -59,7 +59,7 @@ export class Lock {
     this.#words = words;
     this.#at = at;
     this.#participants = participants;
-    this.#waiting = new SlotSet(words, at + 1);
+    this.#slots = new SlotSet(words, at + 1);
     this.#held = participants.self << 8 | HELD;
   }
 
@@ -79,7 +79,7 @@ export class Lock {
   wait(waiter: Waiter): () => boolean {
     const waiters = this.#waiters;
     waiters.add(waiter);
-    if (waiters.size === 1) this.#waiting.add(this.#participants.self);
+    if (waiters.size === 1) this.#slots.add(this.#participants.self);
     if (this.#stop === undefined) {
       let over = false;
       const stop = this.#participants.watch((patrol) => over = this.#check(patrol), (error) => {
@@ -122,7 +122,7 @@ export class Lock {
 
   /** Participants that wait. */
   get waitingParticipants(): number {
-    return this.#waiting.size;
+    return this.#slots.size;
   }
 
   /** Takes the lock from a dead owner. */
@@ -132,7 +132,7 @@ export class Lock {
     const lost = (found & STATE) === HELD ? ABANDONED : found & ABANDONED;
     if (this.#words.swap(this.#at, found, this.#held | WAITERS | lost) !== found) return false;
     // The slot of the dead participant. If a new participant has the slot by now and waits, its next patrol adds it again.
-    this.#waiting.delete(owner);
+    this.#slots.delete(owner);
     return true;
   }
 
@@ -169,7 +169,7 @@ export class Lock {
   #next(): number {
     const { self } = this.#participants;
     const own = self & 0xff;
-    const next = this.#waiting.find(own, (slot) => slot !== own);
+    const next = this.#slots.find(own, (slot) => slot !== own);
     if (next !== undefined) return this.#participants.at(next);
     return this.#waiters.size > 0 ? self : 0;
   }
@@ -177,7 +177,7 @@ export class Lock {
   /** The last waiter of this process has left. */
   #leave(): void {
     const words = this.#words;
-    this.#waiting.delete(this.#participants.self);
+    this.#slots.delete(this.#participants.self);
     for (let word = words.load(this.#at);;) {
       if ((word & STATE) === GRANTED && word >>> 8 === this.#participants.self) {
         if (this.#pass(word, GRANTED)) return;
@@ -206,7 +206,7 @@ export class Lock {
       return true;
     }
     // Another participant may have removed the slot as that of a dead one.
-    if (patrol) this.#waiting.add(this.#participants.self);
+    if (patrol) this.#slots.add(this.#participants.self);
     for (let word = words.load(this.#at);;) {
       let next: number;
       const owner = word >>> 8;
@@ -242,7 +242,7 @@ export class Lock {
     const waiters = this.#waiters;
     for (const first of waiters) {
       waiters.delete(first);
-      if (waiters.size === 0) this.#waiting.delete(this.#participants.self);
+      if (waiters.size === 0) this.#slots.delete(this.#participants.self);
       return first(outcome);
     }
   }
