@@ -125,7 +125,7 @@ export class LockClient extends Shared<Protocol> implements Lock {
   readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const lock = this.object;
-      return lock.tryTake() ? heldAs(lock.abandoned) : LATER;
+      return lock.takeIfFree() ? heldAs(lock.abandoned) : LATER;
     },
     waitExactly((done) => {
       const lock = this.object;
@@ -231,7 +231,7 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
   readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const { lock } = this.#reentrant;
-      return this.#enter() === undefined ? LATER : heldAs(lock.abandoned);
+      return this.#enter(() => lock.takeIfFree()) === undefined ? LATER : heldAs(lock.abandoned);
     },
     this.#wait(undefined),
   );
@@ -264,7 +264,7 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
   });
 
   unsafeTryTake(): boolean {
-    return this.#enter() !== undefined;
+    return this.#enter(() => this.#reentrant.lock.tryTake()) !== undefined;
   }
 
   unsafeRelease(): void {
@@ -290,9 +290,8 @@ export class RLockClient extends Shared<Reentrant> implements RLock {
     return this.#last = this.object;
   }
 
-  #enter(): Hold<WaitFailure> | undefined {
-    const { lock, holds } = this.#reentrant;
-    return holds.enter(running(), () => lock.tryTake());
+  #enter(take: () => boolean): Hold<WaitFailure> | undefined {
+    return this.#reentrant.holds.enter(running(), take);
   }
 
   /** Returns a function that ends the innermost hold of this fiber, in any fiber. */

@@ -58,7 +58,7 @@ export class ReadWriteLockClient extends Shared<Protocol> implements ReadWriteLo
     const release: Effect.Effect<void, SyncFailure> = step(giveBack);
     const take: Effect.Effect<Held, SyncFailure> = step<Held, SyncFailure>(
       (): Held | Busy | Later => {
-        const got = tryTake();
+        const got = this.object.takeIfFree(side);
         return got === true ? taken(this.object) : got === false ? LATER : got;
       },
       waitExactly<Held, SyncFailure>((done) => {

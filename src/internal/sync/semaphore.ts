@@ -50,7 +50,7 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
     if (refused !== undefined) return Effect.fail(refused);
     return step<void, SyncFailure>(
       () => {
-        const taken = this.object.tryTake(permits);
+        const taken = this.object.takeIfFree(permits);
         return taken === true ? undefined : taken === false ? LATER : taken;
       },
       waitExactly<void, SyncFailure>((done) => {

@@ -7,11 +7,12 @@
  * The check of a watch runs
  * - when the watch is registered, so that no earlier change is missed,
  * - when the doorbell was rung for the bucket,
- * - every {@link PATROL} milliseconds, when it also looks for dead participants: they may have died before they rang.
+ * - before the isolate parks for the first time with the watch, and every {@link PATROL} milliseconds after that, when it also looks for
+ *   dead participants: they may have died before they rang.
  *
  * Waiting has two steps. The isolate first looks at the doorbell for a few microseconds; it looks longer where that has paid, and less
  * long where it has not. Then it parks in its event loop, on a pipe (`"memory"`) or by `Atomics.waitAsync` (`"buffer"`), neither of
- * which holds a thread. An isolate whose waits end without parking gives its event loop a turn every {@link SHARE} milliseconds, so
+ * which holds a thread. (A third step between them, a doze of the whole thread, was no faster than parking.) An isolate whose waits end without parking gives its event loop a turn every {@link SHARE} milliseconds, so
  * that its sockets and timers do not starve.
  *
  * A ring sets its bit in RUNG, adds to RINGS, and then swaps PARKED for 0; the process that has found 1 there wakes the isolate. The
@@ -76,6 +77,8 @@ export class Doorbell {
   #words: Words | undefined;
   #identity: Identity | undefined;
   #patrolled = 0;
+  /** Whether a watch was registered since the last patrol. */
+  #fresh = false;
   #holders = 0;
 
   constructor(kind: Kind) {
@@ -137,6 +140,7 @@ export class Doorbell {
     const watches = this.#watches[watch.bucket];
     watches.add(watch);
     if (this.#waiting++ === 0) this.#patrolled = performance.now();
+    this.#fresh = true;
     const leave = (): void => {
       if (!this.#remove(watch)) return;
       if (this.#waiting === 0 && this.#parked) this.ringSelf(watch.bucket);
@@ -177,11 +181,17 @@ export class Doorbell {
         const rung = words.exchange(RUNG, 0);
         const now = performance.now();
         const patrol = now - this.#patrolled >= PATROL;
-        if (patrol) this.#patrolled = now;
+        if (patrol) {
+          this.#patrolled = now;
+          this.#fresh = false;
+        }
         const woken = this.#look(patrol ? -1 : rung, patrol);
         if (woken) { for (let i = 0; i < MICROTASKS; i++) await null; }
         if (now - turnedAt > SHARE) await this.#turn();
-        else if (!woken && this.#waiting > 0 && !this.#spin(rings)) await this.#park(rings);
+        else if (!woken && this.#waiting > 0 && !this.#spin(rings)) {
+          if (this.#fresh) this.#patrolled = -PATROL;
+          else await this.#park(rings);
+        }
       }
     } catch (error) {
       // The doorbell itself has failed, so no watch would ever be checked again.

@@ -56,9 +56,27 @@ export class ReadWriteLock extends Monitor {
   }
 
   /** Takes a side if it can be had, and no participant waits that would be served first. */
+  takeIfFree(side: Side): boolean | Busy {
+    return this.attempt(() => {
+      if (this.load(this.own(WRITER)) !== 0 || this.load(this.own(ASKING)) !== 0 || this.load(this.own(PHASE)) !== 0) {
+        return false;
+      }
+      if (side === "read") {
+        this.add(this.row() + READING, 1);
+        this.add(this.own(READERS), 1);
+        return true;
+      }
+      if (this.load(this.own(READERS)) !== 0) return false;
+      this.row();
+      this.set(this.own(WRITER), this.self);
+      return true;
+    });
+  }
+
+  /** Like {@link takeIfFree}, after taking back what dead participants hold if need be. That takes microseconds. */
   tryTake(side: Side): boolean | Busy {
-    const taken = this.#tryTake(side);
-    return taken === false && this.reclaimDead() ? this.#tryTake(side) : taken;
+    const taken = this.takeIfFree(side);
+    return taken === false && this.reclaimDead() ? this.takeIfFree(side) : taken;
   }
 
   /** Releases a side. Returns `false`, and changes nothing, if this process does not hold it. */
@@ -127,23 +145,6 @@ export class ReadWriteLock extends Monitor {
 
   override get waiting(): number {
     return this.#readers.size + this.#writers.size;
-  }
-
-  #tryTake(side: Side): boolean | Busy {
-    return this.attempt(() => {
-      if (this.load(this.own(WRITER)) !== 0 || this.load(this.own(ASKING)) !== 0 || this.load(this.own(PHASE)) !== 0) {
-        return false;
-      }
-      if (side === "read") {
-        this.add(this.row() + READING, 1);
-        this.add(this.own(READERS), 1);
-        return true;
-      }
-      if (this.load(this.own(READERS)) !== 0) return false;
-      this.row();
-      this.set(this.own(WRITER), this.self);
-      return true;
-    });
   }
 
   /** Asks to write, if a writer of this process waits. */

@@ -66,9 +66,20 @@ export class Semaphore extends Monitor {
   }
 
   /** Takes permits if they are free and no participant waits. */
+  takeIfFree(permits: number): boolean | Busy {
+    return this.attempt(() => {
+      const free = this.load(this.own(FREE));
+      if (free < permits || this.load(this.own(ASKING)) > 0) return false;
+      this.set(this.own(FREE), free - permits);
+      if (this.#shape.reclaim) this.add(this.row() + HELD, permits);
+      return true;
+    });
+  }
+
+  /** Like {@link takeIfFree}, after taking back the permits of dead participants if need be. That takes microseconds. */
   tryTake(permits: number): boolean | Busy {
-    const taken = this.#tryTake(permits);
-    return taken === false && this.reclaimDead() ? this.#tryTake(permits) : taken;
+    const taken = this.takeIfFree(permits);
+    return taken === false && this.reclaimDead() ? this.takeIfFree(permits) : taken;
   }
 
   /** Gives permits back. Returns `false`, and changes nothing, if that would exceed the bound. */
@@ -125,16 +136,6 @@ export class Semaphore extends Monitor {
   get #first(): Waiter | undefined {
     for (const waiter of this.#waiters) return waiter;
     return undefined;
-  }
-
-  #tryTake(permits: number): boolean | Busy {
-    return this.attempt(() => {
-      const free = this.load(this.own(FREE));
-      if (free < permits || this.load(this.own(ASKING)) > 0) return false;
-      this.set(this.own(FREE), free - permits);
-      if (this.#shape.reclaim) this.add(this.row() + HELD, permits);
-      return true;
-    });
   }
 
   /** Asks for the permits of the first waiter, in place of what this participant asked for before. */
