@@ -10,10 +10,10 @@
  * - before the isolate parks for the first time with the watch, and every {@link PATROL} milliseconds after that, when it also looks for
  *   dead participants: they may have died before they rang.
  *
- * Waiting has two steps. The isolate first looks at the doorbell for a few microseconds; it looks longer where that has paid, and less
- * long where it has not. Then it parks in its event loop, on a pipe (`"memory"`) or by `Atomics.waitAsync` (`"buffer"`), neither of
- * which holds a thread. (A third step between them, a doze of the whole thread, was no faster than parking.) An isolate whose waits end without parking gives its event loop a turn every {@link SHARE} milliseconds, so
- * that its sockets and timers do not starve.
+ * Waiting has two steps. The isolate first looks at the doorbell for a few microseconds: longer where that has paid, and less long where
+ * it has not. Then it parks in its event loop, on a pipe (`"memory"`) or by `Atomics.waitAsync` (`"buffer"`), neither of which holds a
+ * thread. A step between the two, a doze of the whole thread, was measured and was no faster. An isolate whose waits end without parking
+ * gives its event loop a turn every {@link SHARE} milliseconds, so that its sockets and timers do not starve.
  *
  * A ring sets its bit in RUNG, adds to RINGS, and then swaps PARKED for 0; the process that has found 1 there wakes the isolate. The
  * isolate reads RINGS, takes RUNG, runs the checks, sets PARKED, and parks only if RINGS is unchanged. Both sides therefore write
