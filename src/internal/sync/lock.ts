@@ -10,7 +10,7 @@ import { register } from "../objects/handles.ts";
 import type { Held, Lock, Statistics, WithOptions } from "../../Lock.ts";
 import * as Arguments from "../os/arguments.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
-import { Lock as Protocol, type Outcome, SIZE } from "./protocol/lock.ts";
+import { Lock as Protocol, SIZE } from "./protocol/lock.ts";
 import type { Words } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
