@@ -27,6 +27,7 @@
  * | subject | modules |
  * | --- | --- |
  * | work, and where it runs | `Task`, `Process`, `Pool`, `Backend`, `SubprocessBackend`, `WorkerBackend`, `Telemetry`, `Main` |
+ * | failures | `Errors` |
  * | messages | `Queue`, `Pipe`, `Wait` |
  * | other programs | `Listener`, `Client` |
  * | objects of a server process | `Manager` |
@@ -46,6 +47,7 @@ export * as Client from "./src/Client.ts";
 export * as Listener from "./src/Listener.ts";
 export * as Barrier from "./src/Barrier.ts";
 export * as Condition from "./src/Condition.ts";
+export * as Errors from "./src/Errors.ts";
 export * as Event from "./src/Event.ts";
 export * as Lock from "./src/Lock.ts";
 export { runMain } from "./src/Main.ts";

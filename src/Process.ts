@@ -209,15 +209,8 @@ const implementation = lazily(() => import("./internal/child/process.ts"));
 export { type KillPolicy, ProcessDied, SpawnError } from "./Backend.ts";
 export { Unreachable } from "./internal/objects/errors.ts";
 export type { ServiceError } from "./internal/objects/service.ts";
-export {
-  authKey,
-  cpuCount,
-  current,
-  InvalidAuthKey,
-  parent,
-  type Self,
-  setAuthKey,
-} from "./internal/child/accessors.ts";
+export { authKey, cpuCount, current, parent, type Self, setAuthKey } from "./internal/child/accessors.ts";
+export { InvalidAuthKey } from "./internal/child/errors.ts";
 
 /** Marks every process. @since 0.1.0 @category type ids */
 export const TypeId: TypeId = "~multiprocessing/Process";

@@ -129,7 +129,9 @@ export const documented = async (): Promise<Documented> => {
     interfaces.get(`${key.slice(0, key.indexOf("."))}.${repr}`) ?? interfaces.get(repr);
 
   const addType = (key: string, type: Type | undefined): void => {
-    if (type?.kind === "fnOrConstructor") add(key, type.value as Signature);
+    if (type?.kind === "fnOrConstructor" && !(type.value as { constructor: boolean }).constructor) {
+      add(key, type.value as Signature);
+    }
     if (type?.kind === "typeLiteral") {
       for (const signature of (type.value as Definition).callSignatures ?? []) add(key, signature);
     }

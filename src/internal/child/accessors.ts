@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import { show } from "../os/arguments.ts";
+import { InvalidAuthKey } from "./errors.ts";
 import type { Process } from "../../Process.ts";
 import { authKey as secret, self, setAuthKey as setSecret } from "../rpc/identity.ts";
 
@@ -64,19 +65,6 @@ export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardw
  * @category accessors
  */
 export const authKey: Effect.Effect<Redacted.Redacted<Uint8Array>> = Effect.sync(() => Redacted.make(secret().slice()));
-
-/**
- * The new secret is empty, or is not a `Uint8Array`.
- *
- * @since 0.1.0
- * @category errors
- */
-export class InvalidAuthKey extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
-  readonly _tag = "InvalidAuthKey";
-  /** How the error is printed. */
-  override readonly name = "InvalidAuthKey";
-}
 
 /**
  * Replaces the secret of this process, for itself and the children that it starts from now on.

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 import type { ExitStatus } from "../../Backend.ts";
 import type { Refusal } from "../codec/exits.ts";
 
@@ -22,11 +23,9 @@ import type { Refusal } from "../codec/exits.ts";
  * @since 0.1.0
  * @category errors
  */
-export class SpawnError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class SpawnError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "SpawnError";
-  /** How the error is printed. */
-  override readonly name = "SpawnError";
   /** Why the child could not be started; see above. */
   readonly reason:
     | "PermissionDenied"
@@ -38,7 +37,7 @@ export class SpawnError extends Error {
     | "Failed";
   /** Created by the library. */
   constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
-    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(options.message, { cause: options.cause });
     this.reason = options.reason;
   }
 }
@@ -49,11 +48,9 @@ export class SpawnError extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class ProcessDied extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class ProcessDied extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ProcessDied";
-  /** How the error is printed. */
-  override readonly name = "ProcessDied";
   /** Name of the child. */
   readonly process: string;
   /** Process id of the child. */
@@ -77,7 +74,7 @@ export class ProcessDied extends Error {
   }) {
     super(
       `${options.process} (pid ${options.pid}) ${describe(options.status)} before task "${options.task}" was done`,
-      options.cause === undefined ? undefined : { cause: options.cause },
+      { cause: options.cause },
     );
     this.process = options.process;
     this.pid = options.pid;
@@ -117,21 +114,30 @@ const describe = (status: ExitStatus): string => {
  * @since 0.1.0
  * @category errors
  */
-export class TaskError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class TaskError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "TaskError";
-  /** How the error is printed. */
-  override readonly name = "TaskError";
   /** Why not; see above. */
   readonly reason: Refusal;
   /** Name of the task. */
   readonly task: string;
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(
     options: { readonly reason: Refusal; readonly task: string; readonly message: string; readonly cause?: unknown },
   ) {
-    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(options.message, { cause: options.cause });
     this.reason = options.reason;
     this.task = options.task;
   }
+}
+
+/**
+ * The new secret is empty, or is not a `Uint8Array`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InvalidAuthKey extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
+  readonly _tag = "InvalidAuthKey";
 }

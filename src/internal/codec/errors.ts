@@ -3,17 +3,16 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 
 /**
  * A value that cannot be sent. Thrown in the sender, before anything was sent.
  *
  * A {@linkcode Hook} refuses a value by throwing `new EncodeError(reason)`; the codec adds the path.
  */
-export class EncodeError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class EncodeError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "EncodeError";
-  /** How the error is printed. */
-  override readonly name: string = "EncodeError";
   /** What is wrong and what to do instead, without the path. */
   readonly reason: string;
   /** Where the value is, as in `args[0].items[3].callback`. */
@@ -23,7 +22,7 @@ export class EncodeError extends Error {
   constructor(reason: string, options?: { readonly path?: string; readonly cause?: unknown }) {
     super(
       options?.path === undefined ? `Cannot encode: ${reason}` : `Cannot encode ${options.path}: ${reason}`,
-      options?.cause === undefined ? undefined : { cause: options.cause },
+      { cause: options?.cause },
     );
     this.reason = reason;
     this.path = options?.path ?? "";
@@ -31,11 +30,9 @@ export class EncodeError extends Error {
 }
 
 /** Bytes that are no message of this codec, or one that this side cannot rebuild. */
-export class DecodeError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class DecodeError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "DecodeError";
-  /** How the error is printed. */
-  override readonly name: string = "DecodeError";
   /** What is wrong with the bytes. */
   readonly reason: string;
   /** How far the decoder had read, in bytes from the start of the message. */
@@ -45,7 +42,7 @@ export class DecodeError extends Error {
   constructor(reason: string, offset: number, options?: { readonly cause?: unknown }) {
     super(
       `Cannot decode the message at byte ${offset}: ${reason}`,
-      options?.cause === undefined ? undefined : { cause: options.cause },
+      { cause: options?.cause },
     );
     this.reason = reason;
     this.offset = offset;

@@ -3,16 +3,15 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 
 /** The default limit of one message, in bytes. */
 export const MAX_MESSAGE_SIZE: number = 1024 * 1024 * 1024;
 
 /** A message is larger than the link allows. */
-export class MessageTooLarge extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class MessageTooLarge extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "MessageTooLarge";
-  /** How the error is printed. */
-  override readonly name = "MessageTooLarge";
 
   /** Makes the error of a message of this size. */
   constructor(

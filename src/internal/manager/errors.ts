@@ -4,6 +4,7 @@
  * @module
  */
 
+import { TypedError } from "../os/typed_error.ts";
 import { summary } from "../codec/foreign.ts";
 
 /**
@@ -39,17 +40,15 @@ export type ManagerErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class ManagerError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class ManagerError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ManagerError";
-  /** How the error is printed. */
-  override readonly name = "ManagerError";
   /** What was wrong. */
   readonly reason: ManagerErrorReason;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: ManagerErrorReason, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, { cause });
     this.reason = reason;
   }
 }
@@ -61,15 +60,13 @@ export class ManagerError extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class RemoteError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class RemoteError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "RemoteError";
-  /** How the error is printed. */
-  override readonly name = "RemoteError";
   /** What has failed: `Maths.divide`, `new Maths`. */
   readonly method: string;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(method: string, cause: unknown) {
     super(`${method} failed: ${summary(cause)}`, { cause });
     this.method = method;
@@ -85,15 +82,13 @@ export class RemoteError extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class Disconnected extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class Disconnected extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "Disconnected";
-  /** How the error is printed. */
-  override readonly name = "Disconnected";
   /** Whether the call was done: `"no"`, and then it can be made again, or `"unknown"`. */
   readonly executed: "no" | "unknown";
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(host: string, executed: "no" | "unknown") {
     super(
       executed === "no"

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 
 /**
  * Why a listener could not be made.
@@ -31,17 +32,15 @@ export type ListenErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class ListenError extends Error {
-  /** The tag for `Effect.catchTag`. */
+export class ListenError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ListenError";
-  /** The name that is printed. */
-  override readonly name = "ListenError";
   /** Why it failed. */
   readonly reason: ListenErrorReason;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: ListenErrorReason, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, { cause });
     this.reason = reason;
   }
 }
@@ -52,13 +51,11 @@ export class ListenError extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class ListenerClosed extends Error {
-  /** The tag for `Effect.catchTag`. */
+export class ListenerClosed extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ListenerClosed";
-  /** The name that is printed. */
-  override readonly name = "ListenerClosed";
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor() {
     super("Cannot accept: the listener was closed");
   }
@@ -98,17 +95,15 @@ export type ConnectErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class ConnectError extends Error {
-  /** The tag for `Effect.catchTag`. */
+export class ConnectError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ConnectError";
-  /** The name that is printed. */
-  override readonly name = "ConnectError";
   /** Why it failed. */
   readonly reason: ConnectErrorReason;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: ConnectErrorReason, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, { cause });
     this.reason = reason;
   }
 }
@@ -135,17 +130,15 @@ export type AuthenticationErrorReason = "WrongKey" | "KeyMissing" | "Protocol" |
  * @since 0.1.0
  * @category errors
  */
-export class AuthenticationError extends Error {
-  /** The tag for `Effect.catchTag`. */
+export class AuthenticationError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "AuthenticationError";
-  /** The name that is printed. */
-  override readonly name = "AuthenticationError";
   /** Why it failed. */
   readonly reason: AuthenticationErrorReason;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: AuthenticationErrorReason, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, { cause });
     this.reason = reason;
   }
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 
 /**
  * The object is gone: the scope that made it has closed, or the process that hosts it has ended.
@@ -10,17 +11,15 @@
  * @since 0.1.0
  * @category errors
  */
-export class Unreachable extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class Unreachable extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "Unreachable";
-  /** How the error is printed. */
-  override readonly name = "Unreachable";
   /** Kind of the object, such as `"queue"`, `"connection"` or `"process"`. */
   readonly kind: string;
   /** Name of the process that hosts or hosted it. */
   readonly host: string;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(kind: string, host: string) {
     super(`Cannot use the ${kind}: its scope in ${host} has closed, or ${host} has ended`);
     this.kind = kind;
@@ -35,15 +34,13 @@ export class Unreachable extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class QueueClosed extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class QueueClosed extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "QueueClosed";
-  /** How the error is printed. */
-  override readonly name = "QueueClosed";
   /** How the queue has ended. */
   readonly reason: "Closed" | "ShutDown";
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: "Closed" | "ShutDown") {
     super(
       reason === "Closed"
@@ -74,15 +71,13 @@ export type QueueErrorReason = "InvalidOption" | "InvalidArgument" | "TooLarge" 
  * @since 0.1.0
  * @category errors
  */
-export class QueueError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class QueueError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "QueueError";
-  /** How the error is printed. */
-  override readonly name = "QueueError";
   /** What is wrong. */
   readonly reason: QueueErrorReason;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: QueueErrorReason, message: string) {
     super(message);
     this.reason = reason;
@@ -95,17 +90,15 @@ export class QueueError extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class EndOfFile extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class EndOfFile extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "EndOfFile";
-  /** How the error is printed. */
-  override readonly name = "EndOfFile";
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(cause?: Error) {
     super(
       "Cannot receive: the other end of the pipe was closed, or its process has ended, and nothing is left",
-      cause && { cause },
+      { cause },
     );
   }
 }
@@ -116,15 +109,13 @@ export class EndOfFile extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class BrokenPipe extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class BrokenPipe extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "BrokenPipe";
-  /** How the error is printed. */
-  override readonly name = "BrokenPipe";
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(cause?: Error) {
-    super("Cannot send: the other end of the pipe was closed, or its process has ended", cause && { cause });
+    super("Cannot send: the other end of the pipe was closed, or its process has ended", { cause });
   }
 }
 
@@ -158,17 +149,15 @@ export type PipeErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class PipeError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class PipeError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "PipeError";
-  /** How the error is printed. */
-  override readonly name = "PipeError";
   /** What is wrong. */
   readonly reason: PipeErrorReason;
   /** Length of the next message in bytes, if it is too long. */
   readonly size: number | undefined;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: PipeErrorReason, message: string, size?: number) {
     super(message);
     this.reason = reason;
@@ -182,11 +171,9 @@ export class PipeError extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class InvalidArgument extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class InvalidArgument extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "InvalidArgument";
-  /** How the error is printed. */
-  override readonly name = "InvalidArgument";
 }
 
 /**
@@ -195,9 +182,7 @@ export class InvalidArgument extends Error {
  * @since 0.1.0
  * @category errors
  */
-export class Unsupported extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class Unsupported extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "Unsupported";
-  /** How the error is printed. */
-  override readonly name = "Unsupported";
 }

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 
 /**
  * The pool was misused, or cannot run the task.
@@ -20,11 +21,9 @@
  * @since 0.1.0
  * @category errors
  */
-export class PoolError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class PoolError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "PoolError";
-  /** How the error is printed. */
-  override readonly name = "PoolError";
   /** Why the call failed; see above. */
   readonly reason:
     | "InvalidOption"
@@ -37,7 +36,7 @@ export class PoolError extends Error {
     | "Broken";
   /** Created by the library. */
   constructor(options: { readonly reason: PoolError["reason"]; readonly message: string; readonly cause?: unknown }) {
-    super(options.message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(options.message, { cause: options.cause });
     this.reason = options.reason;
   }
 }

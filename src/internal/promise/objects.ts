@@ -281,7 +281,7 @@ const fronts: ReadonlyArray<readonly [mark: string, front: (inner: never) => obj
   ["~multiprocessing/Array", (inner) => new SharedArray(inner)],
 ];
 
-register(KIND, (inner, use) => {
+register("promise", (inner, use) => {
   // A process that only looks at a message has no use for the object, and may not know its kind.
   if (!use) return {};
   const front = fronts.find(([mark]) => mark in (inner as object));

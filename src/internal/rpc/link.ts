@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 import type { Side } from "../transport/frames.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError } from "../codec/errors.ts";
@@ -32,11 +33,9 @@ const NOTICE = 8;
 export const LAST = 0xffff_ffff;
 
 /** The transport ended: the peer is gone, or closed it, or sent garbage. */
-export class LinkClosed extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class LinkClosed extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "LinkClosed";
-  /** How the error is printed. */
-  override readonly name = "LinkClosed";
 }
 
 /** What a side of a channel wants to hear of. Each is called at most as the protocol says; `closed` at most once, last. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 import type { Unreachable, Unsupported } from "../objects/errors.ts";
 import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../os/arguments.ts";
 
@@ -17,15 +18,13 @@ import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from
  * @since 0.1.0
  * @category errors
  */
-export class SyncError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class SyncError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "SyncError";
-  /** How the error is printed. */
-  override readonly name = "SyncError";
   /** What was wrong. */
   readonly reason: "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany";
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany", message: string) {
     super(message);
     this.reason = reason;
@@ -82,15 +81,13 @@ const why: Readonly<Record<BrokenReason, string>> = {
  * @since 0.1.0
  * @category errors
  */
-export class BrokenBarrier extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class BrokenBarrier extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "BrokenBarrier";
-  /** How the error is printed. */
-  override readonly name = "BrokenBarrier";
   /** Why the barrier is broken. */
   readonly reason: BrokenReason;
 
-  /** Made by the library. */
+  /** Created by the library. */
   constructor(reason: BrokenReason) {
     super(`Cannot pass the barrier: ${why[reason]}; reset it to use it again`);
     this.reason = reason;

@@ -22,6 +22,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 /** Bytes of a frame's header. */
 export const HEADER = 9;
 
@@ -36,11 +37,9 @@ export const PART = 0x80;
 export const KIND = 0x1f;
 
 /** The peer sent bytes that are no frames. The link is closed, since what follows cannot be understood. */
-export class ProtocolError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class ProtocolError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ProtocolError";
-  /** How the error is printed. */
-  override readonly name = "ProtocolError";
 }
 
 /** What carries the bytes: a socket, a pair of ports. */

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { TypedError } from "../os/typed_error.ts";
 import {
   type Checks,
   func,
@@ -45,17 +46,15 @@ export type MemoryErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class MemoryError extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class MemoryError extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "MemoryError";
-  /** How the error is printed. */
-  override readonly name = "MemoryError";
   /** What was wrong. */
   readonly reason: MemoryErrorReason;
 
   /** Allocated by the library. */
   constructor(reason: MemoryErrorReason, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
+    super(message, { cause });
     this.reason = reason;
   }
 }
@@ -79,11 +78,9 @@ export type OutOfRangeReason = "Index" | "Value" | "TooLong" | "Type";
  * @since 0.1.0
  * @category errors
  */
-export class OutOfRange extends Error {
-  /** Tells the errors apart: for `Effect.catchTag`. */
+export class OutOfRange extends TypedError {
+  /** The tag, for `Effect.catchTag`. */
   readonly _tag = "OutOfRange";
-  /** How the error is printed. */
-  override readonly name = "OutOfRange";
   /** What was wrong. */
   readonly reason: OutOfRangeReason;
 
