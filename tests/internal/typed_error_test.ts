@@ -61,7 +61,7 @@ Deno.test("an inspected Exit shows message and fields, as that of Data.TaggedErr
   assertEquals(Effect.isEffect(ours), Effect.isEffect(theirs));
   assertEquals(Object.keys(ours).toSorted(), ["_tag", "size"]);
   const cause = new Error("full");
-  assertEquals(JSON.parse(JSON.stringify(Exit.fail(new Ours(3, "full")))).cause.failure.cause, "full");
+  assertEquals(JSON.parse(JSON.stringify(Exit.fail(new Ours(3, "full")))).cause.error.cause, "full");
   assert(new Ours(3, cause).cause === cause);
   assert(!("cause" in ours));
 });
