@@ -3,7 +3,11 @@
  *
  * @module
  */
+import * as Command from "@effect/platform/Command";
+import * as Worker from "@effect/platform/Worker";
+import * as WorkerRunner from "@effect/platform/WorkerRunner";
 import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
 import {
@@ -32,6 +36,9 @@ import {
   wait,
   WorkerBackend,
 } from "../../mod.ts";
+import * as CommandExecutor from "../../src/CommandExecutor.ts";
+import * as PlatformWorker from "../../src/PlatformWorker.ts";
+import * as Rpc from "../../src/Rpc.ts";
 import { add, countTo, meta, square } from "../support/tasks.ts";
 
 /** What can be wrong with a value: values that are. None, where any value is right. */
@@ -175,6 +182,12 @@ export const options = {
   "Barrier.Options": { parties: positive },
   "Client.Options": { ...connecting, maxBytes: positiveOrInfinite },
   "Client.Trust": { caCerts: texts, hostname: name },
+  "CommandExecutor.Options": {
+    killSignal: signal,
+    forceKillAfter: duration,
+    maxBuffer: countOrInfinite,
+    guard: boolean,
+  },
   "Condition.Options": { lock },
   "Listener.Certificate": { cert: text, key: text },
   "Listener.Options": { ...listening, backlog: positiveOrInfinite, maxBytes: positiveOrInfinite },
@@ -187,6 +200,7 @@ export const options = {
   "Manager.ServeOptions": { ...listening, types, tasks },
   "Manager.TypeOptions": { exposed: texts, streams: texts, returns: record },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
+  "PlatformWorker.Options": process,
   "Pool.Initializer": { task, args: list },
   "Pool.MapOptions": mapping,
   "Pool.MapStreamOptions": { ...mapping, unordered: boolean, lookAhead: positive },
@@ -322,6 +336,22 @@ const numbers = (key: string, prefix: Kinds, before: ReadonlyArray<unknown>): Re
 const guard = (is: (value: unknown) => boolean): Row =>
   row({ value: any }, [1], (_, [value]) => Effect.sync(() => is(value)));
 
+const doubles = PlatformWorker.runner(
+  import.meta,
+  "doubles for arguments",
+  WorkerRunner.layer((n: number) => Effect.succeed(2 * n)),
+);
+const served = Rpc.server(import.meta, "nothing for arguments", Layer.empty);
+const spawner = Worker.layerSpawner(() => doubles);
+
+/** Starts a worker. What has failed is the cause of the platform's error. */
+const startWorker = <E, R>(layer: Layer.Layer<Worker.WorkerManager | Worker.Spawner, E, R>) =>
+  Effect.flatMap(Worker.WorkerManager, (manager) => manager.spawn({})).pipe(
+    Effect.mapError(({ cause }) => cause),
+    Effect.scoped,
+    Effect.provide(layer),
+  );
+
 const change2 = Task.make(import.meta, "change of a managed value", (value: unknown) => value);
 const names = { name: text };
 const index = { index: integer };
@@ -367,6 +397,22 @@ export const rows: Readonly<Record<string, Row>> = {
     { options: optionsOf("Client.Options") },
     [{ address: { path: "/nowhere" } }],
     (_, [options]) => Client.connect(options),
+  ),
+
+  "CommandExecutor.layer": row(
+    { options: optionsOf("CommandExecutor.Options") },
+    [{}],
+    (_, [options]) =>
+      Effect.scoped(Command.start(Command.make("true"))).pipe(
+        Effect.provide(CommandExecutor.layer(options)),
+        // The platform puts the operation before it.
+        Effect.mapError(({ _tag, description = "" }) => Object.assign(new Error(description), { _tag })),
+      ),
+  ),
+  "CommandExecutor.signalOf": row(
+    { exitCode: any },
+    [-9],
+    (_, [code]) => Effect.sync(() => CommandExecutor.signalOf(code)),
   ),
 
   ...methods("Condition.Condition", "condition", {
@@ -690,6 +736,61 @@ export const rows: Readonly<Record<string, Row>> = {
     release: [{ object: all(() => false) }, ({ memory }) => [memory]],
   }),
   "SharedMemoryManager.isSharedMemoryManager": guard(SharedMemoryManager.isSharedMemoryManager),
+
+  "PlatformWorker.layer": row(
+    { spawn: func, options: optionsOf("PlatformWorker.Options") },
+    [() => doubles, {}],
+    (_, [spawn, options]) => startWorker(PlatformWorker.layer(spawn, options)),
+  ),
+  "PlatformWorker.layerManager": row(
+    { options: optionsOf("PlatformWorker.Options") },
+    [{}],
+    (_, [options]) => startWorker(Layer.merge(PlatformWorker.layerManager(options), spawner)),
+  ),
+  "PlatformWorker.layerPlatform": row(
+    { options: optionsOf("PlatformWorker.Options") },
+    [{}],
+    (_, [options]) =>
+      startWorker(Layer.merge(
+        Layer.provideMerge(Worker.layerManager, PlatformWorker.layerPlatform(options)),
+        spawner,
+      )),
+  ),
+  "PlatformWorker.runner": row(
+    { meta: all(() => false), name, layer },
+    [meta("file:///tasks.ts"), "t", Layer.empty],
+    (_, args) => PlatformWorker.runner(...args as [Loose, Loose, Loose]),
+    true,
+  ),
+  "PlatformWorker.workerErrorOf": row(
+    { failure: any },
+    [1],
+    (_, [failure]) => Effect.sync(() => PlatformWorker.workerErrorOf(failure)),
+  ),
+
+  "Rpc.layerClient": row(
+    { connection: all(() => false) },
+    ({ connection }) => [connection],
+    (_, [connection]) => Rpc.layerClient(connection),
+    true,
+  ),
+  "Rpc.layerServer": row(
+    { connections: stream },
+    ({ connection }) => [connection],
+    (_, [connections]) => Rpc.layerServer(connections),
+    true,
+  ),
+  "Rpc.layerProcess": row(
+    { server: task, options: optionsOf("Process.Options") },
+    [served, {}],
+    (_, [server, options]) => Layer.build(Rpc.layerProcess(server, options)),
+  ),
+  "Rpc.server": row(
+    { meta: all(() => false), name, layer },
+    [meta("file:///tasks.ts"), "t", Layer.empty],
+    (_, args) => Rpc.server(...args as [Loose, Loose, Loose]),
+    true,
+  ),
 
   "SubprocessBackend.make": row(
     { options: optionsOf("SubprocessBackend.Options") },

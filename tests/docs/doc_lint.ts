@@ -25,9 +25,9 @@ const { stderr } = await new Deno.Command(Deno.execPath(), {
 }).output();
 const output = new TextDecoder().decode(stderr);
 
-/** Whether a module has a type from Effect: by an import of its own, or as a member of an imported module. */
+/** Whether a module has a type from a package of Effect: by an import of its own, or as a member of an imported module. */
 const isForeign = (source: string, name: string): boolean =>
-  [...source.matchAll(/^import (?:type )?(?:\* as (\w+)|\{([^}]+)\}) from "effect\/\w+";$/gm)].some((
+  [...source.matchAll(/^import (?:type )?(?:\* as (\w+)|\{([^}]+)\}) from "(?:effect|@effect\/\w+)\/\w+";$/gm)].some((
     [, namespace, names],
   ) =>
     namespace !== undefined

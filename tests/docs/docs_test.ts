@@ -49,7 +49,8 @@ const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): P
       config.name + entry.slice(1),
       new URL(path, root).href,
     ]);
-    const imports = { effect: config.imports.effect, ...Object.fromEntries(entries) };
+    const { "@std/assert": _, ...packages } = config.imports;
+    const imports = { ...packages, ...Object.fromEntries(entries) };
     await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports }));
     await Deno.copyFile(new URL("deno.lock", root), `${folder}/deno.lock`);
     await Deno.writeTextFile(`${folder}/main.ts`, code);

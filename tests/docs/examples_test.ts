@@ -238,6 +238,32 @@ one counter is done
 one counter is done
 100 numbers can be divided by 3
 `,
+  commands: `\
+sorted: [ "apple", "fig" ]
+found: 1
+noisy: quiet
+ended by SIGTERM
+in time: false
+NotFound: Command.spawn (no-such-program): Failed to spawn 'no-such-program': entity not found
+`,
+  platform_workers: `\
+eins, zwei
+two
+there is no "drei"
+WorkerError: translator-0 (pid ...) exited with code 3 before task "translator" was done
+one
+`,
+  rpc_service: `\
+in a process of its own
+balance 70
+overdrawn by 10
+30 at 1970-01-01T00:00:00.000Z
+RpcClientError ProcessDied
+at a listener
+balance 70
+overdrawn by 10
+30 at 1970-01-01T00:00:00.000Z
+`,
   manager_remote: `\
 the other program is done
 1: 1, 2: 4, 3: 9, 4: 16, 5: 25

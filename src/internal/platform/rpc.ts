@@ -1,0 +1,120 @@
+/**
+ * The protocol of `@effect/rpc` over connections: each message is one value.
+ *
+ * @module
+ */
+import * as RpcClient from "@effect/rpc/RpcClient";
+import { RpcClientError } from "@effect/rpc/RpcClientError";
+import type { FromClientEncoded, FromServerEncoded } from "@effect/rpc/RpcMessage";
+import * as RpcServer from "@effect/rpc/RpcServer";
+import * as Cause from "effect/Cause";
+import * as Deferred from "effect/Deferred";
+import * as Effect from "effect/Effect";
+import * as Mailbox from "effect/Mailbox";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import type { Connection } from "../../Pipe.ts";
+
+/** One end of the connection between a client and a server. */
+export type End = Connection<unknown>;
+
+const clientError = (message: string, cause: unknown): RpcClientError =>
+  new RpcClientError({ reason: "Protocol", message, cause });
+
+const say = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause);
+
+/**
+ * The client's side. `why` says why the server has ended, once the connection has; it may wait for that.
+ */
+export const makeClient = (
+  connection: End,
+  why: Effect.Effect<unknown>,
+): Effect.Effect<RpcClient.Protocol["Type"], never, Scope.Scope> =>
+  RpcClient.Protocol.make((write) => {
+    let ended: RpcClientError | undefined;
+    const receive = Effect.forever(
+      Effect.flatMap(connection.recv, (message) => write(message as FromServerEncoded)),
+    ).pipe(
+      Effect.catchAllCause((cause) => Effect.map(why, (reason) => reason ?? Cause.squash(cause))),
+      Effect.flatMap((cause) => {
+        ended = clientError(`The server does not answer any more: ${say(cause)}`, cause);
+        return write({ _tag: "ClientProtocolError", error: ended });
+      }),
+    );
+    return Effect.as(Effect.forkScoped(Effect.interruptible(receive)), {
+      send: (request: FromClientEncoded) =>
+        Effect.suspend(() =>
+          ended !== undefined
+            ? Effect.fail(ended)
+            : Effect.catchAll(connection.send(request), (error) =>
+              error._tag === "BrokenPipe"
+                // `receive` is about to say why.
+                ? Effect.void
+                : Effect.fail(clientError(say(error), error)))
+        ),
+      supportsAck: true,
+      supportsTransferables: false,
+    });
+  });
+
+/** How a connection ends: by its client, here, or with its pipe. */
+const ends = new Set(["EndOfFile", "PipeError", "Unreachable"]);
+
+/** Whether something may be a message of a client. The server looks into it no further than its tag. */
+const isMessage = (message: unknown): message is FromClientEncoded =>
+  typeof message === "object" && message !== null && typeof (message as { readonly _tag?: unknown })._tag === "string";
+
+/** The server's side of each connection that comes. `done` is completed when no more come and all have ended. */
+export const makeServer = (
+  connections: Stream.Stream<End>,
+  done: Deferred.Deferred<void>,
+): Effect.Effect<RpcServer.Protocol["Type"], never, Scope.Scope> =>
+  Effect.flatMap(Mailbox.make<number>(), (disconnects) =>
+    RpcServer.Protocol.make((write) => {
+      const clients = new Map<number, End>();
+      let count = 0;
+      const serve = (connection: End): Effect.Effect<void> =>
+        Effect.suspend(() => {
+          const id = count++;
+          clients.set(id, connection);
+          const receive = Effect.flatMap(connection.recv, (message) =>
+            isMessage(message)
+              ? Effect.suspend(() => write(id, message))
+              : Effect.dieMessage("a message of a client is no message of @effect/rpc"));
+          return Effect.forever(receive).pipe(
+            Effect.catchAll((error) =>
+              error._tag === "EndOfFile" ? Effect.void : Effect.die(error)
+            ),
+            Effect.catchAllDefect((defect) =>
+              Effect.logWarning(`The connection of a client of @effect/rpc was closed: ${say(defect)}`)
+            ),
+            Effect.ensuring(Effect.suspend(() => {
+              clients.delete(id);
+              return Effect.zipRight(connection.close, disconnects.offer(id));
+            })),
+          );
+        });
+      const serveAll = connections.pipe(
+        Stream.mapEffect(serve, { concurrency: "unbounded", unordered: true }),
+        Stream.runDrain,
+        Effect.zipRight(Deferred.succeed(done, undefined)),
+      );
+      return Effect.as(Effect.forkScoped(Effect.interruptible(serveAll)), {
+        disconnects,
+        send: (id: number, response: FromServerEncoded) =>
+          Effect.catchAll(clients.get(id)?.send(response) ?? Effect.void, (error) =>
+            error._tag === "EncodeError" || error._tag === "MessageTooLarge"
+              // The server reports it to the client.
+              ? Effect.die(error)
+              : Effect.void),
+        end: (id: number) =>
+          clients.get(id)?.close ?? Effect.void,
+        clientIds: Effect.sync(() =>
+          new Set(clients.keys())
+        ),
+        initialMessage: Effect.succeedNone,
+        supportsAck: true,
+        supportsTransferables: false,
+        supportsSpanPropagation: true,
+      });
+    }));

@@ -1,0 +1,251 @@
+/**
+ * Workers of `@effect/platform` as processes: the side that starts them.
+ *
+ * @module
+ */
+import * as Worker from "@effect/platform/Worker";
+import { WorkerError } from "@effect/platform/WorkerError";
+import * as Cause from "effect/Cause";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as FiberSet from "effect/FiberSet";
+import * as Scope from "effect/Scope";
+import { Backend, SpawnError } from "../../Backend.ts";
+import * as Pipe from "../../Pipe.ts";
+import * as Process from "../../Process.ts";
+import type { Runner } from "../../PlatformWorker.ts";
+import * as Arguments from "../os/arguments.ts";
+import { processChecks, wrongOptions } from "../child/options.ts";
+import { detach, type Port } from "./transfer.ts";
+
+const failed = (reason: WorkerError["reason"]) => (cause: unknown): WorkerError =>
+  cause instanceof WorkerError ? cause : new WorkerError({ reason, cause });
+
+/** A process that is ready to work. */
+interface Incarnation {
+  readonly scope: Scope.CloseableScope;
+  readonly port: Port;
+  /** Why it has ended. Never succeeds. */
+  readonly ended: Effect.Effect<never, WorkerError>;
+}
+
+/** A message of a process that starts. Why there is none, the process says. */
+const received = (port: Port): Effect.Effect<unknown, WorkerError> =>
+  Effect.catchAll(
+    port.recv,
+    (error) => error._tag === "EndOfFile" ? Effect.never : Effect.fail(failed("spawn")(error)),
+  );
+
+/** Starts a process, and waits until its runner serves. It ends with `parent`, or when its own scope is closed. */
+const start = (
+  runner: Runner,
+  options: Process.Options,
+  parent: Scope.Scope,
+): Effect.Effect<Incarnation, WorkerError, Backend> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.fork(parent, parent.strategy);
+      const starting = Effect.gen(function* () {
+        const [port, theirs] = yield* Effect.mapError(Pipe.make<unknown>(), failed("spawn"));
+        const process = yield* Effect.mapError(
+          Process.spawnWith({ ...options, daemon: true })(runner, theirs),
+          failed("spawn"),
+        );
+        const ended = (reason: WorkerError["reason"]): Effect.Effect<never, WorkerError> =>
+          Effect.flatMap(process.exit, (outcome) => {
+            switch (outcome._tag) {
+              case "Died":
+                return Effect.fail(failed(reason)(outcome.error));
+              case "Rejected":
+                return Effect.fail(failed("spawn")(outcome.error));
+              case "Failure":
+                return Effect.fail(failed(reason)(Cause.squash(outcome.cause)));
+              case "Success":
+                return Effect.fail(failed(reason)(new Error(`${process.name} has ended: its runner returned`)));
+            }
+          });
+        // Its first message says that it serves.
+        yield* Effect.raceFirst(received(port), ended("spawn"));
+        return { scope, port, ended: ended("unknown") };
+      });
+      return yield* restore(Effect.provideService(starting, Scope.Scope, scope)).pipe(
+        Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
+      );
+    })
+  );
+
+/** Tells whether a message has to be the first of each process that takes a worker's place. */
+type IsInitial = (message: unknown) => boolean;
+
+/** The initial message of `@effect/rpc`. It is not answered. */
+const isRpcInitial: IsInitial = (message) =>
+  typeof message === "object" && message !== null && (message as { readonly _tag?: unknown })._tag === "InitialMessage";
+
+/** A message that needs no reader any more when its process has gone: `Worker.run` fails, and tells each caller. */
+const gone = new Set(["BrokenPipe", "Unreachable"]);
+
+class Backing {
+  readonly #start: Effect.Effect<Incarnation, WorkerError>;
+  readonly #isInitial: IsInitial;
+  /** The process that `spawn` has started, until `run` takes it. */
+  #first: Incarnation | undefined;
+  #port: Port | undefined;
+  /** Messages for the next process. */
+  #early: Array<readonly [message: unknown, transfers: ReadonlyArray<unknown>]> = [];
+  #initial: unknown;
+
+  constructor(first: Incarnation, start: Effect.Effect<Incarnation, WorkerError>, isInitial: IsInitial) {
+    this.#first = first;
+    this.#start = start;
+    this.#isInitial = isInitial;
+  }
+
+  send(message: unknown, transfers: ReadonlyArray<unknown> = []): Effect.Effect<void, WorkerError> {
+    return Effect.suspend(() => {
+      if (this.#initial === undefined && this.#isInitial(message)) {
+        // What is moved away now is needed again.
+        this.#initial = transfers.length === 0 ? message : structuredClone(message);
+      }
+      const port = this.#port;
+      if (port !== undefined) return this.#post(port, message, transfers);
+      this.#early.push([message, transfers]);
+      return Effect.void;
+    });
+  }
+
+  #post(port: Port, message: unknown, transfers: ReadonlyArray<unknown>): Effect.Effect<void, WorkerError> {
+    return port.send(message).pipe(
+      Effect.zipRight(Effect.sync(() => detach(transfers))),
+      Effect.catchAll((error) => gone.has(error._tag) ? Effect.void : Effect.fail(failed("send")(error))),
+    );
+  }
+
+  /** Has a process take what was done before its predecessor died. */
+  #restore(port: Port): Effect.Effect<void, WorkerError> {
+    return Effect.suspend(() => {
+      const initial = this.#initial;
+      if (initial === undefined) return Effect.void;
+      const sent = this.#post(port, initial, []);
+      if (isRpcInitial(initial)) return sent;
+      // The answer to a request: [data, [id, kind, ...]].
+      return Effect.zipRight(sent, received(port)).pipe(
+        Effect.flatMap((answer) => {
+          const [, kind, cause] = (answer as readonly [1, Worker.Worker.Response<unknown>])[1];
+          if (kind === 0 || kind === 1) return Effect.void;
+          return Effect.fail(failed("spawn")(kind === 2 ? cause : Cause.squash(WorkerError.decodeCause(cause))));
+        }),
+      );
+    });
+  }
+
+  run<A, E, R>(
+    handler: (message: Worker.BackingWorker.Message<never>) => Effect.Effect<A, E, R>,
+  ): Effect.Effect<never, E | WorkerError, R> {
+    const serve = Effect.gen(this, function* () {
+      const first = this.#first;
+      this.#first = undefined;
+      const { ended, port } = yield* Effect.acquireRelease(
+        Effect.interruptible(first === undefined ? this.#start : Effect.succeed(first)),
+        ({ scope }) => Scope.close(scope, Exit.void),
+      );
+      const handlers = yield* FiberSet.make<unknown, E>();
+      const fork = yield* FiberSet.runtime(handlers)<R>();
+      if (first === undefined) {
+        const died = Effect.mapError(ended, failed("spawn"));
+        yield* Effect.raceFirst(this.#restore(port), died);
+      }
+      yield* Effect.addFinalizer(() => Effect.sync(() => void (this.#port = undefined)));
+      this.#port = port;
+      for (const [message, transfers] of this.#early.splice(0)) yield* this.#post(port, message, transfers);
+      fork(handler([0]));
+      const receive = Effect.forever(
+        Effect.map(port.recv, (message) => fork(handler(message as Worker.BackingWorker.Message<never>))),
+      ).pipe(
+        // Why the pipe has ended, the process says.
+        Effect.catchAll((error) => error._tag === "EndOfFile" ? ended : Effect.fail(failed("unknown")(error))),
+      );
+      return yield* Effect.raceFirst(receive, FiberSet.join(handlers) as Effect.Effect<never, E>);
+    });
+    return Effect.scoped(serve).pipe(
+      // Each request so far fails with this.
+      Effect.onError(() => Effect.sync(() => void (this.#early = []))),
+    ) as Effect.Effect<never, E | WorkerError, R>;
+  }
+}
+
+const wrongSpawner = (spawner: unknown): SpawnError | undefined => {
+  const wrong = Arguments.wrong({ spawn: spawner }, { spawn: Arguments.func });
+  if (wrong === undefined) return undefined;
+  const message = Arguments.invalidArgument("PlatformWorker.layer", wrong);
+  return new SpawnError({ reason: "InvalidArgument", message });
+};
+
+/** How a worker is started: with what has to be its first message. */
+type Spawn = (
+  id: number,
+  isInitial: IsInitial,
+) => Effect.Effect<Worker.BackingWorker<never, never>, WorkerError, Worker.Spawner>;
+
+const platform = (spawn: Worker.PlatformWorker["spawn"]): Worker.PlatformWorker => ({
+  [Worker.PlatformWorkerTypeId]: Worker.PlatformWorkerTypeId,
+  spawn,
+});
+
+const spawnIn = (backend: Backend, options: Process.Options, scope: Scope.Scope): Spawn => (id, isInitial) =>
+  Effect.flatMap(Worker.Spawner, (spawner) => {
+    const wrong = wrongOptions("PlatformWorker", options, processChecks) ?? wrongSpawner(spawner);
+    if (wrong !== undefined) return Effect.fail(failed("spawn")(wrong));
+    const named = options.name === undefined ? options : { ...options, name: `${options.name}-${id}` };
+    const begin = Effect.provideService(
+      Effect.suspend(() => start(spawner(id) as Runner, named, scope)),
+      Backend,
+      backend,
+    );
+    return Effect.map(begin, (first) => {
+      const backing = new Backing(first, begin, isInitial);
+      return {
+        send: (message, transfers) => backing.send(message, transfers),
+        run: (handler) => backing.run(handler),
+      };
+    });
+  });
+
+/** Starts workers in processes. */
+export const makePlatform = (
+  options: Process.Options,
+): Effect.Effect<Worker.PlatformWorker, never, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const spawn = spawnIn(yield* Backend, options, yield* Effect.scope);
+    return platform((id) => spawn(id, isRpcInitial));
+  });
+
+/**
+ * The platform's manager, whose workers are sent their initial message again after a crash. It knows what its first request is,
+ * which the platform does not.
+ */
+export const makeManager = (
+  options: Process.Options,
+): Effect.Effect<Worker.WorkerManager, never, Backend | Scope.Scope> =>
+  Effect.gen(function* () {
+    const spawn = spawnIn(yield* Backend, options, yield* Effect.scope);
+    let count = 0;
+    return {
+      [Worker.WorkerManagerTypeId]: Worker.WorkerManagerTypeId,
+      spawn: <I, O, E>(worker: Worker.Worker.Options<I>) =>
+        Effect.suspend(() => {
+          const id = count++;
+          let initial = worker.initialMessage !== undefined;
+          const isInitial = (): boolean => {
+            const is = initial;
+            initial = false;
+            return is;
+          };
+          const own = platform(() => spawn(id, isInitial));
+          return Worker.makeManager.pipe(
+            Effect.provideService(Worker.PlatformWorker, own),
+            Effect.flatMap((manager) => manager.spawn<I, O, E>(worker)),
+            Effect.map((made) => ({ ...made, id })),
+          );
+        }),
+    };
+  });
