@@ -1,0 +1,51 @@
+/**
+ * Which packages each entry point loads: those of the platform belong to their adapters alone.
+ *
+ * @module
+ */
+import config from "../../deno.json" with { type: "json" };
+import { assert, assertEquals } from "../support/assert.ts";
+
+const root = new URL("../../", import.meta.url);
+
+interface Info {
+  readonly modules: ReadonlyArray<{ readonly specifier: string; readonly npmPackage?: string }>;
+}
+
+/** The packages that an entry point loads, and its own modules, by their paths. */
+const loads = async (
+  path: string,
+): Promise<{ readonly packages: Set<string>; readonly own: ReadonlyArray<string> }> => {
+  const { code, stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["info", "--json", path],
+    cwd: root,
+    stderr: "null",
+  }).output();
+  assertEquals(code, 0);
+  const { modules } = JSON.parse(new TextDecoder().decode(stdout)) as Info;
+  return {
+    packages: new Set(modules.flatMap(({ npmPackage }) => npmPackage?.replace(/(.)@.*/, "$1") ?? [])),
+    own: modules.flatMap(({ specifier }) => specifier.startsWith(root.href) ? specifier.slice(root.href.length) : []),
+  };
+};
+
+/** Entries that need more than `effect`. */
+const adapters: Readonly<Record<string, ReadonlyArray<string>>> = {
+  "./CommandExecutor": ["@effect/platform"],
+  "./PlatformWorker": ["@effect/platform"],
+  "./Rpc": ["@effect/rpc"],
+};
+
+for (const [entry, path] of Object.entries(config.exports)) {
+  const only = ["effect", ...adapters[entry] ?? []].join(" and ");
+  Deno.test(`${entry} loads no package other than ${only}`, async () => {
+    const { own, packages } = await loads(path);
+    assert(own.includes(path.slice(2)));
+    assertEquals([...packages].filter((name) => name !== "effect"), adapters[entry] ?? []);
+    const platform = own.filter((module) =>
+      module.startsWith("src/internal/platform/") ||
+      Object.keys(adapters).some((name) => module === `src/${name.slice(2)}.ts`)
+    );
+    if (!(entry in adapters)) assertEquals(platform, []);
+  });
+}
