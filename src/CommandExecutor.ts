@@ -41,17 +41,17 @@
  * ## Guarantees
  *
  * - A command has ended when its scope has closed, and so have the programs that it has started: all get `killSignal`,
- *   and what is left after `forceKillAfter` gets SIGKILL. A kill that was necessary is logged as a warning.
+ *   and those still running after `forceKillAfter` get SIGKILL. Such a kill is logged as a warning.
  * - A command does not outlive this program, by whatever means the program ends: see [No orphan](#no-orphan).
- * - `Command.string`, `lines`, `stream`, `streamLines` and `exitCode` read and drop the outputs that nobody can get, so
- *   a command never waits for a reader that does not come. Its stdin is empty, unless the command says otherwise.
- * - The outputs of a started process are read ahead while something else of it is awaited: at most `maxBuffer` bytes of
- *   each. Beyond that the wait fails with a `SystemError` that names the output.
- * - All commands of a chain are started at once, and end together. Each that cannot be started is a failure. The process
- *   of a chain has the stdin of the first command, and the outputs and the exit code of the last.
+ * - `Command.string`, `lines`, `stream`, `streamLines` and `exitCode` drain the outputs that they do not return, so a
+ *   command never blocks on a full pipe. Its stdin is empty, unless the command has one.
+ * - While a program awaits the exit code or one output of a started process, its unread outputs are buffered, up to
+ *   `maxBuffer` bytes each. Beyond that the wait fails with a `SystemError` that names the output.
+ * - All commands of a chain are started at once, and end together. The chain fails if one of them cannot be started. Its
+ *   process has the stdin of the first command, and the outputs and the exit code of the last.
  * - If the Stream of its stdin fails, the command is ended before its input ends, and its outputs and its exit code fail
- *   with that failure. A command that reads no further ends the Stream, which is no failure.
- * - A signal that ended a command is data: the exit code is `-n` after signal `n`, as that of a `Process`.
+ *   with that failure. If the command closes its stdin early, the Stream is interrupted, which is no failure.
+ * - The end by a signal is data: the exit code is `-n` after signal `n`, as that of a `Process`.
  *   {@link signalOf} gives its name.
  *
  * ## Failures
@@ -59,7 +59,7 @@
  * | failure | when |
  * | --- | --- |
  * | `SystemError`, `NotFound` | there is no such program, or no such directory |
- * | `SystemError`, `PermissionDenied` | it is no program, or this program lacks `--allow-run` for it or for the guard |
+ * | `SystemError`, `PermissionDenied` | it is not executable, or this program lacks `--allow-run` for it or for the guard |
  * | `SystemError`, `WouldBlock` | more than `maxBuffer` bytes of an output have no reader |
  * | `SystemError`, `Busy` | stdin has a writer already |
  * | `SystemError`, `BadResource` | the command has closed its stdin, and the Sink of its process writes to it |
@@ -67,18 +67,19 @@
  *
  * ## No orphan
  *
- * With its first command the layer starts a guard, a shell of its own session that waits for the end of a pipe from this
- * program. When the program is gone, killed or not, the guard kills the commands and the programs that they have
- * started. It ends with the layer.
+ * With its first command the layer starts a guard, a shell in a session of its own that reads from a pipe of this program.
+ * When the program ends, in whatever way, so does the pipe, and the guard kills the commands and the programs that they
+ * have started. The guard ends with the layer.
  *
- * A command leads a process group of its own, so that signals reach what it has started. A command with
- * `Command.stdin("inherit")` does not: it may read the terminal, and is signaled alone.
+ * A command leads a process group of its own, so that signals reach the programs that it has started. A command
+ * with `Command.stdin("inherit")` does not, because only the group of this program may read the terminal: signals reach
+ * that command alone.
  *
  * | flags | what they allow |
  * | --- | --- |
  * | `--allow-run` | everything |
- * | `--allow-run=git,/bin/sh` | the command `git`; a signal reaches it alone, and SIGKILL follows for what it has started |
- * | `--allow-run=git` | with `guard: false`: the command ends with its scope, not with a program that is killed |
+ * | `--allow-run=git,/bin/sh` | the command `git`; signals reach it alone, and the programs that it has started get SIGKILL |
+ * | `--allow-run=git` | with `guard: false`: the same, but `git` survives this program if that is killed |
  *
  * On Windows there is no guard, and a command leads no group.
  *
@@ -106,9 +107,9 @@ export interface Options {
   readonly killSignal?: Deno.Signal | undefined;
   /** How long after `killSignal` follows SIGKILL. @default 5 seconds */
   readonly forceKillAfter?: Duration.DurationInput | undefined;
-  /** Bytes of an output that are kept for a reader that has not come yet. @default 16777216 */
+  /** Bytes of an unread output that are buffered. @default 16777216 */
   readonly maxBuffer?: number | undefined;
-  /** Kill the commands when this program is gone, however it ended. Needs `--allow-run=/bin/sh`. @default true */
+  /** Kill the commands when this program has ended in any way. Needs `--allow-run=/bin/sh`. @default true */
   readonly guard?: boolean | undefined;
 }
 

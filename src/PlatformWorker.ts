@@ -55,8 +55,8 @@
  *
  * ## When a worker dies
  *
- * A `WorkerError` is what fails then. The pools of `Worker.makePoolSerialized` decode each failure by the Schema of the
- * request, `WorkerError` included: one that the Schema refuses is a `ParseError`. Name it in the Schema, or use
+ * Its requests fail with a `WorkerError`. A pool of `Worker.makePoolSerialized` decodes each failure by the Schema of the
+ * request, and turns a `WorkerError` that the Schema refuses into a `ParseError`. Name `WorkerError` in the Schema, or use
  * {@link workerErrorOf}, which finds it in a `ParseError`.
  *
  * ```ts
@@ -102,11 +102,11 @@
  *
  * - A worker that crashes, exits or is killed fails its requests with a `WorkerError`, reason `unknown`, whose `cause`
  *   is the `ProcessDied` that says how. Another takes its place a second later, and gets the initial
- *   message again. Requests that are made meanwhile wait for it.
+ *   message again. Requests made in between wait for it.
  * - A worker that cannot start fails its pool with a `WorkerError`, reason `spawn`: its module cannot be loaded, its layer
  *   fails, or it ends before it serves. `cause` says why.
  * - An interrupted request is interrupted in the worker. When the scope of a worker closes, its process has ended, by the
- *   kill policy of the options: what it runs is interrupted, and a process that spins is killed. A Web Worker that spins
+ *   kill policy of the options: its requests are interrupted, and a process that spins is killed. A Web Worker that spins
  *   cannot be killed; see `WorkerBackend`.
  * - Messages are values that can be sent (see `Task`). An `ArrayBuffer` that is transferred is copied once and detached
  *   here, on each backend. A `MessagePort` cannot be sent: a `WorkerError`, reason `send`.
@@ -152,12 +152,12 @@ export interface Options extends KillPolicy {
 /**
  * Defines a worker. Call it at the top level of a module, once for each name, as `Task.make`.
  *
- * The layer is what `WorkerRunner.layer`, `WorkerRunner.layerSerialized` or `RpcServer.layerProtocolWorkerRunner` gives,
- * with the services that its handlers need. It may need `Backend`, to start processes of its own. It is built once for
+ * The layer comes from `WorkerRunner.layer`, `WorkerRunner.layerSerialized` or `RpcServer.layerProtocolWorkerRunner`, with
+ * the services of its handlers. It may need `Backend`, to start processes of its own. It is built once for
  * each worker.
  *
- * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if the layer is
- * none.
+ * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if `layer` is no
+ * Layer.
  *
  * *Interruption:* a request is interrupted in its worker. *Release:* the layer is released before the process ends.
  *
@@ -197,11 +197,11 @@ const demand = (wrong: string | undefined): void => {
 const defaults = { gracePeriod: "1 second" } as const;
 
 const settings = (options: Options): Options =>
-  // What is no record is reported where a worker is started.
+  // The start of a worker reports options that are no object.
   Arguments.record(options) === undefined ? { ...defaults, ...options } : options;
 
 /**
- * Provides what starts workers in processes, without a manager: for `RpcClient.layerProtocolWorker` with a `Spawner` of its
+ * Provides the `PlatformWorker` that starts workers in processes, without a manager: for `RpcClient.layerProtocolWorker` with a `Spawner` of its
  * own.
  *
  * *Release:* all its processes have ended.
@@ -221,8 +221,8 @@ export const layerPlatform = (options: Options = {}): Layer.Layer<Worker.Platfor
   Layer.scoped(Worker.PlatformWorker, makePlatform(settings(options)));
 
 /**
- * Provides what starts workers in processes, and the manager of `@effect/platform` over it, for a `Spawner` of its own. A
- * worker that takes the place of one that has died is sent the initial message again.
+ * Provides the `PlatformWorker` that starts workers in processes, and the `WorkerManager` of `@effect/platform` over it, for
+ * a `Spawner` of its own. A process that replaces another gets the initial message again.
  *
  * *Release:* all its processes have ended.
  *
@@ -250,10 +250,10 @@ export const layerManager = (
   Layer.merge(Layer.scoped(Worker.WorkerManager, makeManager(settings(options))), layerPlatform(options));
 
 /**
- * Provides all that `Worker.make`, `Worker.makePool`, their kind, and `RpcClient.layerProtocolWorker` need. `spawn` names
- * the worker for a number, from 0 on.
+ * Provides the services that `Worker.makePool`, `Worker.makePoolSerialized` and `RpcClient.layerProtocolWorker` need.
+ * `spawn` gives the worker for a number, from 0 on.
  *
- * An option that makes no sense, and a `spawn` that gives no worker, fail each worker with a `WorkerError`, reason `spawn`.
+ * An invalid option, or a `spawn` that gives no worker, fails each worker with a `WorkerError`, reason `spawn`.
  *
  * *Release:* all its processes have ended.
  *
@@ -284,8 +284,8 @@ export const layer = (
   Layer.merge(layerManager(options), Worker.layerSpawner(spawn));
 
 /**
- * The `WorkerError` of a failed request: the failure itself, or what a `ParseError` says that the Schema of the request has
- * refused; `undefined` if it is something else. Its `cause` is the `ProcessDied` of a worker that has died.
+ * The `WorkerError` of a failed request: the failure itself, or the value that a `ParseError` names because the Schema of the
+ * request refuses it; `undefined` if there is none. Its `cause` is the `ProcessDied` of a worker that has died.
  *
  * ```ts
  * import { WorkerError } from "@effect/platform/WorkerError";

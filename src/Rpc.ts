@@ -1,6 +1,6 @@
 /**
  * The typed services of `@effect/rpc` between processes: over the connection of a pipe, over a listener and its clients,
- * with a process of one's own, or with a pool of workers.
+ * to a process that it starts, or to a pool of workers.
  *
  * An `RpcGroup` describes a service; `RpcServer` and `RpcClient` of `@effect/rpc` serve and call it. This module gives
  * them their protocols.
@@ -52,7 +52,7 @@
  *
  * | server | client |
  * | --- | --- |
- * | a process that serves this one: {@link server} | {@link layerProcess} |
+ * | a process that this one starts: {@link server} | {@link layerProcess} |
  * | a process that has the other end of a pipe: {@link layerServer} | {@link layerClient} |
  * | another program: {@link layerServer} of a `Listener` | {@link layerClient} of `Client.connect` |
  * | a pool of workers: `PlatformWorker.runner` with `RpcServer.layerProtocolWorkerRunner` | `RpcClient.layerProtocolWorker` with `PlatformWorker.layer` |
@@ -62,11 +62,12 @@
  * - Payloads, results, errors and the elements of streams are encoded by their Schemas, and then as any message of this
  *   library. A result that cannot be sent is a defect of its request alone.
  * - A request that is interrupted, by a timeout for instance, is interrupted in the server.
- * - A stream flows as its reader asks for it: the server holds back what has not been acknowledged.
+ * - A stream has back-pressure: the server waits for its reader.
  * - When the server ends, each open request, and each later one, fails with an `RpcClientError`. Its `cause` says why:
  *   the `ProcessDied` of a process of {@link layerProcess}, otherwise the `EndOfFile` of the connection.
- * - When a client ends, the server interrupts what it does for it.
- * - A client that sends what is no message loses its connection, with a warning. It harms no other.
+ * - When a client ends, the server interrupts its requests.
+ * - The server closes the connection of a client that sends anything else than messages of `@effect/rpc`, and logs a
+ *   warning. Other clients go on.
  *
  * In a pool of workers, `@effect/rpc` fails the open requests of all workers when one of them dies.
  *
@@ -89,7 +90,7 @@ import * as Process from "./Process.ts";
 import * as Task from "./Task.ts";
 
 /**
- * What a server can serve: one end of a pipe, a listener, or any Stream of connections.
+ * The connections of a server: one end of a pipe, a listener, or any Stream of connections.
  *
  * @since 0.1.0
  * @category models
@@ -100,7 +101,7 @@ export type Connections =
   | Stream.Stream<Pipe.Connection<unknown, never>>;
 
 /**
- * A process that serves whatever has the other end of a pipe.
+ * The task of a process that serves the other end of a pipe.
  *
  * @since 0.1.0
  * @category models
@@ -137,7 +138,7 @@ const streamOf = (connections: Connections): Stream.Stream<End> => {
  * Provides the protocol of a client whose server has the other end of a connection, of a pipe or of a listener. One
  * connection serves one client: nothing else may receive from it.
  *
- * Throws a `TypeError` if it is given no connection.
+ * Throws a `TypeError` if the argument is no connection.
  *
  * *Interruption:* a request is interrupted in the server. *Release:* receives no more; the connection stays open.
  *
@@ -159,11 +160,12 @@ export const layerClient = (connection: Pipe.Connection<unknown, never>): Layer.
 };
 
 /**
- * Provides the protocol of a server, for as many connections as come. A connection is closed when its client has ended.
+ * Provides the protocol of a server, for one connection or for each that a listener accepts. The server closes a connection
+ * when its client has ended.
  *
- * Throws a `TypeError` if it is given nothing that it can serve.
+ * Throws a `TypeError` if the argument is no connection, listener or Stream.
  *
- * *Release:* what is done for clients is interrupted, and their connections are closed.
+ * *Release:* open requests are interrupted, and connections closed.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -187,13 +189,13 @@ export const layerServer = (connections: Connections): Layer.Layer<RpcServer.Pro
 };
 
 /**
- * Defines a process that serves. Call it at the top level of a module, once for each name, as `Task.make`. The layer is
- * what `RpcServer.layer` gives, with its handlers; it may need `Backend`, to start processes of its own.
+ * Defines a process that serves. Call it at the top level of a module, once for each name, as `Task.make`. The layer
+ * comes from `RpcServer.layer`, with its handlers; it may need `Backend`, to start processes of its own.
  *
  * The result is a task, whose argument is one end of a pipe, and which ends when the other end does.
  *
- * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if the layer is
- * none.
+ * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if `layer` is no
+ * Layer.
  *
  * *Release:* the layer is released before the process ends.
  *
@@ -263,7 +265,7 @@ export const layerProcess = (
       if (wrong !== undefined) return yield* Effect.fail(wrong);
       const [port, theirs] = yield* Effect.orDie(Pipe.make<unknown>());
       const process = yield* Process.spawnWith({ ...options, daemon: true })(server, theirs).pipe(
-        // A connection of this process can be sent.
+        // A connection of this process can always be sent.
         Effect.catchTag("EncodeError", Effect.die),
       );
       const why = Effect.map(process.exit, (outcome) => {

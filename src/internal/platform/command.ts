@@ -59,7 +59,7 @@ const reasons: ReadonlyArray<readonly [new (message?: string) => Error, SystemEr
   [Deno.errors.WriteZero, "WriteZero"],
 ];
 
-/** The codes of the system for arguments that make no sense: a NUL byte, or too many bytes. */
+/** Error codes of the system for unusable arguments: a NUL byte, or too many bytes. */
 const BAD = new Set<unknown>(["EINVAL", "E2BIG"]);
 
 const show = ({ args, command }: Command.StandardCommand): string => [command, ...args].join(" ");
@@ -110,13 +110,13 @@ const runsIn = (group: number, pid: string): boolean => {
     const [state, _parent, its] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return Number(its) === group && state !== "Z" && state !== "X";
   } catch (error) {
-    // It has ended meanwhile.
+    // The process has ended since.
     if (error instanceof Deno.errors.NotFound || /No such process/.test(String(error))) return false;
     throw error;
   }
 };
 
-/** Whether a group has members that run. Only the permission to run anything allows to ask. */
+/** Whether a group has running members. Needs the permission to run anything. */
 const hasMembers = (group: number): boolean => {
   try {
     Deno.kill(-group, 0 as unknown as Deno.Signal);
@@ -126,17 +126,17 @@ const hasMembers = (group: number): boolean => {
   }
   if (Deno.build.os !== "linux") return true;
   try {
-    // Members that have ended count until they are awaited, which some systems never do.
+    // `kill` counts zombies as members, and some containers never reap them.
     return [...Deno.readDirSync("/proc")].some(({ name }) => /^\d+$/.test(name) && runsIn(group, name));
   } catch {
-    // This program may not look.
+    // This program may not read `/proc`.
     return true;
   }
 };
 
 /**
- * A process that was started. It leads a group, so that the programs that it starts end with it, unless it reads the
- * terminal: only the group of this program may do that.
+ * A started process. It leads a group, so that the programs that it starts end with it, unless it inherits stdin: only the
+ * group of this program may read the terminal.
  */
 class Child {
   readonly child: Deno.ChildProcess;
@@ -146,7 +146,7 @@ class Child {
   /** Whether this program may signal the group. */
   readonly #grouped: boolean;
   #running = true;
-  /** Whether the group had members when its leader ended. Only then its number is still that of this group. */
+  /** Whether the group had members when its leader ended. Otherwise the system may have reused its number. */
   #left = false;
 
   constructor(child: Deno.ChildProcess, leads: boolean, guard: Guard | undefined) {
@@ -174,44 +174,44 @@ class Child {
     return this.#running || (this.#left &&= hasMembers(this.child.pid));
   }
 
-  /** Sends a signal to all of it. Throws what Deno does. */
+  /** Sends a signal to the group, or to the process. Throws the errors of Deno. */
   signal(name: Deno.Signal): void {
     if (!this.alive) return;
     try {
       if (this.#grouped) Deno.kill(-this.child.pid, name);
       else this.child.kill(name);
     } catch (error) {
-      // It has ended, and its status is on its way.
+      // It has ended, but its status has not arrived.
       if (error instanceof Deno.errors.NotFound || /already terminated/.test(String(error))) return;
       throw error;
     }
   }
 
-  /** Waits until all of it has ended. */
+  /** Waits until the process and its group have ended. */
   readonly gone: Effect.Effect<void> = Effect.suspend(() =>
     Effect.zipRight(Deferred.await(this.ended), this.#vanished(1))
   );
 
-  /** Looks at the group again and again, and less often the longer it takes. */
+  /** Polls the group, at growing intervals. */
   #vanished(pause: number): Effect.Effect<void> {
     return Effect.suspend(() =>
       this.alive ? Effect.zipRight(Effect.sleep(pause), this.#vanished(Math.min(2 * pause, LOOK))) : Effect.void
     );
   }
 
-  /** Ends what this program may not signal. */
+  /** Kills the members of the group that this program may not signal. */
   sweep(): void {
     if (!this.#grouped && this.#target < 0) this.#guard?.kill(this.#target);
   }
 
-  /** Lets go of it, when it has ended. */
+  /** Releases the guard, after the end. */
   async release(): Promise<void> {
     this.#guard?.remove(this.#target);
     await this.#guard?.release();
   }
 }
 
-/** Ends all that is there of a command, by the policy. */
+/** Ends a process and its group by the kill policy. */
 const end = (child: Child, command: Command.StandardCommand, settings: Settings): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.gen(function* () {
     if (!child.alive) return;
@@ -232,13 +232,13 @@ const end = (child: Child, command: Command.StandardCommand, settings: Settings)
       );
       if (!(yield* send("SIGKILL"))) return;
       yield* Deferred.await(child.ended);
-      // Members that nobody awaits count until the system has collected them.
+      // The system takes a moment to kill the members.
       yield* within(child.gone, VANISH);
     }
     child.sweep();
   }));
 
-/** What a running command consists of. */
+/** A running command. */
 interface Running {
   readonly process: CommandExecutor.Process;
   readonly stdout: Output | undefined;
@@ -276,7 +276,7 @@ const startGuard = (command: Command.StandardCommand, guard: Guard): void => {
 const isPlatformError = (error: unknown): error is PlatformError =>
   error instanceof SystemError || error instanceof BadArgument;
 
-/** Starts one command. Nobody writes to one that is `silent`. */
+/** Starts one command. The stdin of a `silent` one is empty, because nothing can write to it. */
 const single = (
   command: Command.StandardCommand,
   settings: Settings,
@@ -287,9 +287,9 @@ const single = (
     const hasInput = stdio(command.stdin) === "piped" && !(silent && command.stdin === "pipe");
     const fail = (method: Method) => (cause: unknown): PlatformError =>
       isPlatformError(cause) ? cause : failure(command, method, cause);
-    /** Why the command cannot go on, although it runs: its input has failed. */
+    /** Fails if the input of the command does. */
     const broken = yield* Deferred.make<never, PlatformError>();
-    // Closed after the command has ended: it must not take an end of its feeding for the end of its input.
+    // Closed after the end of the command, which would otherwise take an interrupted input for a complete one.
     const feeding = yield* Effect.acquireRelease(Scope.make(), (scope, exit) => Scope.close(scope, exit));
 
     const output = (child: Child, name: "stdout" | "stderr"): Output | undefined =>
@@ -327,7 +327,7 @@ const single = (
       ),
       ({ child, ending, stderr, stdout }) =>
         Effect.gen(function* () {
-          // What it writes while it ends must not keep it.
+          // Output that is written meanwhile must not block the end.
           const outputs = [stdout, stderr].filter((output) => output !== undefined);
           const drains = yield* Effect.forEach(
             outputs,
@@ -338,7 +338,7 @@ const single = (
           for (const output of outputs) output.close();
           yield* Effect.promise(async () => {
             const { child: process } = child;
-            // Closed already if its reader has gone.
+            // Fails if the command has closed its stdin.
             if (hasInput && !process.stdin.locked) await process.stdin.close().catch(() => {});
             await child.release();
           });
@@ -385,7 +385,7 @@ const single = (
       (writer, exit) =>
         Effect.promise(async () => {
           if (Exit.isSuccess(exit)) await writer.close().catch(() => {});
-          // A write that was interrupted ends with the process.
+          // A pending write ends with the process.
           else writer.abort().catch(() => {});
         }),
     );
@@ -401,7 +401,7 @@ const single = (
         Stream.runForEachWhile(input, (bytes) =>
           write(writer, bytes).pipe(
             Effect.as(true),
-            // The command wants no more.
+            // The command has closed its stdin.
             Effect.catchIf(({ cause }) => cause instanceof Deno.errors.BrokenPipe, () => Effect.succeed(false)),
           )).pipe(
             Effect.catchAllCause((cause) => {
@@ -410,7 +410,7 @@ const single = (
                 Cause.failureOption(cause),
                 () => failure(command, "toWritable", Cause.squash(cause)),
               );
-              // Its input ends after it: a part must not pass for the whole.
+              // The command ends before its input does: it must not take a part for the whole.
               return Effect.zipRight(Deferred.fail(broken, error), ending);
             }),
           );
@@ -444,7 +444,7 @@ const SIGNALS = 128;
 const makeProcess = (members: Omit<CommandExecutor.Process, keyof typeof proto>): CommandExecutor.Process =>
   Object.assign(Object.create(proto), members);
 
-/** Reads what nobody will. */
+/** Drains an output that nothing can read. */
 const forget = (output: Output | undefined): Effect.Effect<void, never, Scope.Scope> =>
   output === undefined ? Effect.void : Effect.asVoid(Effect.forkScoped(Effect.ignore(output.drain)));
 
@@ -457,7 +457,7 @@ const run = (
   const [first, ...rest] = Command.flatten(command);
   if (rest.length === 0) return single(first, settings, silent);
   return Effect.gen(function* () {
-    // They end together.
+    // The commands end in parallel.
     const chain = yield* Effect.acquireRelease(
       Scope.make(ExecutionStrategy.parallel),
       (scope, exit) => Scope.close(scope, exit),
@@ -477,7 +477,7 @@ const run = (
   });
 };
 
-/** A decoder for an encoding that was asked for by name. */
+/** The decoder of an encoding. */
 const decoder = (method: Method, encoding: string): Effect.Effect<TextDecoder, PlatformError> =>
   Effect.try({
     try: () => new TextDecoder(encoding),
@@ -485,7 +485,7 @@ const decoder = (method: Method, encoding: string): Effect.Effect<TextDecoder, P
       new BadArgument({ module: "Command", method, description: `there is no encoding "${encoding}"`, cause }),
   });
 
-/** Starts a command; nobody writes to one that is `silent`. */
+/** Starts a command. The stdin of a `silent` one is empty. */
 type Run = (command: Command.Command, silent: boolean) => Effect.Effect<Running, PlatformError, Scope.Scope>;
 
 const executor = (run: Run): CommandExecutor.CommandExecutor => {
@@ -498,7 +498,7 @@ const executor = (run: Run): CommandExecutor.CommandExecutor => {
     Stream.unwrap(Effect.map(decoder(method, encoding), (decoder) =>
       Stream.concat(
         Stream.map(stream(command), (bytes) => decoder.decode(bytes, { stream: true })),
-        // A character that was cut off.
+        // The replacement of an incomplete character.
         Stream.suspend(() => Stream.make(decoder.decode())),
       ).pipe(Stream.filter((part) => part !== ""))));
 
@@ -526,6 +526,6 @@ const executor = (run: Run): CommandExecutor.CommandExecutor => {
 export const makeExecutor = (settings: Settings): CommandExecutor.CommandExecutor =>
   executor((command, silent) => run(command, settings, silent));
 
-/** An executor whose commands all fail, because it was given a wrong option. */
+/** An executor with an invalid option, whose commands all fail. */
 export const unusable = (description: string): CommandExecutor.CommandExecutor =>
   executor(() => Effect.fail(new BadArgument({ module: "Command", method: "spawn", description })));

@@ -1,8 +1,8 @@
 /**
- * The guard of commands: a shell that kills them when this program is gone, however it ended.
+ * The guard of commands: a shell that kills them when this program has ended in any way.
  *
  * A command is any program: it cannot be told to watch its parent, and a launcher such as `setpriv` would hide whether the
- * program exists and would not reach the programs that the command starts. The shell reads the process groups of the running
+ * program exists and would not kill the programs that the command starts. The shell reads the process groups of the running
  * commands from a pipe whose only writer is this program, and kills them at the end of file.
  *
  * @module
@@ -24,7 +24,7 @@ while read -r operation target; do
 done
 for target in $all; do kill -s KILL -- "$target"; done`;
 
-/** The program that guards. */
+/** The program of the guard. */
 export const SHELL = "/bin/sh";
 
 interface Shell {
@@ -35,7 +35,7 @@ interface Shell {
 
 const encoder = new TextEncoder();
 
-/** Guards the commands of one layer. It runs while the layer or a command holds it, from the first command on. */
+/** The guard of one layer's commands. It runs from the first command on, until the layer and all commands release it. */
 export class Guard {
   /** Targets of `kill`: a process, or a group as a negative number. */
   readonly #targets = new Set<number>();
@@ -53,12 +53,12 @@ export class Guard {
     if (--this.#holders > 0 || shell === undefined) return;
     this.#shell = undefined;
     shell.process.ref();
-    // A shell that was killed has closed it already.
+    // The writer is broken if the shell was killed.
     await shell.writer.close().catch(() => {});
     await shell.ended;
   }
 
-  /** Sees to it that the shell runs. Throws what Deno does. */
+  /** Starts the shell unless it runs. Throws the errors of Deno. */
   start(): void {
     if (this.#shell !== undefined) return;
     const process = new Deno.Command(SHELL, {
@@ -75,7 +75,7 @@ export class Guard {
       if (this.#shell !== shell) return;
       this.#shell = undefined;
       shell.writer.close().catch(() => {});
-      // A shell that was killed is replaced. One that ended by itself would do so again: the next command tries.
+      // A shell that was killed is replaced. One that exited would exit again, so the next command starts it.
       if (signal !== null && this.#targets.size > 0) this.start();
     });
     const shell: Shell = { process, writer: process.stdin.getWriter(), ended };
@@ -94,13 +94,13 @@ export class Guard {
     if (this.#targets.delete(target)) this.#tell("-", target);
   }
 
-  /** Kills what is left of a group, where this program may not. */
+  /** Kills the rest of a group that this program may not signal. */
   kill(target: number): void {
     this.#tell("x", target);
   }
 
   #tell(operation: "+" | "-" | "x", target: number): void {
-    // If the shell is gone, `ended` sees to it.
+    // A write fails only if the shell has died; the handler of `ended` replaces it.
     this.#shell?.writer.write(encoder.encode(`${operation} ${target}\n`)).catch(() => {});
   }
 }

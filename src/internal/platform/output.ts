@@ -1,5 +1,5 @@
 /**
- * One output of a command: read by a Stream, or ahead of it, or to be forgotten.
+ * One output of a command: as a Stream, buffered until there is a reader, or drained.
  *
  * @module
  */
@@ -9,23 +9,23 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 
-/** Where an output comes from, and what its failures are. */
+/** The source of an output, and its failures. */
 export interface Source {
   readonly readable: ReadableStream<Uint8Array>;
-  /** Bytes that are kept for a reader that has not come yet. */
+  /** Bytes that are buffered without a reader. */
   readonly limit: number;
   readonly failed: (cause: unknown) => PlatformError;
-  /** More than `limit` bytes were written, and nobody reads them. */
+  /** The failure if more than `limit` bytes have no reader. */
   readonly overflow: () => PlatformError;
 }
 
-/** What a command writes to one of its outputs. */
+/** One output of a command. */
 export class Output {
   readonly #source: Source;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #chunks: Array<Uint8Array> = [];
   #bytes = 0;
-  /** A read that is under way outlives the fiber that has begun it: its chunk belongs to the next. */
+  /** A pending read survives the interruption of its fiber: the next one gets the chunk. */
   #pending: Promise<void> | undefined;
   #ended = false;
   #taken = false;
@@ -35,7 +35,7 @@ export class Output {
     this.#reader = source.readable.getReader();
   }
 
-  /** What is written. `other` fails when the command cannot go on. The end of the Stream closes the output. */
+  /** The bytes of the output; fails if `other` does. The end of the Stream closes the output. */
   stream(other: Effect.Effect<never, PlatformError>): Stream.Stream<Uint8Array, PlatformError> {
     const next = Effect.suspend((): Effect.Effect<Chunk.Chunk<Uint8Array>, Option.Option<PlatformError>> => {
       if (this.#chunks.length === 0 && !this.#ended) {
@@ -53,14 +53,14 @@ export class Output {
     return Stream.unwrapScoped(Effect.as(taken, Stream.repeatEffectChunkOption(next)));
   }
 
-  /** Reads ahead, until the end or until there is a reader. Fails if there is too much to keep. */
+  /** Buffers the output until its end or until it has a reader. Fails beyond the limit. */
   readonly ahead: Effect.Effect<void, PlatformError> = Effect.suspend(() => {
     if (this.#taken || this.#ended) return Effect.void;
     if (this.#bytes > this.#source.limit) return Effect.fail(this.#source.overflow());
     return Effect.zipRight(this.#fetch, this.ahead);
   });
 
-  /** Reads to the end and keeps nothing. */
+  /** Reads to the end and drops all. */
   readonly drain: Effect.Effect<void, PlatformError> = Effect.suspend(() => {
     this.#taken = true;
     this.#chunks = [];
@@ -72,7 +72,7 @@ export class Output {
   close(): void {
     this.#ended = true;
     this.#chunks = [];
-    // A reader that the end of the stream or an error has closed needs nothing.
+    // Fails only if the stream is errored already.
     this.#reader.cancel().catch(() => {});
   }
 

@@ -24,7 +24,7 @@ const clientError = (message: string, cause: unknown): RpcClientError =>
 const say = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause);
 
 /**
- * The client's side. `why` says why the server has ended, once the connection has; it may wait for that.
+ * The client's side. When the connection has ended, `why` gives the reason, or `undefined` for that of the connection.
  */
 export const makeClient = (
   connection: End,
@@ -48,7 +48,7 @@ export const makeClient = (
             ? Effect.fail(ended)
             : Effect.catchAll(connection.send(request), (error) =>
               error._tag === "BrokenPipe"
-                // `receive` is about to say why.
+                // `receive` is about to fail each open request with the reason.
                 ? Effect.void
                 : Effect.fail(clientError(say(error), error)))
         ),
@@ -57,14 +57,14 @@ export const makeClient = (
     });
   });
 
-/** How a connection ends: by its client, here, or with its pipe. */
+/** Errors of a connection that has ended: by its client, here, or with its pipe. */
 const ends = new Set(["EndOfFile", "PipeError", "Unreachable"]);
 
-/** Whether something may be a message of a client. The server looks into it no further than its tag. */
+/** Whether a value has the shape of a client's message: an object with a tag. */
 const isMessage = (message: unknown): message is FromClientEncoded =>
   typeof message === "object" && message !== null && typeof (message as { readonly _tag?: unknown })._tag === "string";
 
-/** The server's side of each connection that comes. `done` is completed when no more come and all have ended. */
+/** The server's side. `done` is completed when the Stream and all its connections have ended. */
 export const makeServer = (
   connections: Stream.Stream<End>,
   done: Deferred.Deferred<void>,
@@ -104,7 +104,7 @@ export const makeServer = (
         send: (id: number, response: FromServerEncoded) =>
           Effect.catchAll(clients.get(id)?.send(response) ?? Effect.void, (error) =>
             error._tag === "EncodeError" || error._tag === "MessageTooLarge"
-              // The server reports it to the client.
+              // The server turns the defect into the result of the request.
               ? Effect.die(error)
               : Effect.void),
         end: (id: number) =>

@@ -15,12 +15,12 @@ import { detach, type Port } from "./transfer.ts";
 /** A worker has one client, the process that has started it. */
 const CLIENT = 0;
 
-/** What has gone needs no answer: this process ends. */
+/** Errors of a connection whose other end has gone: this process is about to end. */
 const gone = new Set(["BrokenPipe", "Unreachable", "PipeError"]);
 
 /** The runner of this process. */
 export const makeRunner = (port: Port): WorkerRunner.PlatformRunner => {
-  // What cannot be encoded is a defect that the runner reports.
+  // The runner reports the defect of a message that cannot be encoded.
   const send = (message: unknown): Effect.Effect<void> =>
     Effect.catchAll(port.send(message), (error) => gone.has(error._tag) ? Effect.void : Effect.die(error));
   const run = <I, A, E, R>(

@@ -9,7 +9,7 @@ import type { Connection } from "../../Pipe.ts";
 export type Port = Connection<unknown>;
 
 /**
- * Makes what was transferred unusable here, as `postMessage` does. Messages hold copies: what is no buffer stays as it is.
+ * Detaches transferred buffers, as `postMessage` does. A message holds copies, so nothing else has to be transferred.
  */
 export const detach = (transfers: ReadonlyArray<unknown>): void => {
   for (const buffer of transfers) {

@@ -21,15 +21,15 @@ import { detach, type Port } from "./transfer.ts";
 const failed = (reason: WorkerError["reason"]) => (cause: unknown): WorkerError =>
   cause instanceof WorkerError ? cause : new WorkerError({ reason, cause });
 
-/** A process that is ready to work. */
+/** A process whose runner is ready. */
 interface Incarnation {
   readonly scope: Scope.CloseableScope;
   readonly port: Port;
-  /** Why it has ended. Never succeeds. */
+  /** Fails with the reason when the process has ended. */
   readonly ended: Effect.Effect<never, WorkerError>;
 }
 
-/** A message of a process that starts. Why there is none, the process says. */
+/** Receives a message. Does not return after the end of the connection, whose reason the process reports. */
 const received = (port: Port): Effect.Effect<unknown, WorkerError> =>
   Effect.catchAll(
     port.recv,
@@ -74,14 +74,14 @@ const start = (
     })
   );
 
-/** Tells whether a message has to be the first of each process that takes a worker's place. */
+/** Whether a message must be sent again to each process that replaces the first. */
 type IsInitial = (message: unknown) => boolean;
 
-/** The initial message of `@effect/rpc`. It is not answered. */
+/** The initial message of `@effect/rpc`, which has no answer. */
 const isRpcInitial: IsInitial = (message) =>
   typeof message === "object" && message !== null && (message as { readonly _tag?: unknown })._tag === "InitialMessage";
 
-/** A message that needs no reader any more when its process has gone: `Worker.run` fails, and tells each caller. */
+/** Errors of a connection whose process has died. `run` is about to fail, which fails each open request. */
 const gone = new Set(["BrokenPipe", "Unreachable"]);
 
 class Backing {
@@ -103,7 +103,7 @@ class Backing {
   send(message: unknown, transfers: ReadonlyArray<unknown> = []): Effect.Effect<void, WorkerError> {
     return Effect.suspend(() => {
       if (this.#initial === undefined && this.#isInitial(message)) {
-        // What is moved away now is needed again.
+        // A transferred buffer is detached by the time of the second sending.
         this.#initial = transfers.length === 0 ? message : structuredClone(message);
       }
       const port = this.#port;
@@ -120,7 +120,7 @@ class Backing {
     );
   }
 
-  /** Has a process take what was done before its predecessor died. */
+  /** Sends the initial message to a process that replaces another. */
   #restore(port: Port): Effect.Effect<void, WorkerError> {
     return Effect.suspend(() => {
       const initial = this.#initial;
@@ -161,13 +161,13 @@ class Backing {
       const receive = Effect.forever(
         Effect.map(port.recv, (message) => fork(handler(message as Worker.BackingWorker.Message<never>))),
       ).pipe(
-        // Why the pipe has ended, the process says.
+        // The process reports why the pipe has ended.
         Effect.catchAll((error) => error._tag === "EndOfFile" ? ended : Effect.fail(failed("unknown")(error))),
       );
       return yield* Effect.raceFirst(receive, FiberSet.join(handlers) as Effect.Effect<never, E>);
     });
     return Effect.scoped(serve).pipe(
-      // Each request so far fails with this.
+      // This failure fails each request so far, so none of them may reach the next process.
       Effect.onError(() => Effect.sync(() => void (this.#early = []))),
     ) as Effect.Effect<never, E | WorkerError, R>;
   }
@@ -180,7 +180,7 @@ const wrongSpawner = (spawner: unknown): SpawnError | undefined => {
   return new SpawnError({ reason: "InvalidArgument", message });
 };
 
-/** How a worker is started: with what has to be its first message. */
+/** Starts a worker. */
 type Spawn = (
   id: number,
   isInitial: IsInitial,
@@ -220,8 +220,8 @@ export const makePlatform = (
   });
 
 /**
- * The platform's manager, whose workers are sent their initial message again after a crash. It knows what its first request is,
- * which the platform does not.
+ * The manager of the platform. In addition it tells which message is the initial one, so that a process that replaces another
+ * gets it as well.
  */
 export const makeManager = (
   options: Process.Options,
