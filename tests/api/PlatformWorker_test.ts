@@ -107,6 +107,19 @@ each("the initial message builds a layer, which the requests have", () =>
     assertEquals([name, pid === Deno.pid], ["ada", pid === Deno.pid]);
   }));
 
+each(
+  "the layer of the initial message is released with the scope, before the process ends",
+  () =>
+    Effect.gen(function* () {
+      const news = yield* Queue.make<string>();
+      yield* Effect.scoped(Worker.makePoolSerialized<Tasks.Request>({
+        size: 1,
+        initialMessage: () => new Tasks.Initial({ name: "ada", news }),
+      }));
+      assertEquals(yield* news.get, "released");
+    }),
+);
+
 each("an initial message that fails is a WorkerError of the pool", () =>
   Effect.gen(function* () {
     const made = Worker.makePoolSerialized<Tasks.Request>({

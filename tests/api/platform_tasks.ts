@@ -75,7 +75,7 @@ export class Flip extends Schema.TaggedRequest<Flip>()("Flip", {
 export class Initial extends Schema.TaggedRequest<Initial>()("InitialMessage", {
   failure: Negative,
   success: Schema.Void,
-  payload: { name: Schema.String },
+  payload: { name: Schema.String, news: Schema.optional(Schema.Any) },
 }) {}
 
 export const Request = Schema.Union(Sqrt, Tomorrow, Count, End, Leave, WhoAmI, Wait, Flip, Initial);
@@ -122,12 +122,13 @@ export const serialized = runner(
       }),
     Wait: ({ news }) => wait(news),
     Flip: ({ bytes }) => Effect.sync(() => new Uint8Array(bytes).reverse()),
-    InitialMessage: ({ name }) =>
+    InitialMessage: ({ name, news }) =>
       Layer.scoped(
         Name,
-        name === "none"
-          ? new Negative({ n: 0 })
-          : Effect.acquireRelease(Effect.succeed(name), () => Effect.sync(() => console.log(`released ${name}`))),
+        name === "none" ? new Negative({ n: 0 }) : Effect.acquireRelease(
+          Effect.succeed(name),
+          () => news === undefined ? Effect.void : Effect.orDie(news.put("released")),
+        ),
       ),
   }),
 );
