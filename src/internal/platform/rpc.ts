@@ -10,6 +10,7 @@ import * as RpcServer from "@effect/rpc/RpcServer";
 import * as Cause from "effect/Cause";
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
 import * as Mailbox from "effect/Mailbox";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -83,7 +84,7 @@ export const makeServer = (
               : Effect.dieMessage("a message of a client is no message of @effect/rpc"));
           return Effect.forever(receive).pipe(
             Effect.catchAll((error) =>
-              error._tag === "EndOfFile" ? Effect.void : Effect.die(error)
+              ends.has(error._tag) ? Effect.void : Effect.die(error)
             ),
             Effect.catchAllDefect((defect) =>
               Effect.logWarning(`The connection of a client of @effect/rpc was closed: ${say(defect)}`)
@@ -102,16 +103,19 @@ export const makeServer = (
       return Effect.as(Effect.forkScoped(Effect.interruptible(serveAll)), {
         disconnects,
         send: (id: number, response: FromServerEncoded) =>
-          Effect.catchAll(clients.get(id)?.send(response) ?? Effect.void, (error) =>
-            error._tag === "EncodeError" || error._tag === "MessageTooLarge"
+          Effect.catchAllCause(clients.get(id)?.send(response) ?? Effect.void, (cause) => {
+            const error = Option.getOrUndefined(Cause.failureOption(cause));
+            if (error?._tag === "EncodeError" || error?._tag === "MessageTooLarge") {
               // The server turns the defect into the result of the request.
-              ? Effect.die(error)
-              : Effect.void),
-        end: (id: number) =>
-          clients.get(id)?.close ?? Effect.void,
-        clientIds: Effect.sync(() =>
-          new Set(clients.keys())
-        ),
+              return Effect.die(error);
+            }
+            // The client has gone, or does not wait for the result of a request that it has interrupted.
+            return error !== undefined || Cause.isInterruptedOnly(cause)
+              ? Effect.void
+              : Effect.failCause(cause as Cause.Cause<never>);
+          }),
+        end: (id: number) => clients.get(id)?.close ?? Effect.void,
+        clientIds: Effect.sync(() => new Set(clients.keys())),
         initialMessage: Effect.succeedNone,
         supportsAck: true,
         supportsTransferables: false,
