@@ -14,7 +14,7 @@ import type * as Scope from "effect/Scope";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import { layer, type Options, signalOf } from "../../src/CommandExecutor.ts";
-import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { descendants, noLeaks, processEntry } from "../support/leaks.ts";
 import { logging } from "../support/logs.ts";
 import { gone, script } from "../support/scripts.ts";

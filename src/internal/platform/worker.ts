@@ -181,34 +181,35 @@ const wrongSpawner = (spawner: unknown): SpawnError | undefined => {
 };
 
 /** Starts a worker. */
-type Spawn = (
+type Spawn = <I, O>(
   id: number,
   isInitial: IsInitial,
-) => Effect.Effect<Worker.BackingWorker<never, never>, WorkerError, Worker.Spawner>;
+) => Effect.Effect<Worker.BackingWorker<I, O>, WorkerError, Worker.Spawner>;
 
 const platform = (spawn: Worker.PlatformWorker["spawn"]): Worker.PlatformWorker => ({
   [Worker.PlatformWorkerTypeId]: Worker.PlatformWorkerTypeId,
   spawn,
 });
 
-const spawnIn = (backend: Backend, options: Process.Options, scope: Scope.Scope): Spawn => (id, isInitial) =>
-  Effect.flatMap(Worker.Spawner, (spawner) => {
-    const wrong = wrongOptions("PlatformWorker", options, processChecks) ?? wrongSpawner(spawner);
-    if (wrong !== undefined) return Effect.fail(failed("spawn")(wrong));
-    const named = options.name === undefined ? options : { ...options, name: `${options.name}-${id}` };
-    const begin = Effect.provideService(
-      Effect.suspend(() => start(spawner(id) as Runner, named, scope)),
-      Backend,
-      backend,
-    );
-    return Effect.map(begin, (first) => {
-      const backing = new Backing(first, begin, isInitial);
-      return {
-        send: (message, transfers) => backing.send(message, transfers),
-        run: (handler) => backing.run(handler),
-      };
+const spawnIn =
+  (backend: Backend, options: Process.Options, scope: Scope.Scope): Spawn => <I, O>(id: number, isInitial: IsInitial) =>
+    Effect.flatMap(Worker.Spawner, (spawner) => {
+      const wrong = wrongOptions("PlatformWorker", options, processChecks) ?? wrongSpawner(spawner);
+      if (wrong !== undefined) return Effect.fail(failed("spawn")(wrong));
+      const named = options.name === undefined ? options : { ...options, name: `${options.name}-${id}` };
+      const begin = Effect.provideService(
+        Effect.suspend(() => start(spawner(id) as Runner, named, scope)),
+        Backend,
+        backend,
+      );
+      return Effect.map(begin, (first): Worker.BackingWorker<I, O> => {
+        const backing = new Backing(first, begin, isInitial);
+        return {
+          send: (message, transfers) => backing.send(message, transfers),
+          run: (handler) => backing.run(handler),
+        };
+      });
     });
-  });
 
 /** Starts workers in processes. */
 export const makePlatform = (
