@@ -96,9 +96,12 @@ each("streams of elements, and of an error", (users) =>
 
 each("a timeout interrupts in the server", (users) =>
   Effect.gen(function* () {
-    const late = yield* Effect.fork(Effect.flip(Effect.timeout(users.wait(), "200 millis")));
+    const fiber = yield* Effect.fork(users.wait());
     yield* when(users.waiting(), (count) => count === 1);
-    assertEquals((yield* Fiber.join(late))._tag, "TimeoutException");
+    yield* Fiber.interrupt(fiber);
+    yield* when(users.waiting(), (count) => count === 0);
+    const late = yield* Effect.flip(Effect.timeout(users.wait(), "50 millis"));
+    assertEquals(late._tag, "TimeoutException");
     yield* when(users.waiting(), (count) => count === 0);
     assertEquals(yield* users.sqrt({ of: 9 }), 3);
   }));
