@@ -36,6 +36,9 @@ export interface Settings {
 /** The longest pause between two looks at a group whose leader has ended, in milliseconds. */
 const LOOK = 100;
 
+/** The exit code of a process whose real one cannot be known. */
+const LOST = 255;
+
 /** How long a killed group may take to vanish, in milliseconds. */
 const VANISH = 1000;
 
@@ -156,7 +159,8 @@ class Child {
     this.#grouped = leads && Deno.permissions.querySync({ name: "run" }).state === "granted";
     guard?.hold();
     guard?.add(this.#target);
-    child.status.then((status) => {
+    // Without a status another part of this program has awaited the process.
+    child.status.catch((): Deno.CommandStatus => ({ success: false, code: LOST, signal: null })).then((status) => {
       this.#running = false;
       this.#left = this.#grouped && hasMembers(child.pid);
       if (!this.#left) guard?.remove(this.#target);
