@@ -948,3 +948,25 @@ test(
     assertEquals(found, { count: 900, abandoned: 8, ffi: "denied" });
   }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true } }))),
 );
+
+/** `true` for `any` only. */
+type IsAny<A> = 0 extends 1 & A ? true : false;
+
+test(
+  "sync: withLock within Effect.all keeps the types of failures and requirements",
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const rlock = yield* RLock.make();
+    const shared = yield* ReadWriteLock.make();
+    const all = Effect.all([
+      lock.withLock(Effect.succeed(1)),
+      rlock.withLock(Effect.succeed("two")),
+      shared.read.withLock(Effect.succeed(true)),
+      lock.withLock(Effect.succeed(4n), { onAbandoned: Effect.void }),
+    ]);
+    const failure: IsAny<Effect.Effect.Error<typeof all>> = false;
+    const requirement: IsAny<Effect.Effect.Context<typeof all>> = false;
+    const found: readonly [number, string, boolean, bigint] = yield* all;
+    assertEquals([...found, failure, requirement], [1, "two", true, 4n, false, false]);
+  }),
+);
