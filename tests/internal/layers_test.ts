@@ -68,7 +68,7 @@ const modules = (folder: URL): ReadonlyArray<URL> =>
 const nameOf = (url: URL): string => url.href.slice(root.href.length);
 
 /** What stands at the top beside the public modules: the list of kinds, entry modules of children, insides of adapters. */
-const top = ["kinds.ts", "entry", "promise"];
+const top = ["kinds.ts", "entry", "platform", "promise"];
 
 /** The subject of a module: its folder in `src/internal`. */
 const subjectOf = (path: string): string => {
