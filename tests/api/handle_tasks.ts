@@ -1,6 +1,10 @@
 /** Tasks that are given handles of processes. */
 import * as Effect from "effect/Effect";
-import { type Pipe, Process, type Queue, Task, wait } from "../../mod.ts";
+import type * as Pipe from "../../src/Pipe.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
+import { wait } from "../../src/Wait.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 
 export const joins = Task.make(import.meta, "joins", (handle: Process.Handle<number, string>) => handle.join);

@@ -1,7 +1,10 @@
 /** Tasks that use lists in shared memory. */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
-import { Process, type Queue, ShareableList, Task } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as ShareableList from "../../src/ShareableList.ts";
+import * as Task from "../../src/Task.ts";
 import { reasonOf } from "./memory_tasks.ts";
 
 export type List = ShareableList.ShareableList;

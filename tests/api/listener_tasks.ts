@@ -5,7 +5,11 @@
  */
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import { Client, Listener, type Pipe, type Queue, Task } from "../../mod.ts";
+import * as Client from "../../src/Client.ts";
+import * as Listener from "../../src/Listener.ts";
+import type * as Pipe from "../../src/Pipe.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 
 // deno-lint-ignore no-explicit-any
 type Any = Pipe.Connection<any>;

@@ -1,23 +1,21 @@
 /** Tasks that find handles in managed objects. This module loads no kind of object: a handle that arrives has to. */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type {
-  Array as SharedArray,
-  Barrier,
-  Condition,
-  Event,
-  Lock,
-  Manager,
-  Pipe,
-  Process,
-  Queue,
-  ReadWriteLock,
-  RLock,
-  Semaphore,
-  ShareableList,
-  SharedMemory,
-  Value,
-} from "../../mod.ts";
+import type * as SharedArray from "../../src/Array.ts";
+import type * as Barrier from "../../src/Barrier.ts";
+import type * as Condition from "../../src/Condition.ts";
+import type * as Event from "../../src/Event.ts";
+import type * as Lock from "../../src/Lock.ts";
+import type * as Manager from "../../src/Manager.ts";
+import type * as Pipe from "../../src/Pipe.ts";
+import type * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import type * as RLock from "../../src/RLock.ts";
+import type * as ReadWriteLock from "../../src/ReadWriteLock.ts";
+import type * as Semaphore from "../../src/Semaphore.ts";
+import type * as ShareableList from "../../src/ShareableList.ts";
+import type * as SharedMemory from "../../src/SharedMemory.ts";
+import type * as Value from "../../src/Value.ts";
 import * as Task from "../../src/Task.ts";
 
 /** What the finder does to an object of each kind, and reports. */

@@ -1,6 +1,8 @@
 /** Tasks of the tests of managers of other programs. */
 import * as Effect from "effect/Effect";
-import { Manager, type Queue, Task } from "../../mod.ts";
+import * as Manager from "../../src/Manager.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 import * as Tasks from "./manager_tasks.ts";
 
 type Address = Manager.ConnectOptions["address"];

@@ -2,7 +2,12 @@
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
-import { Manager, Process, type Queue, type ShareableList, type SharedMemory, Task } from "../../mod.ts";
+import * as Manager from "../../src/Manager.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import type * as ShareableList from "../../src/ShareableList.ts";
+import type * as SharedMemory from "../../src/SharedMemory.ts";
+import * as Task from "../../src/Task.ts";
 
 export class Maths {
   readonly #steps: Array<string> = [];

@@ -1,6 +1,9 @@
 /** Tasks that have a manager make shared memory for them. */
 import * as Effect from "effect/Effect";
-import { Process, type Queue, type SharedMemoryManager, Task } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import type * as SharedMemoryManager from "../../src/SharedMemoryManager.ts";
+import * as Task from "../../src/Task.ts";
 import { reasonOf } from "./memory_tasks.ts";
 
 export type Manager = SharedMemoryManager.SharedMemoryManager;

@@ -1,6 +1,11 @@
 /** Tasks that use shared memory, and what lives in it. */
 import * as Effect from "effect/Effect";
-import { Process, type Queue, type ShareableList, SharedMemory, Task, type Value } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import type * as ShareableList from "../../src/ShareableList.ts";
+import * as SharedMemory from "../../src/SharedMemory.ts";
+import * as Task from "../../src/Task.ts";
+import type * as Value from "../../src/Value.ts";
 
 export type Memory = SharedMemory.SharedMemory;
 

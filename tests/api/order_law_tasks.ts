@@ -5,7 +5,13 @@
  */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
-import { type Barrier, type Event, type Lock, type Pipe, type Queue, Task, type Value } from "../../mod.ts";
+import type * as Barrier from "../../src/Barrier.ts";
+import type * as Event from "../../src/Event.ts";
+import type * as Lock from "../../src/Lock.ts";
+import type * as Pipe from "../../src/Pipe.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
+import type * as Value from "../../src/Value.ts";
 
 type Numbers = Queue.Queue<number>;
 

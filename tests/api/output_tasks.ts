@@ -1,5 +1,5 @@
 /** Tasks that write to their standard streams and do not wait until it is written. */
-import { Task } from "../../mod.ts";
+import * as Task from "../../src/Task.ts";
 
 const dots = (size: number): Uint8Array<ArrayBuffer> => new Uint8Array(size).fill(46);
 

@@ -6,7 +6,10 @@
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Stream from "effect/Stream";
-import { Pipe, Process, type Queue, Task } from "../../mod.ts";
+import * as Pipe from "../../src/Pipe.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 
 /** An end for whatever. */
 // deno-lint-ignore no-explicit-any

@@ -14,7 +14,10 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
-import { Listener, Process, type Queue, Task } from "../../mod.ts";
+import * as Listener from "../../src/Listener.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 import { runner } from "../../src/PlatformWorker.ts";
 import { layerServer, server } from "../../src/Rpc.ts";
 

@@ -5,7 +5,9 @@
  */
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import { Pool, type Queue, Task } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 import { scribe } from "../faults/queue_fault_tasks.ts";
 
 type Numbers = Queue.Queue<number>;

@@ -9,7 +9,12 @@ import * as Option from "effect/Option";
 import * as Order from "effect/Order";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Pool, Process, Queue, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as Queue from "../../src/Queue.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as Task from "../../src/Task.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
 
 /** An item that says how urgent it is. */
 export interface Job {

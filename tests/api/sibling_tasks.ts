@@ -1,7 +1,10 @@
 /** Tasks of processes that use what others host who are neither their parents nor their children. */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
-import { Pipe, Process, Queue, Task } from "../../mod.ts";
+import * as Pipe from "../../src/Pipe.ts";
+import * as Process from "../../src/Process.ts";
+import * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 import { ways } from "../../src/internal/rpc/router.ts";
 
 /** Ends for whatever. */

@@ -5,7 +5,8 @@
  */
 import * as Effect from "effect/Effect";
 import * as Redacted from "effect/Redacted";
-import { Process, Task } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as Task from "../../src/Task.ts";
 
 /** The mark of `fixtures/preloaded.ts`; none in a process that was started only now. */
 export const mark = Task.make(

@@ -6,20 +6,18 @@
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
-import {
-  Barrier,
-  Condition,
-  Event,
-  Lock,
-  Process,
-  type Queue,
-  ReadWriteLock,
-  RLock,
-  Semaphore,
-  Task,
-  Value,
-  WorkerBackend,
-} from "../../mod.ts";
+import * as Barrier from "../../src/Barrier.ts";
+import * as Condition from "../../src/Condition.ts";
+import * as Event from "../../src/Event.ts";
+import * as Lock from "../../src/Lock.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as RLock from "../../src/RLock.ts";
+import * as ReadWriteLock from "../../src/ReadWriteLock.ts";
+import * as Semaphore from "../../src/Semaphore.ts";
+import * as Task from "../../src/Task.ts";
+import * as Value from "../../src/Value.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
 
 /** What is to be done: an operation by its name, `"write.take"` say, of an object. */
 export interface Order {

@@ -1,6 +1,10 @@
 /** Tasks that use values and arrays in shared memory. */
 import * as Effect from "effect/Effect";
-import { type Array as SharedArray, Process, type Queue, Task, type Value } from "../../mod.ts";
+import type * as SharedArray from "../../src/Array.ts";
+import * as Process from "../../src/Process.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
+import type * as Value from "../../src/Value.ts";
 
 // deno-lint-ignore no-explicit-any
 export type AnyValue = Value.Integer<any>;

@@ -5,7 +5,8 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
-import { Manager, Task } from "../../mod.ts";
+import * as Manager from "../../src/Manager.ts";
+import * as Task from "../../src/Task.ts";
 
 // Failures with a part that cannot be sent.
 

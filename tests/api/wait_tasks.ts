@@ -1,6 +1,10 @@
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import { type Event, type Pipe, type Queue, Task, wait } from "../../mod.ts";
+import type * as Event from "../../src/Event.ts";
+import type * as Pipe from "../../src/Pipe.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
+import { wait } from "../../src/Wait.ts";
 
 export const nothing = Task.make(import.meta, "nothing", () => Effect.void);
 

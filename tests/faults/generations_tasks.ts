@@ -2,7 +2,11 @@
 import * as Effect from "effect/Effect";
 import * as ManagedRuntime from "effect/ManagedRuntime";
 import * as Runtime from "effect/Runtime";
-import { type Backend, Process, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
+import type * as Backend from "../../src/Backend.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as Task from "../../src/Task.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import { add } from "../api/values_tasks.ts";
 
 const own = (name: string) => name === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();

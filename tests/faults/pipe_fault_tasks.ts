@@ -5,7 +5,9 @@
  */
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import { Pipe, type Queue, Task } from "../../mod.ts";
+import * as Pipe from "../../src/Pipe.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 import { scribe } from "./queue_fault_tasks.ts";
 
 /** An end for whatever. */

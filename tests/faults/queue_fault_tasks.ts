@@ -5,7 +5,8 @@
  */
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import { type Queue, Task } from "../../mod.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 
 /** Who has put it, and which of his items it is. */
 export type Item = readonly [producer: string, n: number];

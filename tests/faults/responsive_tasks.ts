@@ -1,6 +1,9 @@
 /** Web servers that have other work. */
 import * as Effect from "effect/Effect";
-import { type Event, type Lock, type Queue, Task } from "../../mod.ts";
+import type * as Event from "../../src/Event.ts";
+import type * as Lock from "../../src/Lock.ts";
+import type * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 
 /** Serves HTTP while an effect runs. Puts the port, and returns the number of requests that were answered meanwhile. */
 const servesWhile = <E>(ports: Queue.Queue<number>, work: Effect.Effect<unknown, E>) =>

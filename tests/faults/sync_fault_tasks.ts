@@ -4,7 +4,12 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { type Condition, type Event, type Lock, type ReadWriteLock, type Semaphore, Task } from "../../mod.ts";
+import type * as Condition from "../../src/Condition.ts";
+import type * as Event from "../../src/Event.ts";
+import type * as Lock from "../../src/Lock.ts";
+import type * as ReadWriteLock from "../../src/ReadWriteLock.ts";
+import type * as Semaphore from "../../src/Semaphore.ts";
+import * as Task from "../../src/Task.ts";
 
 /** The objects of a run, and a file that says who is inside what. */
 export interface Job {

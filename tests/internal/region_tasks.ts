@@ -1,6 +1,8 @@
 /** Tasks that use shared memory by its lowest floor. */
 import * as Effect from "effect/Effect";
-import { Process, Task, WorkerBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as Task from "../../src/Task.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import { allocate, arena, bucketOf, type ObjectAddress, reach } from "../../src/internal/sync/protocol/arena.ts";
 import { attach, RegionError, type Token } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";

@@ -1,6 +1,8 @@
 /** Processes far down in a family. */
 import * as Effect from "effect/Effect";
-import { Process, Queue, Task } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as Queue from "../../src/Queue.ts";
+import * as Task from "../../src/Task.ts";
 
 /** The state of the router, whose numbers of children these tasks make long. */
 const router = (): { child: number; readonly address: string } =>

@@ -1,6 +1,7 @@
 /** Makes a block of shared memory that has a name, and keeps it until it is told to end. */
 import * as Effect from "effect/Effect";
-import { runMain, SharedMemory } from "../../mod.ts";
+import * as SharedMemory from "../../src/SharedMemory.ts";
+import { runMain } from "../../src/Main.ts";
 
 if (import.meta.main) {
   runMain(Effect.scoped(Effect.gen(function* () {

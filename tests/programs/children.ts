@@ -1,6 +1,9 @@
 /** A program whose children wait, in every way in which they can, for Ctrl-C. */
 import * as Effect from "effect/Effect";
-import { Pool, Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 import * as Effects from "../support/tasks.ts";
 import { signal } from "../support/suite.ts";

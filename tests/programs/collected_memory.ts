@@ -1,7 +1,7 @@
 /** Makes SharedArrayBuffers of shared memory and forgets them, or closes them, and prints what is left mapped. Needs `--expose-gc`. */
 import * as Effect from "effect/Effect";
 import * as Scope from "effect/Scope";
-import { SharedMemory } from "../../mod.ts";
+import * as SharedMemory from "../../src/SharedMemory.ts";
 
 const { gc } = globalThis as unknown as { gc: () => void };
 const mapped = (): number => Deno.readTextFileSync("/proc/self/maps").split("memfd:multiprocessing").length - 1;

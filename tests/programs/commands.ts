@@ -6,7 +6,7 @@
 import * as Command from "@effect/platform/Command";
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
-import { runMain } from "../../mod.ts";
+import { runMain } from "../../src/Main.ts";
 import { layer } from "../../src/CommandExecutor.ts";
 
 const sleep = Command.make("sleep", "70");

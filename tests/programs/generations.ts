@@ -7,7 +7,14 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { type Backend, Manager, Pool, Process, runMain, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
+import type * as Backend from "../../src/Backend.ts";
+import * as Manager from "../../src/Manager.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as Task from "../../src/Task.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 
 const told = async (): Promise<string> => {
   const exit = await outcome;

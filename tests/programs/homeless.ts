@@ -5,7 +5,9 @@
  */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
-import { Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/tasks.ts";
 
 const program = Effect.gen(function* () {

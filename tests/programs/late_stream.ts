@@ -4,7 +4,10 @@ import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Stream from "effect/Stream";
-import { Process, runMain, SubprocessBackend, type Task } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import type * as Task from "../../src/Task.ts";
+import { runMain } from "../../src/Main.ts";
 import { countTo } from "../support/tasks.ts";
 
 const stream = Process.stream(countTo, 5);

@@ -1,7 +1,9 @@
 /** A program with few permissions: prints what a child of its may do, by default or with the permissions in its argument. */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
-import { Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/tasks.ts";
 
 const [readable, permissions] = Deno.args;

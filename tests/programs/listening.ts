@@ -1,6 +1,10 @@
 /** Listens without an address, and connects to where it listens. */
 import * as Effect from "effect/Effect";
-import { Client, Listener, Manager, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Client from "../../src/Client.ts";
+import * as Listener from "../../src/Listener.ts";
+import * as Manager from "../../src/Manager.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import { runMain } from "../../src/Main.ts";
 
 const program = Effect.gen(function* () {
   const { accept, address } = yield* Listener.make<string, string>();

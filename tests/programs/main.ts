@@ -3,7 +3,11 @@ import * as Cause from "effect/Cause";
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
-import { Pool, Process, runMain, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/tasks.ts";
 import { signal } from "../support/suite.ts";
 

@@ -1,6 +1,9 @@
 /** The names and the secret of a program's processes, from its very first process on. */
 import * as Effect from "effect/Effect";
-import { Process, runMain, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Family from "../support/family_tasks.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 

@@ -4,7 +4,9 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { Process, SubprocessBackend, Task } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as Task from "../../src/Task.ts";
 
 /** Children of a program that may run Deno alone may do so as well, which is not inherited by itself. */
 export const layer = SubprocessBackend.layer(

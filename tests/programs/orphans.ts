@@ -4,7 +4,9 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "./orphan_tasks.ts";
 
 const say = (pids: ReadonlyArray<number>): Effect.Effect<never> =>

@@ -1,6 +1,8 @@
 /** Runs a task that writes, on workers, which share the standard streams of this program. */
 import * as Effect from "effect/Effect";
-import { Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../api/output_tasks.ts";
 
 const [name, where, size] = Deno.args;

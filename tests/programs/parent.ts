@@ -1,7 +1,10 @@
 /** A program that will be killed: it prints the pids of its children, and waits. The case is the first argument. */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
-import { Pool, Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/tasks.ts";
 
 const idle = Effect.gen(function* () {

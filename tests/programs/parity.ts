@@ -1,7 +1,10 @@
 /** Programs whose lifetimes are looked at from outside: the case is the first argument. */
 import * as Effect from "effect/Effect";
 import * as Scope from "effect/Scope";
-import { Pool, Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Lifetimes from "../support/lifetime_tasks.ts";
 import * as Tasks from "./orphan_tasks.ts";
 

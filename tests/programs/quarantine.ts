@@ -2,7 +2,10 @@
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Logger from "effect/Logger";
-import { Pool, Process, runMain, WorkerBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 import { logging } from "../support/logs.ts";
 

@@ -5,7 +5,10 @@
  */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
-import { Pool, Process, runMain, SubprocessBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../support/tasks.ts";
 
 const path = Deno.execPath();

@@ -1,7 +1,8 @@
 /** Creates blocks where `/dev/shm` has 1 MiB. */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
-import { runMain, SharedMemory } from "../../mod.ts";
+import * as SharedMemory from "../../src/SharedMemory.ts";
+import { runMain } from "../../src/Main.ts";
 
 const tooMuch = Effect.gen(function* () {
   const { reason } = yield* Effect.flip(Effect.scoped(SharedMemory.create({ size: 2 * 1024 * 1024 })));

@@ -1,6 +1,10 @@
 /** A program that forgets to ask whether it is the main one. */
 import * as Effect from "effect/Effect";
-import { Pool, runMain, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as Task from "../../src/Task.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 
 const echo = Task.make(import.meta, "echo", (n: number) => n);
 

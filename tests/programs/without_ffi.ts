@@ -1,7 +1,11 @@
 /** Shared memory in a program that has no `--allow-ffi`. */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
-import { Process, runMain, SharedMemory, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Process from "../../src/Process.ts";
+import * as SharedMemory from "../../src/SharedMemory.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { runMain } from "../../src/Main.ts";
 import * as Tasks from "../api/memory_tasks.ts";
 
 const failure = (effect: Effect.Effect<unknown, SharedMemory.MemoryError>): Effect.Effect<void> =>

@@ -11,7 +11,10 @@ import * as LogLevel from "effect/LogLevel";
 import * as Option from "effect/Option";
 import * as Redacted from "effect/Redacted";
 import * as Stream from "effect/Stream";
-import { type Backend, Pool, Process, Task } from "../../mod.ts";
+import type * as Backend from "../../src/Backend.ts";
+import * as Pool from "../../src/Pool.ts";
+import * as Process from "../../src/Process.ts";
+import * as Task from "../../src/Task.ts";
 import * as Tasks from "./lifetime_tasks.ts";
 
 /** Who a process is, and its parent, as it tells. */
