@@ -4,6 +4,7 @@
  * @module
  */
 import * as Chunk from "effect/Chunk";
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Either from "effect/Either";
 import * as Exit from "effect/Exit";
@@ -16,7 +17,8 @@ import { type Backend, Pool, Process, Queue, SubprocessBackend, WorkerBackend } 
 import { HandleId } from "../../src/internal/objects/handles.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import * as Tasks from "./queue_tasks.ts";
-import { test, warmUp, when } from "../support/suite.ts";
+import { group, type Step, test, warmUp, when } from "../support/suite.ts";
+import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -66,9 +68,17 @@ const places: ReadonlyArray<Place> = [
 await warmUp(Effect.provide(Process.run(Tasks.makeAndReturn), subprocess));
 await warmUp(Effect.provide(Process.run(Tasks.makeAndReturn), worker));
 
+/** Makes the queues of a group of tests. */
+interface Maker {
+  readonly make: Make;
+}
+const Maker = Context.GenericTag<Maker>("tests/Maker");
+
+const promises: Array<Step<Maker | Scope.Scope>> = [];
+
 /** Registers a test of a promise for every place where a queue can live. */
 const promise = (title: string, program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
-  for (const { make, name } of places) test(`Queue ${name}: ${title}`, Effect.flatMap(make, program));
+  promises.push([title, Effect.flatMap(Maker, ({ make }) => program(make))]);
 };
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
@@ -723,12 +733,27 @@ test(
   }),
 );
 
+for (const { make, name } of places) {
+  const setup = Effect.gen(function* () {
+    const shared = yield* make;
+    // A process that has made a queue has started.
+    yield* shared();
+    return Context.make(Maker, { make: shared });
+  });
+  group(`Queue ${name}`, setup, promises);
+}
+
 // Between processes
 
 /** Registers what several processes do with a queue, for one backend. */
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`Queue on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
 
   const hosting = started(Tasks.hosting);
   const hostingBelow = started(Tasks.hostingBelow);
@@ -737,8 +762,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "several producers and consumers share one: each item arrives once, those of a producer in order",
     Effect.gen(function* () {
       const queue = yield* Queue.make<readonly [string, number]>({ capacity: 16 });
-      const producers = yield* Effect.forEach(["a", "b"], (name) => Process.spawn(Tasks.produce, queue, name, 300));
-      const consumers = yield* Effect.forEach(numbers(2), () => Process.spawn(Tasks.take, queue, 250));
+      const producers = yield* Effect.forEach(["a", "b"], (name) => spawn(Tasks.produce, queue, name, 300));
+      const consumers = yield* Effect.forEach(numbers(2), () => spawn(Tasks.take, queue, 250));
       const own: Array<unknown> = [];
       for (let i = 0; i < 100; i++) own.push(yield* queue.get);
       const each = [own, ...(yield* Effect.forEach(consumers, ({ join }) => join))] as Array<Array<[string, number]>>;
@@ -762,7 +787,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "a queue is the argument of a task and its result, and is the same queue",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>({ capacity: 5, maxBytes: 1000 });
-      const back = (yield* Process.run(Tasks.echo, queue)) as Tasks.Any;
+      const back = (yield* run(Tasks.echo, queue)) as Tasks.Any;
       assert(Queue.isQueue(back));
       assertEquals([back.host, back.capacity], [queue.host, 5]);
       yield* back.put(1);
@@ -781,7 +806,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         map: new Map([["queue", queue]]),
         set: new Set([queue]),
       };
-      assertEquals(yield* Process.run(Tasks.putEverywhere, places), 1);
+      assertEquals(yield* run(Tasks.putEverywhere, places), 1);
       assertEquals(yield* empty(queue), ["field", "list", "map", "set"]);
     }),
   );
@@ -790,7 +815,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "a queue is a field of a process of a class",
     Effect.gen(function* () {
       const queue = yield* Queue.make<string>();
-      yield* Process.run(Tasks.shouter, new Tasks.Shouter(queue, ["a", "b"]));
+      yield* run(Tasks.shouter, new Tasks.Shouter(queue, ["a", "b"]));
       assertEquals(yield* empty(queue), ["A", "B"]);
     }),
   );
@@ -803,7 +828,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       for (const queues of [yield* Queue.make<Tasks.Any>(), yield* make()]) {
         yield* queues.put(queue);
         yield* queue.put("before");
-        assertEquals(yield* Process.run(Tasks.forward, queues, "after"), "before");
+        assertEquals(yield* run(Tasks.forward, queues, "after"), "before");
         assertEquals(yield* queue.get, "after");
       }
       yield* queue.put(queue);
@@ -818,7 +843,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>({ capacity: 1 });
       for (const depth of [1, 2]) {
-        yield* Process.run(Tasks.putBelow, queue, depth, depth);
+        yield* run(Tasks.putBelow, queue, depth, depth);
         assertEquals(yield* queue.get, depth);
       }
     }),
@@ -831,9 +856,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const queue = yield* make("lifo", { capacity: 10 });
       assertEquals([queue.host, queue.capacity], [child.name, 10]);
       yield* queue.put("parent");
-      yield* Process.run(Tasks.put, queue, "sibling");
-      yield* Process.run(Tasks.putBelow, queue, "nephew", 1);
-      assertEquals(yield* Process.run(Tasks.take, queue, 2), ["nephew", "sibling"]);
+      yield* run(Tasks.put, queue, "sibling");
+      yield* run(Tasks.putBelow, queue, "nephew", 1);
+      assertEquals(yield* run(Tasks.take, queue, 2), ["nephew", "sibling"]);
       assertEquals(yield* queue.get, "parent");
       calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
@@ -847,8 +872,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const name = queue.host;
       assertStringIncludes(name, ":");
       yield* queue.put("grandparent");
-      yield* Process.run(Tasks.put, queue, "uncle");
-      assertEquals(yield* Process.run(Tasks.take, queue, 1), ["grandparent"]);
+      yield* run(Tasks.put, queue, "uncle");
+      assertEquals(yield* run(Tasks.take, queue, 1), ["grandparent"]);
       assertEquals(yield* queue.get, "uncle");
     }),
   );
@@ -856,7 +881,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "a child has its own children produce and consume over a queue of its own",
     Effect.gen(function* () {
-      const { host, taken } = yield* Process.run(Tasks.family, 50);
+      const { host, taken } = yield* run(Tasks.family, 50);
       assert(host !== "MainProcess");
       for (const name of ["a", "b"]) {
         assertEquals(taken.filter(([producer]) => producer === name).map(([, n]) => n), numbers(50));
@@ -871,7 +896,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const pool = yield* Pool.make({ size: 2 });
       yield* pool.starmap(Tasks.put, numbers(8).map((n): [Tasks.Any, unknown] => [queue, n]), { chunkSize: 2 });
       assertEquals((yield* pool.apply(Tasks.take, queue, 4)).length, 4);
-      const rest = yield* Process.run(Tasks.poolBelow, queue);
+      const rest = yield* run(Tasks.poolBelow, queue);
       assertEquals(rest.flat().length, 4);
       calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
@@ -881,12 +906,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "workers and subprocesses use one queue, whichever of them is the parent of the other",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
-      yield* Process.run(Tasks.mixed, queue);
+      yield* run(Tasks.mixed, queue);
       assertEquals(yield* empty(queue), ["worker", "itself"]);
       for (const other of [subprocess, worker]) {
         const child = yield* Effect.provide(Process.spawn(Tasks.take, queue, 1), other);
         yield* when(queue.statistics, ({ takers }) => takers === 1);
-        yield* Process.run(Tasks.put, queue, "across");
+        yield* run(Tasks.put, queue, "across");
         assertEquals(yield* child.join, ["across"]);
       }
     }),
@@ -901,8 +926,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       for (const size of numbers(3)) {
         const here = yield* Effect.all([queue.size, queue.isEmpty, queue.isFull, queue.statistics]);
         assertEquals(here.slice(0, 3), [size, size === 0, size === 2]);
-        assertEquals(yield* Process.run(Tasks.observe, queue), here);
-        if (size < 2) yield* Process.run(Tasks.put, queue, size);
+        assertEquals(yield* run(Tasks.observe, queue), here);
+        if (size < 2) yield* run(Tasks.put, queue, size);
       }
     }),
   );
@@ -913,8 +938,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const { make } = yield* hosting;
       const queue = yield* make();
       const item = new Uint8Array(20_000_000);
-      assertEquals(yield* Process.run(Tasks.putAndObserve, queue, item), { size: 1, taken: item.length });
-      assertEquals(yield* Process.run(Tasks.putMixed, queue, item, 3), undefined);
+      assertEquals(yield* run(Tasks.putAndObserve, queue, item), { size: 1, taken: item.length });
+      assertEquals(yield* run(Tasks.putMixed, queue, item, 3), undefined);
       // And the small one that was put after it comes after it.
       for (const n of numbers(3)) {
         assertEquals((yield* queue.get).length, item.length);
@@ -930,7 +955,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const results: Array<Effect.Effect<ReadonlyArray<unknown>, unknown>> = [];
       for (const n of numbers(4)) {
         if (n % 2 === 0) {
-          const child = yield* Process.spawn(Tasks.take, queue, 1);
+          const child = yield* spawn(Tasks.take, queue, 1);
           results.push(child.join);
         } else {
           const fiber = yield* Effect.fork(Effect.all([queue.get]));
@@ -950,7 +975,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* queue.put("first");
       for (const n of numbers(3)) {
         if (n === 1) yield* Effect.fork(queue.put(n));
-        else yield* Process.spawn(Tasks.put, queue, n);
+        else yield* spawn(Tasks.put, queue, n);
         yield* when(queue.statistics, ({ putters }) => putters === n + 1);
       }
       assertEquals(yield* Effect.all(numbers(4).map(() => queue.get)), ["first", 0, 1, 2]);
@@ -961,7 +986,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "close lets all processes take what is left, and then tells each that this is the end",
     Effect.gen(function* () {
       const queue = yield* Queue.make<number>({ capacity: 20 });
-      const children = yield* Effect.forEach(numbers(3), () => Process.spawn(Tasks.work, queue));
+      const children = yield* Effect.forEach(numbers(3), () => spawn(Tasks.work, queue));
       const own = yield* Effect.fork(Stream.runCount(queue.toStream));
       yield* queue.putAll(numbers(400));
       yield* queue.close;
@@ -981,11 +1006,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const queue = yield* Queue.make<number>();
       const waiting = yield* Effect.fork(Effect.flip(queue.get));
       yield* when(queue.statistics, ({ takers }) => takers === 1);
-      yield* Process.run(Tasks.attempt, queue, "close");
+      yield* run(Tasks.attempt, queue, "close");
       assertEquals(Tasks.described(yield* Fiber.join(waiting)), "QueueClosed Closed");
       assertEquals(yield* failure(queue.put(1)), "QueueClosed Closed");
-      assertEquals(yield* Process.run(Tasks.attempt, queue, "put"), "QueueClosed Closed");
-      assertEquals(yield* Process.run(Tasks.attempt, queue, "get"), "QueueClosed Closed");
+      assertEquals(yield* run(Tasks.attempt, queue, "put"), "QueueClosed Closed");
+      assertEquals(yield* run(Tasks.attempt, queue, "get"), "QueueClosed Closed");
     }),
   );
 
@@ -996,10 +1021,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const full = yield* Queue.make<unknown>({ capacity: 1 });
       yield* full.put(1);
       const children = [
-        yield* Process.spawn(Tasks.attempt, queue, "get"),
-        yield* Process.spawn(Tasks.attempt, full, "put"),
-        yield* Process.spawn(Tasks.attempt, full, "join"),
-        yield* Process.spawn(Tasks.attempt, queue, "ready"),
+        yield* spawn(Tasks.attempt, queue, "get"),
+        yield* spawn(Tasks.attempt, full, "put"),
+        yield* spawn(Tasks.attempt, full, "join"),
+        yield* spawn(Tasks.attempt, queue, "ready"),
       ];
       yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* when(full.statistics, ({ putters }) => putters === 1);
@@ -1015,7 +1040,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "join waits until consumers in other processes have reported all that was put",
     Effect.gen(function* () {
       const queue = yield* Queue.make<number>({ capacity: 10 });
-      const children = yield* Effect.forEach(numbers(2), () => Process.spawn(Tasks.work, queue));
+      const children = yield* Effect.forEach(numbers(2), () => spawn(Tasks.work, queue));
       yield* queue.putAll(numbers(200));
       yield* queue.join;
       const { size, unfinished } = yield* queue.statistics;
@@ -1030,7 +1055,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "poison pills end consumers, one for each",
     Effect.gen(function* () {
       const queue = yield* Queue.make<number | null>();
-      const children = yield* Effect.forEach(numbers(3), () => Process.spawn(Tasks.takeUntil, queue, null));
+      const children = yield* Effect.forEach(numbers(3), () => spawn(Tasks.takeUntil, queue, null));
       yield* queue.putAll([...numbers(60), null, null, null]);
       const taken = (yield* Effect.forEach(children, ({ join }) => join)).flat() as Array<number>;
       assertEquals(taken.sort((a, b) => a - b), numbers(60));
@@ -1042,8 +1067,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "a pipeline of processes passes all on, in order, and ends stage by stage",
     Effect.gen(function* () {
       const queues = yield* Effect.forEach(numbers(3), () => Queue.make<number>({ capacity: 8 }));
-      yield* Process.spawn(Tasks.stage, queues[0], queues[1]);
-      yield* Process.spawn(Tasks.stage, queues[1], queues[2]);
+      yield* spawn(Tasks.stage, queues[0], queues[1]);
+      yield* spawn(Tasks.stage, queues[1], queues[2]);
       yield* Effect.fork(Effect.zipRight(Stream.run(Stream.range(1, 500), queues[0].toSink), queues[0].close));
       const taken = yield* Stream.runCollect(queues[2].toStream);
       assertEquals(Chunk.toReadonlyArray(taken), numbers(500).map((n) => n + 3));
@@ -1105,7 +1130,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       yield* queue.putAll([{ deep: [strange] }, 1]);
-      const [error, next] = yield* Process.run(Tasks.takeStrange, queue);
+      const [error, next] = yield* run(Tasks.takeStrange, queue);
       assertStringIncludes(error, "DecodeError");
       assertStringIncludes(error, "strange");
       assertEquals(next, 1);
@@ -1117,10 +1142,10 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       yield* queue.putAll([1, 2, strange, 3, 4]);
-      assertEquals(yield* Process.run(Tasks.takeAround, queue, 5), [1, 2, "DecodeError", 3, 4]);
+      assertEquals(yield* run(Tasks.takeAround, queue, 5), [1, 2, "DecodeError", 3, 4]);
       yield* queue.putAll([strange, 1, strange, strange, 2]);
       yield* queue.close;
-      const parts = yield* Process.run(Tasks.streamAround, queue);
+      const parts = yield* run(Tasks.streamAround, queue);
       assertEquals(parts, ["DecodeError", 1, "DecodeError", "DecodeError", 2]);
     }),
   );
@@ -1128,7 +1153,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "a queue whose scope has closed is Unreachable for all, and the error names its host",
     Effect.gen(function* () {
-      const returned = (yield* Process.run(Tasks.makeAndReturn)) as Tasks.Any;
+      const returned = (yield* run(Tasks.makeAndReturn)) as Tasks.Any;
       const name = returned.host;
       assert(name !== "MainProcess");
       for (
@@ -1162,9 +1187,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const mine = yield* Scope.extend(Queue.make<unknown>(), scope);
       yield* Scope.close(scope, Exit.void);
       for (const operation of ["get", "put", "size", "join", "ready", "close", "statistics"] as const) {
-        assertEquals(yield* Process.run(Tasks.attempt, mine, operation), "Unreachable MainProcess");
+        assertEquals(yield* run(Tasks.attempt, mine, operation), "Unreachable MainProcess");
       }
-      assertEquals(yield* Process.run(Tasks.attempt, returned, "get"), `Unreachable ${name}`);
+      assertEquals(yield* run(Tasks.attempt, returned, "get"), `Unreachable ${name}`);
       assertEquals(yield* failure(mine.get), "Unreachable MainProcess");
     }),
   );
@@ -1177,8 +1202,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const full = yield* Scope.extend(Queue.make<unknown>({ capacity: 1 }), scope);
       yield* full.put(1);
       const children = [
-        yield* Process.spawn(Tasks.attempt, queue, "get"),
-        yield* Process.spawn(Tasks.attempt, full, "put"),
+        yield* spawn(Tasks.attempt, queue, "get"),
+        yield* spawn(Tasks.attempt, full, "put"),
       ];
       const own = yield* Effect.forEach(
         [queue.get, queue.ready, full.put(2), full.join],
@@ -1207,6 +1232,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals(yield* Process.run(Tasks.take, queue, 1), [1]);
     }).pipe(Effect.provide(name === "worker" ? WorkerBackend.layer(narrow) : SubprocessBackend.layer(narrow))),
   );
+
+  withWorkers(`Queue on ${name}`, layer, 4, steps);
 };
 
 suite("subprocess", subprocess);

@@ -108,8 +108,9 @@ export const hears = Task.make(
       yield* barrier.wait;
       for (let round = 0; round < rounds; round++) {
         if (means === "event") yield* Effect.zipRight(event.wait, event.clear);
-        else if (means === "value") yield* Effect.repeat(value.get, { until: (at) => at === round + 1 });
-        else if (means === "lock") yield* lock.withLock(Effect.void);
+        else if (means === "value") {
+          yield* Effect.repeat(Effect.zipLeft(value.get, Effect.yieldNow()), { until: (at) => at === round + 1 });
+        } else if (means === "lock") yield* lock.withLock(Effect.void);
         else if (means === "queue") yield* told.get;
         else if (means === "pipe") yield* pipe.recv;
         else yield* barrier.wait;

@@ -13,7 +13,6 @@ import {
   Event,
   Lock,
   Pipe,
-  Pool,
   Process,
   Queue,
   SubprocessBackend,
@@ -23,7 +22,9 @@ import {
 import { assertEquals } from "../support/assert.ts";
 import * as Tasks from "./order_law_tasks.ts";
 import * as Queues from "./queue_tasks.ts";
-import { test, warmUp } from "../support/suite.ts";
+import { rounds } from "../support/chance.ts";
+import { type Step, warmUp } from "../support/suite.ts";
+import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
 
 /** A queue that lives in a child. */
 const hosted = Effect.gen(function* () {
@@ -35,28 +36,32 @@ const hosted = Effect.gen(function* () {
 
 /** Registers the suite for one backend. */
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`order on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
 
   check(
-    "an item whose put has returned is found by whoever is told of it by an event",
+    "an item whose put has returned is found by whoever is told of it by an event (storm)",
     Effect.gen(function* () {
-      const ROUNDS = 500;
+      const ROUNDS = rounds(60, 500);
       const queue = yield* Queue.make<number>();
       const results = yield* Queue.make<number>();
       const [told, ready] = [yield* Event.make(), yield* Event.make()];
-      yield* Process.spawn(Tasks.puts, queue, told, ready, ROUNDS);
-      yield* Process.spawn(Tasks.looks, queue, told, ready, ROUNDS, results);
+      yield* spawn(Tasks.puts, queue, told, ready, ROUNDS);
+      yield* spawn(Tasks.looks, queue, told, ready, ROUNDS, results);
       assertEquals(yield* results.get, 0, "rounds in which tryGet has found nothing");
     }),
   );
 
   for (const where of ["here", "in a third process"] as const) {
     check(
-      `an item whose put has returned is there for a process that is told of it by any means, the queue ${where}`,
+      `an item whose put has returned is there for a process that is told of it by any means, the queue ${where} (storm)`,
       Effect.gen(function* () {
-        const ROUNDS = 60;
-        const pool = yield* Pool.make({ size: 2 });
+        const ROUNDS = rounds(20, 60);
         const queue = where === "here" ? yield* Queue.make<number>() : yield* hosted;
         for (const means of ["event", "value", "lock", "barrier", "queue", "pipe"] as const) {
           const [mine, theirs] = yield* Pipe.make<number>();
@@ -68,8 +73,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
             queue: yield* Queue.make<number>(),
           };
           const [missed] = yield* Effect.all([
-            pool.apply(Tasks.hears, queue, means, { ...signals, pipe: theirs }, ROUNDS),
-            pool.apply(Tasks.tells, queue, means, { ...signals, pipe: mine }, ROUNDS),
+            run(Tasks.hears, queue, means, { ...signals, pipe: theirs }, ROUNDS),
+            run(Tasks.tells, queue, means, { ...signals, pipe: mine }, ROUNDS),
           ], { concurrency: 2 });
           assertEquals(missed, 0, `looks that have found nothing, told by a ${means}`);
         }
@@ -78,13 +83,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   }
 
   check(
-    "an item whose put has returned is there when its task has returned, for any process",
+    "an item whose put has returned is there when its task has returned, for any process (storm)",
     Effect.gen(function* () {
       for (const queue of [yield* Queue.make<number>(), yield* hosted]) {
-        const pool = yield* Pool.make({ size: 2 });
-        for (let round = 0; round < 40; round++) {
-          yield* pool.apply(Tasks.putsOnce, queue);
-          if (round % 2 === 0) assertEquals(yield* pool.apply(Tasks.finds, queue), true);
+        for (let round = 0; round < rounds(10, 40); round++) {
+          yield* run(Tasks.putsOnce, queue);
+          if (round % 2 === 0) assertEquals(yield* run(Tasks.finds, queue), true);
           else assertEquals(Option.getOrUndefined(yield* queue.tryGet), 1);
         }
       }
@@ -92,24 +96,24 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "items that were put in turn, under one lock and with a barrier between rounds, come out in that order",
+    "items that were put in turn, under one lock and with a barrier between rounds, come out in that order (storm)",
     Effect.gen(function* () {
-      const [PARTIES, ROUNDS] = [4, 200];
+      const [PARTIES, ROUNDS] = [4, rounds(40, 200)];
       const queue = yield* Queue.make<number>();
       const lock = yield* Lock.make();
       const barrier = yield* Barrier.make({ parties: PARTIES });
-      for (let party = 0; party < PARTIES; party++) yield* Process.spawn(Tasks.rounds, queue, lock, barrier, ROUNDS);
+      for (let party = 0; party < PARTIES; party++) yield* spawn(Tasks.rounds, queue, lock, barrier, ROUNDS);
       const taken: Array<number> = [];
       while (taken.length < PARTIES * ROUNDS) taken.push(yield* queue.get);
       assertEquals(taken, taken.toSorted((a, b) => a - b));
     }),
   );
-};
 
-const preload = [import.meta.resolve("./order_law_tasks.ts")];
+  withWorkers(`order on ${name}`, layer, 4, steps);
+};
 
 await warmUp(Effect.provide(Process.run(Tasks.nothing), SubprocessBackend.layer()));
 await warmUp(Effect.provide(Process.run(Tasks.nothing), WorkerBackend.layer()));
 
-suite("subprocess", SubprocessBackend.layer({ standby: 2, preload }));
-suite("worker", WorkerBackend.layer({ standby: 2, preload }));
+suite("subprocess", SubprocessBackend.layer());
+suite("worker", WorkerBackend.layer());

@@ -5,6 +5,7 @@
  * @module
  */
 import * as Chunk from "effect/Chunk";
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
@@ -17,10 +18,11 @@ import { until } from "../support/leaks.ts";
 import * as Tasks from "./queue_stream_tasks.ts";
 import * as Hosts from "./queue_tasks.ts";
 import { random, rounds, seed } from "../support/chance.ts";
-import { temporary, test, warmUp, when } from "../support/suite.ts";
+import { type Step, temporary, warmUp, when } from "../support/suite.ts";
+import { spawn, withWorkers, type Workers } from "../support/workers.ts";
 
 type Numbers = Queue.Queue<number>;
-type Program = Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>;
+type Program = Effect.Effect<unknown, unknown, Backend.Backend | Workers | Places | Scope.Scope>;
 type Make = (kind?: Hosts.Kind, options?: Queue.Options) => Effect.Effect<Numbers, unknown, Scope.Scope>;
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
@@ -62,36 +64,43 @@ const managed: Effect.Effect<Make, unknown, Backend.Backend | Scope.Scope> = Eff
       : manager.priorityQueue<number>(options),
 );
 
-const places = {
+type Where = "here" | "in another process" | "of a manager";
+
+/** Makes queues in each place where one can be; the process and the manager are shared by all tests of a backend. */
+type Places = Readonly<Record<Where, Make>>;
+const Places = Context.GenericTag<Places>("tests/Places");
+
+const places: Effect.Effect<Places, unknown, Backend.Backend | Scope.Scope> = Effect.all({
   "here": Effect.succeed(here),
   "in another process": elsewhere,
   "of a manager": managed,
-} as const;
+});
+
+const kinds = ["fifo", "lifo", "priority"] as const;
 
 /** Registers the suite for one backend. */
 const suite = (
   name: string,
   layer: Layer.Layer<Backend.Backend>,
-  { managers, signals }: { readonly managers: boolean; readonly signals: boolean },
+  { signals }: { readonly signals: boolean },
 ): void => {
-  const check = (title: string, program: Program): void =>
-    test(`queue streams on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Places | Scope.Scope>> = [];
 
   /** For each place where a queue can live. */
-  const promise = (title: string, program: (make: Make) => Program): void => {
-    for (const [where, make] of Object.entries(places)) {
-      if (where === "of a manager" && !managers) continue;
-      check(`a queue ${where}: ${title}`, Effect.flatMap(make as typeof elsewhere, program));
+  const promise = (title: string, program: (make: Make, where: Where) => Program): void => {
+    for (const where of ["here", "in another process", "of a manager"] as const) {
+      steps.push([`a queue ${where}: ${title}`, Effect.flatMap(Places, (places) => program(places[where], where))]);
     }
   };
 
   for (const way of ["stream", "chunks", "get"] as const) {
     promise(
       `a service that is killed with an item in hand, and started again, answers all others in order (${way})`,
-      (make) =>
+      (make, where) =>
         Effect.gen(function* () {
           const replies = yield* Queue.make<number>();
-          for (const kind of ["fifo", "lifo", "priority"] as const) {
+          const one = ({ stream: "fifo", chunks: "priority", get: "lifo" } as const)[way];
+          for (const kind of where === "here" && way === "stream" ? kinds : [one]) {
             const requests = yield* make(kind);
             yield* requests.putAll(kind === "lifo" ? numbers(12).reverse() : numbers(12));
             const service = yield* daemon(Tasks.answers, requests, replies, 3, way);
@@ -103,7 +112,7 @@ const suite = (
             yield* Effect.zipRight(service.kill, service.exit);
             yield* when(requests.statistics, ({ size, takers }) => size === left.length && takers === 0);
             yield* Effect.scoped(Effect.gen(function* () {
-              yield* daemon(Tasks.answers, requests, replies, -1, way);
+              yield* spawn(Tasks.answers, requests, replies, -1, way);
               yield* when(replies.size, (size) => size === left.length);
             }));
             assertEquals(yield* empty(replies), left, kind);
@@ -117,7 +126,7 @@ const suite = (
     "a consumer that fails leaves what it was not handed in its place, and the next goes on with it",
     (make) =>
       Effect.gen(function* () {
-        for (const kind of ["fifo", "lifo", "priority"] as const) {
+        for (const kind of kinds) {
           const queue = yield* make(kind, { capacity: 12 });
           yield* queue.putAll(kind === "lifo" ? numbers(12).reverse() : numbers(12));
           const seen: Array<number> = [];
@@ -186,11 +195,11 @@ const suite = (
       Effect.gen(function* () {
         const replies = yield* Queue.make<number>();
         const queue = yield* make();
-        yield* daemon(Tasks.answers, queue, replies, 0, "stream");
+        yield* spawn(Tasks.answers, queue, replies, 0, "stream");
         yield* queue.putAll(numbers(300));
         yield* when(replies.size, (size) => size === 1);
-        yield* daemon(Tasks.answers, queue, replies, -1, "stream");
-        yield* daemon(Tasks.answers, queue, replies, -1, "stream");
+        yield* spawn(Tasks.answers, queue, replies, -1, "stream");
+        yield* spawn(Tasks.answers, queue, replies, -1, "stream");
         yield* when(replies.size, (size) => size === 300);
         assertEquals((yield* empty(replies)).toSorted((a, b) => a - b), [-1, ...numbers(300).slice(1)]);
       }),
@@ -208,7 +217,7 @@ const suite = (
           const mapped = pool.mapStream(Tasks.square, { lookAhead: 3, unordered })(queue.toStream);
           const mapping = yield* Effect.fork(Stream.runForEach(mapped, (n) => Effect.sync(() => void results.push(n))));
           yield* when(queue.size, (size) => size === 8);
-          yield* Effect.repeat(Effect.yieldNow(), { until: () => results.length === 1 });
+          yield* when(Effect.sync(() => results.length), (length) => length === 1);
           yield* Fiber.interrupt(mapping);
           assertEquals(results, [1]);
           assertEquals(yield* empty(queue), numbers(10).slice(2));
@@ -237,10 +246,10 @@ const suite = (
 
   promise(
     "what a consumer has not reported done when it is killed goes to others, in its place",
-    (make) =>
+    (make, where) =>
       Effect.gen(function* () {
         const told = yield* Queue.make<ReadonlyArray<number>>();
-        for (const kind of ["fifo", "lifo", "priority"] as const) {
+        for (const kind of where === "here" ? kinds : ["fifo" as const]) {
           const queue = yield* make(kind, { redeliver, capacity: 6 });
           yield* queue.putAll(kind === "lifo" ? numbers(6).reverse() : numbers(6));
           const holder = yield* daemon(Tasks.holds, queue, told, 3, 1);
@@ -320,11 +329,11 @@ const suite = (
 
   promise(
     "consumers that are killed at random moments: each item is worked on, and none again that was reported (storm)",
-    (make) =>
+    (make, where) =>
       Effect.gen(function* () {
         const ROUND = 250;
-        const each: ReadonlyArray<Tasks.Reporting> = ["get", "fibers", "takeUpTo", "stream", "chunks", "concurrently"];
-        const ways = numbers(rounds(1, 4)).flatMap(() => each);
+        const each: ReadonlyArray<Tasks.Reporting> = ["stream", "takeUpTo", "get", "fibers", "chunks", "concurrently"];
+        const ways = numbers(rounds(where === "here" ? each.length : 2, 24)).map((round) => each[round % each.length]);
         const queue = yield* make("fifo", { redeliver });
         const paths: Array<string> = [];
         const done = (): number =>
@@ -345,7 +354,7 @@ const suite = (
         }
         const path = yield* temporary;
         paths.push(path);
-        yield* daemon(Tasks.works, queue, path, "stream");
+        yield* spawn(Tasks.works, queue, path, "stream");
         yield* queue.join;
         const lines = paths.flatMap((path) => Deno.readTextFileSync(path).split("\n").slice(0, -1));
         const reported = new Set<string>();
@@ -364,12 +373,18 @@ const suite = (
         yield* when(queue.statistics, ({ bytes, size }) => bytes + size === 0);
       }),
   );
-};
 
-const preload = [import.meta.resolve("./queue_stream_tasks.ts")];
+  withWorkers(
+    `queue streams on ${name}`,
+    layer,
+    3,
+    steps,
+    Effect.map(places, (places) => Context.make(Places, places)),
+  );
+};
 
 await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), SubprocessBackend.layer()));
 await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), WorkerBackend.layer()));
 
-suite("subprocess", SubprocessBackend.layer({ standby: 1, preload }), { managers: true, signals: true });
-suite("worker", WorkerBackend.layer({ standby: 1, preload }), { managers: true, signals: false });
+suite("subprocess", SubprocessBackend.layer(), { signals: true });
+suite("worker", WorkerBackend.layer(), { signals: false });

@@ -115,15 +115,17 @@ const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
   return found.filter(({ inode }) => own.has(inode!) || !all.has(inode!)).map(({ name }) => `/dev/shm/${name}`);
 };
 
-const holdings = (): Holdings => {
+/** What a test is not to leave behind: anything, or processes and threads, where other things are shared with other tests. */
+export type Watched = "everything" | "processes";
+
+const holdings = (watched: Watched): Holdings => {
   const counts = new Map<string, number>();
   const family = descendants(Deno.pid);
   for (
     const thing of [
       ...family.map(({ pid, started, state }) => `process ${pid} started ${started} (${state})`),
-      ...descriptors(),
       ...workers(),
-      ...blocks([Deno.pid, ...family.map(({ pid }) => pid)]),
+      ...(watched === "everything" ? [...descriptors(), ...blocks([Deno.pid, ...family.map(({ pid }) => pid)])] : []),
     ]
   ) counts.set(thing, (counts.get(thing) ?? 0) + 1);
   return counts;
@@ -154,11 +156,15 @@ const allowed = (before: Holdings, thing: string): number => {
 };
 
 /** Runs a test, and fails if it leaves more of the system in use than before. */
-export const noLeaks = async (body: () => Promise<unknown>, settleMillis = SETTLE_MILLIS): Promise<void> => {
-  const before = holdings();
+export const noLeaks = async (
+  body: () => Promise<unknown>,
+  settleMillis: number = SETTLE_MILLIS,
+  watched: Watched = "everything",
+): Promise<void> => {
+  const before = holdings(watched);
   for (const thing of before.keys()) rest.set(thing, allowed(before, thing));
   const left = (): ReadonlyArray<string> =>
-    [...holdings()].flatMap(([thing, count]) => {
+    [...holdings(watched)].flatMap(([thing, count]) => {
       const more = count - allowed(before, thing);
       return more > 0 ? [`${more} ${thing}`] : [];
     });
