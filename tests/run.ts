@@ -127,17 +127,18 @@ const run = async ({ args, title }: Job): Promise<void> => {
   const cpu = total - counted;
   counted = total;
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  const summary = [...text.matchAll(/^(?:ok|FAILED) \| (\d+) passed.*? \| (\d+) failed(?: \| (\d+) ignored)?.*$/gm)].at(
-    -1,
-  );
-  const failed = Number(summary?.[2] ?? 0);
+  const summary = text.match(/^(?:ok|FAILED) \| \d+ passed.*$/gm)?.at(-1);
+  // Steps count as well: `ok | 2 passed (9 steps) | 0 failed (3s)`.
+  const count = (what: string): number =>
+    Number(summary?.match(`(\\d+) ${what}`)?.[1] ?? 0) + Number(summary?.match(`${what} \\((\\d+) step`)?.[1] ?? 0);
+  const failed = count("failed");
   // A process that ends without a summary, or that fails without a failed test, counts as one failure.
   const result: Result = {
     title,
     code,
-    passed: Number(summary?.[1] ?? 0),
+    passed: count("passed"),
     failed: code !== 0 && failed === 0 ? 1 : failed,
-    ignored: Number(summary?.[3] ?? 0),
+    ignored: count("ignored"),
     seconds: (performance.now() - begun) / 1000,
     cpu,
   };

@@ -1,5 +1,6 @@
 /** What managers promise, on every backend. */
 import * as Chunk from "effect/Chunk";
+import * as Context from "effect/Context";
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Equal from "effect/Equal";
@@ -17,7 +18,8 @@ import * as Tasks from "./manager_tasks.ts";
 import { processEntry, until } from "../support/leaks.ts";
 import { random, rounds, seed } from "../support/chance.ts";
 import { everywhere, interruptAtStep, interruptAtTurn, interruptAtYield, sample } from "../support/steps.ts";
-import { test, warmUp, when } from "../support/suite.ts";
+import { type Step, test, warmUp, when } from "../support/suite.ts";
+import { run, withWorkers, type Workers } from "../support/workers.ts";
 
 /** The tag of a failure, and its reason if it has one. */
 const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<string, A, R> =>
@@ -69,16 +71,26 @@ const interruptedAnywhere = <A>(
     assert(interrupted > 0, "it was never interrupted");
   });
 
+/** A manager that tests share which do not depend on its other objects, or end it. */
+interface Shared {
+  readonly manager: Manager.Manager;
+}
+const Shared = Context.GenericTag<Shared>("tests/Manager");
+
+type Environment = Backend.Backend | Workers | Shared | Scope.Scope;
+
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: Backend.Capabilities): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`Manager on ${name}: ${title}`, Effect.provide(program, layer));
+  const checks: Array<Step<Environment>> = [];
+  const check = <E>(title: string, program: Effect.Effect<unknown, E, Environment>): void => {
+    checks.push([title, program]);
+  };
 
   // Types
 
   check(
     "a dict has the operations of a Map and of Python's dict, and its keys are compared by what they say",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const dict = yield* manager.dict<unknown, unknown>([["a", 1], ["b", 2]]);
       assertEquals([yield* dict.size, yield* dict.get("a"), yield* dict.get("z"), yield* dict.has("b")], [
         2,
@@ -120,7 +132,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "what is read is a copy: to change it changes nothing at the server",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const dict = yield* manager.dict([["nest", { k: 1 }]]);
       const nest = (yield* dict.get("nest"))!;
       nest.k = 2;
@@ -131,7 +143,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a list has the operations of an Array and of Python's list",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const list = yield* manager.list<unknown>([3, 1]);
       assertEquals([yield* list.push(2, 5), yield* list.extend(new Set([4])), yield* list.length], [4, 5, 5]);
       assertEquals([yield* list.at(0), yield* list.at(-1), yield* list.at(9)], [3, 4, undefined]);
@@ -182,7 +194,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a namespace, a value and an array of numbers",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const space = yield* manager.namespace<{ x: number; name: string; extra?: Array<number> }>({ x: 1, name: "n" });
       yield* space.set("x", 2);
       yield* space.assign({ extra: [1], name: "m" });
@@ -223,7 +235,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a task changes a value at the server: nothing that is nested is lost, and nothing changes if it fails",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const dict = yield* manager.dict<string, Tasks.Shelf>();
       yield* Effect.forEach(["a", "b", "c"], (box) => dict.modify("shelf", Tasks.pack, box), {
         concurrency: "unbounded",
@@ -251,7 +263,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "while a task that takes its time changes an object, others read, and wait to write; interrupted, it changes nothing",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const begun = yield* Queue.make<string>();
       const go = yield* Queue.make<number>();
       const value = yield* manager.value(1);
@@ -276,7 +288,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "watch gives what there is, and then each change; who falls behind is given the whole again",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const dict = yield* manager.dict<string, number>([["a", 1]]);
       const list = yield* manager.list<number>([1]);
       const value = yield* manager.value(0);
@@ -390,7 +402,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "one at a time holds a lock, whichever process he is in",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const lock = yield* manager.lock;
       const value = yield* manager.value(0);
       const children = yield* Effect.forEach(numbers(3), () => Process.spawn(Tasks.addsLocked, lock, value, 20));
@@ -403,7 +415,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a lock is acquired, tried and released; who does not hold it cannot release it",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const lock = yield* manager.lock;
       assertEquals(yield* failure(lock.release), "SyncError NotOwner");
       yield* lock.take;
@@ -445,7 +457,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "an acquire that is interrupted at any step holds nothing",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const lock = yield* manager.lock;
       const free = (when: string) =>
         Effect.gen(function* () {
@@ -469,7 +481,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "an RLock is acquired again by the fiber that holds it, and released as often",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const lock = yield* manager.rlock;
       const gate = yield* Deferred.make<void>();
       const outside = Effect.zipRight(Deferred.await(gate), Effect.all([lock.tryTake, failure(lock.release)]));
@@ -488,7 +500,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "an RLock that is taken under timeout or race is the caller's, and its condition waits under them",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const lock = yield* manager.rlock;
       const condition = yield* manager.condition(lock);
       for (
@@ -525,7 +537,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "concurrent branches of one program exclude each other in an RLock, and inside a hold of it as well",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const lock = yield* manager.rlock;
       let inside = 0;
       const order: Array<number> = [];
@@ -554,7 +566,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "semaphores let so many in; a bounded one is released only by who holds it",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const semaphore = yield* manager.semaphore(2);
       yield* semaphore.take;
       yield* semaphore.take;
@@ -615,7 +627,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a wait for a condition that is interrupted at any moment holds its lock until that is released, and passes a notification on",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const condition = yield* manager.condition();
       for (const turns of numbers(24)) {
         const first = yield* Effect.fork(condition.withLock(condition.wait));
@@ -637,7 +649,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "an event wakes up all that wait, also if it is cleared at once",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const event = yield* manager.event;
       const waiting = yield* Effect.forEach(numbers(3), () => Effect.fork(event.wait));
       const gives = yield* Effect.fork(event.wait);
@@ -759,7 +771,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "an object that is made by an Effect has a scope of its own, and is disposed of when it is freed",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const told = yield* Queue.make<string>();
       yield* Effect.scoped(Effect.gen(function* () {
         const object = yield* manager.create(Tasks.disposed, told);
@@ -772,7 +784,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a method that is interrupted is interrupted at the server; a slow one holds up nobody else",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const told = yield* Queue.make<string>();
       const maths = yield* manager.create(Tasks.maths, 0);
       const hanging = yield* Effect.fork(maths.hangs(told));
@@ -864,7 +876,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "many children change one dict and one list",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const dict = yield* manager.dict<string, number>();
       const list = yield* manager.list<number>();
       const pool = yield* Pool.make({ size: 2 });
@@ -962,7 +974,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "what is taken out is taken, or where it was, at whatever moment an interruption comes",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const list = yield* manager.list<number>();
       yield* interruptedAnywhere(
         list.shift,
@@ -983,7 +995,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "what a process takes out that dies before it has it goes back",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       for (const millis of [0, 1, 5]) {
         const list = yield* manager.list(numbers(50));
         const told = yield* Queue.make<number>();
@@ -1168,6 +1180,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       yield* when(manager.statistics, ({ pending }) => pending === 2);
     }),
   );
+
+  const shared = Effect.map(Manager.make(), (manager) => Context.make(Shared, { manager }));
+  withWorkers(`Manager on ${name}`, layer, 2, checks, shared);
 };
 
 test(

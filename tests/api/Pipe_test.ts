@@ -4,6 +4,7 @@
  * @module
  */
 import * as Chunk from "effect/Chunk";
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as fc from "effect/FastCheck";
@@ -24,7 +25,8 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import * as Tasks from "./pipe_tasks.ts";
-import { test, warmUp, when } from "../support/suite.ts";
+import { group, type Step, test, warmUp, when } from "../support/suite.ts";
+import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
 import { add } from "../support/tasks.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
@@ -57,9 +59,17 @@ const places: ReadonlyArray<Place> = [
 await warmUp(Effect.provide(Process.run(add, 1, 2), subprocess));
 await warmUp(Effect.provide(Process.run(add, 1, 2), worker));
 
+/** Makes the pipes of a group of tests. */
+interface Maker {
+  readonly make: Make;
+}
+const Maker = Context.GenericTag<Maker>("tests/Maker");
+
+const promises: Array<Step<Maker | Scope.Scope>> = [];
+
 /** Registers a test of a promise for every place where a pipe can live. */
 const promise = (title: string, program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
-  for (const { make, name } of places) test(`Pipe ${name}: ${title}`, Effect.flatMap(make, program));
+  promises.push([title, Effect.flatMap(Maker, ({ make }) => program(make))]);
 };
 
 /** The tag of a failure, and its reason if it has one. */
@@ -688,11 +698,26 @@ test(
   }),
 );
 
+for (const { make, name } of places) {
+  const setup = Effect.gen(function* () {
+    const shared = yield* make;
+    // A process that has made a pipe has started.
+    yield* shared();
+    return Context.make(Maker, { make: shared });
+  });
+  group(`Pipe ${name}`, setup, promises);
+}
+
 // Other processes
 
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`Pipe on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
 
   const conversation = (mine: Tasks.Any) =>
     Effect.gen(function* () {
@@ -706,7 +731,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "a conversation in both directions; the child ends with the connection",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
-      const child = yield* Process.spawn(Tasks.echo, theirs);
+      const child = yield* spawn(Tasks.echo, theirs);
       // As in Python; it has moved already.
       yield* theirs.close;
       yield* conversation(mine);
@@ -719,7 +744,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "bytes there and back, up to 100 MB",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
-      yield* Process.spawn(Tasks.echoBytes, theirs);
+      yield* spawn(Tasks.echoBytes, theirs);
       for (const size of [0, 1, 1000, 70_000, 1_000_000, 100_000_000]) {
         const bytes = new Uint8Array(size);
         for (let i = 0; i < size; i += 997) bytes[i] = i;
@@ -783,7 +808,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       for (const n of numbers(100)) yield* mine.send(n);
       assertEquals([yield* theirs.recv, yield* theirs.recv], [0, 1]);
-      const child = yield* Process.spawn(Tasks.receiveAll, theirs);
+      const child = yield* spawn(Tasks.receiveAll, theirs);
       for (const n of numbers(100)) yield* mine.send(100 + n);
       yield* mine.close;
       assertEquals(yield* child.join, numbers(200).slice(2));
@@ -796,9 +821,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       for (const n of numbers(10)) yield* mine.send(n);
       let end: Tasks.Any = theirs;
-      for (const _ of numbers(3)) end = yield* Process.run(Tasks.giveBack, end);
+      for (const _ of numbers(3)) end = yield* run(Tasks.giveBack, end);
       assertEquals(yield* end.recv, 3);
-      const { deep: [again] } = yield* Process.run(Tasks.giveBackAtOnce, end);
+      const { deep: [again] } = yield* run(Tasks.giveBackAtOnce, end);
       yield* again.send("back");
       assertEquals([yield* mine.recv, yield* again.recv], ["back", 4]);
       const pool = yield* Pool.make({ size: 2 });
@@ -816,7 +841,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* queue.put(theirs);
       assertEquals(yield* failure(theirs.recv), "PipeError Moved");
       yield* mine.send("early");
-      yield* Process.spawn(Tasks.echoQueued, queue);
+      yield* spawn(Tasks.echoQueued, queue);
       assertEquals(yield* mine.recv, "early");
       yield* conversation(mine);
       yield* mine.close;
@@ -857,8 +882,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "two siblings talk with one another, also when both ends were sent",
     Effect.gen(function* () {
       const [one, other] = yield* Pipe.make<unknown>();
-      const receiver = yield* Process.spawn(Tasks.receiveAll, one);
-      const sender = yield* Process.spawn(Tasks.sendAll, other, numbers(1000));
+      const receiver = yield* spawn(Tasks.receiveAll, one);
+      const sender = yield* spawn(Tasks.sendAll, other, numbers(1000));
       yield* sender.join;
       assertEquals(yield* receiver.join, numbers(1000));
     }),
@@ -868,7 +893,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "an end goes through another pipe",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<Tasks.Any>();
-      const child = yield* Process.spawn(Tasks.greetAll, theirs);
+      const child = yield* spawn(Tasks.greetAll, theirs);
       for (const _ of numbers(3)) {
         const [one, other] = yield* Pipe.make<unknown>();
         yield* mine.send(other);
@@ -884,11 +909,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "an end goes to a grandchild, and back to the child",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
-      yield* Process.spawn(Tasks.echoBelow, theirs);
+      yield* spawn(Tasks.echoBelow, theirs);
       yield* conversation(mine);
       yield* mine.close;
       const [mine2, theirs2] = yield* Pipe.make<unknown>();
-      yield* Process.spawn(Tasks.echoAfterChild, theirs2);
+      yield* spawn(Tasks.echoAfterChild, theirs2);
       yield* mine2.send("for the grandchild");
       yield* conversation(mine2);
       yield* mine2.close;
@@ -1043,7 +1068,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const scope = yield* Scope.make();
       const [mine, theirs] = yield* Scope.extend(Pipe.make<unknown>(), scope);
-      const child = yield* Process.spawn(Tasks.receiveAll, theirs);
+      const child = yield* spawn(Tasks.receiveAll, theirs);
       yield* mine.send(1);
       yield* when(mine.statistics, ({ pendingBytes }) => pendingBytes === 0);
       yield* Scope.close(scope, Exit.void);
@@ -1056,7 +1081,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>({ maxBytes: 100_000 });
       const [reports, report] = yield* Pipe.make<number>();
-      yield* Process.spawn(Tasks.flood, theirs, report, 9_936);
+      yield* spawn(Tasks.flood, theirs, report, 9_936);
       assertEquals(yield* reports.recv, 10);
       const { unread, unreadBytes } = yield* when(mine.statistics, ({ unread }) => unread === 10);
       assertEquals([unread, unreadBytes], [10, 100_000]);
@@ -1072,7 +1097,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>({ maxBytes: 1000 });
       const [reports, report] = yield* Pipe.make<string>();
-      const child = yield* Process.spawn(Tasks.interruptSend, theirs, report, 2000);
+      const child = yield* spawn(Tasks.interruptSend, theirs, report, 2000);
       assertEquals(yield* reports.recv, "interrupted");
       assertEquals(((yield* mine.recv) as Uint8Array).length, 2000);
       assertEquals(yield* mine.recv, "not interrupted");
@@ -1090,6 +1115,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals(yield* failure(mine.recv), "EndOfFile");
     }),
   );
+
+  withWorkers(`Pipe on ${name}`, layer, 3, steps);
 };
 
 suite("subprocess", subprocess);

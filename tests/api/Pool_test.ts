@@ -19,7 +19,8 @@ import {
 } from "../support/assert.ts";
 import { busy } from "../conformance/conformance.ts";
 import { descendants } from "../support/leaks.ts";
-import { gateway, signal, temporary, test, warmUp, when } from "../support/suite.ts";
+import { gateway, signal, type Step, temporary, warmUp, when } from "../support/suite.ts";
+import { withWorkers, Workers } from "../support/workers.ts";
 import * as Tasks from "../support/tasks.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
@@ -44,8 +45,13 @@ const suite = (
   layer: Layer.Layer<Backend.Backend>,
   { killBusy, signals }: Backend.Capabilities,
 ): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`Pool on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
 
   /** Takes a worker until the gate is opened, so that what is submitted then waits. */
   const occupy = (pool: Pool.Pool) =>
@@ -60,7 +66,7 @@ const suite = (
   check(
     "apply runs a task of any kind in a worker",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       assertEquals(pool.size, 2);
       assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
       assertEquals(yield* pool.apply(Tasks.addLater, 1, 2), 3);
@@ -72,7 +78,7 @@ const suite = (
   check(
     "map gives the results in the order of the items, whatever the chunk size",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       for (const task of [Tasks.square, Tasks.squareEffect]) {
         for (const chunkSize of [1, 3, 100, 1000]) {
           assertEquals(yield* pool.map(task, numbers(100), { chunkSize }), squares(100));
@@ -86,7 +92,7 @@ const suite = (
   check(
     "starmap gives several arguments to each call",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       const items = numbers(50).map((i): [number, number] => [i, 1]);
       for (const task of [Tasks.add, Tasks.addLater, Tasks.addEffect]) {
         assertEquals(yield* pool.starmap(task, items, { chunkSize: 7 }), items.map(([i]) => i + 1));
@@ -109,7 +115,7 @@ const suite = (
   check(
     "mapStream gives the results in the order of the elements, whatever the chunk size and look-ahead",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       for (const options of [{}, { chunkSize: 7 }, { lookAhead: 1 }, { chunkSize: 5, lookAhead: 1 }]) {
         const results = yield* Stream.runCollect(pool.mapStream(Tasks.square, options)(Stream.range(0, 99)));
         assertEquals(Array.from(results), squares(100));
@@ -120,7 +126,7 @@ const suite = (
   check(
     "mapStream unordered and mapUnordered give each result once",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       const sorted = (results: Iterable<number>) => Array.from(results).sort((a, b) => a - b);
       for (const chunkSize of [1, 7]) {
         const stream = pool.mapStream(Tasks.square, { unordered: true, chunkSize })(Stream.range(0, 99));
@@ -136,7 +142,7 @@ const suite = (
   check(
     "mapStream pulls its source no more than lookAhead ahead of its reader",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       for (const chunkSize of [1, 4]) {
         let pulled = 0;
         let taken = 0;
@@ -164,7 +170,7 @@ const suite = (
   check(
     "mapStream that is not read to its end stops its source",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       const finalized = yield* Deferred.make<void>();
       const source = Stream.ensuring(Stream.iterate(0, (n) => n + 1), Deferred.succeed(finalized, undefined));
       const results = yield* Stream.runCollect(Stream.take(pool.mapStream(Tasks.square)(source), 10));
@@ -177,7 +183,7 @@ const suite = (
   check(
     "the failure of the source fails mapStream",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 2 });
+      const { pool } = yield* Workers;
       const source = Stream.concat(Stream.range(0, 9), Stream.fail("source" as const));
       assertEquals(yield* Effect.flip(Stream.runDrain(pool.mapStream(Tasks.square)(source))), "source");
     }),
@@ -275,7 +281,7 @@ const suite = (
   check(
     "Schemas hold for every item of a map, and what they refuse does not harm the pool",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 1 });
+      const { pool } = yield* Workers;
       const points = numbers(5).map((i) => new Tasks.Point({ x: i + 1, y: 0 }));
       const mirrored = yield* pool.map(Tasks.mirrorEffect, points, { chunkSize: 2 });
       assertEquals(
@@ -537,10 +543,13 @@ const suite = (
   check(
     "a task may have a pool of its own",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 1 });
+      const { pool } = yield* Workers;
       assertEquals(yield* pool.apply(Tasks.poolInTask, 5), squares(5));
     }),
   );
+
+  // A test that looks at the numbers of its pool, or ends workers, makes its own.
+  withWorkers(`Pool on ${name}`, layer, 2, steps);
 };
 
 /** The processes that this one has started. */

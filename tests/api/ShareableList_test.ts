@@ -29,7 +29,8 @@ import { processEntry, until } from "../support/leaks.ts";
 import * as Tasks from "./list_tasks.ts";
 import { random, rounds } from "../support/chance.ts";
 import { turn } from "../support/steps.ts";
-import { test as run, warmUp } from "../support/suite.ts";
+import { warmUp } from "../support/suite.ts";
+import { run, withWorkers, type Workers } from "../support/workers.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -60,17 +61,20 @@ for (const { kind, layer } of Object.values(places)) {
   ));
 }
 
-const promise = (
-  title: string,
-  program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
-): void => {
-  for (const [name, { kind, layer }] of Object.entries(places)) {
-    run(`ShareableList, ${name}: ${title}`, Effect.provide(program(made(kind)), layer));
-  }
+type Program = Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend | Workers>;
+
+const promises: Array<readonly [title: string, program: (make: Make) => Program]> = [];
+const others: Array<readonly [title: string, program: Program]> = [];
+
+/** Registers a test of a promise for each place. */
+const promise = (title: string, program: (make: Make) => Program): void => {
+  promises.push([title, program]);
 };
 
-const test = (title: string, program: Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>): void =>
-  run(`ShareableList: ${title}`, Effect.provide(program, subprocess));
+/** Registers a test that does not depend on the place. */
+const test = (title: string, program: Program): void => {
+  others.push([title, program]);
+};
 
 const bytes = (...values: ReadonlyArray<number>): Uint8Array => new Uint8Array(values);
 
@@ -96,8 +100,8 @@ const elements: ReadonlyArray<ShareableList.Element> = [
 promise("elements of all kinds come back as they were", (make) =>
   Effect.gen(function* () {
     const list = yield* make(elements);
-    assertEquals(yield* Process.run(Tasks.all, list), elements);
-    assertEquals(yield* Process.run(Tasks.passesOn, list), elements);
+    assertEquals(yield* run(Tasks.all, list), elements);
+    assertEquals(yield* run(Tasks.passesOn, list), elements);
     assertEquals(yield* list.toArray, elements);
     assertEquals([...list.raw], elements);
     assertEquals([list.length, list.name], [16, undefined]);
@@ -107,7 +111,7 @@ promise("an element may become one of another kind, if it fits", (make) =>
   Effect.gen(function* () {
     const list = yield* make(["12345678", 1, null, "123456789", bytes(1)]);
     assertEquals(
-      yield* Process.run(Tasks.replaces, list, [
+      yield* run(Tasks.replaces, list, [
         bytes(1, 2, 3, 4, 5, 6, 7, 8),
         "éééé",
         "12345678",
@@ -130,7 +134,7 @@ promise("it travels deep within an item, and back as a result", (make) =>
     const list = yield* make(["a", "b"]);
     const queue = yield* Queue.make<ReadonlyArray<ReadonlyMap<string, Tasks.List>>>();
     yield* queue.put([new Map([["list", list]])]);
-    const back = yield* Process.run(Tasks.fromQueue, queue);
+    const back = yield* run(Tasks.fromQueue, queue);
     assertEquals(yield* back.toArray, ["a", "seen"]);
     yield* back.set(0, 7);
     assertEquals(yield* list.get(0), 7);
@@ -147,7 +151,7 @@ promise("its use fails when its scope has closed, here and elsewhere", (make) =>
     const list = yield* Scope.extend(make([1, 2]), scope);
     yield* queue.put(list);
     yield* Scope.close(scope, Exit.void);
-    assertEquals(yield* Process.run(Tasks.uses, queue), ["Gone", "Gone"]);
+    assertEquals(yield* run(Tasks.uses, queue), ["Gone", "Gone"]);
     for (const use of [list.get(0), list.set(0, 1), list.toArray, list.includes(1), list.update(0, (x) => x)]) {
       assertEquals((yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.MemoryFailure>)).reason, "Gone");
     }
@@ -158,8 +162,8 @@ promise("no change of several is lost", (make) =>
   Effect.gen(function* () {
     const list = (yield* make([0, "x"])) as unknown as ShareableList.ShareableList<number>;
     yield* Effect.all([
-      Process.run(Tasks.adds, list, 500),
-      Process.run(Tasks.adds, list, 500),
+      run(Tasks.adds, list, 500),
+      run(Tasks.adds, list, 500),
       Effect.replicateEffect(list.update(0, (n) => n + 1), 500),
     ], { concurrency: 3 });
     assertEquals(yield* list.get(0), 1500);
@@ -240,7 +244,7 @@ test(
         result,
       );
     }
-    assertEquals(yield* Process.run(Tasks.looksFor, list, "a"), [true, 2, 1]);
+    assertEquals(yield* run(Tasks.looksFor, list, "a"), [true, 2, 1]);
   }),
 );
 
@@ -298,18 +302,18 @@ test(
     const name = `mp_test_${crypto.randomUUID().slice(0, 8)}`;
     const list = yield* ShareableList.make<ShareableList.Element>(["original", 2], { name });
     assertEquals(list.name, name);
-    assertEquals(yield* Process.run(Tasks.attaches, name), ["changed", 2]);
+    assertEquals(yield* run(Tasks.attaches, name), ["changed", 2]);
     assertEquals(yield* list.get(0), "changed");
     const attached = yield* ShareableList.attach(name);
     yield* attached.set(1, 3);
     assertEquals(yield* list.toArray, ["changed", 3]);
     // As an argument it is the same, from either.
-    assertEquals(yield* Process.run(Tasks.all, attached), ["changed", 3]);
+    assertEquals(yield* run(Tasks.all, attached), ["changed", 3]);
     yield* attached.close;
     assertEquals((yield* Effect.flip(attached.get(0))).reason, "Gone");
     assertEquals((yield* Effect.flip(Effect.scoped(ShareableList.make([1], { name })))).reason, "Exists");
     assertEquals(yield* list.get(1), 3);
-    assertEquals(yield* Process.run(Tasks.attaches, `${name}x`), "NotFound");
+    assertEquals(yield* run(Tasks.attaches, `${name}x`), "NotFound");
   }),
 );
 
@@ -338,7 +342,7 @@ test(
   Effect.gen(function* () {
     const list = yield* ShareableList.make(Array.from({ length: 2000 }, (_, n) => n));
     const sums = yield* Effect.all(
-      [Process.run(Tasks.sums, list, 0, 1000), Process.run(Tasks.sums, list, 1000, 2000)],
+      [run(Tasks.sums, list, 0, 1000), run(Tasks.sums, list, 1000, 2000)],
       {
         concurrency: 2,
       },
@@ -435,9 +439,15 @@ test(
     const lock = yield* Lock.make();
     const list = yield* ShareableList.make<number>([0, 0], { lock });
     const own = yield* ShareableList.make<number>([0, 0]);
-    yield* Effect.all([Process.run(Tasks.pairs, list, 200), Process.run(Tasks.pairs, list, 200)], { concurrency: 2 });
-    yield* Effect.all([Process.run(Tasks.pairs, own, 200), Process.run(Tasks.pairs, own, 200)], { concurrency: 2 });
+    yield* Effect.all([run(Tasks.pairs, list, 200), run(Tasks.pairs, list, 200)], { concurrency: 2 });
+    yield* Effect.all([run(Tasks.pairs, own, 200), run(Tasks.pairs, own, 200)], { concurrency: 2 });
     assertEquals([yield* list.toArray, yield* own.toArray], [[400, 400], [400, 400]]);
     assertEquals(list.lock, lock);
   }),
 );
+
+for (const [name, { kind, layer }] of Object.entries(places)) {
+  const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
+  withWorkers(`ShareableList, ${name}`, layer, 2, steps);
+}
+withWorkers("ShareableList", subprocess, 2, others);

@@ -23,7 +23,8 @@ import { attempt } from "../../src/internal/values/attempt.ts";
 import { make as makeValue } from "../../src/internal/values/value.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { rounds } from "../support/chance.ts";
-import { test as run, warmUp } from "../support/suite.ts";
+import { warmUp } from "../support/suite.ts";
+import { run, withWorkers, type Workers } from "../support/workers.ts";
 import * as Tasks from "./value_tasks.ts";
 
 const subprocess = SubprocessBackend.layer();
@@ -69,17 +70,20 @@ for (const { kind, layer } of Object.values(places)) {
   ));
 }
 
-const promise = (
-  title: string,
-  program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
-): void => {
-  for (const [name, { kind, layer }] of Object.entries(places)) {
-    run(`Value and Array, ${name}: ${title}`, Effect.provide(program(made(kind)), layer));
-  }
+type Program = Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend | Workers>;
+
+const promises: Array<readonly [title: string, program: (make: Make) => Program]> = [];
+const others: Array<readonly [title: string, program: Program]> = [];
+
+/** Registers a test of a promise for each place. */
+const promise = (title: string, program: (make: Make) => Program): void => {
+  promises.push([title, program]);
 };
 
-const test = (title: string, program: Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>): void =>
-  run(`Value and Array: ${title}`, Effect.provide(program, subprocess));
+/** Registers a test that does not depend on the place. */
+const test = (title: string, program: Program): void => {
+  others.push([title, program]);
+};
 
 const integers = {
   i8: [-128, 127],
@@ -99,8 +103,8 @@ promise("no addition of several is lost, with Effects and without", (make) =>
     for (const type of ["i32", "f64"] as const) {
       const value = yield* make.value(type, 5);
       yield* Effect.all([
-        Process.run(Tasks.counts, value, 1, 5000, true),
-        Process.run(Tasks.counts, value, 1, 1000, false),
+        run(Tasks.counts, value, 1, 5000, true),
+        run(Tasks.counts, value, 1, 1000, false),
         Effect.replicateEffect(value.add(1), 1000),
       ], { concurrency: 3 });
       assertEquals(yield* value.get, 7005);
@@ -110,7 +114,7 @@ promise("no addition of several is lost, with Effects and without", (make) =>
 promise("a compare and exchange is one step", (make) =>
   Effect.gen(function* () {
     const value = yield* make.value("f32");
-    yield* Effect.all([Process.run(Tasks.exchanges, value, 2000), Process.run(Tasks.exchanges, value, 2000)], {
+    yield* Effect.all([run(Tasks.exchanges, value, 2000), run(Tasks.exchanges, value, 2000)], {
       concurrency: 2,
     });
     assertEquals(yield* value.get, 4000);
@@ -119,9 +123,9 @@ promise("a compare and exchange is one step", (make) =>
 promise("all types cross with all that they can be", (make) =>
   Effect.gen(function* () {
     const [i64, f64, bool] = [yield* make.value("i64", -5n), yield* make.value("f64", -0), yield* make.value("bool")];
-    assertEquals(yield* Process.run(Tasks.sets, i64, -(2n ** 63n)), -5n);
-    assertEquals(yield* Process.run(Tasks.sets, f64, NaN), -0);
-    assertEquals(yield* Process.run(Tasks.sets, bool, true), false);
+    assertEquals(yield* run(Tasks.sets, i64, -(2n ** 63n)), -5n);
+    assertEquals(yield* run(Tasks.sets, f64, NaN), -0);
+    assertEquals(yield* run(Tasks.sets, bool, true), false);
     assertEquals([yield* i64.get, yield* f64.get, yield* bool.get], [-(2n ** 63n), NaN, true]);
   }));
 
@@ -133,13 +137,13 @@ promise("handles travel deep within an item, and back as a result", (make) =>
     const values = [yield* make.value("i8", 127), yield* make.value("u32", 7), yield* make.value("i64", 1n)];
     const array = yield* make.array("i32", [1, -2, 3]);
     yield* queue.put({ values, array });
-    assertEquals(yield* Process.run(Tasks.bumps, queue), [["OutOfRange Value", 7, "OutOfRange Value"], [2, -1, 4]]);
+    assertEquals(yield* run(Tasks.bumps, queue), [["OutOfRange Value", 7, "OutOfRange Value"], [2, -1, 4]]);
     assertEquals(yield* Effect.forEach(values, ({ get }) => get), [127, 8, 1n]);
-    const back = yield* Process.run(Tasks.givesBack, values[0], array);
+    const back = yield* run(Tasks.givesBack, values[0], array);
     yield* back.value.set(-3);
     yield* back.array.set(-1, 9);
     assertEquals([yield* values[0].get, yield* array.slice()], [-3, [2, -1, 9]]);
-    assertEquals(yield* Process.run(Tasks.passesOn, array), [3, 0, 10]);
+    assertEquals(yield* run(Tasks.passesOn, array), [3, 0, 10]);
   }));
 
 promise("its use fails when its scope has closed, here and elsewhere", (make) =>
@@ -154,7 +158,7 @@ promise("its use fails when its scope has closed, here and elsewhere", (make) =>
     const empty = yield* make.array("i32", 0);
     yield* queue.put({ values: [value, other], array: empty });
     yield* Scope.close(scope, Exit.void);
-    assertEquals(yield* Process.run(Tasks.bumps, queue), [["MemoryError Gone", 0], []]);
+    assertEquals(yield* run(Tasks.bumps, queue), [["MemoryError Gone", 0], []]);
     for (const effect of [value.get, value.set(1), value.add(1), array.get(0), array.slice(), array.fill(1)]) {
       const error = yield* Effect.flip(effect as Effect.Effect<unknown, Value.MemoryFailure>);
       assertEquals([error._tag, error.reason], ["MemoryError", "Gone"]);
@@ -167,7 +171,7 @@ promise("its use fails when its scope has closed, here and elsewhere", (make) =>
 promise("no addition to an element of a large array is lost", (make) =>
   Effect.gen(function* () {
     const array = yield* make.array("u16", 20_000);
-    yield* Effect.all([Process.run(Tasks.addsTo, array, 1, 2), Process.run(Tasks.addsTo, array, 2, 2)], {
+    yield* Effect.all([run(Tasks.addsTo, array, 1, 2), run(Tasks.addsTo, array, 2, 2)], {
       concurrency: 2,
     });
     assertEquals([...new Set(yield* array.slice())], [6]);
@@ -191,7 +195,7 @@ promise("a killed process harms nobody", (make) =>
 promise("steps that belong together are taken together", (make) =>
   Effect.gen(function* () {
     const [value, array] = [yield* make.value("i32"), yield* make.array("i32", 1)];
-    yield* Effect.all([Process.run(Tasks.turns, value, array, 100), Process.run(Tasks.turns, value, array, 100)], {
+    yield* Effect.all([run(Tasks.turns, value, array, 100), run(Tasks.turns, value, array, 100)], {
       concurrency: 2,
     });
     assertEquals([yield* value.get, yield* array.slice()], [200, [200]]);
@@ -218,10 +222,10 @@ promise(
       const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 0.5 });
       const both = (task: Effect.Effect<unknown, unknown, Backend.Backend>) =>
         Effect.all([task, task], { concurrency: 2 });
-      yield* both(Process.run(Tasks.moves, point, 200));
-      yield* both(Process.run(Tasks.counts, point.fields.moves as Tasks.AnyValue, 1, 1000, false));
+      yield* both(run(Tasks.moves, point, 200));
+      yield* both(run(Tasks.counts, point.fields.moves as Tasks.AnyValue, 1, 1000, false));
       assertEquals(yield* point.get, { x: 400.5, y: -400, moves: 2400 });
-      assertEquals(yield* Process.run(Tasks.sets, point.fields.moves as Tasks.AnyValue, 7), 2400);
+      assertEquals(yield* run(Tasks.sets, point.fields.moves as Tasks.AnyValue, 7), 2400);
       assertEquals((yield* point.get).moves, 7);
       assertEquals(yield* point.modify((before) => [before.x, { ...before, x: 0 }]), 400.5);
       yield* point.fields.x.set(3);
@@ -256,7 +260,7 @@ promise("bytes are replaced as a whole", () =>
   Effect.gen(function* () {
     const bytes = yield* Value.bytes(100, new Uint8Array([9]));
     assertEquals(yield* bytes.get, new Uint8Array([9]));
-    yield* Effect.all([Process.run(Tasks.appends, bytes, 1, 30), Process.run(Tasks.appends, bytes, 2, 30)], {
+    yield* Effect.all([run(Tasks.appends, bytes, 1, 30), run(Tasks.appends, bytes, 2, 30)], {
       concurrency: 2,
     });
     const all = yield* bytes.get;
@@ -306,7 +310,7 @@ test(
   Effect.gen(function* () {
     const value = yield* Value.make("i32");
     yield* Effect.all([
-      Process.run(Tasks.counts, value, 1, 5000, true),
+      run(Tasks.counts, value, 1, 5000, true),
       Effect.provide(Process.run(Tasks.counts, value, 1, 5000, true), worker),
     ], { concurrency: 2 });
     assertEquals(yield* value.get, 10_000);
@@ -513,3 +517,9 @@ test(
     assertEquals(maps(), before);
   }),
 );
+
+for (const [name, { kind, layer }] of Object.entries(places)) {
+  const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
+  withWorkers(`Value and Array, ${name}`, layer, 2, steps);
+}
+withWorkers("Value and Array", subprocess, 2, others);

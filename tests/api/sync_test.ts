@@ -29,6 +29,7 @@ import {
   WorkerBackend,
 } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import { rounds } from "../support/chance.ts";
 import { temporary, test, warmUp } from "../support/suite.ts";
 import * as Tasks from "./sync_tasks.ts";
 
@@ -923,7 +924,10 @@ const incremented = (processes: number, times: number): Program<Backend.Backend>
     assertEquals([Option.isNone(owner), waitingProcesses], [true, 0]);
   });
 
-test("sync: fifty subprocesses use one lock, and no update is lost", Effect.provide(incremented(50, 20), subprocess));
+test(
+  "sync: many subprocesses use one lock, and no update is lost (storm)",
+  Effect.provide(incremented(rounds(12, 50), 20), subprocess),
+);
 test(
   "sync: a counter that four subprocesses fight for loses nothing",
   Effect.provide(incremented(4, 2500), subprocess),

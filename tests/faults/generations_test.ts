@@ -9,12 +9,19 @@ import type * as Layer from "effect/Layer";
 import { type Backend, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import { assertEquals, assertLessOrEqual, assertMatch } from "../support/assert.ts";
 import { noLeaks } from "../support/leaks.ts";
-import { test, warmUp } from "../support/suite.ts";
+import { warmUp } from "../support/suite.ts";
+import { run, withWorkers } from "../support/workers.ts";
 import { script } from "../support/scripts.ts";
 import * as Tasks from "./generations_tasks.ts";
 
-for (const backend of ["subprocess", "worker"]) {
-  for (const way of ["run", "later", "stream", "pool", "manager", "forked", "standby"]) {
+/** Each way to start a process; that a child refuses to does not depend on the way, so two are enough for workers. */
+const ways = {
+  subprocess: ["run", "later", "stream", "pool", "manager", "forked", "standby"],
+  worker: ["run", "pool"],
+};
+
+for (const backend of ["subprocess", "worker"] as const) {
+  for (const way of ways[backend]) {
     Deno.test(`generations on ${backend}: a module that starts a process while a child loads it (${way}) gets a typed error with the fix`, () =>
       noLeaks(async () => {
         const { code, stdout } = await script("generations.ts", [], ["-A"], undefined, { WAY: way, BACKEND: backend })
@@ -39,17 +46,16 @@ for (const backend of ["subprocess", "worker"]) {
     }));
 }
 
-const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend>): void => {
-  for (const task of [Tasks.byEffect, Tasks.byOwnLayer, Tasks.byPlain, Tasks.byManagedRuntime, Tasks.byCaptured]) {
-    test(
-      `generations on ${name}: a task starts a process (${task.name})`,
-      Effect.provide(
-        Effect.map(Process.run(task as typeof Tasks.byEffect, name), (sum) => assertEquals(sum, 3)),
-        layer,
-      ),
-    );
-  }
-};
+const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend>): void =>
+  withWorkers(
+    `generations on ${name}`,
+    layer,
+    1,
+    [Tasks.byEffect, Tasks.byOwnLayer, Tasks.byPlain, Tasks.byManagedRuntime, Tasks.byCaptured].map((task) => [
+      `a task starts a process (${task.name})`,
+      Effect.map(run(task as typeof Tasks.byEffect, name), (sum) => assertEquals(sum, 3)),
+    ]),
+  );
 
 suite("subprocess", SubprocessBackend.layer());
 suite("worker", WorkerBackend.layer());

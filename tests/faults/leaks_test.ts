@@ -1,5 +1,5 @@
 import { assertRejects } from "../support/assert.ts";
-import { noLeaks, until } from "../support/leaks.ts";
+import { mark, noLeaks, until } from "../support/leaks.ts";
 import { gone, script } from "../support/scripts.ts";
 
 Deno.test("what a test leaves behind is noticed: a process, a descriptor, a worker", async () => {
@@ -41,15 +41,15 @@ const SHORT = 200;
 const block = new URL("../programs/block.ts", import.meta.url).pathname;
 
 Deno.test("a block of shared memory that a child leaves, alive or dead, is noticed", async () => {
-  const child = script("block.ts", []);
+  const child = script("block.ts", [`${mark}alive`]);
   try {
     const alive = await assertRejects(() => noLeaks(() => child.line("made"), SHORT), Error);
-    if (!/\/dev\/shm\/mp_/.test(alive.message)) throw alive;
+    if (!alive.message.includes(`/dev/shm/${mark}alive`)) throw alive;
   } finally {
     child.kill("SIGKILL");
     await child.ended;
   }
-  const other = script("block.ts", []);
+  const other = script("block.ts", [`${mark}dead`]);
   const dead = await assertRejects(
     () =>
       noLeaks(async () => {
@@ -60,7 +60,7 @@ Deno.test("a block of shared memory that a child leaves, alive or dead, is notic
     Error,
   );
   Deno.removeSync(`/dev/shm/${await other.line("made")}`);
-  if (!/\/dev\/shm\/mp_/.test(dead.message)) throw dead;
+  if (!dead.message.includes(`/dev/shm/${mark}dead`)) throw dead;
 });
 
 Deno.test("a block of shared memory of a process that is no descendant is left alone", async () => {
@@ -70,7 +70,14 @@ Deno.test("a block of shared memory of a process that is no descendant is left a
     await noLeaks(async () => {
       // The shell ends first, so the program that it starts loses its parent.
       const { stdout } = await new Deno.Command("sh", {
-        args: ["-c", '"$0" run -A --no-check "$1" < /dev/null > "$2" 2>&1 & echo $!', Deno.execPath(), block, output],
+        args: [
+          "-c",
+          '"$0" run -A --no-check "$1" "$3" < /dev/null > "$2" 2>&1 & echo $!',
+          Deno.execPath(),
+          block,
+          output,
+          `${mark}other`,
+        ],
       }).output();
       pid = Number(new TextDecoder().decode(stdout));
       await until("the block is made", () => Deno.readTextFileSync(output).startsWith("made "));

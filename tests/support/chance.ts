@@ -35,6 +35,9 @@ export const below = (limit: number): number => Math.floor(random() * limit);
 
 const storm = variable("MP_TEST_STORM");
 
+/** Whether only storms run, at full length. */
+export const storming: boolean = storm !== undefined;
+
 /** The number of rounds of a storm: `quick` in a quick run; else what `--rounds` says, or `full`. */
 export const rounds = (quick: number, full: number): number =>
   storm === undefined ? Math.min(quick, full) : storm === "" ? full : Number(storm);

@@ -98,9 +98,12 @@ const stat = (path: string): Deno.FileInfo | undefined => {
   }
 };
 
+/** The beginning of names by which a test tells its own blocks of shared memory from those of other programs. */
+export const mark = `mp_test_${Deno.pid}_`;
+
 /**
  * The names of blocks of shared memory. The owner of a block holds a lock on its file: a block whose owner is none of these
- * processes is not theirs. A leftover has no owner any more, and counts.
+ * processes is not theirs. A leftover has no owner any more, and counts if its name begins with the mark.
  */
 const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
   const found = entries("/dev/shm").flatMap((name) => {
@@ -112,7 +115,9 @@ const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
   const own = new Set(
     pids.flatMap((pid) => entries(`/proc/${pid}/fdinfo`).flatMap((fd) => locked(read(`/proc/${pid}/fdinfo/${fd}`)))),
   );
-  return found.filter(({ inode }) => own.has(inode!) || !all.has(inode!)).map(({ name }) => `/dev/shm/${name}`);
+  return found.filter(({ inode }) => own.has(inode!) || name.startsWith(mark) && !all.has(inode!)).map(({ name }) =>
+    `/dev/shm/${name}`
+  );
 };
 
 /** What a test is not to leave behind: anything, or processes and threads, where other things are shared with other tests. */
