@@ -19,7 +19,7 @@ import { processEntry, until } from "../support/leaks.ts";
 import { random, rounds, seed } from "../support/chance.ts";
 import { everywhere, interruptAtStep, interruptAtTurn, interruptAtYield, sample } from "../support/steps.ts";
 import { type Step, test, warmUp, when } from "../support/suite.ts";
-import { run, withWorkers, type Workers } from "../support/workers.ts";
+import { withWorkers, type Workers } from "../support/workers.ts";
 
 /** The tag of a failure, and its reason if it has one. */
 const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<string, A, R> =>

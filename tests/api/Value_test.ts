@@ -220,8 +220,7 @@ promise(
   () =>
     Effect.gen(function* () {
       const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 0.5 });
-      const both = (task: Effect.Effect<unknown, unknown, Backend.Backend>) =>
-        Effect.all([task, task], { concurrency: 2 });
+      const both = (task: Effect.Effect<unknown, unknown, Workers>) => Effect.all([task, task], { concurrency: 2 });
       yield* both(run(Tasks.moves, point, 200));
       yield* both(run(Tasks.counts, point.fields.moves as Tasks.AnyValue, 1, 1000, false));
       assertEquals(yield* point.get, { x: 400.5, y: -400, moves: 2400 });
