@@ -731,7 +731,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "a conversation in both directions; the child ends with the connection",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
-      const child = yield* spawn(Tasks.echo, theirs);
+      const child = yield* Process.spawn(Tasks.echo, theirs);
       // As in Python; it has moved already.
       yield* theirs.close;
       yield* conversation(mine);
@@ -882,8 +882,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "two siblings talk with one another, also when both ends were sent",
     Effect.gen(function* () {
       const [one, other] = yield* Pipe.make<unknown>();
-      const receiver = yield* spawn(Tasks.receiveAll, one);
-      const sender = yield* spawn(Tasks.sendAll, other, numbers(1000));
+      const receiver = yield* Process.spawn(Tasks.receiveAll, one);
+      const sender = yield* Process.spawn(Tasks.sendAll, other, numbers(1000));
       yield* sender.join;
       assertEquals(yield* receiver.join, numbers(1000));
     }),

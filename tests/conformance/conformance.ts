@@ -29,7 +29,8 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { until } from "../support/leaks.ts";
-import { gateway, signal, temporary, test } from "../support/suite.ts";
+import { gateway, signal, type Step, temporary, test } from "../support/suite.ts";
+import * as Shared from "../support/workers.ts";
 import * as Tasks from "../support/tasks.ts";
 
 /** A backend under test. */
@@ -90,12 +91,23 @@ const strict = Task.make(fixture("stricter.ts"), "strict", (_: unknown) => 1);
 
 /** Registers the suite for one backend. */
 export const conformance = ({ capabilities, layer, name }: Subject): void => {
+  const steps: Array<Step<Backend.Backend | Shared.Workers | Scope.Scope>> = [];
   const check = <E>(
     title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Shared.Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
+  /** Registers a test that has a backend of its own. */
+  const checkWith = <E>(
+    title: string,
     program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>,
-    options: { readonly maxMessageSize?: number } = {},
+    options: { readonly maxMessageSize: number },
   ): void => test(`${name}: ${title}`, Effect.provide(program, layer(options)));
 
+  // What crosses between processes is the same for each task of a process: these use one of several.
+  const { run: apply, stream: read } = Shared;
+  // How processes start and end: these start their own.
   const { run, spawn, spawnWith, stream } = Process;
 
   // What handlers return
@@ -103,10 +115,10 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a handler returns a value, a Promise or an Effect",
     Effect.gen(function* () {
-      assertEquals(yield* run(Tasks.add, 1, 2), 3);
-      assertEquals(yield* run(Tasks.addLater, 1, 2), 3);
-      assertEquals(yield* run(Tasks.addEffect, 1, 2), 3);
-      assertEquals(yield* run(Tasks.nothing), undefined);
+      assertEquals(yield* apply(Tasks.add, 1, 2), 3);
+      assertEquals(yield* apply(Tasks.addLater, 1, 2), 3);
+      assertEquals(yield* apply(Tasks.addEffect, 1, 2), 3);
+      assertEquals(yield* apply(Tasks.nothing), undefined);
     }),
   );
 
@@ -114,19 +126,19 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "a handler that returns data of Effect means the data",
     Effect.gen(function* () {
       for (const task of [Tasks.echo, Tasks.echoEffect]) {
-        assertEquals(yield* run(task, Option.some(1)), Option.some(1));
-        assertEquals(yield* run(task, Either.left(1)), Either.left(1));
-        assertEquals(yield* run(task, Chunk.make(1, 2)), Chunk.make(1, 2));
+        assertEquals(yield* apply(task, Option.some(1)), Option.some(1));
+        assertEquals(yield* apply(task, Either.left(1)), Either.left(1));
+        assertEquals(yield* apply(task, Chunk.make(1, 2)), Chunk.make(1, 2));
       }
       // An Exit is an Effect: only as the result of one is it data.
-      assertEquals(yield* run(Tasks.echoEffect, Exit.fail("data")), Exit.fail("data"));
+      assertEquals(yield* apply(Tasks.echoEffect, Exit.fail("data")), Exit.fail("data"));
     }),
   );
 
   check(
     "a handler returns a Stream: all its elements arrive, in order",
     Effect.gen(function* () {
-      const elements = yield* Stream.runCollect(stream(Tasks.countTo, 30_000));
+      const elements = yield* Stream.runCollect(read(Tasks.countTo, 30_000));
       assertEquals(Array.from(elements), Array.from({ length: 30_000 }, (_, i) => i + 1));
     }),
   );
@@ -136,7 +148,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     Effect.gen(function* () {
       const seen: Array<number> = [];
       const error = yield* errorOf(
-        Stream.runForEach(stream(Tasks.failingStream, 3), (n) => Effect.sync(() => seen.push(n))),
+        Stream.runForEach(read(Tasks.failingStream, 3), (n) => Effect.sync(() => seen.push(n))),
       );
       assertEquals(seen, [1, 2, 3]);
       assert(error._tag === "Shortage");
@@ -147,7 +159,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "what a Stream throws is a defect with the remote stack",
     Effect.gen(function* () {
-      const cause = yield* causeOf(Stream.runDrain(stream(Tasks.throwingStream)));
+      const cause = yield* causeOf(Stream.runDrain(read(Tasks.throwingStream)));
       const [defect] = Cause.defects(cause);
       assertInstanceOf(defect, RangeError);
       assertStringIncludes(String(defect.stack), "tasks.ts");
@@ -157,7 +169,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "an element of a Stream that cannot be sent is an EncodeError with its path",
     Effect.gen(function* () {
-      const error = yield* errorOf(Stream.runDrain(stream(Tasks.functions)));
+      const error = yield* errorOf(Stream.runDrain(read(Tasks.functions)));
       assertInstanceOf(error, Backend.EncodeError);
       assertMatch(error.path, /^(result|element)\[\d+\]$/);
     }),
@@ -167,7 +179,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "a Stream that is not read to its end is stopped, and runs ahead of its reader by a few messages only",
     Effect.gen(function* () {
       const pulled = yield* temporary;
-      const elements = yield* Stream.runCollect(Stream.take(stream(Tasks.wide, 64 * 1024, pulled), 20));
+      const elements = yield* Stream.runCollect(Stream.take(read(Tasks.wide, 64 * 1024, pulled), 20));
       assertEquals(Array.from(elements, (element) => element[0]), Array.from({ length: 20 }, (_, i) => i + 1));
       assertLessOrEqual(Number(Deno.readTextFileSync(pulled)), 50);
     }),
@@ -178,15 +190,15 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a Stream as an argument is read where the task runs",
     Effect.gen(function* () {
-      assertEquals(yield* run(Tasks.sum, Stream.range(1, 20_000)), 200_010_000);
-      assertEquals(yield* run(Tasks.sum, Stream.empty), 0);
+      assertEquals(yield* apply(Tasks.sum, Stream.range(1, 20_000)), 200_010_000);
+      assertEquals(yield* apply(Tasks.sum, Stream.empty), 0);
     }),
   );
 
   check(
     "a Stream goes in and another comes out",
     Effect.gen(function* () {
-      const doubled = yield* Stream.runCollect(stream(Tasks.double, Stream.range(1, 5_000)));
+      const doubled = yield* Stream.runCollect(read(Tasks.double, Stream.range(1, 5_000)));
       assertEquals(Array.from(doubled), Array.from({ length: 5_000 }, (_, i) => 2 * (i + 1)));
     }),
   );
@@ -195,7 +207,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "the typed failure of a Stream that is an argument fails its reader",
     Effect.gen(function* () {
       const numbers = Stream.concat(Stream.make(1), Stream.fail(new Tasks.Shortage({ missing: 5 })));
-      const error = yield* errorOf(Stream.runDrain(stream(Tasks.double, numbers)));
+      const error = yield* errorOf(Stream.runDrain(read(Tasks.double, numbers)));
       assert(error._tag === "Shortage");
       assertEquals(error.missing, 5);
     }),
@@ -206,7 +218,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     Effect.gen(function* () {
       const finalized = yield* Deferred.make<void>();
       const numbers = Stream.ensuring(Stream.iterate(1, (n) => n + 1), Deferred.succeed(finalized, undefined));
-      assertEquals(yield* run(Tasks.firstOf, 3, numbers), [1, 2, 3]);
+      assertEquals(yield* apply(Tasks.firstOf, 3, numbers), [1, 2, 3]);
       yield* Deferred.await(finalized);
     }),
   );
@@ -227,7 +239,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a Stream that is an argument runs once: reading it again is a defect that says so",
     Effect.gen(function* () {
-      const cause = yield* causeOf(run(Tasks.twice, Stream.make(1, 2)));
+      const cause = yield* causeOf(apply(Tasks.twice, Stream.make(1, 2)));
       assertStringIncludes(Cause.pretty(cause), "twice");
     }),
   );
@@ -302,10 +314,10 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a Schema rebuilds class instances on the other side, both ways",
     Effect.gen(function* () {
-      const mirrored = yield* run(Tasks.mirror, new Tasks.Point({ x: 3, y: 4 }), 2);
+      const mirrored = yield* apply(Tasks.mirror, new Tasks.Point({ x: 3, y: 4 }), 2);
       assertInstanceOf(mirrored, Tasks.Point);
       assertEquals(mirrored.length, 10);
-      const all = yield* Stream.runCollect(stream(Tasks.points, 3));
+      const all = yield* Stream.runCollect(read(Tasks.points, 3));
       assertEquals(Array.from(all, (point) => [point instanceof Tasks.Point, point.length]), [[true, 1], [true, 2], [
         true,
         3,
@@ -317,7 +329,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "the error Schema makes a typed failure of what a plain function throws, and of what an Effect fails with",
     Effect.gen(function* () {
       const at = new Tasks.Point({ x: 0, y: 4 });
-      for (const program of [run(Tasks.mirror, at, 0), run(Tasks.mirrorEffect, at)]) {
+      for (const program of [apply(Tasks.mirror, at, 0), apply(Tasks.mirrorEffect, at)]) {
         const caught = yield* Effect.catchTag(program, "Refusal", (refusal) => Effect.succeed(refusal));
         assertInstanceOf(caught, Tasks.Refusal);
         assertInstanceOf(caught.at, Tasks.Point);
@@ -352,7 +364,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "a result that the success Schema refuses is an EncodeError at the result",
     Effect.gen(function* () {
       for (const task of [Tasks.wrongResult, Tasks.wrongResultEffect]) {
-        const error = yield* errorOf(run(task, "text"));
+        const error = yield* errorOf(apply(task, "text"));
         assertInstanceOf(error, Backend.EncodeError);
         assertEquals(error.path, "result");
       }
@@ -362,7 +374,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a failure that the error Schema refuses is a defect that says so",
     Effect.gen(function* () {
-      const cause = yield* causeOf(run(Tasks.wrongFailure));
+      const cause = yield* causeOf(apply(Tasks.wrongFailure));
       assert(Cause.isDie(cause));
       assertStringIncludes(Cause.pretty(cause), "error Schema");
     }),
@@ -418,12 +430,12 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "a failure keeps its tag and its fields",
     Effect.gen(function* () {
       const caught = yield* Effect.catchTag(
-        run(Tasks.failing, 7),
+        apply(Tasks.failing, 7),
         "Shortage",
         ({ missing }) => Effect.succeed(missing),
       );
       assertEquals(caught, 7);
-      const plain = yield* Effect.catchTag(run(Tasks.failingWithData), "Plain", ({ at }) => Effect.succeed(at));
+      const plain = yield* Effect.catchTag(apply(Tasks.failingWithData), "Plain", ({ at }) => Effect.succeed(at));
       assertEquals(plain, [1, 2]);
     }),
   );
@@ -466,7 +478,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "parallel and sequential causes keep their shape",
     Effect.gen(function* () {
-      const cause = yield* causeOf(run(Tasks.failingTwice));
+      const cause = yield* causeOf(apply(Tasks.failingTwice));
       assertEquals(
         cause as Cause.Cause<unknown>,
         Cause.parallel(Cause.fail("left"), Cause.sequential(Cause.fail("right"), Cause.die("after"))),
@@ -477,7 +489,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a part of a failure that cannot be sent is described, and the failure stays what it is",
     Effect.gen(function* () {
-      const cause = yield* causeOf(run(Tasks.failingWithFunction));
+      const cause = yield* causeOf(apply(Tasks.failingWithFunction));
       const { f } = Option.getOrThrow(Cause.failureOption(cause)) as { readonly f: unknown };
       assertMatch(`${f}`, /cannot be sent: functions do not cross/);
     }),
@@ -835,7 +847,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     }),
   );
 
-  check(
+  checkWith(
     "a message over maxMessageSize is MessageTooLarge in either direction, and the link stays usable",
     Effect.gen(function* () {
       const backend = yield* Backend.Backend;
@@ -858,7 +870,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     { maxMessageSize: 1_000_000 },
   );
 
-  check(
+  checkWith(
     "an element of a Stream over maxMessageSize fails the Stream, typed, and nobody hangs",
     Effect.gen(function* () {
       const path = yield* temporary;
@@ -944,6 +956,8 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
       assertEquals(there.traceId, here.traceId);
     }),
   );
+
+  Shared.withWorkers(name, layer(), 2, steps);
 };
 
 /** One request over a child's link, as a pool makes it. */

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
 import * as Backend from "../../src/Backend.ts";
 import * as Pool from "../../src/Pool.ts";
 import type * as Task from "../../src/Task.ts";
@@ -26,6 +27,13 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task.Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<A, E | Pool.Failure, Workers> => Effect.flatMap(Workers, ({ pool }) => pool.apply(task, ...args));
+
+/** Reads a task that is a Stream, as `Process.stream` does in a process of its own. */
+export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: Task.StreamTask<Args, A, E>,
+  ...args: Args
+): Stream.Stream<A, E | Pool.Failure, Workers> =>
+  Stream.unwrap(Effect.map(Workers, ({ pool }) => pool.stream(task, ...args)));
 
 /** Runs a task in a worker while the scope is open, as `Process.spawn` does in a process of its own. */
 export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
