@@ -19,7 +19,7 @@ import {
 } from "../support/assert.ts";
 import { busy } from "../conformance/conformance.ts";
 import { descendants } from "../support/leaks.ts";
-import { gateway, signal, type Step, temporary, warmUp, when } from "../support/suite.ts";
+import { gateway, signal, type Step, temporary, test, warmUp, when } from "../support/suite.ts";
 import { withWorkers, Workers } from "../support/workers.ts";
 import * as Tasks from "../support/tasks.ts";
 
@@ -52,6 +52,10 @@ const suite = (
   ): void => {
     steps.push([title, program]);
   };
+
+  /** Registers a test that looks at all processes of this program. */
+  const checkAlone = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
+    test(`Pool on ${name}: ${title}`, Effect.provide(program, layer));
 
   /** Takes a worker until the gate is opened, so that what is submitted then waits. */
   const occupy = (pool: Pool.Pool) =>
@@ -340,7 +344,7 @@ const suite = (
   }
 
   if (signals) {
-    check(
+    checkAlone(
       "a worker that is killed from outside fails the task that it ran, and an idle one fails none",
       Effect.gen(function* () {
         const pool = yield* Pool.make({ size: 1 });
