@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
 import type { CallError, SpawnError } from "../../src/Backend.ts";
 import type { Backend } from "../../src/Backend.ts";
+import { type Nested, nested } from "../../src/internal/rpc/identity.ts";
 import * as Process from "../../src/Process.ts";
 import * as Task from "../../src/Task.ts";
 
@@ -46,13 +47,13 @@ const here = (): Seen => {
 
 export const sees = Task.make(import.meta, "sees", here);
 
-type Nested<A> = Effect.Effect<A, CallError | SpawnError, Backend>;
+type InNested<A> = Effect.Effect<A, CallError | SpawnError, Backend>;
 
 /** What a child sees, a child of it, and it again. */
 export const both = Task.make(
   import.meta,
   "both",
-  (): Nested<{ readonly child: Seen; readonly grandchild: Seen }> =>
+  (): InNested<{ readonly child: Seen; readonly grandchild: Seen }> =>
     Effect.map(Process.run(sees), (grandchild) => ({ child: here(), grandchild })),
 );
 
@@ -62,11 +63,39 @@ export const allowed = Task.make(import.meta, "allowed", net);
 export const bothAllowed = Task.make(
   import.meta,
   "bothAllowed",
-  (): Nested<ReadonlyArray<string>> => Effect.map(Process.run(allowed), (grandchild) => [net(), grandchild]),
+  (): InNested<ReadonlyArray<string>> => Effect.map(Process.run(allowed), (grandchild) => [net(), grandchild]),
+);
+
+/** The options that this process passes on to its children. */
+export const passedOn = Task.make(import.meta, "passedOn", (): Nested => nested());
+/** The options that a child passes on, and that a child of it passes on. */
+export const bothPassedOn = Task.make(
+  import.meta,
+  "bothPassedOn",
+  (): InNested<ReadonlyArray<Nested>> => Effect.map(Process.run(passedOn), (grandchild) => [nested(), grandchild]),
+);
+
+/** What a process sees of its surroundings, without the system's files. */
+const around = (): unknown => [
+  Deno.cwd(),
+  Deno.env.get("OF_THE_PROGRAM"),
+  Deno.permissions.querySync({ name: "read" }).state,
+  Deno.args,
+];
+export const surroundings = Task.make(import.meta, "surroundings", around);
+/** What a child sees, and a child of it. */
+export const bothSurroundings = Task.make(
+  import.meta,
+  "bothSurroundings",
+  (): InNested<ReadonlyArray<unknown>> => Effect.map(Process.run(surroundings), (grandchild) => [around(), grandchild]),
 );
 
 export const says = Task.make(import.meta, "says", (text: string): void => console.log(text));
-export const nestedSays = Task.make(import.meta, "nestedSays", (text: string): Nested<void> => Process.run(says, text));
+export const nestedSays = Task.make(
+  import.meta,
+  "nestedSays",
+  (text: string): InNested<void> => Process.run(says, text),
+);
 
 export const bytes = Task.make(import.meta, "bytes", (size: number) => new Uint8Array(size));
 /** How a message of that size from a child of this process arrives. */
@@ -84,6 +113,6 @@ export const nestedBytes = Task.make(
 export const nestedOutput = Task.make(
   import.meta,
   "nestedOutput",
-  (): Nested<number> =>
+  (): InNested<number> =>
     Effect.scoped(Effect.flatMap(Process.spawn(says, "piped"), (child) => Stream.runCount(child.stdout))),
 );

@@ -101,6 +101,38 @@ for (
   );
 }
 
+test(
+  "options in children of children: those that are passed on come unchanged to every generation",
+  Effect.gen(function* () {
+    const preload = [import.meta.resolve("../support/tasks.ts")];
+    const workers = WorkerBackend.layer({ maxMessageSize: 1_000_000, standby: 1, preload });
+    const passed = { maxMessageSize: 1_000_000 };
+    assertEquals(yield* Effect.provide(Process.run(Tasks.bothPassedOn), workers), [passed, passed]);
+    const flags = { v8Flags: ["--expose-gc"], denoFlags: ["--location=http://layer.example/"] };
+    const subprocesses = SubprocessBackend.layer({
+      ...passed,
+      ...flags,
+      standby: 1,
+      preload,
+      env: { ADDED_BY_LAYER: "yes" },
+      cwd: "/",
+    });
+    const all = { ...flags, ...passed };
+    assertEquals(yield* Effect.provide(Process.run(Tasks.bothPassedOn), subprocesses), [all, all]);
+  }),
+);
+
+test(
+  "options in children of children: a worker and its workers have the directory, environment, permissions and arguments of the program",
+  Effect.gen(function* () {
+    const expected = [Deno.cwd(), "yes", "granted", Deno.args];
+    assertEquals(yield* Effect.provide(Process.run(Tasks.bothSurroundings), WorkerBackend.layer()), [
+      expected,
+      expected,
+    ]);
+  }),
+);
+
 Deno.test("options in children of children: every option has its row in the documentation", async () => {
   const source = await Deno.readTextFile(new URL("../../src/SubprocessBackend.ts", import.meta.url));
   const table = source.slice(source.indexOf("## Children of children"), source.indexOf("@module"));

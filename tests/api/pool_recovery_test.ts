@@ -10,10 +10,11 @@ import type * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertInstanceOf, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { logging } from "../support/logs.ts";
 import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
+import { hold } from "./pool_recovery_tasks.ts";
 
 /** Names of the workers of a pool begin with one that is the pool's own. */
 const place = (name: string): number => Number(name.split(":").at(-1));
@@ -70,6 +71,21 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const { alive, replaced } = yield* pool.statistics;
       assertEquals([alive, replaced], [1, 1]);
     }),
+  );
+
+  check(
+    "the warning that a worker had to be killed names its last task",
+    logging((lines) =>
+      Effect.gen(function* () {
+        const options = { size: 1, gracePeriod: "20 millis", forceKillAfter: "20 millis" } as const;
+        yield* Effect.scoped(Effect.flatMap(Pool.make(options), (pool) => pool.apply(hold)));
+        assertEquals(lines.length, 1);
+        assertMatch(
+          lines[0],
+          /^WARN PoolWorker-\d+:1 \(pid \d+\), a worker of a pool whose last task was "hold", had to be killed: it had not ended 20ms after/,
+        );
+      })
+    ),
   );
 
   check(

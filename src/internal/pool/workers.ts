@@ -71,7 +71,7 @@ const overrun = (timeout: number): Cause.Cause<PoolError> =>
 
 /** Describes a worker for the warning that it had to be killed. `task` is the last one that it had. */
 const describe = (task: string | undefined) => (): string =>
-  task === undefined ? "a worker of a pool that had no task" : `a worker of a pool, with task "${task}"`;
+  task === undefined ? "a worker of a pool without a task" : `a worker of a pool whose last task was "${task}"`;
 
 /** Closes the scopes of workers that were started. */
 const dismiss = (starts: ReadonlyArray<Exit.Exit<Worker, unknown>>, exit: Exit.Exit<unknown, unknown>) =>
