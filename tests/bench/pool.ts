@@ -16,9 +16,10 @@ const withPool = (
   backend: Layer.Layer<Backend>,
   measure: (pool: Pool.Pool) => Promise<number>,
   size = 2,
+  options: Pool.Options = {},
 ): Promise<number> =>
   Effect.runPromise(
-    Pool.make({ size }).pipe(
+    Pool.make({ ...options, size }).pipe(
       Effect.flatMap((pool) => Effect.promise(() => measure(pool))),
       Effect.scoped,
       Effect.provide(backend),
@@ -70,6 +71,19 @@ const recoverWarm = ({ backend, spare }: Warm): Promise<number> =>
     });
     return await sampled(() => Effect.runPromise(sample));
   }, 1);
+
+/** {@link recover}, with a spare that is ready at each death. */
+const recoverSpare = (fatal: Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
+  const ready = Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("5 millis")), {
+    until: ({ spare }) => spare === 1,
+  });
+  await Effect.runPromise(pool.apply(increment, 1));
+  const both = Effect.zipRight(Effect.flip(pool.apply(fatal)), pool.apply(increment, 1));
+  return await sampled(async () => {
+    await Effect.runPromise(ready);
+    return await timed(() => Effect.runPromise(both));
+  });
+};
 
 /** Megabytes that a worker which has had a task has for itself; see {@link privateMemory}. */
 const memory = async (pool: Pool.Pool): Promise<number> => {
@@ -127,6 +141,14 @@ const rows = (
     peers: { python: pythonRow("pool.burst"), ...packages("pool.burst", ...columns.burst) },
   });
   bench({
+    name: `pool.recover.spare${suffix}`,
+    unit: "ms",
+    better: "lower",
+    bound: "the end of the dead worker; the first request to the spare",
+    run: () => withPool(backend, recoverSpare(fatal), 1, { spare: true }),
+    peers: { python: pythonRow("pool.recover") },
+  });
+  bench({
     name: `pool.recover${suffix}`,
     unit: "ms",
     better: "lower",
@@ -140,9 +162,9 @@ const processes = ["tinypool", "workerpool"];
 
 rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: processes, recover: processes }, {
   apply: "the link's round trip: waiting for each other, two thirds",
-  chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
+  chunk1: "the loop of this program: encoding, writing and reading for each item; a write for each answer",
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
-  burst: "waiting for round trips: a worker has one task at a time; a write for each",
+  burst: "the loop of this program; a write for each answer",
   recover: "the start of the next worker",
 });
 
