@@ -1,8 +1,8 @@
-/** What a process knows of itself, what its parent knows of it, and how it ended: `deno task example:attributes`. */
+/** The attributes of a process, in the process and in its parent, and how it ended: `deno task example:attributes`. */
 import { Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Deferred, Effect, Option, Stream } from "effect";
 
-/** Describes the process that it runs in, after the parent has looked at it. */
+/** Describes its process, after the parent has read the attributes. */
 const describe = Task.make(import.meta, "describe", (asked: Stream.Stream<unknown>) =>
   Effect.gen(function* () {
     yield* Stream.runDrain(asked);

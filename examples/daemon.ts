@@ -2,7 +2,7 @@
 import { Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Deferred, Effect, Stream } from "effect";
 
-/** Pulls from a stream to tell that it is up, then serves for ever. */
+/** Pulls from a stream to report that it has started, then serves for ever. */
 const serve = Task.make(import.meta, "serve", (up: Stream.Stream<unknown>) =>
   Stream.runDrain(up).pipe(
     Effect.zipRight(Effect.never),

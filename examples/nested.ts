@@ -8,7 +8,7 @@ const leaf = Task.make(
   () => Effect.map(Process.current, ({ name, parent }) => `${name}, started by ${parent?.name}`),
 );
 
-/** A handler that is an Effect can start processes: it is provided with a backend of the kind that it runs on. */
+/** A handler that is an Effect can start processes: it is provided with a backend of the same kind as its own. */
 const branch = Task.make(import.meta, "branch", () =>
   Effect.gen(function* () {
     const { name, parent } = yield* Process.current;

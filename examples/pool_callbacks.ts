@@ -1,4 +1,4 @@
-/** Tasks that are handed in, and callbacks for their results and failures: `deno task example:pool_callbacks`. */
+/** Submitted tasks, with callbacks for their results and failures: `deno task example:pool_callbacks`. */
 import { Pool, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Cause, Console, Data, Effect, Option, Ref } from "effect";
 
@@ -21,7 +21,7 @@ const program = Effect.gen(function* () {
   const lines = yield* Ref.make<ReadonlyArray<string>>([]);
   const note = (line: string): Effect.Effect<void> => Ref.update(lines, (all) => [...all, line]);
 
-  // A pool whose scope closes with success waits for what was submitted, callbacks included.
+  // A pool whose scope closes with success waits for its submissions and their callbacks.
   yield* Effect.scoped(Effect.gen(function* () {
     const pool = yield* Pool.make({ size: 2 });
 
@@ -33,7 +33,7 @@ const program = Effect.gen(function* () {
       });
     }
 
-    // A submission can be waited for, as often as you like, asked without waiting, and cancelled.
+    // A submission can be awaited any number of times, polled without waiting, and cancelled.
     const submission = yield* pool.submit(compute, 30);
     yield* Console.log(`awaited: ${yield* submission.await}, ready: ${Option.isSome(yield* submission.poll)}`);
   }));

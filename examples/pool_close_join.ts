@@ -5,7 +5,7 @@ import { Console, Effect } from "effect";
 const square = Task.make(import.meta, "square", (n: number) => n * n);
 const forever = Task.make(import.meta, "forever", () => Effect.never);
 
-/** Why a pool refused. */
+/** The reason of a `PoolError`. */
 const reason = (error: Pool.Failure): string => error._tag === "PoolError" ? error.reason : error.message;
 
 const program = Effect.gen(function* () {

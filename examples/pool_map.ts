@@ -1,4 +1,4 @@
-/** Spreads work over a pool, and shows how failures come back: `deno task example:pool_map`. */
+/** Distributes work over a pool, and shows how failures arrive: `deno task example:pool_map`. */
 import { Pool, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Data, Effect } from "effect";
 
@@ -24,12 +24,12 @@ const checkPrime = Task.make(import.meta, "checkPrime", (n: number) =>
 const program = Effect.gen(function* () {
   const pool = yield* Pool.make({ size: 2 });
 
-  // A task of several arguments, for each list of them; `map` is for tasks of one argument.
+  // `starmap` is for tasks with several arguments, `map` for tasks with one.
   const ranges = Array.from({ length: 10 }, (_, i): [number, number] => [i * 100_000, (i + 1) * 100_000]);
   const counts = yield* pool.starmap(countPrimes, ranges);
   yield* Console.log(`Primes below a million: ${counts.reduce((sum, count) => sum + count)}`);
 
-  // The first failure stops the rest, and is typed: it is the task's own.
+  // The first failure stops all other items. It is the task's own, with its type.
   const failed = yield* Effect.flip(pool.map(checkPrime, [2, 3, 5, 7, 9, 11]));
   if (failed._tag === "NotPrime") yield* Console.log(`${failed.n} is not prime, says ${failed.process}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));

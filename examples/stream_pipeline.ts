@@ -1,6 +1,6 @@
 /**
- * A pipeline of four processes: one produces a stream, two transform it, one sums it up. Each waits when the next one is
- * slow, so that nothing piles up: `deno task example:stream_pipeline`.
+ * A pipeline of four processes: one produces a stream, two transform it, one sums it up. Each waits while the next one is
+ * slow, so that no elements pile up: `deno task example:stream_pipeline`.
  */
 import { Pool, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";

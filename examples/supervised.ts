@@ -1,21 +1,21 @@
-/** Crashes that are seen, and survived: `deno task example:supervised`. */
+/** Crashes that are noticed and survived: `deno task example:supervised`. */
 import { Pool, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Ref, Schedule } from "effect";
 
-/** Works at its third attempt. Before that its process ends in the middle of it. */
+/** Succeeds at the third attempt. In the first two its process ends. */
 const fragile = Task.make(import.meta, "fragile", (attempt: number) => {
   if (attempt < 3) Deno.exit(40 + attempt);
   return `worked at attempt ${attempt}`;
 });
 
-/** A task that kills its process now and then. */
+/** A task that sometimes kills its process. */
 const half = Task.make(import.meta, "half", (n: number) => {
   if (n === 3) Deno.kill(Deno.pid, "SIGKILL");
   return n / 2;
 });
 
 const program = Effect.gen(function* () {
-  // Whoever waits for a process that dies gets a `ProcessDied`; what to do about it is the program's to say.
+  // A caller that waits for a process that dies gets a `ProcessDied`, and decides how to go on.
   const attempts = yield* Ref.make(0);
   const answer = yield* Ref.updateAndGet(attempts, (n) => n + 1).pipe(
     Effect.flatMap((attempt) => Process.run(fragile, attempt)),
@@ -31,7 +31,7 @@ const program = Effect.gen(function* () {
   );
   yield* Console.log(answer);
 
-  // A pool loses the one task whose worker died, replaces the worker and goes on.
+  // A pool fails the one task whose worker died, replaces the worker and goes on.
   const pool = yield* Pool.make({ size: 1 });
   for (const n of [2, 3, 4]) {
     yield* pool.apply(half, n).pipe(

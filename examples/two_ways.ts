@@ -2,10 +2,10 @@
 import { Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** The first way: a function. Its arguments travel. */
+/** The first way: a function. Its arguments are sent. */
 const count = Task.make(import.meta, "count", (text: string, letter: string) => text.split(letter).length - 1);
 
-/** The second way: a class. The fields of the instance travel, `run` is executed in the process. */
+/** The second way: a class. The fields of the instance are sent, and `run` is executed in the process. */
 class Counter {
   readonly letters: Array<string> = [];
   constructor(readonly text: string) {}
@@ -13,7 +13,7 @@ class Counter {
     this.letters.push(letter);
     return this;
   }
-  /** Like any handler, it may return an Effect, here one that asks who runs it. */
+  /** Like any handler, it may return an Effect: here one that reads the name of its process. */
   run() {
     return Effect.map(Process.current, ({ name }) => {
       const counts = this.letters.map((letter) => `${letter}=${this.text.split(letter).length - 1}`);

@@ -62,7 +62,7 @@
  * | `QueueClosed` | a queue takes no more, or has no more to give; `reason` says whether it was closed or shut down | treat it as the end |
  * | `QueueError` | a queue cannot do that; see `reason` | correct the option, the item, or the count |
  * | `EndOfFile` | a connection has nothing more to receive: the other end is gone | treat it as the end |
- * | `BrokenPipe` | nobody would receive the message: the other end is gone | treat it as the end |
+ * | `BrokenPipe` | the message would never be received: the other end is gone | treat it as the end |
  * | `PipeError` | a connection cannot do that, or not here; see `reason` | depends on the reason |
  * | `SyncError` | a lock or one of its kind cannot do that; see `reason` | correct the argument, or release only what the caller holds |
  * | `BrokenBarrier` | not all parties will come to the barrier; `reason` says why | reset it, or give up |

@@ -161,7 +161,7 @@ class RunningProcess<A, E> implements Process.Process<A, E> {
       (exit) =>
         this.#observed || Exit.isSuccess(exit) || Exit.isInterrupted(exit)
           ? Effect.void
-          : Effect.logError(`${this.name} (pid ${this.pid}) failed, and nobody joined it`, exit.cause),
+          : Effect.logError(`${this.name} (pid ${this.pid}) failed, and was never joined`, exit.cause),
     );
   }
 }

@@ -223,7 +223,7 @@ class WorkerThread {
           countStuck(1);
           ended.then(() => countStuck(-1));
           return Effect.logWarning(
-            `The thread of ${this.child.name} cannot be stopped: it never turns its event loop, and burns on until the program ends`,
+            `The thread of ${this.child.name} cannot be stopped: it never turns its event loop, and uses a core until the program ends`,
           );
         },
       }),

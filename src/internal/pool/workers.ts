@@ -247,7 +247,7 @@ export class Workers {
           yield* Scope.close(next.right.scope, Exit.void);
           return this.#giveUp(
             unserved === undefined
-              ? broken("die before they have come up", undefined)
+              ? broken("die before they can run anything", undefined)
               : broken(`cannot be started any more: ${unserved.message}`, unserved),
           );
         }
