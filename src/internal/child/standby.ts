@@ -12,6 +12,7 @@
 import * as Deferred from "effect/Deferred";
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import type * as Either from "effect/Either";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import type { Backend, Child, Command, SpawnError } from "../../Backend.ts";
@@ -51,151 +52,175 @@ interface Warm {
   ours: boolean;
 }
 
+/** The standby children of one backend. */
+class Standby {
+  readonly #backend: Backend;
+  readonly #options: Options;
+  readonly #scope: Scope.Scope;
+  readonly #warm = new Set<Warm>();
+  /** URLs of the modules of all processes that were started, for `"auto"`. */
+  readonly #used = new Set<string>();
+  /** The last child that was started in the ordinary way. */
+  #latest: Child | undefined;
+  /** Whether the place of `"auto"` is open or opening. */
+  #open = false;
+
+  constructor(backend: Backend, options: Options, scope: Scope.Scope) {
+    this.#backend = backend;
+    this.#options = options;
+    this.#scope = scope;
+  }
+
+  get #isAutomatic(): boolean {
+    return this.#options.size === "auto";
+  }
+
+  /** Opens the places that are open from the beginning. They are closed with the scope. */
+  readonly openPlaces: Effect.Effect<void> = Effect.suspend(() => {
+    const { size } = this.#options;
+    const places = Array.from({ length: size === "auto" ? 0 : size }, () => Effect.forkIn(this.#place, this.#scope));
+    return Effect.all(places, { discard: true });
+  });
+
+  /** Uses a warm child, or starts one in the ordinary way. */
+  readonly spawn: Backend["spawn"] = (command) =>
+    Effect.uninterruptible(Effect.suspend(() => {
+      const one = this.#take(command);
+      if (one === undefined) {
+        const cold = Effect.interruptible(this.#backend.spawn(command));
+        return this.#isAutomatic ? Effect.tap(cold, (child) => this.#record(command, child)) : cold;
+      }
+      const { name, daemon = false } = command;
+      one.child.link.notify({ name, daemon, authKey: authKey() } satisfies Notice);
+      return Effect.as(Effect.addFinalizer((exit) => Scope.close(one.scope, exit)), { ...one.child, name });
+    }));
+
+  readonly #start: Effect.Effect<Warm, SpawnError> = Effect.uninterruptibleMask((restore) =>
+    Effect.gen(this, function* () {
+      const scope = yield* Scope.make();
+      const used = this.#isAutomatic ? this.#used : definingModules();
+      const modules = [...new Set([...used, ...this.#options.modules])];
+      const command: Command = { name: "Standby", daemon: true, modules, preload: true };
+      const child = yield* Effect.onError(
+        restore(Scope.extend(this.#backend.spawn(command), scope)),
+        (cause) => Scope.close(scope, Exit.failCause(cause)),
+      );
+      return { child, scope, modules: new Set(modules), end: yield* Deferred.make<End>(), ours: true };
+    })
+  );
+
+  /** Keeps one child until it is taken, dies, or is not needed any more. Fails if it could not be started. */
+  #keep(one: Warm): Effect.Effect<End, SpawnError> {
+    return Effect.gen(this, function* () {
+      const state = yield* one.child.ready;
+      if (state === undefined) {
+        yield* one.child.serves;
+        return "died";
+      }
+      yield* report(state);
+      this.#warm.add(one);
+      Effect.runCallback(one.child.exited, {
+        onExit: () => Deferred.unsafeDone(one.end, Effect.succeed<End>("died")),
+      });
+      const end = Deferred.await(one.end);
+      if (!this.#isAutomatic) return yield* end;
+      if ([...this.#used].some((url) => !one.modules.has(url))) return "stale";
+      return yield* Effect.race(end, Effect.delay(Effect.succeed<End>("idle"), this.#options.idle ?? IDLE));
+    }).pipe(
+      // Inside of `ensuring`: otherwise a pending interruption would keep the finalizer from being registered.
+      Effect.interruptible,
+      Effect.ensuring(Effect.suspend(() => {
+        this.#warm.delete(one);
+        return one.ours ? Scope.close(one.scope, Exit.void) : Effect.void;
+      })),
+    );
+  }
+
+  /** Starts a child and keeps it. */
+  readonly #startAndKeep = Effect.either(Effect.flatMap(this.#start, (one) => this.#keep(one)));
+
+  /** A place that is always open: keeps one child after another. */
+  readonly #place: Effect.Effect<never> = Effect.uninterruptible(Effect.gen(this, function* () {
+    let pause = FIRST_PAUSE;
+    while (true) {
+      const end = yield* this.#startAndKeep;
+      if (end._tag === "Right" && end.right === "taken") {
+        pause = FIRST_PAUSE;
+        yield* Effect.interruptible(Effect.sleep(SETTLE));
+        continue;
+      }
+      yield* warn(end);
+      yield* Effect.interruptible(Effect.sleep(pause));
+      pause = Math.min(2 * pause, LAST_PAUSE);
+    }
+  }));
+
+  /** The place of `"auto"`. A failure closes it, and the next ordinary start opens it again. */
+  readonly #automaticPlace: Effect.Effect<void> = Effect.uninterruptible(Effect.gen(this, function* () {
+    while (true) {
+      const before = this.#latest;
+      // Waits for the program's own child: two starts at once would share the cores.
+      yield* Effect.interruptible(Effect.zipRight(
+        Effect.exit(Effect.suspend(() => this.#latest?.serves ?? Effect.void)),
+        Effect.sleep(SETTLE),
+      ));
+      const end = yield* this.#startAndKeep;
+      const isIdle = end._tag === "Right" && end.right === "idle";
+      // A process that was started while the idle child ended has found the place open.
+      if (isIdle && this.#latest !== before) continue;
+      this.#open = end._tag === "Right" && (end.right === "taken" || end.right === "stale");
+      if (this.#open) continue;
+      if (!isIdle) yield* warn(end);
+      return;
+    }
+  }));
+
+  /** Records an ordinary start, whose modules the next process will probably need. */
+  #record(command: Command, child: Child): Effect.Effect<void> {
+    if (command.permissions !== undefined) return Effect.void;
+    this.#latest = child;
+    for (const url of command.modules) this.#used.add(url);
+    for (const one of this.#warm) {
+      if (command.modules.every((url) => one.modules.has(url))) continue;
+      this.#warm.delete(one);
+      Deferred.unsafeDone(one.end, Effect.succeed<End>("stale"));
+    }
+    if (this.#open) return Effect.void;
+    this.#open = true;
+    return Effect.asVoid(Effect.forkIn(this.#automaticPlace, this.#scope));
+  }
+
+  /** A warm child that can serve the command. */
+  #take(command: Command): Warm | undefined {
+    if (command.permissions !== undefined) return undefined;
+    for (const one of this.#warm) {
+      const usable = one.child.status() === undefined && one.child.link.closed === undefined &&
+        command.modules.every((url) => one.modules.has(url));
+      if (!usable) continue;
+      this.#warm.delete(one);
+      one.ours = false;
+      Deferred.unsafeDone(one.end, Effect.succeed<End>("taken"));
+      return one;
+    }
+    return undefined;
+  }
+}
+
+const report = ({ failures }: Readiness): Effect.Effect<void> =>
+  Effect.forEach(
+    failures,
+    ({ url, error }) => Effect.logWarning(`A standby child cannot preload ${url}`, error),
+    { discard: true },
+  );
+
+const warn = (end: Either.Either<End, SpawnError>): Effect.Effect<void> =>
+  end._tag === "Left"
+    ? Effect.logWarning("Cannot start a standby child", end.left)
+    : Effect.logWarning("A standby child died before it was used");
+
 /** Adds standby children to a backend. They end with the scope. */
 export const standby = (backend: Backend, options: Options): Effect.Effect<Backend, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const warm = new Set<Warm>();
-    /** URLs of the modules of all processes that were started, for `"auto"`. */
-    const used = new Set<string>();
-    const automatic = options.size === "auto";
-
-    const start: Effect.Effect<Warm, SpawnError> = Effect.uninterruptibleMask((restore) =>
-      Effect.gen(function* () {
-        const scope = yield* Scope.make();
-        const modules = [...new Set([...automatic ? used : definingModules(), ...options.modules])];
-        const command: Command = { name: "Standby", daemon: true, modules, preload: true };
-        const child = yield* Effect.onError(
-          restore(Scope.extend(backend.spawn(command), scope)),
-          (cause) => Scope.close(scope, Exit.failCause(cause)),
-        );
-        return { child, scope, modules: new Set(modules), end: yield* Deferred.make<End>(), ours: true };
-      })
-    );
-
-    const report = ({ failures }: Readiness): Effect.Effect<void> =>
-      Effect.forEach(
-        failures,
-        ({ url, error }) => Effect.logWarning(`A standby child cannot preload ${url}`, error),
-        { discard: true },
-      );
-
-    /** Keeps one child until it is taken, dies, or is not needed any more. Fails if it could not be started. */
-    const keep = (one: Warm): Effect.Effect<End, SpawnError> =>
-      Effect.gen(function* () {
-        const state = yield* one.child.ready;
-        if (state === undefined) {
-          yield* one.child.serves;
-          return "died";
-        }
-        yield* report(state);
-        warm.add(one);
-        Effect.runCallback(one.child.exited, {
-          onExit: () => Deferred.unsafeDone(one.end, Effect.succeed<End>("died")),
-        });
-        if (automatic && [...used].some((url) => !one.modules.has(url))) return "stale";
-        const end = Deferred.await(one.end);
-        return automatic
-          ? yield* Effect.race(end, Effect.delay(Effect.succeed<End>("idle"), options.idle ?? IDLE))
-          : yield* end;
-      }).pipe(
-        // Inside of `ensuring`: otherwise a pending interruption would keep the finalizer from being registered.
-        Effect.interruptible,
-        Effect.ensuring(Effect.suspend(() => {
-          warm.delete(one);
-          return one.ours ? Scope.close(one.scope, Exit.void) : Effect.void;
-        })),
-      );
-
-    const place: Effect.Effect<never> = Effect.gen(function* () {
-      let pause = FIRST_PAUSE;
-      while (true) {
-        const taken = yield* Effect.either(Effect.flatMap(start, keep));
-        if (taken._tag === "Right" && taken.right === "taken") {
-          pause = FIRST_PAUSE;
-          yield* Effect.interruptible(Effect.sleep(SETTLE));
-          continue;
-        }
-        yield* taken._tag === "Left"
-          ? Effect.logWarning("Cannot start a standby child", taken.left)
-          : Effect.logWarning("A standby child died before it was used");
-        yield* Effect.interruptible(Effect.sleep(pause));
-        pause = Math.min(2 * pause, LAST_PAUSE);
-      }
-    }).pipe(Effect.uninterruptible);
-
-    /** The last child that was started in the ordinary way. */
-    let latest: Child | undefined;
-    /** Whether the place of `"auto"` is open or opening. */
-    let open = false;
-
-    /** The place of `"auto"`. A failure closes it, and the next ordinary start opens it again. */
-    const automaticPlace: Effect.Effect<void> = Effect.gen(function* () {
-      while (true) {
-        const before = latest;
-        // Waits for the program's own child: two starts at once would share the cores.
-        yield* Effect.interruptible(Effect.zipRight(
-          Effect.exit(Effect.suspend(() => latest?.serves ?? Effect.void)),
-          Effect.sleep(SETTLE),
-        ));
-        const end = yield* Effect.either(Effect.flatMap(start, keep));
-        const idle = end._tag === "Right" && end.right === "idle";
-        // A process that was started while the idle child ended has found the place open.
-        if (idle && latest !== before) continue;
-        open = end._tag === "Right" && (end.right === "taken" || end.right === "stale");
-        if (open) continue;
-        if (end._tag === "Left") yield* Effect.logWarning("Cannot start a standby child", end.left);
-        else if (!idle) yield* Effect.logWarning("A standby child died before it was used");
-        return;
-      }
-    }).pipe(Effect.uninterruptible);
-
-    /** Records an ordinary start, whose modules the next process will probably need. */
-    const learn = (command: Command, child: Child): Effect.Effect<void> => {
-      if (command.permissions !== undefined) return Effect.void;
-      latest = child;
-      for (const url of command.modules) used.add(url);
-      for (const one of warm) {
-        if (command.modules.some((url) => !one.modules.has(url))) {
-          warm.delete(one);
-          Deferred.unsafeDone(one.end, Effect.succeed<End>("stale"));
-        }
-      }
-      if (open) return Effect.void;
-      open = true;
-      return Effect.asVoid(Effect.forkIn(automaticPlace, scope));
-    };
-
-    const take = (command: Command): Warm | undefined => {
-      if (command.permissions !== undefined) return undefined;
-      for (const one of warm) {
-        const usable = one.child.status() === undefined && one.child.link.closed === undefined &&
-          command.modules.every((url) => one.modules.has(url));
-        if (usable) {
-          warm.delete(one);
-          one.ours = false;
-          Deferred.unsafeDone(one.end, Effect.succeed<End>("taken"));
-          return one;
-        }
-      }
-      return undefined;
-    };
-
-    const scope = yield* Effect.scope;
-    const places = options.size === "auto" ? 0 : options.size;
-    yield* Effect.forEach(Array.from({ length: places }), () => Effect.forkScoped(place));
-
-    return {
-      ...backend,
-      spawn: (command) =>
-        Effect.uninterruptible(Effect.suspend(() => {
-          const one = take(command);
-          if (one === undefined) {
-            const cold = Effect.interruptible(backend.spawn(command));
-            return automatic ? Effect.tap(cold, (child) => learn(command, child)) : cold;
-          }
-          const { name, daemon = false } = command;
-          one.child.link.notify({ name, daemon, authKey: authKey() } satisfies Notice);
-          return Effect.as(Effect.addFinalizer((exit) => Scope.close(one.scope, exit)), { ...one.child, name });
-        })),
-    };
+  Effect.flatMap(Effect.scope, (scope) => {
+    const children = new Standby(backend, options, scope);
+    return Effect.as(children.openPlaces, { ...backend, spawn: children.spawn });
   });
