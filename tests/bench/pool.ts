@@ -162,9 +162,9 @@ const processes = ["tinypool", "workerpool"];
 
 rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: processes, recover: processes }, {
   apply: "the link's round trip: waiting for each other, two thirds",
-  chunk1: "the loop of this program: encoding, writing and reading for each item; a write for each answer",
+  chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
-  burst: "the loop of this program; a write for each answer",
+  burst: "waiting for round trips: a worker has one task at a time; a write for each",
   recover: "the start of the next worker",
 });
 
