@@ -169,7 +169,7 @@ export class Workers {
     const all = [Fiber.interruptAll(this.#supervisors), ...spare === undefined ? [] : [this.#dismiss(spare)]];
     return Effect.zipRight(
       Effect.all(all, { concurrency: "unbounded", discard: true }),
-      Effect.suspend(() => Fiber.awaitAll([...this.#releasing])),
+      Effect.suspend(() => Fiber.interruptAll([...this.#releasing])),
     );
   });
 
@@ -268,8 +268,11 @@ export class Workers {
     const worked = Effect.zipLeft(this.#employ(slot, worker.child), lost);
     return Effect.onExit(Effect.interruptible(worked), (exit) => {
       this.alive--;
-      const released = this.#release(worker, slot.task);
-      return Exit.isFailure(exit) ? released : Effect.sync(() => this.#inBackground(released));
+      const ended = this.#release(worker, slot.task);
+      if (Exit.isFailure(exit)) return ended;
+      // It ends by itself, or is ended by its backend. A signal from here would hide the way in which it has died.
+      const died = Effect.zipRight(Effect.interruptible(worker.child.exited), Scope.close(worker.scope, Exit.void));
+      return Effect.sync(() => this.#inBackground(Effect.onInterrupt(died, () => ended)));
     });
   }
 
@@ -286,9 +289,9 @@ export class Workers {
     return Effect.ensuring(ended, Scope.close(scope, Exit.void));
   }
 
-  /** Runs an Effect that {@link end} waits for. */
+  /** Runs an Effect that {@link end} interrupts and waits for. */
   #inBackground(effect: Effect.Effect<void>): void {
-    const fiber = Runtime.runFork(this.#runtime)(effect);
+    const fiber = Runtime.runFork(this.#runtime)(Effect.uninterruptible(effect));
     this.#releasing.add(fiber);
     fiber.addObserver(() => this.#releasing.delete(fiber));
   }
