@@ -125,13 +125,15 @@
  * | `env`, `clearEnv` | the environment of its parent |
  * | `v8Flags`, `denoFlags` | the same |
  * | `maxMessageSize` | the same |
+ * | `observe` | the same |
  * | `stdout`, `stderr` | `"inherit"`: it writes to where its parent writes |
  * | `stdin` | `"null"`: only a child reads the input of the program |
  * | `detached` | `false`: it belongs to the group of its parent, and gets the signals for that group |
  * | `standby`, `preload` | none: idle processes do not multiply |
  *
  * The kill policy is an option of each process and pool, and is not passed on. A task that provides a layer of its own
- * decides all this itself. (On workers, `maxMessageSize` is passed on, `standby` and `preload` are not.)
+ * decides all this itself. (On workers, `maxMessageSize` and
+ * `observe` are passed on, `standby` and `preload` are not.)
  *
  * ## From Python
  *
