@@ -1,8 +1,6 @@
 /**
- * Hooks for what is no data but can be reached over a link: Streams.
- *
- * A Stream in a message stays where it is, and runs there when the other side pulls. It can be run once, and lives as
- * long as the request in whose message it went.
+ * The hook for Streams. A Stream in a message stays in its process, and runs there when the other side pulls. It can be run once, and
+ * ends with the request in whose message it was sent.
  *
  * @module
  */
@@ -70,7 +68,7 @@ const streams = (side: Side): Codec.Hook<Link> => ({
   },
 });
 
-/** Runs the stream once the other side gives credit. */
+/** Runs the Stream when the other side gives credit. */
 const producer = (stream: Stream.Stream<unknown, unknown>, channel: Channel): Receiver => {
   const { link } = channel;
   const credit = new Credit();
