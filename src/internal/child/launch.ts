@@ -8,6 +8,7 @@
  *
  * @module
  */
+import { signalTo } from "../os/deno_workarounds.ts";
 import type { ChildProcess } from "node:child_process";
 import type { Permissions } from "../../Backend.ts";
 import { Connection } from "../transport/connection.ts";
@@ -188,13 +189,4 @@ export const launchWithDescriptor = async (
       process.stderr?.destroy();
     },
   };
-};
-
-const signalTo = (process: ChildProcess, name: Deno.Signal): boolean => {
-  // In Deno 2.9, `kill` sends only the first signal, and reports it as the one that has ended the child. These fields hold both.
-  const state = process as { killed: boolean; signalCode: string | null };
-  state.killed = false;
-  const sent = process.kill(name as NodeJS.Signals);
-  state.signalCode = null;
-  return sent;
 };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isMissingModule, isUnreadableModule } from "../os/deno_workarounds.ts";
 import { EncodeError } from "../codec/errors.ts";
 import type { ExitData, Refusal } from "../codec/exits.ts";
 import * as Foreign from "../codec/foreign.ts";
@@ -39,8 +40,8 @@ export const withoutFrames = (error: unknown, url: string): void =>
 /** The task's module could not be loaded. */
 export const loadError = (task: TaskRef, error: unknown): Refused => {
   const message = Foreign.messageOf(error);
-  const unreadable = /^Requires (read|import) access/.test(message);
-  if (unreadable || /^Module not found|^Import .* failed/.test(message)) {
+  const unreadable = isUnreadableModule(message);
+  if (unreadable || isMissingModule(message)) {
     return new Refused(
       "ModuleNotFound",
       `Cannot run task "${task.name}": ${task.url} cannot be loaded: ${message}${

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { isPermissionMessage } from "../os/deno_workarounds.ts";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
@@ -38,7 +39,7 @@ const signalGroup = (leader: number, name: Deno.Signal): boolean => {
 const spawnError = (error: unknown): SpawnError => {
   if (error instanceof SpawnError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (error instanceof Deno.errors.NotCapable || /Requires .* access/.test(message)) {
+  if (error instanceof Deno.errors.NotCapable || isPermissionMessage(message)) {
     return new SpawnError({
       reason: "PermissionDenied",
       message: `Cannot start a subprocess: ${message}; subprocesses need --allow-run=${executable()} and --allow-env`,

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { preventUnlessHandled } from "../os/deno_workarounds.ts";
 import type { Guard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
 import { Server } from "../child/serve.ts";
@@ -22,13 +23,7 @@ export const serve = async (guard: Guard): Promise<never> => {
   };
   const uncaught = (event: ErrorEvent | PromiseRejectionEvent): void => {
     if (event.defaultPrevented) return;
-    event.preventDefault();
-    // A later listener may still handle the error, and reports that by `preventDefault`.
-    let handled = false;
-    Object.defineProperty(event, "preventDefault", { value: () => void (handled = true) });
-    queueMicrotask(() => {
-      if (!handled) server.crash(event instanceof ErrorEvent ? event.error : event.reason);
-    });
+    preventUnlessHandled(event, () => server.crash(event instanceof ErrorEvent ? event.error : event.reason));
   };
   const server = new Server({
     transport: await toParent(),

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { replaceExit } from "../os/deno_workarounds.ts";
 import { locks } from "../child/locks.ts";
 import { settleMain } from "../child/modules.ts";
 import { port } from "../transport/transport.ts";
@@ -39,14 +40,10 @@ scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, post
       scope.close();
     },
   });
-  // In a worker, Deno.exit returns, ends the worker in its next turn, and does not report the code.
-  const exit = Deno.exit as (code?: number) => void;
-  Deno.exit = (code?: number): never => {
+  replaceExit((code) => {
     left = true;
-    exitCode[0] = code ?? Deno.exitCode;
+    exitCode[0] = code;
     server.mute();
     transport.close();
-    exit(code);
-    throw new Error("Deno.exit has ended this worker");
-  };
+  });
 };

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { isUnknownHost } from "../os/deno_workarounds.ts";
 import * as Effect from "effect/Effect";
 import { waitThenCommit } from "../objects/interruption.ts";
 import { after } from "../os/timer.ts";
@@ -65,8 +66,7 @@ const toDialError = (error: unknown, address: Address): DialError => {
     case "NetworkUnreachable":
       return refuse("Unreachable", `${where} cannot be reached: ${message}`, error);
     default:
-      // Deno reports a failed name resolution as a plain Error with this text.
-      return message.includes("lookup address")
+      return isUnknownHost(message)
         ? refuse("Unreachable", `the host name of ${where} is unknown`, error)
         : refuse("Failed", `${where}: ${message}`, error);
   }

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Side } from "./frames.ts";
+import { keepReadable } from "../os/deno_workarounds.ts";
 import { isAnnouncement, join, type Neighbour } from "../os/shared_buffers.ts";
 import type { Transport } from "./frames.ts";
 
@@ -64,22 +65,6 @@ export class Stillness {
 }
 
 /**
- * A write that fails says that the peer is no more, or reads no more; what it has sent before is still to be read. The socket
- * would destroy itself and what it has not read: it does not hear of it, and is told to write no more by getting no answer.
- */
-const outlive = (socket: Socket, failed: (error: Error) => void): void => {
-  for (const method of ["_write", "_writev"] as const) {
-    const write = socket[method];
-    if (write === undefined) continue;
-    socket[method] = (...args) => {
-      const done = args.at(-1) as (error?: Error | null) => void;
-      const answer = (error?: Error | null): void => error === undefined || error === null ? done() : failed(error);
-      return write.call(socket, ...args.slice(0, -1), answer);
-    };
-  }
-};
-
-/**
  * A stream socket. Its end of file, an error and its closing are all the end of the link. A peer may die without an end of
  * file, if a process that it has started holds its end of the socket: whoever watches the peer then calls `lost`.
  */
@@ -105,7 +90,7 @@ export const socket = (socket: Socket): WatchedTransport => {
     },
     start: (data, end) => {
       finish = end;
-      outlive(socket, (error) => stillness.await(() => received, () => once(error)));
+      keepReadable(socket, (error) => stillness.await(() => received, () => once(error)));
       socket.on("data", ({ buffer, byteOffset, byteLength }) => {
         received++;
         // No Buffer, whose `slice` is a view: what keeps ten bytes of it would keep all.
