@@ -9,7 +9,6 @@
  * @module
  */
 import { signalTo } from "../os/deno_workarounds.ts";
-import type { ChildProcess } from "node:child_process";
 import type { Permissions } from "../../Backend.ts";
 import { Connection } from "../transport/connection.ts";
 import * as Accept from "../transport/accept.ts";
