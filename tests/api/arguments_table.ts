@@ -36,6 +36,7 @@ import {
   wait,
   WorkerBackend,
 } from "../../mod.ts";
+import { change as change2 } from "./arguments_tasks.ts";
 import * as CommandExecutor from "../../src/CommandExecutor.ts";
 import * as PlatformWorker from "../../src/PlatformWorker.ts";
 import * as Rpc from "../../src/Rpc.ts";
@@ -352,7 +353,6 @@ const startWorker = <E, R>(layer: Layer.Layer<Worker.WorkerManager | Worker.Spaw
     Effect.provide(layer),
   );
 
-const change2 = Task.make(import.meta, "change of a managed value", (value: unknown) => value);
 const names = { name: text };
 const index = { index: integer };
 const modified = { task, args: any };

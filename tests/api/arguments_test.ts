@@ -30,19 +30,15 @@ import {
   SharedMemory,
   SharedMemoryManager,
   SubprocessBackend,
-  Task,
   Value,
   WorkerBackend,
 } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { documented, type Part } from "./arguments_doc.ts";
+import { rest, type } from "./arguments_tasks.ts";
 import { absent, options, type Row, rows } from "./arguments_table.ts";
 import { test } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
-
-class Thing {}
-const type = Manager.type(import.meta, "Thing for arguments", Thing);
-const rest = Task.make(import.meta, "rest for arguments", () => Effect.never);
 
 /** The module `Promise` has a table of its own, in its tests. */
 const others = (all: Readonly<Record<string, ReadonlyArray<Part>>>) =>
