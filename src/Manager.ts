@@ -1,11 +1,11 @@
 /**
- * Objects that live in a server process and are used from many processes: dicts, lists, locks, and classes of a
- * program's own.
+ * Objects that live in a server process and are used by many processes: dicts, lists, locks, and classes of the
+ * program.
  *
- * A {@link Manager} is a server. {@link make} starts one in the scope, and the server ends with the scope, or with the
- * program that started it. The objects that it makes are used through proxies. Each operation of a proxy is an Effect
- * that is done at the server, one after the other, each as a whole. Proxies, and managers as well, can be sent to any
- * process of the family, at any time, and into other managed objects, themselves included.
+ * A {@link Manager} is a server. {@link make} starts one, which ends with the scope, or with the program that started
+ * it. Objects at the server are used through proxies. Each operation of a proxy is an Effect that runs at the server;
+ * operations run one at a time, each as a whole. Proxies and managers can be sent to any process of the family, at any
+ * time, and into managed objects, even into themselves.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -16,7 +16,7 @@
  *   readonly boxes: ReadonlyArray<string>;
  * }
  *
- * // Runs at the server. What it returns is the new value.
+ * // Runs at the server. Its result is the new value.
  * const pack = Mp.Task.make(import.meta, "pack", (shelf: Shelf | undefined, box: string): Shelf => ({
  *   apples: (shelf?.apples ?? 0) + 1,
  *   boxes: [...shelf?.boxes ?? [], box],
@@ -47,27 +47,27 @@
  * true false
  * ```
  *
- * | made by | what it is |
+ * | method | object |
  * | --- | --- |
- * | `dict`, `namespace` | a Map, with Python's operations as well; attributes by name. Keys are compared by value |
- * | `list` | an Array, with Python's operations as well |
+ * | `dict`, `namespace` | a Map with Python's operations; attributes by name. Keys are compared by value |
+ * | `list` | an Array with Python's operations |
  * | `value`, `array` | one value; numbers of one kind |
- * | `lock`, `rlock`, `semaphore`, `boundedSemaphore` | a holder that is killed gives it back; requests are served in the order in which they came |
- * | `condition`, `event`, `barrier` | waiting for each other; a barrier breaks when one of its parties gives up or dies |
- * | `queue`, `lifoQueue`, `priorityQueue` | a queue that lives at the server |
+ * | `lock`, `rlock`, `semaphore`, `boundedSemaphore` | locks that a killed holder gives back; requests are served in order |
+ * | `condition`, `event`, `barrier` | waiting for other processes; a barrier breaks when one of its parties gives up or dies |
+ * | `queue`, `lifoQueue`, `priorityQueue` | a queue at the server |
  * | `pool` | a pool whose workers are children of the server |
- * | `create(type, ...args)` | an object of a class of the program's own |
+ * | `create(type, ...args)` | an object of a class of the program |
  *
- * A value that is read is a copy: changing it changes nothing at the server. To change a part deep inside, run a task
- * at the server with `modify`: it receives a copy, and its result is the new value. If it fails, or is interrupted
- * before it is done, nothing has changed. While it takes its time other processes read, and wait to write.
- * `compareAndSet`, `setDefault`, `add` and the like need no task.
+ * A value that is read is a copy: changing the copy changes nothing at the server. To change a part deep inside a value, run a
+ * task at the server with `modify`: it receives a copy, and its result is the new value. If the task fails, or is
+ * interrupted before its end, nothing has changed. While it runs, other processes can read, and wait to write.
+ * `compareAndSet`, `setDefault`, `add` and similar operations need no task.
  *
- * `dict.watch`, `list.watch` and `value.watch` are Streams of the present content and of each later change. The server
+ * `dict.watch`, `list.watch` and `value.watch` are Streams of the current content and of each later change. The server
  * does not wait for a reader: a reader that falls behind by more than 1024 changes receives the whole content again in
  * place of the changes that it has missed.
  *
- * ## A class of one's own
+ * ## Classes of the program
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -118,50 +118,51 @@
  * RemoteError Account.deposit failed: RangeError: no negative amounts
  * ```
  *
- * The class stays at the server, which loads its module and finds it by name, as it finds tasks. `Manager.type` takes a
- * function as well, plain, `async` or an Effect with a `Scope`, which is closed when the object is freed.
+ * The class runs only at the server, which loads its module and finds it by name, as it finds tasks. `Manager.type` also
+ * takes a function that makes an object: plain, `async`, or an Effect, whose `Scope` is closed when the object is freed.
+ * `Manager.ProxyOf<typeof account>` is the type of the proxies, for the parameters of tasks.
  *
- * - Methods are Effects with their results, and fail as they fail; an exception of a method that is no Effect is a
- *   `RemoteError`, whose `cause` has the stack of the server. A method that takes its time holds up only its caller,
- *   and is interrupted with its caller.
- * - Methods whose results are Streams are named in `streams`. Objects that methods named in `returns` give stay at the
- *   server, and come back as proxies of the type that is named there.
- * - Other processes can call the methods that do not begin with `_`, or those in `exposed`. They reach nothing else: no
- *   properties, and nothing that every object has. The server knows the modules that had defined types or tasks when it
- *   was made, or those in `modules`.
+ * - Each method of a proxy is an Effect. A method that is an Effect fails with its own errors. An exception of any other method
+ *   is a `RemoteError`, whose `cause` has the stack of the server. A method that takes time delays only its caller, and is
+ *   interrupted with its caller.
+ * - Methods whose results are Streams are named in `streams`. Results of methods that are named in `returns` stay at the server,
+ *   and the caller gets proxies of the type that is named there.
+ * - Other processes can call the methods whose names do not begin with `_`, or those in `exposed`. They reach nothing else: no
+ *   properties, and no methods of every object. The server knows the modules that had defined types or tasks when it was
+ *   made, or those in `modules`.
  *
  * ## How long an object lives
  *
- * An object is held by the scope in which it was made. When no process holds it any more it is freed, and later uses
- * fail with `Unreachable`. A handle does not hold it: no object is kept for a dead process, and objects can refer to
- * each other and to themselves.
+ * An object is held by the scope in which it was made. An object that no scope holds is freed, and later uses fail with
+ * `Unreachable`. Handles do not hold objects: nothing is kept for a dead process, and objects can refer to each other and
+ * to themselves.
  *
- * | to keep it | |
+ * | to keep an object | |
  * | --- | --- |
  * | for as long as a scope is open, in any process | `Manager.retain(proxy)` |
- * | while it is on its way to a process that will retain it | `Manager.lease(proxy, "1 minute")`; with `Infinity`, as long as the manager |
+ * | on its way to a process that will retain it | `Manager.lease(proxy, "1 minute")`; with `Infinity`, as long as the manager |
  *
- * A process that is killed gives back all that it held: objects, and locks. `manager.statistics` says how many objects
+ * A process that is killed gives back all objects and locks that it held. `manager.statistics` tells how many objects
  * there are, and of which types.
  *
- * | the end of | what becomes of it |
+ * | event | effect |
  * | --- | --- |
- * | a process that uses a manager | Objects that it made are freed, unless other processes hold them, and its locks go to the next process. |
- * | the server | Every call fails at once with `Unreachable`, waiting calls as well. |
- * | the program that has started the server | The server ends as well. |
- * | a call, by interruption | A `pop` or `shift` has taken nothing, `take` and `acquire` hold nothing. A task or method is interrupted at the server, and waited for, five seconds at most. An operation of a single step, `set` for example, may have been done. |
+ * | a process that uses a manager ends | The objects that it made are freed, unless other processes hold them. Its locks go to the next process. |
+ * | the server ends | Every call fails at once with `Unreachable`, including waiting calls. |
+ * | the program that started the server ends | The server ends. |
+ * | a call is interrupted | `pop` and `shift` have removed nothing, `take` and `acquire` hold nothing. A task or method is interrupted at the server; the caller waits for its end, for at most five seconds. An operation of a single step, `set` for example, may have been done. |
  *
  * ## Managers of other programs
  *
- * `Manager.serve` serves a manager in this process, to programs that this one has not started, on this machine or on
- * others; `Manager.connect` attaches to it. Both sides first prove that they have the same key, as with listeners and
- * clients. Objects that are published by a name are found by every client.
+ * `Manager.serve` serves a manager in this process to programs that this program has not started, on this machine or on
+ * others; `Manager.connect` connects to it. Both sides prove first that they have the same key, like listeners and
+ * clients. Every client can find objects that are published under a name.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const authKey = crypto.getRandomValues(new Uint8Array(32)); // both programs have to know it
+ * const authKey = crypto.getRandomValues(new Uint8Array(32)); // both programs have it
  *
  * const server = Effect.gen(function* () {
  *   const manager = yield* Mp.Manager.serve({ authKey });
@@ -189,15 +190,15 @@
  * 2
  * ```
  *
- * - Other programs make objects of the library's types (but no pools), and of those in `types`; they change objects by
- *   the tasks in `tasks`. Types and tasks are found by their names, since the other program may know their modules by
- *   other URLs.
- * - Only data and the manager's own objects cross: queues, too, and all of them into each other. Any other handle is an
+ * - Other programs can make objects of the library's types (except pools and shared memory), and of the types in `types`.
+ *   They can change objects by the tasks in `tasks`. Types and tasks are found by name, since another program may know
+ *   their modules by other URLs.
+ * - Only data and the manager's own objects, including its queues, can be sent between programs. Any other handle is an
  *   `EncodeError`, and a forged handle ends the connection.
- * - Objects and locks of a program go with its connection.
- * - Proxies can be sent to processes of the family; their calls pass through the process that is connected.
- * - When the connection breaks, open calls fail with `Disconnected`: whether they were done is `unknown`. The next call
- *   connects again; if that fails, the call was not done, and says `no`.
+ * - When a connection ends, the program's objects are freed, and its locks are given back.
+ * - Proxies can be sent to processes of the family; their calls pass through the process that has connected.
+ * - When the connection breaks, open calls fail with `Disconnected`; its field `executed` is `"unknown"`. The next call
+ *   connects again; if that fails, the call was not executed, and the field is `"no"`.
  *
  * ## From Python
  *
@@ -206,7 +207,7 @@
  * | `Manager()`, `with Manager() as manager` | `Manager.make()` in a scope |
  * | `manager.dict()`, `manager.list()`, `manager.Namespace()` | `manager.dict()`, `manager.list()`, `manager.namespace()` |
  * | `d[k] = v`, `d[k]`, `del d[k]`, `k in d`, `len(d)` | `dict.set(k, v)`, `dict.get(k)`, `dict.delete(k)`, `dict.has(k)`, `dict.size` |
- * | `d["nest"]["k"] = 2`, which is lost | `dict.modify("nest", task)`, which is not |
+ * | `d["nest"]["k"] = 2`, which is lost | `dict.modify("nest", task)`, which is not lost |
  * | `get(k, default)`, `setdefault`, `pop`, `popitem`, `update` | `getOrElse`, `setDefault`, `pop`, `popItem`, `update` |
  * | `l.append`, `l.extend`, `l[i] = v`, `l[1:3]` | `list.push`, `list.extend`, `list.set(i, v)`, `list.slice(1, 3)` |
  * | `Value`, `Array` | `manager.value(5)`, `manager.array(new Float64Array(10))` |
@@ -219,13 +220,13 @@
  * | `exposed`, `method_to_typeid` | `exposed`, `returns` in the options of `Manager.type`; methods that are Streams in `streams` |
  * | `proxy._callmethod("add", (4, 3))` | `proxy.add(4, 3)`, with the types of the class |
  * | `_getvalue()`, `str(proxy)`, `repr(proxy)` | `Manager.getValue(proxy)`, `Manager.inspect(proxy)`, `String(proxy)` |
- * | `RemoteError`, exceptions of methods | `RemoteError`, whose `cause` has the stack of the server; an Effect's own failures |
+ * | `RemoteError`, exceptions of methods | `RemoteError`, whose `cause` has the stack of the server; the failures of an Effect |
  * | `_number_of_objects()`, `_debug_info()` | `manager.statistics`, `manager.objects` |
  * | `get_server().serve_forever()`, `connect()` | `Manager.serve({ address, authKey })`, `Manager.connect({ address, authKey })` |
  * | `register("get_queue", lambda: queue)` | `manager.publish("queue", queue)`, `manager.find("queue")` |
  * | reference counts of proxies | the scope that made the object, `Manager.retain`, `Manager.lease` |
  * | `start(initializer, initargs)`, `shutdown`, `join` | `Manager.make({ initializer })`, `manager.shutdown`, `manager.process.join` |
- * | (cannot be done) | `watch`, `compareAndSet`, a lock whose holder was killed, `Equal.equals(proxy, other)` |
+ * | (not possible) | `watch`, `compareAndSet`, a lock whose holder was killed, `Equal.equals(proxy, other)` |
  *
  * @module
  */
@@ -239,8 +240,8 @@ import type { ManagerError } from "./internal/manager/errors.ts";
 import type { Manager } from "./internal/manager/manager.ts";
 import {
   type AnyType,
+  type ClassProxy,
   type Proxy,
-  type ProxyOf,
   type Type,
   TypeId,
   type TypeOptions,
@@ -248,10 +249,10 @@ import {
 } from "./internal/manager/typed.ts";
 import * as Types from "./internal/manager/types.ts";
 import type { Address } from "./internal/network/address.ts";
+import type { Certificate } from "./internal/network/bind.ts";
 import type { Trust } from "./internal/network/dial.ts";
 import type { AuthenticationError, ConnectError, ListenError } from "./internal/network/errors.ts";
 import type { AuthKey } from "./internal/network/key.ts";
-import type { Certificate } from "./internal/network/bind.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type { Initializer } from "./Pool.ts";
 import type * as Process from "./Process.ts";
@@ -260,25 +261,17 @@ import type * as Task from "./Task.ts";
 export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
 export type { Address } from "./internal/network/address.ts";
-export type { Failure, Place } from "./internal/manager/calls.ts";
+export type { Failure, ObjectRef } from "./internal/manager/calls.ts";
 export type { Change, Dict, DictChange, Name, Namespace } from "./internal/manager/dict.ts";
 export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./internal/manager/errors.ts";
 export type { List, ListChange } from "./internal/manager/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";
 export type { SharedPool } from "./internal/manager/pool.ts";
-export type {
-  Acquirable,
-  Barrier,
-  BarrierStatistics,
-  Condition,
-  Event,
-  Lock,
-  LockStatistics,
-  RLock,
-  Semaphore,
-} from "./internal/manager/sync.ts";
+export type { Barrier, BarrierStatistics, Event } from "./internal/manager/event.ts";
+export type { Acquirable, Condition, Lock, LockStatistics, RLock, Semaphore } from "./internal/manager/lock.ts";
 export {
   type AnyType,
+  type ClassProxy,
   type Exposed,
   type MethodName,
   type Proxy,
@@ -303,11 +296,11 @@ const implementation = lazily(() => import("./internal/manager/make.ts"));
  * @category models
  */
 export interface Options extends KillPolicy {
-  /** Label of the server's process. @default `Manager-1` and so on */
+  /** The name of the server's process. @default `Manager-1` and so on */
   readonly name?: string | undefined;
-  /** URLs of the modules whose types and tasks the server may use. @default those that have defined some by now */
+  /** URLs of the modules whose types and tasks the server may use. @default the modules that have defined some so far */
   readonly modules?: ReadonlyArray<string> | undefined;
-  /** What the server runs before it serves; see `Pool.initializer`. If it fails, the acquisition fails with a `ManagerError`. */
+  /** A task that the server runs before it is ready; see `Pool.initializer`. If it fails, `make` fails with a `ManagerError`. */
   readonly initializer?: Initializer | undefined;
   /** Permissions of the server's process, instead of the backend's. */
   readonly permissions?: Permissions | undefined;
@@ -322,18 +315,18 @@ export interface Options extends KillPolicy {
 export interface Started extends Manager {
   /** The server's process. */
   readonly process: Process.Process<never, unknown>;
-  /** Ends the server, and waits for its end. Later uses of its objects fail with `Unreachable`. */
+  /** Stops the server, and waits for its end. Later uses of its objects fail with `Unreachable`. */
   readonly shutdown: Effect.Effect<void>;
 }
 
 /**
- * Starts a server, and returns when it serves. Python's `Manager()`.
+ * Starts a server, and returns when it is ready. Python's `Manager()`.
  *
- * Fails with a `SpawnError` if its process cannot be started, with a `ManagerError` (`InitializerFailed`) if its initializer fails, and
- * as the process fails if it ends before it serves.
+ * Fails with a `SpawnError` if the process cannot be started, with a `ManagerError` (`InitializerFailed`) if the initializer fails,
+ * and like the process if it ends before it is ready.
  *
- * *Interruption:* ends the process that was started meanwhile.
- * *Release:* ends the server by the kill policy; later uses of its objects fail with `Unreachable`.
+ * *Interruption:* stops the process that was started meanwhile.
+ * *Release:* stops the server according to the kill policy; later uses of its objects fail with `Unreachable`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -366,47 +359,48 @@ export const make = (
  * @category models
  */
 export interface ServeOptions {
-  /** Where to listen. @default a Unix socket in a new folder of its own; on Windows any free port of 127.0.0.1 */
+  /** The address. @default a Unix socket in a new folder, or on Windows any free port of 127.0.0.1 */
   readonly address?: Address | undefined;
-  /** What clients have to know. @default `Process.authKey`, which this program shares with its children */
+  /** The key that clients must have. @default `Process.authKey`, which this program shares with its children */
   readonly authKey?: AuthKey | undefined;
-  /** Encrypts, and tells clients who this is. Needs an address with a port. @default neither */
+  /** Encrypts connections, and proves this side's identity. Needs a TCP address. @default no encryption */
   readonly tls?: Certificate | undefined;
-  /** Types that clients can make objects of, besides the library's. @default [] */
+  /** Types of which clients can make objects, in addition to the library's types. @default [] */
   readonly types?: ReadonlyArray<AnyType> | undefined;
   /** Tasks by which clients can change objects. @default [] */
   readonly tasks?: ReadonlyArray<Task.Any> | undefined;
-  /** Time in which a client has to prove that it has the key. @default "10 seconds" */
+  /** Time limit for a client to prove the key. @default "10 seconds" */
   readonly handshakeTimeout?: Duration.DurationInput | undefined;
-  /** Connections that may be open. @default 1024 */
+  /** Maximum of open connections. @default 1024 */
   readonly maxConnections?: number | undefined;
-  /** Clients that may be proving that they have the key at once. @default 128 */
+  /** Maximum of open handshakes. @default 128 */
   readonly maxHandshakes?: number | undefined;
   /** The largest message in either direction, in bytes. @default 67108864 */
   readonly maxMessageSize?: number | undefined;
 }
 
 /**
- * A manager whose server is in this process, and serves other programs.
+ * A manager whose server runs in this process, and serves other programs.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Served extends Manager {
-  /** Where it listens: with the port that the system has chosen, or the path of its socket. */
+  /** The address, with the port that the system has chosen or the path of the socket. */
   readonly address: Address;
 }
 
 /**
  * Serves a manager in this process, to its family and to other programs that have the key. Python's `get_server().serve_forever()`.
  *
- * Other programs can make objects of the library's types (but no pools, and no shared memory), and of those in `types`; find what was published; and
- * call what is exposed. Of what they send, and of what they are sent, only this manager's objects are more than data: a handle of
- * anything else is an `EncodeError`. What a program made, and the locks that it holds, go when its connection ends.
+ * Other programs can make objects of the library's types (except pools and shared memory), and of the types in `types`, find
+ * published objects, and call exposed methods. Messages in both directions contain only data and this manager's objects: any
+ * other handle is an `EncodeError`. When a program's connection ends, the objects that it made are freed, and its locks are given
+ * back.
  *
- * Fails with a `ListenError` if it cannot listen there.
+ * Fails with a `ListenError` if it cannot listen at the address.
  *
- * *Release:* listens no more, ends the connections, and frees the objects.
+ * *Release:* stops listening, closes all connections, and frees all objects.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -434,29 +428,29 @@ export const serve = (
  * @category models
  */
 export interface ConnectOptions {
-  /** Where the manager is. */
+  /** The address of the manager. */
   readonly address: Address;
-  /** What it has to know. @default `Process.authKey` */
+  /** The key that the manager must have. @default `Process.authKey` */
   readonly authKey?: AuthKey | undefined;
-  /** Whether to encrypt, as the manager does, and whose certificates to trust. @default false */
+  /** Whether to use TLS, as the manager does, and which certificates to trust. @default false */
   readonly tls?: Trust | boolean | undefined;
-  /** Time for connecting and for the proof of the key, both together. @default "10 seconds" */
+  /** Time limit for connecting and authenticating together. @default "10 seconds" */
   readonly timeout?: Duration.DurationInput | undefined;
   /** The largest message in either direction, in bytes. @default 67108864 */
   readonly maxMessageSize?: number | undefined;
 }
 
 /**
- * Connects to a manager that another program serves. What it gives, and its proxies, can be sent to processes of this family, whose
- * calls then pass through this one. Python's `connect`.
+ * Connects to a manager that another program serves. The manager and its proxies can be sent to processes of this family, whose
+ * calls then pass through this process. Python's `connect`.
  *
- * When the connection breaks, calls under way fail with `Disconnected`, which says that they may have been done, and the next one
- * connects again. What was made over the broken connection is gone unless somebody else holds it; what was published is still there.
+ * When the connection breaks, open calls fail with `Disconnected`, since they may have been executed, and the next call connects
+ * again. Objects that were made over the broken connection are freed unless another process holds them; published objects remain.
  *
- * Fails with a `ConnectError` if nobody can be reached there, and with an `AuthenticationError` if one of the two does not know the
- * other's key.
+ * Fails with a `ConnectError` if the manager cannot be reached, and with an `AuthenticationError` if the two sides have different
+ * keys.
  *
- * *Interruption:* leaves no connection. *Release:* ends it, and with it what was made over it.
+ * *Interruption:* leaves no connection. *Release:* closes the connection, which frees the objects that were made over it.
  *
  * @since 0.1.0
  * @category constructors
@@ -467,26 +461,26 @@ export const connect = (
   implementation(({ connect }) => connect(options));
 
 /**
- * What {@link type} does, of a class and of a function.
+ * The type of {@link type}, for a class and for a function.
  *
  * @since 0.1.0
  * @category type-level
  */
 export interface Define {
-  /** Of a class. */
+  /** Defines a type of a class. */
   <Args extends ReadonlyArray<unknown>, T extends object, const O extends TypeOptions<T> = Record<never, never>>(
     meta: ImportMeta,
     name: string,
     Class: new (...args: Args) => T,
     options?: O & TypeOptions<T>,
-  ): Type<Args, ProxyOf<T, O>>;
-  /** Of a function. */
+  ): Type<Args, ClassProxy<T, O>>;
+  /** Defines a type of a function. */
   <Args extends ReadonlyArray<unknown>, Made, const O extends TypeOptions<Task.Success<Made>> = Record<never, never>>(
     meta: ImportMeta,
     name: string,
     make: (...args: Args) => Made,
     options?: O & TypeOptions<Task.Success<Made>>,
-  ): Type<Args, ProxyOf<Task.Success<Made>, O>, Task.Failure<Made, never>>;
+  ): Type<Args, ClassProxy<Task.Success<Made>, O>, Task.Failure<Made, never>>;
 }
 
 const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOptions<unknown> = {}): AnyType => {
@@ -495,16 +489,17 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
 };
 
 /**
- * Defines a type whose objects live at a server, from a class, or from a function that makes an object: a plain one, a Promise
- * or an Effect, which may need `Scope` (closed when the object is freed) and `Backend`. Call it at the top level of a module,
- * once for each name: the server loads the module and finds the type. Python's `register`.
+ * Defines a managed type, from a class, or from a function that makes an object: plain, `async`, or an Effect, which may need
+ * `Scope` (closed when the object is freed) and `Backend`. Call it at the top level of a module, once for each name: the server
+ * loads the module and finds the type. Python's `register`.
  *
- * - Methods become Effects with their results. Those that are Effects fail as they fail; what others throw is a `RemoteError`.
+ * - Methods become Effects. A method that is an Effect fails with its own errors; an exception of any other method is a
+ *   `RemoteError`.
  * - Methods whose result is a Stream or an AsyncIterable are named in `streams`, and become Streams.
- * - What methods named in `returns` give stays at the server, as an object of that type, and what comes back is its proxy.
- * - All methods can be called whose names do not begin with `_`, or those in `exposed`, and nothing else can: no properties, nothing
- *   that every object has.
- * - When an object is freed, its `Symbol.asyncDispose` or `Symbol.dispose` is called, if it has one.
+ * - The result of a method that is named in `returns` stays at the server, as an object of that type; the caller gets its proxy.
+ * - The methods whose names do not begin with `_`, or those in `exposed`, can be called. Properties and the methods of every object
+ *   cannot.
+ * - When an object is freed, its method `Symbol.asyncDispose` or `Symbol.dispose` is called, if it has one.
  *
  * Throws a `TypeError` if the name is empty or taken in this module, or if a method cannot be exposed.
  *
@@ -532,7 +527,7 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
 export const type: Define = define as never;
 
 /**
- * Holds an object for the scope: it lives at least as long. Fails with `Unreachable` if it is gone.
+ * Holds an object for the scope, so that it lives at least as long. Fails with `Unreachable` if the object was freed.
  *
  * *Release:* gives the hold back; the last one frees the object.
  *
@@ -543,8 +538,8 @@ export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> 
   implementation(({ retain }) => retain(proxy));
 
 /**
- * Has the server itself hold an object for this long, or for ever: for a sender that does not wait until the receiver has
- * retained the object.
+ * Makes the server hold an object for a time, or with `Infinity` for as long as the manager lives: for a sender that does not wait
+ * until the receiver has retained the object.
  *
  * @since 0.1.0
  * @category operations
@@ -553,8 +548,8 @@ export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Ef
   implementation(({ lease }) => lease(proxy, duration));
 
 /**
- * A copy of what an object holds: a Map of a dict, an Array of a list, the fields of an object of one's own, as far as they
- * are data. Python's `_getvalue`.
+ * A copy of an object's content: a Map for a dict, an Array for a list, the fields of an object of the program's class, which must
+ * be data. Python's `_getvalue`.
  *
  * @since 0.1.0
  * @category operations
@@ -563,7 +558,7 @@ export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
   implementation(({ getValue }) => getValue(proxy));
 
 /**
- * What an object holds, as text for people. Python's `str` of a proxy; `String(proxy)` says what the proxy is, as its `repr`.
+ * An object's content as text. Python's `str` of a proxy; `String(proxy)` describes the proxy, like Python's `repr`.
  *
  * @since 0.1.0
  * @category operations

@@ -725,7 +725,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         assertInstanceOf(error, Manager.RemoteError);
         assertInstanceOf(error.cause, RangeError);
         assertStringIncludes(`${error.cause.stack}`, "manager_tasks.ts");
-        assert(!`${error.cause.stack}`.includes("src/manager"), error.cause.stack);
+        assert(!`${error.cause.stack}`.includes("src/internal/manager"), error.cause.stack);
       }
       assertEquals(yield* collect(maths.upTo(3)), [0, 1, 2]);
       assertEquals(yield* collect(maths.slowly(3)), [0, 1, 2]);
@@ -735,6 +735,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       assertEquals(yield* failure(maths.closure()), "EncodeError");
       assertEquals(yield* failure(maths.add((() => 1) as never, 1)), "EncodeError");
       assertEquals(yield* maths.add(1, 1), 2);
+      assertEquals(yield* Process.run(Tasks.sum, maths, 4, 3), 7);
       assertEquals(yield* Manager.getValue(maths), { start: 0 });
       assertEquals((yield* manager.statistics).pending, 1);
     }),
@@ -800,7 +801,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
     Effect.gen(function* () {
       const manager = yield* Manager.make({ modules: [Tasks.maths.url] });
       const maths = yield* manager.create(Tasks.maths, 0);
-      const place = maths[Manager.TypeId];
+      const ref = maths[Manager.TypeId];
       assert(!("_secret" in maths) && !("start" in maths));
       const { ask } = yield* Effect.promise(() => import("../../src/internal/manager/calls.ts"));
       const hidden = [
@@ -814,16 +815,16 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         "nothing",
         "",
       ];
-      for (const method of hidden) assertEquals(yield* failure(ask(place, method)), "ManagerError NotExposed", method);
+      for (const method of hidden) assertEquals(yield* failure(ask(ref, method)), "ManagerError NotExposed", method);
       const dict = yield* manager.dict<string, number>();
       for (const method of [...hidden, "#set", "tell"]) {
         assertEquals(yield* failure(ask(dict[Manager.TypeId], method)), "ManagerError NotExposed", method);
       }
       const lock = yield* manager.lock;
-      for (const method of ["attach", "close", "condition", "release"]) {
+      for (const method of ["attach", "close", "addCondition", "release"]) {
         assertEquals(yield* failure(ask(lock[Manager.TypeId], method)), "ManagerError NotExposed", method);
       }
-      assertEquals(yield* failure(ask({ ...place, number: 999 }, "add")), "Unreachable");
+      assertEquals(yield* failure(ask({ ...ref, number: 999 }, "add")), "Unreachable");
       assertEquals(yield* failure(ask(dict[Manager.TypeId], "update", 5)), "ManagerError InvalidArguments");
       const elsewhere = { ...Tasks.increment, url: "file:///nowhere.ts" };
       assertEquals(yield* failure(dict.modify("a", elsewhere, 1)), "ManagerError UnknownTask");
@@ -837,12 +838,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         "ManagerError UnknownType",
       );
       assertEquals(yield* failure(manager.create({ ...Tasks.maths, name: "Other" }, 0)), "ManagerError UnknownType");
-      const { create, stream } = yield* Effect.promise(() => import("../../src/internal/manager/calls.ts"));
+      const { askStream, create } = yield* Effect.promise(() => import("../../src/internal/manager/calls.ts"));
       for (const type of ["constructor", "__proto__", "Other"]) {
         assertEquals(yield* failure(create(manager[Manager.TypeId], "", type)), "ManagerError UnknownType", type);
       }
-      assertEquals(yield* failure(collect(stream(place, "add", 1, 2))), "ManagerError InvalidResult");
-      assertEquals(yield* failure(ask(place, "forever")), "ManagerError InvalidResult");
+      assertEquals(yield* failure(collect(askStream(ref, "add", 1, 2))), "ManagerError InvalidResult");
+      assertEquals(yield* failure(ask(ref, "forever")), "ManagerError InvalidResult");
     }),
   );
 
@@ -1156,7 +1157,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       const manager = yield* Manager.make();
       const dict = yield* manager.dict([["a", 1]]);
       const lock = yield* manager.lock;
-      const { address, gate } = dict[Manager.TypeId];
+      const { address, server } = dict[Manager.TypeId];
       const garbage = (): Uint8Array => Uint8Array.from({ length: Math.floor(random() * 24) }, () => random() * 256);
       // Some of it begins as what makes sense does.
       const plausible = [[1], [2, 0], [1, 0, 0xa1, 0x83, 0x73, 0x65, 0x74], [0, 0, 0xa1], [2, 1], [2, 0, 7]];
@@ -1165,7 +1166,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       for (let round = 0; round < calls; round++) {
         const head = random() < 0.5 ? plausible[Math.floor(random() * plausible.length)] : [];
         const operation = Math.floor(random() * 9);
-        const line = call({ address, object: gate }, operation, (writer) => {
+        const line = call({ address, object: server }, operation, (writer) => {
           writer.bytes(Uint8Array.from(head));
           writer.bytes(garbage());
           return undefined;

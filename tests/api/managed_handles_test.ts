@@ -27,7 +27,7 @@ import {
 } from "../../mod.ts";
 import { kinds } from "../../src/internal/kinds.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { ask, create, kept, stream, take } from "../../src/internal/manager/calls.ts";
+import { ask, askKept, askStream, create, take } from "../../src/internal/manager/calls.ts";
 import * as Tasks from "./managed_handles_tasks.ts";
 import * as Lifetimes from "../support/lifetime_tasks.ts";
 import { test } from "../support/suite.ts";
@@ -198,8 +198,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         "ManagerError InvalidArguments": (end) => ask(value[Manager.TypeId], "add", end),
         "ManagerError NotExposed": (end) => ask(value[Manager.TypeId], "push", end),
         "ManagerError NotExposed ": (end) => take(value[Manager.TypeId], "pop", end),
-        "ManagerError NotExposed  ": (end) => Stream.runDrain(stream(value[Manager.TypeId], "elements", end)),
-        "ManagerError InvalidResult": (end) => kept(value[Manager.TypeId], "get", end),
+        "ManagerError NotExposed  ": (end) => Stream.runDrain(askStream(value[Manager.TypeId], "elements", end)),
+        "ManagerError InvalidResult": (end) => askKept(value[Manager.TypeId], "get", end),
         "ManagerError UnknownType": (end) => create({ ...value[Manager.TypeId], number: 0 }, "", "Nothing", end),
       };
       for (const [expected, refuse] of Object.entries(refused)) {

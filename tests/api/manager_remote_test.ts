@@ -228,10 +228,10 @@ check(
     const { remote, served } = yield* both();
     const jobs = yield* served.queue<unknown>();
     yield* served.publish("jobs", jobs);
-    const { address, gate } = remote[Manager.TypeId];
+    const { address, server } = remote[Manager.TypeId];
     const forged = Codec.encode(jobs, { hooks: hooks as never }).bytes;
     const ended = yield* Effect.async<number>((resume) => {
-      const line = call({ address, object: gate }, P.QUEUE, (writer) => {
+      const line = call({ address, object: server }, P.QUEUE, (writer) => {
         for (const n of [1, PUT, WANT, 1, 1, 100, 1]) writer.varint(n);
         return undefined;
       }, {
@@ -254,11 +254,11 @@ check(
   Effect.gen(function* () {
     const { remote, served } = yield* both();
     const event = yield* remote.event;
-    const { address, gate, number } = event[Manager.TypeId];
+    const { address, server, number } = event[Manager.TypeId];
     const message = Codec.encode(["wait"]).bytes;
     let refused = 0;
     const lines = Array.from({ length: 10_010 }, () =>
-      call({ address, object: gate }, P.CALL, (writer) => {
+      call({ address, object: server }, P.CALL, (writer) => {
         writer.varint(number);
         writer.bytes(message);
         return undefined;

@@ -107,6 +107,13 @@ export const disposed = Manager.type(import.meta, "Disposed", (told: Queue.Queue
     };
   }));
 
+/** Receives the proxy of a managed class, whose type is named after the class. */
+export const sum = Task.make(
+  import.meta,
+  "sum",
+  (proxy: Manager.ProxyOf<typeof maths>, x: number, y: number) => proxy.add(x, y),
+);
+
 /** Calls a proxy that it is given. */
 export const caller = Manager.type(import.meta, "Caller", () => ({
   size: (dict: Manager.Dict<unknown, unknown>) => dict.size,

@@ -1,9 +1,9 @@
 /**
- * The caller's side of what is said to a manager's server.
+ * The caller's side of the protocol of a manager's server.
  *
- * A call that is interrupted is interrupted at the server, and waited for. What is done there in one step may have been done when
- * the interruption comes; what is taken out is only lent until the taker has it, and goes back. A server that does not answer within
- * five seconds, since it is stopped or busy for ever, is not waited for any longer.
+ * An interrupted call is interrupted at the server, and its end is awaited. A method of a single step may have completed when
+ * the interruption arrives. A value that is taken out is only lent until its taker has it; an interruption puts it back. A
+ * server that does not reply within {@link PATIENCE} milliseconds, because it is stopped or busy, is not awaited any longer.
  *
  * @module
  */
@@ -18,67 +18,68 @@ import { waitThenCommit } from "../objects/interruption.ts";
 import { hooks, load, loaded, type ObjectHook } from "../objects/handles.ts";
 import { retainEnds } from "../pipe/in_transit.ts";
 import type { Fill, Link } from "../rpc/link.ts";
-import { call, CANCELLED, type Line, readTooLarge, TOO_LARGE } from "../rpc/router.ts";
+import { call, CANCELLED, type Line, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
 import { consume, Mailbox } from "../rpc/streams.ts";
 import { type Checks, invalidArgument, wrong } from "../os/arguments.ts";
+import { after } from "../os/timer.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./errors.ts";
 import * as P from "./protocol.ts";
 
-/** Where an object is. */
-export interface Place {
+/** The reference to a managed object that its handle contains. */
+export interface ObjectRef {
   /** The address of the server's process. */
   readonly address: string;
-  /** The server's number there. */
-  readonly gate: number;
-  /** Name of the server's process. */
+  /** The number of the server in that process. */
+  readonly server: number;
+  /** The name of that process. */
   readonly host: string;
-  /** The object's number at the server. */
+  /** The number of the object at the server. */
   readonly number: number;
-  /** Name of its type. */
+  /** The name of the object's type. */
   readonly type: string;
-  /** Whether its server is another program's: then nothing of this family can be sent to it but its own objects. */
-  readonly stranger?: true;
+  /** Whether the server belongs to another program. Then only its own objects can be sent to it as handles. */
+  readonly foreign?: true;
 }
 
 type Hooks = ReadonlyArray<ObjectHook>;
 
-const vocabulary: { abroad: (place: Place) => Hooks } = { abroad: () => hooks };
+const registry: { foreignHooks: (ref: ObjectRef) => Hooks } = { foreignHooks: () => hooks };
 
-/** Says how objects travel to other programs, which is known where all types are. */
-export const speak = (abroad: (place: Place) => Hooks): void => {
-  vocabulary.abroad = abroad;
+/** Registers the hooks for calls to other programs. They depend on the proxies of all types, which depend on this module. */
+export const registerForeignHooks = (foreignHooks: (ref: ObjectRef) => Hooks): void => {
+  registry.foreignHooks = foreignHooks;
 };
 
-const hooksOf = (place: Place): Hooks => place.stranger === true ? vocabulary.abroad(place) : hooks;
+const hooksOf = (ref: ObjectRef): Hooks => ref.foreign === true ? registry.foreignHooks(ref) : hooks;
 
-/** Why a use of a managed object may fail, apart from what its methods fail with. */
+/** Why the use of a managed object may fail, apart from the failures of its methods. */
 export type Failure = Unreachable | Disconnected | ManagerError | EncodeError | DecodeError | MessageTooLarge;
 
-type List = ReadonlyArray<unknown>;
+type Arguments = ReadonlyArray<unknown>;
 
-/** How long somebody who was interrupted waits for what became of his call, in milliseconds: no server in order takes that long. */
+/** How long an interrupted caller waits for the end of its call, in milliseconds. */
 const PATIENCE = 5000;
 
-/** The content of a call: how the content is written, and what to do once the call has ended. */
+/** The content of a call: a function that writes it, and one to run once the call has ended. */
 interface Content {
   readonly fill: Fill;
   readonly ended: () => void;
 }
 
 /**
- * Encodes a call, of an object if a number is given. What moves with it is kept until the call has ended: an end of a pipe that
- * the server has not taken over by then is closed, whatever the reason.
+ * Encodes a call, of an object if a number is given. Ends of pipes that move with the call are kept until it has ended: an end
+ * that the server has not taken over by then is closed.
  */
-const message = (place: Place, content: List, number?: number): Content => {
+const contentOf = (ref: ObjectRef, args: Arguments, number?: number): Content => {
   let letGo: (() => void) | undefined;
   return {
     fill: (writer) => {
       if (number !== undefined) writer.varint(number);
       const start = writer.position;
-      const extras = Codec.encodeInto<Link>(writer, content, { hooks: hooksOf(place) as never, root: "call" });
+      const extras = Codec.encodeInto<Link>(writer, args, { hooks: hooksOf(ref) as never, root: "call" });
       if (extras === undefined || extras.onSend.length === 0) return extras;
       const packet = { bytes: writer.buffer.slice(start, writer.position), attachments: extras.attachments };
       return { ...extras, onSend: [() => letGo = retainEnds(packet), ...extras.onSend] };
@@ -87,58 +88,73 @@ const message = (place: Place, content: List, number?: number): Content => {
   };
 };
 
-const decode = (place: Place, { attachments, bytes }: Incoming, at: number): unknown =>
-  Codec.decode(bytes.subarray(at), { attachments, hooks: hooksOf(place), link: undefined });
+const methodCall = (ref: ObjectRef, method: string, args: Arguments): Content =>
+  contentOf(ref, [method, ...args], ref.number);
 
-const unreachable = ({ host, type }: Place): Unreachable => new Unreachable(type, host);
+const decode = (ref: ObjectRef, { attachments, bytes }: Incoming, at: number): unknown =>
+  Codec.decode(bytes.subarray(at), { attachments, hooks: hooksOf(ref), link: undefined });
 
-/** What an exit says. Throws a `DecodeError`. */
-const read = (place: Place, incoming: Incoming): Effect.Effect<unknown, unknown> => {
-  switch (incoming.bytes[0]) {
+/** Decodes, and passes the value to `use`. A `DecodeError` is a failure. */
+const decodeWith = <A, E>(
+  ref: ObjectRef,
+  message: Incoming,
+  at: number,
+  use: (value: unknown) => Effect.Effect<A, E>,
+): Effect.Effect<A, E | DecodeError> => {
+  let value: unknown;
+  try {
+    value = decode(ref, message, at);
+  } catch (error) {
+    return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
+  }
+  return use(value);
+};
+
+const unreachable = ({ host, type }: ObjectRef): Unreachable => new Unreachable(type, host);
+
+/** The result of a call, once the kinds of its handles are loaded. */
+export const readReply = (ref: ObjectRef, reply: Incoming): Effect.Effect<unknown, unknown> => {
+  const { attachments, bytes } = reply;
+  const content = (use: (value: unknown) => Effect.Effect<unknown, unknown>) =>
+    loaded([{ bytes: bytes.subarray(1), attachments }], () => decodeWith(ref, reply, 1, use));
+  switch (bytes[0]) {
     case P.VALUE:
-      return Exit.succeed(decode(place, incoming, 1));
+      return content(Effect.succeed);
     case P.EXIT:
-      return decode(place, incoming, 1) as Exit.Exit<unknown, unknown>;
-    case P.THREW: {
-      const [method, error] = decode(place, incoming, 1) as [string, unknown];
-      return Exit.fail(new RemoteError(method, error));
-    }
-    case P.REFUSED: {
-      const [reason, text] = decode(place, incoming, 1) as [ManagerErrorReason, string];
-      return Exit.fail(new ManagerError(reason, text));
-    }
-    case P.UNENCODABLE: {
-      const [reason, path] = decode(place, incoming, 1) as [string, string];
-      return Exit.fail(new EncodeError(reason, { path }));
-    }
+      return content((exit) => exit as Exit.Exit<unknown, unknown>);
+    case P.THREW:
+      return content((thrown) => {
+        const [method, error] = thrown as [string, unknown];
+        return Effect.fail(new RemoteError(method, error));
+      });
+    case P.REFUSED:
+      return content((refused) => {
+        const [reason, message] = refused as [ManagerErrorReason, string];
+        return Effect.fail(new ManagerError(reason, message));
+      });
+    case P.UNENCODABLE:
+      return content((refused) => {
+        const [reason, path] = refused as [string, string];
+        return Effect.fail(new EncodeError(reason, { path }));
+      });
     case P.LOST:
-      return Exit.fail(new Disconnected(place.host, "unknown"));
+      return Effect.fail(new Disconnected(ref.host, "unknown"));
     case P.UNSENT:
-      return Exit.fail(new Disconnected(place.host, "no"));
+      return Effect.fail(new Disconnected(ref.host, "no"));
     case P.OVERLOADED:
-      return Exit.fail(new ManagerError("Overloaded", `Cannot call ${place.host}: too many calls are under way`));
+      return Effect.fail(
+        new ManagerError("Overloaded", `Cannot call ${ref.host}: this program has too many open calls`),
+      );
     case TOO_LARGE:
-      return Exit.fail(readTooLarge(incoming));
+      return Effect.fail(readTooLarge(reply));
     case CANCELLED:
       return Exit.interrupt(FiberId.none);
     default:
-      return Exit.fail(unreachable(place));
+      return Effect.fail(unreachable(ref));
   }
 };
 
-/** What an exit of the server says. */
-export const answer = (place: Place, incoming: Incoming): Effect.Effect<unknown, unknown> => {
-  const { attachments, bytes } = incoming;
-  return loaded([{ bytes: bytes.subarray(1), attachments }], () => {
-    try {
-      return read(place, incoming);
-    } catch (error) {
-      return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
-    }
-  });
-};
-
-/** What cannot be sent is the caller's failure; nothing was sent. */
+/** The failure of a call that could not be encoded, so that nothing was sent. Anything else is a defect. */
 const unsent = (error: unknown): Effect.Effect<never, EncodeError | MessageTooLarge> => {
   if (error instanceof MessageTooLarge) return Effect.fail(error);
   if (!(error instanceof EncodeError)) return Effect.die(error);
@@ -146,12 +162,12 @@ const unsent = (error: unknown): Effect.Effect<never, EncodeError | MessageTooLa
   return Effect.fail(new EncodeError(error.reason, { path, cause: error.cause }));
 };
 
-/** Where its calls go. */
-export const target = ({ address, gate }: Place) => ({ address, object: gate });
+/** The target of calls to the server of an object. */
+export const serverOf = ({ address, server }: ObjectRef): Target => ({ address, object: server });
 
-const refused = (message: string): ManagerError => new ManagerError("InvalidArguments", message);
+const invalidArguments = (message: string): ManagerError => new ManagerError("InvalidArguments", message);
 
-/** Calls something with arguments that make sense: others are refused here, with what `fail` makes of it, and nothing is sent. */
+/** Runs `use` if the arguments are valid. Otherwise fails with `fail(message)`, and sends nothing. */
 export const checkedAs = <F, A, E, R>(
   fail: (message: string) => F,
   operation: string,
@@ -163,15 +179,15 @@ export const checkedAs = <F, A, E, R>(
   return complaint === undefined ? use() : Effect.fail(fail(invalidArgument(operation, complaint)));
 };
 
-/** The same with a `ManagerError`. */
+/** Like {@link checkedAs}, with a `ManagerError`. */
 export const checked = <A, E, R>(
   operation: string,
   values: object,
   checks: Checks,
   use: () => Effect.Effect<A, E, R>,
-): Effect.Effect<A, E | ManagerError, R> => checkedAs(refused, operation, values, checks, use);
+): Effect.Effect<A, E | ManagerError, R> => checkedAs(invalidArguments, operation, values, checks, use);
 
-/** The same for what is read as a Stream. */
+/** Like {@link checked}, for a Stream. */
 export const checkedStream = <A, E>(
   operation: string,
   values: object,
@@ -179,170 +195,152 @@ export const checkedStream = <A, E>(
   use: () => Stream.Stream<A, E>,
 ): Stream.Stream<A, E | ManagerError> => {
   const complaint = wrong(values, checks);
-  return complaint === undefined ? use() : Stream.fail(refused(invalidArgument(operation, complaint)));
+  return complaint === undefined ? use() : Stream.fail(invalidArguments(invalidArgument(operation, complaint)));
 };
 
-/** Calls a method. *Interruption:* interrupts it there, and waits for what became of it. */
-export const ask = <A, E = never>(place: Place, method: string, ...args: List): Effect.Effect<A, E | Failure> =>
-  Effect.uninterruptibleMask((restore) => {
-    let exit: Effect.Effect<unknown, unknown> | undefined;
+/** Calls a method. *Interruption:* interrupts the method, and waits for the end of the call. */
+export const ask = <A, E = never>(ref: ObjectRef, method: string, ...args: Arguments): Effect.Effect<A, E | Failure> =>
+  waitThenCommit<Effect.Effect<unknown, unknown>, unknown, unknown, unknown>((answer) => {
+    const content = methodCall(ref, method, args);
+    let result: Effect.Effect<unknown, unknown> | undefined;
     let wake: (() => void) | undefined;
-    const content = message(place, [method, ...args], place.number);
     let line: Line;
     try {
-      line = call(target(place), P.CALL, content.fill, {
-        exit: (incoming) => {
+      line = call(serverOf(ref), P.CALL, content.fill, {
+        exit: (reply) => {
           content.ended();
-          exit = answer(place, incoming);
-          wake?.();
+          result = readReply(ref, reply);
+          if (wake === undefined) answer(Effect.succeed(result));
+          else wake();
         },
       });
     } catch (error) {
-      return unsent(error);
+      answer(unsent(error));
+      return () => {};
     }
-    const arrived = Effect.async<void>((resume) => {
-      if (exit !== undefined) return resume(Effect.void);
-      wake = () => resume(Effect.void);
+    const ended = Effect.async<void>((resume) => {
+      if (result !== undefined) return resume(Effect.void);
+      const stop = after(PATIENCE, () => resume(Effect.void));
+      wake = () => {
+        stop();
+        resume(Effect.void);
+      };
     });
-    return Effect.matchCauseEffect(restore(arrived), {
-      onSuccess: () => exit!,
-      onFailure: (interruption) => {
-        if (exit !== undefined) return exit;
-        line.cancel();
-        const over = Effect.async<void>((resume) => {
-          const timer = setTimeout(() => resume(Effect.void), PATIENCE);
-          wake = () => {
-            clearTimeout(timer);
-            resume(Effect.void);
-          };
-        });
-        return Effect.zipRight(
-          over,
-          Effect.suspend(() =>
-            exit === undefined ? Effect.failCause(interruption) : Effect.catchAllCause(
-              exit,
-              (cause) => Effect.failCause(Cause.isInterruptedOnly(cause) ? interruption : cause),
-            )
-          ),
-        );
-      },
-    });
-  }) as Effect.Effect<A, E | Failure>;
+    // A failure of the method is reported in place of the interruption.
+    const failure = Effect.suspend(() =>
+      Effect.catchAllCause(
+        result ?? Effect.void,
+        (cause) => Cause.isInterruptedOnly(cause) ? Effect.void : Effect.failCause(cause),
+      )
+    );
+    return () => {
+      if (result === undefined) line.cancel();
+      return Effect.zipRight(ended, failure);
+    };
+  }, (result) => result) as Effect.Effect<A, E | Failure>;
 
-/** Opens a call that lends something, and hands it to `use` with what ends the call. *Interruption:* gives it back. */
-const lent = <A>(
-  place: Place,
+/**
+ * Opens a call whose reply is lent, and passes the reply to `commit` with a function that ends the call. *Interruption:* gives
+ * the reply back.
+ */
+const borrow = <A>(
+  ref: ObjectRef,
   operation: number,
   content: Content,
-  use: (value: unknown, finish: (handed?: () => void) => void) => Effect.Effect<A>,
+  commit: (value: unknown, finish: (handed?: () => void) => void) => Effect.Effect<A>,
 ): Effect.Effect<A, unknown> =>
   Effect.suspend(() => {
     let line: Line | undefined;
-    return waitThenCommit<unknown, unknown, A, never>((done) => {
+    return waitThenCommit<unknown, unknown, A, never>((answer) => {
       try {
-        line = call(target(place), operation, content.fill, {
-          data: (incoming) => {
+        line = call(serverOf(ref), operation, content.fill, {
+          data: (message) => {
             content.ended();
-            const opened = (): void => {
-              try {
-                done(Effect.succeed(decode(place, incoming, 0)));
-              } catch (error) {
-                done(error instanceof DecodeError ? Effect.fail(error) : Effect.die(error));
-              }
-            };
-            const loading = load(incoming);
+            const opened = (): void => answer(decodeWith(ref, message, 0, Effect.succeed));
+            const loading = load(message);
             if (loading === undefined) opened();
             else loading.then(opened);
           },
-          exit: (incoming) => {
+          exit: (reply) => {
             content.ended();
-            done(answer(place, incoming));
+            answer(readReply(ref, reply));
           },
         });
       } catch (error) {
-        done(unsent(error));
+        answer(unsent(error));
       }
       return () => line?.cancel();
-    }, (value) => use(value, (handed) => line?.finish(handed)));
+    }, (value) => commit(value, (handed) => line?.finish(handed)));
   });
 
-/** Takes something out. *Interruption:* takes nothing. */
-export const take = <A>(place: Place, method: string, ...args: List): Effect.Effect<A, Failure> =>
-  lent(place, P.TAKE, message(place, [method, ...args], place.number), (value, finish) =>
-    // What this process tells of the value from now on must not outlive it alone: the server would give the value to others.
+/** Calls a method that takes a value out. *Interruption:* puts the value back. */
+export const take = <A>(ref: ObjectRef, method: string, ...args: Arguments): Effect.Effect<A, Failure> =>
+  borrow(ref, P.TAKE, methodCall(ref, method, args), (value, finish) =>
+    // The confirmation must leave this process before the value is used: if the process died first, the server would put the value
+    // back, although other processes may have learned of it.
     Effect.async<A>((resume) => finish(() => resume(Effect.succeed(value as A))))) as Effect.Effect<A, Failure>;
 
-/** Opens a hold for the scope, and gives what was sent for it. */
-const hold = (place: Place, operation: number, content: Content): Effect.Effect<unknown, unknown, Scope.Scope> =>
+/** Opens a call that holds an object for the scope. Returns the object's handle. */
+const hold = (ref: ObjectRef, operation: number, content: Content): Effect.Effect<unknown, unknown, Scope.Scope> =>
   Effect.flatMap(
     Effect.scope,
     (scope) =>
-      lent(
-        place,
+      borrow(
+        ref,
         operation,
         content,
-        (value, finish) => Effect.as(Scope.addFinalizer(scope, Effect.sync(() => finish())), value),
+        (handle, finish) => Effect.as(Scope.addFinalizer(scope, Effect.sync(() => finish())), handle),
       ),
   );
 
-/** Has an object made, and holds it for the scope. */
+/** Makes an object, and holds it for the scope. */
 export const create = <A, E = never>(
-  server: Place,
+  manager: ObjectRef,
   url: string,
   type: string,
-  ...args: List
+  ...args: Arguments
 ): Effect.Effect<A, E | Failure, Scope.Scope> =>
-  hold(server, P.CREATE, message(server, [url, type, ...args])) as Effect.Effect<
+  hold(manager, P.CREATE, contentOf(manager, [url, type, ...args])) as Effect.Effect<
     A,
     E | Failure,
     Scope.Scope
   >;
 
-/** Calls a method whose result stays at the server, and holds that for the scope. */
-export const kept = <A, E = never>(
-  place: Place,
+/** Calls a method whose result stays at the server, and holds the result for the scope. */
+export const askKept = <A, E = never>(
+  ref: ObjectRef,
   method: string,
-  ...args: List
+  ...args: Arguments
 ): Effect.Effect<A, E | Failure, Scope.Scope> =>
-  hold(place, P.CALL_KEPT, message(place, [method, ...args], place.number)) as Effect.Effect<
-    A,
-    E | Failure,
-    Scope.Scope
-  >;
+  hold(ref, P.CALL_KEPT, methodCall(ref, method, args)) as Effect.Effect<A, E | Failure, Scope.Scope>;
 
 /** Holds an object for the scope. */
-export const retain = (place: Place): Effect.Effect<void, Failure, Scope.Scope> =>
+export const retain = (ref: ObjectRef): Effect.Effect<void, Failure, Scope.Scope> =>
   Effect.asVoid(
-    hold(place, P.RETAIN, { fill: (writer) => void writer.varint(place.number), ended: () => {} }),
-  ) as Effect.Effect<
-    void,
-    Failure,
-    Scope.Scope
-  >;
+    hold(ref, P.RETAIN, { fill: (writer) => void writer.varint(ref.number), ended: () => {} }),
+  ) as Effect.Effect<void, Failure, Scope.Scope>;
 
-/** Calls a method whose result is a Stream. It is run there when it is run here, and no further than is read here. */
-export const stream = <A, E = never>(place: Place, method: string, ...args: List): Stream.Stream<A, E | Failure> =>
+/** Calls a method whose result is a Stream. The Stream runs at the server while it is read here, with bounded read-ahead. */
+export const askStream = <A, E = never>(
+  ref: ObjectRef,
+  method: string,
+  ...args: Arguments
+): Stream.Stream<A, E | Failure> =>
   Stream.suspend(() => {
-    const content = message(place, [method, ...args], place.number);
+    const content = methodCall(ref, method, args);
     const mailbox: Mailbox<unknown, unknown> = new Mailbox<unknown, unknown>({
-      data: (incoming) =>
-        loaded([incoming], () => {
-          try {
-            return Effect.succeed(decode(place, incoming, 0) as List);
-          } catch (error) {
-            return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
-          }
-        }),
-      exit: (incoming) => answer(place, incoming),
-      closed: Effect.fail(unreachable(place)),
+      data: (message) =>
+        loaded([message], () => decodeWith(ref, message, 0, (batch) => Effect.succeed(batch as Arguments))),
+      exit: (reply) => readReply(ref, reply),
+      closed: Effect.fail(unreachable(ref)),
     });
     return consume(mailbox, () => {
       try {
-        return call(target(place), P.STREAM, content.fill, {
+        return call(serverOf(ref), P.STREAM, content.fill, {
           data: mailbox.data,
-          exit: (incoming) => {
+          exit: (reply) => {
             content.ended();
-            mailbox.exit(incoming);
+            mailbox.exit(reply);
           },
         });
       } catch (error) {

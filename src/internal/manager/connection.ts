@@ -1,7 +1,8 @@
 /**
- * The connection to the server of another program: an object of this process, to which all calls go, also those of its family.
+ * The connection to the server of a manager in another program: an object of this process that passes on all calls, also
+ * those of other processes of the family.
  *
- * When it breaks, calls under way end, and the next one connects again. Calls that come meanwhile wait for that.
+ * When the connection breaks, open calls end, and the next call connects again. Calls that arrive meanwhile wait.
  *
  * @module
  */
@@ -16,18 +17,19 @@ import type { AuthenticationError, ConnectError } from "../network/errors.ts";
 import type { TcpTransport } from "../network/tcp_transport.ts";
 import type { Incoming } from "../codec/message.ts";
 import { passOn } from "../rpc/relay.ts";
+import { DeferredReceiver } from "./deferred_receiver.ts";
 import * as P from "./protocol.ts";
 
-/** A call that waits until there is a connection. */
-interface Waiting {
-  readonly go: (link: Link) => void;
-  readonly fail: () => void;
+/** A call that waits for a connection. */
+interface WaitingCall {
+  readonly connected: (link: Link) => void;
+  readonly failed: () => void;
 }
 
 /** See above. */
-export class Connection implements Hosted {
+export class ServerConnection implements Hosted {
   readonly #options: DialOptions;
-  readonly #waiting = new Set<Waiting>();
+  readonly #waiting = new Set<WaitingCall>();
   #link: Link | undefined;
   #transport: TcpTransport | undefined;
   #dialing: Fiber.RuntimeFiber<Link, unknown> | undefined;
@@ -55,8 +57,8 @@ export class Connection implements Hosted {
       }));
   }
 
-  /** Ends it, and every call. */
-  get release(): Effect.Effect<void> {
+  /** Closes the connection, which ends all calls. */
+  get close(): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#closed = true;
       const stopped = this.#dialing === undefined ? Effect.void : Fiber.interrupt(this.#dialing);
@@ -72,37 +74,28 @@ export class Connection implements Hosted {
   }
 
   readonly open = (operation: number, line: Line, message: Incoming): Receiver => {
-    const status = (value: number): void => line.exit((writer) => void writer.byte(value));
-    const link = this.#link;
+    const end = (status: number): void => line.exit((writer) => void writer.byte(status));
     if (this.#closed) {
-      status(GONE);
+      end(GONE);
       return { closed: () => {} };
     }
-    if (link !== undefined) return pass(link, operation, line, message);
-    let receiver: Receiver | undefined;
-    const later: Array<(receiver: Receiver) => void> = [];
-    const do_ = (action: (receiver: Receiver) => void): void => {
-      if (receiver === undefined) later.push(action);
-      else action(receiver);
+    if (this.#link !== undefined) return forward(this.#link, operation, line, message);
+    const deferred = new DeferredReceiver();
+    const call: WaitingCall = {
+      connected: (link) => deferred.open(forward(link, operation, line, message)),
+      failed: () => end(P.UNSENT),
     };
-    const waiting: Waiting = {
-      go: (link) => {
-        receiver = pass(link, operation, line, message);
-        for (const action of later) action(receiver);
-      },
-      fail: () => status(P.UNSENT),
-    };
-    this.#waiting.add(waiting);
+    this.#waiting.add(call);
     this.#dial();
     return {
-      data: (message) => do_((receiver) => receiver.data?.(message)),
-      credit: (count) => do_((receiver) => receiver.credit?.(count)),
+      data: deferred.data,
+      credit: deferred.credit,
       cancel: () => {
-        if (this.#waiting.delete(waiting)) status(CANCELLED);
-        else receiver?.cancel?.();
+        if (this.#waiting.delete(call)) end(CANCELLED);
+        else deferred.cancel();
       },
       closed: (reason) => {
-        if (!this.#waiting.delete(waiting)) receiver?.closed(reason);
+        if (!this.#waiting.delete(call)) deferred.closed(reason);
       },
     };
   };
@@ -112,17 +105,18 @@ export class Connection implements Hosted {
     const fiber = this.#dialing = Effect.runFork(this.connect);
     fiber.addObserver((exit) => {
       this.#dialing = undefined;
-      const all = [...this.#waiting];
+      const calls = [...this.#waiting];
       this.#waiting.clear();
-      for (const { fail, go } of all) {
-        if (Exit.isSuccess(exit)) go(exit.value);
-        else fail();
+      for (const { connected, failed } of calls) {
+        if (Exit.isSuccess(exit)) connected(exit.value);
+        else failed();
       }
     });
   }
 }
 
-const pass = (link: Link, operation: number, line: Line, { attachments, bytes }: Incoming): Receiver =>
+/** Passes a call on. The first byte of its message is the operation. */
+const forward = (link: Link, operation: number, line: Line, { attachments, bytes }: Incoming): Receiver =>
   passOn(line, P.LOST, (receiver) =>
     link.open((writer) => {
       writer.byte(operation);
@@ -133,8 +127,8 @@ const pass = (link: Link, operation: number, line: Line, { attachments, bytes }:
 /** Connects for as long as the scope is open. */
 export const make = (
   options: DialOptions,
-): Effect.Effect<Connection, ConnectError | AuthenticationError, Scope.Scope> =>
+): Effect.Effect<ServerConnection, ConnectError | AuthenticationError, Scope.Scope> =>
   Effect.tap(
-    Effect.acquireRelease(Effect.sync(() => new Connection(options)), (connection) => connection.release),
+    Effect.acquireRelease(Effect.sync(() => new ServerConnection(options)), (connection) => connection.close),
     (connection) => connection.connect,
   );

@@ -1,5 +1,5 @@
 /**
- * Dicts and namespaces, for those who use them.
+ * The clients of managed dicts and namespaces.
  *
  * @module
  */
@@ -9,12 +9,13 @@ import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import type { Task } from "../../Task.ts";
 import { arrayOf, type Check, type Checks, iterable, record, task as isTask, text } from "../os/arguments.ts";
-import { ask, checked, type Failure, stream, take } from "./calls.ts";
+import { ask, askStream, checked, type Failure, take } from "./calls.ts";
 import type { ManagerError, RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**
- * A change of a dict, or first of all, and whenever the reader has fallen too far behind, the dict as it is.
+ * A change of a dict. The first element of a Stream is a `Snapshot`, and so is the next element of a reader that has fallen too far
+ * behind.
  *
  * @since 0.1.0
  * @category models
@@ -26,8 +27,8 @@ export type DictChange<K, V> =
   | { readonly _tag: "Clear" };
 
 /**
- * A task that changes a value where it is kept: it is given a copy, and what it returns is the new value. If it fails, or is
- * interrupted, nothing has changed. Nobody else changes the object meanwhile.
+ * A task that changes a value at the server. It receives a copy, and its result is the new value. If it fails or is interrupted,
+ * nothing has changed. Other changes of the object wait until it has ended.
  *
  * @since 0.1.0
  * @category models
@@ -35,71 +36,71 @@ export type DictChange<K, V> =
 export type Change<A, Args extends ReadonlyArray<unknown>, B, E> = Task<[value: A, ...args: Args], B, E>;
 
 /**
- * A dict: a Map that lives at the server. Keys are compared by what they say, so that arrays and records are keys as well;
- * their order is that in which they first came. What is read is a copy, of the moment at which the server was asked. A call that
- * changes something in one step, and is interrupted, may have done so.
+ * A Map at the server. Keys are compared by value, so that arrays and records can be keys; they are ordered by their first insertion.
+ * A value that is read is a copy, made when the server handles the call. A call of a single step that is interrupted may have
+ * completed.
  *
- * Python's `dict`; its `get(key, default)`, `setdefault`, `pop`, `popitem` and `update` are here as well.
+ * Python's `dict`, with `get(key, default)`, `setdefault`, `pop`, `popitem` and `update`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Dict<in out K, in out V> extends Proxy {
-  /** How many keys it has. Python's `len`. */
+  /** The number of keys. Python's `len`. */
   readonly size: Effect.Effect<number, Failure>;
-  /** The value of a key, if it has one. */
+  /** The value of a key, or `undefined`. */
   readonly get: (key: K) => Effect.Effect<V | undefined, Failure>;
-  /** The value of a key, or this one. */
+  /** The value of a key, or `otherwise`. */
   readonly getOrElse: <B>(key: K, otherwise: B) => Effect.Effect<V | B, Failure>;
-  /** The values of several keys, of one moment. */
+  /** The values of several keys, read in one step. */
   readonly getMany: (keys: Iterable<K>) => Effect.Effect<Array<V | undefined>, Failure>;
-  /** Whether it has a key. Python's `in`. */
+  /** Whether the key exists. Python's `in`. */
   readonly has: (key: K) => Effect.Effect<boolean, Failure>;
-  /** Gives a key a value. */
+  /** Sets the value of a key. */
   readonly set: (key: K, value: V) => Effect.Effect<void, Failure>;
-  /** Gives a key a value, unless it has one, and gives the one that it has then. Python's `setdefault`. */
+  /** Sets the value of a key that does not exist. Returns the value that the key has afterwards. Python's `setdefault`. */
   readonly setDefault: (key: K, value: V) => Effect.Effect<V, Failure>;
-  /** Gives several keys their values, in one step. */
+  /** Sets the values of several keys, in one step. */
   readonly update: (entries: Iterable<readonly [K, V]>) => Effect.Effect<void, Failure>;
-  /** Takes a key out; whether it was there. Python's `del`. */
+  /** Deletes a key. Returns whether it existed. Python's `del`. */
   readonly delete: (key: K) => Effect.Effect<boolean, Failure>;
-  /** Takes a key out, and gives its value. *Interruption:* takes nothing. */
+  /** Deletes a key, and returns its value. *Interruption:* deletes nothing. */
   readonly pop: (key: K) => Effect.Effect<V | undefined, Failure>;
-  /** Takes the newest key out, and gives it with its value. Python's `popitem`. *Interruption:* takes nothing. */
+  /** Deletes the newest key, and returns it with its value. Python's `popitem`. *Interruption:* deletes nothing. */
   readonly popItem: Effect.Effect<[key: K, value: V] | undefined, Failure>;
-  /** Takes all out. */
+  /** Deletes all keys. */
   readonly clear: Effect.Effect<void, Failure>;
-  /** Gives a key a value if it has the expected one (`undefined` for none); whether it had. */
+  /** Sets the value of a key if it has the expected value (`undefined` for no value). Returns whether it had. */
   readonly compareAndSet: (key: K, expected: V | undefined, value: V) => Effect.Effect<boolean, Failure>;
   /**
-   * Has a task change the value of a key at the server, and gives the new one: no change of anybody is lost, however deep.
-   * *Interruption:* interrupts the task, and nothing has changed, unless it was done.
+   * Changes the value of a key by a task at the server, and returns the new value. No concurrent change is lost, even deep inside
+   * the value. *Interruption:* interrupts the task; nothing has changed, unless the task had ended.
    */
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     key: K,
     task: Change<V | undefined, Args, V, E>,
     ...args: Args
   ) => Effect.Effect<V, E | RemoteError | Failure>;
-  /** Its keys, of one moment. */
+  /** The keys, read in one step. */
   readonly keys: Effect.Effect<Array<K>, Failure>;
-  /** Its values, of one moment. */
+  /** The values, read in one step. */
   readonly values: Effect.Effect<Array<V>, Failure>;
-  /** Its keys with their values, of one moment. Python's `items`. */
+  /** The keys with their values, read in one step. Python's `items`. */
   readonly entries: Effect.Effect<Array<[key: K, value: V]>, Failure>;
-  /** A copy, of one moment. Python's `copy`. */
+  /** A copy, made in one step. Python's `copy`. */
   readonly toMap: Effect.Effect<Map<K, V>, Failure>;
-  /** Its keys with their values, of the moment at which the Stream is run: for more than fits into a message. */
+  /** The keys with their values as of the start of the Stream, for content that does not fit into one message. */
   readonly toStream: Stream.Stream<[key: K, value: V], Failure>;
-  /** Gives keys their values, as they come, many in a message. */
+  /** Sets the values of the keys that it receives, several per message. */
   readonly toSink: Sink.Sink<void, readonly [key: K, value: V], never, Failure>;
   /**
-   * What it is, and then each change. A reader who falls behind by more than 1024 changes is given the whole again in place of
-   * what he has missed. Nobody who changes the dict waits for a reader.
+   * The content, and then each change. A reader that falls behind by more than 1024 changes receives the whole content again in
+   * place of the changes that it has missed. Writers do not wait for readers.
    */
   readonly watch: Stream.Stream<DictChange<K, V>, Failure>;
 }
 
-/** Of a method that has a task change something. */
+/** Checks of a method that runs a task. */
 export const tasks: Checks = { task: isTask };
 
 const isPair: Check = (value) =>
@@ -107,7 +108,7 @@ const isPair: Check = (value) =>
 
 const arePairs = arrayOf(isPair, "pairs [key, value]");
 
-/** Uses keys with their values, which may come only once. */
+/** Passes pairs of keys and values to `use`, as a list that has been checked. */
 export const withPairs = <A, E, R>(
   operation: string,
   entries: Iterable<unknown>,
@@ -171,13 +172,13 @@ export class DictProxy<K, V> extends Remote implements Dict<K, V> {
     return ask<Map<K, V>>(this[TypeId], "value");
   }
   get toStream() {
-    return stream<[key: K, value: V]>(this[TypeId], "toStream");
+    return askStream<[key: K, value: V]>(this[TypeId], "toStream");
   }
   get toSink() {
     return Sink.forEachChunk((chunk: Chunk.Chunk<readonly [key: K, value: V]>) => this.update(chunk));
   }
   get watch() {
-    return stream<DictChange<K, V>>(this[TypeId], "watch");
+    return askStream<DictChange<K, V>>(this[TypeId], "watch");
   }
 }
 
@@ -185,7 +186,7 @@ export class DictProxy<K, V> extends Remote implements Dict<K, V> {
 export type Name<T> = Extract<keyof T, string>;
 
 /**
- * A namespace: attributes by name, each with a type of its own. Python's `Namespace`.
+ * Attributes by name, each with its own type. Python's `Namespace`.
  *
  * @since 0.1.0
  * @category models
@@ -193,44 +194,47 @@ export type Name<T> = Extract<keyof T, string>;
 export interface Namespace<in out T extends object> extends Proxy {
   /** The value of an attribute. */
   readonly get: <K extends Name<T>>(name: K) => Effect.Effect<T[K], Failure>;
-  /** Whether there is such an attribute. */
+  /** Whether the attribute exists. */
   readonly has: (name: string) => Effect.Effect<boolean, Failure>;
-  /** Gives an attribute a value. */
+  /** Sets the value of an attribute. */
   readonly set: <K extends Name<T>>(name: K, value: T[K]) => Effect.Effect<void, Failure>;
-  /** Gives several attributes their values, in one step. */
+  /** Sets the values of several attributes, in one step. */
   readonly assign: (attributes: Partial<T>) => Effect.Effect<void, Failure>;
-  /** Takes an attribute out; whether it was there. */
+  /** Deletes an attribute. Returns whether it existed. */
   readonly delete: (name: Name<T>) => Effect.Effect<boolean, Failure>;
-  /** Gives an attribute a value if it has the expected one; whether it had. */
+  /** Sets the value of an attribute if it has the expected value. Returns whether it had. */
   readonly compareAndSet: <K extends Name<T>>(
     name: K,
     expected: T[K] | undefined,
     value: T[K],
   ) => Effect.Effect<boolean, Failure>;
-  /** Has a task change an attribute at the server, and gives the new value. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  /**
+   * Changes an attribute by a task at the server, and returns the new value. *Interruption:* interrupts the task; nothing has
+   * changed, unless the task had ended.
+   */
   readonly modify: <K extends Name<T>, Args extends ReadonlyArray<unknown>, E>(
     name: K,
     task: Change<T[K], Args, T[K], E>,
     ...args: Args
   ) => Effect.Effect<T[K], E | RemoteError | Failure>;
-  /** The names of its attributes. */
+  /** The names of the attributes. */
   readonly keys: Effect.Effect<Array<Name<T>>, Failure>;
-  /** A copy, of one moment. */
+  /** A copy, made in one step. */
   readonly toObject: Effect.Effect<T, Failure>;
-  /** What it is, and then each change: as {@link Dict.watch}. */
+  /** The content, and then each change, as in {@link Dict.watch}. */
   readonly watch: Stream.Stream<DictChange<Name<T>, T[Name<T>]>, Failure>;
 }
 
 /** The proxy of a namespace. */
 export class NamespaceProxy<T extends object> extends Remote implements Namespace<T> {
-  #of<A>(method: string, name: unknown, use: () => Effect.Effect<A, Failure>): Effect.Effect<A, Failure> {
+  #checked<A>(method: string, name: unknown, use: () => Effect.Effect<A, Failure>): Effect.Effect<A, Failure> {
     return checked(`namespace.${method}`, { name }, { name: text }, use);
   }
 
-  get = <K extends Name<T>>(name: K) => this.#of("get", name, () => ask<T[K]>(this[TypeId], "get", name));
-  has = (name: string) => this.#of("has", name, () => ask<boolean>(this[TypeId], "has", name));
+  get = <K extends Name<T>>(name: K) => this.#checked("get", name, () => ask<T[K]>(this[TypeId], "get", name));
+  has = (name: string) => this.#checked("has", name, () => ask<boolean>(this[TypeId], "has", name));
   set = <K extends Name<T>>(name: K, value: T[K]) =>
-    this.#of("set", name, () => ask<void>(this[TypeId], "set", name, value));
+    this.#checked("set", name, () => ask<void>(this[TypeId], "set", name, value));
   assign = (attributes: Partial<T>) =>
     checked(
       "namespace.assign",
@@ -238,9 +242,9 @@ export class NamespaceProxy<T extends object> extends Remote implements Namespac
       { attributes: record },
       () => ask<void>(this[TypeId], "update", Object.entries(attributes)),
     );
-  delete = (name: Name<T>) => this.#of("delete", name, () => ask<boolean>(this[TypeId], "delete", name));
+  delete = (name: Name<T>) => this.#checked("delete", name, () => ask<boolean>(this[TypeId], "delete", name));
   compareAndSet = <K extends Name<T>>(name: K, expected: T[K] | undefined, value: T[K]) =>
-    this.#of("compareAndSet", name, () => ask<boolean>(this[TypeId], "compareAndSet", name, expected, value));
+    this.#checked("compareAndSet", name, () => ask<boolean>(this[TypeId], "compareAndSet", name, expected, value));
   modify = <K extends Name<T>, Args extends ReadonlyArray<unknown>, E>(
     name: K,
     task: Change<T[K], Args, T[K], E>,
@@ -259,6 +263,6 @@ export class NamespaceProxy<T extends object> extends Remote implements Namespac
     return ask<T>(this[TypeId], "toObject");
   }
   get watch() {
-    return stream<DictChange<Name<T>, T[Name<T>]>>(this[TypeId], "watch");
+    return askStream<DictChange<Name<T>, T[Name<T>]>>(this[TypeId], "watch");
   }
 }

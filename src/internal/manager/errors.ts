@@ -1,5 +1,5 @@
 /**
- * How the use of managed objects fails.
+ * Errors of managers.
  *
  * @module
  */
@@ -8,17 +8,17 @@ import { TypedError } from "../os/typed_error.ts";
 import { summary } from "../codec/foreign.ts";
 
 /**
- * What a {@link ManagerError} complains of.
+ * Why a {@link ManagerError} occurred.
  *
- * - `UnknownType`: the server was not told of the type's module, or the module defines no such type.
- * - `UnknownTask`: the same of a task that was to run there.
- * - `NotExposed`: the object has no such method, or not for others.
- * - `InvalidArguments`: an argument that makes no sense: an index that is none, a number that is no whole one, a task with Schemas.
- * - `InvalidResult`: the method returned a Stream and is not named in `streams`, or the other way round.
- * - `InvalidOption`: an option that makes no sense.
- * - `Overloaded`: another program has more calls under way than the server allows (10000): it has to wait for some.
- * - `InitializerFailed`: the initializer of the manager failed; `cause` is its failure, or what it threw.
- * - `Failed`: the server could not do it for another reason; see `cause`.
+ * - `UnknownType`: the server was not told of the type's module, or the module does not define the type.
+ * - `UnknownTask`: the same for a task.
+ * - `NotExposed`: the object has no such method, or does not expose it.
+ * - `InvalidArguments`: an argument is invalid, for example an index out of range or a task with Schemas.
+ * - `InvalidResult`: the method returned a Stream and is not named in `streams`, or the reverse.
+ * - `InvalidOption`: an option is invalid.
+ * - `Overloaded`: the program has more open calls than the server of another program allows (10000).
+ * - `InitializerFailed`: the initializer of the manager failed; `cause` is its failure or exception.
+ * - `Failed`: another failure; see `cause`.
  *
  * @since 0.1.0
  * @category errors
@@ -35,7 +35,7 @@ export type ManagerErrorReason =
   | "Failed";
 
 /**
- * A manager was asked for what it does not have or cannot do. Nothing was changed.
+ * A call that a manager does not accept. Nothing was changed.
  *
  * @since 0.1.0
  * @category errors
@@ -43,7 +43,7 @@ export type ManagerErrorReason =
 export class ManagerError extends TypedError {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ManagerError";
-  /** What was wrong. */
+  /** Why it occurred. */
   readonly reason: ManagerErrorReason;
 
   /** Created by the library. */
@@ -54,8 +54,8 @@ export class ManagerError extends TypedError {
 }
 
 /**
- * A constructor, or a method that is no Effect, has thrown in the server. `cause` is what it threw, with the stack that it had
- * there. Python's `RemoteError`, and the exception itself.
+ * A constructor, or a method that is not an Effect, has thrown at the server. `cause` is the exception, with its stack there.
+ * Python's `RemoteError`, and the exception itself.
  *
  * @since 0.1.0
  * @category errors
@@ -63,21 +63,21 @@ export class ManagerError extends TypedError {
 export class RemoteError extends TypedError {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "RemoteError";
-  /** What has failed: `Maths.divide`, `new Maths`. */
+  /** The method or constructor: `Maths.divide`, `new Maths`. */
   readonly method: string;
 
   /** Created by the library. */
   constructor(method: string, cause: unknown) {
     super(`${method} failed: ${summary(cause)}`, { cause });
     this.method = method;
-    // Where it was read says nothing; where it was thrown stands with the cause.
+    // The stack of the reader does not help; the cause has the stack of the exception.
     this.stack = `${this.name}: ${this.message}`;
   }
 }
 
 /**
- * The connection to the program of a manager is broken. The next call connects again; what was made over the broken one is gone,
- * unless somebody else holds it, or it was published.
+ * The connection to the program of a manager broke. The next call connects again. Objects that were made over the broken
+ * connection are freed, unless another process holds them or they were published.
  *
  * @since 0.1.0
  * @category errors
@@ -85,15 +85,15 @@ export class RemoteError extends TypedError {
 export class Disconnected extends TypedError {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "Disconnected";
-  /** Whether the call was done: `"no"`, and then it can be made again, or `"unknown"`. */
+  /** Whether the call was executed: `"no"`, so that it can be repeated, or `"unknown"`. */
   readonly executed: "no" | "unknown";
 
   /** Created by the library. */
   constructor(host: string, executed: "no" | "unknown") {
     super(
       executed === "no"
-        ? `Cannot call ${host}: there is no connection, and none can be made now`
-        : `The connection to ${host} broke while the call was under way: it may have been done`,
+        ? `Cannot call ${host}: there is no connection, and a new one could not be made`
+        : `The connection to ${host} broke during the call: it may have been executed`,
     );
     this.executed = executed;
   }

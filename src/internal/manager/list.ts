@@ -1,5 +1,5 @@
 /**
- * Lists, for those who use them.
+ * The client of managed lists.
  *
  * @module
  */
@@ -18,14 +18,14 @@ import {
   options,
   text,
 } from "../os/arguments.ts";
-import { ask, checked, type Failure, stream, take } from "./calls.ts";
+import { ask, askStream, checked, type Failure, take } from "./calls.ts";
 import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**
- * A change of a list, as `splice` makes it, or first of all, whenever the reader has fallen too far behind, and when all of it
- * was moved about, the list as it is.
+ * A change of a list, as `splice` makes it. The first element of a Stream is a `Snapshot`, and so is the next element after the
+ * list was reordered, or of a reader that has fallen too far behind.
  *
  * @since 0.1.0
  * @category models
@@ -35,76 +35,78 @@ export type ListChange<A> =
   | { readonly _tag: "Splice"; readonly index: number; readonly deleted: number; readonly items: ReadonlyArray<A> };
 
 /**
- * A list: an Array that lives at the server. Its operations are those of an Array, and Python's where it has others; indices
- * that are negative count from the end; values are compared by what they say. What is read is a copy, of the moment at which
- * the server was asked. Python's `list`.
+ * An Array at the server, with the operations of an Array and of Python's `list`. A negative index counts from the end. Items are
+ * compared by value. A value that is read is a copy, made when the server handles the call. Python's `list`.
  *
  * @since 0.1.0
  * @category models
  */
 export interface List<in out A> extends Proxy {
-  /** How many items it has. Python's `len`. */
+  /** The number of items. Python's `len`. */
   readonly length: Effect.Effect<number, Failure>;
-  /** The item at an index, if there is one. */
+  /** The item at an index, or `undefined`. */
   readonly at: (index: number) => Effect.Effect<A | undefined, Failure>;
-  /** Replaces the item at an index. A `ManagerError` if there is none. */
+  /** Replaces the item at an index. Fails with a `ManagerError` if there is none. */
   readonly set: (index: number, item: A) => Effect.Effect<void, Failure>;
-  /** Adds items at the end, and gives the new length. Python's `append`. */
+  /** Appends items, and returns the new length. Python's `append`. */
   readonly push: (...items: ReadonlyArray<A>) => Effect.Effect<number, Failure>;
-  /** Adds all items of an iterable at the end, and gives the new length. */
+  /** Appends all items of an iterable, and returns the new length. */
   readonly extend: (items: Iterable<A>) => Effect.Effect<number, Failure>;
-  /** Adds items at the beginning, and gives the new length. */
+  /** Prepends items, and returns the new length. */
   readonly unshift: (...items: ReadonlyArray<A>) => Effect.Effect<number, Failure>;
-  /** Adds an item before that at an index. */
+  /** Inserts an item before the item at an index. */
   readonly insert: (index: number, item: A) => Effect.Effect<void, Failure>;
-  /** Takes out the last item, or that at an index. *Interruption:* takes nothing. */
+  /** Removes and returns the last item, or the item at an index. *Interruption:* removes nothing. */
   readonly pop: (index?: number) => Effect.Effect<A | undefined, Failure>;
-  /** Takes out the first item. *Interruption:* takes nothing. */
+  /** Removes and returns the first item. *Interruption:* removes nothing. */
   readonly shift: Effect.Effect<A | undefined, Failure>;
-  /** Takes out so many items from an index on, puts others there, and gives those that were taken out. */
+  /** Replaces `deleted` items from an index on by other items, and returns the removed items. */
   readonly splice: (start: number, deleted?: number, ...items: ReadonlyArray<A>) => Effect.Effect<Array<A>, Failure>;
-  /** Takes out the first item that is the same; whether there was one. */
+  /** Removes the first equal item. Returns whether there was one. */
   readonly remove: (item: A) => Effect.Effect<boolean, Failure>;
-  /** Takes all out. */
+  /** Removes all items. */
   readonly clear: Effect.Effect<void, Failure>;
-  /** Puts the same item everywhere, or from one index to another. */
+  /** Replaces all items by the same item, or those between two indices. */
   readonly fill: (item: A, start?: number, end?: number) => Effect.Effect<void, Failure>;
-  /** Turns the order round, in place. */
+  /** Reverses the order, in place. */
   readonly reverse: Effect.Effect<void, Failure>;
-  /** Sorts in place: numbers, bigints and Dates by their value, texts and anything else as texts. Another order is a task for `modifyAll`. */
+  /** Sorts in place: numbers, bigints and Dates by value, other items as strings. For another order, use a task and `modifyAll`. */
   readonly sort: (options?: { readonly descending?: boolean | undefined }) => Effect.Effect<void, Failure>;
-  /** Whether an item is the same. Python's `in`. */
+  /** Whether there is an equal item. Python's `in`. */
   readonly includes: (item: A) => Effect.Effect<boolean, Failure>;
-  /** The first index of an item, or -1. */
+  /** The first index of an equal item, or -1. */
   readonly indexOf: (item: A, from?: number) => Effect.Effect<number, Failure>;
-  /** The last index of an item, or -1. */
+  /** The last index of an equal item, or -1. */
   readonly lastIndexOf: (item: A) => Effect.Effect<number, Failure>;
-  /** How many items are the same. */
+  /** The number of equal items. */
   readonly count: (item: A) => Effect.Effect<number, Failure>;
-  /** The items as one text. */
+  /** The items joined to one string. */
   readonly join: (separator?: string) => Effect.Effect<string, Failure>;
   /** A copy of a part. */
   readonly slice: (start?: number, end?: number) => Effect.Effect<Array<A>, Failure>;
-  /** A copy of the whole. Python's `[:]`. */
+  /** A copy of the list. Python's `[:]`. */
   readonly toArray: Effect.Effect<Array<A>, Failure>;
-  /** Its items, of the moment at which the Stream is run: for more than fits into a message. */
+  /** The items as of the start of the Stream, for content that does not fit into one message. */
   readonly toStream: Stream.Stream<A, Failure>;
-  /** Adds items at the end, as they come, many in a message. */
+  /** Appends the items that it receives, several per message. */
   readonly toSink: Sink.Sink<void, A, never, Failure>;
-  /** Replaces the item at an index if it is the expected one; whether it was. */
+  /** Replaces the item at an index if it equals the expected item. Returns whether it did. */
   readonly compareAndSet: (index: number, expected: A, item: A) => Effect.Effect<boolean, Failure>;
-  /** Has a task change the item at an index at the server, and gives the new one. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  /**
+   * Changes the item at an index by a task at the server, and returns the new item. *Interruption:* interrupts the task; nothing has
+   * changed, unless the task had ended.
+   */
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     index: number,
     task: Change<A, Args, A, E>,
     ...args: Args
   ) => Effect.Effect<A, E | RemoteError | Failure>;
-  /** Has a task change the whole list at the server. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  /** Changes the whole list by a task at the server. *Interruption:* interrupts the task; nothing has changed, unless it had ended. */
   readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<Array<A>, Args, ReadonlyArray<A>, E>,
     ...args: Args
   ) => Effect.Effect<void, E | RemoteError | Failure>;
-  /** What it is, and then each change; for readers who fall behind as {@link Dict.watch}. */
+  /** The content, and then each change, as in {@link Dict.watch}. */
   readonly watch: Stream.Stream<ListChange<A>, Failure>;
 }
 
@@ -184,7 +186,7 @@ export class ListProxy<A> extends Remote implements List<A> {
     return ask<Array<A>>(this[TypeId], "value");
   }
   get toStream() {
-    return stream<A>(this[TypeId], "toStream");
+    return askStream<A>(this[TypeId], "toStream");
   }
   get toSink() {
     return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.extend(chunk));
@@ -221,6 +223,6 @@ export class ListProxy<A> extends Remote implements List<A> {
     return checked(`list.${method}`, values, checks, use);
   }
   get watch() {
-    return stream<ListChange<A>>(this[TypeId], "watch");
+    return askStream<ListChange<A>>(this[TypeId], "watch");
   }
 }

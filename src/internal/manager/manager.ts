@@ -1,5 +1,5 @@
 /**
- * A manager, for those who use it.
+ * The client of a manager.
  *
  * @module
  */
@@ -36,74 +36,75 @@ import type { List } from "./list.ts";
 import type { SharedPool } from "./pool.ts";
 import * as P from "./protocol.ts";
 import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
-import type { Barrier, Condition, Event, Lock, RLock, Semaphore } from "./sync.ts";
+import type { Barrier, Event } from "./event.ts";
+import type { Condition, Lock, RLock, Semaphore } from "./lock.ts";
 import { type Type, TypeTypeId } from "./typed.ts";
 import { type Numbers, type TypedArray, typedArray, type Value } from "./value.ts";
 
 /**
- * What a manager's server is doing.
+ * The state of a manager's server.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Statistics {
-  /** Objects that it keeps. Python's `_number_of_objects`. */
+  /** The number of objects. Python's `_number_of_objects`. */
   readonly objects: number;
-  /** How many of each type. */
+  /** The number of objects of each type. */
   readonly types: Readonly<Record<string, number>>;
-  /** Scopes and leases that hold them. */
+  /** The number of scopes, names and leases that hold objects. */
   readonly holds: number;
-  /** Objects that were ever made. */
+  /** The number of objects made so far. */
   readonly made: number;
-  /** Calls that have come. */
+  /** The number of calls received so far. */
   readonly calls: number;
-  /** Calls that have not ended, holds among them. */
+  /** The number of open calls, including those that hold objects. */
   readonly pending: number;
 }
 
 /**
- * An object of a server, for diagnosis.
+ * One object of a server, for diagnosis.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ObjectInfo {
-  /** Its number. */
+  /** The number of the object. */
   readonly object: number;
-  /** Name of its type. */
+  /** The name of its type. */
   readonly type: string;
-  /** Scopes and leases that hold it. */
+  /** The number of scopes, names and leases that hold it. */
   readonly holds: number;
 }
 
-/** What makes an object that lives at the server. @since 0.1.0 @category models */
+/** An Effect that makes an object at the server, and holds it for the scope. @since 0.1.0 @category models */
 export type Making<A, E = never> = Effect.Effect<A, E | Failure, Scope.Scope>;
 
 /**
- * A server that keeps objects for others. It can be sent anywhere, and whoever has it can make objects.
+ * A server process that keeps objects for other processes. A manager can be sent to any process, which can then make objects.
  *
- * An object lives as long as the scope in which it was made, or longer if others {@link retain} it. When nobody holds it any more
- * it is freed, and who still uses it fails with `Unreachable`.
+ * An object lives as long as the scope in which it was made, or longer if other scopes retain it. An object that no scope holds is
+ * freed, and later uses fail with `Unreachable`.
  *
- * *Release*, of everything that is made here: the object is freed, unless somebody else holds it.
+ * *Release*, of every object that is made here: frees the object, unless another scope holds it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Manager extends Proxy {
-  /** Makes a dict, of these entries. Python's `dict`. */
+  /** Makes a dict with these entries. Python's `dict`. */
   readonly dict: <K, V>(entries?: Iterable<readonly [K, V]>) => Making<Dict<K, V>>;
-  /** Makes a list, of these items. Python's `list`. */
+  /** Makes a list with these items. Python's `list`. */
   readonly list: <A>(items?: Iterable<A>) => Making<List<A>>;
-  /** Makes a namespace, of these attributes. Python's `Namespace`. */
+  /** Makes a namespace with these attributes. Python's `Namespace`. */
   readonly namespace: <T extends object>(attributes?: T) => Making<Namespace<T>>;
-  /** Makes one value. Python's `Value`. */
+  /** Makes a value. Python's `Value`. */
   readonly value: <A>(value: A) => Making<Value<A>>;
-  /** Makes numbers of the kind of this typed array. Python's `Array`. */
+  /** Makes an array of numbers, from a typed array. Python's `Array`. */
   readonly array: <T extends TypedArray>(numbers: T) => Making<Numbers<T>>;
-  /** Makes a queue that lives at the server. Python's `Queue` and `JoinableQueue`. */
+  /** Makes a queue at the server. Python's `Queue` and `JoinableQueue`. */
   readonly queue: <A>(options?: QueueOptions) => Making<Queue<A>, QueueError>;
-  /** Makes a queue that gives first what was put last. Python's `LifoQueue`. */
+  /** Makes a queue that gives the newest item first. Python's `LifoQueue`. */
   readonly lifoQueue: <A>(options?: QueueOptions) => Making<Queue<A>, QueueError>;
   /** Makes a queue that gives the smallest item first, by its natural order. Python's `PriorityQueue`. */
   readonly priorityQueue: <A>(options?: QueueOptions) => Making<Queue<A>, QueueError>;
@@ -111,41 +112,42 @@ export interface Manager extends Proxy {
   readonly lock: Making<Lock>;
   /** Makes a recursive lock. Python's `RLock`. */
   readonly rlock: Making<RLock>;
-  /** Makes a semaphore that so many may hold, one unless a number is given. Python's `Semaphore`. */
+  /** Makes a semaphore with a number of permits, by default one. Python's `Semaphore`. */
   readonly semaphore: (permits?: number) => Making<Semaphore>;
-  /** Makes a semaphore that nobody releases who does not hold it. Python's `BoundedSemaphore`. */
+  /** Makes a semaphore that only a holder can release. Python's `BoundedSemaphore`. */
   readonly boundedSemaphore: (permits?: number) => Making<Semaphore>;
-  /** Makes a condition of this lock, or of a recursive one of its own. Python's `Condition`. */
+  /** Makes a condition of a lock, or of a recursive lock of its own. Python's `Condition`. */
   readonly condition: (lock?: Lock | RLock) => Making<Condition>;
   /** Makes an event. Python's `Event`. */
   readonly event: Making<Event>;
-  /** Makes a barrier for so many; the last one to come has the action run at the server before they go on. Python's `Barrier`. */
+  /** Makes a barrier. When all parties have arrived, the action runs at the server before they go on. Python's `Barrier`. */
   readonly barrier: (parties: number, action?: Task<[], unknown, unknown>) => Making<Barrier>;
-  /** Makes shared memory of so many bytes, which lives as long as an object of the manager. Not for other programs. */
+  /** Makes shared memory of `size` bytes, which lives like an object of the manager. Not for other programs. */
   readonly sharedMemory: (size: number) => Making<SharedMemory, MemoryError>;
   /** Makes a list of fixed length in shared memory. Not for other programs. */
   readonly shareableList: <A>(
     values: Iterable<A & Element>,
   ) => Making<ShareableList<A>, MemoryError | OutOfRange>;
-  /** Makes a pool whose workers are children of the server. Python's `Pool`. */
+  /** Makes a pool whose workers are children of the server. Not for other programs. Python's `Pool`. */
   readonly pool: (options?: Pick<PoolOptions, "size" | "maxTasksPerChild">) => Making<SharedPool, PoolError>;
   /**
-   * Makes an object of a type of one's own. Fails with a `RemoteError` if its constructor throws, and as it fails if it is an Effect.
+   * Makes an object of a type that was defined with `Manager.type`. Fails with a `RemoteError` if its constructor throws, or like the
+   * Effect that makes it.
    */
   readonly create: <Args extends ReadonlyArray<unknown>, A extends Proxy, E>(
     type: Type<Args, A, E>,
     ...args: Args
   ) => Making<A, E | RemoteError>;
   /**
-   * Makes an object of this manager known by a name, to everybody who has the manager, and holds it until the name is given to
-   * another object, or to `undefined`. Not for other programs.
+   * Publishes an object of this manager under a name, for all processes and programs that have the manager. The name holds the
+   * object until it is given to another object, or to `undefined`. Not for other programs.
    */
   readonly publish: (name: string, object: Proxy | Dequeue<unknown> | undefined) => Effect.Effect<void, Failure>;
-  /** The object that was published by this name, if there is one. Its type is that of whoever published it. */
+  /** The object that was published under a name, or `undefined`. The caller states its type. */
   readonly find: <A>(name: string) => Effect.Effect<A | undefined, Failure>;
-  /** What the server is doing. */
+  /** The state of the server. */
   readonly statistics: Effect.Effect<Statistics, Failure>;
-  /** The objects that it keeps. Python's `_debug_info`. */
+  /** The objects of the server. Python's `_debug_info`. */
   readonly objects: Effect.Effect<ReadonlyArray<ObjectInfo>, Failure>;
 }
 
@@ -176,7 +178,7 @@ const isObject = must(
   "an object of this manager, or undefined",
 );
 
-/** The implementation of {@link Manager}: the server is its own object 0. */
+/** The proxy of a server, which is its own object 0. */
 export class ManagerProxy extends Remote implements Manager {
   #make<A, E = never>(type: string, ...args: ReadonlyArray<unknown>): Making<A, E> {
     return create<A, E>(this[TypeId], P.BUILTIN, type, ...args);

@@ -1,5 +1,5 @@
 /**
- * Pools that live at the server, for those who use them.
+ * The client of managed pools.
  *
  * @module
  */
@@ -8,53 +8,53 @@ import type * as Stream from "effect/Stream";
 import type * as Pool from "../../Pool.ts";
 import type { StreamTask, Task } from "../../Task.ts";
 import { type Checks, iterable, optional, options as isOptions, positive } from "../os/arguments.ts";
-import { ask, checked, checkedStream, type Failure, stream } from "./calls.ts";
+import { ask, askStream, checked, checkedStream, type Failure } from "./calls.ts";
 import { tasks } from "./dict.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**
- * A pool that lives at the server: whoever has its proxy runs tasks in the same workers. They are tasks of modules that the server
- * was told of, without Schemas. Python's `Pool`, of a manager.
+ * A pool at the server: all processes that have its proxy run tasks in the same workers. The tasks belong to modules that the server
+ * was told of, and have no Schemas. Python's `Pool` of a manager.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SharedPool extends Proxy {
-  /** {@link Pool.Pool.apply}. *Interruption:* stops the task, and waits until it has stopped. */
+  /** See {@link Pool.Pool.apply}. *Interruption:* stops the task, and waits until it has stopped. */
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     ...args: Args
   ) => Effect.Effect<A, E | Pool.Failure | Failure>;
-  /** {@link Pool.Pool.map}. *Interruption:* stops what runs, and waits until it has stopped. */
+  /** See {@link Pool.Pool.map}. *Interruption:* stops the running tasks, and waits until they have stopped. */
   readonly map: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
     options?: Pool.MapOptions,
   ) => Effect.Effect<Array<A>, E | Pool.Failure | Failure>;
-  /** {@link Pool.Pool.starmap}. */
+  /** See {@link Pool.Pool.starmap}. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     items: Iterable<Args>,
     options?: Pool.MapOptions,
   ) => Effect.Effect<Array<A>, E | Pool.Failure | Failure>;
-  /** {@link Pool.Pool.mapUnordered}. */
+  /** See {@link Pool.Pool.mapUnordered}. */
   readonly mapUnordered: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
     options?: Pool.MapOptions,
   ) => Stream.Stream<A, E | Pool.Failure | Failure>;
-  /** {@link Pool.Pool.stream}. */
+  /** See {@link Pool.Pool.stream}. */
   readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
     task: StreamTask<Args, A, E>,
     ...args: Args
   ) => Stream.Stream<A, E | Pool.Failure | Failure>;
-  /** Takes no more tasks; those that it has are finished. */
+  /** Closes the pool: it accepts no more tasks, and finishes those that it has. */
   readonly close: Effect.Effect<void, Failure>;
-  /** Waits until the tasks of a closed pool are done and its workers have ended. */
+  /** Waits until the tasks of a closed pool have ended, and its workers too. */
   readonly join: Effect.Effect<void, Pool.PoolError | Failure>;
-  /** Stops everything, and waits until the workers have ended. */
+  /** Stops all tasks, and waits until the workers have ended. */
   readonly terminate: Effect.Effect<void, Failure>;
-  /** What it is doing. */
+  /** The state of the pool. */
   readonly statistics: Effect.Effect<Pool.Statistics, Failure>;
 }
 
@@ -92,14 +92,14 @@ export class PoolProxy extends Remote implements SharedPool {
       "pool.mapUnordered",
       { task, items, options },
       map,
-      () => stream<A, E | Pool.Failure>(this[TypeId], "mapUnordered", [task.url, task.name], [...items], options),
+      () => askStream<A, E | Pool.Failure>(this[TypeId], "mapUnordered", [task.url, task.name], [...items], options),
     );
   stream = <Args extends ReadonlyArray<unknown>, A, E>(task: StreamTask<Args, A, E>, ...args: Args) =>
     checkedStream(
       "pool.stream",
       { task },
       tasks,
-      () => stream<A, E | Pool.Failure>(this[TypeId], "stream", [task.url, task.name], args),
+      () => askStream<A, E | Pool.Failure>(this[TypeId], "stream", [task.url, task.name], args),
     );
   get close() {
     return ask<void>(this[TypeId], "close");

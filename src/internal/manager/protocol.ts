@@ -1,23 +1,24 @@
 /**
- * What is said between a manager's server and those who use it.
+ * The protocol between a manager's server and the processes that use it.
  *
- * A server is one object of its process, its gate: every call of every object that it keeps goes there. `object` is a varint, the
- * rest a message of the codec.
+ * A server is one object of its process, and receives the calls of all objects that it keeps. `object` is the number of an
+ * object, as a varint; the other contents are encoded by the codec.
  *
- * | operation | its message | answers, before the exit |
+ * | operation | message | sent to the caller before the exit |
  * | --- | --- | --- |
  * | `CALL` | object, `[method, ...args]` | |
- * | `CREATE` | `[url, type, ...args]`; url is `""` for types of the library | what was made |
- * | `CALL_KEPT` | object, `[method, ...args]` | what the method returned, kept as an object |
- * | `RETAIN` | object | itself |
+ * | `CREATE` | `[url, type, ...args]`; the url is `""` for types of the library | the new object's handle |
+ * | `CALL_KEPT` | object, `[method, ...args]` | the handle of the result, which becomes an object |
+ * | `RETAIN` | object | its handle |
  * | `STREAM` | object, `[method, ...args]` | elements, against credit |
- * | `TAKE` | object, `[method, ...args]` | what was taken out: it goes back if the call ends otherwise than by the taker's last word |
- * | `ATTACH` | object, what its kind understands | what its kind says |
+ * | `TAKE` | object, `[method, ...args]` | the value that was taken out; it is put back unless the caller confirms it with `finish` |
+ * | `ATTACH` | object, data of its kind | messages of its kind |
+ * | `QUEUE` | object, b = operation of the queue, its message | messages of the queue |
  *
- * `CREATE`, `CALL_KEPT` and `RETAIN` are holds: they stay open for as long as their caller needs the object, and end with him. An
- * object goes when its last hold does. `ATTACH` is a hold on what a lock gives, in the same way.
+ * `CREATE`, `CALL_KEPT` and `RETAIN` hold an object: the call stays open for as long as the caller needs the object, and ends
+ * with the caller. An object is freed with its last hold. In the same way, `ATTACH` holds a lock.
  *
- * The object 0 is the server itself.
+ * The server itself is object 0.
  *
  * @module
  */
@@ -29,45 +30,43 @@ export const CALL_KEPT = 3;
 export const RETAIN = 4;
 export const STREAM = 5;
 export const ATTACH = 6;
+/** A call of a queue at the server, by another program. */
+export const QUEUE = 7;
+export const TAKE = 8;
 
-/** Exits, besides those of the router. The value follows. */
+/** Exits, in addition to those of the router. A value follows. */
 export const VALUE = 8;
-/** The exit of an Effect that did not succeed. */
+/** The exit of an Effect that has not succeeded. */
 export const EXIT = 9;
-/** `[name, error]`: what a plain function threw. */
+/** `[name, error]`: a plain function has thrown. */
 export const THREW = 10;
-/** `[reason, message]`, a `ManagerError`. */
+/** `[reason, message]`: a `ManagerError`. */
 export const REFUSED = 11;
-/** `[reason, path]`: the result cannot be sent. */
+/** `[reason, path]`: the result cannot be encoded. */
 export const UNENCODABLE = 12;
-/** There is no such object any more. */
+/** The object does not exist any more. */
 export const FREED = 13;
+/** A lock is held, and the caller does not wait. */
+export const BUSY = 14;
+/** A barrier is broken; b = index of the reason. */
+export const BROKEN = 15;
+/** The connection to another program broke: the call may have completed. */
+export const LOST = 16;
+/** The call was not sent: there is no connection to the other program. */
+export const UNSENT = 17;
+/** The program has too many open calls. */
+export const OVERLOADED = 18;
 
-/** The library's own types have no module. */
+/** The URL that stands for the library's own types. */
 export const BUILTIN = "";
 
-/** On an `ATTACH` to a lock, from its holder: `[what, ...]`. */
+/** Messages to a lock, from a process that holds it; n = number of the condition. */
 export const WAIT = 1;
 export const UNWAIT = 2;
 export const NOTIFY = 3;
 
-/** On an `ATTACH` to a lock, to its holder, or who wants to be. */
+/** Message of a lock: the caller holds it. */
 export const GRANTED = 1;
-/** Not now; to somebody who does not wait. An exit. */
-export const BUSY = 14;
-/** A barrier that is broken. An exit; b = which of the reasons. */
-export const BROKEN = 15;
+
+/** Reasons of a broken barrier, by index. */
 export const REASONS: ReadonlyArray<BrokenReason> = ["Aborted", "Reset", "Interrupted", "ActionFailed", "PartyDied"];
-
-/** On a gate: a call of a queue that lives at the server. Object, b = the queue's operation, its message. */
-export const QUEUE = 7;
-
-/** On a gate: takes something out. */
-export const TAKE = 8;
-
-/** Exits of a connection to another program: the call was on its way, or done, when it broke. */
-export const LOST = 16;
-/** The call was not sent: there is no connection. */
-export const UNSENT = 17;
-/** There are more calls under way than one program may have. */
-export const OVERLOADED = 18;

@@ -1,12 +1,12 @@
 /**
- * Makes the proxy of an object from what its handle says.
+ * Making proxies from handles, and the handles that travel to and from other programs.
  *
  * @module
  */
 import { foreign, HandleId, type ObjectHook, register } from "../objects/handles.ts";
 import { QueueClient } from "../queue/client.ts";
 import { address, call, GONE, host, retire } from "../rpc/router.ts";
-import { ask, kept, type Place, speak, stream } from "./calls.ts";
+import { ask, askKept, askStream, type ObjectRef, registerForeignHooks, serverOf } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
 import { passOn } from "../rpc/relay.ts";
 import { ListProxy } from "./list.ts";
@@ -14,60 +14,64 @@ import { ManagerProxy } from "./manager.ts";
 import { PoolProxy } from "./pool.ts";
 import * as P from "./protocol.ts";
 import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
-import {
-  BarrierProxy,
-  ConditionProxy,
-  type ConditionShape,
-  EventProxy,
-  LockProxy,
-  RLockProxy,
-  SemaphoreProxy,
-} from "./sync.ts";
+import { ConditionProxy, type ConditionShape, LockProxy, RLockProxy, SemaphoreProxy } from "./lock.ts";
+import { BarrierProxy, EventProxy } from "./event.ts";
 import { isReachable } from "./types.ts";
 import { NumbersProxy, ValueProxy } from "./value.ts";
 
-/** What the proxy of a type of the user's has: no process needs the type's module to use it. */
+/** The methods of an object of a user's type. A process needs nothing else to use it, not even the type's module. */
 export interface Methods {
   /** The methods that can be called. */
   readonly methods: ReadonlyArray<string>;
-  /** Those whose result is a Stream. */
+  /** Methods whose result is a Stream. */
   readonly streams: ReadonlyArray<string>;
-  /** Those whose result is kept at the server. */
+  /** Methods whose result stays at the server. */
   readonly kept: ReadonlyArray<string>;
 }
 
-/** What a handle says besides where the object is. */
+/** Data of a handle that depends on the type. */
 export type Shape = Methods | ConditionShape;
 
-/** What a handle says. */
-export interface Described extends Place {
+/** The data of a handle. */
+export interface ProxyData extends ObjectRef {
   readonly shape: Shape | undefined;
 }
 
-type Class = new (place: Described) => Proxy;
+type ProxyClass = new (data: ProxyData) => Proxy;
 
-const classes: Readonly<Record<string, Class>> = {
+const isMethods = (shape: Shape | undefined): shape is Methods => shape !== undefined && "methods" in shape;
+
+const isConditionShape = (shape: Shape | undefined): shape is ConditionShape =>
+  shape !== undefined && "recursive" in shape;
+
+/** The condition of a handle; throws if the handle is malformed. */
+const conditionProxy = (data: ProxyData): Proxy => {
+  const { shape } = data;
+  if (!isConditionShape(shape)) throw new TypeError("the handle of a condition does not name its lock");
+  return new ConditionProxy(data, shape);
+};
+
+const classes: Readonly<Record<string, ProxyClass>> = {
   dict: DictProxy,
   list: ListProxy,
-  Namespace: NamespaceProxy as Class,
+  Namespace: NamespaceProxy as ProxyClass,
   Value: ValueProxy,
   Array: NumbersProxy,
   Lock: LockProxy,
   RLock: RLockProxy,
   Semaphore: SemaphoreProxy,
   BoundedSemaphore: SemaphoreProxy,
-  Condition: ConditionProxy as unknown as Class,
   Event: EventProxy,
   Barrier: BarrierProxy,
   Pool: PoolProxy,
   Manager: ManagerProxy,
 };
 
-const custom = (place: Described, { kept: keeping, methods, streams }: Methods): Proxy => {
-  const proxy = new class extends Remote {}(place);
+const customProxy = (data: ProxyData, { kept, methods, streams }: Methods): Proxy => {
+  const proxy = new class extends Remote {}(data);
   for (const method of methods) {
     if (!isReachable(method)) continue;
-    const call = streams.includes(method) ? stream : keeping.includes(method) ? kept : ask;
+    const call = streams.includes(method) ? askStream : kept.includes(method) ? askKept : ask;
     Object.defineProperty(proxy, method, {
       value: (...args: ReadonlyArray<unknown>) => call(proxy[TypeId], method, ...args),
       enumerable: true,
@@ -76,19 +80,18 @@ const custom = (place: Described, { kept: keeping, methods, streams }: Methods):
   return proxy;
 };
 
-const isMethods = (shape: Shape | undefined): shape is Methods => shape !== undefined && "methods" in shape;
-
-/** The proxy of an object. */
-export const proxy = (place: Described): Proxy => {
-  const { shape, type } = place;
-  if (isMethods(shape)) return custom(place, shape);
+/** Makes the proxy of an object. */
+export const proxy = (data: ProxyData): Proxy => {
+  const { shape, type } = data;
+  if (isMethods(shape)) return customProxy(data, shape);
+  if (type === "Condition") return conditionProxy(data);
   if (!Object.hasOwn(classes, type)) throw new TypeError(`this process knows no managed type "${type}"`);
-  return new classes[type](place);
+  return new classes[type](data);
 };
 
-register("proxy", (from) => proxy(from as Described));
+register("proxy", (data) => proxy(data as ProxyData));
 
-/** What is said of a queue to other programs. */
+/** Data of a queue's handle that another program needs. */
 interface QueueShape {
   readonly capacity: number;
   readonly maxBytes: number;
@@ -98,41 +101,44 @@ interface QueueShape {
   readonly confirm: boolean;
 }
 
-/** What is said of an object to another program, which knows where its server is. */
-export type Abroad = readonly [number: number, type: string, shape: Shape | QueueShape | undefined];
+/** A handle between two programs, which both know the server. Type and shape are missing on the way to the server. */
+export type ForeignHandle = readonly [number: number, type: string, shape: Shape | QueueShape | undefined];
 
-const [refusing, ...data] = foreign;
+const [refusing, ...dataHooks] = foreign;
 
 /**
- * How objects travel to and from another program: those of the one server that both know, by their number. Whatever else has
- * a handle is refused.
+ * The hooks by which objects travel between two programs: the objects of one server, by number. `describe` returns `undefined`
+ * for any other handle, which is refused.
  */
-export const abroad = (
+export const foreignHooks = (
   describe: (value: object) => unknown,
-  find: (described: Abroad) => object,
+  find: (handle: ForeignHandle) => object,
 ): ReadonlyArray<ObjectHook> => [{
   ...refusing,
   encode: (value, onSend) => describe(value) ?? refusing.encode(value, onSend),
-  decode: (described) => find(described as Abroad),
-}, ...data];
+  decode: (handle) => find(handle as ForeignHandle),
+}, ...dataHooks];
 
-/** Whether two objects are those of one server. */
-export const together = (a: Place, b: Place): boolean => a.gate === b.gate && a.address === b.address;
+/** Whether two references have the same server. */
+export const isSameServer = (
+  a: Pick<ObjectRef, "address" | "server">,
+  b: Pick<ObjectRef, "address" | "server">,
+): boolean => a.server === b.server && a.address === b.address;
 
-/** What this process knows of the server of another program. */
-class Embassy {
+/** The server of another program, as this process sees it: proxies refer to the server's connection in this process. */
+class ForeignServer {
   readonly hooks: ReadonlyArray<ObjectHook>;
-  /** The objects by which its queues are reached from here, by their numbers there; and the other way round. */
-  readonly #queues = new Map<number, number>();
+  /** The numbers under which this process hosts the queues of the server, by their numbers there, and the reverse. */
+  readonly #hosted = new Map<number, number>();
   readonly #numbers = new Map<number, number>();
 
-  constructor(gate: Place) {
-    this.hooks = abroad(
+  constructor(server: ObjectRef) {
+    this.hooks = foreignHooks(
       (value) => {
-        if (isProxy(value)) return together(value[TypeId], gate) ? [value[TypeId].number] : undefined;
+        if (isProxy(value)) return isSameServer(value[TypeId], server) ? [value[TypeId].number] : undefined;
         if (!(value instanceof QueueClient)) return undefined;
-        const { address: where, object } = value[HandleId].encode();
-        const number = where === address() ? this.#numbers.get(object) : undefined;
+        const { address: process, object } = value[HandleId].encode();
+        const number = process === address() ? this.#numbers.get(object) : undefined;
         return number === undefined ? undefined : [number];
       },
       ([number, type, shape]) =>
@@ -140,55 +146,55 @@ class Embassy {
           ? new QueueClient<unknown>({
             ...shape,
             address: address(),
-            object: this.#queue(gate, number),
-            host: gate.host,
+            object: this.#hostQueue(server, number),
+            host: server.host,
             stranger: true,
           })
-          : proxy({ ...gate, number, type, shape }),
+          : proxy({ ...server, number, type, shape }),
     );
   }
 
-  /** The connection is no more. */
+  /** The connection was closed. */
   close(): void {
     for (const object of this.#numbers.keys()) retire(object);
   }
 
-  #queue(gate: Place, number: number): number {
-    let object = this.#queues.get(number);
-    if (object === undefined) {
-      object = host({
-        open: (operation, line, { attachments, bytes }) =>
-          passOn(line, GONE, (receiver) =>
-            call({ address: gate.address, object: gate.gate }, P.QUEUE, (writer) => {
-              writer.varint(number);
-              writer.byte(operation);
-              writer.bytes(bytes);
-              return attachments.length === 0 ? undefined : { attachments, onSend: [] };
-            }, receiver)),
-      });
-      this.#queues.set(number, object);
-      this.#numbers.set(object, number);
-    }
+  /** Hosts an object that passes on the calls of a queue. */
+  #hostQueue(server: ObjectRef, number: number): number {
+    const known = this.#hosted.get(number);
+    if (known !== undefined) return known;
+    const object = host({
+      open: (operation, line, { attachments, bytes }) =>
+        passOn(line, GONE, (receiver) =>
+          call(serverOf(server), P.QUEUE, (writer) => {
+            writer.varint(number);
+            writer.byte(operation);
+            writer.bytes(bytes);
+            return attachments.length === 0 ? undefined : { attachments, onSend: [] };
+          }, receiver)),
+    });
+    this.#hosted.set(number, object);
+    this.#numbers.set(object, number);
     return object;
   }
 }
 
-const isQueueShape = (shape: Abroad[2]): shape is QueueShape => shape !== undefined && "capacity" in shape;
+const isQueueShape = (shape: ForeignHandle[2]): shape is QueueShape => shape !== undefined && "capacity" in shape;
 
-const embassies = new Map<string, Embassy>();
+const foreignServers = new Map<string, ForeignServer>();
 
-const keyOf = ({ address, gate }: Place): string => `${address}/${gate}`;
+const keyOf = ({ address, server }: ObjectRef): string => `${address}/${server}`;
 
 /** Forgets the server of another program. */
-export const forget = (place: Place): void => {
-  const key = keyOf(place);
-  embassies.get(key)?.close();
-  embassies.delete(key);
+export const forgetServer = (ref: ObjectRef): void => {
+  const key = keyOf(ref);
+  foreignServers.get(key)?.close();
+  foreignServers.delete(key);
 };
 
-speak((place) => {
-  const key = keyOf(place);
-  let embassy = embassies.get(key);
-  if (embassy === undefined) embassies.set(key, embassy = new Embassy(place));
-  return embassy.hooks;
+registerForeignHooks((ref) => {
+  const key = keyOf(ref);
+  let server = foreignServers.get(key);
+  if (server === undefined) foreignServers.set(key, server = new ForeignServer(ref));
+  return server.hooks;
 });

@@ -1,22 +1,22 @@
 /**
- * What every proxy is: where its object is, and a handle that can be sent anywhere.
+ * The base of all proxies: a reference to an object, which travels as a handle.
  *
  * @module
  */
 import * as Equal from "effect/Equal";
 import * as Hash from "effect/Hash";
 import { HandleId } from "../objects/handles.ts";
-import type { Place } from "./calls.ts";
+import type { ObjectRef } from "./calls.ts";
 import { type Proxy, TypeId } from "./typed.ts";
 
 export { type Proxy, TypeId };
 
-/** Proxies of the same object are equal. */
+/** The base class of proxies. Proxies of the same object are equal. */
 export abstract class Remote implements Proxy {
-  readonly [TypeId]: Place;
+  readonly [TypeId]: ObjectRef;
 
-  constructor(place: Place) {
-    this[TypeId] = place;
+  constructor(ref: ObjectRef) {
+    this[TypeId] = ref;
   }
 
   get [HandleId]() {
@@ -25,13 +25,13 @@ export abstract class Remote implements Proxy {
 
   [Equal.symbol](that: unknown): boolean {
     if (!isProxy(that)) return false;
-    const [ours, others] = [this[TypeId], that[TypeId]];
-    return ours.number === others.number && ours.gate === others.gate && ours.address === others.address;
+    const [a, b] = [this[TypeId], that[TypeId]];
+    return a.number === b.number && a.server === b.server && a.address === b.address;
   }
 
   [Hash.symbol](): number {
-    const { address, gate, number } = this[TypeId];
-    return Hash.string(`${address}/${gate}/${number}`);
+    const { address, number, server } = this[TypeId];
+    return Hash.string(`${address}/${server}/${number}`);
   }
 
   toString(): string {

@@ -1,22 +1,23 @@
 /**
- * Types that a module defines for managers: found by name, as tasks are, so that nothing but data crosses.
+ * The registry of managed types. A type is found by the URL of its module and its name, as a task is, so that messages contain only
+ * data.
  *
  * @module
  */
 import * as Arguments from "../os/arguments.ts";
 
-/** A definition, as the registry of a process holds it. */
+/** The definition of a type in this process. */
 export interface Definition {
   readonly url: string;
   readonly name: string;
-  /** A class, or a function that makes one. */
+  /** A class, or a function that makes an object. */
   readonly make: (...args: ReadonlyArray<never>) => unknown;
   readonly isClass: boolean;
-  /** Methods that others may call; `undefined` for all that do not begin with `_`. */
+  /** Methods that other processes may call; `undefined` means all that do not begin with `_`. */
   readonly exposed: ReadonlyArray<string> | undefined;
   /** Methods whose result is a Stream. */
   readonly streams: ReadonlyArray<string>;
-  /** Methods whose result stays in the server, by the type that it is there. */
+  /** Types of the methods' results that stay at the server. */
   readonly returns: Readonly<Record<string, { readonly url: string; readonly name: string }>>;
 }
 
@@ -24,13 +25,13 @@ const key = Symbol.for("~multiprocessing/types");
 const shared = globalThis as { [key]?: Map<string, Map<string, Definition>> };
 const registry: Map<string, Map<string, Definition>> = shared[key] ??= new Map();
 
-/** What every object has, and no other process is to reach. */
+/** Methods of every object, which no other process may call. */
 const FORBIDDEN = new Set(Object.getOwnPropertyNames(Object.prototype));
 
-/** Whether a name may be that of a method for others. */
+/** Whether a method of this name can be exposed. */
 export const isReachable = (name: string): boolean => !FORBIDDEN.has(name);
 
-/** A class cannot be called: its prototype is not to be replaced. */
+/** Whether a function is a class: the `prototype` of a class is not writable. */
 const isClass = (make: object): boolean => Object.getOwnPropertyDescriptor(make, "prototype")?.writable === false;
 
 const optionChecks: Arguments.Checks = {
@@ -39,7 +40,7 @@ const optionChecks: Arguments.Checks = {
   returns: Arguments.optional(Arguments.record),
 };
 
-/** Registers a definition. Throws a `TypeError` for a mistake of the program. */
+/** Registers a type. Throws a `TypeError` if an argument is invalid. */
 export const define = (
   meta: ImportMeta,
   name: string,
@@ -65,26 +66,26 @@ export const define = (
   if (wrong !== undefined) fail(wrong);
   const { exposed, streams = [], returns = {} } = options;
   for (const method of [...exposed ?? [], ...streams, ...Object.keys(returns)]) {
-    if (!isReachable(method)) fail(`"${method}" cannot be exposed: every object has it`);
+    if (!isReachable(method)) fail(`"${method}" cannot be exposed: it is a method of every object`);
   }
   let types = registry.get(url);
   if (types === undefined) registry.set(url, types = new Map());
-  if (types.has(name)) fail("the name is taken; define it at the top level of the module, where it is defined once");
+  if (types.has(name)) fail("the name is taken; define each type once, at the top level of its module");
   const definition: Definition = { url, name, make, isClass: isClass(make), exposed, streams, returns };
   types.set(name, definition);
   return definition;
 };
 
-/** Finds a definition in this process. */
+/** Finds a type in this process. */
 export const lookup = (url: string, name: string): Definition | undefined => registry.get(url)?.get(name);
 
-/** Names of the types that a module has defined in this process. */
+/** The names of the types that a module has defined in this process. */
 export const namesIn = (url: string): ReadonlyArray<string> => [...registry.get(url)?.keys() ?? []];
 
-/** URLs of the modules that have defined types in this process. */
+/** The URLs of the modules that have defined types in this process. */
 export const modules = (): ReadonlyArray<string> => [...registry.keys()];
 
-/** The methods of an object, from its own up to those that every object has: Python's public callables. */
+/** The public methods of an object and of its prototypes, except `Object.prototype`. Python's public callables. */
 export const publicMethods = (instance: object): ReadonlyArray<string> => {
   const names = new Set<string>();
   for (let at: object | null = instance; at !== null && at !== Object.prototype; at = Object.getPrototypeOf(at)) {

@@ -1,39 +1,42 @@
 /**
- * Values and arrays of numbers, for those who use them.
+ * The clients of managed values and arrays of numbers.
  *
  * @module
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
 import { type Checks, count, end, integer, must, optional } from "../os/arguments.ts";
-import { ask, checked, type Failure, stream } from "./calls.ts";
+import { ask, askStream, checked, type Failure } from "./calls.ts";
 import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**
- * One value that lives at the server. Python's `Value`, of a manager.
+ * One value at the server. Python's `Value` of a manager.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Value<in out A> extends Proxy {
-  /** What it is. */
+  /** Reads the value. */
   readonly get: Effect.Effect<A, Failure>;
-  /** Makes it another. */
+  /** Replaces the value. */
   readonly set: (value: A) => Effect.Effect<void, Failure>;
-  /** Makes it another, and gives what it was. */
+  /** Replaces the value, and returns the old one. */
   readonly getAndSet: (value: A) => Effect.Effect<A, Failure>;
-  /** Makes it another if it is the expected one; whether it was. */
+  /** Replaces the value if it equals the expected one. Returns whether it did. */
   readonly compareAndSet: (expected: A, value: A) => Effect.Effect<boolean, Failure>;
-  /** Adds to a number, in one step, and gives the sum. */
+  /** Adds to a number, in one step, and returns the sum. */
   readonly add: (amount: A & (number | bigint)) => Effect.Effect<A, Failure>;
-  /** Has a task change it at the server, and gives the new one. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  /**
+   * Changes the value by a task at the server, and returns the new value. *Interruption:* interrupts the task; nothing has changed,
+   * unless the task had ended.
+   */
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<A, Args, A, E>,
     ...args: Args
   ) => Effect.Effect<A, E | RemoteError | Failure>;
-  /** What it is, and then what it becomes: of several changes that a slow reader has missed, the last. */
+  /** The value, and then each new value. A slow reader receives only the last of the values that it has missed. */
   readonly watch: Stream.Stream<A, Failure>;
 }
 
@@ -57,11 +60,11 @@ export class ValueProxy<A> extends Remote implements Value<A> {
       () => ask<A, E | RemoteError>(this[TypeId], "modify", [task.url, task.name], args),
     );
   get watch() {
-    return stream<A>(this[TypeId], "watch");
+    return askStream<A>(this[TypeId], "watch");
   }
 }
 
-/** What an array is made from, and what is read of it: its kind says which numbers it holds. @since 0.1.0 @category models */
+/** The typed arrays of which arrays are made and that are read from them; the kind determines the numbers. @since 0.1.0 @category models */
 export type TypedArray =
   | Int8Array
   | Uint8Array
@@ -75,31 +78,31 @@ export type TypedArray =
   | BigInt64Array
   | BigUint64Array;
 
-/** The numbers of a typed array. @since 0.1.0 @category models */
+/** The type of a typed array's elements. @since 0.1.0 @category models */
 export type NumberOf<T extends TypedArray> = T[number];
 
 /**
- * Numbers of one kind that live at the server; how many does not change. An index that is negative counts from the end; what is
- * no number of the kind, and an index that is none, is a `ManagerError`. A number that is too large wraps as in a typed array.
- * Python's `Array`, of a manager.
+ * A fixed number of numbers of one kind at the server. A negative index counts from the end. A value that is not a number of the
+ * kind, or an invalid index, fails with a `ManagerError`. A number that is too large wraps as in a typed array. Python's `Array` of
+ * a manager.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Numbers<in out T extends TypedArray> extends Proxy {
-  /** How many there are. */
+  /** The number of elements. */
   readonly length: Effect.Effect<number, Failure>;
-  /** The number at an index, if there is one. */
+  /** The number at an index, or `undefined`. */
   readonly at: (index: number) => Effect.Effect<NumberOf<T> | undefined, Failure>;
   /** Replaces the number at an index. */
   readonly set: (index: number, value: NumberOf<T>) => Effect.Effect<void, Failure>;
-  /** Replaces several, from an index on, in one step. */
+  /** Replaces several numbers, from an index on, in one step. */
   readonly setAll: (values: T | ReadonlyArray<NumberOf<T>>, offset?: number) => Effect.Effect<void, Failure>;
-  /** Puts the same number everywhere, or from one index to another. */
+  /** Replaces all numbers by the same number, or those between two indices. */
   readonly fill: (value: NumberOf<T>, start?: number, end?: number) => Effect.Effect<void, Failure>;
-  /** Adds to the number at an index, in one step, and gives the sum. */
+  /** Adds to the number at an index, in one step, and returns the sum. */
   readonly add: (index: number, amount: NumberOf<T>) => Effect.Effect<NumberOf<T>, Failure>;
-  /** Replaces the number at an index if it is the expected one; whether it was. */
+  /** Replaces the number at an index if it equals the expected one. Returns whether it did. */
   readonly compareAndSet: (
     index: number,
     expected: NumberOf<T>,
@@ -107,9 +110,9 @@ export interface Numbers<in out T extends TypedArray> extends Proxy {
   ) => Effect.Effect<boolean, Failure>;
   /** A copy of a part. */
   readonly slice: (start?: number, end?: number) => Effect.Effect<T, Failure>;
-  /** A copy of the whole. */
+  /** A copy of the array. */
   readonly toTypedArray: Effect.Effect<T, Failure>;
-  /** Has a task change all of it at the server. *Interruption:* interrupts the task, and nothing has changed, unless it was done. */
+  /** Changes the whole array by a task at the server. *Interruption:* interrupts the task; nothing has changed, unless it had ended. */
   readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<T, Args, T, E>,
     ...args: Args
@@ -122,7 +125,7 @@ const part: Checks = { start: optional(integer), end: optional(end) };
 
 const isTypedArray = (value: unknown): boolean => ArrayBuffer.isView(value) && !(value instanceof DataView);
 
-/** What an array can be made from. */
+/** The argument of `manager.array`. */
 export const typedArray = must(isTypedArray, "a typed array, such as a Float64Array");
 
 const numbers = must((value) => Array.isArray(value) || isTypedArray(value), "an array of numbers, or a typed array");

@@ -1,15 +1,15 @@
 /**
- * A dict, where it lives.
+ * The host of a managed dict.
  *
  * @module
  */
-import type * as Stream from "effect/Stream";
-import { elements } from "./elements.ts";
-import { lifted, type Tasks, then } from "./tasks.ts";
-import { Turn } from "./turn.ts";
-import type { Lent } from "./open_calls.ts";
-import { copy, keyOf, same } from "./values.ts";
+import * as Stream from "effect/Stream";
+import { copy, isSame, keyOf } from "./by_value.ts";
+import type { Loan } from "./open_calls.ts";
+import { andThen, toEffect } from "./results.ts";
+import type { Tasks } from "./tasks.ts";
 import { Watchers } from "./watchers.ts";
+import { WriteLock } from "./write_lock.ts";
 
 type Entry = [key: unknown, value: unknown];
 
@@ -19,11 +19,11 @@ type Change =
   | { readonly _tag: "Delete"; readonly key: unknown }
   | { readonly _tag: "Clear" };
 
-/** Keys and values, in the order in which the keys came. */
+/** Keys and values, in the order in which the keys were first set. */
 export class DictHost {
   readonly #entries = new Map<unknown, Entry>();
   readonly #tasks: Tasks;
-  readonly #turn = new Turn();
+  readonly #lock = new WriteLock();
   readonly #watchers = new Watchers<Change>(() => ({ _tag: "Snapshot", value: this.value() }));
 
   constructor(tasks: Tasks, entries: Iterable<Entry> = []) {
@@ -36,7 +36,7 @@ export class DictHost {
   }
 
   toObject(): object {
-    // Entries are defined, not set: `__proto__` is a name like any other.
+    // `fromEntries` defines properties, so that `__proto__` is a name like any other.
     return Object.fromEntries(this.#entries.values() as Iterable<[string, unknown]>);
   }
 
@@ -70,7 +70,7 @@ export class DictHost {
   }
 
   toStream(): Stream.Stream<Entry> {
-    return elements(() => this.entries());
+    return Stream.suspend(() => Stream.fromIterable(this.entries()));
   }
 
   watch(): Stream.Stream<Change> {
@@ -78,11 +78,11 @@ export class DictHost {
   }
 
   set(key: unknown, value: unknown): unknown {
-    return this.#turn.write(() => this.#set(key, value));
+    return this.#lock.write(() => this.#set(key, value));
   }
 
   setDefault(key: unknown, value: unknown): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       const entry = this.#entries.get(keyOf(key));
       if (entry !== undefined) return entry[1];
       this.#set(key, value);
@@ -91,24 +91,24 @@ export class DictHost {
   }
 
   update(entries: Iterable<Entry>): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       for (const [key, value] of entries) this.#set(key, value);
     });
   }
 
   delete(key: unknown): unknown {
-    return this.#turn.write(() => this.#delete(key));
+    return this.#lock.write(() => this.#delete(key));
   }
 
-  /** Takes a key out, or the newest; it comes back as the newest, unless it has another value by then. */
+  /** Takes out a key, or the newest one. It is put back as the newest key, unless the key was set again meanwhile. */
   lend(method: string, [key]: ReadonlyArray<unknown>): unknown {
-    if (method !== "pop" && method !== "popItem") throw new TypeError("it takes nothing out");
-    return this.#turn.write((): Lent => {
+    if (method !== "pop" && method !== "popItem") throw new TypeError(`${method} takes nothing out`);
+    return this.#lock.write((): Loan => {
       const found = method === "pop" ? this.#entries.get(keyOf(key)) : [...this.#entries.values()].at(-1);
       if (found !== undefined) this.#delete(found[0]);
       return {
         value: method === "pop" ? found?.[1] : found,
-        giveBack: () => {
+        putBack: () => {
           if (found !== undefined && !this.has(found[0])) this.#set(...found);
         },
       };
@@ -116,23 +116,23 @@ export class DictHost {
   }
 
   clear(): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       this.#entries.clear();
-      this.#watchers.tell(() => ({ _tag: "Clear" }));
+      this.#watchers.publish(() => ({ _tag: "Clear" }));
     });
   }
 
   compareAndSet(key: unknown, expected: unknown, value: unknown): unknown {
-    return this.#turn.write(() => {
-      if (!same(this.get(key), expected)) return false;
+    return this.#lock.write(() => {
+      if (!isSame(this.get(key), expected)) return false;
       this.#set(key, value);
       return true;
     });
   }
 
   modify(key: unknown, task: unknown, args: ReadonlyArray<unknown>): unknown {
-    return this.#turn.hold(lifted(() =>
-      then(this.#tasks.run(task, copy(this.get(key)), ...args), (value) => {
+    return this.#lock.hold(toEffect(() =>
+      andThen(this.#tasks.run(task, copy(this.get(key)), ...args), (value) => {
         this.#set(key, value);
         return value;
       })
@@ -144,12 +144,12 @@ export class DictHost {
     const entry = this.#entries.get(found);
     if (entry === undefined) this.#entries.set(found, [key, value]);
     else entry[1] = value;
-    this.#watchers.tell(() => ({ _tag: "Set", key, value }));
+    this.#watchers.publish(() => ({ _tag: "Set", key, value }));
   }
 
   #delete(key: unknown): boolean {
     const deleted = this.#entries.delete(keyOf(key));
-    if (deleted) this.#watchers.tell(() => ({ _tag: "Delete", key }));
+    if (deleted) this.#watchers.publish(() => ({ _tag: "Delete", key }));
     return deleted;
   }
 }

@@ -1,19 +1,19 @@
 /**
- * Events and barriers, where they live.
+ * The hosts of managed events and barriers.
  *
  * @module
  */
-import { varints } from "../../codec/varint.ts";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import { Fifo } from "../../objects/fifo.ts";
+import { varints } from "../../codec/varint.ts";
 import type { Fill, Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../rpc/router.ts";
 import type { BrokenReason } from "../../sync/errors.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 
-/** A flag to wait for. Whoever waits when it is set is woken up, also if it is cleared at once. */
+/** A flag to wait for. Setting it wakes all current waiters, even if it is cleared at once. */
 export class EventHost {
   #set = false;
   readonly #waiting = new Fifo<() => void>();
@@ -38,8 +38,8 @@ export class EventHost {
   wait(): Effect.Effect<void> | undefined {
     if (this.#set) return undefined;
     return Effect.async<void>((resume) => {
-      const place = this.#waiting.push(() => resume(Effect.void));
-      return Effect.sync(() => this.#waiting.remove(place));
+      const entry = this.#waiting.push(() => resume(Effect.void));
+      return Effect.sync(() => this.#waiting.remove(entry));
     });
   }
 
@@ -50,18 +50,19 @@ export class EventHost {
 
 const broken = (reason: BrokenReason): Fill => varints(P.BROKEN, P.REASONS.indexOf(reason));
 
-/** So many wait for each other, round after round. Who gives up, or dies, breaks it. */
+/** A barrier for a fixed number of parties, round after round. A party that gives up or dies breaks it. */
 export class BarrierHost {
   readonly parties: number;
   #waiting = new Set<Line>();
   #broken: BrokenReason | undefined;
   readonly #action: (() => Effect.Effect<unknown, unknown>) | undefined;
-  readonly #failed: (line: Line, exit: Exit.Exit<unknown, unknown>) => void;
+  readonly #fail: (line: Line, exit: Exit.Exit<unknown, unknown>) => void;
 
+  /** `fail` ends a call with the failure of the action. */
   constructor(
     parties: number,
     action: (() => Effect.Effect<unknown, unknown>) | undefined,
-    failed: (line: Line, exit: Exit.Exit<unknown, unknown>) => void,
+    fail: (line: Line, exit: Exit.Exit<unknown, unknown>) => void,
   ) {
     if (!Number.isSafeInteger(parties) || parties < 1) {
       throw new ManagerError(
@@ -71,26 +72,21 @@ export class BarrierHost {
     }
     this.parties = parties;
     this.#action = action;
-    this.#failed = failed;
+    this.#fail = fail;
   }
 
   value(): { readonly parties: number; readonly waiting: number; readonly broken: boolean } {
     return { parties: this.parties, waiting: this.#waiting.size, broken: this.#broken !== undefined };
   }
 
-  /** Whoever waits fails, and whoever comes. */
+  /** Breaks the barrier: current waiters and later arrivals fail. */
   abort(): void {
     this.#break("Aborted");
   }
 
-  #break(reason: BrokenReason): void {
-    this.#broken = reason;
-    this.#fail(broken(reason));
-  }
-
-  /** Whoever waits fails; who comes then begins a new round. */
+  /** Resets the barrier: current waiters fail, later arrivals start a new round. */
   reset(): void {
-    this.#fail(broken("Reset"));
+    this.#endRound(broken("Reset"));
     this.#broken = undefined;
   }
 
@@ -100,6 +96,7 @@ export class BarrierHost {
       return { closed: () => {} };
     }
     this.#waiting.add(line);
+    /** Returns whether the party was still waiting. */
     const leave = (reason: BrokenReason): boolean => {
       const left = this.#waiting.delete(line);
       if (left) this.#break(reason);
@@ -115,16 +112,21 @@ export class BarrierHost {
   }
 
   close(): void {
-    this.#fail(varints(GONE));
+    this.#endRound(varints(GONE));
   }
 
-  #fail(exit: Fill): void {
+  #break(reason: BrokenReason): void {
+    this.#broken = reason;
+    this.#endRound(broken(reason));
+  }
+
+  #endRound(exit: Fill): void {
     const round = this.#waiting;
     this.#waiting = new Set();
     for (const line of round) line.exit(exit);
   }
 
-  /** All are here: they go on when the action is done. Who comes meanwhile is of the next round. */
+  /** All parties have arrived. They go on once the action is done; later arrivals belong to the next round. */
   #pass(last: Line): void {
     const round = this.#waiting;
     this.#waiting = new Set();
@@ -135,7 +137,7 @@ export class BarrierHost {
         if (Exit.isSuccess(exit)) return go();
         round.delete(last);
         for (const line of round) line.exit(broken("ActionFailed"));
-        this.#failed(last, exit);
+        this.#fail(last, exit);
         this.#break("ActionFailed");
       },
     });

@@ -1,46 +1,59 @@
 /**
- * The library's own types: how each is made, and what can be called on it.
+ * The library's own types: how each is made, and which methods it exposes.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
+import type { Backend } from "../../../Backend.ts";
 import type { Options as PoolOptions } from "../../../Pool.ts";
 import type * as Queue from "../../../Queue.ts";
 import { load } from "../../objects/on_demand.ts";
 import type { Element } from "../../../ShareableList.ts";
+import type { Line } from "../../rpc/router.ts";
 import { ManagerError } from "../errors.ts";
 import type { Shape } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
-import type { Server } from "./server.ts";
 import { DictHost } from "./dict.ts";
 import { BarrierHost, EventHost } from "./event.ts";
 import { ListHost } from "./list.ts";
 import { ConditionHost, LockHost } from "./lock.ts";
 import { PoolHost } from "./pool.ts";
-import { lifted } from "./tasks.ts";
+import type { ObjectTable } from "./object_table.ts";
+import { toEffect } from "./results.ts";
+import type { Tasks } from "./tasks.ts";
 import { ArrayHost, ValueHost } from "./value.ts";
 
-/** What was made. */
-export interface Made {
+/** A new object; see `ManagedObject`. */
+export interface NewObject {
   readonly target: object;
   readonly shape: Shape | undefined;
-  /** What whoever made it is given; a proxy if there is nothing. */
+  /** The handle, if it is not a proxy. */
   readonly handle: unknown;
   readonly close: Effect.Effect<unknown> | undefined;
+}
+
+/** The parts of a server that its objects use. */
+export interface KindContext {
+  readonly tasks: Tasks;
+  readonly objects: ObjectTable;
+  /** Runs an Effect with the services of the server. */
+  readonly provide: <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>) => Effect.Effect<A, E>;
+  /** Ends a call with a failure. */
+  readonly fail: (line: Line, exit: Exit.Exit<unknown, unknown>) => void;
 }
 
 /** A type. */
 export interface Kind {
   readonly exposed: ReadonlySet<string>;
-  /** Whether it is for the family only. */
-  readonly family?: boolean;
-  /** Gives a {@link Made}, or an Effect of one. The arguments came from another process. */
-  readonly make: (server: Server, number: number, args: ReadonlyArray<unknown>) => unknown;
+  /** Whether objects of the type cannot be made for other programs. */
+  readonly familyOnly?: boolean;
+  /** Returns a {@link NewObject}, or an Effect of one. The arguments come from another process. */
+  readonly make: (context: KindContext, number: number, args: ReadonlyArray<unknown>) => unknown;
 }
 
-const made = (target: object, rest: Partial<Made> = {}): Made => ({
+const newObject = (target: object, rest: Partial<NewObject> = {}): NewObject => ({
   target,
   shape: undefined,
   handle: undefined,
@@ -48,20 +61,20 @@ const made = (target: object, rest: Partial<Made> = {}): Made => ({
   ...rest,
 });
 
-/** What a class of this folder offers to others. */
+/** The methods of a class, except those that only the server calls. */
 const methodsOf = (Class: { readonly prototype: object }): ReadonlySet<string> =>
   new Set(Object.getOwnPropertyNames(Class.prototype).filter((name) => name !== "constructor" && name !== "lend"));
 
 const simple = <Host extends object>(
   Class: { readonly prototype: object },
-  make: (server: Server, args: ReadonlyArray<unknown>) => Host,
-): Kind => ({ exposed: methodsOf(Class), make: (server, _, args) => made(make(server, args)) });
+  make: (context: KindContext, args: ReadonlyArray<unknown>) => Host,
+): Kind => ({ exposed: methodsOf(Class), make: (context, _, args) => newObject(make(context, args)) });
 
-const lock = (permits: (args: ReadonlyArray<unknown>) => LockHost, ...besides: ReadonlyArray<string>): Kind => ({
-  exposed: new Set(["value", "isLocked", "statistics", ...besides]),
+const lock = (make: (args: ReadonlyArray<unknown>) => LockHost, ...methods: ReadonlyArray<string>): Kind => ({
+  exposed: new Set(["value", "isLocked", "statistics", ...methods]),
   make: (_, __, args) => {
-    const host = permits(args);
-    return made(host, { close: Effect.sync(() => host.close()) });
+    const host = make(args);
+    return newObject(host, { close: Effect.sync(() => host.close()) });
   },
 });
 
@@ -69,26 +82,26 @@ const exclusive = lock(() => new LockHost(1, 1));
 
 const condition: Kind = {
   exposed: new Set(["waiting", "isLocked", "statistics"]),
-  make: (server, number, [given]) => {
+  make: ({ objects }, number, [given]) => {
     if (given === undefined) {
       const own = new LockHost(1, 1);
       const host = new ConditionHost(own, number);
-      return made(host, { shape: { lock: number, recursive: true }, close: Effect.sync(() => own.close()) });
+      return newObject(host, { shape: { lock: number, recursive: true }, close: Effect.sync(() => own.close()) });
     }
-    const entry = isProxy(given) ? server.hold(given[TypeId]) : undefined;
-    if (!(entry?.target instanceof LockHost) || !["Lock", "RLock"].includes(entry.type)) {
-      if (entry !== undefined) server.unhold(entry);
+    const lock = isProxy(given) ? objects.hold(given[TypeId]) : undefined;
+    if (!(lock?.target instanceof LockHost) || !["Lock", "RLock"].includes(lock.type)) {
+      if (lock !== undefined) objects.release(lock);
       throw new ManagerError(
         "InvalidArguments",
         "Cannot make a Condition: its lock must be a Lock or RLock of this manager",
       );
     }
-    const host = new ConditionHost(entry.target, number);
-    return made(host, {
-      shape: { lock: entry.number, recursive: entry.type === "RLock" },
+    const host = new ConditionHost(lock.target, number);
+    return newObject(host, {
+      shape: { lock: lock.number, recursive: lock.type === "RLock" },
       close: Effect.sync(() => {
         host.close();
-        server.unhold(entry);
+        objects.release(lock);
       }),
     });
   },
@@ -96,18 +109,18 @@ const condition: Kind = {
 
 const barrier: Kind = {
   exposed: new Set(["value", "abort", "reset"]),
-  make: (server, _, [parties, action]) => {
-    const run = action === undefined ? undefined : () => server.provided(lifted(() => server.tasks.run(action)));
-    const host = new BarrierHost(parties as number, run, server.answer);
-    return made(host, { close: Effect.sync(() => host.close()) });
+  make: ({ fail, provide, tasks }, _, [parties, action]) => {
+    const run = action === undefined ? undefined : () => provide(toEffect(() => tasks.run(action)));
+    const host = new BarrierHost(parties as number, run, fail);
+    return newObject(host, { close: Effect.sync(() => host.close()) });
   },
 };
 
-/** What needs a scope for as long as it lives. */
+/** Makes an object in a scope that stays open for as long as the object lives. */
 const scoped = <A>(
   make: Effect.Effect<A, unknown, unknown>,
-  give: (value: A) => Partial<Made> & { readonly target: object },
-): Effect.Effect<Made, unknown, unknown> =>
+  describe: (value: A) => Partial<NewObject> & { readonly target: object },
+): Effect.Effect<NewObject, unknown, unknown> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(Scope.make(), (scope) =>
       Effect.map(
@@ -116,8 +129,8 @@ const scoped = <A>(
           (cause) => Scope.close(scope, Exit.failCause(cause)),
         ),
         (value) => {
-          const { target, ...rest } = give(value);
-          return made(target, { close: Scope.close(scope, Exit.void), ...rest });
+          const { target, ...rest } = describe(value);
+          return newObject(target, { close: Scope.close(scope, Exit.void), ...rest });
         },
       ))
   );
@@ -138,29 +151,29 @@ const queue = (constructor: "make" | "lifo" | "priority"): Kind => ({
     ),
 });
 
-/** Memory of the server's process. Who is given it attaches it: there is nothing to ask the server for. */
+/** Memory of the server's process. A process that receives its handle attaches it, and does not call the server. */
 const memory = (
   make: (args: ReadonlyArray<unknown>) => Effect.Effect<object, unknown, Scope.Scope>,
 ): Kind => ({
   exposed: new Set(),
-  family: true,
+  familyOnly: true,
   make: (_, __, args) => scoped(make(args), (target) => ({ target, handle: target })),
 });
 
 const pool: Kind = {
-  family: true,
+  familyOnly: true,
   exposed: methodsOf(PoolHost),
-  make: (server, _, [options]) =>
+  make: ({ tasks }, _, [options]) =>
     scoped(
       Effect.flatMap(
-        Effect.zipRight(server.tasks.loadAll, Effect.promise(() => load<typeof import("../../../Pool.ts")>("Pool"))),
+        Effect.zipRight(tasks.loadAll, Effect.promise(() => load<typeof import("../../../Pool.ts")>("Pool"))),
         (Pool) => Pool.make((options ?? {}) as PoolOptions),
       ),
-      (pool) => ({ target: new PoolHost(pool, server.tasks) }),
+      (pool) => ({ target: new PoolHost(pool, tasks) }),
     ),
 };
 
-/** By Python's names. */
+/** The types by Python's names. */
 export const kinds: Readonly<Record<string, Kind>> = {
   dict: simple(DictHost, ({ tasks }, [entries]) => new DictHost(tasks, entries as Iterable<[unknown, unknown]>)),
   list: simple(ListHost, ({ tasks }, [items]) => new ListHost(tasks, items as Iterable<unknown>)),

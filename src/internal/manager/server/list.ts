@@ -1,17 +1,17 @@
 /**
- * A list, where it lives.
+ * The host of a managed list.
  *
  * @module
  */
-import type * as Stream from "effect/Stream";
+import * as Stream from "effect/Stream";
 import { integer, show } from "../../os/arguments.ts";
 import { ManagerError } from "../errors.ts";
-import { elements } from "./elements.ts";
-import { lifted, type Tasks, then } from "./tasks.ts";
-import { Turn } from "./turn.ts";
-import type { Lent } from "./open_calls.ts";
-import { copy, same } from "./values.ts";
+import { copy, isSame } from "./by_value.ts";
+import type { Loan } from "./open_calls.ts";
+import { andThen, toEffect } from "./results.ts";
+import type { Tasks } from "./tasks.ts";
 import { Watchers } from "./watchers.ts";
+import { WriteLock } from "./write_lock.ts";
 
 type Change =
   | { readonly _tag: "Snapshot"; readonly value: ReadonlyArray<unknown> }
@@ -22,7 +22,7 @@ type Change =
     readonly items: ReadonlyArray<unknown>;
   };
 
-/** The order of values that have one: of any others, that of their texts, as `Array.sort` has it. */
+/** Compares numbers, bigints, strings and Dates by value, and other values as strings, as `Array.sort` does. */
 const natural = (a: unknown, b: unknown): number => {
   if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
   const comparable =
@@ -32,17 +32,17 @@ const natural = (a: unknown, b: unknown): number => {
   return x < y ? -1 : x > y ? 1 : 0;
 };
 
-/** An index that is no integer is nowhere. */
-function whole(index: unknown): asserts index is number {
+/** Throws unless the index is an integer. */
+function assertIndex(index: unknown): asserts index is number {
   const wrong = integer(index);
   if (wrong !== undefined) throw new ManagerError("InvalidArguments", `Cannot use the list: the index ${wrong}`);
 }
 
-/** Values in an order, by their index. Negative ones count from the end. */
+/** Values by index. A negative index counts from the end. */
 export class ListHost {
   #items: Array<unknown>;
   readonly #tasks: Tasks;
-  readonly #turn = new Turn();
+  readonly #lock = new WriteLock();
   readonly #watchers = new Watchers<Change>(() => ({ _tag: "Snapshot", value: this.value() }));
 
   constructor(tasks: Tasks, items: Iterable<unknown> = []) {
@@ -72,16 +72,16 @@ export class ListHost {
 
   indexOf(value: unknown, from = 0): number {
     const start = from < 0 ? Math.max(0, this.#items.length + from) : from;
-    for (let i = start; i < this.#items.length; i++) if (same(this.#items[i], value)) return i;
+    for (let i = start; i < this.#items.length; i++) if (isSame(this.#items[i], value)) return i;
     return -1;
   }
 
   lastIndexOf(value: unknown): number {
-    return this.#items.findLastIndex((item) => same(item, value));
+    return this.#items.findLastIndex((item) => isSame(item, value));
   }
 
   count(value: unknown): number {
-    return this.#items.reduce((count: number, item) => same(item, value) ? count + 1 : count, 0);
+    return this.#items.reduce((count: number, item) => isSame(item, value) ? count + 1 : count, 0);
   }
 
   join(separator?: string): string {
@@ -89,7 +89,7 @@ export class ListHost {
   }
 
   toStream(): Stream.Stream<unknown> {
-    return elements(() => this.value());
+    return Stream.suspend(() => Stream.fromIterable(this.value()));
   }
 
   watch(): Stream.Stream<Change> {
@@ -97,46 +97,46 @@ export class ListHost {
   }
 
   set(index: number, value: unknown): unknown {
-    return this.#turn.write(() => void this.#splice(this.#place(index), 1, [value]));
+    return this.#lock.write(() => void this.#splice(this.#index(index), 1, [value]));
   }
 
   push(items: ReadonlyArray<unknown>): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       this.#splice(this.#items.length, 0, items);
       return this.#items.length;
     });
   }
 
   unshift(items: ReadonlyArray<unknown>): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       this.#splice(0, 0, items);
       return this.#items.length;
     });
   }
 
   insert(index: number, value: unknown): unknown {
-    whole(index);
-    return this.#turn.write(() => void this.#splice(index, 0, [value]));
+    assertIndex(index);
+    return this.#lock.write(() => void this.#splice(index, 0, [value]));
   }
 
-  /** Takes an item out; it comes back to where it was. */
+  /** Takes out an item. It is put back at the same index. */
   lend(method: string, [index = -1]: ReadonlyArray<unknown>): unknown {
-    if (method !== "pop") throw new TypeError("it takes nothing out");
-    whole(index);
-    return this.#turn.write((): Lent => {
+    if (method !== "pop") throw new TypeError(`${method} takes nothing out`);
+    assertIndex(index);
+    return this.#lock.write((): Loan => {
       const at = index < 0 ? this.#items.length + index : index;
-      const there = at in this.#items;
-      const value = there ? this.#splice(at, 1, [])[0] : undefined;
-      return { value, giveBack: () => void (there && this.#splice(at, 0, [value])) };
+      const exists = at in this.#items;
+      const value = exists ? this.#splice(at, 1, [])[0] : undefined;
+      return { value, putBack: () => void (exists && this.#splice(at, 0, [value])) };
     });
   }
 
   splice(start: number, deleted = Infinity, items: ReadonlyArray<unknown> = []): unknown {
-    return this.#turn.write(() => this.#splice(start, deleted, items));
+    return this.#lock.write(() => this.#splice(start, deleted, items));
   }
 
   remove(value: unknown): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       const index = this.indexOf(value);
       if (index >= 0) this.#splice(index, 1, []);
       return index >= 0;
@@ -144,34 +144,34 @@ export class ListHost {
   }
 
   clear(): unknown {
-    return this.#turn.write(() => void this.#splice(0, Infinity, []));
+    return this.#lock.write(() => void this.#splice(0, Infinity, []));
   }
 
   fill(value: unknown, start?: number, end?: number): unknown {
-    return this.#turn.write(() => this.#replace(this.#items.fill(value, start, end)));
+    return this.#lock.write(() => this.#replace(this.#items.fill(value, start, end)));
   }
 
   reverse(): unknown {
-    return this.#turn.write(() => this.#replace(this.#items.reverse()));
+    return this.#lock.write(() => this.#replace(this.#items.reverse()));
   }
 
   sort(descending = false): unknown {
-    return this.#turn.write(() => this.#replace(this.#items.sort(descending ? (a, b) => natural(b, a) : natural)));
+    return this.#lock.write(() => this.#replace(this.#items.sort(descending ? (a, b) => natural(b, a) : natural)));
   }
 
   compareAndSet(index: number, expected: unknown, value: unknown): unknown {
-    return this.#turn.write(() => {
-      const at = this.#place(index);
-      if (!same(this.#items[at], expected)) return false;
+    return this.#lock.write(() => {
+      const at = this.#index(index);
+      if (!isSame(this.#items[at], expected)) return false;
       this.#splice(at, 1, [value]);
       return true;
     });
   }
 
   modify(index: number, task: unknown, args: ReadonlyArray<unknown>): unknown {
-    return this.#turn.hold(lifted(() => {
-      const at = this.#place(index);
-      return then(this.#tasks.run(task, copy(this.#items[at]), ...args), (value) => {
+    return this.#lock.hold(toEffect(() => {
+      const at = this.#index(index);
+      return andThen(this.#tasks.run(task, copy(this.#items[at]), ...args), (value) => {
         this.#splice(at, 1, [value]);
         return value;
       });
@@ -179,8 +179,8 @@ export class ListHost {
   }
 
   modifyAll(task: unknown, args: ReadonlyArray<unknown>): unknown {
-    return this.#turn.hold(lifted(() =>
-      then(this.#tasks.run(task, copy(this.#items), ...args), (items) => {
+    return this.#lock.hold(toEffect(() =>
+      andThen(this.#tasks.run(task, copy(this.#items), ...args), (items) => {
         if (!Array.isArray(items)) {
           throw new ManagerError("InvalidResult", "Cannot change the list: the task must return an array");
         }
@@ -189,12 +189,12 @@ export class ListHost {
     ));
   }
 
-  #place(index: number): number {
+  #index(index: number): number {
     const at = index < 0 ? this.#items.length + index : index;
     if (Number.isInteger(at) && at >= 0 && at < this.#items.length) return at;
     throw new ManagerError(
       "InvalidArguments",
-      `Cannot use the list at ${show(index)}: it has ${this.#items.length} items`,
+      `Cannot use index ${show(index)} of the list: it has ${this.#items.length} items`,
     );
   }
 
@@ -202,17 +202,17 @@ export class ListHost {
     const length = this.#items.length;
     const index = start < 0 ? Math.max(0, length + start) : Math.min(start, length);
     let removed: Array<unknown>;
-    // An array that is the stack's arguments has its limits.
+    // A long array cannot be spread into arguments.
     if (items.length > 10_000) {
       removed = this.#items.slice(index, index + deleted);
       this.#items = this.#items.slice(0, index).concat(items, this.#items.slice(index + removed.length));
     } else removed = this.#items.splice(index, deleted, ...items);
-    this.#watchers.tell(() => ({ _tag: "Splice", index, deleted: removed.length, items }));
+    this.#watchers.publish(() => ({ _tag: "Splice", index, deleted: removed.length, items }));
     return removed;
   }
 
   #replace(items: Array<unknown>): void {
     this.#items = items;
-    this.#watchers.tell(() => ({ _tag: "Snapshot", value: this.value() }));
+    this.#watchers.publish(() => ({ _tag: "Snapshot", value: this.value() }));
   }
 }

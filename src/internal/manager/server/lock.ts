@@ -1,46 +1,52 @@
 /**
- * Locks and semaphores, where they live, and the conditions of locks.
+ * The hosts of managed locks, semaphores and conditions.
  *
- * What is acquired is held by a call that stays open: its end, also the one that comes with the death of the holder, gives it back.
- * So a holder is in one of these states, and his call ends in any of them:
+ * A process that wants the lock has a call open. The end of the call, even by the death of the process, gives the lock back.
+ * States of a call:
  *
- * - waiting: in line for the lock
- * - held: he has it
- * - parked: he has given it up until the condition is notified, and then waits for it again
+ * ```text
+ *             granted            WAIT
+ *   waiting ───────────▶ held ───────────▶ parked
+ *      ▲                                     │
+ *      └──────── notified, or UNWAIT ────────┘
+ *   any state ── end of the call ──▶ left
+ * ```
  *
- * A notification that reaches somebody who has meanwhile given up, or died, goes on to the next.
+ * A notification of a process that has given up or died in the meantime goes to the next one.
  *
  * Free of Effect.
  *
  * @module
  */
+import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
+import { VarintReader, varints } from "../../codec/varint.ts";
 import { LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE, type Line } from "../../rpc/router.ts";
-import { VarintReader, varints } from "../../codec/varint.ts";
-import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
-import { ProtocolError } from "../../transport/frames.ts";
 import type { Incoming } from "../../codec/message.ts";
+import { ProtocolError } from "../../transport/frames.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 
+/** An open call. */
 interface Holder {
   readonly line: Line;
   state: "waiting" | "held" | "parked" | "left";
-  place: FifoEntry<Holder> | undefined;
-  /** The condition in which he is parked, or by which he was woken up. */
+  /** Its entry in the queue of the lock, or of the condition. */
+  entry: FifoEntry<Holder> | undefined;
+  /** The condition in which it is parked, or which has woken it. */
   condition: Fifo<Holder> | undefined;
 }
 
-/** So many may hold it at once. */
+/** A lock that a limited number of processes may hold at the same time. */
 export class LockHost {
   #free: number;
-  readonly #most: number;
+  readonly #maximum: number;
   readonly #waiting = new Fifo<Holder>();
   readonly #holders = new Set<Holder>();
   readonly #conditions = new Map<number, Fifo<Holder>>();
 
-  /** `most` is what a release by somebody who holds nothing may raise it to. */
-  constructor(permits = 1, most = 1) {
+  /** `maximum` is the number of permits that a release by a process without a permit may not exceed. */
+  constructor(permits = 1, maximum = 1) {
     if (!Number.isSafeInteger(permits) || permits < 0) {
       throw new ManagerError(
         "InvalidOption",
@@ -48,7 +54,7 @@ export class LockHost {
       );
     }
     this.#free = permits;
-    this.#most = most;
+    this.#maximum = maximum;
   }
 
   value(): number {
@@ -65,22 +71,22 @@ export class LockHost {
     return { free: this.#free, held, waiting: this.#waiting.length };
   }
 
-  /** By somebody who holds nothing: one more may hold it. */
+  /** Adds a permit, for a process that holds none. */
   release(): void {
-    if (this.#free >= this.#most) throw new ManagerError("InvalidArguments", "Cannot release: it was not acquired");
+    if (this.#free >= this.#maximum) throw new ManagerError("InvalidArguments", "Cannot release: it was not acquired");
     this.#free++;
     this.#grant();
   }
 
-  /** Makes a condition known by a number. */
-  condition(number: number): Fifo<Holder> {
+  /** Adds a condition under a number. */
+  addCondition(number: number): Fifo<Holder> {
     const parked = new Fifo<Holder>();
     this.#conditions.set(number, parked);
     return parked;
   }
 
-  /** Forgets a condition: whoever is parked in it waits for the lock. */
-  forget(number: number): void {
+  /** Removes a condition. Processes that are parked in it wait for the lock. */
+  removeCondition(number: number): void {
     const parked = this.#conditions.get(number);
     this.#conditions.delete(number);
     if (parked !== undefined) this.#notify(parked, Infinity);
@@ -89,15 +95,15 @@ export class LockHost {
 
   attach(line: Line, numbers: VarintReader): Receiver {
     const waits = numbers.next() === 1;
-    const holder: Holder = { line, state: "waiting", place: undefined, condition: undefined };
+    const holder: Holder = { line, state: "waiting", entry: undefined, condition: undefined };
     if (!waits && (this.#free === 0 || this.#waiting.length > 0)) {
       line.exit(varints(P.BUSY));
       return { closed: () => {} };
     }
     this.#holders.add(holder);
-    this.#line(holder);
+    this.#enqueue(holder);
     return {
-      data: (message) => this.#hear(holder, message),
+      data: (message) => this.#receive(holder, message),
       credit: (count) => {
         if (count === LAST) this.#leave(holder);
       },
@@ -109,7 +115,7 @@ export class LockHost {
     };
   }
 
-  /** The lock is no more. */
+  /** Ends all calls: the lock was freed. */
   close(): void {
     for (const { line } of this.#holders) line.exit(varints(GONE));
     this.#holders.clear();
@@ -117,9 +123,9 @@ export class LockHost {
     this.#conditions.clear();
   }
 
-  #line(holder: Holder): void {
+  #enqueue(holder: Holder): void {
     holder.state = "waiting";
-    holder.place = this.#waiting.push(holder);
+    holder.entry = this.#waiting.push(holder);
     this.#grant();
   }
 
@@ -129,26 +135,26 @@ export class LockHost {
       if (holder === undefined) return;
       this.#free--;
       holder.state = "held";
-      holder.place = undefined;
+      holder.entry = undefined;
       holder.line.data(varints(P.GRANTED));
     }
   }
 
   #leave(holder: Holder): void {
     this.#holders.delete(holder);
-    const { condition, place, state } = holder;
+    const { condition, entry, state } = holder;
     holder.state = "left";
     if (state === "left") return;
     if (state === "held") this.#free++;
-    else if (state === "parked") condition!.remove(place!);
+    else if (state === "parked") condition!.remove(entry!);
     else {
-      this.#waiting.remove(place!);
+      this.#waiting.remove(entry!);
       if (condition !== undefined) this.#notify(condition, 1);
     }
     this.#grant();
   }
 
-  #hear(holder: Holder, { bytes }: Incoming): void {
+  #receive(holder: Holder, { bytes }: Incoming): void {
     const numbers = new VarintReader(bytes, 1);
     switch (bytes[0]) {
       case P.WAIT: {
@@ -156,17 +162,17 @@ export class LockHost {
         if (holder.state !== "held" || condition === undefined) break;
         holder.state = "parked";
         holder.condition = condition;
-        holder.place = condition.push(holder);
+        holder.entry = condition.push(holder);
         this.#free++;
         return this.#grant();
       }
       case P.UNWAIT: {
-        const { condition, place, state } = holder;
+        const { condition, entry, state } = holder;
         if (condition === undefined) break;
         holder.condition = undefined;
         if (state !== "parked") return this.#notify(condition, 1);
-        condition.remove(place!);
-        return this.#line(holder);
+        condition.remove(entry!);
+        return this.#enqueue(holder);
       }
       case P.NOTIFY: {
         const condition = this.#conditions.get(numbers.next());
@@ -183,7 +189,7 @@ export class LockHost {
       const holder = condition.shift();
       if (holder === undefined) return;
       holder.state = "waiting";
-      holder.place = this.#waiting.push(holder);
+      holder.entry = this.#waiting.push(holder);
     }
   }
 }
@@ -197,10 +203,10 @@ export class ConditionHost {
   constructor(lock: LockHost, number: number) {
     this.lock = lock;
     this.number = number;
-    this.#parked = lock.condition(number);
+    this.#parked = lock.addCondition(number);
   }
 
-  /** How many wait to be notified. */
+  /** The number of processes that wait for a notification. */
   waiting(): number {
     return this.#parked.length;
   }
@@ -213,12 +219,12 @@ export class ConditionHost {
     return this.lock.statistics();
   }
 
-  /** Who acquires the condition acquires its lock. */
+  /** To acquire the condition is to acquire its lock. */
   attach(line: Line, numbers: VarintReader): Receiver {
     return this.lock.attach(line, numbers);
   }
 
   close(): void {
-    this.lock.forget(this.number);
+    this.lock.removeCondition(this.number);
   }
 }

@@ -8,61 +8,60 @@ import * as Effect from "effect/Effect";
 import type { Backend } from "../../../Backend.ts";
 import type * as Scope from "effect/Scope";
 import { hooks } from "../../objects/handles.ts";
-import { ask, type ServiceHandle as Target } from "../../objects/service.ts";
+import { ask, type ServiceHandle } from "../../objects/service.ts";
 import { address, host, retire } from "../../rpc/router.ts";
 import { self } from "../../rpc/identity.ts";
 import type { Task } from "../../../Task.ts";
 import { define } from "../../child/tasks.ts";
 import * as Codec from "../../codec/codec.ts";
-import { lifted, type Reference, Thrown } from "./tasks.ts";
-import { type Options, type Position, Server } from "./server.ts";
+import type { ServerRef } from "./object_table.ts";
+import { Thrown, toEffect } from "./results.ts";
+import { Server, type ServerOptions } from "./server.ts";
+import type { Reference } from "./tasks.ts";
 
-/** The operation by which a server says that it is there. */
+/** The operation by which a server reports that it is ready. */
 export const READY = 1;
 
-/** A task that a server runs before it is there. */
+/** A task that a server runs before it is ready. */
 export interface Initializer {
   readonly task: Reference;
   readonly args: ReadonlyArray<unknown>;
 }
 
-/** Makes a server in this process, for as long as the scope is open. */
+/** Hosts a server in this process for as long as the scope is open. */
 export const make = (
-  options: Options,
-): Effect.Effect<Position & { readonly server: Server }, never, Backend | Scope.Scope> =>
+  options: ServerOptions,
+): Effect.Effect<{ readonly ref: ServerRef; readonly server: Server }, never, Backend | Scope.Scope> =>
   Effect.flatMap(
     Effect.context<Backend | Scope.Scope>(),
     (services) =>
-      Effect.map(
-        Effect.acquireRelease(
-          Effect.sync(() => {
-            const server = new Server(options, services);
-            const position = { address: address(), gate: host(server), host: self().name };
-            server.settle(position);
-            return { server, position };
-          }),
-          ({ position, server }) => Effect.zipRight(Effect.sync(() => retire(position.gate)), server.release),
-        ),
-        ({ position, server }) => ({ ...position, server }),
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          const server = new Server(options, services);
+          const ref = { address: address(), server: host(server), host: self().name };
+          server.settle(ref);
+          return { server, ref };
+        }),
+        ({ ref, server }) => Effect.zipRight(Effect.sync(() => retire(ref.server)), server.close),
       ),
   );
 
-const run = (ready: Target, modules: ReadonlyArray<string>, initializer?: Initializer) =>
+const run = (ready: ServiceHandle, modules: ReadonlyArray<string>, initializer?: Initializer) =>
   Effect.scoped(Effect.gen(function* () {
-    const { server, ...position } = yield* make({ modules });
+    const { ref, server } = yield* make({ modules });
     if (initializer !== undefined) yield* initialize(server, initializer);
-    yield* ask(ready, "process", READY, position);
+    yield* ask(ready, "process", READY, ref);
     return yield* Effect.never;
   })) as Effect.Effect<never, InitializerFailed, Backend>;
 
-/** Serves until it is stopped. */
+/** The task that hosts a server until it is interrupted. */
 export const serve = define(import.meta, "serve", { handler: run, options: {} }) as Task<
   Parameters<typeof run>,
   never,
   InitializerFailed
 >;
 
-/** What a server fails with whose initializer does. */
+/** The failure of a server whose initializer has failed. */
 export interface InitializerFailed {
   readonly _tag: "InitializerFailed";
   readonly task: string;
@@ -71,7 +70,7 @@ export interface InitializerFailed {
 
 const initialize = (server: Server, { args, task }: Initializer): Effect.Effect<unknown, InitializerFailed, never> =>
   Effect.catchAllCause(
-    server.provided(lifted(() => server.tasks.run(task, ...args))),
+    server.provide(toEffect(() => server.tasks.run(task, ...args))),
     (cause) => {
       if (Cause.isInterruptedOnly(cause)) return Effect.interrupt;
       const error = Cause.squash(cause);
@@ -83,7 +82,7 @@ const initialize = (server: Server, { args, task }: Initializer): Effect.Effect<
     },
   );
 
-/** What can be sent in place of an error: the error itself, or its text. */
+/** The error itself if it can be sent, or its description. */
 const sendable = (error: unknown): unknown => {
   try {
     Codec.encode(error, { hooks });

@@ -1,5 +1,5 @@
 /**
- * Calls that have not ended: what takes its time, and holds.
+ * Calls of a server that have not ended: methods that take time, values that are lent, and objects that are retained.
  *
  * @module
  */
@@ -13,70 +13,60 @@ import type { Backend } from "../../../Backend.ts";
 import { fork } from "../../child/fork.ts";
 import { LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE } from "../../rpc/router.ts";
-import type { Caller } from "./caller.ts";
-import { asStream, unnamed } from "./results.ts";
-import { isPending } from "./tasks.ts";
+import type { IncomingCall } from "./incoming_call.ts";
+import type { ManagedObject, ObjectTable } from "./object_table.ts";
+import { asStream, isPending, unexpectedStream } from "./results.ts";
 
-/** What hears a call that has been answered. */
-const deaf: Receiver = { closed: () => {} };
+/** Receives the messages of a call that has ended. */
+export const ignored: Receiver = { closed: () => {} };
 
-/** What is held. */
-export interface Held {
-  /** What is sent to whoever holds it. */
-  readonly handle: unknown;
-  holds: number;
-}
-
-/** What was taken out of an object, and how it goes back. */
-export interface Lent {
+/** A value that was taken out of an object, and the function that puts it back. */
+export interface Loan {
   readonly value: unknown;
-  readonly giveBack: () => void;
+  readonly putBack: () => void;
 }
 
 /** See above. */
-export class Underway<Entry extends Held> {
+export class OpenCalls {
+  /** Ends a call, because the server closes. */
   readonly #ends = new Set<() => void>();
   readonly #services: Context.Context<Backend | Scope.Scope>;
-  readonly #unhold: (entry: Entry) => void;
+  readonly #objects: ObjectTable;
 
-  constructor(services: Context.Context<Backend | Scope.Scope>, unhold: (entry: Entry) => void) {
+  constructor(services: Context.Context<Backend | Scope.Scope>, objects: ObjectTable) {
     this.#services = services;
-    this.#unhold = unhold;
+    this.#objects = objects;
   }
 
+  /** The number of open calls. */
   get size(): number {
     return this.#ends.size;
   }
 
-  /** Ends all: there is nothing to be called any more. */
+  /** Ends all calls. */
   end(): void {
     for (const end of [...this.#ends]) end();
   }
 
-  #fork(
-    caller: Caller,
-    effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>,
-  ): Fiber.RuntimeFiber<unknown, unknown> | undefined {
-    return fork(Effect.provide(effect, this.#services), (error) => caller.answer(Exit.die(error)));
-  }
-
-  /** Runs what takes its time, and answers with what became of it, also when it is interrupted. */
-  run(caller: Caller, effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>): Receiver {
+  /** Runs an Effect, and replies with its exit, even if it is interrupted. */
+  run(call: IncomingCall, effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>): Receiver {
     let silent = false;
-    const fiber = this.#fork(caller, effect);
-    if (fiber === undefined) return deaf;
+    const fiber = this.#fork(call, effect);
+    if (fiber === undefined) return ignored;
     const interrupt = (): void => fiber.unsafeInterruptAsFork(FiberId.none);
     const end = (): void => {
       silent = true;
       interrupt();
-      caller.end(GONE);
+      call.end(GONE);
     };
     this.#ends.add(end);
     fiber.addObserver((exit) => {
       this.#ends.delete(end);
       if (silent) return;
       const value = Exit.isSuccess(exit) ? exit.value : undefined;
-      caller.answer(asStream(value) === undefined ? exit : Exit.fail(unnamed("the object", "this method")));
+      call.complete(
+        asStream(value) === undefined ? exit : Exit.fail(unexpectedStream("the object", "this method")),
+      );
     });
     return {
       cancel: interrupt,
@@ -88,41 +78,41 @@ export class Underway<Entry extends Held> {
   }
 
   /**
-   * Lends what is taken out, {@link Lent} or an Effect of it, until the taker says that he has it. If he does not want it any more
-   * or dies before, it goes back.
+   * Lends a value until the caller confirms that it has received it. `take` returns a {@link Loan}, or an Effect of one. If the
+   * caller cancels or dies, the value is put back.
    */
-  lend(caller: Caller, take: () => unknown): Receiver {
-    let lent: Lent | undefined;
+  lend(call: IncomingCall, take: () => unknown): Receiver {
+    let loan: Loan | undefined;
     let over = false;
     let fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined;
-    const settle = (taken: boolean): void => {
+    const settle = (received: boolean): void => {
       over = true;
       this.#ends.delete(end);
-      const was = lent;
-      lent = undefined;
-      if (!taken) was?.giveBack();
+      const settled = loan;
+      loan = undefined;
+      if (!received) settled?.putBack();
     };
     const taken = (value: unknown): void => {
-      lent = value as Lent;
+      loan = value as Loan;
       if (over) settle(false);
-      // A value that cannot be sent was not taken out.
-      else caller.send(lent.value, () => settle(false));
+      // A value that cannot be sent is put back.
+      else call.send(loan.value, () => settle(false));
     };
     const interrupt = (): void => fiber?.unsafeInterruptAsFork(FiberId.none);
     const end = (): void => {
       settle(true);
       interrupt();
-      caller.end(GONE);
+      call.end(GONE);
     };
     const value = take();
     this.#ends.add(end);
     if (isPending(value)) {
-      fiber = this.#fork(caller, value);
+      fiber = this.#fork(call, value);
       fiber?.addObserver((exit) => {
         if (Exit.isSuccess(exit)) taken(exit.value);
         else if (!over) {
           settle(true);
-          caller.answer(exit);
+          call.complete(exit);
         }
       });
     } else taken(value);
@@ -133,7 +123,7 @@ export class Underway<Entry extends Held> {
       cancel: () => {
         settle(false);
         interrupt();
-        caller.end(CANCELLED);
+        call.end(CANCELLED);
       },
       closed: () => {
         settle(false);
@@ -142,60 +132,67 @@ export class Underway<Entry extends Held> {
     };
   }
 
-  /** A hold: what is made, an {@link Held} or an Effect of one, is held for as long as the call is open. */
-  keep(caller: Caller, make: () => unknown): Receiver {
-    let state: "making" | "held" | "ended" = "making";
-    let entry: Entry | undefined;
+  /** Retains an object for as long as the call is open. `make` returns a {@link ManagedObject}, or an Effect of one. */
+  retain(call: IncomingCall, make: () => unknown): Receiver {
+    let state: "making" | "retained" | "ended" = "making";
+    let object: ManagedObject | undefined;
     let fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined;
     const interrupt = (): void => fiber?.unsafeInterruptAsFork(FiberId.none);
-    /** Whether there was something to be given back. */
-    const end = (): boolean => {
-      const was = state;
+    /** Returns whether the object was retained. */
+    const release = (): boolean => {
+      const before = state;
       state = "ended";
-      this.#ends.delete(gone);
-      if (was === "held") this.#unhold(entry!);
-      return was === "held";
+      this.#ends.delete(end);
+      if (before === "retained") this.#objects.release(object!);
+      return before === "retained";
     };
-    // Nothing is given back: all is freed at once, and waited for.
-    const gone = (): void => {
+    // When the server closes it frees all objects itself, and waits for that.
+    const end = (): void => {
       if (state === "making") interrupt();
       state = "ended";
-      this.#ends.delete(gone);
-      caller.end(GONE);
+      this.#ends.delete(end);
+      call.end(GONE);
     };
     const made = (value: unknown): void => {
-      const found = value as Entry;
+      const found = value as ManagedObject;
       found.holds++;
-      if (state === "ended") return this.#unhold(found);
-      entry = found;
-      state = "held";
-      caller.send(found.handle, end);
+      if (state === "ended") return this.#objects.release(found);
+      object = found;
+      state = "retained";
+      call.send(found.handle, release);
     };
     const value = make();
-    this.#ends.add(gone);
+    this.#ends.add(end);
     if (isPending(value)) {
-      fiber = this.#fork(caller, value);
+      fiber = this.#fork(call, value);
       fiber?.addObserver((exit) => {
         if (Exit.isSuccess(exit)) return made(exit.value);
         if (state === "ended") return;
-        end();
-        caller.answer(exit);
+        release();
+        call.complete(exit);
       });
     } else made(value);
     return {
       credit: (count) => {
-        if (count === LAST) end();
+        if (count === LAST) release();
       },
       cancel: () => {
-        const making = state === "making" && fiber !== undefined;
-        if (end()) return caller.end(CANCELLED);
-        if (!making) return;
-        fiber!.addObserver(() => caller.end(CANCELLED));
+        const isMaking = state === "making" && fiber !== undefined;
+        if (release()) return call.end(CANCELLED);
+        if (!isMaking) return;
+        fiber!.addObserver(() => call.end(CANCELLED));
         interrupt();
       },
       closed: () => {
-        if (!end()) interrupt();
+        if (!release()) interrupt();
       },
     };
+  }
+
+  #fork(
+    call: IncomingCall,
+    effect: Effect.Effect<unknown, unknown, Backend | Scope.Scope>,
+  ): Fiber.RuntimeFiber<unknown, unknown> | undefined {
+    return fork(Effect.provide(effect, this.#services), (error) => call.complete(Exit.die(error)));
   }
 }

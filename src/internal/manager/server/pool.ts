@@ -1,5 +1,5 @@
 /**
- * A pool, where it lives: the tasks of its users come as names.
+ * The host of a managed pool. Callers name the tasks to run.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { MapOptions, Pool } from "../../../Pool.ts";
 import type { StreamTask, Task } from "../../../Task.ts";
 import type { Tasks } from "./tasks.ts";
 
-/** A pool, and the tasks that it may run. */
+/** A pool, and the tasks of the server. */
 export class PoolHost {
   readonly #pool: Pool;
   readonly #tasks: Tasks;

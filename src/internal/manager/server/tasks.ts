@@ -1,5 +1,5 @@
 /**
- * What tasks, constructors and methods give, made into plain values and Effects; and running tasks on values of the server.
+ * Running tasks in the server. Only tasks of modules that the server was told of can be run.
  *
  * @module
  */
@@ -8,68 +8,22 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import type * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
-import type { Backend } from "../../../Backend.ts";
-import { library, load } from "../../child/modules.ts";
+import { load } from "../../child/modules.ts";
 import type { Task } from "../../../Task.ts";
 import { type Definition, lookup, TypeId } from "../../child/tasks.ts";
-import { isInstance, trimStack } from "../../codec/foreign.ts";
-import { isEffect, isPromise } from "../../codec/programs.ts";
 import { ManagerError } from "../errors.ts";
+import { andThen, evaluate, isPending, Thrown, toEffect } from "./results.ts";
 
-/** What a plain function threw: the caller is given a `RemoteError`. */
-export class Thrown {
-  readonly error: unknown;
-
-  constructor(readonly method: string, error: unknown) {
-    // The library's own part of the stack says nothing about the error.
-    trimStack(error, (line) => line.includes(library));
-    this.error = error;
-  }
-}
-
-/** Where a task is defined. */
+/** URL of a module, and the name of a task or type that the module defines. */
 export type Reference = readonly [url: string, name: string];
-
-/** A result is a value, or an Effect for what takes its time or fails as its own type says. */
-export const settled = (method: string, evaluate: () => unknown): unknown => {
-  let value: unknown;
-  try {
-    value = evaluate();
-  } catch (error) {
-    throw isInstance(error, ManagerError) ? error : new Thrown(method, error);
-  }
-  if (typeof value !== "object" || value === null) return value;
-  if (isEffect(value)) return value;
-  if (!isPromise(value)) return value;
-  const promise = value;
-  return Effect.tryPromise({ try: () => promise, catch: (error) => new Thrown(method, error) });
-};
-
-/** Whether a result of {@link settled} is an Effect. */
-export const isPending = (value: unknown): value is Effect.Effect<unknown, unknown, Backend | Scope.Scope> =>
-  typeof value === "object" && value !== null && isEffect(value);
-
-/** What follows a result, in the same turn if it is there. */
-export const then = (value: unknown, next: (value: unknown) => unknown): unknown =>
-  isPending(value) ? Effect.flatMap(value, (value) => lifted(() => next(value))) : next(value);
-
-/** As an Effect: what is thrown for the caller is its failure. */
-export const lifted = (evaluate: () => unknown): Effect.Effect<unknown, unknown, Backend | Scope.Scope> =>
-  Effect.suspend(() => {
-    try {
-      const value = evaluate();
-      return isPending(value) ? value : Effect.succeed(value);
-    } catch (error) {
-      return isInstance(error, ManagerError) || isInstance(error, Thrown) ? Effect.fail(error) : Effect.die(error);
-    }
-  });
 
 const isReference = (value: unknown): value is Reference =>
   Array.isArray(value) && typeof value[0] === "string" && typeof value[1] === "string";
 
-/** Runs tasks of the modules that this server was told of. */
+/** The tasks that a server may run. */
 export class Tasks {
   readonly #modules: ReadonlySet<string>;
+  /** Tasks that other programs may name, though they know the modules by other URLs. */
   readonly #named: ReadonlyMap<string, Reference>;
   readonly #scope: Scope.Scope;
   readonly #memo = Effect.runSync(Layer.makeMemoMap);
@@ -80,7 +34,7 @@ export class Tasks {
     this.#named = new Map(named.map((task) => [task[1], task]));
   }
 
-  /** Whether this server was told of a module. */
+  /** Whether the server was told of a module. */
   knows(url: string): boolean {
     return this.#modules.has(url);
   }
@@ -90,26 +44,29 @@ export class Tasks {
     return Effect.tryPromise({ try: () => load(url), catch: (error) => new Thrown(`import ${url}`, error) });
   }
 
-  /** Loads all modules; those that cannot be loaded are left to whoever asks for them. */
+  /** Loads all modules. A module that fails to load is reported to the first call that needs it. */
   get loadAll(): Effect.Effect<void> {
     return Effect.forEach(this.#modules, (url) => Effect.ignore(this.import(url)), { discard: true });
   }
 
-  /** Finds a task, for somebody who runs it elsewhere. */
+  /** Finds a task that is to run in another process. */
   find(reference: unknown): Effect.Effect<Task<ReadonlyArray<unknown>, unknown, unknown>, unknown> {
-    return lifted(() => this.#with(reference, ([url, name]) => ({ [TypeId]: {}, url, name }))) as Effect.Effect<
+    return toEffect(() => this.#with(reference, ([url, name]) => ({ [TypeId]: {}, url, name }))) as Effect.Effect<
       never,
       unknown
     >;
   }
 
-  /** Runs a task. */
+  /** Runs a task. Returns its result; see `results.ts`. */
   run(reference: unknown, ...args: ReadonlyArray<unknown>): unknown {
     return this.#with(reference, ([, name], definition) => this.#perform(name, definition, args));
   }
 
+  /** Passes the definition of a task to `use`, once its module is loaded. */
   #with(reference: unknown, use: (reference: Reference, definition: Definition) => unknown): unknown {
-    if (!isReference(reference)) throw new ManagerError("InvalidArguments", "Cannot run a task: it is none");
+    if (!isReference(reference)) {
+      throw new ManagerError("InvalidArguments", "Cannot run a task: the argument does not name a task");
+    }
     const known = this.knows(reference[0]);
     const found = known ? reference : this.#named.get(reference[1]) ?? reference;
     const [url, name] = found;
@@ -125,7 +82,7 @@ export class Tasks {
       }`,
     );
     if (loading === undefined) throw unknown;
-    return then(loading, () => {
+    return andThen(loading, () => {
       const definition = lookup(url, name);
       if (definition === undefined) throw unknown;
       return use(found, definition);
@@ -136,10 +93,11 @@ export class Tasks {
     if (options.payload !== undefined || options.success !== undefined || options.error !== undefined) {
       throw new ManagerError(
         "InvalidArguments",
-        `Cannot run task "${name}" in the manager's server: it has Schemas, and what the server holds is data`,
+        `Cannot run task "${name}" in the manager's server: tasks with Schemas are not supported there`,
       );
     }
-    const call = (): unknown => settled(name, () => (handler as (...args: ReadonlyArray<unknown>) => unknown)(...args));
+    const call = (): unknown =>
+      evaluate(name, () => (handler as (...args: ReadonlyArray<unknown>) => unknown)(...args));
     const { layer } = options;
     if (layer === undefined) {
       const value = call();
@@ -150,6 +108,6 @@ export class Tasks {
       built as Effect.Effect<Runtime.Runtime<never>, unknown>,
       (cause) => Effect.fail(new Thrown(`the layer of task "${name}"`, Cause.squash(cause))),
     );
-    return Effect.flatMap(services, (services) => Effect.provide(Effect.scoped(lifted(call)), services));
+    return Effect.flatMap(services, (services) => Effect.provide(Effect.scoped(toEffect(call)), services));
   }
 }

@@ -1,5 +1,5 @@
 /**
- * One value, and an array of numbers, where they live.
+ * The hosts of a managed value and of a managed array of numbers.
  *
  * @module
  */
@@ -7,10 +7,11 @@ import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
 import { show } from "../../os/arguments.ts";
 import { ManagerError } from "../errors.ts";
-import { lifted, type Tasks, then } from "./tasks.ts";
-import { Turn } from "./turn.ts";
-import { copy, same } from "./values.ts";
+import { copy, isSame } from "./by_value.ts";
+import { andThen, toEffect } from "./results.ts";
+import type { Tasks } from "./tasks.ts";
 import { Watchers } from "./watchers.ts";
+import { WriteLock } from "./write_lock.ts";
 
 const invalid = (message: string): ManagerError => new ManagerError("InvalidArguments", message);
 
@@ -18,8 +19,8 @@ const invalid = (message: string): ManagerError => new ManagerError("InvalidArgu
 export class ValueHost {
   #value: unknown;
   readonly #tasks: Tasks;
-  readonly #turn = new Turn();
-  // Who is slow sees the last of what he has missed.
+  readonly #lock = new WriteLock();
+  // A slow watcher sees only the last of the values that it has missed.
   readonly #watchers = new Watchers<unknown>(() => this.#value, 1);
 
   constructor(tasks: Tasks, value: unknown) {
@@ -40,11 +41,11 @@ export class ValueHost {
   }
 
   set(value: unknown): unknown {
-    return this.#turn.write(() => this.#set(value));
+    return this.#lock.write(() => this.#set(value));
   }
 
   getAndSet(value: unknown): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       const before = this.#value;
       this.#set(value);
       return before;
@@ -52,17 +53,17 @@ export class ValueHost {
   }
 
   compareAndSet(expected: unknown, value: unknown): unknown {
-    return this.#turn.write(() => {
-      if (!same(this.#value, expected)) return false;
+    return this.#lock.write(() => {
+      if (!isSame(this.#value, expected)) return false;
       this.#set(value);
       return true;
     });
   }
 
   add(amount: number | bigint): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       if (typeof this.#value !== typeof amount || (typeof amount !== "number" && typeof amount !== "bigint")) {
-        throw invalid(`Cannot add ${typeof amount} to the value: it is a ${typeof this.#value}`);
+        throw invalid(`Cannot add a ${typeof amount} to the value: the value is a ${typeof this.#value}`);
       }
       this.#set((this.#value as number) + (amount as number));
       return this.#value;
@@ -70,8 +71,8 @@ export class ValueHost {
   }
 
   modify(task: unknown, args: ReadonlyArray<unknown>): unknown {
-    return this.#turn.hold(lifted(() =>
-      then(this.#tasks.run(task, copy(this.#value), ...args), (value) => {
+    return this.#lock.hold(toEffect(() =>
+      andThen(this.#tasks.run(task, copy(this.#value), ...args), (value) => {
         this.#set(value);
         return value;
       })
@@ -80,7 +81,7 @@ export class ValueHost {
 
   #set(value: unknown): void {
     this.#value = value;
-    this.#watchers.tell(() => value);
+    this.#watchers.publish(() => value);
   }
 }
 
@@ -103,18 +104,18 @@ const kinds = {
 const isNumbers = (value: unknown): value is Numbers =>
   ArrayBuffer.isView(value) && Object.values(kinds).some((kind) => value instanceof kind);
 
-/** Numbers of one kind; their count does not change. */
+/** A fixed number of numbers of one kind. */
 export class ArrayHost {
   readonly #numbers: Float64Array;
-  readonly #turn = new Turn();
+  readonly #lock = new WriteLock();
   readonly #tasks: Tasks;
-  /** Whether this is a number that a place can hold; others would be something else there. */
+  /** Whether an element can hold a value without converting it. */
   readonly #fits: (value: unknown) => boolean;
 
   constructor(tasks: Tasks, numbers: unknown) {
-    if (!isNumbers(numbers)) throw invalid("Cannot make an array: it is made from a typed array");
+    if (!isNumbers(numbers)) throw invalid("Cannot make an array: the argument must be a typed array");
     this.#tasks = tasks;
-    // Whichever kind it is, it behaves like this one.
+    // The methods of all kinds have the same shape.
     this.#numbers = numbers.slice() as unknown as Float64Array;
     const { constructor } = numbers;
     if (constructor === BigInt64Array || constructor === BigUint64Array) {
@@ -141,13 +142,13 @@ export class ArrayHost {
   }
 
   set(index: number, value: number): unknown {
-    return this.#turn.write(() => {
-      this.#numbers[this.#place(index)] = this.#checked(value);
+    return this.#lock.write(() => {
+      this.#numbers[this.#index(index)] = this.#checked(value);
     });
   }
 
   setAll(values: ArrayLike<number>, offset = 0): unknown {
-    return this.#turn.write(() => {
+    return this.#lock.write(() => {
       for (const value of Array.from(values)) this.#checked(value);
       if (!Number.isInteger(offset) || offset < 0 || offset + values.length > this.#numbers.length) {
         throw invalid(`Cannot set ${values.length} numbers at ${offset}: the array has ${this.#numbers.length}`);
@@ -157,20 +158,20 @@ export class ArrayHost {
   }
 
   fill(value: number, start?: number, end?: number): unknown {
-    return this.#turn.write(() => void this.#numbers.fill(this.#checked(value), start, end));
+    return this.#lock.write(() => void this.#numbers.fill(this.#checked(value), start, end));
   }
 
   add(index: number, amount: number): unknown {
-    return this.#turn.write(() => {
-      const at = this.#place(index);
+    return this.#lock.write(() => {
+      const at = this.#index(index);
       this.#numbers[at] += this.#checked(amount);
       return this.#numbers[at];
     });
   }
 
   compareAndSet(index: number, expected: number, value: number): unknown {
-    return this.#turn.write(() => {
-      const at = this.#place(index);
+    return this.#lock.write(() => {
+      const at = this.#index(index);
       const [before, after] = [this.#checked(expected), this.#checked(value)];
       if (this.#numbers[at] !== before) return false;
       this.#numbers[at] = after;
@@ -179,12 +180,12 @@ export class ArrayHost {
   }
 
   modifyAll(task: unknown, args: ReadonlyArray<unknown>): Effect.Effect<unknown, unknown, unknown> {
-    return this.#turn.hold(lifted(() =>
-      then(this.#tasks.run(task, this.#numbers.slice(), ...args), (values) => {
+    return this.#lock.hold(toEffect(() =>
+      andThen(this.#tasks.run(task, this.#numbers.slice(), ...args), (values) => {
         if (!isNumbers(values) || values.length !== this.#numbers.length) {
           throw new ManagerError(
             "InvalidResult",
-            "Cannot change the array: the task must return one of the same length",
+            "Cannot change the array: the task must return a typed array of the same length",
           );
         }
         const numbers = Array.from(values as Float64Array);
@@ -194,14 +195,14 @@ export class ArrayHost {
     ));
   }
 
-  #place(index: number): number {
+  #index(index: number): number {
     const at = index < 0 ? this.#numbers.length + index : index;
     if (Number.isInteger(at) && at >= 0 && at < this.#numbers.length) return at;
-    throw invalid(`Cannot use the array at ${show(index)}: it has ${this.#numbers.length} numbers`);
+    throw invalid(`Cannot use index ${show(index)} of the array: it has ${this.#numbers.length} numbers`);
   }
 
   #checked(value: number): number {
     if (this.#fits(value)) return value;
-    throw invalid(`Cannot put ${show(value)} into the array: it is no number of its kind`);
+    throw invalid(`Cannot put ${show(value)} into the array: it is not a number of the array's kind`);
   }
 }

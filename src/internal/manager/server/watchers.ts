@@ -1,6 +1,6 @@
 /**
- * Who watches an object hears of each change, in its order. One who falls behind by more than {@link BEHIND} changes is given
- * the whole again in place of what he has missed: nobody who changes waits for one who watches.
+ * Watchers of a managed object receive each change, in order. A watcher that falls behind by more than {@link MAX_BEHIND}
+ * changes receives the whole object in place of the changes that it has missed, so that no writer waits for a watcher.
  *
  * @module
  */
@@ -9,49 +9,49 @@ import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 
-/** Changes that are kept for one who is slow. */
-export const BEHIND = 1024;
+/** The number of changes that are kept for a slow watcher. */
+export const MAX_BEHIND = 1024;
 
 interface Watcher<Change> {
   changes: Array<Change>;
   wake: (() => void) | undefined;
 }
 
-/** All who watch one object. */
+/** The watchers of one object. */
 export class Watchers<Change> {
   readonly #all = new Set<Watcher<Change>>();
-  readonly #whole: () => Change;
-  readonly #behind: number;
+  readonly #snapshot: () => Change;
+  readonly #maxBehind: number;
 
-  /** `whole` is the object as it is. */
-  constructor(whole: () => Change, behind: number = BEHIND) {
-    this.#whole = whole;
-    this.#behind = behind;
+  /** `snapshot` gives the whole object. */
+  constructor(snapshot: () => Change, maxBehind: number = MAX_BEHIND) {
+    this.#snapshot = snapshot;
+    this.#maxBehind = maxBehind;
   }
 
-  /** How many watch. */
+  /** The number of watchers. */
   get size(): number {
     return this.#all.size;
   }
 
-  /** Tells all of a change that was just made. */
-  tell(change: () => Change): void {
+  /** Publishes a change that was just made. */
+  publish(change: () => Change): void {
     if (this.#all.size === 0) return;
-    const one = change();
+    const published = change();
     for (const watcher of this.#all) {
-      if (watcher.changes.length < this.#behind) watcher.changes.push(one);
-      else watcher.changes = [this.#whole()];
+      if (watcher.changes.length < this.#maxBehind) watcher.changes.push(published);
+      else watcher.changes = [this.#snapshot()];
       const { wake } = watcher;
       watcher.wake = undefined;
       wake?.();
     }
   }
 
-  /** The object as it is, and then each change. */
+  /** The whole object, followed by each change. */
   readonly stream: Stream.Stream<Change> = Stream.unwrapScoped(Effect.map(
     Effect.acquireRelease(
       Effect.sync((): Watcher<Change> => {
-        const watcher = { changes: [this.#whole()], wake: undefined };
+        const watcher = { changes: [this.#snapshot()], wake: undefined };
         this.#all.add(watcher);
         return watcher;
       }),

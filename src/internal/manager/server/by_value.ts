@@ -1,5 +1,6 @@
 /**
- * When two values are the same to an object that has received both: by what they say, not by where they are.
+ * Comparing and copying values by their content. A managed object receives each value as a new copy, so that identity means
+ * nothing.
  *
  * @module
  */
@@ -11,37 +12,37 @@ const latin1 = new TextDecoder("latin1");
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
 
-const written = (value: object): Codec.Encoded<never> => Codec.encode(value, { hooks });
-
-/** The text of an object, the same for what says the same. Large binaries are not compared: each is itself. */
-const text = (value: object): string | undefined => {
-  const { attachments, bytes } = written(value);
+/** The encoding of an object as text, or `undefined` if it contains large binaries, which are not compared. */
+const encodedText = (value: object): string | undefined => {
+  const { attachments, bytes } = Codec.encode(value, { hooks });
   return attachments.length > 0 ? undefined : latin1.decode(bytes);
 };
 
-/** Begins the keys of objects, and those of texts that begin so. */
+/** Prefix of the keys of objects, and of strings that begin with it. */
 const MARK = "\0";
 
-/** What a Map finds a key by: itself, or, of an object, its text. */
+/** The key of a value in a Map: the value itself, or the encoded text of an object. */
 export const keyOf = (key: unknown): unknown => {
   if (typeof key === "string") return key.startsWith(MARK) ? `${MARK}"${key}` : key;
   if (!isObject(key)) return key;
-  const what = text(key);
-  if (what === undefined) throw new ManagerError("InvalidArguments", "Cannot use the key: it has large binaries in it");
-  return `${MARK}{${what}`;
+  const text = encodedText(key);
+  if (text === undefined) {
+    throw new ManagerError("InvalidArguments", "Cannot use the key: it contains large binaries");
+  }
+  return `${MARK}{${text}`;
 };
 
-/** Whether two values are the same. */
-export const same = (a: unknown, b: unknown): boolean => {
+/** Whether two values have the same content. */
+export const isSame = (a: unknown, b: unknown): boolean => {
   if (a === b) return true;
   if (!isObject(a) || !isObject(b)) return a !== a && b !== b;
-  const ours = text(a);
-  return ours !== undefined && ours === text(b);
+  const text = encodedText(a);
+  return text !== undefined && text === encodedText(b);
 };
 
 /**
- * A value that is changed is a copy: if the change fails, the value is as it was. What a handle in it stands for is not copied:
- * the copy has the same one, and an end of a pipe stays where it is.
+ * Copies a value, so that a change that fails leaves the original untouched. The copy contains the same handles: an end of a
+ * pipe does not move.
  */
 export const copy = <A>(value: A): A => {
   if (!isObject(value)) return value;
