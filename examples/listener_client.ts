@@ -2,7 +2,7 @@
 import { Client, Listener, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Logger, LogLevel } from "effect";
 
-/** Numbers, objects and bytes, and what was said to each. It has the key, since it was started by this program. */
+/** Sends numbers, objects and bytes, and returns the answers. A child of this program has the key by default. */
 const talk = Task.make(import.meta, "talk", (address: Listener.Address) =>
   Effect.scoped(Effect.gen(function* () {
     const { recv, recvBytes, send, sendBytes } = yield* Client.connect<unknown>({ address });
@@ -17,16 +17,16 @@ const talk = Task.make(import.meta, "talk", (address: Listener.Address) =>
     return answers;
   })));
 
-/** Any other program needs the key, or is sent away. */
+/** A program without the key is rejected. */
 const intrude = (address: Listener.Address) =>
   Effect.scoped(Client.connect({ address, authKey: new TextEncoder().encode("a guess") })).pipe(
-    Effect.catchTag("AuthenticationError", ({ reason }) => Effect.succeed(`sent away: ${reason}`)),
+    Effect.catchTag("AuthenticationError", ({ reason }) => Effect.succeed(`rejected: ${reason}`)),
   );
 
 const program = Effect.gen(function* () {
   const listener = yield* Listener.make<unknown>({ address: { hostname: "127.0.0.1", port: 0 } });
   yield* Effect.fork(listener.serve(({ recv, recvBytes, send, sendBytes }) =>
-    // Until the client is gone: a handler may end with `EndOfFile`.
+    // Ends with `EndOfFile` when the client closes the connection, which is no error of a handler.
     Effect.forever(Effect.gen(function* () {
       const value = yield* recv;
       if (value === "bytes") yield* sendBytes((yield* recvBytes()).toSorted());
@@ -42,7 +42,7 @@ const program = Effect.gen(function* () {
   yield* Console.log({ authenticated, failed });
 }).pipe(
   Effect.scoped,
-  Effect.provide([SubprocessBackend.layer(), Logger.minimumLogLevel(LogLevel.Error)]), // there is a warning
+  Effect.provide([SubprocessBackend.layer(), Logger.minimumLogLevel(LogLevel.Error)]), // the rejection is logged as a warning
 );
 
 if (import.meta.main) runMain(program);

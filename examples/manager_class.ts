@@ -1,4 +1,4 @@
-/** A class of one's own whose object lives in a server process: `deno task example:manager_class`. */
+/** An object of a class of the program, in a server process: `deno task example:manager_class`. */
 import { Manager, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
@@ -27,7 +27,7 @@ class Maths {
 
 const maths = Manager.type(import.meta, "Maths", Maths);
 
-/** What a child calls. It knows of the class no more than its type. */
+/** Runs in a child, which knows only the type of the class. */
 interface Adds extends Manager.Proxy {
   readonly add: (x: number, y: number) => Effect.Effect<number, Manager.RemoteError | Manager.Failure>;
 }

@@ -1,4 +1,4 @@
-/** A namespace whose attributes several processes share: `deno task example:manager_namespace`. */
+/** A namespace that several processes share: `deno task example:manager_namespace`. */
 import { Manager, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
@@ -7,7 +7,7 @@ interface Settings {
   readonly limits: { readonly users: number };
 }
 
-/** Changes what is nested: it is given a copy, and what it returns is the new value. */
+/** Changes a nested value: receives a copy, and returns the new value. */
 const raise = Task.make(import.meta, "raise", (limits: Settings["limits"], by: number) => ({
   users: limits.users + by,
 }));

@@ -1,8 +1,8 @@
-/** A queue that lives in a server process, and its clients: `deno task example:manager_queue`. */
+/** A queue in a server process, and its clients: `deno task example:manager_queue`. */
 import { Manager, Process, type Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** Squares what comes, until the queue is closed. */
+/** Squares each item, until the queue is closed. */
 const client = Task.make(
   import.meta,
   "client",

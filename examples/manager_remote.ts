@@ -1,8 +1,8 @@
-/** Two programs that share a manager, and the key to it: `deno task example:manager_remote`. */
+/** Two programs that share a manager and its key: `deno task example:manager_remote`. */
 import { Manager, type Queue, runMain, SubprocessBackend } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** The second program: knows where the manager is, and its key, and nothing else. */
+/** The second program: has only the manager's address and key. */
 const worker = (port: number, authKey: Uint8Array) =>
   Effect.gen(function* () {
     const manager = yield* Manager.connect({ address: { hostname: "127.0.0.1", port }, authKey });
@@ -28,7 +28,7 @@ const server = Effect.gen(function* () {
   yield* jobs.close;
   if (!("port" in manager.address)) return;
   const { port } = manager.address;
-  // It could as well be started by hand, on another machine. A key goes by the environment, not by the command line.
+  // It could also be started by hand, on another machine. The key is passed in the environment, not on the command line.
   const other = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", import.meta.filename!, `${port}`],
     env: { AUTH_KEY: authKey.toHex() },

@@ -11,7 +11,7 @@ const work = Task.make(
   (squares: Manager.Dict<string, number>, done: Manager.List<number>, n: number) =>
     Effect.gen(function* () {
       yield* squares.set(`${n}`, n * n);
-      yield* squares.modify("sum", add, n * n); // no sum is lost, whoever else adds
+      yield* squares.modify("sum", add, n * n); // no concurrent addition is lost
       yield* done.push(n);
     }),
 );

@@ -88,7 +88,7 @@ const printed = {
 }
 { received: [ 1n, null ] }
 Uint8Array(3) [ 1, 2, 3 ]
-sent away: WrongKey
+rejected: WrongKey
 { authenticated: 1, failed: 1 }
 `,
   two_ways: `\
