@@ -27,12 +27,12 @@ class Maths {
 
 const maths = Manager.type(import.meta, "Maths", Maths);
 
-/** Runs in a child, which knows only the type of the class. */
-interface Adds extends Manager.Proxy {
-  readonly add: (x: number, y: number) => Effect.Effect<number, Manager.RemoteError | Manager.Failure>;
-}
-
-const addInChild = Task.make(import.meta, "addInChild", (proxy: Adds) => proxy.add(20, 22));
+/** Runs in a child, which needs only the type of the class. */
+const addInChild = Task.make(
+  import.meta,
+  "addInChild",
+  (proxy: Manager.ProxyOf<typeof maths>) => proxy.add(20, 22),
+);
 
 const program = Effect.gen(function* () {
   const manager = yield* Manager.make();
