@@ -9,8 +9,8 @@
  * | `MESSAGE` | b = kind, bytes; attachments | a message for the other side |
  * | `READ` | n | the number of messages that the other side has received since the last `READ` |
  *
- * Each side sends as long as its unacknowledged messages fit into the peer's receive window. A frame of any other kind ends
- * the connection.
+ * Each side sends as long as its unacknowledged messages fit into the peer's receive window. A message leaves at once, or with the
+ * next write while a write is in progress. A frame of any other kind ends the connection.
  *
  * @module
  */
@@ -37,6 +37,15 @@ const READ = 2;
 const CONTROL = 0;
 const MESSAGES = 1;
 
+/**
+ * Milliseconds for which an acknowledgement may wait for a message that leaves anyway. In a conversation of short messages, each
+ * acknowledgement then leaves in the same write as the answer.
+ */
+const ACKNOWLEDGE_WITHIN = 1;
+
+/** The part of the receive window that may be unacknowledged, so that a sender that fills the window need not wait. */
+const UNACKNOWLEDGED_PART = 1 / 4;
+
 /** Bytes of a message beyond those that count for its size. */
 const OVERHEAD = 64;
 
@@ -53,12 +62,16 @@ class PeerEnd implements P.Owner {
   readonly #pipe: P.PipeAccess;
   /** Reports the outcome of each message that has not left this process. */
   readonly #unsent = new Set<(sent: boolean) => void>();
-  /** Messages received here that the peer has not been told of. */
+  /** Messages received here that the peer has not been told of, and their bytes. */
   #unacknowledged = 0;
+  #unacknowledgedBytes = 0;
+  readonly #mostUnacknowledged: number;
+  #timer: ReturnType<typeof setTimeout> | undefined;
   #closing = false;
 
   constructor({ limits, transport }: PeerSession, own: Limits, pipe: PipeHost) {
     this.#transport = transport;
+    this.#mostUnacknowledged = own.maxBytes * UNACKNOWLEDGED_PART;
     this.#outbox = new Outbox(transport, limits.maxMessageSize + OVERHEAD);
     this.#inbox = new Inbox(own.maxMessageSize + OVERHEAD, this.#receive);
     // The second end of a new pipe can be claimed.
@@ -74,18 +87,24 @@ class PeerEnd implements P.Owner {
       if (this.#unsent.delete(finish)) handed?.(sent);
     };
     this.#unsent.add(finish);
+    this.#acknowledge();
     this.#outbox.send(
       MESSAGE,
       MESSAGES,
       (writer) => writeMessage(P.MESSAGE, message)(writer)?.attachments,
       () => finish(true),
     );
+    // At once, unless a write is in progress: then the message leaves with the next one.
+    this.#outbox.flush();
   };
 
-  /** Acknowledges messages. All that are received in one turn are acknowledged together, ahead of an answer to them. */
-  readonly freed = (_bytes: number, count: number = 0): void => {
-    if (this.#unacknowledged === 0) queueMicrotask(this.#acknowledge);
+  /** Messages were received here. They are acknowledged together: with the next message, or soon. */
+  readonly freed = (bytes: number, count: number = 0): void => {
+    if (this.#closing) return;
     this.#unacknowledged += count;
+    this.#unacknowledgedBytes += bytes;
+    if (this.#unacknowledgedBytes >= this.#mostUnacknowledged) this.#acknowledge();
+    else this.#timer ??= setTimeout(this.#acknowledgeLate, ACKNOWLEDGE_WITHIN);
   };
 
   readonly peer = (status: P.PeerState): void => {
@@ -96,15 +115,22 @@ class PeerEnd implements P.Owner {
   readonly end = (): void => {
     if (this.#closing) return;
     this.#closing = true;
+    clearTimeout(this.#timer);
     this.#outbox.flush();
     this.#transport.closeAfter((done) => this.#outbox.flushed(done));
   };
 
-  readonly #acknowledge = (): void => {
-    const count = this.#unacknowledged;
-    this.#unacknowledged = 0;
-    if (!this.#closing) this.#outbox.send(READ, CONTROL, (writer) => void writer.varint(count));
+  readonly #acknowledgeLate = (): void => {
+    this.#timer = undefined;
+    this.#acknowledge();
   };
+
+  #acknowledge(): void {
+    const count = this.#unacknowledged;
+    if (count === 0 || this.#closing) return;
+    this.#unacknowledged = this.#unacknowledgedBytes = 0;
+    this.#outbox.send(READ, CONTROL, (writer) => void writer.varint(count));
+  }
 
   readonly #push = (chunk: Uint8Array): void => {
     if (this.#closing) return;
@@ -131,6 +157,7 @@ class PeerEnd implements P.Owner {
 
   readonly #ended = (reason?: Error): void => {
     const isCut = !this.#inbox.whole && !this.#closing;
+    clearTimeout(this.#timer);
     this.#outbox.close();
     this.#pipe.close(reason ?? (isCut ? new Error("it ended in the middle of a message") : undefined));
     this.#closing = true;

@@ -90,7 +90,6 @@ export class TcpTransport implements Transport {
   readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
     if (this.#ended) return;
     this.#writing = this.#write(chunks, done);
-    this.track(this.#writing);
   };
 
   /** Closes this side once everything written has left, and waits for the peer to close. */
@@ -131,10 +130,12 @@ export class TcpTransport implements Transport {
   /** Delays `released` until `work` has settled. */
   track(work: Promise<unknown>): void {
     this.#pending++;
-    work.finally(() => {
-      this.#pending--;
-      this.#checkReleased();
-    });
+    work.finally(() => this.#settled());
+  }
+
+  #settled(): void {
+    this.#pending--;
+    this.#checkReleased();
   }
 
   #tellEnd(): void {
@@ -159,6 +160,7 @@ export class TcpTransport implements Transport {
   }
 
   async #write(chunks: ReadonlyArray<Uint8Array>, done: () => void): Promise<void> {
+    this.#pending++;
     try {
       for (const chunk of chunks) {
         let at = 0;
@@ -167,8 +169,9 @@ export class TcpTransport implements Transport {
     } catch (error) {
       // The read loop ends the transport once it has read what the peer sent before.
       this.#broken ??= asError(error);
-      return;
+      return this.#settled();
     }
+    this.#settled();
     if (!this.#ended) done();
   }
 
