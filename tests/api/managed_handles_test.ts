@@ -127,7 +127,7 @@ Deno.test("handles: every kind that registers itself can be loaded by its name",
   const registered = new Set<string>();
   for await (const path of sources(new URL("../../src/", import.meta.url))) {
     const text = await Deno.readTextFile(path);
-    for (const [, kind] of text.matchAll(/^register\("([^"]+)"/gm)) registered.add(kind);
+    for (const [, kind] of text.matchAll(/^register\(\s*"([^"]+)"/gm)) registered.add(kind);
   }
   assert(registered.size > 10);
   assertEquals(kinds.map(([kind]) => kind).toSorted(), [...registered].toSorted());

@@ -7,6 +7,7 @@
  *
  * @module
  */
+import { after } from "./timer.ts";
 import type { Socket } from "node:net";
 import * as Os from "./linux.ts";
 import { recordDescriptor } from "./worker_mappings.ts";
@@ -51,9 +52,9 @@ export class WakePipe {
   wait(millis: number): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure.error);
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => this.wake(), millis);
+      const stop = after(millis, () => this.wake());
       this.#settle = (error) => {
-        clearTimeout(timer);
+        stop();
         if (error === undefined) resolve();
         else reject(error);
       };
