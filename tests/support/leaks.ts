@@ -128,7 +128,10 @@ const holdings = (watched: Watched): Holdings => {
   const family = descendants(Deno.pid);
   for (
     const thing of [
-      ...family.map(({ pid, started, state }) => `process ${pid} started ${started} (${state})`),
+      ...family.map(({ pid, started, state }) =>
+        // Whether it runs or sleeps at this moment does not matter.
+        `process ${pid} started ${started}${state === "Z" ? ", ended and not awaited" : ""}`
+      ),
       ...workers(),
       ...(watched === "everything" ? [...descriptors(), ...blocks([Deno.pid, ...family.map(({ pid }) => pid)])] : []),
     ]
