@@ -19,7 +19,7 @@
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
- * import { Effect, Logger, LogLevel } from "effect";
+ * import { Effect, Logger, LogLevel, Schedule } from "effect";
  *
  * const half = Mp.Task.make(import.meta, "half", (n: number) => n / 2);
  * const spin = Mp.Task.make(import.meta, "spin", () => {
@@ -31,6 +31,9 @@
  *   console.log(yield* pool.apply(half, 8));
  *   const late = yield* Effect.flip(Effect.timeout(pool.apply(spin), "500 millis"));
  *   console.log(late._tag, yield* pool.apply(half, 10));
+ *   // The thread is counted when it has not ended a second after its termination.
+ *   const poll = { until: (count: number) => count > 0, schedule: Schedule.spaced("50 millis") };
+ *   yield* Effect.repeat(Mp.WorkerBackend.quarantined, poll);
  *   console.log("quarantined:", yield* Mp.WorkerBackend.quarantined);
  * }).pipe(
  *   Effect.scoped,

@@ -192,7 +192,9 @@ const complaint = (error: unknown): string | undefined => {
   const { message } = error;
   if (!/^(Invalid|Cannot) .+: .+/.test(message)) return `says what is no sentence of this library: ${message}`;
   if (RIDDLES.test(message)) return `speaks in riddles: ${message}`;
-  if (!/received|element|functions do not cross|Cannot (keep|add|put|view|set|use index|use the \w+ at) /.test(message)) {
+  if (
+    !/received|element|functions do not cross|Cannot (keep|add|put|view|set|use index|use the \w+ at) /.test(message)
+  ) {
     return `does not say what it has received: ${message}`;
   }
   return undefined;
