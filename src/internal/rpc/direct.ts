@@ -1,26 +1,26 @@
 /**
- * Links between processes that are no neighbours: siblings, a process and its grandchild.
+ * Links between processes that are not neighbours, such as siblings, or a process and its grandchild.
  *
- * They are agreed upon in a call, which those in between pass on. The first way that is possible is taken:
+ * Both processes agree on a link in a call, which the processes in between forward. They take the first way that is possible:
  *
- * 1. between workers of one process, a pair of ports, of which one is handed to the caller from worker to worker;
- * 2. a socket at which the called one waits, or else the caller; see `door.ts`;
- * 3. a tunnel: the call itself, through those in between.
+ * 1. between workers of one process, a pair of ports, one of which is handed to the caller from worker to worker;
+ * 2. a socket on which the callee accepts or, failing that, the caller; see `../transport/accept.ts`;
+ * 3. a tunnel: the call itself, through the processes in between.
  *
  * ```text
- *   caller                                        called
+ *   caller                                        callee
  *     hello ─────────────────────────────────────▶
  *           ◀───────────────────── hello {port} | hello {door} | hello {}
- *     port: it has come already, and is used
- *     door: connects, and ends the call
- *     otherwise, or if it may not connect:
- *     {door} ────────────────────────────────────▶  connects, and the caller ends the call
- *           ◀───────────────────── {tunnel}         if it may not
+ *     port: it has arrived already, and is used
+ *     door: the caller connects, and ends the call
+ *     otherwise, or if the caller may not connect:
+ *     {door} ────────────────────────────────────▶  the callee connects, and the caller ends the call
+ *           ◀───────────────────── {tunnel}         if the callee may not connect
  *     {tunnel} ──────────────────────────────────▶  if the caller has no door either
  * ```
  *
- * The call stays open beside a pair of ports, since its end is the news of a death, and is the tunnel in the last case. What is
- * sent before there is a way waits.
+ * Beside a pair of ports the call stays open, because its end reports a death. In a tunnel the call carries the link. Messages
+ * that are sent before a way is chosen wait for it.
  *
  * Free of Effect.
  *
@@ -37,32 +37,32 @@ import { type Parcel, port, type PortTransport, posted, type WatchedTransport } 
 import { Tunnel } from "./tunnel.ts";
 import { Undecided } from "./undecided.ts";
 
-/** What the two sides tell each other. */
+/** A message between the two sides of an agreement. */
 interface Notice {
-  /** First of all: the largest message that the own link takes, and where the process is. */
+  /** The first notice of each side: the message limit of its link, its process id, and its address. */
   readonly hello?: { readonly limit: number; readonly pid: number; readonly address: string };
-  /** A port was handed over under this name. */
+  /** The name of the port that the callee has handed over. */
   readonly port?: string;
-  /** Where the other side can connect. */
+  /** The invitation to the door of this side. */
   readonly door?: Door.Invitation;
-  /** There is no other way. */
+  /** No other way is possible. */
   readonly tunnel?: true;
 }
 
-/** What a process has to say about its place. */
+/** The position of this process in the family, from which it agrees on a link. */
 export interface Place {
-  /** Its address. */
+  /** The address of this process. */
   readonly address: string;
-  /** The link over which the call goes. */
+  /** The link that carries the call. */
   readonly next: Link;
-  /** Hands a port to another process; `false` if there is no way of ports to it. */
+  /** Hands a port to another process. Returns `false` if no port leads towards that process. */
   readonly hand: (parcel: Parcel) => boolean;
 }
 
-/** Ports that have come, by name, until the notice that speaks of them. */
+/** Ports that have arrived, by name, until the notice that names them arrives. */
 const parcels = new Map<string, Parcel>();
 
-/** A port has come for this process. */
+/** Receives a port for this process. */
 export const receiveParcel = (parcel: Parcel): void => void parcels.set(parcel.name, parcel);
 
 const fill = (notice: Notice): Fill => (writer) => void Codec.encodeInto(writer, notice);
@@ -81,32 +81,32 @@ const hello = ({ address, next }: Place): Notice["hello"] & object => ({
   address,
 });
 
-/** The other side keeps to what its link takes, of which this one learns a little later. */
+/** The limit for received messages. The other side obeys the limit of its own link, which this side learns a little later. */
 const incoming = (next: Link): number => Math.max(MAX_MESSAGE_SIZE, next.maxMessageSize);
 
-/** Keeps to what the links take that the two sides know of. */
+/** Limits sent messages to the smaller of both sides' limits. */
 const heed = (link: Link, { next }: Place, { limit }: Notice["hello"] & object): void =>
   link.limit(Math.min(next.maxMessageSize, limit), incoming(next));
 
-/** A way between two processes that are no neighbours. */
+/** The kind of link between two processes that are not neighbours. */
 export type Way = "port" | "socket" | "tunnel";
 
-/** Ways that were taken to or from this process, and lead somewhere. */
+/** The open links of this process to processes that are not neighbours, by way. */
 const taken: { readonly [way in Way]: Set<Link> } = { port: new Set(), socket: new Set(), tunnel: new Set() };
 
-/** How many links of each kind this process has to those that are no neighbours. */
+/** The number of open links to processes that are not neighbours, by way. */
 export const ways = (): { readonly [way in Way]: number } => ({
   port: taken.port.size,
   socket: taken.socket.size,
   tunnel: taken.tunnel.size,
 });
 
-/** One side of the agreement. */
+/** One side of the agreement on a link. */
 class Agreement {
   readonly transport: Undecided = new Undecided();
   link!: Link;
   #line!: Line;
-  /** Ends the call from this side, if it has not ended. */
+  /** Ends the call from this side, unless it has ended. */
   hangUp!: () => void;
   #door: Door.Door | undefined;
   #port: PortTransport | undefined;
@@ -121,7 +121,7 @@ class Agreement {
     this.#line.data(fill(notice));
   }
 
-  /** Opens a door for the other side. `met` is called when it has come in. */
+  /** Opens a door and returns its invitation, if this process may open one. `met` runs once the other side has connected. */
   open(met: () => void = () => {}): Door.Invitation | undefined {
     const door = this.#door = Door.open();
     door?.visitor.then((socket) => {
@@ -131,7 +131,7 @@ class Agreement {
     return door?.invitation;
   }
 
-  /** Goes where the other side waits; whether this process has got there. */
+  /** Connects to the other side's door. Resolves with `false` if that is not possible. */
   async enter(invitation: Door.Invitation): Promise<boolean> {
     if (!Door.mayEnter(invitation)) return false;
     let socket: Socket;
@@ -167,13 +167,13 @@ class Agreement {
     this.#choose("tunnel", this.#tunnel);
   }
 
-  /** A message of the call: bytes of the tunnel once there is one. */
+  /** Receives a message of the call: bytes of the tunnel if there is one, and otherwise a notice. */
   data(bytes: Uint8Array, notice: (notice: Notice) => void): void {
     if (this.#tunnel !== undefined) this.#tunnel.data(bytes);
     else notice(read(bytes));
   }
 
-  /** The call has ended: the other side has died, or has gone another way. */
+  /** Handles the end of the call: the other side has died, or has connected another way. */
   ended(): void {
     if (this.#tunnel !== undefined) return this.#tunnel.end();
     const port = this.#port;
@@ -183,13 +183,13 @@ class Agreement {
     this.transport.lost();
   }
 
-  /** The other side has connected, and needs the call no more: it will be seen at the door. */
+  /** Handles the end of the call by a caller that has connected: its connection arrives at the door. */
   finished(): void {
     if (this.#tunnel !== undefined) this.#tunnel.end();
   }
 }
 
-/** The caller's side. `open` begins the call. */
+/** Agrees on a link, on the caller's side. `open` begins the call. */
 export const reach = (
   place: Place,
   open: (fill: Fill, calls: Calls & { readonly closed: () => void }) => Channel,
@@ -239,7 +239,7 @@ export const reach = (
 
 let names = 0;
 
-/** The side that is called. `receive` answers what is called over the link. */
+/** Agrees on a link, on the callee's side. `receive` handles the channels that the caller opens over the link. */
 export const meet = (
   place: Place,
   channel: Channel,

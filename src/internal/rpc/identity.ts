@@ -1,45 +1,47 @@
 /**
- * What this process knows of itself. Free of Effect.
+ * The identity of this process. Free of Effect.
  *
  * @module
  */
 
-/** Who this process is. */
+/** The identity of a process. */
 export interface Self {
-  /** Its label: `MainProcess`, or the name it was started with. */
+  /** `MainProcess`, or the name with which the process was started. */
   readonly name: string;
-  /** Whether it is a daemon: ended, not joined, when its scope closes. */
+  /** Whether the process is a daemon, which is ended rather than joined when its scope closes. */
   readonly daemon: boolean;
-  /** The process that started it; `undefined` in the main process. */
+  /** The process that started this one; `undefined` in the main process. */
   readonly parent: { readonly pid: number; readonly name: string } | undefined;
-  /** The backend that it runs on: `"main"`, `"subprocess"`, `"worker"`. */
+  /** The backend that runs the process: `"main"`, `"subprocess"` or `"worker"`. */
   readonly backend: string;
 }
 
 /**
- * What a parent tells its child over their link, first of all and again when it puts it to another use. Nothing of it is on
- * the command line, where anybody could read it.
+ * The first message of a parent to its child over their link. The parent sends another one when it puts the child to another use.
+ * None of its content is on the command line, where every user could read it.
  */
 export interface Introduction extends Self {
   readonly parent: { readonly pid: number; readonly name: string };
-  /** Where it stands in the family; see `router.ts`. */
+  /** The address of the child; see `router.ts`. */
   readonly address: string;
-  /** The secret of this family of processes. */
+  /** The secret of the family. */
   readonly authKey: Uint8Array;
-  /** Of both directions, in bytes. */
+  /** The limit for both directions, in bytes. */
   readonly maxMessageSize: number;
-  /** Options of the backend that hold for the children of this child as well. */
+  /** Options of the backend that also apply to the children of this child. */
   readonly nested?: Nested;
-  /** URLs of modules to load now, to be quick later, and to answer with a {@link Readiness}. */
+  /** URLs of modules that the child loads in advance. It answers with a {@link Readiness}. */
   readonly preload?: ReadonlyArray<string>;
 }
 
-/** Options that a backend passes on to the backends of its children; others reach them through the system, or not at all. */
+/**
+ * Options that a backend passes on to the backends of its children. Other options reach those through the system, or not at all.
+ */
 export interface Nested {
   readonly v8Flags?: ReadonlyArray<string>;
   readonly denoFlags?: ReadonlyArray<string>;
   readonly maxMessageSize?: number;
-  /** What a child reports of the Effects that it runs. */
+  /** The telemetry that a child reports about the Effects that it runs. */
   readonly observe?: Observe;
 }
 
@@ -50,15 +52,15 @@ export interface Observe {
   readonly metrics: boolean;
 }
 
-/** The first introduction is whole; a later one says only what has changed. */
+/** An introduction. The first one is complete; a later one contains only the changes. */
 export type Notice = Partial<Introduction>;
 
-/** What a child says to its parent, apart from answers. */
+/** A message of a child to its parent that is not an answer. */
 export interface Message {
-  /** It has come as far as serving its link. */
+  /** The child serves its link. */
   readonly serving?: true;
   readonly ready?: Readiness;
-  /** An error that nobody caught is about to end it. */
+  /** The uncaught error that is about to end the child. */
   readonly crashed?: string;
   /** Telemetry: a `Report`. */
   readonly report?: unknown;
@@ -66,7 +68,7 @@ export interface Message {
 
 /** A child's answer to `preload`. */
 export interface Readiness {
-  /** Modules that could not be loaded, and why. */
+  /** Modules that could not be loaded, each with its error. */
   readonly failures: ReadonlyArray<{ readonly url: string; readonly error: unknown }>;
 }
 
@@ -84,7 +86,7 @@ const state: State = shared[key] ??= {
   nested: {},
 };
 
-/** Called in a child when its parent has told it who it is. */
+/** Applies an introduction. Called in a child for each introduction by its parent. */
 export const introduce = (notice: Notice): void => {
   const { name, daemon, parent, backend } = { ...state.self, ...notice };
   state.self = { name, daemon, parent, backend };
@@ -92,16 +94,16 @@ export const introduce = (notice: Notice): void => {
   state.nested = notice.nested ?? state.nested;
 };
 
-/** What the backend of this process's parent has passed on to the backend of this process. */
+/** The options that the parent's backend has passed on to the backend of this process. */
 export const nested = (): Nested => state.nested;
 
-/** The description of this process. */
+/** The identity of this process. */
 export const self = (): Self => state.self;
 
-/** The secret of this family of processes: random in the main process, inherited by the others. */
+/** The secret of the family: random in the main process, and inherited by all other processes. */
 export const authKey = (): Uint8Array => state.authKey ??= crypto.getRandomValues(new Uint8Array(32));
 
-/** Replaces the secret, for this process and the children that it starts from now on. */
+/** Replaces the secret for this process and for the children that it starts from now on. */
 export const setAuthKey = (bytes: Uint8Array): void => {
   state.authKey = bytes.slice();
 };

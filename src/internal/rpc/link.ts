@@ -1,12 +1,12 @@
 /**
- * The framed, multiplexed, two-way channel between two processes.
+ * The framed, multiplexed, two-way connection between two processes.
  *
- * - A conversation is a channel: one side opens it, either side sends data, one side ends it with its exit.
- * - Data flows only against credit, so a slow reader holds back the writer and nothing else.
- * - `cancel` asks the other side to stop; the exit that follows says what became of it.
- * - The end of the transport, for any reason, closes every channel: each receiver is told once, and with the reason.
+ * - A channel carries one conversation: one side opens it, either side sends data, and one side ends it with an exit.
+ * - Data flows only against credit, so a slow reader holds back its own writer and nothing else.
+ * - `cancel` asks the other side to stop; the exit that follows reports the outcome.
+ * - The end of the transport, for any reason, closes every channel. Each receiver is notified once, with the reason.
  *
- * Free of Effect: the child's side of it runs where Effect is not loaded. The Effect side stands in `call.ts` and
+ * Free of Effect, because a child uses it where Effect is not loaded. The parts that use Effect are `../child/call.ts` and
  * `streams.ts`.
  *
  * @module
@@ -29,28 +29,28 @@ const DEFINE = 6;
 const BEGUN = 7;
 const NOTICE = 8;
 
-/** The credit that ends a channel: there is nothing more to be said on it. */
+/** The credit by which the opener of a channel ends it. */
 export const LAST = 0xffff_ffff;
 
-/** The transport ended: the peer is gone, or closed it, or sent garbage. */
+/** The transport has ended: the peer died, closed it, or sent garbage. */
 export class LinkClosed extends TypedError {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "LinkClosed";
 }
 
-/** What a side of a channel wants to hear of. Each is called at most as the protocol says; `closed` at most once, last. */
+/** The callbacks of one side of a channel. The protocol bounds the calls of each; `closed` is called at most once, and last. */
 export interface Receiver {
-  /** The other side sent a message against our credit. */
+  /** The other side has sent a message, against the credit of this side. */
   readonly data?: (message: Incoming) => void;
-  /** The other side can take `count` more messages. */
+  /** The other side takes `count` more messages. */
   readonly credit?: (count: number) => void;
-  /** The other side has begun, and can be interrupted from now on. */
+  /** The other side has begun its work, and can be interrupted from now on. */
   readonly begun?: () => void;
-  /** The other side is done. The channel has ended. */
+  /** The other side has ended the channel. */
   readonly exit?: (message: Incoming) => void;
-  /** The other side wants no more of this. */
+  /** The other side asks this side to stop. */
   readonly cancel?: () => void;
-  /** The link ended before the channel did. */
+  /** The link has ended before the channel. */
   readonly closed: (reason: LinkClosed) => void;
 }
 
@@ -59,24 +59,24 @@ export type Fill = (writer: Codec.Writer) => Codec.Extras<Link> | undefined;
 
 /** Options of a {@link Link}. */
 export interface Options {
-  /** Which of the two sides this is: they number their channels apart. */
+  /** The side of this end. Each side numbers its channels from a separate range. */
   readonly side: Side;
   readonly maxMessageSize: number;
-  /** The other side opens a channel. */
+  /** Called when the other side opens a channel. */
   readonly onOpen?: (channel: Channel, message: Incoming) => Receiver;
-  /** The other side gives a name to a number, once, before it uses the number. */
+  /** Called when the other side names a number, once per number and before its first use. */
   readonly onDefine?: (id: number, message: Incoming) => void;
   readonly onClosed?: (reason: LinkClosed) => void;
 }
 
-/** Counts channels that are made before it is known over which link they will go. */
+/** The number of channels that were numbered before their link was known; see {@link exportId}. */
 let exported = 0;
 
 /** One end of a link. */
 export class Link {
-  /** Hooks by which values that are no plain data travel over this link. */
+  /** Hooks for the values on this link that are not plain data. */
   hooks: ReadonlyArray<Codec.Hook<Link>> = [];
-  /** The other side says something that belongs to no channel. */
+  /** Called with each notice of the other side, which belongs to no channel. */
   onNotice: ((notice: unknown) => void) | undefined;
   readonly #outbox: Outbox;
   readonly #inbox: Inbox;
@@ -92,7 +92,7 @@ export class Link {
   #closed: LinkClosed | undefined;
   #closing = false;
 
-  /** Starts to read what the transport brings. */
+  /** Starts to read from the transport. */
   constructor(transport: Transport, options: Options) {
     this.#transport = transport;
     this.#options = options;
@@ -104,7 +104,7 @@ export class Link {
       try {
         inbox.push(chunk, lent);
       } catch (error) {
-        // Whoever understands no notice or definition of the peer's does not understand the peer.
+        // A notice or definition that cannot be decoded ends the link, because later messages may depend on it.
         if (!(error instanceof ProtocolError || error instanceof DecodeError)) throw error;
         this.#end(new LinkClosed(error.message, { cause: error }));
         transport.close();
@@ -112,17 +112,17 @@ export class Link {
     }, (reason) => this.#end(new LinkClosed(reason?.message ?? "the other side closed the link", { cause: reason })));
   }
 
-  /** Why the link has ended, or `undefined` while it lives. */
+  /** The reason for the end of the link; `undefined` while the link is open. */
   get closed(): LinkClosed | undefined {
     return this.#closed;
   }
 
-  /** Channels that are open on this side. */
+  /** The number of channels that are open on this side. */
   get size(): number {
     return this.#channels.size;
   }
 
-  /** Whether a polite sender may send. */
+  /** Whether a sender that respects back-pressure may send. */
   get writable(): boolean {
     return this.#outbox.writable;
   }
@@ -132,18 +132,18 @@ export class Link {
     return this.#outbox.maxMessageSize;
   }
 
-  /** Changes the largest messages that can be sent, and received, in bytes. */
+  /** Changes the limits for sent and received messages, in bytes. */
   limit(sent: number, received: number = sent): void {
     this.#outbox.maxMessageSize = sent;
     this.#inbox.maxMessageSize = received;
   }
 
-  /** Calls back, once, when the link is writable again, or closed. */
+  /** Runs `resume` once, when the link is writable again or has ended. */
   onWritable(resume: () => void): void {
     this.#outbox.onWritable(resume);
   }
 
-  /** Tells when the link has ended. Returns a function that takes the wish back. */
+  /** Runs `watcher` when the link ends, or at once if it has ended. Returns a function that removes the watcher. */
   onClosed(watcher: (reason: LinkClosed) => void): () => void {
     if (this.#closed !== undefined) {
       watcher(this.#closed);
@@ -154,8 +154,8 @@ export class Link {
   }
 
   /**
-   * The number by which the peer knows `key`, announcing it with the given description if it is new. Small frames keep
-   * their order, so the announcement arrives before the message that uses the number.
+   * Returns the number by which the peer knows `key`. A new key is announced first, with its description. Small frames keep their
+   * order, so the announcement arrives before the message that uses the number.
    */
   define(key: unknown, describe: () => unknown): number {
     let id = this.#defined.get(key);
@@ -168,12 +168,15 @@ export class Link {
     return id;
   }
 
-  /** Says something to the other side that belongs to no channel. */
+  /** Sends a notice, which belongs to no channel. */
   notify(notice: unknown): void {
     this.#outbox.send(NOTICE, 0, (writer) => void Codec.encodeInto(writer, notice));
   }
 
-  /** Opens a channel. Throws what `fill` throws, and has then sent nothing. On a dead link `closed` is called at once. */
+  /**
+   * Opens a channel. If `fill` throws, the error is thrown and nothing is sent. If the link has ended, `closed` is called at
+   * once.
+   */
   open(fill: Fill, receiver: Receiver): Channel {
     const id = this.#allocate();
     this.#send(OPEN, id, fill, receiver);
@@ -181,8 +184,8 @@ export class Link {
   }
 
   /**
-   * Makes a channel whose opening the peer learned of in another message (see {@link exportId}). While a message is being
-   * sent the channel belongs to it: it is dropped when that message's channel ends.
+   * Makes a channel that the peer learns of from another message (see {@link exportId}). A channel that is offered while a
+   * message is being sent belongs to the channel of that message, and is cancelled when that channel ends.
    */
   offer(id: number, make: (channel: Channel) => Receiver): void {
     const receiver = make(new Channel(this, id));
@@ -191,44 +194,44 @@ export class Link {
     this.#offering?.push(id);
   }
 
-  /** Joins the channel that the peer offers under this number. */
+  /** Joins the channel that the peer offers under the number `id`. */
   accept(id: number, receiver: Receiver): Channel {
     if (this.#closed !== undefined) receiver.closed(this.#closed);
     else this.#channels.set(id, { receiver, offers: [] });
     return new Channel(this, id);
   }
 
-  /** Whether this side has closed the link, so that its end is no news. */
+  /** Whether this side has closed the link, so that its end is expected. */
   get closing(): boolean {
     return this.#closing;
   }
 
-  /** Closes the link after what was sent has left. */
+  /** Closes the link once all sent messages have left. */
   close(): void {
     if (this.#closing) return;
     this.#closing = true;
     if (this.#closed === undefined) this.#outbox.flushed(() => this.#transport.close());
   }
 
-  /** Sends what can be sent at once, and nothing from now on: this process is about to end. */
+  /** Sends the pending messages that the transport takes now, and drops all others, because this process is about to end. */
   mute(): void {
     this.#outbox.flush();
     this.#outbox.close();
   }
 
-  /** Ends the link at once, dropping what is unsent. */
+  /** Ends the link at once, and drops unsent messages. */
   destroy(): void {
     this.#closing = true;
     this.#transport.close();
     this.#end(new LinkClosed("this side closed the link"));
   }
 
-  /** Hands over now what else would leave with this turn. */
+  /** Sends pending messages now, instead of at the end of the turn. */
   flush(): void {
     this.#outbox.flush();
   }
 
-  /** Calls back when everything that was sent has been taken by the transport. */
+  /** Runs `done` once the transport has taken all sent messages, or the link has ended. */
   flushed(done: () => void): void {
     this.#outbox.flushed(done);
   }
@@ -258,7 +261,7 @@ export class Link {
     }, handed);
   }
 
-  /** A function to be called once, which is called by the end of the link if nobody else has. @internal */
+  /** Wraps `call` in a function that runs it at most once, and that the end of the link calls as well. @internal */
   orClosed(call: () => void): () => void {
     let called = false;
     const once = (): void => {
@@ -336,7 +339,7 @@ export class Link {
       case NOTICE:
         return this.onNotice?.(Codec.decode(message.bytes, { attachments: message.attachments, link: this }));
     }
-    // A channel that has ended here may still be spoken of by a peer that does not know yet.
+    // The peer may still send on a channel that has ended here, until it receives the end.
     const receiver = this.#channels.get(id)?.receiver;
     switch (kind) {
       case DATA:
@@ -362,7 +365,7 @@ export class Link {
     if (this.#options.onOpen === undefined || this.#channels.has(id) || (id & 1) === this.#side) {
       throw new ProtocolError("Cannot read from the peer: it opened a channel that it may not open");
     }
-    // A handler that answers at once has ended the channel before it could be registered.
+    // A handler that answers at once ends the channel before it is registered.
     this.#opening = id;
     const receiver = this.#options.onOpen(new Channel(this, id), message);
     if (this.#opening === id) this.#register(id, receiver, []);
@@ -383,7 +386,7 @@ export class Link {
   }
 }
 
-/** One side's hold on a channel. */
+/** One side of a channel. */
 export class Channel {
   readonly link: Link;
   readonly id: number;
@@ -394,7 +397,7 @@ export class Channel {
   }
 
   /**
-   * Sends a message, for which the other side must have given credit. `handed` is called when it outlives this process; see
+   * Sends a message, for which the other side must have given credit. `handed` runs once the message outlives this process; see
    * `Outbox.send`.
    */
   data(fill: Fill, handed?: () => void): void {
@@ -407,41 +410,41 @@ export class Channel {
   }
 
   /**
-   * Ends the channel with a word of its opener, which the other side hears as a credit of {@link LAST}. `handed` is called when that
-   * outlives this process, or the link has ended.
+   * Ends the channel from the opener's side; the other side receives a credit of {@link LAST}. `handed` runs once that credit
+   * outlives this process, or when the link has ended.
    */
   finish(handed?: () => void): void {
     this.link.creditOn(this.id, LAST, handed && this.link.orClosed(handed));
     this.link.forget(this.id);
   }
 
-  /** Says that the work has begun and can be interrupted. */
+  /** Reports that the work has begun and can be interrupted. */
   begun(): void {
     this.link.sendOn("begun", this.id);
   }
 
-  /** Ends the channel with a last message. Throws what `fill` throws; the channel is then still open. */
+  /** Ends the channel with a last message. If `fill` throws, the error is thrown and the channel stays open. */
   exit(fill: Fill): void {
     this.link.sendOn("exit", this.id, fill);
   }
 
-  /** Asks the other side to stop. It answers with its exit. */
+  /** Asks the other side to stop. The other side answers with its exit. */
   cancel(): void {
     this.link.sendOn("cancel", this.id);
   }
 
-  /** Hands over now what else would leave with this turn. */
+  /** Sends pending messages now, instead of at the end of the turn. */
   flush(): void {
     this.link.flush();
   }
 
-  /** Hears no more of this channel. */
+  /** Ignores all further messages of this channel. */
   forget(): void {
     this.link.forget(this.id);
   }
 }
 
-/** A number for a channel that will be offered over whichever link its message goes, where this process is that side. */
+/** Numbers a channel that a message will offer over a link that is not known yet. `side` is the side of this process there. */
 export const exportId = (side: Side): number => {
   exported = (exported + 1) & 0x3fff_ffff;
   return (exported << 2 | 2 | (side === "parent" ? 0 : 1)) >>> 0;

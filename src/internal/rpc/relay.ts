@@ -1,44 +1,47 @@
 /**
- * One side of a call to an object, how a call ends, and what passes a call on. Free of Effect.
+ * The two sides of a call to an object, the statuses with which a call ends, and the relay that forwards a call. Free of Effect.
  *
  * @module
  */
 import { type Fill, LAST, type Receiver } from "./link.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 
-/** The first byte of an exit: the call is done. Others belong to the object. */
+/** The first byte of an exit: the call is complete. An object defines values of its own besides the four of this module. */
 export const DONE = 0;
-/** The object or its process is no more. */
+/** The object or its process no longer exists. */
 export const GONE = 1;
-/** A message on the way was too large for a link: its size and that link's limit follow, as two f64. */
+/** A message was too large for a link on its path. The size of the message and the limit of the link follow, as two f64. */
 export const TOO_LARGE = 2;
-/** Taken back, as was wished. */
+/** The call was cancelled at the caller's request. */
 export const CANCELLED = 3;
 
 /** One side of a call. */
 export interface Line {
-  /** Sends a message; `handed` is called when it outlives this process. */
+  /** Sends a message. `handed` runs once the message outlives this process. */
   readonly data: (fill: Fill, handed?: () => void) => void;
-  /** Says a number. */
+  /** Sends a number. */
   readonly credit: (count: number, handed?: () => void) => void;
-  /** Ends the call with the caller's last word, which the object hears as `credit`; `handed` as with `data`, or when nobody can hear it. */
+  /**
+   * Ends the call from the caller's side, which the object receives as a credit of {@link LAST}. `handed` runs as with `data`, or
+   * when the link has ended.
+   */
   readonly finish: (handed?: () => void) => void;
-  /** Ends the call with a last message: for the object's side. */
+  /** Ends the call from the object's side, with a last message. */
   readonly exit: (fill: Fill) => void;
-  /** Asks for the end: for the caller's side. */
+  /** Requests the end of the call from the caller's side. */
   readonly cancel: () => void;
-  /** Hands over now what else would leave with this turn. */
+  /** Sends pending messages now, instead of at the end of the turn. */
   readonly flush: () => void;
 }
 
-/** What a caller hears. */
+/** The callbacks of a caller. */
 export interface Calls {
   readonly data?: (message: Incoming) => void;
   readonly credit?: (count: number) => void;
   readonly exit: (message: Incoming) => void;
 }
 
-/** The exit for what did not fit. */
+/** The exit of a call with a message that exceeded a limit. */
 export const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => {
   writer.byte(TOO_LARGE);
   writer.reserve(16);
@@ -47,7 +50,7 @@ export const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => 
   writer.position += 16;
 };
 
-/** The error that {@link TOO_LARGE} stands for. */
+/** Decodes the error of an exit with {@link TOO_LARGE}. */
 export const readTooLarge = ({ bytes }: Incoming): MessageTooLarge => {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return bytes.length === 17
@@ -55,16 +58,16 @@ export const readTooLarge = ({ bytes }: Incoming): MessageTooLarge => {
     : new MessageTooLarge(NaN, NaN);
 };
 
-/** A message that was received, to be sent on. */
+/** Forwards a received message unchanged. */
 export const again = ({ attachments, bytes }: Incoming): Fill => (writer) => {
   writer.bytes(bytes);
   return attachments.length === 0 ? undefined : { attachments, onSend: [] };
 };
 
-/** The way on. */
+/** The side of a relayed call that leads towards the object. */
 export type Onward = Pick<Line, "data" | "credit" | "finish" | "cancel">;
 
-/** Passes on both directions of a call. If the way breaks, `lost` is its exit. */
+/** Forwards both directions of a call. If the onward link ends, the call exits with the status `lost`. */
 export const passOn = (
   line: Line,
   lost: number,
@@ -77,7 +80,7 @@ export const passOn = (
     ended = true;
     line.exit(fill);
   };
-  /** A message that is not taken is the end of the call, for both sides. */
+  /** A message that exceeds the limit of the next link ends the call for both sides. */
   const attempt = (action: () => void): void => {
     try {
       action();

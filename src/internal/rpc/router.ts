@@ -1,18 +1,18 @@
 /**
- * Calls to objects that live in one process of the family, from any other.
+ * Calls to hosted objects from any process of the family.
  *
- * Processes form a tree, and an address is the way down from its root: `""` is the main process, `"2.1"` the first child of
- * its second child. A call is a channel: over the link to a neighbour, parent or child, and otherwise over a link of its own to
- * that process, on which the two agree through those in between (see `direct.ts`). Numbers of
- * children are not used twice, so an address never comes to mean another process.
+ * Processes form a tree. An address is the path down from its root: `""` is the main process, and `"2.1"` is the first child of
+ * its second child. A call is a channel. A call to a neighbour, which is the parent or a child, uses the link to that neighbour.
+ * A call to any other process uses a separate link, on which the two processes agree through those in between (see `direct.ts`).
+ * The number of a child is never used again, so an address never denotes another process.
  *
- * - What two calls of one process send to one object arrives in that order, whatever lies between.
- * - Nobody can learn through the family of a message to a neighbour before the object has received it. On the way to others a
- *   message may be overtaken by the news of it: who needs to know that it has arrived ({@link far}) waits for an answer.
- * - An object that is no more, or whose process is no more, ends the call with {@link GONE}.
+ * - Messages that two calls of one process send to one object arrive in the order of sending, on every path.
+ * - No process of the family can learn of a message to a neighbour before the object has received the message. News of a message
+ *   to any other process can overtake the message. A sender that must know of its arrival waits for an answer (see {@link far}).
+ * - A call ends with {@link GONE} if the object or its process no longer exists.
  * - A call that is not answered when its caller dies is cancelled.
  *
- * Free of Effect: a process may have to pass on what it does not use itself.
+ * Free of Effect, because a process may forward calls to objects that it does not use itself.
  *
  * @module
  */
@@ -28,39 +28,39 @@ export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./rela
 export type { Calls, Line } from "./relay.ts";
 export { ways } from "./direct.ts";
 
-/** The first byte of a message that opens a call; requests for tasks begin with another. */
+/** The first byte of a message that opens a call. Requests for tasks begin with other bytes. */
 export const OBJECT = 3;
 
-/** Where an object is. */
+/** The location of an object. */
 export interface Target {
-  /** The address of its process. */
+  /** The address of the object's process. */
   readonly address: string;
-  /** Its number there. */
+  /** The number of the object in that process. */
   readonly object: number;
 }
 
-/** What an object does about a call. */
+/** The handler of the calls to an object. */
 export interface Hosted {
   readonly open: (operation: number, line: Line, message: Incoming, local: boolean) => Receiver;
 }
 
-/** The object of every process that agrees on links to it. */
+/** The number of the object with which every process agrees on links to itself. */
 const MEETING = 0;
 
 interface State {
   address: string;
   parent: Link | undefined;
   readonly children: Map<number, Link>;
-  /** Of the neighbours, those that are threads of the same process. */
+  /** The ports of the neighbours that are threads of the same operating-system process. */
   readonly ports: Map<Link, PortTransport>;
-  /** Links to processes that are no neighbours, by their addresses. */
+  /** Links to processes that are not neighbours, by address. */
   readonly direct: Map<string, Link>;
   readonly objects: Map<number, Hosted>;
   child: number;
   object: number;
 }
 
-// One for the process, though this module may have been loaded twice.
+// One state for the isolate, even if this module is loaded twice.
 const key = Symbol.for("~multiprocessing/router");
 const shared = globalThis as { [key]?: State };
 const state: State = shared[key] ??= {
@@ -77,14 +77,14 @@ const state: State = shared[key] ??= {
 /** The address of this process. */
 export const address = (): string => state.address;
 
-/** Called in a child, once its parent has told it where it stands. A worker names the port by which it talks with its parent. */
+/** Called in a child once its parent has sent its address. `port` is the port of a worker to its parent. */
 export const settle = (address: string, parent: Link, port?: PortTransport): void => {
   state.address = address;
   state.parent = parent;
   if (port !== undefined) join(parent, port);
 };
 
-/** Gives a new child its address. */
+/** Registers a new child, and returns its address. */
 export const adopt = (link: Link, port?: PortTransport): string => {
   const number = ++state.child;
   state.children.set(number, link);
@@ -102,7 +102,7 @@ const join = (link: Link, port: PortTransport): void => {
   };
 };
 
-/** Hands a port to another process, by ports all the way. */
+/** Hands a port to another process, by ports on the whole path. Returns `false` if the next process has no port. */
 const hand = (parcel: Parcel): boolean => {
   const next = towards(parcel.address);
   const port = next && state.ports.get(next);
@@ -110,25 +110,25 @@ const hand = (parcel: Parcel): boolean => {
   return port !== undefined;
 };
 
-/** Makes an object known by a number. */
+/** Registers an object, and returns its number. */
 export const host = (object: Hosted): number => {
   state.objects.set(++state.object, object);
   return state.object;
 };
 
-/** An object of this process, if the target is one. */
+/** The object of a target, if this process hosts it. */
 export const local = ({ address, object }: Target): Hosted | undefined =>
   address === state.address ? state.objects.get(object) : undefined;
 
-/** Forgets an object. Its open calls are its own to end. */
+/** Removes an object. The object ends its open calls itself. */
 export const retire = (object: number): void => {
   state.objects.delete(object);
 };
 
-/** Objects that this process hosts. */
+/** The number of objects that this process hosts. */
 export const hosting = (): number => state.objects.size;
 
-/** The link towards an address, if there is one. */
+/** The open link to the next process on the path to an address, if there is one. */
 const towards = (address: string): Link | undefined => {
   const prefix = state.address === "" ? "" : `${state.address}.`;
   const link = address.length > prefix.length && address.startsWith(prefix)
@@ -137,7 +137,7 @@ const towards = (address: string): Link | undefined => {
   return link?.closed === undefined ? link : undefined;
 };
 
-/** Whether a process is neither this one nor its parent nor a child of it. */
+/** Whether the process of a target is neither this process nor its parent nor one of its children. */
 export const far = ({ address }: Target): boolean => {
   const own = state.address;
   if (address === own) return false;
@@ -145,7 +145,7 @@ export const far = ({ address }: Target): boolean => {
   return lower.lastIndexOf(".") !== (upper === "" ? -1 : upper.length) || !lower.startsWith(upper);
 };
 
-/** The link to a process, if there is one, over which all is called in it. */
+/** The link for all calls to the process of a target, if that process can be reached. */
 const linkTo = (target: Target): Link | undefined => {
   const { address } = target;
   const next = towards(address);
@@ -161,21 +161,21 @@ const linkTo = (target: Target): Link | undefined => {
   return link;
 };
 
-/** The link over which a message to an object leaves: `undefined` if it does not leave this process, or finds nobody. */
+/** The link for messages to an object; `undefined` if this process hosts the object or cannot reach it. */
 export const linkOf = (target: Target): Link | undefined =>
   target.address === state.address ? undefined : linkTo(target);
 
 const place = (next: Link): Place => ({ address: state.address, next, hand });
 
-/** Hands over now what else would leave with this turn: this process is about to end. */
+/** Sends pending messages now, instead of at the end of the turn, because this process is about to end. */
 export const flush = (): void => {
   for (const link of state.direct.values()) link.flush();
 };
 
-/** How many processes that are no neighbours were called from here, and live. */
+/** The number of open links that this process has begun to processes that are not neighbours. */
 export const reaching = (): number => state.direct.size;
 
-/** Calls back when all has left that was sent to processes that are no neighbours. */
+/** Runs `done` once all messages to processes that are not neighbours have left. */
 export const flushed = (done: () => void): void => {
   let open = 1;
   const one = (): void => {
@@ -189,7 +189,9 @@ export const flushed = (done: () => void): void => {
   one();
 };
 
-/** Bytes that open a call besides the address: kind, length of the address (16 bits), object (32 bits), operation. */
+/**
+ * The bytes that open a call, without those of the address: kind, length of the address (16 bits), object (32 bits), operation.
+ */
 const HEAD = 8;
 
 const latin1 = new TextDecoder("latin1");
@@ -213,7 +215,9 @@ const opening = ({ address, object }: Target, operation: number, fill: Fill | un
 
 const status = (value: number): Fill => (writer) => void writer.byte(value);
 
-/** A caller that cannot be understood is no reason to end the link, which may carry the calls of others. */
+/**
+ * Ends a call with {@link GONE} if its messages are malformed. The link stays open, because it may carry calls of other callers.
+ */
 const guard = (line: Channel, receiver: () => Receiver): Receiver => {
   const attempt = <A>(action: () => A): A | undefined => {
     try {
@@ -244,9 +248,9 @@ const guard = (line: Channel, receiver: () => Receiver): Receiver => {
 const unreadable = (): LinkClosed => new LinkClosed("the caller cannot be understood");
 
 /**
- * Calls an object, wherever it is. Throws what `fill` throws, or `MessageTooLarge`, and has then sent nothing. The
- * receiver's `exit` is called once, `closed` is not: an object that cannot be reached is {@link GONE}. Nothing is called before
- * this returns.
+ * Calls an object in any process. Throws the error of `fill`, or `MessageTooLarge`; in both cases nothing is sent. The receiver's
+ * `exit` is called once, with {@link GONE} if the object cannot be reached. No callback of the receiver is called before this
+ * function returns.
  */
 export const call = (target: Target, operation: number, fill: Fill | undefined, receiver: Calls): Line => {
   if (target.address === state.address) {
@@ -276,7 +280,7 @@ const nowhere = (receiver: Calls): Line => {
 
 const deaf: Receiver = { closed: () => {} };
 
-/** A call has come over a link: for this process, or to be passed on. Throws `ProtocolError` if it is none. */
+/** Serves a call that arrives over a link, or forwards it. Throws `ProtocolError` if the message is not a call. */
 export const receive = (channel: Channel, { attachments, bytes }: Incoming): Receiver => {
   const length = bytes[1] | bytes[2] << 8;
   const start = length + HEAD;
@@ -316,13 +320,13 @@ const relay = (channel: Channel, next: Link, message: Incoming): Receiver => {
   };
 };
 
-/** So many turns of the microtasks in a row, and then one of the event loop, which others wait for. */
+/** One turn in this many is a turn of the event loop, for which other work waits. The others are microtasks. */
 const TURNS = 512;
 
 let turns = 0;
 let due: Array<() => void> = [];
 
-/** What is due is done in order, after whatever runs now. */
+/** Runs actions in order, after the code that runs now. */
 const soon = (action: () => void): void => {
   if (due.push(action) > 1) return;
   if (++turns % TURNS === 0) setTimeout(settleAll, 0);
@@ -335,7 +339,7 @@ const settleAll = (): void => {
   for (const action of actions) action();
 };
 
-/** A call within this process: the same bytes, without a link, a little later. */
+/** Calls an object of this process. The same bytes are delivered asynchronously, without a link. */
 const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receiver: Calls): Line => {
   let ended = false;
   const later = (deliver: () => void): void =>
@@ -388,15 +392,15 @@ const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receive
   };
 };
 
-/** A message as its receiver would see it. */
+/** Encodes a message into the form in which its receiver sees it. */
 export const written = (fill: Fill | undefined): Incoming => {
   const writer = new Codec.Writer(64);
   const extras = fill?.(writer);
-  // There is no link that could tell of the receiver's death: both are this process.
+  // Without a link: sender and receiver are one process, so no death of the receiver needs to be reported.
   extras?.onSend.forEach((action) => (action as (link: Link | undefined) => void)(undefined));
   return {
     bytes: writer.buffer.subarray(0, writer.position),
-    // Attachments are the sender's own memory, which he may change when this has been sent.
+    // Attachments are the sender's own memory, which the sender may change once the message is sent.
     attachments: extras === undefined ? [] : extras.attachments.map((part) => part.slice()),
   };
 };

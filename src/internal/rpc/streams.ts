@@ -1,10 +1,11 @@
 /**
- * Streams over a channel, against credit: one end runs the stream and sends its elements, the other end is a Stream.
+ * Streams over a channel, against credit. One end runs the stream and sends its elements; the other end is a Stream.
  *
- * - One unit of credit is one message: some elements, about {@link MESSAGE} bytes, or one element if it is larger.
- * - The consumer allows {@link WINDOW} messages at first and one more for each that it has taken, so what is under way is
- *   bounded however slow it is.
- * - Stopping the consumer interrupts the producer, and waits until it has stopped.
+ * - One unit of credit allows one message, which holds several elements of about {@link MESSAGE} bytes together, or one larger
+ *   element.
+ * - The consumer allows {@link WINDOW} messages at first, and one more for each message that it has taken. The number of messages
+ *   in flight is therefore bounded, however slow the consumer is.
+ * - Stopping the consumer interrupts the producer, and waits until the producer has stopped.
  *
  * @module
  */
@@ -17,24 +18,24 @@ import { lateStream, streaming } from "../os/late_stream.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 
-/** Messages that may be under way on one stream. */
+/** The number of messages that may be in flight on one stream. */
 export const WINDOW = 8;
 
-/** The size that messages of several elements are kept near, in bytes. */
+/** The target size of a message with several elements, in bytes. */
 export const MESSAGE: number = 64 * 1024;
 
-/** Where a producer sends to: a channel, or a line of the router. */
+/** The destination of a producer: a channel, or a line of the router. */
 export interface Outward {
   readonly data: (fill: Fill) => void;
 }
 
-/** What a consumer says to its producer. */
+/** The signals of a consumer to its producer. */
 export interface Inward {
   readonly credit: (count: number) => void;
   readonly cancel: () => void;
 }
 
-/** What a producer may still send. */
+/** The number of messages that a producer may still send. */
 export class Credit {
   #available = 0;
   #waiter: (() => void) | undefined;
@@ -46,7 +47,7 @@ export class Credit {
     waiter?.();
   }
 
-  /** Waits for one unit and takes it. For one fiber at a time. */
+  /** Waits for one unit and takes it. Only one fiber may wait at a time. */
   readonly take: Effect.Effect<void> = Effect.async<void>((resume) => {
     const attempt = (): void => {
       if (this.#available === 0) {
@@ -61,7 +62,7 @@ export class Credit {
   });
 }
 
-/** Runs the stream and sends its elements over the channel. The exit is the caller's to send. */
+/** Runs the stream and sends its elements over the channel. The caller sends the exit. */
 export const produce = <A, E, R, E2>(
   stream: Stream.Stream<A, E, R>,
   channel: Outward,
@@ -96,14 +97,14 @@ export const produce = <A, E, R, E2>(
   return streaming(({ runForEachChunk }) => runForEachChunk(stream, send));
 };
 
-/** How the consumer of a stream understands what arrives. */
+/** The functions by which the consumer of a stream interprets its messages. */
 export interface Consumer<A, E> {
   readonly data: (message: Incoming) => Effect.Effect<ReadonlyArray<A>, E>;
   readonly exit: (message: Incoming) => Effect.Effect<unknown, E>;
   readonly closed: Effect.Effect<never, E>;
 }
 
-/** What has arrived on a channel and was not taken yet. */
+/** The messages that have arrived on a channel and were not taken yet. */
 export class Mailbox<A, E> implements Receiver {
   readonly arrived: Array<Incoming> = [];
   end: Effect.Effect<unknown, E> | undefined;
@@ -124,20 +125,20 @@ export class Mailbox<A, E> implements Receiver {
 
   readonly closed = (): void => this.#finish(this.#consumer.closed);
 
-  /** Waits until something is there, or the end. */
+  /** Waits until a message is there, or the end of the stream. */
   readonly changed: Effect.Effect<void> = Effect.async<void>((resume) => {
     if (this.arrived.length > 0 || this.end !== undefined) return resume(Effect.void);
     this.#waiter = () => resume(Effect.void);
     return Effect.sync(() => this.#waiter = undefined);
   });
 
-  /** Ends the stream for its reader with this failure, whatever has arrived; the producer is then stopped. */
+  /** Fails the stream for its reader, before messages that have arrived but were not taken. The producer is then stopped. */
   cut(failure: Effect.Effect<never, E>): void {
     this.#cut ??= failure;
     this.#wake();
   }
 
-  /** The next elements; fails with `None` at the end. */
+  /** Takes the next elements. Fails with `None` at the end of the stream. */
   pull(channel: Inward): Effect.Effect<Chunk.Chunk<A>, Option.Option<E>> {
     return Effect.suspend(() => {
       if (this.#cut !== undefined) return Effect.mapError(this.#cut, Option.some);
@@ -179,8 +180,8 @@ export class Mailbox<A, E> implements Receiver {
 }
 
 /**
- * The stream that arrives on a channel, to be begun when it is run. `stopping` is told when the reader stops early, before
- * the producer's end is awaited.
+ * Makes a Stream of the messages in a mailbox. `begin` is called when the Stream is run. `stopping` is called when the reader
+ * stops early, before the end of the producer is awaited.
  */
 export const consume = <A, E>(
   mailbox: Mailbox<A, E>,

@@ -1,16 +1,19 @@
 /**
- * A transport through other processes: the bytes of a link in the messages of a call, which those in between pass on without looking
- * into it. For processes that can meet nowhere else. Free of Effect.
+ * A transport through other processes: the bytes of a link travel in the messages of a call, which the processes in between
+ * forward without reading them. It serves processes that have no other way to connect. Free of Effect.
  *
  * @module
  */
 import type { Line } from "./relay.ts";
 import type { WatchedTransport } from "../transport/transport.ts";
 
-/** Up to this many bytes are taken at once. */
+/**
+ * A write of one chunk of up to this many bytes is done at once. A longer write is done when the next link has handed it to its
+ * transport.
+ */
 const SMALL = 64 * 1024;
 
-/** See above. */
+/** A transport over a call. */
 export class Tunnel implements WatchedTransport {
   readonly eager = true;
   readonly #line: Line;
@@ -19,13 +22,13 @@ export class Tunnel implements WatchedTransport {
   #finish: (reason?: Error) => void = () => {};
   #ended = false;
 
-  /** Goes over this call, which this side ends with `hangUp`. */
+  /** Sends over the call of `line`. `hangUp` ends the call from this side. */
   constructor(line: Line, hangUp: () => void) {
     this.#line = line;
     this.#hangUp = hangUp;
   }
 
-  /** What is written is in the outbox of the next link at once, so that nothing overtakes it that is sent there later. */
+  /** Puts the bytes into the outbox of the next link synchronously, so that no later message on that link overtakes them. */
   readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void): void => {
     const last = chunks.length - 1;
     const long = last > 0 || chunks[0].length > SMALL;
@@ -45,12 +48,12 @@ export class Tunnel implements WatchedTransport {
     this.#finish = end;
   };
 
-  /** Something has come. */
+  /** Receives bytes of the call. */
   data(chunk: Uint8Array): void {
     if (!this.#ended) this.#take(chunk);
   }
 
-  /** The call has ended. */
+  /** Ends the transport, because the call has ended. */
   end(reason?: Error): void {
     if (this.#ended) return;
     this.#ended = true;

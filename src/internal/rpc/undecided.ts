@@ -1,11 +1,11 @@
 /**
- * A transport that is still to be chosen: what is written waits for it. Free of Effect.
+ * A transport whose carrier is not chosen yet: writes wait for the choice. Free of Effect.
  *
  * @module
  */
 import type { WatchedTransport } from "../transport/transport.ts";
 
-/** See above. */
+/** A transport that delegates to another one, once that is chosen. */
 export class Undecided implements WatchedTransport {
   #chosen: WatchedTransport | undefined;
   #written: Parameters<WatchedTransport["write"]> | undefined;
@@ -18,12 +18,12 @@ export class Undecided implements WatchedTransport {
     return this.#chosen?.eager === true;
   }
 
-  /** Whether nothing has been chosen, and something may still be. */
+  /** Whether a transport can still be chosen. */
   get open(): boolean {
     return this.#chosen === undefined && !this.#ended;
   }
 
-  /** Goes on with this one. */
+  /** Delegates to `transport` from now on. If the choice is no longer open, ends `transport`. */
   choose(transport: WatchedTransport): void {
     if (!this.open) return transport.lost();
     this.#chosen = transport;

@@ -1,9 +1,9 @@
 /**
- * A door: where one process waits for one other to connect. It is a Unix socket in a folder that only this user can enter, or, where
- * there are none, a port on the loopback interface. Who knocks has to send the door's token first; the first with the token is let in,
- * and the door is gone.
+ * A door accepts exactly one other process. It is a Unix socket in a folder that only this user can enter or, where that is not
+ * possible, a port on the loopback interface. A connecting process first sends the token of the door. The door admits the first
+ * connection with the correct token, and then closes.
  *
- * The path of a socket can be read on a command line, the token nowhere but in the message or variable that carries it.
+ * The path of a socket can be read on a command line. The token is only in the message or variable that carries it.
  *
  * Free of Effect.
  *
@@ -11,31 +11,31 @@
  */
 import type { Socket } from "./connection.ts";
 
-/** Where a door is. */
+/** The address at which a door listens. */
 export type Address = { readonly unix: string } | { readonly port: number };
 
-/** What another process needs to come in. */
+/** The data that another process needs to connect to a door. */
 export interface Invitation {
   readonly at: Address;
   readonly token: Uint8Array;
 }
 
-/** A door that is open. */
+/** An open door. */
 export interface Door {
   readonly invitation: Invitation;
-  /** Resolves with the connection of the first that shows the token; rejected if the door is closed before. */
+  /** Resolves with the first connection that sends the token. Rejects if the door is closed before. */
   readonly visitor: Promise<Socket>;
-  /** Closes it, unless somebody was let in. */
+  /** Closes the door. Has no effect once a connection was admitted. */
   readonly close: () => void;
 }
 
-/** Bytes of a token. */
+/** The length of a token in bytes. */
 const TOKEN = 16;
 
-/** Connections that may be waiting to show a token; the oldest is dropped for another one. */
+/** The maximum number of connections that have not sent a token yet. A further connection replaces the oldest. */
 const WAITING = 16;
 
-/** The system takes no longer path for a socket: 104 bytes on macOS, 108 on Linux, with the zero at the end. */
+/** The longest path of a socket in bytes. The limit of the system is 104 on macOS and 108 on Linux, with the final zero. */
 const LONGEST_PATH = 103;
 
 const LOOPBACK = "127.0.0.1";
@@ -43,12 +43,12 @@ const LOOPBACK = "127.0.0.1";
 const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
   Deno.permissions.querySync(descriptor).state === "granted";
 
-/** Whether this process may make, or connect to, the socket at this path. */
+/** Whether this process has permission to make, or connect to, the socket at `path`. */
 const mayUse = (path: string): boolean =>
   granted({ name: "net", host: `unix:${path}` }) && granted({ name: "read", path }) &&
   granted({ name: "write", path });
 
-/** Folders in which a door can stand, the best first. */
+/** Folders for the socket of a door, in order of preference. */
 const folders = (): Array<string> => {
   const own = granted({ name: "env", variable: "TMPDIR" }) ? Deno.env.get("TMPDIR") : undefined;
   return own === undefined || own === "" ? ["/tmp"] : [own, "/tmp"];
@@ -84,7 +84,7 @@ const listenUnix = (): Listening | undefined => {
     }
     if (attempt(() => [Deno.mkdirSync(folder, { mode: 0o700 })]) === undefined) continue;
     const remove = (): void => void attempt(() => Deno.removeSync(folder, { recursive: true }));
-    // Its type is that of a UnixListener, which differs in the addresses alone.
+    // The type is UnixListener, which differs from Listener only in its addresses.
     const listener = attempt(() => Deno.listen({ transport: "unix", path }) as unknown as Deno.Listener);
     if (listener !== undefined) return { at: { unix: path }, listener, remove };
     remove();
@@ -98,7 +98,7 @@ const listenLoopback = (): Listening | undefined => {
   return listener && { at: { port: (listener.addr as Deno.NetAddr).port }, listener, remove: () => {} };
 };
 
-/** Opens a door; `undefined` if this process may have none. */
+/** Opens a door. Returns `undefined` if this process has no permission for one. */
 export const open = (): Door | undefined => {
   const listening = listenUnix() ?? listenLoopback();
   if (listening === undefined) return undefined;
@@ -112,7 +112,7 @@ export const open = (): Door | undefined => {
     letIn = resolve;
     refuse = reject;
   });
-  // Whoever closes a door does not have to wait for a visitor.
+  // A caller that closes the door need not await `visitor`: its rejection must not be an unhandled one.
   visitor.catch(() => {});
   const shut = (): void => {
     if (!open) return;
@@ -120,7 +120,7 @@ export const open = (): Door | undefined => {
     listener.close();
     remove();
     const others = [...waiting];
-    // A connection that is not among those that wait is not closed again by the read that fails.
+    // Emptied before the connections are closed, so that their failing reads do not close them again.
     waiting.clear();
     for (const other of others) other.close();
   };
@@ -139,7 +139,7 @@ export const open = (): Door | undefined => {
         at += count;
       }
     } catch {
-      // It left, or was closed together with the door.
+      // The peer has left, or this side has closed the connection.
       if (waiting.delete(connection)) connection.close();
       return;
     }
@@ -176,20 +176,20 @@ export const open = (): Door | undefined => {
   };
 };
 
-/** Compares without telling by its time where the two differ. */
+/** Compares in constant time, so that the duration does not reveal the position of a difference. */
 const same = (a: Uint8Array, b: Uint8Array): boolean => {
   let difference = 0;
   for (let i = 0; i < TOKEN; i++) difference |= a[i] ^ b[i];
   return difference === 0;
 };
 
-/** Whether this process may go where it is invited. */
+/** Whether this process has permission to connect to a door. */
 export const mayEnter = ({ at }: Invitation): boolean =>
   "unix" in at
     ? Deno.build.os !== "windows" && mayUse(at.unix)
     : granted({ name: "net", host: `${LOOPBACK}:${at.port}` });
 
-/** Goes where this process was invited. */
+/** Connects to a door, and sends its token. */
 export const enter = async ({ at, token }: Invitation): Promise<Socket> => {
   const connection = "unix" in at
     ? await Deno.connect({ transport: "unix", path: at.unix })
@@ -204,6 +204,6 @@ export const enter = async ({ at, token }: Invitation): Promise<Socket> => {
   return connection;
 };
 
-/** What a process must be allowed so that it may go there, as Deno's flags name it. */
+/** The permissions that a process needs to connect to a door, as values of Deno's flags. */
 export const permissions = ({ at }: Invitation): { readonly net: string; readonly path: string | undefined } =>
   "unix" in at ? { net: `unix:${at.unix}`, path: at.unix } : { net: `${LOOPBACK}:${at.port}`, path: undefined };

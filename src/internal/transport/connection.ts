@@ -1,10 +1,10 @@
 /**
- * A link over a socket of its own: a `Deno.Conn`, which may still have to be made.
+ * A transport over a dedicated socket: a `Deno.Conn`, which may not be connected yet.
  *
- * - A write leaves at once. What is sent while it is under way is batched by the outbox and leaves with the next one.
- * - Small reads are copied once for all messages in them; large ones are lent.
- * - The end of file comes after the last byte that the peer has sent, however it has died. A write that fails is therefore not the
- *   end: what the peer sent before is still read.
+ * - A write leaves at once. The outbox collects messages that are sent during a write, and sends them with the next one.
+ * - Small reads are copied once for all messages in them; large reads are lent.
+ * - The end of file comes after the last byte that the peer has sent, however the peer has died. A failed write is therefore not
+ *   the end: bytes that the peer sent before are still read.
  *
  * Free of Effect.
  *
@@ -12,13 +12,13 @@
  */
 import type { WatchedTransport } from "./transport.ts";
 
-/** Bytes that are read at a time. */
+/** The size of the read buffer in bytes. */
 const READ = 64 * 1024;
 
-/** A read of up to this many bytes is copied; a larger one is lent. */
+/** A read of up to this many bytes is copied; a larger read is lent. */
 const COPIED = 8 * 1024;
 
-/** The part of a `Deno.Conn` that is used. */
+/** The members of a `Deno.Conn` that this module uses. */
 export interface Socket {
   read(buffer: Uint8Array): Promise<number | null>;
   write(chunk: Uint8Array): Promise<number>;
@@ -26,11 +26,11 @@ export interface Socket {
   close(): void;
 }
 
-/** See above. */
+/** A transport over a `Deno.Conn`. */
 export class Connection implements WatchedTransport {
   readonly #connecting: Promise<Socket>;
   #socket: Socket | undefined;
-  /** The last write, and whether it has left. */
+  /** Resolves when the last write has left or failed. */
   #written: Promise<void> = Promise.resolve();
   #broken: Error | undefined;
   #closing = false;
@@ -38,7 +38,7 @@ export class Connection implements WatchedTransport {
   #finish: (reason?: Error) => void = () => {};
   #watchers: Array<() => void> = [];
 
-  /** A promise that is rejected ends the transport, with the error as the reason. */
+  /** If `connecting` rejects, the transport ends with the error as its reason. */
   constructor(connecting: Promise<Socket>) {
     this.#connecting = connecting;
   }
@@ -55,7 +55,7 @@ export class Connection implements WatchedTransport {
     void this.#read(data);
   };
 
-  /** Ends it on this side when what was written has left; the other side is heard out. */
+  /** Closes the sending direction once all writes have left. The transport reads on until the end of file. */
   readonly close = (): void => {
     if (this.#closing || this.#ended) return;
     this.#closing = true;
@@ -70,7 +70,7 @@ export class Connection implements WatchedTransport {
     for (const done of this.#watchers.splice(0)) done();
   };
 
-  /** The end of file says so. */
+  /** Waits for the end of file, which comes after the last byte of the peer. */
   readonly drained = (done: () => void): void => {
     if (this.#ended) done();
     else this.#watchers.push(done);
@@ -94,7 +94,7 @@ export class Connection implements WatchedTransport {
     try {
       await (this.#socket ?? await this.#connecting).closeWrite();
     } catch {
-      // The peer was faster.
+      // The peer has closed the socket first.
     }
   }
 

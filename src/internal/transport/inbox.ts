@@ -1,12 +1,12 @@
 /**
- * The receiving half of a link: frames to messages; see `frames.ts`.
+ * The receiving half of a link: decodes frames into messages; see `frames.ts`.
  *
  * @module
  */
 import { FRAGMENT, HEADER, KIND, PART, ProtocolError, TABLE } from "./frames.ts";
 import type { Incoming } from "../codec/message.ts";
 
-/** So much memory may be taken on the word of the peer alone; beyond it memory grows only with what has arrived. */
+/** The bytes of memory that may be allocated for announced data. Beyond this limit, memory grows only with received data. */
 const TRUSTED = 16 * 1024 * 1024;
 
 const none: ReadonlyArray<Uint8Array> = [];
@@ -23,14 +23,14 @@ interface Assembly {
   offset: number;
 }
 
-/** The receiving half: cuts the byte stream into messages. */
+/** Splits a byte stream into messages. */
 export class Inbox {
-  /** A frame of which only the beginning has arrived: its header, then its body. */
+  /** The received beginning of an incomplete frame: header, then body. */
   #partial = new Uint8Array(HEADER);
   #filled = 0;
   #assemblies = new Map<number, Assembly>();
   readonly #deliver: (kind: number, channel: number, message: Incoming) => void;
-  /** Memory that was taken and not yet filled. */
+  /** The bytes of memory that were allocated and are not filled yet. */
   #believed = 0;
   maxMessageSize: number;
 
@@ -42,12 +42,12 @@ export class Inbox {
     this.#deliver = deliver;
   }
 
-  /** Whether no message is under way. */
+  /** Whether no message has been received in part. */
   get whole(): boolean {
     return this.#filled === 0 && this.#assemblies.size === 0;
   }
 
-  /** Takes the next bytes, of any length; if they are `lent`, nothing of them is kept. Throws {@link ProtocolError}. */
+  /** Receives the next bytes, of any length. Keeps no reference to `lent` bytes. Throws {@link ProtocolError}. */
   push(chunk: Uint8Array, lent: boolean = false): void {
     let at = 0;
     while (at < chunk.length) {
@@ -62,7 +62,7 @@ export class Inbox {
       const length = this.#check(chunk, at);
       if (chunk.length - at - HEADER < length) {
         if ((chunk[at + 4] & PART) !== 0) {
-          // The rest of a fragment can go straight to where it belongs.
+          // The body of a fragment is copied directly into its segment, without being assembled first.
           const rest = chunk.subarray(at + HEADER);
           this.#part(u32(chunk, at + 5), rest);
           this.#keepHeader(chunk, at, length - rest.length);
@@ -103,7 +103,7 @@ export class Inbox {
     this.#filled = HEADER;
   }
 
-  /** Goes on with a frame that was cut by the end of an earlier chunk. */
+  /** Continues a frame that an earlier chunk has left incomplete. Returns the position after the bytes that were used. */
   #resume(chunk: Uint8Array, at: number): number {
     if (this.#filled < HEADER) {
       const take = Math.min(HEADER - this.#filled, chunk.length - at);
@@ -200,7 +200,7 @@ export class Inbox {
         "Cannot read from the peer: a fragment is longer than its segment",
       );
     }
-    // The header of a fragment may come alone.
+    // The header of a fragment may arrive without its body.
     if (bytes.length === 0) return;
     let segment = assembly.segments[assembly.segment];
     const capacity = segment?.length ?? 0;
@@ -217,7 +217,7 @@ export class Inbox {
     this.#settle(channel, assembly);
   }
 
-  /** Steps over segments that are complete; the last one makes the message. */
+  /** Advances past complete segments. After the last one, delivers the message. */
   #settle(channel: number, assembly: Assembly): void {
     while (
       assembly.segment < assembly.sizes.length &&

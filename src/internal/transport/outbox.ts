@@ -1,5 +1,5 @@
 /**
- * The sending half of a link: messages to frames; see `frames.ts`.
+ * The sending half of a link: encodes messages as frames; see `frames.ts`.
  *
  * @module
  */
@@ -7,10 +7,10 @@ import { Writer } from "../codec/bytes.ts";
 import { FRAGMENT, HEADER, PART, TABLE, type Transport } from "./frames.ts";
 import { MessageTooLarge } from "../codec/message.ts";
 
-/** So many small frames are sent at once, and do not wait for the end of the turn. */
+/** The number of bytes of small frames that leave at once, without waiting for the end of the turn. */
 const COALESCED = 64 * 1024;
 
-/** Above so many unsent bytes the outbox asks its users to wait. */
+/** The number of unsent bytes from which the outbox is not `writable`. */
 const HIGH_WATER = 1024 * 1024;
 
 interface Bulk {
@@ -25,20 +25,21 @@ interface Bulk {
 
 const none: ReadonlyArray<Uint8Array> = [];
 
-/** The sending half: turns messages into as few writes as the transport's pace allows. */
+/** Sends messages in as few writes as the pace of the transport allows. */
 export class Outbox {
   #writer = new Writer();
   #spare = new Writer();
   #bulk: Array<Bulk> = [];
-  /** Channels with a message under way: their next long message waits for its end. */
+  /** Channels with a long message that is sent in part. Their next long message waits for its end. */
   #underway = new Set<number>();
   #bulkBytes = 0;
   #writing = false;
   #scheduled = false;
   #closed = false;
   #drained: Array<() => void> = [];
-  /** Who waits for the messages that the next write completes, and for those of the write under way. */
+  /** The `handed` callbacks of the messages that the next write completes. */
   #completed: Array<() => void> = [];
+  /** The `handed` callbacks of the messages that the current write completes. */
   #handing: Array<() => void> = [];
   readonly #transport: Transport;
   maxMessageSize: number;
@@ -48,27 +49,27 @@ export class Outbox {
     this.maxMessageSize = maxMessageSize;
   }
 
-  /** Bytes accepted and not yet taken by the transport. */
+  /** The number of bytes that were accepted and that the transport has not taken yet. */
   get pending(): number {
     return this.#writer.position + this.#bulkBytes;
   }
 
-  /** Whether a polite sender may go on. */
+  /** Whether a sender that respects back-pressure may send. */
   get writable(): boolean {
     return this.pending < HIGH_WATER;
   }
 
-  /** Calls back, once, when the outbox is writable again (or closed). */
+  /** Runs `resume` once, when the outbox is writable again or closed. */
   onWritable(resume: () => void): void {
     this.#drained.push(resume);
   }
 
   /**
-   * Accepts one message, whose body is written by `fill`. Throws what `fill` throws, or {@link MessageTooLarge}, and has
-   * then accepted nothing. After the end of the transport messages are dropped: the peer that would read them is gone.
+   * Accepts one message, whose body is written by `fill`. Throws the error of `fill`, or {@link MessageTooLarge}; in both cases
+   * the message is not accepted. After the end of the transport, messages are dropped, because no peer can read them.
    *
-   * `handed` is called when the transport has taken all of it: from then on it outlives this process. Never, if the
-   * transport ends before.
+   * `handed` is called when the transport has taken the whole message, which outlives this process from then on. If the transport
+   * ends before, `handed` is not called.
    */
   send(
     kind: number,
@@ -132,13 +133,13 @@ export class Outbox {
     }
   }
 
-  /** Hands over what the transport can take at once. */
+  /** Writes as much as the transport takes now. */
   flush(): void {
     this.#flush();
     this.#transport.flush?.();
   }
 
-  /** Drops what is unsent and lets waiting senders go on. */
+  /** Drops unsent messages and resumes waiting senders. */
   close(): void {
     this.#closed = true;
     this.#bulk = [];
@@ -147,7 +148,7 @@ export class Outbox {
     this.#release();
   }
 
-  /** Calls back when all that was accepted has been taken by the transport. */
+  /** Runs `done` once the transport has taken all accepted messages, or the outbox is closed. */
   flushed(done: () => void): void {
     if (
       this.#closed || (this.pending === 0 && !this.#writing && !this.#scheduled)
@@ -185,7 +186,7 @@ export class Outbox {
 
   #written = (): void => {
     this.#writing = false;
-    // A rare long message must not pin its buffer for the life of the link.
+    // A rare large buffer must not be retained for the life of the link.
     if (this.#spare.buffer.length > 2 * HIGH_WATER) this.#spare = new Writer();
     else this.#spare.position = 0;
     if (this.#handing.length > 0) {
@@ -197,7 +198,7 @@ export class Outbox {
     this.#flush();
   };
 
-  /** Appends the header of the next fragment to the small frames and returns its bytes; long messages take turns. */
+  /** Appends the header of the next fragment to the small frames, and returns the fragment's bytes. Long messages take turns. */
   #fragment(writer: Writer): Uint8Array | undefined {
     const next = this.#bulk.findIndex((bulk) => bulk.started || !this.#underway.has(bulk.channel));
     const [bulk] = this.#bulk.splice(next, 1);

@@ -1,6 +1,6 @@
 /**
- * Byte transports for a link: the socket on descriptor 3, and a pair of message ports. A socket of its own stands in
- * `connection.ts`.
+ * Byte transports for a link: the socket on descriptor 3, and a pair of message ports. The transport over a dedicated socket is
+ * in `connection.ts`.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { keepReadable } from "../os/deno_workarounds.ts";
 import { isAnnouncement, join, type Neighbour } from "../os/shared_buffers.ts";
 import type { Transport } from "./frames.ts";
 
-/** What is used of a Node socket: this floor does not load `node:net` for a process that never needs it. */
+/** The members of a Node socket that this module uses, which does not load `node:net` for a process that never needs it. */
 export interface Socket {
   on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
@@ -22,23 +22,25 @@ export interface Socket {
   _writev?(...args: ReadonlyArray<unknown>): unknown;
 }
 
-/** A transport that may not show that its peer has died. */
+/** A transport that may not detect the death of its peer. */
 export interface WatchedTransport extends Transport {
-  /** Ends the transport: the peer is known to be dead. */
+  /** Ends the transport, because the peer is known to be dead. */
   readonly lost: (reason?: Error) => void;
-  /** Calls back when nothing more comes of what the peer sent before it died. */
+  /** Runs `done` once all bytes that the peer sent before its death have arrived. */
   readonly drained: (done: () => void) => void;
 }
 
-/** So many turns of the event loop in a row without news mean that there will be none. Counted in turns, not by the clock. */
+/**
+ * The number of consecutive turns of the event loop without a change after which a count is final. Turns are counted, not time.
+ */
 const QUIET = 20;
 
-/** Looks at a count, turn by turn, until it does not change any more. */
+/** Polls a count once per turn until it no longer changes. */
 export class Stillness {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #done: (() => void) | undefined;
 
-  /** Calls back when it is so. */
+  /** Runs `done` once `count` no longer changes. */
   await(count: () => number, done: () => void): void {
     const waiting = this.#done !== undefined;
     this.#done = done;
@@ -55,7 +57,7 @@ export class Stillness {
     this.#timer = setTimeout(look, 1);
   }
 
-  /** Calls back now: there is nothing to wait for any more. */
+  /** Ends the wait, and runs its `done` now. */
   end(): void {
     clearTimeout(this.#timer);
     const done = this.#done;
@@ -65,8 +67,8 @@ export class Stillness {
 }
 
 /**
- * A stream socket. Its end of file, an error and its closing are all the end of the link. A peer may die without an end of
- * file, if a process that it has started holds its end of the socket: whoever watches the peer then calls `lost`.
+ * A transport over a stream socket. An end of file, an error and a close each end the link. A peer can die without an end of
+ * file, if a process that it has started holds its end of the socket. The watcher of the peer calls `lost` in that case.
  */
 export const socket = (socket: Socket): WatchedTransport => {
   let ended = false;
@@ -93,7 +95,7 @@ export const socket = (socket: Socket): WatchedTransport => {
       keepReadable(socket, (error) => stillness.await(() => received, () => once(error)));
       socket.on("data", ({ buffer, byteOffset, byteLength }) => {
         received++;
-        // No Buffer, whose `slice` is a view: what keeps ten bytes of it would keep all.
+        // Not a Buffer, whose `slice` is a view: a slice of ten bytes would retain the whole chunk.
         data(new Uint8Array(buffer, byteOffset, byteLength));
       });
       socket.on("error", once);
@@ -108,44 +110,45 @@ export const socket = (socket: Socket): WatchedTransport => {
   };
 };
 
-/** So many bytes may be on their way through a port. */
+/** The number of bytes that may be in flight through a port. */
 const WINDOW = 1024 * 1024;
 
-/** The receiver acknowledges whenever it has taken so many bytes. */
+/** The number of taken bytes after which a receiver acknowledges. */
 const ACKNOWLEDGED = 256 * 1024;
 
-/** Chunks up to this size are cloned: moving them costs more. */
+/** Chunks of up to this many bytes are cloned, because a transfer costs more. */
 const CLONED = 16 * 1024;
 
-/** How much each side has posted, in memory that outlives its thread; see {@link port}. */
+/** The message counts of both sides, in memory that outlives their threads; see {@link port}. */
 export type Posted = SharedArrayBuffer;
 
-/** The counts of a new pair of ports. */
+/** Makes the message counts for a new pair of ports. */
 export const posted = (): Posted => new SharedArrayBuffer(24);
 
-/** The words of one side: messages that it began to post, those that it has posted, and whether it may post no more. */
+/** The words of one side: the messages that it has begun to post, those that it has posted, and whether it is cut off. */
 const BEGUN = 0;
 const DONE = 1;
 const CUT = 2;
 const SIDE = { parent: 0, child: 3 };
 
-/** What a port does besides carrying bytes. */
+/** A transport over a port, with the other uses of the port. */
 export interface PortTransport extends WatchedTransport, Pick<Neighbour, "withdraw"> {
   /**
-   * Takes no more of what the peer, whose thread may not have ended, begins to post from now on, and calls back when what it had
-   * begun has come.
+   * Cuts off a peer whose thread may not have ended: the peer can post no message that it has not begun yet. Runs `done` once all
+   * messages that it had begun have arrived.
    */
   readonly cut: (done: () => void) => void;
-  /** Hands another port to the peer, for the process at an address. */
+  /** Hands another port to the peer, for the process at the address of the parcel. */
   readonly hand: (parcel: Parcel) => void;
-  /** Hears of ports that the peer hands over. */
+  /** Called with each port that the peer hands over. */
   onParcel: ((parcel: Parcel) => void) | undefined;
 }
 
 /** A port on its way to one process of the family. */
 export interface Parcel {
-  /** The address of the process that it is for, and the name under which that process expects it. */
+  /** The address of the process that receives the port. */
   readonly address: string;
+  /** The name under which that process expects the port. */
   readonly name: string;
   readonly port: MessagePort;
   readonly posted: Posted;
@@ -155,14 +158,14 @@ const isParcel = (message: unknown): message is Parcel =>
   typeof message === "object" && message !== null && "port" in message && "address" in message;
 
 /**
- * A message port. Chunks are copied once, and moved. A port neither holds back its sender nor tells that its peer died: the
- * receiver acknowledges what it has taken, and the process that watches for the death calls `drained` and then `lost`. Shared
- * buffers are announced beside the chunks, ahead of those that speak of them.
+ * A transport over a message port. Chunks are copied once, and transferred. A port has no back-pressure and does not report the
+ * death of its peer. Instead, the receiver acknowledges the bytes that it has taken, and the process that watches for the death
+ * calls `drained` and then `lost`. Shared buffers are announced beside the chunks, each before the first chunk that names it.
  *
- * Each side counts in shared memory what it has posted. Once the thread of the peer has ended, the count says how much is still to
- * come. A thread that cannot be ended is cut off instead: it looks, after it has counted a message as begun, whether it may still
- * post; so either it does not post, or the message is counted and waited for. A message that was not posted was not sent, for its
- * sender as well.
+ * Each side counts in shared memory the messages that it has posted. Once the thread of the peer has ended, the count tells how
+ * many messages are still to arrive. A thread that cannot be ended is cut off instead. Each sender checks whether it is cut off
+ * after it has counted a message as begun; either it does not post the message, or the message is counted and awaited. A message
+ * that was not posted is unsent for its sender as well.
  */
 export const port = (port: MessagePort, side: Side, counts: Posted): PortTransport => {
   let ended = false;
@@ -174,7 +177,7 @@ export const port = (port: MessagePort, side: Side, counts: Posted): PortTranspo
   const words = new Int32Array(counts);
   const own = SIDE[side];
   const other = SIDE[side === "parent" ? "child" : "parent"];
-  /** Calls for what has come, by the count that says it. */
+  /** Callbacks that run once all messages of a count have arrived. */
   let watchers: Array<{ readonly count: typeof BEGUN | typeof DONE; readonly done: () => void }> = [];
   const say = (message: unknown, transfer: Array<Transferable> = []): boolean => {
     Atomics.add(words, own + BEGUN, 1);
