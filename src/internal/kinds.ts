@@ -2,8 +2,8 @@
  * Composition root: names the modules that lower subjects load on demand.
  *
  * A process loads the module of a kind of handle when the first handle of that kind arrives; see `load` in
- * `objects/handles.ts`. The backends, `Manager` and the entry modules of children load this list. Deno does not follow these
- * addresses when a process starts; `entry/followed.ts` names them all.
+ * `objects/handles.ts`. The backends, `Manager` and the entry modules of children load this list. The addresses are not
+ * literals, so Deno does not load these modules when a process starts; `entry/followed.ts` names all of them.
  *
  * @module
  */

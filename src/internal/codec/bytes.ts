@@ -1,20 +1,20 @@
 /**
- * The growing buffer that messages are written into, and how numbers and texts are written.
+ * The growable buffer into which messages are written, with the encodings of numbers and strings.
  *
  * @module
  */
 import { EncodeError } from "./errors.ts";
 import * as Tag from "./tags.ts";
 
-/** More does not fit what the runtimes allocate in one piece. */
+/** The largest buffer that every runtime can allocate. */
 const MAX_BYTES = 2 ** 31 - 1;
 
 const utf8 = new TextEncoder();
 
-/** Not all of the items are numbers. */
+/** Result of {@linkcode packedForm} if some item is not a number. */
 export const NOT_NUMBERS = -1;
 
-/** The narrowest packed form that holds all items, if they are all numbers. */
+/** Returns the narrowest packed form that holds all items, or {@linkcode NOT_NUMBERS}. */
 export const packedForm = (array: ReadonlyArray<unknown>): number => {
   let low = 0;
   let high = 0;
@@ -33,10 +33,10 @@ export const packedForm = (array: ReadonlyArray<unknown>): number => {
 };
 
 /**
- * Bytes that grow by doubling. Everything from 0 to `position` is written.
+ * A buffer that grows by doubling. The bytes from 0 to `position` are written.
  *
- * Who writes into `buffer` reserves room first. `buffer` and `view` are replaced when room is made: neither may be kept
- * across a `reserve`.
+ * Code that writes into `buffer` must call `reserve` first. `reserve` may replace `buffer` and `view`, so neither may be
+ * kept across a call.
  */
 export class Writer {
   buffer: Uint8Array<ArrayBuffer>;
@@ -68,7 +68,7 @@ export class Writer {
     this.buffer[this.position++] = value;
   }
 
-  /** A whole number from 0 to 2^53 - 1, seven bits a byte, the low ones first. */
+  /** Writes an integer from 0 to 2^53 - 1: seven bits in each byte, least significant first. */
   varint(value: number): void {
     this.reserve(8);
     let rest = value;
@@ -91,7 +91,7 @@ export class Writer {
     this.position += source.length;
   }
 
-  /** Writes well-formed text as UTF-8 and returns how many bytes it took. */
+  /** Writes a well-formed string as UTF-8, and returns its length in bytes. */
   private utf8(text: string): number {
     const start = this.position;
     let rest = text;
@@ -105,7 +105,7 @@ export class Writer {
     }
   }
 
-  /** Writes a number; this and what follows writes its tag as well. */
+  /** Writes a number with its tag, as all methods below do. */
   number(value: number): void {
     this.reserve(9);
     if ((value | 0) !== value || (value === 0 && 1 / value < 0)) {
@@ -180,7 +180,7 @@ export class Writer {
     }
   }
 
-  /** Writes a list of numbers in its {@linkcode packedForm}. */
+  /** Writes an array of numbers in its {@linkcode packedForm}. */
   numbers(value: ReadonlyArray<number>, form: number): void {
     const { length } = value;
     const { width } = Tag.views[form];

@@ -1,5 +1,5 @@
 /**
- * Between Effect's Cause and the plain data in which it travels (see `exits.ts`).
+ * Converts between Effect's `Cause` and the plain data in which it is sent (see `exits.ts`).
  *
  * @module
  */
@@ -9,10 +9,10 @@ import * as Option from "effect/Option";
 import type { CauseData } from "./exits.ts";
 import * as Foreign from "./foreign.ts";
 
-/** Where Effect keeps the span in which an error arose; `Cause.pretty` prints it. */
+/** Key under which Effect stores the span of an error; `Cause.pretty` prints the span. */
 const spanSymbol = Symbol.for("effect/SpanAnnotation");
 
-/** Where Effect keeps an error that it has wrapped so as to add a span. */
+/** Key under which Effect stores the original of an error that it has wrapped to add a span. */
 const originalSymbol = Symbol.for("effect/OriginalAnnotation");
 
 const MAX_SPANS = 10;
@@ -40,7 +40,7 @@ const traceOf = (error: unknown): ReadonlyArray<string> => {
 const original = (error: unknown): unknown =>
   isObject(error) && Foreign.has(error, originalSymbol) ? Foreign.read(error, originalSymbol) : error;
 
-/** Takes a Cause apart. */
+/** Converts a Cause to data. */
 export const fromCause = (cause: Cause.Cause<unknown>): CauseData =>
   Cause.match<CauseData, unknown>(cause, {
     onEmpty: { _tag: "Empty" },
@@ -51,13 +51,13 @@ export const fromCause = (cause: Cause.Cause<unknown>): CauseData =>
     onParallel: (left, right) => both("Parallel", left, right),
   });
 
-/** Joins two causes, without those that say nothing: an empty one, the same interruption again. */
+/** Combines two causes. Omits an empty cause, and the first of two interruptions. */
 const both = (_tag: "Sequential" | "Parallel", left: CauseData, right: CauseData): CauseData => {
   if (left._tag === "Empty" || (left._tag === "Interrupt" && right._tag === "Interrupt")) return right;
   return right._tag === "Empty" ? left : { _tag, left, right };
 };
 
-/** `Cause.pretty`, also of failures that throw when they are printed. */
+/** Like `Cause.pretty`, but also prints failures whose rendering throws. */
 export const pretty = (cause: Cause.Cause<unknown>): string => {
   try {
     return Cause.pretty(cause, { renderErrorCause: true });
@@ -67,7 +67,7 @@ export const pretty = (cause: Cause.Cause<unknown>): string => {
 };
 
 /**
- * Puts a Cause together. `where` names the task and process in which it happened: `Cause.pretty` shows it below the
+ * Converts data to a Cause. `where` names the task and the process of the failure; `Cause.pretty` prints it below the
  * remote stack, after the spans that were open there.
  */
 export const toCause = (
@@ -96,7 +96,7 @@ export const toCause = (
   }
 };
 
-/** Marks an object as Effect itself does when it fails inside a span: seen through, but for that one symbol. */
+/** Attaches spans to an error, as Effect does for a failure inside a span. A plain object gets a transparent Proxy. */
 const locate = (error: unknown, names: ReadonlyArray<string>): unknown => {
   if (!isObject(error)) return error;
   const span = names.reduceRight<Span | undefined>(
@@ -107,7 +107,7 @@ const locate = (error: unknown, names: ReadonlyArray<string>): unknown => {
     }),
     undefined,
   );
-  // The decoded value is ours alone, and `instanceof` and printing work best on the real one.
+  // The decoded value has no other owner, and `instanceof` and printing work best without a Proxy.
   if (!isPlain(error) && Object.isExtensible(error)) {
     Object.defineProperty(error, spanSymbol, { value: span, configurable: true });
     return error;
@@ -118,7 +118,10 @@ const locate = (error: unknown, names: ReadonlyArray<string>): unknown => {
   });
 };
 
-/** Data of its own fields alone: seen through a Proxy it is the same. What has a class may have a state that a Proxy hides. */
+/**
+ * Whether an object has no state besides its fields, so that a Proxy of it behaves alike. An instance of a class may have
+ * state that a Proxy hides.
+ */
 const isPlain = (value: object): boolean => {
   const prototype: object | null = Object.getPrototypeOf(value);
   return prototype === null || !Object.hasOwn(prototype, "constructor") || prototype === Object.prototype ||

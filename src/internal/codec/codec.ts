@@ -1,55 +1,60 @@
 /**
- * Values to bytes and back: everything that structured clone carries, errors as they were thrown, and whatever hooks add.
+ * Encodes values to bytes and decodes them: everything that structured clone supports, errors with all their parts, and
+ * the values that hooks support.
  *
- * Who gets what:
- * - a value has to be data; everything else is an `EncodeError` that names the place and says what to do instead
- * - identity holds within a message: what was one object is one object, cycles included
- * - a class survives only where a hook rebuilds it; of an error the nearest builtin class, its `name` and its `_tag` survive
- * - a view sends the bytes it shows. It shares its buffer with other views of the message if the whole buffer was sent before:
- *   as an `ArrayBuffer`, or by a view of all of it. (Structured clone sends the whole buffer always, so that a few bytes out of a pooled
- *   one take the rest of the pool along.)
- * - binaries of 64 KiB and more are not copied into the body: they are attachments, and each becomes the buffer of what was sent
- * - named properties of an array travel up to 32 items, or when it has holes; to look for them in more would cost more than all the rest
- * - what encodes, decodes: limits are the same on both sides (1000 levels, 2 GiB, 1 GiB of reserve for resizable buffers)
- * - any bytes decode to a value or to a `DecodeError`, and what they allocate is in proportion to their length
+ * Guarantees and limits:
+ * - A value must be data. Any other value is refused with an `EncodeError` that names its path and gives advice.
+ * - Identity is preserved within a message: all references to one object decode to one object, cycles included.
+ * - A class is preserved only if a hook rebuilds it. An error keeps its nearest builtin class, its `name` and its `_tag`.
+ * - A view sends the bytes that it covers. It shares its buffer with other views of the message if the whole buffer was
+ *   sent before, as an `ArrayBuffer` or by a view of all of it. (Structured clone always sends the whole buffer, so a few
+ *   bytes of a pooled buffer take the rest of the pool along.)
+ * - Binary content of 64 KiB or more is not copied into the body. It becomes an attachment, and the attachment becomes the
+ *   buffer of the decoded value.
+ * - Named properties of an array are sent if the array has at most 32 items, or has holes. A search for them in longer
+ *   arrays would cost more than the rest of the encoding.
+ * - Every message that can be encoded can be decoded: both sides have the same limits (1000 levels, 2 GiB, 1 GiB of
+ *   reserve for resizable buffers).
+ * - Any bytes decode to a value or fail with a `DecodeError`, and the memory that they allocate is proportional to their
+ *   length.
  *
  * ## Format
  *
- * A message is `00 value`, or `01 value names u32` when it needs hooks: `names` is a count and that many texts, `u32` where it begins.
- * Numbers are little endian; `n` is a varint (seven bits a byte, low ones first), `b` one byte. Objects are numbered in the order in
- * which they begin; a view is followed by its buffer.
+ * A message is `00 value`, or `01 value names u32` if it needs hooks: `names` is a count and that many strings, `u32` is
+ * the offset of `names`. Numbers are little endian; `n` is a varint (seven bits in each byte, least significant first),
+ * `b` is one byte. Objects are numbered in the order in which they begin; a new buffer has the number after its view.
  *
  * | tag     | then | value |
  * | ------- | ---- | ----- |
  * | `00-7f` | | the integers 0 to 127 |
- * | `80-9f` | bytes | text of 0 to 31 units, Latin-1 |
+ * | `80-9f` | bytes | string of 0 to 31 units, Latin-1 |
  * | `a0-af` | values | array of 0 to 15 items |
  * | `b0-bf` | values | record of the shape 0 to 15 |
  * | `c0-c3` | | undefined, null, false, true |
  * | `c4-c6` | i16, i32, f64 | number |
  * | `c7` | i64 | bigint |
- * | `c8` | b = is negative, n, bytes (big endian) | bigint |
- * | `c9` | b, bytes | text of 32 to 63 units, Latin-1 |
- * | `ca` | u32, bytes | text of 64 units and more, UTF-8 |
- * | `cb` | n, u16s | short text beyond Latin-1, or any with lone surrogates |
+ * | `c8` | b = 1 if negative, n, bytes (big endian) | bigint |
+ * | `c9` | b, bytes | string of 32 to 63 units, Latin-1 |
+ * | `ca` | u32, bytes | string of 64 units or more, UTF-8 |
+ * | `cb` | n, u16s | short string beyond Latin-1, or any string with lone surrogates |
  * | `cc` | n, values | array |
- * | `cd` | n = length, n, (key, value)s | array with holes or named properties; a key is an index or a text |
+ * | `cd` | n = length, n, (key, value)s | array with holes or named properties; a key is an index or a string |
  * | `ce` | b = kind of view, n, numbers | array of numbers only |
- * | `cf` | b = bytes of the next two or 0, n, texts; values | record of a new shape: these keys |
+ * | `cf` | b = length of the next two in bytes or 0, n, strings; values | record of a new shape with these keys |
  * | `d0` | n, values | record of the shape n |
  * | `d1` | n | the object n again |
  * | `d2` | n, (key, value)s | Map |
  * | `d3` | n, values | Set |
  * | `d4` | f64 | Date |
- * | `d5` | text, text | RegExp: source, flags |
+ * | `d5` | string, string | RegExp: source, flags |
  * | `d6` | value | wrapper object of a primitive |
- * | `d7` | b = kind, b = which parts, the parts (name, message, stack, _tag, cause, errors), record | error and its enumerable fields |
+ * | `d7` | b = kind, b = bits of its parts, the parts (name, message, stack, _tag, cause, errors), record | error and its enumerable fields |
  * | `d8` | n, bytes | ArrayBuffer |
  * | `d9` | n | ArrayBuffer: attachment n |
  * | `da` | n = maxByteLength, `d8` or `d9` | resizable ArrayBuffer |
  * | `db` | b = kind, `d8`, `d9` or `da` | view of all of a new buffer |
- * | `dc` | b = kind, n = buffer, n = byteOffset, n = length | view of a buffer that came before |
- * | `dd` | n = name, value | what the hook makes of the value |
+ * | `dc` | b = kind, n = buffer, n = byteOffset, n = length | view of an earlier buffer |
+ * | `dd` | n = name, value | value that the hook with this name rebuilds |
  * | `f0-ff` | | the integers -16 to -1 |
  *
  * @module
@@ -65,11 +70,11 @@ export { DecodeError, EncodeError } from "./errors.ts";
 export type { Hook } from "./hook.ts";
 export { ATTACHMENT_BYTES, MAX_DEPTH } from "./tags.ts";
 
-/** What goes with a body: most values have none of it. */
+/** The parts of a message besides its body; most messages have none. */
 export interface Extras<Link = unknown> {
-  /** Large binaries: views of the original memory, to be sent before anybody changes it. */
+  /** Large binary content: views of the original memory, to be sent before that memory changes. */
   readonly attachments: ReadonlyArray<Uint8Array>;
-  /** What hooks want done when the message is handed to a link. */
+  /** Actions of hooks, to be run when the message is handed to a link. */
   readonly onSend: ReadonlyArray<(link: Link) => void>;
 }
 
@@ -80,33 +85,34 @@ export interface Encoded<Link = unknown> extends Extras<Link> {
 export interface EncodeOptions<Link = unknown> {
   /** @default [] */
   readonly hooks?: ReadonlyArray<Hook<Link>>;
-  /** Begins the path in an `EncodeError`. @default "value" */
+  /** Start of the path in an `EncodeError`. @default "value" */
   readonly root?: string;
   /**
-   * Replaces what cannot be sent by a description of it, so that the rest arrives, in a message of at most this many bytes: for
-   * failures; see `lenient.ts`. By default, what cannot be sent is an `EncodeError`.
+   * Replaces each value that cannot be sent by a description, so that the rest of a failure arrives; see `lenient.ts`. The
+   * message has at most this number of bytes. By default, such a value fails with an `EncodeError`.
    */
   readonly lenient?: number | undefined;
 }
 
 export interface DecodeOptions<Link = unknown> {
-  /** Each is kept as the memory of a value if it is all of its buffer, and copied otherwise. @default [] */
+  /** An attachment that covers its whole buffer becomes the memory of a value; any other is copied. @default [] */
   readonly attachments?: ReadonlyArray<Uint8Array>;
   /** @default [] */
   readonly hooks?: ReadonlyArray<Hook<Link>>;
-  /** Handed to the hooks. */
+  /** Passed to the hooks. */
   readonly link: Link;
 }
 
-/** The scratch buffer of {@linkcode encode} is given up after a message that made it larger than this. */
+/** {@linkcode encode} drops its scratch buffer after a message that made it larger than this, in bytes. */
 const MAX_SCRATCH_BYTES = 1024 * 1024;
 
 let idle: Writer | undefined;
 
 /**
- * Appends a message to the writer, ready to be framed. Most values need nothing else: then there is no result.
+ * Appends a message to the writer. Returns `undefined` if the message has neither attachments nor actions.
  *
- * Throws an `EncodeError` and nothing else; the writer is then where it was. A getter or a hook may use the codec itself, with another writer.
+ * Throws only an `EncodeError`, and then leaves the writer at its old position. A getter or a hook may use the codec with
+ * another writer.
  */
 export const encodeInto = <Link = unknown>(
   writer: Writer,
@@ -123,9 +129,9 @@ export const encodeInto = <Link = unknown>(
   return { attachments: attachments ?? [], onSend: actions ?? [] };
 };
 
-/** Encodes a message of its own. Throws an `EncodeError` and nothing else. */
+/** Encodes a value to a new message. Throws only an `EncodeError`. */
 export const encode = <Link = unknown>(value: unknown, options?: EncodeOptions<Link>): Encoded<Link> => {
-  // A getter or a hook that encodes meanwhile finds none and takes another.
+  // A getter or a hook that encodes meanwhile finds no idle writer and creates another.
   const writer = idle ?? new Writer();
   idle = undefined;
   try {
@@ -142,16 +148,16 @@ export const encode = <Link = unknown>(value: unknown, options?: EncodeOptions<L
   }
 };
 
-/** Appends a message that was encoded before: what cannot be encoded failed then. */
+/** Appends a message that is already encoded, and therefore cannot fail to encode. */
 export const append = <Link = unknown>(writer: Writer, encoded: Encoded<Link>): Extras<Link> | undefined => {
   writer.bytes(encoded.bytes);
   const { attachments, onSend } = encoded;
   return attachments.length === 0 && onSend.length === 0 ? undefined : { attachments, onSend };
 };
 
-/** The names of the hooks that a message needs, known before it is decoded. Throws a `DecodeError` and nothing else. */
+/** Returns the names of the hooks that a message needs, without decoding it. Throws only a `DecodeError`. */
 export const requires = (bytes: Uint8Array): ReadonlyArray<string> => new Decoder(bytes, [], [], undefined).hookNames();
 
-/** Decodes a message. Throws a `DecodeError` and nothing else. */
+/** Decodes a message. Throws only a `DecodeError`. */
 export const decode = <Link = unknown>(bytes: Uint8Array, options: DecodeOptions<Link>): unknown =>
   new Decoder<Link>(bytes, options.attachments ?? [], options.hooks ?? [], options.link).message();

@@ -1,5 +1,5 @@
 /**
- * From bytes to values. The format is in `codec.ts`.
+ * Decodes bytes to values. The format is described in `codec.ts`.
  *
  * @module
  */
@@ -12,26 +12,26 @@ import * as Tag from "./tags.ts";
 interface Shape {
   readonly bytes: Uint8Array;
   readonly keys: ReadonlyArray<string>;
-  /** Its indices would make V8 allocate far more slots than there are values. */
+  /** Whether the indices would make V8 allocate far more slots than there are values. */
   readonly isSparse: boolean;
-  /** A plain assignment will not do: it is sparse, or some key is `__proto__`. */
+  /** Whether plain assignment does not suffice: the shape is sparse, or a key is `__proto__`. */
   readonly isOdd: boolean;
 }
 
-/** Stands for a value that is not complete yet. */
+/** Placeholder for a value that is not complete yet. */
 const unfinished: unique symbol = Symbol();
 
-/** The largest index there is. */
+/** The largest index of an array. */
 const FAR = 0xfffffffe;
 
-/** Shapes of earlier messages, by a hash of their bytes: to make texts of the keys is what costs in a small message. */
+/** Shapes of earlier messages, by a hash of their bytes. Decoding the keys is the main cost of a small message. */
 const shapeCache: Array<Shape | undefined> = new Array(256).fill(undefined);
 
 const isIndex = (key: string): boolean => String(Number(key) >>> 0) === key;
 
 const isSparse = (largest: number, count: number): boolean => largest > 32 + 8 * count;
 
-/** Makes V8 keep the elements in a dictionary: a flat store would be as large as the largest index. */
+/** Makes V8 store the elements in a dictionary; a flat store would be as large as the largest index. */
 const scatter = (target: Record<number, unknown>): void => {
   target[FAR] = undefined;
   delete target[FAR];
@@ -48,7 +48,7 @@ const makeShape = (keys: ReadonlyArray<string>, bytes: Uint8Array): Shape => {
   return { bytes, keys, isSparse: sparse, isOdd: sparse || keys.includes("__proto__") };
 };
 
-/** An empty error of its kind, without the cost of a stack trace that is replaced anyway. */
+/** Creates an empty error of a kind, without the cost of a stack trace, which would be replaced anyway. */
 const makeError = (kind: number, [name, message]: ReadonlyArray<string | undefined>): Error | undefined => {
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 0;
@@ -77,7 +77,7 @@ export class Decoder<Link> extends Reader {
     this.at = 1;
   }
 
-  /** Reads the value. Throws a `DecodeError` and nothing else. */
+  /** Reads the value. Throws only a `DecodeError`. */
   message(): unknown {
     try {
       if (this.bytes[0] !== Tag.PLAIN) {
@@ -94,7 +94,7 @@ export class Decoder<Link> extends Reader {
     }
   }
 
-  /** The names of the hooks that the message needs. Throws a `DecodeError` and nothing else. */
+  /** Returns the names of the hooks that the message needs. Throws only a `DecodeError`. */
   hookNames(): ReadonlyArray<string> {
     try {
       return this.bytes[0] === Tag.PLAIN ? [] : this.table();
@@ -137,7 +137,7 @@ export class Decoder<Link> extends Reader {
     }
   }
 
-  /** Gives the next number to a value that is still being read. */
+  /** Reserves the next number for a value that is still being read. */
   private expect(): number {
     return this.references.push(unfinished) - 1;
   }
@@ -322,7 +322,7 @@ export class Decoder<Link> extends Reader {
     return value;
   }
 
-  /** Reads the properties of any object, however odd their keys. */
+  /** Reads the properties of any object, whatever their keys. */
   private fields(shape: Shape | undefined, target: object): object {
     if (shape === undefined) throw this.wrong("a shape is missing");
     if (shape.isSparse) scatter(target as Record<number, unknown>);

@@ -1,14 +1,15 @@
 /**
- * Effect's data crosses as data: what `Equal` compares by value is equal again on the other side.
+ * The codec's hook for data of Effect. Values that `Equal` compares by value are equal again after decoding:
  *
  * - Option, Either, Exit, Cause, FiberId, Chunk, List, HashMap, HashSet, Duration, BigDecimal, DateTime and its time zones
- * - `Data.struct`, `Data.array`, `Data.tagged` and the like; an instance of a subclass of `Data.Class` is refused as any instance is
- * - yieldable errors (`Data.TaggedError`, `Cause.TimeoutException`): one without its class, but yieldable, tagged and equal to the
- *   original by its fields; the exceptions of `Cause` keep their class
+ * - `Data.struct`, `Data.array`, `Data.tagged` and similar; an instance of a subclass of `Data.Class` is refused like an
+ *   instance of any other class
+ * - yieldable errors (`Data.TaggedError`, `Cause.TimeoutException`): the decoded error has lost its class, but is yieldable,
+ *   has its tag, and equals the original by its fields; the exceptions of `Cause` keep their class
  *
- * Programs (Effect, Stream, Layer, Fiber) and secrets (Redacted) are refused, by the codec itself.
+ * The codec itself refuses programs (Effect, Stream, Layer, Fiber) and secrets (Redacted).
  *
- * On the wire a value is `[kind, data]`; a Cause and a FiberId are trees and are flattened, however deep they are.
+ * An encoded value is `[kind, data]`. A Cause and a FiberId are trees, and are flattened, so they may have any depth.
  *
  * @module
  */
@@ -52,7 +53,7 @@ const text = (data: unknown): string => typeof data === "string" ? data : wrong(
 const hasPrototype = (prototype: object) => (value: unknown): value is object =>
   Object.getPrototypeOf(value) === prototype;
 
-/** A binary tree as its nodes in prefix order: no depth of stack is needed on either side. */
+/** Lists the nodes of a binary tree in prefix order. Neither side recurses, so a tree may be deeper than the stack. */
 const flatten = <Node extends object>(
   root: Node,
   split: (node: Node) => readonly [left: Node, right: Node] | undefined,
@@ -143,7 +144,10 @@ const isYieldableError = (value: unknown): value is Error =>
 
 const isEnumerable = (value: object, key: string): boolean => Object.prototype.propertyIsEnumerable.call(value, key);
 
-/** The error without its class, so that the codec writes it as the error it is, and reads what the class may compute. */
+/**
+ * Copies an error without its class, so that the codec encodes it as a plain error. The copy reads properties that the
+ * class may compute.
+ */
 const plain = (error: Error): Error => {
   const copy = Object.defineProperties(new Error(), Object.getOwnPropertyDescriptors(error));
   for (const key of ["name", "message", "stack", "_tag"]) {
@@ -175,7 +179,7 @@ const dateTime: Kind = kind(
   },
 );
 
-/** The position of a kind is its number on the wire. */
+/** The index of a kind is its number in a message. */
 const kinds: ReadonlyArray<Kind> = [
   kind(
     (value): value is Option.None<unknown> => Option.isOption(value) && Option.isNone(value),
@@ -240,7 +244,7 @@ const kinds: ReadonlyArray<Kind> = [
   yieldableError,
 ];
 
-/** What the values of a prototype are: asked once for each class. */
+/** The kind of each prototype, so that each class is examined once. */
 const known = new WeakMap<object, number>();
 
 const kindOf = (value: object): number => {
@@ -266,5 +270,5 @@ const hook: Hook = {
   },
 };
 
-/** For the codec's `hooks`. */
+/** The value for the codec's option `hooks`. */
 export const hooks: ReadonlyArray<Hook> = [hook];

@@ -1,5 +1,5 @@
 /**
- * From values to bytes. The format is in `codec.ts`.
+ * Encodes values to bytes. The format is described in `codec.ts`.
  *
  * @module
  */
@@ -10,26 +10,29 @@ import type { Hook } from "./hook.ts";
 import * as Path from "./refusal.ts";
 import * as Tag from "./tags.ts";
 
-/** Up to this many objects, looking through a list beats a `Map`. */
+/** Up to this number of objects, a search through an array is faster than a `Map`. */
 const FEW_OBJECTS = 8;
 
-/** Looking for named properties costs 27 ns an element, more than all the rest: in a longer array nobody looks. */
+/**
+ * Longest array that is searched for named properties. The search takes 27 ns per element, more than the rest of the
+ * encoding.
+ */
 const MAX_NAMED_LENGTH = 32;
 
-/** Fewer numbers are as small one by one. */
+/** Shortest array that is packed; packing fewer numbers saves no space. */
 const MIN_NUMBERS = 8;
 
-/** Records with the same first key that are compared before a shape is written once more. */
+/** Maximum number of shapes with the same first key that are compared before a shape is written again. */
 const MAX_CANDIDATES = 32;
 
-/** The keys of records of one kind, and the number by which a message refers to them. */
+/** The keys of records of one kind, and the number by which a message refers to the shape. */
 export interface Shape {
   readonly id: number;
   readonly keys: ReadonlyArray<string>;
   readonly next: Shape | undefined;
 }
 
-/** Builds the path of a failure while it unwinds, so that a success pays nothing for it. */
+/** Collects the path of a failure while the stack unwinds, so that a success pays nothing for the path. */
 export class Failure {
   readonly steps: Array<string> = [];
   constructor(readonly reason: string, readonly cause: unknown) {}
@@ -52,7 +55,7 @@ export class Failure {
 const tooDeep = `it is nested too deeply (more than ${Tag.MAX_DEPTH} levels); send it as a flat list`;
 const changed = () => new EncodeError("it changed while it was read");
 
-/** Whether somebody put enumerable keys on `Object.prototype`: then `for in` cannot be trusted to list own keys. */
+/** Whether `Object.prototype` has enumerable keys, in which case `for in` lists more than own keys. */
 const isPolluted = (): boolean => {
   for (const key in Object.prototype) return key !== undefined;
   return false;
@@ -84,7 +87,10 @@ const isIndex = (key: string): boolean => {
 
 type Builtin = (encoder: Encoder<never>, value: object) => void;
 
-/** By prototype, what is neither plain nor an array. A subclass of a view or of an error is written as the nearest of them. */
+/**
+ * Encodings by prototype, of objects that are neither plain nor arrays. An instance of a subclass of a view or an error is
+ * written as its nearest builtin.
+ */
 const builtins = new Map<object, Builtin>([
   [Map.prototype, (encoder, value) => encoder.map(value as Map<unknown, unknown>)],
   [Set.prototype, (encoder, value) => encoder.set(value as Set<unknown>)],
@@ -111,7 +117,7 @@ const nearest = (value: object): Builtin | undefined => {
   }
 };
 
-/** Encodes one message. After a failure it is of no more use. */
+/** Encodes one message. Cannot be used again after a failure. */
 export class Encoder<Link = unknown> {
   attachments: Array<Uint8Array> | undefined;
   actions: Array<(link: Link) => void> | undefined;
@@ -124,12 +130,12 @@ export class Encoder<Link = unknown> {
   protected shapeCount = 0;
   protected lastShape: Shape | undefined;
   protected shapes: Map<string, Shape> | undefined;
-  /** Hooked values whose data is being written: they cannot be part of themselves. */
+  /** Hooked values whose data is being written; none may contain itself. */
   protected open: Array<object> | undefined;
 
   constructor(protected readonly writer: Writer, private readonly hooks: ReadonlyArray<Hook<Link>>) {}
 
-  /** Writes the value; `root` begins the path of an `EncodeError`, the only thing this throws. */
+  /** Writes the value. Throws only an `EncodeError`, whose path starts with `root`. */
   message(value: unknown, root: string): void {
     const { writer } = this;
     const start = writer.position;
@@ -204,7 +210,7 @@ export class Encoder<Link = unknown> {
     base(this, value);
   }
 
-  /** What becomes of an object that nothing above can write. */
+  /** Handles an object for which there is no encoding. */
   protected refuse(value: object): void {
     throw new EncodeError(Path.refusal(value));
   }
@@ -219,7 +225,7 @@ export class Encoder<Link = unknown> {
     return Reflect.get(value, key);
   }
 
-  /** The number of an object that was written before; -1 gives it the next one. */
+  /** Returns the number of an object that was written before. Otherwise gives it the next number, and returns -1. */
   protected identify(value: object): number {
     if (this.many !== undefined) {
       const id = this.many.get(value);
@@ -296,7 +302,7 @@ export class Encoder<Link = unknown> {
     this.enter();
     let i = 0;
     try {
-      // V8 reads the keys of a `for in` by position, a third of the time of a lookup by name.
+      // V8 reads the keys of a `for in` by position, which takes a third of the time of a lookup by name.
       for (const key in value) {
         this.value(value[key]);
         i++;
@@ -308,7 +314,7 @@ export class Encoder<Link = unknown> {
     this.depth--;
   }
 
-  /** The own enumerable properties of an object with a prototype of its own. */
+  /** Writes the own enumerable properties of an object with any prototype. */
   protected fields(value: object): void {
     const { keys } = this.shape(Object.keys(value));
     this.enter();
@@ -481,7 +487,7 @@ export class Encoder<Link = unknown> {
       throw new EncodeError("its buffer is detached: it was transferred away");
     }
     const isWhole = byteLength === buffer.byteLength;
-    // A window travels as a buffer of its own, which nothing else can refer to.
+    // A view of a part of a buffer is sent with its own buffer, to which no other value can refer.
     const window = isWhole ? undefined : new Uint8Array(buffer, byteOffset, byteLength);
     const id = window !== undefined && !this.isKnown(buffer) ? this.identify(window) : this.identify(buffer);
     if (id !== -1) {
@@ -516,7 +522,7 @@ export class Encoder<Link = unknown> {
       this.hookData(data);
     } catch (error) {
       const failure = Failure.from(error);
-      // Where a hook keeps things in its own list is no news to the reader of a path.
+      // The index in the hook's own array would mean nothing to the reader of the path.
       if (Array.isArray(data)) failure.steps.pop();
       throw failure.at(`<${hook.name}>`);
     }
@@ -524,7 +530,7 @@ export class Encoder<Link = unknown> {
     open.pop();
   }
 
-  /** Writes what a hook has made of a value. */
+  /** Writes the data that a hook returned for a value. */
   protected hookData(data: unknown): void {
     this.value(data);
   }

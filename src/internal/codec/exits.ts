@@ -1,6 +1,6 @@
 /**
- * How a piece of work ended, as plain data: what Effect calls a Cause, without needing Effect to say it. A process that
- * runs plain functions reports its failures with this and never loads Effect.
+ * The outcome of a piece of work as plain data: an Exit and its Cause, in a form that does not need Effect. A process that
+ * runs only plain functions reports its failures in this form and never loads Effect.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 import * as Codec from "./codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "./message.ts";
 
-/** One way to fail, or several at once. `trace` names the spans that were open where it happened, innermost first. */
+/** One failure, or several at once. `trace` names the spans that were open at the failure, innermost first. */
 export type CauseData =
   | { readonly _tag: "Empty" }
   | {
@@ -28,19 +28,19 @@ export type CauseData =
     readonly right: CauseData;
   };
 
-/** An answer to a request. */
+/** The reply to a request. */
 export type ExitData =
   | { readonly _tag: "Success"; readonly value: unknown }
   | { readonly _tag: "Failure"; readonly cause: CauseData }
-  /** The work ended well, but its result cannot be sent. */
+  /** The work succeeded, but its result cannot be sent. */
   | {
     readonly _tag: "Unencodable";
     readonly path: string;
     readonly reason: string;
   }
-  /** The work ended well, but its result is larger than a message may be. */
+  /** The work succeeded, but its result exceeds the size limit of a message. */
   | { readonly _tag: "TooLarge"; readonly size: number; readonly limit: number }
-  /** The work was never begun. */
+  /** The work was not started. */
   | {
     readonly _tag: "Refused";
     readonly reason: Refusal;
@@ -48,7 +48,7 @@ export type ExitData =
     readonly cause: unknown;
   };
 
-/** Why a task was not run. */
+/** The reason why a task was not run. */
 export type Refusal =
   | "ModuleNotFound"
   | "LoadFailed"
@@ -56,12 +56,12 @@ export type Refusal =
   | "InvalidPayload"
   | "LayerFailed";
 
-/** Bytes of an exit beside what it holds, at most. */
+/** Maximum size of an exit besides its contents, in bytes. */
 const EXIT_OVERHEAD = 256;
 
 /**
- * Writes an exit. Most are successes: they go as their value behind one byte. With `lenient`, what cannot be sent of a failure
- * is replaced by a description of it, and the message has at most that many bytes.
+ * Writes an exit. A success, the common case, costs one byte besides its value. With `lenient`, the parts of a failure that
+ * cannot be sent are replaced by descriptions, and the message has at most that number of bytes.
  */
 export const writeExit = <Link>(
   writer: Codec.Writer,
@@ -79,7 +79,7 @@ export const writeExit = <Link>(
   });
 };
 
-/** Reads what {@link writeExit} wrote. Throws a `DecodeError`. */
+/** Reads an exit that {@link writeExit} wrote. Throws a `DecodeError`. */
 export const readExit = <Link>(
   message: Incoming,
   hooks: ReadonlyArray<Codec.Hook<Link>>,
@@ -94,8 +94,8 @@ export const readExit = <Link>(
 };
 
 /**
- * Sends a failure as it is; or, if that cannot be sent, without what cannot be: `send` is then called with what to give to the
- * codec as `lenient`. Throws what `send` throws if no message can be small enough.
+ * Sends a failure unchanged if possible, and otherwise without the parts that cannot be sent. In the second case, `send`
+ * receives the value of the codec's option `lenient`. Throws the error of `send` if no message can be small enough.
  */
 export const sendFailure = (send: (lenient?: number) => void): void => {
   let lenient: number | undefined;

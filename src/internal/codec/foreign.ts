@@ -1,11 +1,11 @@
 /**
- * Values of the user's, any of which may throw when it is touched: a Proxy with a trap that throws, a revoked one, an error
- * whose `stack` is a getter that throws. Nothing here throws.
+ * Access to values of the user. Any of them may throw when it is touched: a Proxy with a trap that throws, a revoked Proxy,
+ * an error whose `stack` is a getter that throws. The functions of this module do not throw.
  *
  * @module
  */
 
-/** `instanceof`, which asks a Proxy for its prototype. */
+/** Like `instanceof`, but `false` if a trap of a Proxy throws. */
 export const isInstance = <A>(value: unknown, Class: abstract new (...args: never) => A): value is A => {
   try {
     return value instanceof Class;
@@ -32,7 +32,7 @@ export const read = (value: object, key: PropertyKey): unknown => {
   }
 };
 
-/** `String(value)`, or why there is none. */
+/** `String(value)`, or a note that the value cannot be printed. */
 export const explain = (value: unknown): string => {
   try {
     return String(value);
@@ -41,21 +41,21 @@ export const explain = (value: unknown): string => {
   }
 };
 
-/** What an exception says: the message of an error, the text of anything else. */
+/** The message of an error, or any other exception as a string. */
 export const messageOf = (thrown: unknown): string => {
   if (!isInstance(thrown, Error)) return explain(thrown);
   const message = read(thrown, "message");
   return typeof message === "string" ? message : explain(message);
 };
 
-/** An exception in one line: name and message of an error, the text of anything else. */
+/** The name and message of an error, or any other exception as a string. */
 export const summary = (thrown: unknown): string => {
   if (!isInstance(thrown, Error)) return explain(thrown);
   const name = read(thrown, "name");
   return `${typeof name === "string" ? name : "Error"}: ${messageOf(thrown)}`;
 };
 
-/** Drops lines from the stack of an error. One that does not allow it keeps its stack as it is. */
+/** Drops lines from the stack of an error. An error that does not allow the change keeps its stack. */
 export const trimStack = (error: unknown, drop: (line: string) => boolean): void => {
   if (!isInstance(error, Error)) return;
   const stack = read(error, "stack");
@@ -67,7 +67,7 @@ export const trimStack = (error: unknown, drop: (line: string) => boolean): void
   }
 };
 
-/** Prints to stderr. */
+/** Prints an exception to stderr, or its summary if the console cannot inspect it. */
 export const report = (text: string, thrown: unknown): void => {
   try {
     console.error(text, thrown);

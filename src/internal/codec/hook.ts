@@ -1,25 +1,27 @@
 /**
- * How a class of values that the codec does not know crosses.
+ * Support for classes of values that the codec does not know.
  *
  * @module
  */
 
-/** Replaces the values of a class by data on one side and rebuilds them on the other. */
+/** A pair of functions: the sender replaces each value of a class by data, and the receiver rebuilds it. */
 export interface Hook<Link = unknown> {
-  /** Names the hook on the wire: both sides have one of this name. */
+  /** The name of the hook in messages. Both sides must have a hook of this name. */
   readonly name: string;
 
-  /** Whether this hook takes the value. It is asked about objects that are neither plain, nor arrays, nor exact builtins. */
+  /** Whether this hook encodes the value. Called only for objects that are neither plain, nor arrays, nor exact builtins. */
   is(value: object): boolean;
 
   /**
-   * The data that stands for the value: anything the codec encodes, hooked values included, but not the value itself again.
+   * Returns the data that stands for the value: anything that the codec encodes, including other hooked values, but not the
+   * value itself.
    *
-   * `onSend` registers what is to happen when the message is handed to a link: nothing may happen before, because the message may never be sent.
+   * `onSend` registers an action that runs when the message is handed to a link. No side effect may happen before, because
+   * the message may never be sent.
    * To refuse a value, throw `new EncodeError(reason)`.
    */
   encode(value: object, onSend: (action: (link: Link) => void) => void): unknown;
 
-  /** Rebuilds the value. The data came from another process: whatever this throws is reported as a `DecodeError`. */
+  /** Rebuilds the value. The data came from another process, so any exception is reported as a `DecodeError`. */
   decode(data: unknown, link: Link): unknown;
 }

@@ -1,11 +1,11 @@
 /**
- * Encodes failures: what cannot be sent is replaced by a description of it, and everything else is sent as it is. A caller
- * that handles failures by their `_tag` must get them, even if one field holds a `Response` or a function.
+ * Encodes failures: each value that cannot be sent is replaced by a description, and all other values are sent unchanged. A
+ * caller that handles failures by their `_tag` must receive them, even if one field holds a `Response` or a function.
  *
  * - A value that cannot be sent becomes a string, `[Response: cannot be sent: an instance of class Response would lose its class]`.
  * - A property whose getter throws becomes `[cannot be read: ...]`; a `name`, `stack` or `_tag` that throws is left out.
  * - An instance of a class that has a `_tag` becomes a plain object of its fields.
- * - A text that is too large is cut, anything else that is too large is described.
+ * - A string that is too large is truncated; any other value that is too large is described.
  *
  * @module
  */
@@ -17,30 +17,30 @@ import type { Hook } from "./hook.ts";
 import * as Path from "./refusal.ts";
 import * as Tag from "./tags.ts";
 
-/** The longest name or reason in a description, in units. */
+/** Maximum length of a name or reason in a description, in UTF-16 units. */
 const MAX_WORDS = 200;
 
-/** How much is kept of a text that is too large: at most so many units, and so small a part of the message. */
+/** Maximum length of a truncated string: in UTF-16 units, and as a part of the limit of the message. */
 const KEPT_TEXT = 1000;
 const KEPT_PART = 1 / 16;
 
-/** Bytes that are left for the names of the hooks, which follow the value. */
+/** Bytes that are reserved for the names of the hooks, which follow the value. */
 const HOOK_NAMES = 64;
 
-/** How many lists a hook puts around the parts of a value, within the first. */
+/** Levels of arrays, below the outermost, that a hook puts around the parts of a value. */
 const HOOK_STRUCTURE = 2;
 
-/** What an Exit is rebuilt from. */
+/** The mark of a Cause, from which a hook rebuilds an Exit. */
 const CauseTypeId = Symbol.for("effect/Cause");
 
-/** Levels that are left for the data of a hook, whose own structure must not be replaced. */
+/** Levels that are reserved for the data of a hook, whose own structure must not be replaced. */
 const HOOK_LEVELS = 8;
 
 const tooLarge = "the message would be larger than the limit";
 
 const cut = (text: string, length: number): string => text.length > length ? `${text.slice(0, length)}…` : text;
 
-/** What kind of value it is. */
+/** Names the type or class of a value. */
 const kindOf = (value: unknown): string => {
   if (typeof value === "function") {
     const name = Foreign.read(value, "name");
@@ -54,7 +54,7 @@ const kindOf = (value: unknown): string => {
   }
 };
 
-/** What is sent instead of a value. The advice that follows the reason is for the sender, not for the receiver. */
+/** Returns the replacement of a value. Omits the advice after the reason, which is for the sender and not for the receiver. */
 const describe = (value: unknown, reason: string, limit: number): string => {
   const why = cut(reason.split(";")[0], MAX_WORDS);
   if (typeof value === "string") {
@@ -81,14 +81,14 @@ const truncate = (list: Array<unknown> | undefined, length: number): void => {
   if (list !== undefined) list.length = length;
 };
 
-/** Encodes one message, which holds at most `limit` bytes. */
+/** Encodes one message of at most `limit` bytes. */
 export class LenientEncoder<Link = unknown> extends Encoder<Link> {
   readonly #start: number;
   readonly #limit: number;
-  /** Every object that has a number, in order. */
+  /** All numbered objects, in order. */
   readonly #objects: Array<object> = [];
   readonly #shapes: Array<Shape> = [];
-  /** What a hook's `decode` relies on: if one of these fails, so does the hooked value. */
+  /** Values on which a hook's `decode` relies. If one of them cannot be sent, the whole hooked value is replaced. */
   readonly #structure = new Set<unknown>();
   #attached = 0;
   #counted = 0;
@@ -98,14 +98,14 @@ export class LenientEncoder<Link = unknown> extends Encoder<Link> {
     this.#start = writer.position;
     this.#limit = limit - HOOK_NAMES;
     this.many = new Map();
-    // Records are then read key by key, so that one getter that throws costs one field.
+    // Makes the encoder read records key by key, so that a getter that throws costs only its own field.
     this.isPolluted = true;
   }
 
   protected override value(value: unknown): void {
     const mark = this.#mark();
     try {
-      // Encoding a text that cannot fit only to drop it would take as much memory as the text.
+      // Encoding a string that cannot fit would take as much memory as the string, only to drop it.
       if (typeof value === "string" && this.#size() + value.length > this.#limit) throw new EncodeError(tooLarge);
       super.value(value);
       if (this.#size() > this.#limit) throw new EncodeError(tooLarge);
@@ -113,7 +113,7 @@ export class LenientEncoder<Link = unknown> extends Encoder<Link> {
       this.#rollback(mark);
       if (this.#structure.has(value)) throw error;
       const text = describe(value, Failure.from(error).reason, this.#limit);
-      // Without room for its description, the value that contains it is replaced.
+      // If the description does not fit either, the containing value is replaced.
       if (this.#size() + 3 * text.length > this.#limit) throw new EncodeError(tooLarge);
       this.writer.text(text);
     }
@@ -150,7 +150,7 @@ export class LenientEncoder<Link = unknown> extends Encoder<Link> {
     super.hookData(data);
   }
 
-  /** Notes the lists and errors that a hook has made around the parts of a value, and not these parts. */
+  /** Records the arrays, errors and causes that a hook has put around the parts of a value, but not these parts. */
   #protect(data: unknown, levels: number): void {
     if (Array.isArray(data)) {
       this.#structure.add(data);

@@ -1,11 +1,11 @@
 /**
- * Encoded messages: their form and the limit of their size.
+ * Encoded messages, and the limit of their size.
  *
  * @module
  */
 import { TypedError } from "../os/typed_error.ts";
 
-/** The default limit of one message, in bytes. */
+/** The default size limit of a message, in bytes. */
 export const MAX_MESSAGE_SIZE: number = 1024 * 1024 * 1024;
 
 /** A message is larger than the link allows. */
@@ -13,13 +13,13 @@ export class MessageTooLarge extends TypedError {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "MessageTooLarge";
 
-  /** Makes the error of a message of this size. */
+  /** Creates the error for a message of this size. */
   constructor(
     /** Size of the message, in bytes. */
     readonly size: number,
     /** The link's limit, in bytes. */
     readonly limit: number,
-    /** Whose limit it is. */
+    /** The owner of the limit, as the error message names it. */
     whose: string = "the backend",
   ) {
     super(
@@ -28,7 +28,7 @@ export class MessageTooLarge extends TypedError {
   }
 }
 
-/** A received message. `bytes` may share memory with other messages; attachments own theirs. */
+/** A received message. `bytes` may share memory with other messages; attachments do not. */
 export interface Incoming {
   readonly bytes: Uint8Array;
   readonly attachments: ReadonlyArray<Uint8Array>;

@@ -1,7 +1,10 @@
 /**
- * Telling programs from data, without loading Effect. In Effect 3 every Effect is also a Stream by its marks, and Option
- * and Either are also Effects; here a value is what it is first. An Exit cannot be told from an Effect that is done, nor a
- * yieldable error from one that fails: they count as such. A value that throws when it is touched is data, which the codec refuses.
+ * Distinguishes programs from data, without loading Effect.
+ *
+ * In Effect 3, every Effect has the mark of a Stream, and Option and Either have the mark of an Effect. Here, an Effect is
+ * not a Stream, and Option and Either are data. An Exit cannot be distinguished from a completed Effect, nor a yieldable
+ * error from an Effect that fails, so both count as Effects. A value that throws when it is touched counts as data, which
+ * the codec refuses.
  *
  * @module
  */
@@ -12,12 +15,12 @@ const EffectTypeId = Symbol.for("effect/Effect");
 const StreamTypeId = Symbol.for("effect/Stream");
 const dataTypeIds = [Symbol.for("effect/Option"), Symbol.for("effect/Either")];
 
-/** A Stream proper. */
+/** Whether a value is a Stream, and not an Effect. */
 export const isStream = (value: object): boolean => has(value, StreamTypeId) && !has(value, EffectTypeId);
 
-/** An Effect to run, rather than data that Effect can also run. */
+/** Whether a value is an Effect to run, and not data that Effect can also run. */
 export const isEffect = (value: object): boolean =>
   has(value, EffectTypeId) && !dataTypeIds.some((id) => has(value, id));
 
-/** A Promise, of this realm or any. */
+/** Whether a value is a Promise of any realm, or another thenable. */
 export const isPromise = (value: object): value is PromiseLike<unknown> => typeof read(value, "then") === "function";

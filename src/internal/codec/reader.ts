@@ -1,8 +1,8 @@
 /**
- * What is left of a message, and how numbers and texts are read.
+ * Reads numbers and strings from a message.
  *
- * Nothing is taken on trust: what a message claims to hold is compared with the bytes that are left before anything is
- * allocated for it.
+ * The reader does not trust the message: it compares each claimed length with the number of remaining bytes before it
+ * allocates memory.
  *
  * @module
  */
@@ -10,22 +10,25 @@ import { DecodeError } from "./errors.ts";
 import { VarintReader } from "./varint.ts";
 import * as Tag from "./tags.ts";
 
-/** Not `fatal`: that takes ten times as long, and bytes that are no UTF-8 are still some text. */
+/** Not `fatal`: a fatal decoder takes ten times as long, and invalid UTF-8 still decodes to some string. */
 const utf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-/** The runtime decodes no more bytes at once than a string has units; below that, smaller pieces cost nothing. */
+/**
+ * Number of bytes that are decoded at once. The runtime cannot decode more bytes at once than the longest string has
+ * units; pieces of this size cost nothing extra.
+ */
 const MAX_PIECE = 16 * 1024 * 1024;
 
-/** Code units of a short text, by length: to reuse the list halves the time. */
+/** Reusable arrays for the units of short strings, by length. Reuse halves the time. */
 const short: ReadonlyArray<Array<number>> = Array.from(
   { length: Tag.SHORT_TEXT },
   (_, length) => new Array<number>(length).fill(0),
 );
 
-/** So many arguments are safe for any stack. */
+/** Maximum number of arguments of one call, which is safe for any stack. */
 const MAX_UNITS = 1024;
 
-/** Reads from `at` on, up to `end`. */
+/** Reads the bytes from `at` to `end`. */
 export class Reader extends VarintReader {
   protected end: number;
   private view: DataView | undefined;
@@ -45,7 +48,7 @@ export class Reader extends VarintReader {
     return this.view ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength);
   }
 
-  /** Moves past `n` bytes that are there and returns where they start. */
+  /** Skips `n` bytes and returns the position of the first. Throws if fewer remain. */
   protected take(n: number): number {
     const start = this.at;
     if (n > this.end - start) {
@@ -65,7 +68,7 @@ export class Reader extends VarintReader {
     return value;
   }
 
-  /** How many items follow, each of which takes at least `width` bytes. */
+  /** Reads the number of items that follow, each of which takes at least `width` bytes. */
   protected count(width: number): number {
     return this.fits(this.varint(), width);
   }
@@ -108,7 +111,7 @@ export class Reader extends VarintReader {
     return this.at - start <= MAX_PIECE ? utf8.decode(this.bytes.subarray(start, this.at)) : this.pieces(start);
   }
 
-  /** A text that is too long to be decoded at once. Its pieces end where a character does. */
+  /** Decodes a string that is too long to be decoded at once. Each piece ends at the end of a character. */
   private pieces(start: number): string {
     let text = "";
     for (let from = start; from < this.at;) {

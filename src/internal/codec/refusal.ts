@@ -1,5 +1,5 @@
 /**
- * What to tell those whose value cannot cross.
+ * The reasons why values cannot be sent, and the paths that locate these values.
  *
  * @module
  */
@@ -9,13 +9,13 @@ export { explain } from "./foreign.ts";
 
 const identifier = /^[\p{ID_Start}$_][\p{ID_Continue}$]*$/u;
 
-/** A property as it stands in a path. */
+/** Formats a property as a step of a path. */
 export const property = (key: string): string => {
   if (identifier.test(key)) return `.${key}`;
   return `[${JSON.stringify(key.length > 40 ? `${key.slice(0, 40)}…` : key)}]`;
 };
 
-/** The value of a `Map` as it stands in a path. */
+/** Formats the value of a `Map` entry as a step of a path. */
 export const entry = (key: unknown): string => {
   if (typeof key === "string") {
     return `.get(${JSON.stringify(key.length > 40 ? `${key.slice(0, 40)}…` : key)})`;
@@ -23,13 +23,13 @@ export const entry = (key: unknown): string => {
   return typeof key === "object" || typeof key === "function" ? ".get(…)" : `.get(${String(key)})`;
 };
 
-/** Joins a path whose steps were collected from the inside out; a long one loses its middle. */
+/** Joins the steps of a path, which were collected from the inside out. Omits the middle of a long path. */
 export const join = (root: string, steps: ReadonlyArray<string>): string => {
   const kept = steps.length > 24 ? [...steps.slice(0, 6), "…", ...steps.slice(-12)] : steps;
   return root + kept.toReversed().join("");
 };
 
-/** The engine says it as a RangeError, and as a SyntaxError where it was about to compile a regular expression. */
+/** V8 reports a stack overflow as a RangeError, but as a SyntaxError while it compiles a regular expression. */
 export const isStackOverflow = (error: unknown): boolean =>
   (isInstance(error, RangeError) && messageOf(error).includes("call stack")) ||
   (isInstance(error, SyntaxError) && messageOf(error).endsWith("Stack overflow"));
@@ -41,7 +41,7 @@ const secrets = ["Redacted", "Secret"];
 
 const sorted = ["SortedMap", "SortedSet", "RedBlackTree"];
 
-/** Those of Effect's programs that are programs beyond doubt: data such as Option can be run as well. */
+/** Marks that only programs have. The mark of an Effect is not one of them: data such as Option has it as well. */
 const programs = [
   "Layer",
   "Fiber",
@@ -74,7 +74,7 @@ const isExit = (object: object): boolean =>
 
 const hookMissing = "data of Effect crosses only where the hook for it is installed (wire/effect.ts)";
 
-/** Told by the registered symbols, so that Effect need not be loaded. */
+/** Why a value of Effect cannot be sent. Detects such values by registered symbols, without loading Effect. */
 export const effectRefusal = (object: object): string | undefined => {
   if (has(object, secrets)) {
     return "a secret crosses only where you say so; send Redacted.value of it";
@@ -115,7 +115,7 @@ const advice: ReadonlyArray<readonly [owner: object, text: string]> = [
   [Iterator.prototype, "an iterator does not cross a process boundary; collect it into an array"],
 ];
 
-/** Why a value that no case and no hook took cannot be sent. */
+/** Why a value that neither the codec nor a hook supports cannot be sent. */
 export const refusal = (value: unknown): string => {
   if (typeof value === "function") {
     return "functions do not cross a process boundary; define a Task and send its arguments";
@@ -130,7 +130,7 @@ export const refusal = (value: unknown): string => {
   const effect = effectRefusal(object);
   if (effect !== undefined) return effect;
   const prototype: object | null = Object.getPrototypeOf(object);
-  // Data.struct and Data.array have a prototype without a class.
+  // The prototypes of Data.struct and Data.array belong to no class.
   if (
     prototype !== null &&
     Object.hasOwn(prototype, Symbol.for("effect/Equal")) &&

@@ -1,5 +1,5 @@
 /**
- * The numbers of the codec's format; `codec.ts` has the table of layouts.
+ * The tags and constants of the codec's format. The table in `codec.ts` describes the layouts.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 export const PLAIN = 0x00;
 export const HOOKED = 0x01;
 
-/** Ranges that hold a small number in the tag itself. */
+/** First tags of the ranges that contain a small number in the tag itself. */
 export const TEXT = 0x80;
 export const LIST = 0xa0;
 export const RECORD = 0xb0;
@@ -45,26 +45,29 @@ export const TYPED = 0xdb;
 export const VIEW = 0xdc;
 export const HOOK = 0xdd;
 
-/** Texts with fewer units are Latin-1 or UTF-16, which need no call into the runtime. */
+/** Strings with fewer units are encoded as Latin-1 or UTF-16, which need no call into the runtime. */
 export const SHORT_TEXT = 64;
 
-/** What an error has beside its enumerable fields; the position of a part is its bit. The texts come first: a `DOMException` is made of them. */
+/**
+ * The parts of an error besides its enumerable fields. The index of a part is its bit. The strings come first, because a
+ * `DOMException` is created from them.
+ */
 export const errorParts: ReadonlyArray<string> = ["name", "message", "stack", "_tag", "cause", "errors"];
 
 export const ERROR_TEXTS = 4;
 
-/** Binaries of this many bytes and more travel beside the body, uncopied. */
+/** Binary content of at least this number of bytes is sent beside the body, without a copy. */
 export const ATTACHMENT_BYTES: number = 64 * 1024;
 
-/** Same on both sides, so that what one can encode the other can decode. Takes two thirds of V8's default stack at most. */
+/** Maximum number of levels, equal on both sides. They take at most two thirds of V8's default stack. */
 export const MAX_DEPTH = 1000;
 
-/** How much address space the resizable buffers of one message may reserve. */
+/** Maximum address space that the resizable buffers of one message may reserve, in bytes. */
 export const MAX_RESERVED_BYTES: number = 1024 * 1024 * 1024;
 
 type View = new (buffer: ArrayBuffer, byteOffset?: number, length?: number) => ArrayBufferView<ArrayBuffer>;
 
-/** The position of a constructor is its number on the wire. */
+/** The index of a constructor is its number in a message. */
 export const views: ReadonlyArray<
   { readonly View: View; readonly width: number }
 > = [
@@ -83,13 +86,13 @@ export const views: ReadonlyArray<
   ...(typeof Float16Array === "undefined" ? [] : [{ View: Float16Array, width: 2 }]),
 ];
 
-/** The forms that a list of numbers is packed into are those of these views. */
+/** The packed forms of an array of numbers, as indices of {@linkcode views}. */
 export const INT8_FORM = 1;
 export const INT16_FORM = 3;
 export const INT32_FORM = 5;
 export const FLOAT64_FORM = 8;
 
-/** The position of an error is its number on the wire. A `DOMException` comes after them. */
+/** The index of an error is its number in a message. `DOMException` has the next number. */
 export const errors: ReadonlyArray<
   { readonly prototype: Error; readonly make: () => Error }
 > = [

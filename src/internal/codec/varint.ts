@@ -1,16 +1,15 @@
 /**
- * Whole numbers from 0 to 2^53 - 1 in a message: seven bits in each byte, least significant first.
+ * Integers from 0 to 2^53 - 1 in a message: seven bits in each byte, least significant first.
  *
  * @module
  */
 import type { Writer } from "./bytes.ts";
 
-/** Fills a message with numbers. */
+/** Returns a function that writes these numbers to a message. */
 export const varints = (...numbers: ReadonlyArray<number>) => (writer: Writer): undefined => {
   for (const number of numbers) writer.varint(number);
 };
 
-/** Reads numbers from a message. */
 export class VarintReader {
   /** Position of the next number. */
   at: number;
@@ -21,7 +20,7 @@ export class VarintReader {
     this.at = at;
   }
 
-  /** Reads the next number; `NaN` if the bytes end before it does, or if it is too large. */
+  /** Reads the next number. Returns `NaN` if the bytes end within the number, or if it is too large. */
   next(): number {
     let value = 0;
     for (let scale = 1; scale < 2 ** 53; scale *= 128) {

@@ -1,9 +1,10 @@
 /**
- * Names the modules that a process loads when it needs them. Elsewhere their addresses are not literals, so that Deno does not load
+ * Names the modules that a process loads on demand. Elsewhere their addresses are not literals, so that Deno does not load
  * them at the start of a process.
  *
- * A backend names this module in a function that is never called. So Deno caches all of these modules together with the backend, and
- * a program without permission to read them can load them. A child without that permission has this module on its command line.
+ * A backend names this module in a function that is never called. Deno therefore caches all of these modules together with
+ * the backend, and a program without permission to read them can load them. A child without that permission has this
+ * module on its command line.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * The entry module of a subprocess. It is preloaded before the main module, serves the link to the parent, and ends the process
- * itself, so that the main module is never run.
+ * The entry module of a subprocess. Deno preloads it before the main module. It serves the link to the parent and ends the
+ * process itself, so the main module never runs.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import { dieWithParent } from "../os/parent.ts";
 import { Server } from "../child/serve.ts";
 import { toParent } from "../child/connect_back.ts";
 
-/** How long a signal may take to end the process, in milliseconds. */
+/** Maximum time that a signal may take to end the process, in milliseconds. */
 const SIGNALLED = 100;
 
 /** Serves the parent until the process ends. */
@@ -43,11 +43,11 @@ export const serve = async (guard: Guard): Promise<never> => {
       // The finalizers have run. The exit status must be the signal.
       Deno.removeSignalListener("SIGTERM", terminate);
       Deno.kill(Deno.pid, "SIGTERM");
-      // The process does not end by the signal if the user's code listens to it.
+      // The signal does not end the process if the user's code listens to it.
       setTimeout(() => Deno.exit(code), SIGNALLED);
     },
   });
-  // Ctrl-C reaches the whole foreground group. The parent decides what it means for its children.
+  // Ctrl-C signals all processes of the foreground group. The parent decides how its children react.
   Deno.addSignalListener("SIGINT", () => {});
   return new Promise(() => {});
 };

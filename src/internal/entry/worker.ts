@@ -1,6 +1,6 @@
 /**
- * The entry module of a worker. The first message brings the port of the link and the name of a lock, which the worker holds
- * for life: its host waits for that lock to learn of the worker's end, whatever the reason.
+ * The entry module of a worker. The first message contains the port of the link and the name of a lock. The worker holds the
+ * lock until it ends, and its host waits for the lock to learn of that end, whatever the reason.
  *
  * @module
  */
