@@ -1,8 +1,8 @@
 /**
- * Words and numbers in memory that other threads see: the only module of the library that uses `Atomics`.
+ * Words and numbers in shared memory. Only this module of the library uses `Atomics`.
  *
- * All operations are sequentially consistent. Protocols use the interfaces {@link Words} and {@link Cells}, so that a test can stand
- * between the steps of a protocol and its memory, try all orders, and let a process die before any step.
+ * All operations are sequentially consistent. Protocols use the interfaces {@link Words} and {@link Cells}, so a test can
+ * intercept each step of a protocol, try all orders of the steps, and let a process die before any step.
  *
  * @module
  */
@@ -11,7 +11,7 @@
 export interface Words {
   readonly load: (at: number) => number;
   readonly store: (at: number, value: number) => void;
-  /** Compare-and-swap: stores `value` if the word is `expected`. It has done so if it returns `expected`. */
+  /** Compare-and-swap: stores `value` if the word is `expected`. It succeeded if it returns `expected`. */
   readonly swap: (at: number, expected: number, value: number) => number;
   readonly exchange: (at: number, value: number) => number;
   readonly add: (at: number, value: number) => number;
@@ -59,10 +59,10 @@ class Shared implements Words {
 export const words = (buffer: ArrayBufferLike, offset = 0, length: number = buffer.byteLength - offset): Words =>
   new Shared(new Int32Array(buffer, offset, length >> 2));
 
-/** The words of a buffer for reads that are no step of a protocol. Of length 0 once the memory is closed. */
+/** The words of a buffer, for reads that are not a step of a protocol. The array has length 0 once the memory is closed. */
 export const glance = (buffer: ArrayBufferLike): Int32Array => new Int32Array(buffer);
 
-/** Waits in the event loop until a word is notified, if the word still has this value. For a SharedArrayBuffer only. */
+/** Waits in the event loop until a word is notified, if the word still has this value. */
 export const waitFor = (buffer: SharedArrayBuffer, at: number, value: number, millis: number): Promise<unknown> => {
   const outcome = Atomics.waitAsync(new Int32Array(buffer), at, value, millis);
   return outcome.async ? outcome.value : Promise.resolve();
@@ -77,7 +77,7 @@ export interface Cells<A> {
   readonly store: (at: number, value: A) => void;
   /** Stores a number, and returns the old one. */
   readonly exchange: (at: number, value: A) => A;
-  /** Compare-and-swap: stores `value` if the number is `expected`. It has done so if it returns `expected`. */
+  /** Compare-and-swap: stores `value` if the number is `expected`. It succeeded if it returns `expected`. */
   readonly swap: (at: number, expected: A, value: A) => A;
   /** Stores the result of `change`, and returns the old number. Calls `change` again if another thread was faster. */
   readonly update: (at: number, change: (value: A) => A) => A;
@@ -207,7 +207,7 @@ class Floating<Bits extends number | bigint> implements Cells<number> {
 
 const scratch = new ArrayBuffer(8);
 
-/** The numbers of a type in a part of a buffer. `offset` is in bytes, and a multiple of their size. */
+/** The numbers of a type in a part of a buffer. `offset` is in bytes, and a multiple of the size of a number. */
 export const cells = {
   i8: (buffer: ArrayBufferLike, offset: number, length: number): Cells<number> =>
     new Whole(new Int8Array(buffer, offset, length)),

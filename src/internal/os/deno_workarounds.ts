@@ -1,6 +1,6 @@
 /**
- * Behaviour of Deno (2.9.6) and of its Node layer that the library works around. `tests/internal/deno_workarounds_test.ts` has a
- * test of each behaviour, which fails when Deno changes it. Free of Effect.
+ * Workarounds for behaviours of Deno 2.9.6 and of its Node layer. `tests/internal/deno_workarounds_test.ts` has a test of
+ * each behaviour, which fails when Deno changes it. This module does not import Effect.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { ChildProcess } from "node:child_process";
 /**
  * Sends a signal to a process of `node:child_process`.
  *
- * In Deno 2.9, `kill` sends only the first signal, and reports it as the one that has ended the process. The fields `killed` and
- * `signalCode` hold both, and are reset here.
+ * In Deno 2.9, `kill` sends only the first signal, and reports that signal as the cause of the end of the process. The fields
+ * `killed` and `signalCode` cause these two behaviours, so this function resets them.
  */
 export const signalTo = (process: ChildProcess, name: Deno.Signal): boolean => {
   const state = process as { killed: boolean; signalCode: string | null };
@@ -28,9 +28,9 @@ export interface Writing {
 }
 
 /**
- * Keeps a Node socket readable after a write has failed. A failed write means that the peer has ended or reads no more; what the
- * peer has sent before is still to be read. The socket would destroy itself and lose it, so it never learns of the failure:
- * the write gets no answer, and `failed` is called.
+ * Keeps a Node socket readable after a write has failed. A write fails if the peer has ended or no longer reads, but data
+ * that the peer has sent may still be unread. The socket would destroy itself and lose that data, so the failure is hidden
+ * from it: the callback of the write is never called, and `failed` is called instead.
  */
 export const keepReadable = (socket: Writing, failed: (error: Error) => void): void => {
   for (const method of ["_write", "_writev"] as const) {
@@ -45,8 +45,9 @@ export const keepReadable = (socket: Writing, failed: (error: Error) => void): v
 };
 
 /**
- * Replaces `Deno.exit` in a worker; `leaving` is called with the exit code. In a worker of Deno 2.9, `Deno.exit` ends the
- * worker without an event at its host, which learns neither of the end nor of the code; it may return before.
+ * Replaces `Deno.exit` in a worker, so that it first calls `leaving` with the exit code. In Deno 2.9, `Deno.exit` ends a
+ * worker without an event at its host, which learns neither of the end nor of the code. `Deno.exit` may also return before
+ * the worker ends.
  */
 export const replaceExit = (leaving: (code: number) => void): void => {
   const exit = Deno.exit as (code?: number) => void;
@@ -58,8 +59,8 @@ export const replaceExit = (leaving: (code: number) => void): void => {
 };
 
 /**
- * Prevents the default of an event, and calls `unhandled` if no later listener prevents it as well. An event cannot tell two
- * calls of `preventDefault` apart, so the method is replaced on the event.
+ * Prevents the default of an event, and calls `unhandled` if no later listener also prevents it. An event does not show
+ * whether `preventDefault` was called a second time, so this function replaces that method of the event.
  */
 export const preventUnlessHandled = (event: Event, unhandled: () => void): void => {
   event.preventDefault();
@@ -70,15 +71,15 @@ export const preventUnlessHandled = (event: Event, unhandled: () => void): void 
   });
 };
 
-// Deno reports these failures as errors of no class of their own: only the message tells them.
+// Deno has no error class for each of these failures, so only the message identifies them.
 
 /** Whether a dynamic import has failed because the module may not be read. */
 export const isUnreadableModule = (message: string): boolean => /^Requires (read|import) access/.test(message);
 
-/** Whether a dynamic import has failed because there is no such module. */
+/** Whether a dynamic import has failed because the module does not exist. */
 export const isMissingModule = (message: string): boolean => /^Module not found|^Import .* failed/.test(message);
 
-/** Whether an operation has failed for want of a permission. `node:child_process` throws it as a plain Error. */
+/** Whether an operation has failed because a permission is missing. `node:child_process` throws a plain Error then. */
 export const isPermissionMessage = (message: string): boolean => /Requires .* access/.test(message);
 
 /** Whether the name of a host cannot be resolved. */

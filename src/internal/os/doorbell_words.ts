@@ -1,17 +1,17 @@
 /**
- * The words of a doorbell: the shared memory by which an isolate is woken. `sync/protocol/doorbell.ts` waits on them, and says why no
- * ring is lost; the host of a worker declares the worker dead in them.
+ * The words of a doorbell, which is the shared memory by which an isolate is woken. `sync/protocol/doorbell.ts` waits on
+ * these words, and explains why no ring is lost. The host of a worker declares the worker dead in them.
  *
  * ```text
  *  word 0      RINGS: counts the rings
  *  word 1      PARKED: 1 while the isolate is parked, or about to be
- *  word 2      RUNG: the buckets that were rung since the isolate looked last, one bit each
- *  word 3      ENDED: 1 once the isolate was declared dead, as a worker is that cannot be stopped
+ *  word 2      RUNG: the buckets that were rung since the last check of the isolate, one bit each
+ *  word 3      ENDED: 1 once the isolate was declared dead, such as a worker that cannot be stopped
  *  word 4      PIPE: descriptor of the writer of the isolate's wake-up pipe
  *  words 5, 6  INODE: inode of that pipe (low, high)
  * ```
  *
- * Free of Effect.
+ * This module does not import Effect.
  *
  * @module
  */
@@ -26,15 +26,15 @@ export const ENDED = 3;
 export const PIPE = 4;
 export const INODE = 5;
 
-/** Size of a doorbell, in bytes: a page. */
+/** Size of a doorbell in bytes, which is one page. */
 export const SIZE = 4096;
 
 const PREFIX = "bell ";
 
-/** The name of the doorbell of a thread among the shared buffers of this process. */
+/** The name of a thread's doorbell among the shared buffers of this process. */
 export const bufferName = (owner: number): string => PREFIX + owner;
 
-/** The owner of a shared buffer, if the buffer is a doorbell. */
+/** The thread that owns a doorbell; `undefined` if the shared buffer is not a doorbell. */
 export const ownerOf = (buffer: string): number | undefined =>
   buffer.startsWith(PREFIX) ? Number(buffer.slice(PREFIX.length)) : undefined;
 

@@ -1,12 +1,12 @@
 /**
- * Durations that users hand in.
+ * Checks of durations that users pass.
  *
  * @module
  */
 import * as Duration from "effect/Duration";
 import { type Check, must } from "./arguments.ts";
 
-/** What Effect reads as no time at all: it is no duration that anybody means. */
+/** Whether a value is negative or NaN. Effect would read it as a duration of zero, which is never intended. */
 const isNegative = (value: unknown): boolean => {
   switch (typeof value) {
     case "number":
@@ -28,10 +28,10 @@ const parse = (value: unknown): Duration.Duration | undefined => {
 
 const EXAMPLE = 'a number of milliseconds or a text such as "5 seconds"';
 
-/** A time of zero or more, or without end. */
+/** A duration of zero or more, possibly infinite. */
 export const duration: Check = must((value) => parse(value) !== undefined, `a duration, ${EXAMPLE}`);
 
-/** A time above zero, or without end. */
+/** A duration above zero, possibly infinite. */
 export const positiveDuration: Check = must((value) => {
   const parsed = parse(value);
   return parsed !== undefined && Duration.toMillis(parsed) > 0;

@@ -1,8 +1,9 @@
 /**
- * A Stream as a plain value, made before `effect/Stream` is loaded, which costs a program that uses no streams a fifth of its start.
+ * Makes Streams without loading `effect/Stream`, which would cost a program that uses no streams a fifth of its start-up time.
  *
- * A Stream of Effect 3 is any object with its mark and a `channel`. The channel below is what `Channel.flatMap` of an Effect makes;
- * its fields are those that the interpreter of channels in Effect 3 reads. `tests/api/starting_test.ts` runs one by its real interpreter.
+ * In Effect 3, a Stream is any object with the mark of a Stream and a `channel`. The channel below equals the result of
+ * `Channel.flatMap` for an Effect, and has the fields that the channel interpreter of Effect 3 reads.
+ * `tests/api/starting_test.ts` runs such a Stream with the real interpreter.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { pipeArguments } from "effect/Pipeable";
 import type * as Stream from "effect/Stream";
 import { lazily, type Lazy } from "./lazy.ts";
 
-/** `effect/Stream`, for those who run or make Streams. */
+/** `effect/Stream`, for code that runs or makes Streams. */
 export const streaming: Lazy<typeof Stream> = lazily(() => import("effect/Stream"));
 
 const StreamTypeId = Symbol.for("effect/Stream");
@@ -27,7 +28,7 @@ const pipeable = {
 
 const variance = { _R: (_: never) => _, _E: (_: never) => _, _A: (_: never) => _ };
 
-/** What follows on the end of an Effect: the channel of the Stream that it gives. */
+/** The continuation of the Effect: the channel of its Stream, or its failure. */
 const following = {
   _tag: "ContinuationK",
   onSuccess: (stream: { readonly channel: unknown }): unknown => stream.channel,
@@ -37,7 +38,7 @@ const following = {
   },
 };
 
-/** `Stream.unwrap`, which needs `effect/Stream` only when it runs: the Effect loads it. */
+/** Like `Stream.unwrap`, but needs `effect/Stream` only when the Stream runs; the Effect loads it. */
 export const late = <A, E, R, E2, R2>(
   made: Effect.Effect<Stream.Stream<A, E, R>, E2, R2>,
 ): Stream.Stream<A, E | E2, R | R2> => ({
@@ -46,7 +47,7 @@ export const late = <A, E, R, E2, R2>(
   channel: { ...pipeable, [ChannelTypeId]: variance, _tag: "Fold", channel: made, k: following },
 } as unknown as Stream.Stream<A, E | E2, R | R2>);
 
-/** A Stream that is made with `effect/Stream` when it runs. */
+/** A Stream that `make` creates with `effect/Stream` when the Stream runs. */
 export const lateStream = <A, E, R>(
   make: (module: typeof Stream) => Stream.Stream<A, E, R>,
 ): Stream.Stream<A, E, R> => late(streaming((module) => Effect.sync(() => make(module))));

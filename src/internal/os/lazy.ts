@@ -1,18 +1,18 @@
 /**
- * Implementations that are loaded by the first Effect that needs them, so that importing the library stays cheap.
+ * Loads an implementation with the first Effect that needs it, so that importing the library stays cheap.
  *
- * The address is a literal: Deno then reads the module at the start of the program, caches and compiles it together with the rest,
- * and needs no permission to load it later. Only its evaluation is put off.
+ * The address is a literal, so Deno reads the module at the start of the program, caches and compiles it together with the
+ * rest, and needs no permission to load it later. Only the evaluation of the module is deferred.
  *
  * @module
  */
 import * as Effect from "effect/Effect";
 
-/** Gives a module to an Effect. Waits for the module the first time; later uses are synchronous. */
+/** Passes a module to an Effect. The first use waits for the module; later uses are synchronous. */
 export type Lazy<M> = <A, E, R>(use: (module: M) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
 
 /**
- * Puts off loading a module until its first use. A module that cannot be loaded is a defect, and is tried again by the next use.
+ * Defers the loading of a module until its first use. A module that cannot be loaded is a defect; the next use tries again.
  * *Interruption:* stops waiting for the module.
  */
 export const lazily = <M>(load: () => Promise<M>): Lazy<M> => {

@@ -1,17 +1,17 @@
 /**
- * The system calls that shared memory needs, on Linux, by FFI: the only place that knows numbers of calls, flags and layouts
- * of the kernel's structures. Needs `--allow-ffi`. Nothing happens before the first call.
+ * The system calls that shared memory needs on Linux, through FFI. Only this module contains call numbers, flags and
+ * structure layouts of the kernel. It needs `--allow-ffi`, and opens no library before the first call.
  *
- * Everything here is synchronous, and quick.
+ * All functions are synchronous and fast.
  *
  * @module
  */
 
-/** What the system said. */
+/** A system call failed. */
 export class OsError extends Error {
-  /** How the error is printed. */
+  /** The name under which the error is printed. */
   override readonly name = "OsError";
-  /** `"ENOSPC"`, say, or `"E<number>"` if it has no name here. */
+  /** The code of the error, such as `"ENOSPC"`; `"E<number>"` if its name is not in the table below. */
   readonly code: string;
 
   constructor(call: string, errno: number) {
@@ -43,7 +43,10 @@ const codes = new Map([
   [95, "EOPNOTSUPP"],
 ]);
 
-/** Numbers of those calls that not every C library has a function for, flags, and places in `struct stat`, in 32-bit words. */
+/**
+ * Numbers that depend on the architecture: of calls for which some C library lacks a function, of flags, and of fields in
+ * `struct stat`, in 32-bit words.
+ */
 const numbers = {
   x86_64: {
     fstat: 5,
@@ -72,7 +75,7 @@ const O_WRONLY = 1;
 const O_RDWR = 2;
 const O_NONBLOCK = 0x800;
 const O_CLOEXEC = 0x80000;
-/** With `O_DIRECTORY`: a file without a name, in that folder. */
+/** With `O_DIRECTORY`: creates an unnamed file in that folder. */
 const O_TMPFILE = 0x400000;
 const AT_FDCWD = -100;
 const AT_SYMLINK_FOLLOW = 0x400;
@@ -84,7 +87,7 @@ const F_UNLCK = 2;
 const MFD_CLOEXEC = 1;
 const MFD_ALLOW_SEALING = 2;
 const F_ADD_SEALS = 1033;
-/** No more seals, no shrinking, no growing: what is mapped stays backed. */
+/** Forbids more seals, shrinking and growing, so that mapped memory stays backed. */
 const SEALS = 1 | 2 | 4;
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -120,7 +123,7 @@ type Library = { readonly [Name in keyof Functions]: Deno.UnsafeFnPointer<Functi
 
 let library: Library | undefined;
 
-/** Why these calls cannot be had here; `undefined` where they can. */
+/** The reason why these calls are unavailable; `undefined` if they are available. */
 export const unsupported = (): string | undefined => {
   if (library !== undefined) return undefined;
   if (Deno.build.os !== "linux") return `it needs Linux, and this is ${Deno.build.os}`;
@@ -135,15 +138,15 @@ const libc = (): Library | undefined => {
     try {
       return library = load(name);
     } catch {
-      // The other C library, or none that is known.
+      // Try the next C library.
     }
   }
   return undefined;
 };
 
 /**
- * Looks the functions up, and lets go of the library at once: every process has it anyway. A library that stayed open would be
- * a leak to Deno's tests, and one with all its functions takes some milliseconds to open.
+ * Looks up the functions, and closes the library at once, because every process has it loaded anyway. Deno's tests would
+ * report an open library as a leak, and opening it with typed functions takes some milliseconds.
  */
 const load = (name: string): Library => {
   const entries = Object.entries<Deno.ForeignFunction & { readonly name?: string }>(functions);
@@ -164,17 +167,17 @@ const c = (): Library => library ?? libc()!;
 
 const errno = (): number => new Deno.UnsafePointerView(c().errno()!).getInt32();
 
-/** The answer of a call that says -1 when it fails. */
+/** Returns the result of a call, or throws if the result is -1. */
 const checked = (call: string, answer: number): number => {
   if (answer < 0) throw new OsError(call, errno());
   return answer;
 };
 
 const utf8 = new TextEncoder();
-/** A path as the calls here take it. */
+/** Converts a path to the null-terminated form that system calls take. */
 export const cString = (text: string): Uint8Array<ArrayBuffer> => utf8.encode(`${text}\0`);
 
-/** A file in memory, without a name: it is freed with its last user. Its space is reserved, and its size is final. */
+/** Creates an unnamed file in memory, which is freed with its last user. Its space is reserved, and its size is final. */
 export const createMemory = (size: number): number => {
   const fd = checked("memfd_create", c().memfd_create(cString("multiprocessing"), MFD_CLOEXEC | MFD_ALLOW_SEALING));
   try {
@@ -187,12 +190,12 @@ export const createMemory = (size: number): number => {
   }
 };
 
-/** Space is reserved in steps of this, in bytes; before each it is seen whether there is so much. */
+/** Space is reserved in steps of this size, in bytes. Each step first checks the available memory. */
 const STEP = 64 * 1024 * 1024;
 
 /**
- * Gives a file its size, and real space for it: whoever touches it later is not killed for a full disk. The system would end
- * processes to find memory, so that is asked for before.
+ * Sets the size of a file and reserves its space, so that a process that touches it later is not killed because the disk is
+ * full. Checks the available memory first, because the system would kill processes to obtain memory.
  */
 export const reserve = (fd: number, size: number): void => {
   for (let start = 0; start < size;) {
@@ -206,7 +209,7 @@ export const reserve = (fd: number, size: number): void => {
 
 const ENOSPC = 28;
 
-/** Bytes of memory that are to be had; not looked for when it is about little. */
+/** Available memory in bytes. Returns `Infinity` without a check if little memory is wanted. */
 const available = (wanted: number): number => {
   if (wanted < STEP) return Infinity;
   const kilobytes = /^MemAvailable:\s+(\d+)/m.exec(readText("/proc/meminfo") ?? "")?.[1];
@@ -218,11 +221,11 @@ const available = (wanted: number): number => {
   );
 };
 
-/** Creates a file without a name, in a folder. It is gone with its last user, unless it is given a name. */
+/** Creates an unnamed file in a folder. It is deleted with its last user, unless {@link nameFile} names it. */
 export const createNameless = (folder: string, mode: number): number =>
   checked("open", c().open(cString(folder), O_TMPFILE | numbers!.directory | O_RDWR | O_CLOEXEC, mode));
 
-/** Gives a file that was created without a name its name, which must be free. It appears at once with all that it has. */
+/** Gives an unnamed file a name, which must be free. The file appears at once with its whole content. */
 export const nameFile = (fd: number, path: string): void =>
   void checked(
     "linkat",
@@ -232,7 +235,7 @@ export const nameFile = (fd: number, path: string): void =>
 /** Opens a file for reading and writing. */
 export const openFile = (path: string): number => checked("open", c().open(cString(path), O_RDWR | O_CLOEXEC, 0));
 
-/** The same by its own name, not by that of a link to it; and without waiting, whatever it is. */
+/** Like {@link openFile}, but does not follow a symbolic link, and does not block on any type of file. */
 export const openOwn = (path: string): number =>
   checked("open", c().open(cString(path), O_RDWR | O_NONBLOCK | O_CLOEXEC | numbers!.noFollow, 0));
 
@@ -240,8 +243,8 @@ export const openOwn = (path: string): number =>
 const byteLock = (type: number, at: number): Int32Array<ArrayBuffer> => new Int32Array([type, 0, at, 0, 1, 0, 0, 0]);
 
 /**
- * Locks a byte of a file, for as long as what was opened is open or mapped by anybody: it ends with its process. Whether it was
- * free.
+ * Locks a byte of a file. Returns `false` if the byte is already locked. The lock lasts until the opened file is neither open
+ * nor mapped anywhere, so it ends with its process.
  */
 export const lockByte = (fd: number, at: number): boolean => {
   if (c().fileLock(fd, F_OFD_SETLK, byteLock(F_WRLCK, at)) === 0) return true;
@@ -250,7 +253,7 @@ export const lockByte = (fd: number, at: number): boolean => {
   throw error;
 };
 
-/** Whether somebody else has locked a byte of a file. */
+/** Whether a byte of a file is locked through another opened file. */
 export const isByteLocked = (fd: number, at: number): boolean => {
   const lock = byteLock(F_WRLCK, at);
   checked("fcntl", c().fileLock(fd, F_OFD_GETLK, lock));
@@ -260,21 +263,19 @@ export const isByteLocked = (fd: number, at: number): boolean => {
 /** Removes a file's name. */
 export const unlink = (path: string): void => void checked("unlink", c().unlink(cString(path)));
 
-/** Closes a descriptor. */
 export const close = (fd: number): void => void c().close(fd);
 
 const stat = new BigUint64Array(32);
 const statWords = new Uint32Array(stat.buffer);
 
-/** What is to be known of a file. */
 export interface FileInfo {
   readonly device: bigint;
   readonly inode: bigint;
   /** In bytes. */
   readonly size: number;
-  /** Kind of file, and who may do what with it. */
+  /** Type of the file, and its permissions. */
   readonly mode: number;
-  /** Whose it is. */
+  /** User id of the owner. */
   readonly user: number;
 }
 
@@ -283,13 +284,13 @@ const found = (): FileInfo => {
   return { device: stat[0], inode: stat[1], size: Number(stat[6]), mode: statWords[mode], user: statWords[user] };
 };
 
-/** What a descriptor stands for. */
+/** Inspects the file of a descriptor. */
 export const inspect = (fd: number): FileInfo => {
   checked("fstat", Number(c().fstat(BigInt(numbers!.fstat), BigInt(fd), stat)));
   return found();
 };
 
-/** What a name stands for, without opening it; `undefined` if for nothing. */
+/** Inspects a named file without opening it or following a link; `undefined` if there is no such file. */
 export const inspectName = (path: string): FileInfo | undefined => {
   const flags = BigInt(AT_SYMLINK_NOFOLLOW);
   if (c().fstatat(BigInt(numbers!.fstatat), BigInt(AT_FDCWD), cString(path), stat, flags) === 0n) return found();
@@ -298,7 +299,7 @@ export const inspectName = (path: string): FileInfo | undefined => {
   throw error;
 };
 
-/** As whom this process acts. */
+/** The effective user id of this process. */
 export const userId = (): number => c().geteuid();
 
 /** The names in a folder. */
@@ -322,7 +323,7 @@ export const list = (folder: string): ReadonlyArray<string> => {
   }
 };
 
-/** Maps the whole of a file, shared. */
+/** Maps a whole file, shared. */
 export const map = (fd: number, size: number): Deno.PointerObject => {
   const pointer = c().mmap(null, BigInt(size), PROT_READ_WRITE, MAP_SHARED, fd, 0n);
   if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
@@ -331,7 +332,7 @@ export const map = (fd: number, size: number): Deno.PointerObject => {
   return pointer;
 };
 
-/** Maps the whole of a file over memory that this process has. */
+/** Maps a whole file over existing memory of this process. */
 export const mapOver = (memory: Deno.PointerObject, fd: number, size: number): void => {
   const pointer = c().mmap(memory, BigInt(size), PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0n);
   if (pointer === null || Deno.UnsafePointer.value(pointer) === 0xffff_ffff_ffff_ffffn) {
@@ -339,11 +340,11 @@ export const mapOver = (memory: Deno.PointerObject, fd: number, size: number): v
   }
 };
 
-/** Has memory that a file was mapped over be this process' own again, all 0. */
+/** Replaces a file that was mapped over memory by private memory of zeros. */
 export const mapNothing = (memory: Deno.PointerObject, size: number): void =>
   void c().mmap(memory, BigInt(size), PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0n);
 
-/** Ends a mapping. No view of it may be used after that: it would end the process. */
+/** Unmaps memory. A later use of any view of it would crash the process. */
 export const unmap = (pointer: Deno.PointerObject, size: number): void => void c().munmap(pointer, BigInt(size));
 
 /** The bytes at a pointer, as a buffer. */
@@ -357,7 +358,7 @@ export const createPipe = (): readonly [reader: number, writer: number] => {
   return [fds[0], fds[1]];
 };
 
-/** Opens the writer of a pipe; `undefined` if the pipe has no reader, or the path names nothing that can be written. */
+/** Opens the writer of a pipe. Returns `undefined` if the pipe has no reader, or if the path cannot be opened for writing. */
 export const openWriter = (path: Uint8Array<ArrayBuffer>): number | undefined => {
   const fd = c().open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC, 0);
   return fd < 0 ? undefined : fd;
@@ -365,19 +366,19 @@ export const openWriter = (path: Uint8Array<ArrayBuffer>): number | undefined =>
 
 const ONE = new Uint8Array(1);
 
-/** Writes one byte. A pipe that is full holds enough wake-ups, and one without a reader needs none: neither is an error. */
+/** Writes one byte. Ignores errors: a full pipe already contains a wake-up, and a pipe without a reader needs none. */
 export const writeByte = (fd: number): void => void c().write(fd, ONE, 1n);
 
-/** Lets others run who share this core. */
+/** Lets other threads of this core run. */
 export const yieldCore = (): void => void c().sched_yield();
 
-/** Number of this thread: a worker's own, where a process id is that of its host. */
+/** The id of this thread. Each worker has its own, whereas its process id is that of its host. */
 export const threadId = (): number => Number(c().gettid(BigInt(numbers!.gettid)));
 
 const scratch = new Uint8Array(4096);
 const latin1 = new TextDecoder("latin1");
 
-/** The beginning of a small file of the system. */
+/** Reads the start of a small file of the system; `undefined` if there is none. */
 const readText = (path: string): string | undefined => {
   const fd = c().open(cString(path), O_RDONLY | O_CLOEXEC, 0);
   if (fd < 0) return undefined;
@@ -387,13 +388,13 @@ const readText = (path: string): string | undefined => {
 };
 
 /**
- * When a thread was started, in ticks since the system was; `undefined` if there is no such thread, or it has ended and only waits for
- * its parent to look. With its numbers this tells it from any other thread of this boot.
+ * The start time of a thread, in ticks since the start of the system; `undefined` if there is no such thread, or if it is a
+ * zombie. The ids and the start time together identify a thread uniquely since the start of the system.
  */
 export const startOf = (pid: number, tid: number): number | undefined => {
   const text = readText(`/proc/${pid}/task/${tid}/stat`);
   if (text === undefined) return undefined;
-  // The name in front may hold anything; it ends with the last bracket.
+  // The name of the thread may contain any character; it ends at the last bracket.
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return fields[0] === "Z" || fields[0] === "X" ? undefined : Number(fields[19]);
 };

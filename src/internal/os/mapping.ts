@@ -1,13 +1,13 @@
 /**
  * Regions: memory that several processes, or several workers of one process, share.
  *
- * - `"memory"`: a file in memory without a name, mapped through FFI. Any process of the same user on this machine can attach it while
- *   its maker has not closed it. The memory is freed with its last user, by whatever means that ends.
+ * - `"memory"`: an unnamed file in memory, mapped through FFI. Any process of the same user on this machine can attach it
+ *   until its maker closes it. The memory is freed once its last user has closed it or has ended, in any way.
  * - `"buffer"`: a SharedArrayBuffer, for the isolates of one process. It needs no permission.
  *
- * Closing a region of `"memory"` detaches it: all its views then have length 0. Views of a `"buffer"` stay valid, since a
- * SharedArrayBuffer cannot be detached. A region that was attached and not closed is unmapped when its last view has been collected.
- * Free of Effect.
+ * Closing a region of `"memory"` detaches it: all its views then have length 0. Views of a `"buffer"` stay valid, because a
+ * SharedArrayBuffer cannot be detached. A region that was attached and not closed is unmapped once its last view has been
+ * garbage-collected. This module does not import Effect.
  *
  * @module
  */
@@ -46,7 +46,7 @@ export type Token =
  * - `Failed`: another error of the system; see `cause`.
  */
 export class RegionError extends Error {
-  /** How the error is printed. */
+  /** The name under which the error is printed. */
   override readonly name = "RegionError";
   readonly reason: "Unsupported" | "Full" | "Gone" | "Failed";
 
@@ -63,20 +63,20 @@ export interface Region {
   readonly size: number;
   /** The memory. A closed region of `"memory"` has a buffer of length 0. */
   readonly buffer: ArrayBuffer | SharedArrayBuffer;
-  /** Where it is mapped, for calls to the system; `undefined` for a `"buffer"`. */
+  /** Address of the mapping, for system calls; `undefined` for a `"buffer"`. */
   readonly pointer: Deno.PointerObject | undefined;
   readonly closed: boolean;
-  /** Detaches the region in this isolate. If this isolate made it, no other one can attach it any more. */
+  /** Detaches the region in this isolate. If this isolate created the region, no other isolate can attach it any more. */
   readonly close: () => void;
 }
 
 /** The kind of memory that this process creates: `"memory"` if possible, since all processes can attach it. */
 export const preferred = (): Kind => Os.unsupported() === undefined ? "memory" : "buffer";
 
-/** Errors of the system that mean a lack of memory or descriptors. */
+/** Error codes that mean a lack of memory or descriptors. */
 const full = new Set(["ENOMEM", "ENOSPC", "EMFILE", "ENFILE", "EFBIG"]);
 
-/** Converts an error of the system. */
+/** Converts an `OsError`. Throws any other error again. */
 export const explain = (what: string, error: unknown): RegionError => {
   if (!(error instanceof Os.OsError)) throw error;
   const reason = full.has(error.code) ? "Full" : "Failed";
@@ -84,7 +84,7 @@ export const explain = (what: string, error: unknown): RegionError => {
   return new RegionError(reason, `Cannot ${what}: ${error.message}${advice}`, error);
 };
 
-/** Unmaps regions whose buffers were collected. */
+/** Unmaps regions whose buffers were garbage-collected. */
 const abandoned = new FinalizationRegistry<Abandoned>(({ fd, inode, pointer, size, unrecord }) => {
   unrecord();
   Os.unmap(pointer, size);
@@ -166,10 +166,10 @@ class Shared implements Region {
   };
 }
 
-/** Regions that this isolate has mapped, so that each is mapped once. */
+/** Regions that this isolate has mapped, so that it maps each region once. */
 const mapped = new Map<bigint, WeakRef<Mapped>>();
 
-/** Creates a region of zeros. Throws a `RegionError`. */
+/** Creates a zero-filled region. Throws a `RegionError`. */
 export const create = (size: number, kind?: Kind): Region => {
   const region = createApart(size, kind);
   if (region instanceof Mapped) mapped.set(region.token.inode, new WeakRef(region));
@@ -187,8 +187,8 @@ export const createApart = (size: number, kind: Kind = preferred()): Region => {
 };
 
 /**
- * Maps the file that `open` opens, and closes the file with the region. Throws a `RegionError` if the file cannot be mapped, and the
- * error of `open` unless that is an `OsError`.
+ * Maps the file that `open` opens, and closes the file with the region. An `OsError`, also of `open`, becomes a `RegionError`;
+ * any other error is thrown unchanged.
  */
 export const own = (open: () => number, what: string): Mapped => {
   let fd: number | undefined;
@@ -215,8 +215,8 @@ const createBuffer = (size: number): Region => {
 };
 
 /**
- * Attaches a region, or returns the one that is attached already. All its users share it, so none may close it, except for its maker.
- * Throws a `RegionError`, and has then changed nothing.
+ * Attaches a region, or returns the region if it is already attached. All its users in this isolate share it, so only its
+ * maker may close it. Throws a `RegionError`, and then changes nothing.
  */
 export const attach = (token: Token): Region => {
   if (token.kind === "buffer") return map(token);
@@ -227,7 +227,7 @@ export const attach = (token: Token): Region => {
   return region;
 };
 
-/** Attaches a region for the caller alone, which may close it. Throws a `RegionError`, and has then changed nothing. */
+/** Attaches a region for the caller alone, which may close it. Throws a `RegionError`, and then changes nothing. */
 export const map = (token: Token): Region => {
   if (token.kind === "buffer") {
     const buffer = find(token.id);

@@ -1,22 +1,22 @@
 /**
- * A child must not outlive its parent, not even when the parent was killed and the child is busy, so that it cannot see
- * the end of its link. Three ways to see to that, the cheapest first:
+ * A child must not outlive its parent, even if the parent was killed and the child is too busy to see the end of its link.
+ * There are three ways to ensure this, cheapest first:
  *
  * 1. `setpriv --pdeathsig KILL` as the launcher (Linux, under a millisecond): the kernel kills the child. Needs the
  *    permission to run it.
  * 2. `prctl(PR_SET_PDEATHSIG)` by the child itself (Linux, under a millisecond). Needs `--allow-ffi` in the child.
- * 3. A small worker in the child that looks at the parent's process id (anywhere, about 10 ms and 16 MB). Needs nothing.
+ * 3. A small worker in the child that polls the parent's process id (any system, about 10 ms and 16 MB). Needs nothing.
  *
  * @module
  */
-/** How a child is to see to it itself, if its launcher does not. */
+/** What guards a child: its launcher, or the child itself. */
 export type Guard = "launcher" | "self";
 
 const SETPRIV = "/usr/bin/setpriv";
 
 let launcher: ReadonlyArray<string> | undefined;
 
-/** What to put in front of a command so that the kernel kills it with this process; nothing where that cannot be had. */
+/** Command prefix that makes the kernel kill the command with this process. Empty if this is not possible. */
 export const launchWithParent = (): ReadonlyArray<string> => {
   if (launcher === undefined) {
     const prefix = [SETPRIV, "--pdeathsig", "KILL", "--"];

@@ -1,5 +1,5 @@
 /**
- * The child's own part of not outliving its parent; see `orphan.ts`.
+ * The guard in a child that ends the child with its parent; see `orphan.ts`.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import type { Guard } from "./orphan.ts";
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9n;
 
-/** How often the parent is looked for, in milliseconds. */
+/** Interval between checks of the parent, in milliseconds. */
 const INTERVAL = 250;
 
 const byKernel = (): boolean => {
@@ -22,7 +22,7 @@ const byKernel = (): boolean => {
       libc.close();
       return set;
     } catch {
-      // The other C library, or none that is known: the worker works with any.
+      // Try the next C library. If none is known, the worker is the guard.
     }
   }
   return false;
@@ -33,7 +33,7 @@ const byWorker = (parent: number): void => {
   new Worker(`data:application/javascript,${encodeURIComponent(code)}`, { type: "module", name: "orphan guard" });
 };
 
-/** Sees to it that this process dies when the one that is its parent now does. */
+/** Ensures that this process dies when its current parent dies. */
 export const dieWithParent = (guard: Guard): void => {
   if (guard === "self" && !byKernel()) byWorker(Deno.ppid);
 };

@@ -1,9 +1,9 @@
 /**
  * Shared buffers, known by name to all isolates of one process: the main thread and its workers.
  *
- * Isolates learn of a buffer through the ports between them. Each isolate announces a buffer to its neighbours before any message that
- * names the buffer, and forwards the announcements that it receives. On every path, the buffer therefore arrives before its name. Free
- * of Effect.
+ * Isolates learn of a buffer through the ports between them. Each isolate announces a buffer to its neighbours before any
+ * message that names the buffer, and forwards the announcements that it receives. On every path, the buffer therefore
+ * arrives before its name. This module does not import Effect.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export const withdraw = (buffer: string): void => learn({ buffer, memory: undefi
 /** Finds a buffer by name. */
 export const find = (buffer: string): SharedArrayBuffer | undefined => state.buffers.get(buffer)?.memory;
 
-/** Registers a listener for buffers that are withdrawn. */
+/** Registers a listener for withdrawn buffers. */
 export const onWithdrawn = (listener: (buffer: string) => void): void => void state.listeners.add(listener);
 
 /** Whether a message of a port is an announcement. */
@@ -53,17 +53,17 @@ export const isAnnouncement = (message: unknown): message is Announcement =>
 
 /** A neighbouring isolate. */
 export interface Neighbour {
-  /** Receives an announcement of the neighbour. */
+  /** Handles an announcement of the neighbour. */
   readonly receive: (announcement: Announcement) => void;
-  /** Withdraws buffers that the neighbour has announced; buffers that are still on their way may be others. */
+  /** Withdraws the selected buffers among those that the neighbour has announced. Later announcements are not affected. */
   readonly withdraw: (which: (buffer: string) => boolean) => void;
   /** Ends the connection to the neighbour. */
   readonly leave: () => void;
 }
 
 /**
- * Adds a neighbour, to which all known and all later buffers are announced. When a `child` leaves, the isolates behind it have ended as
- * well, and their buffers are withdrawn. An isolate that loses its parent is about to end itself.
+ * Adds a neighbour, to which all known and all later buffers are announced. When a `child` leaves, the isolates behind it
+ * have ended as well, and their buffers are withdrawn. An isolate that loses its parent ends soon, so it withdraws nothing.
  */
 export const join = (tell: Tell, child: boolean): Neighbour => {
   state.neighbours.add(tell);

@@ -1,18 +1,18 @@
 /**
- * The timer for durations that users choose: `setTimeout` keeps its delay in 31 bits and fires at once after a longer one. Free of
- * Effect.
+ * The timer for durations that users choose. `setTimeout` stores its delay in 31 bits, and fires at once if the delay is
+ * longer. This module does not import Effect.
  *
  * @module
  */
 
-/** The longest delay that `setTimeout` keeps, in milliseconds: 24.8 days. */
+/** The longest delay that `setTimeout` supports, in milliseconds: 24.8 days. */
 export const LONGEST = 2 ** 31 - 1;
 
 const nothing = (): void => {};
 
 /**
- * Calls `run` after this many milliseconds, however many they are; never after an infinite number of them, and then nothing keeps the
- * process alive. Returns a function that stops the timer; stopping it again, or late, does nothing.
+ * Calls `run` after a delay of any length. An infinite delay never ends, and does not keep the process alive. Returns a
+ * function that stops the timer; it does nothing if the timer was stopped before, or has fired.
  */
 export const after = (millis: number, run: () => void): () => void => {
   if (millis === Infinity) return nothing;

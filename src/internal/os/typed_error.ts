@@ -1,15 +1,15 @@
 /**
  * The base class of all errors of the library.
  *
- * An error is also an Effect that fails with it, so `yield* error` fails in `Effect.gen`, as with `Data.TaggedError`. The
- * protocol of Effect is implemented here by its registered symbols, because a child that runs only plain functions must not load
- * Effect.
+ * An error is also an Effect that fails with this error, so `yield* error` fails in `Effect.gen`, as with `Data.TaggedError`.
+ * This module implements the protocol of Effect by its registered symbols, because a child that runs only plain functions
+ * must not load Effect.
  *
  * @module
  */
 import type * as Cause from "effect/Cause";
 
-/** The methods by which Effect runs a value that is its own failure, and by which errors are printed. */
+/** The methods of an Effect. */
 interface Protocol {
   readonly pipe: (...functions: ReadonlyArray<(value: unknown) => unknown>) => unknown;
 }
@@ -20,7 +20,7 @@ const CURRENT_FIBER = "effect/FiberCurrent";
 
 const identity = (value: never): never => value;
 
-/** The variance of an Effect; its version is that of the fiber that runs it, whichever copy of Effect that is. */
+/** The variance of an Effect. Its version is that of the running fiber, so every copy of Effect accepts it. */
 const variance = {
   _R: identity,
   _E: identity,
@@ -42,13 +42,13 @@ class Base extends Error implements Protocol {
     return functions.reduce<unknown>((value, apply) => apply(value), this);
   }
 
-  /** The fields, with the message, and the cause if there is one. */
+  /** Returns the fields, the message, and the cause if there is one. */
   toJSON(): unknown {
     const { cause, message } = this;
     return { ...this, message, ...(cause === undefined ? {} : { cause }) };
   }
 
-  /** The failing Effect, in the form of the `Left` of Either, which Effect runs as well. */
+  /** The failing Effect, in the form of a `Left` of Either, which Effect can run as well. */
   commit(): unknown {
     return { [EffectTypeId]: variance, _op: "Left", left: this };
   }

@@ -1,9 +1,10 @@
 /**
  * A pipe through which any process of the same user wakes an event loop.
  *
- * Deno waits for the reader of the pipe in epoll, together with its sockets. A parked event loop therefore holds no thread, and a
- * byte in the pipe makes the event loop look at all sockets that are ready. Other processes reach the writer by the process id and
- * the descriptor of its owner, as they reach shared memory; nothing has a name. Needs `--allow-ffi`. Free of Effect.
+ * Deno waits for the reader of the pipe in epoll, together with its sockets. A parked event loop therefore holds no thread,
+ * and a byte in the pipe makes the event loop look at all sockets that are ready. Other processes reach the writer by the
+ * process id and the descriptor of its owner, as they reach shared memory; the pipe has no name. This module needs
+ * `--allow-ffi`, and does not import Effect.
  *
  * @module
  */
@@ -12,7 +13,7 @@ import type { Socket } from "node:net";
 import * as Os from "./linux.ts";
 import { recordDescriptor } from "./worker_mappings.ts";
 
-/** Identifies the writer of a pipe of another process. The inode tells the pipe from anything that took over the descriptor. */
+/** Identifies the writer of a pipe of another process. The inode detects that the descriptor was reused for another file. */
 export interface PipeAddress {
   readonly pid: number;
   readonly fd: number;
@@ -36,7 +37,7 @@ export class WakePipe {
   #opening = false;
   #closed = false;
   #settle: ((error?: unknown) => void) | undefined;
-  /** Why the pipe does not work. All waits fail with it. */
+  /** The error that has broken the pipe. All waits fail with it. */
   #failure: { readonly error: unknown } | undefined;
 
   /** Throws an `OsError` if the process has no descriptor left. */
@@ -67,7 +68,7 @@ export class WakePipe {
     this.#end(undefined);
   }
 
-  /** Resolves after the event loop has looked at its sockets: `setImmediate` and `setTimeout` do not ensure that. */
+  /** Resolves after the event loop has looked at its sockets, which `setImmediate` and `setTimeout` do not ensure. */
   turn(): Promise<void> {
     const turned = this.wait(TURN_LIMIT);
     Os.writeByte(this.address.fd);
@@ -93,7 +94,7 @@ export class WakePipe {
     this.#end(error);
   }
 
-  /** The first wait opens the socket: a process that never parks does not load `node:net`. */
+  /** Opens the socket on the first wait, so that a process that never parks does not load `node:net`. */
   #open(): void {
     if (this.#opening) return;
     this.#opening = true;
@@ -103,7 +104,7 @@ export class WakePipe {
       this.#reader = undefined;
       socket.on("data", () => this.wake());
       socket.on("error", (error) => this.#fail(error));
-      // The timer of a wait keeps the event loop alive, and nothing else should.
+      // Only the timer of a wait should keep the event loop alive.
       socket.unref();
     }).catch((error) => this.#fail(error));
   }
@@ -116,7 +117,7 @@ export const wakerOf = ({ fd, inode, pid }: PipeAddress): () => void => {
     const writer = Os.openWriter(path);
     if (writer === undefined) return;
     const info = Os.inspect(writer);
-    // The process id, or the descriptor, may be in use for something else by now.
+    // The process id or the descriptor may belong to something else by now.
     if (info.inode === inode && (info.mode & FORMAT) === FIFO) Os.writeByte(writer);
     Os.close(writer);
   };

@@ -1,8 +1,9 @@
 /**
- * A table of what a worker has mapped and opened, shared with the host of the worker. Free of Effect.
+ * A table of the mappings and descriptors of a worker, shared with its host. This module does not import Effect.
  *
- * The end of a process frees its mappings and descriptors; the end of a worker frees nothing. The host gives each worker a table,
- * the worker records what it maps and opens, and the host frees what is left once the thread has ended.
+ * The end of a process frees its mappings and descriptors; the end of a worker frees nothing. The host gives each worker a
+ * table, the worker records its mappings and descriptors there, and the host frees the remaining ones once the thread has
+ * ended.
  *
  * ```text
  *  words 0 to 12287   2048 entries of 6 words: in use, descriptor or -1, pointer (low, high), size (low, high);
@@ -11,7 +12,7 @@
  *  word 12289         1 once the host has ended the worker
  * ```
  *
- * The worker writes the other words of an entry before `in use`, so the host never frees an entry that is half written.
+ * The worker writes `in use` last, so the host never frees an entry that is half written.
  *
  * @module
  */
@@ -52,7 +53,7 @@ export interface Mapping {
 export const record = ({ fd, pointer, size }: Mapping): (() => void) | undefined =>
   add(fd, Deno.UnsafePointer.value(pointer), size);
 
-/** Records a descriptor alone, like {@link record}. Deno may close it as well: the inode tells whether it is still open. */
+/** Records a descriptor alone, like {@link record}. Deno may close it as well; the inode shows whether it is still open. */
 export const recordDescriptor = (fd: number, inode: bigint): (() => void) | undefined => add(fd, 0n, Number(inode));
 
 const add = (fd: number | undefined, address: bigint, size: number): (() => void) | undefined => {
@@ -85,7 +86,10 @@ export const doorbellOf = (buffer: SharedArrayBuffer): Deno.PointerObject | null
   return at < 0 || table.load(at) === 0 ? null : Deno.UnsafePointer.create(wide(table, at + 2));
 };
 
-/** Frees what a worker has left. Its thread must have ended: a thread that reads unmapped memory crashes the process. */
+/**
+ * Frees the remaining mappings and descriptors of a worker. Its thread must have ended, because a thread that reads unmapped
+ * memory crashes the process.
+ */
 export const sweep = (buffer: SharedArrayBuffer): void => {
   const table = words(buffer);
   for (let at = 0; at < ENTRY_WORDS * ENTRIES; at += ENTRY_WORDS) {
