@@ -226,14 +226,17 @@
  * @module
  */
 import type * as Cause from "effect/Cause";
+import * as Context from "effect/Context";
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Exit from "effect/Exit";
+import * as Layer from "effect/Layer";
 import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
 import type { PoolError } from "./internal/pool/errors.ts";
+import * as Arguments from "./internal/os/arguments.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type * as Task from "./Task.ts";
 
@@ -500,3 +503,53 @@ export const make = (options: Options = {}): Effect.Effect<Pool, StartFailure, B
     Effect.flatMap(Backend, (backend) => implementation(({ make }) => make(backend, options))),
     "Pool.make",
   );
+
+/**
+ * The type of the class that {@link Tag} gives: the tag of a pool.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export interface TagClass<Self, Id extends string> extends Context.TagClass<Self, Id, Pool> {}
+
+/**
+ * Makes the tag of a pool, for programs that have several pools, or that provide theirs as a service.
+ *
+ * Throws a `TypeError` if the name is no string or is empty.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Console, Effect, Layer } from "effect";
+ *
+ * class Thumbnails extends Mp.Pool.Tag("Thumbnails")<Thumbnails>() {}
+ *
+ * const half = Mp.Task.make(import.meta, "half", (size: number) => size / 2);
+ *
+ * const program = Effect.flatMap(Thumbnails, (pool) => pool.map(half, [640, 480]));
+ *
+ * const layer = Mp.Pool.layer(Thumbnails, { size: 2 }).pipe(Layer.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program.pipe(Effect.flatMap(Console.log), Effect.provide(layer))); // [ 320, 240 ]
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const Tag = <const Id extends string>(id: Id): <Self>() => TagClass<Self, Id> => {
+  const wrong = Arguments.wrong({ id }, { id: Arguments.name });
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Pool.Tag", wrong));
+  return Context.Tag(id);
+};
+
+/**
+ * A layer that starts a pool for a tag, such as {@link Tag} gives. Fails as {@link make} does.
+ *
+ * *Release:* as with {@link make}.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = <Self>(
+  tag: Context.Tag<Self, Pool>,
+  options: Options = {},
+): Layer.Layer<Self, StartFailure, Backend> => Layer.scoped(tag, make(options));

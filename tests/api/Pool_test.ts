@@ -552,6 +552,25 @@ const suite = (
     }),
   );
 
+  check(
+    "a layer starts a pool for its tag, and the pool ends with the layer",
+    Effect.gen(function* () {
+      class Thumbnails extends Pool.Tag("Thumbnails")<Thumbnails>() {}
+      class Pages extends Pool.Tag("Pages")<Pages>() {}
+      const both = Effect.all([Effect.flatMap(Thumbnails, (pool) => pool.apply(Tasks.square, 3)), Pages]);
+      const [square, pages] = yield* Effect.provide(both, [
+        Pool.layer(Thumbnails, { size: 1 }),
+        Pool.layer(Pages, { size: 1 }),
+      ]);
+      assertEquals([square, (yield* pages.statistics).alive], [9, 0]);
+      const refused = yield* Effect.flip(Effect.provide(Thumbnails, Pool.layer(Thumbnails, { size: 0 })));
+      assertEquals([refused._tag, refused.message], [
+        "PoolError",
+        "Invalid pool option: size must be a positive integer, received 0",
+      ]);
+    }),
+  );
+
   // A test that looks at the numbers of its pool, or ends workers, makes its own.
   withWorkers(`Pool on ${name}`, layer, 2, steps);
 };

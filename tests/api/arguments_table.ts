@@ -47,6 +47,7 @@ export type Kind = ReadonlyArray<unknown>;
 
 const fn = (): number => 1;
 class Strange {}
+class Thumbnails extends Pool.Tag("tests/Thumbnails")<Thumbnails>() {}
 
 /** A value of every kind of JavaScript. */
 const zoo = [
@@ -613,6 +614,12 @@ export const rows: Readonly<Record<string, Row>> = {
     modified,
     [square, 1],
     (_, [task, ...args]) => Pool.make({ size: 1, initializer: Pool.initializer(task, ...args) }),
+  ),
+  "Pool.Tag": row({ id: name }, ["x"], (_, [id]) => Pool.Tag(id), true),
+  "Pool.layer": row(
+    { tag: any, options: optionsOf("Pool.Options") },
+    [Thumbnails, { size: 1 }],
+    (_, [tag, options]) => Effect.provide(tag as typeof Thumbnails, Pool.layer(tag as typeof Thumbnails, options)),
   ),
   "Pool.make": row({ options: optionsOf("Pool.Options") }, [{ size: 1 }], (_, [options]) => Pool.make(options)),
 
