@@ -1,13 +1,13 @@
 /**
  * Processes, pools, queues, pipes, locks and shared memory for scripts that are written with Promises.
  *
- * - Every operation that may wait gives a Promise, and takes an `AbortSignal` as `{ signal }`. A call that is aborted
- *   takes, puts and holds nothing; a task that runs for it is stopped. The Promise rejects with the reason of the signal
- *   once the task has stopped.
- * - A Promise rejects with the failure itself: the error that the task has thrown, a `ProcessDied`, a `QueueClosed`.
- * - What is made here is disposed of by `await using`: a pool finishes the calls that it has, a process is joined (or
- *   terminated, if it is a daemon), a queue, a pipe, a lock and a block of memory are gone for all processes.
- * - The objects are the same as those of the other modules: the same processes, the same guarantees, the same errors.
+ * - Every operation that may wait returns a Promise and accepts an `AbortSignal` as `{ signal }`. An aborted call
+ *   takes, puts and holds nothing, and the task that it runs is stopped. The Promise rejects with the reason of the
+ *   signal once the task has stopped.
+ * - A Promise rejects with the failure itself: the error that the task threw, a `ProcessDied`, a `QueueClosed`.
+ * - `await using` disposes of every object made here: it finishes the calls of a pool, joins a process (or terminates a
+ *   daemon), and removes a queue, a pipe, a lock or a block of memory for all processes.
+ * - The objects are those of the other modules, with the same processes, guarantees and errors.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -27,8 +27,8 @@
  * 25
  * ```
  *
- * A queue, an end of a pipe, a lock, an event and so on can be an argument or a result of a task, and an item of a queue.
- * The task receives the same kind of object:
+ * A queue, an end of a pipe, a lock, an event or any other object can be an argument or a result of a task, and an item
+ * of a queue. The task receives the same kind of object:
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -54,8 +54,8 @@
  *
  * ## Backends
  *
- * `run`, `spawn` and `pool` start subprocesses. With `{ backend: "worker" }` they start workers; with
- * `{ backend: SubprocessBackend.layer({ ... }) }` they start subprocesses with other permissions, variables or streams.
+ * `run`, `spawn` and `pool` start subprocesses by default. `{ backend: "worker" }` starts workers; `{ backend:
+ * SubprocessBackend.layer({ ... }) }` starts subprocesses with other permissions, variables or streams.
  *
  * ## Failures and timeouts
  *
@@ -82,10 +82,11 @@
  * TimeoutError
  * ```
  *
- * ## What is not here
+ * ## Limits
  *
- * Managers, listeners and clients, `Condition`, `RLock`, `ReadWriteLock` and `ShareableList` have no such form: an `RLock`,
- * for one, belongs to a fiber, which a Promise has none of. `Effect.runPromise` runs any Effect of the other modules.
+ * Managers, listeners and clients, `Condition`, `RLock`, `ReadWriteLock` and `ShareableList` have no Promise form. An
+ * `RLock`, for example, belongs to a fiber, and a Promise has no fiber. `Effect.runPromise` runs any Effect of the
+ * other modules.
  *
  * ## From Python
  *
@@ -112,15 +113,15 @@ import type * as Semaphores from "./Semaphore.ts";
 import * as Task from "./Task.ts";
 import type * as Values from "./Value.ts";
 
-/** What can be given to every operation that may wait. @since 0.1.0 @category models */
+/** Option of every operation that may wait. @since 0.1.0 @category models */
 export interface Waiting {
-  /** Stops the operation: see the head of this module. @default never */
+  /** Stops the operation. The documentation of this module describes the effect. @default never */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Where processes are started. @since 0.1.0 @category models */
+/** The backend that starts the processes. @since 0.1.0 @category models */
 export interface BackendOptions {
-  /** `"subprocess"`, `"worker"`, or a layer that gives a backend. @default "subprocess" */
+  /** `"subprocess"`, `"worker"`, or a layer that provides a backend. @default "subprocess" */
   readonly backend?: "subprocess" | "worker" | Layer.Layer<Backend, SpawnError> | undefined;
 }
 
@@ -148,36 +149,43 @@ export interface MapStreamOptions extends Pools.MapStreamOptions, Waiting {}
  * @category models
  */
 export interface Process<out A> extends AsyncDisposable {
-  /** Its label. */
+  /** Label of the process. */
   readonly name: string;
-  /** Whether it is terminated, not joined, when it is disposed of. */
+  /** Whether disposal terminates the process instead of joining it. */
   readonly daemon: boolean;
-  /** Process id; on the worker backend that of the process which hosts it. */
+  /** Process id. On the worker backend, the id of the process that hosts the worker. */
   readonly pid: number;
-  /** Bytes that it writes, if its backend pipes stdout; empty otherwise. To be read once. */
+  /** Bytes that the process writes to stdout, if its backend pipes stdout; empty otherwise. Can be read once. */
   readonly stdout: ReadableStream<Uint8Array>;
-  /** Bytes that it writes, if its backend pipes stderr; empty otherwise. To be read once. */
+  /** Bytes that the process writes to stderr, if its backend pipes stderr; empty otherwise. Can be read once. */
   readonly stderr: ReadableStream<Uint8Array>;
-  /** Waits until it has ended, and gives its task's result. Rejects as the task failed. A signal stops the waiting. */
+  /**
+   * Waits for the end of the process and returns the result of its task. Rejects if the task failed. A signal stops the
+   * waiting.
+   */
   join(options?: Waiting): Promise<A>;
-  /** Waits until it has ended, and says how: exit code or signal. A signal stops the waiting. */
+  /** Waits for the end of the process and returns its exit code or signal. A signal stops the waiting. */
   status(options?: Waiting): Promise<ExitStatus>;
-  /** Waits until it has ended, and gives its exit code; `-n` if signal `n` ended it. A signal stops the waiting. */
+  /**
+   * Waits for the end of the process and returns its exit code, or `-n` if signal `n` ended it. A signal stops the
+   * waiting.
+   */
   exitCode(options?: Waiting): Promise<number>;
-  /** Whether it has not ended yet. */
+  /** Whether the process is still running. */
   isAlive(): Promise<boolean>;
-  /** Ends it by its kill policy, and waits for its end. Does nothing if it has ended. */
+  /** Ends the process by its kill policy, and waits for its end. Does nothing if the process has ended. */
   terminate(): Promise<void>;
-  /** Ends it without asking, and waits for its end. Does nothing if it has ended. */
+  /** Kills the process at once, and waits for its end. Does nothing if the process has ended. */
   kill(): Promise<void>;
-  /** Sends a signal of the system; `false` if it has ended. */
+  /** Sends a signal of the operating system. Returns `false` if the process has ended. */
   signal(signal: Signal): Promise<boolean>;
 }
 
 /**
- * A set of processes that run tasks. Calls start at once and run side by side; `await` each, or all of them together.
+ * A set of processes that run tasks. Calls start at once and run concurrently; `await` each of them, or all together.
  *
- * *Release:* finishes the calls that it has, then ends its workers. {@link Pool.terminate} does not finish them.
+ * *Release:* finishes the pending calls, then ends the workers. {@link Pool.terminate} ends them without finishing the
+ * calls.
  *
  * @since 0.1.0
  * @category models
@@ -191,77 +199,81 @@ export interface Pool extends AsyncDisposable {
     args: Args,
     options?: Waiting,
   ): Promise<A>;
-  /** Runs a task for each item, and gives the results in the order of the items. The first failure stops the rest. */
+  /**
+   * Runs a task for each item, and returns the results in the order of the items. The first failure stops the others.
+   */
   map<I, A, E>(task: Task.Task<[I], A, E>, items: Iterable<I>, options?: MapOptions): Promise<Array<A>>;
-  /** {@link Pool.map} for tasks of several arguments: each item is a list of them. */
+  /** Like {@link Pool.map}, for tasks with several arguments: each item is a list of arguments. */
   starmap<Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
     options?: MapOptions,
   ): Promise<Array<A>>;
   /**
-   * Runs a task for each item, no more than `lookAhead` ahead of the reader of the results. The first failure, and a reader
-   * that stops early, stop the rest.
+   * Runs a task for each item, at most `lookAhead` items ahead of the reader of the results. The first failure stops
+   * the other tasks, and so does a reader that stops early.
    */
   mapStream<I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I> | AsyncIterable<I>,
     options?: MapStreamOptions,
   ): AsyncIterableIterator<A>;
-  /** Runs a task that is a Stream in one worker. A reader that stops early stops the task. */
+  /** Runs a Stream task in one worker. A reader that stops early stops the task. */
   stream<Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.StreamTask<Args, A, E>,
     args: Args,
     options?: Waiting,
   ): AsyncIterableIterator<A>;
-  /** Takes no more calls. Those that it has are finished. */
+  /** Closes the pool to new calls. Pending calls are finished. */
   close(): Promise<void>;
   /** Waits until the calls of a closed pool are done and its workers have ended. */
   join(options?: Waiting): Promise<void>;
-  /** Stops everything, and waits until the workers have ended. Calls that were not done reject with `Terminated`. */
+  /** Stops all tasks, and waits until the workers have ended. Pending calls reject with `Terminated`. */
   terminate(): Promise<void>;
-  /** Numbers of workers and tasks. */
+  /** Counts of workers and tasks. */
   statistics(): Promise<Pools.Statistics>;
 }
 
 /**
- * A queue. See the module `Queue` for its guarantees. Iterating takes each item when it is handed to the loop, and ends when
- * the queue is closed and empty.
+ * A queue. The module `Queue` describes its guarantees. An iteration takes each item when it hands the item to the
+ * loop, and ends when the queue is closed and empty.
  *
- * *Release:* later uses, in any process, fail with `Unreachable`. A queue that was received is not released by its receiver.
+ * *Release:* later uses, in any process, fail with `Unreachable`. The receiver of a queue does not release it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Queue<in out A> extends AsyncDisposable, AsyncIterable<A> {
-  /** Items that it holds at most. */
+  /** Maximum number of items in the queue. */
   readonly capacity: number;
-  /** Puts an item, when there is room, and returns when the queue has it. A signal stops waiting for room. */
+  /** Puts an item. Waits for room, and returns when the queue has the item. A signal stops the waiting. */
   put(item: A, options?: Waiting): Promise<void>;
-  /** Puts many items in their order, as there is room, in far fewer messages. */
+  /** Puts several items in order, as room allows, with far fewer messages than single puts. */
   putAll(items: Iterable<A>, options?: Waiting): Promise<void>;
-  /** Puts an item if there is room for it now; answers whether it has. */
+  /** Puts an item if the queue has room now. Returns whether the item was put. */
   tryPut(item: A): Promise<boolean>;
-  /** Takes the next item, when there is one. Rejects with `QueueClosed` if there will be none. A signal takes nothing. */
+  /**
+   * Takes the next item. Waits for one; rejects with `QueueClosed` if none will come. An aborted call takes nothing.
+   */
   get(options?: Waiting): Promise<A>;
-  /** Takes the next item if there is one now. */
+  /** Takes the next item if the queue has one now. */
   tryGet(): Promise<{ readonly item: A } | undefined>;
-  /** Takes up to `count` items, when there is at least one. A signal takes nothing. */
+  /** Takes up to `count` items. Waits for at least one. An aborted call takes nothing. */
   takeUpTo(count: number, options?: Waiting): Promise<ReadonlyArray<A>>;
-  /** Reports items done that were taken, one unless a number is given. */
+  /** Reports taken items done: one item, or the given number. */
   taskDone(count?: number): Promise<void>;
   /** Waits until every item that was put has been reported done. A signal stops the waiting. */
   join(options?: Waiting): Promise<void>;
-  /** Items that are there to be taken. */
+  /** Number of items in the queue. */
   size(): Promise<number>;
-  /** No more puts, from any process. The items that are there can be taken. */
+  /** Ends puts from all processes. The remaining items can still be taken. */
   close(): Promise<void>;
-  /** No more puts and no more gets: the items are dropped. */
+  /** Ends puts and gets for all processes, and drops the items. */
   shutdown(): Promise<void>;
 }
 
 /**
- * One end of a pipe. See the module `Pipe` for its guarantees. Iterating receives until the end of file.
+ * One end of a pipe. The module `Pipe` describes its guarantees. An iteration receives until the end of file.
  *
  * *Release:* closes this end.
  *
@@ -269,51 +281,52 @@ export interface Queue<in out A> extends AsyncDisposable, AsyncIterable<A> {
  * @category models
  */
 export interface Connection<out A, in B = A> extends AsyncDisposable, AsyncIterable<A> {
-  /** Sends a value. Waits while the other end has too much to receive; a signal then sends nothing. */
+  /** Sends a value. Waits while the other end has too many unreceived messages. An aborted call sends nothing. */
   send(value: B, options?: Waiting): Promise<void>;
-  /** Receives the next value. Rejects with `EndOfFile` if there will be none. A signal receives nothing. */
+  /** Receives the next value. Rejects with `EndOfFile` if none will come. An aborted call receives nothing. */
   recv(options?: Waiting): Promise<A>;
   /** Sends bytes, as one message. */
   sendBytes(bytes: ArrayBufferLike | ArrayBufferView, options?: Waiting): Promise<void>;
-  /** Receives bytes that were sent with {@link Connection.sendBytes}. A signal receives nothing. */
+  /** Receives bytes that {@link Connection.sendBytes} sent. An aborted call receives nothing. */
   recvBytes(options?: Waiting): Promise<Uint8Array<ArrayBuffer>>;
-  /** Whether there is a message, or an end of file, now. */
+  /** Whether a message or an end of file is available now. */
   poll(): Promise<boolean>;
-  /** Ends it: the other end gets `EndOfFile`. */
+  /** Closes this end. The other end gets `EndOfFile`. */
   close(): Promise<void>;
 }
 
 /**
- * A lock for the processes that have it.
+ * A lock for all processes that have received it.
  *
- * *Release:* later uses, in any process, fail with `Unreachable`. A lock that was received is not released by its receiver.
+ * *Release:* later uses, in any process, fail with `Unreachable`. The receiver of a lock does not release it.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Lock extends AsyncDisposable {
   /**
-   * Takes it when it is free. `using held = await lock.take()` gives it back at the end of the block. A signal takes nothing.
+   * Takes the lock. Waits until it is free. `using held = await lock.take()` gives it back at the end of the block. An
+   * aborted call takes nothing.
    */
   take(options?: Waiting): Promise<Held>;
-  /** Takes it if it is free now. */
+  /** Takes the lock if it is free now. */
   tryTake(): Promise<Held | undefined>;
-  /** Runs a function while holding it. A signal stops waiting for the lock, not the function. */
+  /** Runs a function while holding the lock. A signal stops the waiting for the lock, not the function. */
   withLock<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A>;
-  /** Whether anybody holds it. */
+  /** Whether any process holds the lock. */
   isLocked(): Promise<boolean>;
 }
 
 /** A lock that is held. @since 0.1.0 @category models */
 export interface Held extends Disposable {
-  /** Whether the holder before has died with the lock, so that the data that the lock protects may be half written. */
+  /** Whether the previous holder died with the lock, so that the data that the lock protects may be incomplete. */
   readonly abandoned: boolean;
   /** Gives the lock back. A second call does nothing. */
   release(): void;
 }
 
 /**
- * A number of permits.
+ * A semaphore: a fixed number of permits.
  *
  * *Release:* later uses, in any process, fail with `Unreachable`.
  *
@@ -321,15 +334,15 @@ export interface Held extends Disposable {
  * @category models
  */
 export interface Semaphore extends AsyncDisposable {
-  /** Takes permits, one unless a number is given, when they are there. A signal takes none. */
+  /** Takes one permit, or the given number. Waits until they are free. An aborted call takes none. */
   take(permits?: number, options?: Waiting): Promise<void>;
-  /** Takes permits if they are there now; answers whether it has. */
+  /** Takes permits if they are free now. Returns whether they were taken. */
   tryTake(permits?: number): Promise<boolean>;
   /** Gives permits back. */
   release(permits?: number): Promise<void>;
-  /** Runs a function while having one permit. A signal stops waiting for the permit, not the function. */
+  /** Runs a function while holding one permit. A signal stops the waiting for the permit, not the function. */
   withPermit<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A>;
-  /** Permits that are there. */
+  /** Number of free permits. */
   available(): Promise<number>;
 }
 
@@ -342,18 +355,18 @@ export interface Semaphore extends AsyncDisposable {
  * @category models
  */
 export interface Event extends AsyncDisposable {
-  /** Sets it. */
+  /** Sets the event. */
   set(): Promise<void>;
-  /** Clears it. */
+  /** Clears the event. */
   clear(): Promise<void>;
-  /** Whether it is set. */
+  /** Whether the event is set. */
   isSet(): Promise<boolean>;
-  /** Waits until it is set. A signal stops the waiting. */
+  /** Waits until the event is set. A signal stops the waiting. */
   wait(options?: Waiting): Promise<void>;
 }
 
 /**
- * A meeting point of a number of parties.
+ * A meeting point for a fixed number of parties.
  *
  * *Release:* later uses, in any process, fail with `Unreachable`.
  *
@@ -363,65 +376,70 @@ export interface Event extends AsyncDisposable {
 export interface Barrier extends AsyncDisposable {
   /** Number of parties. */
   readonly parties: number;
-  /** Waits for the others, and gives this party's place in the round, from 0. A signal breaks the barrier. */
+  /**
+   * Waits for the other parties, and returns the place of this party in the round, from 0. A signal breaks the barrier.
+   */
   wait(options?: Waiting): Promise<number>;
-  /** Breaks it. */
+  /** Breaks the barrier. */
   abort(): Promise<void>;
-  /** Starts a new round, also if it is broken. */
+  /** Starts a new round, even if the barrier is broken. */
   reset(): Promise<void>;
 }
 
 /**
  * A block of shared memory.
  *
- * *Release:* the memory is gone here, and for those who have not attached it yet. Views of it have length 0.
+ * *Release:* unmaps the memory in this process, and later attachments fail. Views of it have length 0.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SharedMemory extends AsyncDisposable {
-  /** In bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** Its bytes. Throws a `MemoryError` if the memory is gone. */
+  /** The bytes of the block. Throws a `MemoryError` if the memory is released. */
   readonly bytes: Uint8Array<ArrayBufferLike>;
-  /** The same as elements, `length` of them from byte `offset` on. Throws a `MemoryError` or an `OutOfRange`. */
+  /** The memory as `length` elements from byte `offset` on. Throws a `MemoryError` or an `OutOfRange`. */
   array<A>(View: ViewConstructor<A>, offset?: number, length?: number): A;
 }
 
 /**
  * A number or boolean in shared memory.
  *
- * *Release:* its use fails from then on, in all processes.
+ * *Release:* later uses, in any process, fail.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Value<T extends Values.Type> extends AsyncDisposable {
-  /** The operations, which answer at once. They throw a `MemoryError` or an `OutOfRange`. */
+  /** The operations, which are synchronous. They throw a `MemoryError` or an `OutOfRange`. */
   readonly raw: Values.Of<T>["raw"];
 }
 
 /**
  * An array of numbers or booleans in shared memory.
  *
- * *Release:* its use fails from then on, in all processes.
+ * *Release:* later uses, in any process, fail.
  *
  * @since 0.1.0
  * @category models
  */
 export interface SharedArray<T extends Arrays.Type> extends AsyncDisposable {
-  /** How many elements there are. */
+  /** Number of elements. */
   readonly length: number;
-  /** The operations, which answer at once, and the elements as a typed array. They throw a `MemoryError` or an `OutOfRange`. */
+  /**
+   * The operations, which are synchronous, and the elements as a typed array. They throw a `MemoryError` or an
+   * `OutOfRange`.
+   */
   readonly raw: Arrays.Of<T>["raw"];
 }
 
-/** Loads the implementation with the first call, so that a child that only defines tasks does not load it. */
+/** Loads the implementation with the first call, because a child that only defines tasks does not need it. */
 const load = (): Promise<typeof import("./internal/promise/make.ts")> => import("./internal/promise/make.ts");
 
 /**
- * Defines a task: work that runs in other processes, and is known by its module and its name. Define it at the top level of a
- * module. The function may return a value, a Promise or an Effect. It is `Task.make`, which says more.
+ * Defines a task: work that other processes run, named by its module and its name. Define it at the top level of a
+ * module. The function may return a value, a Promise or an Effect. This is `Task.make`, which describes tasks in full.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -435,7 +453,7 @@ const load = (): Promise<typeof import("./internal/promise/make.ts")> => import(
 export const task: typeof Task.make = Task.make;
 
 /**
- * Runs a task in a process of its own, and gives its result. A signal stops the task, and ends the process.
+ * Runs a task in its own process, and returns its result. A signal stops the task and ends the process.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -455,7 +473,7 @@ export const run = async <Args extends ReadonlyArray<unknown>, A, E>(
 ): Promise<A> => await (await load()).run(task, args, options);
 
 /**
- * Starts a process that runs a task. A signal stops waiting for the start.
+ * Starts a process that runs a task. A signal stops the waiting for the start.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -478,7 +496,7 @@ export const spawn = async <Args extends ReadonlyArray<unknown>, A, E>(
 ): Promise<Process<A>> => await (await load()).spawn(task, args, options);
 
 /**
- * Starts a pool. Its Promise resolves when the workers can run tasks; a signal stops waiting for that.
+ * Starts a pool. The Promise resolves when the workers can run tasks. A signal stops the waiting.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -497,7 +515,7 @@ export const spawn = async <Args extends ReadonlyArray<unknown>, A, E>(
 export const pool = async (options: PoolOptions = {}): Promise<Pool> => await (await load()).pool(options);
 
 /**
- * Makes a queue. Its options are those of `Queue.make`.
+ * Makes a queue. The options are those of `Queue.make`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -514,7 +532,7 @@ export const queue = async <A>(options: Queues.Options = {}): Promise<Queue<A>> 
   await (await load()).queue<A>(options);
 
 /**
- * Makes a pipe of two ends. Its options are those of `Pipe.make`, without `duplex`.
+ * Makes a pipe with two ends. The options are those of `Pipe.make`, except `duplex`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -553,7 +571,7 @@ export const pipe = async <A, B = A>(
 export const lock = async (): Promise<Lock> => await (await load()).lock();
 
 /**
- * Makes a semaphore of one permit, or of as many as `permits` says.
+ * Makes a semaphore with one permit, or with `permits` permits.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -569,7 +587,7 @@ export const semaphore = async (options: Semaphores.Options = {}): Promise<Semap
   await (await load()).semaphore(options);
 
 /**
- * Makes an event, which is not set.
+ * Makes an event that is not set.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -585,7 +603,7 @@ export const semaphore = async (options: Semaphores.Options = {}): Promise<Semap
 export const event = async (): Promise<Event> => await (await load()).event();
 
 /**
- * Makes a barrier for a number of parties.
+ * Makes a barrier for the given number of parties.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -600,7 +618,7 @@ export const event = async (): Promise<Event> => await (await load()).event();
 export const barrier = async (parties: number): Promise<Barrier> => await (await load()).barrier(parties);
 
 /**
- * Makes a block of shared memory of a number of bytes.
+ * Makes a block of shared memory with the given number of bytes.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -615,7 +633,7 @@ export const barrier = async (parties: number): Promise<Barrier> => await (await
 export const sharedMemory = async (size: number): Promise<SharedMemory> => await (await load()).sharedMemory(size);
 
 /**
- * Makes a value of a type in shared memory; see `Value.make`.
+ * Makes a value of the given type in shared memory, as `Value.make` does.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
@@ -632,7 +650,8 @@ export const value = async <T extends Values.Type>(type: T, initial: Values.Valu
   await (await load()).value(type, initial);
 
 /**
- * Makes an array of a type in shared memory, of a number of elements or of these; see `Array.make`.
+ * Makes an array of the given type in shared memory, from a number of elements or from the elements, as `Array.make`
+ * does.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing/Promise";

@@ -1,17 +1,20 @@
 /**
  * One log, one trace and one set of metrics for a program and all its processes.
  *
- * With the option `observe` of a backend, its children report what the Effects of their tasks log, trace and measure:
+ * With the option `observe` of a backend, its children report the log entries, spans and metrics of the Effects of
+ * their tasks:
  *
- * - A log entry of a child reaches the loggers of the fiber that started the child, with its level, message, cause, fiber,
- *   annotations, log spans and date, and with the annotations `process` and `pid`. The minimum level of both sides holds.
- * - A span of a child reaches the tracer of that fiber, below the span in which the task was called, with its events,
- *   attributes, links and failure, and the attribute `process.name`. When a child dies, its open spans are ended as failures.
- * - {@link metrics} gives the metrics of each process; {@link sum} adds them up.
- * - Children of children report through their parents, so a trace goes from the program through all of them.
- * - A task's result arrives after everything that the task has reported.
- * - Reporting never holds back work. Up to 4096 events wait while others are being sent; further ones are dropped, and a
- *   warning says how many.
+ * - A log entry of a child reaches the loggers of the fiber that started the child, with its level, message, cause,
+ *   fiber, annotations, log spans and date, and with the annotations `process` and `pid`. The entry must satisfy the
+ *   minimum log levels of both sides.
+ * - A span of a child reaches the tracer of that fiber, as a descendant of the span that called the task, with its
+ *   events, attributes, links and failure, and with the attribute `process.name`. When a child dies, its open spans end
+ *   as failures.
+ * - {@link metrics} returns the metrics of each process; {@link sum} adds them up.
+ * - A child reports through its parent, so a trace spans the program and all its descendants.
+ * - The result of a task arrives after all reports of the task.
+ * - Reporting never blocks work. Up to 4096 events wait while others are being sent; further events are dropped, and a
+ *   warning gives their number.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -48,24 +51,25 @@
  * { _tag: "Counter", count: 2 }
  * ```
  *
- * `deno task example:trace` draws the trace of a program, its pool, and the children of the workers. To export traces, provide
- * the tracer of `@effect/opentelemetry` to the program.
+ * `deno task example:trace` draws the trace of a program, its pool, and the children of the workers. To export traces,
+ * provide the tracer of `@effect/opentelemetry` to the program.
  *
- * Plain functions and Promises report nothing: a `console.log` of theirs goes to the stdout of the child. Without `observe`
- * a child's Effects log to its own stdout by Effect's default logger, and its spans and metrics stay in the child.
+ * Plain functions and Promises report nothing: `console.log` in a task writes to the stdout of the child. Without
+ * `observe`, Effects in a child log to its stdout with the default logger of Effect, and its spans and metrics stay in
+ * the child.
  *
  * @module
  */
 import type * as Effect from "effect/Effect";
 import * as Implementation from "./internal/child/metrics.ts";
 
-/** What children report. @since 0.1.0 @category models */
+/** The kinds of telemetry that children report. @since 0.1.0 @category models */
 export interface Observe {
   /** Log entries. @default false */
   readonly logs?: boolean | undefined;
   /** Spans. @default false */
   readonly spans?: boolean | undefined;
-  /** States of metrics. @default false */
+  /** Metrics. @default false */
   readonly metrics?: boolean | undefined;
 }
 
@@ -93,13 +97,13 @@ export type State =
 
 /** A metric and its state. @since 0.1.0 @category models */
 export interface Metric {
-  /** The name that its program gave it. */
+  /** Name of the metric. */
   readonly name: string;
-  /** Its description, if it has one. */
+  /** Description of the metric, if it has one. */
   readonly description: string | undefined;
-  /** Its tags. */
+  /** Tags of the metric. */
   readonly tags: ReadonlyArray<readonly [key: string, value: string]>;
-  /** Its state. */
+  /** State of the metric. */
   readonly state: State;
 }
 
@@ -109,13 +113,13 @@ export interface ProcessMetrics {
   readonly process: string;
   /** Process id. */
   readonly pid: number;
-  /** All its metrics, as they were when its last task ended, or when it reported its last log entry or span. */
+  /** All metrics of the process, as of the end of its last task, or of its last reported log entry or span. */
   readonly metrics: ReadonlyArray<Metric>;
 }
 
 /**
- * The metrics of the processes that this one has started, and of theirs: of those that live, and of the last 256 that have
- * ended. Their backend has to have `observe: true` or `observe: { metrics: true }`.
+ * Returns the metrics of all descendants of this process: of those that are running, and of the last 256 that have
+ * ended. Their backends need `observe: true` or `observe: { metrics: true }`.
  *
  * @since 0.1.0
  * @category metrics
@@ -123,8 +127,9 @@ export interface ProcessMetrics {
 export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Implementation.metrics;
 
 /**
- * Adds up metrics of the same name, type and tags: counts, occurrences, buckets and gauges are added, minima and maxima
- * compared. The quantiles of a summary cannot be added up; the sum has none. Throws a `TypeError` if the argument is no array.
+ * Adds up metrics with the same name, type and tags: counts, occurrences, buckets and gauges are added, minima and
+ * maxima compared. Quantiles of summaries cannot be added, so the sum has none. Throws a `TypeError` if the argument is
+ * not an array.
  *
  * @since 0.1.0
  * @category metrics

@@ -8,10 +8,10 @@ import * as Arguments from "../os/arguments.ts";
 import { known } from "./observer.ts";
 import type { MetricData, MetricStateData, ProcessMetrics } from "./telemetry.ts";
 
-/** The metrics of all processes below this one. */
+/** Returns the metrics of all descendants of this process. */
 export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Effect.sync(known);
 
-/** Adds up metrics of the same name, type and tags. */
+/** Adds up metrics with the same name, type and tags. */
 export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<MetricData> => {
   const wrong = Arguments.wrong({ processes }, { processes: Arguments.list });
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Telemetry.sum", wrong));
@@ -40,7 +40,7 @@ const extremes = <
   b: S,
 ): Pick<S, "count" | "min" | "max" | "sum"> => ({
   count: a.count + b.count,
-  // The extremes of no values are 0.
+  // A metric without values has extremes of 0.
   min: a.count === 0 ? b.min : b.count === 0 ? a.min : Math.min(a.min, b.min),
   max: a.count === 0 ? b.max : b.count === 0 ? a.max : Math.max(a.max, b.max),
   sum: a.sum + b.sum,

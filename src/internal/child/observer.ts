@@ -1,6 +1,6 @@
 /**
- * The parent's side of telemetry: the logs of a child go to the loggers of the fiber that started it, its spans to the tracer of
- * that fiber, and the state of its metrics is kept.
+ * The parent's side of telemetry: logs of a child go to the loggers of the fiber that started the child, its spans go
+ * to the tracer of that fiber, and the state of its metrics is kept.
  *
  * @module
  */
@@ -21,24 +21,24 @@ import { toCause } from "../codec/cause.ts";
 import type { Link } from "../rpc/link.ts";
 import type { LogEntry, ProcessMetrics, Report, SpanEvent, SpanLinkData, SpanReference } from "./telemetry.ts";
 
-/** Processes that have ended whose metrics are kept, each for itself. */
+/** Number of ended processes whose metrics are kept individually. */
 const MAX_ENDED = 256;
 
-/** Spans of a child that are remembered after their end. */
+/** Number of ended spans that are kept for each child. */
 const MAX_SPANS = 1024;
 
-/** Where the telemetry of a child goes. */
+/** Destination of the telemetry of a child. */
 interface Sinks {
   readonly refs: FiberRefs.FiberRefs;
   readonly tracer: Tracer.Tracer;
 }
 
-/** What is known of one child. */
+/** State of one child. */
 class Observer {
-  /** A standby child has another name once it is used. */
+  /** A standby child gets another name when it is taken over. */
   name: string;
   readonly #spans = new Map<string, Tracer.Span>();
-  /** The spans that ended last, oldest first: a span may begin below one that has ended, such as the start of a process. */
+  /** The last ended spans, oldest first: a span may have a parent that has ended, such as the start of a process. */
   readonly #ended = new Map<string, Tracer.Span>();
   sinks: Sinks | undefined;
   metrics: ReadonlyArray<ProcessMetrics> = [];
@@ -58,7 +58,7 @@ class Observer {
     if (dropped > 0) this.#log(lost(this.name, dropped), sinks);
   }
 
-  /** Ends the spans that the child has left open. */
+  /** Ends the spans that the child left open. */
   end(): void {
     const time = BigInt(Date.now()) * 1_000_000n;
     const exit = Exit.die(new Error(`${this.name} ended before the span did`));
@@ -97,7 +97,7 @@ class Observer {
       this.#spans.set(spanId, span);
       return;
     }
-    // A span whose start was dropped is unknown here.
+    // A span is unknown here if its start event was dropped.
     const span = this.#spans.get(event.id);
     if (span === undefined) return;
     switch (event._tag) {
@@ -140,7 +140,7 @@ const lost = (name: string, count: number): LogEntry => ({
 
 const observers = new Map<Link, Observer>();
 
-/** The last state of the metrics of processes that have ended, oldest first. */
+/** Last state of the metrics of ended processes, oldest first. */
 const ended: Array<ProcessMetrics> = [];
 
 const observerOf = (link: Link, name: string): Observer => {
@@ -149,7 +149,7 @@ const observerOf = (link: Link, name: string): Observer => {
   return observer;
 };
 
-/** The telemetry of a child goes to the loggers and the tracer of this fiber from now on. */
+/** Directs the telemetry of the child to the loggers and the tracer of this fiber. */
 export const adopt = (link: Link, name: string): Effect.Effect<void> =>
   Effect.zipWith(Effect.getFiberRefs, Effect.tracer, (refs, tracer) => {
     const observer = observerOf(link, name);
@@ -157,10 +157,10 @@ export const adopt = (link: Link, name: string): Effect.Effect<void> =>
     observer.sinks = { refs, tracer };
   });
 
-/** Takes a report of a child. */
+/** Handles a report of the child. */
 export const receive = (link: Link, name: string, report: Report): void => observerOf(link, name).receive(report);
 
-/** The child has ended. */
+/** Handles the end of the child. */
 export const end = (link: Link): void => {
   const observer = observers.get(link);
   if (observer === undefined) return;
@@ -170,7 +170,10 @@ export const end = (link: Link): void => {
   ended.splice(0, ended.length - MAX_ENDED);
 };
 
-/** The last known metrics of the processes below this one, of those that live and of the last {@link MAX_ENDED} that have ended. */
+/**
+ * Returns the last known metrics of the descendants of this process: of those that are running, and of the last {@link
+ * MAX_ENDED} that have ended.
+ */
 export const known = (): ReadonlyArray<ProcessMetrics> => [
   ...ended,
   ...[...observers.values()].flatMap(({ metrics }) => metrics),

@@ -1,8 +1,8 @@
 /**
  * The child's side of its telemetry: a Logger, a Tracer and snapshots of metrics, which go to the parent as notices.
  *
- * Events wait in a list of at most {@link ROOM} elements while a notice is on its way. An event that finds the list full is
- * dropped and counted: telemetry never holds back work. Everything that a task has reported is sent before its result.
+ * Up to {@link ROOM} events wait in a list while a notice is being sent. An event that finds the list full is dropped
+ * and counted: telemetry never blocks work. All reports of a task are sent before its result.
  *
  * @module
  */
@@ -36,16 +36,16 @@ import type {
   SpanReference,
 } from "./telemetry.ts";
 
-/** Events that wait at most. */
+/** Maximum number of waiting events. */
 const ROOM = 4096;
 
 type Event = LogEntry | SpanEvent;
 
-/** Reports what the Effects of this child do. */
+/** Reports the telemetry of the Effects of this child. */
 export interface Reporter {
-  /** Runs an Effect of a task so that its logs and spans are reported. */
+  /** Runs an Effect of a task with its logs and spans reported. */
   readonly observed: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
-  /** Sends what was reported, and the state of the metrics. */
+  /** Sends the waiting reports and the state of the metrics. */
   readonly flush: () => void;
 }
 
@@ -66,14 +66,14 @@ export const make = (link: Link, { logs, metrics, spans }: Observe): Reporter =>
   };
 };
 
-/** The reports that have not been sent. */
+/** The reports that are not sent yet. */
 class Outgoing {
   readonly #link: Link;
   readonly #metrics: boolean;
   #events: Array<Event> = [];
   #dropped = 0;
   #scheduled = false;
-  /** The state of the metrics that was sent last, as text. */
+  /** The last sent state of the metrics, as text. */
   #sent = "";
 
   constructor(link: Link, metrics: boolean) {
@@ -89,7 +89,7 @@ class Outgoing {
     this.#events.push(event);
     if (this.#scheduled) return;
     this.#scheduled = true;
-    // After whatever has been written: a parent that does not read finds one notice, not one for each event.
+    // Runs after the pending writes, so that a parent that does not read finds one notice, not one for each event.
     this.#link.flushed(() => setTimeout(() => this.flush(), 0));
   }
 
@@ -109,13 +109,13 @@ class Outgoing {
     if (this.#notify(report(events, dropped))) return;
     const described = events.map(describe);
     if (this.#notify(report(described, dropped))) return;
-    // Together they are too large for a message.
+    // The events together exceed the size of a message.
     let lost = dropped;
     for (const event of described) if (!this.#notify({ events: [event], dropped: 0 })) lost++;
     this.#notify(report([], lost));
   }
 
-  /** Whether the report could be encoded, and is on its way. */
+  /** Returns whether the report could be encoded and is being sent. */
   #notify(report: Report): boolean {
     try {
       this.#link.notify({ report });
@@ -143,7 +143,7 @@ class Outgoing {
   }
 }
 
-/** JSON of maps and bigints, which is only compared. */
+/** JSON with maps and bigints, used only for comparison. */
 const textOf = (_key: string, value: unknown): unknown =>
   value instanceof Map ? [...value] : typeof value === "bigint" ? `${value}n` : value;
 
@@ -169,7 +169,7 @@ const stateOf = (state: unknown): MetricStateData | undefined => {
   return undefined;
 };
 
-/** An event in which each value that might not be data is replaced by its text. */
+/** Returns an event in which the text of a value replaces each value that may not be encodable. */
 const describe = (event: Event): Event => {
   switch (event._tag) {
     case "Log":
@@ -223,7 +223,7 @@ const loggerTo = (outgoing: Outgoing): Logger.Logger<unknown, void> =>
     });
   });
 
-/** A number of random hexadecimal digits. */
+/** Returns random hexadecimal digits. */
 const digits = (count: number): string =>
   Array.from(crypto.getRandomValues(new Uint8Array(count / 2)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -232,7 +232,7 @@ const referenceOf = ({ sampled, spanId, traceId }: Tracer.AnySpan): SpanReferenc
 const linksOf = (links: ReadonlyArray<Tracer.SpanLink>): ReadonlyArray<SpanLinkData> =>
   links.map(({ attributes, span }) => [referenceOf(span), attributes] as const);
 
-/** A span that the parent has as well. */
+/** A span that the parent also has. */
 class ReportedSpan implements Tracer.Span {
   readonly _tag = "Span";
   readonly spanId = digits(16);

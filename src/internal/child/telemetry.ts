@@ -1,5 +1,6 @@
 /**
- * What a child reports to its parent while it runs Effects: log entries, spans and metrics. Free of Effect.
+ * The reports of a child to its parent while the child runs Effects: log entries, spans and metrics. Does not import
+ * Effect.
  *
  * @module
  */
@@ -12,7 +13,7 @@ export interface LogEntry {
   readonly level: string;
   readonly message: ReadonlyArray<unknown>;
   readonly cause: CauseData | undefined;
-  /** Number and start of the fiber. */
+  /** Id and start time of the fiber. */
   readonly fiber: readonly [id: number, startMillis: number];
   /** In milliseconds since the epoch. */
   readonly time: number;
@@ -20,7 +21,7 @@ export interface LogEntry {
   readonly spans: ReadonlyArray<readonly [label: string, startTime: number]>;
 }
 
-/** By which a span is known, in all processes. */
+/** The identity of a span, the same in all processes. */
 export interface SpanReference {
   readonly traceId: string;
   readonly spanId: string;
@@ -30,7 +31,7 @@ export interface SpanReference {
 /** A link of a span to another. */
 export type SpanLinkData = readonly [to: SpanReference, attributes: Readonly<Record<string, unknown>>];
 
-/** What happens to a span. Times are in nanoseconds since the epoch. */
+/** An event in the life of a span. Times are in nanoseconds since the epoch. */
 export type SpanEvent =
   | {
     readonly _tag: "SpanStart";
@@ -59,7 +60,7 @@ export type MetricStateData =
   | { readonly _tag: "Frequency"; readonly occurrences: ReadonlyMap<string, number> }
   | {
     readonly _tag: "Histogram";
-    /** Upper boundaries, each with the number of values up to it. */
+    /** Upper boundaries, each with the count of values up to it. */
     readonly buckets: ReadonlyArray<readonly [boundary: number, count: number]>;
     readonly count: number;
     readonly min: number;
@@ -90,11 +91,11 @@ export interface ProcessMetrics {
   readonly metrics: ReadonlyArray<MetricData>;
 }
 
-/** What a child sends in one notice. */
+/** The content of one notice from a child. */
 export interface Report {
   readonly events: ReadonlyArray<LogEntry | SpanEvent>;
-  /** Events that had no room, and were dropped, since the report before. */
+  /** Number of events that were dropped for lack of room since the last report. */
   readonly dropped: number;
-  /** Those of the child and of its own children. Absent if nothing has changed. */
+  /** Metrics of the child and of its children. Absent if nothing has changed. */
   readonly metrics?: ReadonlyArray<ProcessMetrics>;
 }

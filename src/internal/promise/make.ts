@@ -1,5 +1,5 @@
 /**
- * What the functions of the module `Promise` do.
+ * Implementation of the functions of the module `Promise`.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { Barrier, Connection, Event, Lock, Queue, Semaphore, SharedArray, Shared
 import { Pool, Process } from "./processes.ts";
 import { acquire, demand, settle } from "./settle.ts";
 
-/** Provides the backend that the options name, for as long as the scope is open. */
+/** Provides the backend named by the options, while the scope is open. */
 const on = <A, E, R>(
   effect: Effect.Effect<A, E, R>,
   { backend = "subprocess" }: Model.BackendOptions,
@@ -51,7 +51,7 @@ const on = <A, E, R>(
   return Effect.flatMap(Layer.build(layer), (context) => Effect.provide(effect, context));
 };
 
-/** The kinds of what {@link spawn} and {@link run} are given. */
+/** The types of the arguments of {@link spawn} and {@link run}. */
 const checks: Arguments.Checks = { args: Arguments.list, options: Arguments.record };
 
 export const spawn = async <Args extends ReadonlyArray<unknown>, A, E>(
@@ -87,7 +87,7 @@ export const pipe = async <A, B>(
   options: Omit<Pipes.Options, "duplex">,
 ): Promise<readonly [Connection<A, B>, Connection<B, A>]> => {
   const { close, value: [one, other] } = await acquire(Pipes.make<A, B>(options));
-  // The pipe passes on messages between other processes, so it lives until both of these have been disposed of.
+  // The pipe forwards messages between other processes, so it lives until both ends are disposed of.
   let open = 2;
   const release = (): Promise<void> => --open === 0 ? close() : Promise.resolve();
   return [new Connection(one, release), new Connection(other, release)];

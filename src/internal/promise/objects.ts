@@ -1,5 +1,6 @@
 /**
- * The objects of the module `Promise`: each is in front of an object of another module, and travels as that one does.
+ * The objects of the module `Promise`. Each wraps an object of another module, and its handle contains the handle of
+ * that object.
  *
  * @module
  */
@@ -20,7 +21,7 @@ import { type Handle, HandleId, register } from "../objects/handles.ts";
 import * as Arguments from "../os/arguments.ts";
 import { demand, iterate, settle, type Waiting } from "./settle.ts";
 
-/** The kind under which they travel. Its handle contains the handle of the object that is behind. */
+/** The handle kind of the wrappers. Such a handle contains the handle of the wrapped object. */
 const KIND = "promise";
 
 /** An object that can be sent to other processes. */
@@ -268,7 +269,7 @@ export class SharedArray<T extends Arrays.Type> extends Front<Arrays.Of<T>> impl
   }
 }
 
-/** The front of each kind of object, by the mark of the object. */
+/** The wrapper of each kind of object, by the mark of the object. */
 const fronts: ReadonlyArray<readonly [mark: string, front: (inner: never) => object]> = [
   ["~multiprocessing/Queue", (inner) => new Queue(inner)],
   ["~multiprocessing/Connection", (inner) => new Connection(inner)],
@@ -282,7 +283,7 @@ const fronts: ReadonlyArray<readonly [mark: string, front: (inner: never) => obj
 ];
 
 register("promise", (inner, use) => {
-  // A process that only looks at a message has no use for the object, and may not know its kind.
+  // A process that only inspects a message does not need the object, and may not know its kind.
   if (!use) return {};
   const front = fronts.find(([mark]) => mark in (inner as object));
   if (front === undefined) throw new TypeError("a handle of the module Promise contains no object that the module has");

@@ -152,7 +152,7 @@ export class Pool implements Model.Pool {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // The scope would stop the calls that nobody has waited for.
+    // Closing the scope would stop calls that are still pending.
     await settle(Effect.zipRight(this.#pool.close, this.#pool.join));
     await this.#close();
   }

@@ -1,5 +1,5 @@
 /**
- * From Effects to Promises: how an Effect is run, how its failure is thrown, how its scope becomes a disposal.
+ * From Effects to Promises: runs an Effect, throws its failure, and turns its scope into a disposal.
  *
  * @module
  */
@@ -21,27 +21,29 @@ const checks: Arguments.Checks = {
   signal: Arguments.optional(Arguments.must((value) => value instanceof AbortSignal, "an AbortSignal")),
 };
 
-/** Refuses values of the wrong kind. Throws a `TypeError`. */
+/** Throws a `TypeError` for a value of the wrong type. */
 export const demand = (operation: string, values: object, checks: Arguments.Checks): void => {
   const wrong = Arguments.wrong(values, checks);
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument(operation, wrong));
 };
 
-/** The signal of some options. Throws a `TypeError` if the options are none. */
+/** Returns the signal of the options. Throws a `TypeError` if they are not an object. */
 const signalOf = (options: Waiting): AbortSignal | undefined => {
   const wrong = Arguments.wrongOptions(options, checks);
   if (wrong !== undefined) throw new TypeError(Arguments.invalidOption("call", wrong));
   return options.signal;
 };
 
-/** The value of an exit. Throws its failure, or the reason of the signal if the signal has interrupted the Effect. */
+/**
+ * Returns the value of an exit. Throws its failure, or the reason of the signal if the signal interrupted the Effect.
+ */
 const valueOf = <A, E>(exit: Exit.Exit<A, E>, signal: AbortSignal | undefined): A => {
   if (Exit.isSuccess(exit)) return exit.value;
   if (signal?.aborted === true && Cause.isInterrupted(exit.cause)) throw signal.reason;
   throw Cause.squash(exit.cause);
 };
 
-/** Runs an Effect, and gives its exit. The signal interrupts the Effect, which may take some time to stop. */
+/** Runs an Effect and returns its exit. The signal interrupts the Effect, which may take some time to stop. */
 const run = <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal | undefined): Promise<Exit.Exit<A, E>> =>
   new Promise((resolve) => {
     const fiber = Effect.runFork(effect);
@@ -53,7 +55,7 @@ const run = <A, E>(effect: Effect.Effect<A, E>, signal: AbortSignal | undefined)
     });
   });
 
-/** Runs an Effect as a Promise of its value, which rejects with the failure itself. */
+/** Runs an Effect as a Promise of its value. The Promise rejects with the failure itself. */
 export const settle = async <A, E>(effect: Effect.Effect<A, E>, options: Waiting = {}): Promise<A> => {
   const signal = signalOf(options);
   signal?.throwIfAborted();
@@ -80,14 +82,14 @@ export async function* iterate<A, E>(stream: Stream.Stream<A, E>, options: Waiti
   }
 }
 
-/** A resource whose scope is open, and the function that closes the scope. */
+/** A resource with an open scope, and the function that closes the scope. */
 export interface Acquired<A> {
   readonly value: A;
   /** Closes the scope with success. A second call waits for the first. */
   readonly close: () => Promise<void>;
 }
 
-/** Acquires a resource in a scope of its own. */
+/** Acquires a resource in a new scope. */
 export const acquire = async <A, E>(
   resource: Effect.Effect<A, E, Scope.Scope>,
   options: Waiting = {},
