@@ -1,8 +1,8 @@
-/** The attributes of a process, in the process and in its parent, and how it ended: `deno task example:attributes`. */
+/** The attributes of a process, seen by the process and by its parent, and its exit: `deno task example:attributes`. */
 import { Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Deferred, Effect, Option, Stream } from "effect";
 
-/** Describes its process, after the parent has read the attributes. */
+/** Describes its process after the parent has read the attributes. */
 const describe = Task.make(import.meta, "describe", (asked: Stream.Stream<unknown>) =>
   Effect.gen(function* () {
     yield* Stream.runDrain(asked);

@@ -9,7 +9,7 @@ const work = Task.make(
     Effect.gen(function* () {
       for (const phase of ["load", "compute", "store"]) {
         yield* done.put(phase);
-        // The last party to arrive runs this before any party goes on.
+        // The last party to arrive runs this action before any party continues.
         yield* barrier.waitWith(done.put(`all have done: ${phase}`));
       }
     }),

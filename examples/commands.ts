@@ -1,4 +1,7 @@
-/** Runs programs of the system as commands of `@effect/platform`: outputs, inputs, chains, and ends: `deno task example:commands`. */
+/**
+ * Runs programs of the system as commands of `@effect/platform`, with outputs, inputs, chains and ends: `deno task
+ * example:commands`.
+ */
 import * as Command from "@effect/platform/Command";
 import { Effect, Option, Stream } from "effect";
 import { runMain } from "@effect-deno/multiprocessing";
@@ -14,11 +17,11 @@ const program = Effect.gen(function* () {
   const sevens = Command.make("grep", "77777").pipe(Command.stdin(numbers), Command.streamLines);
   console.log("found:", yield* Stream.runCount(sevens));
 
-  // It writes far more to stderr than a pipe holds: nobody has to read that.
+  // The command writes far more to stderr than a pipe holds. It does not block if stderr is never read.
   const noisy = Command.make("sh", "-c", "head -c 500000 /dev/zero >&2; echo quiet");
   console.log("noisy:", (yield* Command.string(noisy)).trim());
 
-  // The end by a signal is an exit code, and a limit of time is Effect's.
+  // A signal appears as an exit code, and the time limit is that of Effect.
   const code = yield* Command.exitCode(Command.make("sh", "-c", "kill -TERM $$"));
   console.log("ended by", CommandExecutor.signalOf(code));
   const late = yield* Command.exitCode(Command.make("sleep", "60")).pipe(Effect.timeoutOption("100 millis"));

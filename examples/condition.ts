@@ -1,8 +1,8 @@
-/** A producer and a consumer of a shop, whose stock is in a file, take turns by a condition: `deno task example:condition`. */
+/** A producer and a consumer take turns at a stock in a file, with a condition: `deno task example:condition`. */
 import { Condition, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** The stock of the shop: a number in a file, which is read and written with the condition's lock. */
+/** The stock: a number in a file, which is read and written under the lock of the condition. */
 const stock = (path: string): number => Number(Deno.readTextFileSync(path));
 
 const consume = Task.make(

@@ -1,15 +1,15 @@
 /**
- * Finds the source files of a folder that are most alike. The work is to take the fingerprint of each file: to parse it into
- * tokens, and to hash every passage of it in 2,048 ways. One process does all of it alone, then a pool does it again; the
- * demo compares the results, and the times.
+ * Finds the most similar source files of a folder. The work is the fingerprint of each file: the program parses the
+ * file into tokens, and hashes every passage of it in 2,048 ways. First one process does all the work, then a pool; the
+ * demo compares the results and the times.
  *
  *     deno task demo [folder] [--backend=subprocess|worker] [--size=N]
  *
- * Without a folder it takes the sources of `effect` in this project's package cache. Symbolic links are not followed. Files
- * that cannot be read are counted, and do not stop the demo.
+ * Without a folder, the demo reads the sources of `effect` in the package cache of this project. Symbolic links are not
+ * followed. Files that cannot be read are counted, and do not stop the demo.
  *
- * Exit codes: 0 if all is done, even if some files could not be read; 1 if the folder cannot be read or the results differ; 2
- * if the command line is wrong.
+ * Exit codes: 0 on success, even if some files could not be read; 1 if the folder cannot be read or the results differ;
+ * 2 if the command line is invalid.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { type Fingerprint, fingerprint, fingerprintTask, type Unreadable, unreadable } from "./fingerprint.ts";
 
-// The two ways of doing it: alone, and in a pool.
+// The two ways: in this process, and in a pool.
 
 const alone = (files: ReadonlyArray<File>) =>
   Effect.forEach(files, ({ path }, index) =>
@@ -28,7 +28,7 @@ const alone = (files: ReadonlyArray<File>) =>
       Effect.tap(() => showProgress("alone", index + 1, files.length)),
     ));
 
-/** Gives the fingerprints, and the time that the pool took after its start. */
+/** Returns the fingerprints, and the time that the pool took after its start. */
 const inPool = (files: ReadonlyArray<File>, size: number) =>
   Effect.gen(function* () {
     const pool = yield* Pool.make({ size });
@@ -44,7 +44,7 @@ const inPool = (files: ReadonlyArray<File>, size: number) =>
     );
   }).pipe(Effect.scoped);
 
-// Which files.
+// The files.
 
 interface File {
   readonly path: string;
@@ -71,7 +71,7 @@ const describeFile = (path: string): Effect.Effect<Either.Either<File, Unreadabl
     Effect.either,
   );
 
-/** The source files of a folder and its subfolders; on the left what cannot be listed. */
+/** The source files of a folder and its subfolders. The left side lists folders that cannot be read. */
 const walk = (folder: string): Stream.Stream<Either.Either<File, Unreadable>> =>
   Stream.fromAsyncIterable(Deno.readDir(folder), (error) => unreadable(folder, error)).pipe(
     Stream.flatMap((entry) => {
@@ -87,18 +87,18 @@ const byWork = (a: File, b: File): number => b.bytes - a.bytes || (a.path < b.pa
 
 const defaultFolder = (): string => fileURLToPath(new URL("src", import.meta.resolve("effect/package.json")));
 
-// Which files are alike.
+// The similar files.
 
 interface Pair {
   readonly files: readonly [Fingerprint, Fingerprint];
-  /** The share of passages that are in both, of those that are in either. */
+  /** The number of passages in both files, divided by the number in either. */
   readonly alike: number;
 }
 
 /** Elements that two samples must have in common, in a row, to be compared. */
 const BAND = 4;
 
-/** Files with fewer tokens are too short to be called alike. */
+/** Minimum number of tokens of a file for a comparison. */
 const ENOUGH = 100;
 
 const compare = (a: Fingerprint, b: Fingerprint): Pair => ({
@@ -106,7 +106,7 @@ const compare = (a: Fingerprint, b: Fingerprint): Pair => ({
   alike: a.sample.filter((place, order) => place === b.sample[order]).length / a.sample.length,
 });
 
-/** The pairs of files that are most alike, without comparing all files with all others. */
+/** The most similar pairs of files, found without comparing all files with all others. */
 const findPairs = (files: ReadonlyArray<Fingerprint>, count: number): ReadonlyArray<Pair> => {
   const met = new Map<string, Array<Fingerprint>>();
   const pairs = new Map<string, Pair>();
@@ -127,7 +127,7 @@ const findPairs = (files: ReadonlyArray<Fingerprint>, count: number): ReadonlyAr
   return [...pairs.values()].sort((a, b) => b.alike - a.alike).slice(0, count);
 };
 
-// What is printed.
+// The output.
 
 const number = (value: number): string => value.toLocaleString("en");
 
@@ -135,7 +135,7 @@ const seconds = (duration: Duration.Duration): string => `${Duration.toSeconds(d
 
 const WIDTH = 40;
 
-/** A bar that grows, on a terminal; nothing elsewhere. */
+/** A progress bar on a terminal; nothing elsewhere. */
 const showProgress = (label: string, done: number, total: number): Effect.Effect<void> =>
   Effect.sync(() => {
     if (!Deno.stderr.isTerminal()) return;
@@ -146,7 +146,7 @@ const showProgress = (label: string, done: number, total: number): Effect.Effect
     Deno.stderr.writeSync(new TextEncoder().encode(`\r\x1b[K${done < total ? bar : ""}`));
   });
 
-/** Rows of cells in columns; the columns of `right` end at the same place. */
+/** Aligns rows of cells in columns. The columns in `right` are aligned to the right. */
 const table = (rows: ReadonlyArray<ReadonlyArray<string>>, right: ReadonlyArray<number>): string => {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const pad = (cell: string, column: number) =>
@@ -171,7 +171,7 @@ const describeUnreadable = (folder: string, all: ReadonlyArray<Unreadable>): str
 
 interface Times {
   readonly alone: Duration.Duration;
-  /** With the start and the end of the pool. */
+  /** Includes the start and the end of the pool. */
   readonly pooled: Duration.Duration;
   readonly worked: Duration.Duration;
 }
@@ -215,7 +215,7 @@ const readArguments = Effect.try({
     }),
 });
 
-/** True if other programs already use more than half of the cores, so that the times say little. */
+/** True if other programs use more than half of the cores, so that the times mean little. */
 const isBusy = (): boolean => Deno.loadavg()[0] > navigator.hardwareConcurrency / 2;
 
 const program = Effect.gen(function* () {
@@ -229,7 +229,7 @@ const program = Effect.gen(function* () {
   yield* Console.log(`Which of the ${number(files.length)} source files of ${subject} are most alike?`);
   const busy = isBusy();
 
-  // A subprocess may read the folder and nothing else. A worker has the permissions of this process.
+  // A subprocess may read only the folder. A worker has the permissions of this process.
   const layer = backend === "worker"
     ? WorkerBackend.layer()
     : SubprocessBackend.layer({ permissions: { read: [folder] } });

@@ -1,18 +1,21 @@
 /**
- * What the demo does with one file. A module of plain functions that imports only `Task` starts quickly in a child, since
- * it does not load Effect there.
+ * The work of the demo on one file. A module of plain functions that imports only `Task` starts quickly in a child,
+ * because the child does not load Effect for it.
  *
  * @module
  */
 import * as Task from "@effect-deno/multiprocessing/Task";
 
-/** What is known of a source file that was read. */
+/** The result for a source file. */
 export interface Fingerprint {
   readonly _tag: "Fingerprint";
   readonly path: string;
   readonly lines: number;
   readonly tokens: number;
-  /** A sample of the file's passages, the same size for every file: the share of equal elements estimates how alike two files are. */
+  /**
+   * A sample of the passages, of the same size for every file. The share of equal elements estimates the similarity of
+   * two files.
+   */
   readonly sample: Uint32Array;
 }
 
@@ -23,17 +26,17 @@ export interface Unreadable {
   readonly reason: string;
 }
 
-/** Says why something could not be read, without the path that Deno has in its message. */
+/** The reason why a path could not be read, without the path that the message of Deno includes. */
 export const unreadable = (path: string, error: unknown): Unreadable => ({
   _tag: "Unreadable",
   path,
   reason: error instanceof Error ? error.name : String(error),
 });
 
-/** Comments, strings, words with digits, and single characters, of TypeScript or JavaScript. */
+/** Matches comments, strings, words with digits, and single characters of TypeScript or JavaScript. */
 const tokens = /\/\*[^]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|[\p{L}\p{N}_$]+|\S/gu;
 
-/** How many tokens make a passage. */
+/** Number of tokens of a passage. */
 const PASSAGE = 8;
 
 /** Elements of a sample. */
@@ -68,7 +71,10 @@ const takeSample = (hashes: ReadonlyArray<number>): Uint32Array => {
   return sample;
 };
 
-/** Reads a source file, parses it into tokens without comments, and samples its passages. What it cannot read is a result too. */
+/**
+ * Reads a source file, parses it into tokens without comments, and samples its passages. Returns a file that cannot be
+ * read as a result too.
+ */
 export const fingerprint = async (path: string): Promise<Fingerprint | Unreadable> => {
   try {
     const text = await Deno.readTextFile(path);
@@ -85,5 +91,5 @@ export const fingerprint = async (path: string): Promise<Fingerprint | Unreadabl
   }
 };
 
-/** The same as a task. */
+/** {@link fingerprint} as a task. */
 export const fingerprintTask = Task.make(import.meta, "fingerprint", fingerprint);

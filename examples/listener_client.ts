@@ -26,7 +26,7 @@ const intrude = (address: Listener.Address) =>
 const program = Effect.gen(function* () {
   const listener = yield* Listener.make<unknown>({ address: { hostname: "127.0.0.1", port: 0 } });
   yield* Effect.fork(listener.serve(({ recv, recvBytes, send, sendBytes }) =>
-    // Ends with `EndOfFile` when the client closes the connection, which is no error of a handler.
+    // The handler ends with `EndOfFile` when the client closes the connection. That is not an error.
     Effect.forever(Effect.gen(function* () {
       const value = yield* recv;
       if (value === "bytes") yield* sendBytes((yield* recvBytes()).toSorted());

@@ -9,7 +9,7 @@ const writeLine = (path: string, line: string) =>
     yield* Effect.promise(() => Deno.writeTextFile(path, "is whole\n", { append: true }));
   });
 
-/** Writes with `withLock`, which releases the lock however the effect ends. */
+/** Writes with `withLock`, which releases the lock in every case. */
 const short = Task.make(
   import.meta,
   "short",

@@ -1,4 +1,4 @@
-/** An object of a class of the program, in a server process: `deno task example:manager_class`. */
+/** An object of the program's own class, in a server process: `deno task example:manager_class`. */
 import { Manager, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 

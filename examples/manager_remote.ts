@@ -2,7 +2,7 @@
 import { Manager, type Queue, runMain, SubprocessBackend } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** The second program: has only the manager's address and key. */
+/** The second program. It has only the address and the key of the manager. */
 const worker = (port: number, authKey: Uint8Array) =>
   Effect.gen(function* () {
     const manager = yield* Manager.connect({ address: { hostname: "127.0.0.1", port }, authKey });
@@ -28,7 +28,8 @@ const server = Effect.gen(function* () {
   yield* jobs.close;
   if (!("port" in manager.address)) return;
   const { port } = manager.address;
-  // It could also be started by hand, on another machine. The key is passed in the environment, not on the command line.
+  // The second program could also run on another machine. It receives the key in the environment, not on the command
+  // line.
   const other = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", import.meta.filename!, `${port}`],
     env: { AUTH_KEY: authKey.toHex() },

@@ -1,4 +1,4 @@
-/** Ten children that change one dict and one list: `deno task example:manager_shared`. */
+/** Ten children change one dict and one list: `deno task example:manager_shared`. */
 import { Manager, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 

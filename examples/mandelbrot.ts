@@ -1,4 +1,7 @@
-/** The Mandelbrot set, by several processes in one shared block, as a PNG file: `deno task example:mandelbrot [file]`. */
+/**
+ * Several processes compute the Mandelbrot set in one shared block, and write a PNG file: `deno task example:mandelbrot
+ * [file]`.
+ */
 import { Process, runMain, SharedMemory, SubprocessBackend, Task, Value } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
@@ -7,7 +10,7 @@ const height = 400;
 const processes = 4;
 const steps = 200;
 
-/** Red, green and blue of a point, by how soon it leaves. */
+/** Red, green and blue of a point, by the number of steps until it escapes. */
 const colour = (x: number, y: number): readonly [number, number, number] => {
   let [a, b] = [0, 0];
   for (let step = 0; step < steps; step++) {
@@ -21,7 +24,7 @@ const colour = (x: number, y: number): readonly [number, number, number] => {
   return [0, 0, 0];
 };
 
-/** Takes the next row that nobody has taken, and paints it, until there are none; how many it was. */
+/** Takes the next free row and paints it, until no row is left. Returns the number of rows. */
 const paint = Task.make(import.meta, "paint", (memory: SharedMemory.SharedMemory, next: Value.Of<"u32">) => {
   const pixels = memory.array(Uint8Array);
   for (let rows = 0;; rows++) {
@@ -40,7 +43,7 @@ const crcs = Uint32Array.from({ length: 256 }, (_, n) => {
 
 const crc = (bytes: Uint8Array): number => ~bytes.reduce((sum, byte) => crcs[(sum ^ byte) & 255] ^ sum >>> 8, -1) >>> 0;
 
-/** A part of a PNG file: its length, its name, what it holds, and a check sum. */
+/** A chunk of a PNG file: length, name, content and check sum. */
 const chunk = (name: string, data: Uint8Array): Uint8Array<ArrayBuffer> => {
   const bytes = new Uint8Array(data.length + 12);
   const view = new DataView(bytes.buffer);
@@ -56,7 +59,7 @@ const png = async (pixels: Uint8Array): Promise<Blob> => {
   header.setUint32(0, width);
   header.setUint32(4, height);
   header.setUint16(8, 8 << 8 | 2); // 8 bits of each of three colours
-  // Each row begins with the way in which it was filtered: not at all.
+  // Each row begins with its filter type: none.
   const rows = new Uint8Array(height * (1 + 3 * width));
   for (let y = 0; y < height; y++) {
     rows.set(pixels.subarray(y * 3 * width, (y + 1) * 3 * width), y * (1 + 3 * width) + 1);

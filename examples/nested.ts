@@ -8,7 +8,7 @@ const leaf = Task.make(
   () => Effect.map(Process.current, ({ name, parent }) => `${name}, started by ${parent?.name}`),
 );
 
-/** A handler that is an Effect can start processes: it is provided with a backend of the same kind as its own. */
+/** A handler that is an Effect can start processes, on a backend of the same kind as that of its own process. */
 const branch = Task.make(import.meta, "branch", () =>
   Effect.gen(function* () {
     const { name, parent } = yield* Process.current;

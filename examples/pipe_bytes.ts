@@ -17,7 +17,7 @@ const paint = (): Uint8Array => {
   return pixels;
 };
 
-/** Receives pixels behind the header of a PPM file, turns them grey, and sends the file, and then its last row. */
+/** Receives pixels after the header of a PPM file, turns them grey, and sends the file and then its last row. */
 const develop = Task.make(import.meta, "develop", (connection: Pipe.Connection<never>) =>
   Effect.gen(function* () {
     const header = new TextEncoder().encode(`P6 ${width} ${height} 255\n`);
@@ -45,7 +45,7 @@ const program = Effect.gen(function* () {
   const header = new TextDecoder().decode(file.subarray(0, file.indexOf(10)));
   yield* Console.log(`sent ${yield* child.join} bytes, received ${file.length}: ${header}`);
 
-  // A message that is too long, or does not fit into the buffer, remains the next message.
+  // A message that is too long for the limit or the buffer stays the next message.
   yield* Console.log(reason(yield* Effect.flip(ours.recvBytes(100))));
   yield* Console.log(reason(yield* Effect.flip(ours.recvBytesInto(new Uint8Array(rowBytes), 1))));
   const row = yield* ours.recvBytes(rowBytes);

@@ -18,13 +18,13 @@ const program = Effect.gen(function* () {
     yield* Console.log(yield* ours.recv);
   }
 
-  // No message has come within the time that `poll` waits.
+  // No message arrives within the time limit of `poll`.
   yield* Console.log(`more to receive: ${yield* ours.poll("50 millis")}`);
 
-  // The end that was sent has moved: only the child owns it now.
+  // The end has moved: only the child owns it now.
   yield* Console.log((yield* Effect.flip(theirs.send("me too"))).message);
 
-  // The child's Stream ends when our end is closed.
+  // The child's Stream ends when this end is closed.
   yield* ours.close;
   yield* Console.log(`echoed ${yield* child.join}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));

@@ -1,4 +1,7 @@
-/** A pool of `@effect/platform`, unmodified, whose workers are processes, and a crash as a typed error: `deno task example:platform_workers`. */
+/**
+ * A pool of `@effect/platform`, unmodified, whose workers are processes, with a crash as a typed error: `deno task
+ * example:platform_workers`.
+ */
 import * as Worker from "@effect/platform/Worker";
 import { WorkerError } from "@effect/platform/WorkerError";
 import * as WorkerRunner from "@effect/platform/WorkerRunner";
@@ -24,7 +27,7 @@ class Crash extends Schema.TaggedRequest<Crash>()("Crash", {
   payload: {},
 }) {}
 
-/** The first message of each worker: what it needs to work. */
+/** The first message to each worker: its configuration. */
 class InitialMessage extends Schema.TaggedRequest<InitialMessage>()("InitialMessage", {
   failure: Schema.Never,
   success: Schema.Void,
@@ -61,7 +64,7 @@ const program = Effect.gen(function* () {
 
   const error = yield* Effect.flip(executeEffect(new Crash()));
   console.log(`${error._tag}: ${(error.cause as Error).message.replace(/pid \d+/, "pid ...")}`);
-  // Another has taken its place, and has learned the words.
+  // Another worker has taken its place, and has received the words.
   console.log(yield* executeEffect(new Translate({ word: "eins" })));
 }).pipe(
   Effect.scoped,

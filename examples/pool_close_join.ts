@@ -1,4 +1,4 @@
-/** The life of a pool by hand: map, submit, close, join, terminate: `deno task example:pool_close_join`. */
+/** The life of a pool, step by step: map, submit, close, join, terminate: `deno task example:pool_close_join`. */
 import { Pool, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
@@ -20,7 +20,7 @@ const program = Effect.gen(function* () {
   yield* pool.close; // takes no more tasks
   yield* Console.log(`asked after it was closed: ${reason(yield* Effect.flip(pool.apply(square, 8)))}`);
 
-  yield* pool.join; // until its tasks are done and its workers have ended
+  yield* pool.join; // waits until its tasks are done and its workers have ended
   const results = yield* Effect.forEach(submissions, (submission) => submission.await);
   yield* Console.log(`submitted: ${results.join(", ")}`);
 
@@ -29,7 +29,7 @@ const program = Effect.gen(function* () {
 
   const other = yield* Pool.make({ size: 1 });
   const endless = yield* other.submit(forever);
-  yield* other.terminate; // at once: what is not done fails
+  yield* other.terminate; // stops at once: pending tasks fail
   yield* Console.log(`not done when it was terminated: ${reason(yield* Effect.flip(endless.await))}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
 

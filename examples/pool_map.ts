@@ -29,7 +29,7 @@ const program = Effect.gen(function* () {
   const counts = yield* pool.starmap(countPrimes, ranges);
   yield* Console.log(`Primes below a million: ${counts.reduce((sum, count) => sum + count)}`);
 
-  // The first failure stops all other items. It is the task's own, with its type.
+  // The first failure stops all other items. It is the failure of the task, with its type.
   const failed = yield* Effect.flip(pool.map(checkPrime, [2, 3, 5, 7, 9, 11]));
   if (failed._tag === "NotPrime") yield* Console.log(`${failed.n} is not prime, says ${failed.process}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));

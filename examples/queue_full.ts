@@ -2,7 +2,7 @@
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
-/** `tryPut` does not wait: it gives whether the item was put. */
+/** `tryPut` does not wait. It returns whether the item was put. */
 const measure = Task.make(
   import.meta,
   "measure",

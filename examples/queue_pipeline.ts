@@ -19,7 +19,7 @@ const primes = Task.make(
   (input: Queue.Queue<number>, out: Queue.Queue<number>) => into(Stream.filter(input.toStream, isPrime), out),
 );
 
-/** The largest gap between one and the next. */
+/** The largest gap between two successive numbers. */
 const largestGap = Task.make(import.meta, "largestGap", (input: Queue.Queue<number>) =>
   input.toStream.pipe(
     Stream.zipWithPrevious,

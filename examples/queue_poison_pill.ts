@@ -1,4 +1,7 @@
-/** Ends consumers in two ways: by one special item for each, as in Python, and by closing the queue: `deno task example:queue_poison_pill`. */
+/**
+ * Ends consumers in two ways: with one special item for each, as in Python, and by closing the queue: `deno task
+ * example:queue_poison_pill`.
+ */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";
 
@@ -16,7 +19,7 @@ const untilPill = Task.make(import.meta, "untilPill", (jobs: Queue.Queue<number 
 const untilEnd = Task.make(import.meta, "untilEnd", (jobs: Queue.Queue<number>) => Stream.runCount(jobs.toStream));
 
 const program = Effect.gen(function* () {
-  // One pill for each consumer. With one too few, a consumer waits for ever.
+  // One pill for each consumer. A consumer without a pill waits for ever.
   const pills = yield* Queue.make<number | null>();
   const first = yield* Effect.all([Process.spawn(untilPill, pills), Process.spawn(untilPill, pills)]);
   yield* pills.putAll([1, 2, 3, 4, 5]);

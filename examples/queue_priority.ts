@@ -26,9 +26,9 @@ const fill = Task.make(
 );
 
 const program = Effect.gen(function* () {
-  // The smallest first, as in Python. Arrays are compared by their first difference.
+  // The smallest item first, as in Python. Arrays are compared by their first difference.
   const entries = yield* Queue.priority<Entry>();
-  // By a key, in an order: here the largest first. Of equal keys, the oldest item first.
+  // By a key and an order: here the largest first. Items with equal keys come oldest first.
   const jobs = yield* Queue.priority<Job, number>({ key: (job) => job.urgency, order: Order.reverse(Order.number) });
   // Last in, first out.
   const names = yield* Queue.lifo<string>();

@@ -7,7 +7,7 @@ interface Item {
   readonly n: number;
 }
 
-/** Puts one item after the other. Waits while the queue is full. */
+/** Puts items one after the other. Waits while the queue is full. */
 const produce = Task.make(import.meta, "produce", (queue: Queue.Queue<Item>, count: number) =>
   Effect.gen(function* () {
     const { name } = yield* Process.current;
@@ -28,7 +28,7 @@ const program = Effect.gen(function* () {
   const spawn = (name: string) => Process.spawnWith({ name })(produce, queue, 100);
   const producers = yield* Effect.forEach(["ann", "bob", "cy"], spawn);
 
-  // When all producers are done, the end of the queue ends the consumers.
+  // After the last producer is done, closing the queue ends the consumers.
   yield* Effect.forEach(producers, (producer) => producer.join);
   yield* queue.close;
   const taken = yield* Effect.forEach(consumers, (consumer) => consumer.join);

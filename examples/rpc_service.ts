@@ -33,7 +33,7 @@ const service = RpcServer.layer(Bank).pipe(Layer.provide(handlers));
 
 const bank = MpRpc.server(import.meta, "bank", service);
 
-/** What a client does, wherever the server is. */
+/** The client, the same for either place of the server. */
 const use = Effect.gen(function* () {
   const client = yield* RpcClient.make(Bank);
   console.log("balance", yield* client.withdraw({ amount: 30 }));

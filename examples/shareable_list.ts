@@ -19,7 +19,7 @@ const sum = Task.make(
   },
 );
 
-/** Asks a manager for a list, which outlives this process. */
+/** Makes a list at a manager. The list outlives this process. */
 const describe = Task.make(
   import.meta,
   "describe",

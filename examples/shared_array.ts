@@ -32,7 +32,7 @@ const program = Effect.gen(function* () {
   yield* Effect.forEach(halves, ([from, to]) => Process.run(sum, array, total, from, to), { concurrency: 2 });
   yield* Console.log(`the sum is ${(yield* total.get).toFixed(0)}`);
 
-  // A value out of range, or an element that does not exist, is an error and changes nothing.
+  // A value out of range, or an index that does not exist, is an error and changes nothing.
   const bytes = yield* SharedArray.make("u8", [200, 100]);
   yield* Console.log((yield* Effect.flip(bytes.add(0, 100))).message);
   yield* Console.log((yield* Effect.flip(bytes.get(2))).message);

@@ -1,10 +1,10 @@
-/** Two children that talk straight to each other, since one of them has made the pipe: `deno task example:siblings`. */
+/** Two children communicate directly, because one of them has made the pipe: `deno task example:siblings`. */
 import { Pipe, Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
 
 type End = Pipe.Connection<number, number>;
 
-/** Makes a pipe, hands out one end of it, and asks with the other. */
+/** Makes a pipe, hands out one end of it, and asks questions with the other. */
 const asks = Task.make(
   import.meta,
   "asks",
@@ -21,7 +21,7 @@ const asks = Task.make(
     })),
 );
 
-/** Answers until there are no more questions. */
+/** Answers until no question is left. */
 const answers = Task.make(
   import.meta,
   "answers",
@@ -32,7 +32,7 @@ const answers = Task.make(
 );
 
 const program = Effect.gen(function* () {
-  // Only the handle passes here: it is used in a process that did not even exist when the pipe was made.
+  // Only the handle passes through this process. The receiver did not exist yet when the pipe was made.
   const handed = yield* Queue.make<End>();
   const asking = yield* Process.spawn(asks, handed, 1000);
   const answering = yield* Process.spawn(answers, yield* handed.get);

@@ -1,6 +1,6 @@
 /**
- * A pipeline of four processes: one produces a stream, two transform it, one sums it up. Each waits while the next one is
- * slow, so that no elements pile up: `deno task example:stream_pipeline`.
+ * A pipeline of four processes: one produces a stream, two transform it, one sums it up. Each process waits while the
+ * next is slow, so that no elements pile up: `deno task example:stream_pipeline`.
  */
 import { Pool, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";
@@ -13,14 +13,14 @@ interface Chain {
 /** A task that returns a Stream. */
 const candidates = Task.make(import.meta, "candidates", (last: number) => Stream.range(1, last));
 
-/** How many steps of Collatz's rule lead from a number to 1. */
+/** Number of steps of Collatz's rule from a number to 1. */
 const collatz = Task.make(import.meta, "collatz", (start: number): Chain => {
   let length = 1;
   for (let n = start; n !== 1; n = n % 2 === 0 ? n / 2 : 3 * n + 1) length++;
   return { start, length };
 });
 
-/** A task that takes a Stream: it pulls the elements from the process that called it. */
+/** A task that takes a Stream: it pulls the elements from its caller's process. */
 const longest = Task.make(import.meta, "longest", (chains: Stream.Stream<Chain, unknown>) =>
   Stream.runFold(
     chains,

@@ -1,8 +1,8 @@
-/** Crashes that are noticed and survived: `deno task example:supervised`. */
+/** Detects crashes and recovers from them: `deno task example:supervised`. */
 import { Pool, Process, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Ref, Schedule } from "effect";
 
-/** Succeeds at the third attempt. In the first two its process ends. */
+/** Succeeds at the third attempt. The first two attempts end the process. */
 const fragile = Task.make(import.meta, "fragile", (attempt: number) => {
   if (attempt < 3) Deno.exit(40 + attempt);
   return `worked at attempt ${attempt}`;
@@ -15,7 +15,7 @@ const half = Task.make(import.meta, "half", (n: number) => {
 });
 
 const program = Effect.gen(function* () {
-  // A caller that waits for a process that dies gets a `ProcessDied`, and decides how to go on.
+  // A caller that waits for a process that dies gets a `ProcessDied`, and can recover from it.
   const attempts = yield* Ref.make(0);
   const answer = yield* Ref.updateAndGet(attempts, (n) => n + 1).pipe(
     Effect.flatMap((attempt) => Process.run(fragile, attempt)),

@@ -1,7 +1,7 @@
 /**
  * One trace and one log of a program, a pool, its workers and their children, drawn as text: `deno task example:trace`.
  *
- * A program that exports its traces provides the tracer of `@effect/opentelemetry` in the place of the one below.
+ * To export traces, provide the tracer of `@effect/opentelemetry` in place of the tracer below.
  */
 import * as Mp from "@effect-deno/multiprocessing";
 import { Effect, Exit, Logger, Option, Tracer } from "effect";
@@ -12,7 +12,7 @@ const count = Mp.Task.make(import.meta, "count", (text: string) =>
     Effect.withSpan("count", { attributes: { characters: text.length } }),
   ));
 
-/** Leaves the work to a child of its own. */
+/** Delegates the work to a child of its own. */
 const read = Mp.Task.make(
   import.meta,
   "read",
@@ -29,7 +29,7 @@ const program = Effect.gen(function* () {
   Effect.provide(Mp.SubprocessBackend.layer({ observe: { logs: true, spans: true } })),
 );
 
-/** A tracer that keeps the spans in which the program says what it does. */
+/** A tracer that keeps the spans of the program itself. */
 const spans: Array<Tracer.Span> = [];
 const tracer = Tracer.make({
   span: (name, parent, context, links, startTime, kind) => {
@@ -60,7 +60,7 @@ const tracer = Tracer.make({
 
 const own = new Set(["program", "read", "count"]);
 
-/** The nearest span above that is one of the program's own. */
+/** The nearest span above that belongs to the program itself. */
 const above = (span: Tracer.Span): Tracer.Span | undefined => {
   const parent = Option.getOrUndefined(span.parent);
   const found = parent && spans.find(({ spanId }) => spanId === parent.spanId);

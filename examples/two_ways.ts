@@ -13,7 +13,7 @@ class Counter {
     this.letters.push(letter);
     return this;
   }
-  /** Like any handler, it may return an Effect: here one that reads the name of its process. */
+  /** Like any handler, `run` may return an Effect: here one that reads the name of its process. */
   run() {
     return Effect.map(Process.current, ({ name }) => {
       const counts = this.letters.map((letter) => `${letter}=${this.text.split(letter).length - 1}`);

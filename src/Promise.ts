@@ -119,7 +119,7 @@ export interface Waiting {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The backend that starts the processes. @since 0.1.0 @category models */
+/** Option for the backend that starts the processes. @since 0.1.0 @category models */
 export interface BackendOptions {
   /** `"subprocess"`, `"worker"`, or a layer that provides a backend. @default "subprocess" */
   readonly backend?: "subprocess" | "worker" | Layer.Layer<Backend, SpawnError> | undefined;

@@ -1,22 +1,23 @@
 /**
- * Runs the tests: each file in a process of its own, as many at once as there are cores. The tests of a file look for what
- * they leave behind in their process and its children, so files do not disturb each other.
+ * Runs the tests: each file in its own process, as many at once as there are cores. Files do not disturb each other,
+ * because the leak check of a test covers only its process and its descendants.
  *
  *     deno task test [FILE...] [options of deno test]
  *     deno task test:faults [FILE...] [--seed=N] [--rounds=N]
  *
- * A FILE is a part of a path. `--jobs=N` sets how many files run at once. `--times` adds the files that took most processor time. The
- * last line is a summary in the format of `deno test`.
+ * A FILE is a part of a path. `--jobs=N` sets the number of files that run at once. `--times` adds a list of the files
+ * that take most processor time. The last line is a summary in the format of `deno test`.
  *
  * @module
  */
 
-/** Files whose tests depend on the whole machine: they run one after the other, when no other tests run. */
+/** Files whose tests depend on the whole machine. They run one after the other, while no other tests run. */
 const ALONE: ReadonlyArray<string> = [
-  // They expect what a killed process has left in `/dev/shm` to stay until they look; any program may sweep it.
+  // These tests expect the leftovers of a killed process in `/dev/shm` to stay until they look; any program may sweep
+  // them.
   "tests/api/SharedMemory_names_test.ts",
   "tests/faults/leaks_test.ts",
-  // It compares how often a server answers with what the machine does meanwhile.
+  // This test compares the rate of answers of a server with the other work of the machine.
   "tests/faults/responsive_test.ts",
 ];
 
@@ -33,7 +34,7 @@ interface Result {
   readonly failed: number;
   readonly ignored: number;
   readonly seconds: number;
-  /** Seconds of processor time, of the run and its children. */
+  /** Processor time in seconds, of the run and its children. */
   readonly cpu: number;
 }
 
@@ -49,7 +50,7 @@ for (const argument of Deno.args) {
   else files.push(argument);
 }
 
-/** A positive integer among the options. */
+/** A positive integer option. */
 const integer = (name: string): number | undefined => {
   const text = values.get(name);
   if (text === undefined) return undefined;
@@ -75,14 +76,14 @@ for (const path of testsIn("tests").toSorted()) {
   if (storm && !text.includes("(storm)")) continue;
   jobs.push({ title: path, args: storm ? ["--filter=(storm)", path] : [path] });
 }
-// The README's programs are run as programs, by a test of their own.
+// A separate test runs the programs of the README.
 if (!storm) jobs.push({ title: "documentation of src", args: ["--doc", "src"] });
 
 const wanted = jobs.filter(({ title }) => files.length === 0 || files.some((part) => title.includes(part)));
 
 const results: Array<Result> = [];
 
-/** Seconds of processor time of all children that have ended so far, where `/proc` tells. */
+/** Processor time in seconds of all children that have ended so far, if `/proc` exists. */
 const childTime = (): number => {
   try {
     const stat = Deno.readTextFileSync("/proc/self/stat");
@@ -95,7 +96,7 @@ const childTime = (): number => {
 
 let counted = childTime();
 
-/** The runs under way: a runner that is stopped takes them with it. */
+/** The current runs. A runner that is stopped stops them. */
 const running = new Set<Deno.ChildProcess>();
 
 for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
@@ -122,13 +123,13 @@ const run = async ({ args, title }: Job): Promise<void> => {
   running.add(child);
   const { code, stderr, stdout } = await child.output();
   running.delete(child);
-  // What has come since the last run ended is this one's.
+  // Output since the end of the last run belongs to this run.
   const total = childTime();
   const cpu = total - counted;
   counted = total;
   const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
   const summary = text.match(/^(?:ok|FAILED) \| \d+ passed.*$/gm)?.at(-1);
-  // Steps count as well: `ok | 2 passed (9 steps) | 0 failed (3s)`.
+  // Steps count as tests: `ok | 2 passed (9 steps) | 0 failed (3s)`.
   const count = (what: string): number =>
     Number(summary?.match(`(\\d+) ${what}`)?.[1] ?? 0) + Number(summary?.match(`${what} \\((\\d+) step`)?.[1] ?? 0);
   const failed = count("failed");
@@ -147,7 +148,7 @@ const run = async ({ args, title }: Job): Promise<void> => {
   if (summary === undefined) console.log(`${title}: ended with exit code ${code} and without a summary`);
 };
 
-/** Runs jobs, so many at once. */
+/** Runs jobs with bounded concurrency. */
 const runAll = async (jobs: ReadonlyArray<Job>, atOnce: number): Promise<void> => {
   const queue = [...jobs];
   const worker = async (): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Keeps one core busy for as long as its parent lives: a program of its own, that `harness.ts` starts beside the rows. */
+/** Keeps one core busy while its parent lives. `harness.ts` starts this program beside the rows. */
 const parent = Deno.ppid;
 do {
   const end = performance.now() + 200;

@@ -1,11 +1,11 @@
-/** What runs in the children of the client rows: listeners, which say where they are. */
+/** The children of the client rows: listeners that report their address. */
 
 import * as Effect from "effect/Effect";
 import * as Listener from "../../src/Listener.ts";
 import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
-/** Where to listen, as far as a row cares. */
+/** The address options of a row. */
 export type Family = "unix" | "tcp";
 
 const listening = (family: Family, found: Queue.Queue<Listener.Address>) =>
@@ -14,7 +14,7 @@ const listening = (family: Family, found: Queue.Queue<Listener.Address>) =>
     ({ address }) => found.put(address),
   );
 
-/** Sends back all that comes. */
+/** Echoes all messages. */
 export const echo = Task.make(
   import.meta,
   "echo for clients",
@@ -25,7 +25,7 @@ export const echo = Task.make(
     ),
 );
 
-/** Receives a count, then so many messages, then answers. */
+/** Receives a count, then that many messages, then answers. */
 export const drain = Task.make(
   import.meta,
   "drain for clients",
@@ -44,7 +44,7 @@ export const drain = Task.make(
     ),
 );
 
-/** Receives a count, then so many messages of bytes, then answers. */
+/** Receives a count, then that many messages of bytes, then answers. */
 export const drainBytes = Task.make(
   import.meta,
   "drain bytes for clients",

@@ -19,7 +19,8 @@ const row = (name: string, value: unknown, bound: string): void =>
     run: () =>
       Promise.resolve(perCall(() => {
         const { bytes, attachments } = encode(value, { hooks: [] });
-        // Attachments are views of the caller's memory: uncopied they would cross for nothing, and no link can do that.
+        // Attachments are views of the caller's memory. Without a copy they would cost nothing, which no link can
+        // achieve.
         const received = attachments.map((attachment) => attachment.slice());
         return decode(bytes, {
           attachments: received,

@@ -1,6 +1,6 @@
 /**
- * Cost against size: what one item, worker, waiter or byte costs, with more and more of them. Where the cost is linear, the rows of a group are
- * the same.
+ * Cost against size: the cost of one item, worker, waiter or byte as their number grows. If the cost is linear, the
+ * rows of a group are equal.
  */
 
 import * as Effect from "effect/Effect";
@@ -25,11 +25,11 @@ const backends: Readonly<Record<string, Layer.Layer<Backend>>> = {
   ".worker": WorkerBackend.layer(),
 };
 
-/** One sample at a time, since the largest take seconds: the others come with the turns. */
+/** One sample at a time, because the largest takes seconds. The other samples come with the turns. */
 const row = (name: string, unit: Unit, bound: string, run: () => Promise<number>): void =>
   bench({ name: `cost.${name}`, unit, better: "lower", bound, run });
 
-/** Microseconds of an Effect for each of so many. */
+/** Microseconds of an Effect, divided by `count`. */
 const each = async (count: number, effect: Effect.Effect<unknown, unknown>): Promise<number> =>
   await timed(() => Effect.runPromise(effect)) / count * 1000;
 
@@ -54,19 +54,19 @@ const queue = (count: number): Promise<number> =>
     }).pipe(Effect.scoped),
   );
 
-/** From nothing to the end of a pool in which each worker has had a task. */
+/** From the start to the end of a pool in which each worker has run a task. */
 const workers = (backend: Layer.Layer<Backend>, size: number): Promise<number> =>
   timed(() =>
     Effect.runPromise(
       Effect.gen(function* () {
-        // The workers end together, and take turns at the cores: none is to be killed for being late.
+        // The workers end together and share the cores, so the grace period is long enough that none is killed.
         const pool = yield* Pool.make({ size, gracePeriod: "30 seconds" });
         yield* pool.map(increment, Array.from({ length: size }, (_, n) => n), { chunkSize: 1 });
       }).pipe(Effect.scoped, Effect.provide(backend)),
     )
   ).then((millis) => millis / size);
 
-/** So many fibers wait in one queue, and each is given an item. */
+/** `count` fibers wait in one queue, and each receives an item. */
 const waiters = (count: number): Promise<number> =>
   Effect.runPromise(
     Effect.gen(function* () {
@@ -82,7 +82,7 @@ const waiters = (count: number): Promise<number> =>
     }).pipe(Effect.scoped),
   );
 
-/** A message of so many bytes to a child, until the child has it: nanoseconds for a byte. */
+/** Sends a message of the given size to a child, until the child has it: nanoseconds per byte. */
 const payload = (backend: Layer.Layer<Backend>, size: number): Promise<number> =>
   Effect.runPromise(
     Effect.gen(function* () {

@@ -1,8 +1,9 @@
 /**
- * Runs benchmark rows: ours and what a user would pick instead, side by side in one run.
+ * Runs benchmark rows: this library and its alternatives, side by side in one run.
  *
- * A row module calls {@link bench} at its top level; `main.ts` imports the module. Every number is one sample's result, and the samples of a row
- * are taken in turns (ours, Python, ours, Python ...), so that a busy machine harms all columns alike. Trust the ratios, not the numbers.
+ * A row module calls {@link bench} at its top level; `main.ts` imports the module. Every number is the result of one
+ * sample, and the samples of a row are taken in turns (ours, Python, ours, Python ...), so that a busy machine affects
+ * all columns alike. Trust the ratios, not the numbers.
  */
 
 import { parseArgs } from "node:util";
@@ -12,17 +13,17 @@ import { Missing, Sidecar } from "./sidecar.ts";
 
 export type Unit = "ns" | "us" | "ms" | "items/s" | "tasks/s" | "messages/s" | "MB/s" | "MB";
 
-/** Takes one sample of the row's peer, in the row's unit. `undefined`: this machine does not have that peer. */
+/** Takes one sample of the row's peer, in the row's unit. `undefined` if this machine does not have that peer. */
 export type Peer = (
   row: Bench,
   context: Context,
 ) => Promise<number | undefined>;
 
-/** What a run lends to its peers. */
+/** The resources that a run provides to its peers. */
 export interface Context {
   /** The program of a column; `undefined` if this machine cannot run it. */
   readonly sidecar: (column: string) => Sidecar | undefined;
-  /** Gives up the column for the rest of the run, and says so once. */
+  /** Drops the column for the rest of the run, and reports so once. */
   readonly lose: (column: string, why: string) => void;
 }
 
@@ -30,20 +31,23 @@ export interface Bench {
   readonly name: string;
   readonly unit: Unit;
   readonly better: "lower" | "higher";
-  /** What bounds ours, for the table's last column. */
+  /** The limit of our result, for the last column of the table. */
   readonly bound?: string;
-  /** Takes one sample of ours, of about half a second, in the row's unit. What it opens, it closes, off the clock. */
+  /**
+   * Takes one sample of ours, of about half a second, in the row's unit. Closes its resources outside the measured
+   * time.
+   */
   readonly run: () => Promise<number>;
   /** By column. */
   readonly peers?: Readonly<Record<string, Peer>>;
 }
 
-/** Medians, and for each peer how many times we are ahead of it (above 1: ahead, whichever way the unit runs). */
+/** Medians, and for each peer the ratio by which ours is better: above 1 means ahead, whichever way the unit runs. */
 export interface Figures {
   readonly ours: number;
   readonly peers: Readonly<Record<string, number>>;
   readonly ratio: Readonly<Record<string, number>>;
-  /** What the row's raw program reaches, and the share of it that we reach. */
+  /** The result of the row's raw program, and our share of it. */
   readonly limit?: { readonly name: string; readonly value: number; readonly reached: number };
 }
 
@@ -67,7 +71,7 @@ export const bench = (row: Bench): void => {
   registered.push(row);
 };
 
-/** The row of another name in `peer_rows.py`: for rows that have a peer in common. */
+/** The row of another name in `peer_rows.py`, for rows that share a peer. */
 export const pythonRow = (name: string): Peer => ({ unit }, context) =>
   context.sidecar("python")?.measure({ name, unit }) ?? Promise.resolve(undefined);
 
@@ -75,8 +79,8 @@ export const pythonRow = (name: string): Peer => ({ unit }, context) =>
 export const python: Peer = (row, context) => pythonRow(row.name)(row, context);
 
 /**
- * The columns of npm packages: the rows of this name, without the backend's suffix, in `peers/<column>.ts`. They are other people's programs: one
- * that cannot be installed, fails or gives no answer loses its column, and harms no row.
+ * The columns of npm packages: the rows of this name, without the backend's suffix, in `peers/<column>.ts`. A package
+ * that cannot be installed, fails or does not answer loses its column, and affects no row.
  */
 export const packages = (name: string, ...columns: ReadonlyArray<string>): Readonly<Record<string, Peer>> =>
   Object.fromEntries(columns.map((column): [string, Peer] => [column, async ({ unit }, context) => {
@@ -94,10 +98,10 @@ export const median = (samples: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
-/** Milliseconds that a sample of a row measures for, about; `BUDGET` in `peer_rows.py`. */
+/** Approximate duration in milliseconds of one sample; `BUDGET` in `peer_rows.py`. */
 const BUDGET = 400;
 
-// Results end here, or the optimiser may drop the calls that made them.
+// Keeps results alive, because the optimiser may otherwise drop the calls that made them.
 const sink: { result: unknown } = { result: undefined };
 
 const batch = (operation: () => unknown, calls: number): number => {
@@ -106,7 +110,10 @@ const batch = (operation: () => unknown, calls: number): number => {
   return performance.now() - start;
 };
 
-/** Microseconds for one call of a synchronous operation, measured as `per_call` in `peer_rows.py` does: the median of means of 50 ms batches. */
+/**
+ * Microseconds of one call of a synchronous operation, measured like `per_call` in `peer_rows.py`: the median of means
+ * of 50 ms batches.
+ */
 export const perCall = (operation: () => unknown): number => {
   let calls = 1;
   while (batch(operation, calls) < 50) calls *= 2;
@@ -119,7 +126,10 @@ export const perCall = (operation: () => unknown): number => {
   return median(samples);
 };
 
-/** The median of samples that are taken for {@link BUDGET} ms, at least three and one more to warm up, as `sampled` in `peer_rows.py` does. */
+/**
+ * The median of samples taken for {@link BUDGET} ms, at least three and one more to warm up, like `sampled` in
+ * `peer_rows.py`.
+ */
 export const sampled = async (sample: () => Promise<number>): Promise<number> => {
   await sample();
   const samples: Array<number> = [];
@@ -135,7 +145,7 @@ export const timed = async (operation: () => Promise<unknown>): Promise<number> 
   return performance.now() - start;
 };
 
-/** Milliseconds that `script.ts` prints, run as a program of its own: a start as a user's program has it. */
+/** Milliseconds that `script.ts` prints when it runs as a separate program: the start time of a user's program. */
 export const scripted = async (what: "process" | "pool"): Promise<number> => {
   const { stderr, stdout, success } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", fileURLToPath(import.meta.resolve("./script.ts")), what],
@@ -145,7 +155,10 @@ export const scripted = async (what: "process" | "pool"): Promise<number> => {
   return Number(new TextDecoder().decode(stdout));
 };
 
-/** {@link perCall} for what takes turns of the event loop: `repeat` makes so many calls, one after the other. */
+/**
+ * {@link perCall} for operations that take turns of the event loop: `repeat` runs the given number of calls in
+ * sequence.
+ */
 export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Promise<number> => {
   let calls = 1;
   while (await timed(() => repeat(calls)) < 50) calls *= 2;
@@ -155,10 +168,10 @@ export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Prom
 /** Milliseconds after which a row takes no further turns, if it has one. */
 const ENOUGH = 60_000;
 
-/** Rows that were given up, and may go on for ever. */
+/** Abandoned rows, which may run for ever. */
 let hung = false;
 
-/** Gives up a sample of ours after so many milliseconds: a row that hangs must not stop the run. */
+/** Abandons a sample of ours after the given number of milliseconds, because a row that hangs must not stop the run. */
 const bounded = async (sample: Promise<number>, patience: number): Promise<number> => {
   let impatience: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
@@ -192,7 +205,7 @@ const measure = async (
   for (let turn = 0; turn <= count && (ours.length === 0 || performance.now() < end); turn++) {
     const value = await bounded(row.run(), patience);
     if (turn > 0) ours.push(value);
-    // A program of its own, which warms up by itself.
+    // A separate program, which warms up by itself.
     if (turn > 0 && limit !== undefined) {
       try {
         limits.push(await limit.measure(row.unit));
@@ -234,7 +247,7 @@ const whileBusy = async <A>(measure: () => Promise<A>): Promise<A> => {
   }
 };
 
-/** The sidecars of a run, each started when it is first needed. */
+/** The sidecars of a run. Each is started with its first use. */
 class Sidecars implements Context, AsyncDisposable {
   readonly #commands: (column: string) => [command: string, args: Array<string>];
   readonly #started = new Map<string, Sidecar | undefined>();
@@ -243,9 +256,10 @@ class Sidecars implements Context, AsyncDisposable {
   constructor(python: string) {
     this.#commands = (column) =>
       column === "python"
-        // -S: the start-up hooks of installed packages run in every spawned child, and are not Python's doing.
+        // -S skips the start-up hooks of installed packages. They run in every spawned child and are not part of
+        // Python.
         ? [python, ["-S", fileURLToPath(new URL("peer.py", import.meta.url))]]
-        // No flags: peers/deno.json and the lock file beside it are found from there.
+        // Needs no flags: Deno finds peers/deno.json and the lock file beside it from the path.
         : [Deno.execPath(), ["run", "-A", fileURLToPath(new URL(`peers/${column}.ts`, import.meta.url))]];
   }
 
@@ -323,11 +337,11 @@ const table = (
 /**
  * Runs the registered rows.
  *
- * `--filter=substring` takes only the rows whose name contains it, `--json` prints one object a line as rows finish, `--samples=5` is the number of
- * turns, `--python=python3` the interpreter to measure: give it one that was built with optimisations, a distribution's for example. `--busy`
- * measures each row a second time while a spinning process keeps one core busy, and reports both. `--patience=60` is how many seconds a sample
- * may take. A row that fails, or does not end, is reported
- * on stderr, the others still run, and the exit code is 1.
+ * `--filter=substring` selects the rows whose name contains it, `--json` prints one object per line as rows finish,
+ * `--samples=5` is the number of turns, and `--python=python3` is the interpreter to measure, which should be built
+ * with optimisations, as in a distribution. `--busy` measures each row a second time while a spinning process keeps one
+ * core busy, and reports both. `--patience=60` is the time limit of a sample in seconds. A row that fails, or does not
+ * end, is reported on stderr, the others still run, and the exit code is 1.
  */
 export const main = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({
@@ -384,6 +398,6 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
       table(rows, new Map(chosen.map((row) => [row.name, row.bound ?? ""]))),
     );
   }
-  // What was given up is still at work: its children end with this process.
+  // Abandoned rows are still running. Their children end with this process.
   if (hung) Deno.exit(1);
 };

@@ -1,4 +1,4 @@
-/** What bounds each row: a raw program that does the row's work on this machine with nothing of this library. */
+/** The limit of each row: a raw program that does the work of the row on this machine without this library. */
 
 import { fileURLToPath } from "node:url";
 import type { Unit } from "./harness.ts";
@@ -12,7 +12,7 @@ export interface Limit {
 
 const MB = 1024 * 1024;
 
-/** Far above what any raw program takes. */
+/** Far more time than any raw program needs. */
 const PATIENCE = 30_000;
 
 /** The number that a program in `raw/` prints. */
@@ -29,10 +29,10 @@ const run = async (program: string, args: ReadonlyArray<string | number>): Promi
   );
 };
 
-/** What a time that is done so often a second takes. */
+/** Converts a rate per second to the time of one operation. */
 const per = (rate: number, unit: Unit): number => unit === "us" ? 1e6 / rate : unit === "ms" ? 1e3 / rate : rate;
 
-/** A program that prints how often a second it does what a row does once, or so many times. */
+/** A program that prints a rate per second; the work of a row is done `times` times as often. */
 const raw = (name: string, times: number, program: string, ...args: ReadonlyArray<string | number>): Limit => ({
   name,
   measure: async (unit) => per(times * await run(program, args), unit),
@@ -49,13 +49,13 @@ const bytes = (family: string, size: number): Limit =>
 
 const portBytes = (size: number): Limit => raw("bare MessagePort", 128, "port", 128 / size, size * MB);
 
-/** Of so many megabytes a second, the nanoseconds of a byte. */
+/** Converts megabytes per second to nanoseconds per byte. */
 const each = ({ measure, name }: Limit): Limit => ({
   name: `1 MB at a time, ${name}`,
   measure: async () => 1e9 / (await measure("MB/s") * MB),
 });
 
-/** Messages of a size one after the other, 64 KB to a write. */
+/** Messages of one size in sequence, 64 KB per write. */
 const messages = (family: string, size: number): Limit =>
   raw("bytes through a bare socket, 64 KB a write", 16 * MB / size, "conn", family, 16 * MB, 65_536);
 
@@ -65,7 +65,7 @@ const memory = (name: string, what: string, times = 1): Limit => raw(name, times
 
 const start = (what: "process" | "worker"): Limit => raw(`start of an empty ${what}`, 1, "start", what);
 
-/** By the beginning of a row's name, or all of it; the first that fits. */
+/** By row name or prefix of it; the first match counts. */
 const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
   [/^codec\.bytes1MB$/, memory("copy of the bytes", "copy")],
   [/^(pipe|queue|manager)\.(rtt|siblings|siblings\.own|dict\.[sg]et|call)\.worker$/, roundTrip.port],
@@ -105,5 +105,5 @@ const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
   [/^array\.sum$/, memory("half of the sum in one thread", "sum")],
 ];
 
-/** The limit of the row of this name. None: what bounds it is computing in one thread. */
+/** The limit of the row with this name. `undefined` if computing in one thread is the limit. */
 export const limitOf = (name: string): Limit | undefined => limits.find(([pattern]) => pattern.test(name))?.[1];

@@ -12,7 +12,7 @@ import type { Opening } from "./link_peer.ts";
 const KB = 1024;
 const MB = 1024 * KB;
 
-/** Starts a child, as `SubprocessBackend` does, but with a module that answers on the link instead of running tasks. */
+/** Starts a child as `SubprocessBackend` does, but with a module that answers on the link instead of running tasks. */
 const withLink = async (measure: (link: Link) => Promise<number>): Promise<number> => {
   const door = openDoor()!;
   const { at, token } = door.invitation;
@@ -30,7 +30,7 @@ const withLink = async (measure: (link: Link) => Promise<number>): Promise<numbe
   }
 };
 
-/** Opens a channel and gives what the other side ends it with. */
+/** Opens a channel, and returns the value with which the other side ends it. */
 const open = (
   link: Link,
   opening: Opening,
@@ -44,7 +44,7 @@ const open = (
     });
   });
 
-/** One way: the value so many times, as far as credit and the outbox allow, and the acknowledgement of them all. */
+/** One way: sends the value `count` times, as far as credit and the outbox allow, until all are acknowledged. */
 const send = (link: Link, value: unknown, count: number, window: number): Promise<unknown> => {
   let left = count;
   let credit = 0;

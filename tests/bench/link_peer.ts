@@ -1,8 +1,8 @@
 /**
- * The other end of the link rows: the main module of a child that goes where its arguments say.
+ * The other end of the link rows: the main module of a child that connects to the address in its arguments.
  *
- * A channel that opens with a number ends with that number. One that opens with a load takes it, with credit for a window of messages, decodes each
- * message, and ends with the count.
+ * A channel that opens with a number ends with that number. A channel that opens with a load receives it with credit
+ * for a window of messages, decodes each message, and ends with the count.
  */
 
 import { type Channel, Link, type Receiver } from "../../src/internal/rpc/link.ts";
@@ -11,7 +11,7 @@ import { enter } from "../../src/internal/transport/accept.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
 
-/** What a channel of the bench opens with. */
+/** The first message of a channel of the bench. */
 export type Opening = number | { readonly count: number; readonly window: number };
 
 const closed = (): void => {};

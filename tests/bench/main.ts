@@ -1,4 +1,4 @@
-// One import per row module, lowest floor first: that is the order of the table.
+// One import per row module, lowest layer first; the table has the same order.
 import "./codec.ts";
 import "./link.ts";
 import "./process.ts";

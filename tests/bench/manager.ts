@@ -20,7 +20,7 @@ const measure = (backend: Layer.Layer<Backend>, setup: Setup): Promise<number> =
     setup.pipe(Effect.flatMap((sample) => Effect.promise(sample)), Effect.scoped, Effect.provide(backend)),
   );
 
-/** Microseconds of an operation that is done again and again, each after the last. */
+/** Microseconds of an operation that is repeated in sequence. */
 const turn = (operation: (n: number) => Effect.Effect<unknown, unknown>) => (): Promise<number> =>
   perTurn((calls) =>
     Effect.runPromise(Effect.gen(function* () {
@@ -28,10 +28,10 @@ const turn = (operation: (n: number) => Effect.Effect<unknown, unknown>) => (): 
     }))
   );
 
-/** Microseconds of an operation that many fibers do, none waiting for another. */
+/** Microseconds of an operation that many fibers run concurrently. */
 const pipelined = (operation: (n: number) => Effect.Effect<unknown, unknown>) => (): Promise<number> => {
   const numbers = Array.from({ length: COUNT }, (_, n) => n);
-  // All at once would be measuring Effect: what it takes for each fiber grows with their number.
+  // Bounded, because the cost of Effect per fiber grows with the number of fibers.
   const all = Effect.forEach(numbers, operation, { concurrency: 256, discard: true });
   return sampled(async () => await timed(() => Effect.runPromise(all)) / COUNT * 1000);
 };

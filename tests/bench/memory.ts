@@ -1,6 +1,7 @@
 /**
- * Megabytes that a process has for itself: what its end would give back. Its resident set has in it besides the pages of the executable, which all
- * processes of the same program share, and its proportional one depends on how many of them there happen to be.
+ * Private memory of a process in megabytes: the memory that its end would free. The resident set also includes the
+ * pages of the executable, which all processes of the same program share, and the proportional set depends on their
+ * number.
  */
 export const privateMemory = (pid: number): number => {
   const rollup = Deno.readTextFileSync(`/proc/${pid}/smaps_rollup`);

@@ -39,7 +39,7 @@ const roundTrip = ({ recv, send }: Connection): Promise<number> =>
     }))
   );
 
-/** Child to child and back. */
+/** From child to child and back. */
 const siblings = (backend: Layer.Layer<Backend>): Promise<number> =>
   Effect.runPromise(
     Effect.gen(function* () {
@@ -48,7 +48,7 @@ const siblings = (backend: Layer.Layer<Backend>): Promise<number> =>
       const daemon = Process.spawnWith({ daemon: true });
       yield* daemon(turns, orders, made, done);
       yield* daemon(reply, yield* made.get);
-      // Until the children have compiled what they run: this process has, long before.
+      // Repeats until the children have compiled their code. This process compiled its own long before.
       yield* Effect.zipRight(orders.put(10_000), done.get);
       return yield* Effect.promise(() =>
         perTurn((calls) => Effect.runPromise(Effect.zipRight(orders.put(calls), done.get)))

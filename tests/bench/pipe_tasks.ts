@@ -1,4 +1,4 @@
-/** What runs in the children of the pipe rows. */
+/** The tasks of the pipe rows. */
 
 import * as Effect from "effect/Effect";
 import * as Pipe from "../../src/Pipe.ts";
@@ -11,7 +11,7 @@ export const reply = Task.make(
   (connection: Pipe.Connection<number>) => Effect.forever(Effect.flatMap(connection.recv, connection.send)),
 );
 
-/** Receives a count, then so many messages of bytes, then answers. */
+/** Receives a count, then that many messages of bytes, then answers. */
 export const drainBytes = Task.make(
   import.meta,
   "drainBytes",
@@ -25,7 +25,7 @@ export const drainBytes = Task.make(
     }),
 );
 
-/** Makes a pipe, gives one end away, and has so many turns with whoever has it. */
+/** Makes a pipe, sends one end away, and makes the ordered number of round trips with the owner of that end. */
 export const turns = Task.make(
   import.meta,
   "pipe turns",

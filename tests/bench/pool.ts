@@ -39,7 +39,7 @@ const map = (count: number, options: Pool.MapOptions) => {
     sampled(async () => count / (await timed(() => Effect.runPromise(pool.map(increment, items, options))) / 1000));
 };
 
-/** One sample, as Python takes one: the others of a row come with the turns. */
+/** One sample, as in Python. The other samples of a row come with the turns. */
 const burst = async (pool: Pool.Pool): Promise<number> => {
   const items = Array.from({ length: 20_000 }, (_, n) => n);
   await Effect.runPromise(pool.map(increment, items.slice(0, 100), { chunkSize: 1 }));
@@ -57,7 +57,7 @@ const recover = (fatal: Task<[], never>) => async (pool: Pool.Pool): Promise<num
   return await sampled(() => timed(() => Effect.runPromise(both)));
 };
 
-/** {@link recover}, where a standby child is the next worker. */
+/** {@link recover}, with a standby child as the next worker. */
 const recoverWarm = ({ backend, spare }: Warm): Promise<number> =>
   withPool(Layer.succeed(Backend, backend), async (pool) => {
     const sample = Effect.gen(function* () {
@@ -85,7 +85,7 @@ const recoverSpare = (fatal: Task<[], never>) => async (pool: Pool.Pool): Promis
   });
 };
 
-/** Megabytes that a worker which has had a task has for itself; see {@link privateMemory}. */
+/** Private memory in megabytes of a worker that has run a task; see {@link privateMemory}. */
 const memory = async (pool: Pool.Pool): Promise<number> => {
   const pids = await Effect.runPromise(
     Effect.all(Array.from({ length: 4 }, () => pool.apply(pid)), { concurrency: "unbounded" }),
@@ -195,7 +195,8 @@ bench({
   peers: { python, ...packages("pool.memory", ...processes) },
 });
 
-// Who of these loses a worker loses its task for ever, so none of them can recover; and only one has a map, one no burst to speak of.
+// Each of these peers loses the task of a lost worker for ever, so none can recover. Only one has a map, and one has no
+// usable burst.
 rows(".worker", WorkerBackend.layer(), close, {
   apply: ["poolifier", "comlink", "effect"],
   chunk1: ["poolifier"],

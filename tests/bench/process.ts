@@ -41,7 +41,7 @@ bench({
   },
 });
 
-/** Milliseconds from the request to the end of a child that was taken over. */
+/** Milliseconds from the request to the end of a standby child. */
 const takeOver = ({ backend, spare }: Warm): Promise<number> =>
   Effect.runPromise(Effect.gen(function* () {
     const warm = yield* spare;

@@ -14,7 +14,7 @@ import * as tasks from "./queue_tasks.ts";
 
 const COUNT = 20_000;
 
-/** Daemons: they wait for orders when the row is done, and end with its scope. */
+/** Daemons: they wait for orders after the row is done, and end with its scope. */
 const daemon = Process.spawnWith({ daemon: true });
 
 type Setup = Effect.Effect<() => Promise<number>, unknown, Backend | Scope.Scope>;
@@ -28,7 +28,7 @@ const measure = (backend: Layer.Layer<Backend>, setup: Setup): Promise<number> =
 const throughput = (move: Effect.Effect<unknown, unknown>) => (): Promise<number> =>
   sampled(async () => COUNT / (await timed(() => Effect.runPromise(move)) / 1000));
 
-/** Microseconds of a turn, of an Effect that does so many. */
+/** Microseconds per round trip of `repeat`, which makes the given number of round trips. */
 const turn = (repeat: (calls: number) => Effect.Effect<unknown, unknown>) => (): Promise<number> =>
   perTurn((calls) => Effect.runPromise(repeat(calls)));
 
@@ -47,7 +47,7 @@ const roundTrip: Setup = Effect.gen(function* () {
   );
 });
 
-/** From a child to here. */
+/** From a child to this process. */
 const produced = (task: typeof tasks.fill, value: unknown): Setup =>
   Effect.gen(function* () {
     const orders = yield* Queue.make<number>();
@@ -56,7 +56,7 @@ const produced = (task: typeof tasks.fill, value: unknown): Setup =>
     return throughput(Effect.zipRight(orders.put(COUNT), Stream.runDrain(Stream.take(queue.toStream, COUNT))));
   });
 
-/** The same, taken in chunks. */
+/** From a child to this process, in chunks. */
 const producedInChunks: Setup = Effect.gen(function* () {
   const orders = yield* Queue.make<number>();
   const queue = yield* Queue.make<unknown>();
@@ -65,7 +65,7 @@ const producedInChunks: Setup = Effect.gen(function* () {
   return throughput(Effect.zipRight(orders.put(COUNT), Stream.runDrain(Stream.take(stream, COUNT))));
 });
 
-/** From here to a child, which takes one by one. */
+/** From this process to a child that takes items one by one. */
 const consumed: Setup = Effect.gen(function* () {
   const orders = yield* Queue.make<number>();
   const queue = yield* Queue.make<number>();
@@ -87,7 +87,7 @@ const siblings = (task: typeof tasks.drain): Setup =>
     );
   });
 
-/** So many turns until the children have compiled what they run: this process has, long before. */
+/** Round trips until the children have compiled their code. This process compiled its own long before. */
 const WARM = 10_000;
 
 /** Child to child and back. */
@@ -99,7 +99,7 @@ const siblingTurns: Setup = Effect.gen(function* () {
   return turn((calls) => Effect.zipRight(orders.put(calls), done.get));
 });
 
-/** The same, the queues in one of the two. */
+/** From child to child and back, with the queues in one of the two. */
 const ownSiblingTurns: Setup = Effect.gen(function* () {
   const [orders, done] = yield* Effect.replicateEffect(Queue.make<number>(), 2);
   const made = yield* Queue.make<readonly [Queue.Queue<number>, Queue.Queue<number>]>();

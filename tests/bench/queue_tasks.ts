@@ -1,11 +1,14 @@
-/** What runs in the children of the queue rows. Apart from `tasks.ts`, whose children do not have to load Effect. */
+/** The tasks of the queue rows. They are not in `tasks.ts`, so that the children of other rows do not load Effect. */
 
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
 import * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
-/** How many items a child is to put or take. It hears of each sample in turn, so that one child serves all of them. */
+/**
+ * The number of items for a child to put or take. The child receives one for each sample, so that one child serves all
+ * samples.
+ */
 export type Orders = Queue.Queue<number>;
 
 export const echo = Task.make(
@@ -14,7 +17,7 @@ export const echo = Task.make(
   (from: Queue.Queue<number>, to: Queue.Queue<number>) => Effect.forever(Effect.flatMap(from.get, to.put)),
 );
 
-/** Puts the value so many times, in chunks. */
+/** Puts the value as often as ordered, in chunks. */
 export const fill = Task.make(
   import.meta,
   "fill",
@@ -25,7 +28,7 @@ export const fill = Task.make(
     )),
 );
 
-/** Puts one by one. */
+/** Puts items one by one. */
 export const put = Task.make(
   import.meta,
   "put",
@@ -46,13 +49,13 @@ const draining = (chunkSize: number) => (orders: Orders, queue: Queue.Queue<unkn
     ),
   );
 
-/** Takes as a stream, then answers. */
+/** Takes items as a stream, then answers. */
 export const drain = Task.make(import.meta, "drain", draining(1));
 
-/** The same, in chunks. */
+/** Takes items as a stream in chunks, then answers. */
 export const drainChunks = Task.make(import.meta, "drainChunks", draining(1024));
 
-/** Takes one by one, then answers. */
+/** Takes items one by one, then answers. */
 export const get = Task.make(
   import.meta,
   "get",
@@ -66,7 +69,7 @@ export const get = Task.make(
     }),
 );
 
-/** Sends an item round so many times, then answers. */
+/** Returns items through the other queue as often as ordered, then answers. */
 export const turns = Task.make(
   import.meta,
   "turns",
@@ -83,7 +86,7 @@ export const turns = Task.make(
     }),
 );
 
-/** The same with queues of its own, which it gives away first. */
+/** The same with its own queues, which it sends away first. */
 export const ownTurns = Task.make(
   import.meta,
   "ownTurns",

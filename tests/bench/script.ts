@@ -1,6 +1,6 @@
 /**
- * A program as users write it first: one file, and the barrels of both libraries. Prints how many milliseconds it waits for its first
- * process, or for the first result of its pool of two. `peer_script.py` is its peer.
+ * A first program of a user: one file, and the barrels of both libraries. Prints the milliseconds until its first
+ * process has run, or until the first result of its pool of two. `peer_script.py` is its peer.
  */
 
 import { Pool, Process, SubprocessBackend, Task } from "@effect-deno/multiprocessing";

@@ -42,7 +42,7 @@ bench({
   peers: { python },
 });
 
-/** Two children that add to one value as fast as they can: additions per second of both together. */
+/** Two children that add to one value at full speed: additions per second of both together. */
 bench({
   name: "value.contended",
   unit: "items/s",
@@ -112,7 +112,7 @@ bench({
   peers: { python, memcpy },
 });
 
-/** Milliseconds for the sum of 4 Mi numbers by two children, where they are. */
+/** Milliseconds for two children to sum 4 Mi numbers in place. */
 const inPlace = Effect.gen(function* () {
   const array = yield* SharedArray.make("f64", LENGTH);
   yield* array.fill(0.5);
@@ -129,7 +129,7 @@ const inPlace = Effect.gen(function* () {
     );
 });
 
-/** The same by sending them. */
+/** Milliseconds for the same sum with the numbers sent as messages. */
 const bySending = Effect.gen(function* () {
   const array = new Float64Array(LENGTH).fill(0.5);
   const parts = yield* Queue.make<Float64Array>();

@@ -1,4 +1,4 @@
-/** What runs in the children of the rows of shared memory. */
+/** The tasks of the rows of shared memory. */
 
 import * as Effect from "effect/Effect";
 import type * as SharedArray from "../../src/Array.ts";
@@ -6,7 +6,7 @@ import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 import type * as Value from "../../src/Value.ts";
 
-/** Adds one so many times, and answers; again and again. */
+/** Adds one as often as ordered, then answers; repeats for ever. */
 export const add = Task.make(
   import.meta,
   "add",
@@ -23,7 +23,7 @@ const sumOf = (numbers: Float64Array): number => {
   return sum;
 };
 
-/** Sums the half of an array, where it is. */
+/** Sums half of an array in place. */
 export const sum = Task.make(
   import.meta,
   "sum",
@@ -34,7 +34,7 @@ export const sum = Task.make(
   },
 );
 
-/** Sums what it is sent. */
+/** Sums the numbers that it receives. */
 export const sumSent = Task.make(
   import.meta,
   "sumSent",

@@ -3,15 +3,17 @@ type Reply =
   | { readonly error: string }
   | { readonly missing: string };
 
-/** A column's program on a machine that cannot run it. */
+/** A column whose program cannot run on this machine. */
 export class Missing extends Error {
   override readonly name = "Missing";
 }
 
-/** Far above what any row takes, and a sign that the peer has lost a task. */
+/** Far more time than any row needs. A sample that exceeds it indicates that the peer has lost a task. */
 const PATIENCE = 60_000;
 
-/** A column's program: one process for the whole run, asked for one row at a time, in lines of JSON. */
+/**
+ * The program of a column: one process for the whole run, which takes requests for one row at a time, in lines of JSON.
+ */
 export class Sidecar implements AsyncDisposable {
   readonly #process: Deno.ChildProcess;
   readonly #requests: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
@@ -26,7 +28,7 @@ export class Sidecar implements AsyncDisposable {
     this.#replies = process.stdout.getReader();
   }
 
-  /** Starts a program, or answers `undefined` when this machine has none of that name. */
+  /** Starts a program. Returns `undefined` if this machine does not have it. */
   static start(command: string, args: Array<string>): Sidecar | undefined {
     try {
       return new Sidecar(
@@ -38,7 +40,10 @@ export class Sidecar implements AsyncDisposable {
     }
   }
 
-  /** Measures the row of this name, which must have the same unit over there. Fails with {@link Missing} if it can measure none. */
+  /**
+   * Measures the row of this name, which must have the same unit in the peer. Fails with {@link Missing} if the peer
+   * cannot measure any row.
+   */
   async measure(row: { readonly name: string; readonly unit: string }): Promise<number> {
     await this.#requests.write(this.#encoder.encode(JSON.stringify({ name: row.name }) + "\n"));
     const reply = JSON.parse(await this.#line()) as Reply;
@@ -57,7 +62,7 @@ export class Sidecar implements AsyncDisposable {
   }
 
   async #line(): Promise<string> {
-    // It ends, and so does the wait for its answer.
+    // The peer ends, and with it the wait for its answer.
     const impatience = setTimeout(() => this.#process.kill("SIGKILL"), PATIENCE);
     try {
       for (;;) {

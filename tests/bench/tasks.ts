@@ -1,4 +1,4 @@
-/** What runs in our children. Imports nothing but `Task`: no child of these rows has to load Effect. */
+/** The tasks of rows without Effect. This module imports only `Task`, so that the children do not load Effect. */
 
 import * as Task from "../../src/Task.ts";
 
@@ -8,13 +8,13 @@ export const increment = Task.make(import.meta, "increment", (n: number) => n + 
 
 export const pid = Task.make(import.meta, "pid", () => Deno.pid);
 
-/** Ends the process, as an out of memory killer does. */
+/** Ends the process, as an out-of-memory killer does. */
 export const die = Task.make(import.meta, "die", (): Promise<never> => {
   Deno.kill(Deno.pid, "SIGKILL");
   return new Promise(() => {});
 });
 
-/** Ends the worker, which no signal can. */
+/** Ends the worker. No signal can do so. */
 export const close = Task.make(import.meta, "close", (): Promise<never> => {
   self.close();
   return new Promise(() => {});

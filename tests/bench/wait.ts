@@ -8,7 +8,7 @@ import * as Queue from "../../src/Queue.ts";
 import { wait, type Waitable } from "../../src/Wait.ts";
 import { bench, perTurn, pythonRow } from "./harness.ts";
 
-/** An object to wait for, what makes it ready, and what takes that back. */
+/** An object to wait for, with the operations that make it ready and not ready. */
 interface Subject {
   readonly object: Waitable;
   readonly wake: Effect.Effect<unknown, unknown>;
@@ -23,7 +23,7 @@ const kinds: Readonly<Record<string, Kind>> = {
   event: Effect.map(Event.make(), (event) => ({ object: event, wake: event.set, rest: event.clear })),
 };
 
-/** One of them after the other becomes ready while all are waited for. */
+/** The objects become ready one after the other, while a fiber waits for all of them. */
 const turns = (subjects: ReadonlyArray<Subject>): Promise<number> => {
   const objects = subjects.map(({ object }) => object);
   let next = 0;

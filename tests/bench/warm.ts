@@ -1,4 +1,7 @@
-/** A backend with one standby child that says when it is warm: what is measured is taking over, not waiting for somebody to be taken over. */
+/**
+ * A backend with one standby child that reports when it is warm, so that a row measures taking over a child, not
+ * waiting for one.
+ */
 
 import * as Effect from "effect/Effect";
 import * as Queue from "effect/Queue";
@@ -6,13 +9,16 @@ import type { Backend } from "../../src/Backend.ts";
 import { standby } from "../../src/internal/child/standby.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 
-/** The backend, and what waits until its next child is warm and gives that one's process id; to be used once for each that is taken. */
+/**
+ * The backend, and an Effect that waits until its next child is warm and returns the pid of that child. Run it once for
+ * each child that is taken over.
+ */
 export interface Warm {
   readonly backend: Backend;
   readonly spare: Effect.Effect<number>;
 }
 
-/** Does what `SubprocessBackend` does with its option `standby`. */
+/** Does the same as `SubprocessBackend` with its option `standby`. */
 export const withWarm = <A>(use: (warm: Warm) => Promise<A>): Promise<A> =>
   Effect.runPromise(Effect.scoped(Effect.gen(function* () {
     const cold = yield* SubprocessBackend.make();
@@ -29,7 +35,7 @@ export const withWarm = <A>(use: (warm: Warm) => Promise<A>): Promise<A> =>
         ),
     };
     const backend = yield* standby(observed, { size: 1, modules: [] });
-    // `standby` has heard of it some turns later.
+    // `standby` learns of it some turns later.
     const spare = Effect.zipLeft(Queue.take(warm), Effect.sleep("2 millis"));
     return yield* Effect.promise(() => use({ backend, spare }));
   })));

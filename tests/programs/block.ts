@@ -1,4 +1,4 @@
-/** Makes a block of shared memory whose name is the argument, and keeps it until it is told to end. */
+/** Creates a block of shared memory with the name in its argument, and keeps it until it is told to end. */
 import * as Effect from "effect/Effect";
 import * as SharedMemory from "../../src/SharedMemory.ts";
 import { runMain } from "../../src/Main.ts";

@@ -1,4 +1,4 @@
-/** A program whose children wait, in every way in which they can, for Ctrl-C. */
+/** A program whose children wait for Ctrl-C in every possible way. */
 import * as Effect from "effect/Effect";
 import * as Pool from "../../src/Pool.ts";
 import * as Process from "../../src/Process.ts";
@@ -28,7 +28,7 @@ const program = Effect.gen(function* () {
 });
 
 if (import.meta.main) {
-  // A group of its own, as a shell makes one: what the terminal sends is for all of it.
+  // Starts a new process group, as a shell does: the terminal signals the whole group.
   const libc = Deno.dlopen("libc.so.6", { setpgid: { parameters: ["i32", "i32"], result: "i32" } });
   if (libc.symbols.setpgid(0, 0) !== 0) throw new Error("no group of its own");
   runMain(Effect.provide(Effect.scoped(program), SubprocessBackend.layer()));

@@ -1,4 +1,7 @@
-/** Makes SharedArrayBuffers of shared memory and forgets them, or closes them, and prints what is left mapped. Needs `--expose-gc`. */
+/**
+ * Makes SharedArrayBuffers of shared memory, drops or closes them, and prints the remaining mappings. Needs
+ * `--expose-gc`.
+ */
 import * as Effect from "effect/Effect";
 import * as Scope from "effect/Scope";
 import * as SharedMemory from "../../src/SharedMemory.ts";
@@ -8,7 +11,7 @@ const mapped = (): number => Deno.readTextFileSync("/proc/self/maps").split("mem
 
 const PAGE = 65_536;
 
-/** Gives a buffer of memory whose scope has closed: only the buffer is left. */
+/** Returns a buffer of memory whose scope has closed: only the buffer remains. */
 const orphaned = Effect.scoped(
   Effect.map(SharedMemory.make({ size: PAGE }), (memory) => {
     const { shared } = memory;
@@ -18,7 +21,7 @@ const orphaned = Effect.scoped(
   }),
 );
 
-// The first use loads the implementation, which `runSync` cannot wait for.
+// The first use loads the implementation, and `runSync` cannot wait for that.
 await Effect.runPromise(orphaned);
 
 let kept: SharedArrayBuffer | undefined;
@@ -34,7 +37,7 @@ for (let round = 0; round < 200; round++) {
 }
 console.log("closed:", mapped());
 
-/** Memory that nobody closes: handles that came from elsewhere are like that. */
+/** Memory without an owner that closes it, like memory from a received handle. */
 const forgotten = (): void => {
   const memory = Effect.runSync(Effect.provideService(SharedMemory.make({ size: PAGE }), scopeTag, neverClosed));
   new Uint8Array(memory.shared)[5] = 1;

@@ -1,5 +1,5 @@
 /**
- * Runs commands until it is killed: a plain one, a chain, and one that has started another.
+ * Runs commands until it is killed: a plain command, a chain, and a command that has started another.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A program that starts a process when its module is loaded, whoever loads it: the task of that process tells what became of the
- * attempt of its own process to do the same.
+ * A program that starts a process whenever its module is loaded. The task of that process reports the outcome of the
+ * same attempt in its own process.
  */
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";

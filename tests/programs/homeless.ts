@@ -1,5 +1,5 @@
 /**
- * Starts a child when the working directory has been removed.
+ * Starts a child after the working directory was removed.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** Makes streams of processes as the first thing that it does with the library, and runs each in another way. */
+/** Makes streams of processes as its first use of the library, and runs each in another way. */
 import * as Cause from "effect/Cause";
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";

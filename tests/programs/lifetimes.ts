@@ -1,4 +1,4 @@
-/** Programs whose lifetimes are looked at from outside: the case is the first argument. */
+/** Programs whose lifetimes a test observes from outside. The first argument selects the case. */
 import * as Effect from "effect/Effect";
 import * as Scope from "effect/Scope";
 import * as Pool from "../../src/Pool.ts";
@@ -8,12 +8,12 @@ import { runMain } from "../../src/Main.ts";
 import * as Lifetimes from "../support/lifetime_tasks.ts";
 import * as Tasks from "./orphan_tasks.ts";
 
-/** Resumes when this program is told to go on. */
+/** Resumes when this program is told to continue. */
 const told = Effect.async<void>((resume) => {
   Deno.addSignalListener("SIGUSR2", () => resume(Effect.void));
 });
 
-/** Has a child with a busy child of its own, and ends its own one when it is told to. */
+/** Starts a child with a busy child of its own, and ends the child when it is told to. */
 const generations = (how: "kill" | "terminate") =>
   Effect.gen(function* () {
     const child = yield* Process.spawnWith({ daemon: true, gracePeriod: "20 millis", forceKillAfter: "20 millis" })(
@@ -25,7 +25,7 @@ const generations = (how: "kill" | "terminate") =>
     return yield* Effect.never;
   });
 
-/** Ends, though there are a pool and a process in a scope that nobody closes. */
+/** Ends while a pool and a process live in a scope that is never closed. */
 const forgotten = Effect.gen(function* () {
   const scope = yield* Scope.make();
   const pool = yield* Scope.extend(Pool.make({ size: 1 }), scope);

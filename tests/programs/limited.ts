@@ -1,4 +1,7 @@
-/** A program with few permissions: prints what a child of its may do, by default or with the permissions in its argument. */
+/**
+ * A program with few permissions. Prints the permissions of a child, by default or with the permissions in the
+ * argument.
+ */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";

@@ -1,4 +1,4 @@
-/** Listens without an address, and connects to where it listens. */
+/** Listens without an address, and connects to the resulting address. */
 import * as Effect from "effect/Effect";
 import * as Client from "../../src/Client.ts";
 import * as Listener from "../../src/Listener.ts";

@@ -1,4 +1,4 @@
-/** What `runMain` makes of a program: the case is the first argument. */
+/** Programs that use `runMain`. The first argument selects the case. */
 import * as Cause from "effect/Cause";
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
@@ -13,16 +13,16 @@ import { signal } from "../support/suite.ts";
 
 const layer = Deno.args[1] === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
 
-/** Waits for ever, and tells that its finalizers run. */
+/** Waits for ever, and reports that its finalizers run. */
 const waiting = Effect.zipRight(Console.log("ready"), Effect.never).pipe(
   Effect.onInterrupt(() => Console.log("finalized")),
 );
 
-/** Waits for a child that waits for ever, and tells that the child's finalizers have run. */
+/** Waits for a child that waits for ever, and reports that the child's finalizers have run. */
 const withChild = Effect.scoped(Effect.gen(function* () {
   const begun = yield* signal;
   const finalized = yield* signal;
-  // Runs after the process has been ended: finalizers run in reverse.
+  // Finalizers run in reverse order, so this one runs after the end of the process.
   yield* Effect.addFinalizer(() => Effect.flatMap(finalized.seen, (seen) => Console.log(`child finalized: ${seen}`)));
   const child = yield* Process.spawn(Tasks.forever, begun.stream, finalized.stream);
   yield* begun.fired;
@@ -30,7 +30,7 @@ const withChild = Effect.scoped(Effect.gen(function* () {
   return yield* child.join;
 }));
 
-/** A thread that nobody can stop, in a pool that has closed and given up on it. */
+/** A thread that cannot be stopped, in a pool that has closed and abandoned the thread. */
 const stuck = Effect.scoped(Effect.gen(function* () {
   const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis" });
   const path = Deno.args[2];

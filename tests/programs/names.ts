@@ -1,4 +1,4 @@
-/** The names and the secret of a program's processes, from its very first process on. */
+/** The names and the secret of a program's processes, from its first process on. */
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";

@@ -1,5 +1,5 @@
 /**
- * Children that are idle, busy, or parents themselves. The busy ones say so before they are.
+ * Children that are idle, busy, or parents themselves. A busy child reports so before it becomes busy.
  *
  * @module
  */
@@ -8,23 +8,25 @@ import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as Task from "../../src/Task.ts";
 
-/** Children of a program that may run Deno alone may do so as well, which is not inherited by itself. */
+/**
+ * Lets the children of a program that may run only Deno run Deno as well. That permission is not inherited by default.
+ */
 export const layer = SubprocessBackend.layer(
   SubprocessBackend.inherited().run === true
     ? {}
     : { permissions: { ...SubprocessBackend.inherited(), run: [Deno.execPath()] } },
 );
 
-/** Waits for ever, and its event loop turns. */
+/** Waits for ever without blocking its event loop. */
 export const idle = Task.make(import.meta, "idle", () => new Promise<void>(() => {}));
 
-/** Never turns its event loop again. */
+/** Blocks its event loop for ever. */
 export const busy = Task.make(import.meta, "busy", () => {
   console.log(`busy ${Deno.pid}`);
   for (;;);
 });
 
-/** Has a busy child of its own. */
+/** Starts a busy child of its own. */
 export const parent = Task.make(
   import.meta,
   "parent",

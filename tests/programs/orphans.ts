@@ -1,5 +1,5 @@
 /**
- * A program that has children of some kind, says which, and waits to be killed.
+ * A program that starts children of the given kind, prints their pids, and waits to be killed.
  *
  * @module
  */

@@ -1,4 +1,6 @@
-/** A program that will be killed: it prints the pids of its children, and waits. The case is the first argument. */
+/**
+ * A program that will be killed: it prints the pids of its children, and waits. The first argument selects the case.
+ */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import * as Pool from "../../src/Pool.ts";
@@ -19,7 +21,7 @@ const busy = Effect.gen(function* () {
   yield* Console.log(`pids ${child.pid}`);
 });
 
-/** Children that have only just been started. */
+/** Children that were started just now. */
 const starting = Effect.gen(function* () {
   const children = yield* Effect.all([Process.spawn(Tasks.never), Process.spawn(Tasks.never)]);
   yield* Console.log(`pids ${children.map(({ pid }) => pid).join(" ")}`);

@@ -1,4 +1,6 @@
-/** A worker that knows nothing of the library: adds to the buffer that it is sent, and says what it finds when it is asked again. */
+/**
+ * A worker without the library: adds to the buffer that it receives, and reports its content when it is asked again.
+ */
 const scope = globalThis as unknown as {
   onmessage: ((event: MessageEvent<SharedArrayBuffer | string>) => void) | null;
   postMessage(message: number): void;

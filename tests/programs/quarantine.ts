@@ -1,4 +1,6 @@
-/** Threads that nobody can stop: their callers go on, their places are taken by others, and they are counted. */
+/**
+ * Threads that cannot be stopped: their callers continue, other workers take their slots, and the threads are counted.
+ */
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Logger from "effect/Logger";
@@ -14,7 +16,7 @@ const [first, second, third] = Deno.args;
 const busy = (path: string) =>
   Effect.repeat(Effect.sleep("2 millis"), { until: () => Deno.readTextFileSync(path) !== "" });
 
-/** Waits until so many are stuck. */
+/** Waits until `count` threads are stuck. */
 const stuck = (count: number) =>
   Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), WorkerBackend.quarantined), { until: (n) => n === count });
 
@@ -48,7 +50,7 @@ const program = logging((lines) =>
       yield* child.terminate;
       console.log(`killed ${yield* child.exitCode} ${(yield* child.exit)._tag}`);
     }));
-    // The second may have been stopped before it was busy, or while it was about to be.
+    // The second thread may have been stopped before it was busy.
     const begun = (): number => [first, second, third].filter((path) => Deno.readTextFileSync(path) !== "").length;
     const count = yield* Effect.repeat(Effect.zipRight(Effect.sleep("5 millis"), WorkerBackend.quarantined), {
       until: (count) => count === begun(),

@@ -1,5 +1,5 @@
 /**
- * Starts children while the executable that runs this program is replaced, and after it was removed. Prints what becomes of it.
+ * Starts children while the executable of this program is replaced, and after it was removed. Prints the outcome.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** Creates blocks where `/dev/shm` has 1 MiB. */
+/** Creates blocks while `/dev/shm` has 1 MiB. */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import * as SharedMemory from "../../src/SharedMemory.ts";

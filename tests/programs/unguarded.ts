@@ -1,4 +1,4 @@
-/** A program that forgets to ask whether it is the main one. */
+/** A program that does not check whether it is the main program. */
 import * as Effect from "effect/Effect";
 import * as Pool from "../../src/Pool.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";

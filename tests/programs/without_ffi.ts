@@ -1,4 +1,4 @@
-/** Shared memory in a program that has no `--allow-ffi`. */
+/** Shared memory in a program without `--allow-ffi`. */
 import * as Console from "effect/Console";
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";

@@ -1,4 +1,4 @@
-/** What the tests use of `@std/assert`. */
+/** Declarations of the parts of `@std/assert` that the tests use. */
 
 type Constructor<A> = abstract new (...args: never) => A;
 

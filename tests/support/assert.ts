@@ -1,5 +1,6 @@
 /**
- * The assertions of the tests. The npm build of `@std/assert` has no declarations; `assert.d.ts` has those of what is used.
+ * The assertions of the tests. The npm build of `@std/assert` has no declarations; `assert.d.ts` declares the parts in
+ * use.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The chance that a run of the tests depends on, and how long its storms are.
+ * The random numbers of a test run, and the length of its storms.
  *
  * A storm is a test that repeats one scenario at random moments or at sampled steps. Its name ends with "(storm)".
  * `deno task test` runs enough rounds of each to show the behaviour, `deno task test:faults` runs them at full length.
@@ -38,6 +38,6 @@ const storm = variable("MP_TEST_STORM");
 /** Whether only storms run, at full length. */
 export const storming: boolean = storm !== undefined;
 
-/** The number of rounds of a storm: `quick` in a quick run; else what `--rounds` says, or `full`. */
+/** The number of rounds of a storm: `quick` in a quick run; else the value of `--rounds`, or `full`. */
 export const rounds = (quick: number, full: number): number =>
   storm === undefined ? Math.min(quick, full) : storm === "" ? full : Number(storm);

@@ -59,10 +59,10 @@ export const twice = Task.make(
   (numbers: Stream.Stream<number>) => Effect.zipRight(Stream.runDrain(numbers), Stream.runDrain(numbers)),
 );
 
-/** A signal to the parent: a stream that tells it when it is run. */
+/** A signal to the parent: a stream that tells the parent when a task runs it. */
 export type Signal = Stream.Stream<never>;
 
-/** Tells when it has begun, and waits until it is interrupted; then tells that its finalizer runs. */
+/** Signals its begin, waits until it is interrupted, then signals that its finalizer runs. */
 export const forever = Task.make(
   import.meta,
   "forever",
@@ -73,14 +73,14 @@ export const forever = Task.make(
     ),
 );
 
-/** Begins, and has finalizers that never end. */
+/** Signals its begin. Its finalizers never end. */
 export const clinging = Task.make(
   import.meta,
   "clinging",
   (begun: Signal) => Effect.onInterrupt(Effect.zipRight(Stream.runDrain(begun), Effect.never), () => Effect.never),
 );
 
-/** Begins, and waits for the parent to let it go on. */
+/** Signals its begin, then waits until the parent lets it continue. */
 export const gate = Task.make(
   import.meta,
   "gate",
@@ -94,7 +94,7 @@ export const busyEffect = Task.make(import.meta, "busyEffect", (path: string) =>
     while (Deno.pid > 0);
   }));
 
-/** Some work of each kind, to be killed in the middle of it. */
+/** Work of each kind, to be killed in the middle. */
 export const countAndAdd = Task.make(
   import.meta,
   "countAndAdd",
@@ -147,7 +147,7 @@ export const parentSpan = Task.make(
   () => Effect.map(Effect.currentParentSpan, ({ spanId, traceId }) => ({ spanId, traceId })),
 );
 
-/** Elements that say how far the stream was run. */
+/** Elements that tell how far the stream was run. */
 export const wide = Task.make(
   import.meta,
   "wide",
@@ -158,7 +158,7 @@ export const wide = Task.make(
     }),
 );
 
-/** Changes memory throughout long turns of its event loop, and puts an item after each. */
+/** Changes memory during long turns of its event loop, and puts an item after each turn. */
 export const restless = Task.make(
   import.meta,
   "restless",

@@ -1,5 +1,5 @@
 /**
- * Tasks about processes that have processes of their own, and what they know of each other.
+ * Tasks about processes with children of their own, and what these processes know of each other.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import * as Process from "../../src/Process.ts";
 import * as Task from "../../src/Task.ts";
 import * as Tasks from "./lifetime_tasks.ts";
 
-/** Who a process is, and its parent, as it tells. */
+/** The identity of a process and of its parent, as the process reports them. */
 export interface Identity {
   readonly self: Process.Self;
   readonly parent: { readonly name: string; readonly pid: number } | undefined;
@@ -28,7 +28,7 @@ const identity: Effect.Effect<Identity> = Effect.map(
   ([self, parent]) => ({ self, parent: Option.getOrUndefined(parent) }),
 );
 
-/** Who this process is, its child, the child's child, and so on. */
+/** The identities of this process, its child, the child's child, and so on. */
 export const lineage = Task.make(
   import.meta,
   "lineage",
@@ -40,7 +40,7 @@ export const lineage = Task.make(
 );
 const below = (): Task.Task<[number], ReadonlyArray<Identity>, unknown> => lineage;
 
-/** The names of processes that a child starts, one after the other. */
+/** The names of processes that a child starts one after the other. */
 export const names = Task.make(import.meta, "names", (count: number) =>
   Effect.scoped(
     Effect.forEach(Array.from({ length: count }), () => Effect.map(Process.spawn(Tasks.echo, 1), ({ name }) => name)),
@@ -48,7 +48,7 @@ export const names = Task.make(import.meta, "names", (count: number) =>
 
 const secret = Effect.map(Process.authKey, Redacted.value);
 
-/** The secrets of this process and of one that it starts. */
+/** The secrets of this process and of a process that it starts. */
 export const secrets = Task.make(
   import.meta,
   "secrets",
@@ -59,7 +59,7 @@ export const secrets = Task.make(
 );
 const secretsBelow = (): Task.Task<[number], ReadonlyArray<Uint8Array>, unknown> => secrets;
 
-/** Takes another secret, and gives those that it and a child of its own have then. */
+/** Adopts another secret, and returns the secrets that it and its child have then. */
 export const rekey = Task.make(import.meta, "rekey", (key: Uint8Array) =>
   Effect.gen(function* () {
     yield* Process.setAuthKey(key);
@@ -81,7 +81,7 @@ export const siblings = Task.make(
     })),
 );
 
-/** What is logged here is annotated with this. */
+/** The annotations of log entries in this process. */
 export const logged = Task.make(import.meta, "logged", () =>
   Effect.gen(function* () {
     const annotated: Array<unknown> = [];
@@ -93,14 +93,14 @@ export const logged = Task.make(import.meta, "logged", () =>
   }));
 export const log = Task.make(import.meta, "log", (text: string) => Effect.log(text));
 
-/** The least level that is logged: by default, and where a layer says so. */
+/** The minimum log level: the default, and the level that a layer sets. */
 const leastLevel = Effect.map(FiberRef.get(FiberRef.currentMinimumLogLevel), ({ label }) => label);
 export const level = Task.make(import.meta, "level", () => leastLevel);
 export const verboseLevel = Task.make(import.meta, "verboseLevel", () => leastLevel, {
   layer: Logger.minimumLogLevel(LogLevel.Debug),
 });
 
-/** Has a child that waits for ever, and waits with it. */
+/** Starts a child that waits for ever, and waits with it. */
 export const guardian = Task.make(
   import.meta,
   "guardian",
@@ -111,7 +111,7 @@ export const guardian = Task.make(
     )),
 );
 
-/** Starts a process with these permissions, and tells whether that was refused, and whether the process may read. */
+/** Starts a process with these permissions. Reports whether that was refused, and whether the process may read. */
 export const delegate = Task.make(
   import.meta,
   "delegate",
@@ -132,14 +132,14 @@ export const reads = Task.make(import.meta, "reads", (path: string): string => {
   }
 });
 
-/** The environment and the directory of a process that this one starts. */
+/** The environment and the working directory of a process that this one starts. */
 export const surroundingsBelow = Task.make(
   import.meta,
   "surroundingsBelow",
   (name: string) => Process.run(Tasks.surroundings, name),
 );
 
-/** Takes no notice of its interruption, nor of SIGTERM. */
+/** Ignores its interruption and SIGTERM. */
 export const stubborn = Task.make(
   import.meta,
   "stubborn",
@@ -151,7 +151,7 @@ export const stubborn = Task.make(
     ),
 );
 
-/** Takes no notice of its interruption, and answers when SIGTERM comes. */
+/** Ignores its interruption, and reports the arrival of SIGTERM. */
 export const lastWord = Task.make(
   import.meta,
   "lastWord",
@@ -162,7 +162,7 @@ export const lastWord = Task.make(
     )),
 );
 
-/** Waits to be interrupted, and then, in its finalizer, for the parent to let it end. */
+/** Waits to be interrupted. Its finalizer then waits until the parent lets it end. */
 export const reluctant = Task.make(
   import.meta,
   "reluctant",
@@ -173,7 +173,7 @@ export const reluctant = Task.make(
     ),
 );
 
-/** Waits in its only worker, and finalizes when it is interrupted. */
+/** Waits in its only worker, and runs a finalizer when it is interrupted. */
 export const outer = Task.make(import.meta, "outer", (begun: string) =>
   Effect.scoped(
     Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(Tasks.wait, begun)),

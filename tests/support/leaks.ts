@@ -1,6 +1,6 @@
 /**
- * What a test must not leave behind: child processes, descriptors, worker threads, names in `/dev/shm`. Only what belongs to
- * this process and its descendants counts: other tests may run on the machine.
+ * Resources that a test must not leave behind: child processes, descriptors, worker threads, names in `/dev/shm`. Only
+ * resources of this process and its descendants count, because other tests may run on the machine.
  *
  * @module
  */
@@ -9,10 +9,10 @@ import vm from "node:vm";
 import { fail } from "./assert.ts";
 
 v8.setFlagsFromString("--expose-gc");
-/** What another process has shared is given up when it was collected. */
+/** Memory that another process shares is released by its finalization, which follows a collection. */
 const collect = vm.runInNewContext("gc") as () => void;
 
-/** What this process holds of the system, and how many of each: what the system gives no name of its own is counted. */
+/** The resources of this process, with a count for each name. Resources without a name in the system share one. */
 type Holdings = ReadonlyMap<string, number>;
 
 const entries = (folder: string): ReadonlyArray<string> => {
@@ -31,25 +31,25 @@ const read = (path: string): string | undefined => {
   }
 };
 
-/** A process as `/proc` knows it: its number alone may be another's tomorrow. */
+/** A process as `/proc` describes it. The start time is part of its identity, because pids are used again. */
 export interface ProcessEntry {
   readonly pid: number;
   readonly parent: number;
-  /** `Z` for one that has ended and was not awaited. */
+  /** `Z` for a process that has ended and was not awaited. */
   readonly state: string;
   readonly started: string;
 }
 
-/** The entry of one process, if there is such a process. */
+/** The entry of one process, if the process exists. */
 export const processEntry = (pid: number): ProcessEntry | undefined => {
   const stat = read(`/proc/${pid}/stat`);
   if (stat === undefined) return undefined;
-  // The name before it may hold anything, spaces and brackets included.
+  // The name before the state may contain any character, such as spaces and brackets.
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return { pid, state: fields[0], parent: Number(fields[1]), started: fields[19] };
 };
 
-/** Every child, grandchild and so on of a process. */
+/** All descendants of a process. */
 export const descendants = (root: number): ReadonlyArray<ProcessEntry> => {
   const all = entries("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => processEntry(Number(name)) ?? []);
   const found = new Set([root]);
@@ -66,7 +66,7 @@ export const descendants = (root: number): ReadonlyArray<ProcessEntry> => {
   return result;
 };
 
-/** Open descriptors and what they are of, without the one that reads them. */
+/** Open descriptors and their targets, without the descriptor that reads the list. */
 const descriptors = (): ReadonlyArray<string> =>
   entries("/proc/self/fd").flatMap((fd) => {
     try {
@@ -86,7 +86,7 @@ const workers = (): ReadonlyArray<string> =>
 /** The mode of a named block of this library: a regular file with the sticky bit. */
 const BLOCK = 0o101600;
 
-/** The inodes of files with a lock, as `/proc/locks` and `/proc/PID/fdinfo` list them. */
+/** The inodes of locked files, as `/proc/locks` and `/proc/PID/fdinfo` list them. */
 const locked = (list: string | undefined): ReadonlyArray<number> =>
   [...(list ?? "").matchAll(/^.*\d+: OFDLCK .* [0-9a-f]+:[0-9a-f]+:(\d+) /gm)].map(([, inode]) => Number(inode));
 
@@ -98,12 +98,12 @@ const stat = (path: string): Deno.FileInfo | undefined => {
   }
 };
 
-/** The beginning of names by which a test tells its own blocks of shared memory from those of other programs. */
+/** The prefix by which a test distinguishes its own blocks of shared memory from those of other programs. */
 export const mark = `mp_test_${Deno.pid}_`;
 
 /**
- * The names of blocks of shared memory. The owner of a block holds a lock on its file: a block whose owner is none of these
- * processes is not theirs. A leftover has no owner any more, and counts if its name begins with the mark.
+ * The names of blocks of shared memory. The owner of a block holds a lock on its file, so a block with another owner
+ * than these processes does not count. A leftover block has no owner; it counts if its name begins with the mark.
  */
 const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
   const found = entries("/dev/shm").flatMap((name) => {
@@ -120,7 +120,10 @@ const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
   );
 };
 
-/** What a test is not to leave behind: anything, or processes and threads, where other things are shared with other tests. */
+/**
+ * The kinds of resources to check: all, or only processes and threads, if the test shares other resources with other
+ * tests.
+ */
 export type Watched = "everything" | "processes";
 
 const holdings = (watched: Watched): Holdings => {
@@ -139,10 +142,10 @@ const holdings = (watched: Watched): Holdings => {
   return counts;
 };
 
-/** The system closes what was given up a moment later, a thread's descriptors for instance: not a leak within this. */
+/** Time limit for resources that the system releases with a delay, such as the descriptors of a thread. */
 const SETTLE_MILLIS = 20_000;
 
-/** Waits until something holds, looking again and again: for states of the system that nobody announces. */
+/** Waits until a condition holds, by polling: for states of the system without a notification. */
 export const until = async (what: string, holds: () => boolean): Promise<void> => {
   const start = performance.now();
   while (!holds()) {
@@ -152,18 +155,19 @@ export const until = async (what: string, holds: () => boolean): Promise<void> =
 };
 
 /**
- * The most that Deno's event loops have held at rest. It keeps those of the last worker for a while, also of one that knows
- * nothing of this library, and gives them up at some time: so a level that was seen before is no leak, a higher one is.
+ * The largest counts of event loops of Deno at rest. Deno keeps the descriptors of the last worker for a while, even of
+ * a worker without this library. So a count that was seen before is no leak, and a higher count is one.
  */
 const rest = new Map<string, number>();
 
 const allowed = (before: Holdings, thing: string): number => {
   const count = before.get(thing) ?? 0;
-  // And once in a while those of one more; a real leak of them is seen where a hundred scopes are watched together.
+  // Deno sometimes keeps the descriptors of one more worker. The tests that watch a hundred scopes together find real
+  // leaks of them.
   return thing.includes("anon_inode:") ? Math.max(count, rest.get(thing) ?? 0) + 1 : count;
 };
 
-/** Runs a test, and fails if it leaves more of the system in use than before. */
+/** Runs a test, and fails if it leaves more resources in use than before. */
 export const noLeaks = async (
   body: () => Promise<unknown>,
   settleMillis: number = SETTLE_MILLIS,

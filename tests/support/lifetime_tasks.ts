@@ -5,7 +5,7 @@
  */
 import * as Task from "../../src/Task.ts";
 
-/** Tells in a file that it has come so far. */
+/** Writes its progress to a file. */
 const tell = (path: string, text: string = String(Deno.pid)): void => Deno.writeTextFileSync(path, text);
 
 const forever = (): Promise<never> => new Promise(() => {});
@@ -15,38 +15,38 @@ let calls = 0;
 
 export const echo = Task.make(import.meta, "echo", (n: number): number => n);
 export const pid = Task.make(import.meta, "pid", (): number => Deno.pid);
-/** Which heap it runs in, and how often it ran there. */
+/** The heap in which it runs, and the number of its runs there. */
 export const visit = Task.make(import.meta, "visit", (_: number) => ({ identity, calls: ++calls }));
 export const exit = Task.make(import.meta, "exit", (code: number): number => Deno.exit(code));
 export const explode = Task.make(import.meta, "explode", (text: string): number => {
   throw new RangeError(text);
 });
-/** Never ends by itself, but its event loop turns. */
+/** Runs for ever without blocking its event loop. */
 export const linger = Task.make(import.meta, "linger", (): Promise<number> => forever());
-/** Says that it has begun, and never ends by itself. */
+/** Reports its begin, then runs for ever. */
 export const wait = Task.make(import.meta, "wait", (begun: string): Promise<number> => {
   tell(begun);
   return forever();
 });
-/** Says that it has begun, and never turns its event loop again. */
+/** Reports its begin, then blocks its event loop for ever. */
 export const spin = Task.make(import.meta, "spin", (begun: string): number => {
   tell(begun);
   for (;;);
 });
-/** Takes no notice of SIGTERM, says that it has begun, and never ends by itself. */
+/** Ignores SIGTERM, reports its begin, then runs for ever. */
 export const deaf = Task.make(import.meta, "deaf", (begun: string): Promise<number> => {
   Deno.addSignalListener("SIGTERM", () => {});
   tell(begun);
   return forever();
 });
-/** Starts a program that outlives it, says which, and ends, or waits to be ended. */
+/** Starts a program that outlives it, reports its pid, then ends or waits to be ended. */
 export const litter = Task.make(import.meta, "litter", (path: string, ends: boolean): Promise<void> => {
   const sleep = new Deno.Command("sleep", { args: ["1000"], stdin: "null", stdout: "null", stderr: "null" }).spawn();
   sleep.unref();
   tell(path, String(sleep.pid));
   return ends ? Promise.resolve() : forever();
 });
-/** What an observer of this process can read of it: how it was started, and its environment. */
+/** The data of this process that an observer can read: its command line and its environment. */
 export const exposed = Task.make(
   import.meta,
   "exposed",
@@ -57,19 +57,19 @@ export const surroundings = Task.make(
   "surroundings",
   (name: string) => ({ value: Deno.env.get(name), cwd: Deno.cwd() }),
 );
-/** Settles the way that the file says, as soon as it does. */
+/** Settles as soon as the file tells it how. */
 export const initialize = Task.make(import.meta, "initialize", (path: string): Promise<void> | void => {
   const how = Deno.readTextFileSync(path);
   if (how === "raise") throw new RangeError("not today");
   if (how === "exit") Deno.exit(9);
   if (how === "hang") return forever();
   if (how === "spin") { for (;;); }
-  // One line for each worker that was initialized.
+  // One line for each initialized worker.
   Deno.writeTextFileSync(path, "initialized\n", { append: true });
   initialized++;
 });
 let initialized = 0;
-/** How often this process was initialized. */
+/** The number of initializations of this process. */
 export const initializations = Task.make(import.meta, "initializations", (_: number): number => initialized);
 export const large = Task.make(
   import.meta,
@@ -80,7 +80,7 @@ export const large = Task.make(
 export const succumb = Task.make(import.meta, "succumb", (): void => {
   setTimeout(() => Deno.exit(3));
 });
-/** Returns at once, or when there is something in the file. */
+/** Returns at once without a path, otherwise when the file has content. */
 export const patient = Task.make(import.meta, "patient", async (path: string): Promise<string> => {
   while (path !== "" && Deno.readTextFileSync(path) === "") await new Promise((resolve) => setTimeout(resolve, 1));
   return path;
@@ -110,7 +110,7 @@ export class Loud extends Greeter {
     return super.text.toUpperCase() + this.marks;
   }
 }
-/** Its `run` needs what does not travel. */
+/** Its `run` needs a private field, which is not sent. */
 export class Private {
   readonly #n: number;
   constructor(n: number) {

@@ -1,5 +1,5 @@
 /**
- * What a program logs, for tests.
+ * Captures the log of a program.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Logger from "effect/Logger";
 
-/** Runs a program, and gives it the lines that it has logged so far: level, message and cause. */
+/** Runs a program with access to the lines that it has logged so far: level, message and cause. */
 export const logging = <A, E, R>(
   program: (lines: ReadonlyArray<string>) => Effect.Effect<A, E, R>,
 ): Effect.Effect<A, E, R> =>

@@ -5,7 +5,7 @@
  */
 import * as Task from "../../src/Task.ts";
 
-/** A module that exists only in what it says it is. */
+/** An `ImportMeta` of a module that does not exist. */
 export const meta = (url: string): ImportMeta => ({ url }) as ImportMeta;
 
 export const add = Task.make(import.meta, "add", (a: number, b: number) => a + b);
@@ -18,13 +18,12 @@ export const echo = Task.make(import.meta, "echo", (value: unknown) => value);
 
 export const nothing = Task.make(import.meta, "nothing", () => {});
 
-/** Never turns its event loop, once the file says so. */
+/** Writes its pid to the file, then blocks its event loop for ever. */
 export const busy = Task.make(import.meta, "busy", (path: string) => {
   Deno.writeTextFileSync(path, String(Deno.pid));
   while (Deno.pid > 0);
 });
 
-/** Throws. */
 export const boom = (): never => {
   throw new RangeError("boom", { cause: new Error("fuse") });
 };
@@ -78,7 +77,7 @@ export const bytes = Task.make(import.meta, "bytes", (size: number) => new Uint8
 
 export const size = Task.make(import.meta, "size", (bytes: Uint8Array) => bytes.length);
 
-/** What becomes of each attempt to use a permission. */
+/** The outcome of each attempt to use a permission. */
 export const attempts = Task.make(import.meta, "attempts", (readable: string, host: string) => {
   const attempt = (f: () => unknown): string => {
     try {

@@ -1,17 +1,17 @@
 /**
- * Programs that use the library, run as their users run them: with a command line of their own.
+ * Programs that use the library and run as users run them: with their own command line.
  *
  * @module
  */
 import { processEntry, until } from "./leaks.ts";
 
-/** A program that runs. */
+/** A running program. */
 export interface Script {
   readonly pid: number;
-  /** Waits for a line of its output that begins with this word, and gives the rest of the line. */
+  /** Waits for a line of output that begins with this word, and returns the rest of the line. */
   readonly line: (word: string) => Promise<string>;
   readonly kill: (signal: Deno.Signal) => void;
-  /** Waits for its end. */
+  /** Waits for the end of the program. */
   readonly ended: Promise<Ended>;
 }
 
@@ -77,7 +77,7 @@ export const script = (
   };
 };
 
-/** Waits until these processes are no more. */
+/** Waits until these processes no longer exist. */
 export const gone = async (pids: ReadonlyArray<number>): Promise<void> => {
   const before = new Map(pids.map((pid) => [pid, processEntry(pid)?.started]));
   await until(`${pids} have ended`, () =>

@@ -1,8 +1,8 @@
 /**
- * Interruption of an operation at any of its steps.
+ * Interrupts an operation at any of its steps.
  *
- * A step is one of the fiber runtime's, counted by a scheduler. What lies between two steps, while an operation waits, is met
- * by interruptions after so many turns of the event loop, or so many rounds of the fibers' scheduler.
+ * A step is a step of the fiber runtime, counted by a scheduler. Interruptions after a number of turns of the event
+ * loop, or of rounds of the fiber scheduler, cover the time between two steps, while the operation waits.
  *
  * @module
  */
@@ -19,10 +19,10 @@ const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, 
 export type Operation<R = never> = Effect.Effect<unknown, unknown, R>;
 
 /**
- * Runs an operation, and interrupts it after so many steps; gives its exit, and how many steps it has made.
+ * Runs an operation and interrupts it after `at` steps. Returns its exit and the number of its steps.
  *
- * A fiber that was resumed is not interrupted in its next steps, up to `resumed`: by the default scheduler it does not yield
- * there, so nobody else can do anything.
+ * A resumed fiber is not interrupted in its next steps, up to `resumed`: the default scheduler does not yield there, so
+ * no other fiber can run.
  */
 export const interruptAtStep = <R>(
   operation: Operation<R>,
@@ -49,10 +49,10 @@ export const interruptAtStep = <R>(
     );
   });
 
-/** A turn of the event loop. */
+/** One turn of the event loop. */
 export const turn: Effect.Effect<unknown> = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
 
-/** Runs an operation, and interrupts it after so many turns of the event loop. */
+/** Runs an operation, and interrupts it after the given number of turns of the event loop. */
 export const interruptAtTurn = <R>(operation: Operation<R>, turns: number): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(operation);
@@ -60,7 +60,7 @@ export const interruptAtTurn = <R>(operation: Operation<R>, turns: number): Effe
     yield* Fiber.interrupt(fiber);
   });
 
-/** Runs an operation, and interrupts it after so many rounds of the fibers' scheduler. */
+/** Runs an operation, and interrupts it after the given number of rounds of the fiber scheduler. */
 export const interruptAtYield = <R>(operation: Operation<R>, yields: number): Effect.Effect<void, never, R> =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(operation);
@@ -68,15 +68,15 @@ export const interruptAtYield = <R>(operation: Operation<R>, yields: number): Ef
     yield* Fiber.interrupt(fiber);
   });
 
-/** The least number of steps that a quick run takes of a storm's. */
+/** Minimum number of steps of a storm that a quick run samples. */
 const QUICK = 4;
 
-/** The turns of the event loop that a quick run takes of a storm's. */
+/** Number of turns of the event loop that a quick run of a storm samples. */
 const QUICK_TURNS = 2;
 
 /**
- * Samples the numbers from 1 to `total`, one of each stretch; gives all of them if there are no more than `count`. A quick
- * run takes a sixth of `count`, and at least `least`.
+ * Samples the numbers from 1 to `total`, one from each stretch. Returns all numbers if there are at most `count`. A
+ * quick run samples a sixth of `count`, and at least `least`.
  */
 export const sample = (total: number, count: number, least: number = QUICK): ReadonlyArray<number> => {
   const full = Math.min(total, count);
@@ -86,7 +86,7 @@ export const sample = (total: number, count: number, least: number = QUICK): Rea
     : numbers(size).map((n) => 1 + Math.floor((n + random()) * total / size));
 };
 
-/** Interrupts an operation at these many steps and turns, and looks after each whether all is as it should be. */
+/** Interrupts an operation at sampled steps and turns, and runs the check `sound` after each interruption. */
 export const everywhere = <R, R2>(
   operation: Operation<R>,
   { resumed = 0, rounds, turns }: { readonly rounds: number; readonly turns: number; readonly resumed?: number },
@@ -102,7 +102,7 @@ export const everywhere = <R, R2>(
         const when = `interrupted at step ${step} of ${total} (${counted}), seed ${seed}`;
         const [exit] = yield* interruptAtStep(operation, step, counted, resumed);
         if (Exit.isInterrupted(exit)) interrupted++;
-        // At its last steps it is done, and uninterruptible ones come to their end.
+        // At its last steps the operation is done, and uninterruptible parts run to their end.
         else assert(Exit.isSuccess(exit), `${when}: ${exit}`);
         yield* sound(when);
       }

@@ -1,5 +1,5 @@
 /**
- * How the tests run a program: scoped, watched for leaks, and never for ever.
+ * Runs the program of a test in a scope, checks it for leaks, and limits its time.
  *
  * @module
  */
@@ -15,10 +15,11 @@ import { doorbell } from "../../src/internal/sync/protocol/doorbell.ts";
 import { storming } from "./chance.ts";
 import { noLeaks, type Watched } from "./leaks.ts";
 
-// The doorbell is kept until the last arena of others has been collected: here, so that it is nobody's leak.
+// Holds the doorbell, because it otherwise lives until the last foreign arena is collected, and would count as a leak
+// of some test.
 if (unsupported() === undefined) doorbell("memory").hold();
 
-/** No test takes this long, on however busy a machine: one that does is one that hangs. */
+/** Longer than any test takes on a busy machine: a test that exceeds it hangs. */
 const HANGS = "120 seconds";
 
 /** Runs a program without a log, and fails if it hangs. */
@@ -30,7 +31,7 @@ const watched = <A, E>(name: string, program: Effect.Effect<A, E>): Promise<A> =
     Effect.runPromise,
   );
 
-/** Runs a program in a scope of its own, and fails if it hangs or leaves something behind. */
+/** Runs a program in a new scope, and fails if it hangs or leaks. */
 const runTest = <E>(
   name: string,
   program: Effect.Effect<unknown, E, Scope.Scope>,
@@ -41,19 +42,19 @@ const runTest = <E>(
 export const test = <E>(name: string, program: Effect.Effect<unknown, E, Scope.Scope>): void =>
   Deno.test({ name, sanitizeOps: true, sanitizeResources: true, fn: () => runTest(name, program) });
 
-/** One test of a group: its name, and what it runs. */
+/** One test of a group: its name and its program. */
 export type Step<R> = readonly [name: string, program: Effect.Effect<unknown, unknown, R>];
 
 /**
- * Registers tests that share what `setup` makes, such as processes: steps of one test. Each step has a scope of its own, and
- * fails if it leaves a process or a thread behind; the group fails if it leaves anything behind.
+ * Registers tests as steps of one test that share the result of `setup`, such as processes. Each step has its own
+ * scope, and fails if it leaks a process or a thread; the group fails if it leaks any resource.
  */
 export const group = <R, E>(
   name: string,
   setup: Effect.Effect<Context.Context<Exclude<R, Scope.Scope>>, E, Scope.Scope>,
   steps: ReadonlyArray<Step<R>>,
 ): void => {
-  // `deno test --filter` sees the names of groups only.
+  // `deno test --filter` matches only the names of groups.
   const chosen = storming ? steps.filter(([title]) => title.includes("(storm)")) : steps;
   if (chosen.length === 0) return;
   Deno.test({
@@ -66,7 +67,7 @@ export const group = <R, E>(
         try {
           const shared = await watched(name, Scope.extend(setup, scope));
           for (const [title, program] of chosen) {
-            // What is shared may use descriptors and operations of the runtime at any time: the group watches these.
+            // Shared objects may use descriptors and operations of the runtime at any time. The group checks these.
             await context.step({
               name: title,
               sanitizeOps: false,
@@ -87,22 +88,22 @@ export const group = <R, E>(
 };
 
 /**
- * The first process and the first worker of a program make Deno open descriptors that it keeps: done once before anything
- * is counted.
+ * Runs a program with the first process or worker before the first count, because Deno keeps the descriptors that it
+ * opens for the first of each.
  */
 export const warmUp = <E>(program: Effect.Effect<unknown, E, Scope.Scope>): Promise<unknown> =>
   Effect.runPromise(Effect.scoped(program));
 
-/** Waits until something is so, asking again and again. */
+/** Waits until a condition holds, by polling. */
 export const when = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (value: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.repeat(Effect.zipLeft(ask, Effect.sleep("1 millis")), { until: holds });
 
-/** A stream to give to a task, and the news that the task has run it. */
+/** A stream for a task, and the signal that the task has run it. */
 export const signal: Effect.Effect<{
   readonly stream: Stream.Stream<never>;
-  /** Waits for the news. */
+  /** Waits for the signal. */
   readonly fired: Effect.Effect<void>;
-  /** Whether it has come. */
+  /** Whether the signal has arrived. */
   readonly seen: Effect.Effect<boolean>;
 }> = Effect.map(Deferred.make<void>(), (deferred) => ({
   stream: Stream.execute(Deferred.succeed(deferred, undefined)),
@@ -110,7 +111,7 @@ export const signal: Effect.Effect<{
   seen: Deferred.isDone(deferred),
 }));
 
-/** A stream to give to a task, which ends when this side says so. */
+/** A stream for a task, which ends when this side decides. */
 export const gateway: Effect.Effect<{
   readonly stream: Stream.Stream<never>;
   readonly open: Effect.Effect<void>;
@@ -119,7 +120,7 @@ export const gateway: Effect.Effect<{
   open: Effect.asVoid(Deferred.succeed(deferred, undefined)),
 }));
 
-/** The path of an empty file that goes with the test. */
+/** The path of an empty file that the test removes at its end. */
 export const temporary: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => Deno.makeTempFileSync()),
   (path) => Effect.sync(() => Deno.removeSync(path)),

@@ -1,5 +1,5 @@
 /**
- * The tasks that many tests share: plain functions, Effects and Streams, and tasks that need more of the library. A child
+ * Tasks that many tests share: plain functions, Effects and Streams, and tasks that need more of the library. A child
  * loads only the module of its task.
  *
  * @module
@@ -52,7 +52,7 @@ export const points = Task.make(
   { success: Point },
 );
 
-/** Its result is not what its Schema says. */
+/** Its result violates its Schema. */
 export const wrongResult = Task.make(import.meta, "wrongResult", (text: string) => text as unknown as number, {
   success: Schema.Number,
 });
@@ -64,7 +64,7 @@ export const wrongResultEffect = Task.make(
   { success: Schema.Number },
 );
 
-/** Its failure is not what its Schema says. */
+/** Its failure violates its Schema. */
 export const wrongFailure = Task.make(
   import.meta,
   "wrongFailure",
@@ -98,7 +98,7 @@ export const buildCountAgain = Task.make(import.meta, "buildCountAgain", () => E
   layer: builtLayer,
 });
 
-/** The release of the layer will be told in this file. */
+/** The release of the layer writes to this file. */
 export const tellRelease = Task.make(
   import.meta,
   "tellRelease",

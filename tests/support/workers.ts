@@ -1,6 +1,6 @@
 /**
- * Processes that several tests share: the workers of one pool. To start a process for each test would take most of the
- * time of the tests. A test whose subject is the start, the end or the death of a process starts its own.
+ * Processes that several tests share: the workers of one pool. A process for each test would take most of the time of
+ * the tests. A test of the start, the end or the death of a process starts its own.
  *
  * @module
  */
@@ -28,7 +28,7 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   ...args: Args
 ): Effect.Effect<A, E | Pool.Failure, Workers> => Effect.flatMap(Workers, ({ pool }) => pool.apply(task, ...args));
 
-/** Reads a task that is a Stream, as `Process.stream` does in a process of its own. */
+/** Reads the stream of a task, as `Process.stream` does in a process of its own. */
 export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task.StreamTask<Args, A, E>,
   ...args: Args
@@ -42,7 +42,7 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
 ): Effect.Effect<{ readonly join: Effect.Effect<A, E | Pool.Failure> }, never, Workers | Scope.Scope> =>
   Effect.map(Effect.forkScoped(run(task, ...args)), (fiber) => ({ join: Fiber.join(fiber) }));
 
-/** Registers tests that share the workers of one pool on this backend, and what else `setup` makes. */
+/** Registers tests that share the workers of one pool on this backend, and the other results of `setup`. */
 export const withWorkers = <R = never>(
   name: string,
   layer: Layer.Layer<Backend.Backend>,

@@ -1,4 +1,4 @@
-/** comlink: one worker, whatever the size, since it has no pool. */
+/** comlink: always one worker, because it has no pool. */
 
 import { apply, burst, type Open, start } from "./pool.ts";
 import { serve } from "./serve.ts";

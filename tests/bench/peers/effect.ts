@@ -1,4 +1,7 @@
-/** The worker pool of `@effect/platform` 0.97, over Web Workers. It has no `pool.burst`: 20 000 at once are not done in 24 seconds. */
+/**
+ * The worker pool of `@effect/platform` 0.97, over Web Workers. Without `pool.burst`: it does not finish 20 000 tasks
+ * in 24 seconds.
+ */
 
 import { apply, type Open, start } from "./pool.ts";
 import { serve } from "./serve.ts";
@@ -26,7 +29,7 @@ await serve(platform, async () => {
       run: (name, n) => Effect.runPromise(pool.executeEffect([name, n])),
       end: async () => {
         await Effect.runPromise(Scope.close(scope, Exit.void));
-        // It only asks them to end.
+        // This only requests their end.
         for (const worker of workers) worker.terminate();
       },
     };

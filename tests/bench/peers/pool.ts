@@ -1,10 +1,10 @@
-/** The rows of a pool, for whatever runs numbered tasks. */
+/** The rows of a pool, for any runner of numbered tasks. */
 
 import { privateMemory } from "../memory.ts";
 import { median, perTurn, sampled, timed } from "../harness.ts";
 import type { Rows } from "./serve.ts";
 
-/** What the tasks of a peer are called. */
+/** The names of the tasks of a peer. */
 export type Name = "nothing" | "increment" | "pid" | "die";
 
 /** A peer's pool. */
@@ -24,7 +24,7 @@ const using = async <A>(open: Open, size: number, use: (pool: Pool) => Promise<A
   }
 };
 
-/** From nothing to the first result of a pool of one, and its end. */
+/** From the start of a pool of one to its first result and its end. */
 export const start = (open: Open): Rows[string] => [
   "ms",
   () => sampled(() => timed(() => using(open, 1, async (pool) => void await pool.run("nothing")))),

@@ -1,4 +1,4 @@
-/** What runs in the children of packages that call the exports of a module. */
+/** The tasks for packages that call the exports of a module. */
 
 export const nothing = (): void => {};
 
@@ -6,7 +6,7 @@ export const increment = (n: number): number => n + 1;
 
 export const pid = (): number => Deno.pid;
 
-/** Ends the process, as an out of memory killer does. */
+/** Ends the process, as an out-of-memory killer does. */
 export const die = (): Promise<never> => {
   Deno.kill(Deno.pid, "SIGKILL");
   return new Promise(() => {});

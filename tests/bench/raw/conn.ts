@@ -1,6 +1,6 @@
 /**
- * Two processes and one bare socket: what `Deno.Conn` allows. One side sends a block of bytes in pieces, the other answers with a byte. Prints
- * how many blocks a second.
+ * Two processes and one bare socket: the limit of `Deno.Conn`. One side sends a block of bytes in pieces, the other
+ * answers with a byte. Prints the number of blocks per second.
  *
  *     deno run -A conn.ts unix|tcp BLOCK PIECE     with BLOCK 0: one byte there and back, on a new connection each time
  */

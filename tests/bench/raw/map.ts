@@ -1,4 +1,7 @@
-/** A block of one page of shared memory, made and given up by five calls of the system. Prints how many a second. Linux. */
+/**
+ * Makes and releases a block of one page of shared memory with five system calls. Prints the number of blocks per
+ * second. Linux.
+ */
 import { rate } from "./rate.ts";
 
 const libc = Deno.dlopen("libc.so.6", {

@@ -1,10 +1,10 @@
 /**
- * Memory, without any message. Prints how often a second.
+ * Memory operations without any message. Prints operations per second.
  *
  *     deno run -A memory.ts swap|copy|fill|sum|add|wakeup
  *
- * Swap: a word there and back. Copy: one megabyte. Fill: 16 fresh megabytes. Sum: 2 Mi numbers, half of what the row sums. Add and wakeup take
- * two threads: both add to one word; each wakes the other.
+ * Swap: a word there and back. Copy: one megabyte. Fill: 16 fresh megabytes. Sum: 2 Mi numbers, half of the row's sum.
+ * Add and wakeup use two threads: both add to one word; each wakes the other.
  */
 import { rate } from "./rate.ts";
 

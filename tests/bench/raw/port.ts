@@ -1,5 +1,6 @@
 /**
- * Two threads and one bare `MessagePort`. One side posts messages, the other answers the last of them. Prints how many such turns a second.
+ * Two threads and one bare `MessagePort`. One side posts messages, the other answers the last of them. Prints such
+ * turns per second.
  *
  *     deno run -A port.ts MESSAGES number|list|BYTES     a list is one of 1024 numbers
  */

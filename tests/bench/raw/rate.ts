@@ -1,4 +1,7 @@
-/** How often a second an operation is done, one after the other, for about 300 ms after 100 ms to warm up; at least three times. */
+/**
+ * Rate per second of an operation that is repeated in sequence for about 300 ms, at least three times, after 100 ms of
+ * warm-up.
+ */
 export const rate = async (operation: () => unknown): Promise<number> => {
   const run = async (millis: number): Promise<number> => {
     const start = performance.now();

@@ -1,5 +1,5 @@
 /**
- * An empty Deno. Prints how many of them start and end in a second, one after the other; of workers, how many start.
+ * An empty Deno. Prints the number of processes that start and end in a second, in sequence, or of workers that start.
  *
  *     deno run -A start.ts process|worker|memory     the last prints its private memory in megabytes
  */
