@@ -212,7 +212,7 @@ Deno.test("instances of classes and ordered collections are refused", () => {
 
 Deno.test("without the hook, data of Effect is refused instead of losing its class", () => {
   for (const value of samples) {
-    // An error crosses without the hook, as its nearest builtin.
+    // Without the hook, an error is sent as its nearest builtin class.
     if (value instanceof Error) continue;
     assertThrows(() => encode({ value }), EncodeError, "where the hook for it is installed");
   }

@@ -33,7 +33,10 @@ const refused = (value: unknown, root = "value"): EncodeError =>
 
 const bytesOf = (buffer: ArrayBufferLike): string => new Uint8Array(buffer).toHex();
 
-/** The difference between two graphs, if any: classes, own keys and their order, values up to the sign of zero, and which object is which. */
+/**
+ * The difference between two graphs, if any: classes, own keys and their order, values including the sign of zero, and
+ * the identity of objects.
+ */
 const difference = (left: unknown, right: unknown): string | undefined => {
   const partners = new Map<object, object>();
   const taken = new Set<object>();
@@ -673,7 +676,7 @@ Deno.test("whatever structured clone carries arrives as its clone", () => {
   );
 });
 
-/** Nodes of every kind of container, and which node holds which. */
+/** Nodes of every kind of container, and the edges between them. */
 const graph = fc.tuple(
   fc.array(fc.nat(3), { minLength: 1, maxLength: 30 }),
   fc.array(fc.tuple(fc.nat(29), fc.nat(29)), { maxLength: 80 }),
@@ -740,7 +743,8 @@ Deno.test("every beginning of a message but the whole is a DecodeError", () => {
 });
 
 Deno.test("a text is decoded in pieces that the runtime can decode, however long it is, and its characters stay whole", () => {
-  // A string has at most 2^29 - 24 units, and the runtime decodes no more bytes at once, though a text of so many units may have more.
+  // A string has at most 2^29 - 24 units, and the runtime decodes at most as many bytes at once, although a text of as
+  // many units may have more bytes.
   const most = 32 * 1024 * 1024;
   const sizes: Array<number> = [];
   const original = TextDecoder.prototype.decode;
@@ -755,7 +759,7 @@ Deno.test("a text is decoded in pieces that the runtime can decode, however long
       for (const before of ["", "a", "ab", "abc"].slice(0, length)) {
         const text = before + character.repeat(2 * most / length);
         const copy = decode(encode(text).bytes, { link: undefined });
-        // Not by assertEquals, which would print it.
+        // Not with assertEquals, which would print the text.
         assert(copy === text, `${character} after "${before}"`);
       }
     }

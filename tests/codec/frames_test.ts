@@ -12,7 +12,7 @@ import {
   assertThrows,
 } from "../support/assert.ts";
 
-/** A transport that keeps its writes, and takes the next one when the test says so. */
+/** A transport that records its writes, and accepts the next one when the test allows it. */
 class Wire implements Transport {
   readonly writes: Array<Uint8Array> = [];
   #done: (() => void) | undefined;
@@ -20,7 +20,7 @@ class Wire implements Transport {
   readonly write = (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
     assert(this.#done === undefined, "a second write before the first was done");
     assert(chunks.length > 0 && chunks.every((chunk) => chunk.length > 0), "an empty write");
-    // What was written may be written to again once it is done.
+    // The buffer of a completed write may be used again.
     const copy = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
     let at = 0;
     for (const chunk of chunks) {
@@ -34,13 +34,13 @@ class Wire implements Transport {
     };
   };
 
-  /** Overwrites what was written: only for messages without memory of the user's. */
+  /** Overwrites the buffer of the write: only for messages without the user's memory. */
   spoil = false;
 
   readonly start = (): void => {};
   readonly close = (): void => {};
 
-  /** Whether a write was waiting for this. */
+  /** Returns whether a write waited for this call. */
   next(): boolean {
     const done = this.#done;
     this.#done = undefined;
@@ -48,7 +48,7 @@ class Wire implements Transport {
     return done !== undefined;
   }
 
-  /** Takes everything. */
+  /** Accepts all writes. */
   async drain(): Promise<void> {
     do await Promise.resolve(); while (this.next());
   }
@@ -85,7 +85,7 @@ const contents = (size: number, seed: number): Uint8Array<ArrayBuffer> => {
 
 const equal = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);
 
-/** Where sizes matter: nothing, a header, around one and two fragments, and anything up to 1 MB. */
+/** The sizes at boundaries: nothing, a header, around one and two fragments, and random sizes up to 1 MB. */
 const sizes = fc.oneof(
   { weight: 6, arbitrary: fc.nat(64) },
   { weight: 2, arbitrary: fc.integer({ min: FRAGMENT - 2, max: FRAGMENT + 2 }) },
@@ -102,7 +102,7 @@ const messages = fc.array(
       { weight: 3, arbitrary: fc.constant<Array<number>>([]) },
       { weight: 1, arbitrary: fc.array(sizes, { minLength: 1, maxLength: 3 }) },
     ),
-    /** How many writes the transport takes before the next message is sent. */
+    /** Number of writes that the transport accepts before the next message is sent. */
     pace: fc.nat(2),
   }),
   { maxLength: 12 },
@@ -111,7 +111,7 @@ const messages = fc.array(
 const property = (title: string, check: () => void | Promise<void>): void =>
   Deno.test({ name: `frames: ${title}`, sanitizeOps: true, sanitizeResources: true, fn: check });
 
-/** Cuts bytes into chunks of these sizes, over and over. */
+/** Cuts bytes into chunks of these sizes, in a cycle. */
 const chunked = function* (bytes: Uint8Array, cuts: ReadonlyArray<number>): Generator<Uint8Array> {
   for (let at = 0, i = 0; at < bytes.length; i++) {
     const size = cuts[i % cuts.length];
@@ -231,7 +231,7 @@ property("a small message overtakes a large one of another channel, and no other
   send(outbox, { kind: 1, channel: 2, body: contents(10, 1), attachments: [] });
   assert(wire.next());
   assert(wire.next());
-  // Two writes later it is there: one fragment was on its way already.
+  // The message arrives two writes later, because one fragment was already being sent.
   for (const write of wire.writes.slice(0, 3)) inbox.push(write);
   assertEquals(order, ["2:1"]);
   await wire.drain();
@@ -333,7 +333,7 @@ property("after the end messages are dropped, and nobody waits", async () => {
   assertEquals(wire.writes.length, 0);
 });
 
-/** Feeds an inbox until it gives up; anything but a ProtocolError is a failure. */
+/** Feeds an inbox until it fails. Any failure but a ProtocolError fails the test. */
 const survives = (inbox: Inbox, bytes: Uint8Array, cuts: ReadonlyArray<number>): void => {
   try {
     for (const chunk of chunked(bytes, cuts)) inbox.push(chunk);
@@ -436,7 +436,7 @@ property("a claim of a gigabyte without the bytes allocates next to nothing", ()
     }
   }
   const { external: after } = Deno.memoryUsage();
-  // Twenty channels have sent one byte each: one of them may be believed, not all together.
+  // Twenty channels have announced one byte each: the inbox may trust one of them, but not all together.
   assertLess(fed, 1000);
   assertLess(after - before, 40 * 1024 * 1024);
 });

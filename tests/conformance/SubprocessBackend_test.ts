@@ -5,7 +5,7 @@ import { conformance } from "./conformance.ts";
 import { warmUp } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
 
-// Those that crash print a stack.
+// Processes that crash print a stack.
 const layer = (options: SubprocessBackend.Options = {}) => SubprocessBackend.layer({ stderr: "null", ...options });
 
 await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), layer()));

@@ -1,5 +1,6 @@
 /**
- * What every backend has to do. A test whose capability a backend lacks is registered as what is done instead.
+ * The requirements of every backend. If a backend lacks the capability of a test, a test of the alternative takes its
+ * place.
  *
  * @module
  */
@@ -40,10 +41,10 @@ export interface Subject {
   readonly capabilities: Backend.Capabilities;
 }
 
-/** The typed error of a program that has to have one. */
+/** The typed error of a program that must fail with one. */
 const errorOf = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<E, A, R> => Effect.flip(program);
 
-/** The cause of a program that has to fail. */
+/** The cause of a program that must fail. */
 const causeOf = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Cause.Cause<E>, never, R> =>
   Effect.map(Effect.exit(program), (exit) => {
     assert(Exit.isFailure(exit), "succeeded");
@@ -56,7 +57,7 @@ const refusal = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Task.T
     return error;
   });
 
-/** This backend, and how many children were started on it. */
+/** This backend, with a count of the children that it has started. */
 const counting = Effect.map(Backend.Backend, (backend) => {
   const counter = { started: 0 };
   const counted: Backend.Backend = {
@@ -69,7 +70,7 @@ const counting = Effect.map(Backend.Backend, (backend) => {
   return { counter, counted };
 });
 
-/** Waits until a task that will not turn its event loop any more has begun. */
+/** Waits until a task that blocks its event loop has begun. */
 export const busy = (path: string): Effect.Effect<void> =>
   Effect.promise(() => until("it is busy", () => Deno.readTextFileSync(path) !== ""));
 
@@ -86,7 +87,7 @@ const throwingDataUrl = Task.make(
   "task",
   () => 1,
 );
-/** What a caller has whose module does not know of the Schema. */
+/** The task for a caller whose module does not have the Schema. */
 const strict = Task.make(fixture("stricter.ts"), "strict", (_: unknown) => 1);
 
 /** Registers the suite for one backend. */
@@ -98,16 +99,16 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   ): void => {
     steps.push([title, program]);
   };
-  /** Registers a test that has a backend of its own. */
+  /** Registers a test with its own backend. */
   const checkWith = <E>(
     title: string,
     program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>,
     options: { readonly maxMessageSize: number },
   ): void => test(`${name}: ${title}`, Effect.provide(program, layer(options)));
 
-  // What crosses between processes is the same for each task of a process: these use one of several.
+  // These tests share processes, because they do not depend on the life of a process.
   const { run: apply, stream: read } = Shared;
-  // How processes start and end: these start their own.
+  // These tests of starts and ends use their own processes.
   const { run, spawn, spawnWith, stream } = Process;
 
   // What handlers return
@@ -130,7 +131,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
         assertEquals(yield* apply(task, Either.left(1)), Either.left(1));
         assertEquals(yield* apply(task, Chunk.make(1, 2)), Chunk.make(1, 2));
       }
-      // An Exit is an Effect: only as the result of one is it data.
+      // An Exit is an Effect. It is data only inside the result of an Effect.
       assertEquals(yield* apply(Tasks.echoEffect, Exit.fail("data")), Exit.fail("data"));
     }),
   );
@@ -731,7 +732,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
       const child = yield* Effect.scoped(Effect.gen(function* () {
         const child = yield* spawn(Tasks.gate, begun.stream, gate.stream, 5);
         yield* begun.fired;
-        // Runs before the process is joined: finalizers run in reverse.
+        // Finalizers run in reverse order, so this one runs before the process is joined.
         yield* Effect.addFinalizer(() => gate.open);
         return child;
       }));
@@ -960,7 +961,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   Shared.withWorkers(name, layer(), 2, steps);
 };
 
-/** One request over a child's link, as a pool makes it. */
+/** Makes one request over the link of a child, as a pool does. */
 export const request = <Args extends ReadonlyArray<unknown>, A, E>(
   child: Backend.Child,
   task: Task.Task<Args, A, E>,

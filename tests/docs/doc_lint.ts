@@ -1,7 +1,7 @@
 /**
- * Lints the documentation of every entry point of the package: `deno doc --lint`, less what it cannot know.
+ * Lints the documentation of every entry point of the package: `deno doc --lint`, without its false errors.
  *
- * `deno doc` does not read the types of npm packages, so it takes each mention of a type of Effect's for a private one.
+ * `deno doc` does not read the types of npm packages, so it reports each mention of a type of Effect as private.
  *
  * @module
  */
@@ -9,9 +9,9 @@ import config from "../../deno.json" with { type: "json" };
 
 const root = new URL("../../", import.meta.url);
 
-/** Own types that the public API mentions and does not export, each with the file that mentions it. */
+/** Private types that the public API mentions and does not export, each with the file that mentions it. */
 const PRIVATE: Readonly<Record<string, ReadonlyArray<string>>> = {
-  // What a link is made of: a backend of one's own passes the link on and does not look into it.
+  // Parts of a link: a custom backend passes the link on and does not inspect it.
   "src/internal/rpc/link.ts": ["Channel", "Fill", "Hook", "LinkClosed", "Receiver"],
   // Conditional types that only name a step of a computation.
   "src/Task.ts": ["Data", "IsAny", "IsStream"],
@@ -25,7 +25,7 @@ const { stderr } = await new Deno.Command(Deno.execPath(), {
 }).output();
 const output = new TextDecoder().decode(stderr);
 
-/** Whether a module has a type from a package of Effect: by an import of its own, or as a member of an imported module. */
+/** Whether a module has a type from a package of Effect: by its own import, or as a member of an imported module. */
 const isForeign = (source: string, name: string): boolean =>
   [...source.matchAll(/^import (?:type )?(?:\* as (\w+)|\{([^}]+)\}) from "(?:effect|@effect\/\w+)\/\w+";$/gm)].some((
     [, namespace, names],

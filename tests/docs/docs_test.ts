@@ -8,7 +8,7 @@ const readme = await Deno.readTextFile(new URL("README.md", root));
 interface Program {
   readonly place: string;
   readonly code: string;
-  /** What it prints. */
+  /** The expected output. */
   readonly output: string;
 }
 
@@ -41,7 +41,7 @@ interface Ran {
   readonly stderr: string;
 }
 
-/** Runs a program as a user does: in a project of its own, which has this package and its dependencies. */
+/** Runs a program as a user does: in its own project, with this package and its dependencies. */
 const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): Promise<Ran> => {
   const folder = await Deno.makeTempDir();
   try {
@@ -101,7 +101,7 @@ for (const page of ["README.md", "CONTRIBUTING.md", "SECURITY.md"]) {
   });
 }
 
-/** A program for each line of the table of flags in Backend.ts: one that fails if it cannot do what it is to do. */
+/** A program for each line of the table of flags in Backend.ts. It fails if the flags do not allow its operations. */
 const features: ReadonlyArray<string> = [
   `Effect.gen(function* () {
     yield* Effect.all([Process.current, Process.parent, Process.cpuCount, Process.authKey]);

@@ -1,5 +1,5 @@
 /**
- * Which packages each entry point loads: those of the platform belong to their adapters alone.
+ * The packages that each entry point loads: only the adapters load packages of the platform.
  *
  * @module
  */
@@ -12,7 +12,7 @@ interface Info {
   readonly modules: ReadonlyArray<{ readonly specifier: string; readonly npmPackage?: string }>;
 }
 
-/** The packages that an entry point loads, and its own modules, by their paths. */
+/** The packages and the own modules that an entry point loads, by path. */
 const loads = async (
   path: string,
 ): Promise<{ readonly packages: Set<string>; readonly own: ReadonlyArray<string> }> => {
@@ -29,7 +29,7 @@ const loads = async (
   };
 };
 
-/** Entries that need more than `effect`. */
+/** Entry points that need more than `effect`. */
 const adapters: Readonly<Record<string, ReadonlyArray<string>>> = {
   "./CommandExecutor": ["@effect/platform"],
   "./PlatformWorker": ["@effect/platform"],

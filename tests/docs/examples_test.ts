@@ -27,7 +27,7 @@ const example = async (name: string): Promise<string> => {
   return stdout;
 };
 
-/** A folder with two source files that are alike, one that is not, one that is empty, and things that are no source files. */
+/** A folder with two similar source files, one different, one empty, and files that are no source files. */
 const withFolder = async (use: (folder: string) => Promise<void>): Promise<void> => {
   const folder = await Deno.makeTempDir();
   const sums = Array.from({ length: 40 }, (_, n) => `const sum${n} = first + ${n}; // of ${n}\n`);
@@ -46,7 +46,7 @@ const withFolder = async (use: (folder: string) => Promise<void>): Promise<void>
   }
 };
 
-/** What the demo prints, without the times, and without what it says of other programs. */
+/** The output of the demo, without the times and without its remark about other programs. */
 const withoutTimes = (stdout: string): string =>
   stdout.replaceAll(/ +\d+\.\d\d s( {2}\d+\.\d\d times as fast)?$/gm, "").replace(/^Other programs.*\n/m, "");
 
@@ -75,7 +75,7 @@ Deno.test("example pool_map spreads a count over a pool and gets a typed failure
   );
 });
 
-/** What the others print, to the letter. */
+/** The exact output of the other examples. */
 const printed = {
   listener_client: `\
 42
@@ -307,7 +307,7 @@ Deno.test("example mandelbrot paints a picture that any program can show", async
       x: number,
       y: number,
     ): ReadonlyArray<number> => [...rows.subarray(y * 1921 + 1 + 3 * x).subarray(0, 3)];
-    // The set is black, and symmetrical; far away from it everything is blue.
+    // The set is black and symmetrical, and the distant points are blue.
     assertEquals(pixel(460, 200), [0, 0, 0]);
     assertEquals(pixel(320, 60), pixel(320, 340));
     assertEquals(pixel(5, 5)[2] > pixel(5, 5)[0], true);
@@ -323,7 +323,7 @@ for (
     withFolder(async (folder) => {
       const { code, stdout, stderr } = await task("demo", folder, `--backend=${backend}`, "--size=2");
       assertEquals(withoutTimes(stdout), demo(folder, pool));
-      assertEquals([code, stderr], [0, ""]); // no bar where there is no terminal
+      assertEquals([code, stderr], [0, ""]); // no bar without a terminal
     }));
 }
 

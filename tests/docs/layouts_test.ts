@@ -1,6 +1,6 @@
 /**
- * The package where its users have it: from JSR, in projects of their own. Each project runs one program, whose tasks are
- * in modules of their own, and which uses the library in every way that makes a child load the user's modules.
+ * The package in the projects of its users, installed from JSR. Each project runs one program whose tasks are in
+ * separate modules, and which uses the library in every way that makes a child load the user's modules.
  *
  * @module
  */
@@ -14,21 +14,21 @@ interface Layout {
   readonly name: string;
   /** Name of its folder. */
   readonly folder?: string;
-  /** Its configurations, by path. Each names its dependencies, unless it is that of a workspace. */
+  /** Its configurations, by path. Each names the dependencies, except that of a workspace. */
   readonly configs?: Readonly<Record<string, object>>;
-  /** Where it has a module of the program. */
+  /** The path of each module of the program. */
   readonly place?: (module: string) => string;
-  /** How its modules name `tasks.ts`. */
+  /** Specifier by which its modules import `tasks.ts`. */
   readonly tasks?: string;
   /** Flags of `deno run`. */
   readonly flags?: ReadonlyArray<string>;
-  /** Where it has the package from, if not from JSR. */
+  /** Source of the package, if not JSR. */
   readonly imports?: Readonly<Record<string, string>>;
 }
 
 const root = new URL("../../", import.meta.url);
 
-/** An import map for the package where it stands. */
+/** An import map for the package in this repository. */
 const mapped = (base: URL): Readonly<Record<string, string>> =>
   Object.fromEntries(
     Object.entries(config.exports).map(([entry, path]) => [config.name + entry.slice(1), new URL(path, base).href]),
@@ -90,7 +90,7 @@ const succeed = async (...given: Parameters<typeof run>): Promise<string> => {
   return ran.stdout;
 };
 
-/** Writes a project, with the package added, and gives the URLs of its main module and its lock file. */
+/** Writes a project with the package added, and returns the URLs of its main module and its lock file. */
 const create = async (layout: Layout, home: URL, env: Record<string, string>) => {
   const { configs = { "deno.json": {} }, folder = "project", imports, place = (module) => module, tasks } = layout;
   const project = pathToFileURL(`${await Deno.makeTempDir({ dir: fileURLToPath(home) })}/${folder}/`);
@@ -104,7 +104,7 @@ const create = async (layout: Layout, home: URL, env: Record<string, string>) =>
     const given = members.includes(path) ? { imports: { effect: config.imports.effect, ...imports } } : {};
     await write(path, JSON.stringify({ ...content, ...given }));
   }
-  // The versions that this project has, without asking a registry.
+  // The versions of this project, so that no registry is asked.
   await write("deno.lock", await Deno.readTextFile(new URL("deno.lock", root)));
   for (const module of ["main.ts", "family.ts", "tasks.ts", "warm.ts"]) {
     const text = await Deno.readTextFile(new URL(`../fixtures/user/${module}`, import.meta.url));
@@ -130,7 +130,7 @@ Deno.test("a program uses the library in every way, whatever its project is like
       await test.step(layout.name, async () => {
         const { lock, main } = await create(layout, home, env);
         const locked = await Deno.readTextFile(lock);
-        // Whatever the working directory: a project is found from its main module.
+        // The working directory does not matter: Deno finds a project from its main module.
         const use = (backend: string) =>
           run(["run", "-A", ...layout.flags ?? [], main.href, backend], { cwd: home, env });
         const [subprocess, worker] = await Promise.all([use("subprocess"), use("worker")]);
@@ -146,7 +146,7 @@ Deno.test("a program uses the library in every way, whatever its project is like
       const flags = [`--allow-import=${new URL(registry.url).host}`, "--allow-run", "--allow-env"];
       const { stderr, stdout } = await run(["run", "--no-prompt", ...flags, "denied.ts"], {
         cwd: new URL(".", main),
-        // Not as JSR_URL: Deno allows imports from there.
+        // Not with JSR_URL, because Deno allows imports from there.
         env: { DENO_DIR: env.DENO_DIR },
       });
       assertStringIncludes(stdout, "process: SpawnError", stderr);

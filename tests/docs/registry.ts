@@ -7,14 +7,14 @@ import config from "../../deno.json" with { type: "json" };
 
 const root = new URL("../../", import.meta.url);
 
-/** A registry that answers. */
+/** A running registry. */
 export interface Registry {
-  /** What `JSR_URL` has to be. */
+  /** The value of `JSR_URL`. */
   readonly url: string;
   readonly close: () => Promise<void>;
 }
 
-/** A bare specifier, as publishing rewrites it by the import map. */
+/** A bare specifier, rewritten by the import map as publishing does. */
 const mapped = (specifier: string): string => {
   for (const [key, target] of Object.entries(config.imports)) {
     if (specifier === key) return target;

@@ -16,16 +16,16 @@ export const explode = Task.make(import.meta, "explode", (n: number): number => 
 /** Ends its process with a code. */
 export const leave = Task.make(import.meta, "leave", (n: number): number => Deno.exit(10 + n % 100));
 
-/** Never ends by itself, but its event loop turns. */
+/** Runs for ever without blocking its event loop. */
 export const linger = Task.make(import.meta, "linger", (_n: number): Promise<number> => new Promise(() => {}));
 
-/** Never turns its event loop again. */
+/** Blocks its event loop for ever. */
 export const spin = Task.make(import.meta, "spin", (_n: number): number => {
   for (;;);
 });
 
-/** Returns something that cannot be sent. */
+/** Returns a value that cannot be sent. */
 export const mute = Task.make(import.meta, "mute", (_n: number): unknown => () => {});
 
-/** The process that runs it. */
+/** The process that runs the task. */
 export const whereabouts = Task.make(import.meta, "whereabouts", (): number => Deno.pid);

@@ -1,7 +1,7 @@
 /**
- * A checker: thousands of submissions to one pool, whose tasks succeed, throw, exit, hang and cannot be answered, while
- * callers are interrupted, time runs out and workers are killed. Each submission settles exactly once, with a cause that
- * it can have.
+ * A checker: thousands of submissions to one pool whose tasks succeed, throw, exit, hang or return values that cannot
+ * be sent, while callers are interrupted, time limits pass and workers are killed. Each submission settles exactly
+ * once, with a possible cause.
  *
  * @module
  */
@@ -22,14 +22,14 @@ const SUBMISSIONS = rounds(1_500, 10_000);
 
 interface Kind {
   readonly name: string;
-  /** Out of a thousand submissions. */
+  /** Frequency in a thousand submissions. */
   readonly share: number;
   readonly task: Task.Task<[number], unknown>;
-  /** How long a submission may run, in milliseconds. */
+  /** Time limit of a submission, in milliseconds. */
   readonly timeout?: number;
   /** Whether its caller is interrupted. */
   readonly interrupted?: true;
-  /** Whether it is an end that this submission can have, if nobody kills its worker. */
+  /** Whether this exit is possible for the submission if its worker is not killed. */
   readonly allows: (exit: Exit.Exit<unknown, unknown>, n: number) => boolean;
 }
 
@@ -75,7 +75,7 @@ const kinds = (killBusy: boolean): ReadonlyArray<Kind> => [
         (failure(exit) as Pool.PoolError | undefined)?.reason === "Timeout",
     }]
     : []),
-  // The rest.
+  // The remaining submissions.
   { name: "succeeds", share: 1000, task: tasks.succeed, allows: (exit, n) => Exit.isSuccess(exit) && exit.value === n },
 ];
 
@@ -122,11 +122,11 @@ const check = (layer: Layer.Layer<Backend.Backend>, submissions: number): Effect
     assertEquals(wrong, []);
     assert(settled.every((times) => times === 1), "each submission settles exactly once");
     assert(!capabilities.signals || submissions < 500 || killed > 0, "workers were killed");
-    // After all that it works as before.
+    // Afterwards the pool works as before.
     assertEquals(yield* pool.map(tasks.succeed, [1, 2, 3]), [1, 2, 3]);
     const { busy, waiting } = yield* pool.statistics;
     assertEquals({ busy, waiting }, { busy: 0, waiting: 0 });
-    // Whoever was killed last may have died after the last submission had settled: a successor is on its way.
+    // The last killed worker may have died after the last submission settled, so its replacement may still be starting.
     yield* when(pool.statistics, ({ alive, size }) => alive === size);
   })).pipe(Effect.provide(layer));
 
@@ -136,7 +136,7 @@ const backends = [
 ] as const;
 
 for (const [name, layer] of backends) {
-  // A first, short round: what Deno opens once, for whatever of this, and keeps, is no leak of the second.
+  // A short first round: descriptors that Deno opens once and keeps do not count as a leak of the second round.
   await warmUp(check(layer, 100));
   test(
     `each of thousands of submissions to a pool of ${name} settles exactly once, with a cause it can have (storm)`,

@@ -1,4 +1,4 @@
-/** Whatever becomes of a child, its caller is told; whatever becomes of a parent, its children end. */
+/** The caller of a child learns of each end of the child; the children of a parent end with the parent. */
 import * as Cause from "effect/Cause";
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
@@ -77,7 +77,7 @@ for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as 
     Effect.gen(function* () {
       for (let turns = 0; turns < 12; turns++) {
         const child = yield* Process.spawn(Tasks.countAndAdd, 2, 3);
-        // No clock: so many turns of the event loop later, wherever it is then.
+        // Waits a number of turns of the event loop, not a time, so that the child may be at any point.
         for (let turn = 0; turn < turns * turns; turn++) {
           yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
         }

@@ -1,4 +1,4 @@
-/** Tasks that start processes in all the ways in which a task may. */
+/** Tasks that start processes in every way that is open to a task. */
 import * as Effect from "effect/Effect";
 import * as ManagedRuntime from "effect/ManagedRuntime";
 import * as Runtime from "effect/Runtime";
@@ -11,13 +11,13 @@ import { add } from "../api/values_tasks.ts";
 
 const own = (name: string) => name === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
 
-/** Made when the module is loaded; built when it is first used. */
+/** Made when the module is loaded, and built at its first use. */
 const runtimes = {
   subprocess: ManagedRuntime.make(SubprocessBackend.layer()),
   worker: ManagedRuntime.make(WorkerBackend.layer()),
 };
 
-/** Runs on while tasks do, from the time when the module was loaded. */
+/** Starts when the module is loaded, and continues while tasks run. */
 Effect.runFork(Effect.forever(Effect.sleep("1 millis")));
 
 export const byEffect = Task.make(import.meta, "byEffect", (_: string) => Process.run(add, 1, 2));
@@ -41,7 +41,7 @@ export const byManagedRuntime = Task.make(
     return sum;
   },
 );
-/** A runtime that was captured in a task and is used outside of its fiber. */
+/** A runtime that was captured in a task, and is used outside of its fiber. */
 export const byCaptured = Task.make(
   import.meta,
   "byCaptured",

@@ -1,6 +1,6 @@
 /**
- * Who may start processes: the main program, and in a child its tasks. A module that starts one while it is loaded would do so in
- * every child, without end.
+ * The right to start processes: the main program has it, and in a child only tasks have it. A module that starts a
+ * process while it is loaded would otherwise do so in every child, without end.
  *
  * @module
  */
@@ -14,7 +14,9 @@ import { run, withWorkers } from "../support/workers.ts";
 import { script } from "../support/scripts.ts";
 import * as Tasks from "./generations_tasks.ts";
 
-/** Each way to start a process; that a child refuses to does not depend on the way, so two are enough for workers. */
+/**
+ * Each way to start a process. The refusal in a child does not depend on the way, so two ways are enough for workers.
+ */
 const ways = {
   subprocess: ["run", "later", "stream", "pool", "manager", "forked", "standby"],
   worker: ["run", "pool"],
@@ -26,10 +28,10 @@ for (const backend of ["subprocess", "worker"] as const) {
       noLeaks(async () => {
         const { code, stdout } = await script("generations.ts", [], ["-A"], undefined, { WAY: way, BACKEND: backend })
           .ended;
-        // The program has started a process, and that has started none.
+        // The program has started one process, and that process has started none.
         assertMatch(stdout, /^started: SpawnError Loading: .*import\.meta\.main/m);
         assertEquals(code, 0);
-        // By the program, its child, and a standby child or the manager's server.
+        // Loaded by the program, by its child, and by a standby child or the server of the manager.
         assertLessOrEqual(stdout.match(/^loaded$/gm)!.length, 3, stdout);
       }));
   }

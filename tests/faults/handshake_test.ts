@@ -1,5 +1,5 @@
 /**
- * The proof of a key against whoever does not keep to it: replayed, reflected, cut, mixed up, and by the hundred thousand.
+ * The proof of a key against peers that violate the handshake: replayed, reflected, cut, mixed up, and in floods.
  *
  * @module
  */
@@ -39,7 +39,7 @@ const handshakes = (name: string, body: () => Promise<void>): void =>
     await Promise.all(works.splice(0));
   });
 
-/** One side, what it has sent, and how it has ended. */
+/** One side, with the bytes that it has sent and its outcome. */
 class Side {
   readonly sent: Array<Uint8Array> = [];
   readonly ended: Promise<string>;
@@ -88,7 +88,7 @@ const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array<ArrayBuffer> => {
   return all;
 };
 
-/** Connects two sides, with all that is sent cut into such pieces, and passed on as `pass` says. */
+/** Connects two sides. All sent bytes are cut into pieces and passed through `pass`. */
 const converse = async (
   client: Side,
   listener: Side,
@@ -149,7 +149,7 @@ handshakes("each mismatch is an error on both sides, without either waiting for 
 });
 
 handshakes("a bit that is changed on the way lets nobody in, on neither side", async () => {
-  // What the listener has welcomed with is believed by the client only if it is as it was.
+  // The client accepts the welcome of the listener only if it is unchanged.
   for (let i = 0; i < 200; i++) {
     const [client, listener] = pair();
     const broken = random() < 0.5 ? client : listener;
@@ -171,21 +171,21 @@ handshakes("a bit that is changed on the way lets nobody in, on neither side", a
 handshakes("what was said before is of no use: not replayed, not sent back, not from another connection", async () => {
   const [client, listener] = pair();
   assertEquals(await converse(client, listener), ["done", "done"]);
-  // Replayed, to a listener and to a client.
+  // Replayed to a listener and to a client.
   for (const [replayed, role] of [[client.bytes, LISTENER], [listener.bytes, CLIENT]] as const) {
     const victim = new Side({ role });
     victim.handshake.begin();
     victim.handshake.push(replayed);
     assertEquals(await victim.ended, "AuthenticationError WrongKey");
   }
-  // Sent back.
+  // Reflected.
   for (const role of [LISTENER, CLIENT] as const) {
     const victim = new Side({ role });
     victim.handshake.begin();
     victim.handshake.push(victim.bytes);
     assertEquals(await victim.ended, "AuthenticationError Protocol");
   }
-  // With its role forged, and the proof that the victim itself has made: it is that of the other role.
+  // With a forged role, and with the proof that the victim itself made: that proof is for the other role.
   const victim = new Side({ role: CLIENT });
   victim.handshake.begin();
   const forged = victim.bytes;
@@ -196,14 +196,14 @@ handshakes("what was said before is of no use: not replayed, not sent back, not 
   proof[0] = 2;
   victim.handshake.push(proof);
   assertEquals(await victim.ended, "AuthenticationError WrongKey");
-  // In the middle of two that know the key, with a hello of his own to either: neither proof is good for the other.
+  // A man in the middle sends each side a hello of its own. Neither proof is valid for the other side.
   const [first, second] = pair();
   const results = await converse(first, second, undefined, (bytes) => {
     if (bytes.length === 60) crypto.getRandomValues(bytes.subarray(12, 44));
     return bytes;
   });
   assertEquals(results, ["AuthenticationError WrongKey", "AuthenticationError WrongKey"]);
-  // Nor can limits be changed.
+  // Limits cannot be changed either.
   const lowered = await converse(...pair(), undefined, (bytes) => {
     if (bytes.length === 60) new DataView(bytes.buffer).setFloat64(44, 1);
     return bytes;
@@ -222,7 +222,7 @@ handshakes("nonces are fresh, and neither the key nor anything made of it is tol
     assertEquals(listener.bytes.length, 60);
   }
   assertEquals(seen.size, 100);
-  // A wrong proof is answered with two bytes, which say nothing about the right one.
+  // The answer to a wrong proof is two bytes, which reveal nothing about the right proof.
   const [client, listener] = pair({ key: other });
   await converse(client, listener);
   assertEquals(listener.bytes.slice(60), new Uint8Array([3, 1]));
@@ -290,7 +290,7 @@ handshakes(
       listener.handshake.push(client.sent[1]);
       await Promise.all(works.splice(0));
       await new Promise((resolve) => queueMicrotask(() => resolve(undefined)));
-      // It is over, so that it is the first to be dropped, and says nothing yet.
+      // This handshake is over, so it is dropped first, and has not reported its outcome yet.
       assertEquals([listener.handshake.progress, listener.sent.length, listener.result], [0, before, undefined]);
       if (how === "refuse") listener.handshake.refuse(CLOSING);
       else if (how === "abandon") listener.handshake.abandon();
@@ -320,7 +320,7 @@ Deno.test("failures cost their address time for a minute; addresses and log line
 
 // Floods
 
-/** A socket that says what it is given, and takes all that it is told. */
+/** A socket that sends given bytes, and reads everything. */
 const scripted = (chunks: ReadonlyArray<Uint8Array>): Socket & { readonly closed: () => boolean } => {
   let closed = false;
   let next = 0;
@@ -344,7 +344,7 @@ const garbage = (size: number): Uint8Array<ArrayBuffer> => {
   return bytes;
 };
 
-/** Frames that are right, nearly right, or wrong altogether. */
+/** Frames that are valid, nearly valid, or invalid. */
 const frame = (): Uint8Array<ArrayBuffer> => {
   const body = garbage(Math.floor(random() * 24));
   if (random() < 0.5) {
@@ -383,7 +383,7 @@ test(
       const { unreadBytes } = await Effect.runPromise(connection.statistics);
       if (unreadBytes > 0) whole++;
       assertLess(unreadBytes, 21_000);
-      // What has come is a value, bytes, or an error that says what is wrong with it.
+      // The result is a value, bytes, or an error that describes the fault.
       await Effect.runPromise(Effect.either(connection.recv));
       release();
     };
@@ -417,7 +417,7 @@ for (const kind of ["tcp", "unix"] as const) {
           else if (chance < 0.9) await socket.write(concat(Array.from({ length: 10 }, frame)));
           if (chance < 0.2) await socket.read(new Uint8Array(100));
         } catch {
-          // Sent away.
+          // Disconnected.
         }
         socket.close();
       };
@@ -426,7 +426,7 @@ for (const kind of ["tcp", "unix"] as const) {
         Effect.promise(async () => {
           for (let i = 0; i < count; i += 8) await Promise.all(Array.from({ length: 8 }, attack));
         });
-      // In a flood of more than maxHandshakes it may be dropped itself, and tries again.
+      // A flood of more than maxHandshakes connections may also drop this client, so it retries.
       const ask = Effect.scoped(Effect.gen(function* () {
         const { recv, send } = yield* Client.connect<number>({ address: found, authKey });
         yield* send(7);
@@ -465,7 +465,7 @@ test(
         [new Uint8Array([255, 255, 255, 255, 1, 1, 0, 0, 0]), "4294967295 bytes"],
         [new Uint8Array([1, 0, 0, 0, 9, 1, 0, 0, 0, 0]), "unknown kind"],
         [new Uint8Array([2, 0, 0, 0, 1, 1, 0, 0, 0, 0, 2]), "malformed message"],
-        // As if something moved with it.
+        // Pretends that handles move with the value.
         [new Uint8Array([3, 0, 0, 0, 1, 1, 0, 0, 0, 0, 128, 0]), "malformed message"],
         [new Uint8Array([1, 0, 0, 0, 2, 0, 0, 0, 0, 5]), "received more than there was"],
         [new Uint8Array([9, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]), "in the middle of a message"],

@@ -1,5 +1,5 @@
 /**
- * Tasks that do what a task should not.
+ * Tasks that misbehave.
  *
  * @module
  */
@@ -11,13 +11,13 @@ const forever = (): Promise<never> => new Promise(() => {});
 
 const host = globalThis as unknown as { close(): void; postMessage(message: unknown): void };
 
-/** Writes so many bytes to its standard streams. */
+/** Writes the given number of bytes to its standard streams. */
 export const flood = Task.make(import.meta, "flood", (where: "stdout" | "stderr", size: number): number => {
   const chunk = new Uint8Array(64 * 1024).fill(46);
   for (let written = 0; written < size;) written += Deno[where].writeSync(chunk);
   return size;
 });
-/** Says that it begins, and writes for ever. */
+/** Reports its begin, and writes for ever. */
 export const floodForever = Task.make(
   import.meta,
   "floodForever",
@@ -27,7 +27,7 @@ export const floodForever = Task.make(
     for (;;) Deno[where].writeSync(chunk);
   },
 );
-/** Writes random bytes to its link, and leaves. */
+/** Writes random bytes to its link, and ends. */
 export const scribble = Task.make(import.meta, "scribble", (size: number): number => {
   const libc = Deno.dlopen("libc.so.6", { write: { parameters: ["i32", "buffer", "usize"], result: "isize" } });
   const bytes = crypto.getRandomValues(new Uint8Array(size));
@@ -66,7 +66,7 @@ export const rejectNothing = Task.make(import.meta, "rejectNothing", (): Promise
   Promise.reject(undefined);
   return forever();
 });
-/** Its own listeners deal with what nobody catches. */
+/** Its own listeners handle uncaught errors. */
 export const tolerate = Task.make(import.meta, "tolerate", async (): Promise<ReadonlyArray<string>> => {
   const seen: Array<string> = [];
   const both = Promise.withResolvers<void>();
@@ -86,7 +86,7 @@ export const tolerate = Task.make(import.meta, "tolerate", async (): Promise<Rea
   globalThis.removeEventListener("unhandledrejection", listen);
   return seen.sort();
 });
-/** Returns, and throws afterwards, when it is idle. */
+/** Returns, and throws afterwards, while it is idle. */
 export const throwWhenIdle = Task.make(import.meta, "throwWhenIdle", (): number => {
   setTimeout(() => {
     throw new RangeError("afterwards");
@@ -104,12 +104,12 @@ export const exitLater = Task.make(import.meta, "exitLater", (code: number): Pro
   setTimeout(() => Deno.exit(code));
   return forever();
 });
-/** Leaves its event loop without anything to wait for. */
+/** Leaves its event loop without pending work. */
 export const overflow = Task.make(import.meta, "overflow", (): number => {
   const deeper = (n: number): number => deeper(n + 1) + 1;
   return deeper(0);
 });
-/** Talks to its host as if it were the library. */
+/** Sends messages to its host as the library does. */
 export const interfere = Task.make(import.meta, "interfere", (): number => {
   for (const message of [null, undefined, "text", 7, [], {}, { locked: true }, { exit: undefined }, { exit: "text" }]) {
     host.postMessage(message);

@@ -1,5 +1,5 @@
 /**
- * Tasks that do what a task should not: whoever waits for them is told, and nobody else is harmed.
+ * Tasks that misbehave: their callers get an error, and no other process is harmed.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`hostile on ${name}: ${title}`, Effect.provide(program, layer));
 
-  /** Runs it in a process, and in a pool, which is then as it was. */
+  /** Runs the task in a process, and in a pool, which must work as before afterwards. */
   const everywhere = <E>(
     task: Task.Task<[], unknown, E>,
     look: (error: Process.ProcessDied) => void,
@@ -53,7 +53,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       assertEquals([failed, replaced], [1, 1]);
     });
 
-  /** A task with its arguments, as one without. */
+  /** A task with its arguments, as a task without arguments. */
   const bound = (task: Task.Task<[string], number>, text: string) =>
   (
     look: (error: Process.ProcessDied) => void,
@@ -169,7 +169,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       "a task that posts messages to the program as if it were the library harms neither",
       Effect.gen(function* () {
         const pool = yield* Pool.make({ size: 1 });
-        // What a task says of its own end is believed; nothing else is.
+        // The host accepts the report of a task about its own end, and no other claim.
         const exit = yield* Effect.exit(pool.apply(Tasks.interfere));
         assert(Exit.isSuccess(exit) || Cause.squash(exit.cause) instanceof Process.ProcessDied, String(exit));
         assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
@@ -187,7 +187,7 @@ await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 suite("subprocess", subprocess);
 suite("worker", worker);
 
-// What only processes of their own can do
+// Tests that need a process of its own
 
 const SIZE = 8 * 1024 * 1024;
 

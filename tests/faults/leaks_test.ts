@@ -35,7 +35,7 @@ Deno.test("what a test leaves behind is noticed: a process, a descriptor, a work
 
 let child: Deno.ChildProcess | undefined;
 
-/** How long a leak may take to settle, where one is expected. */
+/** Time limit for an expected leak to settle. */
 const SHORT = 200;
 
 const block = new URL("../programs/block.ts", import.meta.url).pathname;

@@ -1,6 +1,6 @@
 /**
- * No child outlives its parent, not even when the parent is killed and the child is busy: by each of the three ways to see
- * to that.
+ * No child outlives its parent, even if the parent is killed while the child is busy. Covers each of the three
+ * mechanisms.
  *
  * @module
  */
@@ -17,7 +17,7 @@ const ways = [
 
 const numbers = (text: string): ReadonlyArray<number> => text.split(" ").filter((part) => part !== "").map(Number);
 
-/** What has to be gone, known when the scenario is as far as it has to be. */
+/** The processes and files that must be gone, known once the scenario is set up. */
 const scenarios: Readonly<Record<string, (running: Script) => Promise<ReadonlyArray<number>>>> = {
   idle: async ({ line }) => numbers(await line("children")),
   busy: async ({ line }) => [...numbers(await line("busy")), ...numbers(await line("children"))],

@@ -1,5 +1,5 @@
 /**
- * The tasks of those who are killed while they use pipes. They write down, with no step between, what they have done.
+ * The tasks of processes that are killed while they use pipes. They write each completed step to a file at once.
  *
  * @module
  */
@@ -10,27 +10,27 @@ import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 import { scribe } from "./queue_fault_tasks.ts";
 
-/** An end for whatever. */
+/** A connection of any type. */
 // deno-lint-ignore no-explicit-any
 export type Any = Pipe.Connection<any>;
 
-/** How numbers are sent, and received. */
+/** The ways to send and to receive numbers. */
 export const sendings = ["send", "sendBytes", "toSink"] as const;
 export const receivings = ["recv", "recvBytes", "recvBytesInto", "toStream"] as const;
 export type Sending = typeof sendings[number];
 export type Receiving = typeof receivings[number];
 
-/** How those are received that were sent in this way. */
+/** The ways to receive that match each way to send. */
 export const waysToReceive: Readonly<Record<Sending, ReadonlyArray<Receiving>>> = {
   send: ["recv", "toStream"],
   sendBytes: ["recvBytes", "recvBytesInto"],
   toSink: ["recv", "toStream"],
 };
 
-/** Numbers that a Sink is given at once. */
+/** Number of elements that a Sink receives at once. */
 export const BATCH = 5;
 
-/** What a number is sent as: some messages are long. */
+/** The message of a number. Some messages are long. */
 const sizeOf = (n: number): number => n % 64 === 63 ? 70_000 : 8 + n % 5;
 
 const toBytes = (n: number): Uint8Array => {
@@ -39,7 +39,7 @@ const toBytes = (n: number): Uint8Array => {
   return bytes;
 };
 
-/** Throws if it is not as it was sent. */
+/** Throws if the message differs from the one that was sent. */
 const fromBytes = (bytes: Uint8Array): number => {
   const n = new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
   const last = bytes[bytes.length - 1];
@@ -64,7 +64,7 @@ export const sendOne = (end: Any, n: number): Effect.Effect<void, unknown> => en
 /** Receives a number. */
 export const recvOne = (end: Any): Effect.Effect<number, unknown> => Effect.map(end.recv, fromValue);
 
-/** Sends the numbers from 0 on; calls back with how many sends have returned. */
+/** Sends the numbers from 0 on, and reports the number of completed sends. */
 export const sendNumbers = (end: Any, how: Sending, sent: (count: number) => void): Effect.Effect<never, unknown> => {
   let n = 0;
   const next = (): Effect.Effect<void, unknown> => {
@@ -76,14 +76,14 @@ export const sendNumbers = (end: Any, how: Sending, sent: (count: number) => voi
   return Effect.forever(Effect.map(Effect.suspend(next), () => sent(n += step)));
 };
 
-/** As a part of what has more around it. */
+/** Sends the end as a part of a larger value. */
 const inside = (end: Any, bytes: Uint8Array): Effect.Effect<void, unknown> => {
   const more = new Uint8Array(bytes.length + 7).fill(255);
   more.set(bytes, 3);
   return end.sendBytes(more, 3, bytes.length);
 };
 
-/** Receives numbers until there are none, and calls back with each. */
+/** Receives numbers until the end, and reports each. */
 export const receiveNumbers = (end: Any, how: Receiving, got: (n: number) => void): Effect.Effect<never, unknown> => {
   const value = (value: unknown): void => got(fromValue(value));
   const bytes = (bytes: Uint8Array): void => got(fromBytes(bytes));
@@ -97,7 +97,7 @@ export const receiveNumbers = (end: Any, how: Receiving, got: (n: number) => voi
       return Effect.forever(Effect.map(end.recvBytesInto(buffer, 3), (size) => bytes(buffer.subarray(3, 3 + size))));
     }
     case "toStream":
-      // Its end is the end of file.
+      // The end of the stream is the end of file.
       return Effect.zipRight(
         Stream.runForEach(end.toStream, (next) => Effect.sync(() => value(next))),
         Effect.fail(new Pipe.EndOfFile()),
@@ -105,18 +105,18 @@ export const receiveNumbers = (end: Any, how: Receiving, got: (n: number) => voi
   }
 };
 
-/** An end on its way, and the next number that it sends or receives. */
+/** A moving end, and the next number that it sends or receives. */
 export type Bounced = readonly [end: Any, next: number];
 
-/** What to do with one end, until it is killed. */
+/** The use of one end, until the process is killed. */
 export interface Job {
-  /** For what it writes down. */
+  /** Marks the lines that the process writes. */
   readonly id: number;
-  /** The end; absent if it comes and goes. */
+  /** The end; absent if it moves between processes. */
   readonly end?: Any;
   readonly send?: Sending;
   readonly receive?: Receiving;
-  /** Where it comes from and goes to. */
+  /** The queues between which the end moves. */
   readonly bounce?: {
     readonly from: Queue.Queue<Bounced>;
     readonly to: Queue.Queue<Bounced>;
@@ -124,15 +124,15 @@ export interface Job {
   };
 }
 
-/** Whoever passes an end on again and again. */
+/** Observer of a process that repeatedly passes an end on. */
 export interface Bouncer {
-  /** It was used for this number. */
+  /** Reports that the end was used for this number. */
   readonly did: (n: number) => void;
-  /** What he has now. */
+  /** Reports the end that the process holds now. */
   readonly has?: (bounced: Bounced | undefined) => void;
 }
 
-/** Takes an end, uses it a few times, and passes it on; without end. *Interruption:* when it has been passed on. */
+/** Takes an end, uses it a few times, and passes it on, for ever. *Interruption:* after the end was passed on. */
 export const bounce = (
   { does, from, to }: NonNullable<Job["bounce"]>,
   { did, has }: Bouncer,
@@ -160,7 +160,7 @@ export const bounce = (
     })
   ));
 
-/** Does all of it at once, without end. `+ id n`: so many of its sends have returned; `- id n`: it has received this. */
+/** Runs all jobs for ever. `+ id n`: n of its sends have returned; `- id n`: it has received n. */
 export const victim = Task.make(import.meta, "victim", (jobs: ReadonlyArray<Job>, path: string) => {
   const write = scribe(path);
   write("begun");
@@ -176,11 +176,13 @@ export const victim = Task.make(import.meta, "victim", (jobs: ReadonlyArray<Job>
     Effect.all(all, { concurrency: "unbounded", discard: true }),
     (cause) => Effect.sync(() => write(`! ${String(cause).replaceAll("\n", " ")}`)),
   );
-  // Whatever has come with the jobs is held until then.
+  // Keeps the received ends until then.
   return Effect.ensuring(heard, Effect.sync(() => void jobs.length));
 });
 
-/** Sends something; then says that it has begun, is busy, sends something else and says so, all in one turn. */
+/**
+ * Sends a message; then, in one turn, reports its begin, keeps its thread busy, sends another message and reports it.
+ */
 export const lastTurn = Task.make(import.meta, "last turn", (end: Any, path: string) => {
   const write = scribe(path);
   const busy = Effect.sync(() => {

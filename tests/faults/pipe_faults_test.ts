@@ -1,6 +1,7 @@
 /**
- * Pipes whose users and hosts are killed, at random moments: each message whose send has returned arrives exactly once, in its
- * order, and then the end of file; an end that moves is somebody's or ends; nobody who lives waits in vain.
+ * Pipes whose users and hosts are killed at random moments: each message whose send has returned arrives exactly once
+ * and in order, followed by the end of file; an end that moves has one owner or is closed; no surviving process waits
+ * for ever.
  *
  * @module
  */
@@ -21,7 +22,7 @@ import { temporary, test, warmUp, when } from "../support/suite.ts";
 
 type Any = Tasks.Any;
 
-/** Kills, and pipes that are in use at each. */
+/** Number of kills, and of pipes in use at each. */
 const KILLS = rounds(3, 13);
 const PIPES = 40;
 
@@ -29,7 +30,7 @@ const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) =
 
 const pick = <A>(choices: ReadonlyArray<A>): A => choices[below(choices.length)];
 
-/** How something has failed. */
+/** The tag and the reason of a failure. */
 const described = (error: unknown): string => Queues.described(error as never);
 
 const failure = (program: Effect.Effect<unknown, unknown>): Effect.Effect<string> =>
@@ -38,15 +39,15 @@ const failure = (program: Effect.Effect<unknown, unknown>): Effect.Effect<string
 type Make = (options?: Pipe.Options) => Effect.Effect<Hosts.Ends, unknown, Scope.Scope>;
 type MakeQueue = Effect.Effect<Queue.Queue<Tasks.Bounced>, unknown, Scope.Scope>;
 
-/** What was done with one pipe by the one who was killed, and by this process. */
+/** The operations on one pipe by the killed process and by this process. */
 interface Round {
   readonly job: Tasks.Job;
   /** The other end. */
   readonly other: Any;
-  /** Sends that have returned, and numbers that were received, in their order. */
+  /** Number of sends that have returned, and received numbers in order. */
   readonly sent: { victim: number; own: number };
   readonly got: { readonly victim: Array<number>; readonly own: Array<number> };
-  /** What it fails with in the end. */
+  /** The users of the pipe, each with its expected final failure. */
   readonly users: Array<readonly [Fiber.Fiber<unknown, unknown>, expected: "EndOfFile" | "BrokenPipe"]>;
   bouncing: Fiber.Fiber<unknown, unknown> | undefined;
   has: Tasks.Bounced | undefined;
@@ -77,7 +78,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     return { child, make };
   });
 
-  /** A pipe, and what is to be done with it. */
+  /** Makes a pipe, and the job of its user. */
   const begin = (id: number, make: Make, queue: MakeQueue): Effect.Effect<Round, unknown, Scope.Scope> =>
     Effect.gen(function* () {
       const [other, end] = yield* make({ maxBytes: pick([500, 20_000, 200_000]) });
@@ -107,7 +108,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       return { ...base, job: { id, bounce: { from, to, does: kind === 6 ? "sends" : "receives" } } };
     });
 
-  /** Does with the other end what there is to do. */
+  /** Uses the other end as the job requires. */
   const use = (round: Round): Effect.Effect<void, unknown> =>
     Effect.gen(function* () {
       const { got, job: { bounce, receive, send }, other, sent, users } = round;
@@ -131,7 +132,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       }));
     });
 
-  /** Where the end is that came and went, unless it has gone with the one who was killed: it is as it should be. */
+  /** Finds the end that was moving, unless it died with the killed process, and checks that it works. */
   const recover = (round: Round, says: string): Effect.Effect<void, unknown> =>
     Effect.gen(function* () {
       const { bouncing, job: { bounce }, other } = round;
@@ -172,13 +173,13 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     }
   };
 
-  /** One kill, and what it does to all these pipes. */
+  /** One kill, and its effect on all these pipes. */
   const kill = (make: Make, queue: MakeQueue, number: number): Effect.Effect<void, unknown, Backend.Backend> =>
     Effect.scoped(Effect.gen(function* () {
       const used = yield* Effect.forEach(numbers(PIPES), (id) => begin(id, make, queue));
       const path = yield* temporary;
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, used.map(({ job }) => job), path);
-      // Once in a while it is killed before it has begun.
+      // In some rounds the process is killed before it begins.
       const early = below(8) === 0;
       if (!early) yield* Effect.promise(() => until("it has begun", () => Deno.statSync(path).size > 0));
       const idle = used.filter(({ job }) =>
@@ -186,14 +187,14 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       );
       if (!early) {
         for (const { other } of idle) {
-          // Nothing comes, for however long anybody waits.
+          // No message arrives, however long the receiver waits.
           assertEquals(yield* other.poll(below(2)), false);
           assert(Option.isNone(yield* Effect.timeoutOption(other.recv, "1 millis")));
         }
       }
       yield* Effect.forEach(used, use);
       if (!early) yield* Effect.sleep(below(12));
-      // Its outcome is known when all was heard that it has said.
+      // The exit of the process arrives after everything that it has sent.
       yield* Effect.zipRight(child.kill, child.exit);
       const lines = Deno.readTextFileSync(path).split("\n").slice(1, -1);
       const which = `kill ${number}, seed ${seed}`;
@@ -215,7 +216,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
           const exit = yield* waited as Effect.Effect<Exit.Exit<unknown, unknown>, unknown>;
           assertEquals(yield* failure(exit), expected, says);
         }
-        // Each time, and at once.
+        // Every later operation fails at once.
         assertEquals(yield* failure(other.send(1)), "BrokenPipe", says);
         assertEquals(yield* other.poll(), true, says);
         if (job.send !== undefined || job.receive === undefined) {
@@ -236,7 +237,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     );
   }
 
-  /** Runs it with pipes that live here, and with pipes of another process. */
+  /** Runs the test with pipes of this process, and with pipes of another process. */
   const anywhere = (
     title: string,
     program: (make: Make) => Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>,
@@ -249,7 +250,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       }),
     );
 
-  /** Puts an end into this queue, and gives the other. */
+  /** Puts an end into this queue, and returns the other end. */
   const away = (
     make: Make,
     into: (end: unknown) => Effect.Effect<unknown, unknown>,
@@ -257,7 +258,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     Effect.gen(function* () {
       const [mine, theirs] = yield* make();
       yield* theirs.send("early");
-      // Deep in it, and not alone.
+      // Nested deeply, beside other values.
       const [more, other] = yield* make();
       yield* into({ deep: [theirs, { more }] });
       assert(theirs.closed && more.closed);
@@ -277,7 +278,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const other = yield* away(make, (end) => queue.putAll([1, end, 2]));
         yield* queue.shutdown;
         assertEquals([yield* failure(one.recv), yield* failure(other.recv)], ["EndOfFile", "EndOfFile"]);
-        // What is refused has moved nothing.
+        // A refused message has moved nothing.
         const [mine, theirs] = yield* make();
         assertEquals(yield* failure(queue.put(theirs)), "QueueClosed ShutDown");
         assert(!theirs.closed);
@@ -314,12 +315,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     Effect.gen(function* () {
       const third = yield* hosting;
       for (const wrap of [make, third.make]) {
-        // Unread when its reader closes, and sent when he has closed.
+        // Unread when its reader closes, and sent after its reader has closed.
         const [reader, writer] = yield* wrap();
         const mine = yield* away(make, writer.send);
         yield* reader.close;
         assertEquals(yield* failure(mine.recv), "EndOfFile");
-        // Unread when its reader is killed; what he has read dies with him as well.
+        // Unread when its reader is killed. The messages that the reader has read are lost with it.
         const [sends, reads] = yield* wrap();
         const child = yield* Process.spawnWith({ daemon: true })(Hosts.receiveAndKeep, reads);
         const [first, second] = [yield* away(make, sends.send), yield* away(make, sends.send)];
@@ -327,7 +328,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         yield* child.kill;
         assertEquals([yield* failure(first.recv), yield* failure(second.recv)], ["EndOfFile", "EndOfFile"]);
       }
-      // An end that nothing refers to would be collected, and closed.
+      // An end without references would be collected and closed.
       const [reader, writer] = yield* third.make();
       const mine = yield* away(make, writer.send);
       yield* third.child.kill;
@@ -366,7 +367,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         yield* Effect.promise(() => until("it has begun", () => lines() === 1));
         yield* Effect.zipRight(kill, exit);
       });
-      // Its thread as well has ended with its scope.
+      // Its thread has ended with its scope as well.
       yield* Effect.scoped(child);
       assertEquals(yield* mine.recv, "first");
       const got = yield* Effect.either(mine.recv);
@@ -401,7 +402,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         for (const { fibers, got } of users) {
           for (const [i, fiber] of fibers.entries()) {
             const exit = yield* Fiber.await(fiber as Fiber.Fiber<unknown, unknown>);
-            // Something is there to be received, or there was when it looked.
+            // A message is available, or was available at the check.
             if (i === 3 && Exit.isSuccess(exit)) continue;
             assertEquals(yield* failure(exit), `Unreachable ${child.name}`, `${i}, ${round}, seed ${seed}`);
           }

@@ -1,5 +1,5 @@
 /**
- * The tasks of those who are killed while they use queues. They write down, with no step between, what they have done.
+ * The tasks of processes that are killed while they use queues. They write each completed step to a file at once.
  *
  * @module
  */
@@ -8,28 +8,28 @@ import * as Stream from "effect/Stream";
 import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
-/** Who has put it, and which of his items it is. */
+/** The producer of an item, and its number among the items of that producer. */
 export type Item = readonly [producer: string, n: number];
 
-/** What to do with one queue, until it is killed. */
+/** The use of one queue, until the process is killed. */
 export interface Job {
-  /** For what it writes down. */
+  /** Marks the lines that the process writes. */
   readonly id: number;
   readonly queue: Queue.Queue<Item>;
-  /** Puts as this one, so many at once. */
+  /** Name of the producer, and number of items per put. */
   readonly produce?: { readonly name: string; readonly batch: number };
-  /** Takes, so many at once; `0` as a stream. */
+  /** Number of items per take; `0` for a stream. */
   readonly consume?: number;
 }
 
-/** Writes down a line that is there whatever happens next. */
+/** Writes a line that survives the death of the process. */
 export const scribe = (path: string): (line: string) => void => {
   const file = Deno.openSync(path, { append: true });
   const encoder = new TextEncoder();
   return (line) => void file.writeSync(encoder.encode(`${line}\n`));
 };
 
-/** Does all of it at once, without end. `+ id n`: so many of its puts have returned; `- id producer n`: it has got this. */
+/** Runs all jobs for ever. `+ id n`: n of its puts have returned; `- id producer n`: it has got this item. */
 export const victim = Task.make(import.meta, "victim", (jobs: ReadonlyArray<Job>, path: string) => {
   const write = scribe(path);
   const produce = ({ id, produce, queue }: Job): Effect.Effect<void, unknown> => {
@@ -60,7 +60,7 @@ export const put = Task.make(
   (queue: Queue.Queue<Uint8Array>, size: number) => queue.put(new Uint8Array(size).fill(1)),
 );
 
-/** Puts one after the other until the queue is no more, and tells why. */
+/** Puts items one after the other until the queue fails, and reports the failure. */
 export const putOn = Task.make(
   import.meta,
   "putOn",

@@ -1,6 +1,6 @@
 /**
- * Queues whose users and hosts are killed, at random moments: each item that was put and not handed out arrives exactly
- * once, in its order; nobody who lives waits in vain; no place is lost.
+ * Queues whose users and hosts are killed at random moments: each item that was put and not handed out arrives exactly
+ * once and in order; no surviving process waits for ever; no capacity is lost.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { temporary, test, warmUp, when } from "../support/suite.ts";
 
 type Item = Tasks.Item;
 
-/** Kills, and queues that are in use at each. */
+/** Number of kills, and of queues in use at each. */
 const KILLS = rounds(3, 13);
 const QUEUES = 40;
 
@@ -28,7 +28,7 @@ const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) =
 
 const pick = <A>(...choices: ReadonlyArray<A>): A => choices[below(choices.length)];
 
-/** Takes all that is there. */
+/** Takes all available items. */
 const empty = <A>(queue: Queue.Queue<A>): Effect.Effect<ReadonlyArray<A>, unknown> =>
   Effect.gen(function* () {
     const items: Array<A> = [];
@@ -39,7 +39,10 @@ const empty = <A>(queue: Queue.Queue<A>): Effect.Effect<ReadonlyArray<A>, unknow
     }
   });
 
-/** Nothing is in it, nobody waits, and all of its places are free: it takes as many as it has room for at once. */
+/**
+ * The queue is empty, no operation waits, and the whole capacity is free: it accepts as many items as it has room for
+ * at once.
+ */
 const clean = (queue: Queue.Queue<Item>, when_: string): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     yield* when(queue.statistics, ({ bytes, putters, size, takers }) => bytes + putters + size + takers === 0);
@@ -49,11 +52,11 @@ const clean = (queue: Queue.Queue<Item>, when_: string): Effect.Effect<void, unk
     assertEquals((yield* empty(queue)).length, queue.capacity, when_);
   });
 
-/** What was done to one queue by those who were killed, and by this process. */
+/** The operations on one queue by the killed process and by this process. */
 interface Round {
   readonly job: Tasks.Job;
   readonly kind: Hosts.Kind;
-  /** Puts that have returned, and items that were taken, in their order: by the one who was killed, and by this process. */
+  /** Number of puts that have returned, and taken items in order, for the killed process and for this process. */
   readonly puts: { victim: number; own: number };
   readonly taken: { readonly victim: Array<Item>; readonly own: Array<Item> };
 }
@@ -68,24 +71,24 @@ const check = ({ job, kind, puts, taken }: Round, victim: string, when: string):
   const all = [...taken.victim, ...taken.own].map(([producer, n]) => `${producer} ${n}`);
   assertEquals(new Set(all).size, all.length, `an item has come twice ${says}`);
   const there = new Set(all);
-  // What he had been handed and did not come to write down.
+  // Items that were handed to the killed process, which died before it wrote them down.
   let missing = 0;
   const batch = job.produce?.batch ?? 1;
   for (const [producer, returned, more] of [[victim, puts.victim, batch], ["own", puts.own, 1]] as const) {
     const come = numbers(returned + more).filter((n) => there.delete(`${producer} ${n}`));
     missing += returned - come.filter((n) => n < returned).length;
-    // Of puts that have not returned there may be some: the first ones.
+    // Of the puts that have not returned, the first ones may be in the queue.
     const late = come.filter((n) => n >= returned);
     assert(job.consume !== undefined || late.every((n, i) => n === returned + i), `a gap ${says}`);
   }
   assertEquals([...there], [], `items that nobody has put ${says}`);
-  // A stream has one item in hand.
+  // A stream holds one item.
   const atOnce = job.consume === undefined ? 0 : Math.max(job.consume, 1);
   assert(missing <= atOnce, `${missing} items are lost ${says}`);
   if (kind !== "fifo") return;
   for (const producer of [victim, "own"]) {
     assert(ascending(taken.victim, producer), `he got them out of order ${says}`);
-    // What comes back from him is behind those that others have taken meanwhile.
+    // Items that return from the killed process are behind items that others took meanwhile.
     assert(job.consume !== undefined || ascending(taken.own, producer), `out of order ${says}`);
   }
 };
@@ -107,7 +110,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     };
   });
 
-  /** One kill, and what it does to all these queues. */
+  /** One kill, and its effect on all these queues. */
   const kill = (
     queues: ReadonlyArray<{ readonly kind: Hosts.Kind; readonly queue: Queue.Queue<Item> }>,
     number: number,
@@ -130,20 +133,20 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       }));
       const path = yield* temporary;
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, used.map(({ job }) => job), path);
-      // Once in a while it is killed before it has begun.
+      // In some rounds the process is killed before it begins.
       const early = below(8) === 0;
       if (!early) yield* Effect.promise(() => until("it has begun", () => Deno.statSync(path).size > 0));
       const fibers = yield* Effect.forEach(used, ({ job: { consume, produce, queue }, puts, taken }) => {
         const put = Effect.map(Effect.suspend(() => queue.put(["own", puts.own])), () => void puts.own++);
         const get = Effect.map(queue.get, (item) => void taken.own.push(item));
-        // Where he does both this process does both as well; else it does what he does not.
+        // If the process both puts and takes, this process does both as well. Otherwise it does the opposite.
         return Effect.fork(Effect.all([
           consume !== undefined ? Effect.forever(put) : Effect.void,
           produce !== undefined ? Effect.forever(get) : Effect.void,
         ], { concurrency: "unbounded" }));
       });
       if (!early) yield* Effect.sleep(below(12));
-      // Its outcome is known when all was heard that it has said.
+      // The exit of the process arrives after everything that it has sent.
       yield* Effect.all([Effect.zipRight(child.kill, child.exit), Fiber.interruptAll(fibers)], { concurrency: 2 });
       const when_ = `kill ${number}, seed ${seed}`;
       for (const { job: { queue }, taken } of used) {
@@ -282,7 +285,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const lines = (): number => Deno.readTextFileSync(path).split("\n").length - 2;
         yield* Effect.promise(() => until("it puts", () => lines() > 0));
         yield* Effect.sync(() => {
-          // Nothing is read meanwhile.
+          // The link is not read meanwhile.
           const before = lines();
           for (let looks = 0; looks < 500 && lines() < before + 3; looks++);
           Deno.kill(child.pid, "SIGKILL");
@@ -308,14 +311,14 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const lent = yield* queue.statistics;
         assertEquals([lent.size, lent.takers], [0, 0]);
         yield* queue.putAll([1, 3, 0]);
-        // It has its place all the while.
+        // The lent item keeps its place.
         assertEquals([yield* queue.size, yield* queue.isFull, yield* queue.tryPut(4)], [3, true, false]);
         const next = { fifo: 1, lifo: 0, priority: 0 }[kind];
         assertEquals(yield* queue.get, next);
         yield* child.kill;
         yield* when(queue.statistics, ({ size }) => size === 3);
         const rest = { fifo: [2, 3, 0], lifo: [3, 1, 2], priority: [1, 2, 3] }[kind];
-        // Of the first in first out queue it is the first, of the other it is behind what came after it.
+        // In a FIFO queue the item is the first; in a LIFO queue it is behind later items.
         assertEquals(kind === "fifo" ? [2, 3, 0] : rest, yield* empty(queue) as Effect.Effect<Array<number>, unknown>);
       }
     }),
@@ -333,7 +336,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       yield* queue.putAll([1, 2, 3]);
       assertEquals(yield* Fiber.join(waiting), [2, 3]);
       yield* queue.close;
-      // There may be one more: the end is not yet.
+      // One more item may come back, so the queue has not ended yet.
       const last = yield* Effect.fork(queue.get);
       yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* child.kill;
@@ -352,7 +355,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       yield* when(queue.statistics, ({ size }) => size > 50);
       yield* child.signal("SIGSTOP");
       const before = (yield* empty(queue)).length;
-      // Others go on: it holds no more than it was promised.
+      // Other producers continue: the stopped one holds only the room that was promised to it.
       for (const n of numbers(100)) yield* queue.put(["own", n]);
       yield* Effect.zipRight(child.kill, child.exit);
       const after = (yield* empty(queue)).filter(([producer]) => producer === "victim").length;

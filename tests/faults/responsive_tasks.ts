@@ -1,11 +1,11 @@
-/** Web servers that have other work. */
+/** Web servers with other work in the same process. */
 import * as Effect from "effect/Effect";
 import type * as Event from "../../src/Event.ts";
 import type * as Lock from "../../src/Lock.ts";
 import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
-/** Serves HTTP while an effect runs. Puts the port, and returns the number of requests that were answered meanwhile. */
+/** Serves HTTP while an effect runs. Puts the port, and returns the number of requests answered meanwhile. */
 const servesWhile = <E>(ports: Queue.Queue<number>, work: Effect.Effect<unknown, E>) =>
   Effect.scoped(Effect.gen(function* () {
     let answered = 0;
@@ -23,7 +23,7 @@ const servesWhile = <E>(ports: Queue.Queue<number>, work: Effect.Effect<unknown,
     return answered;
   }));
 
-/** Takes `count` items meanwhile. */
+/** Takes `count` items while it serves. */
 export const servesAndTakes = Task.make(
   import.meta,
   "servesAndTakes",
@@ -44,7 +44,7 @@ const takesAndReleases = (lock: Lock.Lock, count: number) =>
     }
   });
 
-/** Takes and releases a lock `count` times meanwhile. */
+/** Takes and releases a lock `count` times while it serves. */
 export const servesAndLocks = Task.make(
   import.meta,
   "servesAndLocks",

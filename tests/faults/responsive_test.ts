@@ -11,7 +11,7 @@ const ITEMS = 100_000;
 
 const TAKES = 100_000;
 
-/** Runs an effect while a web server in a child is asked without a pause. */
+/** Runs an effect in a child with a web server, and sends requests without a pause. */
 const whileAsking = <A, E>(ports: Queue.Queue<number>, work: Effect.Effect<A, E>) =>
   Effect.gen(function* () {
     const port = yield* ports.get;

@@ -11,7 +11,7 @@ import type * as ReadWriteLock from "../../src/ReadWriteLock.ts";
 import type * as Semaphore from "../../src/Semaphore.ts";
 import * as Task from "../../src/Task.ts";
 
-/** The objects of a run, and a file that says who is inside what. */
+/** The objects of a round, and a file with two numbers that the lock protects. */
 export interface Job {
   readonly lock: Lock.Lock;
   readonly semaphore: Semaphore.Semaphore;
@@ -19,15 +19,15 @@ export interface Job {
   readonly condition: Condition.Condition;
   readonly event: Event.Event;
   readonly begun: Event.Event;
-  /** The lock protects two numbers in it, which are equal unless somebody has died in between. */
+  /** The lock protects two numbers in this file, which are equal unless a holder died between the writes. */
   readonly path: string;
-  /** Whether that file is written. */
+  /** Whether the file is written. */
   readonly writes: boolean;
 }
 
 const turn = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
 
-/** Counts both up, one after the other. A holder that follows a dead one makes them equal. */
+/** Increments both numbers, one after the other. The successor of a dead holder makes them equal. */
 export const count = ({ path, writes }: Job) => ({ abandoned }: Lock.Held): Effect.Effect<void, string> =>
   !writes ? turn : Effect.uninterruptible(Effect.gen(function* () {
     const numbers = new Int32Array(Deno.readFileSync(path).buffer);
@@ -39,7 +39,7 @@ export const count = ({ path, writes }: Job) => ({ abandoned }: Lock.Held): Effe
     Deno.writeFileSync(path, new Uint8Array(numbers.buffer));
   }));
 
-/** What each of those does that are killed: a bit of everything, for ever. */
+/** The work of a process that is killed: operations of all kinds, for ever. */
 export const everything = (job: Job): Effect.Effect<never, unknown> =>
   Effect.all([
     Effect.forever(Effect.zipRight(
@@ -53,7 +53,7 @@ export const everything = (job: Job): Effect.Effect<never, unknown> =>
     Effect.forever(Effect.zipRight(job.event.wait, turn)),
   ], { concurrency: "unbounded" }) as unknown as Effect.Effect<never, unknown>;
 
-/** Uses all of it until it is killed. */
+/** Uses all objects until it is killed. */
 export const victim = Task.make(
   import.meta,
   "victim",

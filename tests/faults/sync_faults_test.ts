@@ -1,6 +1,6 @@
 /**
- * Shared objects whose users are killed at random moments: nothing stays taken, nobody waits in vain, no permit is lost, and what a
- * lock protects is only found half written by who is told.
+ * Shared objects whose users are killed at random moments: no object stays taken, no surviving process waits for ever,
+ * no permit is lost, and only a holder that was told of the death finds incomplete data under a lock.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { test, warmUp } from "../support/suite.ts";
 import { amongWorkers, meetings, rounds } from "./sync_rounds.ts";
 import * as Sync from "../api/sync_tasks.ts";
 
-/** Kills on a backend, and sets of objects that are in use at each. */
+/** Number of kills on a backend, and of sets of objects in use at each. */
 const KILLS = length(3, 13);
 const SETS = 40;
 

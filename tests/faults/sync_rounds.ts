@@ -1,6 +1,6 @@
 /**
- * Rounds in which users of shared objects are killed at random moments, and what is checked after each. For a test, and for a
- * process that cannot do all that a test's can.
+ * Rounds that kill the users of shared objects at random moments, with the checks after each. Used by a test, and by a
+ * process with fewer permissions than the test.
  *
  * @module
  */
@@ -44,7 +44,7 @@ const job = (writes: boolean): Effect.Effect<Tasks.Job, unknown, Scope.Scope> =>
     };
   });
 
-/** After a death everything can be had, by this process alone, and is as it was. */
+/** After a death, this process can take every object, and its state is as before. */
 const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const { condition, event, lock, readers, semaphore } = job;
@@ -57,7 +57,7 @@ const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
     yield* readers.read.withLock(Effect.void);
     const { readers: reading, waitingReaders } = yield* readers.statistics;
     assertEquals([reading, waitingReaders], [0, 0], when);
-    // A notification for a dead one comes to who lives.
+    // A notification for a dead waiter reaches a living one.
     const waiting = yield* Effect.fork(condition.withLock(condition.wait));
     while (!(yield* Effect.map(condition.statistics, ({ waitingHere }) => waitingHere === 1))) yield* Effect.yieldNow();
     yield* condition.withLock(condition.notify());
@@ -66,15 +66,15 @@ const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
     yield* event.clear;
   });
 
-/** How many kills, and at each how many sets of objects that are in use. */
+/** Number of kills, and of sets of objects in use at each. */
 export interface Rounds {
   readonly kills: number;
   readonly sets: number;
-  /** The thread of a worker that is killed runs to the end of its turn, with the lock that was taken from it. */
+  /** Whether the thread of a killed worker runs to the end of its turn, although its lock was taken from it. */
   readonly killBusy: boolean;
 }
 
-/** After each kill all can be had that the dead one had. */
+/** After each kill, every object that the dead process held is available. */
 export const rounds = (
   { killBusy, kills, sets }: Rounds,
 ): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
@@ -84,7 +84,7 @@ export const rounds = (
       for (const { begun } of jobs) yield* begun.clear;
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, jobs);
       for (const { begun } of jobs) yield* begun.wait;
-      // This process is in its way.
+      // This process competes for the objects.
       const fibers = yield* Effect.forEach(jobs, (job) => Effect.fork(Tasks.everything(job)));
       for (const { condition, event } of jobs) {
         yield* Effect.fork(condition.withLock(condition.notifyAll));
@@ -108,7 +108,7 @@ export const rounds = (
     }
   });
 
-/** Parties that are killed at a barrier break it, and it can be used again. */
+/** The death of a party breaks the barrier, and a reset makes it usable again. */
 export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
   Effect.gen(function* () {
     const barriers = yield* Effect.replicateEffect(Barrier.make({ parties: 2 }), 30);
@@ -117,7 +117,7 @@ export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Ba
       yield* begun.clear;
       const meeting = yield* Effect.scoped(Effect.gen(function* () {
         const child = yield* Process.spawnWith({ daemon: true })(Sync.meetsAll, barriers, begun);
-        // Rounds are met until the other party is dead.
+        // Rounds complete until the other party is dead.
         const fibers = yield* Effect.forEach(
           barriers,
           (barrier) => Effect.forkDaemon(Effect.flip(Effect.forever(barrier.wait))),
@@ -127,7 +127,8 @@ export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Ba
         yield* child.kill;
         return fibers;
       }));
-      // Who has come since the other one died is alone there: nobody can know that the other would have come.
+      // A party that arrived after the death is alone in its round, because no process can know that the other party
+      // would have arrived.
       for (const [n, barrier] of barriers.entries()) {
         yield* barrier.abort;
         const error = Sync.described(yield* Fiber.join(meeting[n]));
@@ -141,7 +142,7 @@ export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Ba
     }
   });
 
-/** The same among the workers of a process, which may not be allowed to share memory with others. */
+/** The same among the workers of a process, which may lack the permission to share memory with other processes. */
 export const amongWorkers = Task.make(
   import.meta,
   "amongWorkers",

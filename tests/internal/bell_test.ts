@@ -1,4 +1,4 @@
-/** Checks that throw, in a doorbell and in what is waited for by it. */
+/** Checks that throw: those of a doorbell, and those of waits on it. */
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
@@ -38,7 +38,7 @@ for (const kind of kinds) {
         bell.watch({
           bucket: 3,
           check: () => {
-            // It is asked after the one that throws, and rings for the next time.
+            // This check runs after the one that throws, and rings for the next time.
             if (done) resume(Effect.void);
             return done;
           },
@@ -51,7 +51,7 @@ for (const kind of kinds) {
         });
       });
       assertEquals([told, asked], [[error], 2]);
-      // One that throws at once is not waited for either.
+      // A check that throws at once is not waited for either.
       const leave = bell.watch({ bucket: 3, check: throwing, fail: (error) => told.push(error) });
       leave();
       assertEquals([told.length, bell.waiting], [2, before]);
@@ -61,7 +61,7 @@ for (const kind of kinds) {
 
 const error = new Error("this look fails");
 
-/** Makes all looks of this isolate fail, once it is told to. */
+/** Makes all checks of this isolate fail, once enabled. */
 const breakable = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -165,7 +165,7 @@ class Wide extends Monitor {
     super(words(new SharedArrayBuffer(4 * size(64, 1, 1))), 0, participants, 64, 1);
   }
 
-  /** Sets so many words in one change. */
+  /** Sets several words in one change. */
   change(count: number, value: number): void {
     this.attempt(() => {
       for (let i = 0; i < count; i++) this.set(this.own(i), value);

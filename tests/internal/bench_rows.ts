@@ -1,4 +1,4 @@
-/** Rows for `bench_test.ts`: one that has a limit, and one that never ends. */
+/** Rows for `bench_test.ts`: one with a limit, and one that never ends. */
 import { bench, main } from "../bench/harness.ts";
 
 bench({

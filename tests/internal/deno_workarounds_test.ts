@@ -1,6 +1,6 @@
 /**
- * The behaviour of Deno that the library works around. A test that fails here says that Deno has changed: the workaround of the
- * same name can go, or has to follow.
+ * The behaviour of Deno that the library works around. If a test fails here, Deno has changed: remove or adapt the
+ * workaround of the same name.
  *
  * @module
  */

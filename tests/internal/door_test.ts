@@ -1,4 +1,4 @@
-/** The door of a process: it lets in the one that shows the token, and no other. */
+/** The listener for a child: it accepts the connection with the token, and no other. */
 import * as Door from "../../src/internal/transport/accept.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 

@@ -28,7 +28,7 @@ const subjects = [
   "top",
 ];
 
-/** The subject of the types of a public module; those of all others stand at the top. */
+/** The subject of the types of a public module. The types of all others belong to the top. */
 const owners: Record<string, string> = {
   "Array.ts": "values",
   "Backend.ts": "child",
@@ -67,7 +67,9 @@ const modules = (folder: URL): ReadonlyArray<URL> =>
 
 const nameOf = (url: URL): string => url.href.slice(root.href.length);
 
-/** What stands at the top beside the public modules: the list of kinds, entry modules of children, insides of adapters. */
+/**
+ * The modules at the top beside the public modules: the list of kinds, entry modules of children, insides of adapters.
+ */
 const top = ["kinds.ts", "entry", "platform", "promise"];
 
 /** The subject of a module: its folder in `src/internal`. */

@@ -4,7 +4,7 @@ import { HEADER, type Transport } from "../../src/internal/transport/frames.ts";
 import { type Incoming, MessageTooLarge } from "../../src/internal/codec/message.ts";
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "../support/assert.ts";
 
-/** Two ends of a transport in memory. Bytes arrive when the test (or the end of the turn) delivers them. */
+/** Two ends of a transport in memory. The test, or the end of the turn, delivers the bytes. */
 class Pair {
   readonly parent: End;
   readonly child: End;
@@ -15,7 +15,7 @@ class Pair {
     this.child.peer = this.parent;
   }
 
-  /** Lets everything arrive, and what is answered to it. */
+  /** Delivers all bytes, including the answers to them. */
   async settle(): Promise<void> {
     do await Promise.resolve(); while (this.parent.deliver() || this.child.deliver());
   }
@@ -46,7 +46,7 @@ class End implements Transport {
     this.peer.#inbound.push("end");
   };
 
-  /** Delivers what has arrived here, and lets this end write again. */
+  /** Delivers the bytes for this end, and lets the end write again. */
   deliver(): boolean {
     const inbound = this.#inbound;
     const done = this.#done;
@@ -55,7 +55,7 @@ class End implements Transport {
     for (const item of inbound) {
       if (item !== "end") this.#data(item);
       else {
-        // As a socket does: the end of one direction is the end of both.
+        // Like a socket: the end of one direction ends both.
         this.close();
         this.#end();
       }
@@ -64,19 +64,19 @@ class End implements Transport {
     return inbound.length > 0 || done.length > 0;
   }
 
-  /** The transport breaks. */
+  /** Breaks the transport. */
   fail(reason: Error): void {
     this.closed = true;
     this.#end(reason);
   }
 
-  /** Bytes that no link sent. */
+  /** Delivers bytes that no link sent. */
   inject(bytes: Uint8Array): void {
     this.#data(bytes);
   }
 }
 
-/** A receiver that notes what it is told. */
+/** A receiver that records its calls. */
 const recorder = (log: Array<unknown>): Receiver => ({
   data: (message) => log.push(["data", text(message)]),
   credit: (count) => log.push(["credit", count]),
@@ -98,7 +98,7 @@ interface Talk {
   readonly pair: Pair;
   readonly parent: Link;
   readonly child: Link;
-  /** Channels that were opened in the child, and what it was told of each. */
+  /** The channels that were opened in the child, each with its recorded calls. */
   readonly opened: Array<{ readonly channel: Channel; readonly first: string; readonly log: Array<unknown> }>;
   readonly ends: Array<string>;
 }
@@ -235,7 +235,7 @@ check("a message that is refused opens nothing, and the link stays usable", asyn
   assertEquals(log, [["exit", "fine"]]);
 });
 
-/** Opens a channel whose message offers another, as a stream in the arguments does. */
+/** Opens a channel whose message offers another channel, like a stream in the arguments. */
 const offering = (
   parent: Link,
   offered: Array<unknown>,
@@ -385,7 +385,7 @@ check(
     const reached: Array<unknown> = [];
     parent.open(say("first"), {
       closed: () => {
-        // A receiver may do anything, such as opening the next channel.
+        // A receiver may do anything, such as open the next channel.
         parent.open(say("from within"), recorder(reached));
       },
     });
@@ -431,7 +431,7 @@ for (
     assertEquals(parent.closed?.cause instanceof Error && parent.closed.cause.name, "ProtocolError");
     await pair.settle();
     assertEquals(ends.length, 2);
-    // What still comes is not listened to.
+    // Later messages are ignored.
     pair.parent.inject(bytes);
     assertEquals(log, ["closed"]);
   });

@@ -1,4 +1,4 @@
-/** Objects whose state somebody else is changing, for long, just when those who wait for them leave. */
+/** Objects in the middle of a long change by another process, just when their waiters leave. */
 import * as Effect from "effect/Effect";
 import { Condition, sizeFor as conditionSize } from "../../src/internal/sync/protocol/condition.ts";
 import type { Participants } from "../../src/internal/sync/protocol/participants.ts";
@@ -8,7 +8,7 @@ import { words } from "../../src/internal/os/atomics.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { test } from "../support/suite.ts";
 
-/** Two processes that use one object, of which the first may be in the middle of a change for as long as it likes. */
+/** Two processes that use one object. The first may stay in the middle of a change for any time. */
 const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participants: Participants) => A) => {
   const cells = words(new SharedArrayBuffer(4 * size));
   const rung = new Map<number, () => void>();
@@ -29,18 +29,18 @@ const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participa
   return {
     one: make(cells, participants(256)),
     other: make(cells, participants(257)),
-    /** Nothing can be changed until the answer is called. */
+    /** Blocks all changes until the returned function is called. */
     freeze: () => {
       cells.store(0, 256);
       return () => cells.store(0, 0);
     },
-    /** What the other is told is told later. */
+    /** Delays the notifications of the other process. */
     defer: () => {
       const tell = rung.get(257)!;
       rung.set(257, () => {});
       return tell;
     },
-    /** The other was ended, until the answer is called. */
+    /** Marks the other process as ended, until the returned function is called. */
     end: () => {
       ended = true;
       return () => void (ended = false);
@@ -128,7 +128,7 @@ test(
     const revive = end();
     one.notify(1, () => {});
     yield* turns;
-    // It is still his, and goes to somebody else when he is found dead.
+    // The notification still belongs to the ended worker, and passes to another waiter when the death is found.
     assertEquals([heard, one.sleeping], [[], 0]);
     revive();
     yield* turns;

@@ -1,5 +1,5 @@
 /**
- * What all objects share: the FIFO queue, its gate, and exact interruption.
+ * The base of all objects: the FIFO queue of waiters, its gate, and exact interruption.
  *
  * @module
  */
@@ -56,7 +56,7 @@ Deno.test("a gate admits its head only, even if the operation is possible for a 
   assert(gate.isOpen(2));
 });
 
-/** Counts what becomes of one thing that can be taken once. */
+/** Counts the outcomes of a resource that can be taken once. */
 class Thing {
   free = true;
   taken = 0;
@@ -68,7 +68,7 @@ class Thing {
   }
 }
 
-/** Runs an operation and interrupts it at each of its steps: it has taken the thing and returned, or it has done neither. */
+/** Interrupts an operation at each of its steps: it has taken the resource and returned, or it has done neither. */
 const exactAtEachStep = (operation: (thing: Thing) => Effect.Effect<unknown, unknown>): Promise<void> =>
   Effect.runPromise(Effect.gen(function* () {
     const once = (step: number) =>

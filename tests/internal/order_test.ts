@@ -1,5 +1,5 @@
 /**
- * The parts of a queue, against models that are too simple to be wrong: its orders, the FIFO queue of waiters, and packets.
+ * The parts of a queue, compared with simple models: its orders, the FIFO queue of waiters, and packets.
  *
  * @module
  */
@@ -15,7 +15,7 @@ const none = { bytes: new Uint8Array(), attachments: [], size: 0 };
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
-/** What is done to a store: something new comes, the next is given out, or the nth of those that are out comes back. */
+/** An operation on a store: a new item arrives, the next item is handed out, or the nth handed-out item returns. */
 type Step = { readonly push: number } | "shift" | { readonly restore: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -26,14 +26,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const steps = fc.array(step, { maxLength: 200, size: "max" });
 
-/** The arrivals of all that a store gives out. */
+/** The arrival numbers of all items that a store hands out. */
 const rest = (store: Store): ReadonlyArray<number> => {
   const arrivals: Array<number> = [];
   for (let item = store.shift(); item !== undefined; item = store.shift()) arrivals.push(item.arrival);
   return arrivals;
 };
 
-/** Does the same to a store and to a list that is sorted each time. */
+/** Applies the same operations to a store and to a list that is sorted each time. */
 const follows = (make: () => Store, before: (a: Item, b: Item) => number) => (steps: ReadonlyArray<Step>): void => {
   const store = make();
   const model: Array<Item> = [];
@@ -216,7 +216,7 @@ Deno.test("whatever bytes come, they are packets or a ProtocolError", () => {
     }),
     { numRuns: 1_000 },
   );
-  // A short message that promises many, or long ones, is refused before anything is allocated for it.
+  // A short message that announces many or long items is refused before any allocation.
   for (const message of [[255, 255, 255, 255, 15], [1, 255, 255, 255, 255, 15, 0], [1, 0, 9], [], [128]]) {
     assertThrows(() => unpack({ bytes: new Uint8Array(message), attachments: [] }, 0, "own"), ProtocolError);
   }

@@ -1,4 +1,4 @@
-/** Tasks that use shared memory by its lowest floor. */
+/** Tasks that use the lowest layer of shared memory. */
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";
 import * as Task from "../../src/Task.ts";
@@ -7,7 +7,7 @@ import { allocate, arena, bucketOf, type ObjectAddress, reach } from "../../src/
 import { attach, RegionError, type Token } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 
-/** Adds to a word, so many times. */
+/** Adds to a word the given number of times. */
 export const adds = Task.make(import.meta, "adds", (token: Token, times: number) => {
   const cells = words(attach(token).buffer);
   for (let i = 0; i < times; i++) cells.add(0, 1);
@@ -22,7 +22,7 @@ export const attaches = Task.make(import.meta, "attaches", (token: Token) => {
   }
 });
 
-/** Waits until a word has this value, told by the bell. */
+/** Waits until a word has this value; the bell wakes it. */
 export const until = ({ arena, at }: ReturnType<typeof reach>, value: number): Effect.Effect<void> =>
   Effect.async((resume) => {
     void arena.self;
@@ -36,7 +36,7 @@ export const until = ({ arena, at }: ReturnType<typeof reach>, value: number): E
     }));
   });
 
-/** Says its number in the arena, in the object's second word, and then that it has done so. */
+/** Writes its number in the arena to the second word of the object, and then reports so. */
 export const enters = Task.make(import.meta, "enters", (address: ObjectAddress, linger: boolean) => {
   const { arena, at } = reach(address);
   arena.words.store(at + 1, arena.self);
@@ -63,7 +63,7 @@ export const answers = Task.make(
 
 export const openArenas = Task.make(import.meta, "openArenas", (token: Token) => arena(token).self);
 
-/** A thread that never gives way. */
+/** Blocks its thread for ever. */
 export const burns = Task.make(import.meta, "burns", (address: ObjectAddress) => {
   const { arena, at } = reach(address);
   arena.words.store(at + 1, arena.self);
@@ -72,7 +72,9 @@ export const burns = Task.make(import.meta, "burns", (address: ObjectAddress) =>
   for (;;);
 });
 
-/** Kills a worker that cannot be stopped, and waits until it counts as dead; whether it counted as alive before. */
+/**
+ * Kills a worker that cannot be stopped, and waits until it counts as dead. Returns whether it counted as alive before.
+ */
 export const killsStuck = Task.make(import.meta, "killsStuck", () =>
   Effect.gen(function* () {
     const block = allocate(2, "memory");
@@ -82,7 +84,7 @@ export const killsStuck = Task.make(import.meta, "killsStuck", () =>
     const guest = arena.words.load(at + 1);
     const before = arena.alive(guest);
     yield* child.kill;
-    // Its thread might still have come to its end by itself.
+    // Its thread might still end by itself.
     while (arena.alive(guest)) yield* Effect.sleep(5);
     return before;
   }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())));

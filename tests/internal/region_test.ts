@@ -1,4 +1,4 @@
-/** Memory that several processes see: its lowest floor, on each backend and in both kinds. */
+/** Memory that several processes map: its lowest layer, on each backend and in both kinds. */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
@@ -149,7 +149,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
   );
 }
 
-/** Takes all slots that were never used, for a thread that has ended. */
+/** Occupies all unused slots on behalf of a thread that has ended. */
 const fill = (arena: Arena): void => {
   for (let slot = 0; slot < 256; slot++) {
     const at = 16 + slot * 8;

@@ -1,16 +1,16 @@
-/** Processes far down in a family. */
+/** Processes deep in a family. */
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";
 import * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
-/** The state of the router, whose numbers of children these tasks make long. */
+/** The state of the router. These tasks use large child numbers to make addresses long. */
 const router = (): { child: number; readonly address: string } =>
   (globalThis as unknown as { [key: symbol]: { child: number; readonly address: string } })[
     Symbol.for("~multiprocessing/router")
   ];
 
-/** Goes down so many levels, hosts a queue there, and returns what comes by it and its own address. */
+/** Descends the given number of levels, hosts a queue there, and returns the items of the queue and its own address. */
 export const descend: Task.Task<
   [levels: number, made: Queue.Queue<Queue.Queue<string>>],
   { readonly address: string; readonly item: string },

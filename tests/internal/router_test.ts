@@ -1,4 +1,6 @@
-/** Calls to objects of processes whose address is long. A route does not depend on the backend, so this tries one. */
+/**
+ * Calls to objects of processes with a long address. A route does not depend on the backend, so one backend is enough.
+ */
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";
 import * as Queue from "../../src/Queue.ts";

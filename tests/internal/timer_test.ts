@@ -1,5 +1,5 @@
 /**
- * Durations that users choose, also those that `setTimeout` cannot keep.
+ * Durations that users choose, including those that `setTimeout` does not support.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import * as Tasks from "../support/tasks.ts";
 
 const DAY = 24 * 3600 * 1000;
 
-/** Runs with timers that go off at once, and gives the delays that were asked for. */
+/** Runs a program with timers that fire at once, and returns the requested delays. */
 const delays = (run: () => void): ReadonlyArray<number> => {
   const real = globalThis.setTimeout;
   const asked: Array<number> = [];
@@ -46,7 +46,7 @@ Deno.test("timers: a duration longer than setTimeout keeps is divided, and runs 
 Deno.test("timers: an infinite duration has no timer, and a stopped one does not go off", () => {
   let runs = 0;
   assertEquals(delays(() => void after(Infinity, () => runs++)), []);
-  // The sanitizer of Deno finds a timer that goes on.
+  // The sanitizer of Deno finds a timer that is still active.
   for (const millis of [0, 30 * DAY, Infinity]) {
     const stop = after(millis, () => runs++);
     stop();
@@ -55,7 +55,7 @@ Deno.test("timers: an infinite duration has no timer, and a stopped one does not
   assertEquals(runs, 0);
 });
 
-/** The arguments of the calls of a function in a program, by name, as they are written. */
+/** The source text of the arguments of each call of a function in a program, by name. */
 const argumentsOf = (name: string, source: string): ReadonlyArray<ReadonlyArray<string>> =>
   [...source.matchAll(new RegExp(`\\b${name}\\(`, "g"))].map(({ 0: { length }, index }) => {
     const found = [""];
@@ -89,7 +89,7 @@ Deno.test("timers: no timer of the library but the one in os/timer.ts has a dela
   };
   await visit(new URL("../../src/", import.meta.url));
   assertEquals(variable, []);
-  // Those that are there were found.
+  // The expected calls were found.
   assertEquals(constant > 10, true);
 });
 
@@ -134,7 +134,7 @@ for (const [name, layer] of backends) {
         yield* begun.fired;
         const ending = yield* Effect.fork(child.terminate);
         yield* Deferred.await(finishing);
-        // A timer that has overflowed goes off before this comes back.
+        // A timer with an overflow fires before this resumes.
         yield* Process.run(Tasks.addEffect, 1, 2);
         yield* Deferred.succeed(finish, undefined);
         yield* ending.await;

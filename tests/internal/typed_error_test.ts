@@ -20,7 +20,7 @@ class Theirs extends Data.TaggedError("Ours")<{ readonly size: number; readonly 
 const ours = new Ours(3);
 const theirs = new Theirs({ size: 3, message: "too large: 3" });
 
-/** Runs a program and returns its exit and what was logged. */
+/** Runs a program, and returns its exit and its log. */
 const run = async <A, E>(program: Effect.Effect<A, E>): Promise<readonly [Exit.Exit<A, E>, ReadonlyArray<unknown>]> => {
   const logged: Array<unknown> = [];
   const logger = Logger.make(({ message }) => void logged.push(message));

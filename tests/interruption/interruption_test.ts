@@ -1,10 +1,11 @@
 /**
- * Interruption of every operation at every step: the fiber ends, nothing is left running, and what goes on works as before.
+ * Interrupts every operation at every step: the fiber ends, no process or fiber stays, and later operations work as
+ * before.
  *
- * The operation is run once to its end, and then again and again with an interruption at step 1, 2, 3 and so on of its fiber,
- * and of any fiber that works for it; where a round costs a process, at some steps of each stretch, by chance. What lies
- * between two steps, while the operation waits for a child or for fibers of its own, is met by interruptions after so many
- * turns of the event loop.
+ * The test runs an operation once to its end, and then repeatedly, with an interruption at step 1, 2, 3 and so on of
+ * its fiber, and of any fiber that works for it. If a round costs a process, it samples the steps at random.
+ * Interruptions after a number of turns of the event loop cover the time between two steps, while the operation waits
+ * for a child or for its own fibers.
  *
  * @module
  */
@@ -32,7 +33,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
 
   const running = (): ReadonlyArray<number> => descendants(Deno.pid).map(({ pid }) => pid);
 
-  /** Of what was started nothing has stayed: the end is awaited, so there is nothing to wait for. */
+  /** No process that was started remains. The operation awaits their end, so the test does not wait. */
   const nothing = (before: ReadonlyArray<number>) => (when: string): Effect.Effect<void> =>
     Effect.map(Process.activeChildren, (children) => {
       assertEquals(children.map(({ name }) => name), [], when);
@@ -57,7 +58,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
       rounds: 10,
       turns: 4,
     },
-    // Many of its own steps: a race that was interrupted at one of them has waited for ever.
+    // Takes many steps of its own: a race that was interrupted at one of them has hung before.
     "Pool.make": { operation: Effect.scoped(Pool.make({ size: 2 })), rounds: everyStep, turns: 6 },
     "Pool.make with an initializer": {
       operation: Effect.scoped(Pool.make({ size: 1, initializer: Pool.initializer(Tasks.echo, 1) })),
@@ -92,7 +93,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
 
   const makePool = Pool.make({ size: 2, gracePeriod: "1 hour" });
 
-  /** The pool does what it is asked for, and comes to rest with the workers that it had. */
+  /** The pool runs tasks, and becomes idle with the workers that it had. */
   const works = (pool: Pool.Pool) => (when: string): Effect.Effect<void, unknown> =>
     Effect.gen(function* () {
       assertEquals(yield* pool.apply(Tasks.echo, 7), 7, when);
@@ -106,7 +107,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
     `Pool: ${Object.keys(onPool).join(", ")}: each at any step leaves the pool as it was (storm)`,
     Effect.gen(function* () {
       const pool = yield* makePool;
-      // Both workers have loaded Effect: no step is spent on that.
+      // Both workers have loaded Effect, so no sampled step falls into that.
       yield* pool.starmap(Effects.addEffect, [[1, 2], [3, 4]], { chunkSize: 1 });
       const sound = works(pool);
       for (const [title, operation] of Object.entries(onPool)) {

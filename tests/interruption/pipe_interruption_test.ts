@@ -1,5 +1,6 @@
 /**
- * Interruption of the operations of connections at any step: what was received then, and what was sent, wherever the pipe is.
+ * Interrupts the operations of connections at any step, and checks the received and sent messages, in each place of a
+ * pipe.
  *
  * @module
  */
@@ -20,21 +21,21 @@ type Any = Tasks.Any;
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-/** An operation that is interrupted. */
+/** An interrupted operation. */
 interface Scenario {
-  /** What was sent before. */
+  /** Messages that were sent before. */
   readonly before: ReadonlyArray<number>;
-  /** Whether as bytes. */
+  /** Whether the messages are bytes. */
   readonly bytes?: boolean;
   readonly operation: (one: Any, other: Any) => Operation;
-  /** What somebody else does when the operation waits, or is over. */
+  /** The concurrent operation that runs while the interrupted operation waits, or after it. */
   readonly meanwhile?: (one: Any, other: Any) => Operation;
-  /** What can still be received when the operation is done, and what it may be when it was interrupted. */
+  /** The messages that remain after a completed operation, and the alternatives after an interrupted one. */
   readonly done: ReadonlyArray<number>;
   readonly interrupted: ReadonlyArray<ReadonlyArray<number>>;
 }
 
-/** So many messages of a number fit, and no more. */
+/** The number of messages with a number that fit. */
 const ROOM = 3;
 const maxBytes = ROOM * 67;
 
@@ -42,7 +43,7 @@ const full = [1, 2, 3];
 
 const byte = (n: number): Uint8Array => new Uint8Array([n, n]);
 
-/** There is something to be received, or it comes while it waits. */
+/** A message is available, or arrives while the operation waits. */
 const receives = (operation: (other: Any) => Operation, bytes: boolean): Readonly<Record<string, Scenario>> => ({
   "of what is there": {
     before: [1, 2],
@@ -64,7 +65,7 @@ const receives = (operation: (other: Any) => Operation, bytes: boolean): Readonl
 const beginnings = (before: ReadonlyArray<number>, more: ReadonlyArray<number>): ReadonlyArray<ReadonlyArray<number>> =>
   numbers(more.length + 1).map((count) => [...before, ...more.slice(0, count)]);
 
-/** There is room, or it comes while it waits. */
+/** Room is available, or becomes available while the operation waits. */
 const sends = (
   operation: (one: Any, items: ReadonlyArray<number>) => Operation,
   bytes: boolean,
@@ -122,13 +123,13 @@ const scenarios: Readonly<Record<string, Scenario>> = {
   "ready that waits": waits((other) => other.ready),
 };
 
-/** By the default scheduler no fiber yields so soon after it was resumed. */
+/** With the default scheduler, a resumed fiber does not yield in its first steps. */
 const RESUMED = 40;
 
 const steps = (n: number): Effect.Effect<void> =>
   n === 0 ? Effect.void : Effect.flatMap(Effect.void, () => steps(n - 1));
 
-/** Receives all that is there. */
+/** Receives all available messages. */
 const empty = (other: Any, bytes: boolean): Effect.Effect<ReadonlyArray<number>, unknown> =>
   Effect.gen(function* () {
     const items: Array<number> = [];
@@ -136,7 +137,7 @@ const empty = (other: Any, bytes: boolean): Effect.Effect<ReadonlyArray<number>,
     return items;
   });
 
-/** Interrupts one operation at these many steps, and between them. */
+/** Interrupts one operation at sampled steps, and between them. */
 const explore = (
   [one, other]: Tasks.Ends,
   name: string,
@@ -149,7 +150,7 @@ const explore = (
       Effect.gen(function* () {
         for (const n of before) yield* bytes ? one.sendBytes(byte(n)) : one.send(n);
         let outcome: Exit.Exit<unknown, unknown> = Exit.interrupt(yield* Effect.fiberId);
-        // What it has come to itself, though whoever runs it is interrupted.
+        // The exit of the operation itself, even if its caller is interrupted.
         const observed = Effect.uninterruptibleMask((restore) =>
           Effect.map(
             Effect.exit(restore(Effect.zipRight(steps(RESUMED), operation(one, other)))),
@@ -174,7 +175,7 @@ const explore = (
           interruptions++;
           assert(interrupted.some((allowed) => `${allowed}` === `${after}`), `${after} is left: ${says}`);
         }
-        // Nobody waits, and all can be sent that there is room for.
+        // No operation waits, and all messages that fit can be sent.
         const free = yield* Effect.repeat(Effect.zipLeft(one.statistics, Effect.yieldNow()), {
           until: ({ pendingBytes }) => pendingBytes === 0,
         });

@@ -1,5 +1,6 @@
 /**
- * Interruption of the operations of a queue at any step, from whichever process: what it has then, and what it ought to have.
+ * Interrupts the operations of a queue at any step, from any process, and compares the content of the queue with the
+ * allowed outcomes.
  *
  * @module
  */
@@ -17,21 +18,21 @@ export type Numbers = Queue.Queue<number>;
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-/** An operation that is interrupted, on a queue of four places. */
+/** An interrupted operation on a queue of capacity 4. */
 interface Scenario {
-  /** What is in the queue before. */
+  /** The content of the queue before. */
   readonly before: ReadonlyArray<number>;
   readonly operation: (queue: Numbers) => Operation;
-  /** What somebody else does when the operation waits, or is over. */
+  /** The concurrent operation that runs while the interrupted operation waits, or after it. */
   readonly meanwhile?: (queue: Numbers) => Operation;
-  /** What is in the queue afterwards, when the operation is done, and what it may be when it was interrupted. */
+  /** The content of the queue after a completed operation, and the alternatives after an interrupted one. */
   readonly done: (result: unknown) => ReadonlyArray<number>;
   readonly interrupted: ReadonlyArray<ReadonlyArray<number>>;
 }
 
 const full = [1, 2, 3, 4];
 
-/** Of these the first, the first two, and so on, all after what was there. */
+/** The old content, followed by each prefix of `items`. */
 const beginnings = (
   before: ReadonlyArray<number>,
   items: ReadonlyArray<number>,
@@ -45,7 +46,7 @@ const asks = (operation: (queue: Numbers) => Operation): Scenario => ({
   interrupted: [[1, 2]],
 });
 
-/** Of get and its like: either they have taken or they have not. */
+/** Outcomes of get and similar operations: they have taken all of their items or none. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
   "get of what is there": {
     before: [1, 2, 3],
@@ -127,7 +128,7 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   },
 };
 
-/** Takes all that is there. */
+/** Takes all available items. */
 const empty = (queue: Numbers): Effect.Effect<ReadonlyArray<number>, unknown> =>
   Effect.gen(function* () {
     const items: Array<number> = [];
@@ -138,7 +139,7 @@ const empty = (queue: Numbers): Effect.Effect<ReadonlyArray<number>, unknown> =>
     }
   });
 
-/** Nobody waits, and all places are free. */
+/** No operation waits, and the whole capacity is free. */
 const clean = (queue: Numbers, when: string): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     yield* Effect.repeat(Effect.zipLeft(queue.statistics, Effect.yieldNow()), {
@@ -152,14 +153,14 @@ const clean = (queue: Numbers, when: string): Effect.Effect<void, unknown> =>
     yield* queue.join;
   });
 
-/** By the default scheduler no fiber yields so soon after it was resumed. */
+/** With the default scheduler, a resumed fiber does not yield in its first steps. */
 const RESUMED = 40;
 
-/** Steps that come before: then a fiber may yield at any that follows. */
+/** Steps to run first, so that a fiber may yield at any later step. */
 const steps = (n: number): Effect.Effect<void> =>
   n === 0 ? Effect.void : Effect.flatMap(Effect.void, () => steps(n - 1));
 
-/** Interrupts one operation at these many steps, and between them. */
+/** Interrupts one operation at sampled steps, and between them. */
 export const explore = (
   queue: Numbers,
   name: string,
@@ -176,7 +177,7 @@ export const explore = (
       Effect.gen(function* () {
         yield* queue.putAll(before);
         let outcome: Exit.Exit<unknown, unknown> = Exit.interrupt(yield* Effect.fiberId);
-        // What it has come to itself, though whoever runs it is interrupted.
+        // The exit of the operation itself, even if its caller is interrupted.
         const observed = Effect.uninterruptibleMask((restore) =>
           Effect.map(
             Effect.exit(restore(Effect.zipRight(steps(RESUMED), operation(queue)))),
@@ -222,8 +223,9 @@ export const exploreAll = Task.make(
 );
 
 /**
- * Fibers that put and take at once, each operation interrupted at some time or not at all. All that was put for certain is
- * taken once, and nothing else than what may have been put; what is left is in order.
+ * Fibers put and take concurrently, and each operation is interrupted at a random time or not at all. Each item whose
+ * `put` has returned is taken once. Only items of interrupted puts may be taken in addition. The remaining items are in
+ * order.
  */
 export const interleaving = (queue: Queue.Queue<string>, rounds: number): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {

@@ -1,6 +1,6 @@
 /**
- * Interruption of every operation of a queue at every step, wherever the queue lives: it is done, or it has done nothing;
- * nobody waits any more, and no place is lost.
+ * Interrupts every operation of a queue at every step, in each place of a queue: the operation is complete or had no
+ * effect, no operation waits any more, and no capacity is lost.
  *
  * @module
  */

@@ -1,5 +1,6 @@
 /**
- * Interruption of every operation of shared objects at every step: it is done, or it has done nothing, and nobody waits any more.
+ * Interrupts every operation of shared objects at every step: it is complete or had no effect, and no operation waits
+ * any more.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { assertEquals } from "../support/assert.ts";
 import { everywhere, type Operation } from "../support/steps.ts";
 import { test, when } from "../support/suite.ts";
 
-/** Holds something for a few turns, so that the operation has to wait for it. */
+/** Holds an object for a few turns, so that the operation has to wait for it. */
 const busy = <E>(
   take: Effect.Effect<unknown, E>,
   release: Effect.Effect<unknown, E>,
@@ -25,7 +26,7 @@ const busy = <E>(
     yield* Effect.ensuring(Effect.interruptible(operation), Effect.ignore(Fiber.join(giving)));
   }).pipe(Effect.uninterruptible);
 
-/** Whoever was resumed makes so many steps before he gives way. */
+/** Number of steps that a resumed fiber makes before it yields. */
 const resumed = 12;
 
 const limits = { rounds: 60, turns: 4, resumed };
@@ -128,7 +129,7 @@ const manualClock = (): { readonly clock: Clock.Clock; readonly fire: () => void
   return { clock, fire: () => sleeping.splice(0).forEach((wake) => wake()) };
 };
 
-/** What is granted to a wait in the very turn in which the timeout of that wait fires. */
+/** A wait, and the release that grants it in the very turn in which its timeout fires. */
 interface Granted {
   readonly take: Effect.Effect<unknown, unknown>;
   readonly release: () => void;
@@ -154,7 +155,7 @@ const granted: Readonly<Record<string, Effect.Effect<Granted, unknown, Scope.Sco
   "recursive lock": Effect.gen(function* () {
     const lock = yield* RLock.make();
     let release = (): void => {};
-    // The owner is a fiber of its own, so that the waiter is outside.
+    // The owner is another fiber, so that the waiter does not re-enter.
     yield* Effect.forkScoped(Effect.zipRight(
       lock.take,
       Effect.async<void, RLock.SyncFailure>((resume) => void (release = () => resume(lock.release))),

@@ -1,34 +1,34 @@
 /**
- * Tries all orders in which the steps of several processes can come, with a death before any step.
+ * Explores all orders of the steps of several processes, with a death before any step.
  *
- * What runs is the library's own code. It is given words that count each access as a step: at a step that has no answer yet it is
- * stopped, by throwing, and when its turn comes it is run again from its beginning, with the answers that it had. So a process
- * must do nothing but ask its world. States that were met before, with the same memory and the same answers, are not entered
- * again.
+ * The model runs the library's own code on words that count each access as a step. At a step without an answer the code
+ * is stopped by an exception. When its turn comes, it runs again from its beginning with the answers that it had. So
+ * the only input of a process must be its world. A state that was visited before, with the same memory and the same
+ * answers, is not visited again.
  *
  * @module
  */
 import type { Participants } from "../../src/internal/sync/protocol/participants.ts";
 import { type Words, words as wordsOf } from "../../src/internal/os/atomics.ts";
 
-/** What a process of the model has. */
+/** The environment of a process of the model. */
 export interface World {
   readonly words: Words;
   readonly participants: Participants;
   /**
-   * Waits, answering rings and looking for the dead, until this holds. If its own state is the same whenever it does not hold yet,
-   * it is `steady`: then what it has answered in vain is forgotten.
+   * Waits, answering rings and looking for the dead, until `done` holds. A `steady` wait has the same local state
+   * whenever `done` does not hold; its answers without effect are dropped.
    */
   readonly until: (done: () => boolean, steady?: boolean) => void;
-  /** A step that fails the model if this does not hold. */
+  /** A step that fails the model if the condition does not hold. */
   readonly sure: (holds: boolean, what: string) => void;
 }
 
-/** A process: its slot, and what it does. */
+/** A process: its slot and its code. */
 export interface Actor {
   readonly slot: number;
   readonly generation?: number;
-  /** Begins when that one, by its place among the actors, is dead: it may have its slot. */
+  /** Begins when the actor with this index is dead, and may use its slot. */
   readonly after?: number;
   /** Whether it may be killed. @default true */
   readonly mortal?: boolean;
@@ -36,25 +36,28 @@ export interface Actor {
 }
 
 export interface Model {
-  /** How many; all are 0 at first. */
+  /** Number of words. All are 0 at first. */
   readonly words: number;
   readonly actors: ReadonlyArray<Actor>;
-  /** Makes the object, before anybody else has it. */
+  /** Makes the object, before any actor has it. */
   readonly begin?: (words: Words, participants: Participants) => void;
-  /** So many are killed at most. @default 1 */
+  /** Maximum number of deaths. @default 1 */
   readonly deaths?: number;
-  /** So often the dead are looked for before everybody waits in vain, at most. @default 1, with a guard 0 */
+  /**
+   * Maximum number of patrols, which look for the dead, before all actors wait without effect. @default 1, with a guard
+   * 0
+   */
   readonly patrols?: number;
   /**
-   * The guard of a monitor: a change under it is one step, as is what somebody looks at in a row. For models that are too large
-   * otherwise. @default each access is a step of its own
+   * The guard of a monitor. A change under the guard is one step, and so is a sequence of reads. Used by models that
+   * are too large otherwise. @default each access is a step of its own
    */
   readonly guard?: number;
-  /** Whether the object is there; actors close it by writing to this word. */
+  /** The word to which actors write to close the object. */
   readonly gone?: number;
-  /** Whether it is no fault that those who are left wait for ever. @default it is one */
+  /** Whether the remaining actors may wait for ever in this state. @default never */
   readonly stuck?: (load: (at: number) => number, dead: ReadonlyArray<boolean>) => boolean;
-  /** What must hold when all have ended. `load` reads a word, `dead` says who was killed. */
+  /** The invariant after all have ended. `load` reads a word; `dead` marks the killed actors. */
   readonly end?: (load: (at: number) => number, dead: ReadonlyArray<boolean>) => void;
 }
 
@@ -81,14 +84,14 @@ const looks = (step: Step | undefined): step is Exclude<Step, { readonly kind: "
 
 interface Local {
   readonly answers: ReadonlyArray<number>;
-  /** What it does next; `undefined` if it has ended. */
+  /** The next step; `undefined` if the process has ended. */
   readonly step: Step | undefined;
   readonly dead: boolean;
   readonly hash: number;
   readonly hash2: number;
 }
 
-/** Steps until it is clear that there is no end to it. */
+/** The number of steps after which a path counts as endless. */
 const LONGEST = 1500;
 
 /** Words of the journal of a monitor. */
@@ -101,7 +104,7 @@ const GONE_DEAD = 3;
 class Suspended {}
 const suspended = new Suspended();
 
-/** Who makes the object, when nobody else is there. */
+/** The participant that makes the object while no other participant exists. */
 const maker: Participants = {
   self: 1 << 8,
   alive: () => true,
@@ -112,7 +115,7 @@ const maker: Participants = {
   hold: () => "again",
 };
 
-/** A model that does not hold: how it came to that. */
+/** A violation of the model, with the path to it. */
 export class Violation extends Error {
   override readonly name = "Violation";
 }
@@ -121,7 +124,7 @@ export const explore = (model: Model): Explored => {
   const { actors } = model;
   const maxDeaths = model.deaths ?? 1;
   const maxPatrols = model.patrols ?? (model.guard === undefined ? 1 : 0);
-  /** Behind the words of the model: a bell for each actor. */
+  /** The words after those of the model: a bell for each actor. */
   const bells = model.words;
   const tokens = actors.map(({ generation = 1, slot }) => generation << 8 | slot);
   const seen = new Set<number>();
@@ -132,7 +135,7 @@ export const explore = (model: Model): Explored => {
     throw new Violation(`${what}\n${path.map(([actor, step, answer]) => `${actor}: ${step} -> ${answer}`).join("\n")}`);
   };
 
-  /** Of each actor, the world that it asks, which has the answers of its last run. */
+  /** For each actor, a world that replays the answers of its last run. */
   const players = actors.map((actor, index) => {
     let given: ReadonlyArray<number> = [];
     let cursor = 0;
@@ -143,7 +146,7 @@ export const explore = (model: Model): Explored => {
       pending = step;
       throw suspended;
     };
-    /** Answered from memory again and again: made only when it is a step. */
+    /** Most calls are answered from memory, so the step is created only when it is needed. */
     const access = (name: string, at: number, act: (memory: Int32Array) => number): number => {
       if (pending === undefined && cursor < given.length) return given[cursor++];
       return ask({ kind: "access", name: `${name} ${at}`, reads: name === "load", act });
@@ -198,7 +201,7 @@ export const explore = (model: Model): Explored => {
         if (!holds) fail(`actor ${index}: ${what}`);
       },
     };
-    /** Runs it with the answers that it has, up to its next step. */
+    /** Runs the actor with the answers that it has, up to its next step. */
     return (answers: ReadonlyArray<number>): Step | undefined => {
       given = answers;
       cursor = 0;
@@ -261,10 +264,10 @@ export const explore = (model: Model): Explored => {
     locals: ReadonlyArray<Local>,
     deaths: number,
     patrols: number,
-    /** Those who have looked for the dead since all waited, and the memory at that time. */
+    /** The actors that have looked for the dead since all began to wait, and the memory at that time. */
     vain: number,
     before: Int32Array | undefined,
-    /** Who has just looked at something. */
+    /** The actor that has just read a word. */
     spared: number,
   ): void => {
     let hash = patrols << 8 | vain;
@@ -274,7 +277,7 @@ export const explore = (model: Model): Explored => {
       other = Math.imul(other + word | 0, 0x85ebca6b) ^ other >>> 13;
     };
     for (let at = 0; at < memory.length; at++) {
-      // What is behind the end of a journal is never read.
+      // Words after the end of a journal are never read.
       if (model.guard !== undefined && at === model.guard + 2 && memory[at - 1] === 0) at += JOURNAL;
       mix(memory[at]);
     }
@@ -297,7 +300,7 @@ export const explore = (model: Model): Explored => {
       const depth = path.length;
       path.push([index, label, answer]);
       let local = answered(index, locals[index], answer);
-      // A change under the guard, and what is looked at in one go.
+      // A change under the guard, or a sequence of reads, is one step.
       for (const { guard } = model; guard !== undefined;) {
         const { step } = local;
         const inside = changed[guard] === tokens[index];
@@ -388,7 +391,7 @@ export const explore = (model: Model): Explored => {
     if (deaths < maxDeaths) {
       for (let i = 0; i < actors.length; i++) {
         const { dead, step } = locals[i];
-        // Before a step that changes nothing is as good as after it.
+        // A death before a step without a change is equivalent to a death after it.
         if (dead || step === undefined || i === spared || actors[i].mortal === false || !begun(locals, i)) continue;
         path.push([i, "dies", 0]);
         visit(memory, locals.with(i, { ...locals[i], dead: true }), deaths + 1, patrols, 0, undefined, -1);

@@ -1,5 +1,6 @@
 /**
- * The protocols of shared objects, in all orders of the steps of several processes, with a death before any step.
+ * The protocols of shared objects, explored in all orders of the steps of several processes, with a death before any
+ * step.
  *
  * @module
  */
@@ -21,20 +22,20 @@ const test = (name: string, model: Model): void =>
     assert(endings > 0);
   });
 
-// Three models have very many orders. A quick run tries fewer of them.
+// Three models have very many orders, so a quick run explores fewer of them.
 
-/** How often the dead are looked for. */
+/** Maximum number of patrols, which look for the dead. */
 const PATROLS = storming ? 2 : 1;
 
-/** How often each process takes a lock. */
+/** Number of times that each process takes a lock. */
 const TIMES = storming ? 2 : 1;
 
 // Lock
 
-/** Who is in the critical section: 0 nobody. */
+/** The process in the critical section; 0 if there is none. */
 const INSIDE = LOCK;
 
-/** Whether a dead one has died inside, for those who come later. */
+/** Whether a process died inside. Written for later holders. */
 const enter = ({ participants, sure, words }: World, outcome: string): void => {
   const found = words.exchange(INSIDE, participants.self);
   sure(
@@ -70,7 +71,7 @@ const locker = (slot: number, rounds = 1, more: Partial<Actor> = {}): Actor => (
   ...more,
 });
 
-/** The lock is free, unless its last owner has died. */
+/** The lock is free, unless its last owner died. */
 const free: Model["end"] = (load, dead) => {
   if (!dead.includes(true)) assert(load(0) === 0, `the lock is left ${load(0)}`);
 };
@@ -89,7 +90,7 @@ test("three processes and a lock", {
   end: free,
 });
 
-/** Waits, and is interrupted before it has waited at all. */
+/** Registers a wait, and is interrupted at once. */
 const quitter = (slot: number): Actor => ({
   slot,
   run: (world) => {
@@ -163,7 +164,7 @@ test("a lock that is no more: all who wait are told", {
       const outcome = take(lock, world);
       if (outcome === "gone") return;
       enter(world, outcome);
-      // Its maker closes it, and rings all.
+      // The maker of the lock closes it, and rings all waiters.
       world.words.store(LOCK + 1, 1);
       world.participants.ring(257);
       world.participants.ring(258);
@@ -178,7 +179,7 @@ const SEMAPHORE = semaphoreSize(SLOTS);
 const permits = (world: World, reclaim: boolean, bound: number): Semaphore =>
   new Semaphore(world.words, 0, world.participants, { reclaim, bound });
 
-/** Permits that are in use: counted by those who live, in a word of each. */
+/** Permits in use: living processes count them, in a word each. */
 const immortal = { mortal: false };
 
 const user = (slot: number, wanted: number, total: number, more: Partial<Actor> = {}): Actor => ({
@@ -203,7 +204,7 @@ const user = (slot: number, wanted: number, total: number, more: Partial<Actor> 
   ...more,
 });
 
-/** Where the permits are that are there. */
+/** Index of the number of free permits. */
 const PERMITS = 66;
 
 const semaphoreModel = (total: number, actors: ReadonlyArray<Actor>, more: Partial<Model> = {}): Model => ({
@@ -280,14 +281,14 @@ test("a semaphore as a signal: what was given is taken once", {
 // Condition
 
 const CONDITION = conditionSize(SLOTS);
-/** A word that the processes of a condition speak of. */
+/** A word that the condition protects. */
 const READY = CONDITION;
 
 const sleeper = (slot: number, more: Partial<Actor> = {}): Actor => ({
   slot,
   run: (world) => {
     const condition = new Condition(world.words, 0, world.participants);
-    // No lock: who would be notified before he waits sees the word.
+    // There is no lock: a process that is notified before it waits sees the word.
     let heard = false;
     const leave = condition.wait(() => heard = true);
     if (leave === BUSY) throw new Error("busy");
@@ -312,7 +313,7 @@ test("a condition: all who wait hear that all are notified", {
   actors: [notifier(1, 2), sleeper(2), sleeper(3)],
 });
 
-/** Notifies one, but only when both wait: else there may be nobody to be told. */
+/** Notifies one waiter, but only when both wait, because otherwise no waiter may be left. */
 const waitsForTwo: Actor = {
   slot: 1,
   mortal: false,
@@ -336,7 +337,7 @@ test("a condition: a notification for one is passed on if he has died before he 
     sleeper(2),
     sleeper(3, { mortal: false }),
   ],
-  // One of them has heard it, and was not killed after that: it has ended.
+  // One waiter was notified and not killed after that, so it has ended.
   stuck: (_, dead) => !dead[1],
 });
 
@@ -368,7 +369,7 @@ test("an event: all who wait hear that it is set, though it is cleared at once",
       mortal: false,
       run: (world) => {
         const event = new Event(world.words, 0, world.participants);
-        // All who wait by now.
+        // All processes that wait at this moment.
         const waited = world.words.load(EVENT);
         event.set();
         if (waited === 3) event.clear();
@@ -407,7 +408,7 @@ test("an event: one who leaves takes nothing from the others", {
 // Barrier
 
 const BARRIER = barrierSize(SLOTS);
-/** Where its rows begin. */
+/** Index of the first row. */
 const ROWS = 78;
 
 const arrive = (barrier: Barrier, world: World, runs = false): Outcome => {
@@ -417,7 +418,7 @@ const arrive = (barrier: Barrier, world: World, runs = false): Outcome => {
   return outcome!;
 };
 
-/** Comes so often; counts those who have passed each round. */
+/** Arrives `rounds` times, and counts the parties that have passed each round. */
 const party = (slot: number, rounds: number, parties: number, action = false): Actor => ({
   slot,
   run: (world) => {
@@ -441,7 +442,7 @@ const party = (slot: number, rounds: number, parties: number, action = false): A
 const barrierModel = (actors: ReadonlyArray<Actor>, more: Partial<Model> = {}): Model => ({
   words: BARRIER + 4,
   actors,
-  // Who has died before he came is waited for; who has died there is not.
+  // The others wait for a party that died before it arrived, but not for a party that died after its arrival.
   stuck: (load, dead) =>
     dead.includes(true) && actors.every(({ slot }, i) => !dead[i] || load(ROWS + 4 * slot + 1) === 0),
   ...more,
