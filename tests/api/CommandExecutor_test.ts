@@ -34,7 +34,7 @@ const utf8 = new TextEncoder();
 const text = (stream: Stream.Stream<Uint8Array, PlatformError>): Effect.Effect<string, PlatformError> =>
   Stream.mkString(Stream.decodeText(stream));
 
-/** The first line of an output. The output goes on. */
+/** Returns the first line of an output, whose program then continues. */
 const firstLine = (
   stream: Stream.Stream<Uint8Array, PlatformError>,
 ): Effect.Effect<string, PlatformError, Scope.Scope> =>
@@ -157,7 +157,7 @@ test(
     const error = yield* Effect.flip(process.exitCode);
     assertEquals(reason(error), "WouldBlock");
     assertMatch(error.message, /more than 1000 bytes of its std(out|err) have no reader; .* raise maxBuffer/);
-    // With readers it goes on.
+    // With readers the command continues.
     const sizes = yield* Effect.all([text(process.stdout), text(process.stderr)], { concurrency: 2 });
     assertEquals(sizes.map(({ length }) => length), [500_000, 500_000]);
     assertEquals(yield* process.exitCode, 0);
@@ -169,7 +169,7 @@ test(
   "an interrupted read has lost nothing",
   Effect.gen(function* () {
     const process = yield* Command.start(Command.make("cat"));
-    // Begun, and given up before there is anything.
+    // Started and abandoned before there is any output.
     yield* Effect.timeout(process.exitCode, "20 millis").pipe(Effect.flip);
     yield* Stream.run(Stream.make(utf8.encode("later")), process.stdin);
     assertEquals(yield* process.exitCode, 0);
@@ -322,7 +322,7 @@ test(
     const path = yield* temporary;
     const failure = new SystemError({ module: "Stream", method: "read", reason: "InvalidData" });
     const input = Stream.concat(Stream.make(utf8.encode("part")), Stream.fail(failure));
-    // It would say so if it saw the end of its input.
+    // The command would report the end of its input.
     const command = Command.stdin(sh(`cat; echo whole > ${path}`), input);
     assertEquals(yield* Effect.flip(Command.string(command)), failure);
     assertEquals(yield* Effect.flip(Command.exitCode(command)), failure);

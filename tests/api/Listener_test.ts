@@ -1,5 +1,5 @@
 /**
- * What listeners and clients promise, over each kind of address.
+ * The guarantees of listeners and clients, on each kind of address.
  *
  * @module
  */
@@ -40,13 +40,13 @@ const local = { hostname: "127.0.0.1", port: 0 } as const;
 // deno-lint-ignore no-explicit-any
 type Any = Listener.Connection<any>;
 
-/** A folder that goes with the test. */
+/** A folder that the test removes at its end. */
 const folder: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => Deno.makeTempDirSync()),
   (path) => Effect.sync(() => Deno.removeSync(path, { recursive: true })),
 );
 
-/** A certificate for this machine that it has signed itself. */
+/** A self-signed certificate for this machine. */
 const certificate = await (async (): Promise<Listener.Certificate | undefined> => {
   const path = await Deno.makeTempDir();
   try {
@@ -130,7 +130,7 @@ const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<str
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 const utf8 = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
 
-/** A socket that knows nothing of the protocol. */
+/** A socket without the protocol. */
 const raw = (address: Listener.Address): Effect.Effect<Deno.Conn, never, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.promise((): Promise<Deno.Conn> =>
@@ -143,7 +143,7 @@ const raw = (address: Listener.Address): Effect.Effect<Deno.Conn, never, Scope.S
         try {
           socket.close();
         } catch {
-          // The test has closed it.
+          // The test has closed the socket.
         }
       }),
   );
@@ -151,7 +151,7 @@ const raw = (address: Listener.Address): Effect.Effect<Deno.Conn, never, Scope.S
 const write = (socket: Deno.Conn, bytes: Uint8Array): Effect.Effect<unknown> =>
   Effect.promise(() => socket.write(bytes).catch(() => 0));
 
-/** All that comes until the other side closes. */
+/** Reads until the other side closes. */
 const readAll = (socket: Deno.Conn): Effect.Effect<Uint8Array> =>
   Effect.promise(async () => {
     const chunks: Array<number> = [];
@@ -161,7 +161,7 @@ const readAll = (socket: Deno.Conn): Effect.Effect<Uint8Array> =>
         chunks.push(...buffer.subarray(0, n));
       }
     } catch {
-      // Closed roughly.
+      // The connection was reset.
     }
     return new Uint8Array(chunks);
   });
@@ -297,10 +297,10 @@ promise(
       assertEquals((yield* again.statistics).state, "closed");
       const third = yield* Listener.make<unknown>({ address, authKey: key, tls: family.tls });
       yield* connect(third, family);
-      // Who was accepted is not concerned.
+      // The accepted connection is not affected.
       assertEquals(yield* client.poll(), false);
     }).pipe((program) =>
-      // The folder of its own goes with the listener.
+      // The listener removes the folder that it made.
       family.name === "a socket of its own choice" ? Effect.void : program
     ),
 );
@@ -403,7 +403,7 @@ test(
     assertEquals((yield* server.recvBytes()).length, 9_002);
     yield* Fiber.join(waiting);
     yield* when(client.statistics, ({ pendingBytes }) => pendingBytes === 0);
-    // One that is larger than the room goes when nothing else is to be received.
+    // A message that is larger than the room is sent when nothing else is unread.
     yield* client.sendBytes(new Uint8Array(50_000));
     assertEquals((yield* server.recvBytes()).length, 50_000);
   }),
@@ -582,12 +582,12 @@ promise(
       const broken = yield* raw(listener.address);
       yield* write(broken, new Uint8Array([0xed, 0x6d, 0x70]));
       broken.close();
-      // They have said all that they will; others are served meanwhile.
+      // These connections send nothing more; the listener serves others meanwhile.
       const client = yield* connect(listener, family);
       yield* client.send("hello");
       assertEquals(yield* Effect.flatMap(listener.accept, ({ recv }) => recv), "hello");
-      // Each is sent away, in time.
-      // Of those who never finish the handshake of TLS itself, Deno keeps the socket until they close it.
+      // The listener closes each of them in time. If a client never finishes the TLS handshake itself, Deno keeps the
+      // socket until the client closes it.
       yield* Effect.forEach(family.tls === undefined ? [http, slow, ...silent] : [http], readAll);
       const { authenticated, waiting } = yield* when(listener.statistics, ({ failed, handshakes }) =>
         failed === 13 && handshakes === 0);
@@ -617,7 +617,7 @@ test(
     const listener = yield* make(families[0], { maxConnections: 2 });
     const [first] = yield* Effect.forEach([1, 2], () => connect(listener));
     assertEquals(yield* failure(connect(listener)), "ConnectError Full");
-    // Only who has the key is told.
+    // Only a client with the key learns the reason.
     assertEquals(
       yield* failure(connect(listener, families[0], { authKey: new Uint8Array(1) })),
       "AuthenticationError WrongKey",
@@ -653,7 +653,7 @@ test(
       yield* Effect.repeatN(Effect.map(stranger, (how) => assertEquals(how, "AuthenticationError WrongKey")), 11);
       yield* Effect.all(Array.from({ length: 110 }, () => stranger), { concurrency: "unbounded" });
       yield* when(listener.statistics, ({ failed }) => failed === 122);
-      // These wait for their answers while friends come.
+      // These clients wait for their answers while clients with the key connect.
       const flood = yield* Effect.fork(
         Effect.all(Array.from({ length: 20 }, () => stranger), { concurrency: "unbounded" }),
       );
@@ -736,7 +736,7 @@ test(
     assertEquals(yield* failure(client.recv), "EndOfFile");
     assert(Deno.lstatSync(path).isSocket);
     assertEquals(yield* failure(Client.connect({ address: { path } })), "ConnectError Refused");
-    // Several at once: one of them has it.
+    // Of several concurrent listeners, one gets the path.
     const made = yield* Effect.forEach(
       numbers(4),
       () => Effect.either(Listener.make<string>({ address: { path } })),
@@ -942,7 +942,7 @@ test(
     const path = `${yield* folder}/socket`;
     for (const messages of [0, 1, 40, 400]) {
       const found = yield* Queue.make<Listener.Address>();
-      // Where the one before it was killed.
+      // Uses the path on which the previous listener was killed.
       const child = yield* Effect.provide(
         Process.spawnWith({ daemon: true })(Tasks.echoing, { address: { path } }, found),
         subprocess,
@@ -1009,7 +1009,7 @@ test(
     }).pipe(Effect.scoped);
     yield* everywhere(accepting, { rounds: 30, turns: 10 }, (when_) =>
       Effect.gen(function* () {
-        // Those that were not accepted are still there, in their order; none is lost.
+        // The connections that were not accepted are still waiting, in order; none is lost.
         yield* when(listener.statistics, ({ handshakes }) => handshakes === 0);
         for (let { waiting } = yield* listener.statistics; waiting > 0; waiting--) {
           const value = yield* Effect.option(Effect.flatMap(listener.accept, ({ recv }) => recv));

@@ -65,7 +65,7 @@ for (const backend of ["subprocess", "worker"]) {
     const { code, stderr, stdout } = await running.ended;
     assertEquals([code, stderr], [143, ""]);
     assertStringIncludes(stdout, "child finalized: true");
-    // A worker's pid is the program's own.
+    // The pid of a worker is that of the program.
     await gone([pid]);
   });
 }

@@ -1,4 +1,4 @@
-/** What managers promise, on every backend. */
+/** The guarantees of managers, on every backend. */
 import * as Chunk from "effect/Chunk";
 import * as Context from "effect/Context";
 import * as Deferred from "effect/Deferred";
@@ -33,13 +33,13 @@ const collect = <A, E, R>(stream: Stream.Stream<A, E, R>): Effect.Effect<Readonl
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-/** By the default scheduler no fiber yields so soon after it was resumed. */
+/** With the default scheduler, a resumed fiber does not yield in its first steps. */
 const RESUMED = 40;
 
 const steps = (n: number): Effect.Effect<void> =>
   n === 0 ? Effect.void : Effect.flatMap(Effect.void, () => steps(n - 1));
 
-/** Interrupts an operation wherever an interruption can come, and looks what it gave, if it did, and whether that is so. */
+/** Interrupts an operation at every possible point, and checks its result, or that it had no effect. */
 const interruptedAnywhere = <A>(
   operation: Effect.Effect<A, unknown>,
   prepare: Effect.Effect<unknown, unknown>,
@@ -60,7 +60,7 @@ const interruptedAnywhere = <A>(
         yield* sound(given, `${when}, seed ${seed}`);
         return result;
       });
-    // Then it may yield at any of its own steps.
+    // After these steps the operation may yield at any of its own steps.
     const late = (operation: Effect.Effect<void, unknown>) => Effect.zipRight(steps(RESUMED), operation);
     const [, total] = yield* once("whole", (operation) => interruptAtStep(late(operation), Infinity, "own", RESUMED));
     for (const step of sample(total, 60)) {
@@ -71,7 +71,7 @@ const interruptedAnywhere = <A>(
     assert(interrupted > 0, "it was never interrupted");
   });
 
-/** A manager that tests share which do not depend on its other objects, or end it. */
+/** A manager for tests that do not depend on its other objects and do not end it. */
 interface Shared {
   readonly manager: Manager.Manager;
 }
@@ -318,7 +318,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       yield* Effect.forEach(numbers(501), (n) => value.set(n), { discard: true });
       assertEquals((yield* Fiber.join(last))._tag, "Some");
 
-      // Nobody reads while these are made; all that the link takes ahead are a few messages.
+      // The stream is not read during these changes. The link buffers only a few messages.
       const slow = yield* Stream.toPull(Stream.rechunk(dict.watch, 1));
       yield* slow;
       for (const round of numbers(40)) yield* dict.update(numbers(1000).map((n) => [`${n}`, round]));
@@ -638,7 +638,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         yield* Effect.repeatN(turns % 2 === 0 ? Effect.yieldNow() : Effect.sleep("0 millis"), turns >> 1);
         const exit = yield* Fiber.interrupt(first);
         yield* Fiber.join(notifying);
-        // Either the first was woken up, or the second is.
+        // Either the first waiter was woken, or the second is.
         if (Exit.isSuccess(exit)) yield* condition.withLock(condition.notify());
         yield* Fiber.join(second);
         assertEquals(yield* condition.statistics, { free: 1, held: 0, waiting: 0 });
@@ -690,7 +690,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         } else if (how === "aborted") yield* barrier.abort;
         else yield* barrier.reset;
         const why = yield* Fiber.join(waiting);
-        // What dies behind another process is given up by that.
+        // If another process is between the killed one and the server, that process interrupts the wait.
         if (how !== "killed" || why !== "BrokenBarrier Interrupted") assertEquals(why, `BrokenBarrier ${broken}`, how);
         if (how !== "reset") assertEquals(yield* failure(barrier.wait), why);
         yield* barrier.reset;
@@ -709,7 +709,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
     }),
   );
 
-  // Types of one's own
+  // Custom types
 
   check(
     "methods of a class are Effects of its proxy: plain ones, Promises, Effects, and Streams",
@@ -1004,7 +1004,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         const gone = [yield* told.get];
         yield* Effect.sleep(millis);
         yield* child.kill;
-        // It has told of what it has had, but perhaps for the last one.
+        // The process has reported every item that it took, except possibly the last.
         yield* when(
           Effect.gen(function* () {
             while ((yield* told.size) > 0) gone.push(yield* told.get);
@@ -1159,7 +1159,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       const lock = yield* manager.lock;
       const { address, server } = dict[Manager.TypeId];
       const garbage = (): Uint8Array => Uint8Array.from({ length: Math.floor(random() * 24) }, () => random() * 256);
-      // Some of it begins as what makes sense does.
+      // Some inputs begin like a valid message.
       const plausible = [[1], [2, 0], [1, 0, 0xa1, 0x83, 0x73, 0x65, 0x74], [0, 0, 0xa1], [2, 1], [2, 0, 7]];
       let answered = 0;
       const calls = rounds(300, 3000);

@@ -1,5 +1,5 @@
 /**
- * What a pipe promises, wherever it lives; and how its ends move.
+ * The guarantees of a pipe, in each place where it can live, and the moves of its ends.
  *
  * @module
  */
@@ -34,7 +34,7 @@ const worker = WorkerBackend.layer();
 
 type Make = (options?: Pipe.Options) => Effect.Effect<Tasks.Ends, unknown, Scope.Scope>;
 
-/** Where a pipe lives whose ends are used here. */
+/** The place of the pipe whose ends a test uses. */
 interface Place {
   readonly name: string;
   readonly make: Effect.Effect<Make, unknown, Scope.Scope>;
@@ -67,7 +67,7 @@ const Maker = Context.GenericTag<Maker>("tests/Maker");
 
 const promises: Array<Step<Maker | Scope.Scope>> = [];
 
-/** Registers a test of a promise for every place where a pipe can live. */
+/** Registers a test of a guarantee for every place where a pipe can live. */
 const promise = (title: string, program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
   promises.push([title, Effect.flatMap(Maker, ({ make }) => program(make))]);
 };
@@ -322,7 +322,7 @@ promise(
       assertEquals([error.reason, error.size], ["BufferTooShort", 4]);
       assertEquals(yield* failure(other.recvBytesInto(buffer, 4)), "PipeError BufferTooShort");
       assertEquals(buffer, new Uint8Array(4));
-      // Given away while it waited.
+      // The end is sent away while the receive waits.
       const waiting = yield* Effect.fork(other.recvBytesInto(new Uint8Array(4)));
       yield* Fiber.join(waiting);
       const gone = new Uint8Array(4);
@@ -511,7 +511,7 @@ promise("send waits while too much is unread, and goes on when it was read", (ma
     for (const n of numbers(50)) assertEquals(yield* other.recvBytes(), new Uint8Array(1000).fill(n));
     yield* Fiber.join(sending);
     yield* when(one.statistics, ({ pendingBytes }) => pendingBytes === 0);
-    // Larger than what may be unread, when nothing is.
+    // A message that is larger than the limit is sent when nothing is unread.
     yield* one.sendBytes(new Uint8Array(100_000));
     const next = yield* Effect.fork(one.send("next"));
     yield* when(one.statistics, ({ senders }) => senders === 1);
@@ -570,11 +570,11 @@ promise("what is interrupted has received nothing", (make) =>
   Effect.gen(function* () {
     const [one, other] = yield* make();
     for (let steps = 0; steps < 120; steps++) {
-      // At once, or while it waits.
+      // With a message available at once, or while it waits.
       const early = steps % 2 === 0;
       if (early) yield* one.send(steps);
       const taking = [other.recv, other.poll("1 minute"), other.ready][steps % 3] as Effect.Effect<unknown, unknown>;
-      // A fiber that gives way so often can be interrupted between any two of its steps.
+      // A fiber that yields this often can be interrupted between any two of its steps.
       const fiber = yield* Effect.fork(early ? taking : Effect.withMaxOpsBeforeYield(taking, 10 + steps % 7));
       if (!early) {
         if (steps % 3 === 0) yield* when(other.statistics, ({ receivers }) => receivers === 1);
@@ -606,7 +606,7 @@ promise(
 
 promise("what is interrupted while it waits has sent nothing", (make) =>
   Effect.gen(function* () {
-    // Room for a number and the mark, and not for a number and what fills it.
+    // Room for a number and the mark, but not for a number and the filler.
     const [one, other] = yield* make({ maxBytes: 150 });
     const sent: Array<unknown> = [];
     const received: Array<unknown> = [];
@@ -732,7 +732,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       const child = yield* Process.spawn(Tasks.echo, theirs);
-      // As in Python; it has moved already.
+      // As in Python. The end has already moved.
       yield* theirs.close;
       yield* conversation(mine);
       yield* mine.close;
@@ -871,7 +871,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* Process.spawn(Tasks.echoQueued, queue);
       yield* mine.send("early");
       assertEquals(yield* mine.recv, "early");
-      // It has left it.
+      // The end has left the process.
       yield* first.kill;
       yield* conversation(mine);
       yield* mine.close;
@@ -985,7 +985,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         const last = yield* failure(Effect.forever(mine.recv));
         assertEquals(last, "EndOfFile");
       }
-      // A process that could never decode it.
+      // A process that can never decode the end.
       const [mine, theirs] = yield* Pipe.make<unknown>();
       const missing = { ...Tasks.keep, url: new URL("./none_such.ts", import.meta.url).href };
       yield* failure(Process.run(missing as typeof Tasks.keep, theirs));

@@ -317,7 +317,7 @@ test(
   ).pipe(Effect.provide(subprocess)),
 );
 
-/** Whether a process has used a tenth of a second of processor time in its main thread more than it needs to start. */
+/** Whether the main thread of a process has used a tenth of a second of processor time more than its start needs. */
 const spins = (pid: number): boolean => {
   const fields = Deno.readTextFileSync(`/proc/${pid}/task/${pid}/stat`).split(") ")[1].split(" ");
   const ticks = Number(fields[11]) + Number(fields[12]);

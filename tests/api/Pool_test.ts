@@ -53,11 +53,11 @@ const suite = (
     steps.push([title, program]);
   };
 
-  /** Registers a test that looks at all processes of this program. */
+  /** Registers a test that inspects all processes of this program. */
   const checkAlone = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`Pool on ${name}: ${title}`, Effect.provide(program, layer));
 
-  /** Takes a worker until the gate is opened, so that what is submitted then waits. */
+  /** Occupies a worker until the gate opens, so that later submissions wait. */
   const occupy = (pool: Pool.Pool) =>
     Effect.gen(function* () {
       const begun = yield* signal;
@@ -161,7 +161,7 @@ const suite = (
           () =>
             Effect.gen(function* () {
               taken++;
-              // One chunk more may be waiting for a place, and one be in the reader's hands.
+              // One more chunk may be waiting for a place, and the reader may hold another.
               assertLessOrEqual(pulled - taken, (lookAhead + 2) * chunkSize);
               yield* Effect.yieldNow();
             }),
@@ -262,7 +262,7 @@ const suite = (
       assertEquals([error._tag, (error as Tasks.Shortage).missing], ["Shortage", 0]);
       const { completed, failed, waiting } = yield* pool.statistics;
       assertEquals([completed, waiting], [0, 0]);
-      // One failed; another may have been on its way.
+      // One task failed; another may have been running.
       assertLessOrEqual(failed, 2);
       assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
     }),
@@ -374,7 +374,7 @@ const suite = (
         if (error instanceof Pool.PoolError) break;
         assertInstanceOf(error, Process.ProcessDied);
       }
-      // A worker that took a task has lived: only workers that die before they have a task break a pool.
+      // Only workers that die before they get a task break a pool, and this worker had a task.
       assertInstanceOf(error, Process.ProcessDied);
       assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
     }),
@@ -571,11 +571,11 @@ const suite = (
     }),
   );
 
-  // A test that looks at the numbers of its pool, or ends workers, makes its own.
+  // Tests of the statistics of a pool, or of the end of workers, make their own pool.
   withWorkers(`Pool on ${name}`, layer, 2, steps);
 };
 
-/** The processes that this one has started. */
+/** The processes that this process has started. */
 const workersOf = (pid: number): ReadonlyArray<number> => descendants(pid).map(({ pid }) => pid);
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });

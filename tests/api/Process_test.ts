@@ -1,4 +1,7 @@
-/** What is the same on every backend and no matter of one: options, names, logs, types. The rest is in `conformance.ts`. */
+/**
+ * Behaviour that is the same on every backend and does not depend on one: options, names, logs, types. `conformance.ts`
+ * has the rest.
+ */
 import * as Effect from "effect/Effect";
 import * as HashMap from "effect/HashMap";
 import * as Logger from "effect/Logger";
@@ -21,7 +24,7 @@ const worker = WorkerBackend.layer();
 await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), subprocess));
 await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
 
-/** Runs a program and gives what it logged. */
+/** Runs a program, and returns its log. */
 const logged = <A, E, R>(program: Effect.Effect<A, E, R>) =>
   Effect.suspend(() => {
     const lines: Array<string> = [];

@@ -17,7 +17,7 @@ import { test, warmUp } from "../support/suite.ts";
 import { documented } from "./arguments_doc.ts";
 import { add, die, exit, lengths, nest, print, refuse, rest, shout, spin, square, useAll } from "./promise_tasks.ts";
 
-/** A test that is written with Promises. */
+/** Registers a test that is written with Promises. */
 const promised = (name: string, run: () => Promise<unknown>): void => test(name, Effect.promise(run));
 
 await warmUp(Effect.promise(() => Promise.all([Mp.run(square, [1]), Mp.run(square, [1], { backend: "worker" })])));
@@ -292,7 +292,7 @@ promised("Promise: every function refuses a value of the wrong kind, and changes
   const [one, other] = await Mp.pipe<number>();
   const first = (items: AsyncIterable<unknown>): Promise<unknown> => items[Symbol.asyncIterator]().next();
   const numbers = [-1, 0, 1.5, NaN, null, "1", {}];
-  /** Options that are none, each given to the call. */
+  /** Invalid options, each passed to the call. */
   const options = (call: (options: Loose) => unknown): ReadonlyArray<() => unknown> =>
     [null, 5, "x", [], { signal: 1 }, { signal: null }].map((options) => () => call(any(options)));
   const calls: Record<string, ReadonlyArray<() => unknown>> = {

@@ -1,5 +1,6 @@
 /**
- * What a queue promises: each sentence of its documentation, wherever the queue lives; and how its handle travels.
+ * The guarantees of a queue: each sentence of its documentation, in each place where a queue can live, and the moves of
+ * its handle.
  *
  * @module
  */
@@ -25,7 +26,7 @@ const worker = WorkerBackend.layer();
 
 type Make = (kind?: Tasks.Kind, options?: Queue.Options) => Effect.Effect<Tasks.Any, unknown, Scope.Scope>;
 
-/** Where a queue lives that a test uses, and how one is made there. */
+/** The place of the queue of a test, and its constructor there. */
 interface Place {
   readonly name: string;
   readonly make: Effect.Effect<Make, unknown, Scope.Scope>;
@@ -36,7 +37,7 @@ const here: Place = {
   make: Effect.succeed((kind = "fifo", options = {}) => Tasks.kinds[kind](options)),
 };
 
-/** Has a process make queues, and fails with it. */
+/** Lets a process make queues. Fails if the process fails. */
 const maker = (
   wanted: Queue.Queue<Tasks.Wanted>,
   made: Queue.Queue<Tasks.Any>,
@@ -45,7 +46,7 @@ const maker = (
 (kind = "fifo", options = {}) =>
   Effect.zipRight(wanted.put([kind, options]), Effect.raceFirst(made.get, Effect.zipRight(child.join, Effect.never)));
 
-/** A process that makes and hosts queues, or has a child do so. */
+/** A process that makes and hosts queues, or lets a child do so. */
 const started = (task: typeof Tasks.hosting | typeof Tasks.hostingBelow) =>
   Effect.gen(function* () {
     const wanted = yield* Queue.make<Tasks.Wanted>();
@@ -76,14 +77,14 @@ const Maker = Context.GenericTag<Maker>("tests/Maker");
 
 const promises: Array<Step<Maker | Scope.Scope>> = [];
 
-/** Registers a test of a promise for every place where a queue can live. */
+/** Registers a test of a guarantee for every place where a queue can live. */
 const promise = (title: string, program: (make: Make) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
   promises.push([title, Effect.flatMap(Maker, ({ make }) => program(make))]);
 };
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-/** Takes all that is there, one by one. */
+/** Takes all available items, one by one. */
 const empty = (queue: Tasks.Any): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
   Effect.gen(function* () {
     const items: Array<unknown> = [];
@@ -98,16 +99,16 @@ const empty = (queue: Tasks.Any): Effect.Effect<ReadonlyArray<unknown>, unknown>
 const failure = <A>(program: Effect.Effect<A, unknown>): Effect.Effect<string, A> =>
   Effect.map(Effect.flip(program), Tasks.described);
 
-/** Something that travels, and that no other process knows. */
+/** An object with a handle of a kind that no other process knows. */
 class Strange {
   readonly [HandleId] = { kind: "strange", encode: () => 1 };
 }
 const strange = new Strange();
 
-/** Links that carry no more than this. */
+/** Links with a small maximum message size. */
 const narrow = { maxMessageSize: 40_000 };
 
-/** Nobody waits, nothing is promised to anybody. */
+/** Nothing waits, and nothing is reserved. */
 const calm = ({ bytes, putters, size, takers }: Queue.Statistics): void =>
   assertEquals({ bytes, putters, size, takers }, { bytes: 0, putters: 0, size: 0, takers: 0 });
 
@@ -194,7 +195,7 @@ promise(
       }
       const { size, unfinished } = yield* queue.statistics;
       assertEquals({ size, unfinished }, { size: 2, unfinished: 2 });
-      // Those that have a place are put.
+      // Items before the invalid one are put.
       assertEquals(yield* failure(queue.putAll([2, NaN])), "QueueError NotOrderable");
       yield* queue.put(0);
       assert(yield* queue.isFull);
@@ -209,7 +210,7 @@ promise(
   (make) =>
     Effect.gen(function* () {
       const queue = yield* make("priority");
-      // Each is compared with the first alone when it is put, and with the others only when that has left.
+      // A put compares an item only with the first. The others are compared after the first has left.
       const items = [[1], [2, 5], [2, "b"], [3, 1]];
       yield* queue.putAll(items);
       const taken = yield* empty(queue);
@@ -360,7 +361,7 @@ promise("an item is what it was when it was put, whatever becomes of it", (make)
     const taken = (yield* queue.get) as { list: Array<number>; bytes: Uint8Array };
     assertEquals(taken.list, [1]);
     assert(taken.bytes.every((byte) => byte === 1));
-    // Nor is what was taken that which was put.
+    // The taken object is a copy of the item in the queue.
     taken.bytes.fill(3);
     assert(bytes.every((byte) => byte === 2));
   }));
@@ -526,7 +527,7 @@ promise("join waits until all that was put has been reported done", (make) =>
     const joining = yield* Effect.fork(queue.join);
     yield* queue.get;
     yield* queue.taskDone();
-    // As with Python, what has not been taken can be reported done.
+    // As in Python, an item can be reported done before it is taken.
     yield* queue.taskDone();
     assertEquals((yield* queue.statistics).unfinished, 1);
     assertEquals(joining.unsafePoll(), null);
@@ -598,7 +599,7 @@ promise("close refuses puts; what is there can be taken, then gets fail", (make)
     }
     yield* queue.close;
     assertEquals(yield* failure(queue.get), "QueueClosed Closed");
-    // What was put can still be reported done.
+    // Remaining items can still be reported done.
     const joining = yield* Effect.fork(queue.join);
     yield* queue.taskDone(2);
     yield* Fiber.join(joining);
@@ -707,7 +708,7 @@ test(
     assertEquals((yield* Stream.runCollect(queue.toStream)).length, 100);
     const failing = yield* Queue.fromStream(Stream.concat(Stream.make(1), Stream.fail("no")));
     yield* when(failing.statistics, ({ state }) => state === "shut down");
-    // Its scope interrupts a Stream that has not ended.
+    // The end of its scope interrupts a Stream that has not ended.
     const scope = yield* Scope.make();
     let interrupted = false;
     const endless = Stream.concat(
@@ -745,7 +746,7 @@ for (const { make, name } of places) {
 
 // Between processes
 
-/** Registers what several processes do with a queue, for one backend. */
+/** Registers the tests of queues between processes, for one backend. */
 const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
   const check = <E>(
@@ -940,7 +941,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const item = new Uint8Array(20_000_000);
       assertEquals(yield* run(Tasks.putAndObserve, queue, item), { size: 1, taken: item.length });
       assertEquals(yield* run(Tasks.putMixed, queue, item, 3), undefined);
-      // And the small one that was put after it comes after it.
+      // The small item that was put later comes later.
       for (const n of numbers(3)) {
         assertEquals((yield* queue.get).length, item.length);
         assertEquals(yield* queue.get, n);
@@ -1031,7 +1032,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* Effect.all([queue.shutdown, full.shutdown]);
       const ends = yield* Effect.forEach(children, ({ join }) => join);
       const ended = "QueueClosed ShutDown";
-      // `ready` waits for an item, or for there to be none.
+      // `ready` waits for an item, or for the end of the queue.
       assertEquals(ends, [ended, ended, ended, undefined]);
     }),
   );
@@ -1182,7 +1183,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         assertEquals([error.host, error.kind], [name, "queue"]);
         assertStringIncludes(error.message, name);
       }
-      // The same for a queue of this process, of a sibling, and of a process that never was.
+      // The same for a queue of this process, of a sibling, and of a process that never existed.
       const scope = yield* Scope.make();
       const mine = yield* Scope.extend(Queue.make<unknown>(), scope);
       yield* Scope.close(scope, Exit.void);

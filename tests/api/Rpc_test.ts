@@ -1,5 +1,5 @@
 /**
- * The services of `@effect/rpc` between processes, by each of the ways.
+ * The services of `@effect/rpc` between processes, over each connection from client to server.
  *
  * @module
  */
@@ -33,7 +33,7 @@ const backends: ReadonlyArray<readonly [string, Layer.Layer<Backend.Backend>]> =
 
 for (const [, backend] of backends) await warmUp(Effect.provide(Process.run(add, 1, 2), backend));
 
-/** A way from a client to a server in another process. */
+/** A connection from a client to a server in another process. */
 type Way = Layer.Layer<RpcClient.Protocol, unknown, Backend.Backend>;
 
 const ways: Readonly<Record<string, Way>> = {
@@ -57,7 +57,7 @@ type Users = RpcClient.RpcClient<RpcGroup.Rpcs<typeof Tasks.Users>, RpcClientErr
 
 const client: Effect.Effect<Users, never, RpcClient.Protocol | Scope.Scope> = RpcClient.make(Tasks.Users);
 
-/** A test of each way on each backend. */
+/** Registers a test for each connection and each backend. */
 const each = <E>(
   name: string,
   program: (users: Users, way: string) => Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>,
@@ -128,7 +128,7 @@ each("a server that dies is an RpcClientError of each request", (users, way) =>
       assertInstanceOf(error, RpcClientError);
       const { cause } = error as { readonly cause?: unknown };
       if (way === "a process") assertInstanceOf(cause, ProcessDied);
-      // The pool of workers says it in the cause of a WorkerError.
+      // The pool of workers reports the death as the cause of a WorkerError.
       if (way === "the worker protocol") assertInstanceOf((cause as WorkerError).cause, ProcessDied);
     }
     if (way === "the worker protocol") assertEquals(yield* users.sqrt({ of: 9 }), 3); // by the next worker
@@ -230,7 +230,7 @@ test(
       }
       assertEquals(lines.length, 6);
       for (const line of lines) assertMatch(line, /^WARN The connection of a client of @effect\/rpc was closed: /);
-      // Known messages with wrong contents are answered.
+      // The server answers known messages with invalid contents.
       yield* good.send({ _tag: "Request", id: "1", tag: "no such", payload: 1, headers: [] });
       assertEquals((yield* good.recv as Effect.Effect<{ readonly _tag: string }, unknown>)._tag, "Defect");
       yield* Effect.gen(function* () {

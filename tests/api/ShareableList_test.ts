@@ -1,6 +1,6 @@
 /**
- * What lists in shared memory promise: each sentence of their documentation, on each backend, in both kinds; against a model; and
- * with writers that are killed.
+ * The guarantees of lists in shared memory: each sentence of their documentation, on each backend, in both kinds of
+ * memory; compared with a model; and with writers that are killed.
  *
  * @module
  */
@@ -66,7 +66,7 @@ type Program = Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend | W
 const promises: Array<readonly [title: string, program: (make: Make) => Program]> = [];
 const others: Array<readonly [title: string, program: Program]> = [];
 
-/** Registers a test of a promise for each place. */
+/** Registers a test of a guarantee for each place. */
 const promise = (title: string, program: (make: Make) => Program): void => {
   promises.push([title, program]);
 };
@@ -307,7 +307,7 @@ test(
     const attached = yield* ShareableList.attach(name);
     yield* attached.set(1, 3);
     assertEquals(yield* list.toArray, ["changed", 3]);
-    // As an argument it is the same, from either.
+    // As an argument, either of them denotes the same list.
     assertEquals(yield* run(Tasks.all, attached), ["changed", 3]);
     yield* attached.close;
     assertEquals((yield* Effect.flip(attached.get(0))).reason, "Gone");
@@ -353,7 +353,7 @@ test(
 
 type Scribbled = ShareableList.ShareableList<string | number>;
 
-/** A list with room for what scribblers write, whose last element counts their rounds. */
+/** A list with room for the texts of the scribblers. The last element counts their rounds. */
 const scribbled = ShareableList.make<string | number>([...Array.from({ length: 8 }, () => "a1"), 0], { capacity: 100 });
 
 const whole = (list: Scribbled): void => {
@@ -381,7 +381,7 @@ test(
       yield* Effect.promise(() => until("the writer stands still", () => processEntry(child.pid)?.state === "T"));
       whole(list);
       yield* child.signal("SIGCONT");
-      // On a busy machine it has not always moved.
+      // On a busy machine the writer may not have run since the last round.
       yield* round % 5 === 0 ? more(list, 1) : turn;
     }
     yield* child.kill;

@@ -1,5 +1,5 @@
 /**
- * What a manager of shared memory promises: each sentence of its documentation, on each backend.
+ * The guarantees of a manager of shared memory: each sentence of its documentation, on each backend.
  *
  * @module
  */
@@ -55,7 +55,7 @@ test(
     ]);
     const attached = yield* SharedMemory.attach(name);
     yield* Scope.close(scope, Exit.void);
-    // Who has it keeps it; nobody else gets it.
+    // Processes that have the memory keep it; no other process can attach it.
     assertEquals([memory.bytes[99], attached.bytes[99]], [3, 3]);
     assertEquals(yield* reasonOf(Effect.scoped(Effect.as(SharedMemory.attach(name), "attached"))), "NotFound");
     assertEquals((yield* Effect.flip(list.toArray)).reason, "Gone");

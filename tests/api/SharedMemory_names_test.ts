@@ -1,6 +1,5 @@
 /**
- * Blocks of shared memory that have a name: whose they are, what other programs see of them, and what is left by those that are
- * killed.
+ * Named blocks of shared memory: their owners, their use by other programs, and the leftovers of killed processes.
  *
  * @module
  */
@@ -33,7 +32,7 @@ for (const layer of [subprocess, WorkerBackend.layer()]) {
   await warmUp(Effect.provide(Process.run(Tasks.nothing), layer));
 }
 
-/** The names of this run: others may use the machine. */
+/** The names of this run, because other programs may use the machine. */
 const prefix = `mp_test_${crypto.randomUUID().slice(0, 8)}_`;
 
 const names = (count: number): Array<string> =>
@@ -50,7 +49,7 @@ const reason = (effect: Effect.Effect<unknown, SharedMemory.MemoryError, Scope.S
 
 const python = (await new Deno.Command("python3", { args: ["--version"] }).output().catch(() => undefined))?.success;
 
-/** Runs a program with Python, whose resource tracker is told nothing: it would remove what is not its own. */
+/** Runs a program in Python without its resource tracker, which would remove blocks that are not its own. */
 const inPython = (code: string): Effect.Effect<string> =>
   Effect.promise(async () => {
     const program = `
@@ -77,7 +76,7 @@ test(
       attached.bytes[0] = 7;
       assertEquals(memory.bytes[0], 7);
       assertEquals(yield* Process.run(Tasks.attachesNamed, name), 10_005);
-      // As an argument it is the same block as by its name.
+      // As an argument, the block is the same as by its name.
       assertEquals(yield* Process.run(Tasks.increments, memory), 10_005);
       assertEquals(attached.bytes[0], 8);
       yield* attached.close;
@@ -120,7 +119,7 @@ test(
     yield* Scope.close(scope, Exit.void);
     assertEquals((yield* SharedMemory.attach(name)).size, 20);
     assertEquals([first.bytes.length, attached.bytes[1]], [0, 1]);
-    // Somebody else has removed it: that is no failure, and whoever has the name then keeps it.
+    // Another process has removed the block. That is no failure, and a later block with the name is left alone.
     const third = fresh();
     yield* Effect.scoped(Effect.gen(function* () {
       yield* SharedMemory.create({ name: third, size: 10 });
@@ -194,7 +193,7 @@ test(
     assertEquals([mine.size, mine.bytes[0]], [10, 0]);
     assertEquals(yield* sweep, [other, third].toSorted());
     assert(exists(one) && !exists(other));
-    // Who had it keeps it.
+    // A process that had attached the block keeps it.
     assertEquals(kept.bytes[4095], 1);
   }),
 );
@@ -281,7 +280,7 @@ m.unlink()`);
   );
 }
 
-/** Runs a program in a name space whose `/dev/shm` has 1 MiB; `undefined` where that cannot be had. */
+/** Runs a program in a namespace whose `/dev/shm` has 1 MiB; `undefined` if such a namespace is not available. */
 const inSmallMemory = async (file: string): Promise<string | undefined> => {
   const inner = `mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$0" run -A --no-check "$1"`;
   const { code, stdout, stderr } = await new Deno.Command("unshare", {

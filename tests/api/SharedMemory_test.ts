@@ -1,5 +1,6 @@
 /**
- * What shared memory promises: each sentence of its documentation, on each backend, in both kinds; and blocks with names.
+ * The guarantees of shared memory: each sentence of its documentation, on each backend, in both kinds; and named
+ * blocks.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import { test as run, warmUp, when } from "../support/suite.ts";
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
-/** Memory of a kind; the public constructor has the one that this program can make. */
+/** Memory of a kind. The public constructor uses the kind that this program supports. */
 const made =
   (kind: Kind) => (size: number): Effect.Effect<SharedMemory.SharedMemory, SharedMemory.MemoryError, Scope.Scope> =>
     kind === "memory"
@@ -45,7 +46,7 @@ for (const layer of [subprocess, worker]) {
   ));
 }
 
-/** Registers a test of a promise for each place. */
+/** Registers a test of a guarantee for each place. */
 const promise = (
   title: string,
   program: (make: Make, kind: Kind) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
@@ -142,7 +143,7 @@ promise("who has received it keeps it when its maker has closed it", (make, kind
     const child = yield* Process.spawn(Tasks.keeps, memory, told);
     const bytes = memory.bytes;
     bytes[0] = 41;
-    // It has run the task when it takes from the queue, and so has received the memory.
+    // A process that takes from the queue has begun its task, and so has received the memory.
     yield* when(told.statistics, ({ takers }) => takers === 1);
     yield* Scope.close(scope, Exit.void);
     assertEquals([memory.closed, memory.bytes.length, memory.view.byteLength], [true, 0, 0]);
@@ -301,7 +302,7 @@ test(
     const { instance } = yield* Effect.promise(() => WebAssembly.instantiate(adder, { env: { memory: wasm } }));
     (instance.exports.add as () => void)();
     assertEquals([words[1], memory.array(Int32Array, 4, 1)[0], yield* ask("again")], [12_001, 12_001, 12_001]);
-    // Closed, it is this program's own: nobody crashes, and nobody else sees it.
+    // After the close, the memory belongs only to this program: no process crashes, and no other process sees changes.
     const queue = yield* Queue.make<string>();
     const child = yield* Process.spawn(Tasks.keeps, memory, queue);
     yield* when(queue.statistics, ({ takers }) => takers === 1);

@@ -4,7 +4,7 @@ import { Task } from "../../mod.ts";
 import { assert, assertEquals, assertFalse, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { meta } from "../support/tasks.ts";
 
-/** A module that no test shares with another. */
+/** A module URL that no other test uses. */
 let modules = 0;
 const fresh = (): ImportMeta => meta(`file:///tests/module-${++modules}.ts`);
 
@@ -37,7 +37,7 @@ Deno.test("a definition that is none throws a TypeError that says what is missin
     [() => Task.make(here, "task", undefined as unknown as () => number), "must be a function"],
   ];
   for (const [define, words] of cases) assertStringIncludes(assertThrows(define, TypeError).message, words);
-  // None of them has taken the name.
+  // None of these attempts has taken the name.
   Task.make(here, "task", () => 1);
 });
 

@@ -1,5 +1,6 @@
 /**
- * What values and arrays in shared memory promise: each sentence of their documentation, on each backend, in both kinds.
+ * The guarantees of values and arrays in shared memory: each sentence of their documentation, on each backend, in both
+ * kinds.
  *
  * @module
  */
@@ -30,7 +31,7 @@ import * as Tasks from "./value_tasks.ts";
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
-/** How values are made in a kind of memory; the public constructors have the kind that this program can make. */
+/** Constructors of values in a kind of memory. The public constructors use the kind that this program supports. */
 interface Make {
   readonly value: (
     type: Value.Type,
@@ -75,7 +76,7 @@ type Program = Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend | W
 const promises: Array<readonly [title: string, program: (make: Make) => Program]> = [];
 const others: Array<readonly [title: string, program: Program]> = [];
 
-/** Registers a test of a promise for each place. */
+/** Registers a test of a guarantee for each place. */
 const promise = (title: string, program: (make: Make) => Program): void => {
   promises.push([title, program]);
 };
@@ -186,7 +187,7 @@ promise("a killed process harms nobody", (make) =>
     yield* Effect.repeat(Effect.delay(counts.get, 1), { until: (count) => count > 1000 });
     yield* child.kill;
     yield* child.status;
-    // A worker's thread may go on for a moment.
+    // The thread of a worker may continue for a moment.
     const count = yield* counts.add(1);
     assert(count > 1000 && (yield* counts.get) > count);
     assertEquals([yield* value.add(1n), yield* value.get, yield* begun.get], [0n, 1n, 1]);
@@ -294,7 +295,7 @@ test(
     for (let round = 0; round < kills; round++) {
       const before = yield* check;
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.movesForEver, point, bytes);
-      // A pause between the looks leaves the child its turn.
+      // The pause between the checks lets the child run.
       yield* Effect.repeat(Effect.delay(check, 1), { until: (moves) => moves > before + 20 * round });
       yield* child.kill;
       yield* child.status;
@@ -351,7 +352,7 @@ test(
       assertEquals(yield* value.get, high);
       assertEquals(yield* value.exchange(low), high);
       assertEquals((yield* Effect.flip(value.sub(one))).reason, "Value");
-      // There and back again: only the result counts.
+      // The intermediate value may overflow: only the result counts.
       assertEquals(yield* value.add((high as number) - (low as number) as never), low);
       assertEquals(yield* value.get, high);
       const array = (yield* SharedArray.make(type as "i32", 3)) as Tasks.AnyArray;
@@ -493,7 +494,7 @@ test(
       }),
       { numRuns: 50 },
     );
-    // All NaNs are one, whatever their bits.
+    // All NaNs are equal, whatever their bits.
     const bits = new DataView(array.raw.view.buffer);
     bits.setBigUint64(0, 0x7ff8_0000_0000_0001n, true);
     assertEquals(yield* array.compareExchange(0, NaN, 1), NaN);

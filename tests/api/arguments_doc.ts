@@ -1,5 +1,6 @@
 /**
- * The functions and options of the library, as `deno doc` knows them: what the table of bad arguments has to cover.
+ * The functions and options of the library, as reported by `deno doc`. The table of bad arguments must cover all of
+ * them.
  *
  * @module
  */
@@ -10,15 +11,17 @@ export interface Part {
   readonly optional: boolean;
 }
 
-/** What the documentation says. */
+/** The content of the documentation. */
 export interface Documented {
-  /** Parameters by function or method: `Pool.make`, `Pool.Pool.map`. Functions without any are not among them. */
+  /**
+   * Parameters by function or method, such as `Pool.make` or `Pool.Pool.map`. Functions without parameters are absent.
+   */
   readonly functions: Readonly<Record<string, ReadonlyArray<Part>>>;
-  /** Fields by options: `Pool.MapOptions`. */
+  /** Fields by options type, such as `Pool.MapOptions`. */
   readonly options: Readonly<Record<string, ReadonlyArray<Part>>>;
 }
 
-// What is used of the format of `deno doc --json`.
+// The parts of the format of `deno doc --json` in use.
 
 interface Parameter {
   readonly kind: string;
@@ -82,7 +85,7 @@ const part = (parameter: Parameter): Part => {
 
 const isInternal = ({ jsDoc }: Declaration): boolean => JSON.stringify(jsDoc ?? "").includes("@internal");
 
-/** Interfaces of options whose names do not say so. */
+/** Interfaces of options whose names do not show it. */
 const OPTIONS = ["KillPolicy", "Command", "Certificate", "Trust", "TcpAddress", "UnixAddress", "Initializer"];
 
 const isOptions = (name: string): boolean => name.endsWith("Options") || OPTIONS.includes(name);
@@ -119,7 +122,7 @@ export const documented = async (): Promise<Documented> => {
   const add = (key: string, { params }: Signature): void => {
     const known = functions[key] ?? [];
     const parts = params.map(part);
-    // Of several signatures a parameter is optional if one of them says so.
+    // With several signatures, a parameter is optional if one signature makes it optional.
     const merged = parts.map((one, i) => ({ ...one, optional: one.optional || known[i]?.optional === true }));
     if (merged.length > 0) functions[key] = merged;
   };

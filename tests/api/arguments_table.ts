@@ -1,5 +1,5 @@
 /**
- * What every function of the library can be given, and what it cannot: a row for each function, a kind for each parameter.
+ * The valid and invalid arguments of every function of the library: a row for each function, a kind for each parameter.
  *
  * @module
  */
@@ -42,7 +42,7 @@ import * as PlatformWorker from "../../src/PlatformWorker.ts";
 import * as Rpc from "../../src/Rpc.ts";
 import { add, countTo, meta, square } from "../support/tasks.ts";
 
-/** What can be wrong with a value: values that are. None, where any value is right. */
+/** The invalid values of a parameter. Empty if every value is valid. */
 export type Kind = ReadonlyArray<unknown>;
 
 const fn = (): number => 1;
@@ -86,7 +86,7 @@ const isIterable = (value: unknown): boolean =>
   isText(value) || typeof (value as Iterable<unknown> | null)?.[Symbol.iterator] === "function";
 const isRecord = (value: unknown): boolean => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Any value is right: what is put, kept, compared or passed on. */
+/** Every value is valid, because it is only put, kept, compared or passed on. */
 const any: Kind = [];
 const positive = all((value) => value === 1);
 const positiveOrInfinite = all((value) => value === 1 || value === Infinity);
@@ -137,12 +137,11 @@ const initializer = [...all(() => false), { task: fn, args: [] }, { task: square
 const tasks = [...all(Array.isArray), [fn], [null], [square, fn]];
 const types = [...all(Array.isArray), [fn], [Strange], [square]];
 const pairs = [...all(isIterable), [1], ["ab"], [[1]], [[1, 2, 3]], [null]];
-/** Something that has a view on bytes; texts are no bytes. */
 const permissions = [...all(isRecord), { read: 5 }, { read: [5] }, { net: null }, { run: "x" }];
 const environment = [...all(isRecord), { A: 1 }, { A: null }];
 const stdin = all(() => false);
 
-/** Options, of which each may be wrong. */
+/** Options of which one field is invalid. */
 const optionsOf = (key: keyof typeof options): Kind => {
   const fields: Readonly<Record<string, Kind>> = options[key];
   const required: Readonly<Record<string, unknown>> = requirements[key] ?? {};
@@ -242,7 +241,7 @@ export const options = {
   "WorkerBackend.Options": worker,
 } satisfies Record<string, Readonly<Record<string, Kind>>>;
 
-/** Options that have to be there. */
+/** Required options. */
 const requirements: Partial<Record<keyof typeof options, Readonly<Record<string, unknown>>>> = {
   "Backend.Command": { name: "x", modules: [] },
   "Barrier.Options": { parties: 1 },
@@ -252,20 +251,20 @@ const requirements: Partial<Record<keyof typeof options, Readonly<Record<string,
   "SharedMemory.Options": { size: 8 },
 };
 
-/** What the rows are tried on. */
+/** The objects on which the rows are tried. */
 export interface Fixtures {
   readonly [name: string]: unknown;
 }
 
-// The types of the objects are what the rows break: none is of use here.
+// The rows violate the types of the objects, so the types are of no use here.
 // deno-lint-ignore no-explicit-any
 type Loose = any;
 
-/** One function: kinds by its parameters, in their order, arguments that are right, and how it is called. */
+/** One function: the kinds of its parameters in order, valid arguments, and the call. */
 export interface Row {
   readonly kinds: Readonly<Record<string, Kind>>;
   readonly right: (fixtures: Loose) => ReadonlyArray<unknown>;
-  /** Gives an Effect, a Stream, or, if it `throws`, anything. */
+  /** Returns an Effect or a Stream, or, if it `throws`, any value. */
   readonly call: (fixtures: Loose, args: ReadonlyArray<Loose>) => unknown;
   readonly throws: boolean;
 }
@@ -279,7 +278,7 @@ const row = (
   throws: boolean = false,
 ): Row => ({ kinds, right: typeof right === "function" ? right : () => right, call, throws });
 
-/** Methods of an object: kinds and right arguments, by their names. */
+/** Methods of an object: kinds and valid arguments, by name. */
 const methods = (
   key: string,
   on: string,
@@ -346,7 +345,7 @@ const doubles = PlatformWorker.runner(
 const served = Rpc.server(import.meta, "nothing for arguments", Layer.empty);
 const spawner = Worker.layerSpawner(() => doubles);
 
-/** Starts a worker. What has failed is the cause of the platform's error. */
+/** Starts a worker. Fails with the cause of the platform's error. */
 const startWorker = <E, R>(layer: Layer.Layer<Worker.WorkerManager | Worker.Spawner, E, R>) =>
   Effect.flatMap(Worker.WorkerManager, (manager) => manager.spawn({})).pipe(
     Effect.mapError(({ cause }) => cause),
@@ -358,10 +357,9 @@ const names = { name: text };
 const index = { index: integer };
 const modified = { task, args: any };
 
-/** Parameters that have to be there, and may be `undefined`. */
+/** Required parameters that may be `undefined`. */
 export const absent: ReadonlySet<string> = new Set(["Manager.Manager.publish(object)"]);
 
-/** All of them. */
 export const rows: Readonly<Record<string, Row>> = {
   ...numbers("Array", { at: element }, [0]),
   "Array.make": row(
@@ -406,7 +404,7 @@ export const rows: Readonly<Record<string, Row>> = {
     (_, [options]) =>
       Effect.scoped(Command.start(Command.make("true"))).pipe(
         Effect.provide(CommandExecutor.layer(options)),
-        // The platform puts the operation before it.
+        // The platform prefixes the operation.
         Effect.mapError(({ _tag, description = "" }) => Object.assign(new Error(description), { _tag })),
       ),
   ),

@@ -1,6 +1,6 @@
 /**
- * The tasks and the class of the tests of bad arguments. Their processes load this module, and not the table with all that it
- * imports.
+ * The tasks and the class of the tests of bad arguments. Their processes load this module instead of the table with its
+ * many imports.
  *
  * @module
  */

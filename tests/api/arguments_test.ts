@@ -1,6 +1,6 @@
 /**
- * Programs run without type checks: whatever a function is given, it answers with a typed failure that says what it expects, and has
- * changed nothing.
+ * Programs that run without type checks: for every bad argument, a function fails with a typed error that states what
+ * it expects, and changes nothing.
  *
  * @module
  */
@@ -40,7 +40,7 @@ import { absent, options, type Row, rows } from "./arguments_table.ts";
 import { test } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
 
-/** The module `Promise` has a table of its own, in its tests. */
+/** The tests of the module `Promise` have their own table. */
 const others = (all: Readonly<Record<string, ReadonlyArray<Part>>>) =>
   Object.fromEntries(Object.entries(all).filter(([key]) => !key.startsWith("Promise.")));
 
@@ -52,7 +52,7 @@ Deno.test("the table of bad arguments has a row for every function, and a kind f
   const described = (all: Readonly<Record<string, ReadonlyArray<Part>>>) =>
     Object.fromEntries(Object.entries(all).map(([key, parts]) => [key, parts.map(({ name }) => name)]));
   const listed = Object.fromEntries(Object.entries(rows).map(([key, { kinds }]) => [key, Object.keys(kinds)]));
-  // A method without an argument has nothing to be wrong with.
+  // A method without parameters has no bad arguments.
   assertEquals(sorted(listed), sorted({ ...described(functions), "Event.isEvent": ["value"] }));
 });
 
@@ -68,7 +68,7 @@ Deno.test("the table of bad arguments has a kind for each option", () => {
 const sorted = (record: Readonly<Record<string, unknown>>): unknown =>
   Object.fromEntries(Object.entries(record).toSorted(([a], [b]) => a < b ? -1 : 1));
 
-/** What reaches the backend. */
+/** The objects whose calls reach the backend. */
 const makeProcesses = Effect.gen(function* () {
   const backend = yield* Backend.Backend;
   return {
@@ -78,7 +78,7 @@ const makeProcesses = Effect.gen(function* () {
   };
 });
 
-/** One of each kind of object. */
+/** One object of each kind. */
 const make = Effect.gen(function* () {
   const manager = yield* Manager.make();
   const [connection, other] = yield* Pipe.make<unknown>();
@@ -119,7 +119,7 @@ const make = Effect.gen(function* () {
 type Processes = Effect.Effect.Success<typeof makeProcesses>;
 type Fixtures = Effect.Effect.Success<typeof make>;
 
-/** All that can be seen of processes. */
+/** The visible state of the processes. */
 const lookAtProcesses = ({ child, process }: Processes) =>
   Effect.all({
     alive: process.isAlive,
@@ -127,7 +127,7 @@ const lookAtProcesses = ({ child, process }: Processes) =>
     children: Effect.map(Process.activeChildren, (children) => children.map(({ pid }) => pid)),
   });
 
-/** All that can be seen of them. */
+/** The visible state of the objects. */
 const look = (fixtures: Fixtures) =>
   Effect.all({
     processes: lookAtProcesses(fixtures),
@@ -159,7 +159,7 @@ const look = (fixtures: Fixtures) =>
     objects: Effect.map(fixtures.manager.statistics, ({ objects, types }) => ({ objects, types })),
   });
 
-/** They all do what they are for. */
+/** Checks that all objects work. */
 const use = (fixtures: Fixtures) =>
   Effect.gen(function* () {
     assertEquals(yield* fixtures.pool.map(Tasks.square, [1, 2, 3]), [1, 4, 9]);
@@ -180,11 +180,11 @@ const use = (fixtures: Fixtures) =>
     assertEquals(yield* fixtures.list.pop(), 3);
   });
 
-/** How values are told apart in what a test says. */
+/** The text of a value in the message of a test. */
 const shown = (value: unknown): string =>
   typeof value === "function" ? String(value) : Deno.inspect(value, { depth: 2, breakLength: Infinity });
 
-/** What must not be said to somebody who has made a mistake. */
+/** Texts that do not help a user to find the mistake. */
 const RIDDLES = /is not iterable|is not a function|undefined is|cannot read|not a dependency|\n/i;
 
 const complaint = (error: unknown): string | undefined => {
@@ -202,7 +202,7 @@ const complaint = (error: unknown): string | undefined => {
 
 type Program = Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>;
 
-/** What is wrong with the answer to bad arguments, if anything. */
+/** Describes the fault in the answer to bad arguments, if there is one. */
 const answer = (
   row: Row,
   fixtures: object,
@@ -238,7 +238,7 @@ const answer = (
     );
   });
 
-/** Tries each bad value in each place of some functions; gives what is wrong with the answers. */
+/** Tries each bad value for each parameter of the selected functions, and returns the faults of the answers. */
 const attempts = (fixtures: object, wanted: (key: string) => boolean) =>
   Effect.gen(function* () {
     const wrong: Array<string> = [];
@@ -249,7 +249,7 @@ const attempts = (fixtures: object, wanted: (key: string) => boolean) =>
       const parts = functions[key] ?? [];
       for (const [at, [name, kind]] of Object.entries(row.kinds).entries()) {
         if (kind.length === 0) continue;
-        // What is required is also tried without.
+        // A required parameter is also left out.
         const required = parts[at]?.optional === false && !absent.has(`${key}(${name})`);
         const values = required ? [...kind, undefined] : kind;
         for (const value of values) {

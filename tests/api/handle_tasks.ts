@@ -1,4 +1,4 @@
-/** Tasks that are given handles of processes. */
+/** Tasks that receive handles of processes. */
 import * as Effect from "effect/Effect";
 import type * as Pipe from "../../src/Pipe.ts";
 import * as Process from "../../src/Process.ts";
@@ -34,7 +34,7 @@ export const signals = Task.make(
   (handle: Process.Handle<unknown>) => Effect.zipRight(handle.signal("SIGUSR2"), handle.status),
 );
 
-/** Starts one, gives its handle away, and keeps it until it is told to end. */
+/** Starts a process, sends its handle away, and keeps the process until it is told to end. */
 export const lends = Task.make(
   import.meta,
   "lends",
@@ -55,7 +55,7 @@ export const useTwice = Task.make(
     }),
 );
 
-/** Waits for both, and tells which were ready. */
+/** Waits for both processes, and reports which were ready. */
 export const waits = Task.make(
   import.meta,
   "waits",
@@ -67,7 +67,7 @@ export const waits = Task.make(
     }),
 );
 
-/** A handle of each kind, deep in a value. */
+/** A handle of each kind, nested in a value. */
 export interface All {
   readonly of: ReadonlyMap<string, {
     readonly queue: Queue.Queue<string>;
@@ -76,7 +76,7 @@ export interface All {
   }>;
 }
 
-/** Uses all of them. */
+/** Uses all handles. */
 const useAll = ({ of }: All): Effect.Effect<All, unknown> =>
   Effect.gen(function* () {
     const { child, connection, queue } = of.get("deep")!;
@@ -87,7 +87,7 @@ const useAll = ({ of }: All): Effect.Effect<All, unknown> =>
 
 export const usesAll = Task.make(import.meta, "usesAll", useAll);
 
-/** From a queue into the next process, and into a pipe. */
+/** Passes the handles from a queue to a process, and into a pipe. */
 export const passesAll = Task.make(
   import.meta,
   "passesAll",
@@ -97,7 +97,7 @@ export const passesAll = Task.make(
     }),
 );
 
-/** Waits for what there is of each kind, and tells which were ready. */
+/** Waits for one object of each kind, and reports which were ready. */
 export const waitsForAll = Task.make(
   import.meta,
   "waitsForAll",
@@ -106,7 +106,7 @@ export const waitsForAll = Task.make(
       const all = [queue, connection, child];
       yield* connection.send("begun");
       const told: Array<ReadonlyArray<number>> = [(yield* wait(all, { timeout: 0 })).map((one) => all.indexOf(one))];
-      // Nothing is taken: it is ready again.
+      // A wait takes nothing, so the object is ready again.
       for (const _ of [1, 2]) told.push((yield* wait(all)).map((one) => all.indexOf(one)));
       yield* connection.recv;
       yield* connection.send("more");

@@ -1,4 +1,4 @@
-/** Handles of processes, wherever they have gone, and waiting for several things at once. */
+/** Handles of processes, wherever they were sent, and waiting for several objects at once. */
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";

@@ -1,5 +1,5 @@
 /**
- * The life of a process: how it is named, what it knows, how it ends, and that it does.
+ * The life of a process: its name, its knowledge of itself, and its end.
  *
  * @module
  */
@@ -32,7 +32,7 @@ import { gone, script } from "../support/scripts.ts";
 import { gateway, signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
 
-/** Waits until a task has said in this file that it runs, and gives what it said. */
+/** Waits until a task has reported in this file that it runs, and returns the report. */
 const said = (path: string): Effect.Effect<string> =>
   Effect.promise(async () => {
     await until("the task has begun", () => Deno.readTextFileSync(path) !== "");
@@ -43,7 +43,7 @@ const ended = (pid: number): Effect.Effect<void> => Effect.promise(() => gone([p
 
 const impatient = { gracePeriod: "20 millis", forceKillAfter: "20 millis" } as const;
 
-/** Gives the program a secret of its own, so that no test depends on another. */
+/** Gives the program its own secret, so that no test depends on another. */
 const rekeyed = (key: Uint8Array): Effect.Effect<void, Process.InvalidAuthKey, Scope.Scope> =>
   Effect.acquireRelease(
     Effect.zipLeft(Process.authKey, Process.setAuthKey(key)),
@@ -52,7 +52,7 @@ const rekeyed = (key: Uint8Array): Effect.Effect<void, Process.InvalidAuthKey, S
 
 const secret = (byte: number): Uint8Array => Uint8Array.from({ length: 32 }, (_, i) => byte + i);
 
-/** The defects of a program that has to die. */
+/** The defects of a program that must die. */
 const defectsOf = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<ReadonlyArray<unknown>, never, R> =>
   Effect.map(Effect.exit(program), (exit) => {
     assert(Exit.isFailure(exit));
@@ -68,7 +68,7 @@ const suite = (
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`lifetimes on ${name}: ${title}`, Effect.provide(program, layer));
 
-  // How it ended
+  // Exits
 
   check(
     "exitCode is 0 after a success, 1 after any failure, and the code of Deno.exit, of which systems keep eight bits",
@@ -119,7 +119,7 @@ const suite = (
       assertEquals([yield* child.poll, yield* child.isAlive], [Option.none(), true]);
       yield* begun.fired;
       assertEquals([yield* child.poll, yield* child.isAlive], [Option.none(), true]);
-      // Python's sentinel can be ready before there is an exit code.
+      // In Python, the sentinel can be ready before the exit code is known.
       const [asked] = yield* Effect.all([
         Effect.zip(child.status, Effect.zip(child.poll, child.isAlive)),
         gate.open,
@@ -204,7 +204,7 @@ const suite = (
     }),
   );
 
-  // Who it is
+  // Identity
 
   check(
     "a process knows whether it is a daemon, which it is only if it was made one",
@@ -249,7 +249,7 @@ const suite = (
         process.name = "renamed";
       };
       assertEquals(typeof rename, "function");
-      // Nor can a process be joined by itself: what it knows of itself has nothing to join.
+      // A process cannot join itself: the description of itself has no `join`.
       assertFalse("join" in (yield* Process.current));
     }),
   );
@@ -271,7 +271,7 @@ const suite = (
       assertFalse(/\d+,\s*\d+,\s*\d+|Uint8Array/.test(printed), printed);
     }));
 
-  // Those that it has started
+  // Active children
 
   check(
     "activeChildren lists a process from its start to its end",
@@ -324,7 +324,7 @@ const suite = (
       if (signals) {
         const grandchild = Number(Deno.readTextFileSync(path));
         assertNotEquals(grandchild, daemon.pid);
-        // Nobody has to wait for it: it was ended by its parent, before that ended itself.
+        // No other process has to wait for the grandchild: its parent ended it before its own end.
         assertEquals(processEntry(grandchild), undefined);
       }
     }),
@@ -363,7 +363,7 @@ const suite = (
       assertEquals([made.text, made.answer], ["hello, world", "goodbye"]);
       assertEquals(made.pid === Deno.pid, !signals);
       assertEquals((yield* Process.run(Tasks.loud, new Tasks.Loud("hello", "world"))).text, "HELLO, WORLD!");
-      // A Loud is a Greeter; whoever asks for a Greeter has one.
+      // A Loud is a Greeter, so a task that takes a Greeter receives one.
       assertEquals((yield* Process.run(Tasks.greeter, new Tasks.Loud("hello", "world"))).text, "hello, world");
       const pool = yield* Pool.make({ size: 1 });
       const greeters = ["a", "b", "c"].map((name) => new Tasks.Greeter("hi", name));
@@ -416,7 +416,7 @@ const suite = (
     }),
   );
 
-  // Being ended
+  // Terminate and kill
 
   check(
     "a process whose end has been told changes nothing any more, however it was ended",
@@ -428,7 +428,7 @@ const suite = (
         yield* queue.get;
         const words = memory.array(Int32Array);
         const before = Atomics.load(words, 0);
-        // It is in the middle of a turn.
+        // The process is in the middle of a turn.
         yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => Atomics.load(words, 0) > before });
         yield* Effect.fork(round % 2 === 0 ? child.kill : child.terminate);
         yield* child.status;
@@ -467,7 +467,7 @@ const suite = (
           ]);
           assertEquals(yield* stubborn.exitCode, signals ? -9 : -15);
 
-          // Without any grace the program asks for the kill, and with `kill` anyway.
+          // Without a grace period the program requests the kill, as `kill` always does.
           for (const how of ["terminate", "kill"] as const) {
             const again = yield* signal;
             const hurried = yield* Process.spawnWith({ ...impatient, gracePeriod: 0 })(
@@ -516,7 +516,7 @@ const suite = (
         yield* gate.open;
         yield* Fiber.await(fiber);
         yield* Fiber.await(terminating);
-        // Had it been killed, it would have been by a signal.
+        // A kill would have ended it with a signal.
         assertEquals([how, yield* child.exitCode, (yield* child.exit)._tag], [how, 1, "Failure"]);
       }
     }),
@@ -558,7 +558,7 @@ suite("worker", worker, Capabilities.worker);
 const onSubprocess = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
   test(`lifetimes on subprocess: ${title}`, Effect.provide(program, subprocess));
 
-// What is the same for both
+// Behaviour that is the same on both backends
 
 Deno.test("lifetimes: cpuCount is the number of logical cores", () => {
   assertEquals(Effect.runSync(Process.cpuCount), navigator.hardwareConcurrency);
@@ -612,7 +612,7 @@ test(
   }).pipe(Effect.provide(worker)),
 );
 
-// What only processes of their own have
+// Behaviour of subprocesses only
 
 const contains = (haystack: Uint8Array, needle: Uint8Array): boolean =>
   haystack.some((_, at) => needle.every((byte, i) => haystack[at + i] === byte));
@@ -625,7 +625,7 @@ onSubprocess(
     const path = yield* temporary;
     const child = yield* Process.spawnWith({ daemon: true })(Tasks.wait, path);
     yield* said(path);
-    // As others see it, and as it sees itself.
+    // As other programs see it, and as it sees itself.
     const seen = [
       Deno.readFileSync(`/proc/${child.pid}/cmdline`),
       Deno.readFileSync(`/proc/${child.pid}/environ`),
@@ -800,7 +800,7 @@ test(
 
 // Ctrl-C
 
-/** To a program and all its children at once, as a terminal does it. */
+/** Signals a program and all its children at once, as a terminal does. */
 const ctrlC = (group: number): void => Deno.kill(-group, "SIGINT");
 
 for (const [title, kind] of [["once is orderly", "obeying"], ["twice is immediate", "clinging"]] as const) {

@@ -21,7 +21,7 @@ export const replaces = Task.make(
     Effect.forEach(values, (value, at) => reasonOf(Effect.as(list.set(at, value), "set"))),
 );
 
-/** The sum of its numbers in a part. */
+/** The sum of the numbers in a part of the list. */
 export const sums = Task.make(
   import.meta,
   "sums",
@@ -60,7 +60,7 @@ export const uses = Task.make(
     Effect.flatMap(queue.get, (list) => Effect.all([reasonOf(list.get(0)), reasonOf(list.set(0, 1))])),
 );
 
-/** Attaches by name, changes the first element, and gives all; or why not. */
+/** Attaches by name, changes the first element, and returns all elements, or the reason of the failure. */
 export const attaches = Task.make(
   import.meta,
   "attaches",
@@ -72,17 +72,17 @@ export const attaches = Task.make(
     }))),
 );
 
-/** The text of a writer: its letter, many times, and how many. */
+/** The text of a writer: its letter, repeated, and the number of repetitions. */
 const line = (letter: string, length: number): string => letter.repeat(length) + length;
 
-/** Whether a text is one that a writer writes, whole. */
+/** Whether a text is the complete text of a writer. */
 export const isWhole = (value: unknown): boolean => {
   if (typeof value !== "string") return false;
   const [letters, letter, length] = /^(.)\1*(\d+)$/.exec(value) ? [value, value[0], value.replace(/^\D+/, "")] : [];
   return letters !== undefined && value === line(letter!, Number(length));
 };
 
-/** Writes texts of all lengths into all elements, for ever, and counts them in the last. */
+/** Writes texts of all lengths into all elements, for ever, and counts its rounds in the last element. */
 export const scribbles = Task.make(
   import.meta,
   "scribbles",
@@ -96,7 +96,7 @@ export const scribbles = Task.make(
     }),
 );
 
-/** Asks for what is not there, and gives it back. */
+/** Searches for a value that the list may not contain. */
 export const looksFor = Task.make(
   import.meta,
   "looksFor",

@@ -1,5 +1,5 @@
 /**
- * Tasks that listen, connect, or are given a connection to another program.
+ * Tasks that listen or connect, or receive a connection to another program.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import * as Task from "../../src/Task.ts";
 // deno-lint-ignore no-explicit-any
 type Any = Pipe.Connection<any>;
 
-/** Listens, says where, and sends back all that comes, on each connection. */
+/** Listens, reports its address, and echoes all messages of each connection. */
 export const echoing = Task.make(
   import.meta,
   "echoing listener",
@@ -27,7 +27,7 @@ export const echoing = Task.make(
     })),
 );
 
-/** Connects, with the key of the family, and sends a value and the answer to it back. */
+/** Connects with the key of the family, and sends a value and then the answer to it. */
 export const asking = Task.make(
   import.meta,
   "asking client",
@@ -39,7 +39,7 @@ export const asking = Task.make(
     })),
 );
 
-/** Connects, sends these values, says so, and waits for ever. */
+/** Connects, sends these values, reports so, and waits for ever. */
 export const sending = Task.make(
   import.meta,
   "sending client",
@@ -52,7 +52,7 @@ export const sending = Task.make(
     })),
 );
 
-/** Sends, and ends this process at once. */
+/** Sends a value, and ends this process at once. */
 export const sendAndExit = Task.make(
   import.meta,
   "send and exit",
@@ -64,14 +64,14 @@ export const sendAndExit = Task.make(
     })),
 );
 
-/** Receives a value and sends it back, with the pid of the process. */
+/** Receives a value, and sends it back with the pid of the process. */
 export const answer = Task.make(
   import.meta,
   "answer once",
   (connection: Any) => Effect.flatMap(connection.recv, (value) => connection.send([value, Deno.pid])),
 );
 
-/** Sends a value of so many bytes, and gives the tag of what it fails with. */
+/** Sends bytes of the given size, and returns the tag of the failure. */
 export const sendTooMuch = Task.make(
   import.meta,
   "send too much",
@@ -82,7 +82,7 @@ export const sendTooMuch = Task.make(
     }),
 );
 
-/** Sends a handle, and gives the message of what it fails with. */
+/** Sends a handle, and returns the message of the failure. */
 export const sendHandle = Task.make(
   import.meta,
   "send a handle",

@@ -1,4 +1,7 @@
-/** Tasks that find handles in managed objects. This module loads no kind of object: a handle that arrives has to. */
+/**
+ * Tasks that find handles in managed objects. This module imports no kind of object, so that the first handle has to
+ * load it.
+ */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as SharedArray from "../../src/Array.ts";
@@ -18,7 +21,7 @@ import type * as SharedMemory from "../../src/SharedMemory.ts";
 import type * as Value from "../../src/Value.ts";
 import * as Task from "../../src/Task.ts";
 
-/** What the finder does to an object of each kind, and reports. */
+/** The operation of the finder on an object of each kind, and its report. */
 export const uses: Readonly<
   Record<string, (found: never) => Effect.Effect<unknown, unknown, Scope.Scope>>
 > = {
@@ -43,7 +46,7 @@ export const uses: Readonly<
   managedQueue: (found: Queue.Queue<string>) => found.put("used"),
 };
 
-/** The containers, and how what is in each of them is found there. */
+/** The way to read the object from each container. */
 export const finds: Readonly<Record<string, (container: never) => Effect.Effect<unknown, unknown>>> = {
   dict: (dict: Manager.Dict<string, unknown>) => dict.get("it"),
   list: (list: Manager.List<unknown>) => list.pop(),
@@ -52,7 +55,7 @@ export const finds: Readonly<Record<string, (container: never) => Effect.Effect<
   value: (value: Manager.Value<unknown>) => value.get,
 };
 
-/** Finds an object in a container, deep in a value, and uses the object. */
+/** Finds an object in a container, nested in a value, and uses the object. */
 export const finder = Task.make(
   import.meta,
   "finder",
@@ -64,14 +67,14 @@ export const finder = Task.make(
     })),
 );
 
-/** Changes a value in which there are handles. */
+/** Changes a value that contains handles. */
 export const more = Task.make(
   import.meta,
   "more",
   ({ deep }: { readonly deep: ReadonlyArray<unknown> }) => ({ deep: [...deep, "more"] }),
 );
 
-/** How the first use of what is in a queue fails, which has come too late. */
+/** The failure of the first use of an object from a queue, which comes too late. */
 export const late = Task.make(
   import.meta,
   "late",

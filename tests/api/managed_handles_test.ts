@@ -32,18 +32,18 @@ import * as Tasks from "./managed_handles_tasks.ts";
 import * as Lifetimes from "../support/lifetime_tasks.ts";
 import { test } from "../support/suite.ts";
 
-/** An object of a kind: what is sent, and what is to be seen once the finder has used it. */
+/** An object of a kind: the object to send, and the expected effect of the finder. */
 interface Sample {
   readonly object: unknown;
-  /** What the finder reports. */
+  /** The expected report of the finder. */
   readonly reports?: string;
-  /** Checks what the finder has done. */
+  /** Checks the effect of the finder. */
   readonly seen?: Effect.Effect<unknown, unknown, Scope.Scope>;
-  /** What the check gives. */
+  /** The expected result of the check. */
   readonly is?: unknown;
 }
 
-/** The manager is the one whose containers are tried. */
+/** The samples by kind. `manager` is the manager of the tested containers. */
 const samples: Readonly<
   Record<string, (manager: Manager.Manager) => Effect.Effect<Sample, unknown, Backend.Backend | Scope.Scope>>
 > = {
@@ -101,7 +101,7 @@ const samples: Readonly<
     Effect.map(manager.queue<string>(), (object) => ({ object, seen: object.get, is: "used" })),
 };
 
-/** How something is put into each container. */
+/** The way to put an object into each container. */
 const containers: Readonly<
   Record<
     string,
@@ -180,7 +180,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       assertEquals(yield* there.recv, "first");
       yield* list.push(1, found);
       const popped = yield* list.at(-1) as Effect.Effect<Pipe.Connection<never, string>, Manager.Failure>;
-      // It cannot be sent, so it was not taken out.
+      // The object cannot be sent, so it was not taken out.
       assertEquals([yield* failure(list.pop()), yield* list.length], ["EncodeError", 2]);
       yield* popped.send("second");
       assertEquals(yield* there.recv, "second");
@@ -207,13 +207,13 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         assertEquals(yield* failure(refuse(here)), expected.trim());
         assertEquals(yield* failure(there.recv), "EndOfFile", expected);
       }
-      // An argument that is refused here is not sent: the end stays with its owner.
+      // A refused argument is not sent, so the end stays with its owner.
       const [own, other] = yield* Pipe.make<string>();
       assertEquals(yield* failure(value.add(own as never)), "ManagerError InvalidArguments");
       assertEquals(yield* failure(manager.publish("it", own as never)), "ManagerError InvalidArguments");
       yield* own.send("still here");
       assertEquals(yield* other.recv, "still here");
-      // Where there is no server any more nothing was sent: the end is still where it was.
+      // If the server no longer exists, nothing was sent, so the end is in its old place.
       const dying = yield* Manager.make();
       const lost = yield* dying.dict<string, unknown>();
       yield* dying.shutdown;
@@ -231,7 +231,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const dict = yield* manager.dict<string, unknown>();
       const [here, there] = yield* Pipe.make<string>();
       yield* dict.set("it", here);
-      // A task changes a copy, whose end is the same one; with the result it comes back.
+      // A task changes a copy that contains the same end. The end returns with the result.
       yield* dict.set("all", { deep: [yield* dict.get("it")] });
       const changed = yield* dict.modify("all", Tasks.more as never);
       const [found, more] = (changed as { readonly deep: [Pipe.Connection<never, string>, string] }).deep;
@@ -261,7 +261,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         }));
         const expected = ofMemory.includes(kind) ? "MemoryError Gone" : "Unreachable";
         assertEquals(yield* pool.apply(Tasks.late, queue, kind), expected, kind);
-        // An end of a pipe is in one message only.
+        // An end of a pipe can be in one message only.
         if (kind === "pipe") continue;
         assertEquals(yield* Tasks.lateUse(queue.get, kind), expected, kind);
         assertEquals(yield* Tasks.lateUse(dict.get(kind), kind), expected, kind);

@@ -7,7 +7,7 @@ import * as Tasks from "./manager_tasks.ts";
 
 type Address = Manager.ConnectOptions["address"];
 
-/** Connects, acquires a lock and makes an object, says so, and lingers. */
+/** Connects, acquires a lock, makes an object, reports so, and waits for ever. */
 export const holds = Task.make(
   import.meta,
   "holds",
@@ -22,7 +22,7 @@ export const holds = Task.make(
     })),
 );
 
-/** Serves, says so, and lingers. */
+/** Serves, reports so, and waits for ever. */
 export const serves = Task.make(
   import.meta,
   "serves",
@@ -35,7 +35,7 @@ export const serves = Task.make(
     })),
 );
 
-/** Uses what another program has published, by way of the process that is connected to it. */
+/** Uses an object that another program has published, through the process that is connected to that program. */
 export const uses = Task.make(import.meta, "uses", (manager: Manager.Manager) =>
   Effect.scoped(Effect.gen(function* () {
     const jobs = (yield* manager.find<Queue.Queue<number>>("jobs"))!;

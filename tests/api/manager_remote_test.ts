@@ -1,4 +1,4 @@
-/** What managers promise to other programs. */
+/** The guarantees of managers to other programs. */
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
@@ -36,7 +36,7 @@ const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<str
     ).join(" ");
   });
 
-/** A manager that is served, and one that is connected to it. */
+/** A manager that is served, and a manager that is connected to it. */
 const both = (options: Manager.ServeOptions = {}) =>
   Effect.gen(function* () {
     const served = yield* Manager.serve({ address: anywhere, authKey, ...options });
@@ -314,5 +314,5 @@ check(
   }),
 );
 
-/** A handle as only this family can make one. */
+/** A handle that only this family can make. */
 const own = (value: object): object => value;

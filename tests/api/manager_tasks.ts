@@ -114,7 +114,7 @@ export const sum = Task.make(
   (proxy: Manager.ProxyOf<typeof maths>, x: number, y: number) => proxy.add(x, y),
 );
 
-/** Calls a proxy that it is given. */
+/** Calls a proxy that it receives. */
 export const caller = Manager.type(import.meta, "Caller", () => ({
   size: (dict: Manager.Dict<unknown, unknown>) => dict.size,
 }));
@@ -137,7 +137,7 @@ export const spoil = Task.make(import.meta, "spoil", (shelf: Shelf | undefined):
   throw new RangeError("spoilt");
 });
 
-/** A change that says when it has begun, and ends when it is let. */
+/** A change that reports its begin, and ends when it is allowed to. */
 export const slowly = Task.make(
   import.meta,
   "slowly",
@@ -158,7 +158,7 @@ export const fillDict = Task.make(
 
 export const lengthOf = Task.make(import.meta, "lengthOf", (list: Manager.List<unknown>) => list.length);
 
-/** Acquires, says so, and keeps it for as long as the process lives. */
+/** Acquires the lock, reports so, and holds it until the process ends. */
 export const holds = Task.make(
   import.meta,
   "holds",
@@ -166,7 +166,7 @@ export const holds = Task.make(
     Effect.zipRight(lock.take, Effect.zipRight(told.put("held"), Effect.never)),
 );
 
-/** Makes a dict, gives it away, and ends when it is told to. */
+/** Makes a dict, sends it away, and ends when it is told to. */
 export const lends = Task.make(
   import.meta,
   "lends",
@@ -178,7 +178,7 @@ export const lends = Task.make(
     })),
 );
 
-/** Retains an object and lingers. */
+/** Retains an object, and waits for ever. */
 export const retains = Task.make(
   import.meta,
   "retains",
@@ -186,7 +186,7 @@ export const retains = Task.make(
     Effect.scoped(Effect.zipRight(Manager.retain(proxy), Effect.zipRight(told.put("retained"), Effect.never))),
 );
 
-/** Adds under a lock, reading and writing apart: without the lock, numbers would be lost. */
+/** Adds under a lock with a separate read and write, which would lose additions without the lock. */
 export const addsLocked = Task.make(
   import.meta,
   "addsLocked",
@@ -230,7 +230,7 @@ export const withSchema = Task.make(import.meta, "withSchema", (n: number | unde
   success: Schema.Number,
 });
 
-/** Says that it waits, and how that ended. */
+/** Reports that it waits, and returns how the wait ended. */
 export const told = Task.make(
   import.meta,
   "told",
@@ -241,7 +241,7 @@ export const told = Task.make(
     ),
 );
 
-/** Uses what a method of a proxy keeps at the server, without the type's help. */
+/** Uses an object that a method of a proxy keeps at the server, without the type of the object. */
 export const grandchild = Task.make(
   import.meta,
   "grandchild",
@@ -261,7 +261,7 @@ export const passesOn = Task.make(
   (list: Manager.List<unknown>) => Process.run(lengthOf, list),
 );
 
-/** Starts a manager, says which process that is, and lingers. */
+/** Starts a manager, reports the pid of its process, and waits for ever. */
 export const starts = Task.make(
   import.meta,
   "starts",
@@ -273,7 +273,7 @@ export const starts = Task.make(
     })),
 );
 
-/** Uses a dict of whichever program, and a queue that it finds in it. */
+/** Uses a dict of any program, and a queue that it finds in it. */
 export const sizeOf = Task.make(
   import.meta,
   "sizeOf",
@@ -285,7 +285,7 @@ export const sizeOf = Task.make(
     }),
 );
 
-/** Takes items out, one after the other, and tells of each. */
+/** Takes items out, one after the other, and reports each. */
 export const pops = Task.make(
   import.meta,
   "pops",
@@ -296,7 +296,7 @@ export const pops = Task.make(
     ),
 );
 
-/** Doubles a byte of the memory, and says so in the list. */
+/** Doubles a byte of the memory, and reports so in the list. */
 export const doubles = Task.make(
   import.meta,
   "doubles",
@@ -309,7 +309,7 @@ export const doubles = Task.make(
     }),
 );
 
-/** Why memory cannot be attached; `undefined` if it can. */
+/** The reason why memory cannot be attached; `undefined` if it can. */
 export const attaches = Task.make(
   import.meta,
   "attaches",

@@ -1,4 +1,4 @@
-/** Tasks that have a manager make shared memory for them. */
+/** Tasks that let a manager make shared memory for them. */
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";
 import type * as Queue from "../../src/Queue.ts";
@@ -8,7 +8,7 @@ import { reasonOf } from "./memory_tasks.ts";
 
 export type Manager = SharedMemoryManager.SharedMemoryManager;
 
-/** Has a block and a list made, and fills them. */
+/** Lets the manager make a block and a list, and fills them. */
 export const makes = Task.make(
   import.meta,
   "makes",
@@ -28,7 +28,7 @@ export const makesBelow = Task.make(
   (manager: Manager) => Process.run(makes, manager, undefined),
 );
 
-/** What it is told when it asks for what cannot be. */
+/** The failures of invalid requests. */
 export const asksInVain = Task.make(
   import.meta,
   "asksInVain",
@@ -47,7 +47,7 @@ const untyped = {
   MessageTooLarge: () => Effect.succeed("MessageTooLarge"),
 };
 
-/** Has a block made, releases another, says so, and lingers. */
+/** Lets the manager make a block, releases another, reports so, and waits for ever. */
 export const uses = Task.make(
   import.meta,
   "uses",

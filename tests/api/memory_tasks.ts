@@ -1,4 +1,4 @@
-/** Tasks that use shared memory, and what lives in it. */
+/** Tasks that use shared memory and the objects in it. */
 import * as Effect from "effect/Effect";
 import * as Process from "../../src/Process.ts";
 import type * as Queue from "../../src/Queue.ts";
@@ -9,14 +9,14 @@ import type * as Value from "../../src/Value.ts";
 
 export type Memory = SharedMemory.SharedMemory;
 
-/** Why it failed, or what it gives. */
+/** The reason of the failure, or the result. */
 export const reasonOf = <A, R>(
   effect: Effect.Effect<A, { readonly reason: string }, R>,
 ): Effect.Effect<A | string, never, R> => Effect.catchAll(effect, ({ reason }) => Effect.succeed(reason));
 
 export const nothing = Task.make(import.meta, "nothing", () => 0);
 
-/** Adds one to each byte; the sum of what was there. */
+/** Adds one to each byte, and returns the sum of the old bytes. */
 export const increments = Task.make(import.meta, "increments", (memory: Memory) => {
   let sum = 0;
   const { bytes } = memory;
@@ -24,7 +24,7 @@ export const increments = Task.make(import.meta, "increments", (memory: Memory) 
   return sum;
 });
 
-/** Fills a part, as numbers. */
+/** Fills a part of the memory with numbers. */
 export const numbers = Task.make(import.meta, "numbers", (memory: Memory, offset: number, length: number) => {
   const array = memory.array(Float64Array, offset, length);
   for (let i = 0; i < length; i++) array[i] = i + 0.5;
@@ -33,7 +33,7 @@ export const numbers = Task.make(import.meta, "numbers", (memory: Memory, offset
 
 export const returns = Task.make(import.meta, "returns", (memory: Memory) => memory);
 
-/** Memory within other things, from a queue. */
+/** Memory nested in other values, from a queue. */
 export const marksEach = Task.make(
   import.meta,
   "marksEach",
@@ -46,10 +46,10 @@ export const marksEach = Task.make(
     }),
 );
 
-/** Passes it on to a process of its own. */
+/** Passes the memory on to a child. */
 export const passesOn = Task.make(import.meta, "passesOn", (memory: Memory) => Process.run(increments, memory));
 
-/** The first byte of each that comes, until a number comes instead. */
+/** Reports the first byte of each block that arrives, until a number arrives instead. */
 export const readsEach = Task.make(
   import.meta,
   "readsEach",
@@ -65,7 +65,7 @@ export const readsEach = Task.make(
     }),
 );
 
-/** Keeps it until it is told, and then looks whether it can be used. */
+/** Keeps the memory until it is told, and then checks whether it can be used. */
 export const keeps = Task.make(
   import.meta,
   "keeps",
@@ -79,7 +79,7 @@ export const keeps = Task.make(
     }),
 );
 
-/** What a handle in a queue is good for when it is taken. */
+/** The outcome of using a handle that was taken from a queue. */
 export const takes = Task.make(
   import.meta,
   "takes",
@@ -87,7 +87,7 @@ export const takes = Task.make(
     Effect.flatMap(queue.get, (memory) => reasonOf(Effect.as(memory.attached, memory.size))),
 );
 
-/** Attaches by name: the sum of its bytes, or why not. */
+/** Attaches by name, and returns the sum of the bytes, or the reason of the failure. */
 export const attachesNamed = Task.make(
   import.meta,
   "attachesNamed",
@@ -95,7 +95,7 @@ export const attachesNamed = Task.make(
     reasonOf(Effect.scoped(Effect.map(SharedMemory.attach(name), ({ bytes }) => bytes.reduce((a, b) => a + b, 0)))),
 );
 
-/** Creates by name, says so, and lingers. */
+/** Creates blocks by name, reports so, and waits for ever. */
 export const owns = Task.make(
   import.meta,
   "owns",
@@ -110,7 +110,10 @@ export const owns = Task.make(
     })),
 );
 
-/** Creates the same names as others do, as soon as it is told; how many it got. */
+/**
+ * Creates blocks with the same names as other processes, once it is told to. Returns the number of blocks that it
+ * created.
+ */
 export const rivals = Task.make(
   import.meta,
   "rivals",
@@ -126,21 +129,21 @@ export const rivals = Task.make(
     })),
 );
 
-/** Why memory cannot be used, or its size. */
+/** The size of the memory, or the reason why it cannot be used. */
 export const looks = Task.make(
   import.meta,
   "looks",
   (memory: Memory) => reasonOf(Effect.as(memory.attached, memory.size)),
 );
 
-/** Adds to a word of a genuine SharedArrayBuffer; how many bytes that has. */
+/** Adds to a word of a genuine SharedArrayBuffer, and returns the length of the buffer in bytes. */
 export const addsShared = Task.make(import.meta, "addsShared", (memory: Memory, at: number, times: number) => {
   const words = new Int32Array(memory.shared);
   for (let i = 0; i < times; i++) Atomics.add(words, at, 1);
   return memory.shared === memory.shared && memory.shared.byteLength;
 });
 
-/** Why each of them cannot be used. */
+/** The reason why each object cannot be used. */
 export const usesAll = Task.make(
   import.meta,
   "usesAll",

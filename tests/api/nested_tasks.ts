@@ -1,4 +1,4 @@
-/** Tasks that report what the options of the backend have come to, in a child and in a child of it. */
+/** Tasks that report the effect of the options of a backend, in a child and in a grandchild. */
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
 import type { CallError, SpawnError } from "../../src/Backend.ts";
@@ -7,7 +7,7 @@ import { type Nested, nested } from "../../src/internal/rpc/identity.ts";
 import * as Process from "../../src/Process.ts";
 import * as Task from "../../src/Task.ts";
 
-/** What a process sees of the options. */
+/** The options as a process observes them. */
 export interface Seen {
   readonly pid: number;
   readonly gc: boolean;
@@ -18,9 +18,9 @@ export interface Seen {
   readonly stdin: string;
   readonly stdout: string;
   readonly stderr: string;
-  /** The leader of its group. */
+  /** The leader of its process group. */
   readonly group: number;
-  /** Its children, when it has no task in hand but this. */
+  /** Its children, while it runs no other task. */
   readonly children: ReadonlyArray<number>;
 }
 
@@ -49,7 +49,7 @@ export const sees = Task.make(import.meta, "sees", here);
 
 type InNested<A> = Effect.Effect<A, CallError | SpawnError, Backend>;
 
-/** What a child sees, a child of it, and it again. */
+/** The options as a child and a grandchild observe them. */
 export const both = Task.make(
   import.meta,
   "both",
@@ -59,7 +59,7 @@ export const both = Task.make(
 
 const net = (): string => Deno.permissions.querySync({ name: "net" }).state;
 export const allowed = Task.make(import.meta, "allowed", net);
-/** Whether a child may use the network, and a child of it. */
+/** Whether a child and a grandchild may use the network. */
 export const bothAllowed = Task.make(
   import.meta,
   "bothAllowed",
@@ -68,14 +68,14 @@ export const bothAllowed = Task.make(
 
 /** The options that this process passes on to its children. */
 export const passedOn = Task.make(import.meta, "passedOn", (): Nested => nested());
-/** The options that a child passes on, and that a child of it passes on. */
+/** The options that a child passes on, and those that a grandchild passes on. */
 export const bothPassedOn = Task.make(
   import.meta,
   "bothPassedOn",
   (): InNested<ReadonlyArray<Nested>> => Effect.map(Process.run(passedOn), (grandchild) => [nested(), grandchild]),
 );
 
-/** What a process sees of its surroundings, without the system's files. */
+/** The environment of a process, without files of the system. */
 const around = (): unknown => [
   Deno.cwd(),
   Deno.env.get("OF_THE_PROGRAM"),
@@ -83,7 +83,7 @@ const around = (): unknown => [
   Deno.args,
 ];
 export const surroundings = Task.make(import.meta, "surroundings", around);
-/** What a child sees, and a child of it. */
+/** The environment of a child and of a grandchild. */
 export const bothSurroundings = Task.make(
   import.meta,
   "bothSurroundings",
@@ -98,7 +98,7 @@ export const nestedSays = Task.make(
 );
 
 export const bytes = Task.make(import.meta, "bytes", (size: number) => new Uint8Array(size));
-/** How a message of that size from a child of this process arrives. */
+/** The arrival of a message of this size from a child of this process. */
 export const nestedBytes = Task.make(
   import.meta,
   "nestedBytes",
@@ -109,7 +109,7 @@ export const nestedBytes = Task.make(
     }),
 );
 
-/** What a child of this process has written to an output that the layer pipes. */
+/** The output of a child of this process, which the layer pipes. */
 export const nestedOutput = Task.make(
   import.meta,
   "nestedOutput",

@@ -1,4 +1,4 @@
-/** What the options of a layer mean for the children of its children: the table in the documentation, row by row. */
+/** The effect of the options of a layer on grandchildren: the table in the documentation, row by row. */
 import * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
@@ -9,7 +9,7 @@ import { test, warmUp } from "../support/suite.ts";
 
 await warmUp(Effect.provide(Process.run(Tasks.both), SubprocessBackend.layer()));
 
-/** Checks what a child sees of an option, and what a child of it sees. */
+/** Checks an option as a child and a grandchild observe it. */
 const row = (
   name: string,
   options: SubprocessBackend.Options,
@@ -22,7 +22,7 @@ const row = (
 
 Deno.env.set("OF_THE_PROGRAM", "yes");
 
-/** It is the same in both, and not what it is without the option. */
+/** The value is equal in both, and differs from the value without the option. */
 const same = (key: keyof Tasks.Seen, expected: unknown) =>
 ({ child, grandchild }: {
   readonly child: Tasks.Seen;

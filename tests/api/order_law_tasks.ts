@@ -1,5 +1,5 @@
 /**
- * Processes that put, and tell others of it by something else than the queue.
+ * Processes that put items, and tell others of it by other means than the queue.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import type * as Value from "../../src/Value.ts";
 
 type Numbers = Queue.Queue<number>;
 
-/** Puts, sets the event when the put has returned, and waits for the other. */
+/** Puts, sets the event when the put has returned, and waits for the other process. */
 export const puts = Task.make(
   import.meta,
   "puts",
@@ -30,7 +30,7 @@ export const puts = Task.make(
     }),
 );
 
-/** Waits for the event, and looks. Counts how often there is nothing. */
+/** Waits for the event, then looks into the queue. Counts the rounds without an item. */
 export const looks = Task.make(
   import.meta,
   "looks",
@@ -63,7 +63,7 @@ export const rounds = Task.make(
     }),
 );
 
-/** What one process can tell another by. */
+/** The means by which one process can notify another. */
 export interface Signals {
   readonly event: Event.Event;
   readonly value: Value.Value<number>;
@@ -76,7 +76,7 @@ export interface Signals {
 
 export type Means = keyof Signals;
 
-/** Puts, and then tells of it. */
+/** Puts an item, then notifies the other process. */
 export const tells = Task.make(
   import.meta,
   "tells",
@@ -98,7 +98,7 @@ export const tells = Task.make(
     }),
 );
 
-/** Waits until it is told, and looks: how often there was nothing, by `tryGet` or by `size`. */
+/** Waits for the notification, then looks into the queue with `tryGet` or `size`. Counts the rounds without an item. */
 export const hears = Task.make(
   import.meta,
   "hears",
@@ -126,15 +126,13 @@ export const hears = Task.make(
     }),
 );
 
-/** Puts, and returns. */
 export const putsOnce = Task.make(import.meta, "putsOnce", (queue: Numbers) => queue.put(1));
 
-/** Whether there is something. */
+/** Whether the queue has an item. */
 export const finds = Task.make(
   import.meta,
   "finds",
   (queue: Numbers) => Effect.map(queue.tryGet, Option.isSome),
 );
 
-/** Does nothing. */
 export const nothing = Task.make(import.meta, "nothing", () => Effect.void);

@@ -1,5 +1,5 @@
 /**
- * What order holds between processes: what has happened before is seen.
+ * The order between processes: an effect of an earlier operation is visible to a later one.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-/** Tasks that write to their standard streams and do not wait until it is written. */
+/** Tasks that write to their standard streams and do not wait for the write. */
 import * as Task from "../../src/Task.ts";
 
 const dots = (size: number): Uint8Array<ArrayBuffer> => new Uint8Array(size).fill(46);

@@ -1,5 +1,5 @@
 /**
- * What a task has written to its standard streams when it ends, and has not waited for.
+ * The output that a task writes to its standard streams without waiting, before it ends.
  *
  * @module
  */
@@ -13,12 +13,12 @@ import * as Tasks from "./output_tasks.ts";
 import { script } from "../support/scripts.ts";
 import { test, warmUp } from "../support/suite.ts";
 
-/** More than any pipe holds. */
+/** More bytes than any pipe holds. */
 const SIZE = 8 * 1024 * 1024;
 
 const piped = SubprocessBackend.layer({ stdout: "pipe", stderr: "pipe" });
 
-/** Only `stdout`: an error is printed to the other. */
+/** Only `stdout`, because an error is printed to the other. */
 const { exitCode, ...tasks } = Tasks;
 
 for (const [name, task] of Object.entries(tasks)) {

@@ -31,7 +31,7 @@ const none = {
   ffi: "denied",
 };
 
-/** A file that all of the tests here may read, and what is written next to it. */
+/** A file that all tests here may read, and files beside it that tests write. */
 const readable = Effect.acquireRelease(
   temporary,
   (path) =>
@@ -39,7 +39,7 @@ const readable = Effect.acquireRelease(
       try {
         Deno.removeSync(`${path}.written`);
       } catch {
-        // It was not allowed to write it.
+        // The test was not allowed to write the file.
       }
     }),
 );

@@ -1,5 +1,5 @@
 /**
- * Tasks that make pipes, or are given their ends.
+ * Tasks that make pipes, or receive their ends.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import * as Process from "../../src/Process.ts";
 import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 
-/** An end for whatever. */
+/** A connection of any type. */
 // deno-lint-ignore no-explicit-any
 export type Any = Pipe.Connection<any>;
 
 /** Both ends of a pipe. */
 export type Ends = readonly [Any, Any];
 
-/** Makes pipes, and hosts them until it is ended: gives away both ends. */
+/** Makes pipes, sends both ends away, and hosts the pipes until it is ended. */
 export const hosting = Task.make(
   import.meta,
   "hosting pipes",
@@ -28,7 +28,7 @@ export const hosting = Task.make(
     )),
 );
 
-/** Makes a pipe, gives away its second end, and receives one message with the first; then waits for ever. */
+/** Makes a pipe, sends its second end away, receives one message with the first, then waits for ever. */
 export const owning = Task.make(
   import.meta,
   "owning",
@@ -42,14 +42,14 @@ export const owning = Task.make(
     })),
 );
 
-/** Sends back all values that come. */
+/** Echoes all values. */
 export const echo = Task.make(
   import.meta,
   "echo values",
   (connection: Any) => Stream.run(connection.toStream, connection.toSink),
 );
 
-/** Sends back all bytes that come. */
+/** Echoes all bytes. */
 export const echoBytes = Task.make(import.meta, "echo bytes", (connection: Any) =>
   Effect.catchTag(
     Effect.forever(Effect.flatMap(connection.recvBytes(), (bytes) => connection.sendBytes(bytes))),
@@ -57,14 +57,14 @@ export const echoBytes = Task.make(import.meta, "echo bytes", (connection: Any) 
     () => Effect.void,
   ));
 
-/** Sends these values, and is done. */
+/** Sends these values, and ends. */
 export const sendAll = Task.make(
   import.meta,
   "send all",
   (connection: Any, values: ReadonlyArray<unknown>) => Effect.forEach(values, connection.send, { discard: true }),
 );
 
-/** Sends so many bytes in one message. */
+/** Sends one message with the given number of bytes. */
 export const sendMany = Task.make(
   import.meta,
   "send many bytes",
@@ -82,7 +82,9 @@ export const receiveAll = Task.make(
     Effect.map(Stream.runCollect(connection.toStream), (all) => Array.from(all)),
 );
 
-/** Receives a value, says so, and keeps it and the end for ever: an end to which nobody refers is closed. */
+/**
+ * Receives a value, reports so, and keeps the value and the end for ever, because an end without references is closed.
+ */
 export const receiveAndKeep = Task.make(
   import.meta,
   "receive and keep",
@@ -94,10 +96,10 @@ export const receiveAndKeep = Task.make(
       )),
 );
 
-/** Does nothing with it, plainly. */
+/** Ignores the connection, in a plain function. */
 export const ignore = Task.make(import.meta, "ignore", (_connection: Any) => {});
 
-/** Says that it has it, and keeps it for ever. */
+/** Reports that it has the connection, and keeps it for ever. */
 export const keep = Task.make(
   import.meta,
   "keep",
@@ -111,14 +113,14 @@ export const giveBack = Task.make(
   (connection: Any) => Effect.as(connection.recv, connection),
 );
 
-/** Gives the connection back before anything has come. */
+/** Returns the connection before a message has arrived. */
 export const giveBackAtOnce = Task.make(
   import.meta,
   "give back at once",
   (connection: Any) => ({ deep: [connection] }),
 );
 
-/** Takes a connection from a queue, and sends back all that comes. */
+/** Takes a connection from a queue, and echoes all messages. */
 export const echoQueued = Task.make(
   import.meta,
   "echo queued",
@@ -133,7 +135,7 @@ export const putAway = Task.make(
   (connection: Any, queue: Queue.Queue<Any>) => Effect.zipRight(queue.put(connection), Effect.never),
 );
 
-/** Receives connections with a connection, and greets with each. */
+/** Receives connections over a connection, and sends a greeting with each. */
 export const greetAll = Task.make(
   import.meta,
   "greet all",
@@ -141,14 +143,14 @@ export const greetAll = Task.make(
     Stream.runForEach(connections.toStream, (connection) => connection.send("hello")),
 );
 
-/** Has a child of its own echo. */
+/** Lets a child echo. */
 export const echoBelow = Task.make(
   import.meta,
   "echo below",
   (connection: Any) => Effect.scoped(Effect.flatMap(Process.spawn(echo, connection), ({ join }) => join)),
 );
 
-/** Has a child of its own give a connection back, and echoes with it then. */
+/** Lets a child return a connection, and then echoes with it. */
 export const echoAfterChild = Task.make(
   import.meta,
   "echo after child",
@@ -159,11 +161,11 @@ export const echoAfterChild = Task.make(
     ),
 );
 
-/** Waits until somebody waits to send. */
+/** Waits until a send waits for room. */
 const stuck = (connection: Any): Effect.Effect<unknown> =>
   Effect.repeat(Effect.tap(connection.statistics, () => Effect.yieldNow()), { until: ({ senders }) => senders === 1 });
 
-/** Sends numbers until it has to wait, and then says so with the other connection: how many it has sent. */
+/** Sends numbers until a send has to wait, then reports their number over the other connection. */
 export const flood = Task.make(
   import.meta,
   "flood",
@@ -180,7 +182,7 @@ export const flood = Task.make(
     }),
 );
 
-/** Interrupts one that waits to send, says so with the other connection, and sends something else. */
+/** Interrupts a send that waits, reports so over the other connection, and sends another value. */
 export const interruptSend = Task.make(
   import.meta,
   "interrupt send",
@@ -195,7 +197,7 @@ export const interruptSend = Task.make(
     }),
 );
 
-/** Makes so much garbage that what nobody holds is collected. */
+/** Makes enough garbage that unreferenced objects are collected. */
 export const litter = Task.make(import.meta, "litter", async (megabytes: number) => {
   for (let i = 0; i < megabytes; i++) new Uint8Array(1024 * 1024).fill(1);
   await new Promise((resolve) => setTimeout(resolve, 0));

@@ -43,7 +43,7 @@ export class Count extends Schema.TaggedRequest<Count>()("Count", {
   payload: { to: Schema.Number },
 }) {}
 
-/** How the process of a worker ends, or whether. */
+/** How the process of a worker ends, or hangs. */
 export class End extends Schema.TaggedRequest<End>()("End", {
   failure: Schema.Never,
   success: Schema.Void,
@@ -62,7 +62,7 @@ export class WhoAmI extends Schema.TaggedRequest<WhoAmI>()("WhoAmI", {
   payload: {},
 }) {}
 
-/** Never answers; puts `begun` and `interrupted`. */
+/** Never answers. Puts `begun` and `interrupted`. */
 export class Wait extends Schema.TaggedRequest<Wait>()("Wait", {
   failure: Schema.Never,
   success: Schema.Void,
@@ -190,7 +190,7 @@ export const handlers = Users.toLayer({
   tell: ({ news }) => wait(news),
   waiting: () => waiting,
   echo: ({ value }) => Effect.succeed(value),
-  // No process can be sent one.
+  // A function cannot be sent.
   strange: () => Effect.succeed(() => 1),
   end: ({ how }) => ends[how],
 });
@@ -205,7 +205,7 @@ export const usersAsWorker = runner(
   Layer.provide(service, RpcServer.layerProtocolWorkerRunner),
 );
 
-/** Serves at a listener, whose address it puts. */
+/** Serves at a listener, and puts its address. */
 export const listening = Task.make(
   import.meta,
   "listening",

@@ -1,5 +1,5 @@
 /**
- * How pools end, and what becomes of the submissions that they had.
+ * The ends of pools, and the outcome of their submissions.
  *
  * @module
  */
@@ -257,10 +257,10 @@ const suite = (
   );
 };
 
-/** How a pool may end, and whether what it has is finished first. */
+/** The ways in which a pool may end. */
 const ends = ["closed", "terminated", "left", "broken off"] as const;
 
-/** Hands in tasks of all kinds to a pool that is ended meanwhile. */
+/** Submits tasks of all kinds to a pool that ends meanwhile. */
 const closing = (
   submissions: number,
   how: typeof ends[number],
@@ -339,7 +339,7 @@ const closing = (
           : "succeeds";
         const count = () => Effect.sync(() => told[n]++);
         const callbacks = { onSuccess: count, onFailure: count };
-        // It was handed in before the pool was ended, whatever becomes of it.
+        // The submission precedes the end of the pool, whatever its outcome.
         const early = n < when;
         const submission = kind === "lingers" || kind === "taken back"
           ? yield* pool.submitWith(Checker.linger, [n], { ...callbacks, timeout: kind === "lingers" ? 5 : undefined })
@@ -358,7 +358,7 @@ const closing = (
     let ending: Fiber.Fiber<unknown, unknown> | undefined;
     for (const n of numbers(submissions)) {
       if (n === when) {
-        // Those before it have been handed in.
+        // All earlier tasks have been submitted.
         yield* Effect.yieldNow();
         ending = yield* Effect.fork(end);
       }
@@ -369,7 +369,7 @@ const closing = (
     yield* Fiber.join(ending!);
     yield* Scope.close(scope, Exit.void);
     assertEquals(wrong, [], label);
-    // Who terminates does not wait for callbacks that have not begun.
+    // A terminate does not wait for callbacks that have not begun.
     assert(told.every((times) => times <= 1) && (abrupt || told.slice(0, when).every((times) => times === 1)), label);
     const { alive, busy, waiting } = yield* pool.statistics;
     assertEquals({ alive, busy, waiting }, { alive: 0, busy: 0, waiting: 0 }, label);

@@ -1,5 +1,5 @@
 /**
- * The life of a pool: what is handed in, how it starts, and how it ends, whatever its workers do.
+ * The life of a pool: submissions, start and end, for any behaviour of its workers.
  *
  * @module
  */
@@ -56,7 +56,7 @@ const ended = (pid: number): Effect.Effect<void> => Effect.promise(() => gone([p
 const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined;
 
-/** Why a pool has refused, if it has. */
+/** The reason why a pool refused a submission. */
 const reasonOf = (error: unknown): string => error instanceof Pool.PoolError ? error.reason : String(error);
 
 const refused = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Pool.PoolError, A, R> =>
@@ -65,9 +65,9 @@ const refused = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Pool.P
     return error;
   });
 
-/** For tasks that do not stop when they are asked to. */
+/** For tasks that do not stop on request. */
 const impatient = { gracePeriod: "20 millis", forceKillAfter: "20 millis" } as const;
-/** For those that do, on however busy a machine. */
+/** For tasks that stop on request, even on a busy machine. */
 const patient = { gracePeriod: "1 minute" } as const;
 
 /** Registers the suite for one backend. */
@@ -79,7 +79,7 @@ const suite = (
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`pool lifetimes on ${name}: ${title}`, Effect.provide(program, layer));
 
-  /** Takes a worker until the gate is opened. */
+  /** Occupies a worker until the gate opens. */
   const occupy = (pool: Pool.Pool) =>
     Effect.gen(function* () {
       const begun = yield* signal;
@@ -251,7 +251,7 @@ const suite = (
     }),
   );
 
-  // How it starts
+  // Start
 
   check(
     "the initializer runs in each worker, once, before its first task, also in one that replaces another",
@@ -265,7 +265,7 @@ const suite = (
       yield* when(pool.statistics, ({ alive, replaced }) => alive === 2 && replaced === 1);
       assertEquals(new Set(yield* pool.map(Tasks.initializations, numbers(20), { chunkSize: 1 })), new Set([1]));
       assertEquals(Deno.readTextFileSync(path), "initialized\n".repeat(3));
-      // It is no task of the pool's.
+      // The initializer does not count as a task of the pool.
       assertEquals((yield* pool.statistics).completed, 40);
     }),
   );
@@ -388,7 +388,7 @@ const suite = (
         const exits = yield* Effect.forEach(submissions, (submission) => submission.poll);
         assertEquals(exits, numbers(12).map((n) => Option.some(Exit.succeed(n))));
         assertEquals((yield* pool.statistics).alive, 0);
-        // Each worker that had a task was initialized.
+        // Each worker that ran a task was initialized.
         const initialized = Deno.readTextFileSync(path).trimEnd().split("\n").length;
         assert(initialized >= 12 / maxTasksPerChild, `${initialized}`);
       }),
@@ -410,7 +410,7 @@ const suite = (
         const error = yield* refused(call);
         assertEquals(error.reason, "Timeout");
         assertStringIncludes(error.message, "100 ms");
-        // What was stopped before it had begun has nothing to finalize, but the next one finds the worker as it was.
+        // A task that was stopped before it began has no finalizers, and the next task finds the worker unchanged.
         const { failed, replaced } = yield* pool.statistics;
         assertEquals([failed, replaced], [1, 0]);
       }
@@ -427,7 +427,7 @@ const suite = (
     }),
   );
 
-  // How it ends
+  // End
 
   check(
     "a closed pool takes nothing more, finishes what it has, and join waits for that and for its workers",
@@ -649,7 +649,7 @@ const suite = (
         const pool = yield* Pool.make({ size: 1 });
         const first = yield* occupy(pool);
         const others = yield* Effect.forEach(numbers(20), (n) => pool.submit(Tasks.echo, n));
-        // Runs before the pool is released: finalizers run in reverse.
+        // Finalizers run in reverse order, so this one runs before the pool is released.
         yield* Effect.addFinalizer(() => first.open);
         return { first, others };
       }));
@@ -705,7 +705,7 @@ const suite = (
     }),
   );
 
-  // What goes wrong
+  // Failures
 
   check(
     "a result that its caller cannot decode concerns that task alone, also when the decoder throws",
@@ -804,7 +804,7 @@ const suite = (
     "a pool whose workers come up and die before they have had any work is Broken, and does not start them for ever",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, initializer: Pool.initializer(Tasks.succumb) });
-      // One death each, and the fourth in a row is one too many.
+      // One death for each, and the fourth in a row breaks the pool.
       yield* when(pool.statistics, ({ alive, replaced }) => alive === 0 && replaced >= 3);
       for (let i = 0; i < 3; i++) assertEquals(reasonOf(yield* Effect.flip(pool.apply(Tasks.echo, 1))), "Broken");
       assertEquals((yield* pool.statistics).replaced, 3);

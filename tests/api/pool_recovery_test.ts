@@ -1,5 +1,5 @@
 /**
- * How a pool replaces a worker that dies, with and without a spare.
+ * The replacement of a worker that dies, with and without a spare.
  *
  * @module
  */
@@ -16,15 +16,15 @@ import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
 import { hold } from "./pool_recovery_tasks.ts";
 
-/** Names of the workers of a pool begin with one that is the pool's own. */
+/** The slot number in the name of a worker. The names begin with the name of the pool. */
 const place = (name: string): number => Number(name.split(":").at(-1));
 
-/** Which of its pool's workers runs a task. */
+/** The number of the worker that runs a task. */
 const worker = (pool: Pool.Pool) => Effect.map(pool.apply(Tasks.whoAmI), ({ name }) => place(name));
 
 const ready = (pool: Pool.Pool) => when(pool.statistics, ({ spare }) => spare === 1);
 
-/** Lets a worker die of a task. */
+/** Kills a worker with a task. */
 const die = (pool: Pool.Pool) =>
   Effect.map(Effect.flip(pool.apply(Tasks.exitWith, 3)), (error) => {
     assertInstanceOf(error, Process.ProcessDied);
@@ -95,7 +95,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* die(pool);
       assertEquals(yield* worker(pool), 2);
       yield* die(pool);
-      // With a spare the next worker would be the fourth one.
+      // With a spare, the next worker would be the fourth.
       assertEquals(yield* worker(pool), 3);
       assertEquals((yield* pool.statistics).spare, 0);
     }),

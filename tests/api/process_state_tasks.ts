@@ -1,17 +1,17 @@
 /**
- * Plain tasks about what a process shares with its parent, and what it does not.
+ * Plain tasks about the state that a process shares with its parent, and the state that it does not.
  *
  * @module
  */
 import * as Task from "../../src/Task.ts";
 
-/** Something that each process has for itself. */
+/** State that each process has for itself. */
 let count = 0;
 
-/** How often {@link change} has run in this process. */
+/** The number of runs of {@link change} in this process. */
 export const changes = (): number => count;
 
-/** Changes whatever it can reach, and gives what it has then. */
+/** Changes all state within reach, and returns the changed state. */
 export const change = Task.make(
   import.meta,
   "change",
@@ -23,7 +23,7 @@ export const change = Task.make(
   },
 );
 
-/** Adds up, each time that it is run, and remembers that in its own fields. */
+/** Adds its term in each run, and keeps the sum in its own fields. */
 export class Adder {
   sum = 0;
   readonly terms: Array<number> = [];
@@ -36,10 +36,10 @@ export class Adder {
 }
 export const adder = Task.fromClass(import.meta, Adder);
 
-/** Itself and its parent, as the system knows them. */
+/** The pids of the process and of its parent, as the system reports them. */
 export const pids = Task.make(import.meta, "pids", () => ({ pid: Deno.pid, ppid: Deno.ppid }));
 
-/** What it has open: how many of each kind. */
+/** The open descriptors: a count for each kind. */
 export const descriptors = Task.make(
   import.meta,
   "descriptors",

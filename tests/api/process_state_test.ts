@@ -1,5 +1,5 @@
 /**
- * What a process shares with its parent and what it does not, how it ends, and what a whole program leaves behind.
+ * The state that a process shares with its parent, its end, and the leftovers of a whole program.
  *
  * @module
  */
@@ -27,7 +27,7 @@ const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, 
 
 const impatient = { gracePeriod: "20 millis", forceKillAfter: "20 millis" } as const;
 
-/** Waits until a task has said in this file that it runs, and gives what it said. */
+/** Waits until a task has reported in this file that it runs, and returns the report. */
 const said = (path: string): Effect.Effect<string> =>
   Effect.promise(async () => {
     await until("the task has begun", () => Deno.readTextFileSync(path) !== "");
@@ -86,7 +86,7 @@ const suite = (
       assertEquals(made.pid === Deno.pid, !signals);
       assertEquals([adder.sum, adder.terms], [0, []]);
       assertEquals([adder.run(), adder.sum], [{ sum: 5, terms: [5], pid: Deno.pid }, 5]);
-      // What travels is what its fields are by now.
+      // The fields are sent with their current values.
       assertEquals((yield* Process.run(Tasks.adder, adder)).terms, [5, 5]);
     }),
   );
@@ -170,7 +170,7 @@ const suite = (
         const grandchild = Number(yield* said(path));
         yield* child[how];
         assertFalse(yield* child.isAlive);
-        // Threads are looked for when the test has ended.
+        // The suite checks for leaked threads when the test has ended.
         if (signals) yield* Effect.promise(() => gone([grandchild]));
       }),
     );
@@ -215,7 +215,7 @@ await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 suite("subprocess", subprocess, Capabilities.subprocess);
 suite("worker", worker, Capabilities.worker);
 
-// What only processes of their own have
+// Behaviour of subprocesses only
 
 test(
   "process on subprocess: without the option no child is kept ready",

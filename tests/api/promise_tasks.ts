@@ -42,7 +42,7 @@ interface Objects {
   readonly deep: ReadonlyArray<{ readonly queue: Mp.Queue<Mp.Queue<string>> }>;
 }
 
-/** Uses one object of each kind, the queue from within others. */
+/** Uses one object of each kind, with the queue nested in other values. */
 export const useAll = Mp.task(import.meta, "useAll", async (objects: Objects) => {
   const { array, barrier, deep, event, lock, memory, semaphore, value } = objects;
   await lock.withLock(() => memory.array(Int32Array)[0] = 7);

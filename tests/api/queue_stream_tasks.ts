@@ -1,5 +1,5 @@
 /**
- * Consumers of queues that are killed, fail, or stand still with an item in hand.
+ * Consumers of queues that are killed, fail, or hang while they hold an item.
  *
  * @module
  */
@@ -12,10 +12,10 @@ import { scribe } from "../faults/queue_fault_tasks.ts";
 
 type Numbers = Queue.Queue<number>;
 
-/** How a consumer takes. */
+/** The ways in which a consumer takes items. */
 export type Way = "stream" | "chunks" | "pool" | "get";
 
-/** Items of one chunk. */
+/** Number of items of a chunk. */
 export const CHUNK = 2;
 
 const each = (
@@ -34,7 +34,7 @@ const each = (
   }
 };
 
-/** Answers each item, and stands still for ever with the given one. */
+/** Answers each item, and hangs at the given one. */
 export const answers = Task.make(
   import.meta,
   "answers",
@@ -42,10 +42,10 @@ export const answers = Task.make(
     each(requests, way, (item) => item === still ? Effect.zipRight(replies.put(-1), Effect.never) : replies.put(item)),
 );
 
-/** Gives the item back, or never ends. */
+/** Returns the square of the item, or never ends. */
 export const square = Task.make(import.meta, "square", (n: number) => n < 0 ? Effect.never : Effect.succeed(n * n));
 
-/** Runs a pool of its own over the items. */
+/** Runs the items through a pool of its own. */
 export const pools = Task.make(
   import.meta,
   "pools",
@@ -56,10 +56,10 @@ export const pools = Task.make(
     })),
 );
 
-/** How a worker takes and reports. */
+/** The ways in which a worker takes and reports items. */
 export type Reporting = "get" | "fibers" | "takeUpTo" | "stream" | "chunks" | "concurrently";
 
-/** Writes down `+ n` when it has worked on an item, and `= n` when it has reported that done. */
+/** Writes `+ n` after its work on an item, and `= n` after its report of the item. */
 export const works = Task.make(import.meta, "works", (queue: Numbers, path: string, how: Reporting) => {
   const write = scribe(path);
   const work = (item: number): Effect.Effect<void, unknown> =>
@@ -87,7 +87,7 @@ export const works = Task.make(import.meta, "works", (queue: Numbers, path: stri
   }
 });
 
-/** Takes so many and says so; reports this many of them; stands still. */
+/** Takes items and reports so, reports some of them done, then hangs. */
 export const holds = Task.make(
   import.meta,
   "holds",

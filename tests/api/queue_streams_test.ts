@@ -1,6 +1,6 @@
 /**
- * What a stream of a queue has taken: what it has handed on, and nothing else, whatever becomes of its consumer; and queues that
- * give again what a consumer has not reported done.
+ * The items that a stream of a queue has taken: exactly those that it has handed on, whatever the end of its consumer;
+ * and queues that deliver unreported items again.
  *
  * @module
  */
@@ -30,7 +30,7 @@ const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) =
 const failure = <A>(program: Effect.Effect<A, unknown>): Effect.Effect<string, A> =>
   Effect.map(Effect.flip(program), Hosts.described);
 
-/** Takes all that is there, one by one. */
+/** Takes all available items, one by one. */
 const empty = (queue: Numbers): Effect.Effect<ReadonlyArray<number>, unknown> =>
   Effect.gen(function* () {
     const items: Array<number> = [];
@@ -66,7 +66,7 @@ const managed: Effect.Effect<Make, unknown, Backend.Backend | Scope.Scope> = Eff
 
 type Where = "here" | "in another process" | "of a manager";
 
-/** Makes queues in each place where one can be; the process and the manager are shared by all tests of a backend. */
+/** Makes queues in each place where one can be. All tests of a backend share the process and the manager. */
 type Places = Readonly<Record<Where, Make>>;
 const Places = Context.GenericTag<Places>("tests/Places");
 
@@ -86,7 +86,7 @@ const suite = (
 ): void => {
   const steps: Array<Step<Backend.Backend | Workers | Places | Scope.Scope>> = [];
 
-  /** For each place where a queue can live. */
+  /** Registers a test for each place where a queue can live. */
   const promise = (title: string, program: (make: Make, where: Where) => Program): void => {
     for (const where of ["here", "in another process", "of a manager"] as const) {
       steps.push([`a queue ${where}: ${title}`, Effect.flatMap(Places, (places) => program(places[where], where))]);
@@ -139,7 +139,7 @@ const suite = (
             assertEquals(yield* queue.size, rest);
           }
           assertEquals(seen, numbers(12).filter((item) => item % 4 !== 3));
-          // Every place is free again.
+          // The whole capacity is free again.
           for (const n of numbers(12)) assert(yield* queue.tryPut(n));
           assert(!(yield* queue.tryPut(12)));
         }
@@ -169,14 +169,14 @@ const suite = (
           const consumer = yield* daemon(Tasks.answers, queue, replies, 0, "stream");
           assertEquals(yield* replies.get, -1);
           yield* when(queue.statistics, ({ size }) => size === 11);
-          // It answers nothing any more.
+          // A stopped consumer sends no answers.
           if (stops) yield* consumer.signal("SIGSTOP");
           const { bytes, takers } = yield* queue.statistics;
           assert(bytes > 0 && takers === 0);
           assertEquals([yield* queue.isEmpty, yield* queue.isFull], [false, false]);
           assertEquals([yield* queue.tryPut(12), yield* queue.isFull, yield* queue.tryPut(13)], [true, true, false]);
           yield* queue.ready;
-          // What came last was not sent ahead.
+          // The last item was not sent ahead.
           assertEquals((yield* empty(queue)).toSorted((a, b) => a - b), numbers(13).slice(1));
           assertEquals([yield* queue.size, yield* queue.isEmpty], [0, true]);
           const waiting = yield* Effect.fork(queue.get);
@@ -318,7 +318,7 @@ const suite = (
       yield* Fiber.join(consuming);
       assertEquals(seen, [2, 3, 0, 1]);
       yield* queue.join;
-      // Its own items keep no consumer from the end.
+      // The consumer's own items do not keep it from the end.
       const own = yield* make("fifo", { redeliver });
       yield* own.putAll([1, 2]);
       yield* own.close;
@@ -349,7 +349,7 @@ const suite = (
           const worker = yield* daemon(Tasks.works, queue, path, way);
           yield* Effect.promise(() => until("it works", () => done() > before + Math.floor(random() * 60)));
           yield* Effect.zipRight(worker.kill, worker.exit);
-          // All that it has not reported has come back.
+          // All unreported items have returned.
           yield* when(queue.statistics, ({ size, unfinished }) => size === unfinished);
         }
         const path = yield* temporary;

@@ -1,5 +1,5 @@
 /**
- * The tasks about queues: who makes them, who puts and who takes, wherever they are.
+ * The tasks about queues: makers, producers and consumers, in every process.
  *
  * @module
  */
@@ -16,17 +16,17 @@ import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as Task from "../../src/Task.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 
-/** An item that says how urgent it is. */
+/** An item with a priority. */
 export interface Job {
   readonly urgency: number;
   readonly name: string;
 }
 
-/** A queue of whatever: queues are invariant in their items. */
+/** A queue of any type, because queues are invariant in their items. */
 // deno-lint-ignore no-explicit-any
 export type Any = Queue.Queue<any>;
 
-/** The queues that the tests make: functions do not travel, so those with a key or an order have names. */
+/** The queues that the tests make. Functions cannot be sent, so a queue with a key or an order has a name. */
 export const kinds = {
   fifo: (options: Queue.Options) => Queue.make<unknown>(options),
   lifo: (options: Queue.Options) => Queue.lifo<unknown>(options),
@@ -45,7 +45,7 @@ export const kinds = {
 
 export type Kind = keyof typeof kinds;
 
-/** What is asked of a {@link hosting} process. */
+/** A request to a {@link hosting} process. */
 export type Wanted = readonly [kind: Kind, options: Queue.Options];
 
 /** Makes queues, and hosts them until it is ended. */
@@ -58,7 +58,7 @@ export const hosting = Task.make(
     )),
 );
 
-/** Has a child that hosts. */
+/** Lets a child host queues. */
 export const hostingBelow = Task.make(
   import.meta,
   "hostingBelow",
@@ -69,7 +69,7 @@ export const hostingBelow = Task.make(
 /** Puts one item. */
 export const put = Task.make(import.meta, "put", (queue: Any, item: unknown) => queue.put(item));
 
-/** Puts an item, and asks at once whether it is there. */
+/** Puts an item, and at once checks that the queue has it. */
 export const putAndObserve = Task.make(
   import.meta,
   "putAndObserve",
@@ -80,7 +80,7 @@ export const putAndObserve = Task.make(
     }),
 );
 
-/** Puts the large item and a number in turn. */
+/** Puts the large item and a number alternately. */
 export const putMixed = Task.make(
   import.meta,
   "putMixed",
@@ -90,21 +90,21 @@ export const putMixed = Task.make(
     }),
 );
 
-/** Puts a text of this length; tells why not. */
+/** Puts a text of this length, and reports the failure. */
 export const putText = Task.make(
   import.meta,
   "putText",
   (queue: Any, length: number) => Effect.match(queue.put("x".repeat(length)), { onFailure: String, onSuccess: String }),
 );
 
-/** Gets what it does not know, and then what it does. */
+/** Gets an item of an unknown kind, then an item of a known kind. */
 export const takeStrange = Task.make(
   import.meta,
   "takeStrange",
   (queue: Any) => Effect.all([Effect.map(Effect.flip(queue.get), String), queue.get]),
 );
 
-/** Takes so many in as few steps as there are, whatever is among them. */
+/** Takes the given number of items in as few steps as possible, including items that cannot be decoded. */
 export const takeAround = Task.make(import.meta, "takeAround", (queue: Any, count: number) =>
   Effect.gen(function* () {
     const parts: Array<unknown> = [];
@@ -116,7 +116,7 @@ export const takeAround = Task.make(import.meta, "takeAround", (queue: Any, coun
     return parts;
   }));
 
-/** Reads the stream to its end, again each time that it has failed for an item. */
+/** Reads the stream to its end, and restarts it after each item that cannot be decoded. */
 export const streamAround = Task.make(import.meta, "streamAround", (queue: Any) => {
   const parts: Array<unknown> = [];
   const each = Stream.runForEach(queue.toStream, (item) => Effect.sync(() => void parts.push(item)));
@@ -134,7 +134,7 @@ export const putAll = Task.make(
   (queue: Any, items: ReadonlyArray<unknown>) => queue.putAll(items),
 );
 
-/** Puts its name and the numbers up to this one, each for itself. */
+/** Puts its name with each number below `count`, in separate puts. */
 export const produce = Task.make(
   import.meta,
   "produce",
@@ -142,7 +142,7 @@ export const produce = Task.make(
     Effect.forEach(Array.from({ length: count }), (_, n) => queue.put([name, n]), { discard: true }),
 );
 
-/** Puts without end, and counts what it has put in a queue of its own. */
+/** Puts for ever, and counts its puts in another queue. */
 export const flood = Task.make(
   import.meta,
   "flood",
@@ -160,7 +160,7 @@ export const take = Task.make(
   (queue: Any, count: number) => Effect.all(Array.from({ length: count }, () => queue.get)),
 );
 
-/** Takes one by one until it finds the pill. */
+/** Takes items one by one until it finds the pill. */
 export const takeUntil = Task.make(
   import.meta,
   "takeUntil",
@@ -175,14 +175,16 @@ export const takeUntil = Task.make(
     }),
 );
 
-/** Takes what there is until the end. */
+/** Takes items until the end. */
 export const drain = Task.make(
   import.meta,
   "drain",
   (queue: Any) => Effect.map(Stream.runCollect(queue.toStream), Chunk.toReadonlyArray),
 );
 
-/** Takes one by one until the end, and reports each as done; gives how many, and how it ended. */
+/**
+ * Takes items one by one until the end, and reports each done. Returns the number of items, and how the queue ended.
+ */
 export const work = Task.make(import.meta, "work", (queue: Any) => {
   let count = 0;
   return queue.get.pipe(
@@ -195,7 +197,7 @@ export const work = Task.make(import.meta, "work", (queue: Any) => {
   );
 });
 
-/** So many gets that wait, each in a fiber of its own; gives what they have taken, in the order of the fibers. */
+/** Starts `count` waiting gets, each in its own fiber. Returns the items that they took, in the order of the fibers. */
 export const takers = Task.make(
   import.meta,
   "takers",
@@ -203,7 +205,7 @@ export const takers = Task.make(
     Effect.all(Array.from({ length: count }, () => queue.get), { concurrency: "unbounded" }),
 );
 
-/** What becomes of one operation: its value, or the tag and the reason of its failure. */
+/** The outcome of one operation: its value, or the tag and the reason of its failure. */
 export const attempt = Task.make(
   import.meta,
   "attempt",
@@ -220,24 +222,23 @@ export const described = (error: unknown): string => {
   return [_tag, reason ?? host].filter((part) => part !== undefined).join(" ");
 };
 
-/** What the queue says of itself: asked here. */
+/** The statistics of the queue, requested from this process. */
 export const observe = Task.make(
   import.meta,
   "observe",
   (queue: Any) => Effect.all([queue.size, queue.isEmpty, queue.isFull, queue.statistics]),
 );
 
-/** Gives back what it was given. */
 export const echo = Task.make(import.meta, "echo", (value: unknown) => value);
 
-/** Makes a queue, puts into it, and gives it as its result, after which its scope has closed. */
+/** Makes a queue, puts an item, and returns the queue. The scope of the queue has closed by then. */
 export const makeAndReturn = Task.make(
   import.meta,
   "makeAndReturn",
   () => Effect.scoped(Effect.tap(Queue.make<unknown>(), (queue) => queue.put(1))),
 );
 
-/** A queue in every place where one can be. */
+/** A queue in every place of a value that can hold one. */
 export interface Places {
   readonly field: { readonly deep: { readonly queue: Any } };
   readonly list: ReadonlyArray<Any>;
@@ -245,7 +246,7 @@ export interface Places {
   readonly set: ReadonlySet<Any>;
 }
 
-/** Puts where it finds the queue into it, and tells whether all of them are one. */
+/** Puts an item through the queue at each place, and returns the number of distinct queues. */
 export const putEverywhere = Task.make(
   import.meta,
   "putEverywhere",
@@ -268,7 +269,7 @@ export class Shouter {
 }
 export const shouter = Task.fromClass(import.meta, Shouter);
 
-/** Takes a queue out of a queue, and puts into it. */
+/** Takes a queue out of a queue, and puts an item into it. */
 export const forward = Task.make(
   import.meta,
   "forward",
@@ -276,7 +277,7 @@ export const forward = Task.make(
     Effect.flatMap(queues.get, (queue) => Effect.zipRight(queue.put(item), queue.get)),
 );
 
-/** Has a child of its own put. */
+/** Lets a child put. */
 export const putBelow = Task.make(
   import.meta,
   "putBelow",
@@ -285,7 +286,7 @@ export const putBelow = Task.make(
 );
 const itself = (): Task.Task<[Any, unknown, number], unknown, unknown> => putBelow;
 
-/** Has a child on each backend: one puts, the other takes and puts back what it has taken. */
+/** Lets a child on each backend use the queue: one puts, the other takes items and puts them back. */
 export const mixed = Task.make(import.meta, "mixed", (queue: Any) =>
   Effect.gen(function* () {
     const own = yield* Queue.make<unknown>({ capacity: 2 });
@@ -295,7 +296,7 @@ export const mixed = Task.make(import.meta, "mixed", (queue: Any) =>
     yield* (taken[1] as Any).put("itself");
   }).pipe(Effect.scoped));
 
-/** Has children of its own put and take, over a queue of its own. */
+/** Lets its children put and take, over its own queue. */
 export const family = Task.make(import.meta, "family", (count: number) =>
   Effect.scoped(Effect.gen(function* () {
     const queue = yield* Queue.make<readonly [string, number]>({ capacity: 10 });
@@ -305,7 +306,7 @@ export const family = Task.make(import.meta, "family", (count: number) =>
     return { host: queue.host, taken: taken as ReadonlyArray<readonly [string, number]> };
   })));
 
-/** Has the workers of a pool of its own take. */
+/** Lets the workers of its own pool take. */
 export const poolBelow = Task.make(
   import.meta,
   "poolBelow",
@@ -316,7 +317,7 @@ export const poolBelow = Task.make(
     )),
 );
 
-/** Handed from stage to stage: takes, adds one, passes on. */
+/** A stage of a pipeline: takes an item, adds one, and passes it on. */
 export const stage = Task.make(
   import.meta,
   "stage",

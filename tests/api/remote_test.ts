@@ -1,5 +1,5 @@
 /**
- * What stands below connections: links over authenticated sockets, and what a stranger may say on one.
+ * The layers below connections: links over authenticated sockets, and messages of strangers.
  *
  * @module
  */
@@ -41,7 +41,7 @@ const listening: ListenOptions = {
 
 const silent: Receiver = { closed: () => {} };
 
-/** Listens, and makes a link of each client that connects, as a manager would. */
+/** Listens, and makes a link for each client, as a manager does. */
 const linked = (onOpen: (link: Link, text: string) => string) =>
   Effect.gen(function* () {
     const links = new Set<Link>();
@@ -71,7 +71,7 @@ const linked = (onOpen: (link: Link, text: string) => string) =>
     return { acceptor, links };
   });
 
-/** Connects, with a link that goes with the scope. */
+/** Connects with a link that closes with the scope. */
 const linking = (address: Listener.Address, purpose: number = CALLS) =>
   dial({ address, authKey, tls: undefined, purpose, limits, millis: 10_000 }, ({ limits, transport }: PeerSession) => {
     const link = new Link(transport, { side: "child", maxMessageSize: limits.maxMessageSize });
@@ -134,7 +134,7 @@ test(
   }),
 );
 
-/** Says something to a listener as whoever has the key can. */
+/** Sends a message to a listener, as any client with the key can. */
 const say = (
   address: Listener.Address,
   bodies: ReadonlyArray<Uint8Array>,
@@ -174,7 +174,7 @@ test(
     const [end, other] = yield* Pipe.make<string>();
     yield* say(listener.address, [
       Codec.encode([queue], { hooks }).bytes,
-      // The bytes of a handle move nothing until the message is handed to a link.
+      // Encoding a handle moves nothing. The end moves when the message is passed to a link.
       Codec.encode({ end }, { hooks }).bytes,
       new Uint8Array([0xff, 0xff, 0xff]),
       Codec.encode("data").bytes,
@@ -188,7 +188,7 @@ test(
     assertEquals(yield* connection.recv, "data");
     yield* other.send("still");
     assertEquals([yield* end.recv, yield* queue.get, end.closed], ["still", "mine", false]);
-    // In a process to which the connection has moved it is the same.
+    // The same holds in a process to which the connection has moved.
     yield* say(listener.address, [Codec.encode([queue], { hooks }).bytes]);
     const moved = yield* listener.accept;
     const failed = yield* Effect.flip(Effect.provide(Process.run(Tasks.answer, moved), subprocess));

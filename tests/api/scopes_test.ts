@@ -1,5 +1,5 @@
 /**
- * Many scopes with processes and pools in them, and nothing is left of any.
+ * Many scopes with processes and pools, none of which leaves anything behind.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import { test, warmUp } from "../support/suite.ts";
 
 type Round = (n: number) => Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>;
 
-/** What is done in one scope: each of them ends in another way. */
+/** The content of one scope. Each ends in another way. */
 const ways: ReadonlyArray<Round> = [
   // Joined by its caller, or by its scope.
   (n) =>
@@ -65,10 +65,10 @@ const scopes = (first: number, count: number): Effect.Effect<void, never, Backen
     assertEquals(defects, []);
   }));
 
-/** Memory that a program may have more of for no fault of its own: the allocator's, the collector's. */
+/** Additional memory that is no leak: that of the allocator and of the garbage collector. */
 const MARGIN = 96 * 1024 * 1024;
 
-/** Registers tests of so many scopes each; the first one tells how much memory is at work. */
+/** Registers one test for each count of scopes. The first test determines the normal use of memory. */
 const check = (name: string, layer: Layer.Layer<Backend.Backend>, counts: ReadonlyArray<number>): void => {
   let settled: number | undefined;
   let first = 1;
@@ -94,7 +94,7 @@ const check = (name: string, layer: Layer.Layer<Backend.Backend>, counts: Readon
   }
 };
 
-/** Where this program and its children make their temporary files meanwhile. */
+/** The folder for temporary files of this program and its children during the test. */
 const temporaryFolder: Effect.Effect<string, never, Scope.Scope> = Effect.map(
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -120,7 +120,7 @@ const silently = Effect.provide(Logger.remove(Logger.defaultLogger));
 await warmUp(scopes(1, ways.length).pipe(Effect.provide(subprocess), silently));
 await warmUp(scopes(1, ways.length).pipe(Effect.provide(worker), silently));
 
-// A thousand in all in a full run. A subprocess costs several times what a worker does, so most scopes have workers.
+// A full run has a thousand scopes. A subprocess costs several times as much as a worker, so most scopes have workers.
 const few = rounds(2 * ways.length, 100);
 const many = rounds(3 * ways.length, 200);
 check("subprocesses", subprocess, [few, few]);

@@ -1,4 +1,4 @@
-/** Tasks of processes that use what others host who are neither their parents nor their children. */
+/** Tasks of processes that use objects of hosts that are neither their parents nor their children. */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import * as Pipe from "../../src/Pipe.ts";
@@ -7,17 +7,17 @@ import * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
 import { ways } from "../../src/internal/rpc/router.ts";
 
-/** Ends for whatever. */
+/** A connection of any type. */
 // deno-lint-ignore no-explicit-any
 export type Any = Pipe.Connection<any>;
 
-/** Whose item it is, which of his, and something that makes it long. */
+/** The producer of an item, the number of the item, and bytes that make it long. */
 export type Numbered = readonly [producer: number, n: number, long?: Uint8Array];
 
-/** How many links this process has to those that are no neighbours, by their kind. */
+/** The number of links of this process to processes that are no neighbours, by kind. */
 export const direct = Task.make(import.meta, "direct", ways);
 
-/** Puts the numbers, one by one: what is to be put where, and what says so afterwards. */
+/** Puts the numbers one by one, and reports each number through another queue. */
 export const tells = Task.make(
   import.meta,
   "tells",
@@ -31,7 +31,7 @@ export const tells = Task.make(
     }),
 );
 
-/** Takes what is there for each number that it is told of, without waiting. */
+/** For each reported number, takes an item without waiting. */
 export const asks = Task.make(
   import.meta,
   "asks",
@@ -46,7 +46,7 @@ export const asks = Task.make(
     }),
 );
 
-/** Sends the numbers, and says so of each. */
+/** Sends the numbers, and reports each. */
 export const tellsOfSent = Task.make(
   import.meta,
   "tellsOfSent",
@@ -60,7 +60,9 @@ export const tellsOfSent = Task.make(
     }),
 );
 
-/** Makes a queue, gives it away, and takes what comes as it comes: whether each of the producers' numbers came in its order. */
+/**
+ * Makes a queue, sends it away, and takes items as they arrive. Checks that the numbers of each producer are in order.
+ */
 export const hostsAndTakes = Task.make(
   import.meta,
   "hostsAndTakes",
@@ -77,7 +79,7 @@ export const hostsAndTakes = Task.make(
     })),
 );
 
-/** Puts numbered items, sometimes several at once and sometimes long ones beside them. */
+/** Puts numbered items, sometimes several at once, sometimes with long ones between them. */
 export const produces = Task.make(
   import.meta,
   "produces",
@@ -103,7 +105,7 @@ export const echoes = Task.make(
   (end: Any) => Effect.catchTag(Effect.forever(Effect.flatMap(end.recv, end.send)), "EndOfFile", () => Effect.void),
 );
 
-/** Makes a pipe, gives away one end, and has so many conversations with whoever has it. */
+/** Makes a pipe, sends one end away, and has the given number of conversations with the owner of that end. */
 export const converses = Task.make(
   import.meta,
   "converses",
@@ -123,14 +125,14 @@ export const converses = Task.make(
     })),
 );
 
-/** Does it in a child of its own, whose result it has. */
+/** Runs {@link converses} in a child, and returns its result. */
 export const conversesBelow = Task.make(
   import.meta,
   "conversesBelow",
   (made: Queue.Queue<Any>, turns: number) => Process.run(converses, made, turns),
 );
 
-/** Uses a queue until that fails, and says how. */
+/** Uses a queue until an operation fails, and reports the failure. */
 export const usesUntil = Task.make(
   import.meta,
   "usesUntil",
@@ -146,7 +148,7 @@ export const usesUntil = Task.make(
     }),
 );
 
-/** Takes an item and ends with it at once, without a word. */
+/** Takes items, and ends at once. */
 export const takesAndEnds = Task.make(
   import.meta,
   "takesAndEnds",
@@ -158,7 +160,7 @@ export const takesAndEnds = Task.make(
     }),
 );
 
-/** Takes the end out of a queue, receives so many messages, and passes it on. */
+/** Takes the end out of a queue, receives the given number of messages, and returns the end. */
 export const receivesSome = Task.make(
   import.meta,
   "receivesSome",
@@ -171,7 +173,7 @@ export const receivesSome = Task.make(
     }),
 );
 
-/** Puts so many bytes. */
+/** Puts the given number of bytes. */
 export const putsBytes = Task.make(
   import.meta,
   "putsBytes",

@@ -1,6 +1,6 @@
 /**
- * Processes that are neither parent nor child of each other: over a pair of ports, a
- * socket of their own or a tunnel, in one order and with what was promised of their objects.
+ * Processes that are neither parent nor child of each other: over a pair of ports, a socket of their own or a tunnel,
+ * with one order and with the guarantees of their objects.
  */
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
@@ -41,10 +41,10 @@ const suite = (
   const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
     test(`siblings on ${name}: ${title}`, Effect.provide(program, layer));
 
-  /** The links to others of a process that talks to `count` of them. */
+  /** The links of a process that communicates with `count` siblings. */
   const links = (count: number) => ({ port: 0, socket: 0, tunnel: 0, [way]: count });
   const ways = links(1);
-  /** Links were made, and only of this kind. */
+  /** Asserts that links were made, and only of this kind. */
   const only = (made: { readonly [way in Way]: number }): void => {
     assert(made[way] > 0);
     assertEquals({ ...made, [way]: 0 }, links(0));

@@ -1,5 +1,5 @@
 /**
- * Tasks that tell whether their process was kept ready for them.
+ * Tasks that report whether their process was a standby child.
  *
  * @module
  */
@@ -8,7 +8,7 @@ import * as Redacted from "effect/Redacted";
 import * as Process from "../../src/Process.ts";
 import * as Task from "../../src/Task.ts";
 
-/** The mark of `fixtures/preloaded.ts`; none in a process that was started only now. */
+/** The mark of `fixtures/preloaded.ts`; absent in a process that was started on demand. */
 export const mark = Task.make(
   import.meta,
   "mark",

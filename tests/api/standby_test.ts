@@ -1,5 +1,5 @@
 /**
- * Children that are kept ready: whoever needs one takes it over, and another takes its place.
+ * Standby children: a spawn takes one over, and another child takes its place.
  *
  * @module
  */
@@ -29,11 +29,11 @@ interface Options {
   readonly preload: ReadonlyArray<string>;
 }
 
-/** Runs it again and again until it has had a child that was kept ready. There is no telling when there is one. */
+/** Repeats the program until it got a standby child. There is no signal that one is ready. */
 const untilWarm = <A, E, R>(run: Effect.Effect<A, E, R>, warm: (result: A) => boolean): Effect.Effect<A, E, R> =>
   Effect.repeat(run, { until: warm });
 
-/** The mark of a child that was kept ready. */
+/** The mark of a standby child. */
 const takeOver = untilWarm(Process.run(Tasks.mark), (mark) => mark !== undefined);
 
 const pids = (): ReadonlyArray<number> => descendants(Deno.pid).map(({ pid }) => pid);
@@ -236,7 +236,7 @@ const suite = (
       Effect.gen(function* () {
         const path = yield* temporary;
         Deno.writeTextFileSync(path, "die");
-        // Dies once, soon after it has been loaded.
+        // The child dies once, soon after it was loaded.
         const dying = yield* module(
           `if (Deno.readTextFileSync(${JSON.stringify(path)}) === "die") {\n` +
             `  Deno.writeTextFileSync(${JSON.stringify(path)}, "dead");\n` +
@@ -269,7 +269,7 @@ const suite = (
         }));
       }));
       assertFalse(yield* child.isAlive);
-      // The suite's own check finds what else is left.
+      // The check of the suite finds other leftovers.
       if (signals) assertFalse(pids().includes(child.pid));
     }),
     { standby: 0 },

@@ -1,5 +1,5 @@
 /**
- * What it takes to start a child: its command line, its environment, its executable.
+ * The start of a child: its command line, its environment, its executable.
  *
  * @module
  */
@@ -19,14 +19,14 @@ const backends = { subprocess: SubprocessBackend.layer, worker: WorkerBackend.la
 
 for (const layer of Object.values(backends)) await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer()));
 
-/** More than an argument holds, and each more than a letter. */
+/** Long module names that together exceed the limit of an argument. */
 const many = Array.from({ length: 1500 }, (_, i) => import.meta.resolve(`./${"a module of many/".repeat(6)}${i}.ts`));
 
 for (const [name, layer] of Object.entries(backends)) {
   test(
     `a process on ${name} can be told of 1500 modules with long names`,
     Effect.gen(function* () {
-      // Without permission to read them, where there are permissions.
+      // The child lacks the permission to read them, where permissions exist.
       const options = name === "subprocess" ? { permissions: {} } : {};
       const child = yield* spawnFor(many, options, Tasks.add, 1, 2);
       assertEquals(yield* child.join, 3);
@@ -46,7 +46,7 @@ test(
   }).pipe(Effect.provide(SubprocessBackend.layer())),
 );
 
-/** Deno refuses to start with this flag, and says so. */
+/** Deno refuses to start with this flag, and reports so. */
 const refused = (options: SubprocessBackend.Options = {}) =>
   SubprocessBackend.layer({ stderr: "null", denoFlags: ["--no-such-flag"], ...options });
 
@@ -198,7 +198,7 @@ interface Graph {
   }>;
 }
 
-/** The modules that a module names by literals, directly or not. */
+/** The modules that a module imports by literals, directly or indirectly. */
 const named = (path: string, dynamically: boolean): ReadonlyArray<string> => {
   const { stdout, success } = new Deno.Command(Deno.execPath(), { args: ["info", "--json", path] }).outputSync();
   assert(success);
@@ -213,10 +213,13 @@ const named = (path: string, dynamically: boolean): ReadonlyArray<string> => {
   return [...found];
 };
 
-/** What Deno reads when it runs a module: all that the module names by literals, whether it is ever loaded or not. */
+/**
+ * The modules that Deno reads when it runs a module: all that the module imports by literals, even if they are never
+ * loaded.
+ */
 const followed = (path: string): ReadonlyArray<string> => named(path, true);
 
-/** What Deno evaluates when it imports a module. */
+/** The modules that Deno evaluates when it imports a module. */
 const imported = (path: string): ReadonlyArray<string> => named(path, false);
 
 const inLibrary = (path: string): string => import.meta.resolve(`../../src/${path}`);
@@ -226,7 +229,7 @@ for (const entry of ["subprocess", "worker"]) {
     `the entry of a child on ${entry} makes Deno read at most 46 modules, none of Effect's among them`,
     Effect.sync(() => {
       const modules = followed(inLibrary(`internal/entry/${entry}.ts`));
-      // Both are loaded only by a child that needs them: a link on descriptor 3, a task in a module of the user's.
+      // Only a child that needs them loads these modules: a link on descriptor 3, a task in a module of the user.
       const runtime = new Set(["node:net", "node:async_hooks"]);
       assertEquals(modules.filter((url) => !url.startsWith(inLibrary("")) && !runtime.has(url)), []);
       assert(modules.length <= 46, `${modules.length} modules: ${modules.join(" ")}`);

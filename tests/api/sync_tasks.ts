@@ -1,5 +1,5 @@
 /**
- * A process that does with shared objects what it is told, and those that are killed with them.
+ * A process that performs operations on shared objects on request, and processes that are killed while they use them.
  *
  * @module
  */
@@ -19,13 +19,13 @@ import * as Task from "../../src/Task.ts";
 import * as Value from "../../src/Value.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 
-/** What is to be done: an operation by its name, `"write.take"` say, of an object. */
+/** A request for an operation of an object, by name, such as `"write.take"`. */
 export interface Order {
   readonly id: number;
   readonly object: unknown;
   readonly operation: string;
   readonly args: ReadonlyArray<unknown>;
-  /** In the fiber that takes the orders, or in one of its own, which can be interrupted. */
+  /** Whether the operation runs in its own fiber, which can be interrupted, or in the fiber that takes the requests. */
   readonly forked: boolean;
 }
 
@@ -61,7 +61,7 @@ export const operation = (
   });
 };
 
-/** Does what it is told, until it is ended. */
+/** Performs the requested operations until it is ended. */
 export const agent = Task.make(
   import.meta,
   "agent",
@@ -95,7 +95,7 @@ export const agent = Task.make(
   },
 );
 
-/** Makes objects, gives them away, and keeps them until it is told. */
+/** Makes objects, sends them away, and keeps them until it is told to end. */
 export const maker = Task.make(
   import.meta,
   "maker",
@@ -115,7 +115,7 @@ export const maker = Task.make(
     })),
 );
 
-/** Counts up what is in a file, each time with the lock. */
+/** Increments the number in a file, each time under the lock. */
 export const counts = Task.make(
   import.meta,
   "counts",
@@ -126,14 +126,14 @@ export const counts = Task.make(
     ),
 );
 
-/** Comes so often, and gives its places. */
+/** Arrives at the barrier `times` times, and returns its places. */
 export const meets = Task.make(
   import.meta,
   "meets",
   (barrier: Barrier.Barrier, times: number) => Effect.replicateEffect(barrier.wait, times),
 );
 
-/** Waits with many fibers; tells when all do. */
+/** Waits with many fibers, and reports when all of them wait. */
 export const crowd = Task.make(
   import.meta,
   "crowd",
@@ -150,7 +150,7 @@ export const crowd = Task.make(
     }),
 );
 
-/** Comes to all of them, again and again. */
+/** Arrives at all barriers, again and again. */
 export const meetsAll = Task.make(
   import.meta,
   "meetsAll",
@@ -160,7 +160,7 @@ export const meetsAll = Task.make(
     }),
 );
 
-/** Adds one, in two steps, while holding the lock; so many times. */
+/** Adds one in two steps under the lock, `times` times. */
 export const increments = Task.make(
   import.meta,
   "increments",
@@ -175,7 +175,7 @@ export const increments = Task.make(
 /** Uses a lock once. */
 export const usesOnce = Task.make(import.meta, "usesOnce", (lock: Lock.Lock) => lock.tryTake);
 
-/** Takes all there is to take, says so, and keeps it. */
+/** Takes everything, reports so, and keeps it. */
 export const hoards = Task.make(
   import.meta,
   "hoards",

@@ -1,5 +1,5 @@
 /**
- * What locks, semaphores, conditions, events, barriers and locks for readers and writers promise, used by this process and by
+ * The guarantees of locks, semaphores, conditions, events, barriers and read-write locks, used by this process and by
  * another, on each backend.
  *
  * @module
@@ -35,22 +35,25 @@ import * as Tasks from "./sync_tasks.ts";
 
 type Program<R = never> = Effect.Effect<unknown, unknown, R | Scope.Scope>;
 
-/** An operation that another process does. */
+/** An operation that another process runs. */
 interface Started {
   readonly outcome: Effect.Effect<Tasks.Outcome>;
   readonly interrupt: Effect.Effect<void, unknown>;
 }
 
-/** Another process, which does what it is told. */
+/** Another process that performs operations on request. */
 interface Agent {
   readonly child: Process.Process<unknown, unknown>;
-  /** Has it done in its main fiber; gives the result, or fails with what is said of the error. */
+  /**
+   * Runs the operation in the main fiber of the process. Returns its result, or fails with the description of the
+   * error.
+   */
   readonly does: (
     object: unknown,
     operation: string,
     ...args: ReadonlyArray<unknown>
   ) => Effect.Effect<unknown, unknown>;
-  /** Has it begun in a fiber of its own. */
+  /** Starts the operation in a fiber of its own. */
   readonly begins: (
     object: unknown,
     operation: string,
@@ -93,7 +96,7 @@ const agent: Effect.Effect<Agent, unknown, Backend.Backend | Scope.Scope> = Effe
   };
 });
 
-/** Waits until this holds. */
+/** Waits until the condition holds. */
 const until = <E>(holds: Effect.Effect<boolean, E>): Effect.Effect<void, E> =>
   Effect.asVoid(Effect.repeat(Effect.zipLeft(holds, Effect.sleep("1 millis")), { until: (held) => held }));
 
@@ -262,7 +265,7 @@ here(
     yield* lock.withLock(Effect.gen(function* () {
       const child = yield* Effect.fork(lock.withLock(Effect.zipRight(Effect.yieldNow(), alone(0))));
       yield* until(Effect.map(lock.depth, (depth) => depth === 1));
-      // The holder waits for a fiber that is further inside.
+      // The holder waits for a fiber that has re-entered the lock.
       yield* lock.withLock(alone(1));
       yield* Fiber.join(child);
     }));
@@ -312,7 +315,7 @@ here(
       const sibling = Effect.gen(function* () {
         yield* until(Effect.map(condition.statistics, ({ waiting }) => waiting === 1));
         if (notifies) return yield* lock.withLock(condition.notify());
-        // Another program has the lock when both want it: the one that waits is notified, and has it first.
+        // A fiber of another program holds the lock when both want it: the waiter is notified, and gets the lock first.
         const gate = yield* Deferred.make<void>();
         const stranger = Effect.runFork(
           lock.withLock(Effect.zipRight(condition.notify(), Deferred.await(gate))),
@@ -644,7 +647,7 @@ here(
     const scope = yield* Scope.make();
     const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* Scope.extend(every, scope);
     yield* readers.write.take;
-    // A program of its own, so that this one is not inside.
+    // A separate program, so that this one does not re-enter.
     yield* Effect.promise(() => Effect.runPromise(rlock.take));
     const waits: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
       condition.withLock(condition.wait),
@@ -707,7 +710,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* until(Effect.map(lock.statistics, ({ waitingProcesses }) => waitingProcesses === 1));
       yield* lock.release;
       assertEquals((yield* again.outcome)._tag, "Success");
-      // It is the one of its process, whichever fiber has taken it.
+      // The lock belongs to the process, whichever of its fibers has taken it.
       yield* other.does(lock, "unsafeRelease");
       assertEquals(yield* lock.isLocked, false);
     }),
@@ -788,7 +791,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
         yield* Effect.fork(bounded.take()),
         yield* Effect.fork(failure(barrier.wait)),
       ];
-      // This one completes the round: from now on it is broken only by a death before it.
+      // This party completes the round, so only an earlier death breaks the barrier.
       yield* Effect.ignore(Effect.raceFirst(Fiber.join(e), Effect.sleep("1 millis")));
       yield* other.child.kill;
       assertEquals(yield* Fiber.join(a), { abandoned: true });
@@ -953,7 +956,7 @@ test(
   }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true } }))),
 );
 
-/** `true` for `any` only. */
+/** `true` only for `any`. */
 type IsAny<A> = 0 extends 1 & A ? true : false;
 
 test(

@@ -21,7 +21,7 @@ import { complain, flood, leave, measure, measureBelow, nest, say, traced } from
 
 type Options = Pick<WorkerBackend.Options, "observe" | "standby">;
 
-/** Runs a program, and gives what it has logged. */
+/** Runs a program, and returns its log entries. */
 const logged = <A, E>(
   program: Effect.Effect<A, E>,
 ): Effect.Effect<ReadonlyArray<Logger.Logger.Options<unknown>>, E> =>
@@ -80,7 +80,7 @@ const find = (spans: ReadonlyArray<Seen>, name: string): Seen => {
   return found;
 };
 
-/** Whether a span stands below another, at any depth. */
+/** Whether a span is a descendant of another. */
 const isBelow = (spans: ReadonlyArray<Seen>, name: string, above: string): boolean => {
   let span: Tracer.AnySpan | undefined = find(spans, name).span;
   const target = find(spans, above).span.spanId;

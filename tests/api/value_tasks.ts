@@ -11,14 +11,14 @@ export type AnyValue = Value.Integer<any>;
 // deno-lint-ignore no-explicit-any
 export type AnyArray = SharedArray.Integer<any, any>;
 
-/** Adds one, so many times: with Effects, or without. */
+/** Adds one the given number of times, with or without Effects. */
 export const counts = Task.make(import.meta, "counts", (value: AnyValue, one: unknown, times: number, raw: boolean) => {
   if (!raw) return Effect.zipRight(Effect.replicateEffect(value.add(one), times, { discard: true }), value.get);
   for (let i = 0; i < times; i++) value.raw.add(one);
   return value.raw.value;
 });
 
-/** Increments by hand, which only a compare and exchange makes right. */
+/** Increments by hand; the compare and exchange prevents lost updates. */
 export const exchanges = Task.make(import.meta, "exchanges", (value: AnyValue, times: number) => {
   for (let i = 0; i < times; i++) {
     for (let seen = value.raw.get();;) {
@@ -31,7 +31,7 @@ export const exchanges = Task.make(import.meta, "exchanges", (value: AnyValue, t
 
 export const sets = Task.make(import.meta, "sets", (value: AnyValue, to: unknown) => value.exchange(to));
 
-/** Uses values within a list from a queue, and says what became of each. */
+/** Uses values of a list from a queue, and reports the outcome for each. */
 export const bumps = Task.make(
   import.meta,
   "bumps",
@@ -81,7 +81,7 @@ export const addsForEver = Task.make(
     ),
 );
 
-/** Increments by hand, which takes turns to be right. */
+/** Increments with a read and a write under the lock of the value. */
 export const turns = Task.make(
   import.meta,
   "turns",
@@ -100,7 +100,7 @@ export const turns = Task.make(
 
 export type Point = Value.Struct<{ readonly x: "f64"; readonly y: "f64"; readonly moves: "u32" }>;
 
-/** Replaces all fields, so often. */
+/** Replaces all fields the given number of times. */
 export const moves = Task.make(
   import.meta,
   "moves",
@@ -113,7 +113,7 @@ export const moves = Task.make(
     }),
 );
 
-/** Replaces all for ever: x and -y are the same, whenever somebody looks at both. */
+/** Replaces all fields for ever. A consistent read always finds x equal to -y. */
 export const movesForEver = Task.make(
   import.meta,
   "movesForEver",

@@ -1,4 +1,4 @@
-/** Tasks, and the objects of a manager, whose values cannot be sent, or throw when they are touched. */
+/** Tasks and managed objects with values that cannot be sent, or that throw on every access. */
 import * as Cause from "effect/Cause";
 import * as Data from "effect/Data";
 import * as Effect from "effect/Effect";
@@ -12,7 +12,7 @@ import * as Task from "../../src/Task.ts";
 
 export class FetchError extends Data.TaggedError("FetchError")<{ readonly url: string; readonly cause: unknown }> {}
 
-/** An error as HTTP clients throw it. */
+/** An error like those of HTTP clients. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
   readonly code = "ERR_STATUS";
@@ -23,12 +23,12 @@ export class HttpError extends Error {
 
 export class Refusal extends Schema.TaggedError<Refusal>()("Refusal", { url: Schema.String, cause: Schema.Unknown }) {}
 
-/** A failure that is no error. */
+/** A failure that is not an `Error`. */
 export class Absent extends Data.TaggedClass("Absent")<{ readonly key: string; readonly retry: () => void }> {}
 
 const http = (): HttpError => new HttpError(new Response("no", { status: 500 }));
 
-/** The idiom by which Effect turns what a Promise rejects with into a failure. */
+/** The idiom of Effect that turns the rejection of a Promise into a failure. */
 export const fetching = Task.make(
   import.meta,
   "fetching",
@@ -54,7 +54,7 @@ export const throwing = Task.make(import.meta, "throwing", (): number => {
 });
 export const rejecting = Task.make(import.meta, "rejecting", (): Promise<number> => Promise.reject(http()));
 
-/** Errors in errors: causes that go around in a circle, and an `AggregateError`. */
+/** Nested errors: cyclic causes, and an `AggregateError`. */
 export const nested = Task.make(import.meta, "nested", (): Effect.Effect<number, FetchError> => {
   const outer = new Error("outer", { cause: http() });
   (outer.cause as Error).cause = outer;
@@ -71,14 +71,14 @@ export const severalFailures = Task.make(import.meta, "severalFailures", (): Eff
   const dies = Effect.die(Object.assign(new RangeError("after"), { callback: () => {} }));
   return Effect.zipRight(failure("left"), Effect.ensuring(failure("right"), dies), { concurrent: true });
 });
-/** A Cause as a part of a failure. */
+/** A failure that contains a Cause. */
 export const causeInside = Task.make(
   import.meta,
   "causeInside",
   (): Effect.Effect<number, FetchError> =>
     Effect.fail(new FetchError({ url: "cause", cause: Cause.parallel(Cause.fail(http()), Cause.die(() => {})) })),
 );
-/** A failure with more in it than a message may hold. */
+/** A failure that is larger than a message may be. */
 export const oversized = Task.make(
   import.meta,
   "oversized",
@@ -95,7 +95,7 @@ export const failingStream = Task.make(
   "failingStream",
   (url: string) => Stream.concat(Stream.make(1), Stream.fail(new FetchError({ url, cause: http() }))),
 );
-/** Runs a stream of its caller's, and tells how it failed. */
+/** Runs a stream of its caller, and reports its failure. */
 export const reading = Task.make(
   import.meta,
   "reading",
@@ -110,7 +110,7 @@ export const failsToInitialize = Task.make(
   "failsToInitialize",
   (): Effect.Effect<void, FetchError> => Effect.fail(new FetchError({ url: "initializer", cause: http() })),
 );
-/** Tells how a process of its caller's has ended. */
+/** Reports how a process of its caller has ended. */
 export const joining = Task.make(
   import.meta,
   "joining",
@@ -125,7 +125,7 @@ export const joining = Task.make(
       return [joined._tag, joined.url, failed?._tag, failed?.url];
     }),
 );
-/** A failure that only a Schema can send, in the process that has read it. */
+/** A failure that only a Schema can encode, once it is decoded. */
 export class Stamped extends Schema.TaggedClass<Stamped>()("Stamped", { text: Schema.String }) {}
 export const stamping = Task.make(
   import.meta,
@@ -148,7 +148,7 @@ export const joiningStamped = Task.make(
     }),
 );
 
-// Values that throw when they are touched.
+// Values that throw on every access.
 
 const boom = (): never => {
   throw new RangeError("touched");
@@ -167,7 +167,7 @@ const revoked = (target: object): object => {
   return proxy;
 };
 
-/** By name, since a child makes its own. */
+/** By name, because a child makes its own. */
 export const touchy: Readonly<Record<string, () => unknown>> = {
   "a Proxy whose traps throw": () => new Proxy({}, traps),
   "a Proxy of an error whose traps throw": () => new Proxy(new Error(), traps),
@@ -220,7 +220,7 @@ export const touchy: Readonly<Record<string, () => unknown>> = {
 
 type Way = (value: unknown) => unknown;
 
-/** How a task gives a value away. */
+/** The ways in which a task can pass a value out. */
 export const ways: Readonly<Record<string, Way>> = {
   returns: (value) => value,
   "returns a Promise of": (value) => (async () => await Promise.resolve([value]))().then(([value]) => value),
@@ -239,7 +239,7 @@ export const ways: Readonly<Record<string, Way>> = {
 };
 
 export const give = Task.make(import.meta, "give", (way: string, name: string): unknown => ways[way](touchy[name]()));
-/** The same with Schemas, which look at the value first. */
+/** The same with Schemas, which inspect the value first. */
 export const giveChecked = Task.make(
   import.meta,
   "giveChecked",
@@ -252,7 +252,7 @@ export const emit = Task.make(
   (way: "emits" | "fails with", name: string): Stream.Stream<unknown, unknown> =>
     way === "emits" ? Stream.make(1, touchy[name]()) : Stream.concat(Stream.make(1), Stream.fail(touchy[name]())),
 );
-/** Throws where nobody catches it. */
+/** Throws outside of any handler. */
 export const giveLater = Task.make(import.meta, "giveLater", (way: "throws" | "rejects", name: string) => {
   const value = touchy[name]();
   if (way === "throws") {
@@ -265,7 +265,7 @@ export const giveLater = Task.make(import.meta, "giveLater", (way: "throws" | "r
 export const receive = Task.make(import.meta, "receive", (_: unknown): number => 1);
 export const add = Task.make(import.meta, "add", (a: number, b: number) => a + b);
 
-// The objects of a manager.
+// The managed objects.
 
 export class Giver {
   give(way: string, name: string): unknown {
@@ -281,7 +281,7 @@ export class Giver {
   }
 }
 export const givers = Manager.type(import.meta, "Giver", Giver);
-/** Objects that are such values themselves. */
+/** Managed objects that are such values themselves. */
 export const touchies = Manager.type(
   import.meta,
   "touchies",

@@ -1,5 +1,5 @@
 /**
- * Values that cannot be sent, and values that throw when they are touched: a failure arrives as what it is, without the parts
+ * Values that cannot be sent, and values that throw on every access: a failure keeps its type and loses only the parts
  * that cannot be sent, and no value ends a process.
  *
  * @module
@@ -29,7 +29,7 @@ import * as Tasks from "./values_tasks.ts";
 
 const { touchy, ways } = Tasks;
 
-/** The typed failure of a program, which has to have one. */
+/** The typed failure of a program that must fail with one. */
 const failureOf = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<E, A, R> => Effect.flip(program);
 
 /** The only defect of a program. */
@@ -42,7 +42,7 @@ const defectOf = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<unkno
 
 const response = "[Response: cannot be sent: an instance of class Response would lose its class]";
 
-/** Looks whether an error is an `HttpError` but for its response. */
+/** Checks that an error equals an `HttpError` except for its response. */
 const assertHttp = (error: unknown): void => {
   assertInstanceOf(error, Error);
   const { code, message, name, response: said, stack } = error as Tasks.HttpError & { readonly response: unknown };
@@ -56,7 +56,7 @@ const assertFetch = (error: unknown, url: string): void => {
   assertHttp(failed.cause);
 };
 
-// In one process: what the codec makes of a failure.
+// In one process: the codec and failures.
 
 const leniently = (value: unknown, limit: number = 1_000_000): unknown => {
   const { attachments, bytes } = Codec.encode(value, { hooks, lenient: limit });
@@ -98,7 +98,7 @@ Deno.test("values: a part that cannot be sent is described, and what comes befor
 });
 
 Deno.test("values: what was written before a part failed does not confuse what follows", () => {
-  // Each of them has written objects, shapes, hooks and attachments when its last element fails.
+  // Each value has written objects, shapes, hooks and attachments when its last element fails.
   const doomed = (n: number): unknown => {
     const part = { [`key ${n}`]: { nested: [new Uint8Array(100_000), Option.some({ n })] } };
     return Object.defineProperty([part, part, 0], 2, {
@@ -276,7 +276,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
         "FetchError",
         "handle",
       ]);
-      // Read by its Schema here, it is an instance of a class, which nothing but the Schema can send.
+      // The Schema decodes it to an instance of a class here. Only the Schema can encode that instance.
       const stamped = yield* Process.spawn(Tasks.stamping, "text");
       assertInstanceOf(yield* failureOf(stamped.join), Tasks.Stamped);
       assertEquals(yield* Process.run(Tasks.joiningStamped, stamped.handle as never), [
@@ -326,14 +326,14 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
     }),
   );
 
-  /** The process that has given this value away lives, and the caller has an answer. */
+  /** The process that sent this value is alive, and the caller has an answer. */
   const assertAnswered = (exit: Exit.Exit<unknown, unknown>, what: string): void => {
     if (Exit.isSuccess(exit)) return;
     assert(!Cause.isInterrupted(exit.cause), what);
     for (const failure of Cause.failures(exit.cause)) {
       assert(!(failure instanceof Process.ProcessDied), `${what}: ${Cause.pretty(exit.cause)}`);
     }
-    // Whoever prints it here is not harmed either.
+    // Printing the failure here does not throw either.
     assertMatch(Cause.pretty(exit.cause, { renderErrorCause: true }), /./);
   };
 
@@ -422,7 +422,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
           const error = yield* failureOf(Process.run(Tasks.giveLater, way, value));
           assertInstanceOf(error, Process.ProcessDied, `${way} ${value}: ${error}`);
           const { status } = error;
-          // Deno itself falls over a revoked Proxy that is thrown: then nobody is told why the process ended.
+          // A thrown revoked Proxy crashes Deno itself, so the reason of the end is not reported.
           const silent = name === "subprocess" && way === "throws" && value === "a revoked Proxy";
           if (silent) assertEquals(status, { _tag: "Exited", code: 1 });
           else assertEquals(status._tag, "Crashed", `${way} ${value}: ${error}`);

@@ -8,7 +8,7 @@ import { wait } from "../../src/Wait.ts";
 
 export const nothing = Task.make(import.meta, "nothing", () => Effect.void);
 
-/** Waits for one of each kind, and tells which were ready. */
+/** Waits for one object of each kind, and reports which were ready. */
 export const three = Task.make(
   import.meta,
   "three",

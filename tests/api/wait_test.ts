@@ -1,5 +1,5 @@
 /**
- * Waiting for many things at once: what it asks of each of them.
+ * Waiting for many objects at once: the calls that it makes to each of them.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import * as Waits from "./wait_tasks.ts";
 
 const MANY = 200;
 
-/** An object that counts what is asked of it. */
+/** An object that counts its calls. */
 class Counted implements Waitable {
   looked = 0;
   watched = 0;
@@ -46,7 +46,7 @@ class Counted implements Waitable {
     },
   };
 
-  /** It becomes ready. */
+  /** Makes the object ready. */
   fire(): void {
     this.isReady = true;
     this.fired++;
@@ -59,7 +59,7 @@ class Counted implements Waitable {
 const counted = (special: ReadonlyMap<number, Counted> = new Map()): ReadonlyArray<Counted> =>
   Array.from({ length: MANY }, (_, i) => special.get(i) ?? new Counted());
 
-/** Each was told once that nobody waits for it any more, unless it had said that it is ready. */
+/** Asserts that each wait was cancelled once, unless the object had become ready. */
 const assertLeft = (objects: ReadonlyArray<Counted>, watched: number): void => {
   assertEquals(objects.reduce((sum, { watched }) => sum + watched, 0), watched);
   for (const [i, one] of objects.entries()) {
@@ -83,7 +83,7 @@ test(
     objects[70].fire();
     objects[150].fire();
     assertEquals(yield* Fiber.join(fiber), [objects[70], objects[150]]);
-    // The second one came when nobody waited for it any more.
+    // The second object became ready after the wait had ended.
     objects[150].fired = 0;
     assertLeft(objects, MANY);
   }),
