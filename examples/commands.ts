@@ -1,6 +1,6 @@
 /**
- * Runs programs of the system as commands of `@effect/platform`, with outputs, inputs, chains and ends: `deno task
- * example:commands`.
+ * Runs programs of the system as commands of `@effect/platform`, with outputs, inputs, chains and ends:
+ * `deno task example:commands`.
  */
 import * as Command from "@effect/platform/Command";
 import { Effect, Option, Stream } from "effect";

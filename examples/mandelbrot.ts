@@ -1,6 +1,6 @@
 /**
- * Several processes compute the Mandelbrot set in one shared block, and write a PNG file: `deno task example:mandelbrot
- * [file]`.
+ * Several processes compute the Mandelbrot set in one shared block, and write a PNG file:
+ * `deno task example:mandelbrot [file]`.
  */
 import { Process, runMain, SharedMemory, SubprocessBackend, Task, Value } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";

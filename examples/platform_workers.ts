@@ -1,6 +1,6 @@
 /**
- * A pool of `@effect/platform`, unmodified, whose workers are processes, with a crash as a typed error: `deno task
- * example:platform_workers`.
+ * A pool of `@effect/platform`, unmodified, whose workers are processes, with a crash as a typed error:
+ * `deno task example:platform_workers`.
  */
 import * as Worker from "@effect/platform/Worker";
 import { WorkerError } from "@effect/platform/WorkerError";

@@ -25,7 +25,7 @@ const program = Effect.gen(function* () {
   yield* Effect.scoped(Effect.gen(function* () {
     const pool = yield* Pool.make({ size: 2 });
 
-    // Each submission returns at once. Its callback runs, in a fiber of its own, when the task is done.
+    // Each submission returns at once. Its callback runs in its own fiber when the task is done.
     for (const n of [10, 20, 40]) {
       yield* pool.submitWith(compute, [n], {
         onSuccess: (value) => note(`fibonacci(${n}) is ${value}`),

@@ -24,7 +24,7 @@ const checkPrime = Task.make(import.meta, "checkPrime", (n: number) =>
 const program = Effect.gen(function* () {
   const pool = yield* Pool.make({ size: 2 });
 
-  // `starmap` is for tasks with several arguments, `map` for tasks with one.
+  // `starmap` runs a task with several arguments, `map` a task with one.
   const ranges = Array.from({ length: 10 }, (_, i): [number, number] => [i * 100_000, (i + 1) * 100_000]);
   const counts = yield* pool.starmap(countPrimes, ranges);
   yield* Console.log(`Primes below a million: ${counts.reduce((sum, count) => sum + count)}`);

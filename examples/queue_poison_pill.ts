@@ -1,6 +1,6 @@
 /**
- * Ends consumers in two ways: with one special item for each, as in Python, and by closing the queue: `deno task
- * example:queue_poison_pill`.
+ * Ends consumers in two ways: with one special item for each, as in Python, and by closing the queue:
+ * `deno task example:queue_poison_pill`.
  */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Stream } from "effect";

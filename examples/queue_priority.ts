@@ -1,4 +1,4 @@
-/** Queues that give the smallest item first, or the newest: `deno task example:queue_priority`. */
+/** Queues whose order is smallest first, by a key, or newest first: `deno task example:queue_priority`. */
 import { Process, Queue, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
 import { Console, Effect, Order } from "effect";
 

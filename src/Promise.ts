@@ -54,8 +54,8 @@
  *
  * ## Backends
  *
- * `run`, `spawn` and `pool` start subprocesses by default. `{ backend: "worker" }` starts workers; `{ backend:
- * SubprocessBackend.layer({ ... }) }` starts subprocesses with other permissions, variables or streams.
+ * `run`, `spawn` and `pool` start subprocesses by default. `{ backend: "worker" }` starts workers;
+ * `{ backend: SubprocessBackend.layer({ ... }) }` starts subprocesses with other permissions, variables or streams.
  *
  * ## Failures and timeouts
  *

@@ -1124,7 +1124,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     }),
   );
 
-  // What fails
+  // Failures
 
   check(
     "an item that cannot be decoded is an error of who gets it, and the next one comes",

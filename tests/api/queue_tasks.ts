@@ -153,7 +153,7 @@ export const flood = Task.make(
   },
 );
 
-/** Takes so many. */
+/** Takes the given number of items. */
 export const take = Task.make(
   import.meta,
   "take",

@@ -111,7 +111,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   // These tests of starts and ends use their own processes.
   const { run, spawn, spawnWith, stream } = Process;
 
-  // What handlers return
+  // Results of handlers
 
   check(
     "a handler returns a value, a Promise or an Effect",
@@ -245,7 +245,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     }),
   );
 
-  // Why a task could not be begun
+  // Tasks that cannot begin
 
   for (
     const [title, task] of [["in a function", inFunction], ["under import.meta.main", underMain]] as const
@@ -815,7 +815,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     }),
   );
 
-  // What cannot be sent, and how much
+  // Values that cannot be sent, and sizes
 
   check(
     "an argument that cannot be sent is an EncodeError with its path, before anything is started",
@@ -914,7 +914,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     }),
   );
 
-  // What a process knows, and processes in processes
+  // Knowledge of a process, and processes in processes
 
   check(
     "a process knows its name, its parent and its backend",

@@ -44,13 +44,14 @@ export interface Model {
   /** Maximum number of deaths. @default 1 */
   readonly deaths?: number;
   /**
-   * Maximum number of patrols, which look for the dead, before all actors wait without effect. @default 1, with a guard
-   * 0
+   * Maximum number of patrols, which look for the dead, before all actors wait without effect.
+   * @default 1, with a guard 0
    */
   readonly patrols?: number;
   /**
    * The guard of a monitor. A change under the guard is one step, and so is a sequence of reads. Used by models that
-   * are too large otherwise. @default each access is a step of its own
+   * are too large otherwise.
+   * @default each access is a step of its own
    */
   readonly guard?: number;
   /** The word to which actors write to close the object. */

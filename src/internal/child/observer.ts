@@ -171,8 +171,8 @@ export const end = (link: Link): void => {
 };
 
 /**
- * Returns the last known metrics of the descendants of this process: of those that are running, and of the last {@link
- * MAX_ENDED} that have ended.
+ * Returns the last known metrics of the descendants of this process: of those that are running, and of the last
+ * {@link MAX_ENDED} that have ended.
  */
 export const known = (): ReadonlyArray<ProcessMetrics> => [
   ...ended,
