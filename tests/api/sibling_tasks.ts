@@ -85,6 +85,7 @@ export const produces = Task.make(
   "produces",
   (queue: Queue.Queue<Numbered>, producer: number, count: number) =>
     Effect.gen(function* () {
+      let used = ways();
       for (let n = 0; n < count;) {
         const size = n % 7 === 3 && n + 5 <= count ? 5 : 1;
         const items = Array.from(
@@ -93,8 +94,10 @@ export const produces = Task.make(
         );
         yield* size === 1 ? queue.put(items[0]) : queue.putAll(items);
         n += size;
+        // The host may end as soon as it has the last item, and the connection to it ends with it.
+        if (n < count) used = ways();
       }
-      return ways();
+      return used;
     }),
 );
 
