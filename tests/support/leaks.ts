@@ -115,9 +115,9 @@ const blocks = (pids: ReadonlyArray<number>): ReadonlyArray<string> => {
   const own = new Set(
     pids.flatMap((pid) => entries(`/proc/${pid}/fdinfo`).flatMap((fd) => locked(read(`/proc/${pid}/fdinfo/${fd}`)))),
   );
-  return found.filter(({ inode }) => own.has(inode!) || name.startsWith(mark) && !all.has(inode!)).map(({ name }) =>
-    `/dev/shm/${name}`
-  );
+  return found.filter(({ inode, name }) => own.has(inode!) || name.startsWith(mark) && !all.has(inode!)).map((
+    { name },
+  ) => `/dev/shm/${name}`);
 };
 
 /**
