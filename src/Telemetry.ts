@@ -60,8 +60,11 @@
  *
  * @module
  */
-import type * as Effect from "effect/Effect";
-import * as Implementation from "./internal/child/metrics.ts";
+import * as Effect from "effect/Effect";
+import * as Metrics from "./internal/child/metrics.ts";
+import { lazily } from "./internal/os/lazy.ts";
+
+const observer = lazily(() => import("./internal/child/observer.ts"));
 
 /** The kinds of telemetry that children report. @since 0.1.0 @category models */
 export interface Observe {
@@ -124,7 +127,7 @@ export interface ProcessMetrics {
  * @since 0.1.0
  * @category metrics
  */
-export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Implementation.metrics;
+export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = observer(({ known }) => Effect.sync(known));
 
 /**
  * Adds up metrics with the same name, type and tags: counts, occurrences, buckets and gauges are added, minima and
@@ -134,4 +137,4 @@ export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Implementat
  * @since 0.1.0
  * @category metrics
  */
-export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<Metric> => Implementation.sum(processes);
+export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<Metric> => Metrics.sum(processes);

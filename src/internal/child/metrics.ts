@@ -1,15 +1,10 @@
 /**
- * Metrics of other processes, and their sums.
+ * Sums of the metrics of processes. This module does not import Effect.
  *
  * @module
  */
-import * as Effect from "effect/Effect";
 import * as Arguments from "../os/arguments.ts";
-import { known } from "./observer.ts";
 import type { MetricData, MetricStateData, ProcessMetrics } from "./telemetry.ts";
-
-/** Returns the metrics of all descendants of this process. */
-export const metrics: Effect.Effect<ReadonlyArray<ProcessMetrics>> = Effect.sync(known);
 
 /** Adds up metrics with the same name, type and tags. */
 export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<MetricData> => {
