@@ -52,6 +52,7 @@ const owners: Record<string, string> = {
   "SharedMemoryManager.ts": "values",
   "SubprocessBackend.ts": "child",
   "Task.ts": "child",
+  "Telemetry.ts": "child",
   "Value.ts": "values",
   "Wait.ts": "objects",
   "WorkerBackend.ts": "child",

@@ -4,13 +4,13 @@
  * @module
  */
 import * as Arguments from "../os/arguments.ts";
-import type { MetricData, MetricStateData, ProcessMetrics } from "./telemetry.ts";
+import type { Metric, ProcessMetrics, State } from "../../Telemetry.ts";
 
 /** Adds up metrics with the same name, type and tags. */
-export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<MetricData> => {
+export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<Metric> => {
   const wrong = Arguments.wrong({ processes }, { processes: Arguments.list });
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Telemetry.sum", wrong));
-  const sums = new Map<string, MetricData>();
+  const sums = new Map<string, Metric>();
   for (const { metrics } of processes) {
     for (const metric of metrics) {
       const key = JSON.stringify([metric.name, metric.state._tag, metric.tags]);
@@ -22,8 +22,7 @@ export const sum = (processes: ReadonlyArray<ProcessMetrics>): ReadonlyArray<Met
   return [...sums.values()];
 };
 
-const withoutQuantiles = (state: MetricStateData): MetricStateData =>
-  state._tag === "Summary" ? { ...state, quantiles: [] } : state;
+const withoutQuantiles = (state: State): State => state._tag === "Summary" ? { ...state, quantiles: [] } : state;
 
 const addNumbers = (a: number | bigint, b: number | bigint): number | bigint =>
   typeof a === "bigint" && typeof b === "bigint" ? a + b : Number(a) + Number(b);
@@ -41,7 +40,7 @@ const extremes = <
   sum: a.sum + b.sum,
 });
 
-const add = (a: MetricStateData, b: MetricStateData): MetricStateData => {
+const add = (a: State, b: State): State => {
   if (a._tag === "Counter" && b._tag === "Counter") return { ...a, count: addNumbers(a.count, b.count) };
   if (a._tag === "Gauge" && b._tag === "Gauge") return { ...a, value: addNumbers(a.value, b.value) };
   if (a._tag === "Frequency" && b._tag === "Frequency") {

@@ -19,7 +19,8 @@ import * as Option from "effect/Option";
 import * as Tracer from "effect/Tracer";
 import { toCause } from "../codec/cause.ts";
 import type { Link } from "../rpc/link.ts";
-import type { LogEntry, ProcessMetrics, Report, SpanEvent, SpanLinkData, SpanReference } from "./telemetry.ts";
+import type { ProcessMetrics } from "../../Telemetry.ts";
+import type { LogEntry, Report, SpanEvent, SpanLinkData, SpanReference } from "./telemetry.ts";
 
 /** Number of ended processes whose metrics are kept individually. */
 const MAX_ENDED = 256;

@@ -25,16 +25,8 @@ import type { CauseData } from "../codec/exits.ts";
 import type { Link } from "../rpc/link.ts";
 import { type Observe, self } from "../rpc/identity.ts";
 import { known } from "./observer.ts";
-import type {
-  LogEntry,
-  MetricData,
-  MetricStateData,
-  ProcessMetrics,
-  Report,
-  SpanEvent,
-  SpanLinkData,
-  SpanReference,
-} from "./telemetry.ts";
+import type { Metric as MetricData, ProcessMetrics, State } from "../../Telemetry.ts";
+import type { LogEntry, Report, SpanEvent, SpanLinkData, SpanReference } from "./telemetry.ts";
 
 /** Maximum number of waiting events. */
 const ROOM = 4096;
@@ -147,7 +139,7 @@ class Outgoing {
 const textOf = (_key: string, value: unknown): unknown =>
   value instanceof Map ? [...value] : typeof value === "bigint" ? `${value}n` : value;
 
-const stateOf = (state: unknown): MetricStateData | undefined => {
+const stateOf = (state: unknown): State | undefined => {
   if (MetricState.isCounterState(state)) return { _tag: "Counter", count: state.count };
   if (MetricState.isGaugeState(state)) return { _tag: "Gauge", value: state.value };
   if (MetricState.isFrequencyState(state)) return { _tag: "Frequency", occurrences: new Map(state.occurrences) };

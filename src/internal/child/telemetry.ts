@@ -4,6 +4,7 @@
  *
  * @module
  */
+import type { ProcessMetrics } from "../../Telemetry.ts";
 import type { CauseData } from "../codec/exits.ts";
 
 /** A log entry. */
@@ -52,44 +53,6 @@ export type SpanEvent =
   }
   | { readonly _tag: "SpanLinks"; readonly id: string; readonly links: ReadonlyArray<SpanLinkData> }
   | { readonly _tag: "SpanEnd"; readonly id: string; readonly time: bigint; readonly cause: CauseData | undefined };
-
-/** The state of a metric, by its type. */
-export type MetricStateData =
-  | { readonly _tag: "Counter"; readonly count: number | bigint }
-  | { readonly _tag: "Gauge"; readonly value: number | bigint }
-  | { readonly _tag: "Frequency"; readonly occurrences: ReadonlyMap<string, number> }
-  | {
-    readonly _tag: "Histogram";
-    /** Upper boundaries, each with the count of values up to it. */
-    readonly buckets: ReadonlyArray<readonly [boundary: number, count: number]>;
-    readonly count: number;
-    readonly min: number;
-    readonly max: number;
-    readonly sum: number;
-  }
-  | {
-    readonly _tag: "Summary";
-    readonly quantiles: ReadonlyArray<readonly [quantile: number, value: number | undefined]>;
-    readonly count: number;
-    readonly min: number;
-    readonly max: number;
-    readonly sum: number;
-  };
-
-/** A metric and its state. */
-export interface MetricData {
-  readonly name: string;
-  readonly description: string | undefined;
-  readonly tags: ReadonlyArray<readonly [key: string, value: string]>;
-  readonly state: MetricStateData;
-}
-
-/** All metrics of a process. */
-export interface ProcessMetrics {
-  readonly process: string;
-  readonly pid: number;
-  readonly metrics: ReadonlyArray<MetricData>;
-}
 
 /** The content of one notice from a child. */
 export interface Report {
