@@ -230,7 +230,7 @@ promise(
 );
 
 promise(
-  "whoever connects is told apart by his address, and accepted in the order of his proof",
+  "clients are told apart by their addresses, and accepted in the order of their proofs",
   (family) =>
     Effect.gen(function* () {
       const listener = yield* make(family);
@@ -570,7 +570,7 @@ test(
 // Strangers
 
 promise(
-  "whoever is silent, speaks something else or breaks off concerns nobody else, and is never accepted",
+  "a client that is silent, speaks something else or breaks off concerns nobody else, and is never accepted",
   (family) =>
     Effect.gen(function* () {
       const listener = yield* make(family, { handshakeTimeout: "300 millis" });

@@ -337,7 +337,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "shared memory and lists in it are the server's, and are gone with whoever made them",
+    "shared memory and lists in it are the server's, and are gone with the manager that made them",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const kept = yield* Effect.scoped(Effect.gen(function* () {
@@ -378,7 +378,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a pool of a manager runs the tasks of whoever has its proxy",
+    "a pool of a manager runs the tasks of every process that has its proxy",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       yield* Effect.scoped(Effect.gen(function* () {
@@ -400,7 +400,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   // Locks
 
   check(
-    "one at a time holds a lock, whichever process he is in",
+    "one fiber at a time holds a lock, in whichever process it runs",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const lock = yield* manager.lock;
@@ -907,7 +907,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "an object in transit is kept by a lease; without one, whoever receives it late is told that it is gone",
+    "an object in transit is kept by a lease; without one, a late receiver is told that it is gone",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const queue = yield* Queue.make<Manager.Dict<string, number>>();

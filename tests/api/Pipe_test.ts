@@ -416,7 +416,7 @@ promise(
     }),
 );
 
-promise("whoever waits is told when the other end closes", (make) =>
+promise("a waiting receiver is told when the other end closes", (make) =>
   Effect.gen(function* () {
     const [one, other] = yield* make({ maxBytes: 100 });
     yield* one.send("fills it");
@@ -588,7 +588,7 @@ promise("what is interrupted has received nothing", (make) =>
   }));
 
 promise(
-  "who is interrupted while he waits to receive leaves the message to the next",
+  "a receiver that is interrupted while it waits leaves the message to the next",
   (make) =>
     Effect.gen(function* () {
       const [one, other] = yield* make();
@@ -1025,7 +1025,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "when the process that made the pipe is killed, it is the end of file for whoever spoke with it",
+    "when the process that made the pipe is killed, it is the end of file for its peer",
     Effect.gen(function* () {
       const made = yield* Queue.make<Tasks.Any>();
       const child = yield* Process.spawnWith({ daemon: true })(Tasks.owning, made);

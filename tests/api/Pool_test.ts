@@ -381,7 +381,7 @@ const suite = (
   );
 
   check(
-    "a pool whose workers cannot be replaced is Broken: whoever waits is told why, and so is whoever comes later",
+    "a pool whose workers cannot be replaced is Broken: waiting and later calls are told why",
     Effect.gen(function* () {
       const backend = yield* Backend.Backend;
       let started = 0;
@@ -403,7 +403,7 @@ const suite = (
   );
 
   check(
-    "interrupting one who waits takes his task back: it never runs",
+    "interrupting a waiting caller takes its task back: it never runs",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const first = yield* occupy(pool);

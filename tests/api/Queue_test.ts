@@ -429,7 +429,7 @@ promise("an item of 100 MB arrives whole", (make) =>
 // Takers
 
 promise(
-  "a get waits for an item; who waits is served in the order in which he came",
+  "a get waits for an item; waiting gets are served in the order in which they came",
   (make) =>
     Effect.gen(function* () {
       const queue = yield* make();

@@ -101,7 +101,7 @@ const suite = (
   }
 
   check(
-    "a handle of a grandchild is good for as long as whoever started it keeps it, then it is Unreachable",
+    "a handle of a grandchild is good for as long as its parent keeps it, then it is Unreachable",
     Effect.gen(function* () {
       const back = yield* Queue.make<Process.Handle<unknown>>();
       const end = yield* Queue.make<unknown>();

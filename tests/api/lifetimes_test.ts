@@ -184,7 +184,7 @@ const suite = (
   );
 
   check(
-    "one who is interrupted while he waits for an end takes nothing from the others",
+    "a caller that is interrupted while it waits for an end takes nothing from the others",
     Effect.gen(function* () {
       const begun = yield* signal;
       const gate = yield* gateway;
@@ -565,7 +565,7 @@ Deno.test("lifetimes: cpuCount is the number of logical cores", () => {
 });
 
 test(
-  "lifetimes: authKey is 32 random bytes, which whoever has a copy cannot change",
+  "lifetimes: authKey is 32 random bytes, which cannot be changed through a copy",
   Effect.gen(function* () {
     const first = Redacted.value(yield* Process.authKey);
     assertEquals(first.length, 32);
@@ -698,7 +698,7 @@ onSubprocess(
 );
 
 onSubprocess(
-  "a signal to one that has ended is not sent: the answer is false, whoever has its number now",
+  "a signal to one that has ended is not sent: the answer is false, even if another process has its number now",
   Effect.gen(function* () {
     const child = yield* Process.spawn(Tasks.echo, 1);
     yield* child.join;

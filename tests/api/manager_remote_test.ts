@@ -205,7 +205,7 @@ check(
 );
 
 check(
-  "when its scope closes, whoever waits is told, and the address is free",
+  "when its scope closes, waiting callers are told, and the address is free",
   Effect.gen(function* () {
     const scope = yield* Scope.make();
     const served = yield* Scope.extend(Manager.serve({ address: anywhere, authKey }), scope);
@@ -273,7 +273,7 @@ check(
 );
 
 check(
-  "what is no call ends the connection of whoever sent it, and harms nobody else",
+  "what is no call ends the connection of its sender, and harms nobody else",
   Effect.gen(function* () {
     const { remote, served } = yield* both();
     const jobs = yield* served.queue<unknown>();

@@ -45,7 +45,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   };
 
   check(
-    "an item whose put has returned is found by whoever is told of it by an event (storm)",
+    "an item whose put has returned is found by every process that is told of it by an event (storm)",
     Effect.gen(function* () {
       const ROUNDS = rounds(60, 500);
       const queue = yield* Queue.make<number>();

@@ -128,7 +128,7 @@ const suite = (
   );
 
   check(
-    "cancel takes a submission back that waits: it never runs, and whoever awaits it is interrupted",
+    "cancel takes a submission back that waits: it never runs, and its callers are interrupted",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const path = yield* temporary;
@@ -545,7 +545,7 @@ const suite = (
   );
 
   check(
-    "terminate with 10 000 in the queue settles each of them, and whoever runs, as Terminated",
+    "terminate with 10 000 in the queue settles each of them, and those that run, as Terminated",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, ...patient });
       const begun = yield* signal;
@@ -615,7 +615,7 @@ const suite = (
   );
 
   check(
-    "the reader of a Stream of a terminated pool has a typed error, whether he looks at that moment or later",
+    "the reader of a Stream of a terminated pool has a typed error, whether it pulls at that moment or later",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 2, ...impatient });
       const looking = yield* Deferred.make<void>();

@@ -92,7 +92,7 @@ const suite = (
   );
 
   check(
-    "spawn is a description: whoever runs it twice has started two processes",
+    "spawn is a description: running it twice starts two processes",
     Effect.gen(function* () {
       const spawn = Process.spawnWith({ daemon: true })(Plain.linger);
       assertEquals(yield* Process.activeChildren, []);

@@ -63,7 +63,7 @@ const suite = (
   );
 
   check(
-    "a put that has returned is there for whoever hears of it, by whatever way he asks",
+    "a put that has returned is seen by every process that learns of it, in whatever way it asks",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const [queue, other] = [yield* make, yield* make];
@@ -82,7 +82,7 @@ const suite = (
   );
 
   check(
-    "a message that was sent is there for whoever hears of it",
+    "a message that was sent is seen by every process that learns of it",
     Effect.gen(function* () {
       const [mine, theirs] = yield* (yield* hostingPipes).make;
       const told = yield* Queue.make<number>();

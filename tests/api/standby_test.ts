@@ -133,7 +133,7 @@ const suite = (
   );
 
   check(
-    "it has the name, the daemon flag and the authKey of whoever takes it over",
+    "it has the name, the daemon flag and the authKey of the process that takes it over",
     Effect.gen(function* () {
       yield* takeOver;
       yield* Effect.acquireRelease(

@@ -307,7 +307,7 @@ here(
 );
 
 here(
-  "a branch that takes an RLock while another one inside waits with its condition goes on, whoever has the lock first",
+  "a branch that takes an RLock while another one inside waits with its condition goes on, whichever has the lock first",
   Effect.gen(function* () {
     const lock = yield* RLock.make();
     const condition = yield* Condition.make({ lock });
@@ -455,7 +455,7 @@ here(
 );
 
 here(
-  "who is interrupted when he was notified passes it on",
+  "a waiter that is interrupted after its notification passes it on",
   Effect.gen(function* () {
     const condition = yield* Condition.make();
     for (const ticks of numbers(8)) {

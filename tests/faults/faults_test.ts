@@ -37,7 +37,7 @@ for (
   const call = <B>(use: (task: never, ...args: never) => B): B => use(task as never, ...args as never);
 
   test(
-    `a process that ${title} has died, for whoever waits for it`,
+    `a process that ${title} has died, for every process that waits for it`,
     Effect.gen(function* () {
       const child = yield* call(Process.spawn) as ReturnType<typeof Process.spawn<[], number, never>>;
       const error = yield* died(child.join);

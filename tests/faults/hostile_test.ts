@@ -106,7 +106,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
 
   for (const task of [Tasks.exit, Tasks.exitAsNode, Tasks.exitLater]) {
     check(
-      `a process that leaves (${task.name}) has exited with that code, whoever asks`,
+      `a process that leaves (${task.name}) has exited with that code, for every caller`,
       Effect.gen(function* () {
         for (const code of [0, 3]) {
           const child = yield* Process.spawn(task, code);
@@ -144,7 +144,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
   check(
-    "a module that never loads can be given up, by whoever waits for its task",
+    "a caller that waits for a task can give up on a module that never loads",
     Effect.gen(function* () {
       const child = yield* Process.spawnWith(impatient)(neverLoads);
       yield* child.terminate;

@@ -164,8 +164,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       assert(more <= (send === "toSink" ? Tasks.BATCH : 1), `${more} messages too many ${says}`);
     }
     if (receive !== undefined) {
-      assert(contiguous(got.victim), `he has not got all in order ${says}`);
-      assert(got.victim.length <= sent.own + Tasks.BATCH, `he has got more than was sent ${says}`);
+      assert(contiguous(got.victim), `the victim did not receive all in order ${says}`);
+      assert(got.victim.length <= sent.own + Tasks.BATCH, `the victim received more than was sent ${says}`);
     }
     if (bounce?.does === "receives") {
       for (const list of [got.victim, got.own]) assert(list.every((n, i) => i === 0 || list[i - 1] < n), says);
@@ -211,7 +211,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         }`;
         yield* recover(round, says);
         for (const [fiber, expected] of users) {
-          const onTimeout = () => new Error(`he waits in vain: ${says}`);
+          const onTimeout = () => new Error(`the receiver waits in vain: ${says}`);
           const waited = Effect.timeoutFail(Fiber.await(fiber), { duration: "20 seconds", onTimeout });
           const exit = yield* waited as Effect.Effect<Exit.Exit<unknown, unknown>, unknown>;
           assertEquals(yield* failure(exit), expected, says);
@@ -336,25 +336,28 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       yield* reader.close;
     }));
 
-  anywhere("what was taken back from an interrupted get has not moved to him", (make) =>
-    Effect.gen(function* () {
-      const queue = (yield* (yield* hostingQueues).make) as Queue.Queue<unknown>;
-      for (const round of numbers(40)) {
-        const [mine, theirs] = yield* make();
-        yield* queue.putAll([theirs, 1]);
-        const fiber = yield* Effect.fork(queue.takeUpTo(3));
-        if (round < 20) { for (const _ of numbers(round)) yield* Effect.yieldNow(); }
-        else {for (const _ of numbers(round - 20)) {
-            yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
-          }}
-        const exit = yield* Effect.zipRight(Fiber.interruptFork(fiber), Fiber.await(fiber));
-        const [end] = (Exit.isSuccess(exit) ? exit.value : yield* queue.takeUpTo(3)) as ReadonlyArray<Any>;
-        yield* end.send(round);
-        assertEquals(yield* mine.recv, round);
-        yield* end.close;
-        yield* Effect.ignore(queue.tryGet);
-      }
-    }));
+  anywhere(
+    "an end that an interrupted receive gave back has not moved to the receiver",
+    (make) =>
+      Effect.gen(function* () {
+        const queue = (yield* (yield* hostingQueues).make) as Queue.Queue<unknown>;
+        for (const round of numbers(40)) {
+          const [mine, theirs] = yield* make();
+          yield* queue.putAll([theirs, 1]);
+          const fiber = yield* Effect.fork(queue.takeUpTo(3));
+          if (round < 20) { for (const _ of numbers(round)) yield* Effect.yieldNow(); }
+          else {for (const _ of numbers(round - 20)) {
+              yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+            }}
+          const exit = yield* Effect.zipRight(Fiber.interruptFork(fiber), Fiber.await(fiber));
+          const [end] = (Exit.isSuccess(exit) ? exit.value : yield* queue.takeUpTo(3)) as ReadonlyArray<Any>;
+          yield* end.send(round);
+          assertEquals(yield* mine.recv, round);
+          yield* end.close;
+          yield* Effect.ignore(queue.tryGet);
+        }
+      }),
+  );
 
   register(
     "what was sent in the last turn of a process is there, however long that takes after the kill",

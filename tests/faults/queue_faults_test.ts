@@ -87,7 +87,7 @@ const check = ({ job, kind, puts, taken }: Round, victim: string, when: string):
   assert(missing <= atOnce, `${missing} items are lost ${says}`);
   if (kind !== "fifo") return;
   for (const producer of [victim, "own"]) {
-    assert(ascending(taken.victim, producer), `he got them out of order ${says}`);
+    assert(ascending(taken.victim, producer), `the victim got them out of order ${says}`);
     // Items that return from the killed process are behind items that others took meanwhile.
     assert(job.consume !== undefined || ascending(taken.own, producer), `out of order ${says}`);
   }

@@ -421,7 +421,7 @@ for (
     ["sends a fragment of nothing", frame(0x81, 4, 1)],
   ] as const
 ) {
-  check(`a peer that ${title} is cut off, and whoever waits is told why`, async () => {
+  check(`a peer that ${title} is cut off, and waiting callers are told why`, async () => {
     const { ends, pair, parent } = talk();
     const log: Array<unknown> = [];
     parent.open(say("question"), recorder(log));

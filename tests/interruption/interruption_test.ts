@@ -139,7 +139,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
   );
 
   check(
-    "Pool: a submission outlives whoever handed it in and was interrupted",
+    "Pool: a submission outlives its caller, if that was interrupted",
     Effect.gen(function* () {
       const pool = yield* makePool;
       for (const turns of numbers(6)) {

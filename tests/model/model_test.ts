@@ -329,7 +329,7 @@ const waitsForTwo: Actor = {
   },
 };
 
-test("a condition: a notification for one is passed on if he has died before he has heard it", {
+test("a condition: a notification is passed on if its receiver died before it received the notification", {
   words: CONDITION + 1,
   guard: 0,
   actors: [
