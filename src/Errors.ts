@@ -56,7 +56,7 @@ export {
   Unreachable,
   Unsupported,
 } from "./internal/objects/errors.ts";
-export { TypedError } from "./internal/os/typed_error.ts";
+export { ReasonedError, TypedError } from "./internal/os/typed_error.ts";
 export { PoolError } from "./internal/pool/errors.ts";
-export { BrokenBarrier, type BrokenReason, SyncError } from "./internal/sync/errors.ts";
+export { BrokenBarrier, type BrokenReason, SyncError, type SyncErrorReason } from "./internal/sync/errors.ts";
 export { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError, TypedError } from "../os/typed_error.ts";
 import type { ExitStatus } from "../../Backend.ts";
 import type { Refusal } from "../codec/exits.ts";
 
@@ -23,22 +23,21 @@ import type { Refusal } from "../codec/exits.ts";
  * @since 0.1.0
  * @category errors
  */
-export class SpawnError extends TypedError {
+export class SpawnError extends ReasonedError<
+  | "PermissionDenied"
+  | "PermissionExceeded"
+  | "NotFound"
+  | "Unsupported"
+  | "InvalidArgument"
+  | "Loading"
+  | "Failed"
+> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "SpawnError";
-  /** Why the child could not be started; see above. */
-  readonly reason:
-    | "PermissionDenied"
-    | "PermissionExceeded"
-    | "NotFound"
-    | "Unsupported"
-    | "InvalidArgument"
-    | "Loading"
-    | "Failed";
+
   /** Created by the library. */
   constructor(options: { readonly reason: SpawnError["reason"]; readonly message: string; readonly cause?: unknown }) {
-    super(options.message, { cause: options.cause });
-    this.reason = options.reason;
+    super(options.reason, options.message, options.cause);
   }
 }
 
@@ -114,19 +113,16 @@ const describe = (status: ExitStatus): string => {
  * @since 0.1.0
  * @category errors
  */
-export class TaskError extends TypedError {
+export class TaskError extends ReasonedError<Refusal> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "TaskError";
-  /** Why not; see above. */
-  readonly reason: Refusal;
   /** Name of the task. */
   readonly task: string;
   /** Created by the library. */
   constructor(
     options: { readonly reason: Refusal; readonly task: string; readonly message: string; readonly cause?: unknown },
   ) {
-    super(options.message, { cause: options.cause });
-    this.reason = options.reason;
+    super(options.reason, options.message, options.cause);
     this.task = options.task;
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError, TypedError } from "../os/typed_error.ts";
 import { summary } from "../codec/foreign.ts";
 
 /**
@@ -40,17 +40,9 @@ export type ManagerErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class ManagerError extends TypedError {
+export class ManagerError extends ReasonedError<ManagerErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ManagerError";
-  /** Why it occurred. */
-  readonly reason: ManagerErrorReason;
-
-  /** Created by the library. */
-  constructor(reason: ManagerErrorReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
 }
 
 /**

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError, TypedError } from "../os/typed_error.ts";
 
 /**
  * Why a listener could not be made.
@@ -32,17 +32,9 @@ export type ListenErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class ListenError extends TypedError {
+export class ListenError extends ReasonedError<ListenErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ListenError";
-  /** Why it failed. */
-  readonly reason: ListenErrorReason;
-
-  /** Created by the library. */
-  constructor(reason: ListenErrorReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
 }
 
 /**
@@ -95,17 +87,9 @@ export type ConnectErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class ConnectError extends TypedError {
+export class ConnectError extends ReasonedError<ConnectErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "ConnectError";
-  /** Why it failed. */
-  readonly reason: ConnectErrorReason;
-
-  /** Created by the library. */
-  constructor(reason: ConnectErrorReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
 }
 
 /**
@@ -130,15 +114,7 @@ export type AuthenticationErrorReason = "WrongKey" | "KeyMissing" | "Protocol" |
  * @since 0.1.0
  * @category errors
  */
-export class AuthenticationError extends TypedError {
+export class AuthenticationError extends ReasonedError<AuthenticationErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "AuthenticationError";
-  /** Why it failed. */
-  readonly reason: AuthenticationErrorReason;
-
-  /** Created by the library. */
-  constructor(reason: AuthenticationErrorReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
 }

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError, TypedError } from "../os/typed_error.ts";
 
 /**
  * The object is gone: the scope that made it has closed, or the process that hosts it has ended.
@@ -71,17 +71,9 @@ export type QueueErrorReason = "InvalidOption" | "InvalidArgument" | "TooLarge" 
  * @since 0.1.0
  * @category errors
  */
-export class QueueError extends TypedError {
+export class QueueError extends ReasonedError<QueueErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "QueueError";
-  /** What is wrong. */
-  readonly reason: QueueErrorReason;
-
-  /** Created by the library. */
-  constructor(reason: QueueErrorReason, message: string) {
-    super(message);
-    this.reason = reason;
-  }
 }
 
 /**
@@ -149,18 +141,15 @@ export type PipeErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class PipeError extends TypedError {
+export class PipeError extends ReasonedError<PipeErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "PipeError";
-  /** What is wrong. */
-  readonly reason: PipeErrorReason;
   /** Length of the next message in bytes, if it is too long. */
   readonly size: number | undefined;
 
   /** Created by the library. */
   constructor(reason: PipeErrorReason, message: string, size?: number) {
-    super(message);
-    this.reason = reason;
+    super(reason, message);
     this.size = size;
   }
 }

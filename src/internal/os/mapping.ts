@@ -12,6 +12,7 @@
  * @module
  */
 import * as Os from "./linux.ts";
+import { ReasonedError } from "./typed_error.ts";
 import { type Mapping, record } from "./worker_mappings.ts";
 import { find, publish, withdraw } from "./shared_buffers.ts";
 
@@ -45,15 +46,9 @@ export type Token =
  * - `Gone`: the maker has closed the region, or has ended.
  * - `Failed`: another error of the system; see `cause`.
  */
-export class RegionError extends Error {
-  /** The name under which the error is printed. */
-  override readonly name = "RegionError";
-  readonly reason: "Unsupported" | "Full" | "Gone" | "Failed";
-
-  constructor(reason: RegionError["reason"], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.reason = reason;
-  }
+export class RegionError extends ReasonedError<"Unsupported" | "Full" | "Gone" | "Failed"> {
+  /** The tag, for `Effect.catchTag`. */
+  readonly _tag = "RegionError";
 }
 
 /** Mapped memory. */

@@ -83,3 +83,20 @@ export const TypedError: abstract new (
   message: string,
   options?: { readonly cause?: unknown },
 ) => Cause.YieldableError = Base as never;
+
+/**
+ * Base class of the errors with a `reason`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export abstract class ReasonedError<Reason extends string> extends TypedError {
+  /** Why it failed: one of the reasons that the class lists. */
+  readonly reason: Reason;
+
+  /** Created by the library. */
+  constructor(reason: Reason, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.reason = reason;
+  }
+}

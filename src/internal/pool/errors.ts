@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError } from "../os/typed_error.ts";
 
 /**
  * The pool was misused, or cannot run the task.
@@ -21,22 +21,21 @@ import { TypedError } from "../os/typed_error.ts";
  * @since 0.1.0
  * @category errors
  */
-export class PoolError extends TypedError {
+export class PoolError extends ReasonedError<
+  | "InvalidOption"
+  | "InvalidArgument"
+  | "Closed"
+  | "Open"
+  | "Terminated"
+  | "Timeout"
+  | "InitializerFailed"
+  | "Broken"
+> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "PoolError";
-  /** Why the call failed; see above. */
-  readonly reason:
-    | "InvalidOption"
-    | "InvalidArgument"
-    | "Closed"
-    | "Open"
-    | "Terminated"
-    | "Timeout"
-    | "InitializerFailed"
-    | "Broken";
+
   /** Created by the library. */
   constructor(options: { readonly reason: PoolError["reason"]; readonly message: string; readonly cause?: unknown }) {
-    super(options.message, { cause: options.cause });
-    this.reason = options.reason;
+    super(options.reason, options.message, options.cause);
   }
 }

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError, TypedError } from "../os/typed_error.ts";
 import type { Unreachable, Unsupported } from "../objects/errors.ts";
 import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../os/arguments.ts";
 
 /**
- * A lock, a semaphore or another object of that kind cannot do what it was asked for. Nothing has changed.
+ * Reasons of a {@link SyncError}.
  *
  * - `InvalidArgument`: an option or an argument is not valid.
  * - `NotOwner`: the caller does not hold the lock that it wants to release, or to wait with.
@@ -18,17 +18,17 @@ import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from
  * @since 0.1.0
  * @category errors
  */
-export class SyncError extends TypedError {
+export type SyncErrorReason = "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany";
+
+/**
+ * A lock, a semaphore or another object of that kind cannot do what it was asked for. Nothing has changed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class SyncError extends ReasonedError<SyncErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "SyncError";
-  /** What was wrong. */
-  readonly reason: "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany";
-
-  /** Created by the library. */
-  constructor(reason: "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany", message: string) {
-    super(message);
-    this.reason = reason;
-  }
 }
 
 /**

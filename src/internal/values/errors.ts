@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { TypedError } from "../os/typed_error.ts";
+import { ReasonedError } from "../os/typed_error.ts";
 import {
   type Checks,
   func,
@@ -46,17 +46,9 @@ export type MemoryErrorReason =
  * @since 0.1.0
  * @category errors
  */
-export class MemoryError extends TypedError {
+export class MemoryError extends ReasonedError<MemoryErrorReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "MemoryError";
-  /** What was wrong. */
-  readonly reason: MemoryErrorReason;
-
-  /** Allocated by the library. */
-  constructor(reason: MemoryErrorReason, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.reason = reason;
-  }
 }
 
 /**
@@ -78,17 +70,9 @@ export type OutOfRangeReason = "Index" | "Value" | "TooLong" | "Type";
  * @since 0.1.0
  * @category errors
  */
-export class OutOfRange extends TypedError {
+export class OutOfRange extends ReasonedError<OutOfRangeReason> {
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "OutOfRange";
-  /** What was wrong. */
-  readonly reason: OutOfRangeReason;
-
-  /** Allocated by the library. */
-  constructor(reason: OutOfRangeReason, message: string) {
-    super(message);
-    this.reason = reason;
-  }
 }
 
 /**
