@@ -3,7 +3,7 @@
 import { fileURLToPath } from "node:url";
 import { type Channel, Link } from "../../src/internal/rpc/link.ts";
 import { Connection } from "../../src/internal/transport/connection.ts";
-import { open as openDoor } from "../../src/internal/transport/accept.ts";
+import { listen } from "../../src/internal/transport/one_time_listener.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
 import { bench, perTurn, python, sampled, timed } from "./harness.ts";
@@ -14,14 +14,14 @@ const MB = 1024 * KB;
 
 /** Starts a child as `SubprocessBackend` does, but with a module that answers on the link instead of running tasks. */
 const withLink = async (measure: (link: Link) => Promise<number>): Promise<number> => {
-  const door = openDoor()!;
-  const { at, token } = door.invitation;
+  const listener = listen()!;
+  const { at, token } = listener.invitation;
   const peer = fileURLToPath(new URL("link_peer.ts", import.meta.url));
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", peer, "unix" in at ? at.unix : "", JSON.stringify([...token])],
     stdin: "null",
   }).spawn();
-  const link = new Link(new Connection(door.visitor), { side: "parent", maxMessageSize: MAX_MESSAGE_SIZE });
+  const link = new Link(new Connection(listener.connection), { side: "parent", maxMessageSize: MAX_MESSAGE_SIZE });
   try {
     return await measure(link);
   } finally {

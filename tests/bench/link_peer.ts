@@ -7,7 +7,7 @@
 
 import { type Channel, Link, type Receiver } from "../../src/internal/rpc/link.ts";
 import { Connection } from "../../src/internal/transport/connection.ts";
-import { enter } from "../../src/internal/transport/accept.ts";
+import { connect } from "../../src/internal/transport/one_time_listener.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
 
@@ -43,7 +43,7 @@ const onOpen = (channel: Channel, { bytes, attachments }: Incoming): Receiver =>
 
 const token = Uint8Array.from(JSON.parse(Deno.args[1]));
 
-const link: Link = new Link(new Connection(enter({ at: { unix: Deno.args[0] }, token })), {
+const link: Link = new Link(new Connection(connect({ at: { unix: Deno.args[0] }, token })), {
   side: "child",
   maxMessageSize: MAX_MESSAGE_SIZE,
   onOpen,

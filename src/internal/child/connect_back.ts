@@ -4,7 +4,7 @@
  * @module
  */
 import { Connection, type Socket } from "../transport/connection.ts";
-import { enter, type Invitation, permissions } from "../transport/accept.ts";
+import { connect, type Invitation, permissions } from "../transport/one_time_listener.ts";
 import { socket, type WatchedTransport } from "../transport/transport.ts";
 import type { ConnectBack } from "./launch.ts";
 
@@ -29,10 +29,10 @@ const giveBack = (added: ConnectBack["added"], invitation: Invitation): void => 
   }
 };
 
-const connect = async ({ added, at, token }: ConnectBack): Promise<Socket> => {
+const connectTo = async ({ added, at, token }: ConnectBack): Promise<Socket> => {
   const invitation = { at, token: Uint8Array.from(token) };
   try {
-    return await enter(invitation);
+    return await connect(invitation);
   } finally {
     giveBack(added, invitation);
   }
@@ -41,7 +41,7 @@ const connect = async ({ added, at, token }: ConnectBack): Promise<Socket> => {
 /** The transport to the parent: a connection to the parent's listener, or the socket on descriptor 3. */
 export const toParent = async (): Promise<WatchedTransport> => {
   const connectBack = take();
-  if (connectBack !== undefined) return new Connection(connect(connectBack));
+  if (connectBack !== undefined) return new Connection(connectTo(connectBack));
   const net = await import("node:net");
   return socket(new net.Socket({ fd: 3 }));
 };

@@ -1,7 +1,7 @@
 /**
  * Starts the process of a child, with a transport for its link.
  *
- * The parent listens (`../transport/accept.ts`), and tells the child where in one variable of its environment, which the child
+ * The parent listens (`../transport/one_time_listener.ts`), and tells the child where in one variable of its environment, which the child
  * removes. The permissions that the child needs to read that variable and to connect are given back before the user's code is
  * loaded; see `connect_back.ts`. A parent that may not listen passes a socket on descriptor 3 instead, by
  * `node:child_process`; that takes longer to start.
@@ -11,7 +11,7 @@
 import { signalTo } from "../os/deno_workarounds.ts";
 import type { Permissions } from "../../Backend.ts";
 import { Connection } from "../transport/connection.ts";
-import * as Accept from "../transport/accept.ts";
+import * as OneTimeListener from "../transport/one_time_listener.ts";
 import { type Socket, socket, type WatchedTransport } from "../transport/transport.ts";
 
 /** The variable that tells a child where its parent listens. */
@@ -19,7 +19,7 @@ export const VARIABLE = "MULTIPROCESSING_PARENT";
 
 /** The value of the variable, as JSON. */
 export interface ConnectBack {
-  readonly at: Accept.Address;
+  readonly at: OneTimeListener.Address;
   /** The bytes of the token. */
   readonly token: ReadonlyArray<number>;
   /** The permissions that were added for the connection. The child gives them back. */
@@ -64,7 +64,7 @@ export interface Launched {
 
 /** Listens for one child. */
 export interface ChildListener {
-  readonly door: Accept.Door;
+  readonly listener: OneTimeListener.OneTimeListener;
   /** The permissions of the child, with those that it needs to connect. */
   readonly permissions: Permissions;
   /** The value of {@link VARIABLE}. */
@@ -84,10 +84,10 @@ const covers = (granted: ReadonlyArray<string>, path: string): boolean => {
 
 /** Listens for a child with these permissions; `undefined` if this process may not listen. */
 export const listen = (permissions: Permissions): ChildListener | undefined => {
-  const door = Accept.open();
-  if (door === undefined) return undefined;
-  const { at, token } = door.invitation;
-  const needs = Accept.permissions(door.invitation);
+  const listener = OneTimeListener.listen();
+  if (listener === undefined) return undefined;
+  const { at, token } = listener.invitation;
+  const needs = OneTimeListener.permissions(listener.invitation);
   const added: Array<ConnectBack["added"][number]> = [];
   const extended: { [name in ConnectBack["added"][number]]?: true | ReadonlyArray<string> } = {};
   const add = (
@@ -108,13 +108,13 @@ export const listen = (permissions: Permissions): ChildListener | undefined => {
   }
   add("env", VARIABLE, (granted) => granted.includes(VARIABLE));
   const connectBack: ConnectBack = { at, token: [...token], added };
-  return { door, permissions: { ...permissions, ...extended }, variable: JSON.stringify(connectBack) };
+  return { listener, permissions: { ...permissions, ...extended }, variable: JSON.stringify(connectBack) };
 };
 
 /** Starts a process that connects to a listener. Throws the errors of the system. */
 export const launchWithListener = (
   { args, cwd, detached, env, program, stderr, stdin, stdout }: Plan,
-  { door, variable }: ChildListener,
+  { listener, variable }: ChildListener,
 ): Launched => {
   const stdio = (value: Stdio): "inherit" | "piped" | "null" => value === "pipe" ? "piped" : value;
   const process = new Deno.Command(program, {
@@ -132,12 +132,12 @@ export const launchWithListener = (
     (): ProcessEnd => ({ code: undefined, signal: null }),
   );
   // A child that has not connected by then never will.
-  ended.then(() => door.close());
+  ended.then(() => listener.close());
   const readable = stdout === "pipe" ? process.stdout : null;
   const errors = stderr === "pipe" ? process.stderr : null;
   return {
     pid: process.pid,
-    transport: new Connection(door.visitor),
+    transport: new Connection(listener.connection),
     ended,
     signal: (name) => {
       try {

@@ -184,9 +184,9 @@ class Subprocess {
 /** Makes the one call to the system. */
 const start = (options: Options, command: Command): Effect.Effect<Subprocess, SpawnError> =>
   Effect.suspend(() => {
-    let listener: Launch.ChildListener | undefined;
+    let listening: Launch.ChildListener | undefined;
     const failed = (error: unknown): SpawnError => {
-      listener?.door.close();
+      listening?.listener.close();
       return spawnError(error);
     };
     try {
@@ -195,10 +195,10 @@ const start = (options: Options, command: Command): Effect.Effect<Subprocess, Sp
       demandGroups(options);
       const permissions = command.permissions ?? options.permissions ?? Permission.inherited();
       Permission.demand(permissions);
-      listener = Launch.listen(permissions);
+      listening = Launch.listen(permissions);
       const launcher = launchWithParent();
       const env = environment(options);
-      const [program, ...args] = commandLine(options, command, listener?.permissions ?? permissions, launcher);
+      const [program, ...args] = commandLine(options, command, listening?.permissions ?? permissions, launcher);
       const plan: Launch.Plan = {
         program,
         args,
@@ -213,9 +213,9 @@ const start = (options: Options, command: Command): Effect.Effect<Subprocess, Sp
         const [program, ...args] = commandLine(options, command, permissions, launcher, true);
         return rehearse(program, args, options.cwd, env);
       };
-      const launched = listener === undefined
+      const launched = listening === undefined
         ? Effect.tryPromise({ try: () => Launch.launchWithDescriptor(plan), catch: failed })
-        : Effect.succeed(Launch.launchWithListener(plan, listener));
+        : Effect.succeed(Launch.launchWithListener(plan, listening));
       return Effect.map(launched, (process) => new Subprocess(process, again, options, command));
     } catch (error) {
       return Effect.fail(failed(error));

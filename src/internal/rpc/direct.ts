@@ -4,19 +4,19 @@
  * Both processes agree on a link in a call, which the processes in between forward. They take the first way that is possible:
  *
  * 1. between workers of one process, a pair of ports, one of which is handed to the caller from worker to worker;
- * 2. a socket on which the callee accepts or, failing that, the caller; see `../transport/accept.ts`;
+ * 2. a socket on which the callee accepts or, failing that, the caller; see `../transport/one_time_listener.ts`;
  * 3. a tunnel: the call itself, through the processes in between.
  *
  * ```text
  *   caller                                        callee
  *     hello ─────────────────────────────────────▶
- *           ◀───────────────────── hello {port} | hello {door} | hello {}
+ *           ◀───────────────────── hello {port} | hello {invitation} | hello {}
  *     port: it has arrived already, and is used
- *     door: the caller connects, and ends the call
+ *     invitation: the caller connects, and ends the call
  *     otherwise, or if the caller may not connect:
- *     {door} ────────────────────────────────────▶  the callee connects, and the caller ends the call
+ *     {invitation} ──────────────────────────────▶  the callee connects, and the caller ends the call
  *           ◀───────────────────── {tunnel}         if the callee may not connect
- *     {tunnel} ──────────────────────────────────▶  if the caller has no door either
+ *     {tunnel} ──────────────────────────────────▶  if the caller may not listen either
  * ```
  *
  * Beside a pair of ports the call stays open, because its end reports a death. In a tunnel the call carries the link. Messages
@@ -30,7 +30,7 @@ import * as Codec from "../codec/codec.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../codec/message.ts";
 import { Connection, type Socket } from "../transport/connection.ts";
-import * as Door from "../transport/accept.ts";
+import * as OneTimeListener from "../transport/one_time_listener.ts";
 import { type Calls, CANCELLED, DONE, type Line } from "./relay.ts";
 import { type Channel, type Fill, LAST, Link, type Receiver } from "./link.ts";
 import { type Parcel, port, type PortTransport, posted, type WatchedTransport } from "../transport/transport.ts";
@@ -43,8 +43,8 @@ interface Notice {
   readonly hello?: { readonly limit: number; readonly pid: number; readonly address: string };
   /** The name of the port that the callee has handed over. */
   readonly port?: string;
-  /** The invitation to the door of this side. */
-  readonly door?: Door.Invitation;
+  /** The invitation to the listener of this side. */
+  readonly invitation?: OneTimeListener.Invitation;
   /** No other way is possible. */
   readonly tunnel?: true;
 }
@@ -108,7 +108,7 @@ class Agreement {
   #line!: Line;
   /** Ends the call from this side, unless it has ended. */
   hangUp!: () => void;
-  #door: Door.Door | undefined;
+  #listener: OneTimeListener.OneTimeListener | undefined;
   #port: PortTransport | undefined;
   #tunnel: Tunnel | undefined;
 
@@ -121,22 +121,22 @@ class Agreement {
     this.#line.data(fill(notice));
   }
 
-  /** Opens a door and returns its invitation, if this process may open one. `met` runs once the other side has connected. */
-  open(met: () => void = () => {}): Door.Invitation | undefined {
-    const door = this.#door = Door.open();
-    door?.visitor.then((socket) => {
+  /** Listens and returns the invitation, if this process may listen. `met` runs once the other side has connected. */
+  listen(met: () => void = () => {}): OneTimeListener.Invitation | undefined {
+    const listener = this.#listener = OneTimeListener.listen();
+    listener?.connection.then((socket) => {
       this.#use(socket);
       met();
     }, () => {});
-    return door?.invitation;
+    return listener?.invitation;
   }
 
-  /** Connects to the other side's door. Resolves with `false` if that is not possible. */
-  async enter(invitation: Door.Invitation): Promise<boolean> {
-    if (!Door.mayEnter(invitation)) return false;
+  /** Connects to the listener of the other side. Resolves with `false` if that is not possible. */
+  async connect(invitation: OneTimeListener.Invitation): Promise<boolean> {
+    if (!OneTimeListener.mayConnect(invitation)) return false;
     let socket: Socket;
     try {
-      socket = await Door.enter(invitation);
+      socket = await OneTimeListener.connect(invitation);
     } catch {
       return false;
     }
@@ -162,7 +162,7 @@ class Agreement {
   }
 
   tunnel(): void {
-    this.#door?.close();
+    this.#listener?.close();
     this.#tunnel = new Tunnel(this.#line, this.hangUp);
     this.#choose("tunnel", this.#tunnel);
   }
@@ -179,11 +179,11 @@ class Agreement {
     const port = this.#port;
     if (port !== undefined) return port.drained(() => port.lost());
     if (!this.transport.open) return;
-    this.#door?.close();
+    this.#listener?.close();
     this.transport.lost();
   }
 
-  /** Handles the end of the call by a caller that has connected: its connection arrives at the door. */
+  /** Handles the end of the call by a caller that has connected: its connection arrives at the listener. */
   finished(): void {
     if (this.#tunnel !== undefined) this.#tunnel.end();
   }
@@ -205,7 +205,7 @@ export const reach = (
     over = true;
     line.finish();
   };
-  const answered = async ({ door, hello, port, tunnel }: Notice): Promise<void> => {
+  const answered = async ({ hello, invitation, port, tunnel }: Notice): Promise<void> => {
     if (hello !== undefined) heed(link, place, hello);
     if (port !== undefined) {
       const parcel = parcels.get(port);
@@ -213,10 +213,10 @@ export const reach = (
       if (parcel !== undefined) return agreement.takePort(parcel, "parent");
     }
     if (tunnel === true) return agreement.tunnel();
-    if (door !== undefined && await agreement.enter(door)) return finish();
+    if (invitation !== undefined && await agreement.connect(invitation)) return finish();
     if (!agreement.transport.open) return;
-    const own = agreement.open(finish);
-    agreement.say(own === undefined ? { tunnel: true } : { door: own });
+    const own = agreement.listen(finish);
+    agreement.say(own === undefined ? { tunnel: true } : { invitation: own });
     if (own === undefined) agreement.tunnel();
   };
   const line = open(fill({ hello: hello(place) }), {
@@ -273,16 +273,16 @@ export const meet = (
     return name;
   };
   const port = handPort();
-  const door = port === undefined && greeting.pid !== Deno.pid ? agreement.open() : undefined;
+  const invitation = port === undefined && greeting.pid !== Deno.pid ? agreement.listen() : undefined;
   agreement.say({
     hello: hello(place),
     ...(port === undefined ? {} : { port }),
-    ...(door === undefined ? {} : { door }),
+    ...(invitation === undefined ? {} : { invitation }),
   });
-  const answered = async ({ door, tunnel }: Notice): Promise<void> => {
-    if (door !== undefined && await agreement.enter(door)) return;
-    if (door !== undefined && agreement.transport.open) agreement.say({ tunnel: true });
-    if (door !== undefined || tunnel === true) agreement.tunnel();
+  const answered = async ({ invitation, tunnel }: Notice): Promise<void> => {
+    if (invitation !== undefined && await agreement.connect(invitation)) return;
+    if (invitation !== undefined && agreement.transport.open) agreement.say({ tunnel: true });
+    if (invitation !== undefined || tunnel === true) agreement.tunnel();
   };
   return {
     data: ({ bytes }) => agreement.data(bytes, (notice) => void answered(notice)),

@@ -1,6 +1,6 @@
 /**
- * A door accepts exactly one other process. It is a Unix socket in a folder that only this user can enter or, where that is not
- * possible, a port on the loopback interface. A connecting process first sends the token of the door. The door admits the first
+ * A listener that accepts exactly one connection. It is a Unix socket in a folder that only this user can enter or, where that is
+ * not possible, a port on the loopback interface. A peer first sends the token of the listener. The listener accepts the first
  * connection with the correct token, and then closes.
  *
  * The path of a socket can be read on a command line. The token is only in the message or variable that carries it.
@@ -11,21 +11,21 @@
  */
 import type { Socket } from "./connection.ts";
 
-/** The address at which a door listens. */
+/** The address of a listener. */
 export type Address = { readonly unix: string } | { readonly port: number };
 
-/** The data that another process needs to connect to a door. */
+/** The data that another process needs to connect to a listener. */
 export interface Invitation {
   readonly at: Address;
   readonly token: Uint8Array;
 }
 
-/** An open door. */
-export interface Door {
+/** An open listener. */
+export interface OneTimeListener {
   readonly invitation: Invitation;
-  /** Resolves with the first connection that sends the token. Rejects if the door is closed before. */
-  readonly visitor: Promise<Socket>;
-  /** Closes the door. Has no effect once a connection was admitted. */
+  /** Resolves with the first connection that sends the token. Rejects if the listener is closed before. */
+  readonly connection: Promise<Socket>;
+  /** Closes the listener. Has no effect once a connection was accepted. */
   readonly close: () => void;
 }
 
@@ -48,7 +48,7 @@ const mayUse = (path: string): boolean =>
   granted({ name: "net", host: `unix:${path}` }) && granted({ name: "read", path }) &&
   granted({ name: "write", path });
 
-/** Folders for the socket of a door, in order of preference. */
+/** Folders for the socket of a listener, in order of preference. */
 const folders = (): Array<string> => {
   const own = granted({ name: "env", variable: "TMPDIR" }) ? Deno.env.get("TMPDIR") : undefined;
   return own === undefined || own === "" ? ["/tmp"] : [own, "/tmp"];
@@ -98,22 +98,17 @@ const listenLoopback = (): Listening | undefined => {
   return listener && { at: { port: (listener.addr as Deno.NetAddr).port }, listener, remove: () => {} };
 };
 
-/** Opens a door. Returns `undefined` if this process has no permission for one. */
-export const open = (): Door | undefined => {
+/** Starts to listen. Returns `undefined` if this process has no permission to listen. */
+export const listen = (): OneTimeListener | undefined => {
   const listening = listenUnix() ?? listenLoopback();
   if (listening === undefined) return undefined;
   const { at, listener, remove } = listening;
   const token = crypto.getRandomValues(new Uint8Array(TOKEN));
   const waiting = new Set<Deno.Conn>();
   let open = true;
-  let letIn: (socket: Socket) => void;
-  let refuse: (error: Error) => void;
-  const visitor = new Promise<Socket>((resolve, reject) => {
-    letIn = resolve;
-    refuse = reject;
-  });
-  // A caller that closes the door need not await `visitor`: its rejection must not be an unhandled one.
-  visitor.catch(() => {});
+  const accepted = Promise.withResolvers<Socket>();
+  // A caller that closes the listener need not await the connection: its rejection must not be an unhandled one.
+  accepted.promise.catch(() => {});
   const shut = (): void => {
     if (!open) return;
     open = false;
@@ -147,7 +142,7 @@ export const open = (): Door | undefined => {
     if (!open || !same(shown, token)) return connection.close();
     shut();
     if ("port" in at) (connection as Deno.TcpConn).setNoDelay(true);
-    letIn(connection);
+    accepted.resolve(connection);
   };
   const accept = async (): Promise<void> => {
     while (open) {
@@ -157,7 +152,7 @@ export const open = (): Door | undefined => {
       } catch (error) {
         if (open) {
           shut();
-          refuse(error instanceof Error ? error : new Error(String(error)));
+          accepted.reject(error instanceof Error ? error : new Error(String(error)));
         }
         return;
       }
@@ -167,11 +162,11 @@ export const open = (): Door | undefined => {
   void accept();
   return {
     invitation: { at, token },
-    visitor,
+    connection: accepted.promise,
     close: () => {
       if (!open) return;
       shut();
-      refuse(new Error("the door was closed"));
+      accepted.reject(new Error("the listener was closed"));
     },
   };
 };
@@ -183,14 +178,14 @@ const same = (a: Uint8Array, b: Uint8Array): boolean => {
   return difference === 0;
 };
 
-/** Whether this process has permission to connect to a door. */
-export const mayEnter = ({ at }: Invitation): boolean =>
+/** Whether this process has permission to connect to a listener. */
+export const mayConnect = ({ at }: Invitation): boolean =>
   "unix" in at
     ? Deno.build.os !== "windows" && mayUse(at.unix)
     : granted({ name: "net", host: `${LOOPBACK}:${at.port}` });
 
-/** Connects to a door, and sends its token. */
-export const enter = async ({ at, token }: Invitation): Promise<Socket> => {
+/** Connects to a listener, and sends its token. */
+export const connect = async ({ at, token }: Invitation): Promise<Socket> => {
   const connection = "unix" in at
     ? await Deno.connect({ transport: "unix", path: at.unix })
     : await Deno.connect({ hostname: LOOPBACK, port: at.port });
@@ -204,6 +199,6 @@ export const enter = async ({ at, token }: Invitation): Promise<Socket> => {
   return connection;
 };
 
-/** The permissions that a process needs to connect to a door, as values of Deno's flags. */
+/** The permissions that a process needs to connect to a listener, as values of Deno's flags. */
 export const permissions = ({ at }: Invitation): { readonly net: string; readonly path: string | undefined } =>
   "unix" in at ? { net: `unix:${at.unix}`, path: at.unix } : { net: `${LOOPBACK}:${at.port}`, path: undefined };
