@@ -16,7 +16,7 @@ import { dial, type DialOptions } from "../network/dial.ts";
 import type { AuthenticationError, ConnectError } from "../network/errors.ts";
 import type { TcpTransport } from "../network/tcp_transport.ts";
 import type { Incoming } from "../codec/message.ts";
-import { passOn } from "../rpc/relay.ts";
+import { forward, resend } from "../rpc/forward.ts";
 import { DeferredReceiver } from "./deferred_receiver.ts";
 import * as P from "./protocol.ts";
 
@@ -79,10 +79,10 @@ export class ServerConnection implements Hosted {
       end(GONE);
       return { closed: () => {} };
     }
-    if (this.#link !== undefined) return forward(this.#link, operation, line, message);
+    if (this.#link !== undefined) return forwardOver(this.#link, operation, line, message);
     const deferred = new DeferredReceiver();
     const call: WaitingCall = {
-      connected: (link) => deferred.open(forward(link, operation, line, message)),
+      connected: (link) => deferred.open(forwardOver(link, operation, line, message)),
       failed: () => end(P.UNSENT),
     };
     this.#waiting.add(call);
@@ -115,13 +115,12 @@ export class ServerConnection implements Hosted {
   }
 }
 
-/** Passes a call on. The first byte of its message is the operation. */
-const forward = (link: Link, operation: number, line: Line, { attachments, bytes }: Incoming): Receiver =>
-  passOn(line, P.LOST, (receiver) =>
+/** Forwards a call over the connection. The first byte of its message is the operation. */
+const forwardOver = (link: Link, operation: number, line: Line, message: Incoming): Receiver =>
+  forward(line, P.LOST, (receiver) =>
     link.open((writer) => {
       writer.byte(operation);
-      writer.bytes(bytes);
-      return attachments.length === 0 ? undefined : { attachments, onSend: [] };
+      return resend(message)(writer);
     }, receiver));
 
 /** Connects for as long as the scope is open. */

@@ -8,7 +8,7 @@ import { QueueClient } from "../queue/client.ts";
 import { address, call, GONE, host, retire } from "../rpc/router.ts";
 import { ask, askKept, askStream, type ObjectRef, registerForeignHooks, serverOf } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
-import { passOn } from "../rpc/relay.ts";
+import { forward, resend } from "../rpc/forward.ts";
 import { ListProxy } from "./list.ts";
 import { ManagerProxy } from "./manager.ts";
 import { PoolProxy } from "./pool.ts";
@@ -164,13 +164,12 @@ class ForeignServer {
     const known = this.#hosted.get(number);
     if (known !== undefined) return known;
     const object = host({
-      open: (operation, line, { attachments, bytes }) =>
-        passOn(line, GONE, (receiver) =>
+      open: (operation, line, message) =>
+        forward(line, GONE, (receiver) =>
           call(serverOf(server), P.QUEUE, (writer) => {
             writer.varint(number);
             writer.byte(operation);
-            writer.bytes(bytes);
-            return attachments.length === 0 ? undefined : { attachments, onSend: [] };
+            return resend(message)(writer);
           }, receiver)),
     });
     this.#hosted.set(number, object);

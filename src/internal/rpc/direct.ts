@@ -31,7 +31,7 @@ import { ProtocolError } from "../transport/frames.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../codec/message.ts";
 import { Connection, type Socket } from "../transport/connection.ts";
 import * as OneTimeListener from "../transport/one_time_listener.ts";
-import { type Calls, CANCELLED, DONE, type Line } from "./relay.ts";
+import { type Calls, CANCELLED, DONE, type Line } from "./call.ts";
 import { type Channel, type Fill, LAST, Link, type Receiver } from "./link.ts";
 import { type Parcel, port, type PortTransport, posted, type WatchedTransport } from "../transport/transport.ts";
 import { Tunnel } from "./tunnel.ts";

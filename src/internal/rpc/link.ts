@@ -6,6 +6,8 @@
  * - `cancel` asks the other side to stop; the exit that follows reports the outcome.
  * - The end of the transport, for any reason, closes every channel. Each receiver is notified once, with the reason.
  *
+ * A link and its channels are one state machine, so both stand in this file.
+ *
  * Free of Effect, because a child uses it where Effect is not loaded. The parts that use Effect are `../child/call.ts` and
  * `streams.ts`.
  *

@@ -16,17 +16,19 @@
  *
  * @module
  */
-import * as Codec from "../codec/codec.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import type { Incoming } from "../codec/message.ts";
-import { again, type Calls, GONE, type Line, passOn } from "./relay.ts";
+import { type Calls, GONE, type Hosted, type Line } from "./call.ts";
+import { forward, resend } from "./forward.ts";
+import { loop, soon } from "./loopback.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
 import { meet, type Place, reach, receiveParcel } from "./direct.ts";
 import type { Parcel, PortTransport } from "../transport/transport.ts";
 
-export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./relay.ts";
-export type { Calls, Line } from "./relay.ts";
+export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./call.ts";
+export type { Calls, Hosted, Line } from "./call.ts";
 export { ways } from "./direct.ts";
+export { written } from "./loopback.ts";
 
 /** The first byte of a message that opens a call. Requests for tasks begin with other bytes. */
 export const OBJECT = 3;
@@ -37,11 +39,6 @@ export interface Target {
   readonly address: string;
   /** The number of the object in that process. */
   readonly object: number;
-}
-
-/** The handler of the calls to an object. */
-export interface Hosted {
-  readonly open: (operation: number, line: Line, message: Incoming, local: boolean) => Receiver;
 }
 
 /** The number of the object with which every process agrees on links to itself. */
@@ -290,7 +287,7 @@ export const receive = (channel: Channel, { attachments, bytes }: Incoming): Rec
   const address = latin1.decode(bytes.subarray(3, 3 + length));
   if (address !== state.address) {
     const onward = towards(address);
-    if (onward !== undefined && onward !== channel.link) return relay(channel, onward, { attachments, bytes });
+    if (onward !== undefined && onward !== channel.link) return forwardOver(onward, channel, { attachments, bytes });
     channel.exit(status(GONE));
     return deaf;
   }
@@ -309,98 +306,13 @@ export const receive = (channel: Channel, { attachments, bytes }: Incoming): Rec
   return guard(channel, () => hosted.open(bytes[at + 4], channel, message, false));
 };
 
-const relay = (channel: Channel, next: Link, message: Incoming): Receiver => {
-  const passing = passOn(channel, GONE, (receiver) => next.open(again(message), receiver));
+const forwardOver = (next: Link, channel: Channel, message: Incoming): Receiver => {
+  const passing = forward(channel, GONE, (receiver) => next.open(resend(message), receiver));
   return {
     ...passing,
     credit: (count) => {
       if (count === LAST) channel.forget();
       passing.credit?.(count);
     },
-  };
-};
-
-/** One turn in this many is a turn of the event loop, for which other work waits. The others are microtasks. */
-const TURNS = 512;
-
-let turns = 0;
-let due: Array<() => void> = [];
-
-/** Runs actions in order, after the code that runs now. */
-const soon = (action: () => void): void => {
-  if (due.push(action) > 1) return;
-  if (++turns % TURNS === 0) setTimeout(settleAll, 0);
-  else queueMicrotask(settleAll);
-};
-
-const settleAll = (): void => {
-  const actions = due;
-  due = [];
-  for (const action of actions) action();
-};
-
-/** Calls an object of this process. The same bytes are delivered asynchronously, without a link. */
-const loop = (hosted: Hosted, operation: number, fill: Fill | undefined, receiver: Calls): Line => {
-  let ended = false;
-  const later = (deliver: () => void): void =>
-    soon(() => {
-      if (!ended) deliver();
-    });
-  const there: Line = {
-    data: (fill, handed) => {
-      const message = written(fill);
-      later(() => receiver.data?.(message));
-      if (handed !== undefined) soon(handed);
-    },
-    credit: (count) => later(() => receiver.credit?.(count)),
-    finish: () => {},
-    exit: (fill) => {
-      const message = written(fill);
-      later(() => {
-        ended = true;
-        receiver.exit(message);
-      });
-    },
-    cancel: () => {},
-    flush: () => {},
-  };
-  const message = written(fill);
-  let answer: Receiver | undefined;
-  later(() => {
-    answer = hosted.open(operation, there, message, true);
-  });
-  return {
-    data: (fill, handed) => {
-      const message = written(fill);
-      later(() => answer?.data?.(message));
-      if (handed !== undefined) soon(handed);
-    },
-    credit: (count, handed) => {
-      later(() => answer?.credit?.(count));
-      if (handed !== undefined) soon(handed);
-    },
-    finish: (handed) => {
-      later(() => {
-        ended = true;
-        answer?.credit?.(LAST);
-      });
-      if (handed !== undefined) soon(handed);
-    },
-    exit: () => {},
-    cancel: () => later(() => answer?.cancel?.()),
-    flush: () => {},
-  };
-};
-
-/** Encodes a message into the form in which its receiver sees it. */
-export const written = (fill: Fill | undefined): Incoming => {
-  const writer = new Codec.Writer(64);
-  const extras = fill?.(writer);
-  // Without a link: sender and receiver are one process, so no death of the receiver needs to be reported.
-  extras?.onSend.forEach((action) => (action as (link: Link | undefined) => void)(undefined));
-  return {
-    bytes: writer.buffer.subarray(0, writer.position),
-    // Attachments are the sender's own memory, which the sender may change once the message is sent.
-    attachments: extras === undefined ? [] : extras.attachments.map((part) => part.slice()),
   };
 };

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Line } from "./relay.ts";
+import type { Line } from "./call.ts";
 import type { WatchedTransport } from "../transport/transport.ts";
 
 /**

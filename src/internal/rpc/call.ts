@@ -1,9 +1,9 @@
 /**
- * The two sides of a call to an object, the statuses with which a call ends, and the relay that forwards a call. Free of Effect.
+ * The two sides of a call to an object, and the statuses with which a call ends. Free of Effect.
  *
  * @module
  */
-import { type Fill, LAST, type Receiver } from "./link.ts";
+import type { Fill, LAST, Receiver } from "./link.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 
 /** The first byte of an exit: the call is complete. An object defines values of its own besides the four of this module. */
@@ -41,6 +41,11 @@ export interface Calls {
   readonly exit: (message: Incoming) => void;
 }
 
+/** The handler of the calls to an object. `local` says that the caller is a fiber of the same process. */
+export interface Hosted {
+  readonly open: (operation: number, line: Line, message: Incoming, local: boolean) => Receiver;
+}
+
 /** The exit of a call with a message that exceeded a limit. */
 export const tooLarge = ({ size, limit }: MessageTooLarge): Fill => (writer) => {
   writer.byte(TOO_LARGE);
@@ -56,59 +61,4 @@ export const readTooLarge = ({ bytes }: Incoming): MessageTooLarge => {
   return bytes.length === 17
     ? new MessageTooLarge(view.getFloat64(1, true), view.getFloat64(9, true))
     : new MessageTooLarge(NaN, NaN);
-};
-
-/** Forwards a received message unchanged. */
-export const again = ({ attachments, bytes }: Incoming): Fill => (writer) => {
-  writer.bytes(bytes);
-  return attachments.length === 0 ? undefined : { attachments, onSend: [] };
-};
-
-/** The side of a relayed call that leads towards the object. */
-export type Onward = Pick<Line, "data" | "credit" | "finish" | "cancel">;
-
-/** Forwards both directions of a call. If the onward link ends, the call exits with the status `lost`. */
-export const passOn = (
-  line: Line,
-  lost: number,
-  open: (receiver: Calls & { readonly closed: () => void }) => Onward,
-): Receiver => {
-  let onward: Onward | undefined;
-  let ended = false;
-  const end = (fill: Fill): void => {
-    if (ended) return;
-    ended = true;
-    line.exit(fill);
-  };
-  /** A message that exceeds the limit of the next link ends the call for both sides. */
-  const attempt = (action: () => void): void => {
-    try {
-      action();
-    } catch (error) {
-      if (!(error instanceof MessageTooLarge)) throw error;
-      onward?.cancel();
-      end(tooLarge(error));
-    }
-  };
-  attempt(() => {
-    onward = open({
-      data: (message) => attempt(() => ended || line.data(again(message))),
-      credit: (count) => ended || line.credit(count),
-      exit: (message) => attempt(() => end(again(message))),
-      closed: () => end((writer) => void writer.byte(lost)),
-    });
-  });
-  return {
-    data: (message) => attempt(() => onward?.data(again(message))),
-    credit: (count) => {
-      if (count !== LAST) return onward?.credit(count);
-      ended = true;
-      onward?.finish();
-    },
-    cancel: () => onward?.cancel(),
-    closed: () => {
-      ended = true;
-      onward?.cancel();
-    },
-  };
 };
