@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Fill, LAST, Receiver } from "./link.ts";
+import type { Fill, Receiver } from "./link.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 
 /** The first byte of an exit: the call is complete. An object defines values of its own besides the four of this module. */
@@ -22,7 +22,7 @@ export interface Line {
   /** Sends a number. */
   readonly credit: (count: number, handed?: () => void) => void;
   /**
-   * Ends the call from the caller's side, which the object receives as a credit of {@link LAST}. `handed` runs as with `data`, or
+   * Ends the call from the caller's side, which the object receives as a credit of `LAST`. `handed` runs as with `data`, or
    * when the link has ended.
    */
   readonly finish: (handed?: () => void) => void;
