@@ -21,10 +21,10 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${main.name} has a parent: ${Option.isSome(yield* Process.parent)}`);
 
   const asked = yield* Deferred.make<void>();
-  const child = yield* Process.spawnWith({ name: "child", daemon: true })(
-    describe,
-    Stream.fromEffect(Deferred.await(asked)),
-  );
+  const child = yield* Process.spawnWith(describe, [Stream.fromEffect(Deferred.await(asked))], {
+    name: "child",
+    daemon: true,
+  });
   const active = yield* Process.activeChildren;
   yield* Console.log(`${child.name} is alive: ${yield* child.isAlive}`);
   yield* Console.log(`active children: ${active.map(({ name }) => name).join(", ")}`);
@@ -38,13 +38,13 @@ const program = Effect.gen(function* () {
 
   for (
     const ended of [
-      yield* Process.spawnWith({ name: "succeeded" })(succeed),
-      yield* Process.spawnWith({ name: "failed" })(fail),
-      yield* Process.spawnWith({ name: "exited" })(exit, 3),
+      yield* Process.spawnWith(succeed, [], { name: "succeeded" }),
+      yield* Process.spawnWith(fail, [], { name: "failed" }),
+      yield* Process.spawnWith(exit, [3], { name: "exited" }),
     ]
   ) yield* Console.log(`${ended.name}: ${(yield* ended.exit)._tag}, exit code ${yield* ended.exitCode}`);
 
-  const killed = yield* Process.spawnWith({ name: "killed" })(wait);
+  const killed = yield* Process.spawnWith(wait, [], { name: "killed" });
   yield* killed.kill;
   yield* Console.log(`${killed.name}: ${(yield* killed.exit)._tag}, exit code ${yield* killed.exitCode}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));

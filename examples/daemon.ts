@@ -17,7 +17,7 @@ const program = Effect.gen(function* () {
   const gate = yield* Deferred.make<void>();
 
   yield* Effect.scoped(Effect.gen(function* () {
-    yield* Process.spawnWith({ daemon: true })(serve, Stream.fromEffect(Deferred.succeed(up, undefined)));
+    yield* Process.spawnWith(serve, [Stream.fromEffect(Deferred.succeed(up, undefined))], { daemon: true });
     const worker = yield* Process.spawn(work, Stream.fromEffect(Deferred.await(gate)));
     yield* Deferred.await(up);
 

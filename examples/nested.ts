@@ -13,7 +13,7 @@ const branch = Task.make(import.meta, "branch", () =>
   Effect.gen(function* () {
     const { name, parent } = yield* Process.current;
     const first = yield* Process.spawn(leaf);
-    const second = yield* Process.spawnWith({ name: "a leaf" })(leaf);
+    const second = yield* Process.spawnWith(leaf, [], { name: "a leaf" });
     return [`${name}, started by ${parent?.name}`, yield* first.join, yield* second.join];
   }));
 

@@ -18,7 +18,7 @@ const program = Effect.gen(function* () {
   const jobs = yield* Queue.make<number>();
   const results = yield* Queue.make<number>();
 
-  const worker = Process.spawnWith({ daemon: true })(work, jobs, results); // ends with the scope
+  const worker = Process.spawnWith(work, [jobs, results], { daemon: true }); // ends with the scope
   yield* Effect.all([worker, worker]);
 
   yield* jobs.putAll([1, 2, 3, 4, 5]);

@@ -25,7 +25,7 @@ const program = Effect.gen(function* () {
   const queue = yield* Queue.make<Item>({ capacity: 10 });
 
   const consumers = yield* Effect.all([Process.spawn(consume, queue), Process.spawn(consume, queue)]);
-  const spawn = (name: string) => Process.spawnWith({ name })(produce, queue, 100);
+  const spawn = (name: string) => Process.spawnWith(produce, [queue, 100], { name });
   const producers = yield* Effect.forEach(["ann", "bob", "cy"], spawn);
 
   // After the last producer is done, closing the queue ends the consumers.

@@ -32,7 +32,7 @@ const describe = Task.make(
 );
 
 const program = Effect.gen(function* () {
-  const manager = yield* SharedMemoryManager.make;
+  const manager = yield* SharedMemoryManager.make();
 
   const numbers = yield* manager.list(Array.from({ length: 2000 }, (_, n) => n));
   const parts = yield* Effect.all([Process.run(sum, numbers, 0, 1000), Process.run(sum, numbers, 1000, 2000)], {

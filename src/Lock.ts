@@ -15,7 +15,7 @@
  *   (start: Mp.Event.Event, lock: Mp.Lock.Lock, slots: Mp.Semaphore.Semaphore) =>
  *     Effect.gen(function* () {
  *       yield* start.wait;
- *       yield* slots.withPermits(1)(Effect.sleep("10 millis")); // two at once
+ *       yield* slots.withPermits(Effect.sleep("10 millis")); // two at once
  *       yield* lock.withLock(Effect.sync(() => console.log("done"))); // one at a time
  *     }),
  * );

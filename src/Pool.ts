@@ -131,7 +131,7 @@
  * | `initializer` | a task that each worker runs before its first one; if it fails, `Pool.make` fails with `InitializerFailed` |
  * | `maxTasksPerChild` | number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one |
  * | `spare` | keep one more worker ready, which replaces a worker that dies within milliseconds. It costs the memory of an idle worker, and starts when all workers run and no task waits |
- * | `timeout` | how long a task or chunk may run; then it is stopped and fails with `Timeout`. `submitWith` has one for a single task; `pool.stream` has none |
+ * | `timeout` | how long a task or chunk may run; then it is stopped and fails with `Timeout`. `applyWith` and `submitWith` have one for a single task; `pool.stream` has none |
  * | `gracePeriod` | how long a task may take to stop before its worker is killed; 1 second |
  * | `forceKillAfter` | how long after SIGTERM SIGKILL follows; 500 milliseconds |
  *
@@ -301,15 +301,19 @@ export const initializer = <Args extends ReadonlyArray<unknown>, A, E>(
   ...args: Args
 ): Initializer => ({ task, args });
 
+/** Options of {@link Pool.applyWith}. @since 0.1.0 @category models */
+export interface ApplyOptions {
+  /** How long the task may run, from its start. @default the timeout of the pool */
+  readonly timeout?: Duration.DurationInput | undefined;
+}
+
 /**
  * Options of one submission.
  *
  * @since 0.1.0
  * @category models
  */
-export interface SubmitOptions<A, E> {
-  /** How long the task may run, from its start. @default the timeout of the pool */
-  readonly timeout?: Duration.DurationInput | undefined;
+export interface SubmitOptions<A, E> extends ApplyOptions {
   /** Runs with the result, in a fiber of its own. A failure of it is logged, and affects nothing else. */
   readonly onSuccess?: ((value: A) => Effect.Effect<unknown, unknown>) | undefined;
   /** Runs with the failure, in a fiber of its own. A failure of it is logged, and affects nothing else. */
@@ -399,6 +403,12 @@ export interface Pool {
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
+  ) => Effect.Effect<A, E | Failure>;
+  /** {@link Pool.apply} with options. */
+  readonly applyWith: <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task.Task<Args, A, E>,
+    args: Args,
+    options: ApplyOptions,
   ) => Effect.Effect<A, E | Failure>;
   /**
    * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items.

@@ -40,7 +40,7 @@
  * const program = Effect.gen(function* () {
  *   const ready = yield* Deferred.make<void>(); // done when the child pulls the stream
  *   const signal = Stream.fromEffect(Deferred.succeed(ready, undefined));
- *   const sleeper = yield* Mp.Process.spawnWith({ name: "sleeper", gracePeriod: "10 seconds" })(rest, signal);
+ *   const sleeper = yield* Mp.Process.spawnWith(rest, [signal], { name: "sleeper", gracePeriod: "10 seconds" });
  *   yield* Deferred.await(ready);
  *   console.log(sleeper.name, yield* sleeper.isAlive);
  *   yield* sleeper.terminate;
@@ -92,7 +92,7 @@
  * });
  *
  * const program = Effect.gen(function* () {
- *   const daemon = yield* Mp.Process.spawnWith({ daemon: true, name: "daemon" })(nest);
+ *   const daemon = yield* Mp.Process.spawnWith(nest, [], { daemon: true, name: "daemon" });
  *   console.log(yield* daemon.join, yield* daemon.join);
  *
  *   const spinner = yield* Mp.Process.spawn(spin);
@@ -159,7 +159,7 @@
  * | Python | here |
  * | --- | --- |
  * | `Process(target, args)`, `start` | `Process.spawn(task, ...args)`; there is no process that was not started |
- * | `name`, `daemon` | `Process.spawnWith({ name, daemon })(task, ...args)`, then `process.name`, `process.daemon`: fixed |
+ * | `name`, `daemon` | `Process.spawnWith(task, [...args], { name, daemon })`, then `process.name`, `process.daemon`: fixed |
  * | `pid`, `ident` | `process.pid` |
  * | `join()` | `process.join`, which gives the result; `process.exit` gives it as data |
  * | `join(timeout)` | `Effect.timeout(process.join, "1 second")` |
@@ -374,26 +374,24 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   implementation(({ spawn }) => spawn("Process.spawn", task, args, {}));
 
 /**
- * {@link spawn} with options.
+ * {@link spawn} with options. The arguments of the task are an array, as in all functions whose names end with `With`.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
  *
  * const greet = Mp.Task.make(import.meta, "greet with a name", (name: string) => `hello, ${name}`);
  *
- * export const child = Mp.Process.spawnWith({ name: "greeter", gracePeriod: "1 second" })(greet, "world");
+ * export const child = Mp.Process.spawnWith(greet, ["world"], { name: "greeter", gracePeriod: "1 second" });
  * ```
  *
  * @since 0.1.0
  * @category constructors
  */
-export const spawnWith = (
-  options: Options,
-): <Args extends ReadonlyArray<unknown>, A, E>(
+export const spawnWith = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
-  ...args: Args
-) => Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
-<Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+  args: Args,
+  options: Options,
+): Effect.Effect<Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope> =>
   implementation(({ spawn }) => spawn("Process.spawnWith", task, args, options));
 
 /**
@@ -408,9 +406,41 @@ export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task<Args, A, E>,
   ...args: Args
 ): Effect.Effect<A, E | CallError | SpawnError, Backend> =>
-  implementation(({ spawn }) =>
-    Effect.scoped(Effect.flatMap(spawn("Process.run", task, args, {}), (process) => process.join))
-  );
+  implementation(({ run }) => run("Process.run", task, args, {}));
+
+/**
+ * {@link run} with options.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Console, Effect } from "effect";
+ *
+ * const first = Mp.Task.make(import.meta, "first line", async (path: string) => {
+ *   const text = await Deno.readTextFile(path);
+ *   return text.split("\n", 1)[0];
+ * });
+ *
+ * // This process may read one file, and nothing else.
+ * const path = import.meta.filename!;
+ * const program = Mp.Process.runWith(first, [path], { permissions: { read: [path] } }).pipe(
+ *   Effect.flatMap(Console.log), // import * as Mp from "@effect-deno/multiprocessing";
+ *   Effect.provide(Mp.SubprocessBackend.layer()),
+ * );
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * *Interruption:* as with {@link run}.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const runWith = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: Task<Args, A, E>,
+  args: Args,
+  options: Options,
+): Effect.Effect<A, E | CallError | SpawnError, Backend> =>
+  implementation(({ run }) => run("Process.runWith", task, args, options));
 
 /**
  * Runs a task that is a Stream in a process of its own, and emits its elements. The process starts when the stream is run and
@@ -434,7 +464,22 @@ export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   task: StreamTask<Args, A, E>,
   ...args: Args
 ): Stream.Stream<A, E | CallError | SpawnError, Backend> =>
-  late(implementation(({ stream }) => Effect.succeed(stream(task, args))));
+  late(implementation(({ stream }) => Effect.succeed(stream("Process.stream", task, args, {}))));
+
+/**
+ * {@link stream} with options. The process always ends with the stream, so there is no `daemon`.
+ *
+ * *Interruption:* as with {@link stream}.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const streamWith = <Args extends ReadonlyArray<unknown>, A, E>(
+  task: StreamTask<Args, A, E>,
+  args: Args,
+  options: Omit<Options, "daemon">,
+): Stream.Stream<A, E | CallError | SpawnError, Backend> =>
+  late(implementation(({ stream }) => Effect.succeed(stream("Process.streamWith", task, args, options))));
 
 /**
  * The processes that this process has started and that have not ended, in the order of their starts. Workers of pools are not

@@ -264,7 +264,7 @@ export const layerProcess = (
       const wrong = wrongOptions("process", options, processChecks);
       if (wrong !== undefined) return yield* Effect.fail(wrong);
       const [port, theirs] = yield* Effect.orDie(Pipe.make<unknown>());
-      const process = yield* Process.spawnWith({ ...options, daemon: true })(server, theirs).pipe(
+      const process = yield* Process.spawnWith(server, [theirs], { ...options, daemon: true }).pipe(
         // A connection of this process can always be sent.
         Effect.catchTag("EncodeError", Effect.die),
       );

@@ -8,7 +8,7 @@
  * const program = Effect.gen(function* () {
  *   const downloads = yield* Mp.Semaphore.make({ permits: 4 });
  *   // At most four at once, in all processes together.
- *   console.log(yield* downloads.withPermits(3)(downloads.available), yield* downloads.available);
+ *   console.log(yield* downloads.withPermits(downloads.available, 3), yield* downloads.available);
  *
  *   const bounded = yield* Mp.Semaphore.bounded({ permits: 1 });
  *   console.log((yield* Effect.flip(bounded.release()))._tag);
@@ -40,7 +40,7 @@
  * | --- | --- |
  * | `Semaphore(n)`, `BoundedSemaphore(n)` | `Semaphore.make({ permits: n })`, `Semaphore.bounded({ permits: n })` |
  * | `acquire()`, `release()` | `semaphore.take()`, `semaphore.release()` |
- * | `with semaphore` | `semaphore.withPermits(1)(effect)` |
+ * | `with semaphore` | `semaphore.withPermits(effect)` |
  * | `get_value()` | `semaphore.available`, on every system |
  * | `ValueError` of a bounded semaphore | a `SyncError` |
  *
@@ -119,10 +119,11 @@ export interface Semaphore {
   readonly release: (permits?: number) => Effect.Effect<void, SyncFailure>;
   /** Takes permits until the scope closes. *Interruption:* of the wait: no permit is taken. *Release:* releases them. */
   readonly acquire: (permits?: number) => Effect.Effect<void, SyncFailure, Scope.Scope>;
-  /** Runs an effect while holding permits. *Interruption:* interrupts the effect; the permits are released however the effect ends. */
-  readonly withPermits: (
-    permits: number,
-  ) => <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | SyncFailure, R>;
+  /** Runs an effect while holding permits, one by default. *Interruption:* interrupts the effect; the permits are released however the effect ends. */
+  readonly withPermits: <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    permits?: number,
+  ) => Effect.Effect<A, E | SyncFailure, R>;
   /** Free permits. Python's `get_value`. */
   readonly available: Effect.Effect<number, SyncFailure>;
   /** The state of the object at this moment. */
@@ -164,7 +165,7 @@ export interface Options {
  *
  * const program = Effect.gen(function* () {
  *   const downloads = yield* Mp.Semaphore.make({ permits: 4 });
- *   yield* downloads.withPermits(1)(Effect.log("at most four at once, in all processes together"));
+ *   yield* downloads.withPermits(Effect.log("at most four at once, in all processes together"));
  *   console.log(yield* downloads.available); // 4
  * }).pipe(Effect.scoped);
  *

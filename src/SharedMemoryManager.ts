@@ -20,7 +20,7 @@
  * );
  *
  * const program = Effect.gen(function* () {
- *   const manager = yield* Mp.SharedMemoryManager.make;
+ *   const manager = yield* Mp.SharedMemoryManager.make();
  *   const list = yield* Mp.Process.run(collect, manager);
  *   yield* list.set(2, "nul\0");
  *   console.log(yield* list.toArray);
@@ -39,7 +39,7 @@
  *
  * | Python | here |
  * | --- | --- |
- * | `SharedMemoryManager()`, its `shutdown()` | `SharedMemoryManager.make`, its scope, or `manager.shutdown` |
+ * | `SharedMemoryManager()`, its `shutdown()` | `SharedMemoryManager.make()`, its scope, or `manager.shutdown` |
  * | `smm.SharedMemory(size)`, `smm.ShareableList(sequence)` | `manager.memory({ size })`, `manager.list(values)` |
  *
  * @module
@@ -161,7 +161,7 @@ export interface SharedMemoryManager {
  * );
  *
  * const program = Effect.gen(function* () {
- *   const manager = yield* Mp.SharedMemoryManager.make;
+ *   const manager = yield* Mp.SharedMemoryManager.make();
  *   const memory = yield* Mp.Process.run(draw, manager); // its process has ended
  *   console.log(memory.bytes[999]); // 7
  * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
@@ -172,7 +172,7 @@ export interface SharedMemoryManager {
  * @since 0.1.0
  * @category constructors
  */
-export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = implementation(({ make }) => make);
+export const make = (): Effect.Effect<SharedMemoryManager, never, Scope.Scope> => implementation(({ make }) => make);
 
 /**
  * Whether a value is a manager of shared memory.

@@ -13,8 +13,8 @@
  *
  * ## Permissions of children
  *
- * Permissions are given by `SubprocessBackend.layer({ permissions })` or, for one process, by `Process.spawnWith({
- * permissions })`. A permission that is not named is denied.
+ * Permissions are given by `SubprocessBackend.layer({ permissions })` or, for one process, by `Process.spawnWith(task,
+ * args, { permissions })`. A permission that is not named is denied.
  *
  * - The default is {@link inherited}: the permissions that this program was granted whole. `--allow-read` is passed on,
  *   `--allow-read=/data` is not, because Deno does not tell which parts were granted. Name the parts to pass them on.
@@ -36,7 +36,7 @@
  *   console.log("inherited:", yield* Mp.Process.run(may).pipe(Effect.provide(Mp.SubprocessBackend.layer())));
  *   const layer = Mp.SubprocessBackend.layer({ permissions: { ...inherited, net: false } });
  *   console.log("less:", yield* Mp.Process.run(may).pipe(Effect.provide(layer)));
- *   const none = Effect.flatMap(Mp.Process.spawnWith({ permissions: {} })(may), (process) => process.join);
+ *   const none = Effect.flatMap(Mp.Process.spawnWith(may, [], { permissions: {} }), (process) => process.join);
  *   console.log("none:", yield* Effect.scoped(none).pipe(Effect.provide(layer)));
  *   console.log("worker:", yield* Mp.Process.run(may).pipe(Effect.provide(Mp.WorkerBackend.layer())));
  * });

@@ -69,6 +69,8 @@
  * -1 < 0
  * ```
  *
+ * {@link makeAll} defines several tasks at once, under the names of their functions.
+ *
  * ## A class
  *
  * {@link fromClass} makes a task of a class that has a method `run`. The argument of the task is an instance. Its
@@ -420,6 +422,78 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
     Result,
     Named
   >;
+
+/**
+ * Options of {@link makeAll}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SharedOptions<R> {
+  /** Services for all handlers: see {@link Options.layer}. */
+  readonly layer?: Layer.Layer<Exclude<R, Provided>, unknown, Provided> | undefined;
+}
+
+/** Functions by the names of the tasks that {@link makeAll} makes of them. @since 0.1.0 @category type-level */
+export type Handlers = Readonly<Record<string, (...args: never) => unknown>>;
+
+/** The tasks that {@link makeAll} makes of functions. @since 0.1.0 @category type-level */
+export type AllOf<H extends Handlers> = {
+  readonly [Name in keyof H]: H[Name] extends (...args: infer Args extends ReadonlyArray<unknown>) => infer Result
+    ? Of<Args, Result, never>
+    : never;
+};
+
+/** The requirements of the results of several handlers. @since 0.1.0 @category type-level */
+export type SharedContext<H extends Handlers> = {
+  readonly [Name in keyof H]: Context<ReturnType<H[Name]>>;
+}[keyof H];
+
+/**
+ * Defines several tasks at once. Each has the name of its function, and otherwise is as if {@link make} had made it.
+ *
+ * Handlers that require services need the `layer` that provides them. A task that needs a Schema is made by {@link make}.
+ *
+ * Throws a `TypeError` as {@link make} does.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const numbers = Mp.Task.makeAll(import.meta, {
+ *   square: (n: number) => n * n,
+ *   add: (a: number, b: number) => Effect.succeed(a + b),
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   console.log(yield* Mp.Process.run(numbers.add, 1, yield* Mp.Process.run(numbers.square, 3)));
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program); // 10
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeAll = <const H extends Handlers>(
+  meta: ImportMeta,
+  handlers: H,
+  ...options: [Exclude<SharedContext<H>, Provided>] extends [never] ? [options?: SharedOptions<SharedContext<H>>]
+    : [
+      options: SharedOptions<SharedContext<H>> & {
+        readonly layer: Layer.Layer<Exclude<SharedContext<H>, Provided>, unknown, Provided>;
+      },
+    ]
+): AllOf<H> => {
+  const wrong = Arguments.wrong({ handlers }, { handlers: Arguments.record });
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Task.makeAll", wrong));
+  const shared = options[0] === undefined ? {} : options[0];
+  const tasks = Object.entries(handlers).map(([name, handler]) => [
+    name,
+    define(meta, name, { handler, options: shared } as unknown as Definition),
+  ]);
+  return Object.fromEntries(tasks) as AllOf<H>;
+};
 
 const isRunnable = Arguments.must(
   (value) => typeof value === "function" && typeof value.prototype?.run === "function",

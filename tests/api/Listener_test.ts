@@ -724,7 +724,7 @@ test(
     const path = `${yield* folder}/socket`;
     const found = yield* Queue.make<Listener.Address>();
     const child = yield* Effect.provide(
-      Process.spawnWith({ daemon: true })(Tasks.echoing, { address: { path } }, found),
+      Process.spawnWith(Tasks.echoing, [{ address: { path } }, found], { daemon: true }),
       subprocess,
     );
     yield* found.get;
@@ -899,7 +899,7 @@ test(
     const listener = yield* Listener.make<number>();
     const sent = yield* Queue.make<boolean>();
     const child = yield* Effect.provide(
-      Process.spawnWith({ daemon: true })(Tasks.sending, listener.address, numbers(500), sent),
+      Process.spawnWith(Tasks.sending, [listener.address, numbers(500), sent], { daemon: true }),
       subprocess,
     );
     yield* sent.get;
@@ -917,11 +917,9 @@ test(
   Effect.gen(function* () {
     const found = yield* Queue.make<Listener.Address>();
     const child = yield* Effect.provide(
-      Process.spawnWith({ daemon: true })(
-        Tasks.echoing,
-        { address: { path: `${yield* folder}/socket` }, maxBytes: Infinity },
-        found,
-      ),
+      Process.spawnWith(Tasks.echoing, [{ address: { path: `${yield* folder}/socket` }, maxBytes: Infinity }, found], {
+        daemon: true,
+      }),
       subprocess,
     );
     const client = yield* Client.connect<unknown>({ address: yield* found.get });
@@ -944,7 +942,7 @@ test(
       const found = yield* Queue.make<Listener.Address>();
       // Uses the path on which the previous listener was killed.
       const child = yield* Effect.provide(
-        Process.spawnWith({ daemon: true })(Tasks.echoing, { address: { path } }, found),
+        Process.spawnWith(Tasks.echoing, [{ address: { path } }, found], { daemon: true }),
         subprocess,
       );
       yield* found.get;

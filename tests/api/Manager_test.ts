@@ -439,12 +439,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       const manager = yield* Manager.make();
       const told = yield* Queue.make<string>();
       for (const lock of [yield* manager.lock, yield* manager.rlock, yield* manager.semaphore(1)]) {
-        const holder = yield* Process.spawnWith({ daemon: true })(Tasks.holds, lock, told);
+        const holder = yield* Process.spawnWith(Tasks.holds, [lock, told], { daemon: true });
         yield* told.get;
         assertEquals(yield* lock.tryTake, false);
         const waiting = yield* Effect.fork(Effect.zipRight(lock.take, lock.statistics));
         yield* when(lock.statistics, ({ waiting }) => waiting === 1);
-        const another = yield* Process.spawnWith({ daemon: true })(Tasks.holds, lock, told);
+        const another = yield* Process.spawnWith(Tasks.holds, [lock, told], { daemon: true });
         yield* when(lock.statistics, ({ waiting }) => waiting === 2);
         yield* another.kill;
         yield* when(lock.statistics, ({ waiting }) => waiting === 1);
@@ -599,7 +599,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         yield* condition.withLock(condition.notify(0));
         yield* condition.withLock(condition.notify(2));
         yield* when(condition.waiting, (n) => n === 2);
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.waitsFor, condition, told);
+        const child = yield* Process.spawnWith(Tasks.waitsFor, [condition, told], { daemon: true });
         yield* when(condition.waiting, (n) => n === 3);
         yield* Fiber.interrupt(waiters[3]);
         yield* child.kill;
@@ -684,7 +684,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
           yield* when(barrier.statistics, ({ waiting }) => waiting === 2);
           yield* Fiber.interrupt(giving);
         } else if (how === "killed") {
-          const child = yield* Process.spawnWith({ daemon: true })(Tasks.arrives, barrier, told);
+          const child = yield* Process.spawnWith(Tasks.arrives, [barrier, told], { daemon: true });
           yield* when(barrier.statistics, ({ waiting }) => waiting === 2);
           yield* child.kill;
         } else if (how === "aborted") yield* barrier.abort;
@@ -936,12 +936,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       const back = yield* Queue.make<Manager.Dict<string, number>>();
       const end = yield* Queue.make<unknown>();
       const told = yield* Queue.make<string>();
-      const maker = yield* Process.spawnWith({ daemon: true })(Tasks.lends, manager, back, end);
+      const maker = yield* Process.spawnWith(Tasks.lends, [manager, back, end], { daemon: true });
       const dict = yield* back.get;
       assertEquals(yield* dict.get("lent"), 1);
       yield* Effect.scoped(Effect.gen(function* () {
         yield* Manager.retain(dict);
-        const holder = yield* Process.spawnWith({ daemon: true })(Tasks.retains, dict, told);
+        const holder = yield* Process.spawnWith(Tasks.retains, [dict, told], { daemon: true });
         yield* told.get;
         assertEquals((yield* manager.statistics).holds, 3);
         yield* maker.kill;
@@ -950,7 +950,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         assertEquals(yield* dict.get("lent"), 1);
       }));
       assertEquals(yield* failure(dict.get("lent")), "Unreachable");
-      const another = yield* Process.spawnWith({ daemon: true })(Tasks.lends, manager, back, end);
+      const another = yield* Process.spawnWith(Tasks.lends, [manager, back, end], { daemon: true });
       const lent = yield* back.get;
       yield* another.kill;
       yield* when(Effect.exit(lent.size), Exit.isFailure);
@@ -1000,7 +1000,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       for (const millis of [0, 1, 5]) {
         const list = yield* manager.list(numbers(50));
         const told = yield* Queue.make<number>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.pops, list, told);
+        const child = yield* Process.spawnWith(Tasks.pops, [list, told], { daemon: true });
         const gone = [yield* told.get];
         yield* Effect.sleep(millis);
         yield* child.kill;
@@ -1142,7 +1142,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       "when the process that started the server is killed, the server ends",
       Effect.gen(function* () {
         const pids = yield* Queue.make<number>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.starts, pids);
+        const child = yield* Process.spawnWith(Tasks.starts, [pids], { daemon: true });
         const pid = yield* pids.get;
         const { started } = processEntry(pid)!;
         yield* child.kill;

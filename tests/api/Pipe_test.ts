@@ -45,7 +45,7 @@ const elsewhere = (name: string, layer: Layer.Layer<Backend.Backend>): Place => 
   make: Effect.gen(function* () {
     const wanted = yield* Queue.make<Pipe.Options>();
     const made = yield* Queue.make<Tasks.Ends>();
-    yield* Process.spawnWith({ daemon: true })(Tasks.hosting, wanted, made);
+    yield* Process.spawnWith(Tasks.hosting, [wanted, made], { daemon: true });
     return (options: Pipe.Options = {}) => Effect.zipRight(wanted.put(options), made.get);
   }).pipe(Effect.provide(layer)),
 });
@@ -867,7 +867,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const queue = yield* Queue.make<Tasks.Any>();
       const [mine, theirs] = yield* Pipe.make<unknown>();
-      const first = yield* Process.spawnWith({ daemon: true })(Tasks.putAway, theirs, queue);
+      const first = yield* Process.spawnWith(Tasks.putAway, [theirs, queue], { daemon: true });
       yield* Process.spawn(Tasks.echoQueued, queue);
       yield* mine.send("early");
       assertEquals(yield* mine.recv, "early");
@@ -961,7 +961,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       for (const _ of numbers(3)) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.keep, theirs);
+        const child = yield* Process.spawnWith(Tasks.keep, [theirs], { daemon: true });
         assertEquals(yield* mine.recv, "here");
         const waiting = yield* Effect.fork(failure(mine.recv));
         yield* when(mine.statistics, ({ receivers }) => receivers === 1);
@@ -977,7 +977,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       for (let turns = 0; turns < 6; turns++) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.keep, theirs);
+        const child = yield* Process.spawnWith(Tasks.keep, [theirs], { daemon: true });
         for (let turn = 0; turn < turns * turns * 5; turn++) {
           yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
         }
@@ -998,7 +998,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       for (let turns = 0; turns < 4; turns++) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.sendMany, theirs, 30_000_000);
+        const child = yield* Process.spawnWith(Tasks.sendMany, [theirs, 30_000_000], { daemon: true });
         for (let turn = 0; turn < turns * 10; turn++) {
           yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
         }
@@ -1016,7 +1016,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       for (const _ of numbers(5)) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.sendAll, theirs, numbers(20));
+        const child = yield* Process.spawnWith(Tasks.sendAll, [theirs, numbers(20)], { daemon: true });
         yield* child.join;
         yield* child.kill;
         assertEquals(Array.from(yield* Stream.runCollect(mine.toStream)), numbers(20));
@@ -1028,7 +1028,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     "when the process that made the pipe is killed, it is the end of file for its peer",
     Effect.gen(function* () {
       const made = yield* Queue.make<Tasks.Any>();
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.owning, made);
+      const child = yield* Process.spawnWith(Tasks.owning, [made], { daemon: true });
       const mine = yield* made.get;
       yield* when(mine.statistics, ({ unread }) => unread === 1);
       yield* child.kill;
@@ -1044,7 +1044,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const wanted = yield* Queue.make<Pipe.Options>();
       const made = yield* Queue.make<Tasks.Ends>();
-      const child = yield* Process.spawnWith({ daemon: true, name: "maker" })(Tasks.hosting, wanted, made);
+      const child = yield* Process.spawnWith(Tasks.hosting, [wanted, made], { daemon: true, name: "maker" });
       yield* wanted.put({});
       const [one, other] = yield* made.get;
       yield* one.send("unread");

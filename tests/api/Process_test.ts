@@ -45,7 +45,7 @@ for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as 
     Effect.gen(function* () {
       const first = yield* Process.spawn(Tasks.add, 1, 2);
       const second = yield* Process.spawn(Tasks.add, 1, 2);
-      const third = yield* Process.spawnWith({ name: "a name" })(Tasks.add, 1, 2);
+      const third = yield* Process.spawnWith(Tasks.add, [1, 2], { name: "a name" });
       assertMatch(first.name, /^Process-\d+$/);
       assertEquals(Number(second.name.slice(8)), Number(first.name.slice(8)) + 1);
       assertEquals(third.name, "a name");
@@ -57,11 +57,11 @@ for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as 
     Effect.gen(function* () {
       const begun = yield* signal;
       const { lines } = yield* logged(Effect.gen(function* () {
-        const child = yield* Process.spawnWith({
+        const child = yield* Process.spawnWith(Tasks.clinging, [begun.stream], {
           name: "clings",
           gracePeriod: "20 millis",
           forceKillAfter: "20 millis",
-        })(Tasks.clinging, begun.stream);
+        });
         yield* begun.fired;
         yield* child.terminate;
       }));
@@ -85,7 +85,7 @@ for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as 
   check(
     "the failure of a process that nobody joined is logged when its scope closes",
     Effect.gen(function* () {
-      const { lines } = yield* logged(Effect.scoped(Process.spawnWith({ name: "unjoined" })(Tasks.failing, 1)));
+      const { lines } = yield* logged(Effect.scoped(Process.spawnWith(Tasks.failing, [1], { name: "unjoined" })));
       assertStringIncludes(lines.join("\n"), "unjoined");
     }).pipe(Effect.provide(layer)),
   );
@@ -175,7 +175,7 @@ test(
 test(
   "WorkerBackend: permissions of a process, which a worker cannot have, are a SpawnError",
   Effect.gen(function* () {
-    const error = yield* Effect.flip(Process.spawnWith({ permissions: {} })(Tasks.add, 1, 2));
+    const error = yield* Effect.flip(Process.spawnWith(Tasks.add, [1, 2], { permissions: {} }));
     assertInstanceOf(error, Backend.SpawnError);
   }).pipe(Effect.provide(worker)),
 );
@@ -184,7 +184,7 @@ test(
   "SubprocessBackend: the permissions of one process replace those of the backend",
   Effect.gen(function* () {
     const path = yield* temporary;
-    const child = yield* Process.spawnWith({ permissions: { read: true } })(Tasks.attempts, path, "127.0.0.1");
+    const child = yield* Process.spawnWith(Tasks.attempts, [path, "127.0.0.1"], { permissions: { read: true } });
     const { env, read } = yield* child.join;
     assertEquals([read, env], ["allowed", "denied"]);
   }).pipe(Effect.provide(subprocess)),

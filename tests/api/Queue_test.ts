@@ -51,7 +51,7 @@ const started = (task: typeof Tasks.hosting | typeof Tasks.hostingBelow) =>
   Effect.gen(function* () {
     const wanted = yield* Queue.make<Tasks.Wanted>();
     const made = yield* Queue.make<Tasks.Any>();
-    const child = yield* Process.spawnWith({ daemon: true })(task, wanted, made);
+    const child = yield* Process.spawnWith(task, [wanted, made], { daemon: true });
     return { child, make: maker(wanted, made, child) };
   });
 
@@ -1100,7 +1100,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       for (const options of [{ capacity: 8 }, { maxBytes: 8_500 }]) {
         const queue = yield* Queue.make<Uint8Array>(options);
         const done = yield* Queue.make<number>();
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.flood, queue, 1_000, done);
+        const child = yield* Process.spawnWith(Tasks.flood, [queue, 1_000, done], { daemon: true });
         for (const round of numbers(30)) {
           const { bytes, size } = yield* when(queue.statistics, ({ putters }) => putters === 1);
           assertEquals(size, 8);

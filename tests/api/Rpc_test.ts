@@ -40,12 +40,12 @@ const ways: Readonly<Record<string, Way>> = {
   "a process": layerProcess(Tasks.users),
   "a pipe": Layer.unwrapScoped(Effect.gen(function* () {
     const [mine, theirs] = yield* Pipe.make<unknown>();
-    yield* Process.spawnWith({ daemon: true })(Tasks.users, theirs);
+    yield* Process.spawnWith(Tasks.users, [theirs], { daemon: true });
     return layerClient(mine);
   })),
   "a listener": Layer.unwrapScoped(Effect.gen(function* () {
     const address = yield* Queue.make<Listener.Address>();
-    yield* Process.spawnWith({ daemon: true })(Tasks.listening, address);
+    yield* Process.spawnWith(Tasks.listening, [address], { daemon: true });
     return layerClient(yield* Client.connect<unknown>({ address: yield* address.get }));
   })),
   "the worker protocol": RpcClient.layerProtocolWorker({ size: 1, concurrency: 8 }).pipe(

@@ -373,7 +373,7 @@ test(
   "at whichever instruction a writer stands still, others see whole elements (storm)",
   Effect.gen(function* () {
     const list = yield* scribbled;
-    const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "x");
+    const child = yield* Process.spawnWith(Tasks.scribbles, [list, "x"], { daemon: true });
     yield* more(list, 20);
     const steps = rounds(150, 1000);
     for (let round = 0; round < steps; round++) {
@@ -392,10 +392,10 @@ test(
   "writers that are killed leave whole elements, and others go on (storm)",
   Effect.gen(function* () {
     const list = yield* scribbled;
-    const other = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "y");
+    const other = yield* Process.spawnWith(Tasks.scribbles, [list, "y"], { daemon: true });
     const kills = rounds(4, 12);
     for (let round = 0; round < kills; round++) {
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "z");
+      const child = yield* Process.spawnWith(Tasks.scribbles, [list, "z"], { daemon: true });
       yield* Effect.repeat(Effect.delay(list.toArray, 1), {
         until: (all) => all.some((text) => String(text)[0] === "z"),
       });
@@ -418,7 +418,7 @@ test(
   "a writer that is interrupted while it waits for its turn has changed nothing",
   Effect.gen(function* () {
     const list = yield* scribbled;
-    const child = yield* Process.spawnWith({ daemon: true })(Tasks.scribbles, list, "x");
+    const child = yield* Process.spawnWith(Tasks.scribbles, [list, "x"], { daemon: true });
     yield* more(list, 20);
     for (let round = 0; round < 50; round++) {
       const fiber = yield* Effect.fork(list.set(0, "interrupted1"));

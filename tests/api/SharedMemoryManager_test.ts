@@ -24,7 +24,7 @@ const backends = { subprocess: SubprocessBackend.layer(), worker: WorkerBackend.
 
 for (const layer of Object.values(backends)) {
   await warmUp(Effect.provide(
-    Effect.flatMap(SharedMemoryManager.make, (manager) => Process.run(Tasks.makes, manager, undefined)),
+    Effect.flatMap(SharedMemoryManager.make(), (manager) => Process.run(Tasks.makes, manager, undefined)),
     layer,
   ));
 }
@@ -41,7 +41,7 @@ test(
   "what a task has it make outlives the task, and goes with the manager's scope",
   Effect.gen(function* () {
     const scope = yield* Scope.make();
-    const manager = yield* Scope.extend(SharedMemoryManager.make, scope);
+    const manager = yield* Scope.extend(SharedMemoryManager.make(), scope);
     const name = fresh();
     const { list, memory } = yield* Process.run(Tasks.makes, manager, name);
     assertEquals([memory.name, memory.bytes[99], yield* list.toArray], [name, 3, ["b", 1]]);
@@ -67,7 +67,7 @@ test(
 test(
   "what it makes for its own process is that block, not a second mapping of it",
   Effect.gen(function* () {
-    const manager = yield* SharedMemoryManager.make;
+    const manager = yield* SharedMemoryManager.make();
     const memory = yield* manager.memory({ size: 10 });
     const list = yield* manager.list([1, "two"]);
     assertEquals(manager.host, "MainProcess");
@@ -90,7 +90,7 @@ test(
 test(
   "failures come back with their type, and leave nothing",
   Effect.gen(function* () {
-    const manager = yield* SharedMemoryManager.make;
+    const manager = yield* SharedMemoryManager.make();
     const name = fresh();
     yield* manager.memory({ name, size: 10 });
     assertEquals(yield* Process.run(Tasks.asksInVain, manager, name), ["InvalidArgument", "Exists", "Value"]);
@@ -101,9 +101,9 @@ test(
 test(
   "a process that is killed takes nothing along, and releases what it gives back",
   Effect.gen(function* () {
-    const manager = yield* SharedMemoryManager.make;
+    const manager = yield* SharedMemoryManager.make();
     const told = yield* Queue.make<ReadonlyArray<boolean>>();
-    const child = yield* Process.spawnWith({ daemon: true })(Tasks.uses, manager, told);
+    const child = yield* Process.spawnWith(Tasks.uses, [manager, told], { daemon: true });
     assertEquals(yield* told.get, [true, false]);
     yield* child.kill;
     yield* child.status;
@@ -114,7 +114,7 @@ test(
 test(
   "any process may shut it down",
   Effect.gen(function* () {
-    const manager = yield* SharedMemoryManager.make;
+    const manager = yield* SharedMemoryManager.make();
     const name = fresh();
     yield* manager.memory({ name, size: 10 });
     assertEquals(yield* Process.run(Tasks.shutsDown, manager), "Unreachable");

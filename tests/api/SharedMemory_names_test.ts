@@ -180,7 +180,7 @@ test(
   Effect.gen(function* () {
     const [one, other, third] = names(3);
     const made = yield* Queue.make<string>();
-    const owner = yield* Process.spawnWith({ daemon: true })(Tasks.owns, [one, other, third], made);
+    const owner = yield* Process.spawnWith(Tasks.owns, [[one, other, third], made], { daemon: true });
     assertEquals([yield* made.get, yield* made.get, yield* made.get], ["made", "made", "made"]);
     assertEquals(yield* reason(SharedMemory.create({ name: one, size: 1 })), "Exists");
     const kept = yield* SharedMemory.attach(third);
@@ -203,7 +203,7 @@ test(
   Effect.gen(function* () {
     const name = fresh();
     const made = yield* Queue.make<string>();
-    const owner = yield* Process.spawnWith({ daemon: true })(Tasks.owns, [name], made);
+    const owner = yield* Process.spawnWith(Tasks.owns, [[name], made], { daemon: true });
     assertEquals(yield* made.get, "made");
     yield* owner.kill;
     yield* Effect.promise(() =>
@@ -218,13 +218,13 @@ test(
   Effect.gen(function* () {
     const all = names(40);
     const made = yield* Queue.make<string>();
-    const owner = yield* Process.spawnWith({ daemon: true })(Tasks.owns, all, made);
+    const owner = yield* Process.spawnWith(Tasks.owns, [all, made], { daemon: true });
     yield* Effect.forEach(all, () => made.get);
     yield* owner.kill;
     yield* owner.status;
     const [go, done] = [yield* Queue.make<number>(), yield* Queue.make<number>()];
     const rivals = yield* Effect.replicateEffect(
-      Process.spawnWith({ daemon: true })(Tasks.rivals, all, go, done),
+      Process.spawnWith(Tasks.rivals, [all, go, done], { daemon: true }),
       3,
     );
     yield* when(go.statistics, ({ takers }) => takers === 3);

@@ -1,4 +1,6 @@
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
+import * as Layer from "effect/Layer";
 import * as Stream from "effect/Stream";
 import { Task } from "../../mod.ts";
 import { assert, assertEquals, assertFalse, assertStringIncludes, assertThrows } from "../support/assert.ts";
@@ -57,4 +59,31 @@ Deno.test("the type of a task is that of its handler", () => {
   // @ts-expect-error a Stream is no value
   const wrong: Task.Task<[], number> = stream;
   assertEquals([value, promise, effect, stream, never, any, wrong].map(Task.isTask), new Array(7).fill(true));
+});
+
+Deno.test("several tasks are defined at once, by the names of their functions", () => {
+  const here = fresh();
+  const tasks = Task.makeAll(here, {
+    square: (n: number) => n * n,
+    join: (...words: ReadonlyArray<string>) => Effect.succeed(words.join(" ")),
+    count: (last: number) => Stream.range(1, last),
+  });
+  const square: Task.Task<[number], number> = tasks.square;
+  const join: Task.Task<ReadonlyArray<string>, string> = tasks.join;
+  const count: Task.StreamTask<[number], number> = tasks.count;
+  assertEquals([square, join, count].map(({ name, url }) => [url, name]), [
+    [here.url, "square"],
+    [here.url, "join"],
+    [here.url, "count"],
+  ]);
+  const error = assertThrows(() => Task.makeAll(here, { cube: (n: number) => n ** 3, square: () => 1 }), TypeError);
+  assertStringIncludes(error.message, "the name is taken");
+  class Needed extends Context.Tag("Needed")<Needed, number>() {}
+  const needing = { needs: () => Effect.map(Needed, (n) => n) };
+  // @ts-expect-error a handler that requires a service needs a layer
+  Task.makeAll(fresh(), needing);
+  const { needs }: { readonly needs: Task.Task<[], number> } = Task.makeAll(fresh(), needing, {
+    layer: Layer.succeed(Needed, 1),
+  });
+  assert(Task.isTask(needs));
 });

@@ -183,7 +183,7 @@ promise("a killed process harms nobody", (make) =>
   Effect.gen(function* () {
     const [value, begun] = [yield* make.value("i64"), yield* make.value("i32")];
     const counts = yield* make.value("i32");
-    const child = yield* Process.spawnWith({ daemon: true })(Tasks.addsForEver, counts, begun);
+    const child = yield* Process.spawnWith(Tasks.addsForEver, [counts, begun], { daemon: true });
     yield* Effect.repeat(Effect.delay(counts.get, 1), { until: (count) => count > 1000 });
     yield* child.kill;
     yield* child.status;
@@ -294,7 +294,7 @@ test(
     const kills = rounds(4, 8);
     for (let round = 0; round < kills; round++) {
       const before = yield* check;
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.movesForEver, point, bytes);
+      const child = yield* Process.spawnWith(Tasks.movesForEver, [point, bytes], { daemon: true });
       // The pause between the checks lets the child run.
       yield* Effect.repeat(Effect.delay(check, 1), { until: (moves) => moves > before + 20 * round });
       yield* child.kill;

@@ -202,6 +202,7 @@ export const options = {
   "Manager.TypeOptions": { exposed: texts, streams: texts, returns: record },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
+  "Pool.ApplyOptions": { timeout: positiveDuration },
   "Pool.Initializer": { task, args: list },
   "Pool.MapOptions": mapping,
   "Pool.MapStreamOptions": { ...mapping, unordered: boolean, lookAhead: positive },
@@ -235,6 +236,7 @@ export const options = {
     stderr: stdin,
     detached: boolean,
   },
+  "Task.SharedOptions": { layer },
   "Task.Options": { payload: [...all(Array.isArray), [fn]], success: schema, error: schema, layer },
   "Value.Options": { lock },
   "Wait.Options": { timeout: duration },
@@ -356,6 +358,9 @@ const startWorker = <E, R>(layer: Layer.Layer<Worker.WorkerManager | Worker.Spaw
 const names = { name: text };
 const index = { index: integer };
 const modified = { task, args: any };
+
+/** The arguments of a function whose name ends with `With`. */
+const withOptions = (options: Parameters<typeof optionsOf>[0]) => ({ task, args: list, options: optionsOf(options) });
 
 /** Required parameters that may be `undefined`. */
 export const absent: ReadonlySet<string> = new Set(["Manager.Manager.publish(object)"]);
@@ -601,7 +606,8 @@ export const rows: Readonly<Record<string, Row>> = {
     stream: [modified, [countTo, 1]],
     mapUnordered: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
     submit: [modified, [square, 1]],
-    submitWith: [{ task, args: list, options: optionsOf("Pool.SubmitOptions") }, [square, [1], {}]],
+    applyWith: [withOptions("Pool.ApplyOptions"), [square, [1], {}]],
+    submitWith: [withOptions("Pool.SubmitOptions"), [square, [1], {}]],
   }),
   "Pool.Pool.mapStream": row(
     { task, options: optionsOf("Pool.MapStreamOptions") },
@@ -630,9 +636,19 @@ export const rows: Readonly<Record<string, Row>> = {
   ...methods("Process.Handle", "process.handle", { signal: [{ signal }, ["SIGTERM"]] }),
   "Process.spawn": row(modified, [square, 1], (_, [task, ...args]) => Process.spawn(task, ...args)),
   "Process.spawnWith": row(
-    { options: optionsOf("Process.Options") },
-    [{}],
-    (_, [options]) => Process.spawnWith(options)(square, 1),
+    withOptions("Process.Options"),
+    [square, [1], {}],
+    (_, [task, args, options]) => Process.spawnWith(task, args, options),
+  ),
+  "Process.runWith": row(
+    withOptions("Process.Options"),
+    [square, [1], {}],
+    (_, [task, args, options]) => Process.runWith(task, args, options),
+  ),
+  "Process.streamWith": row(
+    withOptions("Process.Options"),
+    [countTo, [1], {}],
+    (_, [task, args, options]) => Process.streamWith(task, args, options),
   ),
   "Process.run": row(modified, [square, 1], (_, [task, ...args]) => Process.run(task, ...args)),
   "Process.stream": row(modified, [countTo, 1], (_, [task, ...args]) => Process.stream(task, ...args)),
@@ -676,16 +692,12 @@ export const rows: Readonly<Record<string, Row>> = {
     tryTake: [{ permits: positive }, [1]],
     release: [{ permits: positive }, [1]],
     acquire: [{ permits: positive }, [1]],
+    withPermits: [{ effect, permits: positive }, [Effect.void, 1]],
   }),
   ...methods("Semaphore.Semaphore", "semaphore", {
     unsafeTryTake: [{ permits: positive }, [1]],
     unsafeRelease: [{ permits: positive }, [1]],
   }, true),
-  "Semaphore.Semaphore.withPermits": row(
-    { permits: positive },
-    [1],
-    ({ semaphore }, [permits]) => semaphore.withPermits(permits)(Effect.void),
-  ),
   "Semaphore.make": row({ options: optionsOf("Semaphore.Options") }, [{}], (_, [options]) => Semaphore.make(options)),
   "Semaphore.bounded": row(
     { options: optionsOf("Semaphore.Options") },
@@ -825,6 +837,16 @@ export const rows: Readonly<Record<string, Row>> = {
     { meta: all(() => false), name, handler: func, options: optionsOf("Task.Options") },
     [meta("file:///tasks.ts"), "t", fn, {}],
     (_, args) => Task.make(...args as [Loose, Loose, Loose, Loose]),
+    true,
+  ),
+  "Task.makeAll": row(
+    {
+      meta: all(() => false),
+      handlers: [...all(isRecord), { t: 1 }, { "": fn }],
+      options: optionsOf("Task.SharedOptions"),
+    },
+    [meta("file:///tasks.ts"), { t: fn }, {}],
+    (_, args) => Task.makeAll(...args as [Loose, Loose, Loose]),
     true,
   ),
   "Task.fromClass": row(

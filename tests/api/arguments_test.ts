@@ -74,7 +74,7 @@ const makeProcesses = Effect.gen(function* () {
   return {
     backend,
     child: yield* backend.spawn({ name: "child", modules: [] }),
-    process: yield* Process.spawnWith({ daemon: true })(rest),
+    process: yield* Process.spawnWith(rest, [], { daemon: true }),
   };
 });
 
@@ -101,7 +101,7 @@ const make = Effect.gen(function* () {
     bytes: yield* Value.bytes(8, new Uint8Array([7])),
     shareableList: yield* ShareableList.make([1, "a"]),
     memory: yield* SharedMemory.make({ size: 64 }),
-    memoryManager: yield* SharedMemoryManager.make,
+    memoryManager: yield* SharedMemoryManager.make(),
     listener: yield* Listener.make({ authKey: false }),
     type,
     manager,
@@ -172,7 +172,7 @@ const use = (fixtures: Fixtures) =>
     assertEquals(yield* fixtures.rlock.withLock(Effect.succeed(1)), 1);
     assertEquals(yield* fixtures.readWriteLock.write.withLock(Effect.succeed(1)), 1);
     assertEquals(yield* fixtures.managedLock.withLock(Effect.succeed(1)), 1);
-    assertEquals(yield* fixtures.semaphore.withPermits(2)(Effect.succeed(1)), 1);
+    assertEquals(yield* fixtures.semaphore.withPermits(Effect.succeed(1), 2), 1);
     assertEquals(yield* fixtures.barrier.wait, 0);
     assertEquals(yield* fixtures.condition.withLock(fixtures.condition.notify()), 0);
     assertEquals(yield* fixtures.value.add(1), 7);

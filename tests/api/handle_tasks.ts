@@ -40,7 +40,7 @@ export const lends = Task.make(
   "lends",
   (back: Queue.Queue<Process.Handle<unknown>>, end: Queue.Queue<unknown>) =>
     Effect.scoped(Effect.gen(function* () {
-      const child = yield* Process.spawnWith({ name: "lent", daemon: true })(Tasks.linger);
+      const child = yield* Process.spawnWith(Tasks.linger, [], { name: "lent", daemon: true });
       yield* back.put(child.handle);
       yield* end.get;
     })),

@@ -50,7 +50,7 @@ const suite = (
   check(
     "a handle says who the process is, whether it lives, and who has started it",
     Effect.gen(function* () {
-      const child = yield* Process.spawnWith({ name: "subject", daemon: true })(Tasks.linger);
+      const child = yield* Process.spawnWith(Tasks.linger, [], { name: "subject", daemon: true });
       const { daemon, host, pid } = child.handle;
       assertEquals([daemon, host, pid], [true, "MainProcess", child.pid]);
       assertEquals(yield* Process.run(Handles.inspect, child.handle), {
@@ -106,7 +106,7 @@ const suite = (
       const back = yield* Queue.make<Process.Handle<unknown>>();
       const end = yield* Queue.make<unknown>();
       const told = yield* Queue.make<string>();
-      const child = yield* Process.spawnWith({ name: "lender" })(Handles.lends, back, end);
+      const child = yield* Process.spawnWith(Handles.lends, [back, end], { name: "lender" });
       const lent = yield* back.get;
       assertEquals([lent.name, lent.host, yield* lent.isAlive], ["lent", "lender", true]);
       yield* Process.run(Handles.useTwice, lent, told);
@@ -221,7 +221,7 @@ const suite = (
     Effect.gen(function* () {
       const told = yield* Queue.make<string>();
       const [mine, theirs] = yield* Pipe.make<string>();
-      const child = yield* Process.spawnWith({ name: "subject" })(Tasks.linger);
+      const child = yield* Process.spawnWith(Tasks.linger, [], { name: "subject" });
       const about = (connection: Pipe.Connection<string>): Handles.All => ({
         of: new Map([["deep", {
           queue: told,

@@ -210,7 +210,7 @@ const suite = (
     "a process knows whether it is a daemon, which it is only if it was made one",
     Effect.gen(function* () {
       const plain = yield* Process.spawn(Effects.whoAmI);
-      const daemon = yield* Process.spawnWith({ daemon: true })(Effects.whoAmI);
+      const daemon = yield* Process.spawnWith(Effects.whoAmI, [], { daemon: true });
       assertEquals([plain.daemon, (yield* plain.join).daemon], [false, false]);
       assertEquals([daemon.daemon, (yield* daemon.join).daemon], [true, true]);
     }),
@@ -219,7 +219,7 @@ const suite = (
   check(
     "child, grandchild and great-grandchild know themselves and their parents, and are no daemons because they are",
     Effect.gen(function* () {
-      const child = yield* Process.spawnWith({ name: "eldest", daemon: true })(Family.lineage, 2);
+      const child = yield* Process.spawnWith(Family.lineage, [2], { name: "eldest", daemon: true });
       const [first, second, third] = yield* child.join;
       assertEquals([first.self.name, second.self.name, third.self.name], ["eldest", "eldest:1", "eldest:1:1"]);
       assertEquals(first.parent, { name: "MainProcess", pid: Deno.pid });
@@ -240,8 +240,8 @@ const suite = (
     "a name is a label: two processes may have the same, and it cannot be changed",
     Effect.gen(function* () {
       const twins = yield* Effect.all([
-        Process.spawnWith({ name: "twin" })(Effects.whoAmI),
-        Process.spawnWith({ name: "twin" })(Effects.whoAmI),
+        Process.spawnWith(Effects.whoAmI, [], { name: "twin" }),
+        Process.spawnWith(Effects.whoAmI, [], { name: "twin" }),
       ]);
       for (const twin of twins) assertEquals([twin.name, (yield* twin.join).name], ["twin", "twin"]);
       const rename = (process: Process.Process<unknown>): void => {
@@ -281,9 +281,9 @@ const suite = (
       for (const wait of ["join", "exit", "status", "exitCode"] as const) {
         const begun = yield* signal;
         const gate = yield* gateway;
-        const first = yield* Process.spawnWith({ name: "first" })(Effects.gate, begun.stream, gate.stream, 5);
+        const first = yield* Process.spawnWith(Effects.gate, [begun.stream, gate.stream, 5], { name: "first" });
         assertEquals(yield* mine, ["first"]);
-        const second = yield* Process.spawnWith({ name: "second", daemon: true })(Tasks.linger);
+        const second = yield* Process.spawnWith(Tasks.linger, [], { name: "second", daemon: true });
         assertEquals(yield* mine, ["first", "second"]);
         assertEquals((yield* Process.activeChildren).map(({ pid }) => pid), [first.pid, second.pid]);
         yield* begun.fired;
@@ -293,7 +293,7 @@ const suite = (
         yield* second[wait === "join" ? "kill" : "terminate"];
         assertEquals(yield* mine, []);
       }
-      yield* Effect.scoped(Process.spawnWith({ daemon: true })(Tasks.linger));
+      yield* Effect.scoped(Process.spawnWith(Tasks.linger, [], { daemon: true }));
       assertEquals(yield* mine, []);
     }),
   );
@@ -306,7 +306,7 @@ const suite = (
       assertEquals(yield* Process.activeChildren, []);
       yield* Effect.flip(Process.spawn(Effects.echo, () => 1));
       assertEquals(yield* Process.activeChildren, []);
-      yield* Process.spawnWith({ name: "sibling", daemon: true })(Tasks.linger);
+      yield* Process.spawnWith(Tasks.linger, [], { name: "sibling", daemon: true });
       assertEquals(yield* Process.run(Family.siblings), { before: [], during: ["mine"], after: [] });
     }),
   );
@@ -316,7 +316,7 @@ const suite = (
     Effect.gen(function* () {
       const path = yield* temporary;
       const daemon = yield* Effect.scoped(Effect.gen(function* () {
-        const daemon = yield* Process.spawnWith({ daemon: true })(Family.guardian, path);
+        const daemon = yield* Process.spawnWith(Family.guardian, [path], { daemon: true });
         yield* said(path);
         return daemon;
       }));
@@ -411,7 +411,7 @@ const suite = (
   check(
     "what a task logs carries the name of its process",
     Effect.gen(function* () {
-      const child = yield* Process.spawnWith({ name: "scribe" })(Family.logged);
+      const child = yield* Process.spawnWith(Family.logged, [], { name: "scribe" });
       assertEquals(yield* child.join, ["scribe"]);
     }),
   );
@@ -451,10 +451,10 @@ const suite = (
           assertEquals(lines, []);
 
           const begun = yield* signal;
-          const stubborn = yield* Process.spawnWith({ ...impatient, name: "stubborn" })(
-            signals ? Family.stubborn : Effects.clinging,
-            begun.stream,
-          );
+          const stubborn = yield* Process.spawnWith(signals ? Family.stubborn : Effects.clinging, [begun.stream], {
+            ...impatient,
+            name: "stubborn",
+          });
           yield* begun.fired;
           yield* stubborn.terminate;
           const who = `WARN stubborn (pid ${stubborn.pid}), running task "${
@@ -470,10 +470,10 @@ const suite = (
           // Without a grace period the program requests the kill, as `kill` always does.
           for (const how of ["terminate", "kill"] as const) {
             const again = yield* signal;
-            const hurried = yield* Process.spawnWith({ ...impatient, gracePeriod: 0 })(
-              signals ? Family.stubborn : Effects.clinging,
-              again.stream,
-            );
+            const hurried = yield* Process.spawnWith(signals ? Family.stubborn : Effects.clinging, [again.stream], {
+              ...impatient,
+              gracePeriod: 0,
+            });
             yield* again.fired;
             yield* hurried[how];
           }
@@ -492,12 +492,9 @@ const suite = (
         const gate = yield* gateway;
         const started = yield* Deferred.make<Process.Process<never>>();
         const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function* () {
-          const child = yield* Process.spawnWith({ gracePeriod: "1 minute" })(
-            Family.reluctant,
-            begun.stream,
-            finalizing.stream,
-            gate.stream,
-          );
+          const child = yield* Process.spawnWith(Family.reluctant, [begun.stream, finalizing.stream, gate.stream], {
+            gracePeriod: "1 minute",
+          });
           yield* begun.fired;
           yield* Deferred.succeed(started, child);
           if (how === "terminate") yield* child.terminate;
@@ -530,7 +527,7 @@ const suite = (
           const begun = yield* signal;
           const ended = yield* Deferred.make<Process.Process<never>>();
           const exit = yield* Effect.exit(Effect.scoped(Effect.gen(function* () {
-            const child = yield* Process.spawnWith({ ...impatient, name: "clings" })(Effects.clinging, begun.stream);
+            const child = yield* Process.spawnWith(Effects.clinging, [begun.stream], { ...impatient, name: "clings" });
             yield* begun.fired;
             yield* Deferred.succeed(ended, child);
             return yield* Effect.fail("broken off");
@@ -623,7 +620,7 @@ onSubprocess(
     const key = secret(65);
     yield* rekeyed(key);
     const path = yield* temporary;
-    const child = yield* Process.spawnWith({ daemon: true })(Tasks.wait, path);
+    const child = yield* Process.spawnWith(Tasks.wait, [path], { daemon: true });
     yield* said(path);
     // As other programs see it, and as it sees itself.
     const seen = [
@@ -652,7 +649,7 @@ onSubprocess(
     for (const end of ["terminate", "kill", "scope"] as const) {
       const path = yield* temporary;
       const { pid } = yield* Effect.scoped(Effect.gen(function* () {
-        const child = yield* Process.spawnWith({ ...impatient, daemon: true })(Tasks.wait, path);
+        const child = yield* Process.spawnWith(Tasks.wait, [path], { ...impatient, daemon: true });
         yield* said(path);
         assert(yield* child.signal("SIGSTOP"));
         yield* Effect.promise(() => until("it is stopped", () => processEntry(child.pid)?.state === "T"));
@@ -685,7 +682,7 @@ onSubprocess(
   logging((lines) =>
     Effect.gen(function* () {
       const path = yield* temporary;
-      const child = yield* Process.spawnWith({ name: "deaf", forceKillAfter: "20 millis" })(Tasks.deaf, path);
+      const child = yield* Process.spawnWith(Tasks.deaf, [path], { name: "deaf", forceKillAfter: "20 millis" });
       yield* said(path);
       assert(yield* child.signal("SIGTERM"));
       yield* child.terminate;
@@ -714,7 +711,7 @@ for (const [title, ends] of [["ends by itself", true], ["is ended", false]] as c
     Effect.gen(function* () {
       const path = yield* temporary;
       yield* Effect.scoped(Effect.gen(function* () {
-        const child = yield* Process.spawnWith({ daemon: !ends })(Tasks.litter, path, ends);
+        const child = yield* Process.spawnWith(Tasks.litter, [path, ends], { daemon: !ends });
         yield* said(path);
         assertNotEquals(Number(Deno.readTextFileSync(path)), child.pid);
       }));
@@ -739,7 +736,7 @@ test(
 test(
   "lifetimes on subprocess: what a task logs carries the name of its process, on its own stdout",
   Effect.gen(function* () {
-    const child = yield* Process.spawnWith({ name: "scribe" })(Family.log, "a message");
+    const child = yield* Process.spawnWith(Family.log, ["a message"], { name: "scribe" });
     const text = yield* Stream.mkString(Stream.decodeText(child.stdout));
     yield* child.join;
     assertStringIncludes(text, "a message");
@@ -775,7 +772,7 @@ onSubprocess(
     const few = { run: true, env: true } as const;
     const delegate = (permissions: Backend.Permissions | undefined) =>
       Effect.flatMap(
-        Process.spawnWith({ permissions: few })(Family.delegate, permissions, path),
+        Process.spawnWith(Family.delegate, [permissions, path], { permissions: few }),
         (child) => child.join,
       );
     assertEquals(yield* Process.run(Family.reads, path), "allowed");
@@ -789,7 +786,7 @@ test(
   "lifetimes on worker: permissions of its own are Unsupported, in so many words, whichever they are, and start nothing",
   Effect.gen(function* () {
     for (const permissions of [{}, { read: true }, SubprocessBackend.inherited()]) {
-      const error = yield* Effect.flip(Process.spawnWith({ permissions })(Tasks.echo, 1));
+      const error = yield* Effect.flip(Process.spawnWith(Tasks.echo, [1], { permissions }));
       assertInstanceOf(error, Backend.SpawnError);
       assertEquals(error.reason, "Unsupported");
       assertStringIncludes(error.message, "SubprocessBackend");

@@ -30,7 +30,7 @@ export const uses: Readonly<
   process: (found: Process.Handle<unknown>) => Effect.map(found.isAlive, (alive) => `${found.name} ${alive}`),
   lock: (found: Lock.Lock) => found.withLock(Effect.map(found.isMine, String)),
   rlock: (found: RLock.RLock) => found.withLock(found.withLock(Effect.map(found.depth, String))),
-  semaphore: (found: Semaphore.Semaphore) => found.withPermits(2)(Effect.map(found.available, String)),
+  semaphore: (found: Semaphore.Semaphore) => found.withPermits(Effect.map(found.available, String), 2),
   condition: (found: Condition.Condition) => found.withLock(found.notifyAll),
   event: (found: Event.Event) => found.set,
   barrier: (found: Barrier.Barrier) => found.wait,

@@ -51,7 +51,7 @@ const samples: Readonly<
   pipe: () => Effect.map(Pipe.make<string>(), ([object, other]) => ({ object, seen: other.recv, is: "used" })),
   process: () =>
     Effect.map(
-      Process.spawnWith({ name: "found", daemon: true })(Lifetimes.linger),
+      Process.spawnWith(Lifetimes.linger, [], { name: "found", daemon: true }),
       ({ handle }) => ({ object: handle, reports: "found true" }),
     ),
   lock: () => Effect.map(Lock.make(), (object) => ({ object, reports: "true", seen: object.isLocked, is: false })),

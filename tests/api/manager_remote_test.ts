@@ -161,7 +161,7 @@ check(
     const served = yield* Manager.serve({ authKey });
     const lock = yield* served.lock;
     yield* served.publish("lock", lock);
-    const child = yield* Process.spawnWith({ daemon: true })(Remote.holds, served.address, authKey, told);
+    const child = yield* Process.spawnWith(Remote.holds, [served.address, authKey, told], { daemon: true });
     yield* told.get;
     assertEquals([yield* lock.isLocked, (yield* served.statistics).types], [true, { Lock: 1, dict: 1 }]);
     const waiting = yield* Effect.fork(lock.take);
@@ -180,7 +180,7 @@ check(
     const address = yield* Effect.scoped(
       Effect.map(Manager.serve({ address: anywhere, authKey }), (own) => own.address),
     );
-    const serve = Process.spawnWith({ daemon: true })(Remote.serves, address, authKey, told);
+    const serve = Process.spawnWith(Remote.serves, [address, authKey, told], { daemon: true });
     const first = yield* serve;
     yield* told.get;
     const manager = yield* Manager.connect({ address, authKey });

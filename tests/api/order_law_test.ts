@@ -30,7 +30,7 @@ import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
 const hosted = Effect.gen(function* () {
   const wanted = yield* Queue.make<Queues.Wanted>();
   const made = yield* Queue.make<Queues.Any>();
-  yield* Process.spawnWith({ daemon: true })(Queues.hosting, wanted, made);
+  yield* Process.spawnWith(Queues.hosting, [wanted, made], { daemon: true });
   return (yield* Effect.zipRight(wanted.put(["fifo", {}]), made.get)) as Queue.Queue<number>;
 });
 

@@ -400,13 +400,16 @@ const suite = (
   check(
     "a task that runs too long is stopped: its finalizers run, the caller has a typed Timeout, the worker lives",
     Effect.gen(function* () {
-      for (const limited of ["pool", "submission"]) {
+      for (const limited of ["pool", "call", "submission"]) {
         const pool = yield* Pool.make({ size: 1, ...patient, timeout: limited === "pool" ? "100 millis" : undefined });
         const finalized = yield* signal;
-        const call = limited === "pool" ? pool.apply(Effects.forever, Stream.empty, finalized.stream) : Effect.flatMap(
-          pool.submitWith(Effects.forever, [Stream.empty, finalized.stream], { timeout: "100 millis" }),
-          (submission) => submission.await,
-        );
+        const args = [Stream.empty, finalized.stream] as const;
+        const options = { timeout: "100 millis" } as const;
+        const call = limited === "pool"
+          ? pool.apply(Effects.forever, ...args)
+          : limited === "call"
+          ? pool.applyWith(Effects.forever, [...args], options)
+          : Effect.flatMap(pool.submitWith(Effects.forever, [...args], options), (submission) => submission.await);
         const error = yield* refused(call);
         assertEquals(error.reason, "Timeout");
         assertStringIncludes(error.message, "100 ms");

@@ -94,7 +94,7 @@ const suite = (
   check(
     "spawn is a description: running it twice starts two processes",
     Effect.gen(function* () {
-      const spawn = Process.spawnWith({ daemon: true })(Plain.linger);
+      const spawn = Process.spawnWith(Plain.linger, [], { daemon: true });
       assertEquals(yield* Process.activeChildren, []);
       const [first, second] = yield* Effect.all([spawn, spawn]);
       assertNotEquals(first.name, second.name);
@@ -180,7 +180,7 @@ const suite = (
       Effect.gen(function* () {
         for (const turns of numbers(6)) {
           for (const task of [Plain.linger, Effects.never]) {
-            const child = yield* Process.spawnWith(impatient)(task);
+            const child = yield* Process.spawnWith(task, [], impatient);
             yield* interruptAtTurn(child[how], turns);
             yield* child.terminate;
             assertNotEquals((yield* child.exit)._tag, "Success");
@@ -233,7 +233,7 @@ test(
   Effect.gen(function* () {
     const alone = yield* Process.run(Tasks.descriptors);
     const paths = yield* Effect.all(numbers(4).map(() => temporary));
-    for (const path of paths) yield* Process.spawnWith({ daemon: true })(Plain.wait, path);
+    for (const path of paths) yield* Process.spawnWith(Plain.wait, [path], { daemon: true });
     for (const path of paths) yield* said(path);
     assertEquals(yield* Process.run(Tasks.descriptors), alone);
   }).pipe(Effect.provide(subprocess)),
@@ -243,7 +243,7 @@ test(
   "process on subprocess: a process that stops itself is alive, and is ended all the same",
   Effect.gen(function* () {
     for (const end of ["terminate", "kill"] as const) {
-      const child = yield* Process.spawnWith(impatient)(Effects.killItself, "SIGSTOP");
+      const child = yield* Process.spawnWith(Effects.killItself, ["SIGSTOP"], impatient);
       yield* Effect.promise(() => until("it has stopped", () => processEntry(child.pid)?.state === "T"));
       assertEquals([yield* child.isAlive, yield* child.poll], [true, Option.none()]);
       yield* child[end];

@@ -13,6 +13,7 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Manager, Pool, Process, Queue, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import type { Task } from "../../src/Task.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { until } from "../support/leaks.ts";
 import * as Tasks from "./queue_stream_tasks.ts";
@@ -43,7 +44,8 @@ const empty = (queue: Numbers): Effect.Effect<ReadonlyArray<number>, unknown> =>
 
 const here: Make = (kind = "fifo", options = {}) => Hosts.kinds[kind](options) as ReturnType<Make>;
 
-const daemon = Process.spawnWith({ daemon: true });
+const daemon = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+  Process.spawnWith(task, args, { daemon: true });
 
 /** Makes queues in a process of their own. */
 const elsewhere: Effect.Effect<Make, unknown, Backend.Backend | Scope.Scope> = Effect.gen(function* () {

@@ -63,7 +63,7 @@ export const hostingBelow = Task.make(
   import.meta,
   "hostingBelow",
   (wanted: Queue.Queue<Wanted>, made: Queue.Queue<Any>) =>
-    Effect.scoped(Effect.flatMap(Process.spawnWith({ daemon: true })(hosting, wanted, made), ({ join }) => join)),
+    Effect.scoped(Effect.flatMap(Process.spawnWith(hosting, [wanted, made], { daemon: true }), ({ join }) => join)),
 );
 
 /** Puts one item. */

@@ -24,7 +24,7 @@ const ways: ReadonlyArray<Round> = [
     Effect.flatMap(Process.spawn(Tasks.echo, n), ({ join }) => Effect.map(join, (result) => assertEquals(result, n))),
   (n) => Process.spawn(Tasks.echo, n),
   // Ended by its scope, by its caller, by itself.
-  () => Process.spawnWith({ daemon: true })(Tasks.linger),
+  () => Process.spawnWith(Tasks.linger, [], { daemon: true }),
   () => Effect.flatMap(Process.spawn(Tasks.linger), ({ terminate }) => terminate),
   () => Effect.flatMap(Process.spawn(Tasks.linger), ({ kill }) => kill),
   () => Effect.flatMap(Process.spawn(Tasks.exit, 3), ({ exit }) => exit),

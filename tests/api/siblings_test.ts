@@ -7,6 +7,7 @@ import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import type { Task } from "../../src/Task.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import * as Pipes from "./pipe_tasks.ts";
 import * as Queues from "./queue_tasks.ts";
@@ -14,7 +15,8 @@ import type { Way } from "../../src/internal/rpc/direct.ts";
 import * as Tasks from "./sibling_tasks.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 
-const daemon = Process.spawnWith({ daemon: true });
+const daemon = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+  Process.spawnWith(task, args, { daemon: true });
 
 /** A process that makes queues, and hosts them. */
 const hosting = Effect.gen(function* () {

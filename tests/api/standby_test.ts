@@ -143,7 +143,7 @@ const suite = (
       for (const daemon of [true, false]) {
         const { child, result } = yield* untilWarm(
           Effect.gen(function* () {
-            const child = yield* Process.spawnWith({ name: `taken ${daemon}`, daemon })(Tasks.everything);
+            const child = yield* Process.spawnWith(Tasks.everything, [], { name: `taken ${daemon}`, daemon });
             assertEquals((yield* Process.activeChildren).map(({ name }) => name), [`taken ${daemon}`]);
             return { child, result: yield* child.join };
           }),
@@ -167,7 +167,7 @@ const suite = (
       const lingering = yield* Process.spawn(Plain.linger);
       yield* lingering.kill;
       assertEquals(yield* lingering.exitCode, -9);
-      const daemon = yield* Effect.scoped(Process.spawnWith({ daemon: true })(Plain.linger));
+      const daemon = yield* Effect.scoped(Process.spawnWith(Plain.linger, [], { daemon: true }));
       assertFalse(yield* daemon.isAlive);
       assertEquals(yield* Process.activeChildren, []);
       assertEquals(yield* Process.run(Plain.echo, 5), 5);
@@ -193,7 +193,7 @@ const suite = (
     "a process with permissions of its own is started in the ordinary way",
     Effect.gen(function* () {
       yield* takeOver;
-      const spawn = Process.spawnWith({ permissions: { read: true } })(Tasks.mark);
+      const spawn = Process.spawnWith(Tasks.mark, [], { permissions: { read: true } });
       if (!permissions) {
         const error = yield* Effect.flip(spawn);
         assertInstanceOf(error, Backend.SpawnError);
@@ -262,7 +262,7 @@ const suite = (
         yield* on(takeOver);
         return yield* Effect.scoped(Effect.gen(function* () {
           const before = pids();
-          const child = yield* on(Process.spawnWith({ daemon: true })(Plain.linger));
+          const child = yield* on(Process.spawnWith(Plain.linger, [], { daemon: true }));
           if (signals) assert(before.includes(child.pid) || child.pid > 0);
           assert(yield* child.isAlive);
           return child;

@@ -199,7 +199,7 @@ export const aloneWithWorkers = Task.make(import.meta, "aloneWithWorkers", (roun
     let abandoned = 0;
     for (let round = 0; round < rounds; round++) {
       const begun = yield* Event.make();
-      const child = yield* Process.spawnWith({ daemon: true })(hoards, lock, semaphore, begun);
+      const child = yield* Process.spawnWith(hoards, [lock, semaphore, begun], { daemon: true });
       yield* begun.wait;
       yield* child.kill;
       if ((yield* lock.take).abandoned) abandoned++;

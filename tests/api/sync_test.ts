@@ -64,7 +64,7 @@ interface Agent {
 const agent: Effect.Effect<Agent, unknown, Backend.Backend | Scope.Scope> = Effect.gen(function* () {
   const orders = yield* Queue.make<Tasks.Order>();
   const answers = yield* Queue.make<Tasks.Answer>();
-  const child = yield* Process.spawnWith({ daemon: true })(Tasks.agent, orders, answers);
+  const child = yield* Process.spawnWith(Tasks.agent, [orders, answers], { daemon: true });
   const open = new Map<number, Deferred.Deferred<Tasks.Outcome>>();
   yield* Effect.forkScoped(Effect.forever(Effect.flatMap(
     answers.get,
@@ -393,7 +393,7 @@ here(
       assertEquals(yield* failure(semaphore.take(permits)), "SyncError InvalidArgument");
     }
     assertEquals(yield* failure(semaphore.release()), "SyncError OverRelease");
-    yield* semaphore.withPermits(2)(Effect.map(semaphore.available, (n) => assertEquals(n, 0)));
+    yield* semaphore.withPermits(Effect.map(semaphore.available, (n) => assertEquals(n, 0)), 2);
     assertEquals(yield* semaphore.available, 2);
     const full = yield* Semaphore.make({ permits: 2 ** 31 - 1 });
     assertEquals(yield* failure(full.release()), "SyncError OverRelease");
@@ -833,7 +833,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const made = yield* Queue.make<unknown>();
       const end = yield* Event.make();
-      const maker = yield* Process.spawnWith({ name: "maker" })(Tasks.maker, made, end);
+      const maker = yield* Process.spawnWith(Tasks.maker, [made, end], { name: "maker" });
       const other = yield* agent;
       const objects = (yield* made.get) as [
         Lock.Lock,

@@ -22,7 +22,7 @@ const measure = (
   Effect.runPromise(
     Effect.gen(function* () {
       const found = yield* Queue.make<Listener.Address>();
-      yield* Process.spawnWith({ daemon: true })(task, family, found);
+      yield* Process.spawnWith(task, [family, found], { daemon: true });
       const address = yield* found.get;
       return yield* Effect.promise(() => sample(address));
     }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer())),

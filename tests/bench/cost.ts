@@ -87,7 +87,7 @@ const payload = (backend: Layer.Layer<Backend>, size: number): Promise<number> =
   Effect.runPromise(
     Effect.gen(function* () {
       const [ours, theirs] = yield* Pipe.make<number>();
-      yield* Process.spawnWith({ daemon: true })(drainBytes, theirs);
+      yield* Process.spawnWith(drainBytes, [theirs], { daemon: true });
       const value = new Uint8Array(size).fill(1);
       const count = Math.max(1, Math.min(1000, Math.floor(64 * MB / size)));
       const send = (count: number) =>

@@ -24,7 +24,7 @@ const measure = (
   Effect.runPromise(
     Effect.gen(function* () {
       const [ours, theirs] = yield* Pipe.make<number>();
-      yield* Process.spawnWith({ daemon: true })(task, theirs);
+      yield* Process.spawnWith(task, [theirs], { daemon: true });
       return yield* Effect.promise(() => sample(ours));
     }).pipe(Effect.scoped, Effect.provide(backend)),
   );
@@ -45,9 +45,8 @@ const siblings = (backend: Layer.Layer<Backend>): Promise<number> =>
     Effect.gen(function* () {
       const [orders, done] = yield* Effect.replicateEffect(Queue.make<number>(), 2);
       const made = yield* Queue.make<Connection>();
-      const daemon = Process.spawnWith({ daemon: true });
-      yield* daemon(turns, orders, made, done);
-      yield* daemon(reply, yield* made.get);
+      yield* Process.spawnWith(turns, [orders, made, done], { daemon: true });
+      yield* Process.spawnWith(reply, [yield* made.get], { daemon: true });
       // Repeats until the children have compiled their code. This process compiled its own long before.
       yield* Effect.zipRight(orders.put(10_000), done.get);
       return yield* Effect.promise(() =>

@@ -6,6 +6,7 @@ import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend } from "../../src/Backend.ts";
 import * as Process from "../../src/Process.ts";
+import type { Task } from "../../src/Task.ts";
 import * as Queue from "../../src/Queue.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
@@ -15,7 +16,8 @@ import * as tasks from "./queue_tasks.ts";
 const COUNT = 20_000;
 
 /** Daemons: they wait for orders after the row is done, and end with its scope. */
-const daemon = Process.spawnWith({ daemon: true });
+const daemon = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+  Process.spawnWith(task, args, { daemon: true });
 
 type Setup = Effect.Effect<() => Promise<number>, unknown, Backend | Scope.Scope>;
 

@@ -5,6 +5,7 @@ import type * as Scope from "effect/Scope";
 import * as SharedArray from "../../src/Array.ts";
 import type { Backend } from "../../src/Backend.ts";
 import * as Process from "../../src/Process.ts";
+import type { Task } from "../../src/Task.ts";
 import * as Queue from "../../src/Queue.ts";
 import * as SharedMemory from "../../src/SharedMemory.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
@@ -16,7 +17,8 @@ const MB = 1024 * 1024;
 const LENGTH = 4 * MB;
 const ADDITIONS = 400_000;
 
-const daemon = Process.spawnWith({ daemon: true });
+const daemon = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
+  Process.spawnWith(task, args, { daemon: true });
 
 const measure = (
   program: Effect.Effect<() => Promise<number>, unknown, Backend | Scope.Scope>,

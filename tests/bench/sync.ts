@@ -62,7 +62,7 @@ bench({
     measure(Effect.gen(function* () {
       const lock = yield* Lock.make();
       const [start, done] = [yield* Event.make(), yield* Event.make()];
-      yield* Process.spawnWith({ daemon: true })(tasks.contend, lock, start, done, TIMES);
+      yield* Process.spawnWith(tasks.contend, [lock, start, done, TIMES], { daemon: true });
       return () =>
         sampled(async () =>
           2 * TIMES / (await timed(() =>
@@ -89,7 +89,7 @@ bench({
   run: () =>
     measure(Effect.gen(function* () {
       const [there, back] = [yield* Event.make(), yield* Event.make()];
-      yield* Process.spawnWith({ daemon: true })(tasks.answer, there, back);
+      yield* Process.spawnWith(tasks.answer, [there, back], { daemon: true });
       return () =>
         perTurn((calls) =>
           Effect.runPromise(Effect.gen(function* () {

@@ -519,7 +519,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     Effect.gen(function* () {
       for (const task of [Tasks.exitWith, Tasks.exitLater]) {
         for (const code of [0, 3]) {
-          const child = yield* spawnWith({ name: `exits with ${code}` })(task, code);
+          const child = yield* spawnWith(task, [code], { name: `exits with ${code}` });
           const error = yield* errorOf(child.join);
           assertInstanceOf(error, Process.ProcessDied);
           assertEquals(error.process, `exits with ${code}`);
@@ -609,10 +609,10 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     "terminate ends an Effect whose finalizers do not end, after its gracePeriod",
     Effect.gen(function* () {
       const begun = yield* signal;
-      const child = yield* spawnWith({ gracePeriod: "20 millis", forceKillAfter: "20 millis" })(
-        Tasks.clinging,
-        begun.stream,
-      );
+      const child = yield* spawnWith(Tasks.clinging, [begun.stream], {
+        gracePeriod: "20 millis",
+        forceKillAfter: "20 millis",
+      });
       yield* begun.fired;
       yield* child.terminate;
       const error = yield* errorOf(child.join);
@@ -688,7 +688,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
     check(
       "without signals: a signal is Unsupported, a typed error",
       Effect.gen(function* () {
-        const child = yield* spawnWith({ daemon: true })(Tasks.never);
+        const child = yield* spawnWith(Tasks.never, [], { daemon: true });
         assertInstanceOf(yield* errorOf(child.signal("SIGUSR1")), Backend.Unsupported);
         assertEquals(child.pid, Deno.pid);
       }),
@@ -700,7 +700,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
       "terminate ends a plain function in an endless loop by SIGTERM",
       Effect.gen(function* () {
         const path = yield* temporary;
-        const child = yield* spawnWith({ gracePeriod: "10 minutes" })(Tasks.busy, path);
+        const child = yield* spawnWith(Tasks.busy, [path], { gracePeriod: "10 minutes" });
         yield* busy(path);
         yield* child.terminate;
         assertEquals(yield* child.status, { _tag: "Signaled", signal: "SIGTERM" });
@@ -711,10 +711,10 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
       "terminate ends an Effect in an endless loop by SIGKILL, since it cannot see SIGTERM",
       Effect.gen(function* () {
         const path = yield* temporary;
-        const child = yield* spawnWith({ gracePeriod: "20 millis", forceKillAfter: "20 millis" })(
-          Tasks.busyEffect,
-          path,
-        );
+        const child = yield* spawnWith(Tasks.busyEffect, [path], {
+          gracePeriod: "20 millis",
+          forceKillAfter: "20 millis",
+        });
         yield* busy(path);
         yield* child.terminate;
         assertEquals(yield* child.status, { _tag: "Signaled", signal: "SIGKILL" });
@@ -794,7 +794,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
       const begun = yield* signal;
       const finalized = yield* signal;
       const child = yield* Effect.scoped(Effect.gen(function* () {
-        const child = yield* spawnWith({ daemon: true })(Tasks.forever, begun.stream, finalized.stream);
+        const child = yield* spawnWith(Tasks.forever, [begun.stream, finalized.stream], { daemon: true });
         yield* begun.fired;
         return child;
       }));
@@ -922,13 +922,25 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
       const here = yield* Process.current;
       assertEquals([here.name, here.backend, here.pid], ["MainProcess", "main", Deno.pid]);
       assert(Option.isNone(yield* Process.parent));
-      const child = yield* spawnWith({ name: "somebody" })(Tasks.whoAmI);
+      const child = yield* spawnWith(Tasks.whoAmI, [], { name: "somebody" });
       const there = yield* child.join;
       assertEquals(there.name, "somebody");
       const above = Option.getOrThrow(yield* run(Tasks.whoIsMyParent));
       assertEquals([above.name, above.pid], ["MainProcess", Deno.pid]);
       assertEquals(there.backend, (yield* Backend.Backend).name);
       assertEquals(there.pid, child.pid);
+    }),
+  );
+
+  check(
+    "each way to start a process takes the options of the process after the arguments of its task",
+    Effect.gen(function* () {
+      const options = { name: "somebody" };
+      assertEquals((yield* Process.runWith(Tasks.whoAmI, [], options)).name, "somebody");
+      const [streamed] = yield* Stream.runCollect(Process.streamWith(Tasks.whoAmIStream, [], options));
+      assertEquals(streamed.name, "somebody");
+      const child = yield* spawnWith(Tasks.whoAmI, [], options);
+      assertEquals((yield* child.join).name, "somebody");
     }),
   );
 
@@ -942,7 +954,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   check(
     "a task may start processes of its own, and these others",
     Effect.gen(function* () {
-      const child = yield* spawnWith({ name: "outer" })(Tasks.nested, 2);
+      const child = yield* spawnWith(Tasks.nested, [2], { name: "outer" });
       assertEquals(yield* child.join, ["outer", "outer:1", "outer:1:1"]);
     }),
   );

@@ -129,11 +129,10 @@ test(
   Effect.gen(function* () {
     const begun = yield* signal;
     const finalized = yield* signal;
-    const child = yield* Process.spawnWith({ gracePeriod: "20 millis", forceKillAfter: "20 millis" })(
-      Tasks.forever,
-      begun.stream,
-      finalized.stream,
-    );
+    const child = yield* Process.spawnWith(Tasks.forever, [begun.stream, finalized.stream], {
+      gracePeriod: "20 millis",
+      forceKillAfter: "20 millis",
+    });
     yield* begun.fired;
     yield* child.signal("SIGSTOP");
     yield* child.terminate;

@@ -146,7 +146,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   check(
     "a caller that waits for a task can give up on a module that never loads",
     Effect.gen(function* () {
-      const child = yield* Process.spawnWith(impatient)(neverLoads);
+      const child = yield* Process.spawnWith(neverLoads, [], impatient);
       yield* child.terminate;
       assertEquals((yield* child.exit)._tag === "Success", false);
       const pool = yield* Pool.make({ size: 1, ...impatient });
@@ -218,7 +218,7 @@ for (const where of ["stdout", "stderr"] as const) {
     Effect.gen(function* () {
       const path = yield* temporary;
       const { pid } = yield* Effect.scoped(Effect.gen(function* () {
-        const child = yield* Process.spawnWith({ ...impatient, daemon: true })(Tasks.floodForever, path, where);
+        const child = yield* Process.spawnWith(Tasks.floodForever, [path, where], { ...impatient, daemon: true });
         yield* Effect.promise(() => until("it floods", () => Deno.readTextFileSync(path) !== ""));
         const some = yield* Stream.runHead(child[where]);
         assertEquals(some._tag, "Some");

@@ -64,7 +64,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   const hosting = Effect.gen(function* () {
     const wanted = yield* Queue.make<Pipe.Options>();
     const made = yield* Queue.make<Hosts.Ends>();
-    const child = yield* Process.spawnWith({ daemon: true })(Hosts.hosting, wanted, made);
+    const child = yield* Process.spawnWith(Hosts.hosting, [wanted, made], { daemon: true });
     const make: Make = (options = {}) => Effect.zipRight(wanted.put(options), made.get);
     return { child, make };
   });
@@ -73,7 +73,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   const hostingQueues = Effect.gen(function* () {
     const wanted = yield* Queue.make<Queues.Wanted>();
     const made = yield* Queue.make<Queues.Any>();
-    const child = yield* Process.spawnWith({ daemon: true })(Queues.hosting, wanted, made);
+    const child = yield* Process.spawnWith(Queues.hosting, [wanted, made], { daemon: true });
     const make: MakeQueue = Effect.zipRight(wanted.put(["fifo", {}]), made.get);
     return { child, make };
   });
@@ -178,7 +178,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     Effect.scoped(Effect.gen(function* () {
       const used = yield* Effect.forEach(numbers(PIPES), (id) => begin(id, make, queue));
       const path = yield* temporary;
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, used.map(({ job }) => job), path);
+      const child = yield* Process.spawnWith(Tasks.victim, [used.map(({ job }) => job), path], { daemon: true });
       // In some rounds the process is killed before it begins.
       const early = below(8) === 0;
       if (!early) yield* Effect.promise(() => until("it has begun", () => Deno.statSync(path).size > 0));
@@ -322,7 +322,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         assertEquals(yield* failure(mine.recv), "EndOfFile");
         // Unread when its reader is killed. The messages that the reader has read are lost with it.
         const [sends, reads] = yield* wrap();
-        const child = yield* Process.spawnWith({ daemon: true })(Hosts.receiveAndKeep, reads);
+        const child = yield* Process.spawnWith(Hosts.receiveAndKeep, [reads], { daemon: true });
         const [first, second] = [yield* away(make, sends.send), yield* away(make, sends.send)];
         yield* when(sends.statistics, ({ pendingBytes, unread }) => unread === 1 && pendingBytes > 0);
         yield* child.kill;
@@ -366,7 +366,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       const path = yield* temporary;
       const lines = (): number => Deno.readTextFileSync(path).split("\n").length - 1;
       const child = Effect.gen(function* () {
-        const { exit, kill } = yield* Process.spawnWith({ daemon: true })(Tasks.lastTurn, theirs, path);
+        const { exit, kill } = yield* Process.spawnWith(Tasks.lastTurn, [theirs, path], { daemon: true });
         yield* Effect.promise(() => until("it has begun", () => lines() === 1));
         yield* Effect.zipRight(kill, exit);
       });
@@ -425,7 +425,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         const queue = yield* Queue.make<Any>();
         const [mine, theirs] = yield* make();
         yield* mine.send("unread");
-        const child = yield* Process.spawnWith({ daemon: true })(Queues.attempt, queue as Queue.Queue<unknown>, "get");
+        const child = yield* Process.spawnWith(Queues.attempt, [queue as Queue.Queue<unknown>, "get"], {
+          daemon: true,
+        });
         yield* when(queue.statistics, ({ takers }) => takers === 1);
         yield* child.signal("SIGSTOP");
         yield* queue.put(theirs);

@@ -102,7 +102,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   const hosting = Effect.gen(function* () {
     const wanted = yield* Queue.make<Hosts.Wanted>();
     const made = yield* Queue.make<Hosts.Any>();
-    const child = yield* Process.spawnWith({ daemon: true })(Hosts.hosting, wanted, made);
+    const child = yield* Process.spawnWith(Hosts.hosting, [wanted, made], { daemon: true });
     return {
       child,
       make: (kind: Hosts.Kind, options: Queue.Options): Effect.Effect<Queue.Queue<Item>, unknown> =>
@@ -132,7 +132,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
         taken: { victim: [], own: [] },
       }));
       const path = yield* temporary;
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, used.map(({ job }) => job), path);
+      const child = yield* Process.spawnWith(Tasks.victim, [used.map(({ job }) => job), path], { daemon: true });
       // In some rounds the process is killed before it begins.
       const early = below(8) === 0;
       if (!early) yield* Effect.promise(() => until("it has begun", () => Deno.statSync(path).size > 0));
@@ -191,7 +191,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       const size = 30_000_000;
       const queue = yield* Queue.make<Uint8Array>({ capacity: 2 });
       for (const round of numbers(10)) {
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.put, queue, size);
+        const child = yield* Process.spawnWith(Tasks.put, [queue, size], { daemon: true });
         yield* when(queue.statistics, ({ bytes }) => bytes > 0);
         for (let turn = 0; turn < 2 * round; turn++) yield* Effect.yieldNow();
         yield* Effect.zipRight(child.kill, child.exit);
@@ -281,7 +281,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       for (const round of numbers(10)) {
         const path = yield* temporary;
         const job = { id: 0, queue, produce: { name: "victim", batch: 1 } };
-        const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, [job], path);
+        const child = yield* Process.spawnWith(Tasks.victim, [[job], path], { daemon: true });
         const lines = (): number => Deno.readTextFileSync(path).split("\n").length - 2;
         yield* Effect.promise(() => until("it puts", () => lines() > 0));
         yield* Effect.sync(() => {
@@ -304,7 +304,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     Effect.gen(function* () {
       for (const kind of ["fifo", "lifo", "priority"] as const) {
         const queue = (yield* Hosts.kinds[kind]({ capacity: 4 })) as Queue.Queue<unknown>;
-        const child = yield* Process.spawnWith({ daemon: true })(Hosts.attempt, queue, "get");
+        const child = yield* Process.spawnWith(Hosts.attempt, [queue, "get"], { daemon: true });
         yield* when(queue.statistics, ({ takers }) => takers === 1);
         yield* child.signal("SIGSTOP");
         yield* queue.put(2);
@@ -328,7 +328,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     "gets go on while a consumer stands still with what was lent to it",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
-      const child = yield* Process.spawnWith({ daemon: true })(Hosts.attempt, queue, "get");
+      const child = yield* Process.spawnWith(Hosts.attempt, [queue, "get"], { daemon: true });
       yield* when(queue.statistics, ({ takers }) => takers === 1);
       yield* child.signal("SIGSTOP");
       const waiting = yield* Effect.fork(Effect.all([queue.get, queue.get]));
@@ -351,7 +351,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       const queue = yield* Queue.make<Item>({ capacity: 300 });
       const path = yield* temporary;
       const job = { id: 0, queue, produce: { name: "victim", batch: 1 } };
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, [job], path);
+      const child = yield* Process.spawnWith(Tasks.victim, [[job], path], { daemon: true });
       yield* when(queue.statistics, ({ size }) => size > 50);
       yield* child.signal("SIGSTOP");
       const before = (yield* empty(queue)).length;

@@ -46,7 +46,7 @@ export const everything = (job: Job): Effect.Effect<never, unknown> =>
       Effect.scoped(Effect.flatMap(job.lock.acquire, count(job))),
       turn,
     )),
-    Effect.forever(Effect.zipRight(job.semaphore.withPermits(2)(turn), turn)),
+    Effect.forever(Effect.zipRight(job.semaphore.withPermits(turn, 2), turn)),
     Effect.forever(Effect.zipRight(job.readers.read.withLock(turn), turn)),
     Effect.forever(Effect.zipRight(job.readers.write.withLock(turn), turn)),
     Effect.forever(Effect.zipRight(job.condition.withLock(job.condition.wait), turn)),

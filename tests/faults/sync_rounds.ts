@@ -82,7 +82,7 @@ export const rounds = (
     const jobs = yield* Effect.replicateEffect(job(killBusy), sets);
     for (const kill of numbers(kills)) {
       for (const { begun } of jobs) yield* begun.clear;
-      const child = yield* Process.spawnWith({ daemon: true })(Tasks.victim, jobs);
+      const child = yield* Process.spawnWith(Tasks.victim, [jobs], { daemon: true });
       for (const { begun } of jobs) yield* begun.wait;
       // This process competes for the objects.
       const fibers = yield* Effect.forEach(jobs, (job) => Effect.fork(Tasks.everything(job)));
@@ -116,7 +116,7 @@ export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Ba
     for (const kill of numbers(kills)) {
       yield* begun.clear;
       const meeting = yield* Effect.scoped(Effect.gen(function* () {
-        const child = yield* Process.spawnWith({ daemon: true })(Sync.meetsAll, barriers, begun);
+        const child = yield* Process.spawnWith(Sync.meetsAll, [barriers, begun], { daemon: true });
         // Rounds complete until the other party is dead.
         const fibers = yield* Effect.forEach(
           barriers,

@@ -140,7 +140,7 @@ test(
     yield* Effect.all([
       lock.withLock(Effect.void),
       rlock.withLock(Effect.void),
-      semaphore.withPermits(1)(Effect.void),
+      semaphore.withPermits(Effect.void),
       condition.withLock(condition.notifyAll),
       event.wait,
       wait([event]),

@@ -79,7 +79,7 @@ export const killsStuck = Task.make(import.meta, "killsStuck", () =>
   Effect.gen(function* () {
     const block = allocate(2, "memory");
     const { arena, at } = block;
-    const child = yield* Process.spawnWith({ name: "stuck", daemon: true })(burns, block.address);
+    const child = yield* Process.spawnWith(burns, [block.address], { name: "stuck", daemon: true });
     yield* until(block, 1);
     const guest = arena.words.load(at + 1);
     const before = arena.alive(guest);

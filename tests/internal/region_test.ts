@@ -62,7 +62,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
     "a region whose maker has ended cannot be attached",
     Effect.gen(function* () {
       const address = (yield* object(2, kind)).address;
-      const child = yield* Process.spawnWith({ name: "maker" })(openArenas, address.arena);
+      const child = yield* Process.spawnWith(openArenas, [address.arena], { name: "maker" });
       assert((yield* child.join) > 0);
     }),
   );
@@ -89,7 +89,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
     Effect.gen(function* () {
       const block = yield* object(2, kind);
       const { arena, at } = block;
-      const child = yield* Process.spawnWith({ name: "guest", daemon: true })(enters, block.address, true);
+      const child = yield* Process.spawnWith(enters, [block.address, true], { name: "guest", daemon: true });
       yield* until(block, 1);
       const guest = arena.words.load(at + 1);
       assert(arena.alive(guest));

@@ -127,7 +127,7 @@ for (const [name, layer] of backends) {
         );
         const gracePeriod = duration === "Infinity" ? Infinity : duration;
         const child = yield* Effect.provideService(
-          Process.spawnWith({ gracePeriod, forceKillAfter: gracePeriod })(Tasks.forever, begun.stream, slow),
+          Process.spawnWith(Tasks.forever, [begun.stream, slow], { gracePeriod, forceKillAfter: gracePeriod }),
           Backend.Backend,
           watched,
         );

@@ -47,7 +47,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
       turns: 8,
     },
     "Process.spawn of a daemon": {
-      operation: Effect.scoped(Effect.flatMap(Process.spawnWith({ daemon: true })(Tasks.linger), () => turn)),
+      operation: Effect.scoped(Effect.flatMap(Process.spawnWith(Tasks.linger, [], { daemon: true }), () => turn)),
       rounds: 12,
       turns: 4,
     },

@@ -204,7 +204,7 @@ const worker = WorkerBackend.layer();
 const elsewhere = Effect.gen(function* () {
   const wanted = yield* Queue.make<Pipe.Options>();
   const made = yield* Queue.make<Tasks.Ends>();
-  yield* Process.spawnWith({ daemon: true })(Tasks.hosting, wanted, made);
+  yield* Process.spawnWith(Tasks.hosting, [wanted, made], { daemon: true });
   const make: Make = Effect.zipRight(wanted.put({ maxBytes }), made.get);
   return make;
 });

@@ -75,7 +75,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     Effect.gen(function* () {
       const wanted = yield* Queue.make<Hosts.Wanted>();
       const made = yield* Queue.make<Hosts.Any>();
-      const child = yield* Process.spawnWith({ daemon: true })(Hosts.hosting, wanted, made);
+      const child = yield* Process.spawnWith(Hosts.hosting, [wanted, made], { daemon: true });
       yield* wanted.put(["fifo", options]);
       return yield* Effect.raceFirst(made.get, Effect.zipRight(child.join, Effect.never));
     });

@@ -64,7 +64,7 @@ test(
         semaphore.statistics,
         (found) => assertEquals(found, { available: 2, held: 0, waiting: 0, waitingProcesses: 0 }, when),
       );
-    const body = semaphore.withPermits(2)(Effect.yieldNow());
+    const body = semaphore.withPermits(Effect.yieldNow(), 2);
     yield* everywhere(body, limits, full);
     yield* everywhere(busy(semaphore.take(), semaphore.release(), body), limits, full);
     const lock = yield* ReadWriteLock.make();

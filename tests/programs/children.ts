@@ -18,7 +18,7 @@ const program = Effect.gen(function* () {
   const waiting = yield* Process.spawn(Tasks.wait, path);
   const clinging = yield* signal;
   if (Deno.args[1] === "clinging") {
-    yield* Process.spawnWith({ gracePeriod: "1 hour" })(Effects.clinging, clinging.stream);
+    yield* Process.spawnWith(Effects.clinging, [clinging.stream], { gracePeriod: "1 hour" });
     yield* clinging.fired;
   }
   while (Deno.readTextFileSync(path) === "") yield* Effect.sleep("2 millis");

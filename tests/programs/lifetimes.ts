@@ -16,9 +16,11 @@ const told = Effect.async<void>((resume) => {
 /** Starts a child with a busy child of its own, and ends the child when it is told to. */
 const generations = (how: "kill" | "terminate") =>
   Effect.gen(function* () {
-    const child = yield* Process.spawnWith({ daemon: true, gracePeriod: "20 millis", forceKillAfter: "20 millis" })(
-      Tasks.parent,
-    );
+    const child = yield* Process.spawnWith(Tasks.parent, [], {
+      daemon: true,
+      gracePeriod: "20 millis",
+      forceKillAfter: "20 millis",
+    });
     yield* told;
     yield* child[how];
     console.log("ended");

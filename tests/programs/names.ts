@@ -9,7 +9,7 @@ import * as Tasks from "../support/lifetime_tasks.ts";
 
 const program = Effect.gen(function* () {
   const first = yield* Process.spawn(Tasks.echo, 1);
-  const named = yield* Process.spawnWith({ name: "a name" })(Tasks.echo, 1);
+  const named = yield* Process.spawnWith(Tasks.echo, [1], { name: "a name" });
   const second = yield* Process.spawn(Tasks.echo, 1);
   const third = yield* Process.spawn(Family.names, 2);
   console.log(`names ${JSON.stringify([first.name, named.name, second.name, third.name, ...yield* third.join])}`);

@@ -45,7 +45,7 @@ const program = logging((lines) =>
     }));
 
     yield* Effect.scoped(Effect.gen(function* () {
-      const child = yield* Process.spawnWith({ name: "spinner" })(Tasks.spin, third);
+      const child = yield* Process.spawnWith(Tasks.spin, [third], { name: "spinner" });
       yield* busy(third);
       yield* child.terminate;
       console.log(`killed ${yield* child.exitCode} ${(yield* child.exit)._tag}`);

@@ -74,7 +74,7 @@ export const siblings = Task.make(
     Effect.scoped(Effect.gen(function* () {
       const listed = Effect.map(Process.activeChildren, (all) => all.map(({ name }) => name));
       const before = yield* listed;
-      const child = yield* Process.spawnWith({ name: "mine", daemon: true })(Tasks.linger);
+      const child = yield* Process.spawnWith(Tasks.linger, [], { name: "mine", daemon: true });
       const during = yield* listed;
       yield* child.terminate;
       return { before, during, after: yield* listed };
@@ -106,7 +106,7 @@ export const guardian = Task.make(
   "guardian",
   (begun: string) =>
     Effect.scoped(Effect.flatMap(
-      Process.spawnWith({ daemon: true })(Tasks.wait, begun),
+      Process.spawnWith(Tasks.wait, [begun], { daemon: true }),
       (child) => child.join,
     )),
 );
@@ -117,7 +117,7 @@ export const delegate = Task.make(
   "delegate",
   (permissions: Backend.Permissions | undefined, path: string) =>
     Effect.scoped(Effect.gen(function* () {
-      const child = yield* Process.spawnWith({ permissions })(reads, path);
+      const child = yield* Process.spawnWith(reads, [path], { permissions });
       return yield* child.join;
     })).pipe(
       Effect.catchTag("SpawnError", ({ reason }) => Effect.succeed(reason)),

@@ -119,6 +119,7 @@ export const dyingLayer = Task.make(import.meta, "dyingLayer", () => Effect.map(
 });
 
 export const whoAmI = Task.make(import.meta, "whoAmI", () => Process.current);
+export const whoAmIStream = Task.make(import.meta, "whoAmIStream", () => Stream.fromEffect(Process.current));
 
 export const whoIsMyParent = Task.make(import.meta, "whoIsMyParent", () => Process.parent);
 

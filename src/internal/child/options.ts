@@ -116,6 +116,12 @@ export const wrongTask = (operation: string, task: unknown): SpawnError | undefi
   return wrong === undefined ? undefined : refused(Arguments.invalidArgument(operation, `the task ${wrong}`));
 };
 
+/** The error for arguments of a task that are no array. */
+export const wrongArguments = (operation: string, args: unknown): SpawnError | undefined => {
+  const wrong = Arguments.list(args);
+  return wrong === undefined ? undefined : refused(Arguments.invalidArgument(operation, `args ${wrong}`));
+};
+
 /** The error for an invalid command, if it is invalid. */
 export const wrongCommand = (value: unknown): SpawnError | undefined => {
   const wrong = Arguments.wrongOptions(value, command);

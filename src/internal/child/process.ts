@@ -24,7 +24,7 @@ import { active } from "./accessors.ts";
 import { Tag } from "./backend.ts";
 import * as Call from "./call.ts";
 import { ProcessDied, type SpawnError } from "./errors.ts";
-import { processChecks, wrongOptions, wrongTask } from "./options.ts";
+import { processChecks, wrongArguments, wrongOptions, wrongTask } from "./options.ts";
 import { LocalHandle } from "./process_handle.ts";
 import { CALL } from "./request.ts";
 import { exitCode } from "./status.ts";
@@ -192,6 +192,9 @@ const start = <A, E>(
     return process;
   }).pipe(Effect.withSpan("Process.spawn", { attributes: { "task.name": task.name, "task.url": task.url } }));
 
+const wrongCall = (operation: string, task: unknown, args: unknown, options: unknown): SpawnError | undefined =>
+  wrongTask(operation, task) ?? wrongArguments(operation, args) ?? wrongOptions("process", options, processChecks);
+
 /** Starts a process; see `Process.spawn`. */
 export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   operation: string,
@@ -199,9 +202,18 @@ export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   args: Args,
   options: Process.Options,
 ): Spawned<A, E> => {
-  const wrong = wrongTask(operation, task) ?? wrongOptions("process", options, processChecks);
+  const wrong = wrongCall(operation, task, args, options);
   return wrong === undefined ? start<A, E>([], options, task, args) : Effect.fail(wrong);
 };
+
+/** Runs a task in a process; see `Process.run`. */
+export const run = <Args extends ReadonlyArray<unknown>, A, E>(
+  operation: string,
+  task: Task<Args, A, E>,
+  args: Args,
+  options: Process.Options,
+): Effect.Effect<A, E | CallError, Backend> =>
+  Effect.scoped(Effect.flatMap(spawn(operation, task, args, options), (process) => process.join));
 
 /** Starts a process with a task of the library, which needs these modules as well. Options are not checked. */
 export const spawnFor = <Args extends ReadonlyArray<unknown>, A, E>(
@@ -213,22 +225,29 @@ export const spawnFor = <Args extends ReadonlyArray<unknown>, A, E>(
 
 /** Runs a task that is a Stream in a process of its own; see `Process.stream`. */
 export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
+  operation: string,
   task: StreamTask<Args, A, E>,
   args: Args,
+  options: Omit<Process.Options, "daemon">,
 ): Stream.Stream<A, E | CallError, Backend> =>
   lateStream(({ unwrapScoped }) =>
     unwrapScoped(Effect.gen(function* () {
-      const wrong = wrongTask("Process.stream", task);
+      const wrong = wrongCall(operation, task, args, options);
       if (wrong !== undefined) return yield* Effect.fail(wrong);
       const backend = yield* Tag;
       const prepared = yield* Call.prepare(task, CALL, args);
-      const child = yield* backend.spawn({ name: nextName(), daemon: true, modules: [task.url] });
+      const child = yield* backend.spawn({
+        name: options.name ?? nextName(),
+        daemon: true,
+        modules: [task.url],
+        permissions: options.permissions,
+      });
       // The task ends its process. If it does not do so after it was asked to, the kill policy does.
       const ended = stop({
         child,
         interruptible: () => true,
         ask: Effect.void,
-        policy: {},
+        policy: options,
         doing: running(task),
       });
       yield* Effect.addFinalizer(() => ended);

@@ -48,7 +48,7 @@ const start = (
       const starting = Effect.gen(function* () {
         const [port, theirs] = yield* Effect.mapError(Pipe.make<unknown>(), failed("spawn"));
         const process = yield* Effect.mapError(
-          Process.spawnWith({ ...options, daemon: true })(runner, theirs),
+          Process.spawnWith(runner, [theirs], { ...options, daemon: true }),
           failed("spawn"),
         );
         const ended = (reason: WorkerError["reason"]): Effect.Effect<never, WorkerError> =>

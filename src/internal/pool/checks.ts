@@ -23,8 +23,10 @@ const mapChecks: Arguments.Checks = { chunkSize: optional(positive) };
 
 const mapStreamChecks: Arguments.Checks = { ...mapChecks, unordered: optional(boolean), lookAhead: optional(positive) };
 
+const applyChecks: Arguments.Checks = { timeout: optional(positiveDuration) };
+
 const submitChecks: Arguments.Checks = {
-  timeout: optional(positiveDuration),
+  ...applyChecks,
   onSuccess: optional(func),
   onFailure: optional(func),
 };
@@ -71,7 +73,13 @@ export const wrongMapStream = (task: unknown, options: unknown, stream: unknown)
   wrongTask("mapStream", task) ?? wrongOption(options, mapStreamChecks) ??
     wrongValue("mapStream", { stream }, { stream: Arguments.stream });
 
+const wrongCall = (method: string, task: unknown, args: unknown): PoolError | undefined =>
+  wrongTask(method, task) ?? wrongValue(method, { args }, { args: list });
+
+/** The error for invalid arguments of `applyWith`. */
+export const wrongApply = (task: unknown, args: unknown, options: unknown): PoolError | undefined =>
+  wrongCall("applyWith", task, args) ?? wrongOption(options, applyChecks);
+
 /** The error for invalid arguments of `submitWith`. */
 export const wrongSubmit = (task: unknown, args: unknown, options: unknown): PoolError | undefined =>
-  wrongTask("submitWith", task) ?? wrongValue("submitWith", { args }, { args: list }) ??
-    wrongOption(options, submitChecks);
+  wrongCall("submitWith", task, args) ?? wrongOption(options, submitChecks);

@@ -90,12 +90,16 @@ class RunningPool implements Pool.Pool {
     ...args: Args
   ): Effect.Effect<A, E | Pool.Failure> => {
     const wrong = Checks.wrongTask("apply", task);
-    if (wrong !== undefined) return Effect.fail(wrong);
-    const run = Effect.flatMap(
-      Call.prepare(task, CALL, args),
-      (prepared) => Jobs.run(this.#dispatcher, prepared, this.#timeout),
-    );
-    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.Failure>));
+    return wrong === undefined ? this.#apply<A, E>(task, args, this.#timeout) : Effect.fail(wrong);
+  };
+
+  readonly applyWith = <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task.Task<Args, A, E>,
+    args: Args,
+    options: Pool.ApplyOptions,
+  ): Effect.Effect<A, E | Pool.Failure> => {
+    const wrong = Checks.wrongApply(task, args, options);
+    return wrong === undefined ? this.#apply<A, E>(task, args, this.#limit(options)) : Effect.fail(wrong);
   };
 
   readonly map = <I, A, E>(
@@ -235,6 +239,23 @@ class RunningPool implements Pool.Pool {
     return Stream.unwrapScoped(Effect.zipRight(Effect.acquireRelease(this.#begin, () => this.#end), stream));
   }
 
+  #apply<A, E>(
+    task: Task.Any,
+    args: ReadonlyArray<unknown>,
+    timeout: number | undefined,
+  ): Effect.Effect<A, E | Pool.Failure> {
+    const run = Effect.flatMap(
+      Call.prepare(task, CALL, args),
+      (prepared) => Jobs.run(this.#dispatcher, prepared, timeout),
+    );
+    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.Failure>));
+  }
+
+  /** How long a job with these options may run, in milliseconds. */
+  #limit({ timeout }: Pool.ApplyOptions): number | undefined {
+    return timeout === undefined ? this.#timeout : Duration.toMillis(timeout);
+  }
+
   #map<A, E>(
     task: Task.Any,
     mode: typeof MAP | typeof STARMAP,
@@ -292,9 +313,8 @@ class RunningPool implements Pool.Pool {
     options: Pool.SubmitOptions<A, E>,
   ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError> {
     return Effect.map(Call.prepare(task, CALL, args), (prepared) => {
-      const timeout = options.timeout === undefined ? this.#timeout : Duration.toMillis(options.timeout);
       const refusal = this.#state === "open" ? undefined : Exit.fail(closed());
-      return this.#submissions.submit<A, E>(prepared, timeout, options, refusal);
+      return this.#submissions.submit<A, E>(prepared, this.#limit(options), options, refusal);
     });
   }
 }

@@ -60,7 +60,7 @@ export const spawn = async <Args extends ReadonlyArray<unknown>, A, E>(
   options: Model.SpawnOptions,
 ): Promise<Process<A>> => {
   demand("spawn", { args, options }, checks);
-  return new Process(await acquire(on(Processes.spawnWith(options)(task, ...args), options), options));
+  return new Process(await acquire(on(Processes.spawnWith(task, args, options), options), options));
 };
 
 export const run = async <Args extends ReadonlyArray<unknown>, A, E>(
@@ -69,8 +69,7 @@ export const run = async <Args extends ReadonlyArray<unknown>, A, E>(
   options: Model.RunOptions,
 ): Promise<A> => {
   demand("run", { args, options }, checks);
-  const process = Effect.flatMap(Processes.spawnWith(options)(task, ...args), ({ join }) => join);
-  return await settle(Effect.scoped(on(process, options)), options);
+  return await settle(Effect.scoped(on(Processes.runWith(task, args, options), options)), options);
 };
 
 export const pool = async (options: Model.PoolOptions): Promise<Pool> => {

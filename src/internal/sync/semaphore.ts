@@ -81,16 +81,18 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
   readonly acquire = (permits: number = 1): Effect.Effect<void, SyncFailure, Scope.Scope> =>
     scoped(this.take(permits), () => this.release(permits));
 
-  readonly withPermits =
-    (permits: number) => <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | SyncFailure, R> => {
-      const wrong = wrongArgument("semaphore.withPermits", { permits, effect }, { ...counts, effect: isEffect });
-      return wrong !== undefined ? Effect.fail(wrong) : Effect.uninterruptibleMask((restore) =>
-        Effect.zipRight(
-          restore(this.take(permits)),
-          Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
-        )
-      );
-    };
+  readonly withPermits = <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
+    permits: number = 1,
+  ): Effect.Effect<A, E | SyncFailure, R> => {
+    const wrong = wrongArgument("semaphore.withPermits", { effect, permits }, { effect: isEffect, ...counts });
+    return wrong !== undefined ? Effect.fail(wrong) : Effect.uninterruptibleMask((restore) =>
+      Effect.zipRight(
+        restore(this.take(permits)),
+        Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
+      )
+    );
+  };
 
   readonly available: Effect.Effect<number, SyncFailure> = step(() => this.object.free);
 
