@@ -233,7 +233,8 @@ export class QueueHost implements Hosted, QueueCore {
   }
 
   hasNext(): boolean {
-    return this.inventory.stored > 0 || this.#readAhead.recall();
+    this.#readAhead.recall();
+    return this.inventory.stored > 0;
   }
 
   isFinishedFor(consumer: number): boolean {

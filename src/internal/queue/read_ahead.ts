@@ -1,13 +1,16 @@
 /**
  * Streams that read ahead, where both processes share memory and the queue gives the oldest item first.
  *
- * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides; a consumer that
- * would have to wait is given it. Only the item for which a stream waits is kept for the stream. Free of Effect.
+ * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides. Before another
+ * consumer is served, lent items are recalled, so that each consumer is given the oldest item that nobody has taken: otherwise it
+ * might be given a later item first and the recalled one afterwards. Only a batch for which a stream waits is kept for the stream,
+ * until it takes the first item. While several streams read a queue, a batch is as large as a stream has lately used up between
+ * two recalls. Free of Effect.
  *
  * ```text
  *   pulling --items--> lent: `due`, while the stream has taken none of them
  *      ^                |
- *      +-----PULL-------+--look: items were taken--> no longer `due`: the rest may be recalled
+ *      +-----PULL-------+--look: items were taken--> no longer `due`: the rest is recalled when another consumer is served
  * ```
  *
  * @module
@@ -51,9 +54,10 @@ export class ReadAhead {
     return count;
   }
 
-  /** Share of the stored items that one stream may borrow. */
-  get share(): number {
-    return Math.ceil(this.#core.inventory.stored / this.#streams.size);
+  /** Number of stored items that a stream may borrow which has lately used up `pace` items at a time. */
+  share(pace: number): number {
+    const { stored } = this.#core.inventory;
+    return this.#streams.size === 1 ? stored : Math.min(pace, Math.ceil(stored / this.#streams.size));
   }
 
   /** Opens a `STREAM`. */
@@ -97,18 +101,18 @@ export class ReadAhead {
     for (const stream of this.#streams) stream.look();
   }
 
-  /** Takes back all lent items, except those for which streams wait, and puts them back. Returns whether there were any. */
-  recall(): boolean {
+  /** Takes back all lent items, except those for which streams wait, and puts them back. */
+  recall(): void {
+    if (this.#streams.size === 0) return;
     const items: Array<Item> = [];
     this.look();
-    for (const stream of this.#streams) items.push(...stream.takeBack(stream.due ? 1 : 0));
+    for (const stream of this.#streams) items.push(...stream.recall());
     this.#core.inventory.restore(items.sort((a, b) => a.arrival - b.arrival));
-    return items.length > 0;
   }
 
   /** Takes back all lent items, without exception. */
   revokeAll(): void {
-    for (const stream of this.#streams) this.#core.inventory.restore(stream.takeBack(0));
+    for (const stream of this.#streams) this.#core.inventory.restore(stream.takeBack());
   }
 
   /** Ends all calls, and frees the shared memory. */
@@ -147,8 +151,8 @@ class AheadStream implements Taker {
   readonly consumer: number;
   readonly unreported: UnreportedGroup;
   entry: FifoEntry<Taker> | undefined;
-  /** Whether the stream waits for the first of the lent items: then that one is given to no other consumer. */
-  due = false;
+  /** Whether the stream waits for the first of the lent items: then they are given to no other consumer. */
+  #due = false;
   readonly #core: QueueCore;
   readonly #streams: ReadAhead;
   readonly #takers: Takers;
@@ -158,6 +162,10 @@ class AheadStream implements Taker {
   /** Number of items that had been taken before the first of them, modulo 2 ** 16. */
   #base: number;
   #most = 0;
+  /** Number of items that were lent together most recently. */
+  #batch = 0;
+  /** Number of items that this stream has lately used up between two recalls; see {@link ReadAhead.share}. */
+  #pace = 1;
   #state: "idle" | "pulling" | "stopped" = "idle";
 
   constructor(
@@ -181,13 +189,16 @@ class AheadStream implements Taker {
 
   /** Lent items that may be recalled. */
   get recallable(): number {
-    return this.#ahead.length - (this.due && this.#ahead.length > 0 ? 1 : 0);
+    return this.#due ? 0 : this.#ahead.length;
   }
 
   /** The stream has nothing left, and wants up to `most` items. It has forgotten the items that it did not take. */
   pull(most: number): void {
     if (this.#state !== "idle") return;
-    this.#core.putBack(this.takeBack(0));
+    const rest = this.takeBack();
+    if (this.#batch > 0 && rest.length === 0) this.#pace = Math.min(most, 2 * this.#pace);
+    this.#batch = 0;
+    this.#core.putBack(rest);
     this.#state = "pulling";
     this.#most = most;
     this.#takers.add(this);
@@ -197,12 +208,12 @@ class AheadStream implements Taker {
   stop(): void {
     this.#takers.remove(this);
     this.#state = "stopped";
-    this.#core.putBack(this.takeBack(0));
+    this.#core.putBack(this.takeBack());
   }
 
   serve(): void {
     const { inventory } = this.#core;
-    for (let most = Math.min(this.#most, this.#streams.share);; most = Math.ceil(most / 2)) {
+    for (let most = Math.min(this.#most, this.#streams.share(this.#pace));; most = Math.ceil(most / 2)) {
       const items = inventory.gather(most, false);
       if (items.length === 0) {
         this.#state = "idle";
@@ -238,24 +249,35 @@ class AheadStream implements Taker {
     const taken = this.#ahead.slice(0, count);
     this.#base = this.#base + count & 0xffff;
     this.#ahead = this.#ahead.slice(count);
-    this.due = false;
+    this.#due = false;
     const { inventory } = this.#core;
     inventory.lent -= count;
     if (inventory.rules.redeliver) this.unreported.add(taken);
     else for (const item of taken) inventory.drop(item);
   }
 
-  /** Takes back the lent items that the stream has not taken, except the first `keep` of them if they are due. */
-  takeBack(keep: number): ReadonlyArray<Item> {
+  /** Takes back the lent items that the stream has not taken, unless it waits for them. */
+  recall(): ReadonlyArray<Item> {
+    if (this.#due) return none;
+    const items = this.takeBack();
+    if (items.length > 0) {
+      this.#pace = Math.max(1, this.#batch - items.length);
+      this.#batch = 0;
+    }
+    return items;
+  }
+
+  /** Takes back the lent items that the stream has not taken. */
+  takeBack(): ReadonlyArray<Item> {
     if (this.#ahead.length === 0) return none;
     const { at, words } = this.#word;
-    Lease.revoke(words, at, this.#base, keep);
-    this.#streams.look();
+    Lease.revoke(words, at);
+    this.look();
     const ahead = this.#ahead;
-    const kept = Math.min(ahead.length, this.due ? keep : 0);
-    this.#ahead = ahead.slice(0, kept);
-    this.#core.inventory.lent -= ahead.length - kept;
-    return ahead.slice(kept);
+    this.#ahead = none;
+    this.#due = false;
+    this.#core.inventory.lent -= ahead.length;
+    return ahead;
   }
 
   #lend(items: ReadonlyArray<Item>): void {
@@ -268,12 +290,13 @@ class AheadStream implements Taker {
         return pack(writer, items);
       });
     } catch (error) {
-      Lease.revoke(words, at, this.#base, 0);
+      Lease.revoke(words, at);
       throw error;
     }
     this.#state = "idle";
     this.#ahead = items;
-    this.due = true;
+    this.#batch = items.length;
+    this.#due = true;
   }
 }
 
