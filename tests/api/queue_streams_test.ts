@@ -178,8 +178,8 @@ const suite = (
           assertEquals([yield* queue.isEmpty, yield* queue.isFull], [false, false]);
           assertEquals([yield* queue.tryPut(12), yield* queue.isFull, yield* queue.tryPut(13)], [true, true, false]);
           yield* queue.ready;
-          // The last item was not sent ahead.
-          assertEquals((yield* empty(queue)).toSorted((a, b) => a - b), numbers(13).slice(1));
+          // Items that were sent ahead come before a later item that was not.
+          assertEquals(yield* empty(queue), numbers(13).slice(1));
           assertEquals([yield* queue.size, yield* queue.isEmpty], [0, true]);
           const waiting = yield* Effect.fork(queue.get);
           yield* when(queue.statistics, ({ takers }) => takers === 1);
@@ -204,6 +204,25 @@ const suite = (
         yield* spawn(Tasks.answers, queue, replies, -1, "stream");
         yield* when(replies.size, (size) => size === 300);
         assertEquals((yield* empty(replies)).toSorted((a, b) => a - b), [-1, ...numbers(300).slice(1)]);
+      }),
+  );
+
+  promise(
+    "each of several consumers gets its items in order, by streams of any chunk size and by gets",
+    (make) =>
+      Effect.gen(function* () {
+        const queue = yield* make("fifo", { capacity: 10 });
+        const all: Array<Numbers> = [];
+        for (const way of ["stream", "stream", "chunks", "get"] as const) {
+          const replies = yield* Queue.make<number>();
+          all.push(replies);
+          yield* spawn(Tasks.answers, queue, replies, -1, way);
+        }
+        for (const n of numbers(500)) yield* queue.put(n);
+        yield* when(Effect.all(all.map(({ size }) => size)), (sizes) => sizes.reduce((a, b) => a + b) === 500);
+        const seen = yield* Effect.all(all.map(empty));
+        for (const items of seen) assertEquals(items, items.toSorted((a, b) => a - b));
+        assertEquals(seen.flat().toSorted((a, b) => a - b), numbers(500));
       }),
   );
 

@@ -38,11 +38,15 @@ export const takenSince = (words: Words, at: number, before: number): number => 
 /** Queue side: lends `count` more items. */
 export const lend = (words: Words, at: number, count: number): void => void words.add(at, count << 16);
 
-/** Queue side: revokes items that were lent and not taken. */
-export const revoke = (words: Words, at: number): void => {
+/**
+ * Queue side: revokes items that were lent since the first number was `before`, except the first `keep` of them and those that
+ * were taken.
+ */
+export const revoke = (words: Words, at: number, before: number, keep: number): void => {
   for (let word = words.load(at);;) {
-    if (limit(word) === taken(word)) return;
-    const seen = words.swap(at, word, joined(taken(word), taken(word)));
+    const kept = Math.max(keep, taken(word) - before & MASK);
+    if ((limit(word) - before & MASK) <= kept) return;
+    const seen = words.swap(at, word, joined(taken(word), before + kept));
     if (seen === word) return;
     word = seen;
   }

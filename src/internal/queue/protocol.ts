@@ -31,7 +31,7 @@
  *
  * | byte | then | meaning |
  * | --- | --- | --- |
- * | `PULL` | n = items | the stream has nothing left, and wants up to that number of items |
+ * | `PULL` | n = items, n = chunk | the stream has nothing left, wants up to that number of items, and takes up to a chunk of them together |
  * | `TAKEN` | | the stream has taken some |
  * | `STOP` | | the stream wants no more, and keeps the call open for its reports |
  *

@@ -3,14 +3,14 @@
  *
  * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides. Before another
  * consumer is served, lent items are recalled, so that each consumer is given the oldest item that nobody has taken: otherwise it
- * might be given a later item first and the recalled one afterwards. Only a batch for which a stream waits is kept for the stream,
- * until it takes the first item. While several streams read a queue, a batch is as large as a stream has lately used up between
- * two recalls. Free of Effect.
+ * might be given a later item first and the recalled one afterwards. Only the chunk for which a stream waits is kept for the stream,
+ * which takes the chunk in one step. While several streams read a queue, a batch is as large as a stream has lately used up
+ * between two recalls. Free of Effect.
  *
  * ```text
- *   pulling --items--> lent: `due`, while the stream has taken none of them
+ *   pulling --items--> lent: the first chunk is due, while the stream has taken none of them
  *      ^                |
- *      +-----PULL-------+--look: items were taken--> no longer `due`: the rest is recalled when another consumer is served
+ *      +-----PULL-------+--look: items were taken--> nothing is due: the rest is recalled when another consumer is served
  * ```
  *
  * @module
@@ -54,7 +54,7 @@ export class ReadAhead {
     return count;
   }
 
-  /** Number of stored items that a stream may borrow which has lately used up `pace` items at a time. */
+  /** Number of stored items that a stream may borrow that has lately used up `pace` items at a time. */
   share(pace: number): number {
     const { stored } = this.#core.inventory;
     return this.#streams.size === 1 ? stored : Math.min(pace, Math.ceil(stored / this.#streams.size));
@@ -101,7 +101,7 @@ export class ReadAhead {
     for (const stream of this.#streams) stream.look();
   }
 
-  /** Takes back all lent items, except those for which streams wait, and puts them back. */
+  /** Takes back all lent items, except those that are due, and puts them back. */
   recall(): void {
     if (this.#streams.size === 0) return;
     const items: Array<Item> = [];
@@ -112,7 +112,7 @@ export class ReadAhead {
 
   /** Takes back all lent items, without exception. */
   revokeAll(): void {
-    for (const stream of this.#streams) this.#core.inventory.restore(stream.takeBack());
+    for (const stream of this.#streams) this.#core.inventory.restore(stream.takeBack(false));
   }
 
   /** Ends all calls, and frees the shared memory. */
@@ -127,8 +127,9 @@ export class ReadAhead {
     switch (bytes[0]) {
       case P.PULL: {
         const most = numbers.next();
-        if (!(most > 0)) throw malformed();
-        return stream.pull(most);
+        const chunk = numbers.next();
+        if (!(most >= chunk && chunk > 0)) throw malformed();
+        return stream.pull(most, chunk);
       }
       case P.TAKEN:
         return this.#core.advance();
@@ -151,8 +152,8 @@ class AheadStream implements Taker {
   readonly consumer: number;
   readonly unreported: UnreportedGroup;
   entry: FifoEntry<Taker> | undefined;
-  /** Whether the stream waits for the first of the lent items: then they are given to no other consumer. */
-  #due = false;
+  /** Number of lent items for which the stream waits: they are given to no other consumer. */
+  #due = 0;
   readonly #core: QueueCore;
   readonly #streams: ReadAhead;
   readonly #takers: Takers;
@@ -162,6 +163,8 @@ class AheadStream implements Taker {
   /** Number of items that had been taken before the first of them, modulo 2 ** 16. */
   #base: number;
   #most = 0;
+  /** Number of items that the stream takes together at most. */
+  #chunk = 1;
   /** Number of items that were lent together most recently. */
   #batch = 0;
   /** Number of items that this stream has lately used up between two recalls; see {@link ReadAhead.share}. */
@@ -189,18 +192,22 @@ class AheadStream implements Taker {
 
   /** Lent items that may be recalled. */
   get recallable(): number {
-    return this.#due ? 0 : this.#ahead.length;
+    return this.#ahead.length - this.#due;
   }
 
-  /** The stream has nothing left, and wants up to `most` items. It has forgotten the items that it did not take. */
-  pull(most: number): void {
+  /**
+   * The stream has nothing left, and wants up to `most` items, of which it will take up to `chunk` together. It has forgotten the
+   * items that it did not take.
+   */
+  pull(most: number, chunk: number): void {
     if (this.#state !== "idle") return;
-    const rest = this.takeBack();
+    const rest = this.takeBack(false);
     if (this.#batch > 0 && rest.length === 0) this.#pace = Math.min(most, 2 * this.#pace);
     this.#batch = 0;
     this.#core.putBack(rest);
     this.#state = "pulling";
     this.#most = most;
+    this.#chunk = chunk;
     this.#takers.add(this);
   }
 
@@ -208,12 +215,15 @@ class AheadStream implements Taker {
   stop(): void {
     this.#takers.remove(this);
     this.#state = "stopped";
-    this.#core.putBack(this.takeBack());
+    this.#core.putBack(this.takeBack(false));
   }
 
   serve(): void {
     const { inventory } = this.#core;
-    for (let most = Math.min(this.#most, this.#streams.share(this.#pace));; most = Math.ceil(most / 2)) {
+    for (
+      let most = Math.min(this.#most, this.#streams.share(Math.max(this.#pace, this.#chunk)));;
+      most = Math.ceil(most / 2)
+    ) {
       const items = inventory.gather(most, false);
       if (items.length === 0) {
         this.#state = "idle";
@@ -249,17 +259,16 @@ class AheadStream implements Taker {
     const taken = this.#ahead.slice(0, count);
     this.#base = this.#base + count & 0xffff;
     this.#ahead = this.#ahead.slice(count);
-    this.#due = false;
+    this.#due = 0;
     const { inventory } = this.#core;
     inventory.lent -= count;
     if (inventory.rules.redeliver) this.unreported.add(taken);
     else for (const item of taken) inventory.drop(item);
   }
 
-  /** Takes back the lent items that the stream has not taken, unless it waits for them. */
+  /** Takes back the lent items that the stream has not taken, except those that are due. */
   recall(): ReadonlyArray<Item> {
-    if (this.#due) return none;
-    const items = this.takeBack();
+    const items = this.takeBack(true);
     if (items.length > 0) {
       this.#pace = Math.max(1, this.#batch - items.length);
       this.#batch = 0;
@@ -267,17 +276,22 @@ class AheadStream implements Taker {
     return items;
   }
 
-  /** Takes back the lent items that the stream has not taken. */
-  takeBack(): ReadonlyArray<Item> {
-    if (this.#ahead.length === 0) return none;
+  /** Takes back the lent items that the stream has not taken; with `exceptDue`, only those that are not due. */
+  takeBack(exceptDue: boolean): ReadonlyArray<Item> {
     const { at, words } = this.#word;
-    Lease.revoke(words, at);
-    this.look();
-    const ahead = this.#ahead;
-    this.#ahead = none;
-    this.#due = false;
-    this.#core.inventory.lent -= ahead.length;
-    return ahead;
+    for (;;) {
+      if (this.#ahead.length === 0) return none;
+      const keep = exceptDue ? this.#due : 0;
+      Lease.revoke(words, at, this.#base, keep);
+      this.look();
+      // The stream has taken the due items meanwhile, and perhaps not all of them.
+      if (keep > 0 && this.#due === 0) continue;
+      const ahead = this.#ahead;
+      this.#ahead = ahead.slice(0, keep);
+      this.#due = keep;
+      this.#core.inventory.lent -= ahead.length - keep;
+      return ahead.slice(keep);
+    }
   }
 
   #lend(items: ReadonlyArray<Item>): void {
@@ -290,13 +304,13 @@ class AheadStream implements Taker {
         return pack(writer, items);
       });
     } catch (error) {
-      Lease.revoke(words, at);
+      Lease.revoke(words, at, this.#base, 0);
       throw error;
     }
     this.#state = "idle";
     this.#ahead = items;
     this.#batch = items.length;
-    this.#due = true;
+    this.#due = Math.min(this.#chunk, items.length);
   }
 }
 

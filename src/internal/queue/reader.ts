@@ -87,14 +87,18 @@ export class Reader {
     return count;
   }
 
-  /** Requests more items. Calls `onChange` once, when there are some or anything else has changed. */
-  pull(most: number, onChange: () => void): void {
+  /**
+   * Requests up to `most` items, of which up to `chunk` will be claimed together. Calls `onChange` once, when there are some or
+   * anything else has changed.
+   */
+  pull(most: number, chunk: number, onChange: () => void): void {
     this.#buffer = [];
     this.#next = 0;
     this.#onChange = onChange;
     this.#line.data((writer) => {
       writer.byte(P.PULL);
       writer.varint(most);
+      writer.varint(chunk);
       return undefined;
     });
   }

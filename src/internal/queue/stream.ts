@@ -109,7 +109,7 @@ class Source<A> {
         return this.#get(1, next);
       }
       if (reader.ended !== undefined) return end(endingOf(reader.ended, this.#handle.host));
-      return after(Effect.async<void>((resume) => reader.pull(most, () => resume(Effect.void))), next);
+      return after(Effect.async<void>((resume) => reader.pull(most, this.#chunkSize, () => resume(Effect.void))), next);
     });
     return Channel.ensuringWith(next, (exit) => Effect.sync(() => reader.close(Exit.isSuccess(exit))));
   }
