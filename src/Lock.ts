@@ -1,9 +1,10 @@
 /**
- * A lock in shared memory that one process holds at a time, and the guide to all objects of this kind.
+ * A lock that one process holds at a time, and the guide to all objects of this kind.
  *
- * `Lock`, `RLock`, `Semaphore`, `Condition`, `Event`, `Barrier` and `ReadWriteLock` live in memory that all processes
- * share: other processes see a change at once, without a message. Each object is made in a scope, and can be sent to any
- * process at any time. When the scope closes, later uses and current waits fail with `Unreachable`, in every process.
+ * `Lock`, `RLock`, `Semaphore`, `Condition`, `Event`, `Barrier` and `ReadWriteLock` live in memory of the process that makes
+ * them, their host. Processes that can map this memory use them there, without a message; the host serves all other processes
+ * by messages. Each object is made in a scope, and can be sent to any process at any time. When the scope closes, later uses
+ * and current waits fail with `Unreachable`, in every process.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -40,9 +41,19 @@
  * available 2 locked false
  * ```
  *
- * To share the object with subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that
- * permission if this program has it without a list of paths. Otherwise the object is shared among workers, and its use
- * in a subprocess fails with `Unsupported`.
+ * ## Memory and messages
+ *
+ * An object has two carriers. Each process uses the one that it can, and sees no other difference:
+ *
+ * - **Memory.** The workers of the host's program always use it. A subprocess uses it on Linux, if both programs have
+ *   `--allow-ffi`; a child has that permission if its parent has it without a list of paths. An operation takes about a
+ *   microsecond.
+ * - **Messages.** All other subprocesses use them. An operation takes a message to the host and back, and needs the host:
+ *   if the host ends, later uses and current waits fail with `Unreachable`.
+ *
+ * `object.carrier` says which one this process uses. The option `carrier` of each constructor insists: with `"messages"`,
+ * no other process uses the memory; with `"memory"`, the use fails with `Unsupported` in a process that cannot map it. Only
+ * an object that was made with `carrier: "memory"` has plain functions for hot loops, such as `unsafeTryTake`.
  *
  * ## When a process dies
  *
@@ -90,7 +101,7 @@
  *   a condition takes the lock again before it ends, and passes on a notification that it has received.
  * - A wait never blocks the event loop, however many fibers wait. A process that takes a contended lock in a loop still
  *   serves its sockets and timers.
- * - `unsafeTryTake` and `unsafeRelease` are plain functions, for hot loops.
+ * - By messages, a release waits until the host has it. If the release is interrupted, the lock is released all the same.
  *
  * `deno test -A tests/model/model_test.ts` runs the protocols in all orders of their steps, with a death before each step.
  *
@@ -140,6 +151,29 @@ export const TypeId = "~multiprocessing/Lock" as const;
 export type TypeId = typeof TypeId;
 
 /**
+ * How a process uses an object: in memory that it shares with the object's host, or by messages to the host.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Carrier = "memory" | "messages";
+
+/**
+ * Options of an object that can be used by memory and by messages.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CarrierOptions {
+  /**
+   * `"memory"`: no process uses the object by messages. In a process that cannot map the memory, its use fails with `Unsupported`.
+   * `"messages"`: all other processes use the object by messages. By default, each process uses memory if it can map it, and messages
+   * otherwise.
+   */
+  readonly carrier?: Carrier | undefined;
+}
+
+/**
  * The result of taking a lock.
  *
  * @since 0.1.0
@@ -182,8 +216,7 @@ export interface WithOptions<E, R> {
 }
 
 /**
- * A lock. It can be sent to any process that can see the memory: as an argument or result of a task, in an item of a queue. Each copy
- * refers to the same lock.
+ * A lock. It can be sent to any process: as an argument or result of a task, in an item of a queue. Each copy refers to the same lock.
  *
  * - One process or worker holds it at a time, and any of its fibers may release it.
  * - When its holder is killed, the next process has it within a second, and learns of the death.
@@ -198,6 +231,8 @@ export interface Lock {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the lock. */
+  readonly carrier: Carrier;
   /** Takes the lock, waiting until it is free. *Interruption:* the lock is not taken. */
   readonly take: Effect.Effect<Held, SyncFailure>;
   /** Takes the lock if it is free now, or its holder is dead. Returns whether it was taken. */
@@ -219,6 +254,15 @@ export interface Lock {
   readonly owner: Effect.Effect<Option.Option<Owner>, SyncFailure>;
   /** The state of the object at this moment. */
   readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+}
+
+/**
+ * A lock that is used in memory only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemoryLock extends Lock {
   /** `tryTake` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: () => boolean;
   /** `release` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
@@ -228,8 +272,9 @@ export interface Lock {
 /**
  * Makes a lock.
  *
- * Fails with the `SyncError` `TooMany` if there is no memory for it. Without `--allow-ffi`, and on systems other than Linux, this process
- * and its workers can use the lock; its use in a subprocess fails with `Unsupported`.
+ * Fails with the `SyncError` `TooMany` if there is no memory for it, and with `InvalidArgument` if an option is not valid. With
+ * `carrier: "memory"`, its use fails with `Unsupported` in a process that cannot map the memory: a subprocess without `--allow-ffi`,
+ * or of a program without it, or on a system other than Linux.
  *
  * *Release:* later uses and current waits fail with `Unreachable`.
  *
@@ -257,7 +302,11 @@ export interface Lock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<Lock, SyncFailure, Scope.Scope> => implementation(({ make }) => make);
+export const make: {
+  (options: CarrierOptions & { readonly carrier: "memory" }): Effect.Effect<MemoryLock, SyncFailure, Scope.Scope>;
+  (options?: CarrierOptions): Effect.Effect<Lock, SyncFailure, Scope.Scope>;
+} = (options?: CarrierOptions): Effect.Effect<MemoryLock, SyncFailure, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Whether a value is a lock.

@@ -1,5 +1,5 @@
 /**
- * A lock in shared memory that one fiber of one process holds at a time, any number of times.
+ * A lock that one fiber of one process holds at a time, any number of times.
  *
  * A fiber that has taken the lock can take it again, and must release it as often. Other fibers of the process wait, as
  * other processes do.
@@ -45,10 +45,8 @@
  * - A hold of a fiber that ends without `Fiber.join` and without a release stays. Prefer `withLock`, which releases in
  *   any case.
  *
- * The documentation of `Lock` describes the guarantees of all locks: turns, and the death of a holder. To share the lock
- * with subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program
- * has it without a list of paths. Otherwise the lock is shared among workers, and its use in a subprocess fails with
- * `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all locks: turns, the death of a holder, and the two ways in which
+ * processes use a lock, by memory and by messages.
  *
  * ## From Python
  *
@@ -67,15 +65,15 @@ import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import type { Held, Statistics, WithOptions } from "./Lock.ts";
+import type { Carrier, CarrierOptions, Held, Statistics, WithOptions } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 import type { Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
-export type { Held, Owner, Statistics, SyncFailure, Unsupported, WithOptions };
+export type { Carrier, CarrierOptions, Held, Owner, Statistics, SyncFailure, Unsupported, WithOptions };
 
-const implementation = lazily(() => import("./internal/sync/lock.ts"));
+const implementation = lazily(() => import("./internal/sync/rlock.ts"));
 
 /**
  * Marks recursive locks.
@@ -113,6 +111,8 @@ export interface RLock {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the lock. */
+  readonly carrier: Carrier;
   /** Takes the lock when it is free, or once more. *Interruption:* the lock is not taken. */
   readonly take: Effect.Effect<Held, SyncFailure>;
   /** Takes the lock if it is free now, or this fiber holds it, or its holder is dead. Returns whether it was taken. */
@@ -136,6 +136,15 @@ export interface RLock {
   readonly owner: Effect.Effect<Option.Option<Owner>, SyncFailure>;
   /** The state of the object at this moment. */
   readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+}
+
+/**
+ * A recursive lock that is used in memory only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemoryRLock extends RLock {
   /** `tryTake` as a plain function, within a fiber. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: () => boolean;
   /** `release` as a plain function, within a fiber. Throws a {@link SyncFailure}. */
@@ -163,7 +172,11 @@ export interface RLock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<RLock, SyncFailure, Scope.Scope> => implementation(({ makeR }) => makeR);
+export const make: {
+  (options: CarrierOptions & { readonly carrier: "memory" }): Effect.Effect<MemoryRLock, SyncFailure, Scope.Scope>;
+  (options?: CarrierOptions): Effect.Effect<RLock, SyncFailure, Scope.Scope>;
+} = (options?: CarrierOptions): Effect.Effect<MemoryRLock, SyncFailure, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Whether a value is a recursive lock.

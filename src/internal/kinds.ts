@@ -10,7 +10,6 @@
 import { type Load, provide } from "./objects/on_demand.ts";
 
 const memory: Load = () => import(import.meta.resolve("./values/objects.ts"));
-const lock: Load = () => import(import.meta.resolve("./sync/lock.ts"));
 
 /** The kinds of handles, each with the module that registers it. */
 export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
@@ -21,7 +20,7 @@ export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
   ["connection", () => import(import.meta.resolve("./pipe/client.ts"))],
   ["event", () => import(import.meta.resolve("./sync/event.ts"))],
   ["list", memory],
-  ["lock", lock],
+  ["lock", () => import(import.meta.resolve("./sync/lock.ts"))],
   ["memory", memory],
   ["memory manager", memory],
   ["promise", () => import(import.meta.resolve("./promise/objects.ts"))],
@@ -29,7 +28,7 @@ export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
   ["proxy", () => import(import.meta.resolve("./manager/proxies.ts"))],
   ["queue", () => import(import.meta.resolve("./queue/client.ts"))],
   ["readwritelock", () => import(import.meta.resolve("./sync/read_write_lock.ts"))],
-  ["rlock", lock],
+  ["rlock", () => import(import.meta.resolve("./sync/rlock.ts"))],
   ["semaphore", () => import(import.meta.resolve("./sync/semaphore.ts"))],
   ["struct", memory],
   ["value", memory],

@@ -121,6 +121,7 @@ const duration = [
 ];
 const positiveDuration = [...duration, 0];
 const lock = all(() => false);
+const carrier = all(() => false);
 const waitable = all(() => false);
 const texts = [...all(Array.isArray), [1], ["a", null]];
 const addresses = [
@@ -194,6 +195,7 @@ export const options = {
   "Listener.Options": { ...listening, backlog: positiveOrInfinite, maxBytes: positiveOrInfinite },
   "Listener.TcpAddress": { hostname: name, port: count },
   "Listener.UnixAddress": { path: name },
+  "Lock.CarrierOptions": { carrier },
   "Lock.WithOptions": { onAbandoned: effect },
   "Main.Options": { report: func },
   "Manager.ConnectOptions": connecting,
@@ -440,6 +442,7 @@ export const rows: Readonly<Record<string, Row>> = {
   ...methods("Lock.Lock", "lock", {
     withLock: [{ effect, options: optionsOf("Lock.WithOptions") }, [Effect.void, {}]],
   }),
+  "Lock.make": row({ options: optionsOf("Lock.CarrierOptions") }, [{}], (_, [options]) => Lock.make(options)),
   "Lock.isLock": guard(Lock.isLock),
 
   "Main.runMain": row(
@@ -681,6 +684,7 @@ export const rows: Readonly<Record<string, Row>> = {
   ...methods("RLock.RLock", "rlock", {
     withLock: [{ effect, options: optionsOf("Lock.WithOptions") }, [Effect.void, {}]],
   }),
+  "RLock.make": row({ options: optionsOf("Lock.CarrierOptions") }, [{}], (_, [options]) => RLock.make(options)),
   "RLock.isRLock": guard(RLock.isRLock),
   ...methods("ReadWriteLock.Side", "readWriteLock.read", {
     withLock: [{ effect, options: optionsOf("Lock.WithOptions") }, [Effect.void, {}]],

@@ -133,7 +133,7 @@ here(
 here(
   "a lock that this process does not hold is not released",
   Effect.gen(function* () {
-    const lock = yield* Lock.make();
+    const lock = yield* Lock.make({ carrier: "memory" });
     assertEquals(yield* failure(lock.release), "SyncError NotOwner");
     yield* lock.take;
     yield* lock.release;
@@ -159,6 +159,26 @@ here(
     assertEquals((yield* lock.statistics).waiting, 0);
     yield* lock.release;
     assertEquals(yield* lock.isLocked, false);
+  }),
+);
+
+here(
+  "a lock that a race takes and does not give to the caller is free",
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const rlock = yield* RLock.make();
+    for (
+      const take of [Effect.asVoid(lock.take), lock.tryTake, Effect.asVoid(rlock.take), rlock.tryTake] as Array<
+        Effect.Effect<unknown, unknown>
+      >
+    ) {
+      yield* Effect.race(Effect.void, take);
+      yield* until(Effect.map(Effect.all([lock.isLocked, rlock.isLocked]), ([a, b]) => !a && !b));
+      yield* Effect.race(take, Effect.never);
+      assert((yield* lock.isLocked) !== (yield* rlock.isLocked));
+      yield* Effect.ignore(lock.release);
+      yield* Effect.ignore(rlock.release);
+    }
   }),
 );
 
@@ -630,22 +650,23 @@ here(
   }),
 );
 
-const every = Effect.gen(function* () {
-  const lock = yield* Lock.make();
-  const rlock = yield* RLock.make();
-  const semaphore = yield* Semaphore.make({ permits: 0 });
-  const condition = yield* Condition.make({ lock });
-  const event = yield* Event.make();
-  const barrier = yield* Barrier.make({ parties: 2 });
-  const readers = yield* ReadWriteLock.make();
-  return { lock, rlock, semaphore, condition, event, barrier, readers };
-});
+const every = (options?: Lock.CarrierOptions) =>
+  Effect.gen(function* () {
+    const lock = yield* Lock.make(options);
+    const rlock = yield* RLock.make(options);
+    const semaphore = yield* Semaphore.make({ permits: 0 });
+    const condition = yield* Condition.make({ lock });
+    const event = yield* Event.make();
+    const barrier = yield* Barrier.make({ parties: 2 });
+    const readers = yield* ReadWriteLock.make();
+    return { lock, rlock, semaphore, condition, event, barrier, readers };
+  });
 
 here(
   "when the scope closes everybody is told, those who wait too",
   Effect.gen(function* () {
     const scope = yield* Scope.make();
-    const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* Scope.extend(every, scope);
+    const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* Scope.extend(every(), scope);
     yield* readers.write.take;
     // A separate program, so that this one does not re-enter.
     yield* Effect.promise(() => Effect.runPromise(rlock.take));
@@ -683,14 +704,14 @@ here(
 
 // In two processes
 
-const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.Carrier): void => {
   const check = (title: string, program: Program<Backend.Backend>): void =>
-    test(`sync with a ${name}: ${title}`, Effect.provide(program, layer));
+    test(`sync with a ${name}, by ${carrier}: ${title}`, Effect.provide(program, layer));
 
   check(
     "a lock is held by one process at a time, which alone can release it, and the next one has it then",
     Effect.gen(function* () {
-      const lock = yield* Lock.make();
+      const lock = yield* Lock.make({ carrier });
       const other = yield* agent;
       assertEquals(yield* other.does(lock, "take"), { abandoned: false });
       assertEquals([yield* lock.tryTake, yield* lock.isMine, yield* other.does(lock, "isMine")], [false, false, true]);
@@ -719,7 +740,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "an RLock, a semaphore, a condition, an event, a barrier, a lock for readers: what one does the other sees",
     Effect.gen(function* () {
-      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every;
+      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
       const other = yield* agent;
       yield* other.does(rlock, "take");
       yield* other.does(rlock, "take");
@@ -765,7 +786,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "who is killed holds nothing any more, and the next one is told",
     Effect.gen(function* () {
-      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every;
+      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
       const bounded = yield* Semaphore.bounded({ permits: 2 });
       const signal = yield* Semaphore.make({ permits: 1, reclaim: false });
       const other = yield* agent;
@@ -866,7 +887,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "no update is lost: four processes count in one file",
     Effect.gen(function* () {
-      const lock = yield* Lock.make();
+      const lock = yield* Lock.make({ carrier });
       const path = yield* temporary;
       Deno.writeTextFileSync(path, "0");
       const children = yield* Effect.replicateEffect(Process.spawn(Tasks.counts, lock, path, 250), 3);
@@ -898,8 +919,10 @@ const warm = Effect.flatMap(Lock.make(), (lock) => Effect.flatMap(agent, ({ does
 await warmUp(Effect.provide(warm, subprocess));
 await warmUp(Effect.provide(warm, worker));
 
-suite("subprocess", subprocess);
-suite("worker", worker);
+for (const carrier of ["memory", "messages"] as const) {
+  suite("subprocess", subprocess, carrier);
+  suite("worker", worker, carrier);
+}
 
 test(
   "sync: a subprocess and a worker use one lock",
@@ -938,13 +961,23 @@ test(
 test("sync: a counter that four workers fight for loses nothing", Effect.provide(incremented(4, 2500), worker));
 
 test(
-  "sync: a subprocess without --allow-ffi is told which flag it needs, and what works without",
+  "sync: a subprocess without --allow-ffi uses objects by messages, and is told which flag it needs if their maker insists on memory",
   Effect.gen(function* () {
     const lock = yield* Lock.make();
-    const error = yield* Effect.flip(Process.run(Tasks.usesOnce, lock));
+    const other = yield* agent;
+    assertEquals([lock.carrier, yield* other.does(lock, "tryTake")], ["memory", true]);
+    assertEquals([yield* lock.tryTake, Option.map(yield* lock.owner, ({ pid }) => pid)], [
+      false,
+      Option.some(other.child.pid),
+    ]);
+    const waiting = yield* Effect.fork(lock.take);
+    yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 1));
+    yield* other.child.kill;
+    assertEquals(yield* Fiber.join(waiting), { abandoned: true });
+    const error = yield* Effect.flip(Process.run(Tasks.usesOnce, yield* Lock.make({ carrier: "memory" })));
     assertEquals(Tasks.described(error), "Unsupported");
     assertStringIncludes(error.message, "--allow-ffi");
-    assertStringIncludes(error.message, "orker");
+    assertStringIncludes(error.message, "messages");
   }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true } }))),
 );
 

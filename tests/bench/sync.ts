@@ -25,7 +25,7 @@ bench({
   better: "lower",
   bound: "two swaps of a word in shared memory",
   run: () =>
-    measure(Effect.map(Lock.make(), (lock) => () =>
+    measure(Effect.map(Lock.make({ carrier: "memory" }), (lock) => () =>
       Promise.resolve(perCall(() => {
         lock.unsafeTryTake();
         lock.unsafeRelease();
@@ -39,15 +39,17 @@ bench({
   better: "lower",
   bound: "the fiber runtime",
   run: () =>
-    measure(Effect.map(Lock.make(), (lock) => () =>
-      perTurn((calls) =>
-        Effect.runPromise(Effect.gen(function* () {
-          for (let call = 0; call < calls; call++) {
-            yield* lock.take;
-            yield* lock.release;
-          }
-        }))
-      ))),
+    measure(
+      Effect.map(Lock.make({ carrier: "memory" }), (lock) => () =>
+        perTurn((calls) =>
+          Effect.runPromise(Effect.gen(function* () {
+            for (let call = 0; call < calls; call++) {
+              yield* lock.take;
+              yield* lock.release;
+            }
+          }))
+        )),
+    ),
   peers: { python: pythonRow("lock.uncontended") },
 });
 
@@ -60,7 +62,7 @@ bench({
   bound: "waking the other process",
   run: () =>
     measure(Effect.gen(function* () {
-      const lock = yield* Lock.make();
+      const lock = yield* Lock.make({ carrier: "memory" });
       const [start, done] = [yield* Event.make(), yield* Event.make()];
       yield* Process.spawnWith(tasks.contend, [lock, start, done, TIMES], { daemon: true });
       return () =>

@@ -12,6 +12,7 @@ import { type Kind, preferred, RegionError } from "../../src/internal/os/mapping
 import { words } from "../../src/internal/os/atomics.ts";
 import { SyncError } from "../../src/internal/sync/errors.ts";
 import { allocateObject, resolve } from "../../src/internal/sync/object.ts";
+import { lockKind } from "../../src/internal/sync/messages/lock.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { test, when } from "../support/suite.ts";
 
@@ -200,7 +201,7 @@ Deno.test("a change of more words than the journal has room for is refused, and 
 test(
   "why memory cannot be had decides the class of the error, whatever its message says",
   Effect.gen(function* () {
-    const described = yield* allocateObject("lock", 1);
+    const described = yield* Effect.map(allocateObject(lockKind, undefined, "memory"), ({ own }) => own);
     for (
       const [reason, type] of [
         ["Gone", Unreachable],

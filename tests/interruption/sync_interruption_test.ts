@@ -140,7 +140,7 @@ interface Granted {
 const waits = ({ waiting }: { readonly waiting: number }): boolean => waiting === 1;
 
 const granted: Readonly<Record<string, Effect.Effect<Granted, unknown, Scope.Scope>>> = {
-  lock: Effect.map(Effect.tap(Lock.make(), (lock) => lock.take), (lock) => ({
+  lock: Effect.map(Effect.tap(Lock.make({ carrier: "memory" }), (lock) => lock.take), (lock) => ({
     take: lock.take,
     release: () => lock.unsafeRelease(),
     waiting: Effect.map(lock.statistics, waits),

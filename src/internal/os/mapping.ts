@@ -68,6 +68,12 @@ export interface Region {
 /** The kind of memory that this process creates: `"memory"` if possible, since all processes can attach it. */
 export const preferred = (): Kind => Os.unsupported() === undefined ? "memory" : "buffer";
 
+/** Whether this isolate can attach a region, unless it has ended. */
+export const isMappable = (token: Token): boolean =>
+  token.kind === "memory"
+    ? Os.unsupported() === undefined
+    : token.pid === undefined || token.pid === Deno.pid || find(token.id) !== undefined;
+
 /** Error codes that mean a lack of memory or descriptors. */
 const full = new Set(["ENOMEM", "ENOSPC", "EMFILE", "ENFILE", "EFBIG"]);
 

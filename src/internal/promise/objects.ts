@@ -16,6 +16,7 @@ import type * as Queues from "../../Queue.ts";
 import type * as Semaphores from "../../Semaphore.ts";
 import type * as Memories from "../../SharedMemory.ts";
 import type * as Values from "../../Value.ts";
+import { guardOf } from "../sync/guard.ts";
 import type * as Model from "../../Promise.ts";
 import { type Handle, HandleId, register } from "../objects/handles.ts";
 import * as Arguments from "../os/arguments.ts";
@@ -155,13 +156,13 @@ class Held implements Model.Held {
 export class Lock extends Front<Locks.Lock> implements Model.Lock {
   async take(options?: Waiting): Promise<Model.Held> {
     const { abandoned } = await settle(this.inner.take, options);
-    return new Held(abandoned, () => this.inner.unsafeRelease());
+    return new Held(abandoned, () => guardOf(this.inner).giveUp());
   }
 
   async tryTake(): Promise<Model.Held | undefined> {
     if (!await settle(this.inner.tryTake)) return undefined;
     const { abandoned } = await settle(this.inner.statistics);
-    return new Held(abandoned, () => this.inner.unsafeRelease());
+    return new Held(abandoned, () => guardOf(this.inner).giveUp());
   }
 
   async withLock<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A> {

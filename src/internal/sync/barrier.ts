@@ -14,7 +14,7 @@ import type { Participants } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
 import { type Checks, effect as isEffect, range } from "../os/arguments.ts";
 import { BrokenBarrier, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
-import { allocateObject, type Descriptor, Shared } from "./object.ts";
+import { allocateMemory, type Descriptor, Shared } from "./object.ts";
 import { step, waitExactly, whenDone } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Barrier";
@@ -120,7 +120,7 @@ export const make = (options: Options): Effect.Effect<Barrier, SyncFailure, Scop
   if (wrong !== undefined) return Effect.fail(wrong);
   const { parties } = options;
   return Effect.map(
-    allocateObject("barrier", sizeFor()),
+    allocateMemory("barrier", sizeFor()),
     (descriptor) => new BarrierClient({ ...descriptor, parties }),
   );
 };

@@ -18,8 +18,9 @@ import type { RLock } from "../../RLock.ts";
 import { countOrInfinite, must, optional } from "../os/arguments.ts";
 import { duration as time } from "../os/durations.ts";
 import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
-import { type Guard, guardOf, isLock, make as makeLock } from "./lock.ts";
-import { allocateObject, type Descriptor, Shared } from "./object.ts";
+import { type Guard, guardOf, isLock } from "./guard.ts";
+import { make as makeLock } from "./rlock.ts";
+import { allocateMemory, type Descriptor, Shared } from "./object.ts";
 import { step, whenDone } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
@@ -157,8 +158,8 @@ register("condition", (data) => new ConditionClient(data as ConditionDescriptor)
 export const make = (options: Options): Effect.Effect<Condition, SyncFailure, Scope.Scope> => {
   const wrong = wrongOption("condition", options, { lock: optional(isLock) });
   return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
-    options.lock === undefined ? makeLock : Effect.succeed(options.lock),
+    options.lock === undefined ? makeLock() : Effect.succeed(options.lock),
     (lock) =>
-      Effect.map(allocateObject("condition", sizeFor()), (descriptor) => new ConditionClient({ ...descriptor, lock })),
+      Effect.map(allocateMemory("condition", sizeFor()), (descriptor) => new ConditionClient({ ...descriptor, lock })),
   );
 };

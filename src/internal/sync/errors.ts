@@ -4,7 +4,7 @@
  * @module
  */
 import { ReasonedError, TypedError } from "../os/typed_error.ts";
-import type { Unreachable, Unsupported } from "../objects/errors.ts";
+import { Unreachable, Unsupported } from "../objects/errors.ts";
 import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from "../os/arguments.ts";
 
 /**
@@ -38,6 +38,10 @@ export class SyncError extends ReasonedError<SyncErrorReason> {
  * @category errors
  */
 export type SyncFailure = Unreachable | Unsupported | SyncError;
+
+/** Whether an error says why an object cannot be used. */
+export const isSyncFailure = (error: unknown): error is SyncFailure =>
+  error instanceof Unreachable || error instanceof SyncError || error instanceof Unsupported;
 
 const refused = (message: string): SyncError => new SyncError("InvalidArgument", message);
 

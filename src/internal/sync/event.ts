@@ -12,8 +12,9 @@ import { Event as Protocol, SIZE } from "./protocol/event.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
 import type { SyncFailure } from "./errors.ts";
-import { allocateObject, type Descriptor, Shared } from "./object.ts";
-import { isSyncFailure, LATER, step, waitExactly } from "./waiting.ts";
+import { allocateMemory, type Descriptor, Shared } from "./object.ts";
+import { isSyncFailure } from "./errors.ts";
+import { LATER, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Event";
 
@@ -86,6 +87,6 @@ register("event", (data) => new EventClient(data as Descriptor));
 
 /** Makes an event. */
 export const make: Effect.Effect<Event, SyncFailure, Scope.Scope> = Effect.map(
-  allocateObject("event", SIZE),
+  allocateMemory("event", SIZE),
   (descriptor) => new EventClient(descriptor),
 );

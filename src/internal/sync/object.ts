@@ -1,20 +1,38 @@
 /**
  * What all shared objects have in common: how they are allocated, sent, found, and ended.
  *
+ * An object lives in memory of its maker, which is its host. A process that can map that memory uses the object there. The host serves
+ * other processes by messages; see `messages/gateway.ts`. The handle says which ways there are: its `address` is the way by memory,
+ * and its `location` the way by messages.
+ *
  * @module
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
+import type { Carrier } from "../../Lock.ts";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
 import { HandleId } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import * as Os from "../os/linux.ts";
-import { allocate, type Arena, type Block, bucketOf, exists, type ObjectAddress, reach } from "./protocol/arena.ts";
+import {
+  allocate,
+  type Arena,
+  type Block,
+  bucketOf,
+  exists,
+  type ObjectAddress,
+  type Participant,
+  reach,
+} from "./protocol/arena.ts";
 import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import { ended } from "../os/worker_mappings.ts";
-import { RegionError } from "../os/mapping.ts";
+import { isMappable, type Kind as RegionKind, RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
-import { SyncError, type SyncFailure } from "./errors.ts";
+import { type Checks, oneOf, optional } from "../os/arguments.ts";
+import { address as homeAddress, host, retire } from "../rpc/router.ts";
+import { isSyncFailure, SyncError, type SyncFailure } from "./errors.ts";
+import { Gateway, type Operations } from "./messages/gateway.ts";
+import type { Location } from "./messages/protocol.ts";
 
 /** The process or worker that holds a lock. */
 export interface Owner {
@@ -24,12 +42,26 @@ export interface Owner {
   readonly here: boolean;
 }
 
+/** Check of the option `carrier`. */
+export const carrierOption: Checks = { carrier: optional(oneOf("memory", "messages")) };
+
 /** The data of a handle. */
 export interface Descriptor {
-  readonly address: ObjectAddress;
+  /** The object in memory, unless other processes have to use messages. */
+  readonly address?: ObjectAddress;
+  /** Where the object is hosted, unless other processes have to use memory. */
+  readonly location?: Location;
   /** Name of the process that made the object. */
   readonly host: string;
 }
+
+/** The address of an object that this process uses in memory; `undefined` for any other. */
+export const addressOf = (object: object): ObjectAddress | undefined =>
+  (object as { readonly address?: ObjectAddress }).address;
+
+/** Whether this process uses the object of a handle by messages. */
+export const byMessages = ({ address, location }: Descriptor): boolean =>
+  location !== undefined && (address === undefined || !isMappable(address.arena));
 
 /** Reads of a guard before the core is given to other threads: the holder of a guard may wait for a core. */
 const LOOKS = 100;
@@ -38,14 +70,18 @@ const ROUNDS = 8;
 /** Milliseconds for which a guard may hold up other fibers of this process. */
 const LONG = 1;
 
-/** The participants of an object. */
-export const participantsOf = (arena: Arena, address: ObjectAddress): Participants => {
+/** The participants of an object, as this isolate or one of its guests sees them. */
+export const participantsOf = (
+  arena: Arena,
+  address: ObjectAddress,
+  self: Participant = arena.self,
+): Participants => {
   const bucket = bucketOf(address.at + 1);
   const { doorbell, words } = arena;
   const own = arena.region.token.kind === "memory";
   let since = 0;
   return {
-    self: arena.self,
+    self,
     alive: (participant) => arena.alive(participant),
     at: (slot) => arena.at(slot),
     ring: (participant) => arena.ring(participant, bucket),
@@ -70,7 +106,9 @@ const explain = (kind: string, host: string, error: unknown): SyncFailure => {
     case "Gone":
       return new Unreachable(kind, host);
     case "Unsupported":
-      return new Unsupported(`${error.message}; without it, objects are shared among workers only`);
+      return new Unsupported(
+        `${error.message}; or make the object without the option \`carrier\`, so that this process can use it by messages`,
+      );
     default:
       return new SyncError("TooMany", error.message);
   }
@@ -88,7 +126,7 @@ const nameOf = ({ arena, at, stamp }: ObjectAddress): string =>
 /** Finds an object, or returns the one that this process uses already. Throws a {@link SyncFailure}. */
 export const resolve = <A>(
   kind: string,
-  { host, address }: Descriptor,
+  { host, address }: Descriptor & { readonly address: ObjectAddress },
   make: (words: Words, at: number, participants: Participants) => A,
 ): Resolved<A> => {
   const name = nameOf(address);
@@ -115,42 +153,129 @@ export interface Resolved<A> {
   readonly object: A;
 }
 
+/** A kind of object. `P` is its protocol, and `S` what all its users know of it. */
+export interface Kind<P, S> {
+  readonly name: string;
+  /** Words of an object. */
+  readonly size: number;
+  readonly make: (words: Words, at: number, participants: Participants, shape: S) => P;
+  /** The operations of its users by messages. */
+  readonly operations: Operations<P>;
+}
+
+/** An object that this process has allocated. */
+export interface Allocated {
+  /** The data by which this process uses it. */
+  readonly own: Descriptor & { readonly address: ObjectAddress };
+  /** The data of its handle. */
+  readonly sent: Descriptor;
+}
+
+/** An object of a kind that this process has allocated, and the gateway for its users by messages. */
+export interface Hosting<P> {
+  readonly block: Block;
+  readonly gateway: Gateway<P>;
+  readonly free: () => void;
+}
+
+/** Allocates an object and its gateway. Throws a {@link SyncFailure}. */
+export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S, memory?: RegionKind): Hosting<P> => {
+  let block: Block;
+  try {
+    block = allocate(kind.size, memory);
+  } catch (error) {
+    throw explain(kind.name, self().name, error);
+  }
+  const { address, arena, at, free } = block;
+  const gateway = new Gateway<P>(
+    arena,
+    (guest) => kind.make(arena.words, at, participantsOf(arena, address, guest), shape),
+    kind.operations,
+  );
+  return {
+    block,
+    gateway,
+    free: () => {
+      gateway.close();
+      resolved.delete(nameOf(address));
+      free();
+    },
+  };
+};
+
 /** Allocates an object, which ends with the scope. */
-export const allocateObject = (
+export const allocateObject = <P, S>(
+  kind: Kind<P, S>,
+  shape: S,
+  carrier: Carrier | undefined,
+): Effect.Effect<Allocated, SyncFailure, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.suspend((): Effect.Effect<Allocated & { readonly free: () => void }, SyncFailure> => {
+        let hosting: Hosting<P>;
+        try {
+          // Only workers of this process share a buffer, so a buffer serves where no process has to map it.
+          hosting = allocateHosted(kind, shape, carrier === "messages" ? "buffer" : undefined);
+        } catch (error) {
+          return isSyncFailure(error) ? Effect.fail(error) : Effect.die(error);
+        }
+        const { block: { address }, free, gateway } = hosting;
+        const location = carrier === "memory"
+          ? undefined
+          : { address: homeAddress(), object: host(gateway), number: 0 };
+        const named = { host: self().name };
+        return Effect.succeed({
+          own: { ...named, address },
+          sent: {
+            ...named,
+            ...(carrier === "messages" ? {} : { address }),
+            ...(location === undefined ? {} : { location }),
+          },
+          free: () => {
+            if (location !== undefined) retire(location.object);
+            free();
+          },
+        });
+      }),
+      ({ free }) => Effect.sync(free),
+    ),
+    ({ own, sent }) => ({ own, sent }),
+  );
+
+/** Allocates an object that is used in memory only. */
+export const allocateMemory = (
   kind: string,
   size: number,
 ): Effect.Effect<Descriptor, SyncFailure, Scope.Scope> =>
   Effect.map(
-    Effect.acquireRelease(
-      Effect.suspend((): Effect.Effect<Block, SyncFailure> => {
-        try {
-          return Effect.succeed(allocate(size));
-        } catch (error) {
-          return Effect.fail(explain(kind, self().name, error));
-        }
-      }),
-      (block) =>
-        Effect.sync(() => {
-          resolved.delete(nameOf(block.address));
-          block.free();
-        }),
+    allocateObject<unknown, undefined>(
+      { name: kind, size, make: () => undefined, operations: {} },
+      undefined,
+      "memory",
     ),
-    ({ address }) => ({ address, host: self().name }),
+    ({ own }) => own,
   );
 
-/** A shared object for its users. It is found by its address when it is used first. */
+/** A shared object for a process that uses it in memory. It is found by its address when it is used first. */
 export abstract class Shared<A, D extends Descriptor = Descriptor> {
   readonly #kind: string;
   readonly #descriptor: D;
+  readonly #sent: D;
   #resolved: Resolved<A> | undefined;
 
-  constructor(kind: string, descriptor: D) {
+  /** `sent` is the data of its handle, if that is not `descriptor`. */
+  constructor(kind: string, descriptor: D, sent: D = descriptor) {
     this.#kind = kind;
     this.#descriptor = descriptor;
+    this.#sent = sent;
   }
 
   get [HandleId](): { readonly kind: string; readonly encode: () => D } {
-    return { kind: this.#kind, encode: () => this.#descriptor };
+    return { kind: this.#kind, encode: () => this.#sent };
+  }
+
+  get carrier(): Carrier {
+    return this.#sent.address === undefined ? "messages" : "memory";
   }
 
   /** Name of the process that made the object. */
@@ -170,7 +295,7 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
 
   /** Address of the object. */
   get address(): ObjectAddress {
-    return this.#descriptor.address;
+    return this.#descriptor.address!;
   }
 
   /** The object. Throws a {@link SyncFailure}, also if the object has ended. */
@@ -190,7 +315,7 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
     if (this.#resolved !== undefined) throw this.gone();
     const { object } = this.#resolved = resolve(
       this.#kind,
-      this.#descriptor,
+      { ...this.#descriptor, address: this.address },
       (words, at, participants) => this.make(words, at, participants),
     );
     if (!exists(this.#resolved.arena, this.#resolved.address)) throw this.gone();
@@ -209,7 +334,7 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
   }
 
   /** The failure of a wait. */
-  protected over(over: WaitFailure): Effect.Effect<never, Unreachable> {
+  over(over: WaitFailure): Effect.Effect<never, Unreachable> {
     return over === "gone" ? Effect.fail(this.gone()) : Effect.die(over.error);
   }
 

@@ -14,8 +14,8 @@ import { ReadWriteLock as Protocol, type Side as SideName, sizeFor } from "./pro
 import type { Words } from "../os/atomics.ts";
 import type { ReadWriteLock, Side, Statistics } from "../../ReadWriteLock.ts";
 import { SyncError, type SyncFailure } from "./errors.ts";
-import { around, heldAs, scoped } from "./lock.ts";
-import { allocateObject, type Descriptor, Shared } from "./object.ts";
+import { around, heldAs, scoped } from "./guard.ts";
+import { allocateMemory, type Descriptor, Shared } from "./object.ts";
 import { LATER, type Later, now, step, waitExactly } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
@@ -86,6 +86,6 @@ register("readwritelock", (data) => new ReadWriteLockClient(data as Descriptor))
 
 /** Makes a lock for readers and writers. */
 export const make: Effect.Effect<ReadWriteLock, SyncFailure, Scope.Scope> = Effect.map(
-  allocateObject("readwritelock", sizeFor()),
+  allocateMemory("readwritelock", sizeFor()),
   (descriptor) => new ReadWriteLockClient(descriptor),
 );

@@ -194,6 +194,13 @@ export class HoldStack<L> {
     return parked;
   }
 
+  /** Parks the whole stack, and releases the lock. */
+  parkAndRelease(): ReadonlyArray<Hold<L>> {
+    const parked = this.park();
+    this.#lock.release();
+    return parked;
+  }
+
   /** Restores a parked stack, once this process holds the lock again. */
   restore(parked: ReadonlyArray<Hold<L>>): void {
     this.#stack = parked.filter((hold) => hold.state === "parked");

@@ -12,8 +12,8 @@ import type { Words } from "../os/atomics.ts";
 import type { Options, Semaphore, Statistics } from "../../Semaphore.ts";
 import { boolean, type Checks, effect as isEffect, optional, positive, range } from "../os/arguments.ts";
 import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
-import { scoped } from "./lock.ts";
-import { allocateObject, type Descriptor, Shared } from "./object.ts";
+import { scoped } from "./guard.ts";
+import { allocateMemory, type Descriptor, Shared } from "./object.ts";
 import { LATER, now, step, waitExactly } from "./waiting.ts";
 
 const counts = { permits: positive };
@@ -146,7 +146,7 @@ export const make = (options: Options, bounded: boolean): Effect.Effect<Semaphor
   const wrong = wrongOption("semaphore", options, checks);
   if (wrong !== undefined) return Effect.fail(wrong);
   const { permits = 1, reclaim = true } = options;
-  return Effect.map(allocateObject("semaphore", sizeFor()), (descriptor) => {
+  return Effect.map(allocateMemory("semaphore", sizeFor()), (descriptor) => {
     const semaphore = new SemaphoreClient({ ...descriptor, bound: bounded ? permits : MAX, reclaim });
     semaphore.begin(permits);
     return semaphore;

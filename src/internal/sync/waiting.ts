@@ -7,11 +7,10 @@ import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
-import { Unreachable, Unsupported } from "../objects/errors.ts";
 import { oneStep, Otherwise, waitThenCommit } from "../objects/interruption.ts";
 import { ended } from "../os/worker_mappings.ts";
 import { BUSY, type Busy } from "./protocol/monitor.ts";
-import { SyncError, type SyncFailure } from "./errors.ts";
+import { isSyncFailure, type SyncFailure } from "./errors.ts";
 
 /** The result of a step that cannot succeed now: the operation has to wait. */
 export const LATER: unique symbol = Symbol("later");
@@ -20,10 +19,6 @@ export type Later = typeof LATER;
 
 /** A fiber that runs. */
 export type RunningFiber = Fiber.RuntimeFiber<unknown, unknown>;
-
-/** Whether an error says why an object cannot be used. */
-export const isSyncFailure = (error: unknown): error is SyncFailure =>
-  error instanceof Unreachable || error instanceof SyncError || error instanceof Unsupported;
 
 const failureOf = (error: unknown): Effect.Effect<never, SyncFailure> =>
   isSyncFailure(error) ? Effect.fail(error) : Effect.die(error);
@@ -88,7 +83,7 @@ export const waitExactly = <A, E>(
     }, (value) =>
       Effect.sync(() => {
         accept(value);
-        void giveUpIfDiscarded(fiber, giveUp);
+        giveUpIfDiscarded({ fiber, giveUp });
         return value;
       }));
   });
@@ -106,16 +101,37 @@ export const whenDone = <A>(run: (done: (value: A) => void) => void): Effect.Eff
 /** Microtasks within which a race interrupts the fiber that has lost. */
 const MICROTASKS = 16;
 
+/** A grant that a fiber has received. */
+interface Granted {
+  readonly fiber: RunningFiber;
+  readonly giveUp: () => void;
+}
+
+let received: Array<Granted> = [];
+
 /**
  * `Effect.timeout(lock.take, "1 second")` runs `take` in a fiber of its own. When the time is over, the race is decided at once, but the
  * fiber is interrupted a few microtasks later. If it receives the lock and ends in between, the race discards its result, and interrupts
  * a fiber that has ended: nobody would release the lock. That interruption is the only trace, so it is looked for here.
  */
-const giveUpIfDiscarded = async (fiber: RunningFiber, giveUp: () => void): Promise<void> => {
-  await null;
-  if (fiber.unsafePoll() === null) return;
+const giveUpIfDiscarded = (granted: Granted): void => {
+  if (received.push(granted) === 1) queueMicrotask(() => void look());
+};
+
+const look = async (): Promise<void> => {
+  const ended = received.filter(({ fiber }) => fiber.unsafePoll() !== null);
+  received = [];
+  if (ended.length === 0) return;
   for (let i = 0; i < MICROTASKS; i++) await null;
-  if (!Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))) giveUp();
+  for (const { fiber, giveUp } of ended) {
+    if (!Cause.isEmpty(fiber.getFiberRef(FiberRef.interruptedCause))) giveUp();
+  }
+};
+
+/** Called in the step that takes something: `giveUp` runs if a race discards the result, see {@link giveUpIfDiscarded}. */
+export const ifDiscarded = (giveUp: () => void): void => {
+  const fiber = currentFiber();
+  if (fiber !== undefined) giveUpIfDiscarded({ fiber, giveUp });
 };
 
 /** Runs a synchronous operation until no other participant is in the middle of a change. Throws what the operation throws. */

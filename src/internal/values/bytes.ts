@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
-import type { Lock } from "../../Lock.ts";
+import type { Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
@@ -44,7 +44,7 @@ class BytesValue implements Bytes {
   readonly lock: Lock | RLock;
   readonly #from: HandleData;
   readonly #object: ArenaObject;
-  readonly #turns: Lock;
+  readonly #turns: MemoryLock;
   #records: Records | undefined;
 
   constructor(from: HandleData, object: ArenaObject, records?: Records) {

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
-import type { Lock } from "../../Lock.ts";
+import type { Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
@@ -19,7 +19,7 @@ import { assemble, attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, demandOptions, MemoryError, type MemoryFailure, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
 import { ArenaObject } from "./arena_object.ts";
-import { addressOf } from "../sync/lock.ts";
+import { addressOf } from "../sync/object.ts";
 import { capacityOf, encode, type Encoded, lockAddressesIn, Records, sizeOf } from "./records.ts";
 
 export const TypeId = "~multiprocessing/ShareableList";
@@ -75,7 +75,7 @@ export class List<A> implements ShareableList<A> {
   readonly lock: Lock | RLock;
   readonly #object: ArenaObject;
   readonly #host: string;
-  readonly #writers: Lock;
+  readonly #writers: MemoryLock;
   readonly #free: () => void;
   #records: Records | undefined;
 
@@ -204,7 +204,7 @@ export const make = (
     onFree(users.free);
     let records: Records;
     const fill = (buffer: ArrayBufferLike): void => {
-      records = Records.layOut(buffer, size, capacities, [writers.address, addressOf(users.lock)]);
+      records = Records.layOut(buffer, size, capacities, [writers.address, memoryAddress(users.lock)]);
       encoded.forEach((value, at) => records.write(at, value));
     };
     const memory = name === undefined ? makeMemory(size, kind) : createMemory(name, size, fill);
@@ -213,6 +213,16 @@ export const make = (
     return { from, records: records! };
   });
   return new List(parts.from, parts.records, free);
+};
+
+/** The address of the users' lock, which a process that attaches the list uses in memory. Throws a `MemoryError`. */
+const memoryAddress = (lock: Lock | RLock): ObjectAddress => {
+  const address = addressOf(lock);
+  if (address !== undefined) return address;
+  throw new MemoryError(
+    "InvalidArgument",
+    "Invalid shared list option: lock must be a lock that this process uses in memory, received one that it uses by messages",
+  );
 };
 
 /** Attaches the list in a named block. Throws a `MemoryError`. */

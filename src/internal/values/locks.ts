@@ -6,15 +6,16 @@
 import * as Effect from "effect/Effect";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
 import { self } from "../rpc/identity.ts";
-import type { Lock } from "../../Lock.ts";
+import type { Lock, MemoryLock } from "../../Lock.ts";
 import { allocate, type Block, type ObjectAddress } from "../sync/protocol/arena.ts";
 import { SIZE } from "../sync/protocol/lock.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
-import type { SyncFailure } from "../sync/errors.ts";
+import { isSyncFailure, type SyncFailure } from "../sync/errors.ts";
 import { type Checks, optional } from "../os/arguments.ts";
-import { isLock, LockClient, RLockClient } from "../sync/lock.ts";
-import { isSyncFailure } from "../sync/waiting.ts";
+import { isLock } from "../sync/guard.ts";
+import { LockClient } from "../sync/lock.ts";
+import { MemoryRLockClient } from "../sync/rlock.ts";
 import { attempt, outcome } from "./attempt.ts";
 import { demandOptions, MemoryError, type MemoryFailure } from "./errors.ts";
 import { memoryError } from "./system_errors.ts";
@@ -43,7 +44,7 @@ export const usersLock = (
 ): Omit<AllocatedLock<Lock | RLock>, "address"> => {
   demandOptions("shared object", { lock: given }, lockOption);
   return given === undefined
-    ? allocateLock(({ address }) => new RLockClient({ address, host: self().name }), kind)
+    ? allocateLock(({ address }) => new MemoryRLockClient({ address, host: self().name }), kind)
     : { lock: given, free: () => {} };
 };
 
@@ -51,14 +52,14 @@ export const usersLock = (
 export const lockOption: Checks = { lock: optional(isLock) };
 
 /** Allocates the lock for exclusive operations. Throws a `MemoryError`. */
-export const ownLock = (kind?: Kind): AllocatedLock<Lock> =>
+export const ownLock = (kind?: Kind): AllocatedLock<MemoryLock> =>
   allocateLock(({ address }) => new LockClient({ address, host: self().name }), kind);
 
 /** The lock for exclusive operations of an object of another process. */
-export const ownLockAt = (address: ObjectAddress, host: string): Lock => new LockClient({ address, host });
+export const ownLockAt = (address: ObjectAddress, host: string): MemoryLock => new LockClient({ address, host });
 
 /** The lock for the users of an object of another process. */
-export const usersLockAt = (address: ObjectAddress, host: string): RLock => new RLockClient({ address, host });
+export const usersLockAt = (address: ObjectAddress, host: string): RLock => new MemoryRLockClient({ address, host });
 
 const explain = (error: SyncFailure): MemoryError => {
   if (error instanceof Unreachable) {
@@ -77,7 +78,7 @@ const explain = (error: SyncFailure): MemoryError => {
  *
  * *Interruption:* comes before the operation or after it.
  */
-export const exclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryFailure> =>
+export const exclusively = <A>(lock: MemoryLock, run: () => A): Effect.Effect<A, MemoryFailure> =>
   Effect.suspend((): Effect.Effect<A, MemoryFailure> => {
     try {
       if (!lock.unsafeTryTake()) return waitExclusively(lock, run);
@@ -92,7 +93,7 @@ export const exclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, Memor
     }
   });
 
-const waitExclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryFailure> =>
+const waitExclusively = <A>(lock: MemoryLock, run: () => A): Effect.Effect<A, MemoryFailure> =>
   Effect.uninterruptibleMask((restore) =>
     Effect.flatMap(
       Effect.mapError(restore(lock.take), explain),
@@ -100,7 +101,7 @@ const waitExclusively = <A>(lock: Lock, run: () => A): Effect.Effect<A, MemoryFa
     )
   );
 
-const release = (lock: Lock): void => {
+const release = (lock: MemoryLock): void => {
   try {
     lock.unsafeRelease();
   } catch (error) {

@@ -15,7 +15,7 @@
 import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
-import type { Lock } from "../../Lock.ts";
+import type { Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { Kind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
@@ -62,7 +62,7 @@ class StructValue {
   readonly lock: Lock | RLock;
   readonly fields: Readonly<Record<string, NumberValue<unknown>>>;
   readonly #from: HandleData;
-  readonly #turns: Lock;
+  readonly #turns: MemoryLock;
   readonly #prepared: Readonly<Record<string, NumberValue<unknown>>>;
   readonly #committed: NumberValue<unknown>;
 

@@ -3,11 +3,13 @@
  *
  * ```text
  *  word 0        magic
- *  word 16       participants: 256 slots of 8 words
- *  word 2064     blocks: one word for the stamp of the block, then the object
+ *  word 16       participants: 256 slots of 16 words
+ *  word 4112     blocks: one word for the stamp of the block, then the object
  * ```
  *
- * A participant is an isolate, either a main thread or a worker, that uses an object of the arena. The words of its slot:
+ * A participant is an isolate, either a main thread or a worker, that uses an object of the arena. An isolate also stands in for
+ * processes that use an object by messages: each is a guest, a participant of its own whose doorbell is that of the isolate. The
+ * words of a slot:
  *
  * | word | `"memory"` | `"buffer"` |
  * | --- | --- | --- |
@@ -16,6 +18,8 @@
  * | 2 | PID: process id | 1 once the isolate has ended; the maker of the arena writes it |
  * | 3, 4 | START: when the thread was started (low, high) | |
  * | 5, 6, 7 | DOORBELL: descriptor, inode (low, high) | |
+ * | 8 | GUEST: process id of the guest for which the isolate stands in; 0 for the isolate itself | the same |
+ * | 9 | LEFT: 1 once the guest has left | the same |
  *
  * - A slot is taken by one compare-and-swap of OWNER, which is the linearisation point. The new owner then counts GENERATION and
  *   writes the other words, and no object refers to it before that.
@@ -46,7 +50,7 @@ import { glance, type Words, words } from "../../os/atomics.ts";
 
 const MAGIC = 0x6d70_0001;
 const SLOTS = 256;
-const SLOT_WORDS = 8;
+const SLOT_WORDS = 16;
 const TABLE = 16;
 const BLOCKS = TABLE + SLOTS * SLOT_WORDS;
 
@@ -60,6 +64,8 @@ const PID = 2;
 const START = 3;
 const DOORBELL = 5;
 const INODE = 6;
+const GUEST = 8;
+const LEFT = 9;
 
 /** The size of a block is a multiple of this, in words: a cache line. */
 const LINE = 16;
@@ -82,6 +88,13 @@ export interface ObjectAddress {
   readonly stamp: number;
 }
 
+/** A process that uses objects of an arena through this isolate. */
+export interface Guest {
+  readonly participant: Participant;
+  /** Declares the guest dead. What it holds goes to other participants. */
+  readonly leave: () => void;
+}
+
 /** Keeps the doorbell of this isolate open for an arena. */
 interface DoorbellHold {
   release: (() => void) | undefined;
@@ -93,6 +106,7 @@ export class Arena {
   readonly words: Words;
   readonly #doorbell: Doorbell;
   readonly hold: DoorbellHold = { release: undefined };
+  readonly #guests = new Set<Participant>();
   #self: Participant = 0;
 
   constructor(region: Region) {
@@ -103,7 +117,20 @@ export class Arena {
 
   /** This isolate as a participant. Throws a `RegionError` if all slots are in use. */
   get self(): Participant {
-    return this.#self === 0 ? this.#self = this.#enter() : this.#self;
+    return this.#self === 0 ? this.#self = this.#enter(0) : this.#self;
+  }
+
+  /** Enters a process that uses objects through this isolate. Throws a `RegionError` if all slots are in use. */
+  admit(pid: number): Guest {
+    const participant = this.#enter(pid);
+    this.#guests.add(participant);
+    return {
+      participant,
+      leave: () => {
+        if (!this.#guests.delete(participant) || this.region.closed) return;
+        this.words.store(this.#slot(slotOf(participant)) + LEFT, 1);
+      },
+    };
   }
 
   /** The doorbell of this isolate. */
@@ -118,7 +145,10 @@ export class Arena {
 
   /** Process id of a participant; for a worker, of the process that hosts it. */
   pid(participant: Participant): number {
-    return this.region.token.kind === "buffer" ? Deno.pid : this.words.load(this.#slot(participant & 0xff) + PID);
+    const slot = this.#slot(slotOf(participant));
+    const guest = this.words.load(slot + GUEST);
+    if (guest !== 0) return guest;
+    return this.region.token.kind === "buffer" ? Deno.pid : this.words.load(slot + PID);
   }
 
   /** Whether a participant lives. It asks the system, so it takes microseconds. */
@@ -131,7 +161,7 @@ export class Arena {
 
   /** Rings the doorbell of a participant for a bucket, 0 to 31. */
   ring(participant: Participant, bucket: number): void {
-    if (participant === this.#self) return this.#doorbell.ringSelf(bucket);
+    if (participant === this.#self || this.#guests.has(participant)) return this.#doorbell.ringSelf(bucket);
     const slot = this.#slot(participant & 0xff);
     const { words } = this;
     if (words.load(slot + GENERATION) !== participant >>> 8) return;
@@ -176,6 +206,7 @@ export class Arena {
   #exists(slot: number, own = false): boolean {
     const { words } = this;
     const owner = words.load(slot + OWNER);
+    if (words.load(slot + LEFT) !== 0) return false;
     if (this.region.token.kind === "buffer") {
       // A thread that was declared dead runs to the end of its turn, and may take a slot in that time.
       if (ended.has(owner)) words.store(slot + PID, 1);
@@ -186,7 +217,8 @@ export class Arena {
     return own || isAlive(this.#doorbellOf(slot));
   }
 
-  #enter(): Participant {
+  /** Takes a slot, for a guest if its process id is given. */
+  #enter(guest: number): Participant {
     const { words } = this;
     this.hold.release ??= this.#doorbell.hold();
     const me = this.#doorbell.identity();
@@ -194,12 +226,18 @@ export class Arena {
     for (let number = 0; number < SLOTS; number++) {
       const slot = this.#slot(number);
       const owner = words.load(slot + OWNER);
-      if (owner === me.owner) return this.#again(number, me);
+      if (owner === me.owner) {
+        const stranger = words.load(slot + GUEST) !== 0;
+        if (guest === 0 && !stranger) return this.#again(number, me);
+        // A guest that has left, or the slot of an earlier thread with this id.
+        if (!this.#exists(slot, true)) return this.#settle(number, me, guest);
+        continue;
+      }
       if (owner !== 0) {
         live.push(slot);
         continue;
       }
-      if (words.swap(slot + OWNER, 0, me.owner) === 0) return this.#settle(number, me);
+      if (words.swap(slot + OWNER, 0, me.owner) === 0) return this.#settle(number, me, guest);
     }
     // All slots have been used: take one whose owner has ended. If any thread with the id of the owner lives, it may be a new owner
     // that has not written the other words yet.
@@ -210,7 +248,7 @@ export class Arena {
         ? pid !== 0
         : Os.startOf(pid, owner) === undefined && Os.startOf(owner, owner) === undefined;
       if (ended && words.swap(slot + OWNER, owner, me.owner) === owner) {
-        return this.#settle((slot - TABLE) / SLOT_WORDS, me);
+        return this.#settle((slot - TABLE) / SLOT_WORDS, me, guest);
       }
     }
     throw new RegionError(
@@ -222,22 +260,24 @@ export class Arena {
   /** Takes a slot that has this thread's id: its own, from before the arena was collected here, or that of an earlier thread. */
   #again(number: number, me: Identity): Participant {
     const slot = this.#slot(number);
-    if (!this.#exists(slot, true)) return this.#settle(number, me);
-    this.#describe(slot, me);
+    if (!this.#exists(slot, true)) return this.#settle(number, me, 0);
+    this.#describe(slot, me, 0);
     return this.words.load(slot + GENERATION) << 8 | number;
   }
 
-  #settle(number: number, me: Identity): Participant {
+  #settle(number: number, me: Identity, guest: number): Participant {
     const { words } = this;
     const slot = this.#slot(number);
     const generation = (words.load(slot + GENERATION) & 0xffff) % 0xffff + 1;
     words.store(slot + GENERATION, generation);
-    this.#describe(slot, me);
+    this.#describe(slot, me, guest);
     return generation << 8 | number;
   }
 
-  #describe(slot: number, me: Identity): void {
+  #describe(slot: number, me: Identity, guest: number): void {
     const { words } = this;
+    words.store(slot + GUEST, guest);
+    words.store(slot + LEFT, 0);
     words.store(slot + PID, me.pid);
     words.store(slot + START, me.start | 0);
     words.store(slot + START + 1, Math.floor(me.start / 0x1_0000_0000));
