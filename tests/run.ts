@@ -3,10 +3,11 @@
  * because the leak check of a test covers only its process and its descendants.
  *
  *     deno task test [FILE...] [options of deno test]
+ *     deno task test:full [FILE...] [options of deno test]
  *     deno task test:faults [FILE...] [--seed=N] [--rounds=N]
  *
- * A FILE is a part of a path. `--jobs=N` sets the number of files that run at once. `--times` adds a list of the files
- * that take most processor time. The last line is a summary in the format of `deno test`.
+ * A FILE is a part of a path. `--jobs=N` sets the number of files that run at once. `--times[=N]` adds a list of the
+ * files that take most processor time. The last line is a summary in the format of `deno test`.
  *
  * @module
  */
@@ -44,7 +45,7 @@ const values = new Map<string, string>();
 const files: Array<string> = [];
 const passOn: Array<string> = [];
 for (const argument of Deno.args) {
-  const [, name, value] = /^--(seed|rounds|jobs|times|storm)(?:=(.*))?$/.exec(argument) ?? [];
+  const [, name, value] = /^--(seed|rounds|jobs|times|full|storm)(?:=(.*))?$/.exec(argument) ?? [];
   if (name !== undefined) values.set(name, value ?? "");
   else if (argument.startsWith("-")) passOn.push(argument);
   else files.push(argument);
@@ -59,7 +60,11 @@ const integer = (name: string): number | undefined => {
   Deno.exit(2);
 };
 
-const storm = values.has("storm");
+/** The tests that run: `support/tier.ts` describes the tiers. */
+const tier = values.has("storm") ? "storm" : values.has("full") ? "full" : "quick";
+const task = { quick: "test", full: "test:full", storm: "test:faults" }[tier];
+/** What the source of a file with tests of this tier contains. */
+const sign = { quick: /(?:)/, full: /\(full\)|\b(?:repeated|registerEach)\(/, storm: /\(storm\)/ }[tier];
 const rounds = integer("rounds");
 const seed = integer("seed") ?? crypto.getRandomValues(new Uint32Array(1))[0];
 const cores = integer("jobs") ?? navigator.hardwareConcurrency;
@@ -72,12 +77,11 @@ const testsIn = (folder: string): ReadonlyArray<string> =>
   );
 
 for (const path of testsIn("tests").toSorted()) {
-  const text = Deno.readTextFileSync(new URL(path, root));
-  if (storm && !text.includes("(storm)")) continue;
-  jobs.push({ title: path, args: storm ? ["--filter=(storm)", path] : [path] });
+  if (!sign.test(Deno.readTextFileSync(new URL(path, root)))) continue;
+  jobs.push({ title: path, args: tier === "quick" ? [path] : [`--filter=(${tier})`, path] });
 }
-// A separate test runs the programs of the README.
-if (!storm) jobs.push({ title: "documentation of src", args: ["--doc", "src"] });
+// Separate tests run the programs that print.
+if (tier === "full") jobs.push({ title: "documentation of src", args: ["--doc", "src"] });
 
 const wanted = jobs.filter(({ title }) => files.length === 0 || files.some((part) => title.includes(part)));
 
@@ -114,7 +118,8 @@ const run = async ({ args, title }: Job): Promise<void> => {
     env: {
       NO_COLOR: "1",
       MP_TEST_SEED: `${seed}`,
-      ...(storm ? { MP_TEST_STORM: `${rounds ?? ""}` } : {}),
+      MP_TEST_TIER: tier,
+      ...(rounds === undefined ? {} : { MP_TEST_ROUNDS: `${rounds}` }),
     },
     stdin: "null",
     stdout: "piped",
@@ -158,9 +163,7 @@ const runAll = async (jobs: ReadonlyArray<Job>, atOnce: number): Promise<void> =
 };
 
 console.log(
-  `seed ${seed}: deno task ${storm ? "test:faults" : "test"} --seed=${seed}${
-    rounds === undefined ? "" : ` --rounds=${rounds}`
-  }`,
+  `seed ${seed}: deno task ${task} --seed=${seed}${rounds === undefined ? "" : ` --rounds=${rounds}`}`,
 );
 
 const begun = performance.now();
@@ -170,7 +173,8 @@ await runAll(wanted.filter(({ title }) => ALONE.includes(title)), 1);
 if (values.has("times")) {
   const column = (seconds: number): string => seconds.toFixed(1).padStart(7);
   console.log("\nseconds     cpu  file");
-  for (const { cpu, seconds, title } of results.toSorted((a, b) => b.cpu - a.cpu).slice(0, 20)) {
+  const most = values.get("times") === "" ? 20 : integer("times");
+  for (const { cpu, seconds, title } of results.toSorted((a, b) => b.cpu - a.cpu).slice(0, most)) {
     console.log(`${column(seconds)} ${column(cpu)}  ${title}`);
   }
   console.log(`${column((performance.now() - begun) / 1000)} ${column(counted)}  all of it`);

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
 import { noLeaks } from "../support/leaks.ts";
 import { gone, script } from "../support/scripts.ts";
+import { testFunction } from "../support/tier.ts";
 
-const test = (name: string, body: () => Promise<void>): void =>
-  Deno.test({ name: `runMain: ${name}`, sanitizeOps: true, sanitizeResources: true, fn: () => noLeaks(body) });
+const test = (name: string, body: () => Promise<void>): void => testFunction(`runMain: ${name}`, () => noLeaks(body));
 
-const signals = [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const;
+const signals = [["SIGINT", 130, ""], ["SIGTERM", 143, " (full)"], ["SIGHUP", 129, " (full)"]] as const;
+
+const backends = [["subprocess", ""], ["worker", " (full)"]] as const;
 
 test("success exits with 0, or with Deno.exitCode if that was set", async () => {
   const { code, stderr, stdout } = await script("main.ts", ["success"]).ended;
@@ -19,8 +21,8 @@ test("a failure exits with 1 and is printed to stderr", async () => {
   assertStringIncludes(stderr, "Shortage");
 });
 
-for (const backend of ["subprocess", "worker"]) {
-  test(`a defect in a child (${backend}) is printed with its remote stack and its cause`, async () => {
+for (const [backend, again] of backends) {
+  test(`a defect in a child (${backend}) is printed with its remote stack and its cause${again}`, async () => {
     const { code, stderr } = await script("main.ts", ["defect", backend]).ended;
     assertEquals(code, 1);
     assertStringIncludes(stderr, "RangeError: boom");
@@ -38,8 +40,8 @@ test("a program that interrupts itself has failed", async () => {
   assertEquals((await script("main.ts", ["interrupted"]).ended).code, 1);
 });
 
-for (const [signal, expected] of signals) {
-  test(`${signal} interrupts the program, lets its finalizers run and exits with ${expected}`, async () => {
+for (const [signal, expected, again] of signals) {
+  test(`${signal} interrupts the program, lets its finalizers run and exits with ${expected}${again}`, async () => {
     const running = script("main.ts", ["wait"]);
     await running.line("ready");
     running.kill(signal);
@@ -57,8 +59,8 @@ test("the second signal exits at once, although a finalizer does not end", async
   assertEquals((await running.ended).code, 130);
 });
 
-for (const backend of ["subprocess", "worker"]) {
-  test(`a signal ends the children in good order as well (${backend}), and they print nothing`, async () => {
+for (const [backend, again] of backends) {
+  test(`a signal ends the children in good order as well (${backend}), and they print nothing${again}`, async () => {
     const running = script("main.ts", ["child", backend]);
     const pid = Number(await running.line("ready"));
     running.kill("SIGTERM");

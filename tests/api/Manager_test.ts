@@ -20,6 +20,7 @@ import { random, rounds, seed } from "../support/chance.ts";
 import { everywhere, interruptAtStep, interruptAtTurn, interruptAtYield, sample } from "../support/steps.ts";
 import { type Step, test, warmUp, when } from "../support/suite.ts";
 import { withWorkers, type Workers } from "../support/workers.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 /** The tag of a failure, and its reason if it has one. */
 const failure = <A, R>(program: Effect.Effect<A, unknown, R>): Effect.Effect<string, A, R> =>
@@ -1205,7 +1206,7 @@ const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Tasks.square, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Tasks.square, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Tasks.square, 2), worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));

@@ -28,6 +28,7 @@ import * as Tasks from "./pipe_tasks.ts";
 import { group, type Step, test, warmUp, when } from "../support/suite.ts";
 import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
 import { add } from "../support/tasks.ts";
+import { repeated } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
@@ -698,7 +699,7 @@ test(
   }),
 );
 
-for (const { make, name } of places) {
+const atPlace = ({ make, name }: Place): void => {
   const setup = Effect.gen(function* () {
     const shared = yield* make;
     // A process that has made a pipe has started.
@@ -706,7 +707,11 @@ for (const { make, name } of places) {
     return Context.make(Maker, { make: shared });
   });
   group(`Pipe ${name}`, setup, promises);
-}
+};
+const [inThisProcess, inSubprocess, inWorker] = places;
+atPlace(inThisProcess);
+atPlace(inSubprocess);
+repeated(() => atPlace(inWorker));
 
 // Other processes
 
@@ -1120,7 +1125,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 };
 
 suite("subprocess", subprocess);
-suite("worker", worker);
+repeated(() => suite("worker", worker));
 
 test(
   "Pipe on subprocess: a message that a link does not take fails for its sender, or for its receiver, and no other does",

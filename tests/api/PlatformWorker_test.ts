@@ -21,6 +21,7 @@ import { logging } from "../support/logs.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
 import * as Tasks from "./platform_tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stdout: "null", stderr: "null" });
 const worker = WorkerBackend.layer();
@@ -29,7 +30,7 @@ const backends: ReadonlyArray<readonly [string, Layer.Layer<Backend.Backend>]> =
   ["worker", worker],
 ];
 
-for (const [, backend] of backends) await warmUp(Effect.provide(Process.run(add, 1, 2), backend));
+for (const [, backend] of casesOf(backends)) await warmUp(Effect.provide(Process.run(add, 1, 2), backend));
 
 type Services = Worker.WorkerManager | Worker.Spawner | Worker.PlatformWorker | Backend.Backend | Scope.Scope;
 
@@ -40,12 +41,11 @@ const each = <E>(
   runner: Runner = Tasks.serialized,
   options?: Options,
 ): void => {
-  for (const [backend, services] of backends) {
+  registerEach(backends, ([backend, services]) =>
     test(
       `workers of the platform (${backend}): ${name}`,
       Effect.scoped(program(backend)).pipe(Effect.provide(layer(() => runner, options)), Effect.provide(services)),
-    );
-  }
+    ));
 };
 
 const initialMessage = (): Tasks.Initial => new Tasks.Initial({ name: "ada" });

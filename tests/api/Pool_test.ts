@@ -22,6 +22,7 @@ import { descendants } from "../support/leaks.ts";
 import { gateway, signal, type Step, temporary, test, warmUp, when } from "../support/suite.ts";
 import { withWorkers, Workers } from "../support/workers.ts";
 import * as Tasks from "../support/tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -582,7 +583,7 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));

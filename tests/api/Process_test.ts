@@ -17,12 +17,13 @@ import {
 } from "../support/assert.ts";
 import { signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
+import { registerEach, repeating } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
 
 /** Runs a program, and returns its log. */
 const logged = <A, E, R>(program: Effect.Effect<A, E, R>) =>
@@ -36,7 +37,7 @@ const logged = <A, E, R>(program: Effect.Effect<A, E, R>) =>
     return Effect.map(Effect.provide(program, Logger.add(logger)), (value) => ({ value, lines }));
   });
 
-for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as const) {
+registerEach([["subprocess", subprocess], ["worker", worker]] as const, ([name, layer]) => {
   const check = <E>(title: string, program: Parameters<typeof test<E | unknown>>[1]): void =>
     test(`Process on ${name}: ${title}`, program);
 
@@ -113,7 +114,7 @@ for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as 
       }
     }).pipe(Effect.provide(layer)),
   );
-}
+});
 
 const text = (stream: Stream.Stream<Uint8Array>) => Stream.mkString(Stream.decodeText(stream));
 

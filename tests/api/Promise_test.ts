@@ -16,13 +16,14 @@ import {
 import { test, warmUp } from "../support/suite.ts";
 import { documented } from "./arguments_doc.ts";
 import { add, die, exit, lengths, nest, print, refuse, rest, shout, spin, square, useAll } from "./promise_tasks.ts";
+import { registerEach } from "../support/tier.ts";
 
 /** Registers a test that is written with Promises. */
 const promised = (name: string, run: () => Promise<unknown>): void => test(name, Effect.promise(run));
 
 await warmUp(Effect.promise(() => Promise.all([Mp.run(square, [1]), Mp.run(square, [1], { backend: "worker" })])));
 
-for (const backend of ["subprocess", "worker"] as const) {
+registerEach(["subprocess", "worker"] as const, (backend) => {
   const on = (name: string, run: () => Promise<unknown>): void => promised(`Promise on ${backend}: ${name}`, run);
 
   on("a task gives its result, by run, by spawn and by a pool", async () => {
@@ -129,7 +130,7 @@ for (const backend of ["subprocess", "worker"] as const) {
   on("a task starts processes of its own", async () => {
     assertEquals(await Mp.run(nest, [backend], { backend }), 144);
   });
-}
+});
 
 promised("Promise: a signal frees the core of a task that never looks up", async () => {
   await using begun = await Mp.queue<string>();

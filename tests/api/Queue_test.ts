@@ -20,6 +20,7 @@ import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "..
 import * as Tasks from "./queue_tasks.ts";
 import { group, type Step, test, warmUp, when } from "../support/suite.ts";
 import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
+import { repeated } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -734,7 +735,7 @@ test(
   }),
 );
 
-for (const { make, name } of places) {
+const atPlace = ({ make, name }: Place): void => {
   const setup = Effect.gen(function* () {
     const shared = yield* make;
     // A process that has made a queue has started.
@@ -742,7 +743,11 @@ for (const { make, name } of places) {
     return Context.make(Maker, { make: shared });
   });
   group(`Queue ${name}`, setup, promises);
-}
+};
+const [inThisProcess, inSubprocess, inWorker] = places;
+atPlace(inThisProcess);
+atPlace(inSubprocess);
+repeated(() => atPlace(inWorker));
 
 // Between processes
 
@@ -1238,4 +1243,4 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 };
 
 suite("subprocess", subprocess);
-suite("worker", worker);
+repeated(() => suite("worker", worker));

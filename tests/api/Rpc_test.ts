@@ -25,13 +25,14 @@ import { logging } from "../support/logs.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
 import * as Tasks from "./platform_tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const backends: ReadonlyArray<readonly [string, Layer.Layer<Backend.Backend>]> = [
   ["subprocess", SubprocessBackend.layer({ stdout: "null", stderr: "null" })],
   ["worker", WorkerBackend.layer()],
 ];
 
-for (const [, backend] of backends) await warmUp(Effect.provide(Process.run(add, 1, 2), backend));
+for (const [, backend] of casesOf(backends)) await warmUp(Effect.provide(Process.run(add, 1, 2), backend));
 
 /** A connection from a client to a server in another process. */
 type Way = Layer.Layer<RpcClient.Protocol, unknown, Backend.Backend>;
@@ -62,7 +63,7 @@ const each = <E>(
   name: string,
   program: (users: Users, way: string) => Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>,
 ): void => {
-  for (const [backend, services] of backends) {
+  registerEach(backends, ([backend, services]) => {
     for (const [way, layer] of Object.entries(ways)) {
       test(
         `rpc (${way}, ${backend}): ${name}`,
@@ -73,7 +74,7 @@ const each = <E>(
         ),
       );
     }
-  }
+  });
 };
 
 each("results and errors by Schema", (users) =>
@@ -135,7 +136,7 @@ each("a server that dies is an RpcClientError of each request", (users, way) =>
     else assertInstanceOf(yield* Effect.flip(users.sqrt({ of: 9 })), RpcClientError);
   }));
 
-for (const [backend, services] of backends) {
+registerEach(backends, ([backend, services]) => {
   test(
     `rpc (a process, ${backend}): one that cannot serve is an RpcClientError that says why`,
     Effect.gen(function* () {
@@ -169,7 +170,7 @@ for (const [backend, services] of backends) {
       assertEquals((yield* Process.activeChildren).length, 0);
     }).pipe(Effect.provide(services)),
   );
-}
+});
 
 test(
   "rpc: a server of a pipe ends when the other end does",

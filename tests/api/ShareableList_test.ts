@@ -31,6 +31,7 @@ import { random, rounds } from "../support/chance.ts";
 import { turn } from "../support/steps.ts";
 import { warmUp } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
+import { registerEach } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -446,8 +447,8 @@ test(
   }),
 );
 
-for (const [name, { kind, layer }] of Object.entries(places)) {
+registerEach(Object.entries(places), ([name, { kind, layer }]) => {
   const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`ShareableList, ${name}`, layer, 2, steps);
-}
+}, ["elements of all kinds"]);
 withWorkers("ShareableList", subprocess, 2, others);

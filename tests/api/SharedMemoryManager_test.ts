@@ -19,10 +19,11 @@ import { assert, assertEquals } from "../support/assert.ts";
 import * as Tasks from "./memory_manager_tasks.ts";
 import { reasonOf } from "./memory_tasks.ts";
 import { test as run, warmUp } from "../support/suite.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const backends = { subprocess: SubprocessBackend.layer(), worker: WorkerBackend.layer() };
 
-for (const layer of Object.values(backends)) {
+for (const layer of casesOf(Object.values(backends))) {
   await warmUp(Effect.provide(
     Effect.flatMap(SharedMemoryManager.make(), (manager) => Process.run(Tasks.makes, manager, undefined)),
     layer,
@@ -30,9 +31,10 @@ for (const layer of Object.values(backends)) {
 }
 
 const test = (title: string, program: Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>): void => {
-  for (const [name, layer] of Object.entries(backends)) {
-    run(`SharedMemoryManager, ${name}: ${title}`, Effect.provide(program, layer));
-  }
+  registerEach(
+    Object.entries(backends),
+    ([name, layer]) => run(`SharedMemoryManager, ${name}: ${title}`, Effect.provide(program, layer)),
+  );
 };
 
 const fresh = (): string => `mp_test_${crypto.randomUUID().slice(0, 8)}`;

@@ -16,6 +16,7 @@ import { assert, assertEquals, assertStringIncludes, assertThrows } from "../sup
 import * as Tasks from "./memory_tasks.ts";
 import { script } from "../support/scripts.ts";
 import { test as run, warmUp, when } from "../support/suite.ts";
+import { registerEach } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -51,9 +52,12 @@ const promise = (
   title: string,
   program: (make: Make, kind: Kind) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
 ): void => {
-  for (const [name, { kind, layer }] of Object.entries(places)) {
-    run(`SharedMemory, ${name}: ${title}`, Effect.provide(program(made(kind), kind), layer));
-  }
+  registerEach(
+    Object.entries(places),
+    ([name, { kind, layer }]) =>
+      run(`SharedMemory, ${name}: ${title}`, Effect.provide(program(made(kind), kind), layer)),
+    ["worker, buffer: a new block"],
+  );
 };
 
 const test = (title: string, program: Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>): void =>

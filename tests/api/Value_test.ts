@@ -27,6 +27,7 @@ import { rounds } from "../support/chance.ts";
 import { warmUp } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
 import * as Tasks from "./value_tasks.ts";
+import { registerEach } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -518,8 +519,8 @@ test(
   }),
 );
 
-for (const [name, { kind, layer }] of Object.entries(places)) {
+registerEach(Object.entries(places), ([name, { kind, layer }]) => {
   const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`Value and Array, ${name}`, layer, 2, steps);
-}
+}, ["no addition of several"]);
 withWorkers("Value and Array", subprocess, 2, others);

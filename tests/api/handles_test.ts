@@ -11,6 +11,7 @@ import * as Handles from "./handle_tasks.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const suite = (
   name: string,
@@ -266,7 +267,7 @@ const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));

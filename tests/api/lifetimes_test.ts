@@ -31,6 +31,7 @@ import { logging } from "../support/logs.ts";
 import { gone, script } from "../support/scripts.ts";
 import { gateway, signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating, testFunction } from "../support/tier.ts";
 
 /** Waits until a task has reported in this file that it runs, and returns the report. */
 const said = (path: string): Effect.Effect<string> =>
@@ -254,22 +255,25 @@ const suite = (
     }),
   );
 
-  Deno.test(`lifetimes on ${name}: processes count from Process-1 in the main program, and from name:1 in each child`, () =>
-    noLeaks(async () => {
-      const { stdout, stderr, code } = await script("names.ts", [name]).ended;
-      assertEquals([code, stderr], [0, ""]);
-      const [names, printed] = stdout.trimEnd().split("\n");
-      assertEquals(JSON.parse(names.slice("names ".length)), [
-        "Process-1",
-        "a name",
-        "Process-2",
-        "Process-3",
-        "Process-3:1",
-        "Process-3:2",
-      ]);
-      assertStringIncludes(printed, "<redacted>");
-      assertFalse(/\d+,\s*\d+,\s*\d+|Uint8Array/.test(printed), printed);
-    }));
+  testFunction(
+    `lifetimes on ${name}: processes count from Process-1 in the main program, and from name:1 in each child`,
+    () =>
+      noLeaks(async () => {
+        const { stdout, stderr, code } = await script("names.ts", [name]).ended;
+        assertEquals([code, stderr], [0, ""]);
+        const [names, printed] = stdout.trimEnd().split("\n");
+        assertEquals(JSON.parse(names.slice("names ".length)), [
+          "Process-1",
+          "a name",
+          "Process-2",
+          "Process-3",
+          "Process-3:1",
+          "Process-3:2",
+        ]);
+        assertStringIncludes(printed, "<redacted>");
+        assertFalse(/\d+,\s*\d+,\s*\d+|Uint8Array/.test(printed), printed);
+      }),
+  );
 
   // Active children
 
@@ -547,10 +551,10 @@ const subprocess = SubprocessBackend.layer({ stderr: "null", stdout: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));
 
 const onSubprocess = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
   test(`lifetimes on subprocess: ${title}`, Effect.provide(program, subprocess));

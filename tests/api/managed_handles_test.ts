@@ -31,6 +31,7 @@ import { ask, askKept, askStream, create, take } from "../../src/internal/manage
 import * as Tasks from "./managed_handles_tasks.ts";
 import * as Lifetimes from "../support/lifetime_tasks.ts";
 import { test } from "../support/suite.ts";
+import { repeated } from "../support/tier.ts";
 
 /** An object of a kind: the object to send, and the expected effect of the finder. */
 interface Sample {
@@ -273,4 +274,4 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 suite("subprocess", subprocess);
-suite("worker", worker);
+repeated(() => suite("worker", worker));

@@ -6,6 +6,7 @@ import { Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import { assert, assertEquals, assertNotEquals, assertStringIncludes } from "../support/assert.ts";
 import * as Tasks from "./nested_tasks.ts";
 import { test, warmUp } from "../support/suite.ts";
+import { registerEach } from "../support/tier.ts";
 
 await warmUp(Effect.provide(Process.run(Tasks.both), SubprocessBackend.layer()));
 
@@ -85,12 +86,7 @@ test(
   }).pipe(Effect.provide(SubprocessBackend.layer({ stdout: "pipe" }))),
 );
 
-for (
-  const [name, layer] of [
-    ["subprocess", SubprocessBackend.layer],
-    ["worker", WorkerBackend.layer],
-  ] as const
-) {
+registerEach([["subprocess", SubprocessBackend.layer], ["worker", WorkerBackend.layer]] as const, ([name, layer]) => {
   test(
     `options in children of children: maxMessageSize is the same, on ${name}`,
     Effect.gen(function* () {
@@ -99,7 +95,7 @@ for (
       assertEquals(yield* Effect.provide(large, layer()), "2000000 bytes");
     }),
   );
-}
+});
 
 test(
   "options in children of children: those that are passed on come unchanged to every generation",

@@ -25,6 +25,7 @@ import * as Queues from "./queue_tasks.ts";
 import { rounds } from "../support/chance.ts";
 import { type Step, warmUp } from "../support/suite.ts";
 import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 /** A queue that lives in a child. */
 const hosted = Effect.gen(function* () {
@@ -113,7 +114,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 };
 
 await warmUp(Effect.provide(Process.run(Tasks.nothing), SubprocessBackend.layer()));
-await warmUp(Effect.provide(Process.run(Tasks.nothing), WorkerBackend.layer()));
+if (repeating) await warmUp(Effect.provide(Process.run(Tasks.nothing), WorkerBackend.layer()));
 
 suite("subprocess", SubprocessBackend.layer());
-suite("worker", WorkerBackend.layer());
+repeated(() => suite("worker", WorkerBackend.layer()));

@@ -22,6 +22,7 @@ import * as Plain from "../support/lifetime_tasks.ts";
 import { interruptAtTurn, turn } from "../support/steps.ts";
 import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -379,7 +380,7 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));

@@ -15,6 +15,7 @@ import { logging } from "../support/logs.ts";
 import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
 import { hold } from "./pool_recovery_tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 /** The slot number in the name of a worker. The names begin with the name of the pool. */
 const place = (name: string): number => Number(name.split(":").at(-1));
@@ -236,7 +237,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 };
 
-for (const [name, layer] of [["subprocess", SubprocessBackend.layer()], ["worker", WorkerBackend.layer()]] as const) {
-  await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer));
+const backends = [["subprocess", SubprocessBackend.layer()], ["worker", WorkerBackend.layer()]] as const;
+for (const [, layer] of casesOf(backends)) await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer));
+registerEach(backends, ([name, layer]) => {
   suite(name, layer);
-}
+});

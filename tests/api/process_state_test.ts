@@ -22,6 +22,7 @@ import { gone, script } from "../support/scripts.ts";
 import { interruptAtTurn, turn } from "../support/steps.ts";
 import { gateway, signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating, testFunction } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -210,10 +211,10 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));
 
 // Behaviour of subprocesses only
 
@@ -269,6 +270,9 @@ Deno.test({
 
 const narrow = ["--allow-read", "--allow-env", `--allow-run=${Deno.execPath()}`];
 
+/** Marks a repetition on workers, and with the second way to end a process. */
+const again = (backend: string, how?: string): string => backend === "worker" || how === "terminated" ? " (full)" : "";
+
 for (
   const [way, flags] of [
     ["the launcher sees to it", ["-A"]],
@@ -278,39 +282,54 @@ for (
 ) {
   for (const backend of ["subprocess", "worker"]) {
     for (const how of ["killed", "terminated"]) {
-      Deno.test(`program on ${backend}: a process that is ${how} leaves no busy one behind that it has started; ${way}`, () =>
-        noLeaks(async () => {
-          const running = script("lifetimes.ts", [how, backend], flags);
-          const pid = Number(await running.line("busy"));
-          running.kill("SIGUSR2");
-          await running.line("ended");
-          await gone([pid]);
-          running.kill("SIGTERM");
-          const { code, stderr } = await running.ended;
-          assertEquals([code, stderr], [143, ""]);
-        }));
+      testFunction(
+        `program on ${backend}: a process that is ${how} leaves no busy one behind that it has started; ${way}${
+          again(backend, how)
+        }`,
+        () =>
+          noLeaks(async () => {
+            const running = script("lifetimes.ts", [how, backend], flags);
+            const pid = Number(await running.line("busy"));
+            running.kill("SIGUSR2");
+            await running.line("ended");
+            await gone([pid]);
+            running.kill("SIGTERM");
+            const { code, stderr } = await running.ended;
+            assertEquals([code, stderr], [143, ""]);
+          }),
+      );
     }
   }
 }
 
 for (const backend of ["subprocess", "worker"]) {
-  Deno.test(`program on ${backend}: a program ends, and its children with it, though nobody closes the scope that they are in`, () =>
-    noLeaks(async () => {
-      const { code, stderr, stdout } = await script("lifetimes.ts", ["forgotten", backend]).ended;
-      assertEquals([code, stderr], [0, ""]);
-      assertStringIncludes(stdout, "forgotten");
-      if (backend === "subprocess") {
-        await gone(/forgotten (\d+) (\d+)/.exec(stdout)!.slice(1).map(Number));
-      }
-    }));
+  testFunction(
+    `program on ${backend}: a program ends, and its children with it, though nobody closes the scope that they are in${
+      again(backend)
+    }`,
+    () =>
+      noLeaks(async () => {
+        const { code, stderr, stdout } = await script("lifetimes.ts", ["forgotten", backend]).ended;
+        assertEquals([code, stderr], [0, ""]);
+        assertStringIncludes(stdout, "forgotten");
+        if (backend === "subprocess") {
+          await gone(/forgotten (\d+) (\d+)/.exec(stdout)!.slice(1).map(Number));
+        }
+      }),
+  );
 }
 
 for (const backend of ["subprocess", "worker"]) {
-  Deno.test(`program on ${backend}: a program without the guard import.meta.main fails, says so, and starts no generations`, () =>
-    noLeaks(async () => {
-      const { code, stderr, stdout } = await script("unguarded.ts", [backend]).ended;
-      assertEquals(code, 1);
-      assertStringIncludes(stderr, "import.meta.main");
-      assertEquals(stdout, "loaded\nloaded\n");
-    }));
+  testFunction(
+    `program on ${backend}: a program without the guard import.meta.main fails, says so, and starts no generations${
+      again(backend)
+    }`,
+    () =>
+      noLeaks(async () => {
+        const { code, stderr, stdout } = await script("unguarded.ts", [backend]).ended;
+        assertEquals(code, 1);
+        assertStringIncludes(stderr, "import.meta.main");
+        assertEquals(stdout, "loaded\nloaded\n");
+      }),
+  );
 }

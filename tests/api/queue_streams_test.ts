@@ -21,6 +21,7 @@ import * as Hosts from "./queue_tasks.ts";
 import { random, rounds, seed } from "../support/chance.ts";
 import { type Step, temporary, warmUp, when } from "../support/suite.ts";
 import { spawn, withWorkers, type Workers } from "../support/workers.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 type Numbers = Queue.Queue<number>;
 type Program = Effect.Effect<unknown, unknown, Backend.Backend | Workers | Places | Scope.Scope>;
@@ -405,7 +406,7 @@ const suite = (
 };
 
 await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), SubprocessBackend.layer()));
-await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), WorkerBackend.layer()));
+if (repeating) await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), WorkerBackend.layer()));
 
 suite("subprocess", SubprocessBackend.layer(), { signals: true });
-suite("worker", WorkerBackend.layer(), { signals: false });
+repeated(() => suite("worker", WorkerBackend.layer(), { signals: false }));

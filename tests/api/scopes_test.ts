@@ -14,6 +14,7 @@ import { rounds } from "../support/chance.ts";
 import { descendants } from "../support/leaks.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 import { test, warmUp } from "../support/suite.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 type Round = (n: number) => Effect.Effect<unknown, unknown, Backend.Backend | Scope.Scope>;
 
@@ -118,10 +119,10 @@ const worker = WorkerBackend.layer();
 
 const silently = Effect.provide(Logger.remove(Logger.defaultLogger));
 await warmUp(scopes(1, ways.length).pipe(Effect.provide(subprocess), silently));
-await warmUp(scopes(1, ways.length).pipe(Effect.provide(worker), silently));
+if (repeating) await warmUp(scopes(1, ways.length).pipe(Effect.provide(worker), silently));
 
 // A full run has a thousand scopes. A subprocess costs several times as much as a worker, so most scopes have workers.
 const few = rounds(2 * ways.length, 100);
 const many = rounds(3 * ways.length, 200);
 check("subprocesses", subprocess, [few, few]);
-check("workers", worker, [many, many, many, many].slice(0, rounds(2, 4)));
+repeated(() => check("workers", worker, [many, many, many, many].slice(0, rounds(2, 4))));

@@ -14,6 +14,7 @@ import * as Queues from "./queue_tasks.ts";
 import type { Way } from "../../src/internal/rpc/direct.ts";
 import * as Tasks from "./sibling_tasks.ts";
 import { test, warmUp, when } from "../support/suite.ts";
+import { repeated } from "../support/tier.ts";
 
 const daemon = <Args extends ReadonlyArray<unknown>, A, E>(task: Task<Args, A, E>, ...args: Args) =>
   Process.spawnWith(task, args, { daemon: true });
@@ -219,5 +220,8 @@ await warmUp(Effect.gen(function* () {
 }));
 
 suite("subprocess", backends.subprocess, { way: "socket", signals: true });
-suite("subprocess without sockets", backends["subprocess without sockets"], { way: "tunnel", signals: true });
-suite("worker", backends.worker, { way: "port", signals: false });
+repeated(
+  () => suite("subprocess without sockets", backends["subprocess without sockets"], { way: "tunnel", signals: true }),
+  ["what several siblings put"],
+);
+repeated(() => suite("worker", backends.worker, { way: "port", signals: false }), ["what several siblings put"]);

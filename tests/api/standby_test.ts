@@ -20,6 +20,7 @@ import { logging } from "../support/logs.ts";
 import * as Tasks from "./standby_tasks.ts";
 import { temporary, test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const preloaded = import.meta.resolve("../fixtures/preloaded.ts");
 const failing = import.meta.resolve("../fixtures/fails_to_preload.ts");
@@ -316,7 +317,7 @@ const subprocess = (options: Options) => SubprocessBackend.layer({ ...options, s
 const worker = (options: Options) => WorkerBackend.layer(options);
 
 await warmUp(Effect.provide(takeOver, subprocess({ standby: 1, preload: [preloaded] })));
-await warmUp(Effect.provide(takeOver, worker({ standby: 1, preload: [preloaded] })));
+if (repeating) await warmUp(Effect.provide(takeOver, worker({ standby: 1, preload: [preloaded] })));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));

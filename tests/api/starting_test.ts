@@ -14,15 +14,18 @@ import { logging } from "../support/logs.ts";
 import { script } from "../support/scripts.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const backends = { subprocess: SubprocessBackend.layer, worker: WorkerBackend.layer };
 
-for (const layer of Object.values(backends)) await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer()));
+for (const layer of casesOf(Object.values(backends))) {
+  await warmUp(Effect.provide(Process.run(Tasks.add, 1, 2), layer()));
+}
 
 /** Long module names that together exceed the limit of an argument. */
 const many = Array.from({ length: 1500 }, (_, i) => import.meta.resolve(`./${"a module of many/".repeat(6)}${i}.ts`));
 
-for (const [name, layer] of Object.entries(backends)) {
+registerEach(Object.entries(backends), ([name, layer]) => {
   test(
     `a process on ${name} can be told of 1500 modules with long names`,
     Effect.gen(function* () {
@@ -32,7 +35,7 @@ for (const [name, layer] of Object.entries(backends)) {
       assertEquals(yield* child.join, 3);
     }).pipe(Effect.provide(layer())),
   );
-}
+});
 
 test(
   "a process that is told of more modules than a command line holds is a SpawnError that says what to do",

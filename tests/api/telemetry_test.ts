@@ -18,6 +18,7 @@ import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { test, warmUp } from "../support/suite.ts";
 import { complain, flood, leave, measure, measureBelow, nest, say, traced } from "./telemetry_tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 type Options = Pick<WorkerBackend.Options, "observe" | "standby">;
 
@@ -96,9 +97,9 @@ const backends = {
   worker: (options: Options) => WorkerBackend.layer(options),
 };
 
-for (const [backend, layer] of Object.entries(backends)) {
-  await warmUp(Effect.provide(Process.run(measure, 0), layer({})));
+for (const layer of casesOf(Object.values(backends))) await warmUp(Effect.provide(Process.run(measure, 0), layer({})));
 
+registerEach(Object.entries(backends), ([backend, layer]) => {
   const on = <E>(
     name: string,
     program: Effect.Effect<unknown, E, Backend>,
@@ -246,7 +247,7 @@ for (const [backend, layer] of Object.entries(backends)) {
       assertEquals(names.map((name) => String(name).replace(/\d+$/, "")), ["Process-", "Process-"]);
     }),
   );
-}
+});
 
 test(
   "telemetry: without the option a child reports nothing",

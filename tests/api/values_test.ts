@@ -26,6 +26,7 @@ import {
 } from "../support/assert.ts";
 import { test, warmUp } from "../support/suite.ts";
 import * as Tasks from "./values_tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const { touchy, ways } = Tasks;
 
@@ -433,7 +434,9 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
 };
 
 suite("subprocess", SubprocessBackend.layer({ stderr: "null" }));
-suite("worker", WorkerBackend.layer());
+repeated(() => suite("worker", WorkerBackend.layer()));
 
 await warmUp(Effect.provide(Process.run(Tasks.fetching, "warm"), SubprocessBackend.layer()).pipe(Effect.ignore));
-await warmUp(Effect.provide(Process.run(Tasks.fetching, "warm"), WorkerBackend.layer()).pipe(Effect.ignore));
+if (repeating) {
+  await warmUp(Effect.provide(Process.run(Tasks.fetching, "warm"), WorkerBackend.layer()).pipe(Effect.ignore));
+}

@@ -11,6 +11,7 @@ import { type Waitable, WaitId } from "../../src/internal/objects/waitable.ts";
 import { assert, assertEquals, assertLessOrEqual, assertStringIncludes } from "../support/assert.ts";
 import { signal, test, warmUp, when } from "../support/suite.ts";
 import * as Waits from "./wait_tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const MANY = 200;
 
@@ -131,9 +132,9 @@ const backends = [
   ["worker", WorkerBackend.layer()],
 ] as const;
 
-for (const [name, layer] of backends) {
-  await warmUp(Effect.provide(Process.run(Waits.nothing), layer));
+for (const [, layer] of casesOf(backends)) await warmUp(Effect.provide(Process.run(Waits.nothing), layer));
 
+registerEach(backends, ([name, layer]) => {
   test(
     `wait on ${name}: one of ${MANY} queues, pipes or events is found in whichever process it waits, and nobody waits afterwards`,
     Effect.gen(function* () {
@@ -163,4 +164,4 @@ for (const [name, layer] of backends) {
       assertEquals((yield* when(events[0].statistics, (now) => now.waitingProcesses === 0)).isSet, false);
     }).pipe(Effect.provide(layer)),
   );
-}
+});

@@ -1,5 +1,6 @@
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertLessOrEqual } from "../support/assert.ts";
+import { testFunction } from "../support/tier.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -68,7 +69,8 @@ const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): P
 
 for (const { page, programs } of [{ page: "README.md", programs: programsOf("README.md", readme) }, ...modules]) {
   for (const { code, output, place } of programs) {
-    Deno.test(`${page}: the program under "${place}" prints what the page says`, async () => {
+    const again = page === "README.md" ? "" : " (full)";
+    testFunction(`${page}: the program under "${place}" prints what the page says${again}`, async () => {
       const { code: exitCode, stderr, stdout } = await runAsUser(code);
       assertEquals({ code: exitCode, stdout }, { code: 0, stdout: output }, stderr);
     });
@@ -210,9 +212,13 @@ Deno.test("the table of flags in Backend.ts has a line for each feature that is 
   assertEquals(rows.length, features.length);
 });
 
+/** The rows that a quick run tries: no flags, subprocesses, workers. */
+const QUICK: ReadonlyArray<number> = [0, 3, 7];
+
 for (const [i, [title, cell]] of rows.entries()) {
   const flags = cell === "none" ? [] : cell.slice(1, -1).replaceAll("DENO", Deno.execPath()).split(" ");
-  Deno.test(`Backend.ts is right that this needs ${cell}: ${title}`, async () => {
+  const again = QUICK.includes(i) ? "" : " (full)";
+  testFunction(`Backend.ts is right that this needs ${cell}: ${title}${again}`, async () => {
     const enough = await runAsUser(withFeature(features[i]), flags);
     assertEquals(enough.code, 0, enough.stderr);
     for (const flag of flags) {

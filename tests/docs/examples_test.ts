@@ -1,5 +1,6 @@
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
+import { testFunction } from "../support/tier.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -270,8 +271,14 @@ the other program is done
 `,
 };
 
+/** The examples that a quick run tries: one of each object. */
+const QUICK: ReadonlyArray<string> = ["queue_join", "pipe_echo", "manager_namespace", "shared_array", "promise"];
+
 for (const [name, output] of Object.entries(printed)) {
-  Deno.test(`example ${name} prints what it shows`, async () => assertEquals(await example(name), output));
+  testFunction(
+    `example ${name} prints what it shows${QUICK.includes(name) ? "" : " (full)"}`,
+    async () => assertEquals(await example(name), output),
+  );
 }
 
 Deno.test("every example is a task, and every task of an example runs one", async () => {
@@ -282,14 +289,14 @@ Deno.test("every example is a task, and every task of an example runs one", asyn
   assertEquals(listed.sort(), files.filter((name) => !shared.includes(name)).sort());
 });
 
-Deno.test("example stream_pipeline passes streams through four processes", async () => {
+testFunction("example stream_pipeline passes streams through four processes (full)", async () => {
   assertEquals(
     await example("stream_pipeline"),
     "The longest chain below 100,000 starts at 77031 and has 351 numbers\nThe first candidates: 1, 2, 3, 4, 5\n",
   );
 });
 
-Deno.test("example mandelbrot paints a picture that any program can show", async () => {
+testFunction("example mandelbrot paints a picture that any program can show (full)", async () => {
   const path = await Deno.makeTempFile({ suffix: ".png" });
   try {
     const { code, stderr, stdout } = await task("example:mandelbrot", path);
@@ -319,50 +326,57 @@ Deno.test("example mandelbrot paints a picture that any program can show", async
 for (
   const [backend, pool] of [["subprocess", "a pool of 2 subprocesses"], ["worker", "a pool of 2 workers"]] as const
 ) {
-  Deno.test(`the demo finds what is alike in a folder, the same alone and in the pool (${backend})`, () =>
-    withFolder(async (folder) => {
-      const { code, stdout, stderr } = await task("demo", folder, `--backend=${backend}`, "--size=2");
-      assertEquals(withoutTimes(stdout), demo(folder, pool));
-      assertEquals([code, stderr], [0, ""]); // no bar without a terminal
-    }));
+  testFunction(
+    `the demo finds what is alike in a folder, the same alone and in the pool (${backend})${
+      backend === "worker" ? " (full)" : ""
+    }`,
+    () =>
+      withFolder(async (folder) => {
+        const { code, stdout, stderr } = await task("demo", folder, `--backend=${backend}`, "--size=2");
+        assertEquals(withoutTimes(stdout), demo(folder, pool));
+        assertEquals([code, stderr], [0, ""]); // no bar without a terminal
+      }),
+  );
 }
 
-Deno.test("the demo compares the sources of effect, in subprocesses, one for each core, and prints 15 lines at most", async () => {
-  const { code, stdout, stderr } = await task("demo");
-  assertMatch(stdout, /^Which of the \d{3} source files of effect are most alike\?\n\n( +\d\d % {2}\S+ +\S+\n){5}\n/);
-  assertStringIncludes(stdout, `a pool of ${navigator.hardwareConcurrency} subprocess`);
-  assertEquals([code, stderr, stdout.split("\n").length <= 16], [0, "", true]);
-});
+testFunction(
+  "the demo compares the sources of effect, in subprocesses, one for each core, and prints 15 lines at most (full)",
+  async () => {
+    const { code, stdout, stderr } = await task("demo");
+    assertMatch(stdout, /^Which of the \d{3} source files of effect are most alike\?\n\n( +\d\d % {2}\S+ +\S+\n){5}\n/);
+    assertStringIncludes(stdout, `a pool of ${navigator.hardwareConcurrency} subprocess`);
+    assertEquals([code, stderr, stdout.split("\n").length <= 16], [0, "", true]);
+  },
+);
 
-Deno.test({
-  name: "the demo draws a bar on a terminal, and leaves none behind",
-  ignore: Deno.build.os !== "linux",
-  fn: () =>
-    withFolder(async (folder) => {
-      const quoted = [Deno.execPath(), "run", "-A", "examples/demo.ts", folder].map((word) => `'${word}'`).join(" ");
-      const { code, stdout } = await new Deno.Command("script", {
-        args: ["--quiet", "--return", "--command", quoted, "/dev/null"],
-        cwd: root,
-        env: { NO_COLOR: "1" },
-        stdin: "null",
-      }).output();
-      const text = new TextDecoder().decode(stdout);
-      assertStringIncludes(text, `\r\x1b[K  in the pool ${"█".repeat(10)}${"░".repeat(30)} 25 %`);
-      assertEquals([code, text.lastIndexOf("░") < text.lastIndexOf("\r\x1b[K")], [0, true]);
-    }),
-});
-
-Deno.test("the demo names what it cannot read, and compares the other files", () =>
+testFunction("the demo draws a bar on a terminal, and leaves none behind (full)", () =>
   withFolder(async (folder) => {
-    const denied = `--deny-read=${folder}/calls.mts,${folder}/sub`;
-    const { code, stdout } = await deno("run", "-A", denied, "examples/demo.ts", folder, "--backend=worker");
-    assertStringIncludes(stdout, "Which of the 2 source files");
-    assertStringIncludes(stdout, "  no two of them\n");
-    assertMatch(stdout, /^Not counted, because they cannot be read: (sub|calls\.mts) \(NotCapable\) and 1 more$/m);
-    assertEquals(code, 0);
-  }));
+    const quoted = [Deno.execPath(), "run", "-A", "examples/demo.ts", folder].map((word) => `'${word}'`).join(" ");
+    const { code, stdout } = await new Deno.Command("script", {
+      args: ["--quiet", "--return", "--command", quoted, "/dev/null"],
+      cwd: root,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+    }).output();
+    const text = new TextDecoder().decode(stdout);
+    assertStringIncludes(text, `\r\x1b[K  in the pool ${"█".repeat(10)}${"░".repeat(30)} 25 %`);
+    assertEquals([code, text.lastIndexOf("░") < text.lastIndexOf("\r\x1b[K")], [0, true]);
+  }), { ignore: Deno.build.os !== "linux" });
 
-Deno.test("the demo says that there are no sources in a folder, and that is no failure", async () => {
+testFunction(
+  "the demo names what it cannot read, and compares the other files (full)",
+  () =>
+    withFolder(async (folder) => {
+      const denied = `--deny-read=${folder}/calls.mts,${folder}/sub`;
+      const { code, stdout } = await deno("run", "-A", denied, "examples/demo.ts", folder, "--backend=worker");
+      assertStringIncludes(stdout, "Which of the 2 source files");
+      assertStringIncludes(stdout, "  no two of them\n");
+      assertMatch(stdout, /^Not counted, because they cannot be read: (sub|calls\.mts) \(NotCapable\) and 1 more$/m);
+      assertEquals(code, 0);
+    }),
+);
+
+testFunction("the demo says that there are no sources in a folder, and that is no failure (full)", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const { code, stdout } = await task("demo", folder);
@@ -372,19 +386,22 @@ Deno.test("the demo says that there are no sources in a folder, and that is no f
   }
 });
 
-Deno.test("the demo fails with exit code 1 when the folder is missing, or is no folder", () =>
-  withFolder(async (folder) => {
-    const missing = await task("demo", `${folder}/missing`);
-    assertStringIncludes(
-      missing.stderr,
-      `Cannot take files from ${folder}/missing: it cannot be read (NotFound)\n`,
-    );
-    assertEquals([missing.code, missing.stdout], [1, ""]);
+testFunction(
+  "the demo fails with exit code 1 when the folder is missing, or is no folder (full)",
+  () =>
+    withFolder(async (folder) => {
+      const missing = await task("demo", `${folder}/missing`);
+      assertStringIncludes(
+        missing.stderr,
+        `Cannot take files from ${folder}/missing: it cannot be read (NotFound)\n`,
+      );
+      assertEquals([missing.code, missing.stdout], [1, ""]);
 
-    const file = await task("demo", `${folder}/sums.ts`);
-    assertStringIncludes(file.stderr, `Cannot take files from ${folder}/sums.ts: it is not a folder\n`);
-    assertEquals([file.code, file.stdout], [1, ""]);
-  }));
+      const file = await task("demo", `${folder}/sums.ts`);
+      assertStringIncludes(file.stderr, `Cannot take files from ${folder}/sums.ts: it is not a folder\n`);
+      assertEquals([file.code, file.stdout], [1, ""]);
+    }),
+);
 
 for (
   const [args, message] of [
@@ -394,7 +411,7 @@ for (
     [["one", "two"], "One folder at a time, received 2"],
   ] as const
 ) {
-  Deno.test(`the demo explains its usage, with exit code 2, after ${args.join(" ")}`, async () => {
+  testFunction(`the demo explains its usage, with exit code 2, after ${args.join(" ")} (full)`, async () => {
     const { code, stdout, stderr } = await task("demo", ...args);
     assertEquals({ code, stdout }, { code: 2, stdout: "" });
     assertStringIncludes(stderr, message);
@@ -409,11 +426,11 @@ Deno.test("example lock_file keeps lines whole, with and without withLock", asyn
   );
 });
 
-Deno.test("example condition hands over one thing after the other", async () => {
+testFunction("example condition hands over one thing after the other (full)", async () => {
   assertEquals(await example("condition"), "consumed 10, 20, 30\n");
 });
 
-Deno.test("example barrier begins each phase when all have done the one before", async () => {
+testFunction("example barrier begins each phase when all have done the one before (full)", async () => {
   const phases = ["load", "compute", "store"];
   assertEquals(
     await example("barrier"),

@@ -8,6 +8,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertStringIncludes } from "../support/assert.ts";
 import { serve } from "./registry.ts";
+import { testFunction } from "../support/tier.ts";
 
 /** A project of a user. */
 interface Layout {
@@ -118,7 +119,10 @@ const create = async (layout: Layout, home: URL, env: Record<string, string>) =>
   return { main, lock: new URL("deno.lock", project) };
 };
 
-Deno.test("a program uses the library in every way, whatever its project is like", async (test) => {
+/** Publishes the library at a registry of this test, and uses it in projects that install it from there. */
+const inProjects = async (
+  use: (home: URL, env: Record<string, string>, host: string) => Promise<void>,
+): Promise<void> => {
   const registry = await serve();
   const home = pathToFileURL(`${await Deno.makeTempDir()}/`);
   try {
@@ -126,24 +130,44 @@ Deno.test("a program uses the library in every way, whatever its project is like
     await Deno.mkdir(env.DENO_DIR);
     const { npmCache } = JSON.parse(await succeed(["info", "--json"], {}));
     await Deno.symlink(npmCache, `${env.DENO_DIR}/npm`);
-    for (const layout of layouts) {
-      await test.step(layout.name, async () => {
-        const { lock, main } = await create(layout, home, env);
-        const locked = await Deno.readTextFile(lock);
-        // The working directory does not matter: Deno finds a project from its main module.
-        const use = (backend: string) =>
-          run(["run", "-A", ...layout.flags ?? [], main.href, backend], { cwd: home, env });
-        const [subprocess, worker] = await Promise.all([use("subprocess"), use("worker")]);
-        const good: Ran = { code: 0, stdout: `${JSON.stringify(expected)}\n`, stderr: "" };
-        assertEquals({ subprocess, worker }, { subprocess: good, worker: good });
-        assertEquals(await Deno.readTextFile(lock), locked);
-      });
-    }
-    await test.step("a folder that maps a host from which children may not import", async () => {
-      const imports = mapped(new URL(`${config.name}/${config.version}/`, registry.url));
+    await use(home, env, registry.url);
+  } finally {
+    await registry.close();
+    await Deno.remove(home, { recursive: true });
+  }
+};
+
+const [plain, ...others] = layouts;
+
+for (
+  const [layouts, title] of [[[plain], "in a plain folder"], [others, "whatever its project is like (full)"]] as const
+) {
+  testFunction(`a program uses the library in every way, ${title}`, (test) =>
+    inProjects(async (home, env) => {
+      for (const layout of layouts) {
+        await test.step(layout.name, async () => {
+          const { lock, main } = await create(layout, home, env);
+          const locked = await Deno.readTextFile(lock);
+          // The working directory does not matter: Deno finds a project from its main module.
+          const use = (backend: string) =>
+            run(["run", "-A", ...layout.flags ?? [], main.href, backend], { cwd: home, env });
+          const [subprocess, worker] = await Promise.all([use("subprocess"), use("worker")]);
+          const good: Ran = { code: 0, stdout: `${JSON.stringify(expected)}\n`, stderr: "" };
+          assertEquals({ subprocess, worker }, { subprocess: good, worker: good });
+          assertEquals(await Deno.readTextFile(lock), locked);
+        });
+      }
+    }));
+}
+
+testFunction(
+  "a child that may not import from the host of the library is a SpawnError, in a folder that maps the host (full)",
+  () =>
+    inProjects(async (home, env, host) => {
+      const imports = mapped(new URL(`${config.name}/${config.version}/`, host));
       const { main } = await create({ name: "", configs: { "deno.json": { lock: false } }, imports }, home, env);
       await Deno.copyFile(new URL("../fixtures/user/denied.ts", import.meta.url), new URL("denied.ts", main));
-      const flags = [`--allow-import=${new URL(registry.url).host}`, "--allow-run", "--allow-env"];
+      const flags = [`--allow-import=${new URL(host).host}`, "--allow-run", "--allow-env"];
       const { stderr, stdout } = await run(["run", "--no-prompt", ...flags, "denied.ts"], {
         cwd: new URL(".", main),
         // Not with JSR_URL, because Deno allows imports from there.
@@ -152,9 +176,5 @@ Deno.test("a program uses the library in every way, whatever its project is like
       assertStringIncludes(stdout, "process: SpawnError", stderr);
       assertStringIncludes(stdout, "pool: SpawnError");
       assertEquals(stdout.split("Requires import access").length, 3);
-    });
-  } finally {
-    await registry.close();
-    await Deno.remove(home, { recursive: true });
-  }
-});
+    }),
+);

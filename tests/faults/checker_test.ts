@@ -17,6 +17,7 @@ import * as tasks from "./checker_tasks.ts";
 import { rounds } from "../support/chance.ts";
 import { descendants } from "../support/leaks.ts";
 import { test, warmUp, when } from "../support/suite.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const SUBMISSIONS = rounds(1_500, 10_000);
 
@@ -135,11 +136,11 @@ const backends = [
   ["workers", WorkerBackend.layer()],
 ] as const;
 
-for (const [name, layer] of backends) {
-  // A short first round: descriptors that Deno opens once and keeps do not count as a leak of the second round.
-  await warmUp(check(layer, 100));
+// A short first round: descriptors that Deno opens once and keeps do not count as a leak of the second round.
+for (const [, layer] of casesOf(backends)) await warmUp(check(layer, 100));
+
+registerEach(backends, ([name, layer]) =>
   test(
     `each of thousands of submissions to a pool of ${name} settles exactly once, with a cause it can have (storm)`,
     check(layer, SUBMISSIONS),
-  );
-}
+  ));

@@ -12,12 +12,13 @@ import { noLeaks, until } from "../support/leaks.ts";
 import { gone, script } from "../support/scripts.ts";
 import { signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
+import { registerEach, repeating } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), worker));
 
 const died = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Process.ProcessDied, A, R> =>
   Effect.map(Effect.flip(program), (error) => {
@@ -58,7 +59,7 @@ for (
   );
 }
 
-for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as const) {
+registerEach([["subprocess", subprocess], ["worker", worker]] as const, ([name, layer]) => {
   for (const task of [Tasks.throwInTimer, Tasks.rejectUnhandled]) {
     test(
       `${name}: an error that nobody catches (${task.name}) reaches everybody who waits`,
@@ -107,7 +108,7 @@ for (const [name, layer] of [["subprocess", subprocess], ["worker", worker]] as 
       assertEquals((yield* died(reading)).status, { _tag: "Signaled", signal: "SIGKILL" });
     }).pipe(Effect.provide(layer)),
   );
-}
+});
 
 test(
   "worker: self.close() in a task is the end of the process, and reaches its caller",

@@ -13,6 +13,7 @@ import { warmUp } from "../support/suite.ts";
 import { run, withWorkers } from "../support/workers.ts";
 import { script } from "../support/scripts.ts";
 import * as Tasks from "./generations_tasks.ts";
+import { repeated, repeating, testFunction } from "../support/tier.ts";
 
 /**
  * Each way to start a process. The refusal in a child does not depend on the way, so two ways are enough for workers.
@@ -22,30 +23,43 @@ const ways = {
   worker: ["run", "pool"],
 };
 
+/** The ways with code of their own. */
+const QUICK: ReadonlySet<string> = new Set(["subprocess run", "subprocess standby", "worker pool"]);
+
 for (const backend of ["subprocess", "worker"] as const) {
   for (const way of ways[backend]) {
-    Deno.test(`generations on ${backend}: a module that starts a process while a child loads it (${way}) gets a typed error with the fix`, () =>
-      noLeaks(async () => {
-        const { code, stdout } = await script("generations.ts", [], ["-A"], undefined, { WAY: way, BACKEND: backend })
-          .ended;
-        // The program has started one process, and that process has started none.
-        assertMatch(stdout, /^started: SpawnError Loading: .*import\.meta\.main/m);
-        assertEquals(code, 0);
-        // Loaded by the program, by its child, and by a standby child or the server of the manager.
-        assertLessOrEqual(stdout.match(/^loaded$/gm)!.length, 3, stdout);
-      }));
+    testFunction(
+      `generations on ${backend}: a module that starts a process while a child loads it (${way}) gets a typed error with the fix${
+        QUICK.has(`${backend} ${way}`) ? "" : " (full)"
+      }`,
+      () =>
+        noLeaks(async () => {
+          const { code, stdout } = await script("generations.ts", [], ["-A"], undefined, { WAY: way, BACKEND: backend })
+            .ended;
+          // The program has started one process, and that process has started none.
+          assertMatch(stdout, /^started: SpawnError Loading: .*import\.meta\.main/m);
+          assertEquals(code, 0);
+          // Loaded by the program, by its child, and by a standby child or the server of the manager.
+          assertLessOrEqual(stdout.match(/^loaded$/gm)!.length, 3, stdout);
+        }),
+    );
   }
 
-  Deno.test(`generations on ${backend}: a module that waits for such a process fails to load, and says why`, () =>
-    noLeaks(async () => {
-      const { code, stderr, stdout } = await script("generations.ts", [], ["-A"], undefined, {
-        WAY: "awaited",
-        BACKEND: backend,
-      })
-        .ended;
-      assertEquals([code, stdout], [1, "loaded\nloaded\n"]);
-      assertMatch(stderr, /TaskError: .*import\.meta\.main/);
-    }));
+  testFunction(
+    `generations on ${backend}: a module that waits for such a process fails to load, and says why${
+      backend === "worker" ? " (full)" : ""
+    }`,
+    () =>
+      noLeaks(async () => {
+        const { code, stderr, stdout } = await script("generations.ts", [], ["-A"], undefined, {
+          WAY: "awaited",
+          BACKEND: backend,
+        })
+          .ended;
+        assertEquals([code, stdout], [1, "loaded\nloaded\n"]);
+        assertMatch(stderr, /TaskError: .*import\.meta\.main/);
+      }),
+  );
 }
 
 const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend>): void =>
@@ -60,7 +74,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
 suite("subprocess", SubprocessBackend.layer());
-suite("worker", WorkerBackend.layer());
+repeated(() => suite("worker", WorkerBackend.layer()));
 
 await warmUp(Effect.provide(Process.run(Tasks.byEffect, ""), SubprocessBackend.layer()));
-await warmUp(Effect.provide(Process.run(Tasks.byEffect, ""), WorkerBackend.layer()));
+if (repeating) await warmUp(Effect.provide(Process.run(Tasks.byEffect, ""), WorkerBackend.layer()));

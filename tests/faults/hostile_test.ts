@@ -15,6 +15,7 @@ import * as Tasks from "./hostile_tasks.ts";
 import { until } from "../support/leaks.ts";
 import { temporary, test, warmUp, when } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const died = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Process.ProcessDied, A, R> =>
   Effect.map(Effect.flip(program), (error) => {
@@ -182,10 +183,10 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess);
-suite("worker", worker);
+repeated(() => suite("worker", worker));
 
 // Tests that need a process of its own
 

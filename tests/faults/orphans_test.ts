@@ -6,6 +6,7 @@
  */
 import { noLeaks } from "../support/leaks.ts";
 import { gone, type Script, script } from "../support/scripts.ts";
+import { testFunction } from "../support/tier.ts";
 
 const narrow = ["--allow-read", "--allow-env", `--allow-run=${Deno.execPath()}`];
 
@@ -26,15 +27,23 @@ const scenarios: Readonly<Record<string, (running: Script) => Promise<ReadonlyAr
   fromWorker: async ({ line }) => numbers(await line("busy")),
 };
 
+/** The scenarios that a quick run tries with each mechanism. */
+const QUICK: ReadonlyArray<string> = ["busy", "grandchildren"];
+
 for (const { way, flags } of ways) {
   for (const [scenario, pids] of Object.entries(scenarios)) {
-    Deno.test(`orphans: none is left of ${scenario} when the parent is killed; ${way}`, () =>
-      noLeaks(async () => {
-        const running = script("orphans.ts", [scenario], flags);
-        const children = await pids(running);
-        running.kill("SIGKILL");
-        await running.ended;
-        await gone(children);
-      }));
+    testFunction(
+      `orphans: none is left of ${scenario} when the parent is killed; ${way}${
+        QUICK.includes(scenario) ? "" : " (full)"
+      }`,
+      () =>
+        noLeaks(async () => {
+          const running = script("orphans.ts", [scenario], flags);
+          const children = await pids(running);
+          running.kill("SIGKILL");
+          await running.ended;
+          await gone(children);
+        }),
+    );
   }
 }

@@ -19,6 +19,7 @@ import * as Tasks from "./pipe_fault_tasks.ts";
 import * as Hosts from "../api/pipe_tasks.ts";
 import * as Queues from "../api/queue_tasks.ts";
 import { temporary, test, warmUp, when } from "../support/suite.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 type Any = Tasks.Any;
 
@@ -447,7 +448,7 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Queues.makeAndReturn), subprocess));
-await warmUp(Effect.provide(Process.run(Queues.makeAndReturn), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Queues.makeAndReturn), worker));
 
 suite("subprocess", SubprocessBackend.layer({ stderr: "null", standby: 1, preload }), { signals: true });
-suite("worker", WorkerBackend.layer({ standby: 1, preload }), { signals: false });
+repeated(() => suite("worker", WorkerBackend.layer({ standby: 1, preload }), { signals: false }));

@@ -17,6 +17,7 @@ import { processEntry, until } from "../support/leaks.ts";
 import * as Tasks from "./queue_fault_tasks.ts";
 import * as Hosts from "../api/queue_tasks.ts";
 import { temporary, test, warmUp, when } from "../support/suite.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 type Item = Tasks.Item;
 
@@ -371,7 +372,7 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), subprocess));
-await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), worker));
 
 suite("subprocess", SubprocessBackend.layer({ stderr: "null", standby: 1, preload }), { signals: true });
-suite("worker", WorkerBackend.layer({ standby: 1, preload }), { signals: false });
+repeated(() => suite("worker", WorkerBackend.layer({ standby: 1, preload }), { signals: false }));

@@ -6,6 +6,7 @@ import { type Backend, Event, Lock, Process, Queue, SubprocessBackend, WorkerBac
 import { assert } from "../support/assert.ts";
 import * as Tasks from "./responsive_tasks.ts";
 import { test, warmUp } from "../support/suite.ts";
+import { repeated } from "../support/tier.ts";
 
 const ITEMS = 100_000;
 
@@ -71,4 +72,4 @@ await warmUp(Effect.gen(function* () {
 }));
 
 suite("subprocess", SubprocessBackend.layer());
-suite("worker", WorkerBackend.layer());
+repeated(() => suite("worker", WorkerBackend.layer()));

@@ -13,6 +13,7 @@ import { rounds as length, seed } from "../support/chance.ts";
 import { test, warmUp } from "../support/suite.ts";
 import { amongWorkers, meetings, rounds } from "./sync_rounds.ts";
 import * as Sync from "../api/sync_tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 /** Number of kills on a backend, and of sets of objects in use at each. */
 const KILLS = length(3, 13);
@@ -39,10 +40,10 @@ const worker = WorkerBackend.layer();
 
 const warm = Effect.flatMap(Barrier.make({ parties: 1 }), (barrier) => Process.run(Sync.meets, barrier, 1));
 await warmUp(Effect.provide(warm, subprocess));
-await warmUp(Effect.provide(warm, worker));
+if (repeating) await warmUp(Effect.provide(warm, worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
-suite("worker", worker, Capabilities.worker);
+repeated(() => suite("worker", worker, Capabilities.worker));
 
 test(
   `sync faults on worker, without --allow-ffi: users of ${SETS} sets of objects, and parties of a barrier (storm)`,

@@ -10,6 +10,7 @@ import { words } from "../../src/internal/os/atomics.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { test as run, warmUp } from "../support/suite.ts";
 import { adds, answers, attaches, enters, killsStuck, openArenas, until } from "./region_tasks.ts";
+import { registerEach } from "../support/tier.ts";
 
 const backends = {
   "subprocess, memory": { layer: SubprocessBackend.layer(), kind: "memory" },
@@ -34,7 +35,7 @@ await warmUp(Effect.gen(function* () {
   }
 }));
 
-for (const [name, { kind, layer }] of Object.entries(backends)) {
+registerEach(Object.entries(backends), ([name, { kind, layer }]) => {
   const test = <E>(title: string, program: Effect.Effect<unknown, E, Scope.Scope | Backend>): void =>
     run(`${name}: ${title}`, Effect.provide(program, layer));
 
@@ -147,7 +148,7 @@ for (const [name, { kind, layer }] of Object.entries(backends)) {
       assert(exists(keep.arena, keep.address));
     }),
   );
-}
+});
 
 /** Occupies all unused slots on behalf of a thread that has ended. */
 const fill = (arena: Arena): void => {

@@ -20,7 +20,7 @@ await warmUp(Effect.gen(function* () {
 }));
 
 test(
-  "a call reaches an object in a process whose address is longer than 255 characters",
+  "a call reaches an object in a process whose address is longer than 255 characters (full)",
   Effect.gen(function* () {
     const made = yield* Queue.make<Queue.Queue<string>>();
     const child = yield* Process.spawn(Tasks.descend, LEVELS, made);

@@ -11,6 +11,7 @@ import { after, LONGEST } from "../../src/internal/os/timer.ts";
 import { assertEquals } from "../support/assert.ts";
 import { signal, test, warmUp } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
+import { casesOf, registerEach } from "../support/tier.ts";
 
 const DAY = 24 * 3600 * 1000;
 
@@ -98,9 +99,9 @@ const backends = [
   ["worker", WorkerBackend.layer()],
 ] as const;
 
-for (const [name, layer] of backends) {
-  await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), layer));
+for (const [, layer] of casesOf(backends)) await warmUp(Effect.provide(Process.run(Tasks.addEffect, 1, 2), layer));
 
+registerEach(backends, ([name, layer]) => {
   for (const duration of ["30 days", "Infinity"] as const) {
     test(
       `timers on ${name}: a grace period of ${duration} lets finalizers take the time that they need`,
@@ -159,7 +160,7 @@ for (const [name, layer] of backends) {
       }).pipe(Effect.provide(layer)),
     );
   }
-}
+});
 
 test(
   "timers: poll and wait with 30 days wait for what comes",

@@ -23,6 +23,7 @@ import { random, rounds, seed } from "../support/chance.ts";
 import { everywhere, interruptAtTurn, type Operation, turn } from "../support/steps.ts";
 import { test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -159,7 +160,7 @@ const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Effects.addEffect, 1, 2), worker));
 
 suite("subprocess", subprocess, 100);
-suite("worker", worker, 40);
+repeated(() => suite("worker", worker, 40));

@@ -16,6 +16,7 @@ import { seed } from "../support/chance.ts";
 import { interruptAtStep, interruptAtTurn, interruptAtYield, type Operation, sample } from "../support/steps.ts";
 import { test, warmUp } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
+import { registerEach, repeating } from "../support/tier.ts";
 
 type Any = Tasks.Any;
 
@@ -210,27 +211,28 @@ const elsewhere = Effect.gen(function* () {
 });
 
 await warmUp(Effect.provide(Process.run(add, 1, 2), subprocess));
-await warmUp(Effect.provide(Process.run(add, 1, 2), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(add, 1, 2), worker));
 
-for (
-  const [name, place] of [
-    ["in this process", Effect.succeed<Make>(Pipe.make<unknown>({ maxBytes }))],
+registerEach(
+  [
     ["in a subprocess", Effect.provide(elsewhere, subprocess)],
+    ["in this process", Effect.succeed<Make>(Pipe.make<unknown>({ maxBytes }))],
     ["in a worker", Effect.provide(elsewhere, worker)],
-  ] as const
-) {
-  test(
-    `Pipe ${name}: what is interrupted, at any of its steps, has received or sent all of a message or nothing (storm)`,
-    Effect.gen(function* () {
-      const make = yield* place;
-      for (const scenario of Object.keys(scenarios)) yield* explore(yield* make, scenario, 30);
-      const [one, other] = yield* make;
-      for (const turns of numbers(6)) {
-        yield* interruptAtTurn(Stream.runDrain(other.toStream), turns);
-        yield* interruptAtYield(Stream.runDrain(other.toStream), turns);
-        yield* one.send(turns);
-        assertEquals(yield* other.recv, turns);
-      }
-    }),
-  );
-}
+  ] as const,
+  ([name, place]) =>
+    test(
+      `Pipe ${name}: what is interrupted, at any of its steps, has received or sent all of a message or nothing (storm)`,
+      Effect.gen(function* () {
+        const make = yield* place;
+        for (const scenario of Object.keys(scenarios)) yield* explore(yield* make, scenario, 30);
+        const [one, other] = yield* make;
+        for (const turns of numbers(6)) {
+          yield* interruptAtTurn(Stream.runDrain(other.toStream), turns);
+          yield* interruptAtYield(Stream.runDrain(other.toStream), turns);
+          yield* one.send(turns);
+          assertEquals(yield* other.recv, turns);
+        }
+      }),
+    ),
+  ["in this process"],
+);

@@ -17,12 +17,13 @@ import * as Hosts from "../api/queue_tasks.ts";
 import { rounds } from "../support/chance.ts";
 import { interruptAtTurn } from "../support/steps.ts";
 import { test, warmUp, when } from "../support/suite.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
 await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), subprocess));
-await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), worker));
+if (repeating) await warmUp(Effect.provide(Process.run(Hosts.makeAndReturn), worker));
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -144,4 +145,4 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 };
 
 suite("subprocess", subprocess);
-suite("worker", worker);
+repeated(() => suite("worker", worker));

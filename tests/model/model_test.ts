@@ -12,11 +12,11 @@ import { BUSY } from "../../src/internal/sync/protocol/monitor.ts";
 import { ReadWriteLock, type Side, sizeFor as readersSize } from "../../src/internal/sync/protocol/read_write_lock.ts";
 import { Semaphore, sizeFor as semaphoreSize } from "../../src/internal/sync/protocol/semaphore.ts";
 import { assert } from "../support/assert.ts";
-import { storming } from "../support/chance.ts";
+import { storming, testFunction } from "../support/tier.ts";
 import { type Actor, explore, type Model, type World } from "./model.ts";
 
 const test = (name: string, model: Model): void =>
-  Deno.test(`in all orders: ${name}`, () => {
+  testFunction(`in all orders: ${name}`, () => {
     const { endings, states } = explore(model);
     if (Deno.env.get("MODEL") !== undefined) console.log(name, { endings, states });
     assert(endings > 0);

@@ -7,10 +7,7 @@
  *
  * @module
  */
-
-/** A child process may lack the permission to read its environment. */
-const variable = (name: string): string | undefined =>
-  Deno.permissions.querySync({ name: "env", variable: name }).state === "granted" ? Deno.env.get(name) : undefined;
+import { storming, variable } from "./tier.ts";
 
 /** The seed of this process. The message of a failure that depends on chance names it. */
 export const seed: number = Number(variable("MP_TEST_SEED") ?? crypto.getRandomValues(new Uint32Array(1))[0]);
@@ -33,11 +30,6 @@ export const random = (): number => {
 /** A random integer from 0 up to, but not including, `limit`. */
 export const below = (limit: number): number => Math.floor(random() * limit);
 
-const storm = variable("MP_TEST_STORM");
-
-/** Whether only storms run, at full length. */
-export const storming: boolean = storm !== undefined;
-
 /** The number of rounds of a storm: `quick` in a quick run; else the value of `--rounds`, or `full`. */
 export const rounds = (quick: number, full: number): number =>
-  storm === undefined ? Math.min(quick, full) : storm === "" ? full : Number(storm);
+  storming ? Number(variable("MP_TEST_ROUNDS") ?? full) : Math.min(quick, full);

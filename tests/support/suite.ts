@@ -12,8 +12,8 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { unsupported } from "../../src/internal/os/linux.ts";
 import { doorbell } from "../../src/internal/sync/protocol/doorbell.ts";
-import { storming } from "./chance.ts";
 import { noLeaks, type Watched } from "./leaks.ts";
+import { chosen, groupName, titled } from "./tier.ts";
 
 // Holds the doorbell, because it otherwise lives until the last foreign arena is collected, and would count as a leak
 // of some test.
@@ -39,8 +39,11 @@ const runTest = <E>(
 ): Promise<void> => noLeaks(() => watched(name, Effect.scoped(program)), undefined, watch);
 
 /** Registers a test that runs a program. */
-export const test = <E>(name: string, program: Effect.Effect<unknown, E, Scope.Scope>): void =>
-  Deno.test({ name, sanitizeOps: true, sanitizeResources: true, fn: () => runTest(name, program) });
+export const test = <E>(name: string, program: Effect.Effect<unknown, E, Scope.Scope>): void => {
+  const title = titled(name);
+  if (!chosen(title)) return;
+  Deno.test({ name: title, sanitizeOps: true, sanitizeResources: true, fn: () => runTest(title, program) });
+};
 
 /** One test of a group: its name and its program. */
 export type Step<R> = readonly [name: string, program: Effect.Effect<unknown, unknown, R>];
@@ -54,11 +57,14 @@ export const group = <R, E>(
   setup: Effect.Effect<Context.Context<Exclude<R, Scope.Scope>>, E, Scope.Scope>,
   steps: ReadonlyArray<Step<R>>,
 ): void => {
-  // `deno test --filter` matches only the names of groups.
-  const chosen = storming ? steps.filter(([title]) => title.includes("(storm)")) : steps;
-  if (chosen.length === 0) return;
+  const members = steps.flatMap(([title, program]) => {
+    // Each step of a group with such a name repeats something.
+    const full = titled(name.includes("(full)") ? `${title} (full)` : title);
+    return chosen(full) ? [[full, program] as const] : [];
+  });
+  if (members.length === 0) return;
   Deno.test({
-    name: storming ? `${name} (storm)` : name,
+    name: groupName(name),
     sanitizeOps: true,
     sanitizeResources: true,
     fn: (context) =>
@@ -66,7 +72,7 @@ export const group = <R, E>(
         const scope = await Effect.runPromise(Scope.make());
         try {
           const shared = await watched(name, Scope.extend(setup, scope));
-          for (const [title, program] of chosen) {
+          for (const [title, program] of members) {
             // Shared objects may use descriptors and operations of the runtime at any time. The group checks these.
             await context.step({
               name: title,
