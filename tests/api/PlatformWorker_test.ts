@@ -6,10 +6,11 @@
 import * as Worker from "@effect/platform/Worker";
 import { WorkerError } from "@effect/platform/WorkerError";
 import * as Cause from "effect/Cause";
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
-import type * as Layer from "effect/Layer";
+import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Process, Queue, SubprocessBackend, WorkerBackend } from "../../mod.ts";
@@ -18,7 +19,7 @@ import { TaskError } from "../../src/Task.ts";
 import { layer, layerManager, type Options, type Runner, workerErrorOf } from "../../src/PlatformWorker.ts";
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertNotEquals } from "../support/assert.ts";
 import { logging } from "../support/logs.ts";
-import { test, warmUp, when } from "../support/suite.ts";
+import { group, type Step, test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
 import * as Tasks from "./platform_tasks.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
@@ -60,6 +61,19 @@ const pool = (size = 1): Effect.Effect<
     (pool) => pool as Worker.SerializedWorkerPool<Tasks.Request>,
   );
 
+/** A pool that several tests share. */
+const Shared = Context.GenericTag<Worker.SerializedWorkerPool<Tasks.Request>>("tests/Pool");
+
+/** The tests that leave the pool as it was. */
+const steps: Array<Step<Worker.SerializedWorkerPool<Tasks.Request> | Scope.Scope>> = [];
+
+const check = <E>(
+  name: string,
+  program: (pool: Worker.SerializedWorkerPool<Tasks.Request>) => Effect.Effect<unknown, E, Scope.Scope>,
+): void => {
+  steps.push([name, Effect.flatMap(Shared, program)]);
+};
+
 const children = Effect.map(Process.activeChildren, ({ length }) => length);
 
 /** The cause of a `WorkerError`. */
@@ -70,9 +84,8 @@ const causeOf = (failure: unknown, reason: WorkerError["reason"]): unknown => {
   return error.cause;
 };
 
-each("typed results and typed errors, by Schema", () =>
+check("typed results and typed errors, by Schema", ({ executeEffect }) =>
   Effect.gen(function* () {
-    const { executeEffect } = yield* pool();
     assertEquals(yield* executeEffect(new Tasks.Sqrt({ of: 16 })), 4);
     assertEquals(yield* executeEffect(new Tasks.Tomorrow({ day: new Date(0) })), new Date(86_400_000));
     const error = yield* Effect.flip(executeEffect(new Tasks.Sqrt({ of: -1 })));
@@ -80,9 +93,8 @@ each("typed results and typed errors, by Schema", () =>
     assertEquals(error.n, -1);
   }));
 
-each("streams of elements, and of an error", () =>
+check("streams of elements, and of an error", ({ execute }) =>
   Effect.gen(function* () {
-    const { execute } = yield* pool();
     assertEquals(yield* Stream.runSum(execute(new Tasks.Count({ to: 10_000 }))), 50_005_000);
     const seen: Array<number> = [];
     const failing = Stream.tap(execute(new Tasks.Count({ to: -1 })), (n) => Effect.sync(() => seen.push(n)));
@@ -100,9 +112,8 @@ each("without Schemas", () =>
     yield* broadcast(1);
   }), Tasks.doubles);
 
-each("the initial message builds a layer, which the requests have", () =>
+check("the initial message builds a layer, which the requests have", ({ executeEffect }) =>
   Effect.gen(function* () {
-    const { executeEffect } = yield* pool();
     const { name, pid } = yield* Effect.withSpan(executeEffect(new Tasks.WhoAmI()), "asking");
     assertEquals([name, pid === Deno.pid], ["ada", pid === Deno.pid]);
   }));
@@ -130,9 +141,8 @@ each("an initial message that fails is a WorkerError of the pool", () =>
     assertEquals(yield* children, 0);
   }));
 
-each("the span of a request is the parent of those in the worker", () =>
+check("the span of a request is the parent of those in the worker", ({ executeEffect }) =>
   Effect.gen(function* () {
-    const { executeEffect } = yield* pool();
     const [own, theirs] = yield* Effect.all([
       Effect.map(Effect.orDie(Effect.currentSpan), ({ traceId }) => traceId),
       Effect.map(executeEffect(new Tasks.WhoAmI()), ({ span }) => span),
@@ -153,9 +163,8 @@ each(
   { name: "crew" },
 );
 
-each("an interrupted request is interrupted in the worker", () =>
+check("an interrupted request is interrupted in the worker", ({ execute, executeEffect }) =>
   Effect.gen(function* () {
-    const { execute, executeEffect } = yield* pool();
     const news = yield* Queue.make<string>();
     for (const run of [executeEffect(new Tasks.Wait({ news })), Stream.runDrain(execute(new Tasks.Wait({ news })))]) {
       const fiber = yield* Effect.fork(run);
@@ -178,18 +187,22 @@ each("what runs when the scope closes is interrupted", () =>
     assertEquals(yield* children, 0);
   }));
 
-each("a defect in a handler is a defect here, and harms no other request", () =>
-  Effect.gen(function* () {
-    const { executeEffect } = yield* pool();
-    const exit = yield* Effect.exit(executeEffect(new Tasks.End({ how: "die" })));
-    assert(Exit.isFailure(exit) && Cause.isDie(exit.cause));
-    assertMatch(Cause.pretty(exit.cause), /a defect/);
-    assertEquals(yield* executeEffect(new Tasks.Sqrt({ of: 9 })), 3);
-  }));
+check(
+  "a defect in a handler is a defect here, and harms no other request",
+  ({ executeEffect }) =>
+    Effect.gen(function* () {
+      const exit = yield* Effect.exit(executeEffect(new Tasks.End({ how: "die" })));
+      assert(Exit.isFailure(exit) && Cause.isDie(exit.cause));
+      assertMatch(Cause.pretty(exit.cause), /a defect/);
+      assertEquals(yield* executeEffect(new Tasks.Sqrt({ of: 9 })), 3);
+    }),
+);
 
 for (const how of ["exit", "throw"] as const) {
   each(
-    `a worker that ends by ${how} fails its requests with ProcessDied; the next has the initial message`,
+    `a worker that ends by ${how} fails its requests with ProcessDied; the next has the initial message${
+      how === "exit" ? "" : " (full)"
+    }`,
     (backend) =>
       Effect.gen(function* () {
         const { executeEffect } = yield* pool();
@@ -284,17 +297,15 @@ each(
   { gracePeriod: "soon" as never },
 );
 
-each("a transferred buffer arrives, and is detached here", () =>
+check("a transferred buffer arrives, and is detached here", ({ executeEffect }) =>
   Effect.gen(function* () {
-    const { executeEffect } = yield* pool();
     const bytes = Uint8Array.of(1, 2, 3);
     assertEquals([...yield* executeEffect(new Tasks.Flip({ bytes }))], [3, 2, 1]);
     assertEquals([bytes.length, bytes.buffer.detached], [0, true]);
   }));
 
-each("what cannot be sent is a WorkerError, and the worker goes on", () =>
+check("what cannot be sent is a WorkerError, and the worker goes on", ({ executeEffect }) =>
   Effect.gen(function* () {
-    const { executeEffect } = yield* pool();
     const error = yield* Effect.flip(executeEffect(new Tasks.Wait({ news: () => 1 })));
     assertEquals((causeOf(error, "send") as { readonly _tag: string })._tag, "EncodeError");
     assertEquals(yield* executeEffect(new Tasks.Sqrt({ of: 9 })), 3);
@@ -338,3 +349,13 @@ test(
     Effect.provide(worker),
   ),
 );
+
+registerEach(backends, ([backend, services]) =>
+  group(
+    `workers of the platform (${backend})`,
+    Effect.gen(function* () {
+      const context = yield* Layer.build(Layer.provideMerge(layer(() => Tasks.serialized), services));
+      return Context.make(Shared, yield* Effect.provide(pool(), context));
+    }),
+    steps,
+  ));

@@ -9,6 +9,7 @@ import type * as RpcGroup from "@effect/rpc/RpcGroup";
 import * as RpcServer from "@effect/rpc/RpcServer";
 import type { WorkerError } from "@effect/platform/WorkerError";
 import * as Cause from "effect/Cause";
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
@@ -22,7 +23,7 @@ import { layerClient, layerProcess, layerServer } from "../../src/Rpc.ts";
 import { TaskError } from "../../src/Task.ts";
 import { assert, assertEquals, assertInstanceOf, assertMatch, assertThrows } from "../support/assert.ts";
 import { logging } from "../support/logs.ts";
-import { test, warmUp, when } from "../support/suite.ts";
+import { group, type Step, test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
 import * as Tasks from "./platform_tasks.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
@@ -58,26 +59,17 @@ type Users = RpcClient.RpcClient<RpcGroup.Rpcs<typeof Tasks.Users>, RpcClientErr
 
 const client: Effect.Effect<Users, never, RpcClient.Protocol | Scope.Scope> = RpcClient.make(Tasks.Users);
 
-/** Registers a test for each connection and each backend. */
-const each = <E>(
-  name: string,
-  program: (users: Users, way: string) => Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>,
-): void => {
-  registerEach(backends, ([backend, services]) => {
-    for (const [way, layer] of Object.entries(ways)) {
-      test(
-        `rpc (${way}, ${backend}): ${name}`,
-        Effect.flatMap(client, (users) => program(users, way)).pipe(
-          Effect.scoped,
-          Effect.provide(layer),
-          Effect.provide(services),
-        ),
-      );
-    }
-  });
+/** The client of a server that several tests share. */
+const Connected = Context.GenericTag<Users>("tests/Users");
+
+/** The tests that leave their server as it was. */
+const steps: Array<Step<Users | Scope.Scope>> = [];
+
+const check = <E>(name: string, program: (users: Users) => Effect.Effect<unknown, E, Scope.Scope>): void => {
+  steps.push([name, Effect.flatMap(Connected, program)]);
 };
 
-each("results and errors by Schema", (users) =>
+check("results and errors by Schema", (users) =>
   Effect.gen(function* () {
     assertEquals(yield* users.sqrt({ of: 16 }), 4);
     assertEquals(yield* users.tomorrow({ day: new Date(0) }), new Date(86_400_000));
@@ -88,14 +80,24 @@ each("results and errors by Schema", (users) =>
     assertEquals(many, [1, 2, 3, 4]);
   }));
 
-each("streams of elements, and of an error", (users) =>
+check("streams of elements, and of an error", (users) =>
   Effect.gen(function* () {
     assertEquals(yield* Stream.runSum(users.count({ to: 5000 })), 12_502_500);
     assertInstanceOf(yield* Effect.flip(Stream.runDrain(users.count({ to: -1 }))), Tasks.Negative);
     assertEquals([...yield* Stream.runCollect(Stream.take(users.count({ to: 1e9 }), 2))], [1, 2]);
   }));
 
-each("a timeout interrupts in the server", (users) =>
+check(
+  "a stream that is not read, or not read to its end, holds up no other request",
+  (users) =>
+    Effect.gen(function* () {
+      const next = yield* Stream.toPull(users.count({ to: 1e9 }));
+      yield* next;
+      assertEquals(yield* users.sqrt({ of: 9 }), 3);
+    }),
+);
+
+check("a timeout interrupts in the server", (users) =>
   Effect.gen(function* () {
     const fiber = yield* Effect.fork(users.wait());
     yield* when(users.waiting(), (count) => count === 1);
@@ -107,7 +109,7 @@ each("a timeout interrupts in the server", (users) =>
     assertEquals(yield* users.sqrt({ of: 9 }), 3);
   }));
 
-each(
+check(
   "a defect, and a result that cannot be sent, are defects of their request alone",
   (users) =>
     Effect.gen(function* () {
@@ -120,7 +122,8 @@ each(
     }),
 );
 
-each("a server that dies is an RpcClientError of each request", (users, way) =>
+/** A server that dies fails each request. */
+const dying = (users: Users, way: string) =>
   Effect.gen(function* () {
     const other = yield* Effect.fork(Effect.flip(users.wait()));
     yield* when(users.waiting(), (count) => count === 1);
@@ -134,9 +137,27 @@ each("a server that dies is an RpcClientError of each request", (users, way) =>
     }
     if (way === "the worker protocol") assertEquals(yield* users.sqrt({ of: 9 }), 3); // by the next worker
     else assertInstanceOf(yield* Effect.flip(users.sqrt({ of: 9 })), RpcClientError);
-  }));
+  });
 
 registerEach(backends, ([backend, services]) => {
+  for (const [way, layer] of Object.entries(ways)) {
+    const provided = Layer.provide(layer, services);
+    group(
+      `rpc (${way}, ${backend})`,
+      Effect.map(
+        Effect.flatMap(Layer.build(provided), (context) => Effect.provide(client, context)),
+        (users) => Context.make(Connected, users),
+      ),
+      steps,
+    );
+    // The other connections report the end of the connection, and not the death.
+    const again = way === "a process" || way === "the worker protocol" ? "" : " (full)";
+    test(
+      `rpc (${way}, ${backend}): a server that dies is an RpcClientError of each request${again}`,
+      Effect.flatMap(client, (users) => dying(users, way)).pipe(Effect.scoped, Effect.provide(provided)),
+    );
+  }
+
   test(
     `rpc (a process, ${backend}): one that cannot serve is an RpcClientError that says why`,
     Effect.gen(function* () {

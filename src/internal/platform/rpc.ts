@@ -33,8 +33,12 @@ export const makeClient = (
 ): Effect.Effect<RpcClient.Protocol["Type"], never, Scope.Scope> =>
   RpcClient.Protocol.make((write) => {
     let ended: RpcClientError | undefined;
+    // A chunk waits until the reader of its stream has room for it, and other messages do not wait for that reader. The
+    // server sends no more of the stream before the chunk is acknowledged.
+    const dispatch = (message: FromServerEncoded): Effect.Effect<unknown> =>
+      message._tag === "Chunk" ? Effect.fork(write(message)) : write(message);
     const receive = Effect.forever(
-      Effect.flatMap(connection.recv, (message) => write(message as FromServerEncoded)),
+      Effect.flatMap(connection.recv, (message) => dispatch(message as FromServerEncoded)),
     ).pipe(
       Effect.catchAllCause((cause) => Effect.map(why, (reason) => reason ?? Cause.squash(cause))),
       Effect.flatMap((cause) => {
