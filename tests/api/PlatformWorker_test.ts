@@ -93,8 +93,9 @@ check("typed results and typed errors, by Schema", ({ executeEffect }) =>
     assertEquals(error.n, -1);
   }));
 
-check("streams of elements, and of an error", ({ execute }) =>
+each("streams of elements, and of an error", () =>
   Effect.gen(function* () {
+    const { execute } = yield* pool();
     assertEquals(yield* Stream.runSum(execute(new Tasks.Count({ to: 10_000 }))), 50_005_000);
     const seen: Array<number> = [];
     const failing = Stream.tap(execute(new Tasks.Count({ to: -1 })), (n) => Effect.sync(() => seen.push(n)));
