@@ -26,6 +26,7 @@ import { script } from "../support/scripts.ts";
 import { everywhere } from "../support/steps.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
+import { registerEach } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
@@ -117,7 +118,10 @@ const both = (
   });
 
 const promise = (title: string, program: (family: Family) => Effect.Effect<unknown, unknown, Scope.Scope>): void => {
-  for (const family of families) test(`Listener over ${family.name}: ${title}`, program(family));
+  registerEach(families, (family) => test(`Listener over ${family.name}: ${title}`, program(family)), [
+    "values and bytes in both directions",
+    "another key",
+  ]);
 };
 
 /** The tag of a failure, and its reason if it has one. */

@@ -435,7 +435,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a lock, a semaphore or an RLock that is held by a process which is killed goes to the next",
+    "a lock, a semaphore or an RLock that is held by a process which is killed goes to the next (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const told = yield* Queue.make<string>();
@@ -626,7 +626,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a wait for a condition that is interrupted at any moment holds its lock until that is released, and passes a notification on",
+    "a wait for a condition that is interrupted at any moment holds its lock until that is released, and passes a notification on (full)",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const condition = yield* manager.condition();
@@ -851,7 +851,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   // Handles and lifetimes
 
   check(
-    "proxies travel through queues, into other objects and themselves, and to grandchildren",
+    "proxies travel through queues, into other objects and themselves, and to grandchildren (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const list = yield* manager.list<unknown>([1, 2]);
@@ -876,7 +876,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "many children change one dict and one list",
+    "many children change one dict and one list (full)",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const dict = yield* manager.dict<string, number>();
@@ -908,7 +908,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "an object in transit is kept by a lease; without one, a late receiver is told that it is gone",
+    "an object in transit is kept by a lease; without one, a late receiver is told that it is gone (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const queue = yield* Queue.make<Manager.Dict<string, number>>();
@@ -995,7 +995,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "what a process takes out that dies before it has it goes back",
+    "what a process takes out that dies before it has it goes back (full)",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       for (const millis of [0, 1, 5]) {
@@ -1070,7 +1070,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "an initializer runs before the server serves; one that fails, and a process that ends, fail the acquisition",
+    "an initializer runs before the server serves; one that fails, and a process that ends, fail the acquisition (full)",
     Effect.gen(function* () {
       const told = yield* Queue.make<string>();
       yield* Manager.make({ initializer: Pool.initializer(Tasks.tells, told) });
@@ -1105,7 +1105,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a method that ends the process is told as Unreachable; interrupting make leaves no process",
+    "a method that ends the process is told as Unreachable; interrupting make leaves no process (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const maths = yield* manager.create(Tasks.maths, 0);
@@ -1123,7 +1123,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
 
   if (signals) {
     check(
-      "a call that is interrupted while the server is stopped is given up",
+      "a call that is interrupted while the server is stopped is given up (full)",
       Effect.gen(function* () {
         const manager = yield* Manager.make();
         const list = yield* manager.list([1]);

@@ -163,7 +163,7 @@ promise("a value that cannot be rebuilt fails in recv, and is received", (make) 
   }));
 
 promise(
-  "a message of 100 MB arrives, as a value and as bytes, past a limit of 1 MB",
+  "a message of 100 MB arrives, as a value and as bytes, past a limit of 1 MB (full)",
   (make) =>
     Effect.gen(function* () {
       const [one, other] = yield* make();
@@ -746,7 +746,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "bytes there and back, up to 100 MB",
+    "bytes there and back, up to 100 MB (full)",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       yield* spawn(Tasks.echoBytes, theirs);
@@ -884,7 +884,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "two siblings talk with one another, also when both ends were sent",
+    "two siblings talk with one another, also when both ends were sent (full)",
     Effect.gen(function* () {
       const [one, other] = yield* Pipe.make<unknown>();
       const receiver = yield* Process.spawn(Tasks.receiveAll, one);
@@ -911,7 +911,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "an end goes to a grandchild, and back to the child",
+    "an end goes to a grandchild, and back to the child (full)",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       yield* spawn(Tasks.echoBelow, theirs);
@@ -978,7 +978,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "the end of file comes when the process dies that was about to have the end",
+    "the end of file comes when the process dies that was about to have the end (full)",
     Effect.gen(function* () {
       for (let turns = 0; turns < 6; turns++) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
@@ -1045,7 +1045,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "when the process that made the pipe is killed, two others that spoke through it are told so",
+    "when the process that made the pipe is killed, two others that spoke through it are told so (full)",
     Effect.gen(function* () {
       const wanted = yield* Queue.make<Pipe.Options>();
       const made = yield* Queue.make<Tasks.Ends>();
@@ -1128,7 +1128,7 @@ suite("subprocess", subprocess);
 repeated(() => suite("worker", worker));
 
 test(
-  "Pipe on subprocess: a message that a link does not take fails for its sender, or for its receiver, and no other does",
+  "Pipe on subprocess: a message that a link does not take fails for its sender, or for its receiver, and no other does (full)",
   Effect.gen(function* () {
     const [mine, theirs] = yield* Pipe.make<unknown>();
     yield* Process.spawn(Tasks.echo, theirs);

@@ -22,7 +22,7 @@ import { descendants } from "../support/leaks.ts";
 import { gateway, signal, type Step, temporary, test, warmUp, when } from "../support/suite.ts";
 import { withWorkers, Workers } from "../support/workers.ts";
 import * as Tasks from "../support/tasks.ts";
-import { repeated, repeating } from "../support/tier.ts";
+import { fullUnless, repeated, repeating } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -328,7 +328,9 @@ const suite = (
     ] as const
   ) {
     check(
-      `a worker that ${title} fails its own task, no other, and is replaced`,
+      `a worker that ${title} fails its own task, no other, and is replaced${
+        fullUnless(title === "exits" || title === "is killed")
+      }`,
       Effect.gen(function* () {
         const pool = yield* Pool.make({ size: 2 });
         const other = yield* occupy(pool);
@@ -468,7 +470,7 @@ const suite = (
   }
 
   check(
-    "20 000 tasks that are submitted at once all get their own result",
+    "20 000 tasks that are submitted at once all get their own result (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 2 });
       const results = yield* Effect.forEach(numbers(20_000), (i) => pool.apply(Tasks.square, i), {
@@ -481,7 +483,7 @@ const suite = (
   );
 
   check(
-    "of 20 000 that wait all are taken back at once",
+    "of 20 000 that wait all are taken back at once (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const first = yield* occupy(pool);

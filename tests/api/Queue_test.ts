@@ -413,7 +413,7 @@ promise("all that is data travels", (make) =>
     assert(cyclic[0] === cyclic);
   }));
 
-promise("an item of 100 MB arrives whole", (make) =>
+promise("an item of 100 MB arrives whole (full)", (make) =>
   Effect.gen(function* () {
     const queue = yield* make();
     const item = new Uint8Array(100_000_000);
@@ -477,7 +477,7 @@ promise("a get that is interrupted, or runs out of time, has taken nothing", (ma
   }));
 
 promise(
-  "10 000 gets wait, half of them go away, and the others are served in their order",
+  "10 000 gets wait, half of them go away, and the others are served in their order (full)",
   (make) =>
     Effect.gen(function* () {
       const queue = yield* make();
@@ -871,7 +871,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a queue that a grandchild hosts serves its grandparent and its uncle",
+    "a queue that a grandchild hosts serves its grandparent and its uncle (full)",
     Effect.gen(function* () {
       const { make } = yield* hostingBelow;
       const queue = yield* make();
@@ -885,7 +885,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a child has its own children produce and consume over a queue of its own",
+    "a child has its own children produce and consume over a queue of its own (full)",
     Effect.gen(function* () {
       const { host, taken } = yield* run(Tasks.family, 50);
       assert(host !== "MainProcess");
@@ -896,7 +896,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "the tasks of a pool use a queue, in a child's pool as well",
+    "the tasks of a pool use a queue, in a child's pool as well (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       const pool = yield* Pool.make({ size: 2 });
@@ -909,7 +909,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "workers and subprocesses use one queue, whichever of them is the parent of the other",
+    "workers and subprocesses use one queue, whichever of them is the parent of the other (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       yield* run(Tasks.mixed, queue);
@@ -939,7 +939,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "who has put a large item into a queue of a sibling finds it there",
+    "who has put a large item into a queue of a sibling finds it there (full)",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const queue = yield* make();
@@ -1082,7 +1082,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "10 000 gets of a child wait, and then all are served; its death leaves none behind",
+    "10 000 gets of a child wait, and then all are served; its death leaves none behind (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<number>();
       const child = yield* Process.spawn(Tasks.takers, queue, 10_000);

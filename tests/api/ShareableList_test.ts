@@ -371,7 +371,7 @@ const more = (list: Scribbled, count: number) =>
   });
 
 test(
-  "at whichever instruction a writer stands still, others see whole elements (storm)",
+  "at whichever instruction a writer stands still, others see whole elements (full) (storm)",
   Effect.gen(function* () {
     const list = yield* scribbled;
     const child = yield* Process.spawnWith(Tasks.scribbles, [list, "x"], { daemon: true });
@@ -390,7 +390,7 @@ test(
 );
 
 test(
-  "writers that are killed leave whole elements, and others go on (storm)",
+  "writers that are killed leave whole elements, and others go on (full) (storm)",
   Effect.gen(function* () {
     const list = yield* scribbled;
     const other = yield* Process.spawnWith(Tasks.scribbles, [list, "y"], { daemon: true });

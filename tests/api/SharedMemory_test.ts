@@ -118,7 +118,7 @@ promise(
 );
 
 promise(
-  "it is there when it arrives, however fast a link that is much used brings it",
+  "it is there when it arrives, however fast a link that is much used brings it (full)",
   (make) =>
     Effect.gen(function* () {
       const [there, back] = [yield* Queue.make<Tasks.Memory | number>(), yield* Queue.make<number>()];
@@ -158,7 +158,7 @@ promise("who has received it keeps it when its maker has closed it", (make, kind
   }));
 
 promise(
-  "memory that was closed before it was received is reported as gone, and nothing crashes",
+  "memory that was closed before it was received is reported as gone, and nothing crashes (full)",
   (make) =>
     Effect.gen(function* () {
       const queue = yield* Queue.make<Tasks.Memory>();
@@ -223,7 +223,7 @@ test(
 );
 
 test(
-  "subprocesses and workers share the same block",
+  "subprocesses and workers share the same block (full)",
   Effect.gen(function* () {
     const memory = yield* SharedMemory.make({ size: 10 });
     assertEquals(yield* Process.run(Tasks.increments, memory), 0);
@@ -285,7 +285,7 @@ const adder = new Uint8Array([
 const PAGE = 65_536;
 
 test(
-  "as a SharedArrayBuffer it is seen by subprocesses, by workers of any kind, and by WebAssembly",
+  "as a SharedArrayBuffer it is seen by subprocesses, by workers of any kind, and by WebAssembly (full)",
   Effect.gen(function* () {
     const memory = yield* SharedMemory.make({ size: PAGE });
     const { shared, wasm } = memory;

@@ -281,7 +281,7 @@ promise("bytes are replaced as a whole", () =>
   }));
 
 test(
-  "structs and bytes stay whole, whenever a process that replaces them is killed (storm)",
+  "structs and bytes stay whole, whenever a process that replaces them is killed (full) (storm)",
   Effect.gen(function* () {
     const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" });
     const bytes = yield* Value.bytes(200);
@@ -307,7 +307,7 @@ test(
 );
 
 test(
-  "subprocesses and workers use the same value",
+  "subprocesses and workers use the same value (full)",
   Effect.gen(function* () {
     const value = yield* Value.make("i32");
     yield* Effect.all([

@@ -132,7 +132,7 @@ const suite = (
   );
 
   check(
-    "an end may be asked for any number of times, by many at once, and before and after it",
+    "an end may be asked for any number of times, by many at once, and before and after it (full)",
     Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.explode, "once");
       const asking = [Effect.exit(child.join), child.exit, child.status, child.exitCode] as const;
@@ -171,7 +171,7 @@ const suite = (
   );
 
   check(
-    "a process that is stopped in the moment of its start has ended, whatever stops it",
+    "a process that is stopped in the moment of its start has ended, whatever stops it (full)",
     Effect.gen(function* () {
       for (const stop of ["terminate", "kill", "interrupt"] as const) {
         for (const task of [Tasks.linger, Effects.never, Effects.dying]) {
@@ -185,7 +185,7 @@ const suite = (
   );
 
   check(
-    "a caller that is interrupted while it waits for an end takes nothing from the others",
+    "a caller that is interrupted while it waits for an end takes nothing from the others (full)",
     Effect.gen(function* () {
       const begun = yield* signal;
       const gate = yield* gateway;
@@ -218,7 +218,7 @@ const suite = (
   );
 
   check(
-    "child, grandchild and great-grandchild know themselves and their parents, and are no daemons because they are",
+    "child, grandchild and great-grandchild know themselves and their parents, and are no daemons because they are (full)",
     Effect.gen(function* () {
       const child = yield* Process.spawnWith(Family.lineage, [2], { name: "eldest", daemon: true });
       const [first, second, third] = yield* child.join;
@@ -238,7 +238,7 @@ const suite = (
   );
 
   check(
-    "a name is a label: two processes may have the same, and it cannot be changed",
+    "a name is a label: two processes may have the same, and it cannot be changed (full)",
     Effect.gen(function* () {
       const twins = yield* Effect.all([
         Process.spawnWith(Effects.whoAmI, [], { name: "twin" }),
@@ -303,7 +303,7 @@ const suite = (
   );
 
   check(
-    "activeChildren has neither the workers of pools, nor one that could not be started, nor what others have started",
+    "activeChildren has neither the workers of pools, nor one that could not be started, nor what others have started (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       assertEquals(yield* pool.apply(Tasks.echo, 1), 1);
@@ -316,7 +316,7 @@ const suite = (
   );
 
   check(
-    "a daemon may start processes, which end with it",
+    "a daemon may start processes, which end with it (full)",
     Effect.gen(function* () {
       const path = yield* temporary;
       const daemon = yield* Effect.scoped(Effect.gen(function* () {
@@ -349,7 +349,7 @@ const suite = (
   );
 
   check(
-    "a child that sets its authKey sets it for itself and its own children",
+    "a child that sets its authKey sets it for itself and its own children (full)",
     Effect.gen(function* () {
       yield* rekeyed(secret(2));
       assertEquals(yield* Process.run(Family.rekey, secret(3)), [secret(3), secret(3)]);
@@ -376,7 +376,7 @@ const suite = (
   );
 
   check(
-    "a class-style process: run may return an Effect or a Stream",
+    "a class-style process: run may return an Effect or a Stream (full)",
     Effect.gen(function* () {
       assertEquals(yield* Process.run(Family.division, new Family.Division(6, 3)), 2);
       assertEquals(yield* Effect.flip(Process.run(Family.division, new Family.Division(6, 0))), "by zero");
@@ -386,7 +386,7 @@ const suite = (
   );
 
   check(
-    "a class-style process: private fields do not travel, and a run that needs them fails where it runs",
+    "a class-style process: private fields do not travel, and a run that needs them fails where it runs (full)",
     Effect.gen(function* () {
       const [defect] = yield* defectsOf(Process.run(Tasks.secretive, new Tasks.Private(3)));
       assertInstanceOf(defect, TypeError);
@@ -423,7 +423,7 @@ const suite = (
   // Terminate and kill
 
   check(
-    "a process whose end has been told changes nothing any more, however it was ended",
+    "a process whose end has been told changes nothing any more, however it was ended (full)",
     Effect.gen(function* () {
       for (let round = 0; round < 3; round++) {
         const memory = yield* SharedMemory.make({ size: 4 });
@@ -488,7 +488,7 @@ const suite = (
   );
 
   check(
-    "a second interruption, or terminate, does not cut the grace period short",
+    "a second interruption, or terminate, does not cut the grace period short (full)",
     Effect.gen(function* () {
       for (const how of ["the scope fails", "the scope is interrupted", "terminate"] as const) {
         const begun = yield* signal;
@@ -524,7 +524,7 @@ const suite = (
   );
 
   check(
-    "an escalation is the same when a scope ends the process, and the scope waits for the end",
+    "an escalation is the same when a scope ends the process, and the scope waits for the end (full)",
     Effect.gen(function* () {
       yield* logging((lines) =>
         Effect.gen(function* () {
@@ -770,7 +770,7 @@ test(
 // Permissions
 
 onSubprocess(
-  "permissions are given to one process, and its own children get no more",
+  "permissions are given to one process, and its own children get no more (full)",
   Effect.gen(function* () {
     const path = yield* temporary;
     const few = { run: true, env: true } as const;

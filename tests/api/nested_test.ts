@@ -41,21 +41,29 @@ test(
     ]);
   }),
 );
-row("cwd is that of the parent", { cwd: "/" }, same("cwd", "/"));
-row("env adds to the environment of both", { env: { ADDED_BY_LAYER: "yes" } }, same("added", "yes"));
-row("clearEnv empties the environment of both, but for what Deno needs", { clearEnv: true }, same("inherited", false));
-row("v8Flags are the same", { v8Flags: ["--expose-gc"] }, same("gc", true));
 row(
-  "denoFlags are the same",
-  { denoFlags: ["--location=http://layer.example/"] },
-  same("location", "http://layer.example/"),
+  "cwd, env, v8Flags and denoFlags are those of the parent, and stdout and stderr go where those of the parent go",
+  {
+    cwd: "/",
+    env: { ADDED_BY_LAYER: "yes" },
+    v8Flags: ["--expose-gc"],
+    denoFlags: ["--location=http://layer.example/"],
+    stdout: "null",
+    stderr: "null",
+  },
+  (seen) => {
+    same("cwd", "/")(seen);
+    same("added", "yes")(seen);
+    same("inherited", true)(seen);
+    same("gc", true)(seen);
+    same("location", "http://layer.example/")(seen);
+    same("stdout", "/dev/null")(seen);
+    same("stderr", "/dev/null")(seen);
+  },
 );
+row("clearEnv empties the environment of both, but for what Deno needs", { clearEnv: true }, same("inherited", false));
 row("stdin is read by a child only", { stdin: "inherit" }, ({ child, grandchild }) => {
   assertEquals([child.stdin, grandchild.stdin], [Deno.readLinkSync("/proc/self/fd/0"), "/dev/null"]);
-});
-row("stdout and stderr go where those of the parent go", { stdout: "null", stderr: "null" }, (seen) => {
-  same("stdout", "/dev/null")(seen);
-  same("stderr", "/dev/null")(seen);
 });
 row("a detached child leads the group of its own children", { detached: true }, ({ child, grandchild }) => {
   assertNotEquals(grandchild.pid, child.pid);

@@ -25,7 +25,7 @@ import * as Queues from "./queue_tasks.ts";
 import { rounds } from "../support/chance.ts";
 import { type Step, warmUp } from "../support/suite.ts";
 import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
-import { repeated, repeating } from "../support/tier.ts";
+import { fullUnless, repeated, repeating } from "../support/tier.ts";
 
 /** A queue that lives in a child. */
 const hosted = Effect.gen(function* () {
@@ -60,7 +60,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 
   for (const where of ["here", "in a third process"] as const) {
     check(
-      `an item whose put has returned is there for a process that is told of it by any means, the queue ${where} (storm)`,
+      `an item whose put has returned is there for a process that is told of it by any means, the queue ${where}${
+        fullUnless(where === "here")
+      } (storm)`,
       Effect.gen(function* () {
         const ROUNDS = rounds(20, 60);
         const queue = where === "here" ? yield* Queue.make<number>() : yield* hosted;
@@ -97,7 +99,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "items that were put in turn, under one lock and with a barrier between rounds, come out in that order (storm)",
+    "items that were put in turn, under one lock and with a barrier between rounds, come out in that order (full) (storm)",
     Effect.gen(function* () {
       const [PARTIES, ROUNDS] = [4, rounds(40, 200)];
       const queue = yield* Queue.make<number>();

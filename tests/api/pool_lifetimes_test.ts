@@ -30,7 +30,7 @@ import { logging } from "../support/logs.ts";
 import { gone, script } from "../support/scripts.ts";
 import { gateway, signal, temporary, test, warmUp, when } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
-import { repeated, repeating } from "../support/tier.ts";
+import { fullUnless, repeated, repeating } from "../support/tier.ts";
 
 const otherVersion = Effects.meta(import.meta.resolve("../fixtures/other_version.ts"));
 const answer = Task.make(otherVersion, "answer", (_: number): string => "", { success: Schema.String });
@@ -302,7 +302,7 @@ const suite = (
   );
 
   check(
-    "an acquisition whose initializer hangs can be interrupted, and leaves no worker",
+    "an acquisition whose initializer hangs can be interrupted, and leaves no worker (full)",
     Effect.gen(function* () {
       const path = yield* temporary;
       for (const task of killBusy ? [Tasks.wait, Tasks.spin] : [Tasks.wait]) {
@@ -367,7 +367,7 @@ const suite = (
   );
 
   check(
-    "with maxTasksPerChild a chunk is one task, and a map larger than all workers is done",
+    "with maxTasksPerChild a chunk is one task, and a map larger than all workers is done (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 2, maxTasksPerChild: 1 });
       assertEquals(yield* pool.map(Tasks.echo, numbers(60), { chunkSize: 10 }), numbers(60));
@@ -549,7 +549,7 @@ const suite = (
   );
 
   check(
-    "terminate with 10 000 in the queue settles each of them, and those that run, as Terminated",
+    "terminate with 10 000 in the queue settles each of them, and those that run, as Terminated (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, ...patient });
       const begun = yield* signal;
@@ -590,7 +590,7 @@ const suite = (
   );
 
   check(
-    "a pool that is terminated twice, by some who are interrupted, waits for the finalizers all the same, and ends its workers",
+    "a pool that is terminated twice, by some who are interrupted, waits for the finalizers all the same, and ends its workers (full)",
     Effect.gen(function* () {
       const begun = yield* signal;
       const finalizing = yield* signal;
@@ -665,7 +665,9 @@ const suite = (
 
   for (const how of ["fails", "is interrupted"]) {
     check(
-      `a scope that ${how} stops what was submitted: finalizers run, and each is Terminated`,
+      `a scope that ${how} stops what was submitted: finalizers run, and each is Terminated${
+        fullUnless(how === "fails")
+      }`,
       Effect.gen(function* () {
         const begun = yield* signal;
         const finalized = yield* signal;
@@ -692,7 +694,7 @@ const suite = (
   }
 
   check(
-    "a scope that is interrupted while it waits for what was submitted stops it",
+    "a scope that is interrupted while it waits for what was submitted stops it (full)",
     Effect.gen(function* () {
       const begun = yield* signal;
       const finalized = yield* signal;
@@ -766,7 +768,7 @@ const suite = (
   );
 
   check(
-    "workers that die with large arguments on their way fail their own tasks, and no other",
+    "workers that die with large arguments on their way fail their own tasks, and no other (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 2 });
       const bytes = new Uint8Array(2 * 1024 * 1024);
@@ -805,7 +807,7 @@ const suite = (
   );
 
   check(
-    "a pool whose workers come up and die before they have had any work is Broken, and does not start them for ever",
+    "a pool whose workers come up and die before they have had any work is Broken, and does not start them for ever (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, initializer: Pool.initializer(Tasks.succumb) });
       // One death for each, and the fourth in a row breaks the pool.
@@ -871,7 +873,7 @@ const suite = (
   }
 
   check(
-    "a pool in a pool is ended when the outer one is",
+    "a pool in a pool is ended when the outer one is (full)",
     Effect.gen(function* () {
       const path = yield* temporary;
       yield* Effect.scoped(Effect.gen(function* () {
@@ -914,7 +916,7 @@ const suite = (
     );
 
     check(
-      "a worker that answers while it is being killed is given no other task",
+      "a worker that answers while it is being killed is given no other task (full)",
       Effect.gen(function* () {
         const begun = yield* signal;
         const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis", forceKillAfter: "1 hour" });
@@ -928,7 +930,7 @@ const suite = (
     );
 
     check(
-      "a worker that was stopped by SIGSTOP costs its own task, when that is given up, and is replaced",
+      "a worker that was stopped by SIGSTOP costs its own task, when that is given up, and is replaced (full)",
       Effect.gen(function* () {
         const path = yield* temporary;
         const pool = yield* Pool.make({ size: 1, ...impatient });
@@ -970,7 +972,7 @@ test(
   }).pipe(Effect.provide(SubprocessBackend.layer({ stderr: "null" }))),
 );
 
-Deno.test("pool lifetimes on worker: a thread that nobody can stop frees its caller and its place, is counted and reported, and the program ends", () =>
+Deno.test("pool lifetimes on worker: a thread that nobody can stop frees its caller and its place, is counted and reported, and the program ends (full)", () =>
   noLeaks(async () => {
     const paths = await Promise.all([1, 2, 3].map(() => Deno.makeTempFile()));
     try {

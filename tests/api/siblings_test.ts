@@ -85,7 +85,7 @@ const suite = (
   );
 
   check(
-    "a message that was sent is seen by every process that learns of it",
+    "a message that was sent is seen by every process that learns of it (full)",
     Effect.gen(function* () {
       const [mine, theirs] = yield* (yield* hostingPipes).make;
       const told = yield* Queue.make<number>();
@@ -126,7 +126,7 @@ const suite = (
   );
 
   check(
-    "a message that is too large for one of the two is a typed error, and the queue goes on",
+    "a message that is too large for one of the two is a typed error, and the queue goes on (full)",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const queue = (yield* make) as Queue.Queue<unknown>;
@@ -145,7 +145,7 @@ const suite = (
   );
 
   check(
-    "items that were received are received, when who has them ends right after, in good order",
+    "items that were received are received, when who has them ends right after, in good order (full)",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const queue = yield* make;
@@ -156,7 +156,7 @@ const suite = (
   );
 
   check(
-    "an end that goes from sibling to sibling brings each message once",
+    "an end that goes from sibling to sibling brings each message once (full)",
     Effect.gen(function* () {
       const [mine, theirs] = yield* (yield* hostingPipes).make;
       const passing = yield* Queue.make<Tasks.Any>();

@@ -87,7 +87,7 @@ const suite = (
   );
 
   check(
-    "with auto, what is kept ready has the modules of all that was started",
+    "with auto, what is kept ready has the modules of all that was started (full)",
     Effect.gen(function* () {
       yield* takeOver;
       yield* untilWarm(Process.run(later), (mark) => mark !== undefined);
@@ -118,7 +118,7 @@ const suite = (
   );
 
   check(
-    "each is taken once, also by many at once, and another takes its place",
+    "each is taken once, also by many at once, and another takes its place (full)",
     Effect.gen(function* () {
       yield* takeOver;
       const marks = new Set<string>();
@@ -134,7 +134,7 @@ const suite = (
   );
 
   check(
-    "it has the name, the daemon flag and the authKey of the process that takes it over",
+    "it has the name, the daemon flag and the authKey of the process that takes it over (full)",
     Effect.gen(function* () {
       yield* takeOver;
       yield* Effect.acquireRelease(
@@ -191,7 +191,7 @@ const suite = (
   );
 
   check(
-    "a process with permissions of its own is started in the ordinary way",
+    "a process with permissions of its own is started in the ordinary way (full)",
     Effect.gen(function* () {
       yield* takeOver;
       const spawn = Process.spawnWith(Tasks.mark, [], { permissions: { read: true } });
@@ -211,7 +211,7 @@ const suite = (
   );
 
   check(
-    "a task of a module that was defined later is run, in a child that was started for it",
+    "a task of a module that was defined later is run, in a child that was started for it (full)",
     Effect.gen(function* () {
       yield* takeOver;
       const url = import.meta.resolve(`../fixtures/late.ts?${name}`);
@@ -293,7 +293,7 @@ const suite = (
 
   if (signals) {
     test(
-      `standby on ${name}: one that is killed from outside is replaced, and nobody is given it once that is known`,
+      `standby on ${name}: one that is killed from outside is replaced, and nobody is given it once that is known (full)`,
       logging((lines) =>
         Effect.gen(function* () {
           yield* takeOver;

@@ -27,7 +27,7 @@ const many = Array.from({ length: 1500 }, (_, i) => import.meta.resolve(`./${"a 
 
 registerEach(Object.entries(backends), ([name, layer]) => {
   test(
-    `a process on ${name} can be told of 1500 modules with long names`,
+    `a process on ${name} can be told of 1500 modules with long names (full)`,
     Effect.gen(function* () {
       // The child lacks the permission to read them, where permissions exist.
       const options = name === "subprocess" ? { permissions: {} } : {};

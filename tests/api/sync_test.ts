@@ -542,7 +542,7 @@ here(
 );
 
 here(
-  "10 000 fibers wait for one event",
+  "10 000 fibers wait for one event (full)",
   Effect.gen(function* () {
     const event = yield* Event.make();
     const fibers = yield* Effect.replicateEffect(Effect.fork(event.wait), 10_000);
@@ -886,7 +886,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   );
 
   check(
-    "no update is lost: four processes count in one file",
+    "no update is lost: four processes count in one file (full)",
     Effect.gen(function* () {
       const lock = yield* Lock.make({ carrier });
       const path = yield* temporary;
@@ -902,7 +902,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   );
 
   check(
-    "three processes meet a hundred times",
+    "three processes meet a hundred times (full)",
     Effect.gen(function* () {
       const barrier = yield* Barrier.make({ parties: 3 });
       const children = yield* Effect.replicateEffect(Process.spawn(Tasks.meets, barrier, 100), 2);
@@ -955,7 +955,7 @@ const incremented = (processes: number, times: number): Program<Backend.Backend>
   });
 
 test(
-  "sync: many subprocesses use one lock, and no update is lost (storm)",
+  "sync: many subprocesses use one lock, and no update is lost (full) (storm)",
   Effect.provide(incremented(rounds(12, 50), 20), subprocess),
 );
 test(
@@ -986,7 +986,7 @@ test(
 );
 
 test(
-  "sync: without --allow-ffi workers share the same objects, and the death of one leaves nothing taken",
+  "sync: without --allow-ffi workers share the same objects, and the death of one leaves nothing taken (full)",
   Effect.gen(function* () {
     const found = yield* Process.run(Tasks.aloneWithWorkers, 8);
     assertEquals(found, { count: 900, abandoned: 8, ffi: "denied" });

@@ -267,7 +267,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
   check(
-    "a failure is what it is for those who join a process by its handle",
+    "a failure is what it is for those who join a process by its handle (full)",
     Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.fetching, "handle");
       yield* Effect.exit(child.join);
@@ -357,7 +357,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   }
 
   check(
-    "no value ends the process of a Stream that emits it or fails with it",
+    "no value ends the process of a Stream that emits it or fails with it (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       for (const way of ["emits", "fails with"] as const) {
@@ -394,7 +394,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
   check(
-    "no value ends the server of a manager that a method gives away, or that is an object of it",
+    "no value ends the server of a manager that a method gives away, or that is an object of it (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const giver = yield* manager.create(Tasks.givers);
@@ -416,7 +416,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
   check(
-    "a value that nobody catches is the death of its process, and is heard of, whatever it is",
+    "a value that nobody catches is the death of its process, and is heard of, whatever it is (full)",
     Effect.gen(function* () {
       for (const value of ["a revoked Proxy", "an object whose toString throws", "an error whose message throws"]) {
         for (const way of ["throws", "rejects"] as const) {

@@ -742,7 +742,7 @@ Deno.test("every beginning of a message but the whole is a DecodeError", () => {
   assert(decodes(bytes));
 });
 
-Deno.test("a text is decoded in pieces that the runtime can decode, however long it is, and its characters stay whole", () => {
+Deno.test("a text is decoded in pieces that the runtime can decode, however long it is, and its characters stay whole (full)", () => {
   // A string has at most 2^29 - 24 units, and the runtime decodes at most as many bytes at once, although a text of as
   // many units may have more bytes.
   const most = 32 * 1024 * 1024;

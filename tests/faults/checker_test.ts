@@ -141,6 +141,6 @@ for (const [, layer] of casesOf(backends)) await warmUp(check(layer, 100));
 
 registerEach(backends, ([name, layer]) =>
   test(
-    `each of thousands of submissions to a pool of ${name} settles exactly once, with a cause it can have (storm)`,
+    `each of thousands of submissions to a pool of ${name} settles exactly once, with a cause it can have (full) (storm)`,
     check(layer, SUBMISSIONS),
   ));

@@ -13,7 +13,7 @@ import { warmUp } from "../support/suite.ts";
 import { run, withWorkers } from "../support/workers.ts";
 import { script } from "../support/scripts.ts";
 import * as Tasks from "./generations_tasks.ts";
-import { repeated, repeating, testFunction } from "../support/tier.ts";
+import { fullUnless, repeated, repeating, testFunction } from "../support/tier.ts";
 
 /**
  * Each way to start a process. The refusal in a child does not depend on the way, so two ways are enough for workers.
@@ -68,7 +68,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
     layer,
     1,
     [Tasks.byEffect, Tasks.byOwnLayer, Tasks.byPlain, Tasks.byManagedRuntime, Tasks.byCaptured].map((task) => [
-      `a task starts a process (${task.name})`,
+      `a task starts a process (${task.name})${fullUnless(task === Tasks.byEffect)}`,
       Effect.map(run(task as typeof Tasks.byEffect, name), (sum) => assertEquals(sum, 3)),
     ]),
   );

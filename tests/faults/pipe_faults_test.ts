@@ -229,7 +229,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
 
   for (const where of ["here", "in a process that is none of the two"] as const) {
     register(
-      `a process that is killed with ends of ${PIPES} pipes, the pipes ${where} (storm)`,
+      `a process that is killed with ends of ${PIPES} pipes, the pipes ${where} (full) (storm)`,
       Effect.gen(function* () {
         const make: Make = where === "here" ? (options) => Pipe.make<unknown>(options) : (yield* hosting).make;
         const queues = [Queue.make<Tasks.Bounced>(), (yield* hostingQueues).make];
@@ -293,7 +293,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       assertEquals(yield* failure(mine.recv), "EndOfFile");
     }));
 
-  anywhere("an end in a queue whose host is killed is closed", (make) =>
+  anywhere("an end in a queue whose host is killed is closed (full)", (make) =>
     Effect.gen(function* () {
       const host = yield* hostingQueues;
       const queue = (yield* host.make) as Queue.Queue<unknown>;
@@ -304,7 +304,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       assertEquals(yield* Fiber.join(waiting), "EndOfFile");
     }));
 
-  anywhere("an end in an item that has no place in the order is closed", (make) =>
+  anywhere("an end in an item that has no place in the order is closed (full)", (make) =>
     Effect.gen(function* () {
       const queue = yield* Queue.priority<unknown>({ key: () => NaN });
       const [mine, theirs] = yield* make();
@@ -381,7 +381,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "a host that is killed at any moment leaves nobody waiting: what has come is received, then all are told (storm)",
+    "a host that is killed at any moment leaves nobody waiting: what has come is received, then all are told (full) (storm)",
     Effect.gen(function* () {
       for (const round of numbers(rounds(2, 6))) {
         const { child, make } = yield* hosting;

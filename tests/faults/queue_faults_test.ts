@@ -168,7 +168,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
 
   for (const where of ["here", "in a process that is none of the two"] as const) {
     register(
-      `a producer or a consumer that is killed while ${QUEUES} queues are in use, the queues ${where} (storm)`,
+      `a producer or a consumer that is killed while ${QUEUES} queues are in use, the queues ${where} (full) (storm)`,
       Effect.gen(function* () {
         const make = where === "here"
           ? (kind: Hosts.Kind, options: Queue.Options) =>
@@ -243,7 +243,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "a host that is killed at any moment leaves nobody waiting (storm)",
+    "a host that is killed at any moment leaves nobody waiting (full) (storm)",
     Effect.gen(function* () {
       for (const round of numbers(rounds(4, 16))) {
         const { child, make } = yield* hosting;
@@ -276,7 +276,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   if (!signals) return;
 
   register(
-    "what a producer has put is there, though it is dead when this process writes to it before it reads",
+    "what a producer has put is there, though it is dead when this process writes to it before it reads (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<Item>();
       for (const round of numbers(10)) {
@@ -347,7 +347,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "places that were promised to a producer that stands still and is killed are free again",
+    "places that were promised to a producer that stands still and is killed are free again (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<Item>({ capacity: 300 });
       const path = yield* temporary;

@@ -47,7 +47,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   test(
-    `${name}: a web server answers while its process takes a contended lock ${TAKES} times`,
+    `${name}: a web server answers while its process takes a contended lock ${TAKES} times (full)`,
     Effect.gen(function* () {
       const lock = yield* Lock.make();
       const stop = yield* Event.make();

@@ -25,7 +25,7 @@ const suite = (
   { killBusy }: { readonly killBusy: boolean },
 ): void => {
   test(
-    `sync faults on ${name}: users of ${SETS} sets of objects that are killed at random moments (storm)`,
+    `sync faults on ${name}: users of ${SETS} sets of objects that are killed at random moments (full) (storm)`,
     Effect.provide(rounds({ kills: KILLS, sets: SETS, killBusy }), layer),
   );
 
@@ -46,7 +46,7 @@ suite("subprocess", subprocess, Capabilities.subprocess);
 repeated(() => suite("worker", worker, Capabilities.worker));
 
 test(
-  `sync faults on worker, without --allow-ffi: users of ${SETS} sets of objects, and parties of a barrier (storm)`,
+  `sync faults on worker, without --allow-ffi: users of ${SETS} sets of objects, and parties of a barrier (full) (storm)`,
   Effect.gen(function* () {
     assertEquals(yield* Process.run(amongWorkers, { kills: KILLS, sets: SETS, killBusy: false }, seed), "denied");
   }).pipe(Effect.provide(SubprocessBackend.layer({ permissions: { read: true, write: true } }))),

@@ -23,7 +23,7 @@ import { random, rounds, seed } from "../support/chance.ts";
 import { everywhere, interruptAtTurn, type Operation, turn } from "../support/steps.ts";
 import { test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
-import { repeated, repeating } from "../support/tier.ts";
+import { fullUnless, repeated, repeating } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -68,9 +68,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
     },
   };
 
+  const QUICK: ReadonlyArray<string> = ["Process.run of an Effect", "Pool.make"];
+
   for (const [title, { operation, ...limits }] of Object.entries(once)) {
     check(
-      `${title}, at any step, leaves no process and ends its fiber (storm)`,
+      `${title}, at any step, leaves no process and ends its fiber${fullUnless(QUICK.includes(title))} (storm)`,
       Effect.suspend(() => everywhere(operation, limits, nothing(running()))),
     );
   }
@@ -118,7 +120,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
   );
 
   check(
-    "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was (storm)",
+    "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was (full) (storm)",
     Effect.gen(function* () {
       const pool = yield* makePool;
       const operations = Object.values(onPool);

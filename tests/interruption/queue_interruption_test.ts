@@ -82,7 +82,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     });
 
   check(
-    `the queue of a child, at any step: ${Object.keys(Tasks.scenarios).join(", ")} (storm)`,
+    `the queue of a child, at any step: ${Object.keys(Tasks.scenarios).join(", ")} (full) (storm)`,
     Effect.gen(function* () {
       const queue = yield* there<number>({ capacity });
       for (const scenario of Object.keys(Tasks.scenarios)) {
@@ -92,7 +92,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "the same by a child, for a queue of its parent, and of its sibling (storm)",
+    "the same by a child, for a queue of its parent, and of its sibling (full) (storm)",
     Effect.gen(function* () {
       const mine = yield* Queue.make<number>({ capacity });
       yield* Process.run(Tasks.exploreAll, mine, { rounds: 40, turns: 5, yields: 5 });
@@ -136,7 +136,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "operations of every kind at once, each interrupted some time or not at all: in a child, and for the queue of a child (storm)",
+    "operations of every kind at once, each interrupted some time or not at all: in a child, and for the queue of a child (full) (storm)",
     Effect.gen(function* () {
       yield* Process.run(Tasks.interleave, yield* Queue.make<string>({ capacity: 3 }), rounds(4, 12));
       yield* Tasks.interleaving(yield* there<string>({ capacity: 3 }), rounds(4, 12));

@@ -229,7 +229,7 @@ test(
 );
 
 test(
-  "a semaphore, and a process that gets the slot of a dead one (storm)",
+  "a semaphore, and a process that gets the slot of a dead one (full) (storm)",
   semaphoreModel(1, [
     user(1, 1, 1, { mortal: storming }),
     user(2, 1, 1),
@@ -448,7 +448,7 @@ const barrierModel = (actors: ReadonlyArray<Actor>, more: Partial<Model> = {}): 
   ...more,
 });
 
-test("a barrier for two, twice", barrierModel([party(1, 2, 2), party(2, 2, 2)], { guard: 0, deaths: 0 }));
+test("a barrier for two, twice (full)", barrierModel([party(1, 2, 2), party(2, 2, 2)], { guard: 0, deaths: 0 }));
 
 test("a barrier for two", barrierModel([party(1, 1, 2), party(2, 1, 2)], { guard: 0, patrols: 1 }));
 

@@ -2,10 +2,10 @@
  * The tests that a run registers.
  *
  * - `deno task test` runs each behaviour once.
- * - `deno task test:full` runs the tests whose name ends with "(full)". They repeat a behaviour: on a second backend
- *   that shares the code, with another option, in another layout, in one more example.
- * - `deno task test:faults` runs the tests whose name ends with "(storm)" at full length. `deno task test` runs them as
- *   well, with few rounds.
+ * - `deno task test:full` runs the tests whose name ends with "(full)". They repeat a behaviour in a further combination,
+ *   for example on a second backend that shares the code, or try a rare one.
+ * - `deno task test:faults` runs the tests whose name ends with "(storm)", at full length. `deno task test` runs them
+ *   with few rounds, unless their name contains "(full)".
  *
  * `deno test FILE` without `tests/run.ts` runs all tests of the file.
  *
@@ -42,6 +42,9 @@ let kept: ReadonlyArray<string> | undefined;
 /** The name under which a test is registered. */
 export const titled = (name: string): string =>
   kept === undefined || name.includes("(full)") || kept.some((part) => name.includes(part)) ? name : `${name} (full)`;
+
+/** The end of the name of a test that is one of several alike: a quick run registers it only if `quick` holds. */
+export const fullUnless = (quick: boolean): string => quick ? "" : " (full)";
 
 /**
  * Registers tests that repeat others, for example on a second backend: each of them becomes a "(full)" test, except
