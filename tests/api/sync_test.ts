@@ -921,8 +921,12 @@ await warmUp(Effect.provide(warm, subprocess));
 if (repeating) await warmUp(Effect.provide(warm, worker));
 
 suite("subprocess", subprocess, "memory");
-// Only a few operations differ with the carrier.
-repeated(() => suite("subprocess", subprocess, "messages"), ["a lock is held by one process at a time"]);
+// By messages, every operation is a call to the process of the object.
+repeated(() => suite("subprocess", subprocess, "messages"), [
+  "a lock is held by one process at a time",
+  "what one does the other sees",
+  "holds nothing any more",
+]);
 repeated(() => {
   suite("worker", worker, "memory");
   suite("worker", worker, "messages");
