@@ -91,7 +91,7 @@ import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import { constants } from "node:os";
-import { makeExecutor, unusable } from "./internal/platform/command.ts";
+import { makeExecutor, unusable } from "./internal/platform/executor.ts";
 import { Guard } from "./internal/platform/guard.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { duration } from "./internal/os/durations.ts";
