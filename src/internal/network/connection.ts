@@ -26,7 +26,8 @@ import { ProtocolError } from "../transport/frames.ts";
 import type { Incoming } from "../codec/message.ts";
 import { Inbox } from "../transport/inbox.ts";
 import { Outbox } from "../transport/outbox.ts";
-import type { Limits, PeerSession } from "./handshake.ts";
+import type { PeerSession } from "./authenticate.ts";
+import type { Limits } from "./handshake.ts";
 import type { TcpTransport } from "./tcp_transport.ts";
 
 /** Kinds of frames. */

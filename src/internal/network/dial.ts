@@ -9,6 +9,7 @@ import { waitThenCommit } from "../objects/interruption.ts";
 import { after } from "../os/timer.ts";
 import { type Address, addressError, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
+import { authenticate, type PeerSession, type Session } from "./authenticate.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
 import { type Socket, TcpTransport } from "./tcp_transport.ts";
@@ -101,7 +102,7 @@ const openSocket = async ({ address, tls }: DialOptions, signal: AbortSignal): P
 /** One attempt to connect and authenticate. */
 class Attempt {
   readonly #options: DialOptions;
-  readonly #done: (result: Handshake.PeerSession | DialError) => void;
+  readonly #done: (result: PeerSession | DialError) => void;
   readonly #abort = new AbortController();
   readonly #stopTimer: () => void;
   readonly #begun = performance.now();
@@ -115,7 +116,7 @@ class Attempt {
   constructor(
     options: DialOptions,
     key: CryptoKey | undefined,
-    done: (result: Handshake.PeerSession | DialError) => void,
+    done: (result: PeerSession | DialError) => void,
   ) {
     this.#options = options;
     this.#done = done;
@@ -140,7 +141,7 @@ class Attempt {
     await new Promise<void>((resolve) => transport.released(resolve));
   }
 
-  #settle(result: Handshake.PeerSession | DialError): void {
+  #settle(result: PeerSession | DialError): void {
     if (this.#over) return;
     this.#over = true;
     this.#stopTimer();
@@ -171,11 +172,11 @@ class Attempt {
     transport: TcpTransport,
     key: CryptoKey | undefined,
     millis: number,
-  ): Promise<Handshake.Session | DialError | undefined> {
+  ): Promise<Session | DialError | undefined> {
     const { limits, purpose } = this.#options;
     return new Promise((resolve) => {
       const settings = { role: Handshake.CLIENT, purpose, key, limits } as const;
-      const handshake = Handshake.authenticate(transport, settings, millis, (result) => {
+      const handshake = authenticate(transport, settings, millis, (result) => {
         this.#dropHandshake = undefined;
         resolve(result);
       });
@@ -193,7 +194,7 @@ class Attempt {
  */
 export const dial = <A, R>(
   options: DialOptions,
-  use: (session: Handshake.PeerSession) => Effect.Effect<A, never, R>,
+  use: (session: PeerSession) => Effect.Effect<A, never, R>,
 ): Effect.Effect<A, DialError, R> =>
   Effect.gen(function* () {
     const { address, authKey, tls } = options;
@@ -205,7 +206,7 @@ export const dial = <A, R>(
     const importing = toKey(authKey);
     if (typeof importing === "string") return yield* Effect.fail(refuse("InvalidOption", importing));
     const key = importing === undefined ? undefined : yield* Effect.uninterruptible(Effect.promise(() => importing));
-    return yield* waitThenCommit<Handshake.PeerSession, DialError, A, never, R>((answer) => {
+    return yield* waitThenCommit<PeerSession, DialError, A, never, R>((answer) => {
       const attempt = new Attempt(options, key, (result) =>
         answer("transport" in result ? Effect.succeed(result) : Effect.fail(result)));
       return () =>

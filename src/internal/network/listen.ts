@@ -18,6 +18,7 @@ import {
   toListenError,
 } from "./bind.ts";
 import { AuthenticationError, type ConnectError, type ListenError } from "./errors.ts";
+import { authenticate, type OpenHandshake, type PeerSession } from "./authenticate.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
 import { Failures } from "./limits.ts";
@@ -48,7 +49,7 @@ export interface Counts {
 /** Events of an {@link Acceptor}. */
 export interface ListenEvents {
   /** A client has proved the key. The handler must start or destroy its transport before it returns. */
-  readonly accepted: (session: Handshake.PeerSession) => void;
+  readonly accepted: (session: PeerSession) => void;
   /** A client has failed to authenticate. `log` says whether to log the failure; see {@link Failures.add}. */
   readonly rejected: (error: AuthenticationError, peer: Peer, log: boolean) => void;
   /** No more clients will be accepted. */
@@ -63,7 +64,7 @@ export class Acceptor {
   readonly address: Address;
   readonly counts: Counts = { open: 0, accepted: 0, failed: 0, dropped: 0, refused: 0 };
   /** Open handshakes, oldest first. */
-  readonly #handshakes = new Map<TcpTransport, Handshake.OpenHandshake>();
+  readonly #handshakes = new Map<TcpTransport, OpenHandshake>();
   readonly #transports = new Set<TcpTransport>();
   readonly #failures = new Failures();
   readonly #bound: Bound;
@@ -163,7 +164,7 @@ export class Acceptor {
       refuse: () => this.counts.open < maxConnections ? undefined : Handshake.FULL,
       delay: () => "hostname" in peer ? this.#failures.delay(peer.hostname) : 0,
     };
-    const handshake = Handshake.authenticate(transport, settings, handshakeMillis, (result) => {
+    const handshake = authenticate(transport, settings, handshakeMillis, (result) => {
       if ("transport" in result) this.#accepted({ ...result, peer });
       else this.#rejected(result, peer);
     });
@@ -174,7 +175,7 @@ export class Acceptor {
 
   /** When the table is full, drops the oldest handshake in the earliest stage. */
   #dropOldest(): void {
-    let found: readonly [transport: TcpTransport, handshake: Handshake.OpenHandshake, progress: number] | undefined;
+    let found: readonly [transport: TcpTransport, handshake: OpenHandshake, progress: number] | undefined;
     for (const [transport, handshake] of this.#handshakes) {
       const progress = handshake.progress();
       if (found === undefined || progress < found[2]) found = [transport, handshake, progress];
@@ -188,7 +189,7 @@ export class Acceptor {
     handshake.drop();
   }
 
-  #accepted(session: Handshake.PeerSession): void {
+  #accepted(session: PeerSession): void {
     const { transport } = session;
     this.#handshakes.delete(transport);
     this.counts.accepted++;
