@@ -9,6 +9,8 @@
  * @module
  */
 
+import type * as Effect from "effect/Effect";
+import type * as Stream from "effect/Stream";
 import { has, read } from "./foreign.ts";
 
 const EffectTypeId = Symbol.for("effect/Effect");
@@ -16,10 +18,11 @@ const StreamTypeId = Symbol.for("effect/Stream");
 const dataTypeIds = [Symbol.for("effect/Option"), Symbol.for("effect/Either")];
 
 /** Whether a value is a Stream, and not an Effect. */
-export const isStream = (value: object): boolean => has(value, StreamTypeId) && !has(value, EffectTypeId);
+export const isStream = (value: object): value is Stream.Stream<unknown, unknown> =>
+  has(value, StreamTypeId) && !has(value, EffectTypeId);
 
 /** Whether a value is an Effect to run, and not data that Effect can also run. */
-export const isEffect = (value: object): boolean =>
+export const isEffect = (value: object): value is Effect.Effect<unknown, unknown> =>
   has(value, EffectTypeId) && !dataTypeIds.some((id) => has(value, id));
 
 /** Whether a value is a Promise of any realm, or another thenable. */

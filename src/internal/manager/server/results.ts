@@ -87,7 +87,7 @@ export const toEffect = (compute: () => unknown): Effect.Effect<unknown, unknown
 /** A result as a Stream, if it is a Stream or an AsyncIterable. */
 export const asStream = (value: unknown): Stream.Stream<unknown, unknown, Backend | Scope.Scope> | undefined => {
   if (typeof value !== "object" || value === null) return undefined;
-  if (isStream(value)) return value as unknown as Stream.Stream<unknown, unknown, Backend | Scope.Scope>;
+  if (isStream(value)) return value;
   return has(value, Symbol.asyncIterator)
     ? Stream.fromAsyncIterable(value as AsyncIterable<unknown>, (error) => error)
     : undefined;
