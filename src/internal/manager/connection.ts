@@ -16,7 +16,7 @@ import { dial, type DialOptions } from "../network/dial.ts";
 import type { AuthenticationError, ConnectError } from "../network/errors.ts";
 import type { TcpTransport } from "../network/tcp_transport.ts";
 import type { Incoming } from "../codec/message.ts";
-import { forward, resend } from "../rpc/forward.ts";
+import { forward, resend } from "../rpc/call.ts";
 import { DeferredReceiver } from "./deferred_receiver.ts";
 import * as P from "./protocol.ts";
 

@@ -8,7 +8,7 @@ import { QueueClient } from "../queue/client.ts";
 import { address, call, GONE, host, retire } from "../rpc/router.ts";
 import { ask, askKept, askStream, type ObjectRef, registerForeignHooks, serverOf } from "./calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
-import { forward, resend } from "../rpc/forward.ts";
+import { forward, resend } from "../rpc/call.ts";
 import { ListProxy } from "./list.ts";
 import { ManagerProxy } from "./manager.ts";
 import { PoolProxy } from "./pool.ts";

@@ -1,9 +1,10 @@
 /**
- * The two sides of a call to an object, and the statuses with which a call ends. Free of Effect.
+ * The two sides of a call to an object, the statuses with which a call ends, and forwarding to the next process on its path.
+ * Free of Effect.
  *
  * @module
  */
-import type { Fill, Receiver } from "./link.ts";
+import { type Fill, LAST, type Receiver } from "./link.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 
 /** The first byte of an exit: the call is complete. An object defines values of its own besides the four of this module. */
@@ -22,7 +23,7 @@ export interface Line {
   /** Sends a number. */
   readonly credit: (count: number, handed?: () => void) => void;
   /**
-   * Ends the call from the caller's side, which the object receives as a credit of `LAST`. `handed` runs as with `data`, or
+   * Ends the call from the caller's side, which the object receives as a credit of {@link LAST}. `handed` runs as with `data`, or
    * when the link has ended.
    */
   readonly finish: (handed?: () => void) => void;
@@ -61,4 +62,59 @@ export const readTooLarge = ({ bytes }: Incoming): MessageTooLarge => {
   return bytes.length === 17
     ? new MessageTooLarge(view.getFloat64(1, true), view.getFloat64(9, true))
     : new MessageTooLarge(NaN, NaN);
+};
+
+/** Forwards a received message unchanged. */
+export const resend = ({ attachments, bytes }: Incoming): Fill => (writer) => {
+  writer.bytes(bytes);
+  return attachments.length === 0 ? undefined : { attachments, onSend: [] };
+};
+
+/** The side of a forwarded call that leads towards the object. */
+export type Onward = Pick<Line, "data" | "credit" | "finish" | "cancel">;
+
+/** Forwards both directions of a call. If the onward link ends, the call exits with the status `lost`. */
+export const forward = (
+  line: Line,
+  lost: number,
+  open: (receiver: Calls & { readonly closed: () => void }) => Onward,
+): Receiver => {
+  let onward: Onward | undefined;
+  let ended = false;
+  const end = (fill: Fill): void => {
+    if (ended) return;
+    ended = true;
+    line.exit(fill);
+  };
+  /** A message that exceeds the limit of the next link ends the call for both sides. */
+  const attempt = (action: () => void): void => {
+    try {
+      action();
+    } catch (error) {
+      if (!(error instanceof MessageTooLarge)) throw error;
+      onward?.cancel();
+      end(tooLarge(error));
+    }
+  };
+  attempt(() => {
+    onward = open({
+      data: (message) => attempt(() => ended || line.data(resend(message))),
+      credit: (count) => ended || line.credit(count),
+      exit: (message) => attempt(() => end(resend(message))),
+      closed: () => end((writer) => void writer.byte(lost)),
+    });
+  });
+  return {
+    data: (message) => attempt(() => onward?.data(resend(message))),
+    credit: (count) => {
+      if (count !== LAST) return onward?.credit(count);
+      ended = true;
+      onward?.finish();
+    },
+    cancel: () => onward?.cancel(),
+    closed: () => {
+      ended = true;
+      onward?.cancel();
+    },
+  };
 };

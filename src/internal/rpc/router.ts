@@ -18,8 +18,7 @@
  */
 import { ProtocolError } from "../transport/frames.ts";
 import type { Incoming } from "../codec/message.ts";
-import { type Calls, GONE, type Hosted, type Line } from "./call.ts";
-import { forward, resend } from "./forward.ts";
+import { type Calls, forward, GONE, type Hosted, type Line, resend } from "./call.ts";
 import { loop, soon } from "./loopback.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
 import { meet, type Place, reach, receiveParcel } from "./direct.ts";
