@@ -483,9 +483,14 @@ export interface Define {
   ): Type<Args, ClassProxy<Task.Success<Made>, O>, Task.Failure<Made, never>>;
 }
 
-const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOptions<unknown> = {}): AnyType => {
-  const { url } = Types.define(meta, name, make as never, options as never);
-  return { [TypeTypeId]: {} as never, url, name };
+const define = (
+  meta: ImportMeta,
+  name: string,
+  make: Types.Definition["make"],
+  options: Parameters<typeof Types.define>[3] = {},
+): AnyType => {
+  const { url } = Types.define(meta, name, make, options);
+  return { [TypeTypeId]: {} as AnyType[typeof TypeTypeId], url, name };
 };
 
 /**
@@ -524,7 +529,7 @@ const define = (meta: ImportMeta, name: string, make: unknown, options: TypeOpti
  * @since 0.1.0
  * @category constructors
  */
-export const type: Define = define as never;
+export const type: Define = define as Define;
 
 /**
  * Holds an object for the scope, so that it lives at least as long. Fails with `Unreachable` if the object was freed.

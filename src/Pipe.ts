@@ -258,8 +258,9 @@ export interface Options {
   readonly maxBytes?: number | undefined;
 }
 
-const make_ = (options: Options = {}): Effect.Effect<never, PipeError, Scope.Scope> =>
-  implementation(({ make }) => make(options)) as never;
+// The type of the implementation must fit each overload of `make`, whose results have no common type.
+const makeAny = (options: Options = {}): Effect.Effect<never, PipeError, Scope.Scope> =>
+  implementation(({ make }) => make(options)) as Effect.Effect<never, PipeError, Scope.Scope>;
 
 /**
  * Makes a pipe. The first connection receives values of type `A` and sends values of type `B`, the second one the other way round.
@@ -305,7 +306,7 @@ export const make: {
   <A, B = A>(
     options?: Options,
   ): Effect.Effect<readonly [Connection<A, B>, Connection<B, A>], PipeError, Scope.Scope>;
-} = make_;
+} = makeAny;
 
 /**
  * Closes a connection that was received from another process when the scope closes. Python's `with connection`.
@@ -328,13 +329,19 @@ export const make: {
  * @category constructors
  */
 export const scoped = <A, B>(connection: Connection<A, B>): Effect.Effect<Connection<A, B>, PipeError, Scope.Scope> => {
-  const wrong = Arguments.wrong({ connection }, { connection: isEnd });
+  const wrong = Arguments.wrong({ connection }, { connection: checkable });
   return wrong === undefined
     ? Effect.acquireRelease(Effect.succeed(connection), ({ close }) => close)
     : Effect.fail(new PipeError("InvalidArgument", Arguments.invalidArgument("Pipe.scoped", wrong)));
 };
 
-const isEnd = Arguments.marked(TypeId, "a connection, such as one of the two that Pipe.make gives");
+const isCheckable = <A, B>(connection: Connection<A, B>): connection is Connection<A, B> & Checkable<A, B> =>
+  isConnection(connection) && "~multiprocessing/Checkable" in connection;
+
+const checkable = Arguments.must(
+  (value) => isCheckable(value as Connection<unknown>),
+  "a connection, such as one of the two that Pipe.make gives",
+);
 
 /**
  * Adds Schemas to a connection: one for the values that it receives, and one for the values that it sends. A received value that does
@@ -364,16 +371,15 @@ export const schema = <A, I, B, J>(
   receive: Schema.Schema<A, I>,
   send: Schema.Schema<B, J>,
 ): (connection: Connection<I, J>) => Connection<A, B> => {
-  demand(Arguments.wrong({ receive, send }, { receive: Arguments.schema, send: Arguments.schema }));
+  const wrong = Arguments.wrong({ receive, send }, { receive: Arguments.schema, send: Arguments.schema });
+  if (wrong !== undefined) throw invalid(wrong);
   return (connection) => {
-    demand(Arguments.wrong({ connection }, { connection: isEnd }));
-    return (connection as unknown as Checkable<I, J>)["~multiprocessing/Checkable"](receive, send);
+    if (isCheckable(connection)) return connection["~multiprocessing/Checkable"](receive, send);
+    throw invalid(Arguments.wrong({ connection }, { connection: checkable })!);
   };
 };
 
-const demand = (wrong: string | undefined): void => {
-  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Pipe.schema", wrong));
-};
+const invalid = (wrong: string): TypeError => new TypeError(Arguments.invalidArgument("Pipe.schema", wrong));
 
 /**
  * Whether a value is a connection.

@@ -417,7 +417,7 @@ export const make = <Args extends ReadonlyArray<unknown>, Result, Named = never>
       },
     ]
 ): Of<Args, Result, Named> =>
-  define(meta, name, { handler, options: options[0] === undefined ? {} : options[0] } as unknown as Definition) as Of<
+  define(meta, name, { handler, options: options[0] === undefined ? {} : options[0] } as Definition) as Of<
     Args,
     Result,
     Named

@@ -9,4 +9,4 @@ interface Locks {
 }
 
 /** The lock manager that this process shares with its workers. */
-export const locks: Locks = (navigator as unknown as { readonly locks: Locks }).locks;
+export const locks: Locks = (navigator as Navigator & { readonly locks: Locks }).locks;

@@ -15,8 +15,7 @@ import type { CauseData } from "../codec/exits.ts";
 export type AnySchema = Schema.Schema<unknown, unknown>;
 type List = ReadonlyArray<unknown>;
 
-const tuple = (schemas: List): AnySchema =>
-  Schema.Tuple(...schemas as ReadonlyArray<AnySchema>) as unknown as AnySchema;
+const tuple = (schemas: List): AnySchema => Schema.Tuple(...schemas as ReadonlyArray<AnySchema>) as AnySchema;
 
 /** Encodes arguments, in the caller. */
 export const encodeArguments = (task: Task.Any, schemas: List, args: List): Effect.Effect<List, EncodeError> =>

@@ -19,7 +19,8 @@ export interface Definition {
   readonly dehydrate?: (argument: unknown) => unknown;
 }
 
-const variance: Record<string, never> = {};
+/** Carries types only. */
+const variance = {} as Any[TaskTypeId];
 
 /**
  * Every definition of this process, by module and name. It hangs on the global object, so that two copies of this
@@ -76,5 +77,5 @@ export const define = (meta: ImportMeta, name: string, definition: Definition): 
     );
   }
   tasks.set(name, definition);
-  return { [TypeId]: variance, url, name } as unknown as Any;
+  return { [TypeId]: variance, url, name } as Any;
 };

@@ -12,7 +12,7 @@ import { adopt } from "../os/worker_mappings.ts";
 import { Server } from "../child/serve.ts";
 import type { LockNotice, Start } from "../child/worker_messages.ts";
 
-const scope = globalThis as unknown as {
+const scope = globalThis as typeof globalThis & {
   onmessage: ((event: MessageEvent<Start>) => void) | null;
   postMessage(notice: LockNotice): void;
   close(): void;

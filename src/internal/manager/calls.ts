@@ -79,7 +79,7 @@ const contentOf = (ref: ObjectRef, args: Arguments, number?: number): Content =>
     fill: (writer) => {
       if (number !== undefined) writer.varint(number);
       const start = writer.position;
-      const extras = Codec.encodeInto<Link>(writer, args, { hooks: hooksOf(ref) as never, root: "call" });
+      const extras = Codec.encodeInto(writer, args, { hooks: hooksOf(ref), root: "call" });
       if (extras === undefined || extras.onSend.length === 0) return extras;
       const packet = { bytes: writer.buffer.slice(start, writer.position), attachments: extras.attachments };
       return { ...extras, onSend: [() => letGo = retainEnds(packet), ...extras.onSend] };

@@ -45,7 +45,7 @@ export const define = (
   meta: ImportMeta,
   name: string,
   make: Definition["make"],
-  options: Pick<Definition, "exposed"> & Partial<Pick<Definition, "streams" | "returns">>,
+  options: Partial<Pick<Definition, "exposed" | "streams" | "returns">>,
 ): Definition => {
   const url = meta?.url;
   if (typeof url !== "string") {

@@ -38,7 +38,10 @@ const following = {
   },
 };
 
-/** Like `Stream.unwrap`, but needs `effect/Stream` only when the Stream runs; the Effect loads it. */
+/**
+ * Like `Stream.unwrap`, but needs `effect/Stream` only when the Stream runs; the Effect loads it. Assembles the Stream from its parts,
+ * which have no public types.
+ */
 export const late = <A, E, R, E2, R2>(
   made: Effect.Effect<Stream.Stream<A, E, R>, E2, R2>,
 ): Stream.Stream<A, E | E2, R | R2> => ({

@@ -157,7 +157,7 @@ const load = (name: string): Library => {
       const pointer = library.symbols[name] as Deno.PointerObject<typeof definition>;
       const callable = new Deno.UnsafeFnPointer(pointer, definition);
       return [key, callable.call.bind(callable)];
-    })) as unknown as Library;
+    })) as Library;
   } finally {
     library.close();
   }

@@ -288,5 +288,6 @@ register("promise", (inner, use) => {
   if (!use) return {};
   const front = fronts.find(([mark]) => mark in (inner as object));
   if (front === undefined) throw new TypeError("a handle of the module Promise contains no object that the module has");
+  // The mark of the object has chosen the wrapper, which TypeScript cannot follow.
   return front[1](inner as never);
 });

@@ -125,7 +125,7 @@ export class HoldStack<L> {
 
   /** Makes a hold the innermost one of a running fiber. */
   settle(fiber: RunningFiber, hold: Hold<L>): void {
-    (fiber as unknown as Writable).setFiberRef(this.#known, hold);
+    (fiber as RunningFiber & Writable).setFiberRef(this.#known, hold);
   }
 
   /**
@@ -179,7 +179,7 @@ export class HoldStack<L> {
     const known = fiber?.getFiberRef(this.#known);
     const rest = nearest(known);
     if (rest === known) return;
-    const writable = fiber as unknown as Writable;
+    const writable = fiber as RunningFiber & Writable;
     if (rest === undefined) writable.unsafeDeleteFiberRef(this.#known);
     else writable.setFiberRef(this.#known, rest);
   }

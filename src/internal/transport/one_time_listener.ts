@@ -85,7 +85,7 @@ const listenUnix = (): Listening | undefined => {
     if (attempt(() => [Deno.mkdirSync(folder, { mode: 0o700 })]) === undefined) continue;
     const remove = (): void => void attempt(() => Deno.removeSync(folder, { recursive: true }));
     // The type is UnixListener, which differs from Listener only in its addresses.
-    const listener = attempt(() => Deno.listen({ transport: "unix", path }) as unknown as Deno.Listener);
+    const listener = attempt(() => Deno.listen({ transport: "unix", path }) as Deno.Listener);
     if (listener !== undefined) return { at: { unix: path }, listener, remove };
     remove();
   }

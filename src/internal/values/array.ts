@@ -110,7 +110,7 @@ export class Elements<A> implements RawInteger<A, ArrayBufferView> {
 
   slice(start?: number, end?: number): Array<A> {
     demand("array.slice", { start, end }, part);
-    const all = this.#view() as unknown as Int32Array;
+    const all = this.#view() as Int32Array;
     const { give } = this.#numbers.type;
     return Array.from(all.slice(start, end), give) as Array<A>;
   }

@@ -86,17 +86,11 @@ export const list = <A>(
   values: Iterable<A & Element>,
   options: ListOptions,
 ): Effect.Effect<ShareableList<A>, MemoryFailure, Scope.Scope> =>
-  Effect.map(
-    owned(() => makeList(values, options), (list) => list.release()),
-    (list) => list as unknown as ShareableList<A>,
-  );
+  owned(() => makeList<A>(values, options), (list) => list.release());
 
 /** Attaches a named list. */
 export const attachList = <A>(name: string): Effect.Effect<ShareableList<A>, MemoryError, Scope.Scope> =>
-  Effect.map(
-    ownedMemory(() => attachToList(name), (list) => list.memory.release()),
-    (list) => list as unknown as ShareableList<A>,
-  );
+  ownedMemory(() => attachToList<A>(name), (list) => list.memory.release());
 
 const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryError, Scope.Scope> =>
   ownedMemory(acquire, (memory) => memory.release());

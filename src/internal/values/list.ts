@@ -186,11 +186,11 @@ export const demandList = (values: unknown, options: unknown): void => {
 };
 
 /** Creates a list. Throws a `MemoryFailure`, and has then changed nothing. */
-export const make = (
+export const make = <A = Element>(
   values: Iterable<unknown>,
   options: Options,
   wanted?: Kind,
-): List<Element> => {
+): List<A> => {
   demandList(values, options);
   const { capacity = 0, lock: given, name } = options;
   const encoded: ReadonlyArray<Encoded> = Array.from(values, encode);
@@ -226,7 +226,7 @@ const memoryAddress = (lock: Lock | RLock): ObjectAddress => {
 };
 
 /** Attaches the list in a named block. Throws a `MemoryError`. */
-export const attach = (name: string): List<Element> => {
+export const attach = <A>(name: string): List<A> => {
   const memory = attachNamed(name);
   try {
     const { buffer } = memory.bytes;

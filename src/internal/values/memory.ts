@@ -108,9 +108,7 @@ export class Memory implements Owned {
 
   get shared(): SharedArrayBuffer {
     const storage = this.#used;
-    return storage.buffer instanceof SharedArrayBuffer
-      ? storage.buffer
-      : storage.wasm.buffer as unknown as SharedArrayBuffer;
+    return storage.buffer instanceof SharedArrayBuffer ? storage.buffer : storage.wasm.buffer as SharedArrayBuffer;
   }
 
   get wasm(): WebAssembly.Memory {

@@ -13,6 +13,7 @@ import type { Description } from "./types.ts";
 type Kept = number | bigint;
 
 /** An operation on two numbers, or on two bigints. */
+/** An operation on two numbers; its operators apply to two bigints as well. */
 type Operation = (a: number, b: number) => number;
 
 const plus: Operation = (a, b) => a + b;
@@ -81,7 +82,7 @@ export class Numbers {
   #combine(at: number, value: Kept, how: Operation): Kept {
     const { keep, unsigned } = this.type;
     return this.#reach().update(at, (kept) => {
-      const result = how(kept as never, value as never) as Kept;
+      const result = how(kept as number, value as number) as Kept;
       // Bitwise operators return signed integers.
       return keep(unsigned && how !== plus && how !== minus && typeof result === "number" ? result >>> 0 : result);
     });

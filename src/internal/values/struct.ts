@@ -56,13 +56,14 @@ const layOut = (types: HandleData["types"]): { readonly offsets: ReadonlyArray<n
   return { offsets, size: Math.ceil((at - HEAD) / 8) * 8 };
 };
 
-/** The implementation of {@link Struct}, for any fields. */
-class StructValue {
+/** The implementation of {@link Struct}. */
+class StructValue<F extends Fields> implements Struct<F> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly lock: Lock | RLock;
-  readonly fields: Readonly<Record<string, NumberValue<unknown>>>;
+  readonly fields: Struct<F>["fields"];
   readonly #from: HandleData;
   readonly #turns: MemoryLock;
+  readonly #fields: Readonly<Record<string, NumberValue<unknown>>>;
   readonly #prepared: Readonly<Record<string, NumberValue<unknown>>>;
   readonly #committed: NumberValue<unknown>;
 
@@ -79,7 +80,9 @@ class StructValue {
           i,
         ) => [name, new NumberValue(object, { lock, type, offset: offsets[i] + shift })]),
       );
-    this.fields = at(0);
+    this.#fields = at(0);
+    // The same objects, with the types that `from.types` gives them.
+    this.fields = this.#fields as object as Struct<F>["fields"];
     this.#prepared = at(size);
     this.#committed = new NumberValue(object, { lock, type: "u32", offset: 0 });
   }
@@ -90,13 +93,13 @@ class StructValue {
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
-  get get(): Effect.Effect<Values, MemoryError> {
-    return exclusively(this.#turns, () => this.#read()) as Effect.Effect<Values, MemoryError>;
+  get get(): Effect.Effect<RecordOf<F>, MemoryError> {
+    return exclusively(this.#turns, () => this.#read()) as Effect.Effect<RecordOf<F>, MemoryError>;
   }
 
-  readonly set = (values: Values): Attempt<void> => exclusively(this.#turns, () => this.#write(values));
+  readonly set = (values: RecordOf<F>): Attempt<void> => exclusively(this.#turns, () => this.#write(values));
 
-  readonly update = (change: (values: Values) => Values): Attempt<Values> =>
+  readonly update = (change: (values: RecordOf<F>) => RecordOf<F>): Attempt<RecordOf<F>> =>
     exclusively(this.#turns, () => {
       demandChange(change);
       const next = change(this.#read());
@@ -104,7 +107,7 @@ class StructValue {
       return this.#read();
     });
 
-  readonly modify = <B>(change: (values: Values) => readonly [B, Values]): Attempt<B> =>
+  readonly modify = <B>(change: (values: RecordOf<F>) => readonly [B, RecordOf<F>]): Attempt<B> =>
     exclusively(this.#turns, () => {
       demandChange(change);
       const [answer, next] = pair(change(this.#read()));
@@ -112,12 +115,17 @@ class StructValue {
       return answer;
     });
 
-  #read(): Values {
-    this.#copyPrepared();
-    return Object.fromEntries(Object.entries(this.fields).map(([name, { raw }]) => [name, raw.get()]));
+  /** Sets the fields of a new struct, which no other process has yet. */
+  initialize(values: Values): void {
+    for (const [name, { raw }] of Object.entries(this.#fields)) raw.set(values[name]);
   }
 
-  #write(values: Values): void {
+  #read(): RecordOf<F> {
+    this.#copyPrepared();
+    return Object.fromEntries(Object.entries(this.#fields).map(([name, { raw }]) => [name, raw.get()])) as RecordOf<F>;
+  }
+
+  #write(values: RecordOf<F>): void {
     this.#copyPrepared();
     checkValues(this.#from.types, values);
     for (const [name, { raw }] of Object.entries(this.#prepared)) raw.set(values[name]);
@@ -128,7 +136,7 @@ class StructValue {
   /** Copies the prepared fields to the fields, if they are committed. */
   #copyPrepared(): void {
     if (this.#committed.raw.get() === 0) return;
-    for (const [name, { raw }] of Object.entries(this.#prepared)) this.fields[name].raw.set(raw.get());
+    for (const [name, { raw }] of Object.entries(this.#prepared)) this.#fields[name].raw.set(raw.get());
     this.#committed.raw.set(0);
   }
 }
@@ -167,9 +175,9 @@ export const make = <F extends Fields>(
     const turns = ownLock(kind);
     onFree(turns.free);
     const from = { address: object.address, types, lock: users.lock, turns: turns.address, host: self().name };
-    const struct = new StructValue(from, object);
-    for (const [name, { raw }] of Object.entries(struct.fields)) raw.set(values[name]);
-    return struct as unknown as Struct<F>;
+    const struct = new StructValue<F>(from, object);
+    struct.initialize(values);
+    return struct;
   });
 };
 

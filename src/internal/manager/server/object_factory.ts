@@ -92,9 +92,10 @@ export class ObjectFactory {
 
   #construct(definition: Types.Definition, args: ReadonlyArray<unknown>): unknown {
     const { isClass, make, name } = definition;
-    const Class = make as unknown as new (...args: ReadonlyArray<unknown>) => unknown;
-    const call = make as (...args: ReadonlyArray<unknown>) => unknown;
-    const value = evaluate(isClass ? `new ${name}` : name, () => isClass ? new Class(...args) : call(...args));
+    const value = evaluate(
+      isClass ? `new ${name}` : name,
+      () => isClass ? Reflect.construct(make, args) : Reflect.apply(make, undefined, args),
+    );
     if (!isPending(value)) return this.#adopt(definition, value, undefined);
     // The scope that the Effect uses stays open for as long as the object lives.
     return Effect.uninterruptibleMask((restore) =>

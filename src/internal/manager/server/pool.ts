@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Stream from "effect/Stream";
 import type { MapOptions, Pool } from "../../../Pool.ts";
-import type { StreamTask, Task } from "../../../Task.ts";
+import type { Any, StreamTask, Task } from "../../../Task.ts";
 import type { Tasks } from "./tasks.ts";
 
 /** A pool, and the tasks of the server. */
@@ -44,7 +44,7 @@ export class PoolHost {
   stream(reference: unknown, args: ReadonlyArray<unknown>): unknown {
     return Stream.unwrap(Effect.map(
       this.#tasks.find(reference),
-      (task) => this.#pool.stream(task as unknown as StreamTask<ReadonlyArray<unknown>, unknown, unknown>, ...args),
+      (task: Any) => this.#pool.stream(task as StreamTask<ReadonlyArray<unknown>, unknown, unknown>, ...args),
     ));
   }
 

@@ -116,7 +116,7 @@ export class ArrayHost {
     if (!isNumbers(numbers)) throw invalid("Cannot make an array: the argument must be a typed array");
     this.#tasks = tasks;
     // The methods of all kinds have the same shape.
-    this.#numbers = numbers.slice() as unknown as Float64Array;
+    this.#numbers = numbers.slice() as Float64Array;
     const { constructor } = numbers;
     if (constructor === BigInt64Array || constructor === BigUint64Array) {
       this.#fits = (value) => typeof value === "bigint";
