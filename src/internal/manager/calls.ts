@@ -17,7 +17,7 @@ import { Unreachable } from "../objects/errors.ts";
 import { waitThenCommit } from "../objects/interruption.ts";
 import { hooks, load, loaded, type ObjectHook } from "../objects/handles.ts";
 import { retainEnds } from "../pipe/in_transit.ts";
-import type { Fill, Link } from "../rpc/link.ts";
+import type { Fill } from "../rpc/link.ts";
 import { call, CANCELLED, type Line, readTooLarge, type Target, TOO_LARGE } from "../rpc/router.ts";
 import { consume, Mailbox } from "../rpc/streams.ts";
 import { type Checks, invalidArgument, wrong } from "../os/arguments.ts";
