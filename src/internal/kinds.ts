@@ -1,5 +1,5 @@
 /**
- * Composition root: names the modules that lower subjects load on demand.
+ * Composition root: names the module of each kind of handle, so that lower subjects can load it on demand.
  *
  * A process loads the module of a kind of handle when the first handle of that kind arrives; see `load` in
  * `objects/handles.ts`. The backends, `Manager` and the entry modules of children load this list. The addresses are not
@@ -35,9 +35,3 @@ export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
 ];
 
 provide(kinds);
-provide([
-  ["Pool", () => import(import.meta.resolve("../Pool.ts"))],
-  ["Queue", () => import(import.meta.resolve("../Queue.ts"))],
-  ["ShareableList", () => import(import.meta.resolve("../ShareableList.ts"))],
-  ["SharedMemory", () => import(import.meta.resolve("../SharedMemory.ts"))],
-]);

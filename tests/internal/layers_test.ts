@@ -139,7 +139,7 @@ Deno.test("the scan finds static, dynamic, resolved and type-only imports", () =
       has("src/internal/child/serve.ts", "src/internal/rpc/link.ts", false),
       has("src/internal/child/serve.ts", "src/internal/child/effects.ts", false),
       has("src/internal/child/backend.ts", "src/Backend.ts", true),
-      has("src/internal/entry/followed.ts", "src/Pool.ts", false),
+      has("src/internal/entry/followed.ts", "src/internal/kinds.ts", false),
       has("src/internal/kinds.ts", "src/internal/sync/lock.ts", false),
       has("src/internal/kinds.ts", "src/internal/objects/on_demand.ts", false),
     ],

@@ -1,6 +1,6 @@
 /**
- * Modules of higher subjects that a lower one loads on demand, by name: the implementation of each kind of handle, and public
- * modules. `src/internal/kinds.ts` fills the list. This module loads nothing.
+ * The modules that register the kinds of handles, by kind. `objects` loads them on demand, although they belong to higher subjects:
+ * `src/internal/kinds.ts`, at the top, fills the list. This module loads nothing.
  *
  * @module
  */
@@ -10,17 +10,10 @@ export type Load = () => Promise<unknown>;
 
 const modules = new Map<string, Load>();
 
-/** Names a module. */
-export const provide = (list: ReadonlyArray<readonly [name: string, load: Load]>): void => {
-  for (const [name, load] of list) modules.set(name, load);
+/** Names the modules of kinds. */
+export const provide = (list: ReadonlyArray<readonly [kind: string, load: Load]>): void => {
+  for (const [kind, load] of list) modules.set(kind, load);
 };
 
-/** Finds a module by its name. */
-export const loaderOf = (name: string): Load | undefined => modules.get(name);
-
-/** Loads a public module. Rejects if `src/internal/kinds.ts` was not loaded. */
-export const load = <Module>(name: string): Promise<Module> => {
-  const found = modules.get(name);
-  if (found === undefined) return Promise.reject(new TypeError(`no module is provided as "${name}"`));
-  return found() as Promise<Module>;
-};
+/** Finds the module of a kind. */
+export const loaderOf = (kind: string): Load | undefined => modules.get(kind);

@@ -1,5 +1,5 @@
 /**
- * The library's own types: how each is made, and which methods it exposes.
+ * The library's own types: how each is made, and which methods it exposes. The implementation of a type loads with its first object.
  *
  * @module
  */
@@ -7,9 +7,10 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import type { Backend } from "../../../Backend.ts";
+import { Tag } from "../../child/backend.ts";
 import type { Options as PoolOptions } from "../../../Pool.ts";
-import type * as Queue from "../../../Queue.ts";
-import { load } from "../../objects/on_demand.ts";
+import type { Options as QueueOptions, Queue } from "../../../Queue.ts";
+import { lazily } from "../../os/lazy.ts";
 import type { Element } from "../../../ShareableList.ts";
 import type { Line } from "../../rpc/router.ts";
 import { ManagerError } from "../errors.ts";
@@ -135,18 +136,19 @@ const scoped = <A>(
       ))
   );
 
+const queues = lazily(() => import("../../queue/make.ts"));
+const pools = lazily(() => import("../../pool/pool.ts"));
+const values = lazily(() => import("../../values/constructors.ts"));
+
 const queue = (constructor: "make" | "lifo" | "priority"): Kind => ({
   exposed: new Set(),
   make: (_, __, [options]) =>
     scoped(
-      Effect.flatMap(
-        Effect.promise(() => load<typeof import("../../../Queue.ts")>("Queue")),
-        (Queue) => {
-          const make: (options: Queue.Options) => Effect.Effect<Queue.Queue<unknown>, unknown, Scope.Scope> =
-            Queue[constructor];
-          return make((options ?? {}) as Queue.Options);
-        },
-      ),
+      queues((module) => {
+        const make: (options: QueueOptions) => Effect.Effect<Queue<unknown>, unknown, Scope.Scope> =
+          module[constructor];
+        return make((options ?? {}) as QueueOptions);
+      }),
       (queue) => ({ target: queue, handle: queue }),
     ),
 });
@@ -165,9 +167,12 @@ const pool: Kind = {
   exposed: methodsOf(PoolHost),
   make: ({ tasks }, _, [options]) =>
     scoped(
-      Effect.flatMap(
-        Effect.zipRight(tasks.loadAll, Effect.promise(() => load<typeof import("../../../Pool.ts")>("Pool"))),
-        (Pool) => Pool.make((options ?? {}) as PoolOptions),
+      Effect.zipRight(
+        tasks.loadAll,
+        Effect.withSpan(
+          Effect.flatMap(Tag, (backend) => pools(({ make }) => make(backend, (options ?? {}) as PoolOptions))),
+          "Pool.make",
+        ),
       ),
       (pool) => ({ target: new PoolHost(pool, tasks) }),
     ),
@@ -190,17 +195,7 @@ export const kinds: Readonly<Record<string, Kind>> = {
   Queue: queue("make"),
   LifoQueue: queue("lifo"),
   PriorityQueue: queue("priority"),
-  SharedMemory: memory(([size]) =>
-    Effect.flatMap(
-      Effect.promise(() => load<typeof import("../../../SharedMemory.ts")>("SharedMemory")),
-      (SharedMemory) => SharedMemory.make({ size: size as number }),
-    )
-  ),
-  ShareableList: memory(([values]) =>
-    Effect.flatMap(
-      Effect.promise(() => load<typeof import("../../../ShareableList.ts")>("ShareableList")),
-      (ShareableList) => ShareableList.make(values as ReadonlyArray<Element>),
-    )
-  ),
+  SharedMemory: memory(([size]) => values(({ memory }) => memory({ size: size as number }))),
+  ShareableList: memory(([elements]) => values(({ list }) => list(elements as ReadonlyArray<Element>, {}))),
   Pool: pool,
 };
