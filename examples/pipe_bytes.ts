@@ -33,7 +33,7 @@ const develop = Task.make(import.meta, "develop", (connection: Pipe.Connection<n
     return received;
   }));
 
-const reason = (error: Pipe.EndOfFile | Pipe.Failure): string =>
+const reason = (error: Pipe.EndOfFile | Pipe.PipeFailure): string =>
   error._tag === "PipeError" ? `${error.reason}, ${error.size} bytes` : error.message;
 
 const program = Effect.gen(function* () {

@@ -235,7 +235,7 @@ import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Backend, CallError, KillPolicy, Permissions, SpawnError } from "./Backend.ts";
-import type { Failure } from "./internal/manager/calls.ts";
+import type { ManagerFailure } from "./internal/manager/calls.ts";
 import type { ManagerError } from "./internal/manager/errors.ts";
 import type { Manager } from "./internal/manager/manager.ts";
 import {
@@ -261,7 +261,7 @@ import type * as Task from "./Task.ts";
 export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
 export type { Address } from "./internal/network/address.ts";
-export type { Failure, ObjectRef } from "./internal/manager/calls.ts";
+export type { ManagerFailure, ObjectRef } from "./internal/manager/calls.ts";
 export type { Change, Dict, DictChange, Name, Namespace } from "./internal/manager/dict.ts";
 export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./internal/manager/errors.ts";
 export type { List, ListChange } from "./internal/manager/list.ts";
@@ -539,7 +539,7 @@ export const type: Define = define as Define;
  * @since 0.1.0
  * @category operations
  */
-export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> =>
+export const retain = (proxy: Proxy): Effect.Effect<void, ManagerFailure, Scope.Scope> =>
   implementation(({ retain }) => retain(proxy));
 
 /**
@@ -549,7 +549,7 @@ export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> 
  * @since 0.1.0
  * @category operations
  */
-export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Effect<void, Failure> =>
+export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Effect<void, ManagerFailure> =>
   implementation(({ lease }) => lease(proxy, duration));
 
 /**
@@ -559,7 +559,7 @@ export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Ef
  * @since 0.1.0
  * @category operations
  */
-export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
+export const getValue = (proxy: Proxy): Effect.Effect<unknown, ManagerFailure> =>
   implementation(({ getValue }) => getValue(proxy));
 
 /**
@@ -568,7 +568,7 @@ export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
  * @since 0.1.0
  * @category operations
  */
-export const inspect = (proxy: Proxy): Effect.Effect<string, Failure> =>
+export const inspect = (proxy: Proxy): Effect.Effect<string, ManagerFailure> =>
   implementation(({ inspect }) => inspect(proxy));
 
 /**

@@ -129,7 +129,7 @@ export type TypeId = typeof TypeId;
  * @since 0.1.0
  * @category errors
  */
-export type Failure = PipeError | Unreachable | MessageTooLarge;
+export type PipeFailure = PipeError | Unreachable | MessageTooLarge;
 
 /**
  * A snapshot of a connection.
@@ -196,11 +196,11 @@ export interface Connection<out A, in B = A> extends Waitable {
    * nothing sent, and with `BrokenPipe` if the other end is closed. Large binaries in the value must not change until `send` has
    * returned. *Interruption:* nothing is sent while the call waits for room.
    */
-  readonly send: (value: B) => Effect.Effect<void, EncodeError | BrokenPipe | Failure>;
+  readonly send: (value: B) => Effect.Effect<void, EncodeError | BrokenPipe | PipeFailure>;
   /**
    * Receives the next value when there is one. Fails with `EndOfFile`, each time, if none will come. *Interruption:* receives nothing.
    */
-  readonly recv: Effect.Effect<A, DecodeError | EndOfFile | Failure>;
+  readonly recv: Effect.Effect<A, DecodeError | EndOfFile | PipeFailure>;
   /**
    * Sends bytes as one message: `size` bytes from `offset` on, or all bytes from `offset` on. Both count bytes, whatever the type of the
    * view. A message may be empty. *Interruption:* nothing is sent while the call waits for room.
@@ -209,12 +209,12 @@ export interface Connection<out A, in B = A> extends Waitable {
     buffer: ArrayBufferLike | ArrayBufferView,
     offset?: number,
     size?: number,
-  ) => Effect.Effect<void, BrokenPipe | Failure>;
+  ) => Effect.Effect<void, BrokenPipe | PipeFailure>;
   /**
    * Receives bytes that were sent with `sendBytes`. If the next message is longer than `maxLength` bytes, it fails with the `PipeError`
    * `MessageTooLong`, and the message remains the next one. *Interruption:* receives nothing.
    */
-  readonly recvBytes: (maxLength?: number) => Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | Failure>;
+  readonly recvBytes: (maxLength?: number) => Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | PipeFailure>;
   /**
    * Receives bytes into a buffer, from its byte `offset` on, and gives their number. If the next message does not fit, it fails with the
    * `PipeError` `BufferTooShort`, and the message remains the next one. *Interruption:* receives nothing.
@@ -222,13 +222,13 @@ export interface Connection<out A, in B = A> extends Waitable {
   readonly recvBytesInto: (
     buffer: ArrayBufferLike | ArrayBufferView,
     offset?: number,
-  ) => Effect.Effect<number, EndOfFile | Failure>;
+  ) => Effect.Effect<number, EndOfFile | PipeFailure>;
   /**
    * Whether there is a message or an end of file, now or within `timeout`. Receives nothing. *Interruption:* stops the wait.
    */
-  readonly poll: (timeout?: Duration.DurationInput) => Effect.Effect<boolean, Failure>;
+  readonly poll: (timeout?: Duration.DurationInput) => Effect.Effect<boolean, PipeFailure>;
   /** Waits until there is a message or an end of file. Receives nothing. *Interruption:* stops the wait. */
-  readonly ready: Effect.Effect<void, Failure>;
+  readonly ready: Effect.Effect<void, PipeFailure>;
   /** Closes this end, and drops its unreceived messages. The other end gets `EndOfFile`. Does nothing if the end is closed, or has moved. */
   readonly close: Effect.Effect<void>;
   /** A snapshot of the connection. */
@@ -237,9 +237,9 @@ export interface Connection<out A, in B = A> extends Waitable {
    * The values that are received, until the end of file. Up to 1024 available values are received at once, so a reader that stops early
    * may have received values that it does not use. *Interruption:* receives no more than it has given.
    */
-  readonly toStream: Stream.Stream<A, DecodeError | Failure>;
+  readonly toStream: Stream.Stream<A, DecodeError | PipeFailure>;
   /** Sends the elements of a Stream, and holds the Stream back while there is no room. Does not close the connection. */
-  readonly toSink: Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure>;
+  readonly toSink: Sink.Sink<void, B, never, EncodeError | BrokenPipe | PipeFailure>;
 }
 
 /**

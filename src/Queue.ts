@@ -296,7 +296,7 @@ export type TypeId = typeof TypeId;
  * @since 0.1.0
  * @category errors
  */
-export type Failure = QueueClosed | Unreachable | MessageTooLarge;
+export type QueueFailure = QueueClosed | Unreachable | MessageTooLarge;
 
 /**
  * A snapshot of a queue.
@@ -335,21 +335,21 @@ export interface Base extends Waitable {
   /** Name of the process that hosts the queue. */
   readonly host: string;
   /** Number of items that can be taken. Python's `qsize`. */
-  readonly size: Effect.Effect<number, Failure>;
+  readonly size: Effect.Effect<number, QueueFailure>;
   /** Whether no item can be taken. */
-  readonly isEmpty: Effect.Effect<boolean, Failure>;
+  readonly isEmpty: Effect.Effect<boolean, QueueFailure>;
   /** Whether a `put` would have to wait. */
-  readonly isFull: Effect.Effect<boolean, Failure>;
+  readonly isFull: Effect.Effect<boolean, QueueFailure>;
   /** Waits until every item that was put has been reported done. *Interruption:* stops the wait. */
-  readonly join: Effect.Effect<void, Failure>;
+  readonly join: Effect.Effect<void, QueueFailure>;
   /** Waits until there is an item, or none will come. Takes nothing. *Interruption:* stops the wait. */
-  readonly ready: Effect.Effect<void, Failure>;
+  readonly ready: Effect.Effect<void, QueueFailure>;
   /** Closes the queue for all processes: no more items can be put. The remaining items can be taken; then `get` fails with `QueueClosed`. */
-  readonly close: Effect.Effect<void, Failure>;
+  readonly close: Effect.Effect<void, QueueFailure>;
   /** Shuts the queue down for all processes: its items are dropped, and waiting and later calls fail with `QueueClosed`. */
-  readonly shutdown: Effect.Effect<void, Failure>;
+  readonly shutdown: Effect.Effect<void, QueueFailure>;
   /** A snapshot of the queue. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
+  readonly statistics: Effect.Effect<Statistics, QueueFailure>;
 }
 
 /**
@@ -365,16 +365,16 @@ export interface Enqueue<in A> extends Base {
    * {@link Options}). Fails with an `EncodeError` if the item cannot be encoded, with nothing put. *Interruption:* nothing is put while
    * the call waits for room.
    */
-  readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | Failure>;
+  readonly put: (item: A) => Effect.Effect<void, EncodeError | QueueError | QueueFailure>;
   /**
    * Puts several items in their order, as there is room, in far fewer messages. All items are encoded before the first one is put.
    * *Interruption:* the items for which there was room are put, the others are not.
    */
-  readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | Failure>;
+  readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | QueueFailure>;
   /** Puts an item if there is room for it now. Gives whether the item was put. Python's `put_nowait`. *Interruption:* nothing is put while the call asks for room. */
-  readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | Failure>;
+  readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | QueueFailure>;
   /** Puts the elements of a Stream, and holds the Stream back while there is no room. Does not close the queue. */
-  readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | Failure>;
+  readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | QueueFailure>;
 }
 
 /** Options of {@link Dequeue.toStreamWith}. @since 0.1.0 @category models */
@@ -396,27 +396,27 @@ export interface Dequeue<out A> extends Base {
   /**
    * Takes the next item when there is one. Fails with `QueueClosed` if none will come. *Interruption:* takes nothing.
    */
-  readonly get: Effect.Effect<A, DecodeError | Failure>;
+  readonly get: Effect.Effect<A, DecodeError | QueueFailure>;
   /** Takes the next item if there is one now. Python's `get_nowait`. *Interruption:* takes nothing. */
-  readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | Failure>;
+  readonly tryGet: Effect.Effect<Option.Option<A>, DecodeError | QueueFailure>;
   /** Takes up to `count` items when there is at least one. *Interruption:* takes nothing. */
-  readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | Failure>;
+  readonly takeUpTo: (count: number) => Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | QueueFailure>;
   /**
    * Reports `count` taken items done, one by default. In a queue that redelivers these are the oldest items that this fiber has taken,
    * then the oldest of this process. Python's `task_done`. *Interruption:* a report that has begun stands.
    */
-  readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | Failure>;
+  readonly taskDone: (count?: number) => Effect.Effect<void, QueueError | QueueFailure>;
   /**
    * The items as they come. Ends when the queue is closed and empty. Each item is taken when the stream hands it on, one at a time:
    * if the consumer fails, is interrupted or is killed, all later items are still in the queue, in their places. *Interruption:* takes
    * no more items.
    */
-  readonly toStream: Stream.Stream<A, DecodeError | Failure>;
+  readonly toStream: Stream.Stream<A, DecodeError | QueueFailure>;
   /**
    * Like {@link toStream}, with several items in a chunk, which are taken together. Fails with a `QueueError` if `chunkSize` is not a
    * positive integer.
    */
-  readonly toStreamWith: (options: StreamOptions) => Stream.Stream<A, DecodeError | QueueError | Failure>;
+  readonly toStreamWith: (options: StreamOptions) => Stream.Stream<A, DecodeError | QueueError | QueueFailure>;
 }
 
 /**

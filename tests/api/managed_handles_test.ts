@@ -175,12 +175,12 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       yield* dict.set("it", here);
       assertEquals(here.closed, true);
       assertEquals(yield* failure(dict.set("again", here)), "EncodeError");
-      const found = yield* dict.get("it") as Effect.Effect<Pipe.Connection<never, string>, Manager.Failure>;
+      const found = yield* dict.get("it") as Effect.Effect<Pipe.Connection<never, string>, Manager.ManagerFailure>;
       assertEquals(yield* failure(dict.get("it")), "EncodeError");
       yield* found.send("first");
       assertEquals(yield* there.recv, "first");
       yield* list.push(1, found);
-      const popped = yield* list.at(-1) as Effect.Effect<Pipe.Connection<never, string>, Manager.Failure>;
+      const popped = yield* list.at(-1) as Effect.Effect<Pipe.Connection<never, string>, Manager.ManagerFailure>;
       // The object cannot be sent, so it was not taken out.
       assertEquals([yield* failure(list.pop()), yield* list.length], ["EncodeError", 2]);
       yield* popped.send("second");

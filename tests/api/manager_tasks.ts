@@ -248,7 +248,9 @@ export const grandchild = Task.make(
   (proxy: Manager.Proxy) =>
     Effect.scoped(Effect.gen(function* () {
       const maths = proxy as unknown as {
-        child(start: number): Manager.Making<{ add(x: number, y: number): Effect.Effect<number, Manager.Failure> }>;
+        child(
+          start: number,
+        ): Manager.Making<{ add(x: number, y: number): Effect.Effect<number, Manager.ManagerFailure> }>;
       };
       const child = yield* maths.child(5);
       return yield* child.add(1, 2);

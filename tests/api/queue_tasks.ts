@@ -120,7 +120,7 @@ export const takeAround = Task.make(import.meta, "takeAround", (queue: Any, coun
 export const streamAround = Task.make(import.meta, "streamAround", (queue: Any) => {
   const parts: Array<unknown> = [];
   const each = Stream.runForEach(queue.toStream, (item) => Effect.sync(() => void parts.push(item)));
-  const read: Effect.Effect<void, Queue.Failure> = Effect.catchTag(each, "DecodeError", ({ _tag }) => {
+  const read: Effect.Effect<void, Queue.QueueFailure> = Effect.catchTag(each, "DecodeError", ({ _tag }) => {
     parts.push(_tag);
     return read;
   });
@@ -211,7 +211,7 @@ export const attempt = Task.make(
   "attempt",
   (queue: Any, operation: "get" | "put" | "size" | "join" | "ready" | "close" | "statistics") =>
     Effect.catchAll(
-      operation === "put" ? queue.put(1) : queue[operation] as Effect.Effect<unknown, Queue.Failure>,
+      operation === "put" ? queue.put(1) : queue[operation] as Effect.Effect<unknown, Queue.QueueFailure>,
       (error) => Effect.succeed(described(error)),
     ),
 );

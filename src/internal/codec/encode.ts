@@ -33,20 +33,20 @@ export interface Shape {
 }
 
 /** Collects the path of a failure while the stack unwinds, so that a success pays nothing for the path. */
-export class Failure {
+export class EncodeFailure {
   readonly steps: Array<string> = [];
   constructor(readonly reason: string, readonly cause: unknown) {}
 
-  static from(error: unknown): Failure {
-    if (isInstance(error, Failure)) return error;
+  static from(error: unknown): EncodeFailure {
+    if (isInstance(error, EncodeFailure)) return error;
     if (isInstance(error, EncodeError)) {
-      return new Failure(error.reason, error.cause);
+      return new EncodeFailure(error.reason, error.cause);
     }
-    if (Path.isStackOverflow(error)) return new Failure(tooDeep, undefined);
-    return new Failure(`reading it threw ${Path.explain(error)}`, error);
+    if (Path.isStackOverflow(error)) return new EncodeFailure(tooDeep, undefined);
+    return new EncodeFailure(`reading it threw ${Path.explain(error)}`, error);
   }
 
-  at(step: string): Failure {
+  at(step: string): EncodeFailure {
     this.steps.push(step);
     return this;
   }
@@ -153,7 +153,7 @@ export class Encoder<Link = unknown> {
       }
     } catch (error) {
       writer.position = start;
-      const failure = Failure.from(error);
+      const failure = EncodeFailure.from(error);
       throw new EncodeError(failure.reason, { path: Path.join(root, failure.steps), cause: failure.cause });
     }
   }
@@ -270,7 +270,7 @@ export class Encoder<Link = unknown> {
     try {
       for (; i < length; i++) this.value(value[i]);
     } catch (error) {
-      throw Failure.from(error).at(`[${i}]`);
+      throw EncodeFailure.from(error).at(`[${i}]`);
     }
     this.depth--;
   }
@@ -287,7 +287,7 @@ export class Encoder<Link = unknown> {
         this.value(index ? Number(key) : key);
         this.value(this.read(value, key));
       } catch (error) {
-        throw Failure.from(error).at(index ? `[${key}]` : Path.property(key));
+        throw EncodeFailure.from(error).at(index ? `[${key}]` : Path.property(key));
       }
     }
     this.depth--;
@@ -308,7 +308,7 @@ export class Encoder<Link = unknown> {
         i++;
       }
     } catch (error) {
-      throw Failure.from(error).at(Path.property(shape.keys[i]));
+      throw EncodeFailure.from(error).at(Path.property(shape.keys[i]));
     }
     if (i !== shape.keys.length) throw changed();
     this.depth--;
@@ -322,7 +322,7 @@ export class Encoder<Link = unknown> {
       try {
         this.value(this.read(value, key));
       } catch (error) {
-        throw Failure.from(error).at(Path.property(key));
+        throw EncodeFailure.from(error).at(Path.property(key));
       }
     }
     this.depth--;
@@ -371,12 +371,12 @@ export class Encoder<Link = unknown> {
       try {
         this.value(key);
       } catch (error) {
-        throw Failure.from(error).at(`.keys()[${count}]`);
+        throw EncodeFailure.from(error).at(`.keys()[${count}]`);
       }
       try {
         this.value(item);
       } catch (error) {
-        throw Failure.from(error).at(Path.entry(key));
+        throw EncodeFailure.from(error).at(Path.entry(key));
       }
       count++;
     }
@@ -394,7 +394,7 @@ export class Encoder<Link = unknown> {
       try {
         this.value(item);
       } catch (error) {
-        throw Failure.from(error).at(`.values()[${count}]`);
+        throw EncodeFailure.from(error).at(`.values()[${count}]`);
       }
       count++;
     }
@@ -440,7 +440,7 @@ export class Encoder<Link = unknown> {
           }
         }
       } catch (error) {
-        throw Failure.from(error).at(Path.property(key));
+        throw EncodeFailure.from(error).at(Path.property(key));
       }
     });
     writer.buffer[flagsAt] = flags;
@@ -521,7 +521,7 @@ export class Encoder<Link = unknown> {
     try {
       this.hookData(data);
     } catch (error) {
-      const failure = Failure.from(error);
+      const failure = EncodeFailure.from(error);
       // The index in the hook's own array would mean nothing to the reader of the path.
       if (Array.isArray(data)) failure.steps.pop();
       throw failure.at(`<${hook.name}>`);

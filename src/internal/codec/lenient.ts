@@ -10,7 +10,7 @@
  * @module
  */
 import type { Writer } from "./bytes.ts";
-import { Encoder, Failure, type Shape } from "./encode.ts";
+import { EncodeFailure, Encoder, type Shape } from "./encode.ts";
 import { EncodeError } from "./errors.ts";
 import * as Foreign from "./foreign.ts";
 import type { Hook } from "./hook.ts";
@@ -112,7 +112,7 @@ export class LenientEncoder<Link = unknown> extends Encoder<Link> {
     } catch (error) {
       this.#rollback(mark);
       if (this.#structure.has(value)) throw error;
-      const text = describe(value, Failure.from(error).reason, this.#limit);
+      const text = describe(value, EncodeFailure.from(error).reason, this.#limit);
       // If the description does not fit either, the containing value is replaced.
       if (this.#size() + 3 * text.length > this.#limit) throw new EncodeError(tooLarge);
       this.writer.text(text);

@@ -56,7 +56,7 @@ export const registerForeignHooks = (foreignHooks: (ref: ObjectRef) => Hooks): v
 const hooksOf = (ref: ObjectRef): Hooks => ref.foreign === true ? registry.foreignHooks(ref) : hooks;
 
 /** Why the use of a managed object may fail, apart from the failures of its methods. */
-export type Failure = Unreachable | Disconnected | ManagerError | EncodeError | DecodeError | MessageTooLarge;
+export type ManagerFailure = Unreachable | Disconnected | ManagerError | EncodeError | DecodeError | MessageTooLarge;
 
 type Arguments = ReadonlyArray<unknown>;
 
@@ -199,7 +199,11 @@ export const checkedStream = <A, E>(
 };
 
 /** Calls a method. *Interruption:* interrupts the method, and waits for the end of the call. */
-export const ask = <A, E = never>(ref: ObjectRef, method: string, ...args: Arguments): Effect.Effect<A, E | Failure> =>
+export const ask = <A, E = never>(
+  ref: ObjectRef,
+  method: string,
+  ...args: Arguments
+): Effect.Effect<A, E | ManagerFailure> =>
   waitThenCommit<Effect.Effect<unknown, unknown>, unknown, unknown, unknown>((answer) => {
     const content = methodCall(ref, method, args);
     let result: Effect.Effect<unknown, unknown> | undefined;
@@ -237,7 +241,7 @@ export const ask = <A, E = never>(ref: ObjectRef, method: string, ...args: Argum
       if (result === undefined) line.cancel();
       return Effect.zipRight(ended, failure);
     };
-  }, (result) => result) as Effect.Effect<A, E | Failure>;
+  }, (result) => result) as Effect.Effect<A, E | ManagerFailure>;
 
 /**
  * Opens a call whose reply is lent, and passes the reply to `commit` with a function that ends the call. *Interruption:* gives
@@ -274,11 +278,11 @@ const borrow = <A>(
   });
 
 /** Calls a method that takes a value out. *Interruption:* puts the value back. */
-export const take = <A>(ref: ObjectRef, method: string, ...args: Arguments): Effect.Effect<A, Failure> =>
+export const take = <A>(ref: ObjectRef, method: string, ...args: Arguments): Effect.Effect<A, ManagerFailure> =>
   borrow(ref, P.TAKE, methodCall(ref, method, args), (value, finish) =>
     // The confirmation must leave this process before the value is used: if the process died first, the server would put the value
     // back, although other processes may have learned of it.
-    Effect.async<A>((resume) => finish(() => resume(Effect.succeed(value as A))))) as Effect.Effect<A, Failure>;
+    Effect.async<A>((resume) => finish(() => resume(Effect.succeed(value as A))))) as Effect.Effect<A, ManagerFailure>;
 
 /** Opens a call that holds an object for the scope. Returns the object's handle. */
 const hold = (ref: ObjectRef, operation: number, content: Content): Effect.Effect<unknown, unknown, Scope.Scope> =>
@@ -299,10 +303,10 @@ export const create = <A, E = never>(
   url: string,
   type: string,
   ...args: Arguments
-): Effect.Effect<A, E | Failure, Scope.Scope> =>
+): Effect.Effect<A, E | ManagerFailure, Scope.Scope> =>
   hold(manager, P.CREATE, contentOf(manager, [url, type, ...args])) as Effect.Effect<
     A,
-    E | Failure,
+    E | ManagerFailure,
     Scope.Scope
   >;
 
@@ -311,21 +315,21 @@ export const askKept = <A, E = never>(
   ref: ObjectRef,
   method: string,
   ...args: Arguments
-): Effect.Effect<A, E | Failure, Scope.Scope> =>
-  hold(ref, P.CALL_KEPT, methodCall(ref, method, args)) as Effect.Effect<A, E | Failure, Scope.Scope>;
+): Effect.Effect<A, E | ManagerFailure, Scope.Scope> =>
+  hold(ref, P.CALL_KEPT, methodCall(ref, method, args)) as Effect.Effect<A, E | ManagerFailure, Scope.Scope>;
 
 /** Holds an object for the scope. */
-export const retain = (ref: ObjectRef): Effect.Effect<void, Failure, Scope.Scope> =>
+export const retain = (ref: ObjectRef): Effect.Effect<void, ManagerFailure, Scope.Scope> =>
   Effect.asVoid(
     hold(ref, P.RETAIN, { fill: (writer) => void writer.varint(ref.number), ended: () => {} }),
-  ) as Effect.Effect<void, Failure, Scope.Scope>;
+  ) as Effect.Effect<void, ManagerFailure, Scope.Scope>;
 
 /** Calls a method whose result is a Stream. The Stream runs at the server while it is read here, with bounded read-ahead. */
 export const askStream = <A, E = never>(
   ref: ObjectRef,
   method: string,
   ...args: Arguments
-): Stream.Stream<A, E | Failure> =>
+): Stream.Stream<A, E | ManagerFailure> =>
   Stream.suspend(() => {
     const content = methodCall(ref, method, args);
     const mailbox: Mailbox<unknown, unknown> = new Mailbox<unknown, unknown>({
@@ -348,4 +352,4 @@ export const askStream = <A, E = never>(
         return { credit: () => {}, cancel: () => {} };
       }
     });
-  }) as Stream.Stream<A, E | Failure>;
+  }) as Stream.Stream<A, E | ManagerFailure>;

@@ -9,7 +9,7 @@ import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
 import type { Task } from "../../Task.ts";
 import { arrayOf, type Check, type Checks, iterable, record, task as isTask, text } from "../os/arguments.ts";
-import { ask, askStream, checked, type Failure, take } from "./calls.ts";
+import { ask, askStream, checked, type ManagerFailure, take } from "./calls.ts";
 import type { ManagerError, RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -47,31 +47,31 @@ export type Change<A, Args extends ReadonlyArray<unknown>, B, E> = Task<[value: 
  */
 export interface Dict<in out K, in out V> extends Proxy {
   /** The number of keys. Python's `len`. */
-  readonly size: Effect.Effect<number, Failure>;
+  readonly size: Effect.Effect<number, ManagerFailure>;
   /** The value of a key, or `undefined`. */
-  readonly get: (key: K) => Effect.Effect<V | undefined, Failure>;
+  readonly get: (key: K) => Effect.Effect<V | undefined, ManagerFailure>;
   /** The value of a key, or `otherwise`. */
-  readonly getOrElse: <B>(key: K, otherwise: B) => Effect.Effect<V | B, Failure>;
+  readonly getOrElse: <B>(key: K, otherwise: B) => Effect.Effect<V | B, ManagerFailure>;
   /** The values of several keys, read in one step. */
-  readonly getMany: (keys: Iterable<K>) => Effect.Effect<Array<V | undefined>, Failure>;
+  readonly getMany: (keys: Iterable<K>) => Effect.Effect<Array<V | undefined>, ManagerFailure>;
   /** Whether the key exists. Python's `in`. */
-  readonly has: (key: K) => Effect.Effect<boolean, Failure>;
+  readonly has: (key: K) => Effect.Effect<boolean, ManagerFailure>;
   /** Sets the value of a key. */
-  readonly set: (key: K, value: V) => Effect.Effect<void, Failure>;
+  readonly set: (key: K, value: V) => Effect.Effect<void, ManagerFailure>;
   /** Sets the value of a key that does not exist. Returns the value that the key has afterwards. Python's `setdefault`. */
-  readonly setDefault: (key: K, value: V) => Effect.Effect<V, Failure>;
+  readonly setDefault: (key: K, value: V) => Effect.Effect<V, ManagerFailure>;
   /** Sets the values of several keys, in one step. */
-  readonly update: (entries: Iterable<readonly [K, V]>) => Effect.Effect<void, Failure>;
+  readonly update: (entries: Iterable<readonly [K, V]>) => Effect.Effect<void, ManagerFailure>;
   /** Deletes a key. Returns whether it existed. Python's `del`. */
-  readonly delete: (key: K) => Effect.Effect<boolean, Failure>;
+  readonly delete: (key: K) => Effect.Effect<boolean, ManagerFailure>;
   /** Deletes a key, and returns its value. *Interruption:* deletes nothing. */
-  readonly pop: (key: K) => Effect.Effect<V | undefined, Failure>;
+  readonly pop: (key: K) => Effect.Effect<V | undefined, ManagerFailure>;
   /** Deletes the newest key, and returns it with its value. Python's `popitem`. *Interruption:* deletes nothing. */
-  readonly popItem: Effect.Effect<[key: K, value: V] | undefined, Failure>;
+  readonly popItem: Effect.Effect<[key: K, value: V] | undefined, ManagerFailure>;
   /** Deletes all keys. */
-  readonly clear: Effect.Effect<void, Failure>;
+  readonly clear: Effect.Effect<void, ManagerFailure>;
   /** Sets the value of a key if it has the expected value (`undefined` for no value). Returns whether it had. */
-  readonly compareAndSet: (key: K, expected: V | undefined, value: V) => Effect.Effect<boolean, Failure>;
+  readonly compareAndSet: (key: K, expected: V | undefined, value: V) => Effect.Effect<boolean, ManagerFailure>;
   /**
    * Changes the value of a key by a task at the server, and returns the new value. No concurrent change is lost, even deep inside
    * the value. *Interruption:* interrupts the task; nothing has changed, unless the task had ended.
@@ -80,24 +80,24 @@ export interface Dict<in out K, in out V> extends Proxy {
     key: K,
     task: Change<V | undefined, Args, V, E>,
     ...args: Args
-  ) => Effect.Effect<V, E | RemoteError | Failure>;
+  ) => Effect.Effect<V, E | RemoteError | ManagerFailure>;
   /** The keys, read in one step. */
-  readonly keys: Effect.Effect<Array<K>, Failure>;
+  readonly keys: Effect.Effect<Array<K>, ManagerFailure>;
   /** The values, read in one step. */
-  readonly values: Effect.Effect<Array<V>, Failure>;
+  readonly values: Effect.Effect<Array<V>, ManagerFailure>;
   /** The keys with their values, read in one step. Python's `items`. */
-  readonly entries: Effect.Effect<Array<[key: K, value: V]>, Failure>;
+  readonly entries: Effect.Effect<Array<[key: K, value: V]>, ManagerFailure>;
   /** A copy, made in one step. Python's `copy`. */
-  readonly toMap: Effect.Effect<Map<K, V>, Failure>;
+  readonly toMap: Effect.Effect<Map<K, V>, ManagerFailure>;
   /** The keys with their values as of the start of the Stream, for content that does not fit into one message. */
-  readonly toStream: Stream.Stream<[key: K, value: V], Failure>;
+  readonly toStream: Stream.Stream<[key: K, value: V], ManagerFailure>;
   /** Sets the values of the keys that it receives, several per message. */
-  readonly toSink: Sink.Sink<void, readonly [key: K, value: V], never, Failure>;
+  readonly toSink: Sink.Sink<void, readonly [key: K, value: V], never, ManagerFailure>;
   /**
    * The content, and then each change. A reader that falls behind by more than 1024 changes receives the whole content again in
    * place of the changes that it has missed. Writers do not wait for readers.
    */
-  readonly watch: Stream.Stream<DictChange<K, V>, Failure>;
+  readonly watch: Stream.Stream<DictChange<K, V>, ManagerFailure>;
 }
 
 /** Checks of a method that runs a task. */
@@ -193,21 +193,21 @@ export type Name<T> = Extract<keyof T, string>;
  */
 export interface Namespace<in out T extends object> extends Proxy {
   /** The value of an attribute. */
-  readonly get: <K extends Name<T>>(name: K) => Effect.Effect<T[K], Failure>;
+  readonly get: <K extends Name<T>>(name: K) => Effect.Effect<T[K], ManagerFailure>;
   /** Whether the attribute exists. */
-  readonly has: (name: string) => Effect.Effect<boolean, Failure>;
+  readonly has: (name: string) => Effect.Effect<boolean, ManagerFailure>;
   /** Sets the value of an attribute. */
-  readonly set: <K extends Name<T>>(name: K, value: T[K]) => Effect.Effect<void, Failure>;
+  readonly set: <K extends Name<T>>(name: K, value: T[K]) => Effect.Effect<void, ManagerFailure>;
   /** Sets the values of several attributes, in one step. */
-  readonly assign: (attributes: Partial<T>) => Effect.Effect<void, Failure>;
+  readonly assign: (attributes: Partial<T>) => Effect.Effect<void, ManagerFailure>;
   /** Deletes an attribute. Returns whether it existed. */
-  readonly delete: (name: Name<T>) => Effect.Effect<boolean, Failure>;
+  readonly delete: (name: Name<T>) => Effect.Effect<boolean, ManagerFailure>;
   /** Sets the value of an attribute if it has the expected value. Returns whether it had. */
   readonly compareAndSet: <K extends Name<T>>(
     name: K,
     expected: T[K] | undefined,
     value: T[K],
-  ) => Effect.Effect<boolean, Failure>;
+  ) => Effect.Effect<boolean, ManagerFailure>;
   /**
    * Changes an attribute by a task at the server, and returns the new value. *Interruption:* interrupts the task; nothing has
    * changed, unless the task had ended.
@@ -216,18 +216,22 @@ export interface Namespace<in out T extends object> extends Proxy {
     name: K,
     task: Change<T[K], Args, T[K], E>,
     ...args: Args
-  ) => Effect.Effect<T[K], E | RemoteError | Failure>;
+  ) => Effect.Effect<T[K], E | RemoteError | ManagerFailure>;
   /** The names of the attributes. */
-  readonly keys: Effect.Effect<Array<Name<T>>, Failure>;
+  readonly keys: Effect.Effect<Array<Name<T>>, ManagerFailure>;
   /** A copy, made in one step. */
-  readonly toObject: Effect.Effect<T, Failure>;
+  readonly toObject: Effect.Effect<T, ManagerFailure>;
   /** The content, and then each change, as in {@link Dict.watch}. */
-  readonly watch: Stream.Stream<DictChange<Name<T>, T[Name<T>]>, Failure>;
+  readonly watch: Stream.Stream<DictChange<Name<T>, T[Name<T>]>, ManagerFailure>;
 }
 
 /** The proxy of a namespace. */
 export class NamespaceProxy<T extends object> extends Remote implements Namespace<T> {
-  #checked<A>(method: string, name: unknown, use: () => Effect.Effect<A, Failure>): Effect.Effect<A, Failure> {
+  #checked<A>(
+    method: string,
+    name: unknown,
+    use: () => Effect.Effect<A, ManagerFailure>,
+  ): Effect.Effect<A, ManagerFailure> {
     return checked(`namespace.${method}`, { name }, { name: text }, use);
   }
 

@@ -8,7 +8,7 @@ import { waitThenCommit } from "../objects/interruption.ts";
 import { VarintReader, varints } from "../codec/varint.ts";
 import { call } from "../rpc/router.ts";
 import { BrokenBarrier } from "../sync/errors.ts";
-import { ask, type Failure, readReply, serverOf } from "./calls.ts";
+import { ask, type ManagerFailure, readReply, serverOf } from "./calls.ts";
 import * as P from "./protocol.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -20,15 +20,15 @@ import { type Proxy, Remote, TypeId } from "./remote.ts";
  */
 export interface Event extends Proxy {
   /** Sets the flag, and wakes all current waiters, even if it is cleared at once. */
-  readonly set: Effect.Effect<void, Failure>;
+  readonly set: Effect.Effect<void, ManagerFailure>;
   /** Clears the flag. */
-  readonly clear: Effect.Effect<void, Failure>;
+  readonly clear: Effect.Effect<void, ManagerFailure>;
   /** Whether the flag is set. */
-  readonly isSet: Effect.Effect<boolean, Failure>;
+  readonly isSet: Effect.Effect<boolean, ManagerFailure>;
   /** Waits until the flag is set. *Interruption:* stops waiting. */
-  readonly wait: Effect.Effect<void, Failure>;
+  readonly wait: Effect.Effect<void, ManagerFailure>;
   /** The number of waiters. */
-  readonly waiting: Effect.Effect<number, Failure>;
+  readonly waiting: Effect.Effect<number, ManagerFailure>;
 }
 
 /** The proxy of an event. */
@@ -71,18 +71,18 @@ export interface Barrier extends Proxy {
    * Waits until all parties have arrived. Returns a different index to each party, in order of arrival, from 0 on. Fails with
    * `BrokenBarrier` if a party gives up or dies meanwhile. *Interruption:* breaks the barrier.
    */
-  readonly wait: Effect.Effect<number, BrokenBarrier | Failure>;
+  readonly wait: Effect.Effect<number, BrokenBarrier | ManagerFailure>;
   /** Breaks the barrier: current waiters and later arrivals fail. */
-  readonly abort: Effect.Effect<void, Failure>;
+  readonly abort: Effect.Effect<void, ManagerFailure>;
   /** Resets the barrier. Current waiters fail; later arrivals start a new round. */
-  readonly reset: Effect.Effect<void, Failure>;
+  readonly reset: Effect.Effect<void, ManagerFailure>;
   /** The state of the barrier. */
-  readonly statistics: Effect.Effect<BarrierStatistics, Failure>;
+  readonly statistics: Effect.Effect<BarrierStatistics, ManagerFailure>;
 }
 
 /** The proxy of a barrier. */
 export class BarrierProxy extends Remote implements Barrier {
-  get wait(): Effect.Effect<number, BrokenBarrier | Failure> {
+  get wait(): Effect.Effect<number, BrokenBarrier | ManagerFailure> {
     const ref = this[TypeId];
     return waitThenCommit<unknown, unknown, number, never>((answer) => {
       const line = call(serverOf(ref), P.ATTACH, varints(ref.number), {
@@ -98,7 +98,7 @@ export class BarrierProxy extends Remote implements Barrier {
         },
       });
       return () => line.cancel();
-    }, (index) => Effect.succeed(index as number)) as Effect.Effect<number, BrokenBarrier | Failure>;
+    }, (index) => Effect.succeed(index as number)) as Effect.Effect<number, BrokenBarrier | ManagerFailure>;
   }
 
   get abort() {

@@ -18,7 +18,7 @@ import {
   options,
   text,
 } from "../os/arguments.ts";
-import { ask, askStream, checked, type Failure, take } from "./calls.ts";
+import { ask, askStream, checked, type ManagerFailure, take } from "./calls.ts";
 import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
@@ -43,55 +43,59 @@ export type ListChange<A> =
  */
 export interface List<in out A> extends Proxy {
   /** The number of items. Python's `len`. */
-  readonly length: Effect.Effect<number, Failure>;
+  readonly length: Effect.Effect<number, ManagerFailure>;
   /** The item at an index, or `undefined`. */
-  readonly at: (index: number) => Effect.Effect<A | undefined, Failure>;
+  readonly at: (index: number) => Effect.Effect<A | undefined, ManagerFailure>;
   /** Replaces the item at an index. Fails with a `ManagerError` if there is none. */
-  readonly set: (index: number, item: A) => Effect.Effect<void, Failure>;
+  readonly set: (index: number, item: A) => Effect.Effect<void, ManagerFailure>;
   /** Appends items, and returns the new length. Python's `append`. */
-  readonly push: (...items: ReadonlyArray<A>) => Effect.Effect<number, Failure>;
+  readonly push: (...items: ReadonlyArray<A>) => Effect.Effect<number, ManagerFailure>;
   /** Appends all items of an iterable, and returns the new length. */
-  readonly extend: (items: Iterable<A>) => Effect.Effect<number, Failure>;
+  readonly extend: (items: Iterable<A>) => Effect.Effect<number, ManagerFailure>;
   /** Prepends items, and returns the new length. */
-  readonly unshift: (...items: ReadonlyArray<A>) => Effect.Effect<number, Failure>;
+  readonly unshift: (...items: ReadonlyArray<A>) => Effect.Effect<number, ManagerFailure>;
   /** Inserts an item before the item at an index. */
-  readonly insert: (index: number, item: A) => Effect.Effect<void, Failure>;
+  readonly insert: (index: number, item: A) => Effect.Effect<void, ManagerFailure>;
   /** Removes and returns the last item, or the item at an index. *Interruption:* removes nothing. */
-  readonly pop: (index?: number) => Effect.Effect<A | undefined, Failure>;
+  readonly pop: (index?: number) => Effect.Effect<A | undefined, ManagerFailure>;
   /** Removes and returns the first item. *Interruption:* removes nothing. */
-  readonly shift: Effect.Effect<A | undefined, Failure>;
+  readonly shift: Effect.Effect<A | undefined, ManagerFailure>;
   /** Replaces `deleted` items from an index on by other items, and returns the removed items. */
-  readonly splice: (start: number, deleted?: number, ...items: ReadonlyArray<A>) => Effect.Effect<Array<A>, Failure>;
+  readonly splice: (
+    start: number,
+    deleted?: number,
+    ...items: ReadonlyArray<A>
+  ) => Effect.Effect<Array<A>, ManagerFailure>;
   /** Removes the first equal item. Returns whether there was one. */
-  readonly remove: (item: A) => Effect.Effect<boolean, Failure>;
+  readonly remove: (item: A) => Effect.Effect<boolean, ManagerFailure>;
   /** Removes all items. */
-  readonly clear: Effect.Effect<void, Failure>;
+  readonly clear: Effect.Effect<void, ManagerFailure>;
   /** Replaces all items by the same item, or those between two indices. */
-  readonly fill: (item: A, start?: number, end?: number) => Effect.Effect<void, Failure>;
+  readonly fill: (item: A, start?: number, end?: number) => Effect.Effect<void, ManagerFailure>;
   /** Reverses the order, in place. */
-  readonly reverse: Effect.Effect<void, Failure>;
+  readonly reverse: Effect.Effect<void, ManagerFailure>;
   /** Sorts in place: numbers, bigints and Dates by value, other items as strings. For another order, use a task and `modifyAll`. */
-  readonly sort: (options?: { readonly descending?: boolean | undefined }) => Effect.Effect<void, Failure>;
+  readonly sort: (options?: { readonly descending?: boolean | undefined }) => Effect.Effect<void, ManagerFailure>;
   /** Whether there is an equal item. Python's `in`. */
-  readonly includes: (item: A) => Effect.Effect<boolean, Failure>;
+  readonly includes: (item: A) => Effect.Effect<boolean, ManagerFailure>;
   /** The first index of an equal item, or -1. */
-  readonly indexOf: (item: A, from?: number) => Effect.Effect<number, Failure>;
+  readonly indexOf: (item: A, from?: number) => Effect.Effect<number, ManagerFailure>;
   /** The last index of an equal item, or -1. */
-  readonly lastIndexOf: (item: A) => Effect.Effect<number, Failure>;
+  readonly lastIndexOf: (item: A) => Effect.Effect<number, ManagerFailure>;
   /** The number of equal items. */
-  readonly count: (item: A) => Effect.Effect<number, Failure>;
+  readonly count: (item: A) => Effect.Effect<number, ManagerFailure>;
   /** The items joined to one string. */
-  readonly join: (separator?: string) => Effect.Effect<string, Failure>;
+  readonly join: (separator?: string) => Effect.Effect<string, ManagerFailure>;
   /** A copy of a part. */
-  readonly slice: (start?: number, end?: number) => Effect.Effect<Array<A>, Failure>;
+  readonly slice: (start?: number, end?: number) => Effect.Effect<Array<A>, ManagerFailure>;
   /** A copy of the list. Python's `[:]`. */
-  readonly toArray: Effect.Effect<Array<A>, Failure>;
+  readonly toArray: Effect.Effect<Array<A>, ManagerFailure>;
   /** The items as of the start of the Stream, for content that does not fit into one message. */
-  readonly toStream: Stream.Stream<A, Failure>;
+  readonly toStream: Stream.Stream<A, ManagerFailure>;
   /** Appends the items that it receives, several per message. */
-  readonly toSink: Sink.Sink<void, A, never, Failure>;
+  readonly toSink: Sink.Sink<void, A, never, ManagerFailure>;
   /** Replaces the item at an index if it equals the expected item. Returns whether it did. */
-  readonly compareAndSet: (index: number, expected: A, item: A) => Effect.Effect<boolean, Failure>;
+  readonly compareAndSet: (index: number, expected: A, item: A) => Effect.Effect<boolean, ManagerFailure>;
   /**
    * Changes the item at an index by a task at the server, and returns the new item. *Interruption:* interrupts the task; nothing has
    * changed, unless the task had ended.
@@ -100,14 +104,14 @@ export interface List<in out A> extends Proxy {
     index: number,
     task: Change<A, Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<A, E | RemoteError | Failure>;
+  ) => Effect.Effect<A, E | RemoteError | ManagerFailure>;
   /** Changes the whole list by a task at the server. *Interruption:* interrupts the task; nothing has changed, unless it had ended. */
   readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<Array<A>, Args, ReadonlyArray<A>, E>,
     ...args: Args
-  ) => Effect.Effect<void, E | RemoteError | Failure>;
+  ) => Effect.Effect<void, E | RemoteError | ManagerFailure>;
   /** The content, and then each change, as in {@link Dict.watch}. */
-  readonly watch: Stream.Stream<ListChange<A>, Failure>;
+  readonly watch: Stream.Stream<ListChange<A>, ManagerFailure>;
 }
 
 const indexes: Checks = { index: integer };

@@ -8,7 +8,7 @@ import * as Scope from "effect/Scope";
 import { waitThenCommit } from "../objects/interruption.ts";
 import { varints } from "../codec/varint.ts";
 import { countOrInfinite, effect as isEffect } from "../os/arguments.ts";
-import { ask, checked, type Failure, type ObjectRef } from "./calls.ts";
+import { ask, checked, type ManagerFailure, type ObjectRef } from "./calls.ts";
 import { SyncError } from "../sync/errors.ts";
 import type { Hold } from "../sync/reentrancy.ts";
 import { addGrant, findGrant, type Grant, type Lost, releaseGrant, removeGrant, requestGrant } from "./lock_grants.ts";
@@ -30,7 +30,7 @@ const takeGrant = <A>(
   lock: ObjectRef,
   waits: boolean,
   commit: (grant: Grant | undefined) => Effect.Effect<A>,
-): Effect.Effect<A, Failure> =>
+): Effect.Effect<A, ManagerFailure> =>
   waitThenCommit<Grant | undefined, unknown, A, never>((answer) => {
     let granted: Grant | undefined;
     const cancel = requestGrant(lock, waits, (outcome) => {
@@ -46,11 +46,11 @@ const takeGrant = <A>(
   }, (grant) => {
     if (grant !== undefined) addGrant(lock, grant);
     return commit(grant);
-  }) as Effect.Effect<A, Failure>;
+  }) as Effect.Effect<A, ManagerFailure>;
 
 /** Fails if the lock was lost while it was held. */
-const stillHeld = ({ lost }: Grant): Effect.Effect<void, Failure> =>
-  lost === undefined ? Effect.void : lost as Effect.Effect<never, Failure>;
+const stillHeld = ({ lost }: Grant): Effect.Effect<void, ManagerFailure> =>
+  lost === undefined ? Effect.void : lost as Effect.Effect<never, ManagerFailure>;
 
 /**
  * The operations of locks. A lock that is taken and not released is given back when the process ends, however it ends;
@@ -61,19 +61,19 @@ const stillHeld = ({ lost }: Grant): Effect.Effect<void, Failure> =>
  */
 export interface Acquirable extends Proxy {
   /** Waits for the lock, and takes it. Requests are served in order. *Interruption:* takes nothing. */
-  readonly take: Effect.Effect<void, Failure>;
+  readonly take: Effect.Effect<void, ManagerFailure>;
   /** Takes the lock if it is free. Returns whether it was taken. */
-  readonly tryTake: Effect.Effect<boolean, Failure>;
+  readonly tryTake: Effect.Effect<boolean, ManagerFailure>;
   /** Gives the lock back, without waiting. The next process gets it before any later request of this process. */
-  readonly release: Effect.Effect<void, SyncError | Failure>;
+  readonly release: Effect.Effect<void, SyncError | ManagerFailure>;
   /** Waits for the lock, and takes it for the scope. *Interruption:* takes nothing. *Release:* gives it back. */
-  readonly acquire: Effect.Effect<void, Failure, Scope.Scope>;
+  readonly acquire: Effect.Effect<void, ManagerFailure, Scope.Scope>;
   /** Runs an Effect while the lock is held. *Interruption:* takes nothing, or interrupts the Effect and gives the lock back. */
-  readonly withLock: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Failure, R>;
+  readonly withLock: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | ManagerFailure, R>;
   /** Whether the lock cannot be taken now. */
-  readonly isLocked: Effect.Effect<boolean, Failure>;
+  readonly isLocked: Effect.Effect<boolean, ManagerFailure>;
   /** The numbers of permits, holders and waiters. */
-  readonly statistics: Effect.Effect<LockStatistics, Failure>;
+  readonly statistics: Effect.Effect<LockStatistics, ManagerFailure>;
 }
 
 /** The state of a lock. @since 0.1.0 @category models */
@@ -114,7 +114,7 @@ export interface RLock extends Acquirable {}
  */
 export interface Semaphore extends Acquirable {
   /** Permits that can be taken now. Python's `get_value`. */
-  readonly available: Effect.Effect<number, Failure>;
+  readonly available: Effect.Effect<number, ManagerFailure>;
 }
 
 /** The base of all locks. */
@@ -129,11 +129,14 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
     return false;
   }
 
-  #take<A>(waits: boolean, commit: (taken: Taken | undefined) => Effect.Effect<A>): Effect.Effect<A, Failure> {
+  #take<A>(waits: boolean, commit: (taken: Taken | undefined) => Effect.Effect<A>): Effect.Effect<A, ManagerFailure> {
     return this.recursive ? this.#takeRecursive(waits, commit) : this.#takePlain(waits, commit);
   }
 
-  #takePlain<A>(waits: boolean, commit: (taken: Taken | undefined) => Effect.Effect<A>): Effect.Effect<A, Failure> {
+  #takePlain<A>(
+    waits: boolean,
+    commit: (taken: Taken | undefined) => Effect.Effect<A>,
+  ): Effect.Effect<A, ManagerFailure> {
     const { lock } = this;
     return takeGrant(
       lock,
@@ -142,8 +145,11 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
     );
   }
 
-  #takeRecursive<A>(waits: boolean, commit: (taken: Taken | undefined) => Effect.Effect<A>): Effect.Effect<A, Failure> {
-    return Effect.withFiberRuntime<A, Failure>((fiber) => {
+  #takeRecursive<A>(
+    waits: boolean,
+    commit: (taken: Taken | undefined) => Effect.Effect<A>,
+  ): Effect.Effect<A, ManagerFailure> {
+    return Effect.withFiberRuntime<A, ManagerFailure>((fiber) => {
       const own = RecursiveGrant.of(this.lock);
       const taken = (hold: Hold<Lost>): Taken => ({
         grant: own.grant!,
@@ -162,20 +168,20 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
           own.holds.settle(fiber, hold);
           return commit(taken(hold));
         },
-      ) as Effect.Effect<A, Failure>;
+      ) as Effect.Effect<A, ManagerFailure>;
     });
   }
 
-  get take(): Effect.Effect<void, Failure> {
+  get take(): Effect.Effect<void, ManagerFailure> {
     return this.#take(true, () => Effect.void);
   }
 
-  get tryTake(): Effect.Effect<boolean, Failure> {
+  get tryTake(): Effect.Effect<boolean, ManagerFailure> {
     return this.#take(false, (taken) => Effect.succeed(taken !== undefined));
   }
 
-  get release(): Effect.Effect<void, SyncError | Failure> {
-    return Effect.withFiberRuntime<void, SyncError | Failure>((fiber) => {
+  get release(): Effect.Effect<void, SyncError | ManagerFailure> {
+    return Effect.withFiberRuntime<void, SyncError | ManagerFailure>((fiber) => {
       if (this.recursive) {
         const own = RecursiveGrant.of(this.lock);
         const { grant } = own;
@@ -189,22 +195,22 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
   }
 
   /** Handles a release by a process that does not hold the lock. */
-  protected releaseUnheld(): Effect.Effect<void, SyncError | Failure> {
+  protected releaseUnheld(): Effect.Effect<void, SyncError | ManagerFailure> {
     return Effect.fail(notHeld(`release the ${this[TypeId].type}`));
   }
 
-  get acquire(): Effect.Effect<void, Failure, Scope.Scope> {
+  get acquire(): Effect.Effect<void, ManagerFailure, Scope.Scope> {
     return Effect.asVoid(this.#acquire);
   }
 
-  get #acquire(): Effect.Effect<Grant, Failure, Scope.Scope> {
+  get #acquire(): Effect.Effect<Grant, ManagerFailure, Scope.Scope> {
     return Effect.flatMap(
       Effect.scope,
       (scope) => this.#take(true, (taken) => Effect.as(Scope.addFinalizer(scope, taken!.giveBack), taken!.grant)),
     );
   }
 
-  readonly withLock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Failure, R> =>
+  readonly withLock = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | ManagerFailure, R> =>
     checked("lock.withLock", { effect }, { effect: isEffect }, () =>
       Effect.flatMap(
         Scope.make(),
@@ -218,11 +224,11 @@ abstract class AcquirableProxy extends Remote implements Acquirable {
           ),
       ));
 
-  get isLocked(): Effect.Effect<boolean, Failure> {
+  get isLocked(): Effect.Effect<boolean, ManagerFailure> {
     return ask(this.lock, "isLocked");
   }
 
-  get statistics(): Effect.Effect<LockStatistics, Failure> {
+  get statistics(): Effect.Effect<LockStatistics, ManagerFailure> {
     return ask(this.lock, "statistics");
   }
 }
@@ -239,11 +245,11 @@ export class RLockProxy extends AcquirableProxy implements RLock {
 
 /** The proxy of a semaphore. */
 export class SemaphoreProxy extends AcquirableProxy implements Semaphore {
-  get available(): Effect.Effect<number, Failure> {
+  get available(): Effect.Effect<number, ManagerFailure> {
     return ask(this[TypeId], "value");
   }
 
-  protected override releaseUnheld(): Effect.Effect<void, SyncError | Failure> {
+  protected override releaseUnheld(): Effect.Effect<void, SyncError | ManagerFailure> {
     return this[TypeId].type === "Semaphore" ? ask(this[TypeId], "release") : super.releaseUnheld();
   }
 }
@@ -259,15 +265,17 @@ export interface Condition extends Acquirable {
    * Releases the lock, waits for a notification, and takes the lock again. The lock must be held. *Interruption:* takes the lock
    * again before it ends, so that the caller still holds it; a notification goes to the next waiter.
    */
-  readonly wait: Effect.Effect<void, SyncError | Failure>;
+  readonly wait: Effect.Effect<void, SyncError | ManagerFailure>;
   /** Waits until the predicate gives `true`. It is evaluated first, and after each notification. */
-  readonly waitFor: <E, R>(predicate: Effect.Effect<boolean, E, R>) => Effect.Effect<void, E | SyncError | Failure, R>;
+  readonly waitFor: <E, R>(
+    predicate: Effect.Effect<boolean, E, R>,
+  ) => Effect.Effect<void, E | SyncError | ManagerFailure, R>;
   /** Wakes `count` waiters, by default one. The lock must be held. */
-  readonly notify: (count?: number) => Effect.Effect<void, SyncError | Failure>;
+  readonly notify: (count?: number) => Effect.Effect<void, SyncError | ManagerFailure>;
   /** Wakes all waiters. The lock must be held. */
-  readonly notifyAll: Effect.Effect<void, SyncError | Failure>;
+  readonly notifyAll: Effect.Effect<void, SyncError | ManagerFailure>;
   /** The number of waiters. */
-  readonly waiting: Effect.Effect<number, Failure>;
+  readonly waiting: Effect.Effect<number, ManagerFailure>;
 }
 
 /** Data of a condition's handle. */
@@ -298,15 +306,15 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
   /** Uses the grant of the lock. Fails if the lock is not held. */
   #withGrant<A>(
     operation: string,
-    use: (grant: Grant) => Effect.Effect<A, Failure>,
-  ): Effect.Effect<A, SyncError | Failure> {
-    return Effect.withFiberRuntime<A, SyncError | Failure>((fiber) => {
+    use: (grant: Grant) => Effect.Effect<A, ManagerFailure>,
+  ): Effect.Effect<A, SyncError | ManagerFailure> {
+    return Effect.withFiberRuntime<A, SyncError | ManagerFailure>((fiber) => {
       const grant = this.recursive ? RecursiveGrant.of(this.lock).grantOf(fiber) : findGrant(this.lock);
       return grant === undefined ? Effect.fail(notHeld(operation)) : Effect.zipRight(stillHeld(grant), use(grant));
     });
   }
 
-  get wait(): Effect.Effect<void, SyncError | Failure> {
+  get wait(): Effect.Effect<void, SyncError | ManagerFailure> {
     return this.#withGrant("wait for the Condition", (grant) =>
       Effect.uninterruptibleMask((restore) => {
         let back = false;
@@ -340,7 +348,9 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
     return () => addGrant(this.lock, grant);
   }
 
-  readonly waitFor = <E, R>(predicate: Effect.Effect<boolean, E, R>): Effect.Effect<void, E | SyncError | Failure, R> =>
+  readonly waitFor = <E, R>(
+    predicate: Effect.Effect<boolean, E, R>,
+  ): Effect.Effect<void, E | SyncError | ManagerFailure, R> =>
     checked(
       "condition.waitFor",
       { predicate },
@@ -349,7 +359,7 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
         Effect.flatMap(predicate, (holds) => holds ? Effect.void : Effect.zipRight(this.wait, this.waitFor(predicate))),
     );
 
-  readonly notify = (count: number = 1): Effect.Effect<void, SyncError | Failure> =>
+  readonly notify = (count: number = 1): Effect.Effect<void, SyncError | ManagerFailure> =>
     checked(
       "condition.notify",
       { count },
@@ -364,11 +374,11 @@ export class ConditionProxy extends AcquirableProxy implements Condition {
         ),
     );
 
-  get notifyAll(): Effect.Effect<void, SyncError | Failure> {
+  get notifyAll(): Effect.Effect<void, SyncError | ManagerFailure> {
     return this.notify(Infinity);
   }
 
-  get waiting(): Effect.Effect<number, Failure> {
+  get waiting(): Effect.Effect<number, ManagerFailure> {
     return ask(this[TypeId], "waiting");
   }
 }

@@ -9,7 +9,7 @@ import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import * as Arguments from "../os/arguments.ts";
 import { positiveDuration } from "../os/durations.ts";
-import { ask, checked, type Failure, type ObjectRef, retain as hold } from "./calls.ts";
+import { ask, checked, type ManagerFailure, type ObjectRef, retain as hold } from "./calls.ts";
 import { type Proxy, TypeId } from "./remote.ts";
 
 export { connect } from "./connect.ts";
@@ -21,11 +21,11 @@ const isProxyCheck = Arguments.marked(TypeId, "a proxy of a managed object");
 const serverRef = (proxy: Proxy): ObjectRef => ({ ...proxy[TypeId], number: 0 });
 
 /** Holds an object for the scope. */
-export const retain = (proxy: Proxy): Effect.Effect<void, Failure, Scope.Scope> =>
+export const retain = (proxy: Proxy): Effect.Effect<void, ManagerFailure, Scope.Scope> =>
   checked("Manager.retain", { proxy }, { proxy: isProxyCheck }, () => hold(proxy[TypeId]));
 
 /** Makes the server hold an object for a time. */
-export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Effect<void, Failure> =>
+export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Effect<void, ManagerFailure> =>
   checked(
     "Manager.lease",
     { proxy, duration },
@@ -34,7 +34,7 @@ export const lease = (proxy: Proxy, duration: Duration.DurationInput): Effect.Ef
   );
 
 /** Copies the content of an object. */
-export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
+export const getValue = (proxy: Proxy): Effect.Effect<unknown, ManagerFailure> =>
   checked(
     "Manager.getValue",
     { proxy },
@@ -43,7 +43,7 @@ export const getValue = (proxy: Proxy): Effect.Effect<unknown, Failure> =>
   );
 
 /** Describes the content of an object as text. */
-export const inspect = (proxy: Proxy): Effect.Effect<string, Failure> =>
+export const inspect = (proxy: Proxy): Effect.Effect<string, ManagerFailure> =>
   checked(
     "Manager.inspect",
     { proxy },

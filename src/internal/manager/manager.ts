@@ -29,7 +29,7 @@ import {
   record,
   task as isTask,
 } from "../os/arguments.ts";
-import { ask, checked, checkedAs, create, type Failure } from "./calls.ts";
+import { ask, checked, checkedAs, create, type ManagerFailure } from "./calls.ts";
 import { type Dict, type Namespace, withPairs } from "./dict.ts";
 import { ManagerError, type RemoteError } from "./errors.ts";
 import type { List } from "./list.ts";
@@ -78,7 +78,7 @@ export interface ObjectInfo {
 }
 
 /** An Effect that makes an object at the server, and holds it for the scope. @since 0.1.0 @category models */
-export type Making<A, E = never> = Effect.Effect<A, E | Failure, Scope.Scope>;
+export type Making<A, E = never> = Effect.Effect<A, E | ManagerFailure, Scope.Scope>;
 
 /**
  * A server process that keeps objects for other processes. A manager can be sent to any process, which can then make objects.
@@ -142,13 +142,13 @@ export interface Manager extends Proxy {
    * Publishes an object of this manager under a name, for all processes and programs that have the manager. The name holds the
    * object until it is given to another object, or to `undefined`. Not for other programs.
    */
-  readonly publish: (name: string, object: Proxy | Dequeue<unknown> | undefined) => Effect.Effect<void, Failure>;
+  readonly publish: (name: string, object: Proxy | Dequeue<unknown> | undefined) => Effect.Effect<void, ManagerFailure>;
   /** The object that was published under a name, or `undefined`. The caller states its type. */
-  readonly find: <A>(name: string) => Effect.Effect<A | undefined, Failure>;
+  readonly find: <A>(name: string) => Effect.Effect<A | undefined, ManagerFailure>;
   /** The state of the server. */
-  readonly statistics: Effect.Effect<Statistics, Failure>;
+  readonly statistics: Effect.Effect<Statistics, ManagerFailure>;
   /** The objects of the server. Python's `_debug_info`. */
-  readonly objects: Effect.Effect<ReadonlyArray<ObjectInfo>, Failure>;
+  readonly objects: Effect.Effect<ReadonlyArray<ObjectInfo>, ManagerFailure>;
 }
 
 const invalidOption = (message: string): ManagerError => new ManagerError("InvalidOption", message);

@@ -8,7 +8,7 @@ import type * as Stream from "effect/Stream";
 import type * as Pool from "../../Pool.ts";
 import type { StreamTask, Task } from "../../Task.ts";
 import { type Checks, iterable, optional, options as isOptions, positive } from "../os/arguments.ts";
-import { ask, askStream, checked, checkedStream, type Failure } from "./calls.ts";
+import { ask, askStream, checked, checkedStream, type ManagerFailure } from "./calls.ts";
 import { tasks } from "./dict.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
@@ -24,38 +24,38 @@ export interface SharedPool extends Proxy {
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<A, E | Pool.Failure | Failure>;
+  ) => Effect.Effect<A, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.map}. *Interruption:* stops the running tasks, and waits until they have stopped. */
   readonly map: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
     options?: Pool.MapOptions,
-  ) => Effect.Effect<Array<A>, E | Pool.Failure | Failure>;
+  ) => Effect.Effect<Array<A>, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.starmap}. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     items: Iterable<Args>,
     options?: Pool.MapOptions,
-  ) => Effect.Effect<Array<A>, E | Pool.Failure | Failure>;
+  ) => Effect.Effect<Array<A>, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.mapUnordered}. */
   readonly mapUnordered: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
     options?: Pool.MapOptions,
-  ) => Stream.Stream<A, E | Pool.Failure | Failure>;
+  ) => Stream.Stream<A, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.stream}. */
   readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
     task: StreamTask<Args, A, E>,
     ...args: Args
-  ) => Stream.Stream<A, E | Pool.Failure | Failure>;
+  ) => Stream.Stream<A, E | Pool.Failure | ManagerFailure>;
   /** Closes the pool: it accepts no more tasks, and finishes those that it has. */
-  readonly close: Effect.Effect<void, Failure>;
+  readonly close: Effect.Effect<void, ManagerFailure>;
   /** Waits until the tasks of a closed pool have ended, and its workers too. */
-  readonly join: Effect.Effect<void, Pool.PoolError | Failure>;
+  readonly join: Effect.Effect<void, Pool.PoolError | ManagerFailure>;
   /** Stops all tasks, and waits until the workers have ended. */
-  readonly terminate: Effect.Effect<void, Failure>;
+  readonly terminate: Effect.Effect<void, ManagerFailure>;
   /** The state of the pool. */
-  readonly statistics: Effect.Effect<Pool.Statistics, Failure>;
+  readonly statistics: Effect.Effect<Pool.Statistics, ManagerFailure>;
 }
 
 const map: Checks = { ...tasks, items: iterable, options: optional(isOptions({ chunkSize: optional(positive) })) };

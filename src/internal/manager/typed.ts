@@ -8,7 +8,7 @@ import type * as Equal from "effect/Equal";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type * as Task from "../../Task.ts";
-import type { Failure, ObjectRef } from "./calls.ts";
+import type { ManagerFailure, ObjectRef } from "./calls.ts";
 import type { RemoteError } from "./errors.ts";
 
 /** The mark of proxies. */
@@ -73,20 +73,21 @@ export type Exposed<T, O> = O extends { readonly exposed: ReadonlyArray<infer K>
 /** The result of a method that is called through a proxy. @since 0.1.0 @category type-level */
 export type Result<R, O, K> = O extends
   { readonly returns: { readonly [P in K & string]: Type<infer _Args, infer A, infer _E> } }
-  ? Effect.Effect<A, Task.Failure<R, never> | RemoteError | Failure, Scope.Scope>
+  ? Effect.Effect<A, Task.Failure<R, never> | RemoteError | ManagerFailure, Scope.Scope>
   : O extends { readonly streams: ReadonlyArray<infer S> } ? K extends S ? StreamResult<R> : SingleResult<R>
   : SingleResult<R>;
 
 /** The result of a method whose result is a Stream. @since 0.1.0 @category type-level */
-export type StreamResult<R> = R extends Iterable<infer A> ? Stream.Stream<A, RemoteError | Failure>
-  : R extends AsyncIterable<infer A> ? Stream.Stream<A, RemoteError | Failure>
-  : R extends Stream.Stream<infer A, infer E, infer _R> ? Stream.Stream<A, E | RemoteError | Failure>
+export type StreamResult<R> = R extends Iterable<infer A> ? Stream.Stream<A, RemoteError | ManagerFailure>
+  : R extends AsyncIterable<infer A> ? Stream.Stream<A, RemoteError | ManagerFailure>
+  : R extends Stream.Stream<infer A, infer E, infer _R> ? Stream.Stream<A, E | RemoteError | ManagerFailure>
   : never;
 
 /** The result of a method with a single result. A method whose result is a Stream gives `never`: name it in `streams`. @since 0.1.0 @category type-level */
-export type SingleResult<R> = [R] extends [never] ? Effect.Effect<never, RemoteError | Failure>
+export type SingleResult<R> = [R] extends [never] ? Effect.Effect<never, RemoteError | ManagerFailure>
   : R extends AsyncIterable<unknown> ? never
-  : [Task.Of<[], R, never>] extends [Task.Task<[], infer A, infer E>] ? Effect.Effect<A, E | RemoteError | Failure>
+  : [Task.Of<[], R, never>] extends [Task.Task<[], infer A, infer E>]
+    ? Effect.Effect<A, E | RemoteError | ManagerFailure>
   : never;
 
 /**

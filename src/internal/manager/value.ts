@@ -6,7 +6,7 @@
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
 import { type Checks, count, end, integer, must, optional } from "../os/arguments.ts";
-import { ask, askStream, checked, type Failure } from "./calls.ts";
+import { ask, askStream, checked, type ManagerFailure } from "./calls.ts";
 import { type Change, tasks } from "./dict.ts";
 import type { RemoteError } from "./errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
@@ -19,15 +19,15 @@ import { type Proxy, Remote, TypeId } from "./remote.ts";
  */
 export interface Value<in out A> extends Proxy {
   /** Reads the value. */
-  readonly get: Effect.Effect<A, Failure>;
+  readonly get: Effect.Effect<A, ManagerFailure>;
   /** Replaces the value. */
-  readonly set: (value: A) => Effect.Effect<void, Failure>;
+  readonly set: (value: A) => Effect.Effect<void, ManagerFailure>;
   /** Replaces the value, and returns the old one. */
-  readonly getAndSet: (value: A) => Effect.Effect<A, Failure>;
+  readonly getAndSet: (value: A) => Effect.Effect<A, ManagerFailure>;
   /** Replaces the value if it equals the expected one. Returns whether it did. */
-  readonly compareAndSet: (expected: A, value: A) => Effect.Effect<boolean, Failure>;
+  readonly compareAndSet: (expected: A, value: A) => Effect.Effect<boolean, ManagerFailure>;
   /** Adds to a number, in one step, and returns the sum. */
-  readonly add: (amount: A & (number | bigint)) => Effect.Effect<A, Failure>;
+  readonly add: (amount: A & (number | bigint)) => Effect.Effect<A, ManagerFailure>;
   /**
    * Changes the value by a task at the server, and returns the new value. *Interruption:* interrupts the task; nothing has changed,
    * unless the task had ended.
@@ -35,9 +35,9 @@ export interface Value<in out A> extends Proxy {
   readonly modify: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<A, Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<A, E | RemoteError | Failure>;
+  ) => Effect.Effect<A, E | RemoteError | ManagerFailure>;
   /** The value, and then each new value. A slow reader receives only the last of the values that it has missed. */
-  readonly watch: Stream.Stream<A, Failure>;
+  readonly watch: Stream.Stream<A, ManagerFailure>;
 }
 
 const numeric = must((value) => typeof value === "number" || typeof value === "bigint", "a number or a bigint");
@@ -91,32 +91,32 @@ export type NumberOf<T extends TypedArray> = T[number];
  */
 export interface Numbers<in out T extends TypedArray> extends Proxy {
   /** The number of elements. */
-  readonly length: Effect.Effect<number, Failure>;
+  readonly length: Effect.Effect<number, ManagerFailure>;
   /** The number at an index, or `undefined`. */
-  readonly at: (index: number) => Effect.Effect<NumberOf<T> | undefined, Failure>;
+  readonly at: (index: number) => Effect.Effect<NumberOf<T> | undefined, ManagerFailure>;
   /** Replaces the number at an index. */
-  readonly set: (index: number, value: NumberOf<T>) => Effect.Effect<void, Failure>;
+  readonly set: (index: number, value: NumberOf<T>) => Effect.Effect<void, ManagerFailure>;
   /** Replaces several numbers, from an index on, in one step. */
-  readonly setAll: (values: T | ReadonlyArray<NumberOf<T>>, offset?: number) => Effect.Effect<void, Failure>;
+  readonly setAll: (values: T | ReadonlyArray<NumberOf<T>>, offset?: number) => Effect.Effect<void, ManagerFailure>;
   /** Replaces all numbers by the same number, or those between two indices. */
-  readonly fill: (value: NumberOf<T>, start?: number, end?: number) => Effect.Effect<void, Failure>;
+  readonly fill: (value: NumberOf<T>, start?: number, end?: number) => Effect.Effect<void, ManagerFailure>;
   /** Adds to the number at an index, in one step, and returns the sum. */
-  readonly add: (index: number, amount: NumberOf<T>) => Effect.Effect<NumberOf<T>, Failure>;
+  readonly add: (index: number, amount: NumberOf<T>) => Effect.Effect<NumberOf<T>, ManagerFailure>;
   /** Replaces the number at an index if it equals the expected one. Returns whether it did. */
   readonly compareAndSet: (
     index: number,
     expected: NumberOf<T>,
     value: NumberOf<T>,
-  ) => Effect.Effect<boolean, Failure>;
+  ) => Effect.Effect<boolean, ManagerFailure>;
   /** A copy of a part. */
-  readonly slice: (start?: number, end?: number) => Effect.Effect<T, Failure>;
+  readonly slice: (start?: number, end?: number) => Effect.Effect<T, ManagerFailure>;
   /** A copy of the array. */
-  readonly toTypedArray: Effect.Effect<T, Failure>;
+  readonly toTypedArray: Effect.Effect<T, ManagerFailure>;
   /** Changes the whole array by a task at the server. *Interruption:* interrupts the task; nothing has changed, unless it had ended. */
   readonly modifyAll: <Args extends ReadonlyArray<unknown>, E>(
     task: Change<T, Args, T, E>,
     ...args: Args
-  ) => Effect.Effect<void, E | RemoteError | Failure>;
+  ) => Effect.Effect<void, E | RemoteError | ManagerFailure>;
 }
 
 const indexes: Checks = { index: integer };

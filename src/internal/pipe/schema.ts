@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect";
 import type * as Schema from "effect/Schema";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
-import type { Connection, Failure, Statistics } from "../../Pipe.ts";
+import type { Connection, PipeFailure, Statistics } from "../../Pipe.ts";
 import type { DecodeError, EncodeError } from "../codec/errors.ts";
 import type { BrokenPipe, EndOfFile } from "../objects/errors.ts";
 import { type Handle, HandleId, handleOf } from "../objects/handles.ts";
@@ -73,10 +73,10 @@ export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable
     return this.#connection.writable;
   }
 
-  readonly send = (value: B): Effect.Effect<void, EncodeError | BrokenPipe | Failure> =>
+  readonly send = (value: B): Effect.Effect<void, EncodeError | BrokenPipe | PipeFailure> =>
     Effect.flatMap(this.#encode(value), this.#connection.send);
 
-  get recv(): Effect.Effect<A, DecodeError | EndOfFile | Failure> {
+  get recv(): Effect.Effect<A, DecodeError | EndOfFile | PipeFailure> {
     return Effect.flatMap(this.#connection.recv, this.#decode);
   }
 
@@ -84,19 +84,20 @@ export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable
     buffer: ArrayBufferLike | ArrayBufferView,
     offset?: number,
     size?: number,
-  ): Effect.Effect<void, BrokenPipe | Failure> => this.#connection.sendBytes(buffer, offset, size);
+  ): Effect.Effect<void, BrokenPipe | PipeFailure> => this.#connection.sendBytes(buffer, offset, size);
 
-  readonly recvBytes = (maxLength?: number): Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | Failure> =>
+  readonly recvBytes = (maxLength?: number): Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | PipeFailure> =>
     this.#connection.recvBytes(maxLength);
 
   readonly recvBytesInto = (
     buffer: ArrayBufferLike | ArrayBufferView,
     offset?: number,
-  ): Effect.Effect<number, EndOfFile | Failure> => this.#connection.recvBytesInto(buffer, offset);
+  ): Effect.Effect<number, EndOfFile | PipeFailure> => this.#connection.recvBytesInto(buffer, offset);
 
-  readonly poll = (timeout?: Duration.DurationInput): Effect.Effect<boolean, Failure> => this.#connection.poll(timeout);
+  readonly poll = (timeout?: Duration.DurationInput): Effect.Effect<boolean, PipeFailure> =>
+    this.#connection.poll(timeout);
 
-  get ready(): Effect.Effect<void, Failure> {
+  get ready(): Effect.Effect<void, PipeFailure> {
     return this.#connection.ready;
   }
 
@@ -108,11 +109,11 @@ export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable
     return this.#connection.statistics;
   }
 
-  get toStream(): Stream.Stream<A, DecodeError | Failure> {
+  get toStream(): Stream.Stream<A, DecodeError | PipeFailure> {
     return Stream.mapEffect(this.#connection.toStream, this.#decode);
   }
 
-  get toSink(): Sink.Sink<void, B, never, EncodeError | BrokenPipe | Failure> {
+  get toSink(): Sink.Sink<void, B, never, EncodeError | BrokenPipe | PipeFailure> {
     return Sink.mapInputEffect(this.#connection.toSink, this.#encode);
   }
 
