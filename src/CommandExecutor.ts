@@ -92,7 +92,7 @@ import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
 import { constants } from "node:os";
 import { makeExecutor, unusable } from "./internal/platform/executor.ts";
-import { Guard } from "./internal/platform/guard.ts";
+import { CommandGuard } from "./internal/platform/guard.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { duration } from "./internal/os/durations.ts";
 
@@ -158,7 +158,7 @@ export const layer = (options: Options = {}): Layer.Layer<Platform.CommandExecut
       guard && Deno.build.os !== "windows"
         ? Effect.acquireRelease(
           Effect.sync(() => {
-            const guard = new Guard();
+            const guard = new CommandGuard();
             guard.hold();
             return guard;
           }),

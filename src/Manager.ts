@@ -486,7 +486,7 @@ export interface Define {
 const define = (
   meta: ImportMeta,
   name: string,
-  make: Types.Definition["make"],
+  make: Types.TypeDefinition["make"],
   options: Parameters<typeof Types.define>[3] = {},
 ): AnyType => {
   const { url } = Types.define(meta, name, make, options);

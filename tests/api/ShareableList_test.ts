@@ -21,7 +21,7 @@ import {
   SubprocessBackend,
   WorkerBackend,
 } from "../../mod.ts";
-import type { Kind } from "../../src/internal/os/mapping.ts";
+import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { attempt } from "../../src/internal/values/attempt.ts";
 import { make as makeList } from "../../src/internal/values/list.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
@@ -41,13 +41,13 @@ type Make = (
   options?: ShareableList.Options,
 ) => Effect.Effect<Tasks.List, ShareableList.MemoryFailure, Scope.Scope>;
 
-const made = (kind: Kind): Make => (values, options = {}) =>
+const made = (kind: RegionKind): Make => (values, options = {}) =>
   kind === "memory" ? ShareableList.make(values, options) : Effect.acquireRelease(
     attempt(() => makeList(values, options, kind)),
     (list) => Effect.sync(() => list.release()),
   );
 
-const places: Readonly<Record<string, { readonly kind: Kind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
+const places: Readonly<Record<string, { readonly kind: RegionKind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
   "subprocess, memory": { kind: "memory", layer: subprocess },
   "worker, memory": { kind: "memory", layer: worker },
   "worker, buffer": { kind: "buffer", layer: worker },

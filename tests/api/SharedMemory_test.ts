@@ -11,7 +11,7 @@ import * as Scope from "effect/Scope";
 import { type Backend, Process, Queue, SharedMemory, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import { attemptMemory } from "../../src/internal/values/attempt.ts";
 import { make as makeMemory } from "../../src/internal/values/memory.ts";
-import type { Kind } from "../../src/internal/os/mapping.ts";
+import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import * as Tasks from "./memory_tasks.ts";
 import { script } from "../support/scripts.ts";
@@ -23,7 +23,8 @@ const worker = WorkerBackend.layer();
 
 /** Memory of a kind. The public constructor uses the kind that this program supports. */
 const made =
-  (kind: Kind) => (size: number): Effect.Effect<SharedMemory.SharedMemory, SharedMemory.MemoryError, Scope.Scope> =>
+  (kind: RegionKind) =>
+  (size: number): Effect.Effect<SharedMemory.SharedMemory, SharedMemory.MemoryError, Scope.Scope> =>
     kind === "memory"
       ? SharedMemory.make({ size })
       : Effect.acquireRelease(attemptMemory(() => makeMemory(size, kind)), (memory) =>
@@ -31,7 +32,7 @@ const made =
 
 type Make = ReturnType<typeof made>;
 
-const places: Readonly<Record<string, { readonly kind: Kind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
+const places: Readonly<Record<string, { readonly kind: RegionKind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
   "subprocess, memory": { kind: "memory", layer: subprocess },
   "worker, memory": { kind: "memory", layer: worker },
   "worker, buffer": { kind: "buffer", layer: worker },
@@ -50,7 +51,7 @@ for (const layer of [subprocess, worker]) {
 /** Registers a test of a guarantee for each place. */
 const promise = (
   title: string,
-  program: (make: Make, kind: Kind) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
+  program: (make: Make, kind: RegionKind) => Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend>,
 ): void => {
   registerEach(
     Object.entries(places),

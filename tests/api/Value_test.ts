@@ -18,7 +18,7 @@ import {
   Value,
   WorkerBackend,
 } from "../../mod.ts";
-import type { Kind } from "../../src/internal/os/mapping.ts";
+import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { make as makeArray } from "../../src/internal/values/array.ts";
 import { attempt } from "../../src/internal/values/attempt.ts";
 import { make as makeValue } from "../../src/internal/values/value.ts";
@@ -44,7 +44,7 @@ interface Make {
   ) => Effect.Effect<Tasks.AnyArray, Value.MemoryFailure, Scope.Scope>;
 }
 
-const made = (kind: Kind): Make => ({
+const made = (kind: RegionKind): Make => ({
   value: (type, initial) =>
     kind === "memory" ? Value.make(type, initial as never) as ReturnType<Make["value"]> : Effect.map(
       Effect.acquireRelease(attempt(() => makeValue(type, initial, undefined, kind)), ([_, free]) => Effect.sync(free)),
@@ -57,7 +57,7 @@ const made = (kind: Kind): Make => ({
     ),
 });
 
-const places: Readonly<Record<string, { readonly kind: Kind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
+const places: Readonly<Record<string, { readonly kind: RegionKind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
   "subprocess, memory": { kind: "memory", layer: subprocess },
   "worker, memory": { kind: "memory", layer: worker },
   "worker, buffer": { kind: "buffer", layer: worker },

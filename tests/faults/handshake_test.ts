@@ -12,14 +12,14 @@ import {
   CLIENT,
   CLOSING,
   Handshake,
+  type HandshakeSettings,
   importKey,
   type Limits,
   LISTENER,
   MESSAGES,
-  type Settings,
   WRONG_KEY,
 } from "../../src/internal/network/handshake.ts";
-import { type Socket, TcpTransport } from "../../src/internal/network/tcp_transport.ts";
+import { type TcpSocket, TcpTransport } from "../../src/internal/network/tcp_transport.ts";
 import { openConnection } from "../../src/internal/network/connection.ts";
 import { hosting } from "../../src/internal/rpc/router.ts";
 import { assert, assertEquals, assertLess, assertStringIncludes } from "../support/assert.ts";
@@ -49,7 +49,7 @@ class Side {
   limits: Limits | undefined;
   onSend: ((bytes: Uint8Array) => void) | undefined;
 
-  constructor(settings: Partial<Settings> & Pick<Settings, "role">) {
+  constructor(settings: Partial<HandshakeSettings> & Pick<HandshakeSettings, "role">) {
     let end = (_: string): void => {};
     this.ended = new Promise((resolve) => end = resolve);
     const finish = (result: string): void => {
@@ -115,7 +115,7 @@ const converse = async (
   return [await client.ended, await listener.ended];
 };
 
-const pair = (theirs: Partial<Settings> = {}, ours: Partial<Settings> = {}) =>
+const pair = (theirs: Partial<HandshakeSettings> = {}, ours: Partial<HandshakeSettings> = {}) =>
   [new Side({ role: CLIENT, ...theirs }), new Side({ role: LISTENER, ...ours })] as const;
 
 handshakes("both sides with the same key are done, and know each other's limits, however bytes are cut", async () => {
@@ -137,7 +137,7 @@ handshakes("both sides with the same key are done, and know each other's limits,
 });
 
 handshakes("each mismatch is an error on both sides, without either waiting for the time to be over", async () => {
-  const outcomes = async (theirs: Partial<Settings>, ours: Partial<Settings>) =>
+  const outcomes = async (theirs: Partial<HandshakeSettings>, ours: Partial<HandshakeSettings>) =>
     (await converse(...pair(theirs, ours))).map((result) => result.split(" ")[1]);
   assertEquals(await outcomes({ key: other }, {}), ["WrongKey", "WrongKey"]);
   assertEquals(await outcomes({ key: undefined }, {}), ["KeyMissing", "KeyMissing"]);
@@ -321,7 +321,7 @@ Deno.test("failures cost their address time for a minute; addresses and log line
 // Floods
 
 /** A socket that sends given bytes, and reads everything. */
-const scripted = (chunks: ReadonlyArray<Uint8Array>): Socket & { readonly closed: () => boolean } => {
+const scripted = (chunks: ReadonlyArray<Uint8Array>): TcpSocket & { readonly closed: () => boolean } => {
   let closed = false;
   let next = 0;
   return {

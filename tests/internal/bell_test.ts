@@ -8,7 +8,7 @@ import { Unsupported } from "../../src/Backend.ts";
 import { Unreachable } from "../../src/internal/objects/errors.ts";
 import { Doorbell, doorbell } from "../../src/internal/sync/protocol/doorbell.ts";
 import { Monitor, size } from "../../src/internal/sync/protocol/monitor.ts";
-import { type Kind, preferred, RegionError } from "../../src/internal/os/mapping.ts";
+import { preferred, RegionError, type RegionKind } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 import { SyncError } from "../../src/internal/sync/errors.ts";
 import { allocateObject, resolve } from "../../src/internal/sync/object.ts";
@@ -16,7 +16,7 @@ import { lockKind } from "../../src/internal/sync/messages/lock.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { test, when } from "../support/suite.ts";
 
-const kinds: ReadonlyArray<Kind> = preferred() === "memory" ? ["memory", "buffer"] : ["buffer"];
+const kinds: ReadonlyArray<RegionKind> = preferred() === "memory" ? ["memory", "buffer"] : ["buffer"];
 
 for (const kind of kinds) {
   test(

@@ -5,7 +5,7 @@ import { Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import type { Backend } from "../../src/Backend.ts";
 import { allocate, type Arena, bucketOf, exists, reach, slotOf } from "../../src/internal/sync/protocol/arena.ts";
 import { ringMemory } from "../../src/internal/sync/protocol/doorbell.ts";
-import { attach, create, type Kind, RegionError } from "../../src/internal/os/mapping.ts";
+import { attach, create, RegionError, type RegionKind } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { test as run, warmUp } from "../support/suite.ts";
@@ -18,10 +18,10 @@ const backends = {
   "worker, buffer": { layer: WorkerBackend.layer(), kind: "buffer" },
 } as const;
 
-const region = (size: number, kind: Kind) =>
+const region = (size: number, kind: RegionKind) =>
   Effect.acquireRelease(Effect.sync(() => create(size, kind)), (region) => Effect.sync(region.close));
 
-const object = (size: number, kind: Kind) =>
+const object = (size: number, kind: RegionKind) =>
   Effect.acquireRelease(Effect.sync(() => allocate(size, kind)), (block) => Effect.sync(block.free));
 
 const waitUntil = (holds: () => boolean): Effect.Effect<void> =>

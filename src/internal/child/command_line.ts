@@ -4,7 +4,7 @@
  * @module
  */
 import type { Command, Permissions } from "../../Backend.ts";
-import type { Guard } from "../os/orphan.ts";
+import type { OrphanGuard } from "../os/orphan.ts";
 import type { Options } from "../../SubprocessBackend.ts";
 import { SpawnError } from "./errors.ts";
 import { mainModule } from "./modules.ts";
@@ -39,7 +39,7 @@ const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
  * The modules to preload: those that the child has no permission to read, and the entry of the library, which serves the link.
  * Their text is the same for all children, because Deno caches every module.
  */
-const preloads = (purpose: Guard | "rehearsal", modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+const preloads = (purpose: OrphanGuard | "rehearsal", modules: ReadonlyArray<string>): ReadonlyArray<string> => {
   const lists: Array<string> = [];
   for (const url of modules) {
     const literal = `()=>import(${JSON.stringify(url)}),`;

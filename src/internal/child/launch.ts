@@ -12,7 +12,7 @@ import { signalTo } from "../os/deno_workarounds.ts";
 import type { Permissions } from "../../Backend.ts";
 import { Connection } from "../transport/connection.ts";
 import * as OneTimeListener from "../transport/one_time_listener.ts";
-import { type Socket, socket, type WatchedTransport } from "../transport/transport.ts";
+import { type NodeSocket, socket, type WatchedTransport } from "../transport/transport.ts";
 
 /** The variable that tells a child where its parent listens. */
 export const VARIABLE = "MULTIPROCESSING_PARENT";
@@ -176,7 +176,7 @@ export const launchWithDescriptor = async (
   });
   return {
     pid: process.pid!,
-    transport: socket(process.stdio[3] as Socket),
+    transport: socket(process.stdio[3] as NodeSocket),
     ended: new Promise((resolve) =>
       process.once("exit", (code, signal) => resolve({ code: code ?? undefined, signal }))
     ),

@@ -59,7 +59,7 @@ const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((
 const failed = (defect: unknown): ExitData => ({ _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } });
 
 /** A running child. */
-export class Server {
+export class ChildServer {
   readonly #host: Host;
   readonly #link: Link;
   readonly #entries = new Map<number, Entry>();

@@ -5,7 +5,7 @@
  */
 import { DecodeError } from "./errors.ts";
 import type { Hook } from "./hook.ts";
-import { Reader } from "./reader.ts";
+import { ByteReader } from "./reader.ts";
 import { explain, isStackOverflow } from "./refusal.ts";
 import * as Tag from "./tags.ts";
 
@@ -60,7 +60,7 @@ const makeError = (kind: number, [name, message]: ReadonlyArray<string | undefin
 };
 
 /** Decodes one message. */
-export class Decoder<Link> extends Reader {
+export class Decoder<Link> extends ByteReader {
   private depth = 0;
   private reserved = 0;
   private names: ReadonlyArray<string> = [];

@@ -29,7 +29,7 @@ const short: ReadonlyArray<Array<number>> = Array.from(
 const MAX_UNITS = 1024;
 
 /** Reads the bytes from `at` to `end`. */
-export class Reader extends VarintReader {
+export class ByteReader extends VarintReader {
   protected end: number;
   private view: DataView | undefined;
 

@@ -5,16 +5,16 @@
  * @module
  */
 import { preventUnlessHandled } from "../os/deno_workarounds.ts";
-import type { Guard } from "../os/orphan.ts";
+import type { OrphanGuard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import { Server } from "../child/serve.ts";
+import { ChildServer } from "../child/serve.ts";
 import { toParent } from "../child/connect_back.ts";
 
 /** Maximum time that a signal may take to end the process, in milliseconds. */
 const SIGNALLED = 100;
 
 /** Serves the parent until the process ends. */
-export const serve = async (guard: Guard): Promise<never> => {
+export const serve = async (guard: OrphanGuard): Promise<never> => {
   dieWithParent(guard);
   let terminated = false;
   const terminate = (): void => {
@@ -25,7 +25,7 @@ export const serve = async (guard: Guard): Promise<never> => {
     if (event.defaultPrevented) return;
     preventUnlessHandled(event, () => server.crash(event instanceof ErrorEvent ? event.error : event.reason));
   };
-  const server = new Server({
+  const server = new ChildServer({
     transport: await toParent(),
     loadKinds: () => import(import.meta.resolve("../kinds.ts")),
     onParent: (pid) => {

@@ -9,7 +9,7 @@ import { locks } from "../child/locks.ts";
 import { settleMain } from "../child/modules.ts";
 import { port } from "../transport/transport.ts";
 import { adopt } from "../os/worker_mappings.ts";
-import { Server } from "../child/serve.ts";
+import { ChildServer } from "../child/serve.ts";
 import type { LockNotice, Start } from "../child/worker_messages.ts";
 
 const scope = globalThis as typeof globalThis & {
@@ -28,7 +28,7 @@ scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, post
   });
   let left = false;
   const transport = port(channel, "child", posted);
-  const server = new Server({
+  const server = new ChildServer({
     transport,
     port: transport,
     loadKinds: () => import(import.meta.resolve("../kinds.ts")),

@@ -30,18 +30,18 @@ export interface Methods {
 }
 
 /** Data of a handle that depends on the type. */
-export type Shape = Methods | ConditionShape;
+export type ProxyShape = Methods | ConditionShape;
 
 /** The data of a handle. */
 export interface ProxyData extends ObjectRef {
-  readonly shape: Shape | undefined;
+  readonly shape: ProxyShape | undefined;
 }
 
 type ProxyClass = new (data: ProxyData) => Proxy;
 
-const isMethods = (shape: Shape | undefined): shape is Methods => shape !== undefined && "methods" in shape;
+const isMethods = (shape: ProxyShape | undefined): shape is Methods => shape !== undefined && "methods" in shape;
 
-const isConditionShape = (shape: Shape | undefined): shape is ConditionShape =>
+const isConditionShape = (shape: ProxyShape | undefined): shape is ConditionShape =>
   shape !== undefined && "recursive" in shape;
 
 /** The condition of a handle; throws if the handle is malformed. */
@@ -102,7 +102,7 @@ interface QueueShape {
 }
 
 /** A handle between two programs, which both know the server. Type and shape are missing on the way to the server. */
-export type ForeignHandle = readonly [number: number, type: string, shape: Shape | QueueShape | undefined];
+export type ForeignHandle = readonly [number: number, type: string, shape: ProxyShape | QueueShape | undefined];
 
 const [refusing, ...dataHooks] = foreign;
 

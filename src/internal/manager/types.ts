@@ -7,7 +7,7 @@
 import * as Arguments from "../os/arguments.ts";
 
 /** The definition of a type in this process. */
-export interface Definition {
+export interface TypeDefinition {
   readonly url: string;
   readonly name: string;
   /** A class, or a function that makes an object. */
@@ -22,8 +22,8 @@ export interface Definition {
 }
 
 const key = Symbol.for("~multiprocessing/types");
-const shared = globalThis as { [key]?: Map<string, Map<string, Definition>> };
-const registry: Map<string, Map<string, Definition>> = shared[key] ??= new Map();
+const shared = globalThis as { [key]?: Map<string, Map<string, TypeDefinition>> };
+const registry: Map<string, Map<string, TypeDefinition>> = shared[key] ??= new Map();
 
 /** Methods of every object, which no other process may call. */
 const FORBIDDEN = new Set(Object.getOwnPropertyNames(Object.prototype));
@@ -44,9 +44,9 @@ const optionChecks: Arguments.Checks = {
 export const define = (
   meta: ImportMeta,
   name: string,
-  make: Definition["make"],
-  options: Partial<Pick<Definition, "exposed" | "streams" | "returns">>,
-): Definition => {
+  make: TypeDefinition["make"],
+  options: Partial<Pick<TypeDefinition, "exposed" | "streams" | "returns">>,
+): TypeDefinition => {
   const url = meta?.url;
   if (typeof url !== "string") {
     throw new TypeError(
@@ -71,13 +71,13 @@ export const define = (
   let types = registry.get(url);
   if (types === undefined) registry.set(url, types = new Map());
   if (types.has(name)) fail("the name is taken; define each type once, at the top level of its module");
-  const definition: Definition = { url, name, make, isClass: isClass(make), exposed, streams, returns };
+  const definition: TypeDefinition = { url, name, make, isClass: isClass(make), exposed, streams, returns };
   types.set(name, definition);
   return definition;
 };
 
 /** Finds a type in this process. */
-export const lookup = (url: string, name: string): Definition | undefined => registry.get(url)?.get(name);
+export const lookup = (url: string, name: string): TypeDefinition | undefined => registry.get(url)?.get(name);
 
 /** The names of the types that a module has defined in this process. */
 export const namesIn = (url: string): ReadonlyArray<string> => [...registry.get(url)?.keys() ?? []];

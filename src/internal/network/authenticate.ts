@@ -6,7 +6,7 @@
 import type { Peer } from "../pipe/end.ts";
 import { after } from "../os/timer.ts";
 import type { AuthenticationError, ConnectError } from "./errors.ts";
-import { CLIENT, Handshake, type Limits, type Settings } from "./handshake.ts";
+import { CLIENT, Handshake, type HandshakeSettings, type Limits } from "./handshake.ts";
 import type { TcpTransport } from "./tcp_transport.ts";
 
 /** An authenticated connection. */
@@ -42,7 +42,7 @@ export interface OpenHandshake {
  */
 export const authenticate = (
   transport: TcpTransport,
-  settings: Settings,
+  settings: HandshakeSettings,
   millis: number,
   done: (result: Session | AuthenticationError | ConnectError) => void,
 ): OpenHandshake => {

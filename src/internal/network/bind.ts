@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import { type Address, fits, isAbstract, show, type UnixAddress } from "./address.ts";
 import { ListenError, type ListenErrorReason } from "./errors.ts";
-import type { Socket } from "./tcp_transport.ts";
+import type { TcpSocket } from "./tcp_transport.ts";
 
 /**
  * The certificate of a listener and its private key, both as text in PEM.
@@ -23,7 +23,7 @@ export interface Certificate {
 
 /** The part of a `Deno.Listener` that is used. */
 export interface ListeningSocket {
-  accept(): Promise<Socket & { readonly remoteAddr: Deno.Addr; setNoDelay?(): void; setKeepAlive?(): void }>;
+  accept(): Promise<TcpSocket & { readonly remoteAddr: Deno.Addr; setNoDelay?(): void; setKeepAlive?(): void }>;
   close(): void;
 }
 

@@ -54,7 +54,7 @@ const OVERHEAD = 64;
 const keepNothing = () => (): void => {};
 
 /** The peer, as the owner of the pipe's second end. */
-class PeerEnd implements P.Owner {
+class PeerEnd implements P.EndOwner {
   readonly near = false;
   readonly stranger = true;
   readonly #transport: TcpTransport;

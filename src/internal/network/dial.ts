@@ -12,7 +12,7 @@ import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./er
 import { authenticate, type PeerSession, type Session } from "./authenticate.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
-import { type Socket, TcpTransport } from "./tcp_transport.ts";
+import { type TcpSocket, TcpTransport } from "./tcp_transport.ts";
 
 /**
  * Certificates that a client trusts in addition to the usual ones.
@@ -74,7 +74,7 @@ const toDialError = (error: unknown, address: Address): DialError => {
 };
 
 /** Opens a socket. An abort closes it, even in the middle of the TLS handshake. */
-const openSocket = async ({ address, tls }: DialOptions, signal: AbortSignal): Promise<Socket> => {
+const openSocket = async ({ address, tls }: DialOptions, signal: AbortSignal): Promise<TcpSocket> => {
   if ("path" in address) return await Deno.connect({ transport: "unix", path: address.path });
   const { hostname, port } = address;
   const socket = await Deno.connect({ hostname, port, signal });
@@ -150,7 +150,7 @@ class Attempt {
 
   async #run(key: CryptoKey | undefined): Promise<void> {
     const { address, millis } = this.#options;
-    let socket: Socket;
+    let socket: TcpSocket;
     try {
       socket = await openSocket(this.#options, this.#abort.signal);
     } catch (error) {

@@ -62,7 +62,7 @@ export interface Limits {
   readonly maxBytes: number;
 }
 
-export interface Settings {
+export interface HandshakeSettings {
   readonly role: typeof LISTENER | typeof CLIENT;
   readonly purpose: number;
   /** `undefined` means that no authentication takes place. */
@@ -108,7 +108,7 @@ const statement = (role: number, client: Uint8Array, listener: Uint8Array): Uint
  * `hello`: waits for the peer's hello. `proof`: waits for its proof. `checking`: verifies it. `done`: has succeeded or failed.
  */
 export class Handshake {
-  readonly #settings: Settings;
+  readonly #settings: HandshakeSettings;
   readonly #actions: Actions;
   readonly #hello: Uint8Array<ArrayBuffer>;
   #received = new Uint8Array(0);
@@ -120,7 +120,7 @@ export class Handshake {
   /** Sends a refusal that was delayed. */
   #sendRefusal: (() => void) | undefined;
 
-  constructor(settings: Settings, actions: Actions) {
+  constructor(settings: HandshakeSettings, actions: Actions) {
     this.#settings = settings;
     this.#actions = actions;
     const hello = this.#hello = new Uint8Array(HELLO);

@@ -156,7 +156,7 @@ export class Acceptor {
     }
     const { handshakeMillis, limits, maxConnections, maxHandshakes, purpose } = this.#options;
     if (this.#handshakes.size >= maxHandshakes) this.#dropOldest();
-    const settings: Handshake.Settings = {
+    const settings: Handshake.HandshakeSettings = {
       role: Handshake.LISTENER,
       purpose,
       key: this.#key,

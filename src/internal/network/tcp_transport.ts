@@ -20,7 +20,7 @@ const FIRST_BUFFER = 4 * 1024;
 const LARGEST_BUFFER = 256 * 1024;
 
 /** The part of a `Deno.Conn` that is used. */
-export interface Socket {
+export interface TcpSocket {
   read(buffer: Uint8Array): Promise<number | null>;
   write(chunk: Uint8Array): Promise<number>;
   closeWrite(): Promise<void>;
@@ -29,7 +29,7 @@ export interface Socket {
 
 /** A socket as a {@link Transport}. */
 export class TcpTransport implements Transport {
-  readonly #socket: Socket;
+  readonly #socket: TcpSocket;
   #data: ((chunk: Uint8Array, lent?: boolean) => void) | undefined;
   #finish: ((reason?: Error) => void) | undefined;
   /** Bytes that were read but not delivered. */
@@ -47,7 +47,7 @@ export class TcpTransport implements Transport {
   #pending = 0;
   #releaseWatchers: Array<() => void> = [];
 
-  constructor(socket: Socket) {
+  constructor(socket: TcpSocket) {
     this.#socket = socket;
   }
 

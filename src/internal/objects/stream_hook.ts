@@ -20,10 +20,10 @@ import { type ExitData, readExit, sendFailure, writeExit } from "../codec/exits.
 import { isInstance } from "../codec/foreign.ts";
 import { isStream } from "../codec/programs.ts";
 import { type Channel, exportId, type Link, type Receiver } from "../rpc/link.ts";
-import type { Side } from "../transport/frames.ts";
+import type { LinkSide } from "../transport/frames.ts";
 import { consume, Credit, Mailbox, produce } from "../rpc/streams.ts";
 
-const streams = (side: Side): Codec.Hook<Link> => ({
+const streams = (side: LinkSide): Codec.Hook<Link> => ({
   name: "stream",
   is: isStream,
   encode: (value, onSend) => {
@@ -110,4 +110,4 @@ const producer = (stream: Stream.Stream<unknown, unknown>, channel: Channel): Re
 };
 
 /** The hooks for one side of a link. */
-export const handleHooks = (side: Side): ReadonlyArray<Codec.Hook<Link>> => [streams(side)];
+export const handleHooks = (side: LinkSide): ReadonlyArray<Codec.Hook<Link>> => [streams(side)];

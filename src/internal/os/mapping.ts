@@ -17,7 +17,7 @@ import { type Mapping, record } from "./worker_mappings.ts";
 import { find, publish, withdraw } from "./shared_buffers.ts";
 
 /** How memory is shared. */
-export type Kind = "memory" | "buffer";
+export type RegionKind = "memory" | "buffer";
 
 /** Identifies a region in any process. */
 export type Token =
@@ -66,7 +66,7 @@ export interface Region {
 }
 
 /** The kind of memory that this process creates: `"memory"` if possible, since all processes can attach it. */
-export const preferred = (): Kind => Os.unsupported() === undefined ? "memory" : "buffer";
+export const preferred = (): RegionKind => Os.unsupported() === undefined ? "memory" : "buffer";
 
 /** Whether this isolate can attach a region, unless it has ended. */
 export const isMappable = (token: Token): boolean =>
@@ -171,14 +171,14 @@ class Shared implements Region {
 const mapped = new Map<bigint, WeakRef<Mapped>>();
 
 /** Creates a zero-filled region. Throws a `RegionError`. */
-export const create = (size: number, kind?: Kind): Region => {
+export const create = (size: number, kind?: RegionKind): Region => {
   const region = createApart(size, kind);
   if (region instanceof Mapped) mapped.set(region.token.inode, new WeakRef(region));
   return region;
 };
 
 /** Like {@link create}, but not cached: a later {@link attach} maps the region again. */
-export const createApart = (size: number, kind: Kind = preferred()): Region => {
+export const createApart = (size: number, kind: RegionKind = preferred()): Region => {
   if (kind === "buffer") return createBuffer(size);
   const missing = Os.unsupported();
   if (missing !== undefined) {

@@ -10,7 +10,7 @@
  * @module
  */
 /** What guards a child: its launcher, or the child itself. */
-export type Guard = "launcher" | "self";
+export type OrphanGuard = "launcher" | "self";
 
 const SETPRIV = "/usr/bin/setpriv";
 

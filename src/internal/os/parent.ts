@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Guard } from "./orphan.ts";
+import type { OrphanGuard } from "./orphan.ts";
 
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9n;
@@ -34,6 +34,6 @@ const byWorker = (parent: number): void => {
 };
 
 /** Ensures that this process dies when its current parent dies. */
-export const dieWithParent = (guard: Guard): void => {
+export const dieWithParent = (guard: OrphanGuard): void => {
   if (guard === "self" && !byKernel()) byWorker(Deno.ppid);
 };

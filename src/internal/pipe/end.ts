@@ -57,7 +57,7 @@ export type Peer = { readonly hostname: string; readonly port: number } | { read
 export type ConnectionFailure = PipeError | Unreachable | MessageTooLarge;
 
 /** See above. */
-export class End implements P.Owner {
+export class End implements P.EndOwner {
   readonly handle: ConnectionHandle;
   readonly near = true;
   readonly inbox: Inbox = new Inbox();
@@ -272,7 +272,7 @@ const closed = (): PipeError =>
   new PipeError("Closed", "Cannot use the connection: it was closed, or the scope of its pipe was");
 
 /** The pipe of another process. */
-const remotePipe = (handle: ConnectionHandle, owner: P.Owner): P.PipeAccess => {
+const remotePipe = (handle: ConnectionHandle, owner: P.EndOwner): P.PipeAccess => {
   /** For each `SYNCED` that the pipe still owes, in order. */
   const syncs: Array<(arrived: boolean) => void> = [];
   const sending = new Set<(arrived: boolean) => void>();

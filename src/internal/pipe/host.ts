@@ -41,9 +41,9 @@ import * as P from "./protocol.ts";
 /** The state of an end. */
 type EndState =
   /** `next` has attached before the owner's `MOVE` has arrived; `"died"` if it is gone already. */
-  | { readonly _tag: "Owned"; readonly owner: P.Owner; next: P.Owner | "died" | undefined }
+  | { readonly _tag: "Owned"; readonly owner: P.EndOwner; next: P.EndOwner | "died" | undefined }
   /** `from` is the last owner, which is told when the end is owned again. */
-  | { readonly _tag: "Moving"; from: P.Owner | undefined }
+  | { readonly _tag: "Moving"; from: P.EndOwner | undefined }
   | { readonly _tag: "Ended" };
 
 /** One end. */
@@ -117,7 +117,7 @@ export class PipeHost implements Hosted {
   };
 
   /** Takes an end of that generation over. Returns the status that says why it cannot be had, if so. */
-  claim(index: number, generation: number, owner: P.Owner): P.PipeAccess | number {
+  claim(index: number, generation: number, owner: P.EndOwner): P.PipeAccess | number {
     const side = this.#sides[index];
     const { state } = side;
     if (state._tag === "Ended") return P.CLOSED;
@@ -183,11 +183,11 @@ export class PipeHost implements Hosted {
     onReleased?.();
   }
 
-  #isOwner(index: number, owner: P.Owner): boolean {
+  #isOwner(index: number, owner: P.EndOwner): boolean {
     return this.#ownerOf(index) === owner;
   }
 
-  #ownerOf(index: number): P.Owner | undefined {
+  #ownerOf(index: number): P.EndOwner | undefined {
     const { state } = this.#sides[index];
     return state._tag === "Owned" ? state.owner : undefined;
   }
@@ -220,7 +220,7 @@ export class PipeHost implements Hosted {
     }
   }
 
-  #give(index: number, owner: P.Owner, from: P.Owner | undefined): void {
+  #give(index: number, owner: P.EndOwner, from: P.EndOwner | undefined): void {
     const side = this.#sides[index];
     const before = this.#peerState(index);
     side.state = { _tag: "Owned", owner, next: undefined };
@@ -235,7 +235,7 @@ export class PipeHost implements Hosted {
   }
 
   /** Stores a message, and passes it on. Returns whether `handed` will be called. */
-  #send(index: number, message: Message, from: P.Owner, handed: (arrived: boolean) => void): boolean {
+  #send(index: number, message: Message, from: P.EndOwner, handed: (arrived: boolean) => void): boolean {
     const { messages, state } = this.#sides[index];
     if (state._tag === "Ended") {
       if (message.moves) this.#retain(message)();
@@ -273,7 +273,7 @@ export class PipeHost implements Hosted {
     this.#ownerOf(1 - index)?.freed(before - messages.bytes, count);
   }
 
-  #moved(index: number, owner: P.Owner): void {
+  #moved(index: number, owner: P.EndOwner): void {
     const { state } = this.#sides[index];
     if (state._tag !== "Owned" || state.owner !== owner) return;
     if (state.next === "died") return this.#end(index, P.MOVED);
@@ -281,14 +281,14 @@ export class PipeHost implements Hosted {
     this.#setMoving(index, owner);
   }
 
-  #setMoving(index: number, from: P.Owner | undefined): void {
+  #setMoving(index: number, from: P.EndOwner | undefined): void {
     const before = this.#peerState(index);
     this.#sides[index].state = { _tag: "Moving", from };
     if (before !== P.HERE) this.#ownerOf(1 - index)?.peer(P.HERE);
   }
 
   /** An owner of the end, or its last or next one, has closed the end or has died. */
-  #ownerGone(index: number, owner: P.Owner, cause: Error | undefined): void {
+  #ownerGone(index: number, owner: P.EndOwner, cause: Error | undefined): void {
     const { onReleased, state } = this.#sides[index];
     if (state._tag === "Moving" && state.from === owner) state.from = undefined;
     if (state._tag !== "Owned") return;
@@ -320,7 +320,7 @@ export class PipeHost implements Hosted {
 }
 
 /** An owner in another process. */
-const remoteOwner = (line: Line): P.Owner => {
+const remoteOwner = (line: Line): P.EndOwner => {
   let isOver = false;
   return {
     near: false,

@@ -65,7 +65,7 @@ export const ENDED = 2;
 export type PeerState = typeof HERE | typeof AWAY | typeof ENDED;
 
 /** The owner of an end, as the pipe sees it. */
-export interface Owner {
+export interface EndOwner {
   /** Whether it is in the process of the pipe. */
   readonly near: boolean;
   /** Whether it is another program: the end never moves from there, and a message that was passed on cannot be taken back. */

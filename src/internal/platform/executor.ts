@@ -13,7 +13,7 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Method } from "./errors.ts";
 import type { Output } from "./output.ts";
-import type { Settings } from "./process_group.ts";
+import type { CommandSettings } from "./process_group.ts";
 import { makeProcess, RunningCommand } from "./running_command.ts";
 
 /** A running command, or a chain of commands. */
@@ -26,7 +26,7 @@ const forget = (output: Output | undefined): Effect.Effect<void, never, Scope.Sc
 /** Starts a command, or each of a chain. The process of a chain has the input of the first and the outputs of the last. */
 const run = (
   command: Command.Command,
-  settings: Settings,
+  settings: CommandSettings,
   silent: boolean,
 ): Effect.Effect<Running, PlatformError, Scope.Scope> => {
   const [first, ...rest] = Command.flatten(command);
@@ -98,7 +98,7 @@ const executor = (run: Run): CommandExecutor.CommandExecutor => {
 };
 
 /** The executor with these settings. */
-export const makeExecutor = (settings: Settings): CommandExecutor.CommandExecutor =>
+export const makeExecutor = (settings: CommandSettings): CommandExecutor.CommandExecutor =>
   executor((command, silent) => run(command, settings, silent));
 
 /** An executor with an invalid option, whose commands all fail. */

@@ -36,7 +36,7 @@ interface Shell {
 const encoder = new TextEncoder();
 
 /** The guard of one layer's commands. It runs from the first command on, until the layer and all commands release it. */
-export class Guard {
+export class CommandGuard {
   /** Targets of `kill`: a process, or a group as a negative number. */
   readonly #targets = new Set<number>();
   #holders = 0;

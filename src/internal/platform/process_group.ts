@@ -11,15 +11,15 @@ import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
 import { within } from "../child/stop.ts";
 import { show } from "./errors.ts";
-import type { Guard } from "./guard.ts";
+import type { CommandGuard } from "./guard.ts";
 
 /** How commands are run. */
-export interface Settings {
+export interface CommandSettings {
   readonly killSignal: Deno.Signal;
   readonly forceKillAfter: Duration.DurationInput;
   readonly maxBuffer: number;
   /** `undefined` if nothing guards. */
-  readonly guard: Guard | undefined;
+  readonly guard: CommandGuard | undefined;
 }
 
 /** The longest pause between two looks at a group whose leader has ended, in milliseconds. */
@@ -86,7 +86,7 @@ const hasMembers = (group: number): boolean => {
 export class ProcessGroup {
   readonly leader: Deno.ChildProcess;
   readonly ended: Deferred.Deferred<Deno.CommandStatus> = Deferred.unsafeMake(FiberId.none);
-  readonly #guard: Guard | undefined;
+  readonly #guard: CommandGuard | undefined;
   readonly #target: number;
   /** Whether this program may signal the group. */
   readonly #grouped: boolean;
@@ -94,7 +94,7 @@ export class ProcessGroup {
   /** Whether the group had members when its leader ended. Otherwise the system may have reused its number. */
   #left = false;
 
-  constructor(leader: Deno.ChildProcess, leads: boolean, guard: Guard | undefined) {
+  constructor(leader: Deno.ChildProcess, leads: boolean, guard: CommandGuard | undefined) {
     this.leader = leader;
     this.#guard = guard;
     this.#target = leads ? -leader.pid : leader.pid;
@@ -158,7 +158,11 @@ export class ProcessGroup {
 }
 
 /** Ends a process and its group by the kill policy. */
-export const end = (group: ProcessGroup, command: Command.StandardCommand, settings: Settings): Effect.Effect<void> =>
+export const end = (
+  group: ProcessGroup,
+  command: Command.StandardCommand,
+  settings: CommandSettings,
+): Effect.Effect<void> =>
   Effect.uninterruptible(Effect.gen(function* () {
     if (!group.alive) return;
     const { pid } = group.leader;
@@ -185,7 +189,7 @@ export const end = (group: ProcessGroup, command: Command.StandardCommand, setti
   }));
 
 /** Starts a command as the leader of a group. The stdin of a `silent` one is empty. Throws the errors of Deno. */
-export const spawn = (command: Command.StandardCommand, { guard }: Settings, silent: boolean): ProcessGroup => {
+export const spawn = (command: Command.StandardCommand, { guard }: CommandSettings, silent: boolean): ProcessGroup => {
   const [program, args] = words(command);
   const env = Object.fromEntries(command.env);
   const leads = command.stdin !== "inherit" && Deno.build.os !== "windows";

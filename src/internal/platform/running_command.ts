@@ -18,9 +18,9 @@ import * as Scope from "effect/Scope";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import { failure, isPlatformError, type Method, show } from "./errors.ts";
-import { type Guard, SHELL } from "./guard.ts";
+import { type CommandGuard, SHELL } from "./guard.ts";
 import { Output } from "./output.ts";
-import { end, type ProcessGroup, type Settings, spawn, stdio } from "./process_group.ts";
+import { type CommandSettings, end, type ProcessGroup, spawn, stdio } from "./process_group.ts";
 
 type Writer = WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
 
@@ -39,7 +39,7 @@ const proto = {
   },
 };
 
-const startGuard = (command: Command.StandardCommand, guard: Guard): void => {
+const startGuard = (command: Command.StandardCommand, guard: CommandGuard): void => {
   try {
     guard.start();
   } catch (cause) {
@@ -79,7 +79,7 @@ export class RunningCommand {
   /** Starts a command. The stdin of a `silent` one is empty, because nothing can write to it. */
   static start(
     command: Command.StandardCommand,
-    settings: Settings,
+    settings: CommandSettings,
     silent: boolean,
   ): Effect.Effect<RunningCommand, PlatformError, Scope.Scope> {
     const { guard, maxBuffer } = settings;

@@ -14,7 +14,7 @@
  * @module
  */
 import { TypedError } from "../os/typed_error.ts";
-import type { Side } from "../transport/frames.ts";
+import type { LinkSide } from "../transport/frames.ts";
 import * as Codec from "../codec/codec.ts";
 import { DecodeError } from "../codec/errors.ts";
 import { ProtocolError, type Transport } from "../transport/frames.ts";
@@ -62,7 +62,7 @@ export type Fill = (writer: Codec.Writer) => Codec.Extras<Link> | undefined;
 /** Options of a {@link Link}. */
 export interface Options {
   /** The side of this end. Each side numbers its channels from a separate range. */
-  readonly side: Side;
+  readonly side: LinkSide;
   readonly maxMessageSize: number;
   /** Called when the other side opens a channel. */
   readonly onOpen?: (channel: Channel, message: Incoming) => Receiver;
@@ -447,7 +447,7 @@ export class Channel {
 }
 
 /** Numbers a channel that a message will offer over a link that is not known yet. `side` is the side of this process there. */
-export const exportId = (side: Side): number => {
+export const exportId = (side: LinkSide): number => {
   exported = (exported + 1) & 0x3fff_ffff;
   return (exported << 2 | 2 | (side === "parent" ? 0 : 1)) >>> 0;
 };

@@ -26,7 +26,7 @@ import {
 } from "./protocol/arena.ts";
 import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import { ended } from "../os/worker_mappings.ts";
-import { isMappable, type Kind as RegionKind, RegionError } from "../os/mapping.ts";
+import { isMappable, RegionError, type RegionKind } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import { type Checks, oneOf, optional } from "../os/arguments.ts";
 import { address as homeAddress, host, retire } from "../rpc/router.ts";

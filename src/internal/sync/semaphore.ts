@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { register } from "../objects/handles.ts";
 import { isWaitFailure, type Participants } from "./protocol/participants.ts";
-import { MAX, Semaphore as Protocol, type Shape, sizeFor } from "./protocol/semaphore.ts";
+import { MAX, Semaphore as Protocol, type SemaphoreShape, sizeFor } from "./protocol/semaphore.ts";
 import type { Words } from "../os/atomics.ts";
 import type { Options, Semaphore, Statistics } from "../../Semaphore.ts";
 import { boolean, type Checks, effect as isEffect, optional, positive, range } from "../os/arguments.ts";
@@ -21,7 +21,7 @@ const counts = { permits: positive };
 export const TypeId = "~multiprocessing/Semaphore";
 
 /** The data of a handle. */
-export interface SemaphoreDescriptor extends Descriptor, Shape {}
+export interface SemaphoreDescriptor extends Descriptor, SemaphoreShape {}
 
 /** The implementation of {@link Semaphore}. */
 export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> implements Semaphore {

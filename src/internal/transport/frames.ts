@@ -66,4 +66,4 @@ export interface Transport {
 }
 
 /** The two ends of a link. */
-export type Side = "parent" | "child";
+export type LinkSide = "parent" | "child";

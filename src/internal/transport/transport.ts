@@ -4,13 +4,13 @@
  *
  * @module
  */
-import type { Side } from "./frames.ts";
+import type { LinkSide } from "./frames.ts";
 import { keepReadable } from "../os/deno_workarounds.ts";
 import { isAnnouncement, join, type Neighbour } from "../os/shared_buffers.ts";
 import type { Transport } from "./frames.ts";
 
 /** The members of a Node socket that this module uses, which does not load `node:net` for a process that never needs it. */
-export interface Socket {
+export interface NodeSocket {
   on(event: "data", listener: (chunk: Uint8Array) => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
   on(event: "close", listener: () => void): unknown;
@@ -70,7 +70,7 @@ export class Stillness {
  * A transport over a stream socket. An end of file, an error and a close each end the link. A peer can die without an end of
  * file, if a process that it has started holds its end of the socket. The watcher of the peer calls `lost` in that case.
  */
-export const socket = (socket: Socket): WatchedTransport => {
+export const socket = (socket: NodeSocket): WatchedTransport => {
   let ended = false;
   let received = 0;
   const stillness = new Stillness();
@@ -167,7 +167,7 @@ const isParcel = (message: unknown): message is Parcel =>
  * after it has counted a message as begun; either it does not post the message, or the message is counted and awaited. A message
  * that was not posted is unsent for its sender as well.
  */
-export const port = (port: MessagePort, side: Side, counts: Posted): PortTransport => {
+export const port = (port: MessagePort, side: LinkSide, counts: Posted): PortTransport => {
   let ended = false;
   let received = 0;
   let taken = 0;

@@ -4,7 +4,7 @@
  * @module
  */
 import { allocate, type Arena, type Block, existenceProbe, type ObjectAddress, reach } from "../sync/protocol/arena.ts";
-import type { Kind } from "../os/mapping.ts";
+import type { RegionKind } from "../os/mapping.ts";
 import { MemoryError } from "./errors.ts";
 import { memoryError } from "./system_errors.ts";
 
@@ -60,7 +60,7 @@ export interface Allocated {
 }
 
 /** Allocates an object for `bytes` bytes of data, all 0. Throws a `MemoryError`. */
-export const allocateBytes = (bytes: number, kind?: Kind): Allocated => {
+export const allocateBytes = (bytes: number, kind?: RegionKind): Allocated => {
   let block: Block;
   try {
     block = allocate(HEAD + Math.ceil(bytes / 4), kind);

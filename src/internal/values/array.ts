@@ -8,7 +8,7 @@ import type { Integer, RawInteger } from "../../Array.ts";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
-import type { Kind, Token } from "../os/mapping.ts";
+import type { RegionKind, Token } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { type Checks, count, end, integer, iterable, must, optional, show } from "../os/arguments.ts";
@@ -259,7 +259,7 @@ export const make = (
   type: Type,
   initial: number | Iterable<unknown>,
   given?: Lock | RLock,
-  kind?: Kind,
+  kind?: RegionKind,
 ): [array: NumberArray<unknown>, free: () => void] => {
   const { keep, size } = typeOf(type);
   demand("Array.make", { initial }, { initial: content });

@@ -8,7 +8,7 @@ import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
-import type { Kind } from "../os/mapping.ts";
+import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Bytes } from "../../Value.ts";
 import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
@@ -112,7 +112,7 @@ export const make = (
   capacity: number,
   initial: Uint8Array | undefined,
   given?: Lock | RLock,
-  kind?: Kind,
+  kind?: RegionKind,
 ): [bytes: Bytes, free: () => void] => {
   demand("Value.bytes", { capacity, initial }, { capacity: range(0, MOST), initial: optional(isBytes) });
   const first = initial ?? new Uint8Array();

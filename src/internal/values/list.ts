@@ -9,7 +9,7 @@ import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
-import type { Kind } from "../os/mapping.ts";
+import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Element, Options, Raw, ShareableList } from "../../ShareableList.ts";
 import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
@@ -20,7 +20,7 @@ import { demand, demandChange, demandOptions, MemoryError, type MemoryFailure, p
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
 import { ArenaObject } from "./arena_object.ts";
 import { addressOf } from "../sync/object.ts";
-import { capacityOf, encode, type Encoded, lockAddressesIn, Records, sizeOf } from "./records.ts";
+import { capacityOf, encode, type EncodedElement, lockAddressesIn, Records, sizeOf } from "./records.ts";
 
 export const TypeId = "~multiprocessing/ShareableList";
 
@@ -189,11 +189,11 @@ export const demandList = (values: unknown, options: unknown): void => {
 export const make = <A = Element>(
   values: Iterable<unknown>,
   options: Options,
-  wanted?: Kind,
+  wanted?: RegionKind,
 ): List<A> => {
   demandList(values, options);
   const { capacity = 0, lock: given, name } = options;
-  const encoded: ReadonlyArray<Encoded> = Array.from(values, encode);
+  const encoded: ReadonlyArray<EncodedElement> = Array.from(values, encode);
   const capacities = encoded.map((value) => capacityOf(value, capacity));
   const size = sizeOf(capacities);
   const kind = name === undefined ? wanted : "memory";

@@ -9,7 +9,7 @@ import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
 import { allocate, type Block, type ObjectAddress } from "../sync/protocol/arena.ts";
 import { SIZE } from "../sync/protocol/lock.ts";
-import type { Kind } from "../os/mapping.ts";
+import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import { isSyncFailure, type SyncFailure } from "../sync/errors.ts";
 import { type Checks, optional } from "../os/arguments.ts";
@@ -27,7 +27,7 @@ interface AllocatedLock<A> {
   readonly free: () => void;
 }
 
-const allocateLock = <A>(make: (block: Block) => A, kind: Kind | undefined): AllocatedLock<A> => {
+const allocateLock = <A>(make: (block: Block) => A, kind: RegionKind | undefined): AllocatedLock<A> => {
   let block: Block;
   try {
     block = allocate(SIZE, kind);
@@ -40,7 +40,7 @@ const allocateLock = <A>(make: (block: Block) => A, kind: Kind | undefined): All
 /** The lock for the users of an object: the one they have given, or a new one. Throws a `MemoryError`. */
 export const usersLock = (
   given: Lock | RLock | undefined,
-  kind?: Kind,
+  kind?: RegionKind,
 ): Omit<AllocatedLock<Lock | RLock>, "address"> => {
   demandOptions("shared object", { lock: given }, lockOption);
   return given === undefined
@@ -52,7 +52,7 @@ export const usersLock = (
 export const lockOption: Checks = { lock: optional(isLock) };
 
 /** Allocates the lock for exclusive operations. Throws a `MemoryError`. */
-export const ownLock = (kind?: Kind): AllocatedLock<MemoryLock> =>
+export const ownLock = (kind?: RegionKind): AllocatedLock<MemoryLock> =>
   allocateLock(({ address }) => new LockClient({ address, host: self().name }), kind);
 
 /** The lock for exclusive operations of an object of another process. */

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
-import type { Kind, Token } from "../os/mapping.ts";
+import type { RegionKind, Token } from "../os/mapping.ts";
 import type { Owned, ViewConstructor } from "../../SharedMemory.ts";
 import { invalidArgument, must, show } from "../os/arguments.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
@@ -156,7 +156,7 @@ export class Memory implements Owned {
 }
 
 /** Creates a block. Throws a `MemoryError`. */
-export const make = (size: number, kind?: Kind): Memory => {
+export const make = (size: number, kind?: RegionKind): Memory => {
   const storage = makeStorage(size, kind);
   return new Memory({ token: storage.token, size, name: undefined }, storage);
 };

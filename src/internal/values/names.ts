@@ -126,7 +126,7 @@ export const sweep = (): ReadonlyArray<string> => {
 let swept = false;
 
 /** A named block. */
-export interface Block {
+export interface NamedBlock {
   readonly region: Mapped;
   /** Removes the name of the block, if it still refers to the block. */
   readonly unlink: () => void;
@@ -136,7 +136,7 @@ export interface Block {
  * Creates a block of zeros, which `prepare` may fill before the block gets its name. Throws a `MemoryError`, or the error of `prepare`,
  * and has then changed nothing.
  */
-export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffer) => void): Block => {
+export const create = (name: string, size: number, prepare?: (buffer: ArrayBuffer) => void): NamedBlock => {
   const path = pathOf(name);
   unsupported();
   checkSize(size);

@@ -43,7 +43,7 @@ const BYTES = 6;
 export type Element = null | boolean | number | bigint | string | Uint8Array;
 
 /** A value as it is stored. */
-export interface Encoded {
+export interface EncodedElement {
   readonly kind: number;
   readonly bytes: Uint8Array;
 }
@@ -59,7 +59,7 @@ const numberBytes = (write: (view: DataView) => void): Uint8Array => {
 };
 
 /** Encodes a value. Throws an `OutOfRange` if a record cannot hold it. */
-export const encode = (value: unknown): Encoded => {
+export const encode = (value: unknown): EncodedElement => {
   switch (typeof value) {
     case "boolean":
       return { kind: value ? TRUE : FALSE, bytes: none };
@@ -122,7 +122,7 @@ const padded = (bytes: number): number => Math.ceil(bytes / 8) * 8;
 const extent = (capacity: number): number => 8 + 2 * (8 + capacity);
 
 /** The capacity of a record for a value, in bytes, and at least `least`. */
-export const capacityOf = ({ bytes }: Encoded, least: number): number =>
+export const capacityOf = ({ bytes }: EncodedElement, least: number): number =>
   Math.max(8, padded(bytes.length), padded(least));
 
 /** Size of records with these capacities, in bytes. */
@@ -201,7 +201,7 @@ export class Records {
   }
 
   /** Writes a record. Throws an `OutOfRange` if the value exceeds its capacity. */
-  write(at: number, { bytes, kind }: Encoded): void {
+  write(at: number, { bytes, kind }: EncodedElement): void {
     const start = this.#starts[at];
     const capacity = this.capacity(at);
     if (bytes.length > capacity) {

@@ -14,7 +14,7 @@
  * @module
  */
 import * as Os from "../os/linux.ts";
-import { createApart, explain, type Kind, map, type Region, type Token } from "../os/mapping.ts";
+import { createApart, explain, map, type Region, type RegionKind, type Token } from "../os/mapping.ts";
 import { checkSize, MemoryError } from "./errors.ts";
 import { orMemoryError } from "./system_errors.ts";
 
@@ -80,7 +80,7 @@ export class Storage {
 }
 
 /** Allocates memory. Throws a `MemoryError`. */
-export const make = (size: number, kind?: Kind): Storage => {
+export const make = (size: number, kind?: RegionKind): Storage => {
   checkSize(size);
   return orMemoryError(() => keep(createApart(size, kind)));
 };

@@ -17,7 +17,7 @@ import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
-import type { Kind } from "../os/mapping.ts";
+import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Fields, RecordOf, Struct } from "../../Value.ts";
 import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
@@ -157,7 +157,7 @@ export const make = <F extends Fields>(
   fields: F,
   initial: Partial<RecordOf<F>> | undefined,
   given?: Lock | RLock,
-  kind?: Kind,
+  kind?: RegionKind,
 ): [struct: Struct<F>, free: () => void] => {
   demand("Value.struct", { fields, initial }, { fields: record, initial: optional(record) });
   const types = Object.entries(fields);

@@ -7,7 +7,7 @@ import type * as Effect from "effect/Effect";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
-import type { Kind } from "../os/mapping.ts";
+import type { RegionKind } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Integer, RawInteger } from "../../Value.ts";
@@ -178,7 +178,7 @@ export const make = (
   type: Type,
   initial: unknown,
   given?: Lock | RLock,
-  kind?: Kind,
+  kind?: RegionKind,
 ): [value: NumberValue<unknown>, free: () => void] => {
   const { give, keep, size, zero } = typeOf(type);
   const first = initial === undefined ? give(zero) : initial;

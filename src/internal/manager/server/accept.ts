@@ -11,13 +11,16 @@ import type { ListenError } from "../../network/errors.ts";
 import { listen, type ListenOptions } from "../../network/listen.ts";
 import { logRejected } from "../../network/listener.ts";
 import * as P from "../protocol.ts";
-import type { Server } from "./server.ts";
+import type { ManagerServer } from "./server.ts";
 
 /** The number of open calls that one program may have, including holds of objects and locks. */
 const MAX_CALLS = 10_000;
 
 /** Accepts other programs until the scope closes. Returns the address. */
-export const accept = (server: Server, options: ListenOptions): Effect.Effect<Address, ListenError, Scope.Scope> =>
+export const accept = (
+  server: ManagerServer,
+  options: ListenOptions,
+): Effect.Effect<Address, ListenError, Scope.Scope> =>
   Effect.gen(function* () {
     const runtime = yield* Effect.runtime<never>();
     const links = new Set<Link>();

@@ -14,7 +14,7 @@ import { lazily } from "../../os/lazy.ts";
 import type { Element } from "../../../ShareableList.ts";
 import type { Line } from "../../rpc/router.ts";
 import { ManagerError } from "../errors.ts";
-import type { Shape } from "../proxies.ts";
+import type { ProxyShape } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
 import { DictHost } from "./dict.ts";
 import { BarrierHost, EventHost } from "./event.ts";
@@ -29,7 +29,7 @@ import { ArrayHost, ValueHost } from "./value.ts";
 /** A new object; see `ManagedObject`. */
 export interface NewObject {
   readonly target: object;
-  readonly shape: Shape | undefined;
+  readonly shape: ProxyShape | undefined;
   /** The handle, if it is not a proxy. */
   readonly handle: unknown;
   readonly close: Effect.Effect<unknown> | undefined;
@@ -46,7 +46,7 @@ export interface KindContext {
 }
 
 /** A type. */
-export interface Kind {
+export interface ServerType {
   readonly exposed: ReadonlySet<string>;
   /** Whether objects of the type cannot be made for other programs. */
   readonly familyOnly?: boolean;
@@ -69,9 +69,9 @@ const methodsOf = (Class: { readonly prototype: object }): ReadonlySet<string> =
 const simple = <Host extends object>(
   Class: { readonly prototype: object },
   make: (context: KindContext, args: ReadonlyArray<unknown>) => Host,
-): Kind => ({ exposed: methodsOf(Class), make: (context, _, args) => newObject(make(context, args)) });
+): ServerType => ({ exposed: methodsOf(Class), make: (context, _, args) => newObject(make(context, args)) });
 
-const lock = (make: (args: ReadonlyArray<unknown>) => LockHost, ...methods: ReadonlyArray<string>): Kind => ({
+const lock = (make: (args: ReadonlyArray<unknown>) => LockHost, ...methods: ReadonlyArray<string>): ServerType => ({
   exposed: new Set(["value", "isLocked", "statistics", ...methods]),
   make: (_, __, args) => {
     const host = make(args);
@@ -81,7 +81,7 @@ const lock = (make: (args: ReadonlyArray<unknown>) => LockHost, ...methods: Read
 
 const exclusive = lock(() => new LockHost(1, 1));
 
-const condition: Kind = {
+const condition: ServerType = {
   exposed: new Set(["waiting", "isLocked", "statistics"]),
   make: ({ objects }, number, [given]) => {
     if (given === undefined) {
@@ -108,7 +108,7 @@ const condition: Kind = {
   },
 };
 
-const barrier: Kind = {
+const barrier: ServerType = {
   exposed: new Set(["value", "abort", "reset"]),
   make: ({ fail, provide, tasks }, _, [parties, action]) => {
     const run = action === undefined ? undefined : () => provide(toEffect(() => tasks.run(action)));
@@ -140,7 +140,7 @@ const queues = lazily(() => import("../../queue/make.ts"));
 const pools = lazily(() => import("../../pool/pool.ts"));
 const values = lazily(() => import("../../values/constructors.ts"));
 
-const queue = (constructor: "make" | "lifo" | "priority"): Kind => ({
+const queue = (constructor: "make" | "lifo" | "priority"): ServerType => ({
   exposed: new Set(),
   make: (_, __, [options]) =>
     scoped(
@@ -156,13 +156,13 @@ const queue = (constructor: "make" | "lifo" | "priority"): Kind => ({
 /** Memory of the server's process. A process that receives its handle attaches it, and does not call the server. */
 const memory = (
   make: (args: ReadonlyArray<unknown>) => Effect.Effect<object, unknown, Scope.Scope>,
-): Kind => ({
+): ServerType => ({
   exposed: new Set(),
   familyOnly: true,
   make: (_, __, args) => scoped(make(args), (target) => ({ target, handle: target })),
 });
 
-const pool: Kind = {
+const pool: ServerType = {
   familyOnly: true,
   exposed: methodsOf(PoolHost),
   make: ({ tasks }, _, [options]) =>
@@ -179,7 +179,7 @@ const pool: Kind = {
 };
 
 /** The types by Python's names. */
-export const kinds: Readonly<Record<string, Kind>> = {
+export const kinds: Readonly<Record<string, ServerType>> = {
   dict: simple(DictHost, ({ tasks }, [entries]) => new DictHost(tasks, entries as Iterable<[unknown, unknown]>)),
   list: simple(ListHost, ({ tasks }, [items]) => new ListHost(tasks, items as Iterable<unknown>)),
   Namespace: simple(DictHost, ({ tasks }, [attributes]) => new DictHost(tasks, Object.entries(attributes ?? {}))),

@@ -16,7 +16,7 @@ import { define } from "../../child/tasks.ts";
 import * as Codec from "../../codec/codec.ts";
 import type { ServerRef } from "./object_table.ts";
 import { Thrown, toEffect } from "./results.ts";
-import { Server, type ServerOptions } from "./server.ts";
+import { ManagerServer, type ServerOptions } from "./server.ts";
 import type { Reference } from "./tasks.ts";
 
 /** The operation by which a server reports that it is ready. */
@@ -31,13 +31,13 @@ export interface Initializer {
 /** Hosts a server in this process for as long as the scope is open. */
 export const make = (
   options: ServerOptions,
-): Effect.Effect<{ readonly ref: ServerRef; readonly server: Server }, never, Backend | Scope.Scope> =>
+): Effect.Effect<{ readonly ref: ServerRef; readonly server: ManagerServer }, never, Backend | Scope.Scope> =>
   Effect.flatMap(
     Effect.context<Backend | Scope.Scope>(),
     (services) =>
       Effect.acquireRelease(
         Effect.sync(() => {
-          const server = new Server(options, services);
+          const server = new ManagerServer(options, services);
           const ref = { address: address(), server: host(server), host: self().name };
           server.settle(ref);
           return { server, ref };
@@ -68,7 +68,10 @@ export interface InitializerFailed {
   readonly cause: unknown;
 }
 
-const initialize = (server: Server, { args, task }: Initializer): Effect.Effect<unknown, InitializerFailed, never> =>
+const initialize = (
+  server: ManagerServer,
+  { args, task }: Initializer,
+): Effect.Effect<unknown, InitializerFailed, never> =>
   Effect.catchAllCause(
     server.provide(toEffect(() => server.tasks.run(task, ...args))),
     (cause) => {

@@ -90,7 +90,7 @@ export class ObjectFactory {
     });
   }
 
-  #construct(definition: Types.Definition, args: ReadonlyArray<unknown>): unknown {
+  #construct(definition: Types.TypeDefinition, args: ReadonlyArray<unknown>): unknown {
     const { isClass, make, name } = definition;
     const value = evaluate(
       isClass ? `new ${name}` : name,
@@ -110,7 +110,7 @@ export class ObjectFactory {
     );
   }
 
-  #adopt(definition: Types.Definition, value: unknown, scope: Scope.CloseableScope | undefined): ManagedObject {
+  #adopt(definition: Types.TypeDefinition, value: unknown, scope: Scope.CloseableScope | undefined): ManagedObject {
     const { exposed, name, returns, streams } = definition;
     if (typeof value !== "object" || value === null) {
       throw new ManagerError("InvalidResult", `Cannot keep a ${name}: it must be an object, received ${typeof value}`);

@@ -15,7 +15,7 @@ import { after } from "../../os/timer.ts";
 import { QueueClient } from "../../queue/client.ts";
 import type { ObjectRef } from "../calls.ts";
 import { ManagerError } from "../errors.ts";
-import { isSameServer, proxy, type Shape } from "../proxies.ts";
+import { isSameServer, proxy, type ProxyShape } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
 import type * as Types from "../types.ts";
 import { Freed } from "./results.ts";
@@ -27,11 +27,11 @@ export interface ManagedObject {
   /** The object whose methods are called. */
   readonly target: object;
   /** Data of the handle that depends on the type. */
-  readonly shape: Shape | undefined;
+  readonly shape: ProxyShape | undefined;
   /** The methods that other processes may call. */
   readonly exposed: ReadonlySet<string>;
   /** Types of results that stay at the server. */
-  readonly returns: Types.Definition["returns"];
+  readonly returns: Types.TypeDefinition["returns"];
   /** Whether the type is one of the user's. */
   readonly custom: boolean;
   /** The value that is sent to a process that holds the object. */

@@ -70,7 +70,7 @@ const isLending = (target: object): target is Lending => target instanceof DictH
 const isCall = (value: unknown): value is [method: string, ...args: ReadonlyArray<unknown>] =>
   Array.isArray(value) && typeof value[0] === "string";
 
-/** Options of a {@link Server}. */
+/** Options of a {@link ManagerServer}. */
 export interface ServerOptions {
   /** URLs of the modules whose types and tasks may be used. */
   readonly modules: Iterable<string>;
@@ -80,7 +80,7 @@ export interface ServerOptions {
 }
 
 /** See above. */
-export class Server implements Hosted {
+export class ManagerServer implements Hosted {
   readonly tasks: Tasks;
   readonly #objects: ObjectTable;
   readonly #factory: ObjectFactory;

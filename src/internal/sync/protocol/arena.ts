@@ -44,7 +44,7 @@ import {
   ringMemory,
 } from "./doorbell.ts";
 import { ownerOf } from "../../os/doorbell_words.ts";
-import { attach, create, type Kind, preferred, type Region, RegionError, type Token } from "../../os/mapping.ts";
+import { attach, create, preferred, type Region, RegionError, type RegionKind, type Token } from "../../os/mapping.ts";
 import { onWithdrawn } from "../../os/shared_buffers.ts";
 import { glance, type Words, words } from "../../os/atomics.ts";
 
@@ -299,7 +299,7 @@ interface OwnArena {
   readonly free: Map<number, Array<{ readonly at: number; readonly since: number }>>;
 }
 
-const ownArenas = new Map<Kind, Array<OwnArena>>();
+const ownArenas = new Map<RegionKind, Array<OwnArena>>();
 
 /** Arenas that this isolate uses, until their last object has been collected. */
 const attached = new Map<string, WeakRef<Arena>>();
@@ -352,7 +352,7 @@ export interface Block {
 }
 
 /** Allocates an object of `size` words, all 0. Throws a `RegionError`. */
-export const allocate = (size: number, kind: Kind = preferred()): Block => {
+export const allocate = (size: number, kind: RegionKind = preferred()): Block => {
   const length = Math.ceil((size + 1) / LINE) * LINE;
   if (length > LARGEST - BLOCKS) {
     throw new RangeError(`Cannot allocate an object of ${size} words: an arena holds ${LARGEST - BLOCKS}`);

@@ -25,7 +25,7 @@
 import * as Os from "../../os/linux.ts";
 import { bufferName, ENDED, INODE, PARKED, PIPE, RINGS, RUNG, SIZE } from "../../os/doorbell_words.ts";
 import { markDoorbell } from "../../os/worker_mappings.ts";
-import { attach, create, type Kind, type Region, RegionError, type Token } from "../../os/mapping.ts";
+import { attach, create, type Region, RegionError, type RegionKind, type Token } from "../../os/mapping.ts";
 import { find, publish } from "../../os/shared_buffers.ts";
 import { type PipeAddress, WakePipe, wakerOf } from "../../os/wake_pipe.ts";
 import { notify, waitFor, type Words, words } from "../../os/atomics.ts";
@@ -66,7 +66,7 @@ export interface Identity {
 
 /** The doorbell of this isolate, for one kind of memory. */
 export class Doorbell {
-  readonly #kind: Kind;
+  readonly #kind: RegionKind;
   readonly #watches: Array<Set<Watch>> = Array.from({ length: 32 }, () => new Set());
   #waiting = 0;
   #running = false;
@@ -81,7 +81,7 @@ export class Doorbell {
   #fresh = false;
   #holders = 0;
 
-  constructor(kind: Kind) {
+  constructor(kind: RegionKind) {
     this.#kind = kind;
   }
 
@@ -298,10 +298,10 @@ const ring = (words: Words, bucket: number, wake: () => void): void => {
   if (words.load(PARKED) !== 0 && words.exchange(PARKED, 0) !== 0) wake();
 };
 
-const doorbells = new Map<Kind, Doorbell>();
+const doorbells = new Map<RegionKind, Doorbell>();
 
 /** The doorbell of this isolate for a kind of memory. */
-export const doorbell = (kind: Kind): Doorbell => {
+export const doorbell = (kind: RegionKind): Doorbell => {
   let known = doorbells.get(kind);
   if (known === undefined) doorbells.set(kind, known = new Doorbell(kind));
   return known;

@@ -37,7 +37,7 @@ export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 export const MAX = 2 ** 31 - 1;
 
 /** The options of a semaphore, which are the same in all processes. */
-export interface Shape {
+export interface SemaphoreShape {
   /** The largest number of permits that may be free. */
   readonly bound: number;
   /** Whether the permits of a dead participant come back. */
@@ -52,10 +52,10 @@ interface Waiter {
 
 /** A semaphore, as one process uses it. */
 export class Semaphore extends Monitor {
-  readonly #shape: Shape;
+  readonly #shape: SemaphoreShape;
   readonly #waiters = new Set<Waiter>();
 
-  constructor(words: Words, at: number, participants: Participants, shape: Shape) {
+  constructor(words: Words, at: number, participants: Participants, shape: SemaphoreShape) {
     super(words, at, participants, OWN, CELLS);
     this.#shape = shape;
   }
