@@ -230,6 +230,7 @@
  *
  * @module
  */
+// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import "./internal/kinds.ts";
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";

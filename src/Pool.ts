@@ -225,6 +225,7 @@
  *
  * @module
  */
+// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import type * as Cause from "effect/Cause";
 import * as Context from "effect/Context";
 import type * as Duration from "effect/Duration";

@@ -180,6 +180,7 @@
  *
  * @module
  */
+// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import type * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";

@@ -101,6 +101,7 @@
  *
  * @module
  */
+// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import type * as Layer from "effect/Layer";
 import type * as Arrays from "./Array.ts";
 import type { Backend, ExitStatus, Signal, SpawnError } from "./Backend.ts";

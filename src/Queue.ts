@@ -257,6 +257,7 @@
  * @module
  */
 // This file is longer than others, since it is the guide and the reference of queues. The code is in `internal/queue`.
+// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Order from "effect/Order";

@@ -70,6 +70,7 @@
  *
  * @module
  */
+// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";

@@ -1,5 +1,5 @@
 /**
- * Decodes bytes to values. The format is described in `codec.ts`.
+ * Decodes bytes to values. The format is described in `codec.ts`. One class in one file, for the same reason as `encode.ts`.
  *
  * @module
  */

@@ -1,6 +1,9 @@
 /**
  * Encodes values to bytes. The format is described in `codec.ts`.
  *
+ * The encodings of all kinds of values call each other and share the state of one message, so they are methods of one class in one
+ * file.
+ *
  * @module
  */
 import { NOT_NUMBERS, packedForm, type Writer } from "./bytes.ts";
