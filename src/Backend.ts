@@ -124,6 +124,7 @@
  *
  * @module
  */
+import "./internal/os/runtime.ts";
 import "./internal/kinds.ts";
 import type * as Context from "effect/Context";
 import type * as Duration from "effect/Duration";

@@ -85,6 +85,7 @@
  *
  * @module
  */
+import "./internal/os/runtime.ts";
 import type * as Platform from "@effect/platform/CommandExecutor";
 import { CommandExecutor } from "@effect/platform/CommandExecutor";
 import type * as Duration from "effect/Duration";

@@ -30,6 +30,7 @@
  *
  * @module
  */
+import "./internal/os/runtime.ts";
 export { InvalidAuthKey } from "./internal/child/errors.ts";
 export { ProcessDied, SpawnError, TaskError } from "./internal/child/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";

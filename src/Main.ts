@@ -22,6 +22,29 @@
  * HELLO
  * ```
  *
+ * ## Options
+ *
+ * `teardown`, `disableErrorReporting` and `disablePrettyLogger` are those of `runMain` of `@effect/platform`. With `layer`, the
+ * program gets its services, and its loggers, which then also get the report of a failure:
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Exit } from "effect";
+ *
+ * const fail = Mp.Task.make(import.meta, "fail", () => Effect.fail("no licence"));
+ *
+ * if (import.meta.main) {
+ *   Mp.runMain(Mp.Process.run(fail), {
+ *     layer: Mp.SubprocessBackend.layer(),
+ *     disableErrorReporting: true,
+ *     teardown: (exit, onExit) => {
+ *       console.log(Exit.isFailure(exit) ? "exits with 3" : "exits with 0");
+ *       onExit(Exit.isFailure(exit) ? 3 : 0);
+ *     },
+ *   });
+ * }
+ * ```
+ *
  * ## Ctrl-C
  *
  * - Ctrl-C once, SIGTERM or SIGHUP: the program is interrupted. Its scopes close, its children are terminated and
@@ -41,10 +64,15 @@
  *
  * @module
  */
+import "./internal/os/runtime.ts";
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
+import * as FiberRef from "effect/FiberRef";
+import * as HashSet from "effect/HashSet";
+import type * as Layer from "effect/Layer";
+import * as Logger from "effect/Logger";
 import { self } from "./internal/rpc/identity.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { pretty } from "./internal/codec/cause.ts";
@@ -53,20 +81,58 @@ import { pretty } from "./internal/codec/cause.ts";
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
 
 /**
- * Options of {@link runMain}.
+ * Decides how a program exits: called with its result, it calls `onExit` with the exit code. It is that of `@effect/platform`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Options {
-  /** Makes the text that is printed for a failure. @default the readable cause, with the remote stacks */
+export interface Teardown {
+  /** `onExit` ends the process, so it is the last call. */
+  <A, E>(exit: Exit.Exit<A, E>, onExit: (code: number) => void): void;
+}
+
+/**
+ * Options of {@link runMain}. Those of `runMain` of `@effect/platform` have the same names here.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options<in R = never, out E = unknown> {
+  /** Provides services to the program, and its loggers to the report of a failure as well. */
+  readonly layer?: Layer.Layer<R, E> | undefined;
+  /** Decides the exit code, after the program has ended. @default the rules of {@link runMain} */
+  readonly teardown?: Teardown | undefined;
+  /** Whether a failure is not reported. @default false */
+  readonly disableErrorReporting?: boolean | undefined;
+  /**
+   * Whether a failure is reported as an entry of Effect's own logger, where it is otherwise printed to stderr in readable form.
+   * With another logger in `layer`, such as `Logger.json`, it is always an entry. @default false
+   */
+  readonly disablePrettyLogger?: boolean | undefined;
+  /** Makes the text that is printed to stderr for a failure. @default the readable cause, with the remote stacks */
   readonly report?: ((cause: Cause.Cause<unknown>) => string) | undefined;
 }
 
 const checks: Arguments.Checks = {
   program: Arguments.effect,
-  options: Arguments.options({ report: Arguments.optional(Arguments.func) }),
+  options: Arguments.options({
+    layer: Arguments.optional(Arguments.layer),
+    teardown: Arguments.optional(Arguments.func),
+    disableErrorReporting: Arguments.optional(Arguments.boolean),
+    disablePrettyLogger: Arguments.optional(Arguments.boolean),
+    report: Arguments.optional(Arguments.func),
+  }),
 };
+
+/** Reports a failure to the loggers of the fiber; a program that has not chosen any gets readable text. */
+const reportFailure = (
+  cause: Cause.Cause<unknown>,
+  { disablePrettyLogger = false, report = pretty }: Options<never>,
+): Effect.Effect<void> =>
+  Effect.flatMap(FiberRef.get(FiberRef.currentLoggers), (loggers) => {
+    const isDefault = HashSet.size(loggers) === 1 && HashSet.has(loggers, Logger.defaultLogger);
+    return isDefault && !disablePrettyLogger ? Effect.sync(() => console.error(report(cause))) : Effect.logError(cause);
+  });
 
 /**
  * Runs a program to its end and exits the process with its result.
@@ -84,15 +150,22 @@ const checks: Arguments.Checks = {
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
- * import { Console } from "effect";
+ * import { Effect, Logger } from "effect";
  *
- * if (import.meta.main) Mp.runMain(Console.log("hello"));
+ * const program = Effect.log("hello");
+ *
+ * // Everything that is logged is JSON, and so is the report of a failure.
+ * if (import.meta.main) Mp.runMain(program, { layer: Logger.json });
  * ```
  *
  * @since 0.1.0
  * @category running
  */
-export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {}): void => {
+export const runMain = <A, E, R = never, E2 = never>(
+  program: Effect.Effect<A, E, R>,
+  ...[options = {} as Options<R, E2>]: [R] extends [never] ? [options?: Options<R, E2>]
+    : [options: Options<R, E2> & { readonly layer: Layer.Layer<R, E2> }]
+): void => {
   const wrong = Arguments.wrong({ program, options }, checks);
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("runMain", wrong));
   if (self().parent !== undefined) {
@@ -103,23 +176,34 @@ export const runMain = <A, E>(program: Effect.Effect<A, E>, options: Options = {
   }
   // A suspended fiber alone does not keep the process alive.
   const alive = setInterval(() => {}, 2 ** 30);
-  let code: number | undefined;
+  /** The exit code of the signal that has interrupted the program. */
+  let signalled: number | undefined;
   let stop = (): void => {};
   // Before the program runs: as soon as it prints anything, another program may send a signal.
   for (const [signal, number] of Object.entries(signals)) {
     Deno.addSignalListener(signal as Deno.Signal, () => {
-      if (code !== undefined) Deno.exit(code);
-      code = number;
+      if (signalled !== undefined) Deno.exit(signalled);
+      signalled = number;
       stop();
     });
   }
-  const fiber = Effect.runFork(program);
+  const isStopped = (cause: Cause.Cause<unknown>): boolean => signalled !== undefined && Cause.isInterruptedOnly(cause);
+  let isReported = options.disableErrorReporting === true;
+  const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+    Effect.onError(effect, (cause) => {
+      if (isReported || isStopped(cause)) return Effect.void;
+      isReported = true;
+      return reportFailure(cause, options);
+    });
+  const { layer, teardown } = options;
+  // Reported inside, where the loggers of the layer are, and outside, for a failure of the layer.
+  const provided = layer === undefined ? program : Effect.provide(reported(program), layer);
+  const fiber = Effect.runFork(reported(provided as Effect.Effect<A, E | E2>));
   stop = () => fiber.unsafeInterruptAsFork(FiberId.none);
   fiber.addObserver((exit) => {
     clearInterval(alive);
-    if (Exit.isSuccess(exit)) Deno.exit(code);
-    if (code !== undefined && Cause.isInterruptedOnly(exit.cause)) Deno.exit(code);
-    console.error(options.report === undefined ? pretty(exit.cause) : options.report(exit.cause));
-    Deno.exit(code ?? 1);
+    if (teardown !== undefined) return teardown(exit, Deno.exit);
+    if (Exit.isSuccess(exit)) Deno.exit(signalled);
+    Deno.exit(signalled ?? 1);
   });
 };

@@ -510,9 +510,8 @@ export interface Pool {
  * @category constructors
  */
 export const make = (options: Options = {}): Effect.Effect<Pool, StartFailure, Backend | Scope.Scope> =>
-  Effect.withSpan(
-    Effect.flatMap(Backend, (backend) => implementation(({ make }) => make(backend, options))),
-    "Pool.make",
+  implementation(({ make }) =>
+    Effect.withSpan(Effect.flatMap(Backend, (backend) => make(backend, options)), "Pool.make")
   );
 
 /**

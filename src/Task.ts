@@ -252,6 +252,7 @@
  * @module
  */
 // More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
+import "./internal/os/runtime.ts";
 import type * as Effect from "effect/Effect";
 import type * as Either from "effect/Either";
 import type * as Layer from "effect/Layer";

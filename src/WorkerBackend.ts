@@ -63,6 +63,7 @@ import * as Layer from "effect/Layer";
 import type * as Scope from "effect/Scope";
 import { Backend } from "./Backend.ts";
 import type { Observe } from "./Telemetry.ts";
+import { layerRefusingEffect4 } from "./internal/os/effect4.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
 const implementation = lazily(() => import("./internal/child/worker_backend.ts"));
@@ -127,4 +128,5 @@ export const make = (options: Options = {}): Effect.Effect<Backend, never, Scope
  * @since 0.1.0
  * @category layers
  */
-export const layer = (options: Options = {}): Layer.Layer<Backend> => Layer.scoped(Backend, make(options));
+export const layer = (options: Options = {}): Layer.Layer<Backend> =>
+  layerRefusingEffect4(Layer.scoped(Backend, make(options)));

@@ -7,29 +7,30 @@
  *
  * @module
  */
+import { own } from "./child/modules.ts";
 import { type Load, provide } from "./objects/on_demand.ts";
 
-const memory: Load = () => import(import.meta.resolve("./values/objects.ts"));
+const memory: Load = () => import(own("./values/objects.ts", import.meta));
 
 /** The kinds of handles, each with the module that registers it. */
 export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
   ["array", memory],
-  ["barrier", () => import(import.meta.resolve("./sync/barrier.ts"))],
+  ["barrier", () => import(own("./sync/barrier.ts", import.meta))],
   ["bytes", memory],
-  ["condition", () => import(import.meta.resolve("./sync/condition.ts"))],
-  ["connection", () => import(import.meta.resolve("./pipe/client.ts"))],
-  ["event", () => import(import.meta.resolve("./sync/event.ts"))],
+  ["condition", () => import(own("./sync/condition.ts", import.meta))],
+  ["connection", () => import(own("./pipe/client.ts", import.meta))],
+  ["event", () => import(own("./sync/event.ts", import.meta))],
   ["list", memory],
-  ["lock", () => import(import.meta.resolve("./sync/lock.ts"))],
+  ["lock", () => import(own("./sync/lock.ts", import.meta))],
   ["memory", memory],
   ["memory manager", memory],
-  ["promise", () => import(import.meta.resolve("./promise/objects.ts"))],
-  ["process", () => import(import.meta.resolve("./child/process_handle.ts"))],
-  ["proxy", () => import(import.meta.resolve("./manager/proxies.ts"))],
-  ["queue", () => import(import.meta.resolve("./queue/client.ts"))],
-  ["readwritelock", () => import(import.meta.resolve("./sync/read_write_lock.ts"))],
-  ["rlock", () => import(import.meta.resolve("./sync/rlock.ts"))],
-  ["semaphore", () => import(import.meta.resolve("./sync/semaphore.ts"))],
+  ["promise", () => import(own("./promise/objects.ts", import.meta))],
+  ["process", () => import(own("./child/process_handle.ts", import.meta))],
+  ["proxy", () => import(own("./manager/proxies.ts", import.meta))],
+  ["queue", () => import(own("./queue/client.ts", import.meta))],
+  ["readwritelock", () => import(own("./sync/read_write_lock.ts", import.meta))],
+  ["rlock", () => import(own("./sync/rlock.ts", import.meta))],
+  ["semaphore", () => import(own("./sync/semaphore.ts", import.meta))],
   ["struct", memory],
   ["value", memory],
 ];

@@ -36,6 +36,35 @@ test("what is printed of a failure can be chosen", async () => {
   assertEquals([code, stderr], [1, "reported: no\n"]);
 });
 
+test("a failure is an entry of the loggers of the program's layer", async () => {
+  const { code, stderr, stdout } = await script("main.ts", ["json"]).ended;
+  assertEquals([code, stderr], [1, ""]);
+  const { logLevel, message } = JSON.parse(stdout);
+  assertEquals([logLevel, message], ["ERROR", "Error: no"]);
+});
+
+test("a failure is an entry of Effect's logger with disablePrettyLogger, and nothing with disableErrorReporting", async () => {
+  const logged = await script("main.ts", ["logfmt"]).ended;
+  assertEquals([logged.code, logged.stderr], [1, ""]);
+  assertMatch(logged.stdout, /level=ERROR .*no/);
+  assertEquals(await script("main.ts", ["silent"]).ended, { code: 1, signal: null, stderr: "", stdout: "" });
+});
+
+test("a layer provides services, and a failure of it is printed once", async () => {
+  assertEquals((await script("main.ts", ["layer"]).ended).stdout, "hello\n");
+  const { code, stderr, stdout } = await script("main.ts", ["layer", "fails"]).ended;
+  assertEquals([code, stdout], [1, ""]);
+  assertEquals(stderr.split("no word").length, 2);
+});
+
+test("teardown decides the exit code, also after a signal", async () => {
+  const running = script("main.ts", ["teardown"]);
+  await running.line("ready");
+  running.kill("SIGINT");
+  const { code, stdout } = await running.ended;
+  assertEquals([code, stdout], [42, "ready\nfinalized\n"]);
+});
+
 test("a program that interrupts itself has failed", async () => {
   assertEquals((await script("main.ts", ["interrupted"]).ended).code, 1);
 });

@@ -197,7 +197,7 @@ export const options = {
   "Listener.UnixAddress": { path: name },
   "Lock.CarrierOptions": { carrier },
   "Lock.WithOptions": { onAbandoned: effect },
-  "Main.Options": { report: func },
+  "Main.Options": { layer, teardown: func, disableErrorReporting: boolean, disablePrettyLogger: boolean, report: func },
   "Manager.ConnectOptions": connecting,
   "Manager.Options": { ...process, modules: texts, initializer },
   "Manager.ServeOptions": { ...listening, types, tasks },

@@ -250,7 +250,7 @@ test(
       .filter((url) => url.startsWith("file:"))
       .flatMap((url) =>
         Array.from(
-          Deno.readTextFileSync(new URL(url)).matchAll(/import\.meta\.resolve\("(\.[^"]*)"\)/g),
+          Deno.readTextFileSync(new URL(url)).matchAll(/\bown\("(\.[^"]*)"/g),
           ([, path]) => new URL(path, url).href,
         )
       );

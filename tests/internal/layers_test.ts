@@ -89,7 +89,7 @@ const withoutComments = (source: string): string => source.replaceAll(/\/\*[^]*?
 const importsOf = (url: URL): ReadonlyArray<Import> => {
   const source = withoutComments(Deno.readTextFileSync(url));
   const statics = source.matchAll(/^(?:import|export)\b(?:\s*([^;"]*?)\s*from)?\s*"(\.[^"]*)";/gm);
-  const dynamics = source.matchAll(/(typeof\s+)?\bimport\(\s*(?:import\.meta\.resolve\()?"(\.[^"]*)"/g);
+  const dynamics = source.matchAll(/(typeof\s+)?\bimport\(\s*(?:(?:Modules\.)?own\()?"(\.[^"]*)"/g);
   return [
     ...Array.from(statics, ([, clause = "", path]) => {
       const names = /^\{([^]*)\}$/.exec(clause)?.[1].split(",").map((name) => name.trim()).filter((name) =>

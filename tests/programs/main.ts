@@ -1,8 +1,12 @@
 /** Programs that use `runMain`. The first argument selects the case. */
 import * as Cause from "effect/Cause";
 import * as Console from "effect/Console";
+import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
+import * as Layer from "effect/Layer";
+import * as Logger from "effect/Logger";
 import * as Pool from "../../src/Pool.ts";
 import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
@@ -12,6 +16,8 @@ import * as Tasks from "../support/tasks.ts";
 import { signal } from "../support/suite.ts";
 
 const layer = Deno.args[1] === "worker" ? WorkerBackend.layer() : SubprocessBackend.layer();
+
+class Word extends Context.Tag("Word")<Word, string>() {}
 
 /** Waits for ever, and reports that its finalizers run. */
 const waiting = Effect.zipRight(Console.log("ready"), Effect.never).pipe(
@@ -51,6 +57,14 @@ const programs: { readonly [name: string]: () => void } = {
   failure: () => runMain(Effect.fail(new Tasks.Shortage({ missing: 3 }))),
   defect: () => runMain(Effect.provide(Process.run(Tasks.throwing), layer)),
   report: () => runMain(Effect.fail("no"), { report: (cause) => `reported: ${Cause.squash(cause)}` }),
+  json: () => runMain(Effect.fail("no"), { layer: Logger.json }),
+  layer: () =>
+    runMain(Effect.flatMap(Word, Console.log), {
+      layer: Deno.args[1] === "fails" ? Layer.fail("no word") : Layer.succeed(Word, "hello"),
+    }),
+  logfmt: () => runMain(Effect.fail("no"), { disablePrettyLogger: true }),
+  silent: () => runMain(Effect.fail("no"), { disableErrorReporting: true }),
+  teardown: () => runMain(waiting, { teardown: (exit, onExit) => onExit(Exit.isInterrupted(exit) ? 42 : 41) }),
   interrupted: () => runMain(Effect.interrupt),
   wait: () => runMain(waiting),
   cling: () => runMain(Effect.onInterrupt(waiting, () => Effect.never)),

@@ -24,14 +24,13 @@ import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProcessDied, SpawnError, TaskError } from "./errors.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
+import { own } from "./modules.ts";
 
 /** The hooks of a parent's link. */
 export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), handles, ...effectHooks];
 
 /** The module for Schemas, which is loaded with the first task that has some. */
-const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
-  import(import.meta.resolve("./schemas.ts"))
-);
+const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> => import(own("./schemas.ts", import.meta)));
 
 type List = ReadonlyArray<unknown>;
 

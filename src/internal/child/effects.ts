@@ -34,6 +34,7 @@ import * as Reporter from "./reporter.ts";
 import { asTask } from "./starting.ts";
 import { HandlerCalls, type Schemas, type Work } from "./handler_calls.ts";
 import { Refused } from "./refusals.ts";
+import { own } from "./modules.ts";
 import { type Nested, nested, self } from "../rpc/identity.ts";
 
 /** The Effect side of a running child. */
@@ -47,7 +48,7 @@ export interface Effects {
   readonly release: () => Promise<void>;
 }
 
-const loadSchemas = (): Promise<Schemas> => import(import.meta.resolve("./schemas.ts"));
+const loadSchemas = (): Promise<Schemas> => import(own("./schemas.ts", import.meta));
 
 /**
  * The backend for handlers that start processes; its module is loaded with the first start. It is of the same kind as the backend of
@@ -56,7 +57,7 @@ const loadSchemas = (): Promise<Schemas> => import(import.meta.resolve("./schema
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
   const load = (): Promise<{ readonly make: (options: Nested) => Effect.Effect<Backend, never, Scope.Scope> }> =>
-    import(worker ? import.meta.resolve("./worker_backend.ts") : import.meta.resolve("./subprocess_backend.ts"));
+    import(worker ? own("./worker_backend.ts", import.meta) : own("./subprocess_backend.ts", import.meta));
   const loading = Effect.cached(Effect.flatMap(
     Effect.promise(load),
     (module) => Scope.extend(module.make(nested()), scope),

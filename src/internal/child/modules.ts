@@ -19,6 +19,12 @@ export const settle = (imports: ReadonlyArray<Import>): void => {
 /** Loads a module, if it was not loaded before. */
 export const load = (url: string): Promise<unknown> => marked(known.get(url) ?? (() => import(url)));
 
+/** `deno pack` compiles the modules to JavaScript and renames them, but changes only the literals in imports. */
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
+
+/** The address of a module of this library that Deno must not follow, by its path from the module with this `meta`. */
+export const own = (path: string, { url }: ImportMeta): string => new URL(path.replace(/\.ts$/, extension), url).href;
+
 /** URL of the folder of this library's modules. */
 export const library: string = new URL("../../", import.meta.url).href;
 

@@ -51,7 +51,7 @@ interface Entry extends Request.TaskRef {
   loading: Promise<void> | undefined;
 }
 
-const importEffects = (): Promise<typeof import("./effects.ts")> => import(import.meta.resolve("./effects.ts"));
+const importEffects = (): Promise<typeof import("./effects.ts")> => import(Modules.own("./effects.ts", import.meta));
 
 /** A native Promise with the result of any thenable. */
 const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((resolve) => resolve(value));

@@ -21,9 +21,9 @@ import { port, type PortTransport, posted } from "../transport/transport.ts";
 import { Attachment } from "./attachment.ts";
 import * as Capabilities from "./capabilities.ts";
 import { SpawnError } from "./errors.ts";
-import { locks } from "./locks.ts";
+import { hasLocks, locks } from "./locks.ts";
 import { makeBackend } from "./make_backend.ts";
-import { mainModule } from "./modules.ts";
+import { mainModule, own } from "./modules.ts";
 import { telemetry, workerChecks, wrongOptions, wrongSignal } from "./options.ts";
 import { within } from "./stop.ts";
 import type { LockNotice, Start } from "./worker_messages.ts";
@@ -48,9 +48,19 @@ const countStuck = (change: number): void => {
 /** Number of terminated threads that still run; see `WorkerBackend.quarantined`. */
 export const quarantined: Effect.Effect<number> = Effect.sync(() => stuck);
 
+/** Throws if the end of a worker could not be noticed. */
+const demandLocks = (): void => {
+  if (hasLocks) return;
+  throw new SpawnError({
+    reason: "Unsupported",
+    message:
+      `Cannot start a worker: workers need Deno 2.9 or later, this is Deno ${Deno.version.deno}: upgrade it by \`deno upgrade\`, or use SubprocessBackend`,
+  });
+};
+
 /** Throws if a worker could not load its own module: such a worker crashes and prints the reason, where nothing can read it. */
 const demandRead = (): void => {
-  const url = new URL(import.meta.resolve("../entry/worker.ts"));
+  const url = new URL(own("../entry/worker.ts", import.meta));
   if (url.protocol !== "file:") return;
   if (Deno.permissions.querySync({ name: "read", path: url }).state === "granted") return;
   throw new SpawnError({
@@ -85,7 +95,7 @@ class WorkerThread {
   constructor(options: Options, command: Command) {
     const { port1, port2 } = new MessageChannel();
     const counts = posted();
-    this.#worker = new Worker(import.meta.resolve("../entry/worker.ts"), { type: "module", name: command.name });
+    this.#worker = new Worker(own("../entry/worker.ts", import.meta), { type: "module", name: command.name });
     this.#transport = port(port1, "parent", counts);
     this.#worker.onmessage = this.#receive;
     this.#worker.onerror = this.#crash;
@@ -243,6 +253,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
   }
   const start = Effect.try({
     try: () => {
+      demandLocks();
       demandRead();
       return new WorkerThread(options, command);
     },

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { INSTEAD_OF_EFFECT_4, isEffect4 } from "../os/arguments.ts";
 import { isInstance, messageOf } from "./foreign.ts";
 
 export { explain } from "./foreign.ts";
@@ -127,6 +128,7 @@ export const refusal = (value: unknown): string => {
   for (const [owner, text] of advice) {
     if (Object.prototype.isPrototypeOf.call(owner, object)) return text;
   }
+  if (isEffect4(object)) return `a value of effect 4; ${INSTEAD_OF_EFFECT_4}`;
   const effect = effectRefusal(object);
   if (effect !== undefined) return effect;
   const prototype: object | null = Object.getPrototypeOf(object);

@@ -9,6 +9,7 @@ import type { OrphanGuard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
 import { ChildServer } from "../child/serve.ts";
 import { toParent } from "../child/connect_back.ts";
+import { own } from "../child/modules.ts";
 
 /** Maximum time that a signal may take to end the process, in milliseconds. */
 const SIGNALLED = 100;
@@ -27,7 +28,7 @@ export const serve = async (guard: OrphanGuard): Promise<never> => {
   };
   const server = new ChildServer({
     transport: await toParent(),
-    loadKinds: () => import(import.meta.resolve("../kinds.ts")),
+    loadKinds: () => import(own("../kinds.ts", import.meta)),
     onParent: (pid) => {
       // The parent may have died before the guard was installed.
       if (Deno.ppid !== pid) Deno.exit(1);

@@ -6,7 +6,7 @@
  */
 import { replaceExit } from "../os/deno_workarounds.ts";
 import { locks } from "../child/locks.ts";
-import { settleMain } from "../child/modules.ts";
+import { own, settleMain } from "../child/modules.ts";
 import { port } from "../transport/transport.ts";
 import { adopt } from "../os/worker_mappings.ts";
 import { ChildServer } from "../child/serve.ts";
@@ -31,7 +31,7 @@ scope.onmessage = ({ data: { exitCode, mappings, lock, main, port: channel, post
   const server = new ChildServer({
     transport,
     port: transport,
-    loadKinds: () => import(import.meta.resolve("../kinds.ts")),
+    loadKinds: () => import(own("../kinds.ts", import.meta)),
     exit: (code) => {
       // The shutdown that follows an exit of the user's code does not change the exit code.
       if (left) return;

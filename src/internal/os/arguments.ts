@@ -35,7 +35,18 @@ const LONG = 60;
 
 const article = (name: string): string => `${/^[AEIOU]/.test(name) ? "an" : "a"} ${name}`;
 
+/** Marks of an Effect, Stream, Layer and Schema of Effect 4. */
+const newer: ReadonlyArray<string> = ["~effect/Effect", "~effect/Stream", "~effect/Layer", "~effect/Schema/Schema"];
+
+/** Whether a value was made by Effect 4. */
+export const isEffect4 = (value: unknown): boolean => newer.some((mark) => has(value, mark));
+
+/** What to do about values of Effect 4. */
+export const INSTEAD_OF_EFFECT_4 =
+  "this library needs effect 3: run `deno add npm:effect@^3.22`, so that the program's `effect` is that version";
+
 const nameOf = (value: object): string => {
+  if (isEffect4(value)) return "a value of effect 4";
   if (Array.isArray(value)) return "an array";
   if (has(value, TASK)) return "a task";
   if (has(value, STREAM) && !has(value, EFFECT)) return "a Stream";
@@ -63,13 +74,18 @@ export const show = (value: unknown): string => {
   }
 };
 
+const advice = (value: unknown, hint: string): string => {
+  const text = isEffect4(value) ? INSTEAD_OF_EFFECT_4 : hint;
+  return text && `; ${text}`;
+};
+
 /** Makes a check from a predicate. */
 export const must =
   (holds: (value: unknown) => boolean, what: string | ((value: unknown) => string), hint: string = ""): Check =>
   (value) =>
     holds(value)
       ? undefined
-      : `must be ${typeof what === "string" ? what : what(value)}, received ${show(value)}${hint && `; ${hint}`}`;
+      : `must be ${typeof what === "string" ? what : what(value)}, received ${show(value)}${advice(value, hint)}`;
 
 /** Makes a check that also accepts `undefined`. */
 export const optional = (check: Check): Check => (value) => value === undefined ? undefined : check(value);

@@ -6,7 +6,9 @@
  *
  * @module
  */
+import "./runtime.ts";
 import * as Effect from "effect/Effect";
+import { refusingEffect4 } from "./effect4.ts";
 
 /** Passes a module to an Effect. The first use waits for the module; later uses are synchronous. */
 export type Lazy<M> = <A, E, R>(use: (module: M) => Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
@@ -18,5 +20,6 @@ export type Lazy<M> = <A, E, R>(use: (module: M) => Effect.Effect<A, E, R>) => E
 export const lazily = <M>(load: () => Promise<M>): Lazy<M> => {
   let loaded: M | undefined;
   const loading = Effect.promise(async () => loaded = await load());
-  return (use) => Effect.suspend(() => loaded === undefined ? Effect.flatMap(loading, use) : use(loaded));
+  return (use) =>
+    refusingEffect4(Effect.suspend(() => loaded === undefined ? Effect.flatMap(loading, use) : use(loaded)));
 };

@@ -13,6 +13,7 @@ import type { DecodeError, EncodeError } from "../codec/errors.ts";
 import type { BrokenPipe, EndOfFile } from "../objects/errors.ts";
 import { type Handle, HandleId, handleOf } from "../objects/handles.ts";
 import { WaitId } from "../objects/waitable.ts";
+import { own } from "../child/modules.ts";
 
 export const TypeId = "~multiprocessing/Connection";
 
@@ -26,9 +27,7 @@ export interface Checkable<I, J> {
 }
 
 /** Loaded with the first value, since most connections need no Schema. */
-const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> =>
-  import(import.meta.resolve("./schemas.ts"))
-);
+const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> => import(own("./schemas.ts", import.meta)));
 
 /** See above. */
 export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {

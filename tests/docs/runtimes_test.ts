@@ -1,0 +1,122 @@
+/**
+ * The versions of Deno and of Effect, and the runtimes, that programs may have. What cannot run the library is told so in one
+ * sentence.
+ *
+ * @module
+ */
+import { fileURLToPath } from "node:url";
+import config from "../../deno.json" with { type: "json" };
+import { runMain, SubprocessBackend, Task } from "../../mod.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import { serve } from "./registry.ts";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+const run = async (
+  command: string,
+  args: ReadonlyArray<string>,
+  options: { readonly cwd?: string; readonly env?: Record<string, string> } = {},
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> => {
+  const { code, stderr, stdout } = await new Deno.Command(command, {
+    args: [...args],
+    cwd: options.cwd ?? root,
+    env: { ...options.env, NO_COLOR: "1" },
+    stdin: "null",
+  }).output();
+  const text = new TextDecoder();
+  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+};
+
+const program = async (name: string): Promise<string> => {
+  const { stderr, stdout } = await run(Deno.execPath(), ["run", "-A", "--no-check", `tests/programs/${name}.ts`]);
+  assertEquals(stderr, "");
+  return stdout;
+};
+
+Deno.test("each entry says on a runtime other than Deno how to run the program", async () => {
+  const messages: Record<string, string> = JSON.parse(await program("without_deno"));
+  assertEquals(Object.keys(messages), Object.keys(config.exports));
+  for (const [entry, message] of Object.entries(messages)) {
+    assert(
+      /^@effect-deno\/multiprocessing needs Deno [\d.]+ or later; this is Node\.js [\d.]+: run the program with `deno run`/
+        .test(message),
+      `${entry}: ${message}`,
+    );
+  }
+});
+
+Deno.test("the library says on an old Deno which version it needs", async () => {
+  assertStringIncludes(await program("old_deno"), "Deno 2.7.11 is too old: upgrade it by `deno upgrade`");
+});
+
+Deno.test("the README states the oldest version of Deno, and that of Effect", async () => {
+  const readme = await Deno.readTextFile(`${root}README.md`);
+  assertStringIncludes(readme, "Deno 2.7.12 or later, 2.9 or later for workers");
+  assertStringIncludes(readme, "`effect` 3.22 or later, but not 4");
+  assertStringIncludes(await Deno.readTextFile(`${root}src/internal/os/runtime.ts`), '"2.7.12"');
+});
+
+const remedy = "run `deno add npm:effect@^3.22`";
+
+Deno.test("a value of Effect 4 as an argument is told apart from a plain mistake", () => {
+  const effect = { "~effect/Effect": {} };
+  const { message } = assertThrows(() => runMain(effect as never), TypeError);
+  assertStringIncludes(message, "must be an Effect, received a value of effect 4");
+  assertStringIncludes(message, remedy);
+  const schema = { "~effect/Schema/Schema": {} };
+  const define = (): unknown => Task.make(import.meta, "schema", (n: number) => n, { success: schema as never });
+  assertStringIncludes(assertThrows(define, TypeError).message, remedy);
+});
+
+Deno.test("the layer of a backend says so when Effect 4 builds it", () => {
+  const layer = SubprocessBackend.layer() as unknown as { readonly build: () => void };
+  assertStringIncludes(assertThrows(() => layer.build(), TypeError).message, remedy);
+});
+
+for (const version of ["2.7.14", "2.8.3", "2.9.0"]) {
+  Deno.test(`Deno ${version} runs a program on each backend, or says which version workers need (storm)`, async () => {
+    for (const backend of ["subprocess", "worker"]) {
+      const args = ["run", "-A", "--frozen", "--no-check", "tests/programs/versions.ts", backend];
+      const { stderr, stdout } = await run("npx", ["-y", `deno@${version}`, ...args]);
+      if (backend === "worker" && version < "2.9") {
+        assertStringIncludes(stdout, `Unsupported Cannot start a worker: workers need Deno 2.9 or later`, stderr);
+      } else {
+        assertEquals(JSON.parse(stdout), { map: [1, 4, 9], stream: [1, 2, 3], value: 42, version });
+      }
+    }
+  });
+}
+
+/** Programs that mix this library with Effect 4. */
+const mixed: Readonly<Record<string, string>> = {
+  "runs it by runMain": `Mp.runMain(Effect.flatMap(Mp.Event.make(), () => Effect.void));`,
+  "yields an Effect of it": `await Effect.runPromise(Effect.gen(function* () {
+    yield* Mp.Event.make();
+  }));`,
+  "runs an Effect of it": `await Effect.runPromise(Effect.scoped(Mp.Event.make()));`,
+  "provides a layer of it": `await Effect.runPromise(Effect.provide(Effect.void, Mp.SubprocessBackend.layer()));`,
+};
+
+Deno.test("a program of Effect 4 is told what to install instead (storm)", async (test) => {
+  const registry = await serve();
+  const home = await Deno.makeTempDir();
+  try {
+    const env = { DENO_DIR: `${home}/deno`, JSR_URL: registry.url };
+    await Deno.mkdir(`${home}/project`);
+    const cwd = `${home}/project`;
+    await Deno.writeTextFile(`${cwd}/deno.json`, "{}");
+    const added = await run(Deno.execPath(), ["add", `jsr:${config.name}`, "npm:effect@4"], { cwd, env });
+    assertEquals(added.code, 0, added.stderr);
+    for (const [title, code] of Object.entries(mixed)) {
+      await test.step(title, async () => {
+        const imports = `import * as Mp from "${config.name}";\nimport { Effect } from "effect";\n`;
+        await Deno.writeTextFile(`${cwd}/main.ts`, imports + code);
+        const { stderr } = await run(Deno.execPath(), ["run", "-A", "--no-check", "main.ts"], { cwd, env });
+        assertStringIncludes(stderr, remedy);
+      });
+    }
+  } finally {
+    await registry.close();
+    await Deno.remove(home, { recursive: true });
+  }
+});
