@@ -1,7 +1,7 @@
 /**
  * One trace and one log of a program, a pool, its workers and their children, drawn as text: `deno task example:trace`.
  *
- * To export traces, provide the tracer of `@effect/opentelemetry` in place of the tracer below.
+ * The example `opentelemetry` exports such a trace by `@effect/opentelemetry`.
  */
 import * as Mp from "@effect-deno/multiprocessing";
 import { Effect, Exit, Logger, Option, Tracer } from "effect";

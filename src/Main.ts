@@ -67,12 +67,12 @@
 import "./internal/os/runtime.ts";
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
+import * as Equal from "effect/Equal";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import * as FiberRef from "effect/FiberRef";
-import * as HashSet from "effect/HashSet";
+import * as FiberRefs from "effect/FiberRefs";
 import type * as Layer from "effect/Layer";
-import * as Logger from "effect/Logger";
 import { self } from "./internal/rpc/identity.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { pretty } from "./internal/codec/cause.ts";
@@ -130,7 +130,7 @@ const reportFailure = (
   { disablePrettyLogger = false, report = pretty }: Options<never>,
 ): Effect.Effect<void> =>
   Effect.flatMap(FiberRef.get(FiberRef.currentLoggers), (loggers) => {
-    const isDefault = HashSet.size(loggers) === 1 && HashSet.has(loggers, Logger.defaultLogger);
+    const isDefault = Equal.equals(loggers, FiberRefs.getOrDefault(FiberRefs.empty(), FiberRef.currentLoggers));
     return isDefault && !disablePrettyLogger ? Effect.sync(() => console.error(report(cause))) : Effect.logError(cause);
   });
 

@@ -132,6 +132,10 @@
  * A Stream that is sent stays in the process of its sender, and runs there when the other side pulls. It can be run
  * once, for as long as the request that brought it lasts.
  *
+ * ## FiberRefs
+ *
+ * A FiberRef has its initial value in a child, unless {@link portable} has declared that its value travels with tasks.
+ *
  * ## Values that can be sent
  *
  * Values are encoded by a codec of the library's own, which is the same for arguments, results, items of queues,
@@ -255,6 +259,7 @@
 import "./internal/os/runtime.ts";
 import type * as Effect from "effect/Effect";
 import type * as Either from "effect/Either";
+import type * as FiberRef from "effect/FiberRef";
 import type * as Layer from "effect/Layer";
 import type * as Option from "effect/Option";
 import type * as Schema from "effect/Schema";
@@ -262,7 +267,7 @@ import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
 import * as Arguments from "./internal/os/arguments.ts";
-import { define, type Definition, TypeId as internalTypeId } from "./internal/child/tasks.ts";
+import { declarePortable, define, type Definition, TypeId as internalTypeId } from "./internal/child/tasks.ts";
 
 export { TaskError } from "./internal/child/errors.ts";
 export type { Refusal } from "./internal/codec/exits.ts";
@@ -495,6 +500,47 @@ export const makeAll = <const H extends Handlers>(
     define(meta, name, { handler, options: shared } as unknown as Definition),
   ]);
   return Object.fromEntries(tasks) as AllOf<H>;
+};
+
+/**
+ * Declares that the value of a FiberRef travels with each task that a fiber starts: to a process, a pool, or the children of
+ * children. Gives the FiberRef. Call it at the top level of a module, once for each name.
+ *
+ * - The value is read when the task is called, and is set while the task runs, if the task is an Effect or a Stream. A change in the
+ *   child does not come back.
+ * - The value is encoded by the Schema. A value that the Schema refuses is an `EncodeError` in the caller.
+ * - A child sets the FiberRef if it has loaded the declaration, by the modules of its tasks. It passes the value on to its own
+ *   children in any case.
+ * - The initial value is not sent.
+ *
+ * Throws a `TypeError` if the name is taken, or an argument is invalid.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, FiberRef, Schema } from "effect";
+ *
+ * const user = Mp.Task.portable(import.meta, "user", FiberRef.unsafeMake("nobody"), Schema.String);
+ *
+ * const whoAsks = Mp.Task.make(import.meta, "whoAsks", () => FiberRef.get(user));
+ *
+ * const program = Effect.gen(function* () {
+ *   console.log(yield* Mp.Process.run(whoAsks), yield* Effect.locally(Mp.Process.run(whoAsks), user, "Ada"));
+ * }).pipe(Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program); // nobody Ada
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const portable = <A>(
+  meta: ImportMeta,
+  name: string,
+  ref: FiberRef.FiberRef<A>,
+  schema: SchemaOf<A>,
+): FiberRef.FiberRef<A> => {
+  declarePortable(meta, name, ref, schema);
+  return ref;
 };
 
 const isRunnable = Arguments.must(

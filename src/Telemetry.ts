@@ -52,7 +52,7 @@
  * ```
  *
  * `deno task example:trace` draws the trace of a program, its pool, and the children of the workers. To export traces,
- * provide the tracer of `@effect/opentelemetry` to the program.
+ * provide the tracer of `@effect/opentelemetry` to the program, as `deno task example:opentelemetry` does.
  *
  * Plain functions and Promises report nothing: `console.log` in a task writes to the stdout of the child. Without
  * `observe`, Effects in a child log to its stdout with the default logger of Effect, and its spans and metrics stay in

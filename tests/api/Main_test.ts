@@ -39,8 +39,8 @@ test("what is printed of a failure can be chosen", async () => {
 test("a failure is an entry of the loggers of the program's layer", async () => {
   const { code, stderr, stdout } = await script("main.ts", ["json"]).ended;
   assertEquals([code, stderr], [1, ""]);
-  const { logLevel, message } = JSON.parse(stdout);
-  assertEquals([logLevel, message], ["ERROR", "Error: no"]);
+  const { cause, logLevel } = JSON.parse(stdout);
+  assertEquals([logLevel, cause], ["ERROR", "Error: no"]);
 });
 
 test("a failure is an entry of Effect's logger with disablePrettyLogger, and nothing with disableErrorReporting", async () => {

@@ -7,6 +7,7 @@ import * as Command from "@effect/platform/Command";
 import * as Worker from "@effect/platform/Worker";
 import * as WorkerRunner from "@effect/platform/WorkerRunner";
 import * as Effect from "effect/Effect";
+import * as FiberRef from "effect/FiberRef";
 import * as Layer from "effect/Layer";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
@@ -851,6 +852,12 @@ export const rows: Readonly<Record<string, Row>> = {
     },
     [meta("file:///tasks.ts"), { t: fn }, {}],
     (_, args) => Task.makeAll(...args as [Loose, Loose, Loose]),
+    true,
+  ),
+  "Task.portable": row(
+    { meta: all(() => false), name, ref: all(() => false), schema },
+    [meta("file:///tasks.ts"), "t", FiberRef.unsafeMake(0), Schema.Number],
+    (_, args) => Task.portable(...args as [Loose, Loose, Loose, Loose]),
     true,
   ),
   "Task.fromClass": row(

@@ -11,11 +11,12 @@ import * as Effect from "effect/Effect";
 import * as Either from "effect/Either";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
+import * as FiberRef from "effect/FiberRef";
 import type * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Backend, Process, Task } from "../../mod.ts";
+import { Backend, Pool, Process, Task } from "../../mod.ts";
 import * as Call from "../../src/internal/child/call.ts";
 import { CALL } from "../../src/internal/child/request.ts";
 import {
@@ -30,6 +31,9 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { until } from "../support/leaks.ts";
+import { user } from "../support/portable_refs.ts";
+import { relay } from "../support/portable_relay.ts";
+import * as Portable from "../support/portable_tasks.ts";
 import { gateway, signal, type Step, temporary, test } from "../support/suite.ts";
 import * as Shared from "../support/workers.ts";
 import * as Tasks from "../support/tasks.ts";
@@ -967,6 +971,42 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
         "caller",
       );
       assertEquals(there.traceId, here.traceId);
+    }),
+  );
+
+  check(
+    "the value of a portable FiberRef travels with a call, a Stream, the tasks of a pool, and to children of children",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const seen = Effect.gen(function* () {
+        return [
+          yield* run(Portable.current),
+          yield* pool.apply(Portable.current),
+          ...yield* pool.map(Portable.currentOf, [1]),
+          ...yield* Stream.runCollect(stream(Portable.currentStream)),
+          ...yield* Stream.runCollect(pool.mapUnordered(Portable.currentOf, [1])),
+          yield* Effect.flatMap(pool.submit(Portable.current), (submission) => submission.await),
+        ];
+      });
+      const value = { id: 7, since: new Date(Date.UTC(2024)) };
+      assertEquals(yield* Effect.locally(seen, user, value), new Array(6).fill("7 since 2024"));
+      assertEquals(yield* seen, new Array(6).fill("0 since 1970"));
+      // The process between has not loaded the declaration, and passes the value on.
+      assertEquals(yield* Effect.locally(run(relay), user, value), { text: "7 since 2024", declared: 0 });
+    }),
+  );
+
+  check(
+    "a portable FiberRef does not come back, and a value that its Schema refuses fails the caller before anything starts",
+    Effect.gen(function* () {
+      assertEquals(yield* run(Portable.changed), "8 since 1970");
+      assertEquals((yield* FiberRef.get(user)).id, 0);
+      const { counted, counter } = yield* counting;
+      const refused = Effect.locally(run(Portable.current), user, { id: 1.5, since: new Date(0) });
+      const error = yield* errorOf(Effect.provideService(refused, Backend.Backend, counted));
+      assertInstanceOf(error, Backend.EncodeError);
+      assertStringIncludes(error.path, `"user" of ${import.meta.resolve("../support/portable_refs.ts")}`);
+      assertEquals(counter.started, 0);
     }),
   );
 

@@ -232,6 +232,16 @@ program in MainProcess {}
   read in PoolWorker-1:1 { page: "two" }
     count in PoolWorker-1:1:2 { characters: 21 }
 `,
+  opentelemetry: `\
+[ 3, 5 ]
+1 trace
+program in MainProcess
+  crawl in PoolWorker-1:1
+    read in PoolWorker-1:1:1
+      measure in PoolWorker-1:1:1:1
+    read in PoolWorker-1:1:2
+      measure in PoolWorker-1:1:2:1
+`,
   promise: `\
 [ true, false, false, true ]
 TimeoutError

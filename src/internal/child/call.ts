@@ -22,6 +22,7 @@ import { type CauseData, type ExitData, readExit } from "../codec/exits.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProcessDied, SpawnError, TaskError } from "./errors.ts";
+import * as Portable from "./portable.ts";
 import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 import { own } from "./modules.ts";
@@ -42,6 +43,8 @@ export interface Prepared {
   readonly success: AnySchema | undefined;
   readonly error: AnySchema | undefined;
   readonly trace: Request.Trace | undefined;
+  /** The encoded values of portable FiberRefs. */
+  readonly carried: Uint8Array | undefined;
 }
 
 /** The error of an item in a chunk, with the place of the item in the whole list. */
@@ -66,8 +69,9 @@ export const prepare = (
     const trace = span?._tag === "Span" && span.sampled
       ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
       : undefined;
-    const encode = (args: List): Exit.Exit<Prepared, EncodeError> => {
+    const encode = (args: List, values?: Portable.Carried): Exit.Exit<Prepared, EncodeError> => {
       try {
+        const carried = values && Codec.encode(values, { root: "the portable FiberRefs" }).bytes;
         return Exit.succeed({
           task,
           mode,
@@ -75,19 +79,23 @@ export const prepare = (
           success: options?.success as AnySchema | undefined,
           error: options?.error as AnySchema | undefined,
           trace,
+          carried,
         });
       } catch (error) {
         return error instanceof EncodeError ? Exit.fail(shift(error, first)) : Exit.die(error);
       }
     };
-    if (payload === undefined) return encode(args);
+    const collecting = Portable.collect(fiber);
+    const finish = (args: List): Effect.Effect<Prepared, EncodeError> =>
+      collecting === undefined ? encode(args) : Effect.flatMap(collecting, (values) => encode(args, values));
+    if (payload === undefined) return finish(args);
     return Effect.flatMap(schemas, ({ encodeArguments }) => {
-      if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), encode);
+      if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
       const items = Effect.forEach(
         args,
         (item) => encodeArguments(task, payload, mode === Request.MAP ? [item] : item as List),
       );
-      return Effect.flatMap(items, (items) => encode(mode === Request.MAP ? items.map(([item]) => item) : items));
+      return Effect.flatMap(items, (items) => finish(mode === Request.MAP ? items.map(([item]) => item) : items));
     });
   });
 
@@ -96,7 +104,7 @@ const where = (child: Child, task: Any): string => `task ${task.name} in ${child
 
 const fill =
   (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
-    Request.write(writer, prepared.mode | flags, task, prepared.trace);
+    Request.write(writer, prepared.mode | flags, task, prepared.trace, prepared.carried);
     return Codec.append(writer, prepared.encoded);
   };
 

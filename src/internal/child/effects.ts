@@ -21,7 +21,7 @@ import { handleHooks } from "../objects/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
 import type { Provided } from "../../Task.ts";
 import { fromCause, pretty } from "../codec/cause.ts";
-import type * as Codec from "../codec/codec.ts";
+import * as Codec from "../codec/codec.ts";
 import { hooks as effectHooks } from "../codec/effect.ts";
 import { EncodeError } from "../codec/errors.ts";
 import type { ExitData } from "../codec/exits.ts";
@@ -29,6 +29,7 @@ import { isInstance } from "../codec/foreign.ts";
 import { MessageTooLarge } from "../codec/message.ts";
 import { Tag, TypeId } from "./backend.ts";
 import * as Capabilities from "./capabilities.ts";
+import * as Portable from "./portable.ts";
 import { fork } from "./fork.ts";
 import * as Reporter from "./reporter.ts";
 import { asTask } from "./starting.ts";
@@ -134,12 +135,17 @@ class EffectRunner implements Effects {
   /** The Effect of a request with all services of its task. */
   #program(work: Work): Effect.Effect<unknown, unknown> {
     const { open, name, definition: { options } } = work;
-    const { trace } = open.request;
+    const { carried, trace } = open.request;
     const needsSchemas = options.payload !== undefined || options.success !== undefined || options.error !== undefined;
     const calls = needsSchemas
       ? Effect.flatMap(Effect.promise(loadSchemas), (schemas) => new HandlerCalls(work, this.hooks, schemas).run())
       : Effect.suspend(() => new HandlerCalls(work, this.hooks, undefined).run());
-    const traced = trace === undefined ? calls : Effect.withParentSpan(calls, Tracer.externalSpan(trace));
+    const carrying = carried === undefined
+      ? calls
+      : Effect.suspend(() =>
+        Portable.provide(Codec.decode(carried, { link: this.#link }) as Portable.Carried, name, calls)
+      );
+    const traced = trace === undefined ? carrying : Effect.withParentSpan(carrying, Tracer.externalSpan(trace));
     const services = Effect.catchAllCause(
       this.#build(options.layer),
       (cause) =>

@@ -37,16 +37,22 @@ export const unsendable = (error: EncodeError | MessageTooLarge): ExitData =>
 export const withoutFrames = (error: unknown, url: string): void =>
   Foreign.trimStack(error, (line) => line.includes(url) || line.includes("at async data:"));
 
+/** Whether a module is code that Deno has read from its standard input or its command line. */
+const hasNoFile = (url: string): boolean => /\/\$deno\$(stdin|eval)\.\w+$/.test(url);
+
 /** The task's module could not be loaded. */
 export const loadError = (task: TaskRef, error: unknown): Refused => {
   const message = Foreign.messageOf(error);
   const unreadable = isUnreadableModule(message);
   if (unreadable || isMissingModule(message)) {
+    const remedy = hasNoFile(task.url)
+      ? "; define the task in a file: only workers can load the code of `deno run -` and `deno eval`"
+      : unreadable
+      ? "; name the module when the process or pool is made, or allow the child to read it"
+      : "";
     return new Refused(
       "ModuleNotFound",
-      `Cannot run task "${task.name}": ${task.url} cannot be loaded: ${message}${
-        unreadable ? "; name the module when the process or pool is made, or allow the child to read it" : ""
-      }`,
+      `Cannot run task "${task.name}": ${task.url} cannot be loaded: ${message}${remedy}`,
       error,
     );
   }

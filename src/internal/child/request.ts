@@ -3,9 +3,10 @@
  *
  * | bytes | field |
  * | --- | --- |
- * | 0 | the mode (`CALL`, `MAP`, `STARMAP`), plus `ONCE` and `TRACED` |
+ * | 0 | the mode (`CALL`, `MAP`, `STARMAP`), plus `ONCE`, `TRACED` and `CARRYING` |
  * | 1-4 | number of the task, as defined over this link |
  * | 5-53 | if `TRACED`: trace id (32 hex digits), span id (16), `1` or `0` for sampled |
+ * | next | if `CARRYING`: length in 4 bytes, then the values of portable FiberRefs, encoded |
  * | rest | the arguments, encoded |
  *
  * @module
@@ -21,6 +22,7 @@ export const STARMAP = 2;
 /** The process was started for this request and ends with it. */
 export const ONCE = 0x40;
 const TRACED = 0x80;
+const CARRYING = 0x20;
 const MODE = 0x0f;
 
 /** The caller's span. */
@@ -38,21 +40,40 @@ export interface TaskRef {
 
 const HEX = /^[0-9a-f]+$/;
 
+const putUint32 = (buffer: Uint8Array, at: number, value: number): number => {
+  buffer[at] = value;
+  buffer[at + 1] = value >>> 8;
+  buffer[at + 2] = value >>> 16;
+  buffer[at + 3] = value >>> 24;
+  return at + 4;
+};
+
+const getUint32 = (bytes: Uint8Array, at: number): number =>
+  (bytes[at] | bytes[at + 1] << 8 | bytes[at + 2] << 16 | bytes[at + 3] << 24) >>> 0;
+
 /** Writes everything except the arguments. */
-export const write = (writer: Writer, flags: number, task: number, trace: Trace | undefined): void => {
+export const write = (
+  writer: Writer,
+  flags: number,
+  task: number,
+  trace: Trace | undefined,
+  carried: Uint8Array | undefined,
+): void => {
   const traced = trace !== undefined && trace.traceId.length === 32 && trace.spanId.length === 16 &&
     HEX.test(trace.traceId) && HEX.test(trace.spanId);
-  writer.reserve(54);
+  writer.reserve(58 + (carried?.length ?? 0));
   const { buffer } = writer;
   let at = writer.position;
-  buffer[at++] = traced ? flags | TRACED : flags;
-  buffer[at++] = task;
-  buffer[at++] = task >>> 8;
-  buffer[at++] = task >>> 16;
-  buffer[at++] = task >>> 24;
+  buffer[at++] = flags | (traced ? TRACED : 0) | (carried === undefined ? 0 : CARRYING);
+  at = putUint32(buffer, at, task);
   if (traced) {
     const text = trace.traceId + trace.spanId + (trace.sampled ? "1" : "0");
     for (let i = 0; i < text.length; i++) buffer[at++] = text.charCodeAt(i);
+  }
+  if (carried !== undefined) {
+    at = putUint32(buffer, at, carried.length);
+    buffer.set(carried, at);
+    at += carried.length;
   }
   writer.position = at;
 };
@@ -63,6 +84,8 @@ export interface Request {
   readonly once: boolean;
   readonly task: number;
   readonly trace: Trace | undefined;
+  /** The encoded values of portable FiberRefs. */
+  readonly carried: Uint8Array | undefined;
   /** The encoded arguments. */
   readonly payload: Uint8Array;
 }
@@ -70,8 +93,16 @@ export interface Request {
 /** Reads a request; `undefined` if it is malformed. */
 export const read = (bytes: Uint8Array): Request | undefined => {
   const traced = (bytes[0] & TRACED) !== 0;
-  const start = traced ? 54 : 5;
+  let start = traced ? 54 : 5;
   if (bytes.length < start) return undefined;
+  let carried: Uint8Array | undefined;
+  if ((bytes[0] & CARRYING) !== 0) {
+    if (bytes.length < start + 4) return undefined;
+    const end = start + 4 + getUint32(bytes, start);
+    if (bytes.length < end) return undefined;
+    carried = bytes.subarray(start + 4, end);
+    start = end;
+  }
   let trace: Trace | undefined;
   if (traced) {
     const text = String.fromCharCode(...bytes.subarray(5, 54));
@@ -80,8 +111,9 @@ export const read = (bytes: Uint8Array): Request | undefined => {
   return {
     mode: bytes[0] & MODE,
     once: (bytes[0] & ONCE) !== 0,
-    task: (bytes[1] | bytes[2] << 8 | bytes[3] << 16 | bytes[4] << 24) >>> 0,
+    task: getUint32(bytes, 1),
     trace,
+    carried,
     payload: bytes.subarray(start),
   };
 };

@@ -29,6 +29,17 @@ export const encodeArguments = (task: Task.Any, schemas: List, args: List): Effe
 export const decodeArguments = (schemas: List, args: List): Effect.Effect<List, Error> =>
   Schema.decodeUnknown(tuple(schemas))(args) as Effect.Effect<List, Error>;
 
+/** Encodes the value of a portable FiberRef, in the caller. */
+export const encodePortable = (key: string, schema: AnySchema, value: unknown): Effect.Effect<unknown, EncodeError> =>
+  Effect.mapError(
+    Schema.encode(schema)(value),
+    (issue) => new EncodeError(`the Schema of the portable FiberRef refuses it: ${issue.message}`, { path: key }),
+  );
+
+/** Decodes the value of a portable FiberRef, in the child. */
+export const decodePortable = (schema: AnySchema, value: unknown): Effect.Effect<unknown, Error> =>
+  Schema.decodeUnknown(schema)(value);
+
 /** Encodes a result, in the child. */
 export const encodeSuccess = (schema: AnySchema, value: unknown): Effect.Effect<unknown, EncodeError> =>
   Effect.mapError(

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import type { FiberRef } from "effect/FiberRef";
+import type { Schema } from "effect/Schema";
 import type { Any, Options, TypeId as TaskTypeId } from "../../Task.ts";
 import * as Arguments from "../os/arguments.ts";
 
@@ -39,6 +41,18 @@ export const namesIn = (url: string): ReadonlyArray<string> => [...registry.get(
 /** URLs of the modules that have defined tasks in this process. */
 export const modules = (): ReadonlyArray<string> => [...registry.keys()];
 
+/** A FiberRef whose value travels with tasks. */
+export interface Portable {
+  readonly ref: FiberRef<unknown>;
+  readonly schema: Schema<unknown>;
+}
+
+const portableKey = Symbol.for("~multiprocessing/portables");
+const carriers = globalThis as { [portableKey]?: Map<string, Portable> };
+
+/** Every declaration of a portable FiberRef in this process, by module and name. */
+export const portables: Map<string, Portable> = carriers[portableKey] ??= new Map();
+
 const { layer, optional, schema } = Arguments;
 
 const optionChecks: Arguments.Checks = {
@@ -46,6 +60,27 @@ const optionChecks: Arguments.Checks = {
   success: optional(schema),
   error: optional(schema),
   layer: optional(layer),
+};
+
+/** Declares a portable FiberRef. Throws a `TypeError` if it cannot. */
+export const declarePortable = (meta: ImportMeta, name: string, ref: unknown, schema: unknown): void => {
+  const wrong = Arguments.wrong({ url: meta?.url, name, ref, schema }, {
+    url: Arguments.must((value) => typeof value === "string", "that of the module's import.meta"),
+    name: Arguments.name,
+    ref: Arguments.fiberRef,
+    schema: Arguments.schema,
+  });
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Task.portable", wrong));
+  const key = `"${name}" of ${meta.url}`;
+  if (portables.has(key)) {
+    throw new TypeError(
+      Arguments.invalidArgument(
+        "Task.portable",
+        `name must be unique in its module, received ${Arguments.show(name)} again`,
+      ),
+    );
+  }
+  portables.set(key, { ref, schema } as Portable);
 };
 
 /** Defines a task. Throws a `TypeError` if it cannot. */

@@ -15,6 +15,7 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("./worker.ts"),
   import("../kinds.ts"),
   import("../child/effects.ts"),
+  import("../child/portable.ts"),
   import("../child/schemas.ts"),
   import("../child/subprocess_backend.ts"),
   import("../child/worker_backend.ts"),

@@ -18,6 +18,7 @@ const EFFECT: symbol = Symbol.for("effect/Effect");
 const STREAM: symbol = Symbol.for("effect/Stream");
 const SCHEMA: symbol = Symbol.for("effect/Schema");
 const LAYER: symbol = Symbol.for("effect/Layer");
+const FIBER_REF: symbol = Symbol.for("effect/FiberRef");
 const TASK = "~multiprocessing/Task";
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
@@ -165,6 +166,8 @@ export const stream: Check = must(
 );
 
 export const schema: Check = must((value) => has(value, SCHEMA), "a Schema");
+
+export const fiberRef: Check = must((value) => has(value, FIBER_REF), "a FiberRef");
 
 export const layer: Check = must((value) => has(value, LAYER), "a Layer");
 
