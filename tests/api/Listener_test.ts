@@ -939,6 +939,33 @@ test(
 );
 
 test(
+  "Listener: a send in an uninterruptible region waits for a side that is stopped, also when it is interrupted",
+  Effect.gen(function* () {
+    const found = yield* Queue.make<Listener.Address>();
+    const child = yield* Effect.provide(
+      Process.spawnWith(Tasks.echoing, [{ address: { path: `${yield* folder}/socket` }, maxBytes: Infinity }, found], {
+        daemon: true,
+      }),
+      subprocess,
+    );
+    const client = yield* Client.connect<unknown>({ address: yield* found.get });
+    yield* client.send(1);
+    yield* client.recv;
+    yield* child.signal("SIGSTOP");
+    let sent = false;
+    const send = Effect.tap(client.sendBytes(new Uint8Array(20_000_000)), () => Effect.sync(() => sent = true));
+    const sending = yield* Effect.fork(Effect.uninterruptible(send));
+    yield* when(client.statistics, ({ pendingBytes }) => pendingBytes > 0);
+    const interrupting = yield* Effect.fork(Fiber.interrupt(sending));
+    yield* Effect.yieldNow();
+    assertEquals(sent, false);
+    yield* child.signal("SIGCONT");
+    yield* Fiber.join(interrupting);
+    assert(sent);
+  }),
+);
+
+test(
   "Listener: one that is killed while clients speak with it: each has received what was answered, in order, then the end",
   Effect.gen(function* () {
     const path = `${yield* folder}/socket`;

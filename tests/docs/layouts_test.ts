@@ -179,27 +179,30 @@ testFunction(
     }),
 );
 
-testFunction("a program uses the library in every way, as `deno pack` makes it for npm (full)", () =>
-  inProjects(async (home, env) => {
-    const project = new URL("npm/", home);
-    const [scope, name] = config.name.split("/");
-    const folder = new URL(`node_modules/${scope}/`, project);
-    await Deno.mkdir(project);
-    const configure = (content: object) => Deno.writeTextFile(new URL("deno.json", project), JSON.stringify(content));
-    await configure({ nodeModulesDir: "auto", imports: { effect: config.imports.effect } });
-    await Deno.copyFile(new URL("deno.lock", root), new URL("deno.lock", project));
-    await succeed(["install"], { cwd: project, env });
-    await configure({ nodeModulesDir: "manual" });
-    await Deno.mkdir(folder);
-    const tarball = fileURLToPath(new URL("package.tgz", home));
-    await succeed(["pack", "--allow-dirty", "--allow-slow-types", "--output", tarball], { cwd: root, env });
-    await new Deno.Command("tar", { args: ["-xzf", tarball, "-C", fileURLToPath(folder)] }).output();
-    await Deno.rename(new URL("package", folder), new URL(name, folder));
-    for (const module of ["main.ts", "family.ts", "tasks.ts", "warm.ts"]) {
-      await Deno.copyFile(new URL(`../fixtures/user/${module}`, import.meta.url), new URL(module, project));
-    }
-    for (const backend of ["subprocess", "worker"]) {
-      const ran = await run(["run", "-A", new URL("main.ts", project).href, backend], { cwd: home, env });
-      assertEquals(ran, { code: 0, stdout: `${JSON.stringify(expected)}\n`, stderr: "" });
-    }
-  }));
+testFunction(
+  "a program uses the library in every way, as `deno pack` makes it for npm (full)",
+  () =>
+    inProjects(async (home, env) => {
+      const project = new URL("npm/", home);
+      const [scope, name] = config.name.split("/");
+      const folder = new URL(`node_modules/${scope}/`, project);
+      await Deno.mkdir(project);
+      const configure = (content: object) => Deno.writeTextFile(new URL("deno.json", project), JSON.stringify(content));
+      await configure({ nodeModulesDir: "auto", imports: { effect: config.imports.effect } });
+      await Deno.copyFile(new URL("deno.lock", root), new URL("deno.lock", project));
+      await succeed(["install"], { cwd: project, env });
+      await configure({ nodeModulesDir: "manual" });
+      await Deno.mkdir(folder);
+      const tarball = fileURLToPath(new URL("package.tgz", home));
+      await succeed(["pack", "--allow-dirty", "--allow-slow-types", "--output", tarball], { cwd: root, env });
+      await new Deno.Command("tar", { args: ["-xzf", tarball, "-C", fileURLToPath(folder)] }).output();
+      await Deno.rename(new URL("package", folder), new URL(name, folder));
+      for (const module of ["main.ts", "family.ts", "tasks.ts", "warm.ts"]) {
+        await Deno.copyFile(new URL(`../fixtures/user/${module}`, import.meta.url), new URL(module, project));
+      }
+      for (const backend of ["subprocess", "worker"]) {
+        const ran = await run(["run", "-A", new URL("main.ts", project).href, backend], { cwd: home, env });
+        assertEquals(ran, { code: 0, stdout: `${JSON.stringify(expected)}\n`, stderr: "" });
+      }
+    }),
+);

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { runMain, SubprocessBackend, Task } from "../../mod.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
+import { testFunction } from "../support/tier.ts";
 import { serve } from "./registry.ts";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -33,7 +34,7 @@ const program = async (name: string): Promise<string> => {
   return stdout;
 };
 
-Deno.test("each entry says on a runtime other than Deno how to run the program", async () => {
+testFunction("each entry says on a runtime other than Deno how to run the program", async () => {
   const messages: Record<string, string> = JSON.parse(await program("without_deno"));
   assertEquals(Object.keys(messages), Object.keys(config.exports));
   for (const [entry, message] of Object.entries(messages)) {
@@ -45,11 +46,11 @@ Deno.test("each entry says on a runtime other than Deno how to run the program",
   }
 });
 
-Deno.test("the library says on an old Deno which version it needs", async () => {
+testFunction("the library says on an old Deno which version it needs", async () => {
   assertStringIncludes(await program("old_deno"), "Deno 2.7.11 is too old: upgrade it by `deno upgrade`");
 });
 
-Deno.test("the README states the oldest version of Deno, and that of Effect", async () => {
+testFunction("the README states the oldest version of Deno, and that of Effect", async () => {
   const readme = await Deno.readTextFile(`${root}README.md`);
   assertStringIncludes(readme, "Deno 2.7.12 or later, 2.9 or later for workers");
   assertStringIncludes(readme, "`effect` 3.22 or later, but not 4");
@@ -58,7 +59,7 @@ Deno.test("the README states the oldest version of Deno, and that of Effect", as
 
 const remedy = "run `deno add npm:effect@^3.22`";
 
-Deno.test("a value of Effect 4 as an argument is told apart from a plain mistake", () => {
+testFunction("a value of Effect 4 as an argument is told apart from a plain mistake", () => {
   const effect = { "~effect/Effect": {} };
   const { message } = assertThrows(() => runMain(effect as never), TypeError);
   assertStringIncludes(message, "must be an Effect, received a value of effect 4");
@@ -68,23 +69,26 @@ Deno.test("a value of Effect 4 as an argument is told apart from a plain mistake
   assertStringIncludes(assertThrows(define, TypeError).message, remedy);
 });
 
-Deno.test("the layer of a backend says so when Effect 4 builds it", () => {
+testFunction("the layer of a backend says so when Effect 4 builds it", () => {
   const layer = SubprocessBackend.layer() as unknown as { readonly build: () => void };
   assertStringIncludes(assertThrows(() => layer.build(), TypeError).message, remedy);
 });
 
 for (const version of ["2.7.14", "2.8.3", "2.9.0"]) {
-  Deno.test(`Deno ${version} runs a program on each backend, or says which version workers need (storm)`, async () => {
-    for (const backend of ["subprocess", "worker"]) {
-      const args = ["run", "-A", "--frozen", "--no-check", "tests/programs/versions.ts", backend];
-      const { stderr, stdout } = await run("npx", ["-y", `deno@${version}`, ...args]);
-      if (backend === "worker" && version < "2.9") {
-        assertStringIncludes(stdout, `Unsupported Cannot start a worker: workers need Deno 2.9 or later`, stderr);
-      } else {
-        assertEquals(JSON.parse(stdout), { map: [1, 4, 9], stream: [1, 2, 3], value: 42, version });
+  testFunction(
+    `Deno ${version} runs a program on each backend, or says which version workers need (full)`,
+    async () => {
+      for (const backend of ["subprocess", "worker"]) {
+        const args = ["run", "-A", "--frozen", "--no-check", "tests/programs/versions.ts", backend];
+        const { stderr, stdout } = await run("npx", ["-y", `deno@${version}`, ...args]);
+        if (backend === "worker" && version < "2.9") {
+          assertStringIncludes(stdout, `Unsupported Cannot start a worker: workers need Deno 2.9 or later`, stderr);
+        } else {
+          assertEquals(JSON.parse(stdout), { map: [1, 4, 9], stream: [1, 2, 3], value: 42, version });
+        }
       }
-    }
-  });
+    },
+  );
 }
 
 /** Programs that mix this library with Effect 4. */
@@ -97,7 +101,7 @@ const mixed: Readonly<Record<string, string>> = {
   "provides a layer of it": `await Effect.runPromise(Effect.provide(Effect.void, Mp.SubprocessBackend.layer()));`,
 };
 
-Deno.test("a program of Effect 4 is told what to install instead (storm)", async (test) => {
+testFunction("a program of Effect 4 is told what to install instead (full)", async (test) => {
   const registry = await serve();
   const home = await Deno.makeTempDir();
   try {

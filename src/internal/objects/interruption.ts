@@ -108,10 +108,15 @@ export const awaitGate = <A, E>(
     );
   });
 
+/** Makes an Effect interruptible if the caller is. */
+export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
+
 /** {@link awaitGate}, but without any wait if the gate is open. */
 export const passGate = <A, E>(
   gate: FifoGate,
   size: number,
-  act: () => Effect.Effect<A, E>,
+  act: (restore: Restore) => Effect.Effect<A, E>,
 ): Effect.Effect<A, E> =>
-  Effect.uninterruptibleMask((restore) => gate.isOpen(size) ? act() : restore(awaitGate(gate, size, act)));
+  Effect.uninterruptibleMask((restore) =>
+    gate.isOpen(size) ? act(restore) : restore(awaitGate(gate, size, () => act(restore)))
+  );

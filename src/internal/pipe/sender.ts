@@ -14,7 +14,7 @@ import * as Codec from "../codec/codec.ts";
 import { EncodeError } from "../codec/errors.ts";
 import type { BrokenPipe } from "../objects/errors.ts";
 import type { ObjectHook } from "../objects/handles.ts";
-import { passGate } from "../objects/interruption.ts";
+import { passGate, type Restore } from "../objects/interruption.ts";
 import type { Link } from "../rpc/link.ts";
 import { linkOf } from "../rpc/router.ts";
 import { MessageTooLarge } from "../codec/message.ts";
@@ -54,8 +54,8 @@ export class MessageSender {
   sendAll(messages: ReadonlyArray<OutgoingMessage>, at: number): Effect.Effect<void, SendFailure> {
     if (at === messages.length) return Effect.void;
     let next = at;
-    const sent = passGate(this.#end.writers, messages[at].message.size, () => {
-      const { done, end } = this.#sendWhileRoom(messages, at);
+    const sent = passGate(this.#end.writers, messages[at].message.size, (restore) => {
+      const { done, end } = this.#sendWhileRoom(messages, at, restore);
       next = end;
       return done;
     });
@@ -66,6 +66,7 @@ export class MessageSender {
   #sendWhileRoom(
     messages: ReadonlyArray<OutgoingMessage>,
     at: number,
+    restore: Restore,
   ): { readonly end: number; readonly done: Effect.Effect<void, SendFailure> } {
     const end = this.#end;
     let next = at;
@@ -102,6 +103,6 @@ export class MessageSender {
       if (open === 0) onHandedOver();
     });
     // Another program may be stopped, or cut off, for any time.
-    return { end: next, done: end.handle.stranger === undefined ? handedOver : Effect.interruptible(handedOver) };
+    return { end: next, done: end.handle.stranger === undefined ? handedOver : restore(handedOver) };
   }
 }

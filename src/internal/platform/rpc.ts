@@ -107,7 +107,8 @@ export const makeServer = (
       return Effect.as(Effect.forkScoped(Effect.interruptible(serveAll)), {
         disconnects,
         send: (id: number, response: FromServerEncoded) =>
-          Effect.catchAllCause(clients.get(id)?.send(response) ?? Effect.void, (cause) => {
+          // Interruptible, because a client may be stopped, and the server is uninterruptible while it answers.
+          Effect.catchAllCause(Effect.interruptible(clients.get(id)?.send(response) ?? Effect.void), (cause) => {
             const error = Option.getOrUndefined(Cause.failureOption(cause));
             if (error?._tag === "EncodeError" || error?._tag === "MessageTooLarge") {
               // The server turns the defect into the result of the request.
