@@ -4,6 +4,7 @@
  */
 import { Process, runMain, SharedMemory, SubprocessBackend, Task, Value } from "@effect-deno/multiprocessing";
 import { Console, Effect } from "effect";
+import { crc32 } from "node:zlib";
 
 const width = 640;
 const height = 400;
@@ -36,13 +37,6 @@ const paint = Task.make(import.meta, "paint", (memory: SharedMemory.SharedMemory
   }
 });
 
-const crcs = Uint32Array.from({ length: 256 }, (_, n) => {
-  for (let bit = 0; bit < 8; bit++) n = (n & 1) * 0xedb8_8320 ^ n >>> 1;
-  return n;
-});
-
-const crc = (bytes: Uint8Array): number => ~bytes.reduce((sum, byte) => crcs[(sum ^ byte) & 255] ^ sum >>> 8, -1) >>> 0;
-
 /** A chunk of a PNG file: length, name, content and check sum. */
 const chunk = (name: string, data: Uint8Array): Uint8Array<ArrayBuffer> => {
   const bytes = new Uint8Array(data.length + 12);
@@ -50,7 +44,7 @@ const chunk = (name: string, data: Uint8Array): Uint8Array<ArrayBuffer> => {
   view.setUint32(0, data.length);
   bytes.set(new TextEncoder().encode(name), 4);
   bytes.set(data, 8);
-  view.setUint32(data.length + 8, crc(bytes.subarray(4, data.length + 8)));
+  view.setUint32(data.length + 8, crc32(bytes.subarray(4, data.length + 8)));
   return bytes;
 };
 

@@ -49,3 +49,13 @@ for (const [entry, path] of Object.entries(config.exports)) {
     if (!(entry in adapters)) assertEquals(platform, []);
   });
 }
+
+Deno.test("the documentation of the main entry links each other entry, once", async () => {
+  const source = await Deno.readTextFile(new URL("mod.ts", root));
+  const linked = [
+    ...source.matchAll(/^ \* \| \[(\w+)\]\(https:\/\/jsr\.io\/@effect-deno\/multiprocessing\/doc\/(\w+)\)/gm),
+  ];
+  assertEquals(linked.filter(([_, name, entry]) => name !== entry), []);
+  const entries = Object.keys(config.exports).filter((entry) => entry !== ".").map((entry) => entry.slice(2));
+  assertEquals(linked.map(([_, name]) => name).sort(), entries.sort());
+});
