@@ -74,6 +74,42 @@ testFunction("the layer of a backend says so when Effect 4 builds it", () => {
   assertStringIncludes(assertThrows(() => layer.build(), TypeError).message, remedy);
 });
 
+testFunction("a compiled program cannot start subprocesses, and says so", async () => {
+  assertStringIncludes(await program("compiled"), "Unsupported Cannot start a subprocess from a compiled program");
+});
+
+/** A program that runs a task of its own, and prints the result or the failure. */
+const inline = (backend: string): string => `
+import { Process, ${backend}, Task } from "${config.name}";
+import { Effect } from "effect";
+const square = Task.make(import.meta, "square", (n: number) => n * n);
+if (import.meta.main) {
+  console.log(await Process.run(square, 4).pipe(
+    Effect.catchTag("TaskError", ({ message }) => Effect.succeed(message)),
+    Effect.provide(${backend}.layer()),
+    Effect.runPromise,
+  ));
+}`;
+
+testFunction(
+  "the code of `deno eval` and `deno run -` has tasks for workers; for a subprocess it says to use a file",
+  async () => {
+    const remedy = "define the task in a file: only workers can load the code of `deno run -` and `deno eval`";
+    const evaluated = await run(Deno.execPath(), ["eval", "--ext=ts", inline("SubprocessBackend")]);
+    assertStringIncludes(evaluated.stdout, remedy, evaluated.stderr);
+    const read = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", "--no-check", "-"],
+      cwd: root,
+      stdin: "piped",
+      stdout: "piped",
+    }).spawn();
+    const writer = read.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(inline("WorkerBackend")));
+    await writer.close();
+    assertEquals(new TextDecoder().decode((await read.output()).stdout), "16\n");
+  },
+);
+
 for (const version of ["2.7.14", "2.8.3", "2.9.0"]) {
   testFunction(
     `Deno ${version} runs a program on each backend, or says which version workers need (full)`,
