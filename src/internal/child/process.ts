@@ -18,6 +18,7 @@ import type { Any, StreamTask, Task } from "../../Task.ts";
 import { EncodeError } from "../codec/errors.ts";
 import { HandleId } from "../objects/handles.ts";
 import { lateStream } from "../os/late_stream.ts";
+import { inspectable } from "../os/inspect.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { self } from "../rpc/identity.ts";
 import { active } from "./accessors.ts";
@@ -165,6 +166,7 @@ class RunningProcess<A, E> implements Process.Process<A, E> {
     );
   }
 }
+inspectable(RunningProcess);
 
 type Spawned<A, E> = Effect.Effect<Process.Process<A, E>, EncodeError | SpawnError, Backend | Scope.Scope>;
 

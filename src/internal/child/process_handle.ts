@@ -12,6 +12,7 @@ import type { Handle, Outcome, Process } from "../../Process.ts";
 import { HandleId, register } from "../objects/handles.ts";
 import { ask, service, type ServiceError, type ServiceHandle } from "../objects/service.ts";
 import { WaitId } from "../objects/waitable.ts";
+import { inspectable } from "../os/inspect.ts";
 
 export const TypeId = "~multiprocessing/ProcessHandle";
 
@@ -131,6 +132,7 @@ export class LocalHandle<A, E> implements Handle<A, E> {
     }, [EXIT]);
   }
 }
+inspectable(LocalHandle);
 
 /** The handle in any other process. */
 class RemoteHandle<A, E> implements Handle<A, E> {
@@ -219,5 +221,6 @@ class RemoteHandle<A, E> implements Handle<A, E> {
     return ask(this.#from, "process", operation, argument) as Effect.Effect<B, E2>;
   }
 }
+inspectable(RemoteHandle);
 
 register("process", (from) => new RemoteHandle(from as HandleData));

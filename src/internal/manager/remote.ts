@@ -8,6 +8,7 @@ import * as Hash from "effect/Hash";
 import { HandleId } from "../objects/handles.ts";
 import type { ObjectRef } from "./calls.ts";
 import { type Proxy, TypeId } from "./typed.ts";
+import { inspectable } from "../os/inspect.ts";
 
 export { type Proxy, TypeId };
 
@@ -39,6 +40,7 @@ export abstract class Remote implements Proxy {
     return `${type}(${host}#${number})`;
   }
 }
+inspectable(Remote);
 
 /** Whether a value is a proxy. */
 export const isProxy = (value: unknown): value is Proxy =>

@@ -18,6 +18,7 @@ import { FifoGate } from "../objects/fifo_gate.ts";
 import { passGate } from "../objects/interruption.ts";
 import { type Waitable, WaitId } from "../objects/waitable.ts";
 import { func, invalidArgument, invalidOption, wrong as wrongArgument, wrongOptions } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { type Address, show } from "./address.ts";
 import { openConnection } from "./connection.ts";
 import { type AuthenticationError, ListenerClosed, ListenError } from "./errors.ts";
@@ -239,3 +240,4 @@ class ListenerImpl<A, B> implements Listener<A, B> {
     return Effect.succeed(connection);
   }
 }
+inspectable(ListenerImpl);

@@ -21,6 +21,7 @@ import { foreign, HandleId, hooks, type ObjectHook, register } from "../objects/
 import { WaitId } from "../objects/waitable.ts";
 import { countOrInfinite, invalidArgument, optional, range } from "../os/arguments.ts";
 import { duration } from "../os/durations.ts";
+import { inspectable } from "../os/inspect.ts";
 import type { Link } from "../rpc/link.ts";
 import { bytesMessage, bytesOf, contents, wrongBytes } from "./buffers.ts";
 import { type ConnectionFailure, type ConnectionHandle, End, type Peer } from "./end.ts";
@@ -251,6 +252,7 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
     });
   }
 }
+inspectable(ConnectionClient);
 
 const tooLong = (reason: PipeError["reason"], size: number, limit: string): Exit.Exit<never, PipeError> =>
   refuse(reason, `Cannot receive bytes: the next message has ${size}, and ${limit}; it can still be received`, size);

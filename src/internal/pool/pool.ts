@@ -27,6 +27,7 @@ import { mapStream } from "./map_stream.ts";
 import { OpenCalls } from "./open_calls.ts";
 import type { Submissions } from "./submissions.ts";
 import { Workers } from "./workers.ts";
+import { inspectable } from "../os/inspect.ts";
 
 const TypeId: Pool.TypeId = "~multiprocessing/Pool";
 
@@ -318,6 +319,7 @@ class RunningPool implements Pool.Pool {
     });
   }
 }
+inspectable(RunningPool);
 
 /** Starts a pool; see `Pool.make`. */
 export const make = (

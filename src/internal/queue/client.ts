@@ -24,6 +24,7 @@ import { request } from "../objects/request.ts";
 import { varints } from "../codec/varint.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { invalidArgument, invalidOption, iterable, optional, positive, wrongOptions } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import type { Fill } from "../rpc/link.ts";
 import { DONE } from "../rpc/router.ts";
 import type { Incoming } from "../codec/message.ts";
@@ -231,6 +232,7 @@ export class QueueClient<A> implements Queue<A> {
     });
   }
 }
+inspectable(QueueClient);
 
 const refuse = (reason: QueueError["reason"], message: string): Effect.Effect<never, QueueError> =>
   Effect.fail(new QueueError(reason, message));

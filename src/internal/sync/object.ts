@@ -29,6 +29,7 @@ import { ended } from "../os/worker_mappings.ts";
 import { isMappable, RegionError, type RegionKind } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import { type Checks, oneOf, optional } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { address as homeAddress, host, retire } from "../rpc/router.ts";
 import { isSyncFailure, SyncError, type SyncFailure } from "./errors.ts";
 import { Gateway, type Operations } from "./messages/gateway.ts";
@@ -345,3 +346,4 @@ export abstract class Shared<A, D extends Descriptor = Descriptor> {
     return { pid: arena.pid(participant), here: participant === arena.self };
   }
 }
+inspectable(Shared);

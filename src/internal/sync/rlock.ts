@@ -10,6 +10,7 @@ import { HandleId, register } from "../objects/handles.ts";
 import type { Carrier, CarrierOptions, Held, Statistics } from "../../Lock.ts";
 import type { MemoryRLock, RLock } from "../../RLock.ts";
 import type { Words } from "../os/atomics.ts";
+import { inspectable } from "../os/inspect.ts";
 import type { ObjectAddress } from "./protocol/arena.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import { Lock as Protocol } from "./protocol/lock.ts";
@@ -184,6 +185,7 @@ export class RLockClient<L> implements RLock, Guarded {
     });
   }
 }
+inspectable(RLockClient);
 
 /** The lock in memory, and the holds of this process. */
 interface Resolved extends Reentrant<WaitFailure> {

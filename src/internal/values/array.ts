@@ -12,6 +12,7 @@ import type { RegionKind, Token } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { type Checks, count, end, integer, iterable, must, optional, show } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { usersLock } from "./locks.ts";
 import { assemble, attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
@@ -248,6 +249,7 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
 
   readonly xor = (at: number, mask: A): Attempt<A> => attempt(() => this.raw.xor(at, mask));
 }
+inspectable(NumberArray);
 
 const content = must(
   (value) => count(value) === undefined || iterable(value) === undefined,

@@ -14,6 +14,7 @@ import type { Bytes } from "../../Value.ts";
 import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
 import { assemble, attemptMemory } from "./attempt.ts";
 import { bytes as isBytes, optional, range, show } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { demand, demandChange, type MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { encode, Records, sizeOf } from "./records.ts";
@@ -97,6 +98,7 @@ class BytesValue implements Bytes {
     return this.#records ??= Records.open(arena.region.buffer, sizeOf([room(this.capacity)]), this.#object.data);
   }
 }
+inspectable(BytesValue);
 
 const checkBytes = (bytes: unknown, capacity: number): void => {
   if (!(bytes instanceof Uint8Array)) {

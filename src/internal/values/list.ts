@@ -13,6 +13,7 @@ import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Element, Options, Raw, ShareableList } from "../../ShareableList.ts";
 import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { exclusively, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
 import { indexIn } from "./array.ts";
 import { assemble, attempt, attemptMemory } from "./attempt.ts";
@@ -176,6 +177,7 @@ export class List<A> implements ShareableList<A> {
     return this.#records ??= Records.open(memory.bytes.buffer, memory.size);
   }
 }
+inspectable(List);
 
 const checks: Checks = { ...lockOption, capacity: optional(range(1, 2 ** 32 - 9)), name: optional(isName) };
 

@@ -15,6 +15,7 @@ import type { CreateOptions, SharedMemory } from "../../SharedMemory.ts";
 import type { Segment, SharedMemoryManager, SharedMemoryManagerFailure } from "../../SharedMemoryManager.ts";
 import { attempt } from "./attempt.ts";
 import { must, name as isName, optional, positive } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { demand, demandOptions, type MemoryFailure } from "./errors.ts";
 import { demandList, type List, make as makeList } from "./list.ts";
 import { create, make as makeMemory, Memory } from "./memory.ts";
@@ -166,6 +167,7 @@ class Manager implements SharedMemoryManager {
     return ask(this.#place, "shared memory manager", operation, argument) as Effect.Effect<A, E>;
   }
 }
+inspectable(Manager);
 
 /** Creates a manager in this process. */
 export const make: Effect.Effect<SharedMemoryManager, never, Scope.Scope> = Effect.map(

@@ -8,6 +8,7 @@ import { HandleId, register } from "../objects/handles.ts";
 import type { RegionKind, Token } from "../os/mapping.ts";
 import type { Owned, ViewConstructor } from "../../SharedMemory.ts";
 import { invalidArgument, must, show } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 import * as Names from "./names.ts";
 import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storage.ts";
@@ -154,6 +155,7 @@ export class Memory implements Owned {
     return this.closed ? 0 : this.size;
   }
 }
+inspectable(Memory);
 
 /** Creates a block. Throws a `MemoryError`. */
 export const make = (size: number, kind?: RegionKind): Memory => {

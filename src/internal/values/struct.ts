@@ -23,6 +23,7 @@ import type { Fields, RecordOf, Struct } from "../../Value.ts";
 import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
 import { assemble } from "./attempt.ts";
 import { optional, record } from "../os/arguments.ts";
+import { inspectable } from "../os/inspect.ts";
 import { demand, demandChange, type MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
 import { type Type, typeOf } from "./types.ts";
@@ -140,6 +141,7 @@ class StructValue<F extends Fields> implements Struct<F> {
     this.#committed.raw.set(0);
   }
 }
+inspectable(StructValue);
 
 /** Checks that there is a value for each field, and no other. Throws an `OutOfRange`. */
 const checkValues = (types: HandleData["types"], values: Values): void => {

@@ -9,6 +9,7 @@ import type { Lock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { RegionKind } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
+import { inspectable } from "../os/inspect.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Integer, RawInteger } from "../../Value.ts";
 import { usersLock } from "./locks.ts";
@@ -172,6 +173,7 @@ export class NumberValue<A> implements Integer<A> {
 
   readonly xor = (mask: A): Attempt<A> => attempt(() => this.raw.xor(mask));
 }
+inspectable(NumberValue);
 
 /** Creates a value, and returns it with the function that frees it. Throws a `MemoryFailure`. */
 export const make = (

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect";
 import { Unreachable } from "../../objects/errors.ts";
 import { HandleId } from "../../objects/handles.ts";
 import { after } from "../../os/timer.ts";
+import { inspectable } from "../../os/inspect.ts";
 import { SyncError, type SyncFailure } from "../errors.ts";
 import type { Carrier } from "../../../Lock.ts";
 import type { Descriptor } from "../object.ts";
@@ -133,3 +134,4 @@ export abstract class MessageClient<D extends Descriptor = Descriptor> {
     });
   }
 }
+inspectable(MessageClient);
