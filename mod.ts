@@ -112,7 +112,6 @@
  *   memory between subprocesses, on Linux.
  * - Importing a module loads types, errors and documentation; the first Effect that makes something loads its implementation. That
  *   one Effect is asynchronous, so `Effect.runSync(SharedMemory.make(...))` works from the second use in a program on.
- * - `deno test` type-checks the modules of the first worker: `deno test --no-check` saves that time.
  *
  * @module
  */

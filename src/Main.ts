@@ -38,11 +38,15 @@
  *     layer: Mp.SubprocessBackend.layer(),
  *     disableErrorReporting: true,
  *     teardown: (exit, onExit) => {
- *       console.log(Exit.isFailure(exit) ? "exits with 3" : "exits with 0");
- *       onExit(Exit.isFailure(exit) ? 3 : 0);
+ *       console.log(Exit.isFailure(exit) ? "failed, which is no error here" : "done");
+ *       onExit(0);
  *     },
  *   });
  * }
+ * ```
+ *
+ * ```text
+ * failed, which is no error here
  * ```
  *
  * ## Ctrl-C
@@ -163,10 +167,11 @@ const reportFailure = (
  */
 export const runMain = <A, E, R = never, E2 = never>(
   program: Effect.Effect<A, E, R>,
-  ...[options = {} as Options<R, E2>]: [R] extends [never] ? [options?: Options<R, E2>]
+  ...options: [R] extends [never] ? [options?: Options<R, E2>]
     : [options: Options<R, E2> & { readonly layer: Layer.Layer<R, E2> }]
 ): void => {
-  const wrong = Arguments.wrong({ program, options }, checks);
+  const chosen: Options<R, E2> = options[0] === undefined ? {} : options[0];
+  const wrong = Arguments.wrong({ program, options: chosen }, checks);
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("runMain", wrong));
   if (self().parent !== undefined) {
     // Otherwise each child would start children of its own, without end.
@@ -188,14 +193,14 @@ export const runMain = <A, E, R = never, E2 = never>(
     });
   }
   const isStopped = (cause: Cause.Cause<unknown>): boolean => signalled !== undefined && Cause.isInterruptedOnly(cause);
-  let isReported = options.disableErrorReporting === true;
+  let isReported = chosen.disableErrorReporting === true;
   const reported = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
     Effect.onError(effect, (cause) => {
       if (isReported || isStopped(cause)) return Effect.void;
       isReported = true;
-      return reportFailure(cause, options);
+      return reportFailure(cause, chosen);
     });
-  const { layer, teardown } = options;
+  const { layer, teardown } = chosen;
   // Reported inside, where the loggers of the layer are, and outside, for a failure of the layer.
   const provided = layer === undefined ? program : Effect.provide(reported(program), layer);
   const fiber = Effect.runFork(reported(provided as Effect.Effect<A, E | E2>));

@@ -39,6 +39,7 @@
  *
  * @module
  */
+import "./internal/os/runtime.ts";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import { InvalidArgument } from "./internal/objects/errors.ts";

@@ -9,6 +9,11 @@
  * This program needs `--allow-read` for its own modules, since Deno asks for it when a worker loads them. `deno task
  * bench --filter=process.start.cold` compares the start of workers with that of subprocesses.
  *
+ * ## Type checks
+ *
+ * `deno test` and `deno run --check` check the types of all modules that the first worker of a program loads, before it
+ * starts. Without a cache that takes as long as `deno check`; `--no-check` saves the time. Subprocesses are never checked.
+ *
  * ## A worker that cannot be stopped
  *
  * - A caller that waits for it is released at once, and a pool has another worker a second later.

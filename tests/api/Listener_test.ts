@@ -953,7 +953,7 @@ test(
     yield* client.recv;
     yield* child.signal("SIGSTOP");
     let sent = false;
-    const send = Effect.tap(client.sendBytes(new Uint8Array(20_000_000)), () => Effect.sync(() => sent = true));
+    const send = Effect.tap(client.send(new Uint8Array(20_000_000)), () => Effect.sync(() => sent = true));
     const sending = yield* Effect.fork(Effect.uninterruptible(send));
     yield* when(client.statistics, ({ pendingBytes }) => pendingBytes > 0);
     const interrupting = yield* Effect.fork(Fiber.interrupt(sending));

@@ -110,6 +110,20 @@ testFunction(
   },
 );
 
+testFunction(
+  "the modules of a worker pass the type check of `deno run --check`, as in a test of a user (full)",
+  async () => {
+    const { code, stderr } = await run(Deno.execPath(), [
+      "run",
+      "-A",
+      "--check",
+      "tests/programs/versions.ts",
+      "worker",
+    ]);
+    assertEquals(code, 0, stderr);
+  },
+);
+
 for (const version of ["2.7.14", "2.8.3", "2.9.0"]) {
   testFunction(
     `Deno ${version} runs a program on each backend, or says which version workers need (full)`,

@@ -8,7 +8,8 @@ interface Locks {
   request(name: string, hold: () => unknown): Promise<unknown>;
 }
 
-const found = (navigator as Navigator & { readonly locks?: Locks }).locks;
+// The type of `navigator` has one name in a program and another in a worker, and both are checked.
+const found = (navigator as { readonly locks?: Locks }).locks;
 
 /** Whether this Deno has Web Locks. Deno has them since 2.9. */
 export const hasLocks: boolean = found !== undefined;
