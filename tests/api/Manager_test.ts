@@ -1003,6 +1003,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         const told = yield* Queue.make<number>();
         const child = yield* Process.spawnWith(Tasks.pops, [list, told], { daemon: true });
         const gone = [yield* told.get];
+        // The kill comes at several moments of its work.
         yield* Effect.sleep(millis);
         yield* child.kill;
         // The process has reported every item that it took, except possibly the last.
@@ -1115,6 +1116,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       }
       for (const millis of [0, 5, 40]) {
         const making = yield* Effect.fork(Effect.scoped(Effect.zipRight(Manager.make(), Effect.never)));
+        // The interruption comes at several moments of the start.
         yield* Effect.sleep(millis);
         yield* Fiber.interrupt(making);
       }

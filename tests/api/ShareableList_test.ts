@@ -29,7 +29,7 @@ import { processEntry, until } from "../support/leaks.ts";
 import * as Tasks from "./list_tasks.ts";
 import { random, rounds } from "../support/chance.ts";
 import { turn } from "../support/steps.ts";
-import { warmUp } from "../support/suite.ts";
+import { warmUp, when } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
 import { registerEach } from "../support/tier.ts";
 
@@ -367,7 +367,7 @@ const whole = (list: Scribbled): void => {
 const more = (list: Scribbled, count: number) =>
   Effect.gen(function* () {
     const before = Number(yield* list.get(-1));
-    yield* Effect.repeat(Effect.delay(list.get(-1), 1), { until: (n) => Number(n) >= before + count });
+    yield* when(list.get(-1), (n) => Number(n) >= before + count);
   });
 
 test(
@@ -397,9 +397,7 @@ test(
     const kills = rounds(4, 12);
     for (let round = 0; round < kills; round++) {
       const child = yield* Process.spawnWith(Tasks.scribbles, [list, "z"], { daemon: true });
-      yield* Effect.repeat(Effect.delay(list.toArray, 1), {
-        until: (all) => all.some((text) => String(text)[0] === "z"),
-      });
+      yield* when(list.toArray, (all) => all.some((text) => String(text)[0] === "z"));
       yield* more(list, Math.ceil(random() * 10));
       yield* child.kill;
       yield* child.status;

@@ -24,7 +24,7 @@ import { attempt } from "../../src/internal/values/attempt.ts";
 import { make as makeValue } from "../../src/internal/values/value.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { rounds } from "../support/chance.ts";
-import { warmUp } from "../support/suite.ts";
+import { warmUp, when } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
 import * as Tasks from "./value_tasks.ts";
 import { registerEach } from "../support/tier.ts";
@@ -185,7 +185,7 @@ promise("a killed process harms nobody", (make) =>
     const [value, begun] = [yield* make.value("i64"), yield* make.value("i32")];
     const counts = yield* make.value("i32");
     const child = yield* Process.spawnWith(Tasks.addsForEver, [counts, begun], { daemon: true });
-    yield* Effect.repeat(Effect.delay(counts.get, 1), { until: (count) => count > 1000 });
+    yield* when(counts.get, (count) => count > 1000);
     yield* child.kill;
     yield* child.status;
     // The thread of a worker may continue for a moment.
@@ -208,9 +208,7 @@ promise("steps that belong together are taken together", (make) =>
     assertEquals([one.lock, other.lock], [value.lock, value.lock]);
     yield* one.withLock(Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.turns, other as Tasks.AnyValue, array, 1);
-      yield* Effect.repeat(Effect.delay(other.lock.statistics, 1), {
-        until: ({ waitingProcesses }) => waitingProcesses === 1,
-      });
+      yield* when(other.lock.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
       assertEquals(yield* other.get, 0);
       return child;
     })).pipe(Effect.flatMap(({ join }) => join));
@@ -297,7 +295,7 @@ test(
       const before = yield* check;
       const child = yield* Process.spawnWith(Tasks.movesForEver, [point, bytes], { daemon: true });
       // The pause between the checks lets the child run.
-      yield* Effect.repeat(Effect.delay(check, 1), { until: (moves) => moves > before + 20 * round });
+      yield* when(check, (moves) => moves > before + 20 * round);
       yield* child.kill;
       yield* child.status;
     }

@@ -29,7 +29,7 @@ import { noLeaks, processEntry, until } from "../support/leaks.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 import { logging } from "../support/logs.ts";
 import { gone, script } from "../support/scripts.ts";
-import { gateway, signal, temporary, test, warmUp } from "../support/suite.ts";
+import { gateway, signal, temporary, test, warmUp, when } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
 import { repeated, repeating, testFunction } from "../support/tier.ts";
 
@@ -433,7 +433,7 @@ const suite = (
         const words = memory.array(Int32Array);
         const before = Atomics.load(words, 0);
         // The process is in the middle of a turn.
-        yield* Effect.repeat(Effect.sleep("1 millis"), { until: () => Atomics.load(words, 0) > before });
+        yield* when(Effect.sync(() => Atomics.load(words, 0)), (count) => count > before);
         yield* Effect.fork(round % 2 === 0 ? child.kill : child.terminate);
         yield* child.status;
         const told = [Atomics.load(words, 0), yield* queue.size];

@@ -30,7 +30,7 @@ import {
 } from "../../mod.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { rounds } from "../support/chance.ts";
-import { temporary, test, warmUp } from "../support/suite.ts";
+import { temporary, test, warmUp, when } from "../support/suite.ts";
 import * as Tasks from "./sync_tasks.ts";
 import { repeated, repeating } from "../support/tier.ts";
 
@@ -99,7 +99,7 @@ const agent: Effect.Effect<Agent, unknown, Backend.Backend | Scope.Scope> = Effe
 
 /** Waits until the condition holds. */
 const until = <E>(holds: Effect.Effect<boolean, E>): Effect.Effect<void, E> =>
-  Effect.asVoid(Effect.repeat(Effect.zipLeft(holds, Effect.sleep("1 millis")), { until: (held) => held }));
+  Effect.asVoid(when(holds, (held) => held));
 
 const failure = <A>(effect: Effect.Effect<A, unknown>): Effect.Effect<string, A> =>
   Effect.map(Effect.flip(effect), Tasks.described);
@@ -814,7 +814,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
         yield* Effect.fork(failure(barrier.wait)),
       ];
       // This party completes the round, so only an earlier death breaks the barrier.
-      yield* Effect.ignore(Effect.raceFirst(Fiber.join(e), Effect.sleep("1 millis")));
+      yield* Fiber.await(e);
       yield* other.child.kill;
       assertEquals(yield* Fiber.join(a), { abandoned: true });
       assertEquals(yield* Fiber.join(b), { abandoned: true });

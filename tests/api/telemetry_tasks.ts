@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as Metric from "effect/Metric";
 import * as MetricBoundaries from "effect/MetricBoundaries";
+import * as Stream from "effect/Stream";
 import * as Process from "../../src/Process.ts";
 import * as Task from "../../src/Task.ts";
 
@@ -45,14 +46,13 @@ export const traced = Task.make(import.meta, "traced", (fails: boolean) =>
     return span.traceId;
   }).pipe(Effect.orDie, Effect.withSpan("outer", { attributes: { fixed: 1 }, kind: "server" })));
 
-export const leave = Task.make(import.meta, "leave", () =>
-  Effect.withSpan(
-    Effect.yieldNow().pipe(
-      Effect.zipRight(Effect.sleep("20 millis")),
-      Effect.zipRight(Effect.sync(() => Deno.exit(3))),
-    ),
-    "left open",
-  ));
+/** Exits in the middle of a span, when the stream ends. */
+export const leave = Task.make(
+  import.meta,
+  "leave",
+  (gate: Stream.Stream<never>) =>
+    Effect.withSpan(Effect.zipRight(Stream.runDrain(gate), Effect.sync(() => Deno.exit(3))), "left open"),
+);
 
 export const nest = Task.make(import.meta, "nest", () => Effect.withSpan(Process.run(traced, false), "nested"));
 

@@ -1,6 +1,7 @@
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
 import * as HashMap from "effect/HashMap";
 import * as HashSet from "effect/HashSet";
@@ -16,7 +17,7 @@ import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as Telemetry from "../../src/Telemetry.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { test, warmUp } from "../support/suite.ts";
+import { gateway, test, warmUp, when } from "../support/suite.ts";
 import { complain, flood, leave, measure, measureBelow, nest, say, traced } from "./telemetry_tasks.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
 
@@ -194,7 +195,13 @@ registerEach(Object.entries(backends), ([backend, layer]) => {
       const { status } = find(spans, "outer").span;
       assert(status._tag === "Ended" && Exit.isFailure(status.exit));
       assert(Cause.pretty(status.exit.cause).includes("no"));
-      yield* Effect.withTracer(provided(Effect.exit(Process.run(leave))), tracer);
+      const gate = yield* gateway;
+      const leaving = yield* Effect.fork(
+        Effect.withTracer(provided(Effect.exit(Process.run(leave, gate.stream))), tracer),
+      );
+      yield* when(Effect.sync(() => spans.some(({ name }) => name === "left open")), (known) => known);
+      yield* gate.open;
+      yield* Fiber.join(leaving);
       const left = find(spans, "left open").span.status;
       assert(left._tag === "Ended" && Exit.isFailure(left.exit));
       assert(Cause.pretty(left.exit.cause).includes("ended before the span did"));

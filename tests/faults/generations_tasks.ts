@@ -21,10 +21,11 @@ const runtimes = {
 Effect.runFork(Effect.forever(Effect.sleep("1 millis")));
 
 export const byEffect = Task.make(import.meta, "byEffect", (_: string) => Process.run(add, 1, 2));
+/** Starts the process in a later turn of the event loop, as some of the following tasks do. */
 export const byOwnLayer = Task.make(
   import.meta,
   "byOwnLayer",
-  (name: string) => Effect.provide(Effect.zipRight(Effect.sleep("5 millis"), Process.run(add, 1, 2)), own(name)),
+  (name: string) => Effect.provide(Effect.zipRight(Effect.sleep(0), Process.run(add, 1, 2)), own(name)),
 );
 export const byPlain = Task.make(
   import.meta,
@@ -35,7 +36,7 @@ export const byManagedRuntime = Task.make(
   import.meta,
   "byManagedRuntime",
   async (name: "subprocess" | "worker") => {
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, 0));
     const sum = await runtimes[name].runPromise(Process.run(add, 1, 2));
     await runtimes[name].dispose();
     return sum;
@@ -51,7 +52,7 @@ export const byCaptured = Task.make(
       (runtime) =>
         Effect.promise(() =>
           new Promise<number>((resolve, reject) => {
-            setTimeout(() => Runtime.runPromise(runtime)(Process.run(add, 1, 2)).then(resolve, reject), 5);
+            setTimeout(() => Runtime.runPromise(runtime)(Process.run(add, 1, 2)).then(resolve, reject), 0);
           })
         ),
     ),

@@ -191,6 +191,7 @@ export const lastTurn = Task.make(import.meta, "last turn", (end: Any, path: str
   });
   const sent = Effect.zipRight(busy, Effect.map(end.send("last"), () => write("sent")));
   return end.send("first").pipe(
+    // The first message leaves before the busy turn.
     Effect.zipRight(Effect.sleep("1 millis")),
     Effect.zipRight(sent),
     Effect.zipRight(Effect.never),

@@ -6,7 +6,7 @@ import { ReadWriteLock, sizeFor as readersSize } from "../../src/internal/sync/p
 import { Semaphore, sizeFor as semaphoreSize } from "../../src/internal/sync/protocol/semaphore.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { test } from "../support/suite.ts";
+import { test, when } from "../support/suite.ts";
 
 /** Two processes that use one object. The first may stay in the middle of a change for any time. */
 const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participants: Participants) => A) => {
@@ -48,7 +48,8 @@ const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participa
   };
 };
 
-const turns = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)));
+/** Nothing tells that a notification will not come, so a test waits longer than it takes to come. */
+const quiet = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)));
 
 test(
   "who leaves a lock while nothing can be changed, and was granted it, gives it back",
@@ -67,8 +68,8 @@ test(
       tell();
       assertEquals([leave(), outcomes], [true, []]);
       thaw();
-      yield* turns;
-      assertEquals([one.writer, one.readers, outcomes], [0, 0, []]);
+      yield* when(Effect.sync(() => one.writer + one.readers), (holders) => holders === 0);
+      assertEquals(outcomes, []);
       assertEquals(one.tryTake("write"), true);
     }
   }),
@@ -92,7 +93,7 @@ test(
     tell();
     assert(typeof leave === "function" && leave());
     thaw();
-    yield* turns;
+    yield* when(Effect.sync(() => heard.length), (count) => count > 0);
     assertEquals(heard, ["one notified"]);
   }),
 );
@@ -114,8 +115,8 @@ test(
     tell();
     assertEquals([leave(), outcomes], [true, []]);
     thaw();
-    yield* turns;
-    assertEquals(one.tryTake(2), true);
+    yield* when(Effect.sync(() => one.tryTake(2)), (taken) => taken === true);
+    assertEquals(outcomes, []);
   }),
 );
 
@@ -127,11 +128,11 @@ test(
     other.wait((outcome) => heard.push(`${outcome}`));
     const revive = end();
     one.notify(1, () => {});
-    yield* turns;
+    yield* quiet;
     // The notification still belongs to the ended worker, and passes to another waiter when the death is found.
     assertEquals([heard, one.sleeping], [[], 0]);
     revive();
-    yield* turns;
+    yield* when(Effect.sync(() => heard.length), (count) => count > 0);
     assertEquals(heard, ["notified"]);
   }),
 );

@@ -8,7 +8,7 @@ import { ringMemory } from "../../src/internal/sync/protocol/doorbell.ts";
 import { attach, create, RegionError, type RegionKind } from "../../src/internal/os/mapping.ts";
 import { words } from "../../src/internal/os/atomics.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
-import { test as run, warmUp } from "../support/suite.ts";
+import { test as run, warmUp, when } from "../support/suite.ts";
 import { adds, answers, attaches, enters, killsStuck, openArenas, until } from "./region_tasks.ts";
 import { registerEach } from "../support/tier.ts";
 
@@ -25,7 +25,7 @@ const object = (size: number, kind: RegionKind) =>
   Effect.acquireRelease(Effect.sync(() => allocate(size, kind)), (block) => Effect.sync(block.free));
 
 const waitUntil = (holds: () => boolean): Effect.Effect<void> =>
-  Effect.suspend(() => holds() ? Effect.void : Effect.delay(waitUntil(holds), 2));
+  Effect.asVoid(when(Effect.sync(holds), (held) => held));
 
 await warmUp(Effect.gen(function* () {
   for (const { kind, layer } of Object.values(backends)) {

@@ -11,7 +11,7 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import { Barrier, Condition, Event, Lock, ReadWriteLock, RLock, Semaphore } from "../../mod.ts";
 import { assertEquals } from "../support/assert.ts";
-import { everywhere, type Operation } from "../support/steps.ts";
+import { everywhere, type Operation, turn } from "../support/steps.ts";
 import { test, when } from "../support/suite.ts";
 
 /** Holds an object for a few turns, so that the operation has to wait for it. */
@@ -22,7 +22,7 @@ const busy = <E>(
 ): Operation =>
   Effect.gen(function* () {
     yield* take;
-    const giving = yield* Effect.forkDaemon(Effect.zipRight(Effect.sleep("1 millis"), release));
+    const giving = yield* Effect.forkDaemon(Effect.zipRight(turn, release));
     yield* Effect.ensuring(Effect.interruptible(operation), Effect.ignore(Fiber.join(giving)));
   }).pipe(Effect.uninterruptible);
 
@@ -88,7 +88,7 @@ test(
     const condition = yield* Condition.make();
     const notified = Effect.gen(function* () {
       const other = yield* Effect.forkDaemon(Effect.interruptible(Effect.forever(
-        Effect.zipRight(condition.withLock(condition.notify()), Effect.sleep("1 millis")),
+        Effect.zipRight(condition.withLock(condition.notify()), turn),
       )));
       yield* Effect.ensuring(Effect.interruptible(condition.withLock(condition.wait)), Fiber.interrupt(other));
     }).pipe(Effect.uninterruptible);
@@ -107,7 +107,7 @@ test(
     const meeting = Effect.gen(function* () {
       const other = yield* Effect.forkDaemon(Effect.ignore(barrier.wait));
       yield* Effect.ensuring(
-        Effect.interruptible(Effect.zipRight(Effect.sleep("1 millis"), barrier.wait)),
+        Effect.interruptible(Effect.zipRight(turn, barrier.wait)),
         Effect.ignore(Effect.zipRight(barrier.abort, Fiber.join(other))),
       );
     }).pipe(Effect.uninterruptible);

@@ -32,6 +32,7 @@ for (let round = 0; round < 200; round++) {
   bytes.fill(2);
   if (round % 20 === 0) {
     gc();
+    // Finalizers run in a later turn of the event loop.
     await new Promise((resolve) => setTimeout(resolve, 1));
   }
 }

@@ -32,6 +32,7 @@ const reports = Task.make(import.meta, "reports", () => Stream.fromEffect(Effect
 const run = Process.run(report);
 const programs: Readonly<Record<string, Effect.Effect<string, unknown, Backend.Backend | Scope.Scope>>> = {
   run,
+  // The module has been loaded by then, in the program and in the child.
   later: Effect.delay(run, "20 millis"),
   stream: Stream.runFold(Process.stream(reports), "", (all, text) => all + text),
   pool: Effect.flatMap(Pool.make({ size: 1 }), (pool) => pool.apply(report)),

@@ -102,7 +102,7 @@ export const warmUp = <E>(program: Effect.Effect<unknown, E, Scope.Scope>): Prom
 
 /** Waits until a condition holds, by polling. */
 export const when = <A, E, R>(ask: Effect.Effect<A, E, R>, holds: (value: A) => boolean): Effect.Effect<A, E, R> =>
-  Effect.repeat(Effect.zipLeft(ask, Effect.sleep("1 millis")), { until: holds });
+  Effect.flatMap(ask, (value) => holds(value) ? Effect.succeed(value) : Effect.delay(when(ask, holds), "1 millis"));
 
 /** A stream for a task, and the signal that the task has run it. */
 export const signal: Effect.Effect<{
