@@ -153,7 +153,7 @@ registerEach(Object.entries(backends), ([name, { kind, layer }]) => {
 /** Occupies all unused slots on behalf of a thread that has ended. */
 const fill = (arena: Arena): void => {
   for (let slot = 0; slot < 256; slot++) {
-    const at = 16 + slot * 8;
+    const at = 16 + slot * 16;
     if (arena.words.swap(at, 0, 0x3fff_fff1) === 0) arena.words.store(at + 1, 1);
   }
 };
