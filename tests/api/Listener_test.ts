@@ -649,7 +649,7 @@ test(
 );
 
 test(
-  "Listener: a client that proves the key is let in whatever others do from the same address",
+  "Listener: a client that proves the key is let in whatever others do from the same address (full)",
   Effect.gen(function* () {
     for (const family of families.slice(0, 2)) {
       const listener = yield* make(family);

@@ -960,7 +960,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "making an object that is interrupted at any step leaves none",
+    "making an object that is interrupted at any step leaves none (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const none = (when_: string) =>

@@ -176,7 +176,7 @@ check("an interrupted request is interrupted in the worker", ({ execute, execute
     assertEquals(yield* executeEffect(new Tasks.Sqrt({ of: 9 })), 3);
   }));
 
-each("what runs when the scope closes is interrupted", () =>
+each("what runs when the scope closes is interrupted (full)", () =>
   Effect.gen(function* () {
     const news = yield* Queue.make<string>();
     yield* Effect.scoped(Effect.gen(function* () {
@@ -223,15 +223,18 @@ for (const how of ["exit", "throw"] as const) {
   );
 }
 
-each("a request whose Schema names WorkerError fails with it when its worker dies", () =>
-  Effect.gen(function* () {
-    const { execute, executeEffect } = yield* pool();
-    for (const run of [executeEffect(new Tasks.Leave()), Stream.runDrain(execute(new Tasks.Leave()))]) {
-      const error = yield* Effect.flip(run);
-      assertInstanceOf(error, WorkerError);
-      assertEquals((error.cause as Error).name, "ProcessDied");
-    }
-  }));
+each(
+  "a request whose Schema names WorkerError fails with it when its worker dies (full)",
+  () =>
+    Effect.gen(function* () {
+      const { execute, executeEffect } = yield* pool();
+      for (const run of [executeEffect(new Tasks.Leave()), Stream.runDrain(execute(new Tasks.Leave()))]) {
+        const error = yield* Effect.flip(run);
+        assertInstanceOf(error, WorkerError);
+        assertEquals((error.cause as Error).name, "ProcessDied");
+      }
+    }),
+);
 
 test(
   "workers of the platform (worker): one that closes itself fails its requests with ProcessDied",
@@ -272,13 +275,13 @@ each("a worker whose module cannot be loaded fails its pool, and the manager", (
     assertEquals(yield* children, 0);
   }), Tasks.missing);
 
-each("a worker whose layer fails fails its pool, with that failure", () =>
+each("a worker whose layer fails fails its pool, with that failure (full)", () =>
   Effect.gen(function* () {
     const cause = causeOf(yield* Effect.flip(Effect.scoped(Worker.makePool({ size: 1 }))), "spawn");
     assertEquals((cause as Tasks.Negative)._tag, "Negative");
   }), Tasks.unbuildable);
 
-each("a worker that ends before it serves fails its pool", () =>
+each("a worker that ends before it serves fails its pool (full)", () =>
   Effect.gen(function* () {
     assertInstanceOf(causeOf(yield* Effect.flip(Effect.scoped(Worker.makePool({ size: 1 }))), "spawn"), ProcessDied);
   }), Tasks.leaving);

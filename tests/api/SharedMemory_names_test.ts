@@ -214,7 +214,7 @@ test(
 );
 
 test(
-  "of many who create a name over what was left, one gets it",
+  "of many who create a name over what was left, one gets it (full)",
   Effect.gen(function* () {
     const all = names(40);
     const made = yield* Queue.make<string>();

@@ -102,7 +102,7 @@ const suite = (
   }
 
   check(
-    "a handle of a grandchild is good for as long as its parent keeps it, then it is Unreachable",
+    "a handle of a grandchild is good for as long as its parent keeps it, then it is Unreachable (full)",
     Effect.gen(function* () {
       const back = yield* Queue.make<Process.Handle<unknown>>();
       const end = yield* Queue.make<unknown>();
@@ -122,7 +122,7 @@ const suite = (
   );
 
   check(
-    "who joins by a handle when its starter is killed is told at once",
+    "who joins by a handle when its starter is killed is told at once (full)",
     Effect.gen(function* () {
       const back = yield* Queue.make<Process.Handle<unknown>>();
       const end = yield* Queue.make<unknown>();
@@ -218,7 +218,7 @@ const suite = (
   );
 
   check(
-    "a handle of each kind goes anywhere in a value: as an argument, a result, an item, a message, to a grandchild and back",
+    "a handle of each kind goes anywhere in a value: as an argument, a result, an item, a message, to a grandchild and back (full)",
     Effect.gen(function* () {
       const told = yield* Queue.make<string>();
       const [mine, theirs] = yield* Pipe.make<string>();

@@ -61,16 +61,20 @@ row(
     same("stderr", "/dev/null")(seen);
   },
 );
-row("clearEnv empties the environment of both, but for what Deno needs", { clearEnv: true }, same("inherited", false));
+row(
+  "clearEnv empties the environment of both, but for what Deno needs (full)",
+  { clearEnv: true },
+  same("inherited", false),
+);
 row("stdin is read by a child only", { stdin: "inherit" }, ({ child, grandchild }) => {
   assertEquals([child.stdin, grandchild.stdin], [Deno.readLinkSync("/proc/self/fd/0"), "/dev/null"]);
 });
-row("a detached child leads the group of its own children", { detached: true }, ({ child, grandchild }) => {
+row("a detached child leads the group of its own children (full)", { detached: true }, ({ child, grandchild }) => {
   assertNotEquals(grandchild.pid, child.pid);
   assertEquals([child.group, grandchild.group], [child.pid, child.pid]);
 });
 row(
-  "standby and preload are for children only",
+  "standby and preload are for children only (full)",
   { standby: 1, preload: [import.meta.resolve("../support/tasks.ts")] },
   (seen) => {
     assertEquals([seen.child.children, seen.grandchild.children], [[], []]);
@@ -127,7 +131,7 @@ test(
 );
 
 test(
-  "options in children of children: a worker and its workers have the directory, environment, permissions and arguments of the program",
+  "options in children of children: a worker and its workers have the directory, environment, permissions and arguments of the program (full)",
   Effect.gen(function* () {
     const expected = [Deno.cwd(), "yes", "granted", Deno.args];
     assertEquals(yield* Effect.provide(Process.run(Tasks.bothSurroundings), WorkerBackend.layer()), [

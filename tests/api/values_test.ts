@@ -194,7 +194,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
   check(
-    "causes in causes, an AggregateError, errors in a circle and a Cause arrive but for the parts that cannot be sent",
+    "causes in causes, an AggregateError, errors in a circle and a Cause arrive but for the parts that cannot be sent (full)",
     Effect.gen(function* () {
       const failed = (yield* failureOf(Process.run(Tasks.nested))) as Tasks.FetchError;
       assertEquals([failed._tag, failed.url], ["FetchError", "nested"]);

@@ -22,6 +22,7 @@ import {
   assertThrows,
   fail,
 } from "../support/assert.ts";
+import { repeating, testFunction } from "../support/tier.ts";
 
 const roundTrip = <A>(value: A): A => {
   const { bytes, attachments } = encode(value);
@@ -732,7 +733,7 @@ Deno.test("damaged messages are a value or a DecodeError", () => {
       }
       decodes(new Uint8Array(bytes));
     }),
-    { numRuns: 5000 },
+    { numRuns: repeating ? 5000 : 1000 },
   );
 });
 
@@ -742,29 +743,32 @@ Deno.test("every beginning of a message but the whole is a DecodeError", () => {
   assert(decodes(bytes));
 });
 
-Deno.test("a text is decoded in pieces that the runtime can decode, however long it is, and its characters stay whole (full)", () => {
-  // A string has at most 2^29 - 24 units, and the runtime decodes at most as many bytes at once, although a text of as
-  // many units may have more bytes.
-  const most = 32 * 1024 * 1024;
-  const sizes: Array<number> = [];
-  const original = TextDecoder.prototype.decode;
-  TextDecoder.prototype.decode = function (input, options) {
-    sizes.push(input!.byteLength);
-    return original.call(this, input, options);
-  };
-  try {
-    for (const character of ["é", "한", "😀"]) {
-      const { length } = new TextEncoder().encode(character);
-      // A character begins at each distance from the end of a piece.
-      for (const before of ["", "a", "ab", "abc"].slice(0, length)) {
-        const text = before + character.repeat(2 * most / length);
-        const copy = decode(encode(text).bytes, { link: undefined });
-        // Not with assertEquals, which would print the text.
-        assert(copy === text, `${character} after "${before}"`);
+testFunction(
+  "a text is decoded in pieces that the runtime can decode, however long it is, and its characters stay whole (full)",
+  () => {
+    // A string has at most 2^29 - 24 units, and the runtime decodes at most as many bytes at once, although a text of as
+    // many units may have more bytes.
+    const most = 32 * 1024 * 1024;
+    const sizes: Array<number> = [];
+    const original = TextDecoder.prototype.decode;
+    TextDecoder.prototype.decode = function (input, options) {
+      sizes.push(input!.byteLength);
+      return original.call(this, input, options);
+    };
+    try {
+      for (const character of ["é", "한", "😀"]) {
+        const { length } = new TextEncoder().encode(character);
+        // A character begins at each distance from the end of a piece.
+        for (const before of ["", "a", "ab", "abc"].slice(0, length)) {
+          const text = before + character.repeat(2 * most / length);
+          const copy = decode(encode(text).bytes, { link: undefined });
+          // Not with assertEquals, which would print the text.
+          assert(copy === text, `${character} after "${before}"`);
+        }
       }
+    } finally {
+      TextDecoder.prototype.decode = original;
     }
-  } finally {
-    TextDecoder.prototype.decode = original;
-  }
-  assert(sizes.length > 0 && Math.max(...sizes) <= most, `${Math.max(...sizes)} bytes at once`);
-});
+    assert(sizes.length > 0 && Math.max(...sizes) <= most, `${Math.max(...sizes)} bytes at once`);
+  },
+);

@@ -281,8 +281,8 @@ the other program is done
 `,
 };
 
-/** The examples that a quick run tries: one of each object. */
-const QUICK: ReadonlyArray<string> = ["queue_join", "pipe_echo", "manager_namespace", "shared_array", "promise"];
+/** The examples that a quick run tries, beside those with a test of their own. */
+const QUICK: ReadonlyArray<string> = ["queue_join", "manager_namespace", "shared_array"];
 
 for (const [name, output] of Object.entries(printed)) {
   testFunction(
@@ -337,9 +337,7 @@ for (
   const [backend, pool] of [["subprocess", "a pool of 2 subprocesses"], ["worker", "a pool of 2 workers"]] as const
 ) {
   testFunction(
-    `the demo finds what is alike in a folder, the same alone and in the pool (${backend})${
-      backend === "worker" ? " (full)" : ""
-    }`,
+    `the demo finds what is alike in a folder, the same alone and in the pool (${backend}) (full)`,
     () =>
       withFolder(async (folder) => {
         const { code, stdout, stderr } = await task("demo", folder, `--backend=${backend}`, "--size=2");
@@ -429,7 +427,7 @@ for (
   });
 }
 
-Deno.test("example lock_file keeps lines whole, with and without withLock", async () => {
+testFunction("example lock_file keeps lines whole, with and without withLock (full)", async () => {
   assertEquals(
     await example("lock_file"),
     ["a one", "a two", "b one", "b two", "c"].map((line) => `${line} is whole\n`).join(""),

@@ -74,7 +74,7 @@ registerEach([["subprocess", subprocess], ["worker", worker]] as const, ([name, 
   }
 
   test(
-    `${name}: killing a process at any time after its start leaves nobody waiting`,
+    `${name}: killing a process at any time after its start leaves nobody waiting (full)`,
     Effect.gen(function* () {
       for (let turns = 0; turns < 12; turns++) {
         const child = yield* Process.spawn(Tasks.countAndAdd, 2, 3);

@@ -312,7 +312,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       assertEquals(yield* failure(mine.recv), "EndOfFile");
     }));
 
-  anywhere("an end in a message that nobody will receive is closed", (make) =>
+  anywhere("an end in a message that nobody will receive is closed (full)", (make) =>
     Effect.gen(function* () {
       const third = yield* hosting;
       for (const wrap of [make, third.make]) {
@@ -338,7 +338,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
     }));
 
   anywhere(
-    "an end that an interrupted receive gave back has not moved to the receiver",
+    "an end that an interrupted receive gave back has not moved to the receiver (full)",
     (make) =>
       Effect.gen(function* () {
         const queue = (yield* (yield* hostingQueues).make) as Queue.Queue<unknown>;

@@ -187,7 +187,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   }
 
   register(
-    "a producer that is killed in the middle of a long item has put all of it or nothing",
+    "a producer that is killed in the middle of a long item has put all of it or nothing (full)",
     Effect.gen(function* () {
       const size = 30_000_000;
       const queue = yield* Queue.make<Uint8Array>({ capacity: 2 });

@@ -83,7 +83,7 @@ test("two processes and a lock, several times each (storm)", {
   end: free,
 });
 
-test("three processes and a lock", {
+test("three processes and a lock (full)", {
   words: LOCK + 1,
   actors: [locker(1), locker(33), locker(2, 1, { mortal: false })],
   patrols: 0,
@@ -116,7 +116,7 @@ test("a lock, and one who waits for it and leaves", {
   end: free,
 });
 
-test("a lock that is released while two wait for it and leave", {
+test("a lock that is released while two wait for it and leave (full)", {
   words: LOCK + 1,
   begin: (words) => words.store(0, 259 << 8 | 1),
   actors: [quitter(1), quitter(2), {
@@ -329,7 +329,7 @@ const waitsForTwo: Actor = {
   },
 };
 
-test("a condition: a notification is passed on if its receiver died before it received the notification", {
+test("a condition: a notification is passed on if its receiver died before it received the notification (full)", {
   words: CONDITION + 1,
   guard: 0,
   actors: [
