@@ -91,7 +91,7 @@ Deno.test("values: a part that cannot be sent is described, and what comes befor
   assertEquals(copy, {
     before: { deep: { fn: "[Function parse: cannot be sent: functions do not cross a process boundary]" }, same: {} },
     fn: "[Function fn: cannot be sent: functions do not cross a process boundary]",
-    sym: "[Symbol(s): cannot be sent: a symbol is another one in another process]",
+    sym: "[Symbol(s): cannot be sent: a symbol has no identity in another process]",
     late: "[Promise: cannot be sent: a Promise does not cross a process boundary]",
     after: { deep: { fn: "[Function parse: cannot be sent: functions do not cross a process boundary]" }, same: {} },
     map: new Map([["k", "[WeakMap: cannot be sent: weak references mean nothing in another process]"]]),

@@ -467,7 +467,7 @@ test(
         [new Uint8Array([2, 0, 0, 0, 1, 1, 0, 0, 0, 0, 2]), "malformed message"],
         // Pretends that handles move with the value.
         [new Uint8Array([3, 0, 0, 0, 1, 1, 0, 0, 0, 0, 128, 0]), "malformed message"],
-        [new Uint8Array([1, 0, 0, 0, 2, 0, 0, 0, 0, 5]), "received more than there was"],
+        [new Uint8Array([1, 0, 0, 0, 2, 0, 0, 0, 0, 5]), "received more messages than it was sent"],
         [new Uint8Array([9, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0]), "in the middle of a message"],
       ] as const
     ) {

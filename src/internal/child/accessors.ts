@@ -58,7 +58,7 @@ export const parent: Effect.Effect<Option.Option<{ readonly name: string; readon
 export const cpuCount: Effect.Effect<number> = Effect.sync(() => navigator.hardwareConcurrency);
 
 /**
- * The secret that this process shares with its children, and they with theirs: 32 random bytes, unless it was set. It is
+ * The secret that this process shares with all its descendants: 32 random bytes, unless it was set. It is
  * sent over the private link to a child, never on a command line. Python's `authkey`.
  *
  * @since 0.1.0

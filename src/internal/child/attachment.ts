@@ -24,7 +24,7 @@ import type { Report } from "./telemetry.ts";
 /** How long a child may live after its link has ended, in milliseconds. */
 const UNLINKED = 1000;
 
-/** What a backend provides for a child that it has started. */
+/** The parts of a child that its backend provides. */
 export interface Options {
   readonly backend: Backend["name"];
   readonly command: Command;
@@ -88,7 +88,7 @@ export class Attachment {
     Deferred.unsafeDone(this.#exited, Effect.succeed(status));
   }
 
-  /** The child is being ended in another way: its time after the end of the link is not limited any more. */
+  /** The backend ends the child in another way: its time after the end of the link is no longer limited. */
   keep(): void {
     clearTimeout(this.#deadline);
   }

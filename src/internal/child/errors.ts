@@ -54,11 +54,11 @@ export class ProcessDied extends TypedError {
   readonly process: string;
   /** Process id of the child. */
   readonly pid: number;
-  /** Name of the task that it did not finish. */
+  /** Name of the task that the child did not finish. */
   readonly task: string;
   /** How the child ended. */
   readonly status: ExitStatus;
-  /** Whether it had begun the task. Only tasks that are Effects or Streams report that they begin. */
+  /** Whether the child had begun the task. Only tasks that are Effects or Streams report that they begin. */
   readonly started: "yes" | "unknown";
   /** Whether V8 gave up because its heap was full. (A process that the system kills for memory dies of a SIGKILL.) */
   readonly outOfMemory: boolean;

@@ -10,8 +10,8 @@ import * as Scheduler from "effect/Scheduler";
 import { asTask } from "./starting.ts";
 
 /**
- * Starts the fiber of a task. If the runtime fails in this way, `fallen` is called once, and the observers of the fiber may never be
- * called. The result is `undefined` if that happens at once.
+ * Starts the fiber of a task. If the runtime fails in this way, `fallen` is called once, and the observers of the fiber may never
+ * be called. Returns `undefined` if the runtime fails at once.
  */
 export const fork = (
   effect: Effect.Effect<unknown, unknown>,

@@ -1,5 +1,5 @@
 /**
- * Calls the handler of a task, checks its arguments and results by Schemas, and turns whatever it returns into an Effect.
+ * Calls the handler of a task, checks its arguments and results by Schemas, and turns its result, of any kind, into an Effect.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * The parts of a backend that do not depend on what a child is.
+ * The parts of a backend that do not depend on the kind of its children.
  *
  * @module
  */
@@ -25,7 +25,7 @@ export interface Options extends Pick<Backend, "name" | "capabilities"> {
   readonly acquire: (command: Command) => Effect.Effect<Child, SpawnError, Scope.Scope>;
 }
 
-/** Makes a backend that checks each command, and keeps standby children if it is to. */
+/** Makes a backend that checks each command, and keeps standby children if the options ask for them. */
 export const makeBackend = (
   { acquire, capabilities, name, observe, preload = [], standby: size, unusable }: Options,
 ): Effect.Effect<Backend, never, Scope.Scope> => {

@@ -110,13 +110,13 @@ export const wrongOptions = (subject: string, options: unknown, checks: Argument
   return wrong === undefined ? undefined : refused(Arguments.invalidOption(subject, wrong));
 };
 
-/** The error for a value that is no task. */
+/** The error for a value that is not a task. */
 export const wrongTask = (operation: string, task: unknown): SpawnError | undefined => {
   const wrong = Arguments.task(task);
   return wrong === undefined ? undefined : refused(Arguments.invalidArgument(operation, `the task ${wrong}`));
 };
 
-/** The error for arguments of a task that are no array. */
+/** The error for arguments of a task that are not an array. */
 export const wrongArguments = (operation: string, args: unknown): SpawnError | undefined => {
   const wrong = Arguments.list(args);
   return wrong === undefined ? undefined : refused(Arguments.invalidArgument(operation, `args ${wrong}`));

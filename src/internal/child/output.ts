@@ -1,5 +1,5 @@
 /**
- * Pending output of a child: writes that a task has begun and not awaited would be cut off by the end of the child. Synchronous
+ * Pending output of a child. The end of the child would cut off writes that a task has begun and not awaited. Synchronous
  * writes, such as those of `console`, are complete when they return.
  *
  * @module

@@ -178,7 +178,7 @@ const start = <A, E>(
 ): Spawned<A, E> =>
   Effect.gen(function* () {
     const backend = yield* Tag;
-    // Before anything is started: an argument that cannot be sent fails the caller, and starts nothing.
+    // Encoded before the start: an argument that cannot be sent fails the caller, and no process is started.
     const prepared = yield* Call.prepare(task, CALL, args);
     const child = yield* backend.spawn({
       name: options.name ?? nextName(),

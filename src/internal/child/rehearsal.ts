@@ -1,7 +1,7 @@
 /**
- * Finds out why a child ended before it served its link. Deno's message went to the stderr of the child, which is usually the
- * user's terminal and cannot be read. So the same command line is run once more, with its stderr in a pipe and with a program
- * that does nothing.
+ * Finds the reason why a child ended before it served its link. Deno's message went to the stderr of the child, which is usually
+ * the user's terminal and cannot be read. The same command line is therefore run once more, with its stderr in a pipe and with a
+ * program that does nothing.
  *
  * @module
  */
@@ -10,12 +10,12 @@ import { SpawnError } from "./errors.ts";
 /** Number of characters of a report that are kept. */
 const MAX_REPORT = 4096;
 
-/** How long a rehearsal may take, in milliseconds. */
+/** The time limit of a rehearsal, in milliseconds. */
 const PATIENCE = 10_000;
 
 /** A running rehearsal. */
 export interface Rehearsal {
-  /** What it wrote to stderr. Resolves when the rehearsal has ended. */
+  /** Its output on stderr. Resolves when the rehearsal has ended. */
   readonly report: Promise<string>;
   readonly stop: () => void;
 }

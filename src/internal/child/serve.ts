@@ -25,7 +25,7 @@ import * as Output from "./output.ts";
 import * as Refusals from "./refusals.ts";
 import * as Request from "./request.ts";
 
-/** What the entry module of a backend provides. */
+/** The functions that the entry module of a backend provides. */
 export interface Host {
   readonly transport: Transport;
   /** The transport, if it is a port. */
@@ -368,7 +368,7 @@ export class ChildServer {
     const released = this.#effects.release().catch((error: unknown) =>
       Foreign.report(`${self().name}: a finalizer failed:`, error)
     );
-    // Nothing else ends a child without a parent whose finalizers hang, or whose output is not read.
+    // Without this, a child that has lost its parent would stay if its finalizers hang, or if its output is not read.
     if (this.#link.closed !== undefined) setTimeout(exit, GRACE_PERIOD);
     released.then(finish);
   }

@@ -1,6 +1,6 @@
 /**
- * The backend whose children are Deno subprocesses. How the system is asked to start one stands in `launch.ts` and
- * `command_line.ts`; the child's side is `entry/subprocess.ts`.
+ * The backend whose children are Deno subprocesses. `launch.ts` and `command_line.ts` start one; the child's side is
+ * `entry/subprocess.ts`.
  *
  * @module
  */
@@ -90,7 +90,7 @@ class Subprocess {
   readonly #attachment: Attachment;
   readonly #detached: boolean;
   readonly #process: Launch.Launched;
-  /** Runs the same command line again, to find out why it failed. */
+  /** Runs the same command line again, to find the reason of its failure. */
   readonly #rehearse: () => Rehearsal;
   #rehearsal: Rehearsal | undefined;
   #released = false;
@@ -155,7 +155,7 @@ class Subprocess {
   #end(status: ExitStatus): void {
     if (this.#attachment.status !== undefined) return;
     this.#attachment.end(status);
-    // What it has sent outlives it.
+    // Data that the process has sent outlives it.
     const { transport } = this.#process;
     transport.drained(() => transport.lost());
     this.#judge();

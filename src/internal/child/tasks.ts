@@ -15,7 +15,7 @@ export const TypeId: TaskTypeId = "~multiprocessing/Task";
 export interface Definition {
   /** What runs. */
   readonly handler: (...args: ReadonlyArray<never>) => unknown;
-  /** As they were given. */
+  /** The options as the user gave them. */
   readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;
   /** Turns an argument into the data that travels, for tasks whose arguments are more than data. */
   readonly dehydrate?: (argument: unknown) => unknown;
@@ -25,8 +25,8 @@ export interface Definition {
 const variance = {} as Any[TaskTypeId];
 
 /**
- * Every definition of this process, by module and name. It hangs on the global object, so that two copies of this
- * library in one process (one from a cache, one from a checkout) see the same tasks.
+ * Every definition of this process, by module and name. It is a property of the global object, so that two copies of this library
+ * in one process (one from a cache, one from a checkout) share the tasks.
  */
 const key = Symbol.for("~multiprocessing/tasks");
 const shared = globalThis as { [key]?: Map<string, Map<string, Definition>> };

@@ -1,9 +1,9 @@
 /**
  * The backend whose children are Web Workers. The worker's side is `entry/worker.ts`.
  *
- * A worker tells nothing of its end. So it holds a lock for life, and the host waits for that lock: it has the lock when the
- * thread has ended. What the worker has posted until then is counted in shared memory, and received before the host declares the
- * end.
+ * A worker does not report its end. It therefore holds a lock for life, and the host waits for that lock, which it gets when the
+ * thread has ended. Messages that the worker has posted until then are counted in shared memory, and received before the host
+ * declares the end.
  *
  * @module
  */
@@ -31,7 +31,7 @@ import type { LockNotice, Start } from "./worker_messages.ts";
 /** How long a terminated thread may take to end before it counts as stuck, in milliseconds. */
 const TERMINATION = 1000;
 
-/** How long others that share memory with a terminated worker wait for the end of its thread, in milliseconds. */
+/** How long processes that share memory with a terminated worker wait for the end of its thread, in milliseconds. */
 const MERCY = 300;
 
 let stuck = 0;
@@ -81,7 +81,7 @@ class WorkerThread {
   readonly #transport: PortTransport;
   /** Name of the lock that the worker holds for life. */
   readonly #lock = `~multiprocessing/${crypto.randomUUID()}`;
-  /** Memory that the worker has mapped, and that nothing else frees. */
+  /** Memory that the worker has mapped, and that the end of its thread does not free. */
   readonly #mappings = makeTable();
   /** Shared with the worker. As of a process, 8 bits of an exit code are kept. */
   readonly #exitCode = new Uint8Array(new SharedArrayBuffer(1));
@@ -151,7 +151,7 @@ class WorkerThread {
     const limit = setTimeout(() => this.#transport.cut(() => this.#declare(status)), TERMINATION);
     ended.then(() => {
       clearTimeout(dead);
-      // Nothing can wake the worker any more. Those that share its buffers learn of its end by that.
+      // The worker cannot be woken any more. Processes that share its buffers learn of its end from this.
       this.#transport.withdraw((buffer) => ownerOf(buffer) !== undefined);
       clearTimeout(limit);
       this.#transport.drained(() => this.#declare(status));
@@ -168,7 +168,7 @@ class WorkerThread {
     return true;
   }
 
-  /** The last step of the end: nothing more comes from the worker. */
+  /** The last step of the end: the worker sends no more messages. */
   #declare(status: ExitStatus): void {
     if (this.#attachment.status !== undefined) return;
     this.#attachment.end(status);

@@ -122,7 +122,7 @@ export class Decoder<Link> extends ByteReader {
   private tableStart(): number {
     const { bytes } = this;
     if (bytes[0] !== Tag.HOOKED) {
-      throw new DecodeError("it is no message of this codec", 0);
+      throw new DecodeError("it is not a message of this codec", 0);
     }
     const start = bytes.length < 6 ? 0 : this.data().getUint32(bytes.length - 4, true);
     if (start < 2 || start > bytes.length - 5) {
@@ -207,7 +207,7 @@ export class Decoder<Link> extends ByteReader {
       case Tag.HOOK:
         return this.hooked();
       default:
-        throw this.wrong(`${tag} is no tag`);
+        throw this.wrong(`unknown tag ${tag}`);
     }
   }
 
@@ -242,7 +242,7 @@ export class Decoder<Link> extends ByteReader {
     } else if (form === Tag.FLOAT64_FORM) {
       for (let i = 0; i < length; i++, at += 8) value.push(view.getFloat64(at, true));
     } else {
-      throw this.wrong(`${form} is no form of numbers`);
+      throw this.wrong(`unknown form of numbers ${form}`);
     }
     return value;
   }
@@ -380,7 +380,7 @@ export class Decoder<Link> extends ByteReader {
       texts.push(flags & (1 << i) ? this.text() : undefined);
     }
     const value = makeError(kind, texts);
-    if (value === undefined) throw this.wrong(`${kind} is no kind of error`);
+    if (value === undefined) throw this.wrong(`unknown kind of error ${kind}`);
     this.references[id] = value;
     texts.forEach((text, i) => {
       const key = Tag.errorParts[i];
@@ -444,7 +444,7 @@ export class Decoder<Link> extends ByteReader {
     const kind = this.kindOfView();
     const buffer = this.reference();
     if (!(buffer instanceof ArrayBuffer)) {
-      throw this.wrong("a view refers to what is no buffer");
+      throw this.wrong("a view refers to a value that is not a buffer");
     }
     return this.keep(new kind.View(buffer, this.varint(), this.varint()));
   }
@@ -452,7 +452,7 @@ export class Decoder<Link> extends ByteReader {
   private kindOfView(): typeof Tag.views[number] {
     const kind = this.byte();
     if (kind >= Tag.views.length) {
-      throw this.wrong(`${kind} is no kind of view in this runtime`);
+      throw this.wrong(`this runtime has no kind of view ${kind}`);
     }
     return Tag.views[kind];
   }
@@ -462,7 +462,7 @@ export class Decoder<Link> extends ByteReader {
     if (name === undefined) throw this.wrong("the name of a hook is missing");
     const hook = this.hooks.find((hook) => hook.name === name);
     if (hook === undefined) {
-      throw this.wrong(`the hook ${JSON.stringify(name)} is needed and not installed`);
+      throw this.wrong(`the hook ${JSON.stringify(name)} is needed, but not installed`);
     }
     const id = this.expect();
     this.enter();

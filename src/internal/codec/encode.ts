@@ -190,7 +190,9 @@ export class Encoder<Link = unknown> {
     const id = this.identify(value);
     if (id !== -1) {
       if (this.open?.includes(value)) {
-        throw new EncodeError("it contains itself, and a value that is rebuilt by a hook cannot; break the cycle");
+        throw new EncodeError(
+          "it contains itself, which is not possible for a value that a hook rebuilds; break the cycle",
+        );
       }
       this.writer.byte(Tag.REFERENCE);
       this.writer.varint(id);

@@ -73,7 +73,7 @@ const isExit = (object: object): boolean =>
   has(object, ["Effect"]) && "_op" in object &&
   (object._op === "Success" || object._op === "Failure");
 
-const hookMissing = "data of Effect crosses only where the hook for it is installed (wire/effect.ts)";
+const hookMissing = "data of Effect crosses only where the hook for it is installed";
 
 /** Why a value of Effect cannot be sent. Detects such values by registered symbols, without loading Effect. */
 export const effectRefusal = (object: object): string | undefined => {
@@ -122,7 +122,7 @@ export const refusal = (value: unknown): string => {
     return "functions do not cross a process boundary; define a Task and send its arguments";
   }
   if (typeof value === "symbol") {
-    return "a symbol is another one in another process; send a string";
+    return "a symbol has no identity in another process; send a string";
   }
   const object = value as object;
   for (const [owner, text] of advice) {

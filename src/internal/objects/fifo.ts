@@ -15,7 +15,7 @@ export interface FifoEntry<A> {
   next: FifoEntry<A> | undefined;
 }
 
-/** See above. */
+/** A first-in, first-out queue. */
 export class Fifo<A> {
   #first: FifoEntry<A> | undefined;
   #last: FifoEntry<A> | undefined;

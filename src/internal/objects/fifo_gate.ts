@@ -16,7 +16,7 @@ export interface GateWaiter {
   admit: (() => void) | undefined;
 }
 
-/** See above. */
+/** A FIFO gate. */
 export class FifoGate {
   readonly #waiters = new Fifo<GateWaiter>();
   readonly #isPossible: (size: number) => boolean;

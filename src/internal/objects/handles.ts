@@ -38,7 +38,7 @@ export const handleOf = (object: object): Handle[typeof HandleId] => (object as 
 export type ObjectHook = Hook<Link | undefined>;
 
 /**
- * Rebuilds an object from its data. If `use` is false, the receiver only looks at the message, and must not take over objects that
+ * Rebuilds an object from its data. If `use` is false, the receiver only inspects the message, and must not take over objects that
  * move with it.
  */
 type Rebuild = (data: unknown, use: boolean) => object;
@@ -103,7 +103,7 @@ const refusing: ObjectHook = {
 export const foreign: ReadonlyArray<ObjectHook> = [refusing, ...effectHooks];
 
 /**
- * The hooks for a process that looks at a message which another process will receive. A handle of a kind that is not loaded
+ * The hooks for a process that inspects a message which another process will receive. A handle of a kind that is not loaded
  * becomes an empty object, since the handle may not be used anyway.
  */
 export const looking: ReadonlyArray<ObjectHook> = [
@@ -137,7 +137,7 @@ export const load = ({ attachments, bytes }: Body): Promise<void> | undefined =>
     });
     Codec.decode(bytes, { attachments, hooks, link: undefined });
   } catch {
-    // Decoding the message will report what is wrong with it.
+    // Decoding the message will report the error.
   }
   if (missing.size === 0) return undefined;
   // A module that fails to load leaves its kind unknown, which decoding the message will report.

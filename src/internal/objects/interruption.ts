@@ -22,7 +22,7 @@ import * as FiberRef from "effect/FiberRef";
 import * as RuntimeFlags from "effect/RuntimeFlags";
 import type { FifoGate } from "./fifo_gate.ts";
 
-/** What an attempt gives in place of a value: the effect to go on with. The attempt has changed nothing. */
+/** The answer of an attempt that has no value and has changed nothing: the effect with which the fiber continues. */
 export class Otherwise<out A, out E, out R = never> {
   constructor(readonly effect: Effect.Effect<A, E, R>) {}
 }
@@ -49,11 +49,11 @@ export const oneStep = <A, E = never, R = never>(
 
 /**
  * Waits for the answer to a request, and then commits it. Exactly one of the two runs: `commit`, uninterruptibly, or the function
- * that `request` returns, which cancels the request and takes back what was granted meanwhile. It is called if the wait fails or
- * is interrupted, at whatever moment the interruption comes.
+ * that `request` returns, which cancels the request and takes back what was granted meanwhile. That function is called if the wait
+ * fails or is interrupted, at whatever moment the interruption comes.
  *
- * `request` calls `answer` once, perhaps before it returns. If canceling gives an effect, that runs uninterruptibly before the
- * fiber goes on with the failure or the interruption.
+ * `request` calls `answer` once, perhaps before it returns. If it returns an effect, the effect runs uninterruptibly before the
+ * fiber continues with the failure or the interruption.
  */
 export const waitThenCommit = <A, E, B, E2 = never, R = never>(
   request: (answer: (result: Effect.Effect<A, E>) => void) => () => void | Effect.Effect<unknown, E2, R>,
@@ -69,7 +69,7 @@ export const waitThenCommit = <A, E, B, E2 = never, R = never>(
       const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
         const canceled = cancel();
         const failure = Effect.failCause(cause);
-        // A function that gives nothing may give any value in TypeScript, such as the result of `Set.delete`.
+        // A function of type `void` may return any value, such as the result of `Set.delete`.
         return Effect.isEffect(canceled) ? Effect.zipRight(canceled, failure) : failure;
       };
       return Effect.matchCauseEffect(restore(wait), {

@@ -29,11 +29,11 @@ export type Operations = Readonly<Record<number, (argument: unknown) => Effect.E
 
 /** The message ends with the exit of the operation. */
 const EXIT = 8;
-/** The exit cannot be encoded: the reason and the path of the value that cannot follow. */
+/** The exit cannot be encoded. The message continues with the reason, and with the path of the value. */
 const UNENCODABLE = 9;
 
 /**
- * Hosts operations. A call that is canceled, or whose caller has died, is interrupted. A part of a failure that cannot be
+ * Hosts operations. A call that is cancelled, or whose caller has died, is interrupted. A part of a failure that cannot be
  * encoded is replaced by a description. The results of the operations in `reports` are failures in the form of data, and
  * treated like failures.
  */

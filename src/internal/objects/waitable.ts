@@ -9,7 +9,7 @@ export const WaitId = "~multiprocessing/Waitable";
 
 /** An object for which `wait` can wait. An object that is gone is ready, since using it fails at once. */
 export interface Waitable {
-  /** How `wait` looks at the object and watches it. */
+  /** How `wait` inspects and watches the object. */
   readonly [WaitId]: {
     /** Calls `answer` once, with whether the object is ready now. It does so before it returns if this process knows the answer. */
     readonly look: (answer: (ready: boolean) => void) => void;

@@ -24,7 +24,7 @@ export const wrongBytes = must(
   "encode texts with TextEncoder",
 );
 
-/** Makes a message of bytes. Long ones are not copied, unless other threads may change them. */
+/** Makes a message of bytes. Long messages are not copied, unless other threads may change them. */
 export const bytesMessage = (part: Uint8Array): Message =>
   part.length < Codec.ATTACHMENT_BYTES
     ? makeMessage(BYTES, { bytes: part.slice(), attachments: [] })

@@ -1,5 +1,5 @@
 /**
- * A connection as its user has it: checks the arguments, and uses its end.
+ * The connection that a user has: it checks the arguments, and uses its end.
  *
  * `end.ts` is the end itself, `receiver.ts` receives and `sender.ts` sends for the fibers that use it; each has its state diagram at
  * the top of its file, and so has the pipe in `host.ts`.
@@ -230,7 +230,7 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
     return `Connection(${this.host})`;
   }
 
-  /** Fails if the connection cannot be used or receives nothing, before the arguments are checked. */
+  /** Fails if the connection cannot be used or only sends. Called before the arguments are checked. */
   #read<C, E>(act: () => Effect.Effect<C, E>): Effect.Effect<C, E | PipeError> {
     return Effect.suspend((): Effect.Effect<C, E | PipeError> => {
       const failure = this.#end.useFailure;
@@ -241,7 +241,7 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
     });
   }
 
-  /** Fails if the connection cannot be used or sends nothing, before the arguments are checked. */
+  /** Fails if the connection cannot be used or only receives. Called before the arguments are checked. */
   #write<C, E>(act: () => Effect.Effect<C, E>): Effect.Effect<C, E | PipeError> {
     return Effect.suspend((): Effect.Effect<C, E | PipeError> => {
       const failure = this.#end.useFailure;
@@ -257,7 +257,7 @@ inspectable(ConnectionClient);
 const tooLong = (reason: PipeError["reason"], size: number, limit: string): Exit.Exit<never, PipeError> =>
   refuse(reason, `Cannot receive bytes: the next message has ${size}, and ${limit}; it can still be received`, size);
 
-/** Stands in for a connection in a message that is only looked at: the end stays with the message. */
+/** Stands in for a connection in a message that is only inspected: the end stays with the message. */
 class Untouched {
   readonly [TypeId]: typeof TypeId = TypeId;
 }

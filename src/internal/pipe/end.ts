@@ -1,8 +1,8 @@
 /**
  * One end of a pipe, in the process that owns it. Free of Effect.
  *
- * Messages arrive before anybody asks for them, and the pipe is told of those that were received. Whether there is room to send is
- * known here as well: from the bytes that were sent, and those that the other end has received.
+ * Messages arrive before a fiber asks for them, and the end reports to the pipe which messages were received. The end also knows
+ * whether there is room to send: from the bytes that were sent, and the bytes that the other end has received.
  *
  * ```text
  *   open --leave: a message with the end was sent--> moved
@@ -33,10 +33,10 @@ export interface ConnectionHandle extends Target {
   readonly host: string;
   /** Index of the end. */
   readonly end: number;
-  /** How often the end had moved. */
+  /** The number of times that the end had moved. */
   readonly generation: number;
   readonly duplex: boolean;
-  /** Bytes that the other end may have to receive. */
+  /** The number of bytes that may be sent and not yet received by the other end. */
   readonly maxBytes: number;
   /** Set if the other end is in another program. */
   readonly stranger?: Stranger;
@@ -56,7 +56,7 @@ export type Peer = { readonly hostname: string; readonly port: number } | { read
 /** Why a connection cannot be used. */
 export type ConnectionFailure = PipeError | Unreachable | MessageTooLarge;
 
-/** See above. */
+/** One end of a pipe. */
 export class End implements P.EndOwner {
   readonly handle: ConnectionHandle;
   readonly near = true;
@@ -160,8 +160,8 @@ export class End implements P.EndOwner {
   }
 
   /**
-   * A message with this end in it has left. `onDeath` registers a callback for the death of the process that is to receive or to store
-   * the message, and returns a function that removes the callback.
+   * Called when a message that contains this end has left. `onDeath` registers a callback for the death of the process that is to
+   * receive or to store the message, and returns a function that removes the callback.
    */
   leave(onDeath: ((callback: () => void) => () => void) | undefined): void {
     if (this.state !== "open") return;
@@ -306,7 +306,8 @@ const remotePipe = (handle: ConnectionHandle, owner: P.EndOwner): P.PipeAccess =
       for (const done of [...sending]) done(arrived);
     },
   });
-  // On the way to a process that is no neighbour a message may still be under way when others hear of it: the pipe confirms it.
+  // A message to a process that is not a neighbour may still be on its way when other processes learn of it, so the pipe confirms
+  // it.
   const confirm = far(handle);
   return {
     send: (message, done) => {
@@ -323,7 +324,7 @@ const remotePipe = (handle: ConnectionHandle, owner: P.EndOwner): P.PipeAccess =
       if (confirm) syncs.push(finish);
       line.flush();
     },
-    // At once, so that it comes before a message with which the end moves.
+    // Sent at once, before a message with which the end moves.
     received: (count) => line.data(varints(P.RECEIVED, count)),
     takenOver: (count) => line.data(varints(P.TAKEN_OVER, count)),
     move: () => {

@@ -1,5 +1,5 @@
 /**
- * A pipe in the process that made it: two ends, and for each the messages to it that were not received. Free of Effect.
+ * A pipe in the process that made it: two ends, each with the messages to it that were not received. Free of Effect.
  *
  * The state of one end:
  *
@@ -21,10 +21,10 @@
  * ```
  *
  * - An end has one owner at a time. When a message with an end in it is sent, its owner sends `MOVE`, and the next process that
- *   attaches owns the end, with all messages that were not received. The new owner gets nothing before that `MOVE`: what the
- *   previous owner sent or received until then counts.
- * - An end is closed with its owner. A moving end belongs to the pipe. The place where the message with the end is stored retains the
- *   end, and releases it when nobody will receive the message.
+ *   attaches owns the end, with all messages that were not received. The new owner gets nothing before that `MOVE`: until then, the
+ *   previous owner may have sent and received.
+ * - An end is closed with its owner. A moving end belongs to the pipe. The place where the message with the end is stored retains
+ *   the end, and releases it when no process will receive the message.
  *
  * @module
  */
@@ -53,9 +53,9 @@ interface Side {
   /** Releases the handles that moved with received messages, until they are taken over. */
   readonly releases: Array<() => void>;
   state: EndState;
-  /** How often the end was taken over. */
+  /** The number of times that the end was taken over. */
   generation: number;
-  /** Tells the place that retains the end that it need not any longer. */
+  /** Tells the place that retains the end to release it. */
   onReleased: (() => void) | undefined;
 }
 
@@ -116,7 +116,7 @@ export class PipeHost implements Hosted {
     };
   };
 
-  /** Takes an end of that generation over. Returns the status that says why it cannot be had, if so. */
+  /** Takes over an end of that generation. If that is not possible, returns a status that says why. */
   claim(index: number, generation: number, owner: P.EndOwner): P.PipeAccess | number {
     const side = this.#sides[index];
     const { state } = side;
@@ -145,7 +145,7 @@ export class PipeHost implements Hosted {
 
   /**
    * Retains an end of that generation, which is moving. Returns the function that releases it: if no process has taken the end over
-   * by then, it is closed. `onReleased` is called when the end is owned or closed, or was not to be retained at all.
+   * by then, it is closed. `onReleased` is called when the end is owned or closed, or if it could not be retained.
    */
   retain(index: number, generation: number, onReleased: () => void): () => void {
     const side = this.#sides[index];
@@ -167,8 +167,8 @@ export class PipeHost implements Hosted {
   }
 
   /**
-   * The scope of the pipe has closed. Ends in this process and moving ends are closed. Ends elsewhere cannot go on without the pipe, but
-   * have got all messages to them.
+   * The scope of the pipe has closed. Ends in this process and moving ends are closed. Ends in other processes cannot be used
+   * without the pipe, but all messages to them have been delivered.
    */
   release(): void {
     for (const index of [0, 1]) {
@@ -202,7 +202,7 @@ export class PipeHost implements Hosted {
   #receive(access: P.PipeAccess, line: Line, message: Incoming): void {
     switch (message.bytes[0]) {
       case P.SEND:
-        // Before the message may be received: its receiver might end the pipe.
+        // Done before the message can be received, because its receiver might end the pipe.
         if (wantsConfirmation(message)) line.data(varints(P.SYNCED));
         return access.send(readMessage(message), () => {});
       case P.RECEIVED:
@@ -263,7 +263,7 @@ export class PipeHost implements Hosted {
   #received(index: number, count: number): void {
     const { messages, releases } = this.#sides[index];
     if (!(count <= messages.length)) {
-      throw new ProtocolError("Cannot read from the peer: it has received more than there was");
+      throw new ProtocolError("Cannot read from the peer: it has received more messages than it was sent");
     }
     const before = messages.bytes;
     for (let i = 0; i < count; i++) {

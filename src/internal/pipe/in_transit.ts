@@ -1,6 +1,6 @@
 /**
- * Ends of pipes that move with a message, while the message is stored in a queue, a pipe or a managed call. If nobody will receive
- * the message, its ends are closed.
+ * Ends of pipes that move with a message, while the message is stored in a queue, a pipe or a managed call. If no process will
+ * receive the message, its ends are closed.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import type { ConnectionHandle } from "./end.ts";
 import type { PipeHost } from "./host.ts";
 import { RETAIN } from "./protocol.ts";
 
-/** Retains the ends that move with a message. Returns a function that releases them: an end that nobody has received is closed. */
+/** Retains the ends that move with a message. Returns a function that releases them: an end that was not received is closed. */
 export const retainEnds = ({ attachments, bytes }: Packet): () => void => {
   const releases: Array<() => void> = [];
   const hooks = finding((kind, data) => {
@@ -23,7 +23,7 @@ export const retainEnds = ({ attachments, bytes }: Packet): () => void => {
   try {
     Codec.decode(bytes, { attachments, hooks, link: undefined });
   } catch {
-    // Decoding the message will report what is wrong with it, to its receiver.
+    // The receiver of the message gets the error when it decodes the message.
   }
   return () => {
     for (const release of releases.splice(0)) release();

@@ -6,10 +6,10 @@
 import { Fifo } from "../objects/fifo.ts";
 import type { Message } from "./message.ts";
 
-/** See above. */
+/** The unreceived messages of one end. */
 export class Inbox {
   readonly #messages = new Fifo<Message>();
-  /** What all messages count for, in bytes. */
+  /** The total size of all messages, in bytes. */
   bytes = 0;
 
   get length(): number {

@@ -14,14 +14,14 @@ export const BYTES = 1;
 /** Stands in for a message that was too large for a link on its way: its size and the limit, as two f64. */
 export const OVERSIZE = 2;
 
-/** What each message counts for besides its bytes, so that empty messages are bounded as well. */
+/** The size of a message besides its bytes, so that the number of empty messages is bounded as well. */
 const OVERHEAD = 64;
 
 /** One message. */
 export interface Message extends Packet {
   /** {@link VALUE}, {@link BYTES} or {@link OVERSIZE}. */
   readonly kind: number;
-  /** What it counts for, in bytes. */
+  /** Its size as the bounds count it, in bytes. */
   readonly size: number;
   /** In the host of the pipe: releases the handles that move with the message. */
   readonly release?: (() => void) | undefined;
@@ -36,7 +36,7 @@ export const makeMessage = (kind: number, { attachments, bytes, moves }: Packet)
   size: sizeOf({ attachments, bytes }) + OVERHEAD,
 });
 
-/** Stands in for a message that the link to its receiver does not take. */
+/** Makes the replacement of a message that the link to its receiver does not accept. */
 export const oversize = ({ limit, size }: MessageTooLarge): Message => {
   const bytes = new Uint8Array(16);
   const view = new DataView(bytes.buffer);

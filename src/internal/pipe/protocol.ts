@@ -1,9 +1,9 @@
 /**
  * The messages between a pipe and the owners of its ends.
  *
- * The owner of an end has one call open, `ATTACH` (n = index of the end, n = its generation: how often it had moved), for as long as it
- * owns the end; `cancel` closes the end. The pipe answers with a credit when it has received the call. Each message begins with a
- * byte; n is a number of seven bits a byte, b is a byte:
+ * The owner of an end has one call open, `ATTACH` (n = index of the end, n = its generation: how often it had moved), for as long
+ * as it owns the end; `cancel` closes the end. The pipe answers with a credit when it has received the call. Each message begins
+ * with a byte; n is a varint (seven bits in each byte), b is a byte:
  *
  * | to the pipe | then | meaning |
  * | --- | --- | --- |
@@ -22,9 +22,9 @@
  * | `PEER` | b | the state of the other end has changed |
  * | `SYNCED` | | the answer to `SYNC` |
  *
- * While a message with an end in it is stored somewhere, for another process to receive it, that place has a call `RETAIN` open (n, n
- * as with `ATTACH`). The pipe ends the call when an owner has attached. If it is canceled before, or its process dies, nobody will
- * receive the message, and the end is closed.
+ * While a message with an end in it is stored somewhere, for another process to receive it, that place has a call `RETAIN` open (n,
+ * n as with `ATTACH`). The pipe ends the call when an owner has attached. If the call is cancelled before, or its process dies, no
+ * process will receive the message, and the end is closed.
  *
  * @module
  */
@@ -80,7 +80,7 @@ export interface EndOwner {
   readonly freed: (bytes: number, count?: number) => void;
   /** The state of the other end has changed. `cause` is why it has ended, if its owner did not close it. */
   readonly peer: (peer: PeerState, cause?: Error) => void;
-  /** It owns the end no longer. Called once, last. */
+  /** The owner has lost the end. Called once, and last. */
   readonly end: (status: number, message?: Incoming) => void;
 }
 
@@ -92,7 +92,7 @@ export interface PipeAccess {
    */
   readonly send: (message: Message, done: (arrived: boolean) => void) => void;
   readonly received: (count: number) => void;
-  /** The handles that moved with `count` received messages were taken over, as far as they ever will be. */
+  /** The handles that moved with `count` received messages were taken over, or never will be. */
   readonly takenOver: (count: number) => void;
   /** The end was sent to another process. */
   readonly move: () => void;

@@ -7,7 +7,7 @@
  *                    +--interrupted: it leaves the gate, and the message stays
  * ```
  *
- * A message that does not fit, or is of the other kind, stays the next one.
+ * A message that does not fit, or is of the other kind, remains the next message.
  *
  * @module
  */
@@ -27,7 +27,7 @@ import { type Message, OVERSIZE, VALUE } from "./message.ts";
 /** Why nothing was received. */
 export type ReceiveFailure = EndOfFile | ConnectionFailure;
 
-/** Values, and bytes, that {@link MessageReceiver.receiveMany} gives at most. */
+/** The largest number of values, and of bytes, that {@link MessageReceiver.receiveMany} returns. */
 const BATCH = 1024;
 const BATCH_BYTES = 256 * 1024;
 
@@ -47,7 +47,7 @@ export class MessageReceiver {
 
   /**
    * Gives the next message to `use`, which takes it from the inbox or leaves it there. A message of another `kind` is a failure.
-   * Looks at the end at once: call it in the fiber.
+   * Inspects the end at once, so call it in the fiber.
    */
   receive<A, E>(kind: number, use: (message: Message) => Exit.Exit<A, E>): Effect.Effect<A, E | ReceiveFailure> {
     const { readers } = this.#end;
@@ -60,7 +60,7 @@ export class MessageReceiver {
     );
     if (!readers.isOpen(0)) return wait;
     return oneStep(() => {
-      // Another fiber may have been faster, between the two steps of this one.
+      // Another fiber may have received the message between the two steps of this one.
       if (!readers.isOpen(0)) return new Otherwise(wait);
       const next = this.#next(kind, use);
       return !(next instanceof Promise) && next._tag === "Success" ? next.value : new Otherwise(proceed(next));
@@ -77,7 +77,7 @@ export class MessageReceiver {
     });
   }
 
-  /** Receives all values that are there, at least one and at most a batch. */
+  /** Receives the values that have arrived, at least one and at most a batch. */
   receiveMany<A>(): Effect.Effect<ReadonlyArray<A>, DecodeError | ReceiveFailure> {
     return this.receive(VALUE, (): Exit.Exit<ReadonlyArray<A>, DecodeError> => {
       const values: Array<A> = [];

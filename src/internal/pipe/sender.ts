@@ -102,7 +102,7 @@ export class MessageSender {
       onHandedOver = () => resume(outcome);
       if (open === 0) onHandedOver();
     });
-    // Another program may be stopped, or cut off, for any time.
+    // Another program may be suspended or disconnected for any length of time.
     return { end: next, done: end.handle.stranger === undefined ? handedOver : restore(handedOver) };
   }
 }

@@ -89,7 +89,7 @@ export class CommandGuard {
     this.#tell("+", target);
   }
 
-  /** Guards it no longer. */
+  /** Stops guarding a process or group. */
   remove(target: number): void {
     if (this.#targets.delete(target)) this.#tell("-", target);
   }

@@ -25,7 +25,7 @@ export class Output {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   #chunks: Array<Uint8Array> = [];
   #bytes = 0;
-  /** A pending read survives the interruption of its fiber: the next one gets the chunk. */
+  /** A pending read survives the interruption of its fiber: the next read gets the chunk. */
   #pending: Promise<void> | undefined;
   #ended = false;
   #taken = false;
@@ -60,7 +60,7 @@ export class Output {
     return Effect.zipRight(this.#fetch, this.ahead);
   });
 
-  /** Reads to the end and drops all. */
+  /** Reads the output to its end, and drops it. */
   readonly drain: Effect.Effect<void, PlatformError> = Effect.suspend(() => {
     this.#taken = true;
     this.#chunks = [];
@@ -68,7 +68,7 @@ export class Output {
     return this.#ended ? Effect.void : Effect.zipRight(this.#fetch, this.drain);
   });
 
-  /** Closes it: the command cannot write to it any more. */
+  /** Closes the output: the command cannot write to it any more. */
   close(): void {
     this.#ended = true;
     this.#chunks = [];

@@ -18,11 +18,11 @@ export interface CommandSettings {
   readonly killSignal: Deno.Signal;
   readonly forceKillAfter: Duration.DurationInput;
   readonly maxBuffer: number;
-  /** `undefined` if nothing guards. */
+  /** `undefined` for commands without a guard. */
   readonly guard: CommandGuard | undefined;
 }
 
-/** The longest pause between two looks at a group whose leader has ended, in milliseconds. */
+/** The longest pause between two checks of a group whose leader has ended, in milliseconds. */
 const LOOK = 100;
 
 /** The exit code of a process whose real one cannot be known. */
@@ -48,11 +48,11 @@ const words = ({ args, command, shell }: Command.StandardCommand): readonly [str
 const runsIn = (group: number, pid: string): boolean => {
   try {
     const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
-    // The name before it may hold anything, spaces and brackets included.
+    // The name of the program comes first, and may contain spaces and brackets.
     const [state, _parent, its] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return Number(its) === group && state !== "Z" && state !== "X";
   } catch (error) {
-    // The process has ended since.
+    // The process has ended meanwhile.
     if (error instanceof Deno.errors.NotFound || /No such process/.test(String(error))) return false;
     throw error;
   }
@@ -101,7 +101,7 @@ export class ProcessGroup {
     this.#grouped = leads && Deno.permissions.querySync({ name: "run" }).state === "granted";
     guard?.hold();
     guard?.add(this.#target);
-    // Without a status another part of this program has awaited the process.
+    // The status is missing if another part of this program has awaited the process.
     leader.status.catch((): Deno.CommandStatus => ({ success: false, code: LOST, signal: null })).then((status) => {
       this.#running = false;
       this.#left = this.#grouped && hasMembers(leader.pid);
@@ -127,7 +127,7 @@ export class ProcessGroup {
       if (this.#grouped) Deno.kill(-this.leader.pid, name);
       else this.leader.kill(name);
     } catch (error) {
-      // It has ended, but its status has not arrived.
+      // The process has ended, but its status has not arrived.
       if (error instanceof Deno.errors.NotFound || /already terminated/.test(String(error))) return;
       throw error;
     }

@@ -42,7 +42,7 @@ export const makeClient = (
     ).pipe(
       Effect.catchAllCause((cause) => Effect.map(why, (reason) => reason ?? Cause.squash(cause))),
       Effect.flatMap((cause) => {
-        ended = clientError(`The server does not answer any more: ${say(cause)}`, cause);
+        ended = clientError(`The server no longer answers: ${say(cause)}`, cause);
         return write({ _tag: "ClientProtocolError", error: ended });
       }),
     );
@@ -85,7 +85,7 @@ export const makeServer = (
           const receive = Effect.flatMap(connection.recv, (message) =>
             isMessage(message)
               ? Effect.suspend(() => write(id, message))
-              : Effect.dieMessage("a message of a client is no message of @effect/rpc"));
+              : Effect.dieMessage("a client has sent a message that does not belong to @effect/rpc"));
           return Effect.forever(receive).pipe(
             Effect.catchAll((error) =>
               ends.has(error._tag) ? Effect.void : Effect.die(error)
@@ -114,7 +114,7 @@ export const makeServer = (
               // The server turns the defect into the result of the request.
               return Effect.die(error);
             }
-            // The client has gone, or does not wait for the result of a request that it has interrupted.
+            // The client has disconnected, or does not wait for the result of a request that it has interrupted.
             return error !== undefined || Cause.isInterruptedOnly(cause)
               ? Effect.void
               : Effect.failCause(cause as Cause.Cause<never>);

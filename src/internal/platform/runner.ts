@@ -15,7 +15,7 @@ import { detach, type Port } from "./transfer.ts";
 /** A worker has one client, the process that has started it. */
 const CLIENT = 0;
 
-/** Errors of a connection whose other end has gone: this process is about to end. */
+/** Errors of a connection whose other end was closed: this process is about to end. */
 const gone = new Set(["BrokenPipe", "Unreachable", "PipeError"]);
 
 /** The runner of this process. */

@@ -5,7 +5,7 @@
  */
 import type { Connection } from "../../Pipe.ts";
 
-/** One end of it. */
+/** One end of the pipe. */
 export type Port = Connection<unknown>;
 
 /**

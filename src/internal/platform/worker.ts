@@ -103,7 +103,7 @@ class Backing {
   send(message: unknown, transfers: ReadonlyArray<unknown> = []): Effect.Effect<void, WorkerError> {
     return Effect.suspend(() => {
       if (this.#initial === undefined && this.#isInitial(message)) {
-        // A transferred buffer is detached by the time of the second sending.
+        // A transferred buffer would be detached when the message is sent again.
         this.#initial = transfers.length === 0 ? message : structuredClone(message);
       }
       const port = this.#port;
@@ -221,8 +221,7 @@ export const makePlatform = (
   });
 
 /**
- * The manager of the platform. In addition it tells which message is the initial one, so that a process that replaces another
- * gets it as well.
+ * The manager of the platform. It also marks the initial message, so that a process that replaces another receives it as well.
  */
 export const makeManager = (
   options: Process.Options,

@@ -20,7 +20,9 @@ import * as P from "./protocol.ts";
 /** Places that one process may have been granted ahead. */
 const AHEAD = 64;
 
-/** Capacity from which places are granted ahead. In a smaller queue other producers would notice each place that is kept from them. */
+/**
+ * Capacity from which places are granted ahead. In a smaller queue, other producers would miss each place that is granted ahead.
+ */
 const ROOMY = 256;
 
 /** One open `PUT`. */

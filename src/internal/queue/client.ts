@@ -1,5 +1,5 @@
 /**
- * A queue as its users have it, in any process.
+ * The queue that a user has, in any process.
  *
  * - `items.ts` encodes items in the caller's fiber, before anything is sent.
  * - `putter.ts` gets room and sends them; `producer.ts` is its call to the queue.
@@ -183,7 +183,9 @@ export class QueueClient<A> implements Queue<A> {
     });
   }
 
-  /** Reports items that this process has taken from a queue that redelivers. Gives when the reports will outlive this process. */
+  /**
+   * Reports items that this process has taken from a queue that redelivers. Completes when the reports will outlive this process.
+   */
   #report(count: number): Effect.Effect<void, QueueError> {
     return Effect.async((resume) => {
       const items = unreportedOf(this.#handle).pick(currentFiber(), count);

@@ -1,5 +1,5 @@
 /**
- * Why an operation of a queue did not happen.
+ * How a queue ends the calls of its users, and the errors that result.
  *
  * @module
  */

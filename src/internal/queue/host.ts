@@ -152,8 +152,8 @@ export class QueueHost implements Hosted, QueueCore {
   }
 
   /**
-   * Puts packets of this process, from `packets[at]` on, as far as there is room at once and no earlier `put` waits. Returns the number
-   * of packets that were put.
+   * Puts packets of this process, from `packets[at]` on, as long as there is room at once and no earlier `put` waits. Returns the
+   * number of packets that were put.
    */
   putNow(packets: ReadonlyArray<Packet>, at: number): number {
     const { inventory } = this;

@@ -7,11 +7,11 @@ import type { Packet } from "../objects/packets.ts";
 import { messageOf } from "../codec/foreign.ts";
 import { FifoStore, type Item, type Store } from "./store.ts";
 
-/** What distinguishes one queue from another. */
+/** The options of a queue. */
 export interface QueueRules {
-  /** Number of items that the queue holds at most. */
+  /** The largest number of items that the queue holds. */
   readonly capacity: number;
-  /** Bytes that its items take up at most. */
+  /** The largest number of bytes that its items take up. */
   readonly maxBytes: number;
   readonly store: Store;
   /** The key by which an ordered queue orders an item. May throw, and the item is then refused. */
@@ -22,7 +22,7 @@ export interface QueueRules {
   readonly retain: (packet: Packet) => () => void;
 }
 
-/** Bytes that are sent together at most, unless one item is larger. */
+/** The largest number of bytes that are sent together, unless one item is larger. */
 const BATCH_BYTES = 256 * 1024;
 
 /** See above. */
@@ -37,8 +37,8 @@ export class Inventory {
   /** After a shutdown, items that come back are dropped. */
   isDiscarding = false;
   /**
-   * How items use the memory of the message that brought them. Items that leave in the order of their arrival may share it: none
-   * is kept for the sake of another for long.
+   * How items use the memory of the message that brought them. Items that leave in the order of their arrival may share it: no item
+   * then keeps the memory of another one for long.
    */
   readonly memory: "copy" | "own";
   readonly #store: Store;
@@ -123,14 +123,16 @@ export class Inventory {
 
   /** Puts items back into their places. */
   restore(items: ReadonlyArray<Item>): void {
-    // The last one first: then each goes to the end of the store from which it was taken.
+    // The last item comes first: each then goes to the end of the store from which it was taken.
     for (let i = items.length - 1; i >= 0; i--) {
       if (this.isDiscarding) this.drop(items[i]);
       else this.#store.restore(items[i]);
     }
   }
 
-  /** Forgets an item that is no longer in the store: it was taken, or nobody will take it. Releases the handles that move with it. */
+  /**
+   * Forgets an item that is no longer in the store: it was taken, or will never be taken. Releases the handles that move with it.
+   */
   drop({ release, size }: Item): void {
     this.bytes -= size;
     release?.();
@@ -143,11 +145,11 @@ export class Inventory {
   }
 }
 
-/** What the parts of a queue share: implemented by `QueueHost`. */
+/** The operations that the parts of a queue share; implemented by `QueueHost`. */
 export interface QueueCore {
   readonly inventory: Inventory;
   readonly state: "open" | "closed" | "shut down" | "gone";
-  /** Places that are neither taken nor promised, with what streams have taken seen. */
+  /** Places that are neither taken nor promised, after the items that streams have taken were registered. */
   readonly free: number;
   /** The exit of calls to a queue that is no longer open. */
   readonly endStatus: number;
@@ -161,6 +163,6 @@ export interface QueueCore {
   begun(): void;
   /** Reports items done. `false` if there are fewer. */
   taskDone(count: number): boolean;
-  /** Does everything that has become possible: hands out items, grants room, ends calls. */
+  /** Performs all steps that have become possible: hands out items, grants room, ends calls. */
   advance(): void;
 }

@@ -11,7 +11,7 @@ import { type Packet, sizeOf } from "../objects/packets.ts";
 import type { Link } from "../rpc/link.ts";
 import { linkOf, type Target } from "../rpc/router.ts";
 
-/** Handle of a queue: where it is, and what its users have to know. */
+/** The data of a queue's handle: the location of the queue, and the options that its users have to know. */
 export interface QueueHandle extends Target {
   /** Name of the process that hosts it. */
   readonly host: string;
@@ -37,7 +37,7 @@ export interface EncodedItem extends Packet {
 
 /** Decoded items. */
 export interface OpenedItems<A> {
-  /** Number of packets that were decoded: the first ones of those that were given. */
+  /** The number of decoded packets, counted from the first. */
   readonly count: number;
   /** Whether handles move with them. */
   readonly moves: boolean;
@@ -60,7 +60,7 @@ const tooLarge = (size: number, limit: number): QueueError =>
 const look = ({ attachments, bytes }: Packet): unknown =>
   Codec.decode(bytes, { attachments, hooks: looking, link: undefined });
 
-/** Runs what has to happen when these packets leave: handles that move with them no longer belong to this process. */
+/** Runs the actions for the moment at which these packets leave: handles that move with them no longer belong to this process. */
 export const leave = (handle: Target, packets: ReadonlyArray<EncodedItem>, at: number, count: number): void => {
   for (let i = at; i < at + count; i++) for (const action of packets[i].onSend) action(linkOf(handle));
 };
@@ -91,7 +91,7 @@ export class ItemCodec<A> {
     return encoded.onSend.length === 0 ? encoded : { ...encoded, moves: true };
   }
 
-  /** Encodes several items, as many into one buffer as are sent together. Returns the error if one of them cannot be put. */
+  /** Encodes several items. Items that are sent together share one buffer. Returns the error if one of them cannot be put. */
   encodeAll(items: Iterable<A>): ReadonlyArray<EncodedItem> | EncodeError | QueueError {
     const packets: Array<EncodedItem> = [];
     let writer = new Codec.Writer();

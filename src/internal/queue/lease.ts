@@ -21,7 +21,7 @@ const taken = (word: number): number => word & MASK;
 const limit = (word: number): number => word >>> 16;
 const joined = (taken: number, limit: number): number => (limit & MASK) << 16 | taken & MASK;
 
-/** Stream side: takes up to `most` items. Returns the number that it has taken. */
+/** Stream side: takes up to `most` items. Returns the number of items taken. */
 export const claim = (words: Words, at: number, most: number): number => {
   for (let word = words.load(at);;) {
     const count = Math.min(most, limit(word) - taken(word) & MASK);

@@ -40,7 +40,7 @@ type OnPut = (failure?: PutFailure) => void;
 /** See above. */
 export class Producer {
   readonly #target: Target;
-  /** Whether the queue tells of each item whether it was accepted. */
+  /** Whether the queue reports for each item whether it was accepted. */
   readonly #isOrdered: boolean;
   /** Whether the queue confirms each message. */
   readonly #isConfirmed: boolean;
@@ -116,14 +116,15 @@ export class Producer {
       if (this.#sending.delete(finish)) onPut(failure);
     };
     let results = this.#isOrdered ? packets.length : 0;
-    // Before the message is sent: it may have been handed over when `data` returns.
+    // Recorded before the message is sent, because it may have been handed over when `data` returns.
     this.#sending.add(finish);
     try {
       line.data((writer) => {
         const start = writer.position;
         writer.byte(P.ITEMS);
         const extras = pack(writer, packets);
-        // A relay lets short messages overtake long ones, so the queue confirms a long message and those that follow it.
+        // A process that forwards messages lets short ones overtake long ones, so the queue confirms a long message and those that
+        // follow it.
         const mayBeOvertaken = extras !== undefined || writer.position - start > FRAGMENT || this.#results.length > 0;
         if (results === 0 && (this.#isConfirmed || mayBeOvertaken)) {
           writer.buffer[start] = P.CONFIRMED_ITEMS;

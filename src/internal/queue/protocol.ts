@@ -11,14 +11,15 @@
  * | `TASK_DONE` | n = number of tasks | |
  * | `JOIN`, `READY` | | the exit comes when the condition holds |
  *
- * In this table n is a number of seven bits a byte, and b is a byte.
+ * In this table, n is a varint (seven bits in each byte), and b is a byte.
  *
  * **`PUT`.** A producer is granted room before it sends items. An item is put when the queue receives it. Messages to the queue:
  *
  * | byte | then | meaning |
  * | --- | --- | --- |
  * | `ITEMS` | packets | these items use granted places |
- * | `CONFIRMED_ITEMS` | packets | the same; the queue confirms the message with one `RESULT`. A relay may let short messages overtake a long one, so an item of a long message is put only when the queue has it |
+ * | `CONFIRMED_ITEMS` | packets | the same; the queue confirms the message with one `RESULT`. A process that forwards messages may
+ * let short ones overtake a long one, so an item of a long message is put only when the queue has it |
  * | `WANT` | n = id, n = items, n = bytes, b = whether to wait | requests room |
  * | `WITHDRAW` | n = id | withdraws a request |
  * | `RETURN` | n = places | gives places back |

@@ -23,7 +23,7 @@ import { BATCH_BYTES, type EncodedItem, leave, type QueueHandle } from "./items.
 import { type GrantedPlaces, Producer } from "./producer.ts";
 import * as P from "./protocol.ts";
 
-/** Items that are sent together at most. */
+/** The largest number of items that are sent together. */
 const BATCH = 1024;
 
 /** The queue itself, if it is in this process. */
@@ -48,7 +48,7 @@ export class Putter {
     return this.#putSome(packets, at, true, (count) => this.putAll(packets, at + count));
   }
 
-  /** Puts a packet if there is room for it now. Gives whether it was put. */
+  /** Puts a packet if there is room for it now. Returns whether it was put. */
   tryPut(packet: EncodedItem): Effect.Effect<boolean, QueueError | QueueEnding> {
     return this.#putSome([packet], 0, false, (count) => Effect.succeed(count > 0));
   }
@@ -100,7 +100,7 @@ export class Putter {
     return () => granted === undefined ? withdraw() : this.#producer.release(granted);
   }
 
-  /** Gives the number of packets that were put; `undefined` if the places were void. */
+  /** Returns the number of packets that were put; `undefined` if the places were void. */
   #send(
     places: GrantedPlaces,
     packets: ReadonlyArray<EncodedItem>,

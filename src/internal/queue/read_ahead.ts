@@ -2,10 +2,10 @@
  * Streams that read ahead, where both processes share memory and the queue gives the oldest item first.
  *
  * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides. Before another
- * consumer is served, lent items are recalled, so that each consumer is given the oldest item that nobody has taken: otherwise it
- * might be given a later item first and the recalled one afterwards. Only the chunk for which a stream waits is kept for the stream,
- * which takes the chunk in one step. While several streams read a queue, a batch is as large as a stream has lately used up
- * between two recalls. Free of Effect.
+ * consumer is served, lent items are recalled, so that each consumer is given the oldest item that no consumer has taken:
+ * otherwise a consumer might be given a later item first and the recalled item afterwards. Only the chunk for which a stream waits
+ * is kept for the stream, which takes the chunk in one step. While several streams read a queue, a batch is as large as a stream
+ * has lately used up between two recalls. Free of Effect.
  *
  * ```text
  *   pulling --items--> lent: the first chunk is due, while the stream has taken none of them
@@ -54,7 +54,7 @@ export class ReadAhead {
     return count;
   }
 
-  /** Number of stored items that a stream may borrow that has lately used up `pace` items at a time. */
+  /** The number of stored items that a stream may borrow if it has lately used up `pace` items at a time. */
   share(pace: number): number {
     const { stored } = this.#core.inventory;
     return this.#streams.size === 1 ? stored : Math.min(pace, Math.ceil(stored / this.#streams.size));
@@ -96,7 +96,7 @@ export class ReadAhead {
     };
   }
 
-  /** Sees which lent items the streams have taken. */
+  /** Registers which lent items the streams have taken. */
   look(): void {
     for (const stream of this.#streams) stream.look();
   }
@@ -158,12 +158,12 @@ class AheadStream implements Taker {
   readonly #streams: ReadAhead;
   readonly #takers: Takers;
   readonly #word: SharedWord;
-  /** Lent items that had not been taken at the last look. */
+  /** Lent items that had not been taken at the last check. */
   #ahead: ReadonlyArray<Item> = none;
   /** Number of items that had been taken before the first of them, modulo 2 ** 16. */
   #base: number;
   #most = 0;
-  /** Number of items that the stream takes together at most. */
+  /** The largest number of items that the stream takes together. */
   #chunk = 1;
   /** Number of items that were lent together most recently. */
   #batch = 0;
@@ -250,7 +250,7 @@ class AheadStream implements Taker {
     });
   };
 
-  /** Sees which of the lent items the stream has taken. */
+  /** Registers which of the lent items the stream has taken. */
   look(): void {
     if (this.#ahead.length === 0) return;
     const { at, words } = this.#word;

@@ -47,7 +47,7 @@ export class Reader {
   #lastNotice = 0;
   #isNotifying = false;
   #isClosed = false;
-  /** Whether items can be read ahead: always, except the next one, or never. */
+  /** Whether items can be read ahead: always, except for the next item, or never. */
   mode: "ahead" | "next" | "never" = "ahead";
   /** The message by which the queue has ended the stream. */
   ended: Incoming | undefined;
@@ -88,8 +88,8 @@ export class Reader {
   }
 
   /**
-   * Requests up to `most` items, of which up to `chunk` will be claimed together. Calls `onChange` once, when there are some or
-   * anything else has changed.
+   * Requests up to `most` items, of which up to `chunk` will be claimed together. Calls `onChange` once, when items have arrived or
+   * another change has happened.
    */
   pull(most: number, chunk: number, onChange: () => void): void {
     this.#buffer = [];

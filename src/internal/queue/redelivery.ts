@@ -7,7 +7,7 @@
  */
 import type { Item } from "./store.ts";
 
-/** What becomes of a reported item; see `QueueHost`. */
+/** Handles a reported item; see `QueueHost`. */
 export type OnReported = (item: Item) => void;
 
 /** All unreported items of a queue. */
@@ -15,7 +15,7 @@ export class Redelivery {
   /** Number of unreported items. */
   total = 0;
   readonly onReported: OnReported;
-  /** Called before a report is looked up: it sees what streams have taken. */
+  /** Called before a report is looked up, to register the items that streams have taken. */
   readonly refresh: () => void;
   readonly #byConsumer = new Map<number, number>();
 

@@ -1,7 +1,7 @@
 /**
  * The orders in which a queue gives out its items.
  *
- * An item that was given out and comes back returns to its place, which its arrival number tells.
+ * An item that was given out and comes back returns to its place, which follows from its arrival number.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
- * A queue as a Stream. A chunk is taken in the step that hands it on, so a consumer that fails, is interrupted or dies has taken
- * only the chunks that it was handed.
+ * A queue as a Stream. A chunk is taken in the step that hands it on. A consumer that fails, is interrupted or dies has therefore
+ * taken only the chunks that it was handed.
  *
  * @module
  */

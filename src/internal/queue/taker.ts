@@ -11,8 +11,8 @@
  *                  +---------------------+-----------------------------------+--interrupted: cancel, all go back
  * ```
  *
- * From the first credit on the items are lost with this process: the caller must not have them before, since others could see
- * what it does with them.
+ * From the first credit on, the items are lost with this process. The caller must not have them before, because other processes
+ * could see its use of them.
  *
  * @module
  */
@@ -61,9 +61,9 @@ export class ItemTaker<A> {
   }
 
   /**
-   * Takes up to `count` items, at least one, and gives what `use` makes of them; it is called in the step that takes them. If the
-   * operation does not wait and there is none, `use` is given `undefined`. Of a queue that redelivers, the batch is added to `batches`
-   * until all its items are reported.
+   * Takes up to `count` items, at least one, and returns the result of `use`, which is called in the step that takes them. If the
+   * operation does not wait and there is none, `use` is given `undefined`. Of a queue that redelivers, the batch is added to
+   * `batches` until all its items are reported.
    */
   take<B>(
     count: number,
@@ -80,7 +80,7 @@ export class ItemTaker<A> {
         if (Array.isArray(taken)) return use(taken);
         if (taken instanceof DecodeError) return new Otherwise(Effect.fail(taken));
         const again = this.take(count, waits, use, batches);
-        // "none": another fiber was faster, between the two steps of this one.
+        // "none": another fiber has taken the items between the two steps of this one.
         return new Otherwise(
           taken === "none" ? again : Effect.zipRight(Effect.promise(() => taken as Promise<unknown>), again),
         );
@@ -88,7 +88,7 @@ export class ItemTaker<A> {
     });
   }
 
-  /** Takes up to `count` items that are there, in the process of the queue. */
+  /** Takes up to `count` stored items, in the process of the queue. */
   takeNow(host: QueueHost, count: number, batches: Set<TakenBatch> | undefined): LocalTake<A> {
     const packets = host.takeNow(count);
     if (packets === undefined) return "none";
@@ -249,7 +249,7 @@ export class ItemTaker<A> {
   }
 }
 
-/** What the queue is told of items that were taken. */
+/** The reports to the queue about items that were taken. */
 interface Held {
   readonly report: (number: number, onSent: () => void) => void;
   readonly giveBack: () => void;

@@ -21,11 +21,11 @@ import type { Item } from "./store.ts";
 export interface Taker {
   /** Number of its process. */
   readonly consumer: number;
-  /** Its place among the waiting ones; set by {@link Takers.add}. */
+  /** Its place among the waiting consumers; set by {@link Takers.add}. */
   entry: FifoEntry<Taker> | undefined;
-  /** Called once, no longer waiting, when an item can be given out: hands items to the consumer. */
+  /** Hands items to the consumer. Called once, when the consumer no longer waits and an item can be given out. */
   readonly serve: () => void;
-  /** Called once, no longer waiting, when no item will come. */
+  /** Called once, when the consumer no longer waits and no item will come. */
   readonly end: (exit: Fill) => void;
 }
 

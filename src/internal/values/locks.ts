@@ -37,7 +37,7 @@ const allocateLock = <A>(make: (block: Block) => A, kind: RegionKind | undefined
   return { lock: make(block), address: block.address, free: block.free };
 };
 
-/** The lock for the users of an object: the one they have given, or a new one. Throws a `MemoryError`. */
+/** The lock for the users of an object: the given lock, or a new one. Throws a `MemoryError`. */
 export const usersLock = (
   given: Lock | RLock | undefined,
   kind?: RegionKind,

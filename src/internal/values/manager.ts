@@ -1,5 +1,5 @@
 /**
- * `SharedMemoryManager` for its users: a front of a service, as other objects have one, that owns blocks and lists.
+ * `SharedMemoryManager` for its users: a client of a service that owns blocks and lists.
  *
  * @module
  */

@@ -15,7 +15,7 @@ import type { ManagedObject, ObjectTable } from "./object_table.ts";
 import { andThen, evaluate, isPending, runLibraryCode, runUserCode, toEffect } from "./results.ts";
 import type { Reference, Tasks } from "./tasks.ts";
 
-/** See above. Methods return a {@link ManagedObject} or an Effect of one; see `results.ts`. */
+/** Makes objects. Methods return a {@link ManagedObject} or an Effect of one; see `results.ts`. */
 export class ObjectFactory {
   readonly #context: KindContext;
   readonly #tasks: Tasks;

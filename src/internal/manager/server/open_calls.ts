@@ -146,7 +146,7 @@ export class OpenCalls {
       if (before === "retained") this.#objects.release(object!);
       return before === "retained";
     };
-    // When the server closes it frees all objects itself, and waits for that.
+    // A server that closes frees all objects itself, and waits for that.
     const end = (): void => {
       if (state === "making") interrupt();
       state = "ended";

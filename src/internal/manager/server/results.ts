@@ -28,7 +28,7 @@ export class Thrown {
   readonly error: unknown;
 
   constructor(readonly method: string, error: unknown) {
-    // Frames of the library do not help to find the error.
+    // Stack frames of the library do not help to find the error.
     trimStack(error, (line) => line.includes(library));
     this.error = error;
   }
