@@ -76,7 +76,8 @@
  * | `ManagerError` | a manager does not have or cannot do that; see `reason` | correct the argument, or name the module for the server |
  * | `RemoteError` | a constructor or method at a manager's server threw; `cause` is the exception | depends on the cause |
  * | `Disconnected` | the connection to the manager of another program broke | call again; the next call connects again |
- * | `InvalidArgument` | `wait` was given something that cannot be waited for, or a timeout that is no duration | correct the argument |
+ * | `InvalidArgument` | `wait` was given an object that cannot be waited for, or a timeout that is not a duration | correct the
+ * argument |
  *
  * Arguments are checked when the program runs, with or without types. A wrong argument is a typed failure before
  * anything is sent, started or changed, and its message says what was expected and what was received:

@@ -106,7 +106,7 @@ import { duration } from "./internal/os/durations.ts";
 export interface Options {
   /** The signal that asks a command to end when its scope closes. @default "SIGTERM" */
   readonly killSignal?: Deno.Signal | undefined;
-  /** How long after `killSignal` follows SIGKILL. @default 5 seconds */
+  /** The time from `killSignal` to SIGKILL. @default 5 seconds */
   readonly forceKillAfter?: Duration.DurationInput | undefined;
   /** Bytes of an unread output that are buffered. @default 16777216 */
   readonly maxBuffer?: number | undefined;
@@ -128,7 +128,7 @@ const checks: Arguments.Checks = {
 /**
  * Provides the `CommandExecutor` of `@effect/platform`.
  *
- * If an option makes no sense, each command fails with a `BadArgument`.
+ * If an option is invalid, each command fails with a `BadArgument`.
  *
  * *Interruption:* an interrupted command is ended by the kill policy. *Release:* the guard ends when the layer is
  * released and the last command has ended.

@@ -140,7 +140,7 @@ export type PipeFailure = PipeError | Unreachable | MessageTooLarge;
 export interface Statistics {
   /** Number of messages that have arrived and were not received. */
   readonly unread: number;
-  /** Bytes that they count for: their own, and 64 for each message. */
+  /** Size of these messages in bytes: their own bytes, and 64 for each message. */
   readonly unreadBytes: number;
   /** Bytes, counted in the same way, that were sent and that the other end has not received yet. */
   readonly pendingBytes: number;
@@ -192,9 +192,9 @@ export interface Connection<out A, in B = A> extends Waitable {
   /** Whether this end can send. */
   readonly writable: boolean;
   /**
-   * Sends a value. Waits while the other end has too much to receive. Fails with an `EncodeError` if the value cannot be encoded, with
-   * nothing sent, and with `BrokenPipe` if the other end is closed. Large binaries in the value must not change until `send` has
-   * returned. *Interruption:* nothing is sent while the call waits for room.
+   * Sends a value. Waits while the other end has too many unreceived messages. Fails with an `EncodeError` if the value cannot be
+   * encoded, with nothing sent, and with `BrokenPipe` if the other end is closed. Large binaries in the value must not change until
+   * `send` has returned. *Interruption:* nothing is sent while the call waits for room.
    */
   readonly send: (value: B) => Effect.Effect<void, EncodeError | BrokenPipe | PipeFailure>;
   /**
@@ -216,8 +216,8 @@ export interface Connection<out A, in B = A> extends Waitable {
    */
   readonly recvBytes: (maxLength?: number) => Effect.Effect<Uint8Array<ArrayBuffer>, EndOfFile | PipeFailure>;
   /**
-   * Receives bytes into a buffer, from its byte `offset` on, and gives their number. If the next message does not fit, it fails with the
-   * `PipeError` `BufferTooShort`, and the message remains the next one. *Interruption:* receives nothing.
+   * Receives bytes into a buffer, from its byte `offset` on, and returns their number. If the next message does not fit, it fails
+   * with the `PipeError` `BufferTooShort`, and the message remains the next one. *Interruption:* receives nothing.
    */
   readonly recvBytesInto: (
     buffer: ArrayBufferLike | ArrayBufferView,

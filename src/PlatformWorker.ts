@@ -145,7 +145,7 @@ export interface Options extends KillPolicy {
   readonly gracePeriod?: Duration.DurationInput | undefined;
   /** Their label: `name-0`, `name-1` and so on. @default the names that processes are given */
   readonly name?: string | undefined;
-  /** Their permissions, instead of the backend's. Where the backend has none to give, a `WorkerError`. */
+  /** Their permissions, instead of the backend's. On a backend without permissions, a `WorkerError`. */
   readonly permissions?: Permissions | undefined;
 }
 
@@ -156,7 +156,7 @@ export interface Options extends KillPolicy {
  * the services of its handlers. It may need `Backend`, to start processes of its own. It is built once for
  * each worker.
  *
- * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if `layer` is no
+ * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if `layer` is not a
  * Layer.
  *
  * *Interruption:* a request is interrupted in its worker. *Release:* the layer is released before the process ends.
@@ -253,7 +253,7 @@ export const layerManager = (
  * Provides the services that `Worker.makePool`, `Worker.makePoolSerialized` and `RpcClient.layerProtocolWorker` need.
  * `spawn` gives the worker for a number, from 0 on.
  *
- * An invalid option, or a `spawn` that gives no worker, fails each worker with a `WorkerError`, reason `spawn`.
+ * An invalid option, or a `spawn` that does not return a worker, fails each worker with a `WorkerError`, reason `spawn`.
  *
  * *Release:* all its processes have ended.
  *

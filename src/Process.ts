@@ -69,7 +69,7 @@
  * | question | answer |
  * | --- | --- |
  * | Join twice? | Yes. `join`, `exit`, `exitCode` and `status` return the same answer each time. |
- * | Join oneself? | Cannot be written: `Process.current` describes this process, and has no `join`. |
+ * | Join oneself? | Not possible: `Process.current` describes this process, and has no `join`. |
  * | Terminate a process that has ended? | `terminate` and `kill` do nothing; `signal` answers `false`. |
  * | A failure that was never joined? | It is logged as an error when the scope closes. |
  * | May a daemon start processes? | Yes, and so may a worker of a pool. They end with it. |
@@ -345,7 +345,7 @@ export interface Options extends KillPolicy {
  * Starts a process that runs a task, and returns as soon as the system has accepted it.
  *
  * Fails with an `EncodeError` if an argument cannot be sent, before anything is started, and with a `SpawnError` if the
- * process cannot be started or the task is no task. If the process ends before it could run anything, for example because of
+ * process cannot be started or the task is not a task. If the process ends before it could run anything, for example because of
  * an unknown flag, `join` fails with a `SpawnError` that has Deno's output. If the task cannot be found or loaded, `join` fails.
  *
  * *Interruption:* a process that was started meanwhile is killed.
@@ -445,7 +445,7 @@ export const runWith = <Args extends ReadonlyArray<unknown>, A, E>(
 
 /**
  * Runs a task that is a Stream in a process of its own, and emits its elements. The process starts when the stream is run and
- * ends with it. It runs ahead of its reader by at most a few messages of about 64 KB.
+ * ends with it. The process runs ahead of the reader by at most a few messages of about 64 KB.
  *
  * *Interruption:* stopping early terminates the process, and waits for its end.
  *

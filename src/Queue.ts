@@ -257,7 +257,7 @@
  * @module
  */
 // This file is longer than others, since it is the guide and the reference of queues. The code is in `internal/queue`.
-// More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
+
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Order from "effect/Order";
@@ -308,7 +308,7 @@ export type QueueFailure = QueueClosed | Unreachable | MessageTooLarge;
 export interface Statistics {
   /** Number of items that can be taken. */
   readonly size: number;
-  /** Number of items that the queue holds at most. */
+  /** The largest number of items that the queue holds. */
   readonly capacity: number;
   /** Bytes that the items take up, and those that are promised to producers. */
   readonly bytes: number;
@@ -331,7 +331,7 @@ export interface Statistics {
 export interface Base extends Waitable {
   /** Marks the object as a queue. */
   readonly [TypeId]: TypeId;
-  /** Number of items that the queue holds at most. */
+  /** The largest number of items that the queue holds. */
   readonly capacity: number;
   /** Name of the process that hosts the queue. */
   readonly host: string;
@@ -372,7 +372,10 @@ export interface Enqueue<in A> extends Base {
    * *Interruption:* the items for which there was room are put, the others are not.
    */
   readonly putAll: (items: Iterable<A>) => Effect.Effect<void, EncodeError | QueueError | QueueFailure>;
-  /** Puts an item if there is room for it now. Gives whether the item was put. Python's `put_nowait`. *Interruption:* nothing is put while the call asks for room. */
+  /**
+   * Puts an item if there is room for it now. Returns whether the item was put. Python's `put_nowait`. *Interruption:* nothing is
+   * put while the call asks for room.
+   */
   readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | QueueFailure>;
   /** Puts the elements of a Stream, and holds the Stream back while there is no room. Does not close the queue. */
   readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | QueueFailure>;
@@ -381,8 +384,8 @@ export interface Enqueue<in A> extends Base {
 /** Options of {@link Dequeue.toStreamWith}. @since 0.1.0 @category models */
 export interface StreamOptions {
   /**
-   * Number of items that the stream hands on, and thereby takes, in one step at most: a consumer that dies loses up to that number. A
-   * stream of larger chunks moves several times as many items in a second. @default 1
+   * The largest number of items that the stream hands on, and thereby takes, in one step: a consumer that dies loses up to that
+   * number. A stream of larger chunks moves several times as many items in a second. @default 1
    */
   readonly chunkSize?: number | undefined;
 }
@@ -443,9 +446,9 @@ export interface Queue<in out A> extends Enqueue<A>, Dequeue<A> {}
  * @category models
  */
 export interface Options {
-  /** Number of items that the queue holds at most. Further calls of `put` wait. @default Infinity */
+  /** The largest number of items that the queue holds. Further calls of `put` wait. @default Infinity */
   readonly capacity?: number | undefined;
-  /** Bytes that the encoded items take up at most. Further calls of `put` wait. @default 268435456 */
+  /** The largest number of bytes that the encoded items take up. Further calls of `put` wait. @default 268435456 */
   readonly maxBytes?: number | undefined;
   /**
    * Whether an item goes back to its place if the process that took it ends before it has reported the item done with `taskDone`.

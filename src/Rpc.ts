@@ -66,8 +66,8 @@
  * - When the server ends, each open request, and each later one, fails with an `RpcClientError`. Its `cause` says why:
  *   the `ProcessDied` of a process of {@link layerProcess}, otherwise the `EndOfFile` of the connection.
  * - When a client ends, the server interrupts its requests.
- * - The server closes the connection of a client that sends anything else than messages of `@effect/rpc`, and logs a
- *   warning. Other clients go on.
+ * - The server closes the connection of a client that sends any message that does not belong to `@effect/rpc`, and logs a warning.
+ *   Other clients go on.
  *
  * In a pool of workers, `@effect/rpc` fails the open requests of all workers when one of them dies.
  *
@@ -113,7 +113,7 @@ const demand = (operation: string, values: object, checks: Arguments.Checks): vo
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument(`Rpc.${operation}`, wrong));
 };
 
-const isConnection = Arguments.marked(Pipe.TypeId, "a connection, such as Pipe.make gives two of");
+const isConnection = Arguments.marked(Pipe.TypeId, "a connection, such as one of the two that Pipe.make gives");
 
 const has = (value: unknown, check: Arguments.Check): boolean => check(value) === undefined;
 
@@ -138,7 +138,7 @@ const streamOf = (connections: Connections): Stream.Stream<End> => {
  * Provides the protocol of a client whose server has the other end of a connection, of a pipe or of a listener. One
  * connection serves one client: nothing else may receive from it.
  *
- * Throws a `TypeError` if the argument is no connection.
+ * Throws a `TypeError` if the argument is not a connection.
  *
  * *Interruption:* a request is interrupted in the server. *Release:* receives no more; the connection stays open.
  *
@@ -163,7 +163,7 @@ export const layerClient = (connection: Pipe.Connection<unknown, never>): Layer.
  * Provides the protocol of a server, for one connection or for each that a listener accepts. The server closes a connection
  * when its client has ended.
  *
- * Throws a `TypeError` if the argument is no connection, listener or Stream.
+ * Throws a `TypeError` if the argument is not a connection, a listener or a Stream.
  *
  * *Release:* open requests are interrupted, and connections closed.
  *
@@ -194,7 +194,7 @@ export const layerServer = (connections: Connections): Layer.Layer<RpcServer.Pro
  *
  * The result is a task, whose argument is one end of a pipe, and which ends when the other end does.
  *
- * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if `layer` is no
+ * Throws a `TypeError` if the name is empty or taken in this module, if `meta` is not an `import.meta`, or if `layer` is not a
  * Layer.
  *
  * *Release:* the layer is released before the process ends.

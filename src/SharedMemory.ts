@@ -164,12 +164,12 @@ export interface ViewConstructor<out A> {
  * A block of shared memory, as one process uses it.
  *
  * - Other processes see a write at once. A new block is all zeros.
- * - It has real memory from the beginning: to write into it never ends a process for want of memory.
+ * - Its memory is reserved from the beginning: a write never ends a process because the system has run out of memory.
  * - A process that has received or attached it keeps it, also when its maker has closed it, until it is closed here, or its last view was
  *   collected, or the process ends.
- * - After `close`, and when the scope that made or attached it has closed, its views here have length 0: to use one does nothing. Only
- *   SharedArrayBuffers ({@link SharedMemory.shared}, and all memory without `--allow-ffi`) cannot be taken back.
- * - Attaching and closing never destroy a block, and one that could not be attached is as it was.
+ * - After `close`, and when the scope that made or attached it has closed, its views here have length 0, and using one does
+ *   nothing. Only SharedArrayBuffers ({@link SharedMemory.shared}, and all memory without `--allow-ffi`) cannot be taken back.
+ * - Attaching and closing never destroy a block, and a block that could not be attached is unchanged.
  *
  * @since 0.1.0
  * @category models

@@ -1,12 +1,12 @@
 /**
- * Children as Deno subprocesses: another process, another heap, permissions of its own, killable whatever it does.
+ * Children as Deno subprocesses. Each child has a process, a heap and permissions of its own, and can be killed at any time.
  *
  * - A child is `deno run` with this program's main module, so that Deno finds the same configuration, lock file and
  *   import map for it, whatever the working directory. The module is not loaded unless it has the task, and it is never
  *   run as the main module.
  * - A child gets the permissions in the options, by default those that this program is known to have, and never more. It
  *   needs no permission to load the modules of its tasks.
- * - A child does not outlive this program, however that ends: idle or busy, the child ends within a second.
+ * - A child does not outlive this program, for whatever reason the program ends: idle or busy, the child ends within a second.
  * - The link to a child is a socket of its own. Its end of file tells each side that the other one has died.
  *
  * This program needs `--allow-run` (of the Deno executable) and `--allow-env`.
@@ -51,7 +51,7 @@
  * worker: read yes, net yes
  * ```
  *
- * `deno test -A tests/api/permissions_test.ts` tries each permission in a child that has it and in one that has not.
+ * `deno test -A tests/api/permissions_test.ts` tries each permission in a child that has it, and in one that does not.
  *
  * ## The environment
  *
@@ -65,7 +65,7 @@
  * The parent listens for its child at a Unix socket in a new folder of mode 700, or at a port of the loopback interface
  * on a system without Unix sockets. One variable of the child's environment holds the address and a one-time token of 16
  * random bytes. The child removes the variable, connects, shows the token, and gives back the permissions that it got
- * for this, before the code of its tasks is loaded. The socket and its folder are removed when the child is in. A
+ * for this, before the code of its tasks is loaded. The socket and its folder are removed once the child is connected. A
  * parent that may neither listen at such a socket nor at such a port passes a socket pair on descriptor 3 instead,
  * which takes longer to start.
  *
@@ -231,9 +231,9 @@ export interface Options {
   /** URLs of further modules that standby children load. */
   readonly preload?: ReadonlyArray<string> | undefined;
   /**
-   * What children report of the Effects that their tasks run: `true` for everything, or some kinds of it. Log entries go to the
-   * loggers of the fiber that started the child, spans to its tracer; `Telemetry.metrics` gives the state of the metrics. Children
-   * of children inherit the option. @default false
+   * The telemetry that children report about the Effects of their tasks: `true` for all kinds, or a selection. Log entries go to
+   * the loggers of the fiber that started the child, spans to its tracer; `Telemetry.metrics` gives the state of the metrics.
+   * Children of children inherit the option. @default false
    */
   readonly observe?: boolean | Observe | undefined;
 }

@@ -93,7 +93,7 @@ const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
   [/^(lock|value)\.contended$/, memory("two threads that add to one word", "add")],
   [/^value\.atomicAdd$/, memory("two swaps of a word", "swap")],
   [/^event\.wakeup$/, memory("two threads that wake each other", "wakeup")],
-  [/^shm\.create(\.named)?$/, raw("five calls of the system by FFI", 1, "map")],
+  [/^shm\.create(\.named)?$/, raw("five system calls by FFI", 1, "map")],
   [/^shm\.create\.filled$/, memory("16 MB of fresh memory, filled", "fill")],
   [/^shm\.bandwidth$/, memory("copy of the bytes", "copy")],
   [/^cost\.payload\..*\.worker$/, each(portBytes(1))],

@@ -11,7 +11,7 @@ import { connect } from "../../src/internal/transport/one_time_listener.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
 
-/** The first message of a channel of the bench. */
+/** The first message of a channel of the benchmark. */
 export type Opening = number | { readonly count: number; readonly window: number };
 
 const closed = (): void => {};

@@ -1,4 +1,4 @@
-// One import per row module, lowest layer first; the table has the same order.
+// One import for each module of rows, lowest layer first; the table has the same order.
 import "./codec.ts";
 import "./link.ts";
 import "./process.ts";

@@ -81,8 +81,7 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 rows("", SubprocessBackend.layer(), {
   "dict.set": "waiting for the other side, four fifths",
   "dict.get": "waiting for the other side, four fifths",
-  "dict.set.pipelined":
-    "this side: collecting garbage, a third; the fibers, of which each alone costs as much as a call",
+  "dict.set.pipelined": "this side: collecting garbage, a third; the fibers, each of which costs as much as a call",
   "dict.set.streamed": "encoding and decoding",
   call: "waiting for the other side, four fifths",
 });

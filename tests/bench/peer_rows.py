@@ -21,15 +21,15 @@ from time import perf_counter
 
 import peer_tasks
 
-BUDGET = 0.4  # seconds that one request measures for, about
-FEWEST = 3  # samples, however slow one is
+BUDGET = 0.4  # seconds for which one request measures, approximately
+FEWEST = 3  # the least number of samples
 BATCH = 0.05  # seconds: long enough that reading the clock does not count
 
 KB = 1024
 MB = 1024 * KB
 
-# glibc maps every large block anew until it has seen one of that size freed. Without this, 1 MB costs 420 us to pickle and load in a fresh process
-# and 33 us after a row that freed more: a number must not depend on the rows before it, and Python gets the better one.
+# glibc maps every large block anew until a block of that size was freed. Without this line, pickling and loading 1 MB takes 420 us in a fresh process,
+# and 33 us after a row that has freed more. A result must not depend on the rows before it, so Python always gets the better case.
 bytes(31 * MB)
 
 fork = multiprocessing.get_context("fork")
@@ -84,7 +84,7 @@ def start(context):
 
 
 def script(what):
-    """A program of its own, as users start one."""
+    """Runs a separate program, as users do."""
     command = [sys.executable, str(pathlib.Path(__file__).with_name("peer_script.py")), what]
     return sampled(lambda: float(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
 
@@ -108,7 +108,7 @@ def pool_map(count, chunksize):
 
 
 def pool_burst(count=20_000):
-    """One sample: it takes seconds."""
+    """Takes one sample only, because it takes seconds."""
 
     def burst():
         for future in [pool.submit(peer_tasks.increment, n) for n in range(count)]:
@@ -120,7 +120,7 @@ def pool_burst(count=20_000):
 
 
 def pool_recover():
-    """`Pool` loses the task for ever, so this is the executor: it is broken then, all of it, and the user makes another."""
+    """Uses the executor, because `Pool` loses the task for ever. A death breaks the whole executor, and the user makes another one."""
     pools = [ProcessPoolExecutor(1, mp_context=fork)]
 
     def recover():
@@ -143,7 +143,7 @@ def pool_recover():
 
 
 def private_memory(pid):
-    """Megabytes that the end of a process would give back; see memory.ts."""
+    """Megabytes that the end of a process would free; see memory.ts."""
     with open(f"/proc/{pid}/smaps_rollup") as rollup:
         fields = (line.split() for line in rollup)
         return sum(int(field[1]) for field in fields if field[0] in ("Private_Clean:", "Private_Dirty:")) / 1024
@@ -202,7 +202,7 @@ def link_bytes(size, total):
 
 @contextmanager
 def open_queues(count, *children):
-    """Queues, and a child for each target, which gets the queues of these numbers, and values."""
+    """Makes queues, and a child for each target, which receives the queues with the given numbers, and values."""
     queues = [fork.Queue() for _ in range(count)]
     processes = [
         fork.Process(target=target, args=(*(queues[n] for n in numbers), *values), daemon=True)
@@ -277,7 +277,7 @@ def queue_siblings_throughput(count=20_000):
 
 @contextmanager
 def open_listener(family, target):
-    """Where a child listens that has each connection handled by the target."""
+    """Returns the address of a child that handles each connection with the target."""
     mine, theirs = fork.Pipe(False)
     process = fork.Process(target=peer_tasks.listen, args=(family, theirs, target), daemon=True)
     process.start()
@@ -481,7 +481,7 @@ def event_wakeup():
 
 
 def wait_many(count, open_one):
-    """One of many is ready when Python begins to wait: it has no fibers, of which one could wait before."""
+    """One of many objects is ready when Python begins to wait, because Python has no fiber that could wait before."""
     opened = [open_one() for _ in range(count)]
     readers = [reader for reader, _, _ in opened]
     turns = cycle(opened)

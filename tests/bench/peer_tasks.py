@@ -1,4 +1,4 @@
-"""What runs in Python's children. Apart from peer.py, because spawn imports the module of its target and nothing else should be on that clock."""
+"""The code of Python's children. It is not in peer.py, because spawn imports the module of its target, and the import of anything else should not be measured."""
 
 import os
 import signal

@@ -206,6 +206,6 @@ rows(".worker", WorkerBackend.layer(), close, {
   apply: "turns of two isolates that wait for each other",
   chunk1: "waiting for round trips: a worker has one item at a time",
   auto: "waiting for the workers; slicing and decoding the chunks, a fifth",
-  burst: "waiting for round trips: a worker has one task at a time, where others hand over all of them at once",
+  burst: "waiting for round trips: a worker has one task at a time, where other libraries hand over all tasks at once",
   recover: "the start of the next worker",
 });

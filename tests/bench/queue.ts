@@ -143,7 +143,7 @@ rows("", SubprocessBackend.layer(), {
   "throughput.1KB": "waiting for each other, a half; collecting garbage, a sixth; writing, a tenth",
   put: "a message for each item, which is told at once",
   get: "a round trip for each item, and a message that says it was taken",
-  siblings: "eight messages a turn, and three processes that wait for each other: the queues are here",
+  siblings: "eight messages a turn, and three processes that wait for each other: this process hosts the queues",
   "siblings.own": "as queue.rtt, and an answer to each put",
 });
 
@@ -151,6 +151,6 @@ rows(".worker", WorkerBackend.layer(), {
   rtt: "encoding, and the turns of two isolates that wait for each other",
   put: "a message for each item, which is told at once",
   get: "a round trip for each item, and a message that says it was taken",
-  siblings: "eight messages a turn, and three isolates that wait for each other: the queues are here",
+  siblings: "eight messages a turn, and three isolates that wait for each other: this isolate hosts the queues",
   "siblings.own": "as queue.rtt, and an answer to each put",
 });

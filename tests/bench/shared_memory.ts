@@ -35,7 +35,7 @@ bench({
   name: "value.atomicAdd",
   unit: "us",
   better: "lower",
-  bound: "two Atomics, and one that looks whether it is still there",
+  bound: "two atomic operations, and one that checks whether the object still exists",
   run: () =>
     measure(Effect.map(Value.make("i32"), (value) => () =>
       Promise.resolve(perCall(() => {
@@ -49,7 +49,7 @@ bench({
   name: "value.contended",
   unit: "items/s",
   better: "higher",
-  bound: "the cache line, which is one core's at a time",
+  bound: "the cache line, which one core has at a time",
   run: () =>
     measure(Effect.gen(function* () {
       const value = yield* Value.make("i32");
@@ -83,11 +83,11 @@ const creates = (name: string, create: Effect.Effect<unknown, unknown>, bound: s
     peers: { python },
   });
 
-creates("shm.create", Effect.scoped(SharedMemory.make({ size: 4096 })), "seven calls of the system");
+creates("shm.create", Effect.scoped(SharedMemory.make({ size: 4096 })), "seven system calls");
 creates(
   "shm.create.named",
   Effect.scoped(SharedMemory.create({ name: "mp_bench", size: 4096 })),
-  "ten calls of the system",
+  "ten system calls",
 );
 creates(
   "shm.create.filled",
@@ -105,7 +105,7 @@ bench({
   name: "shm.bandwidth",
   unit: "MB/s",
   better: "higher",
-  bound: "the memory: it is a copy",
+  bound: "copying memory",
   run: () =>
     measure(Effect.map(
       SharedMemory.make({ size: 64 * MB }),

@@ -43,7 +43,7 @@ for (const [kind, make] of Object.entries(kinds)) {
       name: `wait.many.${kind}.${count}`,
       unit: "us",
       better: "lower",
-      bound: "asking each object twice, and once to be told",
+      bound: "asking each object twice, and one notification",
       run: () =>
         Effect.runPromise(
           Effect.replicateEffect(make, count).pipe(
