@@ -2,7 +2,7 @@
  * The workers of `@effect/platform`, as processes of any backend.
  *
  * Code that uses `Worker.makePoolSerialized`, `Worker.makePool` or `Worker.make` of `@effect/platform` runs unmodified:
- * {@link layer} provides what it needs. A worker is a task, made by {@link runner} of the layer that
+ * {@link layer} provides the services that it needs. A worker is a task, made by {@link runner} of the layer that
  * `WorkerRunner.layerSerialized` gives.
  *
  * ```ts

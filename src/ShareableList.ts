@@ -27,7 +27,7 @@
  * TooLong
  * ```
  *
- * A list has a fixed length. The capacity of an element is at least 8 bytes, `capacity`, or what its first value needs. A
+ * A list has a fixed length. The capacity of an element is the largest of 8 bytes, `capacity`, and the size of its first value. A
  * reader sees the old value or the new one, never a part of either, even if the writer is killed.
  *
  * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every

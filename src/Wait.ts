@@ -120,7 +120,7 @@ const waitables = Arguments.arrayOf(
   "queues, connections, listeners, processes or other things to wait for",
 );
 
-/** Looks at all objects at once, and gives those that are ready. */
+/** Checks all objects at once, and returns those that are ready. */
 const looks = <A extends Waitable>(objects: ReadonlyArray<A>): Effect.Effect<ReadonlyArray<A>> =>
   Effect.async((resume) => {
     const ready = new Array<boolean>(objects.length);

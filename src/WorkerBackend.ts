@@ -97,9 +97,9 @@ export interface Options {
   /** URLs of further modules that standby workers load. */
   readonly preload?: ReadonlyArray<string> | undefined;
   /**
-   * What children report of the Effects that their tasks run: `true` for everything, or some kinds of it. Log entries go to the
-   * loggers of the fiber that started the child, spans to its tracer; `Telemetry.metrics` gives the state of the metrics. Children
-   * of children inherit the option. @default false
+   * The telemetry that children report about the Effects of their tasks: `true` for all kinds, or a selection. Log entries go to
+   * the loggers of the fiber that started the child, spans to its tracer; `Telemetry.metrics` gives the state of the metrics.
+   * Children of children inherit the option. @default false
    */
   readonly observe?: boolean | Observe | undefined;
 }

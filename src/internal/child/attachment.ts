@@ -41,7 +41,7 @@ export interface Options {
   readonly onClosed?: () => void;
 }
 
-/** See above. */
+/** A child, as its parent sees it. */
 export class Attachment {
   readonly link: Link;
   /** The message of an uncaught error that the child has reported. */

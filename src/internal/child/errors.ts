@@ -17,8 +17,8 @@ import type { Refusal } from "../codec/exits.ts";
  * - `InvalidArgument`: an option is invalid, or the value to run is no task.
  * - `Loading`: a module started a process while a child was loading it. Each child would start children of its own, without
  *   end: start the process under `if (import.meta.main)` or in a task. Python raises a `RuntimeError`.
- * - `Failed`: any other failure. `cause` is the error of the system. If Deno ended before the child could run anything, the
- *   message has what Deno printed.
+ * - `Failed`: any other failure. `cause` is the error of the system. If Deno ended before the child could run anything, the message
+ *   has the output of Deno.
  *
  * @since 0.1.0
  * @category errors

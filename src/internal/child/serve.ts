@@ -374,8 +374,8 @@ export class ChildServer {
   }
 
   /**
-   * Ends the child when the parent has read everything, and closes the link. A child that ends earlier may lose its last answer: the
-   * parent's next write then fails, and discards what the parent has not read.
+   * Ends the child when the parent has read everything, and closes the link. A child that ends earlier may lose its last answer:
+   * the parent's next write then fails, and discards the data that the parent has not read.
    */
   #leave(code: number): void {
     this.#link.flushed(() => {

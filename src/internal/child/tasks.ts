@@ -13,7 +13,7 @@ export const TypeId: TaskTypeId = "~multiprocessing/Task";
 
 /** A definition, as the registry of a process holds it. */
 export interface Definition {
-  /** What runs. */
+  /** The function that runs. */
   readonly handler: (...args: ReadonlyArray<never>) => unknown;
   /** The options as the user gave them. */
   readonly options: Options<ReadonlyArray<unknown>, unknown, unknown, never>;

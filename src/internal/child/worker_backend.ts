@@ -145,7 +145,8 @@ class WorkerThread {
     // `terminate` returns before the thread stops: until then the thread sends messages and changes shared memory. The end is
     // declared when that is over, and when everything that it has sent was received.
     const ended = this.#threadEnded ??= locks.request(this.#lock, () => {});
-    // Until its event loop turns, the thread uses what it shares with others. A thread that never turns must not block them.
+    // Until its event loop turns, the thread uses the memory that it shares with other threads. A thread that never turns must not
+    // block them.
     const dead = setTimeout(() => declareEnded(this.#mappings), MERCY);
     // A thread that never turns is kept from sending any more.
     const limit = setTimeout(() => this.#transport.cut(() => this.#declare(status)), TERMINATION);

@@ -26,7 +26,7 @@ interface WaitingCall {
   readonly failed: () => void;
 }
 
-/** See above. */
+/** The connection to one server. */
 export class ServerConnection implements Hosted {
   readonly #options: DialOptions;
   readonly #waiting = new Set<WaitingCall>();

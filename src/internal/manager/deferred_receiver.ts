@@ -7,7 +7,7 @@
 import type { Receiver } from "../rpc/link.ts";
 import type { Incoming } from "../codec/message.ts";
 
-/** See above. */
+/** A receiver whose call is opened later. */
 export class DeferredReceiver implements Receiver {
   #receiver: Receiver | undefined;
   readonly #undelivered: Array<(receiver: Receiver) => void> = [];

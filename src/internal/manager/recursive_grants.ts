@@ -10,7 +10,7 @@ import type { RunningFiber } from "../sync/waiting.ts";
 import type { ObjectRef } from "./calls.ts";
 import { type Grant, lockKey, type Lost, requestGrant } from "./lock_grants.ts";
 
-/** See above. */
+/** The recursive locks that this process holds. */
 export class RecursiveGrant {
   readonly holds: HoldStack<Lost>;
   readonly #lock: ObjectRef;

@@ -38,7 +38,7 @@ export interface Bound {
 export const refuse = (reason: ListenErrorReason, message: string, cause?: unknown): ListenError =>
   new ListenError(reason, `Cannot listen: ${message}`, cause);
 
-/** Converts what binding has thrown. */
+/** Converts an error of binding. */
 export const toListenError = (error: unknown, address: Address | undefined): ListenError => {
   if (error instanceof ListenError) return error;
   const where = address === undefined ? "" : ` at ${show(address)}`;
@@ -143,7 +143,7 @@ const bindTemporary = (): Bound => {
   }
 };
 
-/** Binds a socket. Throws what Deno throws, or a `ListenError`. */
+/** Binds a socket. Throws the error of Deno, or a `ListenError`. */
 export const bind = (address: Address | undefined, tls: Certificate | undefined): Bound => {
   if (address === undefined) {
     if (tls === undefined && Deno.build.os !== "windows") return bindTemporary();

@@ -167,7 +167,7 @@ export class TcpTransport implements Transport {
         while (at < chunk.length) at += await this.#socket.write(at === 0 ? chunk : chunk.subarray(at));
       }
     } catch (error) {
-      // The read loop ends the transport once it has read what the peer sent before.
+      // The read loop ends the transport once it has read everything that the peer sent before.
       this.#broken ??= asError(error);
       return this.#settled();
     }

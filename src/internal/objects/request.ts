@@ -8,7 +8,7 @@ import { call, type Target } from "../rpc/router.ts";
 import type { Incoming } from "../codec/message.ts";
 
 /**
- * Sends a request, and calls `onReply` once with the answer. Throws what `fill` throws, and has then sent nothing. Returns a
+ * Sends a request, and calls `onReply` once with the answer. Throws the error of `fill`, and has then sent nothing. Returns a
  * function that cancels the request: `onReply` is not called after that.
  */
 export const request = (

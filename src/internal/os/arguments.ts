@@ -42,7 +42,7 @@ const newer: ReadonlyArray<string> = ["~effect/Effect", "~effect/Stream", "~effe
 /** Whether a value was made by Effect 4. */
 export const isEffect4 = (value: unknown): boolean => newer.some((mark) => has(value, mark));
 
-/** What to do about values of Effect 4. */
+/** The advice for values of Effect 4. */
 export const INSTEAD_OF_EFFECT_4 =
   "this library needs effect 3: run `deno add npm:effect@^3.22`, so that the program's `effect` is that version";
 

@@ -9,7 +9,7 @@
  *
  * @module
  */
-/** What guards a child: its launcher, or the child itself. */
+/** The guard of a child: its launcher, or the child itself. */
 export type OrphanGuard = "launcher" | "self";
 
 const SETPRIV = "/usr/bin/setpriv";

@@ -1,6 +1,6 @@
 /**
- * Refuses to load where this library cannot run. Modules that every entry loads first import this one, so that a program learns in
- * one sentence what it needs, before anything of Deno is missing.
+ * Refuses to load where this library cannot run. Modules that every entry loads first import this one, so that a program gets one
+ * sentence about its requirements, before a use of Deno fails.
  *
  * @module
  */
@@ -8,7 +8,7 @@
 /** The oldest supported version of Deno. `tests/docs/runtimes_test.ts` runs the oldest ones. */
 const OLDEST = "2.7.12";
 
-/** What this module may find instead of Deno. */
+/** The globals that this module may find instead of those of Deno. */
 interface Globals {
   readonly Deno?: { readonly version?: { readonly deno?: string } };
   readonly Bun?: { readonly version?: string };

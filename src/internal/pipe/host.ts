@@ -64,7 +64,7 @@ type Retain = (packet: Packet) => () => void;
 
 const none = new Uint8Array(0);
 
-/** See above. */
+/** A pipe in the process that made it. */
 export class PipeHost implements Hosted {
   readonly #sides: readonly [Side, Side];
   readonly #maxBytes: readonly [number, number];

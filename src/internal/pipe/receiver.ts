@@ -35,7 +35,7 @@ const BATCH_BYTES = 256 * 1024;
 export const refuse = (reason: PipeError["reason"], message: string, size?: number): Exit.Exit<never, PipeError> =>
   Exit.fail(new PipeError(reason, message, size));
 
-/** See above. */
+/** Receives the messages of one end. */
 export class MessageReceiver {
   readonly #end: End;
   readonly #hooks: ReadonlyArray<ObjectHook>;

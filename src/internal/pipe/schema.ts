@@ -29,7 +29,7 @@ export interface Checkable<I, J> {
 /** Loaded with the first value, since most connections need no Schema. */
 const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> => import(own("./schemas.ts", import.meta)));
 
-/** See above. */
+/** A connection with Schemas. */
 export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #connection: Connection<I, J>;

@@ -42,7 +42,7 @@ export const encodeValue = (value: unknown, hooks: ReadonlyArray<ObjectHook>): O
   }
 };
 
-/** See above. */
+/** Sends the messages of one end. */
 export class MessageSender {
   readonly #end: End;
 

@@ -1,5 +1,5 @@
 /**
- * The executor of commands: chains of commands, and what the platform derives from a running command.
+ * The executor of commands: chains of commands, and the operations that the platform derives from a running command.
  *
  * @module
  */

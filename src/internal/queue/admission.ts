@@ -47,7 +47,7 @@ interface Want {
   readonly size: number;
 }
 
-/** See above. */
+/** The room of one queue. */
 export class Admission {
   readonly #core: QueueCore;
   readonly #inventory: Inventory;

@@ -62,7 +62,7 @@ export interface LocalUnreported {
 /** The end of a call that waits for a condition. */
 type Waiter = Pick<Line, "exit">;
 
-/** See above. */
+/** A queue in the process that hosts it. */
 export class QueueHost implements Hosted, QueueCore {
   readonly inventory: Inventory;
   readonly #admission: Admission;

@@ -25,7 +25,7 @@ export interface QueueRules {
 /** The largest number of bytes that are sent together, unless one item is larger. */
 const BATCH_BYTES = 256 * 1024;
 
-/** See above. */
+/** The items of one queue. */
 export class Inventory {
   readonly rules: QueueRules;
   /** Items that are lent to consumers, which have not taken them yet. */

@@ -37,7 +37,7 @@ export type PutFailure = Incoming | string;
 
 type OnPut = (failure?: PutFailure) => void;
 
-/** See above. */
+/** The putting side of one queue, in one process. */
 export class Producer {
   readonly #target: Target;
   /** Whether the queue reports for each item whether it was accepted. */

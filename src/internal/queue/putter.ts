@@ -31,7 +31,7 @@ export const localHost = (handle: QueueHandle): QueueHost | undefined =>
   // The address of a queue of another program means nothing here.
   handle.stranger === true ? undefined : local(handle) as QueueHost | undefined;
 
-/** See above. */
+/** Puts items into one queue. */
 export class Putter {
   readonly #handle: QueueHandle;
   readonly #producer: Producer;

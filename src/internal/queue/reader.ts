@@ -31,7 +31,7 @@ import * as P from "./protocol.ts";
  */
 const NOTIFY_INTERVAL = 1;
 
-/** See above. */
+/** One stream that reads ahead. */
 export class Reader {
   readonly #line: Line;
   /** Of a queue that redelivers. */

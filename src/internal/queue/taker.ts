@@ -50,7 +50,7 @@ export type LocalTake<A> = ReadonlyArray<A> | "none" | DecodeError | Promise<unk
 export const currentFiber = (): number =>
   Option.match(Fiber.getCurrentFiber(), { onNone: () => 0, onSome: (fiber) => fiber.id().id });
 
-/** See above. */
+/** Takes items from one queue. */
 export class ItemTaker<A> {
   readonly #handle: QueueHandle;
   readonly #codec: ItemCodec<A>;

@@ -248,7 +248,7 @@ export const meet = (
 ): Receiver => {
   const agreement = new Agreement();
   const { hello: greeting } = read(message.bytes);
-  if (greeting === undefined) throw new ProtocolError("Cannot read from the peer: it does not say who it is");
+  if (greeting === undefined) throw new ProtocolError("Cannot read from the peer: it does not introduce itself");
   let over = false;
   const exit = (status: number): void => {
     if (over) return;

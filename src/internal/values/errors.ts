@@ -52,7 +52,7 @@ export class MemoryError extends ReasonedError<MemoryErrorReason> {
 }
 
 /**
- * What an {@link OutOfRange} complains of.
+ * Reasons of an {@link OutOfRange}.
  *
  * - `Index`: there is no such element or field.
  * - `Value`: the type does not include the value.

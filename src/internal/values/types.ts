@@ -45,9 +45,9 @@ export interface Description {
   readonly size: number;
   readonly zero: Kept;
   readonly cells: (buffer: ArrayBufferLike, offset: number, length: number) => Cells<Kept>;
-  /** Converts a value to what is stored. Throws an `OutOfRange` if the type does not include the value. */
+  /** Converts a value to its stored form. Throws an `OutOfRange` if the type does not include the value. */
   readonly keep: (value: unknown) => Kept;
-  /** Converts what is stored to a value. */
+  /** Converts the stored form to a value. */
   readonly give: (kept: Kept) => unknown;
   /** Whether values can be added. */
   readonly numeric: boolean;

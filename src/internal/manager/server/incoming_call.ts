@@ -1,5 +1,5 @@
 /**
- * One call of a server by another process: decodes what it sent, and encodes replies that it can read.
+ * One call of a server by another process: decodes the arguments, and encodes replies that the caller can read.
  *
  * @module
  */
@@ -20,7 +20,7 @@ import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
 import { Freed, HandlesLoading, Thrown } from "./results.ts";
 
-/** See above. */
+/** One call by another process. */
 export class IncomingCall {
   readonly line: Line;
   readonly hooks: ReadonlyArray<ObjectHook>;

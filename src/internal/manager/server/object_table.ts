@@ -52,7 +52,7 @@ export interface ServerRef {
   readonly host: string;
 }
 
-/** See above. */
+/** The objects of a server. */
 export class ObjectTable {
   readonly #byNumber = new Map<number, ManagedObject>();
   readonly #byTarget = new WeakMap<object, ManagedObject>();

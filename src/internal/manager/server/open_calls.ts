@@ -26,7 +26,7 @@ export interface Loan {
   readonly putBack: () => void;
 }
 
-/** See above. */
+/** The open calls of a server. */
 export class OpenCalls {
   /** Ends a call, because the server closes. */
   readonly #ends = new Set<() => void>();

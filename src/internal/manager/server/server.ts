@@ -51,7 +51,7 @@ import {
 } from "./results.ts";
 import { type Reference, Tasks } from "./tasks.ts";
 
-/** Locks and barriers: a caller attaches to the object, and waits for what the object sends. */
+/** Locks and barriers: a caller attaches to the object, and waits for its messages. */
 interface Attachable {
   readonly attach: (line: Line, numbers: VarintReader) => Receiver;
 }
@@ -79,7 +79,7 @@ export interface ServerOptions {
   readonly tasks?: ReadonlyArray<Reference>;
 }
 
-/** See above. */
+/** The server of a manager. */
 export class ManagerServer implements Hosted {
   readonly tasks: Tasks;
   readonly #objects: ObjectTable;

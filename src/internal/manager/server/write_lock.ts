@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect";
 import { Fifo } from "../../objects/fifo.ts";
 import { waitThenCommit } from "../../objects/interruption.ts";
 
-/** See above. */
+/** The lock of one managed object. */
 export class WriteLock {
   #held = false;
   readonly #waiting = new Fifo<(granted: Effect.Effect<void>) => void>();
