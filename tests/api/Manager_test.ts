@@ -19,7 +19,7 @@ import { processEntry, until } from "../support/leaks.ts";
 import { random, rounds, seed } from "../support/chance.ts";
 import { everywhere, interruptAtStep, interruptAtTurn, interruptAtYield, sample } from "../support/steps.ts";
 import { type Step, test, warmUp, when } from "../support/suite.ts";
-import { withWorkers, type Workers } from "../support/workers.ts";
+import { run, withWorkers, type Workers } from "../support/workers.ts";
 import { repeated, repeating } from "../support/tier.ts";
 
 /** The tag of a failure, and its reason if it has one. */
@@ -74,7 +74,7 @@ const interruptedAnywhere = <A>(
 
 /** A manager for tests that do not depend on its other objects and do not end it. */
 interface Shared {
-  readonly manager: Manager.Manager;
+  readonly manager: Manager.Started;
 }
 const Shared = Context.GenericTag<Shared>("tests/Manager");
 
@@ -346,12 +346,13 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         const list = yield* manager.shareableList([1, "two", null]);
         const bytes = memory.bytes;
         bytes[7] = 7;
-        assertEquals(yield* Process.run(Tasks.doubles, memory, list), 14);
+        assertEquals(yield* run(Tasks.doubles, memory, list), 14);
         assertEquals([bytes[7], yield* list.get(0)], [14, "done"]);
         assertEquals((yield* manager.statistics).objects, 2);
         return memory;
       }));
       assertEquals((yield* manager.statistics).objects, 0);
+      // A process that has used the memory may keep it.
       assertEquals(yield* Process.run(Tasks.attaches, kept), "Gone");
       assertEquals(yield* failure(manager.sharedMemory(-1)), "MemoryError InvalidArgument");
     }),
@@ -360,7 +361,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "queues of a manager live at its server: in order, last first, smallest first, joinable",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const [fifo, lifo, priority] = [
         yield* manager.queue<number>({ capacity: 3 }),
         yield* manager.lifoQueue<number>(),
@@ -589,7 +590,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a condition wakes up as many as it says, and a waiter that is killed or gives up takes no notification along",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const told = yield* Queue.make<string>();
       for (const condition of [yield* manager.condition(), yield* manager.condition(yield* manager.lock)]) {
         assertEquals(yield* failure(condition.wait), "SyncError NotOwner");
@@ -669,7 +670,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   check(
     "a barrier lets its parties pass together, round after round, and breaks when one gives up, is killed or its action fails",
     Effect.gen(function* () {
-      const manager = yield* Manager.make();
+      const { manager } = yield* Shared;
       const barrier = yield* manager.barrier(3);
       for (const _ of numbers(3)) {
         const all = yield* Effect.forEach(numbers(3), () => Effect.fork(barrier.wait));
@@ -736,7 +737,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       assertEquals(yield* failure(maths.closure()), "EncodeError");
       assertEquals(yield* failure(maths.add((() => 1) as never, 1)), "EncodeError");
       assertEquals(yield* maths.add(1, 1), 2);
-      assertEquals(yield* Process.run(Tasks.sum, maths, 4, 3), 7);
+      assertEquals(yield* run(Tasks.sum, maths, 4, 3), 7);
       assertEquals(yield* Manager.getValue(maths), { start: 0 });
       assertEquals((yield* manager.statistics).pending, 1);
     }),
@@ -762,7 +763,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
         const child = yield* maths.child(100);
         assertEquals([yield* child.add(1, 1), yield* child._secret()], [102, "secret"]);
         assert(!("mul" in child));
-        assertEquals(yield* Process.run(Tasks.grandchild, maths as unknown as Manager.Proxy), 8);
+        assertEquals(yield* run(Tasks.grandchild, maths as unknown as Manager.Proxy), 8);
         assertEquals((yield* manager.statistics).types, { Maths: 1, Child: 1 });
       }));
       assertEquals((yield* manager.statistics).types, { Maths: 1 });
@@ -866,8 +867,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
       assertEquals(yield* list.length, 4);
       const queue = yield* Queue.make<Manager.List<unknown>>();
       yield* queue.put(found);
-      assertEquals(yield* Process.run(Tasks.lengthOf, yield* queue.get), 4);
-      assertEquals(yield* Process.run(Tasks.passesOn, list), 4);
+      assertEquals(yield* run(Tasks.lengthOf, yield* queue.get), 4);
+      assertEquals(yield* run(Tasks.passesOn, list), 4);
       const caller = yield* manager.create(Tasks.caller);
       assertEquals(yield* caller.size(dict as Manager.Dict<unknown, unknown>), 1);
       assertEquals(`${list}`, `list(${list[Manager.TypeId].host}#1)`);

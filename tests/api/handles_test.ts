@@ -9,7 +9,8 @@ import * as Capabilities from "../../src/internal/child/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import * as Handles from "./handle_tasks.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
-import { gateway, signal, test, warmUp, when } from "../support/suite.ts";
+import { gateway, signal, type Step, warmUp, when } from "../support/suite.ts";
+import { run, withWorkers, type Workers } from "../support/workers.ts";
 import * as Effects from "../support/tasks.ts";
 import { repeated, repeating } from "../support/tier.ts";
 
@@ -18,8 +19,13 @@ const suite = (
   layer: Layer.Layer<Backend.Backend>,
   { signals }: Backend.Capabilities,
 ): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`handles on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
 
   check(
     "a sibling joins a process by its handle, and has its result",
@@ -39,11 +45,11 @@ const suite = (
     Effect.gen(function* () {
       const child = yield* Process.spawn(Effects.failing, 3);
       const error = yield* Effect.flip(
-        Process.run(Handles.joins, child.handle as unknown as Process.Handle<number, string>),
+        run(Handles.joins, child.handle as unknown as Process.Handle<number, string>),
       );
       assertEquals((error as { readonly _tag?: string })._tag, "Shortage");
       assertEquals((error as unknown as { readonly missing: number }).missing, 3);
-      const outcome = yield* Process.run(Handles.outcomeOf, child.handle as unknown as Process.Handle<number>);
+      const outcome = yield* run(Handles.outcomeOf, child.handle as unknown as Process.Handle<number>);
       assertEquals(outcome, "Failure");
     }),
   );
@@ -54,7 +60,7 @@ const suite = (
       const child = yield* Process.spawnWith(Tasks.linger, [], { name: "subject", daemon: true });
       const { daemon, host, pid } = child.handle;
       assertEquals([daemon, host, pid], [true, "MainProcess", child.pid]);
-      assertEquals(yield* Process.run(Handles.inspect, child.handle), {
+      assertEquals(yield* run(Handles.inspect, child.handle), {
         daemon: true,
         host: "MainProcess",
         name: "subject",
@@ -63,7 +69,7 @@ const suite = (
         polled: "None",
       });
       yield* child.kill;
-      const after = yield* Process.run(Handles.inspect, child.handle);
+      const after = yield* run(Handles.inspect, child.handle);
       assertEquals([after.alive, after.polled], [false, "Some"]);
     }),
   );
@@ -73,7 +79,7 @@ const suite = (
       `a sibling can ${how} a process by its handle`,
       Effect.gen(function* () {
         const child = yield* Process.spawn(Tasks.linger);
-        assertEquals(yield* Process.run(Handles.ends, child.handle, how), code);
+        assertEquals(yield* run(Handles.ends, child.handle, how), code);
         assertEquals(yield* child.exitCode, code);
       }),
     );
@@ -86,7 +92,7 @@ const suite = (
       const begun = yield* signal;
       const child = yield* Process.spawn(Effects.gate, begun.stream, gate.stream, 5);
       yield* begun.fired;
-      assertEquals(yield* Process.run(Handles.ends, child.handle, "interrupt"), 1);
+      assertEquals(yield* run(Handles.ends, child.handle, "interrupt"), 1);
       assert(Exit.isInterrupted(yield* Effect.exit(child.join)));
     }),
   );
@@ -96,7 +102,7 @@ const suite = (
       "a sibling sends a signal by a handle",
       Effect.gen(function* () {
         const child = yield* Process.spawn(Tasks.linger);
-        assertEquals(yield* Process.run(Handles.signals, child.handle), { _tag: "Signaled", signal: "SIGUSR2" });
+        assertEquals(yield* run(Handles.signals, child.handle), { _tag: "Signaled", signal: "SIGUSR2" });
       }),
     );
   }
@@ -110,13 +116,13 @@ const suite = (
       const child = yield* Process.spawnWith(Handles.lends, [back, end], { name: "lender" });
       const lent = yield* back.get;
       assertEquals([lent.name, lent.host, yield* lent.isAlive], ["lent", "lender", true]);
-      yield* Process.run(Handles.useTwice, lent, told);
+      yield* run(Handles.useTwice, lent, told);
       yield* end.put(null);
       yield* child.join;
       const error = yield* Effect.flip(lent.isAlive);
       assertInstanceOf(error, Process.Unreachable);
       assertStringIncludes(error.message, "lender");
-      yield* Process.run(Handles.useTwice, lent, told);
+      yield* run(Handles.useTwice, lent, told);
       assertEquals(yield* told.takeUpTo(2), ["true", "Unreachable"]);
     }),
   );
@@ -139,7 +145,7 @@ const suite = (
     "a process itself is in no message: the error says to send its handle",
     Effect.gen(function* () {
       const child = yield* Process.spawn(Effects.add, 1, 2);
-      const error = yield* Effect.flip(Process.run(Handles.joins, child as unknown as Process.Handle<number, string>));
+      const error = yield* Effect.flip(run(Handles.joins, child as unknown as Process.Handle<number, string>));
       assertStringIncludes(
         error.toString(),
         "Cannot encode args[0]: a Process stays in the process that has started it",
@@ -231,7 +237,7 @@ const suite = (
         }]]),
       });
       yield* Effect.forEach([1, 2, 3], (n) => mine.send(`message ${n}`));
-      const result = yield* Process.run(Handles.usesAll, about(theirs));
+      const result = yield* run(Handles.usesAll, about(theirs));
       const items = yield* Queue.make<Handles.All>();
       const [back, away] = yield* Pipe.make<Handles.All>({ duplex: false });
       const passing = yield* Process.spawn(Handles.passesAll, items, away);
@@ -261,6 +267,8 @@ const suite = (
       yield* child.kill;
     }),
   );
+
+  withWorkers(`handles on ${name}`, layer, 1, steps);
 };
 
 const subprocess = SubprocessBackend.layer();

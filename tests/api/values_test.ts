@@ -24,7 +24,8 @@ import {
   assertMatch,
   assertStringIncludes,
 } from "../support/assert.ts";
-import { test, warmUp } from "../support/suite.ts";
+import { type Step, test, warmUp } from "../support/suite.ts";
+import { run, withWorkers, Workers } from "../support/workers.ts";
 import * as Tasks from "./values_tasks.ts";
 import { repeated, repeating } from "../support/tier.ts";
 
@@ -164,23 +165,28 @@ for (const [name, make] of Object.entries(touchy)) {
 // On each backend.
 
 const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend>): void => {
-  const check = <E>(title: string, program: Effect.Effect<unknown, E, Backend.Backend | Scope.Scope>): void =>
-    test(`values on ${name}: ${title}`, Effect.provide(program, layer));
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
 
   check(
     "a typed failure whose cause has a part that cannot be sent is caught by its tag",
     Effect.gen(function* () {
       const caught = yield* Effect.catchTag(
-        Process.run(Tasks.fetching, "http://a"),
+        run(Tasks.fetching, "http://a"),
         "FetchError",
         (error) => Effect.succeed(error),
       );
       assertFetch(caught, "http://a");
-      const schema = yield* failureOf(Process.run(Tasks.refusing, "http://b"));
+      const schema = yield* failureOf(run(Tasks.refusing, "http://b"));
       assertInstanceOf(schema, Tasks.Refusal);
       assertEquals(schema.url, "http://b");
       assertHttp(schema.cause);
-      const { key, retry, _tag } = (yield* failureOf(Process.run(Tasks.absent, "k"))) as Tasks.Absent;
+      const { key, retry, _tag } = (yield* failureOf(run(Tasks.absent, "k"))) as Tasks.Absent;
       const said = "[Function: cannot be sent: functions do not cross a process boundary]";
       assertEquals([_tag, key, `${retry}`], ["Absent", "k", said.replace("Function", "Function retry")]);
     }),
@@ -189,14 +195,14 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   check(
     "what a task throws or rejects with keeps its name, message, code and stack",
     Effect.gen(function* () {
-      for (const task of [Tasks.throwing, Tasks.rejecting]) assertHttp(yield* defectOf(Process.run(task)));
+      for (const task of [Tasks.throwing, Tasks.rejecting]) assertHttp(yield* defectOf(run(task)));
     }),
   );
 
   check(
     "causes in causes, an AggregateError, errors in a circle and a Cause arrive but for the parts that cannot be sent (full)",
     Effect.gen(function* () {
-      const failed = (yield* failureOf(Process.run(Tasks.nested))) as Tasks.FetchError;
+      const failed = (yield* failureOf(run(Tasks.nested))) as Tasks.FetchError;
       assertEquals([failed._tag, failed.url], ["FetchError", "nested"]);
       const all = failed.cause as AggregateError;
       assertInstanceOf(all, AggregateError);
@@ -206,12 +212,12 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       assertInstanceOf(second, TypeError);
       assertMatch(`${second.cause}`, /^\[Function.*: cannot be sent: /);
 
-      const cyclic = (yield* failureOf(Process.run(Tasks.cyclic))) as Tasks.FetchError;
+      const cyclic = (yield* failureOf(run(Tasks.cyclic))) as Tasks.FetchError;
       const inner = cyclic.cause as Error;
       assertEquals([cyclic._tag, inner.message], ["FetchError", "inner"]);
       assertMatch(`${inner.cause}`, /^\[FetchError: cannot be sent: it contains itself/);
 
-      const { cause } = (yield* failureOf(Process.run(Tasks.causeInside))) as Tasks.FetchError;
+      const { cause } = (yield* failureOf(run(Tasks.causeInside))) as Tasks.FetchError;
       assert(Cause.isCause(cause));
       assertHttp(Option.getOrThrow(Cause.failureOption(cause)));
       assertMatch(`${Chunk.unsafeHead(Cause.defects(cause))}`, /^\[Function.*: cannot be sent: /);
@@ -221,7 +227,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   check(
     "several failures at once arrive, each as what it is",
     Effect.gen(function* () {
-      const exit = yield* Effect.exit(Process.run(Tasks.severalFailures));
+      const exit = yield* Effect.exit(run(Tasks.severalFailures));
       assert(Exit.isFailure(exit));
       const failures = Array.from(Cause.failures(exit.cause), (failure) => failure as Tasks.FetchError);
       assertEquals(failures.map(({ url }) => url).toSorted(), ["left", "right"]);
@@ -246,7 +252,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       const argument = Stream.fail(
         new Tasks.FetchError({ url: "argument", cause: new Tasks.HttpError(new Response("no")) }),
       );
-      assertEquals(yield* Process.run(Tasks.reading, argument), [
+      assertEquals(yield* run(Tasks.reading, argument), [
         "FetchError",
         "argument",
         "500 Internal Server Error",
@@ -271,7 +277,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
     Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.fetching, "handle");
       yield* Effect.exit(child.join);
-      assertEquals(yield* Process.run(Tasks.joining, child.handle as never), [
+      assertEquals(yield* run(Tasks.joining, child.handle as never), [
         "FetchError",
         "handle",
         "FetchError",
@@ -280,7 +286,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       // The Schema decodes it to an instance of a class here. Only the Schema can encode that instance.
       const stamped = yield* Process.spawn(Tasks.stamping, "text");
       assertInstanceOf(yield* failureOf(stamped.join), Tasks.Stamped);
-      assertEquals(yield* Process.run(Tasks.joiningStamped, stamped.handle as never), [
+      assertEquals(yield* run(Tasks.joiningStamped, stamped.handle as never), [
         "Stamped",
         "text",
         "Stamped",
@@ -321,7 +327,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   check(
     "what succeeds stays strict: a result with a part that cannot be sent is an EncodeError",
     Effect.gen(function* () {
-      const error = yield* failureOf(Process.run(Tasks.give, "returns a list of", "a revoked Proxy"));
+      const error = yield* failureOf(run(Tasks.give, "returns a list of", "a revoked Proxy"));
       assertInstanceOf(error, Backend.EncodeError);
       assertEquals(error.path, "result[0]");
     }),
@@ -342,7 +348,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
     check(
       `no value ends the process of a task that gives it away${suffix}`,
       Effect.gen(function* () {
-        const pool = yield* Pool.make({ size: 1 });
+        const { pool } = yield* Workers;
         for (const way of Object.keys(ways)) {
           for (const value of Object.keys(touchy)) {
             const exit = yield* Effect.exit(pool.apply(task, way, value));
@@ -359,7 +365,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   check(
     "no value ends the process of a Stream that emits it or fails with it (full)",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 1 });
+      const { pool } = yield* Workers;
       for (const way of ["emits", "fails with"] as const) {
         for (const value of Object.keys(touchy)) {
           const exit = yield* Effect.exit(Stream.runDrain(pool.stream(Tasks.emit, way, value)));
@@ -373,7 +379,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   check(
     "a value as an argument, in a queue or in a pipe is sent or is an EncodeError, and nothing else",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 1 });
+      const { pool } = yield* Workers;
       const queue = yield* Queue.make<unknown>();
       const { left } = yield* Pipe.make<unknown, unknown>().pipe(Effect.map(([left, right]) => ({ left, right })));
       for (const [value, make] of Object.entries(touchy)) {
@@ -431,6 +437,8 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
       }
     }),
   );
+
+  withWorkers(`values on ${name}`, layer, 1, steps);
 };
 
 suite("subprocess", SubprocessBackend.layer({ stderr: "null" }));
