@@ -497,7 +497,7 @@ export const makeAll = <const H extends Handlers>(
   const shared = options[0] === undefined ? {} : options[0];
   const tasks = Object.entries(handlers).map(([name, handler]) => [
     name,
-    define(meta, name, { handler, options: shared } as unknown as Definition),
+    define(meta, name, { handler, options: shared } as Definition),
   ]);
   return Object.fromEntries(tasks) as AllOf<H>;
 };

@@ -42,7 +42,7 @@ export interface Guarded {
 }
 
 /** The guard of a lock that {@link isLock} accepts. */
-export const guardOf = (lock: Lock | RLock): Guard => (lock as unknown as Guarded)[GuardId];
+export const guardOf = (lock: Lock | RLock): Guard => (lock as (Lock | RLock) & Guarded)[GuardId];
 
 /** Runs `onAbandoned` before an effect if the last holder has died. */
 const first = <A, E, R, E2, R2>(
