@@ -85,7 +85,8 @@ import { pretty } from "./internal/codec/cause.ts";
 const signals = { SIGINT: 130, SIGTERM: 143, ...(Deno.build.os === "windows" ? {} : { SIGHUP: 129 }) } as const;
 
 /**
- * Decides how a program exits: called with its result, it calls `onExit` with the exit code. It is that of `@effect/platform`.
+ * Decides how a program exits: it is called with the result, and calls `onExit` with the exit code. The type is that of
+ * `@effect/platform`.
  *
  * @since 0.1.0
  * @category models
@@ -109,7 +110,7 @@ export interface Options<in R = never, out E = unknown> {
   /** Whether a failure is not reported. @default false */
   readonly disableErrorReporting?: boolean | undefined;
   /**
-   * Whether a failure is reported as an entry of Effect's own logger, where it is otherwise printed to stderr in readable form.
+   * Whether a failure is reported as an entry of Effect's own logger, instead of being printed to stderr in readable form.
    * With another logger in `layer`, such as `Logger.json`, it is always an entry. @default false
    */
   readonly disablePrettyLogger?: boolean | undefined;

@@ -1,8 +1,8 @@
 /**
  * Waits for several queues, connections, listeners and processes at once.
  *
- * {@link wait} returns when at least one of its objects is ready, or when its `timeout` has passed. It gives the objects
- * that are ready, and takes nothing from them.
+ * {@link wait} returns when at least one of its objects is ready, or when its `timeout` has passed. It returns the objects that are
+ * ready, and takes nothing from them.
  *
  * | object | is ready when |
  * | --- | --- |
@@ -58,13 +58,13 @@ export type { Waitable, WaitId };
  * @category models
  */
 export interface Options {
-  /** How long to wait at most. With zero, `wait` only looks. @default unlimited */
+  /** The longest time to wait. With zero, `wait` only checks the objects. @default unlimited */
   readonly timeout?: Duration.DurationInput | undefined;
 }
 
 /**
- * Waits until at least one of the objects is ready, and gives all objects that are ready, in their order. Gives none if the timeout
- * passes first. Nothing is taken from any object.
+ * Waits until at least one of the objects is ready, and returns all objects that are ready, in their order. Returns none if the
+ * timeout passes first. Nothing is taken from any object.
  *
  * An object is ready if using it would not wait: a queue that has an item or has ended, a connection that has a message or whose
  * other end is closed, a listener with a new client, a process that has ended, and any object that is gone.

@@ -17,7 +17,7 @@ const refusal: PropertyDescriptor = {
   },
 };
 
-/** Wraps what `yield*` passes to the generator's runner, which may be that of Effect 4. */
+/** Wraps the value that `yield*` passes to the runner of the generator, which may be that of Effect 4. */
 function* iterate(this: object): Generator<object, unknown, unknown> {
   const iterator: Iterator<object, unknown, unknown> = Object.getPrototypeOf(this)[Symbol.iterator].call(this);
   const { done, value } = iterator.next();

@@ -1,5 +1,5 @@
 /**
- * How the objects of this library are printed: by kind, and by what identifies them. Their operations, which are Effects, would
+ * Prints objects of this library by their kind and by the properties that identify them. Their operations, which are Effects, would
  * fill pages.
  *
  * @module
