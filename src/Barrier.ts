@@ -1,5 +1,5 @@
 /**
- * A barrier in shared memory: no party goes on until a given number of parties have arrived.
+ * A barrier: no party goes on until a given number of parties have arrived.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -30,10 +30,8 @@
  * - A party that is killed while it waits, or while it runs the action, breaks the barrier within a second. The death of a
  *   party that has not arrived yet goes unnoticed: put a time limit around `wait`.
  *
- * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
- * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
- * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
- * `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind, and the two ways in which processes use
+ * them, by memory and by messages.
  *
  * ## From Python
  *
@@ -50,11 +48,12 @@ import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
+import type { Carrier, CarrierOptions } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import { BrokenBarrier, type BrokenReason, SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { BrokenBarrier, SyncError, Unreachable };
-export type { BrokenReason, SyncFailure, Unsupported };
+export type { BrokenReason, Carrier, SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/barrier.ts"));
 
@@ -92,7 +91,7 @@ export interface Statistics {
 }
 
 /**
- * A barrier. It can be sent to any process that can see the memory; each copy refers to the same barrier.
+ * A barrier. It can be sent to any process; each copy refers to the same barrier.
  *
  * - In each round `parties` fibers arrive, and go on together. Later arrivals wait for the next round.
  * - A party that stops waiting, by an interruption or a timeout, breaks the barrier: current waiters and later arrivals fail
@@ -108,6 +107,8 @@ export interface Barrier {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the object. */
+  readonly carrier: Carrier;
   /** Number of parties in each round. */
   readonly parties: number;
   /**
@@ -140,7 +141,7 @@ export interface Barrier {
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends CarrierOptions {
   /** Number of parties: 1 or more. */
   readonly parties: number;
 }

@@ -1,5 +1,5 @@
 /**
- * A condition in shared memory: waiting, with a lock, until another process announces a change.
+ * A condition: waiting, with a lock, until another process announces a change.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -35,16 +35,14 @@
  *   the notification, the notification goes to another fiber.
  * - `notify` does not wait.
  *
- * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
- * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
- * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
- * `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind, and the two ways in which processes use
+ * them, by memory and by messages.
  *
  * ## From Python
  *
  * | Python | here |
  * | --- | --- |
- * | `Condition(lock)` | `Condition.make({ lock })`; without one, with a `Lock` of its own |
+ * | `Condition(lock)` | `Condition.make({ lock })`; without one, with an `RLock` of its own, as there |
  * | `wait()`, `wait(1)`, `wait_for(predicate)` | `condition.wait`, `condition.waitWithin("1 second")`, `condition.waitFor(predicate)` |
  * | `notify(n)`, `notify_all()` | `condition.notify(n)`, `condition.notifyAll`, which return the number of notified fibers |
  *
@@ -95,7 +93,7 @@ export interface Statistics {
 }
 
 /**
- * A condition. It can be sent to any process that can see the memory; each copy refers to the same condition, with the same lock.
+ * A condition. It can be sent to any process; each copy refers to the same condition, with the same lock.
  *
  * - `wait`, `waitFor` and `notify` need its lock; without it they fail with the `SyncError` `NotOwner`.
  * - A wait releases all holds of the lock, and has taken them again when it ends, however it ends.
@@ -112,6 +110,8 @@ export interface Condition {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the object. */
+  readonly carrier: Lock.Carrier;
   /** The lock of the condition. */
   readonly lock: Lock.Lock | RLock;
   /** Runs an effect while holding the lock. *Interruption:* interrupts the effect; the lock is released however the effect ends. */
@@ -141,11 +141,11 @@ export interface Condition {
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends Lock.CarrierOptions {
   /**
    * The lock to use, which may serve other purposes as well. A wait releases all holds of an `RLock`.
    *
-   * @default a `Lock` of its own
+   * @default an `RLock` of its own
    */
   readonly lock?: Lock.Lock | RLock | undefined;
 }

@@ -1,5 +1,5 @@
 /**
- * An event in shared memory: a flag that any process can set, clear and wait for.
+ * An event: a flag that any process can set, clear and wait for.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -30,10 +30,8 @@
  * `set` wakes all waiting fibers of all processes, and returns at once. The function `wait` of the library waits for an
  * event together with queues and processes.
  *
- * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
- * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
- * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
- * `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind, and the two ways in which processes use
+ * them, by memory and by messages.
  *
  * ## From Python
  *
@@ -48,12 +46,13 @@ import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
+import type { Carrier, CarrierOptions } from "./Lock.ts";
 import type { Waitable } from "./internal/objects/waitable.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { SyncError, Unreachable };
-export type { SyncFailure, Unsupported };
+export type { Carrier, CarrierOptions, SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/event.ts"));
 
@@ -89,7 +88,7 @@ export interface Statistics {
 }
 
 /**
- * An event. It can be sent to any process that can see the memory; each copy refers to the same event.
+ * An event. It can be sent to any process; each copy refers to the same event.
  *
  * - `set` wakes all waiting fibers, even if the event is cleared at once.
  * - `set` returns at once: it does not wait for waiting fibers, nor for dead processes.
@@ -103,6 +102,8 @@ export interface Event extends Waitable {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the object. */
+  readonly carrier: Carrier;
   /** Whether the event is set. */
   readonly isSet: Effect.Effect<boolean, SyncFailure>;
   /** Sets the event. Does nothing if it is set. */
@@ -113,6 +114,15 @@ export interface Event extends Waitable {
   readonly wait: Effect.Effect<void, SyncFailure>;
   /** The state of the object at this moment. */
   readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+}
+
+/**
+ * An event that is used in memory only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemoryEvent extends Event {
   /** `isSet` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeIsSet: () => boolean;
   /** `set` as a plain function. Throws a {@link SyncFailure}. */
@@ -145,7 +155,11 @@ export interface Event extends Waitable {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<Event, SyncFailure, Scope.Scope> => implementation(({ make }) => make);
+export const make: {
+  (options: CarrierOptions & { readonly carrier: "memory" }): Effect.Effect<MemoryEvent, SyncFailure, Scope.Scope>;
+  (options?: CarrierOptions): Effect.Effect<Event, SyncFailure, Scope.Scope>;
+} = (options?: CarrierOptions): Effect.Effect<MemoryEvent, SyncFailure, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Whether a value is an event.

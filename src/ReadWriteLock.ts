@@ -1,5 +1,5 @@
 /**
- * A lock in shared memory that many processes share to read, or one process holds to write. Python has none.
+ * A lock that many processes share to read, or one process holds to write. Python has none.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -22,9 +22,7 @@
  * ```
  *
  * Readers and writers go in phases, so neither side starves. The documentation of `Lock` describes the guarantees of all
- * locks: turns, and the death of a holder. To share the lock with subprocesses, this program and the child need Linux and
- * `--allow-ffi`; a child has that permission if this program has it without a list of paths. Otherwise the lock is shared
- * among workers, and its use in a subprocess fails with `Unsupported`.
+ * locks: turns, the death of a holder, and the two ways in which processes use a lock, by memory and by messages.
  *
  * @module
  */
@@ -33,13 +31,13 @@ import type * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
-import type { Held, WithOptions } from "./Lock.ts";
+import type { Carrier, CarrierOptions, Held, WithOptions } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 import type { Owner } from "./internal/sync/object.ts";
 
 export { SyncError, Unreachable };
-export type { Held, Owner, SyncFailure, Unsupported, WithOptions };
+export type { Carrier, CarrierOptions, Held, Owner, SyncFailure, Unsupported, WithOptions };
 
 const implementation = lazily(() => import("./internal/sync/read_write_lock.ts"));
 
@@ -100,6 +98,15 @@ export interface Side {
     effect: Effect.Effect<A, E, R>,
     options?: WithOptions<E2, R2>,
   ) => Effect.Effect<A, E | NoInfer<E2> | SyncFailure, R | NoInfer<R2>>;
+}
+
+/**
+ * One side of a lock that is used in memory only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemorySide extends Side {
   /** `tryTake` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: () => boolean;
   /** `release` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
@@ -107,7 +114,7 @@ export interface Side {
 }
 
 /**
- * A lock for readers and writers. It can be sent to any process that can see the memory; each copy refers to the same lock.
+ * A lock for readers and writers. It can be sent to any process; each copy refers to the same lock.
  *
  * - Many fibers may read at once, in any process, or one process may write. No reader sees half-written data.
  * - A reader waits while a writer waits. After a writer, all readers that wait by then go first, and then the next writer: neither
@@ -124,12 +131,27 @@ export interface ReadWriteLock {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the object. */
+  readonly carrier: Carrier;
   /** The side that many readers share. */
   readonly read: Side;
   /** The side of one writer. */
   readonly write: Side;
   /** The state of the object at this moment. */
   readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+}
+
+/**
+ * A lock for readers and writers that is used in memory only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemoryReadWriteLock extends ReadWriteLock {
+  /** The side that many readers share. */
+  readonly read: MemorySide;
+  /** The side of one writer. */
+  readonly write: MemorySide;
 }
 
 /**
@@ -154,7 +176,13 @@ export interface ReadWriteLock {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (): Effect.Effect<ReadWriteLock, SyncFailure, Scope.Scope> => implementation(({ make }) => make);
+export const make: {
+  (
+    options: CarrierOptions & { readonly carrier: "memory" },
+  ): Effect.Effect<MemoryReadWriteLock, SyncFailure, Scope.Scope>;
+  (options?: CarrierOptions): Effect.Effect<ReadWriteLock, SyncFailure, Scope.Scope>;
+} = (options?: CarrierOptions): Effect.Effect<MemoryReadWriteLock, SyncFailure, Scope.Scope> =>
+  implementation(({ make }) => make(options));
 
 /**
  * Whether a value is a lock for readers and writers.

@@ -1,5 +1,5 @@
 /**
- * A semaphore in shared memory: a number of permits that processes share.
+ * A semaphore: a number of permits that processes share.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -29,10 +29,8 @@
  * - Any process may release, also permits that it has not taken. A bounded semaphore never has more permits than it was
  *   made with.
  *
- * The documentation of `Lock` describes the guarantees of all objects of this kind. To share the object with
- * subprocesses, this program and the child need Linux and `--allow-ffi`; a child has that permission if this program has
- * it without a list of paths. Otherwise the object is shared among workers, and its use in a subprocess fails with
- * `Unsupported`.
+ * The documentation of `Lock` describes the guarantees of all objects of this kind, and the two ways in which processes use
+ * them, by memory and by messages.
  *
  * ## From Python
  *
@@ -50,11 +48,12 @@ import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
+import type { Carrier, CarrierOptions } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 
 export { SyncError, Unreachable };
-export type { SyncFailure, Unsupported };
+export type { Carrier, SyncFailure, Unsupported };
 
 const implementation = lazily(() => import("./internal/sync/semaphore.ts"));
 
@@ -92,7 +91,7 @@ export interface Statistics {
 }
 
 /**
- * A semaphore. It can be sent to any process that can see the memory; each copy refers to the same semaphore.
+ * A semaphore. It can be sent to any process; each copy refers to the same semaphore.
  *
  * - Permits that a process has not released when it dies come back within a second, if a fiber waits, or with the next `tryTake`.
  *   For semaphores that one process releases and another takes, as a signal, see {@link Options.reclaim}.
@@ -109,6 +108,8 @@ export interface Semaphore {
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */
   readonly host: string;
+  /** How this process uses the object. */
+  readonly carrier: Carrier;
   /** The largest number of free permits; `undefined` if the semaphore is not bounded. */
   readonly bound: number | undefined;
   /** Takes permits, one by default, waiting until they are free. *Interruption:* no permit is taken. */
@@ -128,6 +129,15 @@ export interface Semaphore {
   readonly available: Effect.Effect<number, SyncFailure>;
   /** The state of the object at this moment. */
   readonly statistics: Effect.Effect<Statistics, SyncFailure>;
+}
+
+/**
+ * A semaphore that is used in memory only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface MemorySemaphore extends Semaphore {
   /** `tryTake` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
   readonly unsafeTryTake: (permits?: number) => boolean;
   /** `release` as a plain function, for hot loops. Throws a {@link SyncFailure}. */
@@ -140,7 +150,7 @@ export interface Semaphore {
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends CarrierOptions {
   /** Permits at the beginning: 0 or more. @default 1 */
   readonly permits?: number | undefined;
   /**
@@ -175,7 +185,10 @@ export interface Options {
  * @since 0.1.0
  * @category constructors
  */
-export const make = (options: Options = {}): Effect.Effect<Semaphore, SyncFailure, Scope.Scope> =>
+export const make: {
+  (options: Options & { readonly carrier: "memory" }): Effect.Effect<MemorySemaphore, SyncFailure, Scope.Scope>;
+  (options?: Options): Effect.Effect<Semaphore, SyncFailure, Scope.Scope>;
+} = (options: Options = {}): Effect.Effect<MemorySemaphore, SyncFailure, Scope.Scope> =>
   implementation(({ make }) => make(options, false));
 
 /**
@@ -200,7 +213,10 @@ export const make = (options: Options = {}): Effect.Effect<Semaphore, SyncFailur
  * @since 0.1.0
  * @category constructors
  */
-export const bounded = (options: Options = {}): Effect.Effect<Semaphore, SyncFailure, Scope.Scope> =>
+export const bounded: {
+  (options: Options & { readonly carrier: "memory" }): Effect.Effect<MemorySemaphore, SyncFailure, Scope.Scope>;
+  (options?: Options): Effect.Effect<Semaphore, SyncFailure, Scope.Scope>;
+} = (options: Options = {}): Effect.Effect<MemorySemaphore, SyncFailure, Scope.Scope> =>
   implementation(({ make }) => make(options, true));
 
 /**

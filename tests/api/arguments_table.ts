@@ -16,6 +16,7 @@ import {
   Barrier,
   Client,
   Condition,
+  Event,
   Listener,
   Lock,
   Manager,
@@ -182,7 +183,7 @@ export const options = {
   "Array.Options": { lock },
   "Backend.Command": { name, daemon: boolean, modules: texts, permissions, preload: boolean },
   "Backend.KillPolicy": killPolicy,
-  "Barrier.Options": { parties: positive },
+  "Barrier.Options": { carrier, parties: positive },
   "Client.Options": { ...connecting, maxBytes: positiveOrInfinite },
   "Client.Trust": { caCerts: texts, hostname: name },
   "CommandExecutor.Options": {
@@ -191,7 +192,7 @@ export const options = {
     maxBuffer: countOrInfinite,
     guard: boolean,
   },
-  "Condition.Options": { lock },
+  "Condition.Options": { carrier, lock },
   "Listener.Certificate": { cert: text, key: text },
   "Listener.Options": { ...listening, backlog: positiveOrInfinite, maxBytes: positiveOrInfinite },
   "Listener.TcpAddress": { hostname: name, port: count },
@@ -222,7 +223,7 @@ export const options = {
   "Queue.Options": queue,
   "Queue.StreamOptions": mapping,
   "Queue.PriorityOptions": { ...queue, key: func, order: func },
-  "Semaphore.Options": { permits: count, reclaim: boolean },
+  "Semaphore.Options": { carrier, permits: count, reclaim: boolean },
   "ShareableList.Options": { capacity: positive, lock, name },
   "SharedMemory.CreateOptions": { size: positive, name },
   "SharedMemory.Options": { size: positive },
@@ -430,6 +431,7 @@ export const rows: Readonly<Record<string, Row>> = {
   "Condition.make": row({ options: optionsOf("Condition.Options") }, [{}], (_, [options]) => Condition.make(options)),
   "Condition.isCondition": guard(Condition.isCondition),
 
+  "Event.make": row({ options: optionsOf("Lock.CarrierOptions") }, [{}], (_, [options]) => Event.make(options)),
   "Event.isEvent": guard((value) => Lock.isLock(value)),
 
   "Listener.Listener.serve": row(
@@ -690,6 +692,11 @@ export const rows: Readonly<Record<string, Row>> = {
   ...methods("ReadWriteLock.Side", "readWriteLock.read", {
     withLock: [{ effect, options: optionsOf("Lock.WithOptions") }, [Effect.void, {}]],
   }),
+  "ReadWriteLock.make": row(
+    { options: optionsOf("Lock.CarrierOptions") },
+    [{}],
+    (_, [options]) => ReadWriteLock.make(options),
+  ),
   "ReadWriteLock.isReadWriteLock": guard(ReadWriteLock.isReadWriteLock),
 
   ...methods("Semaphore.Semaphore", "semaphore", {

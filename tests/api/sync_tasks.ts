@@ -99,17 +99,17 @@ export const agent = Task.make(
 export const maker = Task.make(
   import.meta,
   "maker",
-  (made: Queue.Queue<unknown>, end: Event.Event) =>
+  (made: Queue.Queue<unknown>, end: Event.Event, carrier: Lock.Carrier) =>
     Effect.scoped(Effect.gen(function* () {
-      const lock = yield* Lock.make();
+      const lock = yield* Lock.make({ carrier });
       yield* made.put([
         lock,
-        yield* RLock.make(),
-        yield* Semaphore.make({ permits: 2 }),
-        yield* Condition.make({ lock }),
-        yield* Event.make(),
-        yield* Barrier.make({ parties: 2 }),
-        yield* ReadWriteLock.make(),
+        yield* RLock.make({ carrier }),
+        yield* Semaphore.bounded({ permits: 2, carrier }),
+        yield* Condition.make({ lock, carrier }),
+        yield* Event.make({ carrier }),
+        yield* Barrier.make({ parties: 2, carrier }),
+        yield* ReadWriteLock.make({ carrier }),
       ]);
       yield* end.wait;
     })),

@@ -476,6 +476,26 @@ here(
 );
 
 here(
+  "a notification whose waiter a race discards goes to another one",
+  Effect.gen(function* () {
+    const condition = yield* Condition.make();
+    // The race is decided in the turn in which the waiter has taken the lock again.
+    const discarded = yield* Effect.fork(condition.withLock(
+      Effect.gen(function* () {
+        const gate = yield* Deferred.make<void>();
+        const wait = Effect.ensuring(condition.wait, Deferred.succeed(gate, undefined));
+        return yield* Effect.race(Deferred.await(gate), wait);
+      }),
+    ));
+    yield* until(Effect.map(condition.statistics, ({ waiting }) => waiting === 1));
+    yield* condition.withLock(condition.notify());
+    yield* Fiber.join(discarded);
+    assertEquals(yield* condition.statistics, { waiting: 0, waitingHere: 0 });
+    assertEquals(yield* condition.lock.isLocked, false);
+  }),
+);
+
+here(
   "a waiter that is interrupted after its notification passes it on",
   Effect.gen(function* () {
     const condition = yield* Condition.make();
@@ -651,15 +671,15 @@ here(
   }),
 );
 
-const every = (options?: Lock.CarrierOptions) =>
+const every = (options: Lock.CarrierOptions = {}) =>
   Effect.gen(function* () {
     const lock = yield* Lock.make(options);
     const rlock = yield* RLock.make(options);
-    const semaphore = yield* Semaphore.make({ permits: 0 });
-    const condition = yield* Condition.make({ lock });
-    const event = yield* Event.make();
-    const barrier = yield* Barrier.make({ parties: 2 });
-    const readers = yield* ReadWriteLock.make();
+    const semaphore = yield* Semaphore.make({ permits: 0, ...options });
+    const condition = yield* Condition.make({ lock, ...options });
+    const event = yield* Event.make(options);
+    const barrier = yield* Barrier.make({ parties: 2, ...options });
+    const readers = yield* ReadWriteLock.make(options);
     return { lock, rlock, semaphore, condition, event, barrier, readers };
   });
 
@@ -788,8 +808,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
     "who is killed holds nothing any more, and the next one is told",
     Effect.gen(function* () {
       const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
-      const bounded = yield* Semaphore.bounded({ permits: 2 });
-      const signal = yield* Semaphore.make({ permits: 1, reclaim: false });
+      const bounded = yield* Semaphore.bounded({ permits: 2, carrier });
+      const signal = yield* Semaphore.make({ permits: 1, reclaim: false, carrier });
       const other = yield* agent;
       yield* other.does(lock, "take");
       yield* other.begins(condition, "wait");
@@ -835,8 +855,8 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   check(
     "a party that is killed at a barrier breaks it for those who wait, and for those who come",
     Effect.gen(function* () {
-      const barrier = yield* Barrier.make({ parties: 3 });
-      const late = yield* Barrier.make({ parties: 2 });
+      const barrier = yield* Barrier.make({ parties: 3, carrier });
+      const late = yield* Barrier.make({ parties: 2, carrier });
       const other = yield* agent;
       yield* other.begins(barrier, "wait");
       yield* other.begins(late, "wait");
@@ -855,7 +875,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
     Effect.gen(function* () {
       const made = yield* Queue.make<unknown>();
       const end = yield* Event.make();
-      const maker = yield* Process.spawnWith(Tasks.maker, [made, end], { name: "maker" });
+      const maker = yield* Process.spawnWith(Tasks.maker, [made, end, carrier], { name: "maker" });
       const other = yield* agent;
       const objects = (yield* made.get) as [
         Lock.Lock,
@@ -904,7 +924,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   check(
     "three processes meet a hundred times (full)",
     Effect.gen(function* () {
-      const barrier = yield* Barrier.make({ parties: 3 });
+      const barrier = yield* Barrier.make({ parties: 3, carrier });
       const children = yield* Effect.replicateEffect(Process.spawn(Tasks.meets, barrier, 100), 2);
       const places = [yield* Effect.replicateEffect(barrier.wait, 100)];
       for (const child of children) places.push(yield* child.join);

@@ -7,10 +7,10 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Condition, Options, Statistics } from "../../Condition.ts";
-import { register } from "../objects/handles.ts";
-import type { Lock } from "../../Lock.ts";
-import { Condition as Protocol, sizeFor } from "./protocol/condition.ts";
-import { isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
+import { HandleId, register } from "../objects/handles.ts";
+import type { Carrier, Lock } from "../../Lock.ts";
+import type { Condition as Protocol } from "./protocol/condition.ts";
+import { isWaitFailure, type Participants } from "./protocol/participants.ts";
 import { after } from "../os/timer.ts";
 import { BUSY } from "./protocol/monitor.ts";
 import type { Words } from "../os/atomics.ts";
@@ -19,16 +19,19 @@ import { countOrInfinite, must, optional } from "../os/arguments.ts";
 import { duration as time } from "../os/durations.ts";
 import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
 import { type Guard, guardOf, isLock } from "./guard.ts";
+import {
+  type ConditionDescriptor,
+  conditionKind,
+  ConditionSession,
+  type Notices,
+  statistics,
+  type Waiter,
+} from "./messages/condition.ts";
+import { allocateObject, byMessages, carrierOption, Shared } from "./object.ts";
 import { make as makeLock } from "./rlock.ts";
-import { allocateMemory, type Descriptor, Shared } from "./object.ts";
-import { step, whenDone } from "./waiting.ts";
+import { ifDiscarded, step, whenDone } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
-
-/** The data of a handle. */
-export interface ConditionDescriptor extends Descriptor {
-  readonly lock: Lock | RLock;
-}
 
 const isPredicate = must(
   (value) => Effect.isEffect(value) || typeof value === "function",
@@ -38,23 +41,64 @@ const isPredicate = must(
 const notHeld = (what: string): SyncError =>
   new SyncError("NotOwner", `Cannot ${what} the condition: its lock is not held here`);
 
-/** The outcome of a wait. */
-type Ended = "notified" | "late" | WaitFailure;
-
-/** The implementation of {@link Condition}. */
-export class ConditionClient extends Shared<Protocol, ConditionDescriptor> implements Condition {
-  readonly [TypeId]: typeof TypeId = TypeId;
-
-  constructor(descriptor: ConditionDescriptor) {
-    super("condition", descriptor);
+/** The notifications of a condition in memory. */
+class MemoryNotices extends Shared<Protocol, ConditionDescriptor> implements Notices {
+  constructor(descriptor: ConditionDescriptor, sent?: ConditionDescriptor) {
+    super("condition", descriptor, sent);
   }
 
   protected override make(words: Words, at: number, participants: Participants): Protocol {
-    return new Protocol(words, at, participants);
+    return conditionKind.make(words, at, participants, undefined);
   }
 
-  get lock(): Lock | RLock {
-    return this.descriptor.lock;
+  begin(waiter: Waiter): Effect.Effect<() => boolean, SyncFailure> {
+    return step(() => {
+      let leave = (): boolean => false;
+      const waiting = this.object.wait((outcome) => {
+        if (!isWaitFailure(outcome)) return waiter("notified");
+        if (outcome !== "gone") leave();
+        waiter({ over: this.over(outcome), gone: outcome === "gone" });
+      });
+      return waiting === BUSY ? BUSY : leave = waiting;
+    });
+  }
+
+  passOn(): void {
+    this.there?.notify(1, () => {});
+  }
+
+  notify(count: number): Effect.Effect<number, SyncFailure> {
+    return whenDone<number>((done) => this.object.notify(count, done));
+  }
+
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => statistics(this.object));
+}
+
+/** The implementation of {@link Condition}. */
+export class ConditionClient implements Condition {
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly #notices: Notices;
+  readonly lock: Lock | RLock;
+
+  constructor(notices: Notices, lock: Lock | RLock) {
+    this.#notices = notices;
+    this.lock = lock;
+  }
+
+  get [HandleId](): Notices[typeof HandleId] {
+    return this.#notices[HandleId];
+  }
+
+  get host(): string {
+    return this.#notices.host;
+  }
+
+  get carrier(): Carrier {
+    return this.#notices.carrier;
+  }
+
+  toString(): string {
+    return this.#notices.toString();
   }
 
   get #guard(): Guard {
@@ -87,16 +131,15 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
     const wrong = wrongArgument("condition.notify", { count }, { count: countOrInfinite });
     return wrong !== undefined ? Effect.fail(wrong) : Effect.zipRight(
       this.#check("notify"),
-      whenDone<number>((done) => this.object.notify(count, done)),
+      Effect.suspend(() => this.#notices.notify(count)),
     );
   };
 
   readonly notifyAll: Effect.Effect<number, SyncFailure> = Effect.suspend(() => this.notify(Infinity));
 
-  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
-    const { sleeping, waiting } = this.object;
-    return { waiting: sleeping, waitingHere: waiting };
-  });
+  get statistics(): Effect.Effect<Statistics, SyncFailure> {
+    return this.#notices.statistics;
+  }
 
   #check(what: string): Effect.Effect<void, SyncFailure> {
     return step(() => {
@@ -107,59 +150,75 @@ export class ConditionClient extends Shared<Protocol, ConditionDescriptor> imple
   /** Waits for a notification; false if the time is over. Holds the lock again whenever it ends. */
   #wait(millis: number): Effect.Effect<boolean, SyncFailure> {
     return Effect.uninterruptibleMask((restore) => {
-      let done: (ended: Ended) => void = () => {};
-      let ended: Ended | undefined;
-      let leave: () => boolean = () => false;
+      let done: Waiter = () => {};
+      let ended: Parameters<Waiter>[0] | undefined;
       let saved: unknown;
-      const begin = step(() => {
-        if (!this.#guard.mine()) throw notHeld("wait with");
-        const waiting = this.object.wait((outcome) => {
-          ended = outcome;
-          done(outcome);
+      const begin = Effect.flatMap(
+        Effect.zipRight(
+          this.#check("wait with"),
+          this.#notices.begin((outcome) => {
+            ended = outcome;
+            done(outcome);
+          }, restore),
+        ),
+        (leave) =>
+          step(() => {
+            saved = this.#guard.giveUp();
+            return leave;
+          }),
+      );
+      const sleep = (leave: () => boolean): Effect.Effect<Parameters<Waiter>[0] | "late"> =>
+        Effect.async((resume) => {
+          done = (outcome) => {
+            stop();
+            resume(Effect.succeed(outcome));
+          };
+          const stop = after(millis, () => {
+            if (leave()) resume(Effect.succeed("late"));
+          });
+          if (ended !== undefined) done(ended);
+          return Effect.sync(stop);
         });
-        if (waiting === BUSY) return BUSY;
-        leave = waiting;
-        saved = this.#guard.giveUp();
-        return undefined;
-      });
-      const sleep = Effect.async<Ended>((resume) => {
-        done = (outcome) => {
-          stop();
-          resume(Effect.succeed(outcome));
-        };
-        const stop = after(millis, () => {
-          if (leave()) done("late");
-        });
-        if (ended !== undefined) done(ended);
-        return Effect.sync(stop);
-      });
       const back = Effect.suspend(() => this.#guard.takeBack(saved));
-      const wait = Effect.matchCauseEffect(restore(sleep), {
-        onFailure: (cause) => {
-          // A waiter that was notified and was interrupted passes the notification on.
-          if (!leave() && ended === "notified") this.there?.notify(1, () => {});
-          return Effect.zipRight(back, Effect.failCause(cause));
-        },
-        onSuccess: (outcome): Effect.Effect<boolean, SyncFailure> => {
-          if (!isWaitFailure(outcome)) return Effect.as(back, outcome === "notified");
-          if (outcome === "gone") return this.over(outcome);
-          leave();
-          return Effect.zipRight(back, this.over(outcome));
-        },
-      });
-      return Effect.zipRight(begin, wait);
+      return Effect.flatMap(begin, (leave) =>
+        Effect.matchCauseEffect(restore(sleep(leave)), {
+          onFailure: (cause) => {
+            // A waiter that was notified and was interrupted passes the notification on.
+            if (!leave() && ended === "notified") this.#notices.passOn();
+            return Effect.zipRight(back, Effect.failCause(cause));
+          },
+          onSuccess: (outcome): Effect.Effect<boolean, SyncFailure> => {
+            if (typeof outcome === "object") return outcome.gone ? outcome.over : Effect.zipRight(back, outcome.over);
+            return Effect.zipRight(
+              back,
+              Effect.sync(() => {
+                if (outcome === "notified") ifDiscarded(() => this.#notices.passOn());
+                return outcome === "notified";
+              }),
+            );
+          },
+        }));
     });
   }
 }
 
-register("condition", (data) => new ConditionClient(data as ConditionDescriptor));
+register("condition", (data) => {
+  const descriptor = data as ConditionDescriptor;
+  const notices = byMessages(descriptor) ? new ConditionSession(descriptor) : new MemoryNotices(descriptor);
+  return new ConditionClient(notices, descriptor.lock);
+});
 
 /** Makes a condition. */
 export const make = (options: Options): Effect.Effect<Condition, SyncFailure, Scope.Scope> => {
-  const wrong = wrongOption("condition", options, { lock: optional(isLock) });
-  return wrong !== undefined ? Effect.fail(wrong) : Effect.flatMap(
-    options.lock === undefined ? makeLock() : Effect.succeed(options.lock),
+  const wrong = wrongOption("condition", options, { lock: optional(isLock), ...carrierOption });
+  if (wrong !== undefined) return Effect.fail(wrong);
+  const { carrier, lock: given } = options;
+  return Effect.flatMap(
+    given === undefined ? makeLock({ carrier }) : Effect.succeed(given),
     (lock) =>
-      Effect.map(allocateMemory("condition", sizeFor()), (descriptor) => new ConditionClient({ ...descriptor, lock })),
+      Effect.map(
+        allocateObject(conditionKind, undefined, carrier),
+        ({ own, sent }) => new ConditionClient(new MemoryNotices({ ...own, lock }, { ...sent, lock }), lock),
+      ),
   );
 };

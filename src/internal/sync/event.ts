@@ -5,29 +5,28 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Event, Statistics } from "../../Event.ts";
+import type { CarrierOptions } from "../../Lock.ts";
+import type { Event, MemoryEvent, Statistics } from "../../Event.ts";
 import { register } from "../objects/handles.ts";
 import { WaitId } from "../objects/waitable.ts";
-import { Event as Protocol, SIZE } from "./protocol/event.ts";
+import type { Event as Protocol } from "./protocol/event.ts";
 import { Defect, isWaitFailure, type Participants, type WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
-import type { SyncFailure } from "./errors.ts";
-import { allocateMemory, type Descriptor, Shared } from "./object.ts";
-import { isSyncFailure } from "./errors.ts";
+import { isSyncFailure, type SyncFailure, wrongOption } from "./errors.ts";
+import { eventKind, EventMessages, statistics, TypeId } from "./messages/event.ts";
+import { allocateObject, byMessages, carrierOption, type Descriptor, Shared } from "./object.ts";
 import { LATER, step, waitExactly } from "./waiting.ts";
 
-export const TypeId = "~multiprocessing/Event";
-
-/** The implementation of {@link Event}. */
-export class EventClient extends Shared<Protocol> implements Event {
+/** The implementation of {@link MemoryEvent}. */
+export class EventClient extends Shared<Protocol> implements MemoryEvent {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(descriptor: Descriptor) {
-    super("event", descriptor);
+  constructor(descriptor: Descriptor, sent?: Descriptor) {
+    super("event", descriptor, sent);
   }
 
   protected override make(words: Words, at: number, participants: Participants): Protocol {
-    return new Protocol(words, at, participants);
+    return eventKind.make(words, at, participants, undefined);
   }
 
   get [WaitId](): Event[typeof WaitId] {
@@ -65,10 +64,7 @@ export class EventClient extends Shared<Protocol> implements Event {
     }),
   );
 
-  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
-    const { isSet, waiting, waitingParticipants } = this.object;
-    return { isSet, waiting, waitingProcesses: waitingParticipants };
-  });
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => statistics(this.object));
 
   unsafeIsSet(): boolean {
     return this.object.isSet;
@@ -83,10 +79,16 @@ export class EventClient extends Shared<Protocol> implements Event {
   }
 }
 
-register("event", (data) => new EventClient(data as Descriptor));
+register("event", (data) => {
+  const descriptor = data as Descriptor;
+  return byMessages(descriptor) ? new EventMessages(descriptor) : new EventClient(descriptor);
+});
 
 /** Makes an event. */
-export const make: Effect.Effect<Event, SyncFailure, Scope.Scope> = Effect.map(
-  allocateMemory("event", SIZE),
-  (descriptor) => new EventClient(descriptor),
-);
+export const make = (options: CarrierOptions = {}): Effect.Effect<MemoryEvent, SyncFailure, Scope.Scope> => {
+  const wrong = wrongOption("event", options, carrierOption);
+  return wrong !== undefined ? Effect.fail(wrong) : Effect.map(
+    allocateObject(eventKind, undefined, options.carrier),
+    ({ own, sent }) => new EventClient(own, sent),
+  );
+};

@@ -101,3 +101,22 @@ export const scoped = <A, E>(
   Effect.uninterruptibleMask((restore) =>
     Effect.tap(restore(take), () => Effect.addFinalizer(() => Effect.ignore(release())))
   );
+
+/** Runs an effect while permits are held. */
+export const withPermits = <A, E, R>(
+  effect: Effect.Effect<A, E, R>,
+  permits: number,
+  take: (permits: number) => Effect.Effect<void, SyncFailure>,
+  release: (permits: number) => Effect.Effect<void, SyncFailure>,
+): Effect.Effect<A, E | SyncFailure, R> => {
+  const wrong = wrongArgument(
+    "semaphore.withPermits",
+    { effect, permits },
+    { effect: Arguments.effect, permits: Arguments.positive },
+  );
+  return wrong !== undefined
+    ? Effect.fail(wrong)
+    : Effect.uninterruptibleMask((restore) =>
+      Effect.zipRight(restore(take(permits)), Effect.ensuring(restore(effect), Effect.ignore(release(permits))))
+    );
+};

@@ -29,27 +29,27 @@ export class LockClient extends Shared<Protocol> implements MemoryLock, Guarded 
     return new Protocol(words, at, participants);
   }
 
-  readonly #giveUp = (): void => void this.there?.release();
-
   readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
       const lock = this.object;
       if (!lock.takeIfFree()) return LATER;
-      ifDiscarded(this.#giveUp);
+      ifDiscarded(this.#giveUp());
       return heldAs(lock.abandoned);
     },
     waitExactly((done) => {
-      const lock = this.object;
-      const leave = lock.wait((outcome) =>
-        done(isWaitFailure(outcome) ? this.over(outcome) : Effect.succeed(heldAs(outcome === "abandoned")))
-      );
-      return () => leave() || this.#giveUp();
+      let giveUp = (): void => {};
+      const leave = this.object.wait((outcome) => {
+        if (isWaitFailure(outcome)) return done(this.over(outcome));
+        giveUp = this.#giveUp();
+        done(Effect.succeed(heldAs(outcome === "abandoned")));
+      });
+      return () => leave() || giveUp();
     }),
   );
 
   readonly tryTake: Effect.Effect<boolean, SyncFailure> = step(() => {
     const taken = this.object.tryTake();
-    if (taken) ifDiscarded(this.#giveUp);
+    if (taken) ifDiscarded(this.#giveUp());
     return taken;
   });
 
@@ -77,6 +77,15 @@ export class LockClient extends Shared<Protocol> implements MemoryLock, Guarded 
 
   unsafeRelease(): void {
     if (!this.object.release()) throw notOwner("lock");
+  }
+
+  /** Returns a function that gives the lock back, unless this process has released it since. */
+  #giveUp(): () => void {
+    const since = this.object.releases;
+    return () => {
+      const lock = this.there;
+      if (lock?.releases === since) lock.release();
+    };
   }
 
   get [GuardId](): Guard {

@@ -243,20 +243,6 @@ export const allocateObject = <P, S>(
     ({ own, sent }) => ({ own, sent }),
   );
 
-/** Allocates an object that is used in memory only. */
-export const allocateMemory = (
-  kind: string,
-  size: number,
-): Effect.Effect<Descriptor, SyncFailure, Scope.Scope> =>
-  Effect.map(
-    allocateObject<unknown, undefined>(
-      { name: kind, size, make: () => undefined, operations: {} },
-      undefined,
-      "memory",
-    ),
-    ({ own }) => own,
-  );
-
 /** A shared object for a process that uses it in memory. It is found by its address when it is used first. */
 export abstract class Shared<A, D extends Descriptor = Descriptor> {
   readonly #kind: string;

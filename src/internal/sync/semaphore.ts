@@ -7,28 +7,30 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import { register } from "../objects/handles.ts";
 import { isWaitFailure, type Participants } from "./protocol/participants.ts";
-import { MAX, Semaphore as Protocol, type SemaphoreShape, sizeFor } from "./protocol/semaphore.ts";
+import { MAX, Semaphore as Protocol, type SemaphoreShape } from "./protocol/semaphore.ts";
 import type { Words } from "../os/atomics.ts";
-import type { Options, Semaphore, Statistics } from "../../Semaphore.ts";
-import { boolean, type Checks, effect as isEffect, optional, positive, range } from "../os/arguments.ts";
-import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
-import { scoped } from "./guard.ts";
-import { allocateMemory, type Descriptor, Shared } from "./object.ts";
-import { LATER, now, step, waitExactly } from "./waiting.ts";
+import type { MemorySemaphore, Options, Semaphore, Statistics } from "../../Semaphore.ts";
+import { boolean, type Checks, optional, range } from "../os/arguments.ts";
+import { type SyncFailure, wrongOption } from "./errors.ts";
+import { scoped, withPermits } from "./guard.ts";
+import {
+  refused,
+  type SemaphoreDescriptor,
+  semaphoreKind,
+  SemaphoreMessages,
+  statistics,
+  tooMany,
+  TypeId,
+} from "./messages/semaphore.ts";
+import { allocateObject, byMessages, carrierOption, Shared } from "./object.ts";
+import { ifDiscarded, LATER, now, step, waitExactly } from "./waiting.ts";
 
-const counts = { permits: positive };
-
-export const TypeId = "~multiprocessing/Semaphore";
-
-/** The data of a handle. */
-export interface SemaphoreDescriptor extends Descriptor, SemaphoreShape {}
-
-/** The implementation of {@link Semaphore}. */
-export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> implements Semaphore {
+/** The implementation of {@link MemorySemaphore}. */
+export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> implements MemorySemaphore {
   readonly [TypeId]: typeof TypeId = TypeId;
 
-  constructor(descriptor: SemaphoreDescriptor) {
-    super("semaphore", descriptor);
+  constructor(descriptor: SemaphoreDescriptor, sent?: SemaphoreDescriptor) {
+    super("semaphore", descriptor, sent);
   }
 
   protected override make(words: Words, at: number, participants: Participants): Protocol {
@@ -46,34 +48,40 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
   }
 
   readonly take = (permits: number = 1): Effect.Effect<void, SyncFailure> => {
-    const refused = this.#refused(permits, "take");
-    if (refused !== undefined) return Effect.fail(refused);
+    const wrong = refused(permits, "take", this.descriptor);
+    if (wrong !== undefined) return Effect.fail(wrong);
     return step<void, SyncFailure>(
       () => {
         const taken = this.object.takeIfFree(permits);
-        return taken === true ? undefined : taken === false ? LATER : taken;
+        if (taken !== true) return taken === false ? LATER : taken;
+        ifDiscarded(this.#giveUp(permits));
       },
       waitExactly<void, SyncFailure>((done) => {
-        const semaphore = this.object;
-        const leave = semaphore.wait(
-          permits,
-          (outcome) => done(isWaitFailure(outcome) ? this.over(outcome) : Effect.void),
-        );
-        return () => leave() || this.#giveBack(permits);
+        let giveUp = (): void => {};
+        const leave = this.object.wait(permits, (outcome) => {
+          if (isWaitFailure(outcome)) return done(this.over(outcome));
+          giveUp = this.#giveUp(permits);
+          done(Effect.void);
+        });
+        return () => leave() || giveUp();
       }),
     );
   };
 
   readonly tryTake = (permits: number = 1): Effect.Effect<boolean, SyncFailure> => {
-    const refused = this.#refused(permits, "take");
-    return refused !== undefined ? Effect.fail(refused) : step(() => this.object.tryTake(permits));
+    const wrong = refused(permits, "take", this.descriptor);
+    return wrong !== undefined ? Effect.fail(wrong) : step(() => {
+      const taken = this.object.tryTake(permits);
+      if (taken === true) ifDiscarded(this.#giveUp(permits));
+      return taken;
+    });
   };
 
   readonly release = (permits: number = 1): Effect.Effect<void, SyncFailure> => {
-    const refused = this.#refused(permits, "release");
-    return refused !== undefined ? Effect.fail(refused) : step(() => {
+    const wrong = refused(permits, "release", this.descriptor);
+    return wrong !== undefined ? Effect.fail(wrong) : step(() => {
       const released = this.object.release(permits);
-      if (released === false) throw this.#tooMany(permits);
+      if (released === false) throw tooMany(permits, this.descriptor.bound);
       return released === true ? undefined : released;
     });
   };
@@ -81,73 +89,49 @@ export class SemaphoreClient extends Shared<Protocol, SemaphoreDescriptor> imple
   readonly acquire = (permits: number = 1): Effect.Effect<void, SyncFailure, Scope.Scope> =>
     scoped(this.take(permits), () => this.release(permits));
 
-  readonly withPermits = <A, E, R>(
-    effect: Effect.Effect<A, E, R>,
-    permits: number = 1,
-  ): Effect.Effect<A, E | SyncFailure, R> => {
-    const wrong = wrongArgument("semaphore.withPermits", { effect, permits }, { effect: isEffect, ...counts });
-    return wrong !== undefined ? Effect.fail(wrong) : Effect.uninterruptibleMask((restore) =>
-      Effect.zipRight(
-        restore(this.take(permits)),
-        Effect.ensuring(restore(effect), Effect.ignore(this.release(permits))),
-      )
-    );
-  };
+  readonly withPermits: Semaphore["withPermits"] = (effect, permits = 1) =>
+    withPermits(effect, permits, this.take, this.release);
 
   readonly available: Effect.Effect<number, SyncFailure> = step(() => this.object.free);
 
-  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => {
-    const { asking, free, held, waiting } = this.object;
-    return { available: free, held, waiting, waitingProcesses: asking };
-  });
+  readonly statistics: Effect.Effect<Statistics, SyncFailure> = step(() => statistics(this.object));
 
   unsafeTryTake(permits: number = 1): boolean {
-    const refused = this.#refused(permits, "take");
-    if (refused !== undefined) throw refused;
+    const wrong = refused(permits, "take", this.descriptor);
+    if (wrong !== undefined) throw wrong;
     return now(() => this.object.tryTake(permits));
   }
 
   unsafeRelease(permits: number = 1): void {
-    const refused = this.#refused(permits, "release");
-    if (refused !== undefined) throw refused;
-    if (!now(() => this.object.release(permits))) throw this.#tooMany(permits);
+    const wrong = refused(permits, "release", this.descriptor);
+    if (wrong !== undefined) throw wrong;
+    if (!now(() => this.object.release(permits))) throw tooMany(permits, this.descriptor.bound);
   }
 
-  /** Releases permits that were granted to a fiber which was interrupted. */
-  #giveBack(permits: number): void {
-    Effect.runFork(Effect.ignore(this.release(permits)));
-  }
-
-  #refused(permits: number, what: string): SyncError | undefined {
-    const wrong = wrongArgument(`semaphore.${what}`, { permits }, counts);
-    if (wrong !== undefined) return wrong;
-    const { bound } = this.descriptor;
-    if (permits <= bound) return undefined;
-    return what === "release" ? this.#tooMany(permits) : new SyncError(
-      "InvalidArgument",
-      `Invalid argument of semaphore.${what}: permits must be at most ${bound}, received ${permits}`,
-    );
-  }
-
-  #tooMany(permits: number): SyncError {
-    return new SyncError(
-      "OverRelease",
-      `Cannot release ${permits} permits: the semaphore would have more than ${this.descriptor.bound}`,
-    );
+  /** Returns a function that gives permits back, unless this process has released any since. */
+  #giveUp(permits: number): () => void {
+    const since = this.object.releases;
+    return () => {
+      if (this.there?.releases === since) Effect.runFork(Effect.ignore(this.release(permits)));
+    };
   }
 }
 
-register("semaphore", (data) => new SemaphoreClient(data as SemaphoreDescriptor));
+register("semaphore", (data) => {
+  const descriptor = data as SemaphoreDescriptor;
+  return byMessages(descriptor) ? new SemaphoreMessages(descriptor) : new SemaphoreClient(descriptor);
+});
 
-const checks: Checks = { permits: optional(range(0, MAX)), reclaim: optional(boolean) };
+const checks: Checks = { permits: optional(range(0, MAX)), reclaim: optional(boolean), ...carrierOption };
 
 /** Makes a semaphore. */
-export const make = (options: Options, bounded: boolean): Effect.Effect<Semaphore, SyncFailure, Scope.Scope> => {
+export const make = (options: Options, bounded: boolean): Effect.Effect<MemorySemaphore, SyncFailure, Scope.Scope> => {
   const wrong = wrongOption("semaphore", options, checks);
   if (wrong !== undefined) return Effect.fail(wrong);
-  const { permits = 1, reclaim = true } = options;
-  return Effect.map(allocateMemory("semaphore", sizeFor()), (descriptor) => {
-    const semaphore = new SemaphoreClient({ ...descriptor, bound: bounded ? permits : MAX, reclaim });
+  const { carrier, permits = 1, reclaim = true } = options;
+  const shape: SemaphoreShape = { bound: bounded ? permits : MAX, reclaim };
+  return Effect.map(allocateObject(semaphoreKind, shape, carrier), ({ own, sent }) => {
+    const semaphore = new SemaphoreClient({ ...own, ...shape }, { ...sent, ...shape });
     semaphore.begin(permits);
     return semaphore;
   });

@@ -112,14 +112,15 @@ let received: Array<Granted> = [];
 /**
  * `Effect.timeout(lock.take, "1 second")` runs `take` in a fiber of its own. When the time is over, the race is decided at once, but the
  * fiber is interrupted a few microtasks later. If it receives the lock and ends in between, the race discards its result, and interrupts
- * a fiber that has ended: nobody would release the lock. That interruption is the only trace, so it is looked for here.
+ * a fiber that has ended: nobody would release the lock. That interruption is the only trace, so it is looked for here. The fiber may
+ * have released the lock itself, so `giveUp` does nothing if this process has released anything since.
  */
 const giveUpIfDiscarded = (granted: Granted): void => {
   if (received.push(granted) === 1) queueMicrotask(() => void look());
 };
 
 const look = async (): Promise<void> => {
-  const ended = received.filter(({ fiber }) => fiber.unsafePoll() !== null);
+  const ended = received.filter(({ fiber }) => fiber.unsafePoll()?._tag === "Success");
   received = [];
   if (ended.length === 0) return;
   for (let i = 0; i < MICROTASKS; i++) await null;

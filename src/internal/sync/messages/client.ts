@@ -90,6 +90,14 @@ export abstract class MessageClient<D extends Descriptor = Descriptor> {
     );
   }
 
+  /** Requests a release. *Interruption:* the release may have been made. */
+  protected askToRelease(operation: number, args: Content = []): Effect.Effect<boolean, SyncFailure> {
+    return Effect.suspend(() => {
+      this.session.releases++;
+      return this.ask<boolean>(operation, args);
+    });
+  }
+
   /**
    * Requests a grant. `giveBack` gives it back after this process has received it; `accept` runs in the fiber that
    * receives it. *Interruption:* exact: gives back what was granted.
@@ -103,14 +111,17 @@ export abstract class MessageClient<D extends Descriptor = Descriptor> {
   ): Effect.Effect<A, SyncFailure> {
     return waitExactly<A, SyncFailure>((done) => {
       const { session } = this;
-      let granted: { readonly value: A } | undefined;
+      let granted: { readonly value: A; readonly since: number } | undefined;
       const withdraw = session.requestGrant(operation, args, (answer) => {
         done(this.outcome(answer, (value) => {
-          granted = { value: convert(value, session) };
+          granted = { value: convert(value, session), since: session.releases };
           return granted.value;
         }));
       });
-      return () => granted === undefined ? withdraw() : giveBack(granted.value, session);
+      return () => {
+        if (granted === undefined) withdraw();
+        else if (granted.since === session.releases) giveBack(granted.value, session);
+      };
     }, accept);
   }
 

@@ -37,9 +37,9 @@ export type Who = (participant: number) => Owner | undefined;
 
 /**
  * Runs an operation for a guest. The arguments come from another process, and have to be checked. Returns a function that ends the wait
- * before its answer.
+ * before its answer; `died` says whether the guest has died.
  */
-export type Operation<P> = (object: P, args: Content, reply: Reply, who: Who) => (() => void) | void;
+export type Operation<P> = (object: P, args: Content, reply: Reply, who: Who) => ((died: boolean) => void) | void;
 
 /** Operations by number. */
 export type Operations<P> = Readonly<Record<number, Operation<P>>>;
@@ -119,7 +119,7 @@ const malformed = (): ProtocolError => new ProtocolError("Cannot read from the p
 /** An operation that is not answered, or whose grant is not acknowledged. */
 interface Open {
   /** Ends the wait; `undefined` once it was answered. */
-  leave: (() => void) | undefined;
+  leave: ((died: boolean) => void) | undefined;
   giveBack: (() => void) | undefined;
 }
 
@@ -171,7 +171,7 @@ export class Gateway<P> implements Hosted {
     const end = (): void => {
       if (!this.#ends.delete(gone)) return;
       // What the process has taken stays taken, until another participant finds it dead.
-      for (const { leave } of open.values()) leave?.();
+      for (const { leave } of open.values()) leave?.(true);
       open.clear();
       leave();
     };
@@ -208,7 +208,8 @@ export class Gateway<P> implements Hosted {
     if (operation === WITHDRAW) {
       const withdrawn = open.get(id);
       open.delete(id);
-      (withdrawn?.leave ?? withdrawn?.giveBack)?.();
+      if (withdrawn?.leave !== undefined) withdrawn.leave(false);
+      else withdrawn?.giveBack?.();
       return;
     }
     if (!Object.hasOwn(this.#operations, operation) || open.has(id)) throw malformed();

@@ -35,6 +35,8 @@ export class Session {
   #lastId = 0;
   #told: Told | undefined;
   #ended: SessionEnd | undefined;
+  /** Number of releases by this process. */
+  releases = 0;
   /** What the client of an object keeps for all its copies in this process, until the session ends. */
   state: unknown = undefined;
 
@@ -95,6 +97,7 @@ export class Session {
 
   /** Sends a request that cannot fail, without waiting for its answer. */
   tell(operation: number, ...args: Content): void {
+    this.releases++;
     const told: Told = { confirmed: false, waiting: new Set() };
     this.request(operation, args, () => {
       told.confirmed = true;

@@ -63,29 +63,33 @@ interface Party {
 
 /** A barrier, as one process uses it. */
 export class Barrier extends Monitor {
-  readonly #parties: number;
+  /** Number of parties in each round. */
+  readonly parties: number;
   readonly #inside = new Set<Party>();
   readonly #outside = new Set<Party>();
   #coming = false;
 
   constructor(words: Words, at: number, participants: Participants, parties: number) {
     super(words, at, participants, OWN, CELLS);
-    this.#parties = parties;
+    this.parties = parties;
   }
 
-  /** Arrives, and waits for the other parties. Returns a function that leaves and breaks the barrier; it returns `false` if the party was already released. */
-  wait(runs: boolean, done: (outcome: Outcome) => void): () => boolean {
+  /**
+   * Arrives, and waits for the other parties. Returns a function that leaves and breaks the barrier, by default because the party was
+   * interrupted; it returns `false` if the party was already released.
+   */
+  wait(runs: boolean, done: (outcome: Outcome) => void): (why?: "Interrupted" | "PartyDied") => boolean {
     const party: Party = { index: -1, runs, done };
     this.#outside.add(party);
     this.perform(() => {}, () => this.#come());
     if (this.waiting > 0) this.watch();
-    return () => {
+    return (why = "Interrupted") => {
       if (this.#outside.delete(party)) {
         this.settle();
         return true;
       }
       if (!this.#inside.delete(party)) return false;
-      this.perform(() => this.#break("Interrupted"), () => this.advance());
+      this.perform(() => this.#break(why), () => this.advance());
       this.settle();
       return true;
     };
@@ -168,7 +172,7 @@ export class Barrier extends Monitor {
     this.advance();
     // Parties that have died at the barrier do not count.
     if (
-      this.load(this.own(STATE)) !== BROKEN && this.load(this.own(COUNT)) >= this.#parties - 1 && this.reclaimDead()
+      this.load(this.own(STATE)) !== BROKEN && this.load(this.own(COUNT)) >= this.parties - 1 && this.reclaimDead()
     ) {
       this.advance();
     }
@@ -186,7 +190,7 @@ export class Barrier extends Monitor {
       const index = this.load(this.own(COUNT));
       this.set(this.own(COUNT), index + 1);
       party.index = index;
-      if (index + 1 < this.#parties) {
+      if (index + 1 < this.parties) {
         this.add(row + WAITING, 1);
         return "inside";
       }

@@ -53,6 +53,8 @@ export class Lock {
   /** Word 0 while this process holds the lock and no participant waits. */
   readonly #held: number;
   readonly #waiters = new Set<Waiter>();
+  /** Number of releases by this process. */
+  releases = 0;
   #stop: (() => void) | undefined;
 
   constructor(words: Words, at: number, participants: Participants) {
@@ -77,7 +79,9 @@ export class Lock {
   /** Frees the lock, or hands it to the next waiter. Returns `false`, and changes nothing, if this process does not hold the lock. */
   release(): boolean {
     const found = this.#words.swap(this.#at, this.#held, FREE);
-    return found === this.#held || this.#pass(found, HELD);
+    const released = found === this.#held || this.#pass(found, HELD);
+    if (released) this.releases++;
+    return released;
   }
 
   /** Waits for the lock. Returns a function that leaves the queue; it returns `false` if the waiter was served already. */

@@ -51,6 +51,9 @@ export class ReadWriteLock extends Monitor {
   readonly #readers = new Set<Waiter>();
   readonly #writers = new Set<Waiter>();
 
+  /** Number of releases by this process. */
+  releases = 0;
+
   constructor(words: Words, at: number, participants: Participants) {
     super(words, at, participants, OWN, CELLS);
   }
@@ -96,7 +99,10 @@ export class ReadWriteLock extends Monitor {
       this.#turn();
       return true;
     });
-    if (released === true) this.advance();
+    if (released === true) {
+      this.releases++;
+      this.advance();
+    }
     return released;
   }
 

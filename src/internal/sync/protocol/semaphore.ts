@@ -54,6 +54,8 @@ interface Waiter {
 export class Semaphore extends Monitor {
   readonly #shape: SemaphoreShape;
   readonly #waiters = new Set<Waiter>();
+  /** Number of releases by this process. */
+  releases = 0;
 
   constructor(words: Words, at: number, participants: Participants, shape: SemaphoreShape) {
     super(words, at, participants, OWN, CELLS);
@@ -94,6 +96,7 @@ export class Semaphore extends Monitor {
       }
       return true;
     });
+    if (released === true) this.releases++;
     if (released === true && this.load(this.own(ASKING)) > 0) this.advance();
     return released;
   }
