@@ -12,6 +12,7 @@ import { preferred, RegionError, type RegionKind } from "../../src/internal/os/m
 import { words } from "../../src/internal/os/atomics.ts";
 import { SyncError } from "../../src/internal/sync/errors.ts";
 import { allocateObject, resolve } from "../../src/internal/sync/object.ts";
+import { find, join, publish, withdraw } from "../../src/internal/os/shared_buffers.ts";
 import { lockKind } from "../../src/internal/sync/messages/lock.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { test, when } from "../support/suite.ts";
@@ -223,3 +224,14 @@ test(
     }
   }),
 );
+
+Deno.test("a shared buffer of this isolate stays when a worker that has announced it as well ends", () => {
+  const name = crypto.randomUUID();
+  publish(name, new SharedArrayBuffer(4));
+  const worker = join(() => {}, true);
+  worker.receive({ buffer: name, memory: new SharedArrayBuffer(4) });
+  worker.leave();
+  assert(find(name) !== undefined);
+  withdraw(name);
+  assertEquals(find(name), undefined);
+});

@@ -29,9 +29,15 @@ const state: State = shared[key] ??= { buffers: new Map(), neighbours: new Set()
 
 const learn = (announcement: Announcement, from: Tell | undefined): void => {
   const { buffer, memory } = announcement;
-  if (state.buffers.get(buffer)?.memory === memory) return;
-  if (memory !== undefined) state.buffers.set(buffer, { memory, from });
-  else if (state.buffers.delete(buffer)) { for (const listener of state.listeners) listener(buffer); }
+  // An announcement can arrive on several paths, also that of a buffer of this isolate. The end of one path ends only the buffers that
+  // were learned by it, so the first path counts. A name is never used again.
+  if (memory !== undefined) {
+    if (state.buffers.has(buffer)) return;
+    state.buffers.set(buffer, { memory, from });
+  } else {
+    if (!state.buffers.delete(buffer)) return;
+    for (const listener of state.listeners) listener(buffer);
+  }
   for (const tell of state.neighbours) if (tell !== from) tell(announcement);
 };
 

@@ -26,7 +26,7 @@ import {
 } from "./protocol/arena.ts";
 import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import { ended } from "../os/worker_mappings.ts";
-import { isMappable, RegionError, type RegionKind } from "../os/mapping.ts";
+import { isMappable, RegionError } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import { type Checks, oneOf, optional } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
@@ -176,14 +176,16 @@ export interface Allocated {
 export interface Hosting<P> {
   readonly block: Block;
   readonly gateway: Gateway<P>;
+  /** The object, as this process uses it. */
+  readonly own: () => P;
   readonly free: () => void;
 }
 
 /** Allocates an object and its gateway. Throws a {@link SyncFailure}. */
-export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S, memory?: RegionKind): Hosting<P> => {
+export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S): Hosting<P> => {
   let block: Block;
   try {
-    block = allocate(kind.size, memory);
+    block = allocate(kind.size);
   } catch (error) {
     throw explain(kind.name, self().name, error);
   }
@@ -196,6 +198,7 @@ export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S, memory?: Region
   return {
     block,
     gateway,
+    own: () => kind.make(arena.words, at, participantsOf(arena, address), shape),
     free: () => {
       gateway.close();
       resolved.delete(nameOf(address));
@@ -215,8 +218,7 @@ export const allocateObject = <P, S>(
       Effect.suspend((): Effect.Effect<Allocated & { readonly free: () => void }, SyncFailure> => {
         let hosting: Hosting<P>;
         try {
-          // Only workers of this process share a buffer, so a buffer serves where no process has to map it.
-          hosting = allocateHosted(kind, shape, carrier === "messages" ? "buffer" : undefined);
+          hosting = allocateHosted(kind, shape);
         } catch (error) {
           return isSyncFailure(error) ? Effect.fail(error) : Effect.die(error);
         }

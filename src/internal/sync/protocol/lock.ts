@@ -78,10 +78,12 @@ export class Lock {
 
   /** Frees the lock, or hands it to the next waiter. Returns `false`, and changes nothing, if this process does not hold the lock. */
   release(): boolean {
+    // Before the lock is handed on, which may be to a waiter of this process.
+    this.releases++;
     const found = this.#words.swap(this.#at, this.#held, FREE);
-    const released = found === this.#held || this.#pass(found, HELD);
-    if (released) this.releases++;
-    return released;
+    if (found === this.#held || this.#pass(found, HELD)) return true;
+    this.releases--;
+    return false;
   }
 
   /** Waits for the lock. Returns a function that leaves the queue; it returns `false` if the waiter was served already. */
