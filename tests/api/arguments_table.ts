@@ -706,7 +706,7 @@ export const rows: Readonly<Record<string, Row>> = {
     acquire: [{ permits: positive }, [1]],
     withPermits: [{ effect, permits: positive }, [Effect.void, 1]],
   }),
-  ...methods("Semaphore.Semaphore", "semaphore", {
+  ...methods("Semaphore.MemorySemaphore", "semaphore", {
     unsafeTryTake: [{ permits: positive }, [1]],
     unsafeRelease: [{ permits: positive }, [1]],
   }, true),
