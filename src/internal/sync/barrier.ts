@@ -13,6 +13,7 @@ import { HandleId, register } from "../objects/handles.ts";
 import type { Barrier as Protocol, Outcome, Reason } from "./protocol/barrier.ts";
 import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
+import { inspectable } from "../os/inspect.ts";
 import { type Checks, effect as isEffect, range } from "../os/arguments.ts";
 import { BrokenBarrier, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
 import { type BarrierDescriptor, barrierKind, BarrierSession, type Ended, type Told } from "./messages/barrier.ts";
@@ -98,10 +99,6 @@ export class BarrierClient implements Barrier {
     return this.#rounds.carrier;
   }
 
-  toString(): string {
-    return this.#rounds.toString();
-  }
-
   readonly wait: Effect.Effect<number, BrokenBarrier | SyncFailure> = Effect.suspend(() =>
     Effect.flatMap(this.#rounds.come(false), (outcome) => this.#passed(outcome))
   );
@@ -157,6 +154,8 @@ export class BarrierClient implements Barrier {
     }
   }
 }
+
+inspectable(BarrierClient);
 
 register("barrier", (data) => {
   const descriptor = data as BarrierDescriptor;

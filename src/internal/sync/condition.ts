@@ -14,6 +14,7 @@ import { isWaitFailure, type Participants } from "./protocol/participants.ts";
 import { after } from "../os/timer.ts";
 import { BUSY } from "./protocol/monitor.ts";
 import type { Words } from "../os/atomics.ts";
+import { inspectable } from "../os/inspect.ts";
 import type { RLock } from "../../RLock.ts";
 import { countOrInfinite, must, optional } from "../os/arguments.ts";
 import { duration as time } from "../os/durations.ts";
@@ -95,10 +96,6 @@ export class ConditionClient implements Condition {
 
   get carrier(): Carrier {
     return this.#notices.carrier;
-  }
-
-  toString(): string {
-    return this.#notices.toString();
   }
 
   get #guard(): Guard {
@@ -201,6 +198,8 @@ export class ConditionClient implements Condition {
     });
   }
 }
+
+inspectable(ConditionClient);
 
 register("condition", (data) => {
   const descriptor = data as ConditionDescriptor;
