@@ -47,7 +47,7 @@ test(
       [yield* Semaphore.make(), '{ _id: "Semaphore" }'],
       [yield* Condition.make(), '{ _id: "Condition" }'],
       [yield* Event.make(), '{ _id: "Event" }'],
-      [yield* Barrier.make({ parties: 2 }), '{ _id: "Barrier" }'],
+      [yield* Barrier.make({ parties: 2 }), '{ _id: "Barrier", parties: 2 }'],
       [yield* SharedMemory.make({ size: 8 }), '{ _id: "SharedMemory" }'],
       [yield* SharedMemoryManager.make(), '{ _id: "SharedMemoryManager" }'],
       [yield* Value.make("i32"), '{ _id: "Value", type: "i32" }'],
