@@ -2,7 +2,8 @@
  * The random numbers of a test run, and the length of its storms.
  *
  * A storm is a test that repeats one scenario at random moments or at sampled steps. Its name ends with "(storm)".
- * `deno task test` runs enough rounds of each to show the behaviour, `deno task test:faults` runs them at full length.
+ * `deno task test` runs a few rounds, enough to show the behaviour, of each storm without "(full)" in its name, and
+ * `deno task test:faults` runs all storms at full length.
  * `tests/run.ts` passes the seed and the number of rounds on as environment variables, which child processes inherit.
  *
  * @module
