@@ -999,7 +999,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a kill in the middle of a large message leaves no part of it",
+    "a kill in the middle of a large message leaves no part of it (full)",
     Effect.gen(function* () {
       for (let turns = 0; turns < 4; turns++) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
@@ -1111,7 +1111,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "an end that nobody holds any more is closed some time after",
+    "an end that nobody holds any more is closed some time after (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const [mine, theirs] = yield* Pipe.make<unknown>();

@@ -222,6 +222,8 @@ await warmUp(Effect.gen(function* () {
 suite("subprocess", backends.subprocess, { way: "socket", signals: true });
 repeated(
   () => suite("subprocess without sockets", backends["subprocess without sockets"], { way: "tunnel", signals: true }),
-  ["what several siblings put"],
+  [
+    "a pipe that one of two siblings",
+  ],
 );
-repeated(() => suite("worker", backends.worker, { way: "port", signals: false }), ["what several siblings put"]);
+repeated(() => suite("worker", backends.worker, { way: "port", signals: false }), ["a pipe that one of two siblings"]);

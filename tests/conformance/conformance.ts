@@ -408,7 +408,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "the layer of a process for one task is released before the process has ended",
+    "the layer of a process for one task is released before the process has ended (full)",
     Effect.gen(function* () {
       const released = yield* temporary;
       assertEquals(yield* run(Tasks.tellRelease, released), 1);
@@ -776,7 +776,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "a scope that is interrupted while it joins its processes terminates them",
+    "a scope that is interrupted while it joins its processes terminates them (full)",
     Effect.gen(function* () {
       const begun = yield* signal;
       const finalized = yield* signal;
@@ -886,7 +886,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "64 MiB of bytes go there and come back unchanged",
+    "64 MiB of bytes go there and come back unchanged (full)",
     Effect.gen(function* () {
       const size = 64 * 1024 * 1024;
       const words = new Uint32Array(size / 4);
@@ -900,7 +900,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "a large message does not stall the small ones that come after it",
+    "a large message does not stall the small ones that come after it (full)",
     Effect.gen(function* () {
       const backend = yield* Backend.Backend;
       const child = yield* backend.spawn({ name: "busy link", daemon: false, modules: [Tasks.add.url] });

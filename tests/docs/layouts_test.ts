@@ -140,7 +140,10 @@ const inProjects = async (
 const [plain, ...others] = layouts;
 
 for (
-  const [layouts, title] of [[[plain], "in a plain folder"], [others, "whatever its project is like (full)"]] as const
+  const [layouts, title] of [[[plain], "in a plain folder (full)"], [
+    others,
+    "whatever its project is like (full)",
+  ]] as const
 ) {
   testFunction(`a program uses the library in every way, ${title}`, (test) =>
     inProjects(async (home, env) => {
