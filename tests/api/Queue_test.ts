@@ -729,7 +729,6 @@ test(
     const queue = yield* Queue.make();
     assert(Queue.isQueue(queue));
     for (const other of [undefined, null, {}, "queue", () => queue]) assert(!Queue.isQueue(other));
-    assertEquals(`${queue}`, "Queue(MainProcess)");
     assertEquals(queue.host, "MainProcess");
     assertEquals(queue.capacity, Infinity);
   }),
