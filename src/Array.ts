@@ -51,6 +51,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
@@ -182,7 +183,7 @@ export interface RawInteger<A, out View> extends RawNumeric<A, View> {
  * @since 0.1.0
  * @category models
  */
-export interface Array<A, out View = unknown> {
+export interface Array<A, out View = unknown> extends Pipeable {
   /** Marks a shared array. */
   readonly [TypeId]: TypeId;
   /** The type of the elements. */

@@ -45,6 +45,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -102,7 +103,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Barrier {
+export interface Barrier extends Pipeable {
   /** Marks a barrier. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

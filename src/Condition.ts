@@ -50,6 +50,7 @@
  */
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -105,7 +106,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Condition {
+export interface Condition extends Pipeable {
   /** Marks a condition. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

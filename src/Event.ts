@@ -43,6 +43,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -97,7 +98,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Event extends Waitable {
+export interface Event extends Waitable, Pipeable {
   /** Marks an event. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

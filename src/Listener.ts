@@ -132,6 +132,7 @@
 import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Address, TcpAddress, UnixAddress } from "./internal/network/address.ts";
@@ -226,7 +227,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Listener<out A, in B = A> extends Waitable {
+export interface Listener<out A, in B = A> extends Waitable, Pipeable {
   /** Marks it as a listener. */
   readonly [TypeId]: TypeId;
   /** The address, with the port that the system has chosen or the path of the socket. */

@@ -122,6 +122,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -226,7 +227,7 @@ export interface WithOptions<E, R> {
  * @since 0.1.0
  * @category models
  */
-export interface Lock {
+export interface Lock extends Pipeable {
   /** Marks a lock. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

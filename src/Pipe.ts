@@ -90,6 +90,7 @@
 // This file is longer than others, since it is the guide and the reference of pipes. The code is in `internal/pipe`.
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Schema from "effect/Schema";
 import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
@@ -180,7 +181,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Connection<out A, in B = A> extends Waitable {
+export interface Connection<out A, in B = A> extends Waitable, Pipeable {
   /** Marks the object as a connection. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the pipe. */

@@ -233,6 +233,7 @@ import * as Effect from "effect/Effect";
 import type * as Exit from "effect/Exit";
 import * as Layer from "effect/Layer";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
@@ -395,7 +396,7 @@ export type StartFailure = SpawnError | PoolError | EncodeError;
  * @since 0.1.0
  * @category models
  */
-export interface Pool {
+export interface Pool extends Pipeable {
   /** Marks the value as a pool. */
   readonly [TypeId]: TypeId;
   /** Number of workers that the pool keeps. */

@@ -184,6 +184,7 @@
 import type * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type {
@@ -241,7 +242,7 @@ export type Outcome<A, E> =
  * @since 0.1.0
  * @category models
  */
-export interface Process<out A, out E = never> extends Waitable {
+export interface Process<out A, out E = never> extends Waitable, Pipeable {
   /** Marks the value as a process. */
   readonly [TypeId]: TypeId;
   /** Its label; by default `Process-1` and so on. */
@@ -295,7 +296,7 @@ export interface Process<out A, out E = never> extends Waitable {
  * @since 0.1.0
  * @category models
  */
-export interface Handle<out A, out E = never> extends Waitable {
+export interface Handle<out A, out E = never> extends Waitable, Pipeable {
   /** Its label. */
   readonly name: string;
   /** Whether it is terminated, not joined, when its scope closes. */

@@ -261,6 +261,7 @@
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type * as Order from "effect/Order";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
@@ -328,7 +329,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Base extends Waitable {
+export interface Base extends Waitable, Pipeable {
   /** Marks the object as a queue. */
   readonly [TypeId]: TypeId;
   /** The largest number of items that the queue holds. */

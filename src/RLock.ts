@@ -62,6 +62,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -106,7 +107,7 @@ export type TypeId = typeof TypeId;
  * @since 0.1.0
  * @category models
  */
-export interface RLock {
+export interface RLock extends Pipeable {
   /** Marks a recursive lock. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

@@ -28,6 +28,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -126,7 +127,7 @@ export interface MemorySide extends Side {
  * @since 0.1.0
  * @category models
  */
-export interface ReadWriteLock {
+export interface ReadWriteLock extends Pipeable {
   /** Marks a lock for readers and writers. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

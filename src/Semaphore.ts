@@ -45,6 +45,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Unsupported } from "./Backend.ts";
 import { Unreachable } from "./internal/objects/errors.ts";
@@ -103,7 +104,7 @@ export interface Statistics {
  * @since 0.1.0
  * @category models
  */
-export interface Semaphore {
+export interface Semaphore extends Pipeable {
   /** Marks a semaphore. */
   readonly [TypeId]: TypeId;
   /** Name of the process that made the object. */

@@ -45,6 +45,7 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
@@ -112,7 +113,7 @@ export interface Raw<out A> extends Iterable<A> {
  * @since 0.1.0
  * @category models
  */
-export interface ShareableList<in out A = Element> {
+export interface ShareableList<in out A = Element> extends Pipeable {
   /** Marks a shareable list. */
   readonly [TypeId]: TypeId;
   /** Number of elements. */

@@ -122,6 +122,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import { lazily } from "./internal/os/lazy.ts";
 import { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";
@@ -174,7 +175,7 @@ export interface ViewConstructor<out A> {
  * @since 0.1.0
  * @category models
  */
-export interface SharedMemory {
+export interface SharedMemory extends Pipeable {
   /** Marks shared memory. */
   readonly [TypeId]: TypeId;
   /** Size of the block, in bytes. */

@@ -45,6 +45,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import { Unreachable } from "./internal/objects/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
@@ -119,7 +120,7 @@ export interface Segment {
  * @since 0.1.0
  * @category models
  */
-export interface SharedMemoryManager {
+export interface SharedMemoryManager extends Pipeable {
   /** Marks a manager of shared memory. */
   readonly [TypeId]: TypeId;
   /** Name of the process that hosts the manager. */

@@ -511,7 +511,7 @@ export const makeAll = <const H extends Handlers>(
  * - The value is encoded by the Schema. A value that the Schema refuses is an `EncodeError` in the caller.
  * - A child sets the FiberRef if it has loaded the declaration, by the modules of its tasks. It passes the value on to its own
  *   children in any case.
- * - The initial value is not sent.
+ * - The initial value is not sent. Nor is any value with a call of a managed object, such as a pool of a manager.
  *
  * Throws a `TypeError` if the name is taken, or an argument is invalid.
  *

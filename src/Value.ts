@@ -72,6 +72,7 @@
  */
 // More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
@@ -169,7 +170,7 @@ export interface RawInteger<A> extends RawNumeric<A> {
  * @since 0.1.0
  * @category models
  */
-export interface Value<A> {
+export interface Value<A> extends Pipeable {
   /** Marks a value. */
   readonly [TypeId]: TypeId;
   /** The type of the value. */
@@ -330,7 +331,7 @@ export type RecordOf<F extends Fields> = { readonly [K in keyof F]: Values[F[K]]
  * @since 0.1.0
  * @category models
  */
-export interface Struct<F extends Fields> {
+export interface Struct<F extends Fields> extends Pipeable {
   /** Marks a struct. */
   readonly [StructTypeId]: typeof StructTypeId;
   /** The fields, each as a value of its own. */
@@ -356,7 +357,7 @@ export interface Struct<F extends Fields> {
  * @since 0.1.0
  * @category models
  */
-export interface Bytes {
+export interface Bytes extends Pipeable {
   /** Marks bytes. */
   readonly [BytesTypeId]: typeof BytesTypeId;
   /** The largest number of bytes. */

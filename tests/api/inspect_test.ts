@@ -1,5 +1,5 @@
 /**
- * How the objects of the library are printed.
+ * What the objects of the library have in common with those of Effect.
  *
  * @module
  */
@@ -30,7 +30,7 @@ import { test } from "../support/suite.ts";
 import * as Tasks from "../support/lifetime_tasks.ts";
 
 test(
-  "an object is printed by its kind and its plain properties, by console.log, JSON.stringify and String",
+  "an object can be piped, and is printed by its kind and its plain properties, as objects of Effect are",
   Effect.gen(function* () {
     const process = yield* Process.spawnWith(Tasks.linger, [], { name: "child", daemon: true });
     const manager = yield* Manager.make();
@@ -59,6 +59,9 @@ test(
       [yield* manager.dict(), '{ _id: "Proxy" }'],
     ];
     assertEquals(objects.map(([object]) => Deno.inspect(object)), objects.map(([_, text]) => text));
+    const [pool] = objects.map(([object]) => object as Pool.Pool);
+    assertEquals(yield* pool.pipe(({ statistics }) => statistics, Effect.map(({ size }) => size)), 1);
+    for (const [object] of objects) assertEquals(typeof (object as Pool.Pool).pipe, "function");
     assertEquals(JSON.stringify(objects[0][0]), '{"_id":"Pool","size":1}');
     assertEquals(String(objects[0][0]), '{"_id":"Pool","size":1}');
   }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())),

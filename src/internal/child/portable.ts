@@ -30,6 +30,7 @@ export const collect = (
   fiber: Fiber.RuntimeFiber<unknown, unknown>,
 ): Effect.Effect<Carried, EncodeError> | undefined => {
   const passed = fiber.getFiberRef(passing);
+  if (portables.size === 0) return passed.length === 0 ? undefined : Effect.succeed(passed);
   const changed = [...portables].flatMap(([key, { ref, schema }]) => {
     const value = fiber.getFiberRef(ref);
     return value === FiberRefs.getOrDefault(none, ref) ? [] : [{ key, schema, value }];

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
@@ -54,6 +55,7 @@ const outcomeOf = <A, E>(exit: Exit.Exit<A, E | CallError>): Process.Outcome<A, 
 
 /** A child whose task was sent. */
 class RunningProcess<A, E> implements Process.Process<A, E> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: Process.TypeId = TypeId;
   readonly name: string;
   readonly daemon: boolean;

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type { ExitStatus, Signal, Unsupported } from "../../Backend.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import type { Handle, Outcome, Process } from "../../Process.ts";
@@ -35,6 +36,7 @@ interface HandleData extends ServiceHandle {
 
 /** The handle in the process that has started the other one. Its service is made when the handle is first sent. */
 export class LocalHandle<A, E> implements Handle<A, E> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly host: string;
   readonly #process: Process<A, E>;
@@ -136,6 +138,7 @@ inspectable(LocalHandle);
 
 /** The handle in any other process. */
 class RemoteHandle<A, E> implements Handle<A, E> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #from: HandleData;
 

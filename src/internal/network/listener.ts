@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import * as Runtime from "effect/Runtime";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -121,6 +122,7 @@ const unexpected = (exit: Exit.Exit<unknown, unknown>): Cause.Cause<unknown> | u
 };
 
 class ListenerImpl<A, B> implements Listener<A, B> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #acceptor: Acceptor;
   readonly #queue: AcceptQueue<A, B>;

@@ -1,9 +1,10 @@
 /**
- * Prints objects of this library by their kind and by the properties that identify them. Their operations, which are Effects, would
- * fill pages.
+ * What objects of this library have in common with those of Effect: they can be piped, and are printed by their kind and by the
+ * properties that identify them. Their operations, which are Effects, would fill pages.
  *
  * @module
  */
+import { pipeArguments } from "effect/Pipeable";
 
 const INSPECT = Symbol.for("nodejs.util.inspect.custom");
 const MARK = "~multiprocessing/";
@@ -20,10 +21,15 @@ function asText(this: object): string {
   return JSON.stringify(this);
 }
 
-/** Makes the objects of a class printable, as those of Effect are: by `console.log`, `JSON.stringify` and `String`. */
+function pipe(this: object, ..._functions: ReadonlyArray<unknown>): unknown {
+  return pipeArguments(this, arguments);
+}
+
+/** Makes the objects of a class printable by `console.log`, `JSON.stringify` and `String`, and gives them `pipe`. */
 export const inspectable = ({ prototype }: abstract new (...args: never) => object): void => {
   Object.defineProperties(prototype, {
     [INSPECT]: { value: describe },
+    pipe: { value: pipe },
     toJSON: { value: describe },
     toString: { value: asText },
   });

@@ -11,6 +11,7 @@ import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Schema from "effect/Schema";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
@@ -38,6 +39,7 @@ const collected = new FinalizationRegistry<End>((end) => end.close());
 
 /** The implementation of {@link Connection}. */
 export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly readable: boolean;
   readonly writable: boolean;

@@ -5,6 +5,7 @@
  */
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Schema from "effect/Schema";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
@@ -14,6 +15,7 @@ import type { BrokenPipe, EndOfFile } from "../objects/errors.ts";
 import { type Handle, HandleId, handleOf } from "../objects/handles.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { own } from "../child/modules.ts";
+import { inspectable } from "../os/inspect.ts";
 
 export const TypeId = "~multiprocessing/Connection";
 
@@ -31,6 +33,7 @@ const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> => imp
 
 /** A connection with Schemas. */
 export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable<A, B> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #connection: Connection<I, J>;
   readonly #receive: Schema.Schema<A, I>;
@@ -126,3 +129,4 @@ export class SchemaConnection<A, I, B, J> implements Connection<A, B>, Checkable
   readonly #decode = (value: I): Effect.Effect<A, DecodeError> =>
     Effect.flatMap(schemas, ({ decode }) => decode(this.#receive, value));
 }
+inspectable(SchemaConnection);

@@ -8,6 +8,7 @@ import * as Chunk from "effect/Chunk";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend, KillPolicy } from "../../Backend.ts";
@@ -66,6 +67,7 @@ const traced = (name: string, task: Task.Any) => <A, E>(effect: Effect.Effect<A,
 
 /** A pool whose workers run. */
 class RunningPool implements Pool.Pool {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: Pool.TypeId = TypeId;
   readonly size: number;
   readonly #workers: Workers;

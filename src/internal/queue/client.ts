@@ -13,6 +13,7 @@
 import type * as Chunk from "effect/Chunk";
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type { Queue, Statistics, StreamOptions } from "../../Queue.ts";
@@ -42,6 +43,7 @@ const streamChecks = { chunkSize: optional(positive) };
 
 /** The implementation of {@link Queue}. */
 export class QueueClient<A> implements Queue<A> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #handle: QueueHandle;
   readonly #codec: ItemCodec<A>;

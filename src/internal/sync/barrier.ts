@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Barrier, Options, Statistics } from "../../Barrier.ts";
 import type { Carrier } from "../../Lock.ts";
@@ -78,6 +79,7 @@ class MemoryRounds extends Shared<Protocol, BarrierDescriptor> implements Rounds
 
 /** The implementation of {@link Barrier}. */
 export class BarrierClient implements Barrier {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #rounds: Rounds;
   readonly parties: number;

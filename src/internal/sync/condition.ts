@@ -5,6 +5,7 @@
  */
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Condition, Options, Statistics } from "../../Condition.ts";
 import { HandleId, register } from "../objects/handles.ts";
@@ -77,6 +78,7 @@ class MemoryNotices extends Shared<Protocol, ConditionDescriptor> implements Not
 
 /** The implementation of {@link Condition}. */
 export class ConditionClient implements Condition {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #notices: Notices;
   readonly lock: Lock | RLock;

@@ -8,6 +8,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Carrier } from "../../Lock.ts";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
@@ -247,6 +248,7 @@ export const allocateObject = <P, S>(
 
 /** A shared object for a process that uses it in memory. It is found by its address when it is used first. */
 export abstract class Shared<A, D extends Descriptor = Descriptor> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly #kind: string;
   readonly #descriptor: D;
   readonly #sent: D;

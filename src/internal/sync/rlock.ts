@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Carrier, CarrierOptions, Held, Statistics } from "../../Lock.ts";
@@ -65,6 +66,7 @@ const running = (): RunningFiber => {
 
 /** The implementation of {@link RLock}. */
 export class RLockClient<L> implements RLock, Guarded {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [RTypeId]: typeof RTypeId = RTypeId;
   protected readonly lock: ProcessLock<L>;
 

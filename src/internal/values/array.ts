@@ -4,6 +4,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type { Integer, RawInteger } from "../../Array.ts";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
@@ -162,6 +163,7 @@ export class Elements<A> implements RawInteger<A, ArrayBufferView> {
 
 /** The implementation of {@link Integer}. The public type of an array leaves out operations that its number type does not have. */
 export class NumberArray<A> implements Integer<A, ArrayBufferView> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly type: Type;
   readonly length: number;

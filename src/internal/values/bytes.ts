@@ -4,6 +4,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
@@ -40,6 +41,7 @@ const room = (capacity: number): number => Math.max(8, Math.ceil(capacity / 8) *
 
 /** The implementation of {@link Bytes}. */
 class BytesValue implements Bytes {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly capacity: number;
   readonly lock: Lock | RLock;

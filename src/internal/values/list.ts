@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
@@ -69,6 +70,7 @@ class Elements<A> implements Raw<A> {
 
 /** The implementation of {@link ShareableList}. */
 export class List<A> implements ShareableList<A> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly length: number;
   readonly memory: Memory;

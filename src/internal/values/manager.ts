@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import { Unreachable } from "../objects/errors.ts";
 import { HandleId, register } from "../objects/handles.ts";
@@ -101,6 +102,7 @@ class Host {
 
 /** The implementation of {@link SharedMemoryManager}. */
 class Manager implements SharedMemoryManager {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #place: ServiceHandle;
   /** The manager itself, in the process that hosts it. */

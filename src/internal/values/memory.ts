@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
 import type { RegionKind, Token } from "../os/mapping.ts";
 import type { Owned, ViewConstructor } from "../../SharedMemory.ts";
@@ -30,6 +31,7 @@ const isView = must(
 
 /** The implementation of {@link SharedMemory}, and of {@link Owned} for its maker. */
 export class Memory implements Owned {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly #from: HandleData;
   readonly #unlink: () => void;

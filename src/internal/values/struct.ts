@@ -13,6 +13,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
 import { self } from "../rpc/identity.ts";
 import type { Lock, MemoryLock } from "../../Lock.ts";
@@ -59,6 +60,7 @@ const layOut = (types: HandleData["types"]): { readonly offsets: ReadonlyArray<n
 
 /** The implementation of {@link Struct}. */
 class StructValue<F extends Fields> implements Struct<F> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly lock: Lock | RLock;
   readonly fields: Struct<F>["fields"];

@@ -4,6 +4,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Lock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
@@ -107,6 +108,7 @@ export class Cell<A> implements RawInteger<A> {
 
 /** The implementation of {@link Integer}. The public type of a value leaves out operations that its number type does not have. */
 export class NumberValue<A> implements Integer<A> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly type: Type;
   readonly raw: Cell<A>;

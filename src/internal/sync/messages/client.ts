@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import { Unreachable } from "../../objects/errors.ts";
 import { HandleId } from "../../objects/handles.ts";
 import { after } from "../../os/timer.ts";
@@ -20,6 +21,7 @@ const PATIENCE = 5000;
 
 /** See above. */
 export abstract class MessageClient<D extends Descriptor = Descriptor> {
+  declare readonly pipe: Pipeable["pipe"];
   readonly #kind: string;
   readonly #descriptor: D;
 
