@@ -394,7 +394,7 @@ test(
 );
 
 test(
-  "Listener: who sends more than the other side has room for waits, and an interruption has then sent nothing",
+  "Listener: a sender of more than the other side has room for waits, and an interruption has then sent nothing",
   Effect.gen(function* () {
     const [client, server] = yield* both(families[0], { maxBytes: 10_000 });
     yield* client.sendBytes(new Uint8Array(9_000));

@@ -287,7 +287,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "watch gives what there is, and then each change; who falls behind is given the whole again",
+    "watch gives the state, and then each change; a reader that falls behind is given the whole state again",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const dict = yield* manager.dict<string, number>([["a", 1]]);
@@ -415,7 +415,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a lock is acquired, tried and released; who does not hold it cannot release it",
+    "a lock is acquired, tried and released; only its holder can release it",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const lock = yield* manager.lock;
@@ -566,7 +566,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "semaphores let so many in; a bounded one is released only by who holds it",
+    "a semaphore admits as many as it has permits; only a holder releases a bounded one",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const semaphore = yield* manager.semaphore(2);

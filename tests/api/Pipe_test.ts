@@ -643,7 +643,7 @@ promise("a Stream of what is received, a Sink that sends", (make) =>
   }));
 
 promise(
-  "Schemas on both sides: what they refuse is not sent, or is an error of who receives it",
+  "Schemas on both sides: a refused message is not sent, or is an error of its receiver",
   (make) =>
     Effect.gen(function* () {
       const [one, other] = yield* make();

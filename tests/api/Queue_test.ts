@@ -245,7 +245,7 @@ promise(
 // Bounds
 
 promise(
-  "a put waits for room, and those who wait are served in the order in which they came",
+  "a put waits for room, and waiting puts are served in the order in which they came",
   (make) =>
     Effect.gen(function* () {
       const queue = yield* make("fifo", { capacity: 2 });
@@ -938,7 +938,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "who has put a large item into a queue of a sibling finds it there (full)",
+    "a process that has put a large item into a queue of a sibling finds it there (full)",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const queue = yield* make();
@@ -1131,7 +1131,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   // Failures
 
   check(
-    "an item that cannot be decoded is an error of who gets it, and the next one comes",
+    "an item that cannot be decoded fails the get that receives it, and the next one comes",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       yield* queue.putAll([{ deep: [strange] }, 1]);
@@ -1200,7 +1200,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "when the scope of a queue closes, who waits in any process is told",
+    "when the scope of a queue closes, its waiters in every process are told",
     Effect.gen(function* () {
       const scope = yield* Scope.make();
       const queue = yield* Scope.extend(Queue.make<unknown>({ capacity: 1 }), scope);

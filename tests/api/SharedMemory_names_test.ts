@@ -176,7 +176,7 @@ test(
 );
 
 test(
-  "what a killed owner has left is gone for those who attach, replaced by who creates, and swept",
+  "a leftover of a killed owner is gone for a process that attaches, replaced by one that creates, and swept",
   Effect.gen(function* () {
     const [one, other, third] = names(3);
     const made = yield* Queue.make<string>();
@@ -214,7 +214,7 @@ test(
 );
 
 test(
-  "of many who create a name over what was left, one gets it (full)",
+  "of many processes that create a name over a leftover, one gets it (full)",
   Effect.gen(function* () {
     const all = names(40);
     const made = yield* Queue.make<string>();

@@ -68,7 +68,7 @@ const test = (title: string, program: Effect.Effect<unknown, unknown, Scope.Scop
 const maps = (): ReadonlyArray<string> =>
   [...Deno.readTextFileSync("/proc/self/maps").matchAll(/ (\d+) +\/memfd:multiprocessing/g)].map(([, inode]) => inode);
 
-promise("a new block is all zeros, and what one writes the other sees", (make) =>
+promise("a new block is all zeros, and each process sees what the other writes", (make) =>
   Effect.gen(function* () {
     const memory = yield* make(1000);
     assertEquals(memory.bytes, new Uint8Array(1000));
@@ -141,23 +141,26 @@ promise(
     }),
 );
 
-promise("who has received it keeps it when its maker has closed it", (make, kind) =>
-  Effect.gen(function* () {
-    const scope = yield* Scope.make();
-    const memory = yield* Scope.extend(make(8), scope);
-    const told = yield* Queue.make<string>();
-    const child = yield* Process.spawn(Tasks.keeps, memory, told);
-    const bytes = memory.bytes;
-    bytes[0] = 41;
-    // A process that takes from the queue has begun its task, and so has received the memory.
-    yield* when(told.statistics, ({ takers }) => takers === 1);
-    yield* Scope.close(scope, Exit.void);
-    assertEquals([memory.closed, memory.bytes.length, memory.view.byteLength], [true, 0, 0]);
-    assertEquals([memory.array(Float64Array).length, memory.array(Uint8Array, 0, 8).length], [0, 0]);
-    if (kind === "memory") assertEquals([bytes.length, bytes[0]], [0, undefined]);
-    yield* told.put("now");
-    assertEquals(yield* child.join, [42, 0, true]);
-  }));
+promise(
+  "a process that has received it keeps it when its maker has closed it",
+  (make, kind) =>
+    Effect.gen(function* () {
+      const scope = yield* Scope.make();
+      const memory = yield* Scope.extend(make(8), scope);
+      const told = yield* Queue.make<string>();
+      const child = yield* Process.spawn(Tasks.keeps, memory, told);
+      const bytes = memory.bytes;
+      bytes[0] = 41;
+      // A process that takes from the queue has begun its task, and so has received the memory.
+      yield* when(told.statistics, ({ takers }) => takers === 1);
+      yield* Scope.close(scope, Exit.void);
+      assertEquals([memory.closed, memory.bytes.length, memory.view.byteLength], [true, 0, 0]);
+      assertEquals([memory.array(Float64Array).length, memory.array(Uint8Array, 0, 8).length], [0, 0]);
+      if (kind === "memory") assertEquals([bytes.length, bytes[0]], [0, undefined]);
+      yield* told.put("now");
+      assertEquals(yield* child.join, [42, 0, true]);
+    }),
+);
 
 promise(
   "memory that was closed before it was received is reported as gone, and nothing crashes (full)",

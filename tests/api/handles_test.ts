@@ -55,7 +55,7 @@ const suite = (
   );
 
   check(
-    "a handle says who the process is, whether it lives, and who has started it",
+    "a handle has the name of the process, whether it lives, and which process started it",
     Effect.gen(function* () {
       const child = yield* Process.spawnWith(Tasks.linger, [], { name: "subject", daemon: true });
       const { daemon, host, pid } = child.handle;
@@ -128,7 +128,7 @@ const suite = (
   );
 
   check(
-    "who joins by a handle when its starter is killed is told at once (full)",
+    "a process that joins by a handle is told at once when the starter is killed (full)",
     Effect.gen(function* () {
       const back = yield* Queue.make<Process.Handle<unknown>>();
       const end = yield* Queue.make<unknown>();

@@ -316,7 +316,7 @@ const suite = (
   );
 
   check(
-    "a worker that cannot be initialized any more breaks the pool after some attempts, and who waits is told",
+    "a worker that can no longer be initialized breaks the pool after some attempts, and waiting callers are told",
     Effect.gen(function* () {
       const path = yield* temporary;
       const pool = yield* Pool.make({ size: 1, initializer: Pool.initializer(Tasks.initialize, path) });
@@ -592,7 +592,7 @@ const suite = (
   );
 
   check(
-    "a pool that is terminated twice, by some who are interrupted, waits for the finalizers all the same, and ends its workers (full)",
+    "a pool that is terminated twice, by fibers that are interrupted, waits for the finalizers all the same, and ends its workers (full)",
     Effect.gen(function* () {
       const begun = yield* signal;
       const finalizing = yield* signal;
@@ -820,7 +820,7 @@ const suite = (
   );
 
   check(
-    "a pool whose workers cannot be started any more is Broken, says why, and who waits is told",
+    "a pool whose workers can no longer be started is Broken, says why, and tells waiting callers",
     Effect.gen(function* () {
       const backend = yield* Backend.Backend;
       let left = 2;

@@ -167,7 +167,7 @@ const say = (
   );
 
 test(
-  "a stranger who forges a handle of an object of the family gets a DecodeError for it, and the object is not touched",
+  "a stranger that forges a handle of an object of the family gets a DecodeError for it, and the object is not touched",
   Effect.gen(function* () {
     const listener = yield* Listener.make<unknown>({ address: listening.address, authKey });
     const queue = yield* Queue.make<string>();

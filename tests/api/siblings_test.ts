@@ -145,7 +145,7 @@ const suite = (
   );
 
   check(
-    "items that were received are received, when who has them ends right after, in good order (full)",
+    "items that a process has received stay received when it ends right after (full)",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const queue = yield* make;
@@ -188,7 +188,7 @@ const suite = (
     );
 
     check(
-      "a sibling that is stopped holds up nobody but those who wait for it",
+      "a sibling that is stopped holds up only processes that wait for it",
       Effect.gen(function* () {
         const stopped = yield* hosting;
         const other = yield* hosting;

@@ -356,7 +356,7 @@ here(
 );
 
 here(
-  "when the scope of an RLock closes, those who wait inside a hold are told",
+  "when the scope of an RLock closes, waiters inside a hold are told",
   Effect.gen(function* () {
     const scope = yield* Scope.make();
     const lock = yield* Scope.extend(RLock.make(), scope);
@@ -377,7 +377,7 @@ here(
 );
 
 here(
-  "a semaphore has as many permits as it says, and who wants many is not overtaken",
+  "a semaphore has as many permits as it says, and a request for many is not overtaken",
   Effect.gen(function* () {
     const semaphore = yield* Semaphore.make({ permits: 3 });
     yield* semaphore.take(2);
@@ -540,7 +540,7 @@ here(
 );
 
 here(
-  "an event wakes all who wait, also when it is cleared at once",
+  "an event wakes all its waiters, also when it is cleared at once",
   Effect.gen(function* () {
     const event = yield* Event.make();
     assertEquals([yield* event.isSet, yield* Effect.isSuccess(Effect.timeout(event.wait, "1 millis"))], [false, false]);
@@ -630,7 +630,7 @@ here(
 );
 
 here(
-  "who comes to a barrier while its action runs waits for the next round",
+  "a party that comes to a barrier while its action runs waits for the next round",
   Effect.gen(function* () {
     const barrier = yield* Barrier.make({ parties: 2 });
     const gate = yield* Deferred.make<void>();
@@ -684,7 +684,7 @@ const every = (options: Lock.CarrierOptions = {}) =>
   });
 
 here(
-  "when the scope closes everybody is told, those who wait too",
+  "when the scope closes every user is told, and every waiter",
   Effect.gen(function* () {
     const scope = yield* Scope.make();
     const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* Scope.extend(every(), scope);
@@ -759,7 +759,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   );
 
   check(
-    "an RLock, a semaphore, a condition, an event, a barrier, a lock for readers: what one does the other sees",
+    "an RLock, a semaphore, a condition, an event, a barrier, a lock for readers: each process sees what the other does",
     Effect.gen(function* () {
       const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
       const other = yield* agent;
@@ -805,7 +805,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   );
 
   check(
-    "who is killed holds nothing any more, and the next one is told",
+    "a process that was killed holds nothing, and the next one is told",
     Effect.gen(function* () {
       const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
       const bounded = yield* Semaphore.bounded({ permits: 2, carrier });
@@ -853,7 +853,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   );
 
   check(
-    "a party that is killed at a barrier breaks it for those who wait, and for those who come",
+    "a party that is killed at a barrier breaks it for waiting parties and for later ones",
     Effect.gen(function* () {
       const barrier = yield* Barrier.make({ parties: 3, carrier });
       const late = yield* Barrier.make({ parties: 2, carrier });
@@ -944,8 +944,8 @@ suite("subprocess", subprocess, "memory");
 // By messages, every operation is a call to the process of the object.
 repeated(() => suite("subprocess", subprocess, "messages"), [
   "a lock is held by one process at a time",
-  "what one does the other sees",
-  "holds nothing any more",
+  "each process sees what the other does",
+  "holds nothing, and the next",
 ]);
 repeated(() => {
   suite("worker", worker, "memory");

@@ -273,7 +273,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
   );
 
   check(
-    "a failure is what it is for those who join a process by its handle (full)",
+    "a failure is the same for a process that joins by a handle (full)",
     Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.fetching, "handle");
       yield* Effect.exit(child.join);

@@ -62,7 +62,7 @@ for (
 registerEach([["subprocess", subprocess], ["worker", worker]] as const, ([name, layer]) => {
   for (const task of [Tasks.throwInTimer, Tasks.rejectUnhandled]) {
     test(
-      `${name}: an error that nobody catches (${task.name}) reaches everybody who waits`,
+      `${name}: an error that nobody catches (${task.name}) reaches every waiter`,
       Effect.gen(function* () {
         const child = yield* Process.spawn(task);
         const waiters = yield* Effect.all([Effect.exit(child.join), child.exit, child.status], { concurrency: 3 });

@@ -81,7 +81,7 @@ const suite = (name: "subprocess" | "worker", layer: Layer.Layer<Backend.Backend
 
   for (const task of [Tasks.throwNothing, Tasks.rejectNothing]) {
     check(
-      `whoever throws nothing (${task.name}) has crashed as well`,
+      `a process that throws undefined (${task.name}) has crashed as well`,
       everywhere(task, ({ status }) => assertEquals(status._tag, "Crashed")),
     );
   }

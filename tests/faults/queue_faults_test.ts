@@ -208,7 +208,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "who waits for a queue whose host is killed is told at once, and by whose death",
+    "a fiber that waits for a queue whose host is killed is told at once which process died",
     Effect.gen(function* () {
       const { child, make } = yield* hosting;
       const queue = (yield* make("fifo", {})) as Queue.Queue<unknown>;

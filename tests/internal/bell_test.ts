@@ -86,7 +86,7 @@ const breakable = Effect.map(
 );
 
 test(
-  "a look that fails is a defect of those who waited, whatever they waited for, and the objects can be used again",
+  "a check that fails is a defect of its waiters, whatever they waited for, and the objects can be used again",
   Effect.gen(function* () {
     const state = yield* breakable;
     const lock = yield* Lock.make();

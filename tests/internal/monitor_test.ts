@@ -52,7 +52,7 @@ const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participa
 const quiet = Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 10)));
 
 test(
-  "who leaves a lock while nothing can be changed, and was granted it, gives it back",
+  "a waiter that leaves a lock while nothing can be changed, and was granted it, gives it back",
   Effect.gen(function* () {
     for (const side of ["read", "write"] as const) {
       const { defer, freeze, one, other } = pair(
@@ -76,7 +76,7 @@ test(
 );
 
 test(
-  "a notification for one who leaves while nothing can be changed goes to the other",
+  "a notification for a waiter that leaves while nothing can be changed goes to the other",
   Effect.gen(function* () {
     const { defer, freeze, one, other } = pair(
       conditionSize(4),
@@ -99,7 +99,7 @@ test(
 );
 
 test(
-  "permits for one who leaves while nothing can be changed are there for others",
+  "permits for a waiter that leaves while nothing can be changed are there for others",
   Effect.gen(function* () {
     const { defer, freeze, one, other } = pair(
       semaphoreSize(4),

@@ -40,7 +40,7 @@ registerEach(Object.entries(backends), ([name, { kind, layer }]) => {
     run(`${name}: ${title}`, Effect.provide(program, layer));
 
   test(
-    "what one writes the other sees, and no count is lost",
+    "each process sees what the other writes, and no count is lost",
     Effect.gen(function* () {
       const { buffer, token } = yield* region(4096, kind);
       yield* Effect.all([Process.run(adds, token, 100_000), Process.run(adds, token, 100_000)], { concurrency: 2 });
@@ -69,7 +69,7 @@ registerEach(Object.entries(backends), ([name, { kind, layer }]) => {
   );
 
   test(
-    "the bell tells those who wait, to and fro",
+    "the doorbell wakes waiters, to and fro",
     Effect.gen(function* () {
       const rounds = 200;
       const block = yield* object(2, kind);

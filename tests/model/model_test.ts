@@ -109,7 +109,7 @@ const leave_ = (world: World, lock: Lock): void => {
   world.sure(lock.release(), "not released");
 };
 
-test("a lock, and one who waits for it and leaves", {
+test("a lock, and a process that waits for it and leaves", {
   words: LOCK + 1,
   actors: [locker(1), quitter(2)],
   patrols: 2,
@@ -127,7 +127,7 @@ test("a lock that is released while two wait for it and leave (full)", {
   end: free,
 });
 
-test("a lock, and two of one process who wait for it", {
+test("a lock, and two waiters of one process", {
   words: LOCK + 1,
   actors: [
     locker(1),
@@ -154,7 +154,7 @@ test("a lock, and a process that gets the slot of a dead one", {
   end: free,
 });
 
-test("a lock that is no more: all who wait are told", {
+test("a lock that no longer exists: all its waiters are told", {
   words: LOCK + 2,
   gone: LOCK + 1,
   actors: [1, 2].map((slot): Actor => ({
@@ -240,7 +240,7 @@ test(
 );
 
 test(
-  "a semaphore, and one who waits for it and leaves",
+  "a semaphore, and a process that waits for it and leaves",
   semaphoreModel(1, [user(1, 1, 1, immortal), {
     slot: 2,
     run: (world) => {
@@ -307,7 +307,7 @@ const notifier = (slot: number, count: number): Actor => ({
   },
 });
 
-test("a condition: all who wait hear that all are notified", {
+test("a condition: every waiter is told when all are notified", {
   words: CONDITION + 1,
   guard: 0,
   actors: [notifier(1, 2), sleeper(2), sleeper(3)],
@@ -341,7 +341,7 @@ test("a condition: a notification is passed on if its receiver died before it re
   stuck: (_, dead) => !dead[1],
 });
 
-test("a condition: a notification for one is passed on by who leaves", {
+test("a condition: a waiter that leaves passes its notification on", {
   words: CONDITION + 1,
   guard: 0,
   deaths: 0,
@@ -361,7 +361,7 @@ test("a condition: a notification for one is passed on by who leaves", {
 
 // Event
 
-test("an event: all who wait hear that it is set, though it is cleared at once", {
+test("an event: every waiter is told that it is set, though it is cleared at once", {
   words: EVENT + 1,
   actors: [
     {
@@ -388,7 +388,7 @@ test("an event: all who wait hear that it is set, though it is cleared at once",
   ],
 });
 
-test("an event: one who leaves takes nothing from the others", {
+test("an event: a waiter that leaves takes nothing from the others", {
   words: EVENT,
   actors: [1, 2].map((slot): Actor => ({
     slot,
@@ -455,7 +455,7 @@ test("a barrier for two", barrierModel([party(1, 1, 2), party(2, 1, 2)], { guard
 test("a barrier with an action", barrierModel([party(1, 1, 2, true), party(2, 1, 2, true)], { guard: 0 }));
 
 test(
-  "a barrier, and one who comes and leaves",
+  "a barrier, and a party that comes and leaves",
   barrierModel([
     {
       slot: 1,
