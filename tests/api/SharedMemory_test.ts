@@ -57,7 +57,7 @@ const promise = (
     Object.entries(places),
     ([name, { kind, layer }]) =>
       run(`SharedMemory, ${name}: ${title}`, Effect.provide(program(made(kind), kind), layer)),
-    ["worker, buffer: a new block"],
+    title.startsWith("a new block") ? ["worker, buffer"] : [],
   );
 };
 

@@ -36,12 +36,16 @@ export const groupName = (name: string): string =>
     ? `${name} (full)`
     : name;
 
-/** The parts of titles that `repeated` leaves in the quick run, while it registers. */
-let kept: ReadonlyArray<string> | undefined;
+/** The parts of titles that `repeated` leaves in the quick run, while it registers, and whether a title has them. */
+let kept: Map<string, boolean> | undefined;
 
 /** The name under which a test is registered. */
-export const titled = (name: string): string =>
-  kept === undefined || name.includes("(full)") || kept.some((part) => name.includes(part)) ? name : `${name} (full)`;
+export const titled = (name: string): string => {
+  if (kept === undefined) return name;
+  const found = [...kept.keys()].filter((part) => name.includes(part));
+  for (const part of found) kept.set(part, true);
+  return found.length > 0 || name.includes("(full)") ? name : `${name} (full)`;
+};
 
 /** The end of the name of a test that is one of several alike: a quick run registers it only if `quick` holds. */
 export const fullUnless = (quick: boolean): string => quick ? "" : " (full)";
@@ -51,12 +55,14 @@ export const fullUnless = (quick: boolean): string => quick ? "" : " (full)";
  * those whose title contains one of the given texts.
  */
 export const repeated = (register: () => void, except: ReadonlyArray<string> = []): void => {
-  kept = except;
+  const parts = new Map(except.map((part) => [part, false]));
+  kept = parts;
   try {
     register();
   } finally {
     kept = undefined;
   }
+  for (const [part, found] of parts) if (!found) throw new Error(`No title contains ${JSON.stringify(part)}`);
 };
 
 /** Registers a test that is a function. */
