@@ -64,6 +64,8 @@
  * | [Task](https://jsr.io/@effect-deno/multiprocessing/doc/Task) | named pieces of work, and what can be sent to them |
  * | [Process](https://jsr.io/@effect-deno/multiprocessing/doc/Process) | one running child: start, join, terminate |
  * | [Pool](https://jsr.io/@effect-deno/multiprocessing/doc/Pool) | workers that run tasks: `map`, Streams, submissions |
+ * | [Group](https://jsr.io/@effect-deno/multiprocessing/doc/Group) | several Effects at a time: all, any, the first few, until a deadline |
+ * | [Supervisor](https://jsr.io/@effect-deno/multiprocessing/doc/Supervisor) | children that are started again when they end |
  * | [Backend](https://jsr.io/@effect-deno/multiprocessing/doc/Backend) | what all backends have in common: failures, permissions, limits |
  * | [SubprocessBackend](https://jsr.io/@effect-deno/multiprocessing/doc/SubprocessBackend) | children as Deno processes, with permissions of their own |
  * | [WorkerBackend](https://jsr.io/@effect-deno/multiprocessing/doc/WorkerBackend) | children as Web Workers |
@@ -102,6 +104,8 @@
  * | --- | --- |
  * | [Promise](https://jsr.io/@effect-deno/multiprocessing/doc/Promise) | the library for programs that are written with Promises |
  * | [CommandExecutor](https://jsr.io/@effect-deno/multiprocessing/doc/CommandExecutor) | `Command` of `@effect/platform` |
+ * | [ProgressBar](https://jsr.io/@effect-deno/multiprocessing/doc/ProgressBar) | the progress of a pool on the terminal |
+ * | [TestBackend](https://jsr.io/@effect-deno/multiprocessing/doc/TestBackend) | children for tests, which fail as a script says |
  * | [PlatformWorker](https://jsr.io/@effect-deno/multiprocessing/doc/PlatformWorker) | `Worker` of `@effect/platform` on these backends |
  * | [Rpc](https://jsr.io/@effect-deno/multiprocessing/doc/Rpc) | clients and servers of `@effect/rpc` over connections |
  *
@@ -123,6 +127,7 @@ export * as Barrier from "./src/Barrier.ts";
 export * as Condition from "./src/Condition.ts";
 export * as Errors from "./src/Errors.ts";
 export * as Event from "./src/Event.ts";
+export * as Group from "./src/Group.ts";
 export * as Lock from "./src/Lock.ts";
 export { runMain } from "./src/Main.ts";
 export * as Manager from "./src/Manager.ts";
@@ -137,6 +142,7 @@ export * as ShareableList from "./src/ShareableList.ts";
 export * as SharedMemory from "./src/SharedMemory.ts";
 export * as SharedMemoryManager from "./src/SharedMemoryManager.ts";
 export * as SubprocessBackend from "./src/SubprocessBackend.ts";
+export * as Supervisor from "./src/Supervisor.ts";
 export * as Task from "./src/Task.ts";
 export * as Telemetry from "./src/Telemetry.ts";
 export * as Value from "./src/Value.ts";

@@ -34,6 +34,7 @@ import "./internal/os/runtime.ts";
 export { InvalidAuthKey } from "./internal/child/errors.ts";
 export { ProcessDied, SpawnError, TaskError } from "./internal/child/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
+export { GroupError } from "./internal/groups/errors.ts";
 export { MessageTooLarge } from "./internal/codec/message.ts";
 export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./internal/manager/errors.ts";
 export {
@@ -58,6 +59,7 @@ export {
   Unsupported,
 } from "./internal/objects/errors.ts";
 export { ReasonedError, TypedError } from "./internal/os/typed_error.ts";
-export { PoolError } from "./internal/pool/errors.ts";
+export { Poisoned, PoolError } from "./internal/pool/errors.ts";
 export { BrokenBarrier, type BrokenReason, SyncError, type SyncErrorReason } from "./internal/sync/errors.ts";
+export { SupervisorError } from "./internal/supervision/errors.ts";
 export { MemoryError, type MemoryErrorReason, OutOfRange, type OutOfRangeReason } from "./internal/values/errors.ts";

@@ -2,8 +2,8 @@
  * A set of processes that run tasks.
  *
  * - A pool is a scoped resource. Its workers are started with it, and they have ended when its scope has closed.
- * - Each worker runs one task at a time; further tasks wait in the order of their submission. A waiting task costs one
- *   place in a list, so twenty thousand waiting tasks are fine.
+ * - Each worker runs one task at a time, or several with `concurrency`; further tasks wait in the order of their priority and
+ *   submission. A waiting task costs one place in a list, so twenty thousand waiting tasks are fine.
  * - A worker that dies fails exactly the task that it ran, and is replaced at once. The {@link ProcessDied} says how the worker
  *   ended (`status`: exit code, signal or crash), whether it ran out of memory (`outOfMemory`), and whether the task is
  *   known to have begun (`started`).
@@ -56,6 +56,8 @@
  * TimeoutException 0.5
  * ```
  *
+ * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
+ * - `pool.reduce` combines all items to one, if the task is associative.
  * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` make about four chunks
  *   for each worker, `mapStream` and `mapUnordered` chunks of one item. Small tasks want larger chunks.
  * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
@@ -123,19 +125,90 @@
  * { alive: 0, completed: 2, replaced: 1 }
  * ```
  *
+ * ## Failures and retries
+ *
+ * `map` stops at the first failure. `mapSettled` and `mapStreamSettled` go on, and give the Exit of each item.
+ *
+ * With `retry`, a failed task runs again as a `Schedule` says: for a pool, a call, a submission or a map. A task that has begun, or may have
+ * begun, runs again only if it is marked as `idempotent`; a task that is known not to have begun always may. A task that kills worker after
+ * worker is set aside with the error {@link Poisoned}, which has all their deaths. An attempt that ends because its worker is out of memory
+ * has a small budget of its own, `outOfMemory`, since more attempts would mostly end in the same way.
+ *
+ * | a task fails | runs again |
+ * | --- | --- |
+ * | with its own typed failure | if it is idempotent |
+ * | because its worker has died, or by `timeout` | if it is idempotent |
+ * | because its layer cannot be built | yes |
+ * | by a defect, or with a value that cannot be sent or decoded | no |
+ * | because it was cancelled, by its deadline, or with the end of the pool | no |
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Exit, Schedule } from "effect";
+ *
+ * const parse = Mp.Task.make(import.meta, "parse", (text: string) => {
+ *   if (text === "bomb") Deno.exit(1);
+ *   return text.length;
+ * }, { idempotent: true });
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *   const exits = yield* pool.mapSettled(parse, ["one", "bomb", "three"], {
+ *     retry: { schedule: Schedule.spaced("10 millis"), kills: 2 },
+ *     deadline: "1 minute",
+ *   });
+ *   for (const exit of exits) {
+ *     if (Exit.isSuccess(exit)) console.log(exit.value);
+ *     else if (exit.cause._tag === "Fail") console.log(exit.cause.error.message.split(";")[0]);
+ *   }
+ *   const { completed, failed, retried } = yield* pool.statistics;
+ *   console.log({ completed, failed, retried });
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 3
+ * Cannot finish task "parse": it was set aside after it had killed 2 workers
+ * 5
+ * { completed: 2, failed: 1, retried: 1 }
+ * ```
+ *
+ * ## Waiting, deadlines and order
+ *
+ * | option of a pool or a call | effect |
+ * | --- | --- |
+ * | `timeout` | how long each attempt may run |
+ * | `queueTimeout` | how long a task may wait for a worker |
+ * | `deadline` | how long a task may take in all, its waiting and all its attempts included |
+ * | `priority` | tasks with a larger priority run first |
+ * | `affinity` | tasks with the same key run in the same worker, one after the other |
+ *
+ * With `queueCapacity`, at most this many tasks wait. Further calls wait for room, and so hold back their callers, or fail with `QueueFull`
+ * if `whenFull` is `"refuse"`. `pool.broadcast` runs a task once in each worker, for example to reload a configuration.
+ *
+ * A thread that never turns its event loop cannot be stopped. Mark a task that must be stoppable at any time as `killable`: a pool of threads
+ * refuses it with `Unsupported`. `WorkerBackend.quarantined` counts the threads that could not be stopped.
+ *
  * ## Workers of a pool
  *
  * | option | effect |
  * | --- | --- |
  * | `size` | number of workers, all started with the pool; the default is `Process.cpuCount`, the cores that this program may use |
+ * | `size: { min, max }` | a worker more, up to `max`, when a task has waited for `growAfter`, 50 milliseconds; one less, down to `min`, when it was idle for `idleTimeToLive`, 30 seconds |
+ * | `concurrency` | number of tasks that a worker runs at a time; for tasks that wait, such as fetches. The interruption of one does not disturb the others |
+ * | `prefetch` | number of tasks that a worker receives ahead, so that it never waits for the next one; for tasks of less than a millisecond |
  * | `initializer` | a task that each worker runs before its first one; if it fails, `Pool.make` fails with `InitializerFailed` |
  * | `maxTasksPerChild` | number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one |
+ * | `maxAge`, `maxMemory` | age, and memory in bytes, at which a worker is replaced. Its successor is started first, so that no task waits |
  * | `spare` | keep one more worker ready, which replaces a worker that dies within milliseconds. It costs the memory of an idle worker, and starts when all workers run and no task waits |
  * | `timeout` | how long a task or chunk may run; then it is stopped and fails with `Timeout`. `applyWith` and `submitWith` have one for a single task; `pool.stream` has none |
  * | `gracePeriod` | how long a task may take to stop before its worker is killed; 1 second |
  * | `forceKillAfter` | how long after SIGTERM SIGKILL follows; 500 milliseconds |
  *
- * For services that tasks use, prefer the `layer` of a task to an initializer: a layer is released as well.
+ * For services that tasks use, and for the state of a worker, prefer the `layer` of a task to an initializer: it is built once in each worker,
+ * shared by all tasks that name it, and released when the worker ends.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -199,6 +272,10 @@
  * | `Open` | the pool cannot be joined, because it was neither closed nor terminated |
  * | `Terminated` | the task was not done when the pool was terminated |
  * | `Timeout` | the task ran for longer than its `timeout` |
+ * | `QueueTimeout` | the task waited for a worker for longer than its `queueTimeout`; it has not begun |
+ * | `Deadline` | the task was not done at its `deadline` |
+ * | `QueueFull` | `queueCapacity` tasks wait, and the pool refuses more |
+ * | `Unsupported` | the task is marked as `killable`, and the backend cannot kill a busy worker |
  * | `Broken` | workers cannot be started any more, or die repeatedly before they have run any task |
  *
  * ## From Python
@@ -223,6 +300,28 @@
  * | `MaybeEncodingError`, `RemoteTraceback` | `EncodeError`; the remote stack is in the error |
  * | `multiprocessing.dummy`, `ThreadPool` | a pool on `WorkerBackend.layer()` |
  *
+ * | `concurrent.futures` | here |
+ * | --- | --- |
+ * | `ProcessPoolExecutor(max_workers, max_tasks_per_child)` | `Pool.make({ size: { min: 0, max }, maxTasksPerChild })` |
+ * | `executor.submit`, `Future.result`, `Future.exception` | `pool.submit`; `submission.await`, `Effect.flip(submission.await)` |
+ * | `Future.cancel`, `done`, `add_done_callback` | `submission.cancel`, which stops a running task as well; `poll`; `onSuccess` and `onFailure` |
+ * | `executor.map(timeout, chunksize)` | `pool.map(task, items, { deadline, chunkSize })` |
+ * | `wait`, `FIRST_COMPLETED` and others | `Group.all`, `any`, `first`, `until`, `partial` |
+ * | `as_completed` | `pool.mapStreamSettled(task, { unordered: true })` |
+ * | `shutdown(wait=True)`, `shutdown(cancel_futures=True)` | the scope, or `pool.close` and `pool.join`; `pool.terminate` |
+ * | `BrokenProcessPool` for all futures | `ProcessDied` for the tasks of the dead worker; the pool goes on |
+ *
+ * | piscina, tinypool, workerpool, comlink | here |
+ * | --- | --- |
+ * | `filename`, `workerpool.worker({ ... })`, `expose` | `Task.make` at the top level of a module |
+ * | `pool.run(data, { signal })`, `exec` | `pool.apply`, interrupted by its fiber; the module `Promise` takes an `AbortSignal` |
+ * | `minThreads`, `maxThreads`, `idleTimeout` | `size: { min, max, idleTimeToLive }` |
+ * | `maxQueue`, `concurrentTasksPerWorker` | `queueCapacity`, `concurrency` |
+ * | `resourceLimits`, `maxMemoryLimitBeforeRecycle` | `v8Flags` of the backend; `maxMemory` |
+ * | `isolateWorkers` | `maxTasksPerChild: 1` |
+ * | `teardown`, `onTerminateWorker` | the `layer` of a task |
+ * | `promise.cancel()`, `promise.timeout(ms)` | interruption, `Effect.timeout`; both free the core |
+ *
  * @module
  */
 // More than 400 lines, because most of them are documentation; the implementation stands in `src/internal`.
@@ -234,10 +333,11 @@ import type * as Exit from "effect/Exit";
 import * as Layer from "effect/Layer";
 import type * as Option from "effect/Option";
 import type { Pipeable } from "effect/Pipeable";
+import type * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
-import type { PoolError } from "./internal/pool/errors.ts";
+import type { Poisoned, PoolError } from "./internal/pool/errors.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type * as Task from "./Task.ts";
@@ -249,7 +349,81 @@ export const TypeId: TypeId = "~multiprocessing/Pool";
 /** Type of the mark of every pool. @since 0.1.0 @category type ids */
 export type TypeId = "~multiprocessing/Pool";
 
-export { PoolError } from "./internal/pool/errors.ts";
+export { Poisoned, PoolError } from "./internal/pool/errors.ts";
+
+/**
+ * Whether and when a failed task runs again.
+ *
+ * - A task that is known not to have begun always may.
+ * - A task that has begun, or may have begun, runs again only if it is marked as `idempotent`: see `Task.Options`.
+ * - A task that was cancelled, has exceeded its deadline, has failed by a defect, or has a value that cannot be sent does not run
+ *   again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Retry<in E = unknown> {
+  /** When the next attempt begins. Its input is the failure of the last one; it ends when there is to be no more. */
+  readonly schedule: Schedule.Schedule<unknown, E>;
+  /** Number of workers that the task may kill. After the last one it fails with {@link Poisoned}. @default 3 */
+  readonly kills?: number | undefined;
+  /** Number of attempts after a worker has run out of memory, whatever the schedule says. @default 1 */
+  readonly outOfMemory?: number | undefined;
+}
+
+/**
+ * Options of a pool, and of each of its calls. Those of a pool apply to all calls that have none of their own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TermOptions<in E = unknown> {
+  /**
+   * How long a task (or chunk) may run, from its start, before it is stopped as if it were interrupted, and fails with the
+   * {@link PoolError} `Timeout`. Not for `Pool.stream`, which runs at the pace of its reader. @default unlimited
+   */
+  readonly timeout?: Duration.DurationInput | undefined;
+  /** How long a task (or chunk) may wait for a worker before it fails with the {@link PoolError} `QueueTimeout`. @default unlimited */
+  readonly queueTimeout?: Duration.DurationInput | undefined;
+  /**
+   * How long a task (or chunk) may take in all, from its submission, its waiting and all its attempts included. Then it is stopped, and
+   * fails with the {@link PoolError} `Deadline`. @default unlimited
+   */
+  readonly deadline?: Duration.DurationInput | undefined;
+  /** Waiting tasks with a larger priority are run first; those of one priority in the order of their submission. @default 0 */
+  readonly priority?: number | undefined;
+  /** Whether and when a failed task runs again: a Schedule, or more. `false` means never. @default the option of the pool, or never */
+  readonly retry?: Schedule.Schedule<unknown, E> | Retry<E> | false | undefined;
+}
+
+/** Options of a call. @since 0.1.0 @category models */
+export interface CallOptions<in E = unknown> extends TermOptions<E> {
+  /**
+   * A key. Tasks with the same key run in the same worker, or in its replacement, so that they find what earlier ones have left in its
+   * memory. They wait for it even while other workers are idle. In a pool whose size changes, a key may move. @default any worker
+   */
+  readonly affinity?: string | number | undefined;
+}
+
+/** Options of {@link Pool.applyWith}. @since 0.1.0 @category models */
+export interface ApplyOptions<in E = unknown> extends CallOptions<E> {}
+
+/**
+ * The size of a pool that grows and shrinks.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Size {
+  /** Number of workers that are started with the pool, and are always kept. May be 0. */
+  readonly min: number;
+  /** Maximal number of workers. */
+  readonly max: number;
+  /** How long a worker must have been idle before it is ended, if there are more than `min`. @default 30 seconds */
+  readonly idleTimeToLive?: Duration.DurationInput | undefined;
+  /** How long a task must have waited before one more worker is started, if there are fewer than `max`. @default 50 millis */
+  readonly growAfter?: Duration.DurationInput | undefined;
+}
 
 /**
  * Options of a pool.
@@ -257,20 +431,40 @@ export { PoolError } from "./internal/pool/errors.ts";
  * @since 0.1.0
  * @category models
  */
-export interface Options extends KillPolicy {
-  /** Number of workers. @default the number of logical cores */
-  readonly size?: number | undefined;
+export interface Options extends KillPolicy, TermOptions {
+  /** Number of workers, or the limits of a pool that grows and shrinks. @default the number of logical cores */
+  readonly size?: number | Size | undefined;
+  /**
+   * Number of tasks that each worker runs at a time, for tasks that wait, such as fetches. If a task does not stop when it is
+   * interrupted, the other tasks of its worker have one more `gracePeriod` to end before the worker is killed. @default 1
+   */
+  readonly concurrency?: number | undefined;
+  /**
+   * Number of tasks that are sent to a worker before it can run them, so that it never waits for the next one. Worthwhile for tasks of
+   * less than a millisecond. Such a task cannot move to another worker any more, so it waits for the one before it. If its worker
+   * dies meanwhile, it is run elsewhere. Only with `concurrency` 1. @default 0
+   */
+  readonly prefetch?: number | undefined;
+  /** Maximal number of tasks that wait for a worker. @default unlimited */
+  readonly queueCapacity?: number | undefined;
+  /**
+   * What a call does when `queueCapacity` tasks wait: `"wait"` for room, or `"refuse"` with the {@link PoolError} `QueueFull`. The tasks
+   * of one `map` or stream always wait for room. @default "wait"
+   */
+  readonly whenFull?: "wait" | "refuse" | undefined;
   /** How long an interrupted task may take to stop before its worker is killed. @default 1 second */
   readonly gracePeriod?: Duration.DurationInput | undefined;
   /** Task that each worker runs before its first one: see {@link initializer}. If it fails, so does {@link make}. */
   readonly initializer?: Initializer | undefined;
   /** Number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one. @default unlimited */
   readonly maxTasksPerChild?: number | undefined;
+  /** Age at which a worker is replaced. It works on until its successor has started and its own tasks are done. @default unlimited */
+  readonly maxAge?: Duration.DurationInput | undefined;
   /**
-   * How long a task (or chunk) may run, from its start, before it is stopped as if it were interrupted, and fails with the
-   * {@link PoolError} `Timeout`. Not for `Pool.stream`, which runs at the pace of its reader. @default unlimited
+   * Memory of a worker, in bytes, above which it is replaced, as with `maxAge`: the resident memory of a process, the JavaScript heap of
+   * a thread. It is looked at after a task, at most ten times a second. @default unlimited
    */
-  readonly timeout?: Duration.DurationInput | undefined;
+  readonly maxMemory?: number | undefined;
   /**
    * Keep one more worker ready, initialized and idle, to replace a worker that dies. It is started when all workers run and no
    * task waits. @default false
@@ -303,19 +497,13 @@ export const initializer = <Args extends ReadonlyArray<unknown>, A, E>(
   ...args: Args
 ): Initializer => ({ task, args });
 
-/** Options of {@link Pool.applyWith}. @since 0.1.0 @category models */
-export interface ApplyOptions {
-  /** How long the task may run, from its start. @default the timeout of the pool */
-  readonly timeout?: Duration.DurationInput | undefined;
-}
-
 /**
  * Options of one submission.
  *
  * @since 0.1.0
  * @category models
  */
-export interface SubmitOptions<A, E> extends ApplyOptions {
+export interface SubmitOptions<A, E> extends CallOptions<E | Failure> {
   /** Runs with the result, in a fiber of its own. A failure of it is logged, and affects nothing else. */
   readonly onSuccess?: ((value: A) => Effect.Effect<unknown, unknown>) | undefined;
   /** Runs with the failure, in a fiber of its own. A failure of it is logged, and affects nothing else. */
@@ -337,22 +525,99 @@ export interface Submission<out A, out E> {
   readonly cancel: Effect.Effect<void>;
 }
 
+/** Marks every progress. @since 0.1.0 @category type ids */
+export const ProgressTypeId: ProgressTypeId = "~multiprocessing/Progress";
+/** Type of the mark of every progress. @since 0.1.0 @category type ids */
+export type ProgressTypeId = "~multiprocessing/Progress";
+
+/**
+ * How far calls have come.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProgressSnapshot {
+  /** Number of items that succeeded. */
+  readonly done: number;
+  /** Number of items that failed. An attempt that is repeated does not count. */
+  readonly failed: number;
+  /** Number of items of all calls, if it is known: that of a Stream is not. */
+  readonly total: Option.Option<number>;
+  /** Time since the first call has begun. */
+  readonly elapsed: Duration.Duration;
+  /** Number of items that have settled, per second. */
+  readonly rate: number;
+  /** Time that the rest will take at this rate, if it is known. */
+  readonly timeLeft: Option.Option<Duration.Duration>;
+}
+
+/**
+ * The progress of one or several calls: made by {@link progress}, given to `map` and the other calls of many items as an option.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Progress {
+  /** Marks the value as a progress. */
+  readonly [ProgressTypeId]: ProgressTypeId;
+  /** How far the calls have come. */
+  readonly snapshot: Effect.Effect<ProgressSnapshot>;
+  /**
+   * The present state, and the state after each change. A slow reader gets the latest state and skips those before it. The stream ends when
+   * all calls with this progress have ended.
+   */
+  readonly changes: Stream.Stream<ProgressSnapshot>;
+}
+
+/**
+ * Makes a progress, to be given to calls.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Fiber, Stream } from "effect";
+ *
+ * const square = Mp.Task.make(import.meta, "square", (n: number) => n * n);
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *   const progress = yield* Mp.Pool.progress;
+ *   const watching = yield* Effect.fork(Stream.runLast(progress.changes));
+ *   yield* Effect.yieldNow();
+ *   yield* pool.map(square, [1, 2, 3, 4], { progress });
+ *   const last = yield* Effect.flatten(Fiber.join(watching));
+ *   console.log(last.done, last.failed, last.total);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program); // 4 0 { _id: "Option", _tag: "Some", value: 4 }
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const progress: Effect.Effect<Progress> = lazily(() => import("./internal/pool/progress.ts"))(({ make }) =>
+  make
+);
+
 /** Options of {@link Pool.map}. @since 0.1.0 @category models */
-export interface MapOptions {
+export interface MapOptions<in E = unknown> extends CallOptions<E> {
   /**
    * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
-   * @default a size that gives each worker about four chunks; 1 for `mapUnordered`
+   * @default a size that gives each worker about four chunks; 1 for `mapUnordered` and `mapSettled`
    */
   readonly chunkSize?: number | undefined;
+  /** Counts the items of this call. */
+  readonly progress?: Progress | undefined;
 }
 
 /** Options of {@link Pool.mapStream}. @since 0.1.0 @category models */
-export interface MapStreamOptions {
+export interface MapStreamOptions<in E = unknown> extends CallOptions<E> {
   /** Emit each result when it is ready instead of in the order of the input. @default false */
   readonly unordered?: boolean | undefined;
   /** Number of items that are sent to a worker together. @default 1 */
   readonly chunkSize?: number | undefined;
+  /** Counts the items of this call. */
+  readonly progress?: Progress | undefined;
   /** Maximal number of chunks that are waiting, running, done, or being handled by the reader. @default four times the size of the pool */
   readonly lookAhead?: number | undefined;
 }
@@ -364,28 +629,94 @@ export interface MapStreamOptions {
  * @category models
  */
 export interface Statistics {
-  /** Number of workers that the pool keeps. */
+  /** Number of places for workers: of a pool that grows and shrinks, its size at the moment. */
   readonly size: number;
   /** Number of living workers. */
   readonly alive: number;
-  /** Number of workers that run a task. */
+  /** Number of tasks that workers run. */
   readonly busy: number;
   /** Number of tasks that wait for a worker. */
   readonly waiting: number;
+  /** Number of failed tasks that wait for the time of their next attempt. */
+  readonly resting: number;
+  /** Number of attempts that failed and were repeated. */
+  readonly retried: number;
   /** Number of tasks that succeeded. A chunk counts as one. */
   readonly completed: number;
   /** Number of tasks that failed or were interrupted. */
   readonly failed: number;
   /** Number of workers that were replaced because they had died, or were killed because of a task that did not stop. */
   readonly replaced: number;
-  /** Number of workers that were replaced after `maxTasksPerChild`. */
+  /** Number of workers that were replaced because of `maxTasksPerChild`, `maxAge` or `maxMemory`. */
   readonly recycled: number;
   /** Number of spare workers that are ready: 0 or 1. */
   readonly spare: number;
 }
 
+/**
+ * The distribution of durations, in milliseconds. Quantiles are exact to a tenth.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Durations {
+  /** Number of durations. */
+  readonly count: number;
+  /** Their mean; 0 if there is none, as with all others. */
+  readonly mean: number;
+  /** The duration that half of them do not exceed. */
+  readonly median: number;
+  /** The duration that nine in ten do not exceed. */
+  readonly p90: number;
+  /** The duration that 99 in 100 do not exceed. */
+  readonly p99: number;
+  /** The longest one. */
+  readonly max: number;
+}
+
+/** A task that took long. @since 0.1.0 @category models */
+export interface SlowTask {
+  /** Its name. A chunk of items counts as one task. */
+  readonly task: string;
+  /** Name of the worker that ran it. */
+  readonly worker: string;
+  /** How long it ran, in milliseconds. */
+  readonly millis: number;
+}
+
+/** What a worker does. @since 0.1.0 @category models */
+export interface WorkerInsight {
+  /** Its name. */
+  readonly name: string;
+  /** Its process id; a thread has that of its program. */
+  readonly pid: number;
+  /** Number of tasks that it was given. A chunk counts as one. */
+  readonly tasks: number;
+  /** How long it had tasks, in milliseconds. */
+  readonly busy: number;
+  /** How long it had none, in milliseconds. */
+  readonly idle: number;
+}
+
+/**
+ * What a pool has observed since its start.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Insights {
+  /** How long tasks have waited for a worker. */
+  readonly queueWait: Durations;
+  /** How long tasks have run, from their start to their answer, the transfer included. */
+  readonly run: Durations;
+  /** The slowest tasks, the slowest first; at most ten. */
+  readonly slowest: ReadonlyArray<SlowTask>;
+  /** The living workers. */
+  readonly workers: ReadonlyArray<WorkerInsight>;
+}
+
 /** The failures of a call of a pool, apart from those of the task. @since 0.1.0 @category errors */
-export type Failure = CallError | PoolError;
+export type Failure = CallError | PoolError | Poisoned;
 
 /** The failures of {@link make}. @since 0.1.0 @category errors */
 export type StartFailure = SpawnError | PoolError | EncodeError;
@@ -399,7 +730,7 @@ export type StartFailure = SpawnError | PoolError | EncodeError;
 export interface Pool extends Pipeable {
   /** Marks the value as a pool. */
   readonly [TypeId]: TypeId;
-  /** Number of workers that the pool keeps. */
+  /** Number of workers that the pool keeps; the maximal one if it grows and shrinks. */
   readonly size: number;
   /** Runs a task in one worker. *Interruption:* stops the task, and waits until it has stopped. */
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
@@ -410,8 +741,17 @@ export interface Pool extends Pipeable {
   readonly applyWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
-    options: ApplyOptions,
+    options: ApplyOptions<E | Failure>,
   ) => Effect.Effect<A, E | Failure>;
+  /**
+   * Runs a task once in each worker, and returns the results in the order of the workers. A worker that is being replaced runs it as soon
+   * as it has started. Workers that a pool starts later, when it grows, do not run it. The first failure stops the rest.
+   * *Interruption:* stops the running tasks, and waits until they have stopped.
+   */
+  readonly broadcast: <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task.Task<Args, A, E>,
+    ...args: Args
+  ) => Effect.Effect<Array<A>, E | Failure>;
   /**
    * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items.
    * *Interruption:* stops the running tasks, and waits until they have stopped.
@@ -419,22 +759,50 @@ export interface Pool extends Pipeable {
   readonly map: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions,
+    options?: MapOptions<E | Failure>,
   ) => Effect.Effect<Array<A>, E | Failure>;
   /** {@link Pool.map} for tasks with several arguments: each item is a list of arguments. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
-    options?: MapOptions,
+    options?: MapOptions<E | Failure>,
   ) => Effect.Effect<Array<A>, E | Failure>;
+  /**
+   * {@link Pool.map} that goes on after a failure, and returns the Exit of each item. Fails only if the call itself is invalid, or an item
+   * cannot be sent. Each item is sent by itself; in a larger `chunkSize`, a worker that dies fails all items of its chunk.
+   * *Interruption:* stops the running tasks, and waits until they have stopped.
+   */
+  readonly mapSettled: <I, A, E>(
+    task: Task.Task<[I], A, E>,
+    items: Iterable<I>,
+    options?: MapOptions<E | Failure>,
+  ) => Effect.Effect<Array<Exit.Exit<A, E | Failure>>, PoolError | EncodeError>;
+  /**
+   * Combines the items to one, from left to right: the workers combine the items of their chunks, then their results. The task must be
+   * associative; it need not be commutative. Returns nothing if there are no items. The first failure stops the rest.
+   * *Interruption:* stops the running tasks, and waits until they have stopped.
+   */
+  readonly reduce: <A, E>(
+    task: Task.Task<[A, A], A, E>,
+    items: Iterable<A>,
+    options?: MapOptions<E | Failure>,
+  ) => Effect.Effect<Option.Option<A>, E | Failure>;
   /**
    * Runs a task for each element of a Stream, at most `lookAhead` ahead of the reader of the results. The first failure stops all
    * other elements. *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly mapStream: <I, A, E>(
     task: Task.Task<[I], A, E>,
-    options?: MapStreamOptions,
+    options?: MapStreamOptions<E | Failure>,
   ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<A, E | E2 | Failure, R>;
+  /**
+   * {@link Pool.mapStream} that goes on after a failure, and emits the Exit of each element. Fails only if the source fails, or the call
+   * itself is invalid. *Interruption:* stops the running tasks, and waits until they have stopped.
+   */
+  readonly mapStreamSettled: <I, A, E>(
+    task: Task.Task<[I], A, E>,
+    options?: MapStreamOptions<E | Failure>,
+  ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<Exit.Exit<A, E | Failure>, E2 | PoolError, R>;
   /**
    * Runs a task that is a Stream in one worker, which has no other task until the stream ends. *Interruption:* stopping early stops
    * the task, and waits until it has stopped.
@@ -447,12 +815,13 @@ export interface Pool extends Pipeable {
   readonly mapUnordered: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions,
+    options?: MapOptions<E | Failure>,
   ) => Stream.Stream<A, E | Failure>;
   /**
    * Submits a task without waiting for its result. The submission belongs to the pool: if the scope of the pool closes with success,
    * it waits for the submission; otherwise the submission is stopped. Fails at once if the arguments cannot be sent, or the task is
-   * no task. Python's `apply_async`.
+   * no task. With `queueCapacity`, it waits for room in the queue, or fails with `QueueFull`. Python's `apply_async`.
+   * *Interruption:* while it waits for room, nothing is submitted.
    */
   readonly submit: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
@@ -479,6 +848,16 @@ export interface Pool extends Pipeable {
   readonly terminate: Effect.Effect<void>;
   /** A consistent snapshot of the pool. */
   readonly statistics: Effect.Effect<Statistics>;
+  /**
+   * The statistics now, and again after each interval, until the pool has ended. Fails with the {@link PoolError} `InvalidArgument` if the
+   * interval is no duration above zero.
+   */
+  readonly watch: (interval: Duration.DurationInput) => Stream.Stream<Statistics, PoolError>;
+  /**
+   * How long tasks have waited and run, what each worker does, and which tasks were the slowest. The metrics
+   * `multiprocessing_pool_queue_wait_millis` and `multiprocessing_pool_run_millis` have the times of all pools.
+   */
+  readonly insights: Effect.Effect<Insights>;
 }
 
 /**

@@ -345,6 +345,19 @@ export interface Options<Args extends ReadonlyArray<unknown>, A, E, R> {
    * process ends in good order.
    */
   readonly layer?: Layer.Layer<Exclude<R, Provided>, unknown, Provided> | undefined;
+  /**
+   * Running the task twice does no more than running it once, so a pool with `retry` may run it again even if it had begun.
+   *
+   * @default false
+   */
+  readonly idempotent?: boolean | undefined;
+  /**
+   * It must be possible to stop the task at any time, even if it never turns its event loop. A pool refuses it, with the `PoolError`
+   * `Unsupported`, on a backend that cannot kill a busy process.
+   *
+   * @default false
+   */
+  readonly killable?: boolean | undefined;
 }
 
 /** Data whose type is also that of an Effect; if a handler returns it, it is the result. */

@@ -9,6 +9,7 @@ import * as WorkerRunner from "@effect/platform/WorkerRunner";
 import * as Effect from "effect/Effect";
 import * as FiberRef from "effect/FiberRef";
 import * as Layer from "effect/Layer";
+import * as Schedule from "effect/Schedule";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
 import {
@@ -17,6 +18,7 @@ import {
   Client,
   Condition,
   Event,
+  Group,
   Listener,
   Lock,
   Manager,
@@ -32,6 +34,7 @@ import {
   SharedMemory,
   SharedMemoryManager,
   SubprocessBackend,
+  Supervisor,
   Task,
   Telemetry,
   Value,
@@ -41,7 +44,9 @@ import {
 import { change as change2 } from "./arguments_tasks.ts";
 import * as CommandExecutor from "../../src/CommandExecutor.ts";
 import * as PlatformWorker from "../../src/PlatformWorker.ts";
+import * as ProgressBar from "../../src/ProgressBar.ts";
 import * as Rpc from "../../src/Rpc.ts";
+import * as TestBackend from "../../src/TestBackend.ts";
 import { add, countTo, meta, square } from "../support/tasks.ts";
 
 /** The invalid values of a parameter. Empty if every value is valid. */
@@ -139,6 +144,16 @@ const signal = all(() => false);
 const initializer = [...all(() => false), { task: fn, args: [] }, { task: square, args: 5 }];
 const tasks = [...all(Array.isArray), [fn], [null], [square, fn]];
 const types = [...all(Array.isArray), [fn], [Strange], [square]];
+const members = [...all(isIterable), [1], [fn], [Effect.void, null], new Set([1]), "x"];
+const supervised = [
+  ...all(Array.isArray),
+  [null],
+  [{}],
+  [{ name: "", run: Effect.void }],
+  [{ name: "a", run: fn }],
+  [{ name: "a", run: Effect.void, restart: "always" }],
+  [{ name: "a", run: Effect.void }, { name: "a", run: Effect.void }],
+];
 const pairs = [...all(isIterable), [1], ["ab"], [[1]], [[1, 2, 3]], [null]];
 const permissions = [...all(isRecord), { read: 5 }, { read: [5] }, { net: null }, { run: "x" }];
 const environment = [...all(isRecord), { A: 1 }, { A: null }];
@@ -155,6 +170,7 @@ const optionsOf = (key: keyof typeof options): Kind => {
   ];
 };
 
+const chunks = [...all(isRecord), ...positive.map((chunkSize) => ({ chunkSize }))];
 const killPolicy = { gracePeriod: duration, forceKillAfter: duration };
 const certificate = [...all(isRecord), { cert: 5, key: "" }, { cert: "", key: null }, {}];
 const trust = [...all((value) => isRecord(value) || isBoolean(value)), { caCerts: "x" }, { hostname: 5 }];
@@ -175,8 +191,39 @@ const worker = {
   observe: [...all((value) => isRecord(value) || isBoolean(value)), { logs: 1 }, { spans: "x" }, { metrics: null }],
 };
 const queue = { capacity: positiveOrInfinite, maxBytes: positiveOrInfinite, redeliver: boolean, confirm: boolean };
-const mapping = { chunkSize: positive };
+const retry = [
+  ...all((value) => value === false || isRecord(value)),
+  {},
+  ...positiveOrInfinite.map((kills) => ({ schedule: Schedule.forever, kills })),
+  ...countOrInfinite.map((outOfMemory) => ({ schedule: Schedule.forever, outOfMemory })),
+];
+const terms = {
+  timeout: positiveDuration,
+  queueTimeout: positiveDuration,
+  deadline: positiveDuration,
+  priority: all((value) => Number.isFinite(value)),
+  retry,
+};
+const calling = { ...terms, affinity: all((value) => isText(value) || isNumber(value)) };
+const poolSize = [
+  ...positive.filter((value) => !isRecord(value)),
+  {},
+  { min: 2, max: 1 },
+  { min: 0, max: 0 },
+  ...positive.map((max) => ({ min: 0, max })),
+  ...count.map((min) => ({ min, max: Infinity })),
+  ...duration.map((growAfter) => ({ min: 1, max: 2, growAfter })),
+  ...positiveDuration.map((idleTimeToLive) => ({ min: 1, max: 2, idleTimeToLive })),
+];
+const chunking = { chunkSize: positive };
+const mapping = { ...calling, ...chunking, progress: all(() => false) };
 const process = { ...killPolicy, name, permissions };
+
+/** A test backend whose only fault is this. */
+const acting = (action: TestBackend.Action) => TestBackend.make({ faults: [{ action, nth: 2 }] });
+
+const scripted = (made: ReturnType<typeof TestBackend.make>) =>
+  Effect.flatMap(made, (backend) => backend.spawn({ name: "x", modules: [] }));
 
 /** The options of the library. */
 export const options = {
@@ -193,6 +240,8 @@ export const options = {
     guard: boolean,
   },
   "Condition.Options": { carrier, lock },
+  "Group.Options": { concurrency: positiveOrInfinite },
+  "Group.PartialOptions": { concurrency: positiveOrInfinite, deadline: duration },
   "Listener.Certificate": { cert: text, key: text },
   "Listener.Options": { ...listening, backlog: positiveOrInfinite, maxBytes: positiveOrInfinite },
   "Listener.TcpAddress": { hostname: name, port: count },
@@ -206,27 +255,47 @@ export const options = {
   "Manager.TypeOptions": { exposed: texts, streams: texts, returns: record },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
-  "Pool.ApplyOptions": { timeout: positiveDuration },
+  "Pool.ApplyOptions": calling,
+  "Pool.CallOptions": calling,
   "Pool.Initializer": { task, args: list },
   "Pool.MapOptions": mapping,
   "Pool.MapStreamOptions": { ...mapping, unordered: boolean, lookAhead: positive },
   "Pool.Options": {
     ...killPolicy,
-    size: positive,
+    ...terms,
+    size: poolSize,
+    concurrency: positive,
+    prefetch: count,
+    queueCapacity: positiveOrInfinite,
+    whenFull: all(() => false),
     initializer,
     maxTasksPerChild: positiveOrInfinite,
-    timeout: positiveDuration,
+    maxAge: positiveDuration,
+    maxMemory: positiveOrInfinite,
     spare: boolean,
   },
-  "Pool.SubmitOptions": { timeout: positiveDuration, onSuccess: func, onFailure: func },
+  "Pool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func },
+  "Pool.TermOptions": terms,
   "Process.Options": { ...process, daemon: boolean },
   "Queue.Options": queue,
-  "Queue.StreamOptions": mapping,
+  "Queue.StreamOptions": chunking,
   "Queue.PriorityOptions": { ...queue, key: func, order: func },
   "Semaphore.Options": { carrier, permits: count, reclaim: boolean },
+  "ProgressBar.Options": { label: text },
   "ShareableList.Options": { capacity: positive, lock, name },
   "SharedMemory.CreateOptions": { size: positive, name },
   "SharedMemory.Options": { size: positive },
+  "Supervisor.Options": {
+    strategy: all(() => false),
+    intensity: [
+      ...all(() => false),
+      { restarts: 1 },
+      ...count.map((restarts) => ({ restarts, within: 1 })),
+      ...positiveDuration.map((within) => ({ restarts: 1, within })),
+    ],
+    backoff: all(() => false),
+    onEvent: func,
+  },
   "SubprocessBackend.Options": {
     ...worker,
     permissions,
@@ -241,7 +310,26 @@ export const options = {
     detached: boolean,
   },
   "Task.SharedOptions": { layer },
-  "Task.Options": { payload: [...all(Array.isArray), [fn]], success: schema, error: schema, layer },
+  "Task.Options": {
+    payload: [...all(Array.isArray), [fn]],
+    success: schema,
+    error: schema,
+    layer,
+    idempotent: boolean,
+    killable: boolean,
+  },
+  "TestBackend.Options": {
+    faults: [
+      ...all(Array.isArray),
+      ...all(() => false).map((fault) => [fault]),
+      [{ action: { _tag: "Delay", duration: -1 } }],
+      [{ action: TestBackend.hang, when: "never" }],
+      ...positive.map((worker) => [{ action: TestBackend.hang, worker }]),
+      ...positive.map((nth) => [{ action: TestBackend.hang, nth }]),
+      ...name.map((task) => [{ action: TestBackend.hang, task }]),
+    ],
+    unstartable: [...all(Array.isArray), [0], [null], ["1"]],
+  },
   "Value.Options": { lock },
   "Wait.Options": { timeout: duration },
   "WorkerBackend.Options": worker,
@@ -252,6 +340,7 @@ const requirements: Partial<Record<keyof typeof options, Readonly<Record<string,
   "Backend.Command": { name: "x", modules: [] },
   "Barrier.Options": { parties: 1 },
   "Client.Options": { address: { path: "/nowhere/at/all" } },
+  "Group.PartialOptions": { deadline: 1 },
   "Manager.ConnectOptions": { address: { path: "/nowhere/at/all" } },
   "SharedMemory.CreateOptions": { size: 8 },
   "SharedMemory.Options": { size: 8 },
@@ -439,6 +528,31 @@ export const rows: Readonly<Record<string, Row>> = {
     [() => Effect.void],
     ({ listener }, [handler]) => listener.serve(handler),
   ),
+  "Group.all": row(
+    { members, options: optionsOf("Group.Options") },
+    [[Effect.void], {}],
+    (_, [members, options]) => Group.all(members, options),
+  ),
+  "Group.any": row(
+    { members, options: optionsOf("Group.Options") },
+    [[Effect.void], {}],
+    (_, [members, options]) => Group.any(members, options),
+  ),
+  "Group.first": row(
+    { members, n: count, options: optionsOf("Group.Options") },
+    [[Effect.void], 1, {}],
+    (_, [members, n, options]) => Group.first(members, n, options),
+  ),
+  "Group.until": row(
+    { members, predicate: func, options: optionsOf("Group.Options") },
+    [[Effect.void], () => true, {}],
+    (_, [members, predicate, options]) => Group.until(members, predicate, options),
+  ),
+  "Group.partial": row(
+    { members, options: optionsOf("Group.PartialOptions") },
+    [[Effect.void], { deadline: 1 }],
+    (_, [members, options]) => Group.partial(members, options),
+  ),
   "Listener.make": row({ options: optionsOf("Listener.Options") }, [{}], (_, [options]) => Listener.make(options)),
   "Listener.isListener": guard(Listener.isListener),
 
@@ -527,9 +641,9 @@ export const rows: Readonly<Record<string, Row>> = {
   }),
   ...methods("Manager.SharedPool", "sharedPool", {
     apply: [modified, [square, 1]],
-    map: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
-    starmap: [{ task, items: [...iterable, [1], [null]], options: optionsOf("Pool.MapOptions") }, [add, [[1, 2]], {}]],
-    mapUnordered: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
+    map: [{ task, items: iterable, options: chunks }, [square, [1], {}]],
+    starmap: [{ task, items: [...iterable, [1], [null]], options: chunks }, [add, [[1, 2]], {}]],
+    mapUnordered: [{ task, items: iterable, options: chunks }, [square, [1], {}]],
     stream: [modified, [countTo, 1]],
   }),
   ...methods("Manager.Acquirable", "managedLock", { withLock: [{ effect }, [Effect.void]] }),
@@ -603,6 +717,9 @@ export const rows: Readonly<Record<string, Row>> = {
 
   ...methods("Pool.Pool", "pool", {
     apply: [modified, [square, 1]],
+    broadcast: [modified, [square, 1]],
+    reduce: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [add, [1, 2], {}]],
+    mapSettled: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
     map: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
     starmap: [{ task, items: [...iterable, [1], [null], "ab"], options: optionsOf("Pool.MapOptions") }, [
       add,
@@ -620,6 +737,16 @@ export const rows: Readonly<Record<string, Row>> = {
     [square, {}],
     ({ pool }, [task, options]) => pool.mapStream(task, options)(Stream.make(1)),
   ),
+  "Pool.Pool.watch": row(
+    { interval: positiveDuration },
+    [1],
+    ({ pool }, [interval]) => Stream.take(pool.watch(interval), 1),
+  ),
+  "Pool.Pool.mapStreamSettled": row(
+    { task, options: optionsOf("Pool.MapStreamOptions") },
+    [square, {}],
+    ({ pool }, [task, options]) => pool.mapStreamSettled(task, options)(Stream.make(1)),
+  ),
   "Pool.initializer": row(
     modified,
     [square, 1],
@@ -632,6 +759,12 @@ export const rows: Readonly<Record<string, Row>> = {
     (_, [tag, options]) => Effect.provide(tag as typeof Thumbnails, Pool.layer(tag as typeof Thumbnails, options)),
   ),
   "Pool.make": row({ options: optionsOf("Pool.Options") }, [{ size: 1 }], (_, [options]) => Pool.make(options)),
+
+  "ProgressBar.show": row(
+    { progress: all(() => false), options: optionsOf("ProgressBar.Options") },
+    ({ progress }) => [progress, {}],
+    (_, [progress, options]) => ProgressBar.show(progress, options),
+  ),
 
   "Process.setAuthKey": row(
     { key: [...bytes, new Uint8Array(0)] },
@@ -833,6 +966,24 @@ export const rows: Readonly<Record<string, Row>> = {
     (_, [options]) => Effect.provide(Process.run(square, 1), SubprocessBackend.layer(options)),
   ),
   "Telemetry.sum": row({ processes: list }, [[]], (_, [processes]) => Telemetry.sum(processes), true),
+  "TestBackend.make": row(
+    { options: optionsOf("TestBackend.Options") },
+    [{}],
+    (_, [options]) => scripted(TestBackend.make(options)),
+  ),
+  "TestBackend.layer": row(
+    { options: optionsOf("TestBackend.Options") },
+    [{}],
+    (_, [options]) => Effect.provide(Process.run(square, 1), TestBackend.layer(options)),
+  ),
+  "TestBackend.kill": row({ signal }, ["SIGKILL"], (_, [signal]) => scripted(acting(TestBackend.kill(signal)))),
+  "TestBackend.exit": row(
+    { code: all((value) => value === 0 || value === 1) },
+    [1],
+    (_, [code]) => scripted(acting(TestBackend.exit(code))),
+  ),
+  "TestBackend.crash": row({ message: text }, ["x"], (_, [message]) => scripted(acting(TestBackend.crash(message)))),
+  "TestBackend.delay": row({ duration }, [1], (_, [duration]) => scripted(acting(TestBackend.delay(duration)))),
   "WorkerBackend.make": row(
     { options: optionsOf("WorkerBackend.Options") },
     [{}],
@@ -881,6 +1032,20 @@ export const rows: Readonly<Record<string, Row>> = {
   "Task.isTask": guard(Task.isTask),
 
   ...numbers("Value", {}, []),
+  "Supervisor.make": row(
+    { children: supervised, options: optionsOf("Supervisor.Options") },
+    [[{ name: "a", run: Effect.void, restart: "temporary" }], {}],
+    (_, [children, options]) => Supervisor.make(children, options),
+  ),
+  "Supervisor.Supervisor.restart": row(
+    { name: [...all(() => false)] },
+    ["a"],
+    (_, [name]) =>
+      Effect.flatMap(
+        Supervisor.make([{ name: "a", run: Effect.never }]),
+        (supervisor) => supervisor.restart(name),
+      ),
+  ),
   "Value.make": row(
     { type: all(() => false), initial: i32, options: optionsOf("Value.Options") },
     ["i32", 0, {}],

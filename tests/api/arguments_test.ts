@@ -85,6 +85,7 @@ const make = Effect.gen(function* () {
   return {
     ...yield* makeProcesses,
     pool: yield* Pool.make({ size: 1 }),
+    progress: yield* Pool.progress,
     queue: yield* Queue.make<number>(),
     connection,
     other,

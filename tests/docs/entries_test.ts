@@ -33,6 +33,7 @@ const loads = async (
 const adapters: Readonly<Record<string, ReadonlyArray<string>>> = {
   "./CommandExecutor": ["@effect/platform"],
   "./PlatformWorker": ["@effect/platform"],
+  "./ProgressBar": ["cli-progress"],
   "./Rpc": ["@effect/rpc"],
 };
 

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import * as Effect from "effect/Effect";
 import * as Task from "../../src/Task.ts";
 
 /** Returns its number. */
@@ -29,3 +30,17 @@ export const mute = Task.make(import.meta, "mute", (_n: number): unknown => () =
 
 /** The process that runs the task. */
 export const whereabouts = Task.make(import.meta, "whereabouts", (): number => Deno.pid);
+
+/** Fails every other time, by chance. */
+export const stumble = Task.make(
+  import.meta,
+  "stumble",
+  (n: number): Effect.Effect<number, string> =>
+    Effect.suspend(() => Math.random() < 0.5 ? Effect.fail(`stumbled ${n}`) : Effect.succeed(n)),
+  { idempotent: true },
+);
+
+/** Ends its process each time. */
+export const leaveAgain = Task.make(import.meta, "leaveAgain", (n: number): number => Deno.exit(10 + n % 100), {
+  idempotent: true,
+});

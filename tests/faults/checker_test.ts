@@ -1,7 +1,7 @@
 /**
- * A checker: thousands of submissions to one pool whose tasks succeed, throw, exit, hang or return values that cannot
- * be sent, while callers are interrupted, time limits pass and workers are killed. Each submission settles exactly
- * once, with a possible cause.
+ * A checker: thousands of submissions to one pool whose tasks succeed, throw, exit, hang, are retried or return values
+ * that cannot be sent, while callers are interrupted, limits pass, and workers are killed, added and removed. Each
+ * submission settles exactly once, with a possible cause.
  *
  * @module
  */
@@ -11,6 +11,7 @@ import * as Exit from "effect/Exit";
 import type * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import * as Random from "effect/Random";
+import * as Schedule from "effect/Schedule";
 import { Backend, Pool, SubprocessBackend, type Task, WorkerBackend } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import * as tasks from "./checker_tasks.ts";
@@ -19,15 +20,15 @@ import { descendants } from "../support/leaks.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
 
-const SUBMISSIONS = rounds(1_500, 10_000);
+const SUBMISSIONS = rounds(1_000, 10_000);
 
 interface Kind {
   readonly name: string;
   /** Frequency in a thousand submissions. */
   readonly share: number;
-  readonly task: Task.Task<[number], unknown>;
-  /** Time limit of a submission, in milliseconds. */
-  readonly timeout?: number;
+  readonly task: Task.Task<[number], unknown, unknown>;
+  /** Options of a submission. */
+  readonly options?: Pool.CallOptions;
   /** Whether its caller is interrupted. */
   readonly interrupted?: true;
   /** Whether this exit is possible for the submission if its worker is not killed. */
@@ -36,6 +37,11 @@ interface Kind {
 
 const failure = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined;
+
+const reason = (exit: Exit.Exit<unknown, unknown>): unknown => {
+  const error = failure(exit);
+  return error instanceof Pool.PoolError ? error.reason : undefined;
+};
 
 const defect = (exit: Exit.Exit<unknown, unknown>): unknown =>
   Exit.isFailure(exit) ? Option.getOrUndefined(Cause.dieOption(exit.cause)) : undefined;
@@ -63,17 +69,47 @@ const kinds = (killBusy: boolean): ReadonlyArray<Kind> => [
     name: "lingers, timed out",
     share: 2,
     task: tasks.linger,
-    timeout: 5,
-    allows: (exit) => (failure(exit) as Pool.PoolError | undefined)?.reason === "Timeout",
+    options: { timeout: 5 },
+    allows: (exit) => reason(exit) === "Timeout",
+  },
+  {
+    name: "lingers to its deadline",
+    share: 2,
+    task: tasks.linger,
+    options: { deadline: 20 },
+    allows: (exit) => reason(exit) === "Deadline",
+  },
+  {
+    name: "has no time to wait",
+    share: 20,
+    task: tasks.succeed,
+    options: { queueTimeout: 1 },
+    allows: (exit, n) => Exit.isSuccess(exit) ? exit.value === n : reason(exit) === "QueueTimeout",
+  },
+  {
+    name: "stumbles",
+    share: 50,
+    task: tasks.stumble,
+    options: { retry: Schedule.recurs(2) },
+    allows: (exit, n) => Exit.isSuccess(exit) ? exit.value === n : failure(exit) === `stumbled ${n}`,
+  },
+  {
+    name: "kills",
+    share: 2,
+    task: tasks.leaveAgain,
+    options: { retry: { schedule: Schedule.forever, kills: 2 } },
+    allows: (exit, n) => {
+      const error = failure(exit);
+      return error instanceof Pool.Poisoned && error.task === "leaveAgain" && error.deaths.length === 2 && n >= 0;
+    },
   },
   ...(killBusy
     ? [{
       name: "spins",
       share: 1,
       task: tasks.spin,
-      timeout: 5,
-      allows: (exit: Exit.Exit<unknown, unknown>) =>
-        (failure(exit) as Pool.PoolError | undefined)?.reason === "Timeout",
+      options: { timeout: 5 },
+      allows: (exit: Exit.Exit<unknown, unknown>) => reason(exit) === "Timeout",
     }]
     : []),
   // The remaining submissions.
@@ -85,11 +121,28 @@ const wasKilled = (exit: Exit.Exit<unknown, unknown>): boolean => {
   return error instanceof Backend.ProcessDied && error.status._tag === "Signaled" && error.status.signal === "SIGKILL";
 };
 
-const check = (layer: Layer.Layer<Backend.Backend>, submissions: number): Effect.Effect<void, unknown> =>
+/** The pools. */
+const pools = {
+  "of a fixed size": { size: 3 },
+  "that grow and shrink, and send tasks ahead": {
+    size: { min: 1, max: 4, growAfter: 1, idleTimeToLive: 5 },
+    prefetch: 2,
+    queueCapacity: 100,
+  },
+  "whose workers run three tasks at a time": { size: 2, concurrency: 3 },
+} satisfies Record<string, Pool.Options>;
+
+const check = (
+  layer: Layer.Layer<Backend.Backend>,
+  submissions: number,
+  options: Pool.Options,
+): Effect.Effect<void, unknown> =>
   Effect.scoped(Effect.gen(function* () {
     const { capabilities } = yield* Backend.Backend;
     const all = kinds(capabilities.killBusy);
-    const pool = yield* Pool.make({ size: 3, gracePeriod: "50 millis", forceKillAfter: "50 millis" });
+    const pool = yield* Pool.make({ ...options, gracePeriod: "50 millis", forceKillAfter: "50 millis" });
+    // The death of a worker concerns all tasks that it runs.
+    const shared = options.concurrency !== undefined;
     const settled = new Array<number>(submissions).fill(0);
     const wrong: Array<string> = [];
     let killed = 0;
@@ -106,12 +159,14 @@ const check = (layer: Layer.Layer<Backend.Backend>, submissions: number): Effect
       Effect.gen(function* () {
         let dice = yield* Random.nextIntBetween(0, 1000);
         const kind = all.find(({ share }) => (dice -= share) < 0)!;
-        const submission = yield* Effect.orDie(pool.submitWith(kind.task, [n], { timeout: kind.timeout }));
+        const priority = yield* Random.nextIntBetween(-1, 2);
+        const submission = yield* Effect.orDie(pool.submitWith(kind.task, [n], { priority, ...kind.options }));
         if (kind.interrupted === true) yield* submission.cancel;
         if (capabilities.signals && n % 500 === 250) yield* kill;
         const exit = yield* Effect.exit(submission.await);
         settled[n]++;
-        if (!kind.allows(exit, n) && !(capabilities.signals && wasKilled(exit))) {
+        const killed = shared ? failure(exit) instanceof Backend.ProcessDied : capabilities.signals && wasKilled(exit);
+        if (!kind.allows(exit, n) && !killed) {
           wrong.push(`${n} ${kind.name}: ${Exit.isSuccess(exit) ? "succeeded" : Cause.pretty(exit.cause)}`);
         }
       });
@@ -125,8 +180,8 @@ const check = (layer: Layer.Layer<Backend.Backend>, submissions: number): Effect
     assert(!capabilities.signals || submissions < 500 || killed > 0, "workers were killed");
     // Afterwards the pool works as before.
     assertEquals(yield* pool.map(tasks.succeed, [1, 2, 3]), [1, 2, 3]);
-    const { busy, waiting } = yield* pool.statistics;
-    assertEquals({ busy, waiting }, { busy: 0, waiting: 0 });
+    const { busy, resting, waiting } = yield* pool.statistics;
+    assertEquals({ busy, resting, waiting }, { busy: 0, resting: 0, waiting: 0 });
     // The last killed worker may have died after the last submission settled, so its replacement may still be starting.
     yield* when(pool.statistics, ({ alive, size }) => alive === size);
   })).pipe(Effect.provide(layer));
@@ -137,10 +192,12 @@ const backends = [
 ] as const;
 
 // A short first round: descriptors that Deno opens once and keeps do not count as a leak of the second round.
-for (const [, layer] of casesOf(backends)) await warmUp(check(layer, 100));
+for (const [, layer] of casesOf(backends)) await warmUp(check(layer, 100, pools["of a fixed size"]));
 
-registerEach(backends, ([name, layer]) =>
-  test(
-    `each of thousands of submissions to a pool of ${name} settles exactly once, with a cause it can have (full) (storm)`,
-    check(layer, SUBMISSIONS),
-  ));
+for (const [kind, options] of Object.entries(pools)) {
+  registerEach(backends, ([name, layer]) =>
+    test(
+      `each of thousands of submissions to a pool of ${name} ${kind} settles exactly once, with a cause it can have (full) (storm)`,
+      check(layer, SUBMISSIONS, options),
+    ));
+}

@@ -13,11 +13,14 @@ import { assertEquals } from "@std/assert";
 
 const subjects = [
   "os",
+  "groups",
+  "supervision",
   "codec",
   "transport",
   "rpc",
   "objects",
   "child",
+  "testing",
   "pool",
   "sync",
   "pipe",
@@ -36,6 +39,7 @@ const owners: Record<string, string> = {
   "Client.ts": "network",
   "Condition.ts": "sync",
   "Event.ts": "sync",
+  "Group.ts": "groups",
   "Listener.ts": "network",
   "Lock.ts": "sync",
   "Main.ts": "child",
@@ -51,8 +55,10 @@ const owners: Record<string, string> = {
   "SharedMemory.ts": "values",
   "SharedMemoryManager.ts": "values",
   "SubprocessBackend.ts": "child",
+  "Supervisor.ts": "supervision",
   "Task.ts": "child",
   "Telemetry.ts": "child",
+  "TestBackend.ts": "testing",
   "Value.ts": "values",
   "Wait.ts": "objects",
   "WorkerBackend.ts": "child",
@@ -71,7 +77,7 @@ const nameOf = (url: URL): string => url.href.slice(root.href.length);
 /**
  * The modules at the top beside the public modules: the list of kinds, entry modules of children, insides of adapters.
  */
-const top = ["kinds.ts", "entry", "platform", "promise"];
+const top = ["kinds.ts", "entry", "platform", "progress_bar", "promise"];
 
 /** The subject of a module: its folder in `src/internal`. */
 const subjectOf = (path: string): string => {

@@ -39,6 +39,8 @@ type List = ReadonlyArray<unknown>;
 export interface Prepared {
   readonly task: Any;
   readonly mode: number;
+  /** Whether each item of a list gives an Exit of its own. */
+  readonly settled: boolean;
   readonly encoded: Codec.Encoded<Link>;
   readonly success: AnySchema | undefined;
   readonly error: AnySchema | undefined;
@@ -59,6 +61,7 @@ export const prepare = (
   mode: number,
   args: ReadonlyArray<unknown>,
   first: number = 0,
+  settled: boolean = false,
 ): Effect.Effect<Prepared, EncodeError> =>
   Effect.withFiberRuntime<Prepared, EncodeError>((fiber) => {
     const definition = lookup(task.url, task.name);
@@ -75,6 +78,7 @@ export const prepare = (
         return Exit.succeed({
           task,
           mode,
+          settled,
           encoded: Codec.encode(args, { hooks, root: mode === Request.CALL ? "args" : "items" }),
           success: options?.success as AnySchema | undefined,
           error: options?.error as AnySchema | undefined,
@@ -91,11 +95,11 @@ export const prepare = (
     if (payload === undefined) return finish(args);
     return Effect.flatMap(schemas, ({ encodeArguments }) => {
       if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
-      const items = Effect.forEach(
-        args,
-        (item) => encodeArguments(task, payload, mode === Request.MAP ? [item] : item as List),
-      );
-      return Effect.flatMap(items, (items) => finish(mode === Request.MAP ? items.map(([item]) => item) : items));
+      const items = Effect.forEach(args, (item) => {
+        const list = mode === Request.MAP ? [item] : mode === Request.REDUCE ? [item, item] : item as List;
+        return encodeArguments(task, payload, list);
+      });
+      return Effect.flatMap(items, (items) => finish(mode === Request.STARMAP ? items : items.map(([item]) => item)));
     });
   });
 
@@ -104,7 +108,8 @@ const where = (child: Child, task: Any): string => `task ${task.name} in ${child
 
 const fill =
   (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
-    Request.write(writer, prepared.mode | flags, task, prepared.trace, prepared.carried);
+    const mode = prepared.mode | (prepared.settled ? Request.SETTLED : 0);
+    Request.write(writer, mode | flags, task, prepared.trace, prepared.carried);
     return Codec.append(writer, prepared.encoded);
   };
 
@@ -114,7 +119,7 @@ const describe = (task: Any) => (): unknown => [task.url, task.name];
 export const died = (
   child: Child,
   task: string,
-  started: () => boolean,
+  started: () => ProcessDied["started"],
 ): Effect.Effect<never, ProcessDied | SpawnError> =>
   Effect.flatMap(Effect.zipRight(child.serves, child.exited), (status) => {
     const reason = child.link.closed?.cause;
@@ -125,7 +130,7 @@ export const died = (
         pid: child.pid,
         task,
         status,
-        started: started() ? "yes" : "unknown",
+        started: started(),
         cause,
       }),
     );
@@ -139,19 +144,24 @@ export interface OpenCall {
   readonly begun: boolean;
 }
 
-/** Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. */
+/**
+ * Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. With `isAhead`, the child runs
+ * one such request after the other, and `isAhead` tells whether it has not begun this one.
+ */
 export const start = (
   child: Child,
   prepared: Prepared,
   once: boolean,
   done: (exit: Effect.Effect<unknown, unknown>) => void,
+  isAhead?: () => boolean,
 ): OpenCall => {
   const { link } = child;
   const { task } = prepared;
   const call = { begun: false, cancel: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
-    const channel = link.open(fill(prepared, id, once ? Request.ONCE : 0), {
+    const flags = (once ? Request.ONCE : 0) | (isAhead === undefined ? 0 : Request.QUEUED);
+    const channel = link.open(fill(prepared, id, flags), {
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
@@ -164,7 +174,11 @@ export const start = (
         else loading.then(read);
       },
       begun: () => call.begun = true,
-      closed: () => done(died(child, task.name, () => call.begun)),
+      closed: () => {
+        // The state changes as soon as the caller is told.
+        const started = isAhead?.() === true ? "no" : call.begun ? "yes" : "unknown";
+        done(died(child, task.name, () => started));
+      },
     });
     call.cancel = () => channel.cancel();
   } catch (error) {
@@ -208,7 +222,7 @@ export const stream = (
         [reply(message)],
         () => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
       ),
-    closed: died(child, task.name, () => true),
+    closed: died(child, task.name, () => "yes"),
   });
   onRevoked?.((cause) => mailbox.cut(Effect.failCause(cause)));
   return consume(mailbox, () => {
@@ -234,11 +248,23 @@ const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.
   } catch (error) {
     return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
   }
+  if (!prepared.settled || exit._tag !== "Success") {
+    return interpret(child, prepared, exit, prepared.mode === Request.MAP || prepared.mode === Request.STARMAP);
+  }
+  const exits = exit.value as ReadonlyArray<ExitData>;
+  return Effect.forEach(exits, (exit) => Effect.exit(interpret(child, prepared, exit, false)));
+};
+
+/** The outcome that an exit stands for; `many` if its value is a list of results. */
+const interpret = (
+  child: Child,
+  prepared: Prepared,
+  exit: ExitData,
+  many: boolean,
+): Effect.Effect<unknown, unknown> => {
   switch (exit._tag) {
     case "Success":
-      return prepared.success === undefined
-        ? Exit.succeed(exit.value)
-        : decodeSuccess(prepared, exit.value, prepared.mode !== Request.CALL);
+      return prepared.success === undefined ? Exit.succeed(exit.value) : decodeSuccess(prepared, exit.value, many);
     case "Failure":
       return decodeFailure(child, prepared, exit.cause);
     case "Unencodable":

@@ -11,7 +11,6 @@ import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import * as Layer from "effect/Layer";
-import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import * as Tracer from "effect/Tracer";
@@ -20,20 +19,17 @@ import { type Body, handles, load } from "../objects/handles.ts";
 import { handleHooks } from "../objects/stream_hook.ts";
 import type { Link } from "../rpc/link.ts";
 import type { Provided } from "../../Task.ts";
-import { fromCause, pretty } from "../codec/cause.ts";
+import { pretty } from "../codec/cause.ts";
 import * as Codec from "../codec/codec.ts";
 import { hooks as effectHooks } from "../codec/effect.ts";
-import { EncodeError } from "../codec/errors.ts";
 import type { ExitData } from "../codec/exits.ts";
-import { isInstance } from "../codec/foreign.ts";
-import { MessageTooLarge } from "../codec/message.ts";
 import { Tag, TypeId } from "./backend.ts";
 import * as Capabilities from "./capabilities.ts";
 import * as Portable from "./portable.ts";
 import { fork } from "./fork.ts";
 import * as Reporter from "./reporter.ts";
 import { asTask } from "./starting.ts";
-import { HandlerCalls, type Schemas, type Work } from "./handler_calls.ts";
+import { exitData, HandlerCalls, type Schemas, type Work } from "./handler_calls.ts";
 import { Refused } from "./refusals.ts";
 import { own } from "./modules.ts";
 import { type Nested, nested, self } from "../rpc/identity.ts";
@@ -72,8 +68,16 @@ const lazyBackend = (scope: Scope.Scope): Backend => {
   };
 };
 
+/** Where Effects run, if not in a child process with its own runtime. */
+export interface Place {
+  /** The backend for handlers that start processes. */
+  readonly backend: Backend;
+  /** Gives an Effect the surroundings of the place, such as a clock. */
+  readonly within: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>;
+}
+
 /** Prepares this process for running Effects. */
-export const make = (link: Link): Effects => new EffectRunner(link);
+export const make = (link: Link, place?: Place): Effects => new EffectRunner(link, place);
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>;
 
@@ -85,13 +89,16 @@ class EffectRunner implements Effects {
   /** The scope of layers and of the backend. */
   readonly #scope: Scope.CloseableScope = Effect.runSync(Scope.make());
   readonly #memo: Layer.MemoMap = Effect.runSync(Layer.makeMemoMap);
-  readonly #backend: Backend = lazyBackend(this.#scope);
+  readonly #backend: Backend;
+  readonly #within: Place["within"];
   readonly #layers = new Map<unknown, Fiber.Fiber<Runtime.Runtime<never>, unknown>>();
   readonly #reporter: ReturnType<typeof Reporter.make> | undefined;
   readonly #fibers = new Set<Running>();
 
-  constructor(link: Link) {
+  constructor(link: Link, place: Place | undefined) {
     this.#link = link;
+    this.#backend = place?.backend ?? lazyBackend(this.#scope);
+    this.#within = place?.within ?? ((effect) => effect);
     const { observe } = nested();
     this.#reporter = observe && Reporter.make(link, observe);
   }
@@ -108,7 +115,7 @@ class EffectRunner implements Effects {
       this.#report(exit, done);
     };
     const running: { fiber: Running | undefined } = { fiber: undefined };
-    const fiber = running.fiber = fork(observed, (error) => {
+    const fiber = running.fiber = fork(this.#within(observed), (error) => {
       // The fiber never ends, so it must not be awaited.
       if (running.fiber !== undefined) this.#fibers.delete(running.fiber);
       finish({ _tag: "Failure", cause: { _tag: "Die", defect: error, trace: [] } });
@@ -171,7 +178,7 @@ class EffectRunner implements Effects {
     if (fiber === undefined) {
       const building = Scope.extend(Layer.toRuntimeWithMemoMap(layer, this.#memo), this.#scope);
       const services = Context.add(Context.make(Scope.Scope, this.#scope), Tag, this.#backend);
-      fiber = Effect.runFork(asTask(Effect.provide(building, services)));
+      fiber = Effect.runFork(asTask(this.#within(Effect.provide(building, services))));
       this.#layers.set(layer, fiber);
     }
     return Effect.flatten(Fiber.await(fiber));
@@ -184,14 +191,3 @@ class EffectRunner implements Effects {
     this.#link.flushed(() => done(exit));
   }
 }
-
-const exitData = (exit: Exit.Exit<unknown, unknown>): ExitData => {
-  if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
-  const failure = Option.getOrUndefined(Cause.failureOption(exit.cause));
-  if (isInstance(failure, Refused)) {
-    return { _tag: "Refused", reason: failure.reason, message: failure.message, cause: failure.cause };
-  }
-  if (isInstance(failure, MessageTooLarge)) return { _tag: "TooLarge", size: failure.size, limit: failure.limit };
-  if (isInstance(failure, EncodeError)) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
-  return { _tag: "Failure", cause: fromCause(exit.cause) };
-};

@@ -58,8 +58,11 @@ export class ProcessDied extends TypedError {
   readonly task: string;
   /** How the child ended. */
   readonly status: ExitStatus;
-  /** Whether the child had begun the task. Only tasks that are Effects or Streams report that they begin. */
-  readonly started: "yes" | "unknown";
+  /**
+   * Whether the child had begun the task. Only tasks that are Effects or Streams report that they begin. `no` is certain: the task was
+   * still behind another one.
+   */
+  readonly started: "yes" | "no" | "unknown";
   /** Whether V8 gave up because its heap was full. (A process that the system kills for memory dies of a SIGKILL.) */
   readonly outOfMemory: boolean;
   /** Created by the library. */
@@ -68,7 +71,7 @@ export class ProcessDied extends TypedError {
     readonly pid: number;
     readonly task: string;
     readonly status: ExitStatus;
-    readonly started: "yes" | "unknown";
+    readonly started: "yes" | "no" | "unknown";
     readonly cause?: unknown;
   }) {
     super(

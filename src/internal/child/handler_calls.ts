@@ -5,8 +5,15 @@
  */
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
+import { fromCause } from "../codec/cause.ts";
 import * as Codec from "../codec/codec.ts";
+import { EncodeError } from "../codec/errors.ts";
+import type { ExitData } from "../codec/exits.ts";
+import { isInstance } from "../codec/foreign.ts";
+import { MessageTooLarge } from "../codec/message.ts";
 import { isEffect, isPromise, isStream } from "../codec/programs.ts";
 import { lateStream } from "../os/late_stream.ts";
 import type { Link } from "../rpc/link.ts";
@@ -31,6 +38,18 @@ export interface Work {
   readonly progress: Progress | undefined;
 }
 
+/** The data of an exit. */
+export const exitData = (exit: Exit.Exit<unknown, unknown>): ExitData => {
+  if (Exit.isSuccess(exit)) return { _tag: "Success", value: exit.value };
+  const failure = Option.getOrUndefined(Cause.failureOption(exit.cause));
+  if (isInstance(failure, Refused)) {
+    return { _tag: "Refused", reason: failure.reason, message: failure.message, cause: failure.cause };
+  }
+  if (isInstance(failure, MessageTooLarge)) return { _tag: "TooLarge", size: failure.size, limit: failure.limit };
+  if (isInstance(failure, EncodeError)) return { _tag: "Unencodable", path: failure.path, reason: failure.reason };
+  return { _tag: "Failure", cause: fromCause(exit.cause) };
+};
+
 /** The calls of one request. */
 export class HandlerCalls {
   readonly #work: Work;
@@ -53,20 +72,29 @@ export class HandlerCalls {
 
   /** All calls of the request, with their encoded results. */
   run(): Effect.Effect<unknown, unknown> {
-    const { args, open: { request: { mode } }, progress } = this.#work;
-    const resumed = progress && this.#perform(() => progress.next);
+    const { args, open: { request: { mode, settled } }, progress } = this.#work;
+    const item = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
+      settled ? Effect.map(Effect.exit(effect), exitData) : effect;
+    const resumed = progress && item(this.#perform(() => progress.next));
     if (mode === Request.CALL) return resumed ?? this.#invoke(args);
-    const results = progress?.results ?? [];
+    const reduce = mode === Request.REDUCE;
+    const results = progress?.results ?? (reduce ? [args[0]] : []);
     const rest = Effect.whileLoop({
       while: () => results.length < args.length,
       body: () => {
-        const item = args[results.length];
-        return this.#invoke(mode === Request.MAP ? [item] : item as ReadonlyArray<unknown>);
+        const next = args[results.length];
+        if (reduce) return this.#invoke([results[results.length - 1], next]);
+        return item(this.#invoke(mode === Request.MAP ? [next] : next as ReadonlyArray<unknown>));
       },
-      step: (value) => void results.push(value),
+      step: (value) => {
+        // Of the results so far only the last one is needed.
+        if (reduce) results[results.length - 1] = undefined;
+        results.push(value);
+      },
     });
     const first = resumed === undefined ? Effect.void : Effect.map(resumed, (value) => void results.push(value));
-    return Effect.as(Effect.zipRight(first, rest), results);
+    const all = Effect.zipRight(first, rest);
+    return reduce ? Effect.map(all, () => results[results.length - 1]) : Effect.as(all, results);
   }
 
   /** One call. */

@@ -3,7 +3,7 @@
  *
  * | bytes | field |
  * | --- | --- |
- * | 0 | the mode (`CALL`, `MAP`, `STARMAP`), plus `ONCE`, `TRACED` and `CARRYING` |
+ * | 0 | the mode (`CALL`, `MAP`, `STARMAP`, `REDUCE`), plus `QUEUED`, `SETTLED`, `CARRYING`, `ONCE` and `TRACED` |
  * | 1-4 | number of the task, as defined over this link |
  * | 5-53 | if `TRACED`: trace id (32 hex digits), span id (16), `1` or `0` for sampled |
  * | next | if `CARRYING`: length in 4 bytes, then the values of portable FiberRefs, encoded |
@@ -19,11 +19,19 @@ export const CALL = 0;
 export const MAP = 1;
 /** One call for each list of arguments; the result is the list of results. */
 export const STARMAP = 2;
+/** Asks for the memory of the process, in bytes. It names no task. */
+export const PROBE = 4;
+/** The items are combined from left to right, each call having the result so far and the next item; the result is the last one. */
+export const REDUCE = 5;
+/** The request begins when all earlier ones with this flag have been answered, and their answers have left. */
+export const QUEUED = 0x10;
+/** Every item of a list is run, and the result is the list of their exits. */
+export const SETTLED = 0x08;
 /** The process was started for this request and ends with it. */
 export const ONCE = 0x40;
 const TRACED = 0x80;
 const CARRYING = 0x20;
-const MODE = 0x0f;
+const MODE = 0x07;
 
 /** The caller's span. */
 export interface Trace {
@@ -81,6 +89,8 @@ export const write = (
 /** A decoded request. */
 export interface Request {
   readonly mode: number;
+  readonly queued: boolean;
+  readonly settled: boolean;
   readonly once: boolean;
   readonly task: number;
   readonly trace: Trace | undefined;
@@ -110,6 +120,8 @@ export const read = (bytes: Uint8Array): Request | undefined => {
   }
   return {
     mode: bytes[0] & MODE,
+    queued: (bytes[0] & QUEUED) !== 0,
+    settled: (bytes[0] & SETTLED) !== 0,
     once: (bytes[0] & ONCE) !== 0,
     task: getUint32(bytes, 1),
     trace,

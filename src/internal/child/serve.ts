@@ -8,20 +8,22 @@
  */
 import * as Codec from "../codec/codec.ts";
 import { EncodeError } from "../codec/errors.ts";
-import { type ExitData, sendFailure, writeExit } from "../codec/exits.ts";
+import { type ExitData, writeExit } from "../codec/exits.ts";
 import * as Foreign from "../codec/foreign.ts";
 import { isEffect, isPromise, isStream } from "../codec/programs.ts";
 import { introduce, type Message, type Notice, self } from "../rpc/identity.ts";
 import { type Channel, Link, type LinkClosed, type Receiver } from "../rpc/link.ts";
 import * as Router from "../rpc/router.ts";
 import { ProtocolError, type Transport } from "../transport/frames.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "../codec/message.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../codec/message.ts";
 import type { PortTransport } from "../transport/transport.ts";
 import { type Definition, lookup } from "./tasks.ts";
+import * as Answers from "./answers.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "./modules.ts";
 import type { OpenRequest, Progress } from "./open_request.ts";
 import * as Output from "./output.ts";
+import { RequestLine } from "./request_line.ts";
 import * as Refusals from "./refusals.ts";
 import * as Request from "./request.ts";
 
@@ -56,6 +58,14 @@ const importEffects = (): Promise<typeof import("./effects.ts")> => import(Modul
 /** A native Promise with the result of any thenable. */
 const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((resolve) => resolve(value));
 
+/** Takes the result so far, of which only the place is needed any more. */
+const takeLast = (results: Array<unknown>): unknown => {
+  const last = results.length - 1;
+  const value = results[last];
+  results[last] = undefined;
+  return value;
+};
+
 const failed = (defect: unknown): ExitData => ({ _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } });
 
 /** A running child. */
@@ -64,6 +74,8 @@ export class ChildServer {
   readonly #link: Link;
   readonly #entries = new Map<number, Entry>();
   readonly #requests = new Set<OpenRequest>();
+  /** The requests that run one after the other. */
+  readonly #line = new RequestLine();
   #effects: Effects | undefined;
   #loadingEffects: Promise<Effects> | undefined;
   #ending = false;
@@ -121,6 +133,7 @@ export class ChildServer {
 
   readonly #open = (channel: Channel, message: Incoming): Receiver => {
     if (message.bytes[0] === Router.OBJECT) return Router.receive(channel, message);
+    if (message.bytes[0] === Request.PROBE) return this.#probe(channel);
     const request = Request.read(message.bytes);
     const entry = request && this.#entries.get(request.task);
     if (request === undefined || entry === undefined) {
@@ -136,7 +149,8 @@ export class ChildServer {
       credit: 0,
     };
     this.#requests.add(open);
-    this.#start(open, entry);
+    if (request.queued) this.#line.add(open, () => this.#start(open, entry));
+    else this.#start(open, entry);
     return {
       cancel: () => this.#cancel(open),
       credit: (count) => {
@@ -154,7 +168,16 @@ export class ChildServer {
 
   #cancel(open: OpenRequest): void {
     open.cancelled = true;
-    open.onCancel?.();
+    if (this.#line.leave(open)) void this.#reply(open, Refusals.interrupted);
+    else open.onCancel?.();
+  }
+
+  #probe(channel: Channel): Receiver {
+    const { heapUsed, rss } = Deno.memoryUsage();
+    // The resident memory of a thread is that of all threads of its process.
+    const value = self().backend === "worker" ? heapUsed : rss;
+    channel.exit((writer) => writeExit(writer, { _tag: "Success", value }, []));
+    return { closed: () => {} };
   }
 
   // Loading
@@ -255,19 +278,25 @@ export class ChildServer {
 
   /** Runs a plain function without a fiber. If the handler returns an Effect or a Stream, {@link #runEffect} continues. */
   #runPlain(open: OpenRequest, entry: Entry, definition: Definition, args: ReadonlyArray<unknown>): void {
-    const { mode, once } = open.request;
+    const { mode, once, settled } = open.request;
     const handler = definition.handler as (...args: ReadonlyArray<unknown>) => unknown;
     const single = mode === Request.CALL;
+    const reduce = mode === Request.REDUCE;
     const count = single ? 1 : args.length;
-    const results: Array<unknown> = [];
+    const results: Array<unknown> = reduce ? [args[0]] : [];
     const invoke = (): unknown => {
       if (single) return handler(...args);
       const item = args[results.length];
+      if (reduce) return handler(takeLast(results), item);
       return mode === Request.MAP ? handler(item) : handler(...item as ReadonlyArray<unknown>);
     };
+    const keep = (value: unknown): void => void results.push(settled ? { _tag: "Success", value } : value);
     const fail = (thrown: unknown): void => {
       Refusals.withoutFrames(thrown, import.meta.url);
-      if (this.#requests.has(open)) void this.#reply(open, failed(thrown));
+      if (!this.#requests.has(open)) return;
+      if (!settled) return void this.#reply(open, failed(thrown));
+      results.push(failed(thrown));
+      loop();
     };
     const loop = (): unknown => {
       while (results.length < count) {
@@ -275,7 +304,10 @@ export class ChildServer {
         try {
           value = invoke();
         } catch (thrown) {
-          return fail(thrown);
+          if (!settled) return fail(thrown);
+          Refusals.withoutFrames(thrown, import.meta.url);
+          results.push(failed(thrown));
+          continue;
         }
         if (typeof value === "object" && value !== null) {
           if (isEffect(value) || isStream(value)) {
@@ -286,14 +318,14 @@ export class ChildServer {
             return adopted(value).then((value) => {
               if (!this.#requests.has(open)) return;
               if (open.cancelled) return void this.#reply(open, Refusals.interrupted);
-              results.push(value);
+              keep(value);
               loop();
             }, fail);
           }
         }
-        results.push(value);
+        keep(value);
       }
-      void this.#reply(open, { _tag: "Success", value: single ? results[0] : results });
+      void this.#reply(open, { _tag: "Success", value: single ? results[0] : reduce ? results.at(-1) : results });
     };
     loop();
   }
@@ -305,39 +337,15 @@ export class ChildServer {
     const { once } = open.request;
     // The parent closes the link when it has the answer. The links to other processes end then as well.
     if (once && Router.reaching() > 0) await this.#othersFlushed();
-    let error = this.#send(open, exit);
+    let error = Answers.send(open, exit, this.#link.hooks);
     // The result of a plain function may be a value of Effect's, whose hooks were not loaded.
     if (error instanceof EncodeError && this.#link.hooks.length === 0) {
       await this.#loadEffects();
-      error = this.#send(open, exit);
+      error = Answers.send(open, exit, this.#link.hooks);
     }
-    if (error !== undefined) this.#sendInstead(open, exit, error);
+    if (error !== undefined) Answers.sendInstead(open, exit, this.#link.hooks, error);
+    if (open.request.queued) this.#line.advance(open, this.#link);
     if (once) this.#shutdown(exit._tag === "Success" ? 0 : 1, true);
-  }
-
-  /** Sends an answer, or returns the reason why it cannot be sent. */
-  #send(open: OpenRequest, exit: ExitData): EncodeError | MessageTooLarge | undefined {
-    try {
-      this.#write(open, exit);
-    } catch (error) {
-      if (error instanceof EncodeError || error instanceof MessageTooLarge) return error;
-      throw error;
-    }
-  }
-
-  /** For a result that cannot be sent, sends that error; for a failure, sends those parts of it that can be sent. */
-  #sendInstead(open: OpenRequest, exit: ExitData, error: EncodeError | MessageTooLarge): void {
-    const answer = exit._tag === "Success" ? Refusals.unsendable(error) : exit;
-    try {
-      sendFailure((lenient) => this.#write(open, answer, lenient));
-    } catch {
-      // Even the shortened failure is too large.
-      this.#write(open, Refusals.unsendable(error));
-    }
-  }
-
-  #write(open: OpenRequest, exit: ExitData, lenient?: number): void {
-    open.channel.exit((writer) => writeExit(writer, exit, this.#link.hooks, lenient));
   }
 
   // The end

@@ -53,13 +53,15 @@ const carriers = globalThis as { [portableKey]?: Map<string, Portable> };
 /** Every declaration of a portable FiberRef in this process, by module and name. */
 export const portables: Map<string, Portable> = carriers[portableKey] ??= new Map();
 
-const { layer, optional, schema } = Arguments;
+const { boolean, layer, optional, schema } = Arguments;
 
 const optionChecks: Arguments.Checks = {
   payload: optional(Arguments.arrayOf(schema, "Schemas, one for each argument")),
   success: optional(schema),
   error: optional(schema),
   layer: optional(layer),
+  idempotent: optional(boolean),
+  killable: optional(boolean),
 };
 
 /** Declares a portable FiberRef. Throws a `TypeError` if it cannot. */

@@ -29,19 +29,19 @@ export interface SharedPool extends Proxy {
   readonly map: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
-    options?: Pool.MapOptions,
+    options?: Pick<Pool.MapOptions, "chunkSize">,
   ) => Effect.Effect<Array<A>, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.starmap}. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     items: Iterable<Args>,
-    options?: Pool.MapOptions,
+    options?: Pick<Pool.MapOptions, "chunkSize">,
   ) => Effect.Effect<Array<A>, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.mapUnordered}. */
   readonly mapUnordered: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
-    options?: Pool.MapOptions,
+    options?: Pick<Pool.MapOptions, "chunkSize">,
   ) => Stream.Stream<A, E | Pool.Failure | ManagerFailure>;
   /** See {@link Pool.Pool.stream}. */
   readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
@@ -69,7 +69,7 @@ export class PoolProxy extends Remote implements SharedPool {
       tasks,
       () => ask<A, E | Pool.Failure>(this[TypeId], "apply", [task.url, task.name], args),
     );
-  map = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
+  map = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pick<Pool.MapOptions, "chunkSize">) =>
     checked(
       "pool.map",
       { task, items, options },
@@ -79,7 +79,7 @@ export class PoolProxy extends Remote implements SharedPool {
   starmap = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     items: Iterable<Args>,
-    options?: Pool.MapOptions,
+    options?: Pick<Pool.MapOptions, "chunkSize">,
   ) =>
     checked(
       "pool.starmap",
@@ -87,7 +87,7 @@ export class PoolProxy extends Remote implements SharedPool {
       map,
       () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "starmap", [task.url, task.name], [...items], options),
     );
-  mapUnordered = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pool.MapOptions) =>
+  mapUnordered = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pick<Pool.MapOptions, "chunkSize">) =>
     checkedStream(
       "pool.mapUnordered",
       { task, items, options },

@@ -19,6 +19,7 @@ const STREAM: symbol = Symbol.for("effect/Stream");
 const SCHEMA: symbol = Symbol.for("effect/Schema");
 const LAYER: symbol = Symbol.for("effect/Layer");
 const FIBER_REF: symbol = Symbol.for("effect/FiberRef");
+const SCHEDULE: symbol = Symbol.for("effect/Schedule");
 const TASK = "~multiprocessing/Task";
 
 const isObject = (value: unknown): value is object => typeof value === "object" && value !== null;
@@ -117,6 +118,9 @@ export const countOrInfinite: Check = must(
 export const range = (low: number, high: number): Check =>
   must((value) => within(value, low, high), `an integer from ${low} to ${high}`);
 
+/** A number that can be ordered: not NaN. */
+export const finite: Check = must(Number.isFinite, "a finite number");
+
 export const boolean: Check = must((value) => typeof value === "boolean", "true or false");
 
 /** A string, which may be empty. */
@@ -170,6 +174,11 @@ export const schema: Check = must((value) => has(value, SCHEMA), "a Schema");
 export const fiberRef: Check = must((value) => has(value, FIBER_REF), "a FiberRef");
 
 export const layer: Check = must((value) => has(value, LAYER), "a Layer");
+
+/** Whether a value is a Schedule. */
+export const isSchedule = (value: unknown): boolean => has(value, SCHEDULE);
+
+export const schedule: Check = must(isSchedule, "a Schedule");
 
 /** A task. The most common mistake is to pass a plain function instead. */
 export const task: Check = must(

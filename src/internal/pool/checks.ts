@@ -5,31 +5,80 @@
  */
 import { isInitializer, killPolicy } from "../child/options.ts";
 import * as Arguments from "../os/arguments.ts";
-import { positiveDuration } from "../os/durations.ts";
+import { duration, positiveDuration } from "../os/durations.ts";
 import { PoolError } from "./errors.ts";
 
-const { boolean, func, iterable, list, optional, positive, positiveOrInfinite } = Arguments;
+const { boolean, count, countOrInfinite, finite, func, iterable, list, oneOf, optional, positive, positiveOrInfinite } =
+  Arguments;
+
+const key = Arguments.must(
+  (value) => typeof value === "string" || typeof value === "number",
+  "a string or a number",
+);
+
+const retryChecks: Arguments.Checks = {
+  schedule: Arguments.schedule,
+  kills: optional(positiveOrInfinite),
+  outOfMemory: optional(countOrInfinite),
+};
+
+const retry: Arguments.Check = (value) => {
+  if (value === false || Arguments.isSchedule(value)) return undefined;
+  return Arguments.must(
+    (value) => Arguments.record(value) === undefined,
+    "a Schedule, an object with one, or false",
+  )(value) ?? Arguments.options(retryChecks)(value);
+};
+
+const termChecks: Arguments.Checks = {
+  timeout: optional(positiveDuration),
+  queueTimeout: optional(positiveDuration),
+  deadline: optional(positiveDuration),
+  priority: optional(finite),
+  retry: optional(retry),
+};
+
+const callChecks: Arguments.Checks = { ...termChecks, affinity: optional(key) };
+
+const sizeChecks: Arguments.Checks = {
+  min: count,
+  max: positive,
+  idleTimeToLive: optional(positiveDuration),
+  growAfter: optional(duration),
+};
+
+const size: Arguments.Check = (value) => {
+  if (typeof value !== "object" || value === null) return positive(value);
+  const wrong = Arguments.options(sizeChecks)(value);
+  if (wrong !== undefined) return wrong;
+  const { max, min } = value as { readonly min: number; readonly max: number };
+  return min <= max ? undefined : `must have a min of at most max, received ${min} and ${max}`;
+};
 
 const optionChecks: Arguments.Checks = {
   ...killPolicy,
-  size: optional(positive),
+  ...termChecks,
+  size: optional(size),
+  concurrency: optional(positive),
+  prefetch: optional(count),
+  queueCapacity: optional(positiveOrInfinite),
+  whenFull: optional(oneOf("wait", "refuse")),
   maxTasksPerChild: optional(positiveOrInfinite),
+  maxAge: optional(positiveDuration),
+  maxMemory: optional(positiveOrInfinite),
   initializer: optional(isInitializer),
-  timeout: optional(positiveDuration),
   spare: optional(boolean),
 };
 
-const mapChecks: Arguments.Checks = { chunkSize: optional(positive) };
+const mapChecks: Arguments.Checks = {
+  ...callChecks,
+  chunkSize: optional(positive),
+  progress: optional(Arguments.marked("~multiprocessing/Progress", "made by Pool.progress")),
+};
 
 const mapStreamChecks: Arguments.Checks = { ...mapChecks, unordered: optional(boolean), lookAhead: optional(positive) };
 
-const applyChecks: Arguments.Checks = { timeout: optional(positiveDuration) };
-
-const submitChecks: Arguments.Checks = {
-  ...applyChecks,
-  onSuccess: optional(func),
-  onFailure: optional(func),
-};
+const submitChecks: Arguments.Checks = { ...callChecks, onSuccess: optional(func), onFailure: optional(func) };
 
 const argumentLists = Arguments.arrayOf(list, "arrays of arguments");
 
@@ -50,7 +99,14 @@ const wrongValue = (method: string, values: object, checks: Arguments.Checks): P
 };
 
 /** The error for invalid options of a pool, if they are invalid. */
-export const wrongPool = (options: unknown): PoolError | undefined => wrongOption(options, optionChecks);
+export const wrongPool = (options: unknown): PoolError | undefined => {
+  const wrong = wrongOption(options, optionChecks);
+  if (wrong !== undefined) return wrong;
+  const { concurrency = 1, prefetch = 0 } = options as { readonly concurrency?: number; readonly prefetch?: number };
+  return concurrency > 1 && prefetch > 0
+    ? invalidOption(`prefetch must be 0 if concurrency is more than 1, received ${prefetch}`)
+    : undefined;
+};
 
 /** The error for a call of a method with something that is no task. */
 export const wrongTask = (method: string, task: unknown): PoolError | undefined => {
@@ -68,17 +124,26 @@ export const wrongArgumentLists = (items: ReadonlyArray<unknown>): PoolError | u
   return wrong === undefined ? undefined : invalidArgument("starmap", `items ${wrong}`);
 };
 
-/** The error for invalid arguments of `mapStream`. */
-export const wrongMapStream = (task: unknown, options: unknown, stream: unknown): PoolError | undefined =>
-  wrongTask("mapStream", task) ?? wrongOption(options, mapStreamChecks) ??
-    wrongValue("mapStream", { stream }, { stream: Arguments.stream });
+/** The error for invalid arguments of `mapStream` or `mapStreamSettled`. */
+export const wrongMapStream = (
+  method: string,
+  task: unknown,
+  options: unknown,
+  stream: unknown,
+): PoolError | undefined =>
+  wrongTask(method, task) ?? wrongOption(options, mapStreamChecks) ??
+    wrongValue(method, { stream }, { stream: Arguments.stream });
+
+/** The error for an invalid interval of `watch`. */
+export const wrongInterval = (interval: unknown): PoolError | undefined =>
+  wrongValue("watch", { interval }, { interval: positiveDuration });
 
 const wrongCall = (method: string, task: unknown, args: unknown): PoolError | undefined =>
   wrongTask(method, task) ?? wrongValue(method, { args }, { args: list });
 
 /** The error for invalid arguments of `applyWith`. */
 export const wrongApply = (task: unknown, args: unknown, options: unknown): PoolError | undefined =>
-  wrongCall("applyWith", task, args) ?? wrongOption(options, applyChecks);
+  wrongCall("applyWith", task, args) ?? wrongOption(options, callChecks);
 
 /** The error for invalid arguments of `submitWith`. */
 export const wrongSubmit = (task: unknown, args: unknown, options: unknown): PoolError | undefined =>

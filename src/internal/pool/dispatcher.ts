@@ -1,158 +1,202 @@
 /**
- * Assigns jobs to workers: one FIFO queue of jobs, and one request at a time over each worker's private link.
+ * Assigns jobs to workers.
  *
- * The dispatcher knows which worker holds which job, so the death of a worker settles exactly that job. Every job settles
- * once. A waiting job costs one place in a list, and the work is linear in the number of jobs.
+ * - One queue holds the jobs that any worker may run, and each slot has a queue of the jobs that only its worker may run.
+ * - The dispatcher knows which worker holds which job, so the death of a worker concerns exactly its jobs. Every job settles once.
+ * - A worker runs `concurrency` jobs at a time. Up to `ahead` more are sent to it, and it takes them up one after the other;
+ *   those that it has not taken up when it dies wait again.
+ * - A waiting job costs one place in a list, and the work is linear in the number of jobs.
  *
  * @module
  */
-import type * as Cause from "effect/Cause";
+import * as Cause from "effect/Cause";
 import * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Child } from "../../Backend.ts";
-import type * as Call from "../child/call.ts";
-import { after } from "../os/timer.ts";
-
-/** The answer of a worker: an Exit, or an Effect of it if a Schema has to decode the answer. */
-export type Reply = Effect.Effect<unknown, unknown>;
-
-/** The Exit that a job settles with. */
-export type JobExit = Exit.Exit<unknown, unknown>;
-
-/** Begins a job on a worker, and calls `done` once. */
-export type Begin = (child: Child, done: (reply: Reply) => void) => Call.OpenCall;
-
-/** A job, waiting or running. */
-export interface Job {
-  /** Name of its task. */
-  readonly task: string;
-  readonly begin: Begin;
-  readonly settle: (exit: JobExit) => void;
-  /** How long it may run, in milliseconds. */
-  readonly timeout: number;
-  state: "waiting" | "running" | "settled";
-  /** The slot whose worker runs it. */
-  slot: Slot | undefined;
-  call: Call.OpenCall | undefined;
-  /** Stops the timer that limits how long it may take to stop. */
-  deadline: (() => void) | undefined;
-  /** Whether its worker is being killed because of it. */
-  condemned: boolean;
-  /** Stops the timer that limits how long it may run. */
-  limit: (() => void) | undefined;
-  /** What it settles with instead of its answer, because it was stopped by the pool. */
-  overrun: Cause.Cause<unknown> | undefined;
-}
-
-/** The place of one worker, which a replacement takes over. */
-export interface Slot {
-  child: Child | undefined;
-  /** Number of jobs that this worker has had. */
-  jobs: number;
-  /** Name of the task of this worker's last job. */
-  task: string | undefined;
-}
+import type { PoolError } from "./errors.ts";
+import { type Job, type JobExit, type Reply, type Slot, type Terms, unlimited, type Work } from "./job.ts";
+import type { Observations } from "./insights.ts";
+import { JobQueue } from "./job_queue.ts";
+import { judge } from "./retry.ts";
 
 /** Options of a {@link Dispatcher}. */
 export interface Options {
   /** How long a job may take to stop. */
   readonly gracePeriod: Duration.DurationInput;
-  /** Kills a worker whose job does not stop. */
-  readonly kill: (slot: Slot, child: Child) => void;
+  /** Number of jobs that a worker runs at a time. */
+  readonly concurrency: number;
+  /** Number of jobs that are sent to a worker before it can run them. */
+  readonly ahead: number;
   /** Number of jobs after which a worker is replaced. */
   readonly maxJobs: number;
+  /** Kills a worker whose job does not stop. */
+  readonly kill: (slot: Slot, child: Child) => void;
   /** Runs a reply that is not an Exit yet. */
   readonly run: (reply: Reply, done: (exit: JobExit) => void) => void;
-  /** The cause with which a job fails that has run for too long. */
-  readonly overrun: (timeout: number) => Cause.Cause<unknown>;
-  /** A worker has become idle, since no job waits. */
-  readonly onIdle: () => void;
+  /** Runs an Effect, and calls back with whether it has succeeded. Returns a function that stops it. */
+  readonly rest: (until: Effect.Effect<unknown, unknown>, done: (succeeded: boolean) => void) => () => void;
+  /** Runs a function after a number of milliseconds. Returns a function that stops the timer. */
+  readonly after: (millis: number, run: () => void) => () => void;
+  /** The error of a job that has exceeded one of its limits. */
+  readonly overrun: (reason: "Timeout" | "QueueTimeout" | "Deadline", millis: number) => PoolError;
+  /** A worker has become idle, since no job waits for it. */
+  readonly onIdle: (slot: Slot) => void;
+  /** A job waits, since no worker can take it. */
+  readonly onWaiting: () => void;
+  /** A worker has received the last job that it may have. */
+  readonly onLast: (slot: Slot) => void;
+  /** A worker has finished a job. */
+  readonly onFinished: (slot: Slot) => void;
+  /** Learns how long jobs wait and run. */
+  readonly observations: Observations;
 }
 
-/** The queue of jobs and the idle workers. */
+/** A number for a slot and a key, by which each key ranks the slots in an order of its own. */
+const rank = (slot: number, key: string): number => {
+  let hash = 0x811c9dc5 ^ slot;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  hash = Math.imul(hash ^ slot ^ hash >>> 15, 0x2c1b3c6d);
+  hash = Math.imul(hash ^ hash >>> 12, 0x297a2d39);
+  return (hash ^ hash >>> 15) >>> 0;
+};
+
+/** The waiting jobs and the slots. */
 export class Dispatcher {
-  readonly #idle: Array<Slot> = [];
-  readonly #running = new Set<Job>();
-  readonly #grace: number;
   readonly #options: Options;
-  #jobs: Array<Job | undefined> = [];
-  /** Index of the first waiting job. */
-  #head = 0;
-  /** Number of jobs in the list that were taken back. */
-  #removed = 0;
+  readonly #grace: number;
+  /** Number of jobs that a worker may hold. */
+  readonly #limit: number;
+  readonly #slots: Array<Slot> = [];
+  /** Slots whose workers have no job. The last one has become idle last. */
+  readonly #idle: Array<Slot> = [];
+  readonly #queue = new JobQueue();
+  readonly #running = new Set<Job>();
+  readonly #resting = new Set<Job>();
   #refusal: Cause.Cause<unknown> | undefined;
+  #sequence = 0;
+  #waiting = 0;
   /** Number of jobs whose replies are being decoded: their workers have finished them. */
   #decoding = 0;
-  readonly #drained: Array<() => void> = [];
+  #drained: Array<() => void> = [];
+  /** Called when a job has left the queue. */
+  onRoom: (() => void) | undefined;
   /** Number of jobs that succeeded. */
   completed = 0;
   /** Number of jobs that failed or were interrupted. */
   failed = 0;
+  /** Number of attempts that failed and were followed by another one. */
+  retried = 0;
 
   constructor(options: Options) {
     this.#grace = Duration.toMillis(options.gracePeriod);
+    this.#limit = options.concurrency + options.ahead;
     this.#options = options;
   }
 
-  /** Number of running jobs. */
+  /** Number of jobs that workers hold. */
   get busy(): number {
     return this.#running.size;
   }
 
   /** Number of jobs that wait for a worker. */
   get waiting(): number {
-    return this.#jobs.length - this.#head - this.#removed;
+    return this.#waiting;
+  }
+
+  /** Number of jobs that wait for the time of their next attempt. */
+  get resting(): number {
+    return this.#resting.size;
+  }
+
+  /** Whether it settles every job at once. */
+  get refuses(): boolean {
+    return this.#refusal !== undefined;
+  }
+
+  /** The slots. */
+  get slots(): ReadonlyArray<Slot> {
+    return this.#slots;
   }
 
   /** Accepts a job, which settles later, or at once if the dispatcher is closed. */
-  submit(task: string, begin: Begin, settle: (exit: JobExit) => void, timeout: number = Infinity): Job {
+  submit(work: Work, settle: (exit: JobExit) => void, terms: Terms = unlimited, pinned?: Slot): Job {
     const job: Job = {
-      task,
-      begin,
+      work,
       settle,
-      timeout,
+      terms,
+      sequence: this.#sequence++,
+      pinned,
       state: "waiting",
+      queue: undefined,
       slot: undefined,
       call: undefined,
-      deadline: undefined,
+      attempt: undefined,
+      ahead: false,
+      cancelled: false,
       condemned: false,
-      limit: undefined,
       overrun: undefined,
+      past: undefined,
+      grace: undefined,
+      limit: undefined,
+      patience: undefined,
+      deadline: undefined,
+      rest: undefined,
+      since: performance.now(),
     };
-    if (this.#refusal !== undefined) this.#settle(job, Exit.failCause(this.#refusal));
-    else if (this.#idle.length > 0) this.#run(this.#idle.pop()!, job);
-    else this.#jobs.push(job);
+    if (this.#refusal !== undefined) {
+      this.#settle(job, Exit.failCause(this.#refusal));
+      return job;
+    }
+    const { deadline, queueTimeout } = terms;
+    if (deadline !== Infinity) {
+      job.deadline = this.#options.after(deadline, () => this.#overrun(job, "Deadline", deadline));
+    }
+    this.#place(job);
+    if (job.state === "waiting" && queueTimeout !== Infinity) {
+      job.patience = this.#options.after(queueTimeout, () => this.#overrun(job, "QueueTimeout", queueTimeout));
+    }
     return job;
   }
 
   /**
-   * Takes a waiting job back: it never settles, and the result is `true`. A running job is asked to stop, and settles with its
-   * outcome, if necessary after its worker has been killed.
+   * Takes back a job that no worker has: it never settles, and the result is `true`. A job that a worker has is asked to stop, and
+   * settles with its outcome, if necessary after its worker has been killed.
    */
   cancel(job: Job): boolean {
-    if (job.state === "waiting") {
-      job.state = "settled";
-      this.#removed++;
+    if (job.state === "waiting" || job.state === "resting") {
+      this.#withdraw(job);
+      this.#release(job);
       this.#checkDrained();
       return true;
     }
-    if (job.state === "running" && job.deadline === undefined) {
-      job.call?.cancel();
-      this.hurry(job);
+    if (job.state === "running" && !job.cancelled) {
+      job.cancelled = true;
+      this.#stop(job);
     }
     return false;
   }
 
   /** Gives a running job the grace period to end. Then its worker is killed. */
   hurry(job: Job): void {
-    if (job.state !== "running") return;
-    job.deadline ??= after(this.#grace, () => {
-      const { slot } = job;
-      if (slot?.child === undefined) return;
-      job.condemned = true;
-      this.#options.kill(slot, slot.child);
-    });
+    // A job that its worker has not taken up ends with the one before it.
+    if (job.state !== "running" || job.grace !== undefined || job.ahead) return;
+    job.grace = this.#options.after(this.#grace, () => this.#condemn(job));
+  }
+
+  /** Adds a slot, whose worker follows. */
+  open(slot: Slot): void {
+    this.#slots.push(slot);
+  }
+
+  /** Removes a slot without a worker. Its jobs wait elsewhere. */
+  close(slot: Slot): void {
+    const at = this.#slots.indexOf(slot);
+    if (at >= 0) this.#slots.splice(at, 1);
+    for (const job of slot.own.clear()) {
+      this.#waiting--;
+      this.#place(job);
+    }
   }
 
   /** Adds a worker that can run jobs. */
@@ -160,28 +204,41 @@ export class Dispatcher {
     slot.child = child;
     slot.jobs = 0;
     slot.task = undefined;
+    // The stream of a worker that has died may still be given back.
+    slot.running = new Set();
+    slot.name = child.name;
+    slot.startedAt = performance.now();
+    slot.busyTime = 0;
+    slot.draining = false;
+    slot.leaving = false;
+    slot.killing = false;
     child.link.onClosed(() => {
-      // The link has settled the worker's job.
+      // The link has settled the worker's jobs.
       slot.child = undefined;
-      const at = this.#idle.indexOf(slot);
-      if (at >= 0) this.#idle.splice(at, 1);
+      this.#unlist(slot);
     });
-    if (slot.child !== undefined) this.#next(slot);
+    if (slot.child !== undefined) this.#feed(slot);
+  }
+
+  /** Ends a worker in good order as soon as it has finished its jobs. It gets no more. */
+  retire(slot: Slot): void {
+    slot.leaving = true;
+    this.#unlist(slot);
+    this.#depart(slot);
   }
 
   /** Settles every waiting job, and every later one, with this cause. */
-  close(refusal: Cause.Cause<unknown>): void {
+  refuse(refusal: Cause.Cause<unknown>): void {
     this.#refusal ??= refusal;
-    const jobs = this.#jobs.slice(this.#head);
-    this.#jobs = [];
-    this.#head = 0;
-    this.#removed = 0;
-    for (const job of jobs) if (job?.state === "waiting") this.#settle(job, Exit.failCause(refusal));
+    const jobs = [...this.#queue.clear(), ...this.#slots.flatMap(({ own }) => [...own.clear()]), ...this.#resting];
+    this.#waiting = 0;
+    for (const job of jobs) this.#settle(job, Exit.failCause(refusal));
+    this.onRoom?.();
   }
 
   /** Settles every job with this cause, a running job as soon as it has stopped. */
   terminate(refusal: Cause.Cause<unknown>): void {
-    this.close(refusal);
+    this.refuse(refusal);
     for (const job of this.#running) {
       job.overrun = refusal;
       this.cancel(job);
@@ -194,76 +251,263 @@ export class Dispatcher {
     this.#checkDrained();
   }
 
-  /** Gives the next job to an idle worker. */
-  #next(slot: Slot): void {
-    if (slot.jobs >= this.#options.maxJobs) {
-      // The supervisor of the slot sees the worker end, and starts a replacement.
-      slot.child?.link.close();
-      slot.child = undefined;
+  // Placing
+
+  /** Gives a job to a worker that can take it, or lets it wait. */
+  #place(job: Job, first: boolean = false): void {
+    const home = job.pinned ?? this.#home(job.terms.affinity);
+    const slot = home ?? this.#pick(job);
+    if (slot !== undefined && this.#takes(slot, job)) {
+      this.#run(slot, job);
+      // The job could not be sent.
+      if (job.state !== "running") this.#feed(slot);
       return;
     }
-    const job = this.#take();
-    if (job !== undefined) return this.#run(slot, job);
-    this.#idle.push(slot);
-    this.#options.onIdle();
+    job.state = "waiting";
+    (home?.own ?? this.#queue).push(job, first);
+    this.#waiting++;
+    this.#options.onWaiting();
   }
 
-  /** Takes the first waiting job off the queue. */
-  #take(): Job | undefined {
-    while (this.#head < this.#jobs.length) {
-      const job = this.#jobs[this.#head]!;
-      this.#jobs[this.#head++] = undefined;
-      // Dropping one half at a time keeps the cost in proportion to what was taken.
-      if (this.#head > 1024 && this.#head * 2 > this.#jobs.length) {
-        this.#jobs = this.#jobs.slice(this.#head);
-        this.#head = 0;
+  /** The slot of a key: each key prefers the slots in an order of its own, so a slot that is added or removed moves few keys. */
+  #home(key: string | number | undefined): Slot | undefined {
+    if (key === undefined) return undefined;
+    const text = String(key);
+    let best: Slot | undefined;
+    let highest = -1;
+    for (const slot of this.#slots) {
+      const value = slot.surplus ? -1 : rank(slot.id, text);
+      if (value > highest) {
+        highest = value;
+        best = slot;
       }
-      if (job.state === "waiting") return job;
-      this.#removed--;
     }
-    return undefined;
+    return best;
   }
+
+  /** The slot whose worker has the fewest jobs, if it can take one more. */
+  #pick(job: Job): Slot | undefined {
+    if (this.#limit === 1 || this.#idle.length > 0) return this.#idle.at(-1);
+    let best: Slot | undefined;
+    for (const slot of this.#slots) {
+      if (this.#takes(slot, job) && (best === undefined || slot.running.size < best.running.size)) best = slot;
+    }
+    return best;
+  }
+
+  #isOpen(slot: Slot): boolean {
+    return slot.child !== undefined && !slot.draining && !slot.leaving && slot.jobs < this.#options.maxJobs;
+  }
+
+  #takes(slot: Slot, job: Job): boolean {
+    if (!this.#isOpen(slot) || slot.running.size >= this.#limit) return false;
+    if (slot.running.size < this.#options.concurrency) return true;
+    if (!job.work.queueable) return false;
+    for (const other of slot.running) if (!other.work.queueable) return false;
+    return true;
+  }
+
+  /** Gives a worker as many jobs as it can take. */
+  #feed(slot: Slot): void {
+    while (this.#isOpen(slot)) {
+      const queue = this.#queueOf(slot);
+      const job = queue?.peek();
+      if (queue === undefined || job === undefined || !this.#takes(slot, job)) break;
+      queue.shift();
+      this.#waiting--;
+      this.#run(slot, job);
+      this.onRoom?.();
+    }
+    if (slot.running.size > 0) return;
+    if (!this.#isOpen(slot)) return this.#depart(slot);
+    if (this.#idle.includes(slot)) return;
+    this.#idle.push(slot);
+    slot.idleSince = performance.now();
+    this.#options.onIdle(slot);
+  }
+
+  /** The queue whose first job is the next one of a slot. */
+  #queueOf(slot: Slot): JobQueue | undefined {
+    if (slot.own.size === 0) return this.#queue.size === 0 ? undefined : this.#queue;
+    if (this.#queue.size === 0) return slot.own;
+    const own = slot.own.peek()!;
+    const any = this.#queue.peek()!;
+    const difference = own.terms.priority - any.terms.priority || any.sequence - own.sequence;
+    return difference > 0 ? slot.own : this.#queue;
+  }
+
+  /** Ends a worker that is to leave and has no job. The supervisor of the slot sees its end. */
+  #depart(slot: Slot): void {
+    const { child } = slot;
+    if (child === undefined || slot.running.size > 0) return;
+    if (!slot.leaving && slot.jobs < this.#options.maxJobs) return;
+    slot.child = undefined;
+    child.link.close();
+  }
+
+  #unlist(slot: Slot): void {
+    const at = this.#idle.indexOf(slot);
+    if (at >= 0) this.#idle.splice(at, 1);
+  }
+
+  // Running
 
   #run(slot: Slot, job: Job): void {
     const child = slot.child!;
+    this.#unlist(slot);
+    job.patience?.();
+    job.patience = undefined;
     job.state = "running";
     job.slot = slot;
+    job.condemned = false;
+    job.overrun = undefined;
     slot.jobs++;
-    slot.task = job.task;
+    slot.task = job.work.task;
+    const { running } = slot;
+    running.add(job);
+    if (running.size === 1) slot.busySince = performance.now();
     this.#running.add(job);
+    job.ahead = running.size > this.#options.concurrency;
+    const attempt = {};
+    job.attempt = attempt;
     let isSync = true;
-    let goOn = false;
-    const call = job.begin(child, (reply) => {
-      this.#finish(job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
+    const call = job.work.begin(child, (reply) => {
+      running.delete(job);
+      if (running.size === 0 && slot.running === running) slot.busyTime += performance.now() - slot.busySince;
+      this.#finish(slot, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
       // An answer may arrive while the worker is being killed: a job that is sent to it now would die with it.
-      if (child.link.closed !== undefined || job.condemned) return;
-      if (isSync) goOn = true;
-      else this.#next(slot);
-    });
+      if (isSync || child.link.closed !== undefined) return;
+      this.#settleSlot(slot);
+      this.#feed(slot);
+    }, () => job.ahead);
     isSync = false;
-    if (job.state === "running") {
-      job.call = call;
-      job.limit = after(job.timeout, () => {
-        job.overrun = this.#options.overrun(job.timeout);
-        this.cancel(job);
-      });
+    if (job.attempt !== attempt || job.state !== "running") return;
+    job.call = call;
+    if (!job.ahead) this.#takeUp(job);
+    if (slot.jobs === this.#options.maxJobs) this.#options.onLast(slot);
+  }
+
+  /** A worker takes up a job now. */
+  #takeUp(job: Job): void {
+    const { timeout } = job.terms;
+    job.ahead = false;
+    const now = performance.now();
+    if (job.past === undefined) this.#options.observations.waited(now - job.since);
+    job.since = now;
+    if (timeout !== Infinity) job.limit = this.#options.after(timeout, () => this.#overrun(job, "Timeout", timeout));
+    if (job.cancelled || job.overrun !== undefined) this.hurry(job);
+  }
+
+  /** Asks the worker of a running job to stop it. */
+  #stop(job: Job): void {
+    job.call?.cancel();
+    this.hurry(job);
+  }
+
+  /** A job has exceeded a limit. */
+  #overrun(job: Job, reason: "Timeout" | "QueueTimeout" | "Deadline", millis: number): void {
+    const cause = Cause.fail(this.#options.overrun(reason, millis));
+    if (job.state === "waiting" || job.state === "resting") {
+      this.#withdraw(job);
+      this.#settle(job, Exit.failCause(cause));
+    } else if (job.state === "running" && job.overrun === undefined) {
+      job.overrun = cause;
+      if (!job.cancelled) this.#stop(job);
     }
-    // The job could not be sent. Continuing here, not in the callback, keeps a long row of such jobs off the stack.
-    if (goOn) this.#next(slot);
+  }
+
+  /** A job has not stopped in time. Other jobs of its worker have one more grace period to end. */
+  #condemn(job: Job): void {
+    const { slot } = job;
+    if (slot?.child === undefined || !slot.running.has(job)) return;
+    job.condemned = true;
+    slot.draining = true;
+    job.grace = this.#options.after(this.#grace, () => this.#kill(slot));
+    this.#settleSlot(slot);
+  }
+
+  /** Kills a worker when all its jobs are condemned; lets it go on when none is. */
+  #settleSlot(slot: Slot): void {
+    if (!slot.draining || slot.killing) return;
+    const condemned = Array.from(slot.running, (job) => job.condemned || job.ahead);
+    if (condemned.every((is) => is) && condemned.length > 0) this.#kill(slot);
+    else if (!condemned.includes(true)) slot.draining = false;
+  }
+
+  #kill(slot: Slot): void {
+    if (slot.child === undefined || slot.killing) return;
+    slot.killing = true;
+    this.#options.kill(slot, slot.child);
   }
 
   /** A worker has finished a job. */
-  #finish(job: Job, reply: Reply): void {
-    if (Exit.isExit(reply)) return this.#settle(job, reply);
+  #finish(slot: Slot, job: Job, reply: Reply): void {
+    this.#running.delete(job);
+    if (!job.ahead) this.#options.observations.ran(slot, job, performance.now() - job.since);
+    job.slot = undefined;
+    job.call = undefined;
+    job.grace?.();
+    job.limit?.();
+    job.grace = job.limit = undefined;
+    // A worker that has died goes on with nothing.
+    if (slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot);
+    if (Exit.isExit(reply)) return this.#conclude(slot, job, reply);
     this.#decoding++;
-    this.#release(job);
     this.#options.run(reply, (exit) => {
       this.#decoding--;
-      this.#settle(job, exit);
+      this.#conclude(slot, job, exit);
     });
   }
 
+  /** The worker of a slot goes on with the first job that was sent ahead. */
+  #takeUpNext(slot: Slot): void {
+    if (this.#options.ahead === 0) return;
+    for (const job of slot.running) {
+      if (job.ahead) return this.#takeUp(job);
+    }
+  }
+
+  // Settling
+
+  /** An attempt has ended: its job settles, or is tried again. */
+  #conclude(slot: Slot, job: Job, exit: JobExit): void {
+    this.#options.onFinished(slot);
+    if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit);
+    const verdict = judge(job, exit);
+    if (verdict._tag === "Settle") return this.#settle(job, verdict.exit);
+    if (verdict._tag === "Again") return this.#retry(job);
+    job.state = "resting";
+    this.#resting.add(job);
+    job.rest = this.#options.rest(verdict.until, (succeeded) => {
+      if (job.state !== "resting") return;
+      job.rest = undefined;
+      this.#resting.delete(job);
+      if (succeeded) this.#retry(job);
+      else this.#settle(job, exit);
+    });
+  }
+
+  #retry(job: Job): void {
+    this.retried++;
+    this.#place(job, true);
+  }
+
+  /** Takes a job out of its queue or its rest. */
+  #withdraw(job: Job): void {
+    if (job.queue !== undefined) {
+      job.queue.remove(job);
+      this.#waiting--;
+      this.onRoom?.();
+    }
+    this.#resting.delete(job);
+    const stop = job.rest;
+    job.rest = undefined;
+    stop?.();
+  }
+
   #settle(job: Job, exit: JobExit): void {
+    this.#resting.delete(job);
+    job.rest?.();
     this.#release(job);
     if (Exit.isSuccess(exit)) this.completed++;
     else this.failed++;
@@ -271,18 +515,16 @@ export class Dispatcher {
     this.#checkDrained();
   }
 
-  /** A job neither waits nor runs any more. */
+  /** A job ends here. */
   #release(job: Job): void {
     job.state = "settled";
-    job.slot = undefined;
-    job.call = undefined;
-    this.#running.delete(job);
+    job.patience?.();
     job.deadline?.();
-    job.limit?.();
+    job.grace?.();
   }
 
   #checkDrained(): void {
-    if (this.#drained.length === 0 || this.busy > 0 || this.waiting > 0 || this.#decoding > 0) return;
+    if (this.#drained.length === 0 || this.busy + this.waiting + this.resting + this.#decoding > 0) return;
     for (const done of this.#drained.splice(0)) done();
   }
 }

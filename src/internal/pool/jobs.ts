@@ -10,67 +10,98 @@ import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Child } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
-import type { Begin, Dispatcher, Job, JobExit } from "./dispatcher.ts";
+import { lookup } from "../child/tasks.ts";
+import type { Admission } from "./admission.ts";
+import type { Dispatcher } from "./dispatcher.ts";
+import type { Job, JobExit, Slot, Terms, Work } from "./job.ts";
 
-const begin = (prepared: Call.Prepared): Begin => (child, done) => Call.start(child, prepared, false, done);
+/** The way into the pool. */
+export interface Gate {
+  readonly dispatcher: Dispatcher;
+  readonly admission: Admission;
+  /** Whether workers receive jobs before they can run them. */
+  readonly queueable: boolean;
+}
+
+/** The work of a prepared call. */
+export const workOf = (prepared: Call.Prepared, queueable: boolean): Work => ({
+  task: prepared.task.name,
+  idempotent: lookup(prepared.task.url, prepared.task.name)?.options.idempotent === true,
+  queueable,
+  begin: (child, done, isAhead) => Call.start(child, prepared, false, done, queueable ? isAhead : undefined),
+});
 
 /** Runs one job. *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped. */
 export const run = (
-  dispatcher: Dispatcher,
+  { admission, dispatcher, queueable }: Gate,
   prepared: Call.Prepared,
-  timeout?: number,
+  terms: Terms,
 ): Effect.Effect<unknown, unknown> =>
   Effect.async((resume) => {
     let stopped = (): void => {};
-    const job = dispatcher.submit(prepared.task.name, begin(prepared), (exit) => {
+    let job: Job | undefined;
+    let early: JobExit | undefined;
+    const settle = (exit: JobExit): void => {
+      early = exit;
       resume(exit);
       stopped();
-    }, timeout);
+    };
+    const leave = admission.enter(() => {
+      job = dispatcher.submit(workOf(prepared, queueable), settle, terms);
+    });
     return Effect.async<void>((done) => {
-      if (job.state === "settled" || dispatcher.cancel(job)) return done(Effect.void);
+      leave();
+      if (job === undefined || early !== undefined || dispatcher.cancel(job)) return done(Effect.void);
       stopped = () => done(Effect.void);
     });
   });
 
 /** The jobs of one call. */
 class Batch {
-  readonly #dispatcher: Dispatcher;
+  readonly #gate: Gate;
   readonly #prepared: ReadonlyArray<Call.Prepared>;
-  readonly #each: (value: unknown, index: number) => void;
+  readonly #terms: Terms;
+  readonly #settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>;
   readonly #ended: (exit: Exit.Exit<void, unknown>) => void;
+  readonly #pins: ReadonlyArray<Slot> | undefined;
   readonly #jobs: Array<Job> = [];
   #open: number;
+  #next = 0;
+  #leave = (): void => {};
   #stopping = false;
   #failure: Exit.Exit<never, unknown> | undefined;
   #stopped = (): void => {};
 
   constructor(
-    dispatcher: Dispatcher,
+    gate: Gate,
     prepared: ReadonlyArray<Call.Prepared>,
-    each: (value: unknown, index: number) => void,
+    terms: Terms,
+    settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
     ended: (exit: Exit.Exit<void, unknown>) => void,
+    pins: ReadonlyArray<Slot> | undefined,
   ) {
-    this.#dispatcher = dispatcher;
+    this.#gate = gate;
     this.#prepared = prepared;
-    this.#each = each;
+    this.#terms = terms;
+    this.#settled = settled;
     this.#ended = ended;
+    this.#pins = pins;
     this.#open = prepared.length;
   }
 
-  submit(timeout: number | undefined): void {
+  /** Submits the jobs as far as there is room, and the others when there is. */
+  submit(): void {
     if (this.#open === 0) return this.#ended(Exit.void);
-    for (let index = 0; index < this.#prepared.length && !this.#stopping; index++) {
-      const prepared = this.#prepared[index];
-      // A job that cannot be sent settles before `submit` has returned, and before it is in the list.
-      const early: Array<JobExit> = [];
-      let submitted = false;
-      const receive = (exit: JobExit): void => {
-        if (submitted) this.#settle(exit, index);
-        else early.push(exit);
-      };
-      this.#jobs.push(this.#dispatcher.submit(prepared.task.name, begin(prepared), receive, timeout));
-      submitted = true;
-      early.forEach(receive);
+    const { admission } = this.#gate;
+    while (!this.#stopping && this.#next < this.#prepared.length) {
+      if (admission.open) this.#submitOne();
+      else {
+        this.#leave = admission.enter(() => {
+          this.#submitOne();
+          this.submit();
+        });
+        return;
+      }
     }
   }
 
@@ -81,10 +112,26 @@ class Batch {
     this.#stop();
   }
 
+  #submitOne(): void {
+    const index = this.#next++;
+    const { dispatcher, queueable } = this.#gate;
+    // A job that cannot be sent settles before `submit` has returned, and before it is in the list.
+    const early: Array<JobExit> = [];
+    let submitted = false;
+    const receive = (exit: JobExit): void => {
+      if (submitted) this.#settle(exit, index);
+      else early.push(exit);
+    };
+    const work = workOf(this.#prepared[index], queueable);
+    this.#jobs.push(dispatcher.submit(work, receive, this.#terms, this.#pins?.[index]));
+    submitted = true;
+    early.forEach(receive);
+  }
+
   #settle(exit: JobExit, index: number): void {
-    if (Exit.isSuccess(exit)) this.#each(exit.value, index);
-    else if (this.#failure === undefined) {
-      this.#failure = Exit.failCause(exit.cause);
+    const outcome = this.#settled(exit, index);
+    if (Exit.isFailure(outcome) && this.#failure === undefined) {
+      this.#failure = Exit.failCause(outcome.cause);
       this.#stop();
     }
     this.#close(1);
@@ -93,9 +140,10 @@ class Batch {
   #stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
+    this.#leave();
     // The jobs after the last submitted one will not be submitted.
     let taken = this.#prepared.length - this.#jobs.length;
-    for (const job of this.#jobs) if (this.#dispatcher.cancel(job)) taken++;
+    for (const job of this.#jobs) if (job.state !== "settled" && this.#gate.dispatcher.cancel(job)) taken++;
     if (taken > 0) this.#close(taken);
   }
 
@@ -108,18 +156,20 @@ class Batch {
 }
 
 /**
- * Runs jobs until all have settled, and passes each result with its index to `each`. The first failure stops the other jobs; the
- * Effect fails with it when they have stopped. *Interruption:* stops all jobs, and waits until they have stopped.
+ * Runs jobs until all have settled, and passes the Exit of each, with its index, to `settled`. The first failure that `settled` returns
+ * stops the other jobs; the Effect fails with it when they have stopped. *Interruption:* stops all jobs, and waits until they have
+ * stopped. With `pins`, each job runs in its slot.
  */
 export const runAll = (
-  dispatcher: Dispatcher,
+  gate: Gate,
   prepared: ReadonlyArray<Call.Prepared>,
-  each: (value: unknown, index: number) => void,
-  timeout?: number,
+  terms: Terms,
+  settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
+  pins?: ReadonlyArray<Slot>,
 ): Effect.Effect<void, unknown> =>
   Effect.async((resume) => {
-    const batch = new Batch(dispatcher, prepared, each, resume);
-    batch.submit(timeout);
+    const batch = new Batch(gate, prepared, terms, settled, resume, pins);
+    batch.submit();
     return Effect.async<void>((done) => batch.interrupt(() => done(Effect.void)));
   });
 
@@ -133,7 +183,11 @@ export interface Lease {
 }
 
 /** Waits for a worker and takes it out of the rotation, for a task with this name. *Interruption:* takes no worker. */
-export const lease = (dispatcher: Dispatcher, task: string): Effect.Effect<Lease, unknown, Scope.Scope> =>
+export const lease = (
+  { admission, dispatcher }: Gate,
+  task: string,
+  terms: Terms,
+): Effect.Effect<Lease, unknown, Scope.Scope> =>
   Effect.suspend(() => {
     let job: Job | undefined;
     let cause: Cause.Cause<unknown> | undefined;
@@ -142,22 +196,33 @@ export const lease = (dispatcher: Dispatcher, task: string): Effect.Effect<Lease
       revoke = listener;
       if (cause !== undefined) listener(cause);
     };
+    let leave = (): void => {};
     let giveBack = (): void => {
       if (job !== undefined) dispatcher.cancel(job);
+      else leave();
     };
+    const work = (resume: (exit: Exit.Exit<Lease, unknown>) => void): Work => ({
+      task,
+      idempotent: false,
+      queueable: false,
+      begin: (child, done) => {
+        giveBack = () => done(Exit.void);
+        const stopping = (): void => job && dispatcher.hurry(job);
+        resume(Exit.succeed({ child, onRevoked, stopping }));
+        const cancel = (): void => {
+          cause = job?.overrun ?? Cause.interrupt(FiberId.none);
+          revoke(cause);
+        };
+        return { begun: true, cancel };
+      },
+    });
     // Released also when the wait was interrupted: the worker may have come at that very moment.
     return Effect.acquireReleaseInterruptible(
       Effect.async<Lease, unknown>((resume) => {
-        job = dispatcher.submit(task, (child, done) => {
-          giveBack = () => done(Exit.void);
-          const stopping = (): void => job && dispatcher.hurry(job);
-          resume(Exit.succeed({ child, onRevoked, stopping }));
-          const cancel = (): void => {
-            cause = job?.overrun ?? Cause.interrupt(FiberId.none);
-            revoke(cause);
-          };
-          return { begun: true, cancel };
-        }, (exit) => resume(exit as Exit.Exit<never, unknown>));
+        const submit = (): void => {
+          job = dispatcher.submit(work(resume), (exit) => resume(exit as Exit.Exit<never, unknown>), terms);
+        };
+        leave = admission.enter(submit);
       }),
       () => Effect.sync(() => giveBack()),
     );

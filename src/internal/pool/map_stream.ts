@@ -14,19 +14,23 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
-import * as Call from "../child/call.ts";
-import type { Dispatcher, Job } from "./dispatcher.ts";
+import type * as Call from "../child/call.ts";
+import type { Job, Terms } from "./job.ts";
+import { type Gate, workOf } from "./jobs.ts";
 
 /** Options of {@link mapStream}. */
 export interface Options<I> {
-  readonly dispatcher: Dispatcher;
+  readonly gate: Gate;
+  readonly terms: Terms;
   /** Maximal number of items that are waiting, running, or done and not yet read. */
   readonly lookAhead: number;
   readonly unordered: boolean;
   /** Whether a result is a list of results. */
   readonly flatten: boolean;
-  /** How long a job may run, in milliseconds. */
-  readonly timeout: number | undefined;
+  /** The results that stand for the failure of a job, if the stream is to go on after it. */
+  readonly recover: ((cause: Cause.Cause<unknown>, item: I) => unknown) | undefined;
+  /** Receives the Exit of each job. */
+  readonly settled: (exit: Exit.Exit<unknown, unknown>, item: I) => void;
   readonly prepare: (item: I) => Effect.Effect<Call.Prepared, unknown>;
 }
 
@@ -64,7 +68,11 @@ class MapStream<I> {
   put(item: I): Effect.Effect<void> {
     return Effect.flatMap(
       this.room,
-      () => Effect.matchCause(this.#options.prepare(item), { onFailure: this.#refuse, onSuccess: this.#submit }),
+      () =>
+        Effect.matchCause(this.#options.prepare(item), {
+          onFailure: (cause) => this.#refuse(cause, item),
+          onSuccess: (prepared) => this.#submit(prepared, item),
+        }),
     );
   }
 
@@ -101,13 +109,26 @@ class MapStream<I> {
 
   /** Waits for room. After a failure there is none, since nothing more may begin. */
   readonly room: Effect.Effect<void> = Effect.suspend(() =>
-    !this.#failed && this.#size + this.#taken < this.#options.lookAhead ? Effect.void : Effect.zipRight(
+    !this.#failed && this.#size + this.#taken < this.#options.lookAhead ? this.#admitted : Effect.zipRight(
       Effect.async<void>((resume) => {
         this.#wakeSource = () => resume(Effect.void);
       }),
       this.room,
     )
   );
+
+  /** Waits until the queue of the pool has room. A place that others take meanwhile is waited for again. */
+  readonly #admitted: Effect.Effect<void> = Effect.suspend(() => {
+    const { admission } = this.#options.gate;
+    if (admission.open) return Effect.void;
+    return Effect.zipRight(
+      Effect.async<void>((resume) => {
+        const leave = admission.enter(() => resume(Effect.void));
+        return Effect.sync(leave);
+      }),
+      this.room,
+    );
+  });
 
   readonly #change: Effect.Effect<void> = Effect.async<void>((resume) => {
     this.#wakeReader = () => resume(Effect.void);
@@ -143,21 +164,26 @@ class MapStream<I> {
     return entry;
   }
 
-  readonly #refuse = (cause: Cause.Cause<unknown>): void => this.#settle(this.#add(), Exit.failCause(cause));
+  #refuse(cause: Cause.Cause<unknown>, item: I): void {
+    this.#settle(this.#add(), Exit.failCause(cause), item);
+  }
 
-  readonly #submit = (prepared: Call.Prepared): void => {
+  #submit(prepared: Call.Prepared, item: I): void {
     const entry = this.#add();
-    const { dispatcher, timeout } = this.#options;
-    entry.job = dispatcher.submit(
-      prepared.task.name,
-      (child, done) => Call.start(child, prepared, false, done),
-      (exit) => this.#settle(entry, exit),
-      timeout,
+    const { gate, terms } = this.#options;
+    entry.job = gate.dispatcher.submit(
+      workOf(prepared, gate.queueable),
+      (exit) => this.#settle(entry, exit, item),
+      terms,
     );
-  };
+  }
 
-  #settle(entry: Entry, exit: Exit.Exit<unknown, unknown>): void {
-    const { unordered } = this.#options;
+  #settle(entry: Entry, outcome: Exit.Exit<unknown, unknown>, item: I): void {
+    const { recover, unordered } = this.#options;
+    this.#options.settled(outcome, item);
+    const exit = Exit.isFailure(outcome) && recover !== undefined
+      ? Exit.succeed(recover(outcome.cause, item))
+      : outcome;
     entry.exit = exit;
     this.#open.delete(entry);
     if (unordered) this.#queue.push(entry);
@@ -172,7 +198,7 @@ class MapStream<I> {
   #cancelAfter(index: number): void {
     for (const entry of this.#open) {
       if (entry.index <= index || entry.job === undefined) continue;
-      if (this.#options.dispatcher.cancel(entry.job)) this.#open.delete(entry);
+      if (this.#options.gate.dispatcher.cancel(entry.job)) this.#open.delete(entry);
     }
   }
 }

@@ -9,24 +9,30 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Pipeable } from "effect/Pipeable";
+import * as Option from "effect/Option";
+import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend, KillPolicy } from "../../Backend.ts";
 import type * as Pool from "../../Pool.ts";
 import type * as Task from "../../Task.ts";
-import { modules as definingModules } from "../child/tasks.ts";
+import { lookup, modules as definingModules } from "../child/tasks.ts";
 import * as Call from "../child/call.ts";
 import { isLibrary } from "../child/modules.ts";
-import { CALL, MAP, STARMAP } from "../child/request.ts";
+import { CALL, MAP, REDUCE, STARMAP } from "../child/request.ts";
 import { within } from "../child/stop.ts";
 import type { EncodeError } from "../codec/errors.ts";
 import * as Checks from "./checks.ts";
+import { Admission } from "./admission.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
+import { type JobExit, type Terms, unlimited } from "./job.ts";
 import * as Jobs from "./jobs.ts";
 import { mapStream } from "./map_stream.ts";
 import { OpenCalls } from "./open_calls.ts";
+import type { Progress } from "./progress.ts";
 import type { Submissions } from "./submissions.ts";
+import { terms, timer } from "./terms.ts";
 import { Workers } from "./workers.ts";
 import { inspectable } from "../os/inspect.ts";
 
@@ -34,6 +40,15 @@ const TypeId: Pool.TypeId = "~multiprocessing/Pool";
 
 /** How long an interrupted task may take by default. A process of its own has longer: its task is not in anybody's way. */
 const GRACE_PERIOD: Duration.DurationInput = "1 second";
+
+/** How long a worker of a pool that shrinks stays idle. */
+const IDLE_TIME_TO_LIVE: Duration.DurationInput = "30 seconds";
+
+/** How long a task waits before a pool grows. */
+const GROW_AFTER: Duration.DurationInput = "50 millis";
+
+/** The limits of a pool that neither grows nor shrinks. */
+const fixed = (size: number): Pool.Size => ({ min: size, max: size, idleTimeToLive: Infinity });
 
 /** Number of pools that this process has made. */
 let pools = 0;
@@ -53,6 +68,23 @@ const open = (): PoolError =>
     message: "Cannot join the pool: it still takes tasks; close or terminate it first",
   });
 
+const full = (capacity: number): PoolError =>
+  new PoolError({
+    reason: "QueueFull",
+    message: `Cannot run the task: ${capacity} tasks wait already; raise queueCapacity, or wait with whenFull: "wait"`,
+  });
+
+const unkillable = (task: Task.Any, backend: string): PoolError =>
+  new PoolError({
+    reason: "Unsupported",
+    message:
+      `Cannot run task "${task.name}": it is marked as killable, and the ${backend} backend cannot kill a busy worker; use SubprocessBackend`,
+  });
+
+/** A list of items. Numbers in a typed array stay there. */
+const listOf = <I>(items: Iterable<I>): ReadonlyArray<I> =>
+  Array.isArray(items) || ArrayBuffer.isView(items) ? items as unknown as ReadonlyArray<I> : [...items];
+
 /** Wraps `items` in a Stream with bounded read-ahead. */
 const fromIterable = <I>(items: Iterable<I>, readAhead: number): Stream.Stream<I> =>
   Stream.suspend(() => Stream.fromIteratorSucceed(Iterator.from(items), readAhead));
@@ -65,6 +97,34 @@ const traced = (name: string, task: Task.Any) => <A, E>(effect: Effect.Effect<A,
     })
   );
 
+/** Counts a call of so many items as begun while it runs. */
+const during = <A, E>(
+  progress: Pool.Progress | undefined,
+  items: number,
+  effect: Effect.Effect<A, E>,
+): Effect.Effect<A, E> => {
+  if (progress === undefined) return effect;
+  const counts = progress as Progress;
+  return Effect.acquireUseRelease(
+    Effect.sync(() => counts.begin(items)),
+    () => effect,
+    () => Effect.sync(() => counts.end()),
+  );
+};
+
+/** The parts of a pool that its options decide. */
+interface Settings {
+  readonly size: number;
+  readonly gracePeriod: Duration.DurationInput;
+  /** The terms of calls that have none of their own. */
+  readonly terms: Terms;
+  readonly queueCapacity: number;
+  /** Whether calls are refused when the queue is full. */
+  readonly refuses: boolean;
+  readonly backend: Backend;
+  readonly queueable: boolean;
+}
+
 /** A pool whose workers run. */
 class RunningPool implements Pool.Pool {
   declare readonly pipe: Pipeable["pipe"];
@@ -72,87 +132,139 @@ class RunningPool implements Pool.Pool {
   readonly size: number;
   readonly #workers: Workers;
   readonly #dispatcher: Dispatcher;
+  readonly #gate: Jobs.Gate;
   readonly #submissions: Submissions;
-  readonly #gracePeriod: Duration.DurationInput;
-  /** How long a job may run, in milliseconds. */
-  readonly #timeout: number | undefined;
+  readonly #settings: Settings;
   readonly #calls = new OpenCalls();
   #state: "open" | "closed" | "terminated" = "open";
 
-  constructor(workers: Workers, size: number, gracePeriod: Duration.DurationInput, timeout: number | undefined) {
-    this.size = size;
+  constructor(workers: Workers, settings: Settings) {
+    this.size = settings.size;
     this.#workers = workers;
     this.#dispatcher = workers.dispatcher;
     this.#submissions = workers.submissions;
-    this.#gracePeriod = gracePeriod;
-    this.#timeout = timeout;
+    this.#settings = settings;
+    const admission = new Admission(workers.dispatcher, settings.queueCapacity);
+    this.#gate = { dispatcher: workers.dispatcher, admission, queueable: settings.queueable };
   }
 
   readonly apply = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
   ): Effect.Effect<A, E | Pool.Failure> => {
-    const wrong = Checks.wrongTask("apply", task);
-    return wrong === undefined ? this.#apply<A, E>(task, args, this.#timeout) : Effect.fail(wrong);
+    const wrong = this.#wrongTask("apply", task);
+    return wrong === undefined ? this.#apply<A, E>(task, args, this.#settings.terms) : Effect.fail(wrong);
   };
 
   readonly applyWith = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
-    options: Pool.ApplyOptions,
+    options: Pool.ApplyOptions<E | Pool.Failure>,
   ): Effect.Effect<A, E | Pool.Failure> => {
-    const wrong = Checks.wrongApply(task, args, options);
-    return wrong === undefined ? this.#apply<A, E>(task, args, this.#limit(options)) : Effect.fail(wrong);
+    const wrong = Checks.wrongApply(task, args, options) ?? this.#wrongTask("applyWith", task);
+    return wrong === undefined ? this.#apply<A, E>(task, args, this.#terms(options)) : Effect.fail(wrong);
+  };
+
+  readonly broadcast = <Args extends ReadonlyArray<unknown>, A, E>(
+    task: Task.Task<Args, A, E>,
+    ...args: Args
+  ): Effect.Effect<Array<A>, E | Pool.Failure> => {
+    const wrong = this.#wrongTask("broadcast", task);
+    if (wrong !== undefined) return Effect.fail(wrong);
+    const run = Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => {
+      const slots = this.#dispatcher.slots.filter(({ surplus }) => !surplus);
+      const results = new Array<unknown>(slots.length);
+      const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> =>
+        Exit.map(exit, (value) => void (results[index] = value));
+      return Effect.as(Jobs.runAll(this.#gate, slots.map(() => prepared), this.#settings.terms, keep, slots), results);
+    });
+    return traced("broadcast", task)(this.#during(run as Effect.Effect<Array<A>, E | Pool.Failure>));
   };
 
   readonly map = <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options: Pool.MapOptions = {},
+    options: Pool.MapOptions<E | Pool.Failure> = {},
   ): Effect.Effect<Array<A>, E | Pool.Failure> => {
-    const wrong = Checks.wrongMap("map", task, items, options);
+    const wrong = Checks.wrongMap("map", task, items, options) ?? this.#wrongTask("map", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     return traced("map", task)(this.#map<A, E>(task, MAP, items, options));
+  };
+
+  readonly mapSettled = <I, A, E>(
+    task: Task.Task<[I], A, E>,
+    items: Iterable<I>,
+    options: Pool.MapOptions<E | Pool.Failure> = {},
+  ): Effect.Effect<Array<Exit.Exit<A, E | Pool.Failure>>, PoolError | EncodeError> => {
+    const wrong = Checks.wrongMap("mapSettled", task, items, options) ?? this.#wrongTask("mapSettled", task);
+    if (wrong !== undefined) return Effect.fail(wrong);
+    return traced("mapSettled", task)(this.#mapSettled<A, E>(task, items, options));
   };
 
   readonly starmap = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
-    options: Pool.MapOptions = {},
+    options: Pool.MapOptions<E | Pool.Failure> = {},
   ): Effect.Effect<Array<A>, E | Pool.Failure> => {
-    const wrong = Checks.wrongMap("starmap", task, items, options);
+    const wrong = Checks.wrongMap("starmap", task, items, options) ?? this.#wrongTask("starmap", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     return traced("starmap", task)(this.#map<A, E>(task, STARMAP, items, options));
   };
 
+  readonly reduce = <A, E>(
+    task: Task.Task<[A, A], A, E>,
+    items: Iterable<A>,
+    options: Pool.MapOptions<E | Pool.Failure> = {},
+  ): Effect.Effect<Option.Option<A>, E | Pool.Failure> => {
+    const wrong = Checks.wrongMap("reduce", task, items, options) ?? this.#wrongTask("reduce", task);
+    if (wrong !== undefined) return Effect.fail(wrong);
+    const run = Effect.suspend(() => this.#reduce(task, listOf(items), options));
+    return traced("reduce", task)(this.#during(run as Effect.Effect<Option.Option<A>, E | Pool.Failure>));
+  };
+
   readonly mapStream =
-    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions = {}) =>
+    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions<E | Pool.Failure> = {}) =>
     <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<A, E | E2 | Pool.Failure, R> => {
-      const wrong = Checks.wrongMapStream(task, options, stream);
+      const wrong = Checks.wrongMapStream("mapStream", task, options, stream) ?? this.#wrongTask("mapStream", task);
       if (wrong !== undefined) return Stream.fail(wrong);
-      return this.#mapStream<A, E, E2, R>(task, options, stream);
+      return this.#mapStream(task, options, stream, false) as Stream.Stream<A, E | E2 | Pool.Failure, R>;
+    };
+
+  readonly mapStreamSettled =
+    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions<E | Pool.Failure> = {}) =>
+    <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<Exit.Exit<A, E | Pool.Failure>, E2 | PoolError, R> => {
+      const wrong = Checks.wrongMapStream("mapStreamSettled", task, options, stream) ??
+        this.#wrongTask("mapStreamSettled", task);
+      if (wrong !== undefined) return Stream.fail(wrong);
+      return this.#mapStream(task, options, stream, true) as Stream.Stream<
+        Exit.Exit<A, E | Pool.Failure>,
+        E2 | PoolError,
+        R
+      >;
     };
 
   readonly mapUnordered = <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options: Pool.MapOptions = {},
+    options: Pool.MapOptions<E | Pool.Failure> = {},
   ): Stream.Stream<A, E | Pool.Failure> => {
-    const wrong = Checks.wrongMap("mapUnordered", task, items, options);
+    const wrong = Checks.wrongMap("mapUnordered", task, items, options) ?? this.#wrongTask("mapUnordered", task);
     if (wrong !== undefined) return Stream.fail(wrong);
     const stream = fromIterable(items, 4 * this.size * (options.chunkSize ?? 1));
-    return this.#mapStream<A, E, never, never>(task, { ...options, unordered: true }, stream);
+    return this.#mapStream(task, { ...options, unordered: true }, stream, false) as Stream.Stream<A, E | Pool.Failure>;
   };
 
   readonly stream = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.StreamTask<Args, A, E>,
     ...args: Args
   ): Stream.Stream<A, E | Pool.Failure> => {
-    const wrong = Checks.wrongTask("stream", task);
+    const wrong = this.#wrongTask("stream", task);
     if (wrong !== undefined) return Stream.fail(wrong);
     const leased = Effect.gen(this, function* () {
       const prepared = yield* Call.prepare(task, CALL, args);
-      const lease = yield* Jobs.lease(this.#dispatcher, task.name);
+      yield* this.#room;
+      const { priority, queueTimeout } = this.#settings.terms;
+      const lease = yield* Jobs.lease(this.#gate, task.name, { ...unlimited, priority, queueTimeout });
       return Call.stream(lease.child, prepared, false, lease);
     });
     return this.#throughout(leased) as Stream.Stream<A, E | Pool.Failure>;
@@ -162,7 +274,7 @@ class RunningPool implements Pool.Pool {
     task: Task.Task<Args, A, E>,
     ...args: Args
   ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError | PoolError> => {
-    const wrong = Checks.wrongTask("submit", task);
+    const wrong = this.#wrongTask("submit", task);
     return wrong === undefined ? this.#submit<A, E>(task, args, {}) : Effect.fail(wrong);
   };
 
@@ -171,7 +283,7 @@ class RunningPool implements Pool.Pool {
     args: Args,
     options: Pool.SubmitOptions<A, E>,
   ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError | PoolError> => {
-    const wrong = Checks.wrongSubmit(task, args, options);
+    const wrong = Checks.wrongSubmit(task, args, options) ?? this.#wrongTask("submitWith", task);
     return wrong === undefined ? this.#submit<A, E>(task, args, options) : Effect.fail(wrong);
   };
 
@@ -191,22 +303,38 @@ class RunningPool implements Pool.Pool {
     this.#state = "terminated";
     this.#calls.abandon();
     // Finalizers of running tasks may still need the link. Each job has a deadline; the limit is for leases, which have none.
-    const stopped = within(Jobs.drained(this.#dispatcher), this.#gracePeriod);
+    const stopped = within(Jobs.drained(this.#dispatcher), this.#settings.gracePeriod);
     const { settled, interruptCallbacks } = this.#submissions;
     return Effect.all([stopped, this.#workers.end, settled, interruptCallbacks], { discard: true });
   }));
 
   readonly statistics: Effect.Effect<Pool.Statistics> = Effect.sync(() => ({
-    size: this.size,
+    size: this.#dispatcher.slots.length,
     alive: this.#workers.alive,
     busy: this.#dispatcher.busy,
     waiting: this.#dispatcher.waiting,
+    resting: this.#dispatcher.resting,
+    retried: this.#dispatcher.retried,
     completed: this.#dispatcher.completed,
     failed: this.#dispatcher.failed,
     replaced: this.#workers.replaced,
     recycled: this.#workers.recycled,
     spare: this.#workers.spare,
   }));
+
+  readonly insights: Effect.Effect<Pool.Insights> = Effect.sync(() =>
+    this.#workers.observations.insights(this.#dispatcher.slots)
+  );
+
+  readonly watch = (interval: Duration.DurationInput): Stream.Stream<Pool.Statistics, PoolError> => {
+    const wrong = Checks.wrongInterval(interval);
+    if (wrong !== undefined) return Stream.fail(wrong);
+    // The last state is that of an ended pool.
+    return Stream.takeUntilEffect(
+      Stream.repeatEffectWithSchedule(this.statistics, Schedule.spaced(interval)),
+      ({ alive }) => Effect.sync(() => this.#state !== "open" && alive === 0),
+    );
+  };
 
   /** The pool's finalizer. */
   readonly release = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
@@ -221,6 +349,38 @@ class RunningPool implements Pool.Pool {
   /** Waits for the submissions and their callbacks. Nothing else needs to be waited for: each other call has its caller. */
   get #drained(): Effect.Effect<void> {
     return Effect.zipRight(this.#submissions.settled, this.#submissions.callbacksEnded);
+  }
+
+  #terms(options: Pool.CallOptions<never>): Terms {
+    return terms(options as Pool.CallOptions, this.#settings.terms);
+  }
+
+  /** The error for a value that is no task, or a task that the backend cannot run as it wants. */
+  #wrongTask(method: string, task: Task.Any): PoolError | undefined {
+    const wrong = Checks.wrongTask(method, task);
+    if (wrong !== undefined) return wrong;
+    const { capabilities, name } = this.#settings.backend;
+    return !capabilities.killBusy && lookup(task.url, task.name)?.options.killable === true
+      ? unkillable(task, name)
+      : undefined;
+  }
+
+  /** Fails if the queue is full and the pool refuses more. */
+  readonly #room = Effect.suspend(() => {
+    const { queueCapacity, refuses } = this.#settings;
+    return refuses && !this.#gate.admission.open ? Effect.fail(full(queueCapacity)) : Effect.void;
+  });
+
+  #apply<A, E>(
+    task: Task.Any,
+    args: ReadonlyArray<unknown>,
+    terms: Terms,
+  ): Effect.Effect<A, E | Pool.Failure> {
+    const run = Effect.flatMap(
+      Call.prepare(task, CALL, args),
+      (prepared) => Effect.zipRight(this.#room, Jobs.run(this.#gate, prepared, terms)),
+    );
+    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.Failure>));
   }
 
   /** Begins a call. Its jobs may follow at any time. */
@@ -242,82 +402,141 @@ class RunningPool implements Pool.Pool {
     return Stream.unwrapScoped(Effect.zipRight(Effect.acquireRelease(this.#begin, () => this.#end), stream));
   }
 
-  #apply<A, E>(
-    task: Task.Any,
-    args: ReadonlyArray<unknown>,
-    timeout: number | undefined,
-  ): Effect.Effect<A, E | Pool.Failure> {
-    const run = Effect.flatMap(
-      Call.prepare(task, CALL, args),
-      (prepared) => Jobs.run(this.#dispatcher, prepared, timeout),
-    );
-    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.Failure>));
-  }
-
-  /** How long a job with these options may run, in milliseconds. */
-  #limit({ timeout }: Pool.ApplyOptions): number | undefined {
-    return timeout === undefined ? this.#timeout : Duration.toMillis(timeout);
-  }
-
   #map<A, E>(
     task: Task.Any,
     mode: typeof MAP | typeof STARMAP,
     items: Iterable<unknown>,
-    options: Pool.MapOptions,
+    options: Pool.MapOptions<never>,
   ): Effect.Effect<Array<A>, E | Pool.Failure> {
     const run = Effect.suspend((): Effect.Effect<Array<unknown>, unknown> => {
-      const list = Array.isArray(items) ? items : [...items];
+      const list = listOf(items);
       const wrong = mode === STARMAP ? Checks.wrongArgumentLists(list) : undefined;
       if (wrong !== undefined) return Effect.fail(wrong);
-      if (list.length === 0) return Effect.succeed([]);
       const { chunkSize = Math.max(1, Math.ceil(list.length / (4 * this.size))) } = options;
-      const chunks: Array<ReadonlyArray<unknown>> = [];
-      for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
       const results = new Array<unknown>(list.length);
-      const keep = (value: unknown, index: number): void => {
-        const part = value as ReadonlyArray<unknown>;
+      const progress = options.progress as Progress | undefined;
+      const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> => {
+        const count = Math.min(chunkSize, list.length - index * chunkSize);
+        progress?.settle(count, Exit.isFailure(exit) ? count : 0);
+        if (Exit.isFailure(exit)) return exit;
+        const part = exit.value as ReadonlyArray<unknown>;
         for (let i = 0, at = index * chunkSize; i < part.length; i++, at++) results[at] = part[i];
+        return Exit.void;
       };
-      // All chunks are encoded before any is sent: an item that cannot be encoded fails the call before any task has run.
-      const prepared = Effect.forEach(chunks, (chunk, i) => Call.prepare(task, mode, chunk, i * chunkSize));
-      const ran = Effect.flatMap(
-        prepared,
-        (prepared) => Jobs.runAll(this.#dispatcher, prepared, keep, this.#timeout),
-      );
-      return Effect.as(ran, results);
+      return Effect.as(this.#runChunks(task, mode, list, chunkSize, options, false, keep), results);
     });
     return this.#during(run as Effect.Effect<Array<A>, E | Pool.Failure>);
   }
 
-  #mapStream<A, E, E2, R>(
+  #mapSettled<A, E>(
     task: Task.Any,
-    options: Pool.MapStreamOptions,
+    items: Iterable<unknown>,
+    options: Pool.MapOptions<never>,
+  ): Effect.Effect<Array<Exit.Exit<A, E | Pool.Failure>>, PoolError | EncodeError> {
+    const run = Effect.suspend((): Effect.Effect<Array<unknown>, unknown> => {
+      const list = listOf(items);
+      const { chunkSize = 1 } = options;
+      const results = new Array<unknown>(list.length);
+      const progress = options.progress as Progress | undefined;
+      const keep = (exit: JobExit, index: number): Exit.Exit<void> => {
+        const first = index * chunkSize;
+        const end = Math.min(first + chunkSize, list.length);
+        const part = Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;
+        for (let at = first; at < end; at++) results[at] = part?.[at - first] ?? exit;
+        progress?.settle(end - first, part === undefined ? end - first : part.filter(Exit.isFailure).length);
+        return Exit.void;
+      };
+      return Effect.as(this.#runChunks(task, MAP, list, chunkSize, options, true, keep), results);
+    });
+    return this.#during(run as Effect.Effect<Array<Exit.Exit<A, E | Pool.Failure>>, PoolError | EncodeError>);
+  }
+
+  /** Combines neighbours until one is left: in each round, each worker combines the items of its chunks. */
+  #reduce(
+    task: Task.Any,
+    list: ReadonlyArray<unknown>,
+    options: Pool.MapOptions<never>,
+  ): Effect.Effect<Option.Option<unknown>, unknown> {
+    if (list.length < 2) return Effect.succeed(list.length === 0 ? Option.none() : Option.some(list[0]));
+    const { chunkSize = Math.ceil(list.length / (4 * this.size)) } = options;
+    const results: Array<unknown> = [];
+    const progress = options.progress as Progress | undefined;
+    // A chunk of one item would not make the list any shorter.
+    const size = Math.max(2, chunkSize);
+    const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> => {
+      const count = Math.min(size, list.length - index * size);
+      progress?.settle(count, Exit.isFailure(exit) ? count : 0);
+      return Exit.map(exit, (value) => void (results[index] = value));
+    };
+    const round = this.#runChunks(task, REDUCE, list, size, options, false, keep);
+    return Effect.flatMap(round, () => this.#reduce(task, results, options));
+  }
+
+  /** Runs a list in chunks. */
+  #runChunks(
+    task: Task.Any,
+    mode: typeof MAP | typeof STARMAP | typeof REDUCE,
+    list: ReadonlyArray<unknown>,
+    chunkSize: number,
+    options: Pool.MapOptions<never>,
+    settled: boolean,
+    keep: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
+  ): Effect.Effect<void, unknown> {
+    if (list.length === 0) return during(options.progress, 0, Effect.void);
+    const chunks: Array<ReadonlyArray<unknown>> = [];
+    for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
+    // All chunks are encoded before any is sent: an item that cannot be encoded fails the call before any task has run.
+    const prepared = Effect.forEach(chunks, (chunk, i) => Call.prepare(task, mode, chunk, i * chunkSize, settled));
+    const ran = Effect.flatMap(prepared, (prepared) => Jobs.runAll(this.#gate, prepared, this.#terms(options), keep));
+    return during(options.progress, list.length, ran);
+  }
+
+  #mapStream<E2, R>(
+    task: Task.Any,
+    options: Pool.MapStreamOptions<never>,
     stream: Stream.Stream<unknown, E2, R>,
-  ): Stream.Stream<A, E | E2 | Pool.Failure, R> {
+    each: boolean,
+  ): Stream.Stream<unknown, unknown, R> {
     const { chunkSize = 1, lookAhead = 4 * this.size, unordered = false } = options;
-    const shared = { dispatcher: this.#dispatcher, lookAhead, unordered, timeout: this.#timeout };
+    const progress = options.progress as Progress | undefined;
+    const settled = (count: number, exit: JobExit): void => {
+      const exits = each && Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;
+      progress?.settle(count, exits?.filter(Exit.isFailure).length ?? (Exit.isFailure(exit) ? count : 0));
+    };
+    const shared = { gate: this.#gate, terms: this.#terms(options), lookAhead, unordered };
     const results = chunkSize === 1
       ? mapStream({
         ...shared,
-        flatten: false,
-        prepare: (item: unknown) => Call.prepare(task, CALL, [item]),
+        flatten: each,
+        settled: (exit) => settled(1, exit),
+        recover: each ? (cause) => [Exit.failCause(cause)] : undefined,
+        prepare: (item: unknown) => Call.prepare(task, each ? MAP : CALL, [item], 0, each),
       })(stream)
       : mapStream({
         ...shared,
         flatten: true,
-        prepare: (items: Chunk.Chunk<unknown>) => Call.prepare(task, MAP, Chunk.toReadonlyArray(items)),
+        settled: (exit, items) => settled(items.length, exit),
+        recover: each ? (cause, items) => Array.from(items, () => Exit.failCause(cause)) : undefined,
+        prepare: (items: Chunk.Chunk<unknown>) => Call.prepare(task, MAP, Chunk.toReadonlyArray(items), 0, each),
       })(Stream.grouped(stream, chunkSize));
-    return this.#throughout(Effect.succeed(results as Stream.Stream<A, E | E2 | Pool.Failure, R>));
+    const counted = Effect.acquireRelease(
+      Effect.sync(() => progress?.begin(undefined)),
+      () => Effect.sync(() => progress?.end()),
+    );
+    return this.#throughout(Effect.as(counted, results));
   }
 
   #submit<A, E>(
     task: Task.Any,
     args: ReadonlyArray<unknown>,
     options: Pool.SubmitOptions<A, E>,
-  ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError> {
-    return Effect.map(Call.prepare(task, CALL, args), (prepared) => {
-      const refusal = this.#state === "open" ? undefined : Exit.fail(closed());
-      return this.#submissions.submit<A, E>(prepared, this.#limit(options), options, refusal);
+  ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError | PoolError> {
+    return Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => {
+      if (this.#state !== "open") {
+        return Effect.succeed(this.#submissions.refused<A, E>(task.name, Exit.fail(closed()), options));
+      }
+      const terms = this.#terms(options);
+      return Effect.zipRight(this.#room, this.#submissions.submit<A, E>(this.#gate, prepared, terms, options));
     });
   }
 }
@@ -331,22 +550,41 @@ export const make = (
   Effect.gen(function* () {
     const wrong = Checks.wrongPool(options);
     if (wrong !== undefined) return yield* Effect.fail(wrong);
-    const { forceKillAfter, gracePeriod = GRACE_PERIOD, maxTasksPerChild = Infinity } = options;
-    const { size = navigator.hardwareConcurrency, spare = false } = options;
+    const { concurrency = 1, forceKillAfter, gracePeriod = GRACE_PERIOD, maxTasksPerChild = Infinity } = options;
+    const { maxMemory = Infinity, prefetch = 0, queueCapacity = Infinity, spare = false } = options;
+    const size: Pool.Size = typeof options.size === "object"
+      ? options.size
+      : fixed(options.size ?? navigator.hardwareConcurrency);
     const policy: KillPolicy & { readonly gracePeriod: Duration.DurationInput } = { gracePeriod, forceKillAfter };
-    const timeout = options.timeout === undefined ? undefined : Duration.toMillis(options.timeout);
     const initializer = options.initializer &&
       (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));
+    const runtime = yield* Effect.runtime<never>();
     const workers = new Workers(backend, {
-      size,
+      min: size.min,
+      max: size.max,
+      idleTimeToLive: Duration.toMillis(size.idleTimeToLive ?? IDLE_TIME_TO_LIVE),
+      growAfter: Duration.toMillis(size.growAfter ?? GROW_AFTER),
+      concurrency,
+      ahead: prefetch,
       prefix: `PoolWorker-${++pools}`,
       policy,
       maxJobs: maxTasksPerChild,
+      maxAge: Duration.toMillis(options.maxAge ?? Infinity),
+      maxMemory,
       spare,
       initializer,
       modules,
-    }, yield* Effect.runtime<never>());
-    const pool = new RunningPool(workers, size, gracePeriod, timeout);
+      after: timer(yield* Effect.clock, runtime),
+    }, runtime);
+    const pool = new RunningPool(workers, {
+      size: size.max,
+      gracePeriod,
+      terms: terms(options, unlimited),
+      queueCapacity,
+      refuses: options.whenFull === "refuse",
+      backend,
+      queueable: prefetch > 0,
+    });
     yield* workers.start(pool.release);
     return pool;
   });

@@ -14,8 +14,9 @@ import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import type { Failure, Submission, SubmitOptions } from "../../Pool.ts";
-import * as Call from "../child/call.ts";
-import type { Begin, Dispatcher } from "./dispatcher.ts";
+import type * as Call from "../child/call.ts";
+import type { Job, Terms } from "./job.ts";
+import { type Gate, workOf } from "./jobs.ts";
 
 /**
  * The callback that a fiber runs in, itself or through its parents. A callback may end its own pool, which must then not wait
@@ -25,23 +26,45 @@ const currentCallback: FiberRef.FiberRef<object | undefined> = FiberRef.unsafeMa
 
 /** The submissions of one pool. */
 export class Submissions {
-  readonly #dispatcher: Dispatcher;
   readonly #runtime: Runtime.Runtime<never>;
   readonly #callbacks = new Map<object, Fiber.Fiber<unknown, unknown>>();
   #open = 0;
   #waiters: Array<() => void> = [];
 
-  constructor(dispatcher: Dispatcher, runtime: Runtime.Runtime<never>) {
-    this.#dispatcher = dispatcher;
+  constructor(runtime: Runtime.Runtime<never>) {
     this.#runtime = runtime;
   }
 
-  /** Submits a job, or settles the submission with `refusal` if there is one. */
+  /** Submits a job as soon as there is room for it. *Interruption:* submits nothing. */
   submit<A, E>(
+    gate: Gate,
     prepared: Call.Prepared,
-    timeout: number | undefined,
+    terms: Terms,
     callbacks: SubmitOptions<A, E>,
-    refusal: Exit.Exit<never, Failure> | undefined,
+  ): Effect.Effect<Submission<A, E | Failure>> {
+    return Effect.async((resume) => {
+      const leave = gate.admission.enter(() =>
+        resume(Effect.succeed(this.#begin<A, E>(gate, prepared, terms, callbacks)))
+      );
+      return Effect.sync(leave);
+    });
+  }
+
+  /** A submission that has settled. */
+  refused<A, E>(
+    task: string,
+    refusal: Exit.Exit<never, Failure>,
+    callbacks: SubmitOptions<A, E>,
+  ): Submission<A, E | Failure> {
+    this.#call(task, refusal, callbacks);
+    return { await: refusal, poll: Effect.succeed(Option.some(refusal)), cancel: Effect.void };
+  }
+
+  #begin<A, E>(
+    { dispatcher, queueable }: Gate,
+    prepared: Call.Prepared,
+    terms: Terms,
+    callbacks: SubmitOptions<A, E>,
   ): Submission<A, E | Failure> {
     const result = Deferred.unsafeMake<A, E | Failure>(FiberId.none);
     let exit: Exit.Exit<A, E | Failure> | undefined;
@@ -54,18 +77,18 @@ export class Submissions {
       if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
     };
     this.#open++;
-    const begin: Begin = (child, done) => Call.start(child, prepared, false, done);
-    const job = refusal === undefined
-      ? this.#dispatcher.submit(prepared.task.name, begin, (exit) => settle(exit as Exit.Exit<A, E | Failure>), timeout)
-      : undefined;
-    if (refusal !== undefined) settle(refusal);
+    const job: Job = dispatcher.submit(
+      workOf(prepared, queueable),
+      (exit) => settle(exit as Exit.Exit<A, E | Failure>),
+      terms,
+    );
     return {
       await: Deferred.await(result),
       poll: Effect.sync(() => Option.fromNullable(exit)),
       cancel: Effect.suspend(() => {
-        if (exit !== undefined || job === undefined) return Effect.void;
+        if (exit !== undefined) return Effect.void;
         cancelled = true;
-        if (this.#dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
+        if (dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
         return Effect.asVoid(Effect.exit(Deferred.await(result)));
       }),
     };

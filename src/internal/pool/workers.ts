@@ -1,6 +1,8 @@
 /**
  * The workers of a pool: started together, replaced one by one, ended together.
  *
+ * - A pool whose size may change starts a worker when a job has waited for some time, and ends a worker that was idle for some time.
+ * - A worker that is due to be replaced, because of its jobs, its age or its memory, works on until its successor has started.
  * - A worker is lost when its link closes. Its replacement starts at once, while the lost worker is ended and released.
  * - With `spare`, one more worker is kept ready to replace a lost one. It starts when each slot has a worker and no job waits, so
  *   that its start never competes with that of a worker that is needed. A slot that needs a worker meanwhile takes the spare
@@ -20,25 +22,43 @@ import * as Scope from "effect/Scope";
 import type { Backend, Child, KillPolicy, SpawnError } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
 import { stop } from "../child/stop.ts";
-import { after } from "../os/timer.ts";
-import { Dispatcher, type Slot } from "./dispatcher.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
+import { Observations } from "./insights.ts";
+import { makeSlot, type Slot } from "./job.ts";
+import { memoryOf } from "./memory.ts";
 import { Submissions } from "./submissions.ts";
 
-/** Options of {@link Workers}. */
+/** Options of {@link Workers}. Times are in milliseconds. */
 export interface Options {
-  readonly size: number;
+  /** Number of workers that the pool starts with and always keeps. */
+  readonly min: number;
+  readonly max: number;
+  /** How long a worker may be idle before it is ended, if there are more than `min`. */
+  readonly idleTimeToLive: number;
+  /** How long a job waits before another worker is started, if there are fewer than `max`. */
+  readonly growAfter: number;
+  /** Number of jobs that a worker runs at a time. */
+  readonly concurrency: number;
+  /** Number of jobs that are sent to a worker before it can run them. */
+  readonly ahead: number;
   /** Each worker is named after it, with a number. */
   readonly prefix: string;
   readonly policy: KillPolicy & { readonly gracePeriod: Duration.DurationInput };
   /** Number of jobs after which a worker is replaced. */
   readonly maxJobs: number;
+  /** Age at which a worker is replaced. */
+  readonly maxAge: number;
+  /** Memory, in bytes, above which a worker is replaced. */
+  readonly maxMemory: number;
   /** Whether to keep a spare worker. */
   readonly spare: boolean;
   /** The task that each worker runs before its first job. */
   readonly initializer: Call.Prepared | undefined;
   /** URLs of the modules that a worker is started with. Called at each start. */
   readonly modules: () => ReadonlyArray<string>;
+  /** Runs a function after a number of milliseconds. Returns a function that stops the timer. */
+  readonly after: (millis: number, run: () => void) => () => void;
 }
 
 /** The pool gives up after this many failures in a row for each worker: a worker that dies before it has run any job. */
@@ -47,13 +67,16 @@ const MAX_FAILURES = 3;
 /** How long no job must have waited before a spare is started, in milliseconds: its start takes a core and this thread for a while. */
 const SETTLE = 20;
 
+/** How long the memory of a worker is not asked for again, in milliseconds. */
+const PROBE_INTERVAL = 100;
+
 interface Worker {
   readonly child: Child;
   readonly scope: Scope.CloseableScope;
 }
 
 /** A worker that waits to replace another one. */
-interface Spare {
+interface Reserve {
   readonly fiber: Fiber.RuntimeFiber<Worker, StartError>;
   /** Set when the worker has started. */
   worker: Worker | undefined;
@@ -64,10 +87,22 @@ type StartError = SpawnError | PoolError;
 const broken = (how: string, cause: unknown): PoolError =>
   new PoolError({ reason: "Broken", message: `Cannot run the task: the workers of the pool ${how}`, cause });
 
-const overrun = (timeout: number): Cause.Cause<PoolError> =>
-  Cause.fail(
-    new PoolError({ reason: "Timeout", message: `Cannot finish the task: it has run for more than ${timeout} ms` }),
-  );
+const overrun = (reason: "Timeout" | "QueueTimeout" | "Deadline", millis: number): PoolError => {
+  switch (reason) {
+    case "Timeout":
+      return new PoolError({ reason, message: `Cannot finish the task: it has run for more than ${millis} ms` });
+    case "QueueTimeout":
+      return new PoolError({
+        reason,
+        message: `Cannot run the task: it has waited for a worker for more than ${millis} ms`,
+      });
+    case "Deadline":
+      return new PoolError({
+        reason,
+        message: `Cannot finish the task: its deadline has passed, ${millis} ms after its submission`,
+      });
+  }
+};
 
 /** Describes a worker for the warning that it had to be killed. `task` is the last one that it had. */
 const describe = (task: string | undefined) => (): string =>
@@ -85,6 +120,7 @@ const dismiss = (starts: ReadonlyArray<Exit.Exit<Worker, unknown>>, exit: Exit.E
 export class Workers {
   readonly dispatcher: Dispatcher;
   readonly submissions: Submissions;
+  readonly observations = new Observations();
   /** Number of living workers. */
   alive = 0;
   /** Number of workers that were replaced because they had died. */
@@ -99,17 +135,28 @@ export class Workers {
   readonly #runtime: Runtime.Runtime<never>;
   /** Lost workers that are being ended and released. */
   readonly #releasing = new Set<Fiber.Fiber<void>>();
+  /** Timers that the end of the pool stops. */
+  readonly #timers = new Set<() => void>();
+  /** Workers that are to replace that of a slot. */
+  readonly #successors = new Map<Slot, Reserve>();
+  /** When the memory of a worker was asked for last; see `performance.now`. */
+  readonly #probed = new WeakMap<Child, number>();
   /** Number of slots whose workers can run jobs. */
   #working = 0;
-  #spare: Spare | undefined;
+  #spare: Reserve | undefined;
   /** Number of spares in a row that failed, or died before they were used. */
   #spareFailures = 0;
+  /** Slots with a timer that may end their workers. */
+  readonly #shrinking = new Set<Slot>();
   /** Stops the timer of {@link SETTLE}. */
   #settling: (() => void) | undefined;
   /** Whether no more workers are needed. */
   #ending = false;
-  #supervisors: ReadonlyArray<Fiber.Fiber<void>> = [];
+  readonly #supervisors = new Set<Fiber.Fiber<void>>();
   #started = 0;
+  #slots = 0;
+  /** Whether a timer to start one more worker runs. */
+  #growing = false;
   #failures = 0;
 
   constructor(backend: Backend, options: Options, runtime: Runtime.Runtime<never>) {
@@ -118,7 +165,10 @@ export class Workers {
     this.#runtime = runtime;
     this.dispatcher = new Dispatcher({
       gracePeriod: options.policy.gracePeriod,
+      concurrency: options.concurrency,
+      ahead: options.ahead,
       maxJobs: options.maxJobs,
+      after: options.after,
       kill: (slot, child) =>
         void Runtime.runFork(runtime)(stop({
           child,
@@ -130,9 +180,21 @@ export class Workers {
         })),
       run: (reply, onExit) => void Runtime.runCallback(runtime)(reply, { onExit }),
       overrun,
-      onIdle: () => this.#keepSpare(),
+      rest: (until, done) => {
+        const fiber = Runtime.runFork(runtime)(until);
+        fiber.addObserver((exit) => done(Exit.isSuccess(exit)));
+        return () => void Runtime.runFork(runtime)(Fiber.interrupt(fiber));
+      },
+      onIdle: (slot) => {
+        this.#keepSpare();
+        this.#shrink(slot, options.idleTimeToLive);
+      },
+      onWaiting: () => this.#grow(),
+      onLast: (slot) => this.#succeed(slot, () => {}),
+      onFinished: (slot) => this.#probe(slot),
+      observations: this.observations,
     });
-    this.submissions = new Submissions(this.dispatcher, runtime);
+    this.submissions = new Submissions(runtime);
   }
 
   /**
@@ -145,10 +207,12 @@ export class Workers {
     return Effect.uninterruptibleMask((restore) =>
       Effect.gen(this, function* () {
         const workers = yield* this.#startAll(restore);
-        this.#supervisors = yield* Effect.forEach(workers, (worker) => {
+        for (const worker of workers) {
           this.alive++;
-          return Effect.forkDaemon(this.#supervise({ child: undefined, jobs: 0, task: undefined }, worker));
-        });
+          const slot = this.#openSlot();
+          this.#supervised(yield* Effect.forkDaemon(this.#supervise(slot, worker)));
+        }
+        if (this.#options.min === 0) Deferred.unsafeDone(this.#open, Effect.void);
         yield* Effect.onError(restore(Deferred.await(this.#open)), () => this.end);
         yield* Effect.addFinalizer(release);
       })
@@ -163,10 +227,12 @@ export class Workers {
   /** Ends all workers: in good order, or by the kill policy. */
   readonly end: Effect.Effect<void> = Effect.suspend(() => {
     this.#ending = true;
-    this.#settling?.();
-    const spare = this.#spare;
+    for (const stop of this.#timers) stop();
+    this.#timers.clear();
+    const reserves = [...this.#successors.values(), ...this.#spare === undefined ? [] : [this.#spare]];
     this.#spare = undefined;
-    const all = [Fiber.interruptAll(this.#supervisors), ...spare === undefined ? [] : [this.#dismiss(spare)]];
+    this.#successors.clear();
+    const all = [Fiber.interruptAll([...this.#supervisors]), ...reserves.map((reserve) => this.#dismiss(reserve))];
     return Effect.zipRight(
       Effect.all(all, { concurrency: "unbounded", discard: true }),
       Effect.suspend(() => Fiber.interruptAll([...this.#releasing])),
@@ -176,7 +242,8 @@ export class Workers {
   #startAll(
     restore: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E>,
   ): Effect.Effect<ReadonlyArray<Worker>, StartError> {
-    const { size } = this.#options;
+    const { min: size } = this.#options;
+    if (size === 0) return Effect.succeed([]);
     return Effect.gen(this, function* () {
       // Not `Effect.raceAll`: interrupted between making its fibers and starting them, it waits for ever.
       const complete = yield* Deferred.make<void, StartError>();
@@ -225,25 +292,43 @@ export class Workers {
     );
   }
 
-  /** Runs one worker after another in a slot, until this is interrupted or the pool gives up. */
+  #openSlot(): Slot {
+    const slot = makeSlot(this.#slots++);
+    this.dispatcher.open(slot);
+    return slot;
+  }
+
+  #supervised(fiber: Fiber.RuntimeFiber<void>): void {
+    this.#supervisors.add(fiber);
+    fiber.addObserver(() => this.#supervisors.delete(fiber));
+  }
+
+  /** Number of failures in a row after which the pool gives up. */
+  get #patience(): number {
+    return MAX_FAILURES * Math.max(1, this.dispatcher.slots.length);
+  }
+
+  /** Runs one worker after another in a slot, until this is interrupted, the slot is not needed any more, or the pool gives up. */
   #supervise(slot: Slot, first: Worker): Effect.Effect<void> {
-    const { maxJobs, size } = this.#options;
+    const { maxJobs } = this.#options;
     return Effect.gen(this, function* () {
       let worker = first;
       while (true) {
         slot.jobs = 0;
+        slot.leaving = false;
         const unserved = yield* this.#watch(slot, worker);
-        const recycled = slot.jobs >= maxJobs;
+        if (slot.surplus) return this.dispatcher.close(slot);
+        const recycled = slot.leaving || slot.jobs >= maxJobs;
         // A worker that dies while it runs a job may have died of the job.
-        this.#failures = worker.child.serving() && slot.jobs > 0 ? 0 : this.#failures + 1;
-        let next = yield* Effect.either(this.#replacement);
-        while (next._tag === "Left" && this.#failures++ < MAX_FAILURES * size) {
+        this.#failures = worker.child.serving() && (slot.jobs > 0 || recycled) ? 0 : this.#failures + 1;
+        let next = yield* Effect.either(this.#replacement(slot));
+        while (next._tag === "Left" && this.#failures++ < this.#patience) {
           next = yield* Effect.either(this.#startOne);
         }
         if (next._tag === "Left") {
           return this.#giveUp(broken(`cannot be started any more: ${next.left.message}`, next.left));
         }
-        if (this.#failures > MAX_FAILURES * size) {
+        if (this.#failures > this.#patience) {
           yield* Scope.close(next.right.scope, Exit.void);
           return this.#giveUp(
             unserved === undefined
@@ -296,33 +381,148 @@ export class Workers {
     fiber.addObserver(() => this.#releasing.delete(fiber));
   }
 
-  /** The next worker of a slot: the spare, even if it is still starting, or a new one. */
-  readonly #replacement: Effect.Effect<Worker, StartError> = Effect.suspend(() => {
-    const spare = this.#spare;
-    if (spare === undefined) return this.#startOne;
-    this.#spare = undefined;
-    this.#spareFailures = 0;
-    return Effect.onInterrupt(Effect.interruptible(Fiber.join(spare.fiber)), () => this.#dismiss(spare));
-  });
+  /** The next worker of a slot: its successor or the spare, even if it is still starting, or a new one. */
+  #replacement(slot: Slot): Effect.Effect<Worker, StartError> {
+    return Effect.suspend(() => {
+      const successor = this.#successors.get(slot);
+      this.#successors.delete(slot);
+      const reserve = successor ?? this.#spare;
+      if (reserve === undefined) return this.#startOne;
+      if (reserve === this.#spare) {
+        this.#spare = undefined;
+        this.#spareFailures = 0;
+      }
+      return Effect.onInterrupt(Effect.interruptible(Fiber.join(reserve.fiber)), () => this.#dismiss(reserve));
+    });
+  }
+
+  /** Runs a function after a while, unless the pool ends before. */
+  #later(millis: number, run: () => void): () => void {
+    if (millis === Infinity || this.#ending) return () => {};
+    const timer = this.#options.after(millis, () => {
+      this.#timers.delete(stop);
+      run();
+    });
+    const stop = (): void => {
+      this.#timers.delete(stop);
+      timer();
+    };
+    this.#timers.add(stop);
+    return stop;
+  }
+
+  // Growing and shrinking
+
+  /** Whether more jobs wait than the workers that are starting will take. */
+  get #needsMore(): boolean {
+    const { slots, waiting } = this.dispatcher;
+    const starting = slots.filter(({ child }) => child === undefined).length;
+    return !this.#ending && slots.length < this.#options.max && waiting > starting;
+  }
+
+  /** Starts one more worker soon, if it is still needed then. */
+  #grow(): void {
+    if (this.#growing || !this.#needsMore) return;
+    this.#growing = true;
+    this.#later(this.dispatcher.slots.length === 0 ? 0 : this.#options.growAfter, () => {
+      this.#growing = false;
+      if (!this.#needsMore) return;
+      this.#supervised(Runtime.runFork(this.#runtime)(Effect.uninterruptible(this.#superviseNew(this.#openSlot()))));
+      this.#grow();
+    });
+  }
+
+  /** Starts the first worker of a slot, and supervises the slot. */
+  #superviseNew(slot: Slot): Effect.Effect<void> {
+    return Effect.matchCauseEffect(this.#startOne, {
+      onSuccess: (worker) => {
+        this.alive++;
+        return this.#supervise(slot, worker);
+      },
+      onFailure: (cause) => {
+        this.dispatcher.close(slot);
+        if (Cause.isInterruptedOnly(cause)) return Effect.void;
+        if (this.dispatcher.slots.length === 0 && ++this.#failures > MAX_FAILURES) {
+          const error = Cause.squash(cause) as StartError;
+          return Effect.sync(() => this.#giveUp(broken(`cannot be started any more: ${error.message}`, error)));
+        }
+        this.#grow();
+        return Effect.logWarning("One more worker of the pool cannot be started", cause);
+      },
+    });
+  }
+
+  /** Ends the worker of a slot if it stays idle for a while and is not needed. */
+  #shrink(slot: Slot, millis: number): void {
+    const { idleTimeToLive, min } = this.#options;
+    if (idleTimeToLive === Infinity || this.dispatcher.slots.length <= min || this.#shrinking.has(slot)) return;
+    this.#shrinking.add(slot);
+    this.#later(millis, () => {
+      this.#shrinking.delete(slot);
+      if (slot.child === undefined || slot.running.size > 0 || slot.own.size > 0 || slot.leaving) return;
+      const left = idleTimeToLive - (performance.now() - slot.idleSince);
+      if (left > 1) return this.#shrink(slot, left);
+      if (this.dispatcher.slots.filter(({ surplus }) => !surplus).length <= min) return;
+      slot.surplus = true;
+      this.dispatcher.retire(slot);
+    });
+  }
+
+  // Successors
+
+  /** Starts the successor of a slot's worker, if it has none, and calls back when it has started. */
+  #succeed(slot: Slot, started: () => void): void {
+    if (this.#ending || this.#options.spare || this.#successors.has(slot)) {
+      if (this.#options.spare) started();
+      return;
+    }
+    const successor: Reserve = { fiber: Runtime.runFork(this.#runtime)(this.#startOne), worker: undefined };
+    this.#successors.set(slot, successor);
+    successor.fiber.addObserver((exit) => {
+      if (this.#successors.get(slot) !== successor) return;
+      if (Exit.isSuccess(exit)) {
+        successor.worker = exit.value;
+        return started();
+      }
+      this.#successors.delete(slot);
+      this.#inBackground(Effect.logWarning("The successor of a worker of the pool cannot be started", exit.cause));
+    });
+  }
+
+  /** Replaces a worker that may go on until its successor has started. */
+  #renew(slot: Slot, child: Child): void {
+    if (slot.child !== child || slot.leaving || slot.surplus) return;
+    this.#succeed(slot, () => slot.child === child && this.dispatcher.retire(slot));
+  }
+
+  /** Replaces a worker that uses too much memory. */
+  #probe(slot: Slot): void {
+    const { child } = slot;
+    const { maxMemory } = this.#options;
+    if (maxMemory === Infinity || child === undefined || child.link.closed !== undefined) return;
+    const now = performance.now();
+    if (now - (this.#probed.get(child) ?? -Infinity) < PROBE_INTERVAL) return;
+    this.#probed.set(child, now);
+    memoryOf(child.link, (bytes) => bytes > maxMemory && this.#renew(slot, child));
+  }
 
   /** Whether a spare is to be started: each slot has a worker, and no job waits. */
   get #needsSpare(): boolean {
-    const { size, spare } = this.#options;
-    return spare && this.#spare === undefined && !this.#ending && this.#spareFailures < MAX_FAILURES &&
-      this.#working === size && this.dispatcher.waiting === 0;
+    return this.#options.spare && this.#spare === undefined && !this.#ending && this.#spareFailures < MAX_FAILURES &&
+      this.#working === this.dispatcher.slots.length && this.dispatcher.waiting === 0;
   }
 
   /** Starts a spare soon, if it is still needed then. */
   #keepSpare(): void {
     if (this.#settling !== undefined || !this.#needsSpare) return;
-    this.#settling = after(SETTLE, () => {
+    this.#settling = this.#later(SETTLE, () => {
       this.#settling = undefined;
       if (this.#needsSpare) this.#startSpare();
     });
   }
 
   #startSpare(): void {
-    const spare: Spare = { fiber: Runtime.runFork(this.#runtime)(this.#startOne), worker: undefined };
+    const spare: Reserve = { fiber: Runtime.runFork(this.#runtime)(this.#startOne), worker: undefined };
     this.#spare = spare;
     spare.fiber.addObserver((exit) => {
       if (Exit.isFailure(exit)) return this.#loseSpare(spare, exit.cause);
@@ -332,7 +532,7 @@ export class Workers {
   }
 
   /** A spare has failed to start, or has died. */
-  #loseSpare(spare: Spare, cause: Cause.Cause<StartError> | undefined): void {
+  #loseSpare(spare: Reserve, cause: Cause.Cause<StartError> | undefined): void {
     // A slot has taken it, or the pool is ending.
     if (this.#spare !== spare) return;
     this.#spare = undefined;
@@ -345,8 +545,8 @@ export class Workers {
     this.#keepSpare();
   }
 
-  /** Ends a spare that no slot needs any more. */
-  #dismiss({ fiber }: Spare): Effect.Effect<void> {
+  /** Ends a worker that no slot needs any more. */
+  #dismiss({ fiber }: Reserve): Effect.Effect<void> {
     return Effect.flatMap(
       Fiber.interrupt(fiber),
       (exit) => Exit.isSuccess(exit) ? this.#release(exit.value, undefined) : Effect.void,
@@ -365,7 +565,9 @@ export class Workers {
         this.#working++;
         child.link.onClosed(() => this.#working--);
         this.dispatcher.add(slot, child);
-        if (this.#served.add(slot).size === this.#options.size) Deferred.unsafeDone(this.#open, Effect.void);
+        const stop = this.#later(this.#options.maxAge, () => this.#renew(slot, child));
+        child.link.onClosed(stop);
+        if (this.#served.add(slot).size === this.#options.min) Deferred.unsafeDone(this.#open, Effect.void);
         return undefined;
       },
     });
@@ -373,7 +575,7 @@ export class Workers {
 
   #giveUp(error: PoolError): void {
     this.#ending = true;
-    this.dispatcher.close(Cause.fail(error));
+    this.dispatcher.refuse(Cause.fail(error));
     Deferred.unsafeDone(this.#open, Effect.fail(error));
   }
 }

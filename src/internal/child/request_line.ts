@@ -1,0 +1,35 @@
+/**
+ * The requests that a child runs one after the other. Each begins when the answer of the one before it has left, so the parent of a child
+ * that has died knows which ones had not begun.
+ *
+ * @module
+ */
+import type { Link } from "../rpc/link.ts";
+import type { OpenRequest } from "./open_request.ts";
+
+/** Requests in the order of their arrival. The first one runs. */
+export class RequestLine {
+  readonly #line: Array<{ readonly open: OpenRequest; readonly begin: () => void }> = [];
+
+  /** Adds a request, which begins at once or when its turn comes. */
+  add(open: OpenRequest, begin: () => void): void {
+    if (this.#line.push({ open, begin }) === 1) begin();
+  }
+
+  /** Takes a request out that has not begun; `false` if there is no such request. */
+  leave(open: OpenRequest): boolean {
+    const place = this.#line.findIndex((queued) => queued.open === open);
+    if (place <= 0) return false;
+    this.#line.splice(place, 1);
+    return true;
+  }
+
+  /** The first request was answered: the next one begins when the answer has left. */
+  advance(open: OpenRequest, link: Link): void {
+    if (this.#line[0]?.open !== open) return;
+    link.flushed(() => {
+      this.#line.shift();
+      this.#line[0]?.begin();
+    });
+  }
+}

@@ -1,0 +1,522 @@
+/**
+ * The options of the calls of a pool: retries, times, the bound of the queue, priorities; and maps that go on after a failure.
+ *
+ * @module
+ */
+import * as Cause from "effect/Cause";
+import * as Deferred from "effect/Deferred";
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import type * as Layer from "effect/Layer";
+import * as Option from "effect/Option";
+import * as Schedule from "effect/Schedule";
+import type * as Scope from "effect/Scope";
+import * as Stream from "effect/Stream";
+import { Backend, Pool, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import * as Capabilities from "../../src/internal/child/capabilities.ts";
+import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import { everywhere } from "../support/steps.ts";
+import { gateway, signal, type Step, temporary, when } from "../support/suite.ts";
+import * as Shared from "../support/tasks.ts";
+import { withWorkers, Workers } from "../support/workers.ts";
+import * as Tasks from "./pool_calls_tasks.ts";
+
+const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
+
+const failure = (exit: Exit.Exit<unknown, unknown>): unknown =>
+  Exit.isFailure(exit) ? Option.getOrUndefined(Cause.failureOption(exit.cause)) : undefined;
+
+const refused = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Pool.PoolError["reason"], A, R> =>
+  Effect.map(Effect.flip(program), (error) => {
+    assertInstanceOf(error, Pool.PoolError);
+    return error.reason;
+  });
+
+const impatient = { gracePeriod: "50 millis", forceKillAfter: "50 millis" } as const;
+
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: Backend.Capabilities): void => {
+  const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
+  const check = <E>(
+    title: string,
+    program: Effect.Effect<unknown, E, Backend.Backend | Workers | Scope.Scope>,
+  ): void => {
+    steps.push([title, program]);
+  };
+
+  /** Occupies the only worker of a pool until the gate opens. */
+  const occupy = (pool: Pool.Pool) =>
+    Effect.gen(function* () {
+      const begun = yield* signal;
+      const gate = yield* gateway;
+      const fiber = yield* Effect.fork(pool.apply(Shared.gate, begun.stream, gate.stream, 0));
+      yield* begun.fired;
+      return { release: Effect.zipRight(gate.open, Fiber.join(fiber)) };
+    });
+
+  // Retries
+
+  check(
+    "an idempotent task whose worker dies runs again, as often as the schedule says",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      assertEquals(
+        yield* pool.applyWith(Tasks.diesAtFirst, [yield* temporary, 2], { retry: Schedule.recurs(2) }),
+        3,
+      );
+      const submission = yield* pool.submitWith(Tasks.diesAtFirst, [yield* temporary, 1], {
+        retry: Schedule.recurs(1),
+      });
+      assertEquals(yield* submission.await, 2);
+      const error = yield* Effect.flip(
+        pool.applyWith(Tasks.diesAtFirst, [yield* temporary, 2], { retry: Schedule.recurs(1) }),
+      );
+      assertInstanceOf(error, Backend.ProcessDied);
+      const { completed, failed, retried } = yield* pool.statistics;
+      assertEquals([completed, failed, retried], [2, 1, 4]);
+    }),
+  );
+
+  check(
+    "a task that is not idempotent does not run again, however it has failed",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const path = yield* temporary;
+      const retry = Schedule.recurs(5);
+      assertInstanceOf(yield* Effect.flip(pool.applyWith(Tasks.diesOnce, [path], { retry })), Backend.ProcessDied);
+      assertEquals(yield* Effect.flip(pool.applyWith(Tasks.failsOnce, [path], { retry })), "attempt 2");
+      assertEquals(Deno.readTextFileSync(path), "xx");
+    }),
+  );
+
+  check(
+    "an idempotent task that fails runs again; the schedule receives its failure",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const path = yield* temporary;
+      const seen: Array<unknown> = [];
+      const schedule = Schedule.tapInput(
+        Schedule.recurs(3),
+        (failure: unknown) => Effect.sync(() => seen.push(failure)),
+      );
+      assertEquals(yield* pool.applyWith(Tasks.failsAtFirst, [path, 2], { retry: { schedule } }), 3);
+      assertEquals(seen, ["attempt 1", "attempt 2"]);
+      const only = Schedule.whileInput(Schedule.forever, (failure: unknown) => failure !== "attempt 2");
+      const other = yield* temporary;
+      assertEquals(yield* Effect.flip(pool.applyWith(Tasks.failsAtFirst, [other, 2], { retry: only })), "attempt 2");
+    }),
+  );
+
+  check(
+    "a task that ran too long runs again if it is idempotent",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const options = { retry: Schedule.recurs(1), timeout: "50 millis" } as const;
+      assertEquals(yield* pool.applyWith(Tasks.hangsAtFirst, [yield* temporary], options), 2);
+    }),
+  );
+
+  check(
+    "a task that has killed too many workers is set aside with their deaths, and the rest of a map goes on",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const exits = yield* pool.mapSettled(Tasks.killsAtFives, [1, 5, 2, 10], {
+        retry: { schedule: Schedule.forever, kills: 2 },
+      });
+      assertEquals(exits.map((exit) => Exit.isSuccess(exit) ? exit.value : failure(exit) instanceof Pool.Poisoned), [
+        1,
+        true,
+        2,
+        true,
+      ]);
+      const poisoned = failure(exits[3]) as Pool.Poisoned;
+      assertEquals(poisoned.task, "killsAtFives");
+      assertEquals(poisoned.deaths.map(({ status }) => status), [
+        { _tag: "Exited", code: 10 },
+        { _tag: "Exited", code: 10 },
+      ]);
+      assertStringIncludes(poisoned.message, "it was set aside after it had killed 2 workers");
+    }),
+  );
+
+  check(
+    "a pool's retry applies to all its calls, and false turns it off",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, retry: Schedule.recurs(1) });
+      assertEquals(yield* pool.apply(Tasks.diesAtFirst, yield* temporary, 1), 2);
+      assertInstanceOf(
+        yield* Effect.flip(pool.applyWith(Tasks.diesAtFirst, [yield* temporary, 1], { retry: false })),
+        Backend.ProcessDied,
+      );
+      assertEquals(yield* pool.map(Tasks.killsAtFives, [1, 2]), [1, 2]);
+    }),
+  );
+
+  check(
+    "a task that waits for its next attempt can be cancelled, has a deadline, and ends with its pool",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const retry = Schedule.spaced("1 hour");
+      const resting = (count: number) => when(pool.statistics, ({ resting }) => resting === count);
+      const one = yield* pool.submitWith(Tasks.failsAtFirst, [yield* temporary, 9], { retry });
+      yield* resting(1);
+      yield* one.cancel;
+      assert(Exit.isInterrupted(yield* Effect.exit(one.await)));
+      yield* resting(0);
+      const fiber = yield* Effect.fork(pool.applyWith(Tasks.failsAtFirst, [yield* temporary, 9], { retry }));
+      yield* resting(1);
+      yield* Fiber.interrupt(fiber);
+      yield* resting(0);
+      const late = pool.applyWith(Tasks.failsAtFirst, [yield* temporary, 9], { retry, deadline: "50 millis" });
+      assertEquals(yield* refused(late), "Deadline");
+      const last = yield* pool.submitWith(Tasks.failsAtFirst, [yield* temporary, 9], { retry });
+      yield* resting(1);
+      yield* pool.terminate;
+      assertEquals(yield* refused(last.await), "Terminated");
+      assertEquals((yield* pool.statistics).resting, 0);
+    }),
+  );
+
+  check(
+    "close and join wait for a task that is tried again",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const submission = yield* pool.submitWith(Tasks.diesAtFirst, [yield* temporary, 1], {
+        retry: Schedule.recurs(1),
+      });
+      yield* pool.close;
+      yield* pool.join;
+      assertEquals(yield* submission.poll, Option.some(Exit.succeed(2)));
+    }),
+  );
+
+  // Maps that go on
+
+  check(
+    "mapSettled gives the Exit of each item in its place, whatever the chunk size",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      for (const task of [Tasks.mixed, Tasks.mixedEffect] as const) {
+        for (const chunkSize of [undefined, 4]) {
+          const exits = yield* pool.mapSettled<number, unknown, string>(task, numbers(12), { chunkSize });
+          assertEquals(exits.length, 12);
+          for (const [n, exit] of exits.entries()) {
+            if (n % 6 === 0 && task === Tasks.mixed) {
+              assert(Exit.isFailure(exit));
+              assertEquals((Option.getOrThrow(Cause.dieOption(exit.cause)) as Error).message, `${n} throws`);
+            } else if (n % 6 === 0) assertEquals(failure(exit), `${n} fails`);
+            else if (n % 6 === 2) assertInstanceOf(failure(exit), Backend.EncodeError);
+            else assertEquals(exit, Exit.succeed(2 * n));
+          }
+        }
+      }
+      assertEquals(yield* pool.mapSettled(Tasks.mixed, []), []);
+    }),
+  );
+
+  check(
+    "mapSettled of more items than the stack is deep, all of which fail",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const exits = yield* pool.mapSettled(Tasks.mixed, numbers(20_000).map((n) => 6 * n), { chunkSize: 10_000 });
+      assert(exits.length === 20_000 && exits.every(Exit.isFailure));
+    }),
+  );
+
+  check(
+    "mapSettled fails for an item that cannot be sent, before anything has run",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const before = yield* pool.statistics;
+      const error = yield* Effect.flip(pool.mapSettled(Shared.echo, [1, () => 2]));
+      assertInstanceOf(error, Backend.EncodeError);
+      assertEquals(error.path, "items[1]");
+      assertEquals((yield* pool.statistics).completed, before.completed);
+    }),
+  );
+
+  check(
+    "mapStreamSettled emits the Exit of each element, and goes on after failures and deaths",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      for (const options of [{}, { chunkSize: 3 }, { unordered: true }]) {
+        const stream = pool.mapStreamSettled(Tasks.mixed, options)(Stream.range(0, 11));
+        const exits = Array.from(yield* Stream.runCollect(stream));
+        assertEquals(exits.length, 12);
+        assertEquals(exits.filter(Exit.isSuccess).length, 8);
+        if (options.unordered !== true) assertEquals(exits[5], Exit.succeed(10));
+      }
+      const exits = yield* Stream.runCollect(pool.mapStreamSettled(Tasks.killsAtFives)(Stream.make(1, 5, 2)));
+      assertEquals(Array.from(exits, (exit) => Exit.isSuccess(exit) || failure(exit) instanceof Backend.ProcessDied), [
+        true,
+        true,
+        true,
+      ]);
+    }),
+  );
+
+  check(
+    "a progress counts the items of its calls, and its changes end with them",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const progress = yield* Pool.progress;
+      const { done, failed, rate, timeLeft, total } = yield* progress.snapshot;
+      assertEquals({ done, failed, rate, timeLeft, total }, {
+        done: 0,
+        failed: 0,
+        rate: 0,
+        timeLeft: Option.none(),
+        total: Option.some(0),
+      });
+      const watch = (call: Effect.Effect<unknown, unknown>) =>
+        Effect.gen(function* () {
+          const begun = yield* Deferred.make<void>();
+          const changes = Stream.tap(progress.changes, () => Deferred.succeed(begun, undefined));
+          const fiber = yield* Effect.fork(Stream.runCollect(changes));
+          yield* Deferred.await(begun);
+          yield* Effect.exit(call);
+          return Array.from(yield* Fiber.join(fiber));
+        });
+      const seen = yield* watch(pool.map(Shared.square, numbers(10), { chunkSize: 3, progress }));
+      for (let i = 1; i < seen.length; i++) assert(seen[i].done >= seen[i - 1].done);
+      assertEquals([seen.at(-1)!.done, seen.at(-1)!.failed, seen.at(-1)!.total], [10, 0, Option.some(10)]);
+      assertEquals(Option.map(seen.at(-1)!.timeLeft, Duration.toMillis), Option.some(0));
+      const more = yield* watch(pool.mapSettled(Tasks.mixed, numbers(6), { chunkSize: 2, progress }));
+      assertEquals([more.at(-1)!.done, more.at(-1)!.failed, more.at(-1)!.total], [14, 2, Option.some(16)]);
+      const stream = pool.mapStreamSettled(Tasks.mixed, { progress })(Stream.range(0, 5));
+      const last = (yield* watch(Stream.runDrain(stream))).at(-1)!;
+      assertEquals([last.done, last.failed, last.total, last.timeLeft], [18, 4, Option.none(), Option.none()]);
+      const stopped = yield* watch(pool.map(Shared.failing, [1, 2, 3], { chunkSize: 3, progress }));
+      assertEquals(stopped.at(-1)!.failed, 7);
+      assertEquals((yield* watch(pool.map(Shared.square, [], { progress }))).at(-1)!.failed, 7);
+    }),
+  );
+
+  check(
+    "insights tell how long tasks wait and run, and what the workers do",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const nothing = { count: 0, mean: 0, median: 0, p90: 0, p99: 0, max: 0 };
+      const before = yield* pool.insights;
+      assertEquals([before.queueWait, before.run, before.slowest], [nothing, nothing, []]);
+      const { release } = yield* occupy(pool);
+      const waiting = yield* pool.submit(Shared.add, 1, 2);
+      yield* release;
+      yield* waiting.await;
+      const { queueWait, run, slowest, workers: [worker, ...others] } = yield* pool.insights;
+      assertEquals([queueWait.count, run.count, worker.tasks, others], [2, 2, 2, []]);
+      assert(queueWait.max > 0 && run.mean <= run.max && run.median <= run.p99);
+      assertEquals(slowest.map(({ task }) => task).toSorted(), ["add", "gate"]);
+      assert(slowest[0].millis >= slowest[1].millis && slowest[0].millis === run.max);
+      assertEquals(slowest[0].worker, worker.name);
+      assert(worker.busy > 0 && worker.idle >= 0);
+    }),
+  );
+
+  check(
+    "watch gives the statistics again and again, until the pool has ended",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const fiber = yield* Effect.fork(Stream.runCollect(pool.watch(1)));
+      yield* pool.apply(Shared.add, 1, 2);
+      yield* pool.close;
+      yield* pool.join;
+      const seen = Array.from(yield* Fiber.join(fiber));
+      assertEquals([seen.at(-1)!.completed, seen.at(-1)!.alive], [1, 0]);
+    }),
+  );
+
+  // Data
+
+  check(
+    "reduce combines the items from left to right, whatever the number of items and the chunk size",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      for (const task of [Tasks.concat, Tasks.concatEffect] as const) {
+        for (const count of [0, 1, 2, 3, 7, 100]) {
+          for (const chunkSize of [undefined, 1, 3, 1000]) {
+            const items = numbers(count).map((n) => `${n},`);
+            const expected = count === 0 ? Option.none() : Option.some(items.join(""));
+            assertEquals(yield* pool.reduce(task, items, { chunkSize }), expected);
+          }
+        }
+      }
+      assertEquals(yield* pool.reduce(Shared.add, new Float64Array(10_000).fill(0.5)), Option.some(5000));
+      assertEquals(yield* pool.reduce(Tasks.larger, [1, 5, 3]), Option.some(5));
+      const points = [1, 4, 2].map((x) => new Shared.Point({ x, y: 0 }));
+      const farthest = Option.getOrThrow(yield* pool.reduce(Tasks.farther, points));
+      assert(farthest instanceof Shared.Point && farthest.x === 4);
+      assertEquals(yield* Effect.flip(pool.reduce(Tasks.refuses, ["a", "b", "c"])), "a + b");
+    }),
+  );
+
+  check(
+    "the numbers in a typed array are items",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      for (const items of [new Float64Array([1.5, 2, 3]), new Uint8Array([1, 2, 3]), new Int32Array(1000).fill(7)]) {
+        for (const chunkSize of [undefined, 2]) {
+          const expected = Array.from(items, (n) => n * n);
+          assertEquals(yield* pool.map(Shared.square, items, { chunkSize }), expected);
+          assertEquals(yield* pool.map(Shared.squareEffect, items, { chunkSize }), expected);
+          assertEquals(
+            (yield* pool.mapSettled(Shared.square, items, { chunkSize })).map((exit) => Exit.getOrElse(exit, () => -1)),
+            expected,
+          );
+        }
+      }
+      assertEquals(yield* pool.map(Shared.echo, new BigInt64Array([1n, -2n])), [1n, -2n]);
+    }),
+  );
+
+  // Time and order
+
+  check(
+    "a task that waits too long fails without having begun; queueTimeout does not limit its run",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueTimeout: "30 millis" });
+      const { release } = yield* occupy(pool);
+      const path = yield* temporary;
+      assertEquals(yield* refused(pool.apply(Tasks.diesOnce, path)), "QueueTimeout");
+      assertEquals(yield* refused(pool.map(Shared.square, [1, 2], { queueTimeout: 1 })), "QueueTimeout");
+      assertEquals(Deno.readTextFileSync(path), "");
+      yield* release;
+      assertEquals(yield* pool.apply(Shared.add, 1, 2), 3);
+      assertEquals((yield* pool.statistics).waiting, 0);
+    }),
+  );
+
+  check(
+    "a deadline ends a task that waits, and one that runs",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, ...impatient });
+      assertEquals(yield* refused(pool.applyWith(Shared.never, [], { deadline: "30 millis" })), "Deadline");
+      const { release } = yield* occupy(pool);
+      assertEquals(yield* refused(pool.applyWith(Shared.add, [1, 2], { deadline: "30 millis" })), "Deadline");
+      yield* release;
+      assertEquals(yield* pool.applyWith(Shared.add, [1, 2], { deadline: "1 minute" }), 3);
+    }),
+  );
+
+  check(
+    "waiting tasks run in the order of their priorities, and of their submission",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const { release } = yield* occupy(pool);
+      const order: Array<number> = [];
+      const submissions = yield* Effect.forEach(
+        [[1, undefined], [2, 5], [3, -1], [4, 5], [5, 0.5], [6, 0]] as const,
+        ([n, priority]) =>
+          pool.submitWith(Shared.echo, [n], { priority, onSuccess: () => Effect.sync(() => order.push(n)) }),
+      );
+      yield* submissions[4].cancel;
+      yield* release;
+      for (const n of [0, 1, 2, 3, 5]) yield* submissions[n].await;
+      yield* when(Effect.sync(() => order.length), (length) => length === 5);
+      assertEquals(order, [2, 4, 1, 6, 3]);
+    }),
+  );
+
+  check(
+    "submit waits for room in the queue, and an interrupted one has submitted nothing",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueCapacity: 2 });
+      const { release } = yield* occupy(pool);
+      const first = yield* pool.submit(Shared.echo, 1);
+      const second = yield* pool.submit(Shared.echo, 2);
+      const third = yield* Effect.fork(pool.submit(Shared.echo, 3));
+      const fourth = yield* Effect.fork(pool.apply(Shared.echo, 4));
+      const map = yield* Effect.fork(pool.map(Shared.square, numbers(50), { chunkSize: 1 }));
+      yield* Effect.yieldNow();
+      yield* Fiber.interrupt(third);
+      assertEquals((yield* pool.statistics).waiting, 2);
+      yield* first.cancel;
+      yield* when(pool.statistics, ({ waiting }) => waiting === 2);
+      yield* release;
+      assertEquals(yield* second.await, 2);
+      assertEquals(yield* Fiber.join(fourth), 4);
+      assertEquals(yield* Fiber.join(map), numbers(50).map((n) => n * n));
+      assertEquals(
+        Array.from(yield* Stream.runCollect(pool.mapStream(Shared.square)(Stream.range(0, 49)))),
+        numbers(50).map((n) => n * n),
+      );
+      assertEquals((yield* pool.statistics).waiting, 0);
+    }),
+  );
+
+  check(
+    "a pool that refuses tells so at once, and maps wait for room all the same",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueCapacity: 1, whenFull: "refuse" });
+      const { release } = yield* occupy(pool);
+      const waiting = yield* pool.submit(Shared.echo, 1);
+      assertEquals(yield* refused(pool.submit(Shared.echo, 2)), "QueueFull");
+      assertEquals(yield* refused(pool.apply(Shared.echo, 2)), "QueueFull");
+      const map = yield* Effect.fork(pool.map(Shared.square, [1, 2, 3], { chunkSize: 1 }));
+      yield* release;
+      assertEquals(yield* waiting.await, 1);
+      assertEquals(yield* Fiber.join(map), [1, 4, 9]);
+    }),
+  );
+
+  check(
+    "a call that waits for room fails when the pool is terminated",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueCapacity: 1, ...impatient });
+      yield* pool.submit(Shared.never);
+      yield* pool.submit(Shared.never);
+      const calls = [pool.apply(Shared.echo, 1), pool.map(Shared.square, [1, 2], { chunkSize: 1 })] as const;
+      const fibers = yield* Effect.forEach(calls, (call) => Effect.fork(call as Effect.Effect<unknown, unknown>));
+      const submitting = yield* Effect.fork(Effect.flatMap(pool.submit(Shared.echo, 1), (made) => made.await));
+      yield* Effect.yieldNow();
+      yield* pool.terminate;
+      for (const fiber of [...fibers, submitting]) assertEquals(yield* refused(Fiber.join(fiber)), "Terminated");
+    }),
+  );
+
+  check(
+    killBusy
+      ? "a killable task runs where a busy worker can be killed"
+      : "a killable task is refused, since a busy thread cannot be killed",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      if (killBusy) assertEquals(yield* pool.apply(Tasks.killable), 1);
+      else assertEquals(yield* refused(pool.apply(Tasks.killable)), "Unsupported");
+    }),
+  );
+
+  check(
+    "a call with every option that is interrupted, at whatever step, leaves nothing behind (storm)",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueCapacity: 1 });
+      const options = {
+        retry: Schedule.recurs(1),
+        priority: 1,
+        affinity: "a",
+        queueTimeout: "1 minute",
+        deadline: "1 minute",
+      } as const;
+      const calls: ReadonlyArray<Effect.Effect<unknown, unknown>> = [
+        pool.applyWith(Shared.addEffect, [1, 2], options),
+        pool.mapSettled(Shared.squareEffect, [1, 2, 3], options),
+        Stream.runDrain(pool.mapStreamSettled(Shared.squareEffect, options)(Stream.range(0, 5))),
+        pool.broadcast(Shared.addEffect, 1, 2),
+        Effect.flatMap(pool.submitWith(Shared.addEffect, [1, 2], options), (submission) => submission.await),
+      ];
+      for (const call of calls) {
+        yield* everywhere(call, { rounds: 30, turns: 3 }, (when) =>
+          Effect.gen(function* () {
+            assertEquals(yield* pool.apply(Shared.addEffect, 2, 3), 5, when);
+            const { busy, resting, waiting } = yield* pool.statistics;
+            assertEquals([busy, resting, waiting], [0, 0, 0], when);
+          }));
+      }
+    }),
+  );
+
+  withWorkers(`calls of a pool on ${name}`, layer, 2, steps);
+};
+
+suite("subprocess", SubprocessBackend.layer({ stderr: "null" }), Capabilities.subprocess);
+suite("worker", WorkerBackend.layer(), Capabilities.worker);
