@@ -76,8 +76,63 @@ Deno.test("example pool_map spreads a count over a pool and gets a typed failure
   );
 });
 
+testFunction(
+  "example pool_state keeps the balances of a person in one worker, which releases them (full)",
+  async () => {
+    const [balances, ...released] = (await example("pool_state")).trimEnd().split("\n");
+    // The keys may share a worker, and the workers end in any order.
+    assertEquals([balances, released.join(" ").split(" ").filter((word) => word !== "released:").sort()], [
+      "[ 2, 20, 6, 60, 12 ]",
+      ["ann,12", "ben,60"],
+    ]);
+  },
+);
+
+testFunction(
+  "example pool_resilient measures the files that can be measured, and reports the others (full)",
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      await Deno.mkdir(`${folder}/sub`);
+      await Deno.writeTextFile(`${folder}/a.ts`, "// one\n// two\n");
+      await Deno.writeTextFile(`${folder}/sub/b.ts`, "// crash\n");
+      await Deno.writeTextFile(`${folder}/c.ts`, "// secret\n");
+      await Deno.writeTextFile(`${folder}/d.ts`, "x\n");
+      const { code, stderr, stdout } = await task("example:pool_resilient", folder);
+      assertEquals({ code, stdout }, {
+        code: 0,
+        stdout: `\
+c.ts: the file is secret
+sub/b.ts: has killed 2 workers
+2 files have 5 lines, 2 could not be measured
+2 workers were replaced, 1 attempts repeated
+`,
+      }, stderr);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+);
+
 /** The exact output of the other examples. */
 const printed = {
+  groups: `\
+answer of fast
+Cannot finish the group: 2 were to succeed, and of 2 members 1 failed
+slow: no answer yet
+broken: failed
+fast: answer of fast
+`,
+  supervisor: `\
+ONE TWO
+1 restart; starts: cache 1, server 2, monitor 2
+`,
+  test_backend: `\
+tea: 30
+coffee: unknown, out of memory
+cocoa: Timeout
+milk: 40
+`,
   listener_client: `\
 42
 {
