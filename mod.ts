@@ -66,6 +66,7 @@
  * | [Pool](https://jsr.io/@effect-deno/multiprocessing/doc/Pool) | workers that run tasks: `map`, Streams, submissions |
  * | [Group](https://jsr.io/@effect-deno/multiprocessing/doc/Group) | several Effects at a time: all, any, the first few, until a deadline |
  * | [Supervisor](https://jsr.io/@effect-deno/multiprocessing/doc/Supervisor) | children that are started again when they end |
+ * | [Timeline](https://jsr.io/@effect-deno/multiprocessing/doc/Timeline) | what workers did when, as a picture or a trace |
  * | [Backend](https://jsr.io/@effect-deno/multiprocessing/doc/Backend) | what all backends have in common: failures, permissions, limits |
  * | [SubprocessBackend](https://jsr.io/@effect-deno/multiprocessing/doc/SubprocessBackend) | children as Deno processes, with permissions of their own |
  * | [WorkerBackend](https://jsr.io/@effect-deno/multiprocessing/doc/WorkerBackend) | children as Web Workers |
@@ -145,6 +146,7 @@ export * as SubprocessBackend from "./src/SubprocessBackend.ts";
 export * as Supervisor from "./src/Supervisor.ts";
 export * as Task from "./src/Task.ts";
 export * as Telemetry from "./src/Telemetry.ts";
+export * as Timeline from "./src/Timeline.ts";
 export * as Value from "./src/Value.ts";
 export { InvalidArgument, wait } from "./src/Wait.ts";
 export * as WorkerBackend from "./src/WorkerBackend.ts";

@@ -204,6 +204,7 @@
  * | `maxAge`, `maxMemory` | age, and memory in bytes, at which a worker is replaced. Its successor is started first, so that no task waits |
  * | `spare` | keep one more worker ready, which replaces a worker that dies within milliseconds. It costs the memory of an idle worker, and starts when all workers run and no task waits |
  * | `timeout` | how long a task or chunk may run; then it is stopped and fails with `Timeout`. `applyWith` and `submitWith` have one for a single task; `pool.stream` has none |
+ * | `timeline` | a record of which worker ran which task when, as a picture or a trace: see the module `Timeline` |
  * | `gracePeriod` | how long a task may take to stop before its worker is killed; 1 second |
  * | `forceKillAfter` | how long after SIGTERM SIGKILL follows; 500 milliseconds |
  *
@@ -262,6 +263,11 @@
  * The replacement of a worker that has died starts at once, while the dead worker is released. With `spare: true` it is
  * there already: one more worker is kept started and initialized. A spare starts when all workers run and no task waits, so
  * that it never delays a worker that is needed.
+ *
+ * ## What a pool does
+ *
+ * `pool.statistics` is a snapshot, `pool.watch` a Stream of them, and `pool.insights` has the distribution of the times that tasks wait and
+ * run, the work of each worker, and the slowest tasks. A {@link progress} counts the items of a `map`; the module `ProgressBar` draws it.
  *
  * | `reason` of a `PoolError` | when |
  * | --- | --- |
@@ -341,6 +347,7 @@ import type { Poisoned, PoolError } from "./internal/pool/errors.ts";
 import * as Arguments from "./internal/os/arguments.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type * as Task from "./Task.ts";
+import type { Timeline } from "./Timeline.ts";
 
 const implementation = lazily(() => import("./internal/pool/pool.ts"));
 
@@ -470,6 +477,8 @@ export interface Options extends KillPolicy, TermOptions {
    * task waits. @default false
    */
   readonly spare?: boolean | undefined;
+  /** Records which worker runs which task when. @default none */
+  readonly timeline?: Timeline | undefined;
 }
 
 /**

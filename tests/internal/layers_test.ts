@@ -59,6 +59,7 @@ const owners: Record<string, string> = {
   "Task.ts": "child",
   "Telemetry.ts": "child",
   "TestBackend.ts": "testing",
+  "Timeline.ts": "pool",
   "Value.ts": "values",
   "Wait.ts": "objects",
   "WorkerBackend.ts": "child",

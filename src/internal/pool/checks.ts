@@ -68,6 +68,7 @@ const optionChecks: Arguments.Checks = {
   maxMemory: optional(positiveOrInfinite),
   initializer: optional(isInitializer),
   spare: optional(boolean),
+  timeline: optional(Arguments.marked("~multiprocessing/Timeline", "made by Timeline.make")),
 };
 
 const mapChecks: Arguments.Checks = {

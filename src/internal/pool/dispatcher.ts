@@ -443,7 +443,10 @@ export class Dispatcher {
   /** A worker has finished a job. */
   #finish(slot: Slot, job: Job, reply: Reply): void {
     this.#running.delete(job);
-    if (!job.ahead) this.#options.observations.ran(slot, job, performance.now() - job.since);
+    const end = performance.now();
+    const { ahead, since } = job;
+    const { name } = slot;
+    if (!ahead) this.#options.observations.ran(slot, job, end - since);
     job.slot = undefined;
     job.call = undefined;
     job.grace?.();
@@ -451,11 +454,17 @@ export class Dispatcher {
     job.grace = job.limit = undefined;
     // A worker that has died goes on with nothing.
     if (slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot);
-    if (Exit.isExit(reply)) return this.#conclude(slot, job, reply);
+    const conclude = (exit: JobExit): void => {
+      const { timeline } = this.#options.observations;
+      const failed = Exit.isFailure(exit);
+      if (!ahead) timeline?.add({ worker: name, task: job.work.task, start: since, end, failed });
+      this.#conclude(slot, job, exit);
+    };
+    if (Exit.isExit(reply)) return conclude(reply);
     this.#decoding++;
     this.#options.run(reply, (exit) => {
       this.#decoding--;
-      this.#conclude(slot, job, exit);
+      conclude(exit);
     });
   }
 

@@ -8,6 +8,7 @@ import * as MetricBoundaries from "effect/MetricBoundaries";
 import type { Insights, SlowTask, WorkerInsight } from "../../Pool.ts";
 import { Histogram } from "./histogram.ts";
 import type { Job, Slot } from "./job.ts";
+import type { Timeline } from "./timeline.ts";
 
 /** Number of the slowest jobs that are remembered. */
 const SLOWEST = 10;
@@ -28,10 +29,16 @@ const runs = Metric.histogram(
 
 /** Observes the jobs of one pool. */
 export class Observations {
+  /** Records the jobs, if there is one. */
+  readonly timeline: Timeline | undefined;
   readonly #waited = new Histogram();
   readonly #ran = new Histogram();
   /** The slowest first. */
   readonly #slowest: Array<SlowTask> = [];
+
+  constructor(timeline: Timeline | undefined) {
+    this.timeline = timeline;
+  }
 
   /** A worker has taken up a job that has waited for so long. */
   waited(millis: number): void {

@@ -32,6 +32,7 @@ import { mapStream } from "./map_stream.ts";
 import { OpenCalls } from "./open_calls.ts";
 import type { Progress } from "./progress.ts";
 import type { Submissions } from "./submissions.ts";
+import type { Timeline } from "./timeline.ts";
 import { terms, timer } from "./terms.ts";
 import { Workers } from "./workers.ts";
 import { inspectable } from "../os/inspect.ts";
@@ -574,6 +575,7 @@ export const make = (
       spare,
       initializer,
       modules,
+      timeline: options.timeline as Timeline | undefined,
       after: timer(yield* Effect.clock, runtime),
     }, runtime);
     const pool = new RunningPool(workers, {

@@ -27,6 +27,7 @@ import { PoolError } from "./errors.ts";
 import { Observations } from "./insights.ts";
 import { makeSlot, type Slot } from "./job.ts";
 import { memoryOf } from "./memory.ts";
+import type { Timeline } from "./timeline.ts";
 import { Submissions } from "./submissions.ts";
 
 /** Options of {@link Workers}. Times are in milliseconds. */
@@ -57,6 +58,8 @@ export interface Options {
   readonly initializer: Call.Prepared | undefined;
   /** URLs of the modules that a worker is started with. Called at each start. */
   readonly modules: () => ReadonlyArray<string>;
+  /** Records the jobs, if there is one. */
+  readonly timeline: Timeline | undefined;
   /** Runs a function after a number of milliseconds. Returns a function that stops the timer. */
   readonly after: (millis: number, run: () => void) => () => void;
 }
@@ -120,7 +123,7 @@ const dismiss = (starts: ReadonlyArray<Exit.Exit<Worker, unknown>>, exit: Exit.E
 export class Workers {
   readonly dispatcher: Dispatcher;
   readonly submissions: Submissions;
-  readonly observations = new Observations();
+  readonly observations: Observations;
   /** Number of living workers. */
   alive = 0;
   /** Number of workers that were replaced because they had died. */
@@ -163,6 +166,7 @@ export class Workers {
     this.#backend = backend;
     this.#options = options;
     this.#runtime = runtime;
+    this.observations = new Observations(options.timeline);
     this.dispatcher = new Dispatcher({
       gracePeriod: options.policy.gracePeriod,
       concurrency: options.concurrency,
