@@ -160,7 +160,7 @@ export const start = (
   const call = { begun: false, cancel: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
-    const flags = (once ? Request.ONCE : 0) | (isAhead === undefined ? 0 : Request.QUEUED);
+    const flags = (once ? Request.ONCE : 0) | (isAhead === undefined ? 0 : isAhead() ? Request.QUEUED : Request.FRESH);
     const channel = link.open(fill(prepared, id, flags), {
       exit: (message) => {
         const read = (): void => {

@@ -25,6 +25,8 @@ export const PROBE = 4;
 export const REDUCE = 5;
 /** The request begins when all earlier ones with this flag have been answered, and their answers have left. */
 export const QUEUED = 0x10;
+/** {@link QUEUED}, and the answers of all earlier requests with this flag have arrived. Written as {@link ONCE}, which excludes it. */
+export const FRESH = 0x50;
 /** Every item of a list is run, and the result is the list of their exits. */
 export const SETTLED = 0x08;
 /** The process was started for this request and ends with it. */
@@ -90,6 +92,8 @@ export const write = (
 export interface Request {
   readonly mode: number;
   readonly queued: boolean;
+  /** Whether the answers of all earlier queued requests have arrived. */
+  readonly fresh: boolean;
   readonly settled: boolean;
   readonly once: boolean;
   readonly task: number;
@@ -121,8 +125,9 @@ export const read = (bytes: Uint8Array): Request | undefined => {
   return {
     mode: bytes[0] & MODE,
     queued: (bytes[0] & QUEUED) !== 0,
+    fresh: (bytes[0] & FRESH) === FRESH,
     settled: (bytes[0] & SETTLED) !== 0,
-    once: (bytes[0] & ONCE) !== 0,
+    once: (bytes[0] & FRESH) === ONCE,
     task: getUint32(bytes, 1),
     trace,
     carried,

@@ -13,6 +13,8 @@ export class RequestLine {
 
   /** Adds a request, which begins at once or when its turn comes. */
   add(open: OpenRequest, begin: () => void): void {
+    // Their answers have arrived, so those requests are over.
+    if (open.request.fresh) this.#line.length = 0;
     if (this.#line.push({ open, begin }) === 1) begin();
   }
 
@@ -28,6 +30,7 @@ export class RequestLine {
   advance(open: OpenRequest, link: Link): void {
     if (this.#line[0]?.open !== open) return;
     link.flushed(() => {
+      if (this.#line[0]?.open !== open) return;
       this.#line.shift();
       this.#line[0]?.begin();
     });
