@@ -199,6 +199,22 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
+    "tasks that are behind one that does not stop run elsewhere, even if their worker ends in good order",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, prefetch: 3, gracePeriod: "20 millis" });
+      // A process that has run an Effect releases its layers when it is told to end.
+      yield* pool.apply(Shared.addEffect, 1, 2);
+      const stuck = yield* pool.submitWith(Shared.never, [], { timeout: "20 millis" });
+      const behind = yield* Effect.forEach(numbers(6), (n) => pool.submit(Shared.echoEffect, n));
+      const error = yield* Effect.flip(stuck.await);
+      assertInstanceOf(error, Pool.PoolError);
+      assertEquals(error.reason, "Timeout");
+      for (const [n, submission] of behind.entries()) assertEquals(yield* submission.await, n);
+      assertEquals((yield* pool.statistics).replaced, 1);
+    }),
+  );
+
+  check(
     "a task that was sent ahead can be cancelled, and its timeout begins when it is taken up",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, prefetch: 2, gracePeriod: "50 millis" });

@@ -9,13 +9,21 @@ import type { OpenRequest } from "./open_request.ts";
 
 /** Requests in the order of their arrival. The first one runs. */
 export class RequestLine {
+  #closed = false;
   readonly #line: Array<{ readonly open: OpenRequest; readonly begin: () => void }> = [];
 
   /** Adds a request, which begins at once or when its turn comes. */
   add(open: OpenRequest, begin: () => void): void {
+    if (this.#closed) return;
     // Their answers have arrived, so those requests are over.
     if (open.request.fresh) this.#line.length = 0;
     if (this.#line.push({ open, begin }) === 1) begin();
+  }
+
+  /** Lets no further request begin. The requests that have not begun are not answered, so their caller knows that they have not. */
+  close(): void {
+    this.#closed = true;
+    this.#line.length = Math.min(1, this.#line.length);
   }
 
   /** Takes a request out that has not begun; `false` if there is no such request. */

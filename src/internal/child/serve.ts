@@ -365,6 +365,7 @@ export class ChildServer {
   #shutdown(code: number, read: boolean): void {
     if (this.#ending) return;
     this.#ending = true;
+    this.#line.close();
     for (const open of this.#requests) this.#cancel(open);
     const exit = (): void => this.#host.exit(code);
     const finish = (): void => {
