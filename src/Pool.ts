@@ -512,7 +512,7 @@ export const initializer = <Args extends ReadonlyArray<unknown>, A, E>(
  * @since 0.1.0
  * @category models
  */
-export interface SubmitOptions<A, E> extends CallOptions<E | Failure> {
+export interface SubmitOptions<A, E> extends CallOptions<NoInfer<E> | Failure> {
   /** Runs with the result, in a fiber of its own. A failure of it is logged, and affects nothing else. */
   readonly onSuccess?: ((value: A) => Effect.Effect<unknown, unknown>) | undefined;
   /** Runs with the failure, in a fiber of its own. A failure of it is logged, and affects nothing else. */
@@ -750,7 +750,7 @@ export interface Pool extends Pipeable {
   readonly applyWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
-    options: ApplyOptions<E | Failure>,
+    options: ApplyOptions<NoInfer<E> | Failure>,
   ) => Effect.Effect<A, E | Failure>;
   /**
    * Runs a task once in each worker, and returns the results in the order of the workers. A worker that is being replaced runs it as soon
@@ -768,13 +768,13 @@ export interface Pool extends Pipeable {
   readonly map: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions<E | Failure>,
+    options?: MapOptions<NoInfer<E> | Failure>,
   ) => Effect.Effect<Array<A>, E | Failure>;
   /** {@link Pool.map} for tasks with several arguments: each item is a list of arguments. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
-    options?: MapOptions<E | Failure>,
+    options?: MapOptions<NoInfer<E> | Failure>,
   ) => Effect.Effect<Array<A>, E | Failure>;
   /**
    * {@link Pool.map} that goes on after a failure, and returns the Exit of each item. Fails only if the call itself is invalid, or an item
@@ -784,7 +784,7 @@ export interface Pool extends Pipeable {
   readonly mapSettled: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions<E | Failure>,
+    options?: MapOptions<NoInfer<E> | Failure>,
   ) => Effect.Effect<Array<Exit.Exit<A, E | Failure>>, PoolError | EncodeError>;
   /**
    * Combines the items to one, from left to right: the workers combine the items of their chunks, then their results. The task must be
@@ -794,7 +794,7 @@ export interface Pool extends Pipeable {
   readonly reduce: <A, E>(
     task: Task.Task<[A, A], A, E>,
     items: Iterable<A>,
-    options?: MapOptions<E | Failure>,
+    options?: MapOptions<NoInfer<E> | Failure>,
   ) => Effect.Effect<Option.Option<A>, E | Failure>;
   /**
    * Runs a task for each element of a Stream, at most `lookAhead` ahead of the reader of the results. The first failure stops all
@@ -802,7 +802,7 @@ export interface Pool extends Pipeable {
    */
   readonly mapStream: <I, A, E>(
     task: Task.Task<[I], A, E>,
-    options?: MapStreamOptions<E | Failure>,
+    options?: MapStreamOptions<NoInfer<E> | Failure>,
   ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<A, E | E2 | Failure, R>;
   /**
    * {@link Pool.mapStream} that goes on after a failure, and emits the Exit of each element. Fails only if the source fails, or the call
@@ -810,7 +810,7 @@ export interface Pool extends Pipeable {
    */
   readonly mapStreamSettled: <I, A, E>(
     task: Task.Task<[I], A, E>,
-    options?: MapStreamOptions<E | Failure>,
+    options?: MapStreamOptions<NoInfer<E> | Failure>,
   ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<Exit.Exit<A, E | Failure>, E2 | PoolError, R>;
   /**
    * Runs a task that is a Stream in one worker, which has no other task until the stream ends. *Interruption:* stopping early stops
@@ -824,7 +824,7 @@ export interface Pool extends Pipeable {
   readonly mapUnordered: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions<E | Failure>,
+    options?: MapOptions<NoInfer<E> | Failure>,
   ) => Stream.Stream<A, E | Failure>;
   /**
    * Submits a task without waiting for its result. The submission belongs to the pool: if the scope of the pool closes with success,
