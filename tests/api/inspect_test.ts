@@ -34,6 +34,7 @@ test(
   Effect.gen(function* () {
     const process = yield* Process.spawnWith(Tasks.linger, [], { name: "child", daemon: true });
     const manager = yield* Manager.make();
+    const { host } = manager[Manager.TypeId];
     const objects: ReadonlyArray<readonly [object, string]> = [
       [yield* Pool.make({ size: 1 }), '{ _id: "Pool", size: 1 }'],
       [process, `{ _id: "Process", name: "child", daemon: true, pid: ${Deno.pid} }`],
@@ -55,8 +56,8 @@ test(
       [yield* Value.bytes(8), '{ _id: "Bytes", capacity: 8 }'],
       [yield* SharedArray.make("u8", 3), '{ _id: "Array", type: "u8", length: 3 }'],
       [yield* ShareableList.make([1]), '{ _id: "ShareableList", length: 1 }'],
-      [manager, '{ _id: "Proxy" }'],
-      [yield* manager.dict(), '{ _id: "Proxy" }'],
+      [manager, `{ _id: "Proxy", type: "Manager", host: "${host}", number: 0 }`],
+      [yield* manager.dict(), `{ _id: "Proxy", type: "dict", host: "${host}", number: 1 }`],
     ];
     assertEquals(objects.map(([object]) => Deno.inspect(object)), objects.map(([_, text]) => text));
     const [pool] = objects.map(([object]) => object as Pool.Pool);
@@ -64,5 +65,6 @@ test(
     for (const [object] of objects) assertEquals(typeof (object as Pool.Pool).pipe, "function");
     assertEquals(JSON.stringify(objects[0][0]), '{"_id":"Pool","size":1}');
     assertEquals(String(objects[0][0]), '{"_id":"Pool","size":1}');
+    assertEquals([String(objects[3][0]), String(objects.at(-1)![0])], ["Queue(MainProcess)", `dict(${host}#1)`]);
   }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())),
 );

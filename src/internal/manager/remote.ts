@@ -35,6 +35,11 @@ export abstract class Remote implements Proxy {
     return Hash.string(`${address}/${server}/${number}`);
   }
 
+  toJSON(): object {
+    const { host, number, type } = this[TypeId];
+    return { _id: "Proxy", type, host, number };
+  }
+
   toString(): string {
     const { host, number, type } = this[TypeId];
     return `${type}(${host}#${number})`;

@@ -21,16 +21,23 @@ function asText(this: object): string {
   return JSON.stringify(this);
 }
 
+function inspect(this: { readonly toJSON: () => unknown }): unknown {
+  return this.toJSON();
+}
+
 function pipe(this: object, ..._functions: ReadonlyArray<unknown>): unknown {
   return pipeArguments(this, arguments);
 }
 
-/** Makes the objects of a class printable by `console.log`, `JSON.stringify` and `String`, and gives them `pipe`. */
+/**
+ * Makes the objects of a class printable by `console.log`, `JSON.stringify` and `String`, and gives them `pipe`. A class that has
+ * `toJSON` or `toString` keeps it.
+ */
 export const inspectable = ({ prototype }: abstract new (...args: never) => object): void => {
   Object.defineProperties(prototype, {
-    [INSPECT]: { value: describe },
+    [INSPECT]: { value: inspect },
     pipe: { value: pipe },
-    toJSON: { value: describe },
-    toString: { value: asText },
+    ...(Object.hasOwn(prototype, "toJSON") ? {} : { toJSON: { value: describe } }),
+    ...(Object.hasOwn(prototype, "toString") ? {} : { toString: { value: asText } }),
   });
 };
