@@ -152,7 +152,7 @@ check("the span of a request is the parent of those in the worker", ({ executeEf
   }));
 
 each(
-  "workers are processes of their own, with the names that were asked for",
+  "workers are processes of their own, with the names that were asked for (full)",
   () =>
     Effect.gen(function* () {
       const { executeEffect } = yield* pool(2);

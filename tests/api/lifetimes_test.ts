@@ -278,7 +278,7 @@ const suite = (
   // Active children
 
   check(
-    "activeChildren lists a process from its start to its end",
+    "activeChildren lists a process from its start to its end (full)",
     Effect.gen(function* () {
       const mine = Effect.map(Process.activeChildren, (all) => all.map(({ name }) => name));
       assertEquals(yield* mine, []);

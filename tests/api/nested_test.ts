@@ -66,7 +66,7 @@ row(
   { clearEnv: true },
   same("inherited", false),
 );
-row("stdin is read by a child only", { stdin: "inherit" }, ({ child, grandchild }) => {
+row("stdin is read by a child only (full)", { stdin: "inherit" }, ({ child, grandchild }) => {
   assertEquals([child.stdin, grandchild.stdin], [Deno.readLinkSync("/proc/self/fd/0"), "/dev/null"]);
 });
 row("a detached child leads the group of its own children (full)", { detached: true }, ({ child, grandchild }) => {

@@ -478,7 +478,7 @@ const suite = (
   );
 
   check(
-    "a closed pool finishes the streams that are being run, and join waits for their readers; only new ones are refused",
+    "a closed pool finishes the streams that are being run, and join waits for their readers; only new ones are refused (full)",
     Effect.gen(function* () {
       const many = numbers(60);
       const source = Stream.fromIterable(many);
