@@ -52,11 +52,15 @@
  * | `dict`, `namespace` | a Map with Python's operations; attributes by name. Keys are compared by value |
  * | `list` | an Array with Python's operations |
  * | `value`, `array` | one value; numbers of one kind |
- * | `lock`, `rlock`, `semaphore`, `boundedSemaphore` | locks that a killed holder gives back; requests are served in order |
- * | `condition`, `event`, `barrier` | waiting for other processes; a barrier breaks when one of its parties gives up or dies |
+ * | `lock`, `rlock`, `semaphore`, `boundedSemaphore` | a `Lock`, `RLock` or `Semaphore` of this library that the server hosts |
+ * | `condition`, `event`, `barrier` | a `Condition`, `Event` or `Barrier` of this library that the server hosts |
  * | `queue`, `lifoQueue`, `priorityQueue` | a queue at the server |
  * | `pool` | a pool whose workers are children of the server |
  * | `create(type, ...args)` | an object of a class of the program |
+ *
+ * Locks, events and the others of that kind have the types and the guarantees of the modules `Lock`, `Event` and so on, and
+ * are used by messages. They are proxies as well, so a scope can retain them and a name can publish them. Their uses fail
+ * with a `SyncFailure`, also when the connection to another program breaks.
  *
  * A value that is read is a copy: changing the copy changes nothing at the server. To change a part deep inside a value, run a
  * task at the server with `modify`: it receives a copy, and its result is the new value. If the task fails, or is
@@ -142,7 +146,8 @@
  * | for as long as a scope is open, in any process | `Manager.retain(proxy)` |
  * | on its way to a process that will retain it | `Manager.lease(proxy, "1 minute")`; with `Infinity`, as long as the manager |
  *
- * A process that is killed gives back all objects and locks that it held. `manager.statistics` tells how many objects
+ * A process that is killed gives back all objects and locks that it held; the next holder of a lock learns of it by
+ * `abandoned`. `manager.statistics` tells how many objects
  * there are, and of which types.
  *
  * | event | effect |
@@ -268,12 +273,11 @@ export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from
 export type { List, ListChange } from "./internal/manager/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";
 export type { SharedPool } from "./internal/manager/pool.ts";
-export type { Barrier, BarrierStatistics, Event } from "./internal/manager/event.ts";
-export type { Acquirable, Condition, Lock, LockStatistics, RLock, Semaphore } from "./internal/manager/lock.ts";
 export {
   type AnyType,
   type ClassProxy,
   type Exposed,
+  type Managed,
   type MethodName,
   type Proxy,
   type ProxyOf,

@@ -649,11 +649,6 @@ export const rows: Readonly<Record<string, Row>> = {
     mapUnordered: [{ task, items: iterable, options: chunks }, [square, [1], {}]],
     stream: [modified, [countTo, 1]],
   }),
-  ...methods("Manager.Acquirable", "managedLock", { withLock: [{ effect }, [Effect.void]] }),
-  ...methods("Manager.Condition", "managedCondition", {
-    waitFor: [{ predicate: effect }, [Effect.succeed(true)]],
-    notify: [{ count: countOrInfinite }, [1]],
-  }),
   ...methods("Manager.Numbers", "managedArray", {
     at: [index, [0]],
     set: [{ index: element, value: whole }, [0, 1]],

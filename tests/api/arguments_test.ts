@@ -111,8 +111,6 @@ const make = Effect.gen(function* () {
     namespace: yield* manager.namespace({ a: 1 }),
     managedValue: yield* manager.value(7),
     managedArray: yield* manager.array(new Int32Array([1, 2, 3])),
-    managedLock: yield* manager.lock,
-    managedCondition: yield* manager.condition(),
     sharedPool: yield* manager.pool({ size: 1 }),
   };
 });
@@ -154,8 +152,6 @@ const look = (fixtures: Fixtures) =>
     namespace: fixtures.namespace.toObject,
     managedValue: fixtures.managedValue.get,
     managedArray: fixtures.managedArray.toTypedArray,
-    managedLock: fixtures.managedLock.statistics,
-    managedCondition: fixtures.managedCondition.waiting,
     sharedPool: fixtures.sharedPool.statistics,
     objects: Effect.map(fixtures.manager.statistics, ({ objects, types }) => ({ objects, types })),
   });
@@ -172,7 +168,6 @@ const use = (fixtures: Fixtures) =>
     assertEquals(yield* fixtures.lock.withLock(Effect.succeed(1)), 1);
     assertEquals(yield* fixtures.rlock.withLock(Effect.succeed(1)), 1);
     assertEquals(yield* fixtures.readWriteLock.write.withLock(Effect.succeed(1)), 1);
-    assertEquals(yield* fixtures.managedLock.withLock(Effect.succeed(1)), 1);
     assertEquals(yield* fixtures.semaphore.withPermits(Effect.succeed(1), 2), 1);
     assertEquals(yield* fixtures.barrier.wait, 0);
     assertEquals(yield* fixtures.condition.withLock(fixtures.condition.notify()), 0);

@@ -42,7 +42,7 @@ export const uses: Readonly<
   struct: (found: Value.Struct<{ readonly x: "f64" }>) => found.set({ x: 5 }),
   bytes: (found: Value.Bytes) => found.set(new Uint8Array([5])),
   dict: (found: Manager.Dict<string, number>) => found.set("used", 1),
-  managedLock: (found: Manager.Lock) => found.withLock(Effect.succeed("held")),
+  managedLock: (found: Lock.Lock) => found.withLock(Effect.succeed("held")),
   managedQueue: (found: Queue.Queue<string>) => found.put("used"),
 };
 

@@ -1,5 +1,6 @@
 /** Tasks of the tests of managers of other programs. */
 import * as Effect from "effect/Effect";
+import type * as Lock from "../../src/Lock.ts";
 import * as Manager from "../../src/Manager.ts";
 import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
@@ -14,7 +15,7 @@ export const holds = Task.make(
   (address: Address, authKey: Uint8Array, told: Queue.Queue<string>) =>
     Effect.scoped(Effect.gen(function* () {
       const manager = yield* Manager.connect({ address, authKey });
-      const lock = (yield* manager.find<Manager.Lock>("lock"))!;
+      const lock = (yield* manager.find<Lock.Lock>("lock"))!;
       yield* lock.take;
       yield* manager.dict();
       yield* told.put("held");

@@ -188,9 +188,9 @@ check(
     assertEquals(yield* value.add(1), 2);
     const event = yield* manager.event;
     const waiting = yield* Effect.fork(failure(event.wait));
-    yield* when(event.waiting, (n) => n === 1);
+    yield* when(event.statistics, ({ waiting }) => waiting === 1);
     yield* first.kill;
-    assertEquals(yield* Fiber.join(waiting), "Disconnected unknown");
+    assertEquals(yield* Fiber.join(waiting), "Unreachable");
     assertEquals(yield* failure(value.get), "Disconnected no");
     const second = yield* serve;
     yield* told.get;
@@ -212,7 +212,7 @@ check(
     const remote = yield* Manager.connect({ address: served.address, authKey });
     const event = yield* remote.event;
     const waiting = yield* Effect.fork(failure(event.wait));
-    yield* when(event.waiting, (n) => n === 1);
+    yield* when(event.statistics, ({ waiting }) => waiting === 1);
     yield* Scope.close(scope, Exit.void);
     const how = yield* Fiber.join(waiting);
     assert(["Unreachable", "Disconnected unknown"].includes(how), how);
@@ -255,16 +255,16 @@ check(
     const { remote, served } = yield* both();
     const event = yield* remote.event;
     const { address, server, number } = event[Manager.TypeId];
-    const message = Codec.encode(["wait"]).bytes;
     let refused = 0;
-    const lines = Array.from({ length: 10_010 }, () =>
-      call({ address, object: server }, P.CALL, (writer) => {
-        writer.varint(number);
-        writer.bytes(message);
-        return undefined;
-      }, { exit: ({ bytes }) => refused += bytes[0] === P.OVERLOADED ? 1 : 0 }));
+    const lines = Array.from(
+      { length: 10_010 },
+      () =>
+        call({ address, object: server }, P.RETAIN, (writer) => void writer.varint(number), {
+          exit: ({ bytes }) => refused += bytes[0] === P.OVERLOADED ? 1 : 0,
+        }),
+    );
     yield* when(Effect.sync(() => refused), (n) => n >= 10);
-    assertEquals(yield* failure(event.isSet), "ManagerError Overloaded");
+    assertEquals(yield* failure(event.isSet), "SyncError TooMany");
     yield* served.list([1]);
     for (const line of lines) line.cancel();
     yield* when(served.statistics, ({ pending }) => pending === 2);

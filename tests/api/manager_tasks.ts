@@ -2,9 +2,14 @@
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
+import type * as Barrier from "../../src/Barrier.ts";
+import type * as Condition from "../../src/Condition.ts";
+import type * as Event from "../../src/Event.ts";
+import type * as Lock from "../../src/Lock.ts";
 import * as Manager from "../../src/Manager.ts";
 import * as Process from "../../src/Process.ts";
 import type * as Queue from "../../src/Queue.ts";
+import * as Semaphore from "../../src/Semaphore.ts";
 import type * as ShareableList from "../../src/ShareableList.ts";
 import type * as SharedMemory from "../../src/SharedMemory.ts";
 import * as Task from "../../src/Task.ts";
@@ -162,8 +167,10 @@ export const lengthOf = Task.make(import.meta, "lengthOf", (list: Manager.List<u
 export const holds = Task.make(
   import.meta,
   "holds",
-  (lock: Manager.Lock, told: Queue.Queue<string>) =>
-    Effect.zipRight(lock.take, Effect.zipRight(told.put("held"), Effect.never)),
+  (lock: Lock.Lock | Semaphore.Semaphore, told: Queue.Queue<string>) => {
+    const take: Effect.Effect<unknown, unknown> = Semaphore.isSemaphore(lock) ? lock.take() : lock.take;
+    return Effect.zipRight(take, Effect.zipRight(told.put("held"), Effect.never));
+  },
 );
 
 /** Makes a dict, sends it away, and ends when it is told to. */
@@ -190,7 +197,7 @@ export const retains = Task.make(
 export const addsLocked = Task.make(
   import.meta,
   "addsLocked",
-  (lock: Manager.Lock, value: Manager.Value<number>, times: number) =>
+  (lock: Lock.Lock, value: Manager.Value<number>, times: number) =>
     Effect.repeatN(
       lock.withLock(Effect.flatMap(value.get, (n) => value.set(n + 1))),
       times - 1,
@@ -200,13 +207,13 @@ export const addsLocked = Task.make(
 export const arrives = Task.make(
   import.meta,
   "arrives",
-  (barrier: Manager.Barrier, told: Queue.Queue<string>) => Effect.zipRight(told.put("here"), barrier.wait),
+  (barrier: Barrier.Barrier, told: Queue.Queue<string>) => Effect.zipRight(told.put("here"), barrier.wait),
 );
 
 export const waitsFor = Task.make(
   import.meta,
   "waitsFor",
-  (condition: Manager.Condition, told: Queue.Queue<string>) =>
+  (condition: Condition.Condition, told: Queue.Queue<string>) =>
     condition.withLock(Effect.zipRight(told.put("waits"), condition.wait)),
 );
 
@@ -234,7 +241,7 @@ export const withSchema = Task.make(import.meta, "withSchema", (n: number | unde
 export const told = Task.make(
   import.meta,
   "told",
-  (event: Manager.Event, told: Queue.Queue<string>) =>
+  (event: Event.Event, told: Queue.Queue<string>) =>
     Effect.zipRight(
       told.put("waits"),
       Effect.match(event.wait, { onFailure: ({ _tag }) => _tag, onSuccess: () => "" }),

@@ -476,6 +476,26 @@ here(
 );
 
 here(
+  "a waiter that is interrupted while it takes the lock again passes its notification on",
+  Effect.gen(function* () {
+    const lock = yield* Lock.make();
+    const condition = yield* Condition.make({ lock });
+    const first = yield* Effect.fork(condition.withLock(condition.wait));
+    yield* until(Effect.map(condition.statistics, ({ waiting }) => waiting === 1));
+    const second = yield* Effect.fork(condition.withLock(condition.wait));
+    yield* until(Effect.map(condition.statistics, ({ waiting }) => waiting === 2));
+    yield* lock.take;
+    assertEquals(yield* condition.notify(), 1);
+    yield* until(Effect.map(lock.statistics, ({ waiting }) => waiting === 1));
+    const interrupting = yield* Effect.fork(Fiber.interrupt(first));
+    yield* until(Effect.sync(() => first.unsafePoll() !== null || interrupting.unsafePoll() === null));
+    yield* lock.release;
+    assert(Exit.isInterrupted(yield* Fiber.join(interrupting)));
+    yield* Fiber.join(second);
+  }),
+);
+
+here(
   "a notification whose waiter a race discards goes to another one",
   Effect.gen(function* () {
     const condition = yield* Condition.make();

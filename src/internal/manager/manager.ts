@@ -3,9 +3,15 @@
  *
  * @module
  */
-import type * as Effect from "effect/Effect";
+import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
+import type { Barrier } from "../../Barrier.ts";
+import type { Condition } from "../../Condition.ts";
+import type { Event } from "../../Event.ts";
+import type { Lock } from "../../Lock.ts";
 import type { Options as PoolOptions } from "../../Pool.ts";
+import type { RLock } from "../../RLock.ts";
+import type { Semaphore } from "../../Semaphore.ts";
 import { QueueError } from "../objects/errors.ts";
 import type { Dequeue, Options as QueueOptions, Queue } from "../../Queue.ts";
 import { PoolError } from "../pool/errors.ts";
@@ -36,9 +42,7 @@ import type { List } from "./list.ts";
 import type { SharedPool } from "./pool.ts";
 import * as P from "./protocol.ts";
 import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
-import type { Barrier, Event } from "./event.ts";
-import type { Condition, Lock, RLock, Semaphore } from "./lock.ts";
-import { type Type, TypeTypeId } from "./typed.ts";
+import { type Managed, type Type, TypeTypeId } from "./typed.ts";
 import { type Numbers, type TypedArray, typedArray, type Value } from "./value.ts";
 
 /**
@@ -109,19 +113,22 @@ export interface Manager extends Proxy {
   /** Makes a queue that gives the smallest item first, by its natural order. Python's `PriorityQueue`. */
   readonly priorityQueue: <A>(options?: QueueOptions) => Making<Queue<A>, QueueError>;
   /** Makes a lock. Python's `Lock`. */
-  readonly lock: Making<Lock>;
+  readonly lock: Making<Managed<Lock>>;
   /** Makes a recursive lock. Python's `RLock`. */
-  readonly rlock: Making<RLock>;
+  readonly rlock: Making<Managed<RLock>>;
   /** Makes a semaphore with a number of permits, by default one. Python's `Semaphore`. */
-  readonly semaphore: (permits?: number) => Making<Semaphore>;
-  /** Makes a semaphore that only a holder can release. Python's `BoundedSemaphore`. */
-  readonly boundedSemaphore: (permits?: number) => Making<Semaphore>;
+  readonly semaphore: (permits?: number) => Making<Managed<Semaphore>>;
+  /** Makes a semaphore that never has more permits than it was made with. Python's `BoundedSemaphore`. */
+  readonly boundedSemaphore: (permits?: number) => Making<Managed<Semaphore>>;
   /** Makes a condition of a lock, or of a recursive lock of its own. Python's `Condition`. */
-  readonly condition: (lock?: Lock | RLock) => Making<Condition>;
+  readonly condition: (lock?: Lock | RLock) => Making<Managed<Condition>>;
   /** Makes an event. Python's `Event`. */
-  readonly event: Making<Event>;
-  /** Makes a barrier. When all parties have arrived, the action runs at the server before they go on. Python's `Barrier`. */
-  readonly barrier: (parties: number, action?: Task<[], unknown, unknown>) => Making<Barrier>;
+  readonly event: Making<Managed<Event>>;
+  /**
+   * Makes a barrier. When all parties have arrived, the action runs at the server before they go on. If it fails, the server logs the
+   * failure, and the barrier is broken with `ActionFailed`. Python's `Barrier`.
+   */
+  readonly barrier: (parties: number, action?: Task<[], unknown, unknown>) => Making<Managed<Barrier>>;
   /** Makes shared memory of `size` bytes, which lives like an object of the manager. Not for other programs. */
   readonly sharedMemory: (size: number) => Making<SharedMemory, MemoryError>;
   /** Makes a list of fixed length in shared memory. Not for other programs. */
@@ -198,13 +205,13 @@ export class ManagerProxy extends Remote implements Manager {
     );
   }
 
-  #semaphore(method: string, type: string, permits: number | undefined): Making<Semaphore> {
+  #semaphore(method: string, type: string, permits: number | undefined): Making<Managed<Semaphore>> {
     return checkedAs(
       invalidOption,
       `manager.${method}`,
       { permits },
       { permits: optional(count) },
-      () => this.#make<Semaphore>(type, permits),
+      () => this.#make<Managed<Semaphore>>(type, permits),
     );
   }
 
@@ -226,17 +233,26 @@ export class ManagerProxy extends Remote implements Manager {
   readonly lifoQueue = <A>(options?: QueueOptions) => this.#queue<A>("lifoQueue", "LifoQueue", options);
   readonly priorityQueue = <A>(options?: QueueOptions) => this.#queue<A>("priorityQueue", "PriorityQueue", options);
   get lock() {
-    return this.#make<Lock>("Lock");
+    return this.#make<Managed<Lock>>("Lock");
   }
   get rlock() {
-    return this.#make<RLock>("RLock");
+    return this.#make<Managed<RLock>>("RLock");
   }
   readonly semaphore = (permits?: number) => this.#semaphore("semaphore", "Semaphore", permits);
   readonly boundedSemaphore = (permits?: number) => this.#semaphore("boundedSemaphore", "BoundedSemaphore", permits);
   readonly condition = (lock?: Lock | RLock) =>
-    this.#checked("condition", { lock }, { lock: optional(isLock) }, () => this.#make<Condition>("Condition", lock));
+    this.#checked(
+      "condition",
+      { lock },
+      { lock: optional(isLock) },
+      () =>
+        Effect.flatMap(
+          lock === undefined ? this.rlock : Effect.succeed(lock),
+          (lock) => this.#make<Managed<Condition>>("Condition", lock),
+        ),
+    );
   get event() {
-    return this.#make<Event>("Event");
+    return this.#make<Managed<Event>>("Event");
   }
   readonly barrier = (parties: number, action?: Task<[], unknown, unknown>) =>
     checkedAs(
@@ -244,7 +260,7 @@ export class ManagerProxy extends Remote implements Manager {
       "manager.barrier",
       { parties, action },
       { parties: positive, action: optional(isTask) },
-      () => this.#make<Barrier>("Barrier", parties, action && [action.url, action.name]),
+      () => this.#make<Managed<Barrier>>("Barrier", parties, action && [action.url, action.name]),
     );
   readonly sharedMemory = (size: number) =>
     checkedAs(

@@ -12,7 +12,7 @@
  * | `RETAIN` | object | its handle |
  * | `STREAM` | object, `[method, ...args]` | elements, against credit |
  * | `TAKE` | object, `[method, ...args]` | the value that was taken out; it is put back unless the caller confirms it with `finish` |
- * | `ATTACH` | object, data of its kind | messages of its kind |
+ * | `ATTACH` | object, `[client, pid]` | messages of a lock or another object of that kind; see `sync/messages/protocol.ts` |
  * | `QUEUE` | object, b = operation of the queue, its message | messages of the queue |
  *
  * `CREATE`, `CALL_KEPT` and `RETAIN` hold an object: the call stays open for as long as the caller needs the object, and ends
@@ -22,14 +22,14 @@
  *
  * @module
  */
-import type { BrokenReason } from "../sync/errors.ts";
+import { ATTACH as ATTACH_TO } from "../sync/messages/protocol.ts";
 
 export const CALL = 1;
 export const CREATE = 2;
 export const CALL_KEPT = 3;
 export const RETAIN = 4;
 export const STREAM = 5;
-export const ATTACH = 6;
+export const ATTACH = ATTACH_TO;
 /** A call of a queue at the server, by another program. */
 export const QUEUE = 7;
 export const TAKE = 8;
@@ -46,10 +46,6 @@ export const REFUSED = 11;
 export const UNENCODABLE = 12;
 /** The object does not exist any more. */
 export const FREED = 13;
-/** A lock is held, and the caller does not wait. */
-export const BUSY = 14;
-/** A barrier is broken; b = index of the reason. */
-export const BROKEN = 15;
 /** The connection to another program broke: the call may have completed. */
 export const LOST = 16;
 /** The call was not sent: there is no connection to the other program. */
@@ -59,14 +55,3 @@ export const OVERLOADED = 18;
 
 /** The URL that stands for the library's own types. */
 export const BUILTIN = "";
-
-/** Messages to a lock, from a process that holds it; n = number of the condition. */
-export const WAIT = 1;
-export const UNWAIT = 2;
-export const NOTIFY = 3;
-
-/** Message of a lock: the caller holds it. */
-export const GRANTED = 1;
-
-/** Reasons of a broken barrier, by index. */
-export const REASONS: ReadonlyArray<BrokenReason> = ["Aborted", "Reset", "Interrupted", "ActionFailed", "PartyDied"];

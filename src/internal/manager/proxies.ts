@@ -14,8 +14,7 @@ import { ManagerProxy } from "./manager.ts";
 import { PoolProxy } from "./pool.ts";
 import * as P from "./protocol.ts";
 import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
-import { ConditionProxy, type ConditionShape, LockProxy, RLockProxy, SemaphoreProxy } from "./lock.ts";
-import { BarrierProxy, EventProxy } from "./event.ts";
+import { syncProxies, type SyncShape } from "./sync.ts";
 import { isReachable } from "./types.ts";
 import { NumbersProxy, ValueProxy } from "./value.ts";
 
@@ -30,7 +29,7 @@ export interface Methods {
 }
 
 /** Data of a handle that depends on the type. */
-export type ProxyShape = Methods | ConditionShape;
+export type ProxyShape = Methods | SyncShape;
 
 /** The data of a handle. */
 export interface ProxyData extends ObjectRef {
@@ -41,28 +40,12 @@ type ProxyClass = new (data: ProxyData) => Proxy;
 
 const isMethods = (shape: ProxyShape | undefined): shape is Methods => shape !== undefined && "methods" in shape;
 
-const isConditionShape = (shape: ProxyShape | undefined): shape is ConditionShape =>
-  shape !== undefined && "recursive" in shape;
-
-/** The condition of a handle; throws if the handle is malformed. */
-const conditionProxy = (data: ProxyData): Proxy => {
-  const { shape } = data;
-  if (!isConditionShape(shape)) throw new TypeError("the handle of a condition does not name its lock");
-  return new ConditionProxy(data, shape);
-};
-
 const classes: Readonly<Record<string, ProxyClass>> = {
   dict: DictProxy,
   list: ListProxy,
   Namespace: NamespaceProxy as ProxyClass,
   Value: ValueProxy,
   Array: NumbersProxy,
-  Lock: LockProxy,
-  RLock: RLockProxy,
-  Semaphore: SemaphoreProxy,
-  BoundedSemaphore: SemaphoreProxy,
-  Event: EventProxy,
-  Barrier: BarrierProxy,
   Pool: PoolProxy,
   Manager: ManagerProxy,
 };
@@ -84,7 +67,7 @@ const customProxy = (data: ProxyData, { kept, methods, streams }: Methods): Prox
 export const proxy = (data: ProxyData): Proxy => {
   const { shape, type } = data;
   if (isMethods(shape)) return customProxy(data, shape);
-  if (type === "Condition") return conditionProxy(data);
+  if (Object.hasOwn(syncProxies, type)) return syncProxies[type](data);
   if (!Object.hasOwn(classes, type)) throw new TypeError(`this process knows no managed type "${type}"`);
   return new classes[type](data);
 };

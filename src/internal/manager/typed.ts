@@ -20,6 +20,14 @@ export interface Proxy extends Equal.Equal {
   readonly [TypeId]: ObjectRef;
 }
 
+/**
+ * A lock or another object of this library that is used like one made in memory, and is a proxy as well.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Managed<A> = A & Proxy;
+
 /** The mark of managed types. */
 export const TypeTypeId = "~multiprocessing/ManagedType";
 

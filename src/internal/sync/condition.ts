@@ -3,8 +3,11 @@
  *
  * @module
  */
+import * as Cause from "effect/Cause";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import * as FiberRef from "effect/FiberRef";
+import * as RuntimeFlags from "effect/RuntimeFlags";
 import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type { Condition, Options, Statistics } from "../../Condition.ts";
@@ -31,7 +34,7 @@ import {
 } from "./messages/condition.ts";
 import { allocateObject, byMessages, carrierOption, Shared } from "./object.ts";
 import { make as makeLock } from "./rlock.ts";
-import { ifDiscarded, step, whenDone } from "./waiting.ts";
+import { ifDiscarded, type RunningFiber, step, whenDone } from "./waiting.ts";
 
 export const TypeId = "~multiprocessing/Condition";
 
@@ -148,6 +151,12 @@ export class ConditionClient implements Condition {
 
   /** Waits for a notification; false if the time is over. Holds the lock again whenever it ends. */
   #wait(millis: number): Effect.Effect<boolean, SyncFailure> {
+    return Effect.withFiberRuntime((fiber, { runtimeFlags }) =>
+      this.#waitIn(fiber, RuntimeFlags.interruptible(runtimeFlags), millis)
+    );
+  }
+
+  #waitIn(fiber: RunningFiber, interruptible: boolean, millis: number): Effect.Effect<boolean, SyncFailure> {
     return Effect.uninterruptibleMask((restore) => {
       let done: Waiter = () => {};
       let ended: Parameters<Waiter>[0] | undefined;
@@ -190,9 +199,16 @@ export class ConditionClient implements Condition {
             if (typeof outcome === "object") return outcome.gone ? outcome.over : Effect.zipRight(back, outcome.over);
             return Effect.zipRight(
               back,
-              Effect.sync(() => {
-                if (outcome === "notified") ifDiscarded(() => this.#notices.passOn());
-                return outcome === "notified";
+              Effect.suspend(() => {
+                if (outcome === "late") return Effect.succeed(false);
+                // An interruption that came while the lock was taken again: the caller would never see the result.
+                const pending = interruptible ? fiber.getFiberRef(FiberRef.interruptedCause) : Cause.empty;
+                if (!Cause.isEmpty(pending)) {
+                  this.#notices.passOn();
+                  return Effect.failCause(pending);
+                }
+                ifDiscarded(() => this.#notices.passOn());
+                return Effect.succeed(true);
               }),
             );
           },

@@ -11,18 +11,25 @@ import { Tag } from "../../child/backend.ts";
 import type { Options as PoolOptions } from "../../../Pool.ts";
 import type { Options as QueueOptions, Queue } from "../../../Queue.ts";
 import { lazily } from "../../os/lazy.ts";
+import { pretty } from "../../codec/cause.ts";
+import { isInstance } from "../../codec/foreign.ts";
+import { count, positive, show } from "../../os/arguments.ts";
 import type { Element } from "../../../ShareableList.ts";
-import type { Line } from "../../rpc/router.ts";
+import { barrierKind, barrierWithAction } from "../../sync/messages/barrier.ts";
+import { conditionKind } from "../../sync/messages/condition.ts";
+import { eventKind } from "../../sync/messages/event.ts";
+import { lockKind } from "../../sync/messages/lock.ts";
+import { semaphoreKind } from "../../sync/messages/semaphore.ts";
+import { allocateHosted, type Kind as SyncKind } from "../../sync/object.ts";
+import { MAX } from "../../sync/protocol/semaphore.ts";
 import { ManagerError } from "../errors.ts";
 import type { ProxyShape } from "../proxies.ts";
 import { isProxy, TypeId } from "../remote.ts";
 import { DictHost } from "./dict.ts";
-import { BarrierHost, EventHost } from "./event.ts";
 import { ListHost } from "./list.ts";
-import { ConditionHost, LockHost } from "./lock.ts";
 import { PoolHost } from "./pool.ts";
 import type { ObjectTable } from "./object_table.ts";
-import { toEffect } from "./results.ts";
+import { Thrown, toEffect } from "./results.ts";
 import type { Tasks } from "./tasks.ts";
 import { ArrayHost, ValueHost } from "./value.ts";
 
@@ -41,8 +48,6 @@ export interface KindContext {
   readonly objects: ObjectTable;
   /** Runs an Effect with the services of the server. */
   readonly provide: <A, E>(effect: Effect.Effect<A, E, Backend | Scope.Scope>) => Effect.Effect<A, E>;
-  /** Ends a call with a failure. */
-  readonly fail: (line: Line, exit: Exit.Exit<unknown, unknown>) => void;
 }
 
 /** A type. */
@@ -71,49 +76,72 @@ const simple = <Host extends object>(
   make: (context: KindContext, args: ReadonlyArray<unknown>) => Host,
 ): ServerType => ({ exposed: methodsOf(Class), make: (context, _, args) => newObject(make(context, args)) });
 
-const lock = (make: (args: ReadonlyArray<unknown>) => LockHost, ...methods: ReadonlyArray<string>): ServerType => ({
-  exposed: new Set(["value", "isLocked", "statistics", ...methods]),
-  make: (_, __, args) => {
-    const host = make(args);
-    return newObject(host, { close: Effect.sync(() => host.close()) });
+/** An object that processes use by messages. `begin` sets its first state. */
+const host = <P, S>(kind: SyncKind<P, S>, shape: S, rest: Partial<NewObject> = {}, begin?: (object: P) => void) => {
+  const { free, gateway, own } = allocateHosted(kind, shape);
+  begin?.(own());
+  const { close = Effect.void } = rest;
+  return newObject(gateway, { ...rest, close: Effect.zipRight(Effect.sync(free), close) });
+};
+
+const lock: ServerType = { exposed: new Set(), make: () => host(lockKind, undefined) };
+
+const semaphore = (bounded: boolean): ServerType => ({
+  exposed: new Set(),
+  make: (_, __, [given]) => {
+    const permits = given === undefined ? 1 : given;
+    if (count(permits) !== undefined || (permits as number) > MAX) {
+      throw new ManagerError(
+        "InvalidOption",
+        `Cannot make a semaphore: its permits must be 0 or more, received ${show(permits)}`,
+      );
+    }
+    const shape = { bound: bounded ? permits as number : MAX, reclaim: true };
+    return host(semaphoreKind, shape, { shape }, (semaphore) => semaphore.begin(permits as number));
   },
 });
 
-const exclusive = lock(() => new LockHost(1, 1));
-
 const condition: ServerType = {
-  exposed: new Set(["waiting", "isLocked", "statistics"]),
-  make: ({ objects }, number, [given]) => {
-    if (given === undefined) {
-      const own = new LockHost(1, 1);
-      const host = new ConditionHost(own, number);
-      return newObject(host, { shape: { lock: number, recursive: true }, close: Effect.sync(() => own.close()) });
-    }
+  exposed: new Set(),
+  make: ({ objects }, _, [given]) => {
     const lock = isProxy(given) ? objects.hold(given[TypeId]) : undefined;
-    if (!(lock?.target instanceof LockHost) || !["Lock", "RLock"].includes(lock.type)) {
+    if (lock === undefined || !["Lock", "RLock"].includes(lock.type)) {
       if (lock !== undefined) objects.release(lock);
       throw new ManagerError(
         "InvalidArguments",
         "Cannot make a Condition: its lock must be a Lock or RLock of this manager",
       );
     }
-    const host = new ConditionHost(lock.target, number);
-    return newObject(host, {
+    return host(conditionKind, undefined, {
       shape: { lock: lock.number, recursive: lock.type === "RLock" },
-      close: Effect.sync(() => {
-        host.close();
-        objects.release(lock);
-      }),
+      close: Effect.sync(() => objects.release(lock)),
     });
   },
 };
 
 const barrier: ServerType = {
-  exposed: new Set(["value", "abort", "reset"]),
-  make: ({ fail, provide, tasks }, _, [parties, action]) => {
-    const run = action === undefined ? undefined : () => provide(toEffect(() => tasks.run(action)));
-    const host = new BarrierHost(parties as number, run, fail);
-    return newObject(host, { close: Effect.sync(() => host.close()) });
+  exposed: new Set(),
+  make: ({ provide, tasks }, _, [parties, action]) => {
+    if (positive(parties) !== undefined) {
+      throw new ManagerError(
+        "InvalidOption",
+        `Cannot make a barrier: its parties must be 1 or more, received ${show(parties)}`,
+      );
+    }
+    const shape = { parties: parties as number };
+    if (action === undefined) return host(barrierKind, shape.parties, { shape });
+    const run = Effect.mapError(
+      provide(toEffect(() => tasks.run(action))),
+      (error) => isInstance(error, Thrown) ? error.error : error,
+    );
+    const reported = Effect.tapErrorCause(
+      run,
+      (cause) => Effect.logError(`The action of a barrier has failed: ${pretty(cause)}`),
+    );
+    const kind = barrierWithAction((done) =>
+      void Effect.runCallback(reported, { onExit: (exit) => done(Exit.isSuccess(exit)) })
+    );
+    return host(kind, shape.parties, { shape });
   },
 };
 
@@ -185,12 +213,12 @@ export const kinds: Readonly<Record<string, ServerType>> = {
   Namespace: simple(DictHost, ({ tasks }, [attributes]) => new DictHost(tasks, Object.entries(attributes ?? {}))),
   Value: simple(ValueHost, ({ tasks }, [value]) => new ValueHost(tasks, value)),
   Array: simple(ArrayHost, ({ tasks }, [numbers]) => new ArrayHost(tasks, numbers)),
-  Lock: exclusive,
-  RLock: exclusive,
-  Semaphore: lock(([permits]) => new LockHost((permits ?? 1) as number, Infinity), "release"),
-  BoundedSemaphore: lock(([permits]) => new LockHost((permits ?? 1) as number, (permits ?? 1) as number)),
+  Lock: lock,
+  RLock: lock,
+  Semaphore: semaphore(false),
+  BoundedSemaphore: semaphore(true),
   Condition: condition,
-  Event: simple(EventHost, () => new EventHost()),
+  Event: { exposed: new Set(), make: () => host(eventKind, undefined) },
   Barrier: barrier,
   Queue: queue("make"),
   LifoQueue: queue("lifo"),

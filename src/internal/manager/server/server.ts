@@ -15,7 +15,7 @@ import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import type { Backend } from "../../../Backend.ts";
-import { foreign, HandleId } from "../../objects/handles.ts";
+import { HandleId } from "../../objects/handles.ts";
 import { QueueClient } from "../../queue/client.ts";
 import { VarintReader } from "../../codec/varint.ts";
 import { type Channel, LAST, type Receiver } from "../../rpc/link.ts";
@@ -53,7 +53,7 @@ import { type Reference, Tasks } from "./tasks.ts";
 
 /** Locks and barriers: a caller attaches to the object, and waits for its messages. */
 interface Attachable {
-  readonly attach: (line: Line, numbers: VarintReader) => Receiver;
+  readonly attach: (line: Line, message: Incoming, numbers: VarintReader) => Receiver;
 }
 
 const isAttachable = ({ number, target }: ManagedObject): boolean => number !== 0 && "attach" in target;
@@ -101,7 +101,6 @@ export class ManagerServer implements Hosted {
         tasks: this.tasks,
         objects: this.#objects,
         provide: this.provide,
-        fail: (line, exit) => new IncomingCall(line, foreign).complete(exit),
       },
       types,
     );
@@ -315,7 +314,7 @@ export class ManagerServer implements Hosted {
     if (!isAttachable(object)) {
       throw new ManagerError("NotExposed", `Cannot wait for a ${object.type}: it is not a lock or a barrier`);
     }
-    return (object.target as Attachable).attach(call.line, numbers);
+    return (object.target as Attachable).attach(call.line, message, numbers);
   }
 
   #queue(call: IncomingCall, message: Incoming): Receiver {

@@ -60,6 +60,41 @@ export const barrierKind: Kind<Protocol, number> = {
   },
 };
 
+/**
+ * Barriers with an action that the host runs when all parties have arrived. It calls back with whether the action has succeeded. A party
+ * with an action of its own runs that one after it.
+ */
+export const barrierWithAction = (run: (done: (succeeded: boolean) => void) => void): Kind<Protocol, number> => ({
+  ...barrierKind,
+  operations: {
+    ...barrierKind.operations,
+    [COME]: (barrier, [runs], reply) => {
+      let running = false;
+      const finish = (as: Ended): void => {
+        running = false;
+        barrier.finish(as, (ended) => reply.result(ended === "Passed" ? passed : { _tag: "Broken", reason: ended }));
+      };
+      let passed: Outcome | undefined;
+      const leave = barrier.wait(true, (outcome) => {
+        if (outcome._tag === "WaitFailure") return reply.failed(outcome.over);
+        if (outcome._tag !== "Run") return reply.result(outcome);
+        running = true;
+        passed = { _tag: "Passed", index: outcome.index };
+        run((succeeded) => {
+          if (!running) return;
+          if (!succeeded) return finish("ActionFailed");
+          if (runs !== true) return finish("Passed");
+          running = false;
+          reply.result(outcome, () => barrier.finish("Interrupted", () => {}));
+        });
+      });
+      return (died) => {
+        if (!leave(died ? "PartyDied" : "Interrupted") && running) finish("Interrupted");
+      };
+    },
+  },
+});
+
 /** The use of a barrier by messages. */
 export class BarrierSession extends MessageClient<BarrierDescriptor> {
   constructor(descriptor: BarrierDescriptor) {

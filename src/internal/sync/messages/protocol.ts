@@ -25,8 +25,8 @@ export const ATTACH = 6;
 /** Withdraws an operation. */
 export const WITHDRAW = 0;
 
-/** Exit of a session: too many processes use the object. */
-export const TOO_MANY = 30;
+/** Exit of a session: too many processes use the object, or this program has too many open calls to the host's program. */
+export const TOO_MANY = 18;
 
 /** Where an object is hosted. */
 export interface Location {
