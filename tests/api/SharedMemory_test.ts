@@ -249,7 +249,6 @@ test(
     assert(SharedMemory.isSharedMemory(memory));
     assert(!SharedMemory.isSharedMemory({}));
     assert(!SharedMemory.isSharedMemory(null));
-    assertEquals(`${memory}`, "SharedMemory(1 bytes)");
   }),
 );
 

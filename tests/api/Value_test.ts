@@ -408,7 +408,6 @@ test(
     assert(SharedArray.isArray(array) && !SharedArray.isArray([]) && !Value.isValue(array));
     const flag = yield* Value.make("bool");
     assert(Value.isValue(flag));
-    assertEquals([`${flag}`, `${bools}`], ["Value(bool)", "Array(bool, 2 elements)"]);
   }),
 );
 
