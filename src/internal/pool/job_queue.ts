@@ -41,12 +41,15 @@ export class JobQueue {
   /** The first job. */
   peek(): Job | undefined {
     if (this.size === 0) return undefined;
-    for (const lane of this.#lanes) {
+    for (let at = 0; at < this.#lanes.length;) {
+      const lane = this.#lanes[at];
       while (lane.head < lane.jobs.length) {
         const job = lane.jobs[lane.head]!;
         if (job.queue === this) return job;
         this.#drop(lane);
       }
+      // A lane that was emptied may have been removed, and the next one has its index.
+      if (this.#lanes[at] === lane) at++;
     }
     return undefined;
   }
