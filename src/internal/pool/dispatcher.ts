@@ -452,8 +452,8 @@ export class Dispatcher {
     job.grace?.();
     job.limit?.();
     job.grace = job.limit = undefined;
-    // A worker that has died goes on with nothing.
-    if (slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot);
+    // A worker that has died goes on with nothing. A job that was sent ahead and taken back has held up none.
+    if (!ahead && slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot);
     const conclude = (exit: JobExit): void => {
       const { timeline } = this.#options.observations;
       const failed = Exit.isFailure(exit);
