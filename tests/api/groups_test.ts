@@ -18,6 +18,7 @@ import { type Backend, Group, Pool, Process, SubprocessBackend, Supervisor, Work
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { everywhere } from "../support/steps.ts";
 import { signal, test, warmUp, when } from "../support/suite.ts";
+import { repeated } from "../support/tier.ts";
 import * as Shared from "../support/tasks.ts";
 
 /** Members that say when they begin and end. */
@@ -358,5 +359,6 @@ for (
   ]] as const
 ) {
   await warmUp(Effect.provide(Process.run(Shared.addEffect, 1, 2), layer));
-  suite(name, layer);
+  if (name === "subprocess") suite(name, layer);
+  else repeated(() => suite(name, layer));
 }

@@ -22,6 +22,7 @@ import { gateway, signal, type Step, temporary, when } from "../support/suite.ts
 import * as Shared from "../support/tasks.ts";
 import { withWorkers, Workers } from "../support/workers.ts";
 import * as Tasks from "./pool_calls_tasks.ts";
+import { repeated } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -519,4 +520,4 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
 };
 
 suite("subprocess", SubprocessBackend.layer({ stderr: "null" }), Capabilities.subprocess);
-suite("worker", WorkerBackend.layer(), Capabilities.worker);
+repeated(() => suite("worker", WorkerBackend.layer(), Capabilities.worker));

@@ -17,6 +17,7 @@ import { logging } from "../support/logs.ts";
 import { gateway, group, signal, type Step, temporary, when } from "../support/suite.ts";
 import * as Shared from "../support/tasks.ts";
 import * as Tasks from "./pool_calls_tasks.ts";
+import { repeated } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -314,4 +315,4 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
 };
 
 suite("subprocess", SubprocessBackend.layer({ stderr: "null" }));
-suite("worker", WorkerBackend.layer());
+repeated(() => suite("worker", WorkerBackend.layer()));
