@@ -1120,6 +1120,19 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
     }),
   );
 
+  check(
+    "an end for which a fiber waits stays open, although nobody else refers to it",
+    Effect.gen(function* () {
+      const [mine, theirs] = yield* Pipe.make<unknown>();
+      const [here, there] = yield* Pipe.make<string>();
+      const child = yield* spawn(Tasks.receiveUnreferenced, theirs);
+      yield* mine.send(there);
+      assertEquals(yield* mine.recv, "waits");
+      yield* here.send("received");
+      assertEquals(yield* child.join, "received");
+    }),
+  );
+
   withWorkers(`Pipe on ${name}`, layer, 3, steps);
 };
 

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import v8 from "node:v8";
+import vm from "node:vm";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Stream from "effect/Stream";
@@ -202,3 +204,22 @@ export const litter = Task.make(import.meta, "litter", async (megabytes: number)
   for (let i = 0; i < megabytes; i++) new Uint8Array(1024 * 1024).fill(1);
   await new Promise((resolve) => setTimeout(resolve, 0));
 });
+
+/** The next message of a connection to which only the waiting fiber refers, after its process has collected garbage. */
+export const receiveUnreferenced = Task.make(
+  import.meta,
+  "receiveUnreferenced",
+  (source: Any) =>
+    Effect.gen(function* () {
+      v8.setFlagsFromString("--expose-gc");
+      const collect = vm.runInNewContext("gc") as () => void;
+      const fiber = yield* Effect.fork(Effect.flatMap(source.recv, (found: Pipe.Connection<string>) => found.recv));
+      // The callbacks of a collection run in a later turn of the event loop.
+      for (let i = 0; i < 5; i++) {
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)));
+        collect();
+      }
+      yield* source.send("waits");
+      return yield* Fiber.join(fiber);
+    }),
+);

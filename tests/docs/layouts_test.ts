@@ -82,7 +82,9 @@ const run = async (args: ReadonlyArray<string>, options: { cwd?: URL; env?: Reco
     stdin: "null",
   }).output();
   const text = new TextDecoder();
-  return { code, stdout: text.decode(stdout), stderr: text.decode(stderr) };
+  // What Deno says when processes that start at once wait for each other to look at their common `node_modules`.
+  const said = text.decode(stderr).replaceAll("Blocking waiting for file lock on node_modules directory\n", "");
+  return { code, stdout: text.decode(stdout), stderr: said };
 };
 
 const succeed = async (...given: Parameters<typeof run>): Promise<string> => {

@@ -25,7 +25,7 @@ import { duration } from "../os/durations.ts";
 import { inspectable } from "../os/inspect.ts";
 import type { Link } from "../rpc/link.ts";
 import { bytesMessage, bytesOf, contents, wrongBytes } from "./buffers.ts";
-import { type ConnectionFailure, type ConnectionHandle, End, type Peer } from "./end.ts";
+import { type ConnectionFailure, type ConnectionHandle, End, EndReference, type Peer } from "./end.ts";
 import { BYTES } from "./message.ts";
 import { MessageReceiver, millisOf, type ReceiveFailure, refuse } from "./receiver.ts";
 import { type Checkable, SchemaConnection, TypeId } from "./schema.ts";
@@ -34,7 +34,7 @@ import { encodeValue, MessageSender, type OutgoingMessage, type SendFailure } fr
 const refuseArgument = (method: string, complaint: string): Exit.Exit<never, PipeError> =>
   refuse("InvalidArgument", invalidArgument(`connection.${method}`, complaint));
 
-/** Closes the ends of received connections that were garbage-collected. */
+/** Closes the ends of received connections that nobody can use any more; see {@link EndReference}. */
 const collected = new FinalizationRegistry<End>((end) => end.close());
 
 /** The implementation of {@link Connection}. */
@@ -43,7 +43,7 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly readable: boolean;
   readonly writable: boolean;
-  readonly #end: End;
+  readonly #reference: EndReference;
   readonly #hooks: ReadonlyArray<ObjectHook>;
   readonly #receiver: MessageReceiver;
   readonly #sender: MessageSender;
@@ -53,15 +53,15 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
     this.#hooks = handle.stranger === undefined ? hooks : foreign;
     this.readable = handle.duplex || handle.end === 0;
     this.writable = handle.duplex || handle.end === 1;
-    this.#end = new End(handle);
-    this.#receiver = new MessageReceiver(this.#end, this.#hooks);
-    this.#sender = new MessageSender(this.#end);
+    this.#reference = new EndReference(new End(handle));
+    this.#receiver = new MessageReceiver(this.#reference, this.#hooks);
+    this.#sender = new MessageSender(this.#reference);
   }
 
-  /** Rebuilds a connection from a handle. No scope of this process closes it, so it is closed when it is garbage-collected. */
+  /** Rebuilds a connection from a handle. No scope of this process closes it, so garbage collection does. */
   static received(handle: ConnectionHandle): ConnectionClient<unknown, unknown> {
     const connection = new ConnectionClient(handle);
-    collected.register(connection, connection.#end);
+    collected.register(connection.#reference, connection.#end);
     return connection;
   }
 
@@ -97,6 +97,10 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
         return () => {};
       },
     };
+  }
+
+  get #end(): End {
+    return this.#reference.end;
   }
 
   get host(): string {

@@ -265,6 +265,14 @@ export class End implements P.EndOwner {
   }
 }
 
+/**
+ * A reference to an end. Its connection has it, and so has each fiber that waits for the end to receive or send: a received end
+ * stays open until its reference was garbage-collected, although a fiber that waits may not refer to the connection.
+ */
+export class EndReference {
+  constructor(readonly end: End) {}
+}
+
 const moved = (): PipeError =>
   new PipeError("Moved", "Cannot use the connection: it was sent to another process, which owns it now");
 

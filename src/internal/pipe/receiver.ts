@@ -21,7 +21,7 @@ import { load, type ObjectHook } from "../objects/handles.ts";
 import { awaitGate, oneStep, Otherwise } from "../objects/interruption.ts";
 import { after } from "../os/timer.ts";
 import { MessageTooLarge } from "../codec/message.ts";
-import type { ConnectionFailure, End } from "./end.ts";
+import type { ConnectionFailure, End, EndReference } from "./end.ts";
 import { type Message, OVERSIZE, VALUE } from "./message.ts";
 
 /** Why nothing was received. */
@@ -37,12 +37,16 @@ export const refuse = (reason: PipeError["reason"], message: string, size?: numb
 
 /** Receives the messages of one end. */
 export class MessageReceiver {
-  readonly #end: End;
+  readonly #reference: EndReference;
   readonly #hooks: ReadonlyArray<ObjectHook>;
 
-  constructor(end: End, hooks: ReadonlyArray<ObjectHook>) {
-    this.#end = end;
+  constructor(reference: EndReference, hooks: ReadonlyArray<ObjectHook>) {
+    this.#reference = reference;
     this.#hooks = hooks;
+  }
+
+  get #end(): End {
+    return this.#reference.end;
   }
 
   /**

@@ -18,7 +18,7 @@ import { passGate, type Restore } from "../objects/interruption.ts";
 import type { Link } from "../rpc/link.ts";
 import { linkOf } from "../rpc/router.ts";
 import { MessageTooLarge } from "../codec/message.ts";
-import type { ConnectionFailure, End } from "./end.ts";
+import type { ConnectionFailure, End, EndReference } from "./end.ts";
 import { makeMessage, type Message, VALUE } from "./message.ts";
 
 /** Why a message was not sent. */
@@ -44,10 +44,14 @@ export const encodeValue = (value: unknown, hooks: ReadonlyArray<ObjectHook>): O
 
 /** Sends the messages of one end. */
 export class MessageSender {
-  readonly #end: End;
+  readonly #reference: EndReference;
 
-  constructor(end: End) {
-    this.#end = end;
+  constructor(reference: EndReference) {
+    this.#reference = reference;
+  }
+
+  get #end(): End {
+    return this.#reference.end;
   }
 
   /** Sends all messages from `messages[at]` on. *Interruption:* a first part of them may have been sent. */
@@ -94,7 +98,7 @@ export class MessageSender {
       for (const action of onSend) action(linkOf(end.handle));
     } while (next < messages.length && end.hasRoom(messages[next].message.size));
     const outcome = Effect.suspend(() => {
-      const error = failure ?? (isLost ? end.writeFailure : undefined);
+      const error = failure ?? (isLost ? this.#end.writeFailure : undefined);
       return error === undefined ? Effect.void : Effect.fail(error);
     });
     if (open === 0) return { end: next, done: outcome };
