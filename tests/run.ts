@@ -1,5 +1,5 @@
 /**
- * Runs the tests: each file in its own process, as many at once as there are cores. Files do not disturb each other,
+ * Runs the tests: each file in its own process, one more at once than there are cores. Files do not disturb each other,
  * because the leak check of a test covers only its process and its descendants.
  *
  *     deno task test [FILE...] [options of deno test]
@@ -67,7 +67,8 @@ const task = { quick: "test", full: "test:full", storm: "test:faults" }[tier];
 const sign = { quick: /(?:)/, full: /\(full\)|\b(?:repeated|registerEach)\(/, storm: /\(storm\)/ }[tier];
 const rounds = integer("rounds");
 const seed = integer("seed") ?? crypto.getRandomValues(new Uint32Array(1))[0];
-const cores = integer("jobs") ?? navigator.hardwareConcurrency;
+// One more than there are cores, because most tests also wait for processes.
+const atOnce = integer("jobs") ?? navigator.hardwareConcurrency + 1;
 
 const jobs: Array<Job> = [];
 /** The test files in a folder and its subfolders. */
@@ -167,7 +168,7 @@ console.log(
 );
 
 const begun = performance.now();
-await runAll(wanted.filter(({ title }) => !ALONE.includes(title)), cores);
+await runAll(wanted.filter(({ title }) => !ALONE.includes(title)), atOnce);
 await runAll(wanted.filter(({ title }) => ALONE.includes(title)), 1);
 
 if (values.has("times")) {

@@ -405,7 +405,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   // Locks
 
   check(
-    "one fiber at a time holds a lock, in whichever process it runs",
+    "one fiber at a time holds a lock, in whichever process it runs (full)",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const lock = yield* manager.lock;
@@ -596,7 +596,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a condition wakes up as many as it says, and a waiter that is killed or gives up takes no notification along",
+    "a condition wakes up as many as it says, and a waiter that is killed or gives up takes no notification along (full)",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const told = yield* Queue.make<string>();
@@ -685,7 +685,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a barrier lets its parties pass together, round after round, and breaks when one gives up, is killed or its action fails",
+    "a barrier lets its parties pass together, round after round, and breaks when one gives up, is killed or its action fails (full)",
     Effect.gen(function* () {
       const { manager } = yield* Shared;
       const barrier = yield* manager.barrier(3);

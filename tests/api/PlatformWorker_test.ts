@@ -343,7 +343,7 @@ const spins = (pid: number): boolean => {
 const started = new Map<number, number>();
 
 test(
-  "workers of the platform: a Spawner of one's own, with the manager",
+  "workers of the platform: a Spawner of one's own, with the manager (full)",
   Effect.gen(function* () {
     const { executeEffect } = yield* Worker.makePool<number, number, string>({ size: 1 });
     assertEquals(yield* executeEffect(4), 8);

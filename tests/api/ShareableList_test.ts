@@ -448,5 +448,5 @@ test(
 registerEach(Object.entries(places), ([name, { kind, layer }]) => {
   const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`ShareableList, ${name}`, layer, 2, steps);
-}, ["elements of all kinds"]);
+});
 withWorkers("ShareableList", subprocess, 2, others);

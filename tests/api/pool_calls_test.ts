@@ -217,7 +217,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   );
 
   check(
-    "mapSettled of more items than the stack is deep, all of which fail",
+    "mapSettled of more items than the stack is deep, all of which fail (full)",
     Effect.gen(function* () {
       const { pool } = yield* Workers;
       const exits = yield* pool.mapSettled(Tasks.mixed, numbers(20_000).map((n) => 6 * n), { chunkSize: 10_000 });

@@ -238,7 +238,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "thousands of tasks that are sent ahead settle once each, while workers die of some",
+    "thousands of tasks that are sent ahead settle once each, while workers die of some (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 2, prefetch: 3 });
       const submissions = yield* Effect.forEach(

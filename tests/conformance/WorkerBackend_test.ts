@@ -25,6 +25,5 @@ repeated(() => conformance({ name: "worker", layer: WorkerBackend.layer, capabil
   "a scope that closes with success",
   "run that is interrupted",
   "a result that cannot be sent",
-  "a task may start processes",
   "a message over maxMessageSize",
 ]);

@@ -337,7 +337,7 @@ the other program is done
 };
 
 /** The examples that a quick run tries, beside those with a test of their own. */
-const QUICK: ReadonlyArray<string> = ["queue_join", "manager_namespace", "shared_array"];
+const QUICK: ReadonlyArray<string> = ["queue_join"];
 
 for (const [name, output] of Object.entries(printed)) {
   testFunction(
