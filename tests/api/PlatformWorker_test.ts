@@ -105,7 +105,7 @@ each("streams of elements, and of an error", () =>
     assertEquals([...yield* Stream.runCollect(Stream.take(execute(new Tasks.Count({ to: 1e9 })), 2))], [1, 2]);
   }));
 
-each("without Schemas", () =>
+each("without Schemas (full)", () =>
   Effect.gen(function* () {
     const { broadcast, executeEffect } = yield* Worker.makePool<number, number, string>({ size: 2 });
     assertEquals(yield* Effect.forEach([1, 2, 3], executeEffect, { concurrency: "unbounded" }), [2, 4, 6]);

@@ -844,7 +844,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a queue reaches grandchildren, and their children",
+    "a queue reaches grandchildren, and their children (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>({ capacity: 1 });
       for (const depth of [1, 2]) {

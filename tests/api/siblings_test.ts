@@ -66,7 +66,7 @@ const suite = (
   );
 
   check(
-    "a put that has returned is seen by every process that learns of it, in whatever way it asks",
+    "a put that has returned is seen by every process that learns of it, in whatever way it asks (full)",
     Effect.gen(function* () {
       const { make } = yield* hosting;
       const [queue, other] = [yield* make, yield* make];
@@ -222,8 +222,6 @@ await warmUp(Effect.gen(function* () {
 suite("subprocess", backends.subprocess, { way: "socket", signals: true });
 repeated(
   () => suite("subprocess without sockets", backends["subprocess without sockets"], { way: "tunnel", signals: true }),
-  [
-    "a pipe that one of two siblings",
-  ],
+  ["a pipe that one of two siblings"],
 );
 repeated(() => suite("worker", backends.worker, { way: "port", signals: false }), ["a pipe that one of two siblings"]);

@@ -159,7 +159,7 @@ const suite = (
   );
 
   check(
-    "it ends as any other: by itself, by an exit, a crash, a kill, its scope",
+    "it ends as any other: by itself, by an exit, a crash, a kill, its scope (full)",
     Effect.gen(function* () {
       yield* takeOver;
       assertEquals(yield* Effect.flatMap(Process.spawn(Plain.exit, 3), ({ exitCode }) => exitCode), 3);
