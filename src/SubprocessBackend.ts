@@ -155,7 +155,7 @@ import * as Permission from "./internal/child/permissions.ts";
 import { layerRefusingEffect4 } from "./internal/os/effect4.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
-const implementation = lazily(() => import("./internal/child/subprocess_backend.ts"));
+const implementation = lazily(() => import("./internal/child/backends/subprocess_backend.ts"));
 
 /** Never called: naming the modules that children load makes Deno fetch and cache them together with this one. */
 const _children = (): ReadonlyArray<Promise<unknown>> => [

@@ -71,7 +71,7 @@ import type { Observe } from "./Telemetry.ts";
 import { layerRefusingEffect4 } from "./internal/os/effect4.ts";
 import { lazily } from "./internal/os/lazy.ts";
 
-const implementation = lazily(() => import("./internal/child/worker_backend.ts"));
+const implementation = lazily(() => import("./internal/child/backends/worker_backend.ts"));
 
 /** Never called: naming the modules that children load makes Deno fetch and cache them together with this one. */
 const _children = (): ReadonlyArray<Promise<unknown>> => [

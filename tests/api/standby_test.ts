@@ -11,7 +11,7 @@ import * as Queue from "effect/Queue";
 import * as Redacted from "effect/Redacted";
 import { Backend, Pool, Process, SubprocessBackend, Task, WorkerBackend } from "../../mod.ts";
 import * as Capabilities from "../../src/internal/child/capabilities.ts";
-import { standby } from "../../src/internal/child/standby.ts";
+import { standby } from "../../src/internal/child/backends/standby.ts";
 import { assert, assertEquals, assertFalse, assertInstanceOf } from "../support/assert.ts";
 import { mark as later } from "../fixtures/marked.ts";
 import { descendants, until } from "../support/leaks.ts";

@@ -244,7 +244,7 @@ test(
   "a backend names each module of the library that is loaded by an address that Deno does not follow",
   Effect.sync(() => {
     const late = followed(inLibrary("internal/entry/subprocess.ts")).concat(
-      followed(inLibrary("internal/child/effects.ts")),
+      followed(inLibrary("internal/child/server/effects.ts")),
       followed(inLibrary("internal/kinds.ts")),
     )
       .filter((url) => url.startsWith("file:"))
@@ -254,7 +254,9 @@ test(
           ([, path]) => new URL(path, url).href,
         )
       );
-    assert(late.includes(inLibrary("internal/child/effects.ts")) && late.includes(inLibrary("internal/sync/lock.ts")));
+    assert(
+      late.includes(inLibrary("internal/child/server/effects.ts")) && late.includes(inLibrary("internal/sync/lock.ts")),
+    );
     for (const backend of ["SubprocessBackend.ts", "WorkerBackend.ts"]) {
       const named = new Set(followed(inLibrary(backend)));
       assertEquals(late.filter((url) => !named.has(url)), []);

@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import * as Queue from "effect/Queue";
 import type { Backend } from "../../src/Backend.ts";
-import { standby } from "../../src/internal/child/standby.ts";
+import { standby } from "../../src/internal/child/backends/standby.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 
 /**

@@ -143,8 +143,8 @@ Deno.test("the scan finds static, dynamic, resolved and type-only imports", () =
     paths(from).some((found) => found.path === path && found.isType === isType);
   assertEquals(
     [
-      has("src/internal/child/serve.ts", "src/internal/rpc/link.ts", false),
-      has("src/internal/child/serve.ts", "src/internal/child/effects.ts", false),
+      has("src/internal/child/server/serve.ts", "src/internal/rpc/link.ts", false),
+      has("src/internal/child/server/serve.ts", "src/internal/child/server/effects.ts", false),
       has("src/internal/child/backend.ts", "src/Backend.ts", true),
       has("src/internal/entry/followed.ts", "src/internal/kinds.ts", false),
       has("src/internal/kinds.ts", "src/internal/sync/lock.ts", false),

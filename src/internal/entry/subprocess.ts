@@ -7,8 +7,8 @@
 import { preventUnlessHandled } from "../os/deno_workarounds.ts";
 import type { OrphanGuard } from "../os/orphan.ts";
 import { dieWithParent } from "../os/parent.ts";
-import { ChildServer } from "../child/serve.ts";
-import { toParent } from "../child/connect_back.ts";
+import { ChildServer } from "../child/server/serve.ts";
+import { toParent } from "../child/server/connect_back.ts";
 import { own } from "../child/modules.ts";
 
 /** Maximum time that a signal may take to end the process, in milliseconds. */

@@ -9,7 +9,7 @@ import { locks } from "../child/locks.ts";
 import { own, settleMain } from "../child/modules.ts";
 import { port } from "../transport/transport.ts";
 import { adopt } from "../os/worker_mappings.ts";
-import { ChildServer } from "../child/serve.ts";
+import { ChildServer } from "../child/server/serve.ts";
 import type { LockNotice, Start } from "../child/worker_messages.ts";
 
 const scope = globalThis as typeof globalThis & {

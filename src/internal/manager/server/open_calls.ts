@@ -10,7 +10,7 @@ import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
 import type * as Scope from "effect/Scope";
 import type { Backend } from "../../../Backend.ts";
-import { fork } from "../../child/fork.ts";
+import { fork } from "../../child/server/fork.ts";
 import { LAST, type Receiver } from "../../rpc/link.ts";
 import { CANCELLED, GONE } from "../../rpc/router.ts";
 import type { IncomingCall } from "./incoming_call.ts";

@@ -1,18 +1,18 @@
 /**
  * Starts the process of a child, with a transport for its link.
  *
- * The parent listens (`../transport/one_time_listener.ts`), and tells the child where in one variable of its environment, which the child
+ * The parent listens (`../../transport/one_time_listener.ts`), and tells the child where in one variable of its environment, which the child
  * removes. The permissions that the child needs to read that variable and to connect are given back before the user's code is
  * loaded; see `connect_back.ts`. A parent that may not listen passes a socket on descriptor 3 instead, by
  * `node:child_process`; that takes longer to start.
  *
  * @module
  */
-import { signalTo } from "../os/deno_workarounds.ts";
-import type { Permissions } from "../../Backend.ts";
-import { Connection } from "../transport/connection.ts";
-import * as OneTimeListener from "../transport/one_time_listener.ts";
-import { type NodeSocket, socket, type WatchedTransport } from "../transport/transport.ts";
+import { signalTo } from "../../os/deno_workarounds.ts";
+import type { Permissions } from "../../../Backend.ts";
+import { Connection } from "../../transport/connection.ts";
+import * as OneTimeListener from "../../transport/one_time_listener.ts";
+import { type NodeSocket, socket, type WatchedTransport } from "../../transport/transport.ts";
 
 /** The variable that tells a child where its parent listens. */
 export const VARIABLE = "MULTIPROCESSING_PARENT";

@@ -7,7 +7,7 @@
 import * as Effect from "effect/Effect";
 import type * as Fiber from "effect/Fiber";
 import * as Scheduler from "effect/Scheduler";
-import { asTask } from "./starting.ts";
+import { asTask } from "../starting.ts";
 
 /**
  * Starts the fiber of a task. If the runtime fails in this way, `fallen` is called once, and the observers of the fiber may never

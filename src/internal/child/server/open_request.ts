@@ -3,8 +3,8 @@
  *
  * @module
  */
-import type { Channel } from "../rpc/link.ts";
-import type { Request } from "./request.ts";
+import type { Channel } from "../../rpc/link.ts";
+import type { Request } from "../request.ts";
 
 /** A request that has not been answered. */
 export interface OpenRequest {

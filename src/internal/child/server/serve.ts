@@ -6,26 +6,26 @@
  *
  * @module
  */
-import * as Codec from "../codec/codec.ts";
-import { EncodeError } from "../codec/errors.ts";
-import { type ExitData, writeExit } from "../codec/exits.ts";
-import * as Foreign from "../codec/foreign.ts";
-import { isEffect, isPromise, isStream } from "../codec/programs.ts";
-import { introduce, type Message, type Notice, self } from "../rpc/identity.ts";
-import { type Channel, Link, type LinkClosed, type Receiver } from "../rpc/link.ts";
-import * as Router from "../rpc/router.ts";
-import { ProtocolError, type Transport } from "../transport/frames.ts";
-import { type Incoming, MAX_MESSAGE_SIZE } from "../codec/message.ts";
-import type { PortTransport } from "../transport/transport.ts";
-import { type Definition, lookup } from "./tasks.ts";
+import * as Codec from "../../codec/codec.ts";
+import { EncodeError } from "../../codec/errors.ts";
+import { type ExitData, writeExit } from "../../codec/exits.ts";
+import * as Foreign from "../../codec/foreign.ts";
+import { isEffect, isPromise, isStream } from "../../codec/programs.ts";
+import { introduce, type Message, type Notice, self } from "../../rpc/identity.ts";
+import { type Channel, Link, type LinkClosed, type Receiver } from "../../rpc/link.ts";
+import * as Router from "../../rpc/router.ts";
+import { ProtocolError, type Transport } from "../../transport/frames.ts";
+import { type Incoming, MAX_MESSAGE_SIZE } from "../../codec/message.ts";
+import type { PortTransport } from "../../transport/transport.ts";
+import { type Definition, lookup } from "../tasks.ts";
 import * as Answers from "./answers.ts";
 import type { Effects } from "./effects.ts";
-import * as Modules from "./modules.ts";
+import * as Modules from "../modules.ts";
 import type { OpenRequest, Progress } from "./open_request.ts";
 import * as Output from "./output.ts";
 import { RequestLine } from "./request_line.ts";
 import * as Refusals from "./refusals.ts";
-import * as Request from "./request.ts";
+import * as Request from "../request.ts";
 
 /** The functions that the entry module of a backend provides. */
 export interface Host {

@@ -10,16 +10,16 @@
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as FiberId from "effect/FiberId";
-import type { Backend, Child, Command, ExitStatus } from "../../Backend.ts";
-import { authKey, type Introduction, type Message, type Nested, type Readiness, self } from "../rpc/identity.ts";
-import { Link, type LinkClosed } from "../rpc/link.ts";
-import * as Router from "../rpc/router.ts";
-import { MAX_MESSAGE_SIZE } from "../codec/message.ts";
-import type { PortTransport, WatchedTransport } from "../transport/transport.ts";
-import { hooks } from "./call.ts";
-import type { SpawnError } from "./errors.ts";
-import * as Observer from "./observer.ts";
-import type { Report } from "./telemetry.ts";
+import type { Backend, Child, Command, ExitStatus } from "../../../Backend.ts";
+import { authKey, type Introduction, type Message, type Nested, type Readiness, self } from "../../rpc/identity.ts";
+import { Link, type LinkClosed } from "../../rpc/link.ts";
+import * as Router from "../../rpc/router.ts";
+import { MAX_MESSAGE_SIZE } from "../../codec/message.ts";
+import type { PortTransport, WatchedTransport } from "../../transport/transport.ts";
+import { hooks } from "../call.ts";
+import type { SpawnError } from "../errors.ts";
+import * as Observer from "../observer.ts";
+import type { Report } from "../telemetry.ts";
 
 /** How long a child may live after its link has ended, in milliseconds. */
 const UNLINKED = 1000;

@@ -5,13 +5,13 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Backend, Child, Command } from "../../Backend.ts";
-import { TypeId } from "./backend.ts";
-import type { SpawnError } from "./errors.ts";
-import { wrongCommand } from "./options.ts";
-import { adopt } from "./observer.ts";
+import type { Backend, Child, Command } from "../../../Backend.ts";
+import { TypeId } from "../backend.ts";
+import type { SpawnError } from "../errors.ts";
+import { wrongCommand } from "../options.ts";
+import { adopt } from "../observer.ts";
 import { standby } from "./standby.ts";
-import { allowed } from "./starting.ts";
+import { allowed } from "../starting.ts";
 
 /** Options of {@link makeBackend}. */
 export interface Options extends Pick<Backend, "name" | "capabilities"> {

@@ -8,24 +8,24 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
-import { fromCause } from "../codec/cause.ts";
-import * as Codec from "../codec/codec.ts";
-import { EncodeError } from "../codec/errors.ts";
-import type { ExitData } from "../codec/exits.ts";
-import { isInstance } from "../codec/foreign.ts";
-import { MessageTooLarge } from "../codec/message.ts";
-import { isEffect, isPromise, isStream } from "../codec/programs.ts";
-import { lateStream } from "../os/late_stream.ts";
-import type { Link } from "../rpc/link.ts";
-import { Credit, produce } from "../rpc/streams.ts";
+import { fromCause } from "../../codec/cause.ts";
+import * as Codec from "../../codec/codec.ts";
+import { EncodeError } from "../../codec/errors.ts";
+import type { ExitData } from "../../codec/exits.ts";
+import { isInstance } from "../../codec/foreign.ts";
+import { MessageTooLarge } from "../../codec/message.ts";
+import { isEffect, isPromise, isStream } from "../../codec/programs.ts";
+import { lateStream } from "../../os/late_stream.ts";
+import type { Link } from "../../rpc/link.ts";
+import { Credit, produce } from "../../rpc/streams.ts";
 import type { OpenRequest, Progress } from "./open_request.ts";
 import { Refused } from "./refusals.ts";
-import * as Request from "./request.ts";
-import type { AnySchema } from "./schemas.ts";
-import type { Definition } from "./tasks.ts";
+import * as Request from "../request.ts";
+import type { AnySchema } from "../schemas.ts";
+import type { Definition } from "../tasks.ts";
 
 /** The module that applies Schemas. */
-export type Schemas = typeof import("./schemas.ts");
+export type Schemas = typeof import("../schemas.ts");
 
 /** A request to run. */
 export interface Work {

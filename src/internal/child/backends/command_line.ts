@@ -3,12 +3,12 @@
  *
  * @module
  */
-import type { Command, Permissions } from "../../Backend.ts";
-import type { OrphanGuard } from "../os/orphan.ts";
-import type { Options } from "../../SubprocessBackend.ts";
-import { SpawnError } from "./errors.ts";
-import { mainModule, own } from "./modules.ts";
-import * as Permission from "./permissions.ts";
+import type { Command, Permissions } from "../../../Backend.ts";
+import type { OrphanGuard } from "../../os/orphan.ts";
+import type { Options } from "../../../SubprocessBackend.ts";
+import { SpawnError } from "../errors.ts";
+import { mainModule, own } from "../modules.ts";
+import * as Permission from "../permissions.ts";
 
 /** Maximal length of an argument that lists modules, in characters. Linux accepts arguments of up to 128 KiB. */
 const MAX_LIST = 64 * 1024;
@@ -29,7 +29,7 @@ const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): bo
  * `jsr.io` without a permission, unless the permission names other hosts.
  */
 const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
-  const url = own("../entry/followed.ts", import.meta);
+  const url = own("../../entry/followed.ts", import.meta);
   const { import: hosts = false } = permissions;
   const open = url.startsWith("https://jsr.io/") && (hosts === false || hosts === true || hosts.length === 0);
   return !open && needsLiteral(permissions)(url) ? [url] : [];
@@ -55,8 +55,8 @@ const preloads = (purpose: OrphanGuard | "rehearsal", modules: ReadonlyArray<str
         `Cannot start a subprocess: the ${modules.length} modules that it has no permission to read are named on its command line, which cannot hold ${size} characters of them: name fewer, or let it read them`,
     });
   }
-  const settle = `import{settle}from${JSON.stringify(own("./modules.ts", import.meta))};`;
-  const entry = `import{serve}from${JSON.stringify(own("../entry/subprocess.ts", import.meta))};`;
+  const settle = `import{settle}from${JSON.stringify(own("../modules.ts", import.meta))};`;
+  const entry = `import{serve}from${JSON.stringify(own("../../entry/subprocess.ts", import.meta))};`;
   const action = purpose === "rehearsal" ? "serve;Deno.exit(0)" : `await serve(${JSON.stringify(purpose)})`;
   return [...lists.map((list) => `${settle}settle([${list}])`), entry + action];
 };

@@ -3,11 +3,11 @@
  *
  * @module
  */
-import * as Codec from "../codec/codec.ts";
-import { EncodeError } from "../codec/errors.ts";
-import { type ExitData, sendFailure, writeExit } from "../codec/exits.ts";
-import { MessageTooLarge } from "../codec/message.ts";
-import type { Link } from "../rpc/link.ts";
+import * as Codec from "../../codec/codec.ts";
+import { EncodeError } from "../../codec/errors.ts";
+import { type ExitData, sendFailure, writeExit } from "../../codec/exits.ts";
+import { MessageTooLarge } from "../../codec/message.ts";
+import type { Link } from "../../rpc/link.ts";
 import type { OpenRequest } from "./open_request.ts";
 import * as Refusals from "./refusals.ts";
 

@@ -14,25 +14,25 @@ import * as Layer from "effect/Layer";
 import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import * as Tracer from "effect/Tracer";
-import type { Backend } from "../../Backend.ts";
-import { type Body, handles, load } from "../objects/handles.ts";
-import { handleHooks } from "../objects/stream_hook.ts";
-import type { Link } from "../rpc/link.ts";
-import type { Provided } from "../../Task.ts";
-import { pretty } from "../codec/cause.ts";
-import * as Codec from "../codec/codec.ts";
-import { hooks as effectHooks } from "../codec/effect.ts";
-import type { ExitData } from "../codec/exits.ts";
-import { Tag, TypeId } from "./backend.ts";
-import * as Capabilities from "./capabilities.ts";
-import * as Portable from "./portable.ts";
+import type { Backend } from "../../../Backend.ts";
+import { type Body, handles, load } from "../../objects/handles.ts";
+import { handleHooks } from "../../objects/stream_hook.ts";
+import type { Link } from "../../rpc/link.ts";
+import type { Provided } from "../../../Task.ts";
+import { pretty } from "../../codec/cause.ts";
+import * as Codec from "../../codec/codec.ts";
+import { hooks as effectHooks } from "../../codec/effect.ts";
+import type { ExitData } from "../../codec/exits.ts";
+import { Tag, TypeId } from "../backend.ts";
+import * as Capabilities from "../capabilities.ts";
+import * as Portable from "../portable.ts";
 import { fork } from "./fork.ts";
 import * as Reporter from "./reporter.ts";
-import { asTask } from "./starting.ts";
+import { asTask } from "../starting.ts";
 import { exitData, HandlerCalls, type Schemas, type Work } from "./handler_calls.ts";
 import { Refused } from "./refusals.ts";
-import { own } from "./modules.ts";
-import { type Nested, nested, self } from "../rpc/identity.ts";
+import { own } from "../modules.ts";
+import { type Nested, nested, self } from "../../rpc/identity.ts";
 
 /** The Effect side of a running child. */
 export interface Effects {
@@ -45,7 +45,7 @@ export interface Effects {
   readonly release: () => Promise<void>;
 }
 
-const loadSchemas = (): Promise<Schemas> => import(own("./schemas.ts", import.meta));
+const loadSchemas = (): Promise<Schemas> => import(own("../schemas.ts", import.meta));
 
 /**
  * The backend for handlers that start processes; its module is loaded with the first start. It is of the same kind as the backend of
@@ -54,7 +54,9 @@ const loadSchemas = (): Promise<Schemas> => import(own("./schemas.ts", import.me
 const lazyBackend = (scope: Scope.Scope): Backend => {
   const worker = self().backend === "worker";
   const load = (): Promise<{ readonly make: (options: Nested) => Effect.Effect<Backend, never, Scope.Scope> }> =>
-    import(worker ? own("./worker_backend.ts", import.meta) : own("./subprocess_backend.ts", import.meta));
+    import(
+      worker ? own("../backends/worker_backend.ts", import.meta) : own("../backends/subprocess_backend.ts", import.meta)
+    );
   const loading = Effect.cached(Effect.flatMap(
     Effect.promise(load),
     (module) => Scope.extend(module.make(nested()), scope),

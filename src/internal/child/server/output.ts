@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { after } from "../os/timer.ts";
+import { after } from "../../os/timer.ts";
 
 /** Number of chunks that were accepted and not yet written. */
 let pending = 0;

@@ -11,22 +11,22 @@ import * as Effect from "effect/Effect";
 import * as Metric from "effect/Metric";
 import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
-import type { Backend, Child, Command, ExitStatus, Signal } from "../../Backend.ts";
-import type { Options } from "../../WorkerBackend.ts";
-import { Unsupported } from "../objects/errors.ts";
-import { lateStream } from "../os/late_stream.ts";
-import { end as endMappings, makeTable, sweep } from "../os/worker_mappings.ts";
-import { declareEnded, ownerOf } from "../os/doorbell_words.ts";
-import { port, type PortTransport, posted } from "../transport/transport.ts";
+import type { Backend, Child, Command, ExitStatus, Signal } from "../../../Backend.ts";
+import type { Options } from "../../../WorkerBackend.ts";
+import { Unsupported } from "../../objects/errors.ts";
+import { lateStream } from "../../os/late_stream.ts";
+import { end as endMappings, makeTable, sweep } from "../../os/worker_mappings.ts";
+import { declareEnded, ownerOf } from "../../os/doorbell_words.ts";
+import { port, type PortTransport, posted } from "../../transport/transport.ts";
 import { Attachment } from "./attachment.ts";
-import * as Capabilities from "./capabilities.ts";
-import { SpawnError } from "./errors.ts";
-import { hasLocks, locks } from "./locks.ts";
+import * as Capabilities from "../capabilities.ts";
+import { SpawnError } from "../errors.ts";
+import { hasLocks, locks } from "../locks.ts";
 import { makeBackend } from "./make_backend.ts";
-import { mainModule, own } from "./modules.ts";
-import { telemetry, workerChecks, wrongOptions, wrongSignal } from "./options.ts";
+import { mainModule, own } from "../modules.ts";
+import { telemetry, workerChecks, wrongOptions, wrongSignal } from "../options.ts";
 import { within } from "./stop.ts";
-import type { LockNotice, Start } from "./worker_messages.ts";
+import type { LockNotice, Start } from "../worker_messages.ts";
 
 /** How long a terminated thread may take to end before it counts as stuck, in milliseconds. */
 const TERMINATION = 1000;
@@ -60,7 +60,7 @@ const demandLocks = (): void => {
 
 /** Throws if a worker could not load its own module: such a worker crashes and prints the reason, where nothing can read it. */
 const demandRead = (): void => {
-  const url = new URL(own("../entry/worker.ts", import.meta));
+  const url = new URL(own("../../entry/worker.ts", import.meta));
   if (url.protocol !== "file:") return;
   if (Deno.permissions.querySync({ name: "read", path: url }).state === "granted") return;
   throw new SpawnError({
@@ -95,7 +95,7 @@ class WorkerThread {
   constructor(options: Options, command: Command) {
     const { port1, port2 } = new MessageChannel();
     const counts = posted();
-    this.#worker = new Worker(own("../entry/worker.ts", import.meta), { type: "module", name: command.name });
+    this.#worker = new Worker(own("../../entry/worker.ts", import.meta), { type: "module", name: command.name });
     this.#transport = port(port1, "parent", counts);
     this.#worker.onmessage = this.#receive;
     this.#worker.onerror = this.#crash;

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { Connection, type Socket } from "../transport/connection.ts";
-import { connect, type Invitation, permissions } from "../transport/one_time_listener.ts";
-import { socket, type WatchedTransport } from "../transport/transport.ts";
-import type { ConnectBack } from "./launch.ts";
+import { Connection, type Socket } from "../../transport/connection.ts";
+import { connect, type Invitation, permissions } from "../../transport/one_time_listener.ts";
+import { socket, type WatchedTransport } from "../../transport/transport.ts";
+import type { ConnectBack } from "../backends/launch.ts";
 
-const VARIABLE: typeof import("./launch.ts").VARIABLE = "MULTIPROCESSING_PARENT";
+const VARIABLE: typeof import("../backends/launch.ts").VARIABLE = "MULTIPROCESSING_PARENT";
 
 /** Reads and removes the variable. It must not prompt: the permissions of the user may not cover the variable. */
 const take = (): ConnectBack | undefined => {

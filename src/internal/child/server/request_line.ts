@@ -4,7 +4,7 @@
  *
  * @module
  */
-import type { Link } from "../rpc/link.ts";
+import type { Link } from "../../rpc/link.ts";
 import type { OpenRequest } from "./open_request.ts";
 
 /** Requests in the order of their arrival. The first one runs. */

@@ -15,9 +15,9 @@ import * as Effect from "effect/Effect";
 import type * as Either from "effect/Either";
 import * as Exit from "effect/Exit";
 import * as Scope from "effect/Scope";
-import type { Backend, Child, Command, SpawnError } from "../../Backend.ts";
-import { modules as definingModules } from "./tasks.ts";
-import { authKey, type Notice, type Readiness } from "../rpc/identity.ts";
+import type { Backend, Child, Command, SpawnError } from "../../../Backend.ts";
+import { modules as definingModules } from "../tasks.ts";
+import { authKey, type Notice, type Readiness } from "../../rpc/identity.ts";
 
 /** How long after a child was taken the next one is started: a start takes a core and this thread for a while. */
 const SETTLE = "20 millis";

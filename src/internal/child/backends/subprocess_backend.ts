@@ -4,22 +4,22 @@
  *
  * @module
  */
-import { isPermissionMessage } from "../os/deno_workarounds.ts";
+import { isPermissionMessage } from "../../os/deno_workarounds.ts";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
-import type { Backend, Child, Command, ExitStatus, Signal } from "../../Backend.ts";
-import type { Options } from "../../SubprocessBackend.ts";
-import { lateStream } from "../os/late_stream.ts";
-import { launchWithParent } from "../os/orphan.ts";
+import type { Backend, Child, Command, ExitStatus, Signal } from "../../../Backend.ts";
+import type { Options } from "../../../SubprocessBackend.ts";
+import { lateStream } from "../../os/late_stream.ts";
+import { launchWithParent } from "../../os/orphan.ts";
 import { Attachment } from "./attachment.ts";
-import * as Capabilities from "./capabilities.ts";
+import * as Capabilities from "../capabilities.ts";
 import { commandLine, environment, executable } from "./command_line.ts";
-import { SpawnError } from "./errors.ts";
+import { SpawnError } from "../errors.ts";
 import * as Launch from "./launch.ts";
-import { subprocessChecks, telemetry, wrongOptions, wrongSignal } from "./options.ts";
+import { subprocessChecks, telemetry, wrongOptions, wrongSignal } from "../options.ts";
 import { makeBackend } from "./make_backend.ts";
-import * as Permission from "./permissions.ts";
+import * as Permission from "../permissions.ts";
 import { type Rehearsal, rehearse, unserved } from "./rehearsal.ts";
 
 /** The exit code of a child whose real one cannot be known, because another part of the program has waited for the process. */

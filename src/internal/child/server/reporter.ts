@@ -20,13 +20,13 @@ import * as Metric from "effect/Metric";
 import * as MetricState from "effect/MetricState";
 import * as Option from "effect/Option";
 import * as Tracer from "effect/Tracer";
-import { fromCause, pretty, toCause } from "../codec/cause.ts";
-import type { CauseData } from "../codec/exits.ts";
-import type { Link } from "../rpc/link.ts";
-import { type Observe, self } from "../rpc/identity.ts";
-import { known } from "./observer.ts";
-import type { Metric as MetricData, ProcessMetrics, State } from "../../Telemetry.ts";
-import type { LogEntry, Report, SpanEvent, SpanLinkData, SpanReference } from "./telemetry.ts";
+import { fromCause, pretty, toCause } from "../../codec/cause.ts";
+import type { CauseData } from "../../codec/exits.ts";
+import type { Link } from "../../rpc/link.ts";
+import { type Observe, self } from "../../rpc/identity.ts";
+import { known } from "../observer.ts";
+import type { Metric as MetricData, ProcessMetrics, State } from "../../../Telemetry.ts";
+import type { LogEntry, Report, SpanEvent, SpanLinkData, SpanReference } from "../telemetry.ts";
 
 /** Maximum number of waiting events. */
 const ROOM = 4096;

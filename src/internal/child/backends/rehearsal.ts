@@ -5,7 +5,7 @@
  *
  * @module
  */
-import { SpawnError } from "./errors.ts";
+import { SpawnError } from "../errors.ts";
 
 /** Number of characters of a report that are kept. */
 const MAX_REPORT = 4096;
