@@ -268,11 +268,11 @@ export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
 export type { Address } from "./internal/network/address.ts";
 export type { ManagerFailure, ObjectRef } from "./internal/manager/calls.ts";
-export type { Change, Dict, DictChange, Name, Namespace } from "./internal/manager/dict.ts";
+export type { Change, Dict, DictChange, Name, Namespace } from "./internal/manager/proxies/dict.ts";
 export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./internal/manager/errors.ts";
-export type { List, ListChange } from "./internal/manager/list.ts";
+export type { List, ListChange } from "./internal/manager/proxies/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";
-export type { SharedPool } from "./internal/manager/pool.ts";
+export type { SharedPool } from "./internal/manager/proxies/pool.ts";
 export {
   type AnyType,
   type ClassProxy,
@@ -290,7 +290,7 @@ export {
   type TypeOptions,
   TypeTypeId,
 } from "./internal/manager/typed.ts";
-export type { NumberOf, Numbers, TypedArray, Value } from "./internal/manager/value.ts";
+export type { NumberOf, Numbers, TypedArray, Value } from "./internal/manager/proxies/value.ts";
 
 const implementation = lazily(() => import("./internal/manager/make.ts"));
 

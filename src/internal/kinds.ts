@@ -26,7 +26,7 @@ export const kinds: ReadonlyArray<readonly [kind: string, load: Load]> = [
   ["memory manager", memory],
   ["promise", () => import(own("./promise/objects.ts", import.meta))],
   ["process", () => import(own("./child/process_handle.ts", import.meta))],
-  ["proxy", () => import(own("./manager/proxies.ts", import.meta))],
+  ["proxy", () => import(own("./manager/proxies/make.ts", import.meta))],
   ["queue", () => import(own("./queue/client.ts", import.meta))],
   ["readwritelock", () => import(own("./sync/read_write_lock.ts", import.meta))],
   ["rlock", () => import(own("./sync/rlock.ts", import.meta))],

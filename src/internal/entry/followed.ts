@@ -23,7 +23,7 @@ export const everything = (): ReadonlyArray<Promise<unknown>> => [
   import("../pipe/schemas.ts"),
   import("../child/process_handle.ts"),
   import("../queue/client.ts"),
-  import("../manager/proxies.ts"),
+  import("../manager/proxies/make.ts"),
   import("../promise/objects.ts"),
   import("../values/objects.ts"),
   import("../sync/barrier.ts"),

@@ -14,7 +14,7 @@ import { connectChecks, MAX_BYTES, MAX_MESSAGE_SIZE } from "../network/options.t
 import * as Arguments from "../os/arguments.ts";
 import { address, host, retire } from "../rpc/router.ts";
 import { type Manager, ManagerProxy } from "./manager.ts";
-import { forgetServer } from "./proxies.ts";
+import { forgetServer } from "./proxies/make.ts";
 
 /** Connects for as long as the scope is open. */
 export const connect = (

@@ -10,7 +10,7 @@ import type * as Scope from "effect/Scope";
 import * as Arguments from "../os/arguments.ts";
 import { positiveDuration } from "../os/durations.ts";
 import { ask, checked, type ManagerFailure, type ObjectRef, retain as hold } from "./calls.ts";
-import { type Proxy, TypeId } from "./remote.ts";
+import { type Proxy, TypeId } from "./proxies/remote.ts";
 
 export { connect } from "./connect.ts";
 export { make, serve } from "./start.ts";

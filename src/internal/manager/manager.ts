@@ -36,14 +36,14 @@ import {
   task as isTask,
 } from "../os/arguments.ts";
 import { ask, checked, checkedAs, create, type ManagerFailure } from "./calls.ts";
-import { type Dict, type Namespace, withPairs } from "./dict.ts";
+import { type Dict, type Namespace, withPairs } from "./proxies/dict.ts";
 import { ManagerError, type RemoteError } from "./errors.ts";
-import type { List } from "./list.ts";
-import type { SharedPool } from "./pool.ts";
+import type { List } from "./proxies/list.ts";
+import type { SharedPool } from "./proxies/pool.ts";
 import * as P from "./protocol.ts";
-import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
+import { isProxy, type Proxy, Remote, TypeId } from "./proxies/remote.ts";
 import { type Managed, type Type, TypeTypeId } from "./typed.ts";
-import { type Numbers, type TypedArray, typedArray, type Value } from "./value.ts";
+import { type Numbers, type TypedArray, typedArray, type Value } from "./proxies/value.ts";
 
 /**
  * The state of a manager's server.

@@ -15,8 +15,8 @@ import { after } from "../../os/timer.ts";
 import { QueueClient } from "../../queue/client.ts";
 import type { ObjectRef } from "../calls.ts";
 import { ManagerError } from "../errors.ts";
-import { isSameServer, proxy, type ProxyShape } from "../proxies.ts";
-import { isProxy, TypeId } from "../remote.ts";
+import { isSameServer, proxy, type ProxyShape } from "../proxies/make.ts";
+import { isProxy, TypeId } from "../proxies/remote.ts";
 import type * as Types from "../types.ts";
 import { Freed } from "./results.ts";
 

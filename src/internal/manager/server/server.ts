@@ -28,7 +28,7 @@ import { ProtocolError } from "../../transport/frames.ts";
 import { DeferredReceiver } from "../deferred_receiver.ts";
 import { ManagerError } from "../errors.ts";
 import * as P from "../protocol.ts";
-import { foreignHooks } from "../proxies.ts";
+import { foreignHooks } from "../proxies/make.ts";
 import { DictHost } from "./dict.ts";
 import { openQueue } from "./foreign_queue.ts";
 import { IncomingCall } from "./incoming_call.ts";

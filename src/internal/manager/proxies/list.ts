@@ -17,10 +17,10 @@ import {
   optional,
   options,
   text,
-} from "../os/arguments.ts";
-import { ask, askStream, checked, type ManagerFailure, take } from "./calls.ts";
+} from "../../os/arguments.ts";
+import { ask, askStream, checked, type ManagerFailure, take } from "../calls.ts";
 import { type Change, tasks } from "./dict.ts";
-import type { RemoteError } from "./errors.ts";
+import type { RemoteError } from "../errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**

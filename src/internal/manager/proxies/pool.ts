@@ -5,10 +5,10 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
-import type * as Pool from "../../Pool.ts";
-import type { StreamTask, Task } from "../../Task.ts";
-import { type Checks, iterable, optional, options as isOptions, positive } from "../os/arguments.ts";
-import { ask, askStream, checked, checkedStream, type ManagerFailure } from "./calls.ts";
+import type * as Pool from "../../../Pool.ts";
+import type { StreamTask, Task } from "../../../Task.ts";
+import { type Checks, iterable, optional, options as isOptions, positive } from "../../os/arguments.ts";
+import { ask, askStream, checked, checkedStream, type ManagerFailure } from "../calls.ts";
 import { tasks } from "./dict.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 

@@ -5,10 +5,10 @@
  */
 import * as Equal from "effect/Equal";
 import * as Hash from "effect/Hash";
-import { HandleId } from "../objects/handles.ts";
-import type { ObjectRef } from "./calls.ts";
-import { type Proxy, TypeId } from "./typed.ts";
-import { inspectable } from "../os/inspect.ts";
+import { HandleId } from "../../objects/handles.ts";
+import type { ObjectRef } from "../calls.ts";
+import { type Proxy, TypeId } from "../typed.ts";
+import { inspectable } from "../../os/inspect.ts";
 
 export { type Proxy, TypeId };
 

@@ -5,10 +5,10 @@
  */
 import type * as Effect from "effect/Effect";
 import type * as Stream from "effect/Stream";
-import { type Checks, count, end, integer, must, optional } from "../os/arguments.ts";
-import { ask, askStream, checked, type ManagerFailure } from "./calls.ts";
+import { type Checks, count, end, integer, must, optional } from "../../os/arguments.ts";
+import { ask, askStream, checked, type ManagerFailure } from "../calls.ts";
 import { type Change, tasks } from "./dict.ts";
-import type { RemoteError } from "./errors.ts";
+import type { RemoteError } from "../errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**

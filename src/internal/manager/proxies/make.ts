@@ -3,19 +3,19 @@
  *
  * @module
  */
-import { foreign, HandleId, type ObjectHook, register } from "../objects/handles.ts";
-import { QueueClient } from "../queue/client.ts";
-import { address, call, GONE, host, retire } from "../rpc/router.ts";
-import { ask, askKept, askStream, type ObjectRef, registerForeignHooks, serverOf } from "./calls.ts";
+import { foreign, HandleId, type ObjectHook, register } from "../../objects/handles.ts";
+import { QueueClient } from "../../queue/client.ts";
+import { address, call, GONE, host, retire } from "../../rpc/router.ts";
+import { ask, askKept, askStream, type ObjectRef, registerForeignHooks, serverOf } from "../calls.ts";
 import { DictProxy, NamespaceProxy } from "./dict.ts";
-import { forward, resend } from "../rpc/call.ts";
+import { forward, resend } from "../../rpc/call.ts";
 import { ListProxy } from "./list.ts";
-import { ManagerProxy } from "./manager.ts";
+import { ManagerProxy } from "../manager.ts";
 import { PoolProxy } from "./pool.ts";
-import * as P from "./protocol.ts";
+import * as P from "../protocol.ts";
 import { isProxy, type Proxy, Remote, TypeId } from "./remote.ts";
 import { syncProxies, type SyncShape } from "./sync.ts";
-import { isReachable } from "./types.ts";
+import { isReachable } from "../types.ts";
 import { NumbersProxy, ValueProxy } from "./value.ts";
 
 /** The methods of an object of a user's type. A process needs nothing else to use it, not even the type's module. */

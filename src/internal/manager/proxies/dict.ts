@@ -7,10 +7,10 @@ import type * as Chunk from "effect/Chunk";
 import type * as Effect from "effect/Effect";
 import * as Sink from "effect/Sink";
 import type * as Stream from "effect/Stream";
-import type { Task } from "../../Task.ts";
-import { arrayOf, type Check, type Checks, iterable, record, task as isTask, text } from "../os/arguments.ts";
-import { ask, askStream, checked, type ManagerFailure, take } from "./calls.ts";
-import type { ManagerError, RemoteError } from "./errors.ts";
+import type { Task } from "../../../Task.ts";
+import { arrayOf, type Check, type Checks, iterable, record, task as isTask, text } from "../../os/arguments.ts";
+import { ask, askStream, checked, type ManagerFailure, take } from "../calls.ts";
+import type { ManagerError, RemoteError } from "../errors.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /**

@@ -4,20 +4,20 @@
  *
  * @module
  */
-import type { Lock } from "../../Lock.ts";
-import type { RLock } from "../../RLock.ts";
-import { BarrierClient } from "../sync/barrier.ts";
-import { ConditionClient } from "../sync/condition.ts";
-import { BarrierSession } from "../sync/messages/barrier.ts";
-import { ConditionSession } from "../sync/messages/condition.ts";
-import { EventMessages } from "../sync/messages/event.ts";
-import { LockMessages } from "../sync/messages/lock.ts";
-import { RLockSession } from "../sync/messages/rlock.ts";
-import { SemaphoreMessages } from "../sync/messages/semaphore.ts";
-import type { Descriptor } from "../sync/object.ts";
-import type { SemaphoreShape } from "../sync/protocol/semaphore.ts";
-import { RLockClient } from "../sync/rlock.ts";
-import type { ObjectRef } from "./calls.ts";
+import type { Lock } from "../../../Lock.ts";
+import type { RLock } from "../../../RLock.ts";
+import { BarrierClient } from "../../sync/barrier.ts";
+import { ConditionClient } from "../../sync/condition.ts";
+import { BarrierSession } from "../../sync/messages/barrier.ts";
+import { ConditionSession } from "../../sync/messages/condition.ts";
+import { EventMessages } from "../../sync/messages/event.ts";
+import { LockMessages } from "../../sync/messages/lock.ts";
+import { RLockSession } from "../../sync/messages/rlock.ts";
+import { SemaphoreMessages } from "../../sync/messages/semaphore.ts";
+import type { Descriptor } from "../../sync/object.ts";
+import type { SemaphoreShape } from "../../sync/protocol/semaphore.ts";
+import { RLockClient } from "../../sync/rlock.ts";
+import type { ObjectRef } from "../calls.ts";
 import { type Proxy, Remote, TypeId } from "./remote.ts";
 
 /** Data of the handle of a condition: the number of its lock at the server, and whether the lock is recursive. */
