@@ -12,7 +12,7 @@ const compute = Task.make(
   (n: number) => n > 30 ? Effect.fail(new TooLarge({ n })) : Effect.sync(() => fibonacci(n)),
 );
 
-const describe = (cause: Cause.Cause<TooLarge | Pool.Failure>): string => {
+const describe = (cause: Cause.Cause<TooLarge | Pool.PoolFailure>): string => {
   const failure = Option.getOrUndefined(Cause.failureOption(cause));
   return failure?._tag === "TooLarge" ? `${failure.n} is too large` : Cause.pretty(cause);
 };

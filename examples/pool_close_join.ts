@@ -6,7 +6,7 @@ const square = Task.make(import.meta, "square", (n: number) => n * n);
 const forever = Task.make(import.meta, "forever", () => Effect.never);
 
 /** The reason of a `PoolError`. */
-const reason = (error: Pool.Failure): string => error._tag === "PoolError" ? error.reason : error.message;
+const reason = (error: Pool.PoolFailure): string => error._tag === "PoolError" ? error.reason : error.message;
 
 const program = Effect.gen(function* () {
   const pool = yield* Pool.make({ size: 2 });

@@ -49,7 +49,7 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${replaced} workers were replaced, ${retried} attempts repeated`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
 
-const explain = (cause: Cause.Cause<string | Pool.Failure>): string => {
+const explain = (cause: Cause.Cause<string | Pool.PoolFailure>): string => {
   const error = Cause.squash(cause);
   return error instanceof Pool.Poisoned ? `has killed ${error.deaths.length} workers` : String(error);
 };

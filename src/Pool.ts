@@ -512,11 +512,11 @@ export const initializer = <Args extends ReadonlyArray<unknown>, A, E>(
  * @since 0.1.0
  * @category models
  */
-export interface SubmitOptions<A, E> extends CallOptions<NoInfer<E> | Failure> {
+export interface SubmitOptions<A, E> extends CallOptions<NoInfer<E> | PoolFailure> {
   /** Runs with the result, in a fiber of its own. A failure of it is logged, and affects nothing else. */
   readonly onSuccess?: ((value: A) => Effect.Effect<unknown, unknown>) | undefined;
   /** Runs with the failure, in a fiber of its own. A failure of it is logged, and affects nothing else. */
-  readonly onFailure?: ((cause: Cause.Cause<E | Failure>) => Effect.Effect<unknown, unknown>) | undefined;
+  readonly onFailure?: ((cause: Cause.Cause<E | PoolFailure>) => Effect.Effect<unknown, unknown>) | undefined;
 }
 
 /**
@@ -725,7 +725,7 @@ export interface Insights {
 }
 
 /** The failures of a call of a pool, apart from those of the task. @since 0.1.0 @category errors */
-export type Failure = CallError | PoolError | Poisoned;
+export type PoolFailure = CallError | PoolError | Poisoned;
 
 /** The failures of {@link make}. @since 0.1.0 @category errors */
 export type StartFailure = SpawnError | PoolError | EncodeError;
@@ -745,13 +745,13 @@ export interface Pool extends Pipeable {
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<A, E | Failure>;
+  ) => Effect.Effect<A, E | PoolFailure>;
   /** {@link Pool.apply} with options. */
   readonly applyWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
-    options: ApplyOptions<NoInfer<E> | Failure>,
-  ) => Effect.Effect<A, E | Failure>;
+    options: ApplyOptions<NoInfer<E> | PoolFailure>,
+  ) => Effect.Effect<A, E | PoolFailure>;
   /**
    * Runs a task once in each worker, and returns the results in the order of the workers. A worker that is being replaced runs it as soon
    * as it has started. Workers that a pool starts later, when it grows, do not run it. The first failure stops the rest.
@@ -760,7 +760,7 @@ export interface Pool extends Pipeable {
   readonly broadcast: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<Array<A>, E | Failure>;
+  ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /**
    * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items.
    * *Interruption:* stops the running tasks, and waits until they have stopped.
@@ -768,14 +768,14 @@ export interface Pool extends Pipeable {
   readonly map: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions<NoInfer<E> | Failure>,
-  ) => Effect.Effect<Array<A>, E | Failure>;
+    options?: MapOptions<NoInfer<E> | PoolFailure>,
+  ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /** {@link Pool.map} for tasks with several arguments: each item is a list of arguments. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
-    options?: MapOptions<NoInfer<E> | Failure>,
-  ) => Effect.Effect<Array<A>, E | Failure>;
+    options?: MapOptions<NoInfer<E> | PoolFailure>,
+  ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /**
    * {@link Pool.map} that goes on after a failure, and returns the Exit of each item. Fails only if the call itself is invalid, or an item
    * cannot be sent. Each item is sent by itself; in a larger `chunkSize`, a worker that dies fails all items of its chunk.
@@ -784,8 +784,8 @@ export interface Pool extends Pipeable {
   readonly mapSettled: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions<NoInfer<E> | Failure>,
-  ) => Effect.Effect<Array<Exit.Exit<A, E | Failure>>, PoolError | EncodeError>;
+    options?: MapOptions<NoInfer<E> | PoolFailure>,
+  ) => Effect.Effect<Array<Exit.Exit<A, E | PoolFailure>>, PoolError | EncodeError>;
   /**
    * Combines the items to one, from left to right: the workers combine the items of their chunks, then their results. The task must be
    * associative; it need not be commutative. Returns nothing if there are no items. The first failure stops the rest.
@@ -794,24 +794,24 @@ export interface Pool extends Pipeable {
   readonly reduce: <A, E>(
     task: Task.Task<[A, A], A, E>,
     items: Iterable<A>,
-    options?: MapOptions<NoInfer<E> | Failure>,
-  ) => Effect.Effect<Option.Option<A>, E | Failure>;
+    options?: MapOptions<NoInfer<E> | PoolFailure>,
+  ) => Effect.Effect<Option.Option<A>, E | PoolFailure>;
   /**
    * Runs a task for each element of a Stream, at most `lookAhead` ahead of the reader of the results. The first failure stops all
    * other elements. *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly mapStream: <I, A, E>(
     task: Task.Task<[I], A, E>,
-    options?: MapStreamOptions<NoInfer<E> | Failure>,
-  ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<A, E | E2 | Failure, R>;
+    options?: MapStreamOptions<NoInfer<E> | PoolFailure>,
+  ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<A, E | E2 | PoolFailure, R>;
   /**
    * {@link Pool.mapStream} that goes on after a failure, and emits the Exit of each element. Fails only if the source fails, or the call
    * itself is invalid. *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly mapStreamSettled: <I, A, E>(
     task: Task.Task<[I], A, E>,
-    options?: MapStreamOptions<NoInfer<E> | Failure>,
-  ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<Exit.Exit<A, E | Failure>, E2 | PoolError, R>;
+    options?: MapStreamOptions<NoInfer<E> | PoolFailure>,
+  ) => <E2, R>(stream: Stream.Stream<I, E2, R>) => Stream.Stream<Exit.Exit<A, E | PoolFailure>, E2 | PoolError, R>;
   /**
    * Runs a task that is a Stream in one worker, which has no other task until the stream ends. *Interruption:* stopping early stops
    * the task, and waits until it has stopped.
@@ -819,13 +819,13 @@ export interface Pool extends Pipeable {
   readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.StreamTask<Args, A, E>,
     ...args: Args
-  ) => Stream.Stream<A, E | Failure>;
+  ) => Stream.Stream<A, E | PoolFailure>;
   /** {@link Pool.map} with a Stream of the results, each when it is ready. Python's `imap_unordered`. */
   readonly mapUnordered: <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options?: MapOptions<NoInfer<E> | Failure>,
-  ) => Stream.Stream<A, E | Failure>;
+    options?: MapOptions<NoInfer<E> | PoolFailure>,
+  ) => Stream.Stream<A, E | PoolFailure>;
   /**
    * Submits a task without waiting for its result. The submission belongs to the pool: if the scope of the pool closes with success,
    * it waits for the submission; otherwise the submission is stopped. Fails at once if the arguments cannot be sent, or the task is
@@ -835,13 +835,13 @@ export interface Pool extends Pipeable {
   readonly submit: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError | PoolError>;
+  ) => Effect.Effect<Submission<A, E | PoolFailure>, EncodeError | PoolError>;
   /** {@link Pool.submit} with options. */
   readonly submitWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
     options: SubmitOptions<A, E>,
-  ) => Effect.Effect<Submission<A, E | Failure>, EncodeError | PoolError>;
+  ) => Effect.Effect<Submission<A, E | PoolFailure>, EncodeError | PoolError>;
   /**
    * Refuses new calls: they fail with the {@link PoolError} `Closed`. The pool finishes the calls that have begun, and a stream that is
    * being run gets all its items.

@@ -52,7 +52,7 @@ for (
     `a worker that ${title} fails its own task, and is replaced`,
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
-      yield* died(call(pool.apply) as Effect.Effect<number, Pool.Failure>);
+      yield* died(call(pool.apply) as Effect.Effect<number, Pool.PoolFailure>);
       assertEquals(yield* pool.apply(Tasks.add, 1, 2), 3);
       assertEquals((yield* pool.statistics).replaced, 1);
     }).pipe(Effect.provide(subprocess)),

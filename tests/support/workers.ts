@@ -26,20 +26,20 @@ export const Workers: Context.Tag<Workers, Workers> = Context.GenericTag<Workers
 export const run = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task.Task<Args, A, E>,
   ...args: Args
-): Effect.Effect<A, E | Pool.Failure, Workers> => Effect.flatMap(Workers, ({ pool }) => pool.apply(task, ...args));
+): Effect.Effect<A, E | Pool.PoolFailure, Workers> => Effect.flatMap(Workers, ({ pool }) => pool.apply(task, ...args));
 
 /** Reads the stream of a task, as `Process.stream` does in a process of its own. */
 export const stream = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task.StreamTask<Args, A, E>,
   ...args: Args
-): Stream.Stream<A, E | Pool.Failure, Workers> =>
+): Stream.Stream<A, E | Pool.PoolFailure, Workers> =>
   Stream.unwrap(Effect.map(Workers, ({ pool }) => pool.stream(task, ...args)));
 
 /** Runs a task in a worker while the scope is open, as `Process.spawn` does in a process of its own. */
 export const spawn = <Args extends ReadonlyArray<unknown>, A, E>(
   task: Task.Task<Args, A, E>,
   ...args: Args
-): Effect.Effect<{ readonly join: Effect.Effect<A, E | Pool.Failure> }, never, Workers | Scope.Scope> =>
+): Effect.Effect<{ readonly join: Effect.Effect<A, E | Pool.PoolFailure> }, never, Workers | Scope.Scope> =>
   Effect.map(Effect.forkScoped(run(task, ...args)), (fiber) => ({ join: Fiber.join(fiber) }));
 
 /** Registers tests that share the workers of one pool on this backend, and the other results of `setup`. */

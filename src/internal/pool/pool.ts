@@ -152,7 +152,7 @@ class RunningPool implements Pool.Pool {
   readonly apply = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ): Effect.Effect<A, E | Pool.Failure> => {
+  ): Effect.Effect<A, E | Pool.PoolFailure> => {
     const wrong = this.#wrongTask("apply", task);
     return wrong === undefined ? this.#apply<A, E>(task, args, this.#settings.terms) : Effect.fail(wrong);
   };
@@ -160,8 +160,8 @@ class RunningPool implements Pool.Pool {
   readonly applyWith = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     args: Args,
-    options: Pool.ApplyOptions<E | Pool.Failure>,
-  ): Effect.Effect<A, E | Pool.Failure> => {
+    options: Pool.ApplyOptions<E | Pool.PoolFailure>,
+  ): Effect.Effect<A, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongApply(task, args, options) ?? this.#wrongTask("applyWith", task);
     return wrong === undefined ? this.#apply<A, E>(task, args, this.#terms(options)) : Effect.fail(wrong);
   };
@@ -169,7 +169,7 @@ class RunningPool implements Pool.Pool {
   readonly broadcast = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ): Effect.Effect<Array<A>, E | Pool.Failure> => {
+  ): Effect.Effect<Array<A>, E | Pool.PoolFailure> => {
     const wrong = this.#wrongTask("broadcast", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     const run = Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => {
@@ -179,14 +179,14 @@ class RunningPool implements Pool.Pool {
         Exit.map(exit, (value) => void (results[index] = value));
       return Effect.as(Jobs.runAll(this.#gate, slots.map(() => prepared), this.#settings.terms, keep, slots), results);
     });
-    return traced("broadcast", task)(this.#during(run as Effect.Effect<Array<A>, E | Pool.Failure>));
+    return traced("broadcast", task)(this.#during(run as Effect.Effect<Array<A>, E | Pool.PoolFailure>));
   };
 
   readonly map = <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options: Pool.MapOptions<E | Pool.Failure> = {},
-  ): Effect.Effect<Array<A>, E | Pool.Failure> => {
+    options: Pool.MapOptions<E | Pool.PoolFailure> = {},
+  ): Effect.Effect<Array<A>, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongMap("map", task, items, options) ?? this.#wrongTask("map", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     return traced("map", task)(this.#map<A, E>(task, MAP, items, options));
@@ -195,8 +195,8 @@ class RunningPool implements Pool.Pool {
   readonly mapSettled = <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options: Pool.MapOptions<E | Pool.Failure> = {},
-  ): Effect.Effect<Array<Exit.Exit<A, E | Pool.Failure>>, PoolError | EncodeError> => {
+    options: Pool.MapOptions<E | Pool.PoolFailure> = {},
+  ): Effect.Effect<Array<Exit.Exit<A, E | Pool.PoolFailure>>, PoolError | EncodeError> => {
     const wrong = Checks.wrongMap("mapSettled", task, items, options) ?? this.#wrongTask("mapSettled", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     return traced("mapSettled", task)(this.#mapSettled<A, E>(task, items, options));
@@ -205,8 +205,8 @@ class RunningPool implements Pool.Pool {
   readonly starmap = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     items: Iterable<Args>,
-    options: Pool.MapOptions<E | Pool.Failure> = {},
-  ): Effect.Effect<Array<A>, E | Pool.Failure> => {
+    options: Pool.MapOptions<E | Pool.PoolFailure> = {},
+  ): Effect.Effect<Array<A>, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongMap("starmap", task, items, options) ?? this.#wrongTask("starmap", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     return traced("starmap", task)(this.#map<A, E>(task, STARMAP, items, options));
@@ -215,30 +215,30 @@ class RunningPool implements Pool.Pool {
   readonly reduce = <A, E>(
     task: Task.Task<[A, A], A, E>,
     items: Iterable<A>,
-    options: Pool.MapOptions<E | Pool.Failure> = {},
-  ): Effect.Effect<Option.Option<A>, E | Pool.Failure> => {
+    options: Pool.MapOptions<E | Pool.PoolFailure> = {},
+  ): Effect.Effect<Option.Option<A>, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongMap("reduce", task, items, options) ?? this.#wrongTask("reduce", task);
     if (wrong !== undefined) return Effect.fail(wrong);
     const run = Effect.suspend(() => this.#reduce(task, listOf(items), options));
-    return traced("reduce", task)(this.#during(run as Effect.Effect<Option.Option<A>, E | Pool.Failure>));
+    return traced("reduce", task)(this.#during(run as Effect.Effect<Option.Option<A>, E | Pool.PoolFailure>));
   };
 
   readonly mapStream =
-    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions<E | Pool.Failure> = {}) =>
-    <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<A, E | E2 | Pool.Failure, R> => {
+    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions<E | Pool.PoolFailure> = {}) =>
+    <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<A, E | E2 | Pool.PoolFailure, R> => {
       const wrong = Checks.wrongMapStream("mapStream", task, options, stream) ?? this.#wrongTask("mapStream", task);
       if (wrong !== undefined) return Stream.fail(wrong);
-      return this.#mapStream(task, options, stream, false) as Stream.Stream<A, E | E2 | Pool.Failure, R>;
+      return this.#mapStream(task, options, stream, false) as Stream.Stream<A, E | E2 | Pool.PoolFailure, R>;
     };
 
   readonly mapStreamSettled =
-    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions<E | Pool.Failure> = {}) =>
-    <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<Exit.Exit<A, E | Pool.Failure>, E2 | PoolError, R> => {
+    <I, A, E>(task: Task.Task<[I], A, E>, options: Pool.MapStreamOptions<E | Pool.PoolFailure> = {}) =>
+    <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<Exit.Exit<A, E | Pool.PoolFailure>, E2 | PoolError, R> => {
       const wrong = Checks.wrongMapStream("mapStreamSettled", task, options, stream) ??
         this.#wrongTask("mapStreamSettled", task);
       if (wrong !== undefined) return Stream.fail(wrong);
       return this.#mapStream(task, options, stream, true) as Stream.Stream<
-        Exit.Exit<A, E | Pool.Failure>,
+        Exit.Exit<A, E | Pool.PoolFailure>,
         E2 | PoolError,
         R
       >;
@@ -247,18 +247,21 @@ class RunningPool implements Pool.Pool {
   readonly mapUnordered = <I, A, E>(
     task: Task.Task<[I], A, E>,
     items: Iterable<I>,
-    options: Pool.MapOptions<E | Pool.Failure> = {},
-  ): Stream.Stream<A, E | Pool.Failure> => {
+    options: Pool.MapOptions<E | Pool.PoolFailure> = {},
+  ): Stream.Stream<A, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongMap("mapUnordered", task, items, options) ?? this.#wrongTask("mapUnordered", task);
     if (wrong !== undefined) return Stream.fail(wrong);
     const stream = fromIterable(items, 4 * this.size * (options.chunkSize ?? 1));
-    return this.#mapStream(task, { ...options, unordered: true }, stream, false) as Stream.Stream<A, E | Pool.Failure>;
+    return this.#mapStream(task, { ...options, unordered: true }, stream, false) as Stream.Stream<
+      A,
+      E | Pool.PoolFailure
+    >;
   };
 
   readonly stream = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.StreamTask<Args, A, E>,
     ...args: Args
-  ): Stream.Stream<A, E | Pool.Failure> => {
+  ): Stream.Stream<A, E | Pool.PoolFailure> => {
     const wrong = this.#wrongTask("stream", task);
     if (wrong !== undefined) return Stream.fail(wrong);
     const leased = Effect.gen(this, function* () {
@@ -268,13 +271,13 @@ class RunningPool implements Pool.Pool {
       const lease = yield* Jobs.lease(this.#gate, task.name, { ...unlimited, priority, queueTimeout });
       return Call.stream(lease.child, prepared, false, lease);
     });
-    return this.#throughout(leased) as Stream.Stream<A, E | Pool.Failure>;
+    return this.#throughout(leased) as Stream.Stream<A, E | Pool.PoolFailure>;
   };
 
   readonly submit = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
     ...args: Args
-  ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError | PoolError> => {
+  ): Effect.Effect<Pool.Submission<A, E | Pool.PoolFailure>, EncodeError | PoolError> => {
     const wrong = this.#wrongTask("submit", task);
     return wrong === undefined ? this.#submit<A, E>(task, args, {}) : Effect.fail(wrong);
   };
@@ -283,7 +286,7 @@ class RunningPool implements Pool.Pool {
     task: Task.Task<Args, A, E>,
     args: Args,
     options: Pool.SubmitOptions<A, E>,
-  ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError | PoolError> => {
+  ): Effect.Effect<Pool.Submission<A, E | Pool.PoolFailure>, EncodeError | PoolError> => {
     const wrong = Checks.wrongSubmit(task, args, options) ?? this.#wrongTask("submitWith", task);
     return wrong === undefined ? this.#submit<A, E>(task, args, options) : Effect.fail(wrong);
   };
@@ -376,12 +379,12 @@ class RunningPool implements Pool.Pool {
     task: Task.Any,
     args: ReadonlyArray<unknown>,
     terms: Terms,
-  ): Effect.Effect<A, E | Pool.Failure> {
+  ): Effect.Effect<A, E | Pool.PoolFailure> {
     const run = Effect.flatMap(
       Call.prepare(task, CALL, args),
       (prepared) => Effect.zipRight(this.#room, Jobs.run(this.#gate, prepared, terms)),
     );
-    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.Failure>));
+    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.PoolFailure>));
   }
 
   /** Begins a call. Its jobs may follow at any time. */
@@ -408,7 +411,7 @@ class RunningPool implements Pool.Pool {
     mode: typeof MAP | typeof STARMAP,
     items: Iterable<unknown>,
     options: Pool.MapOptions<never>,
-  ): Effect.Effect<Array<A>, E | Pool.Failure> {
+  ): Effect.Effect<Array<A>, E | Pool.PoolFailure> {
     const run = Effect.suspend((): Effect.Effect<Array<unknown>, unknown> => {
       const list = listOf(items);
       const wrong = mode === STARMAP ? Checks.wrongArgumentLists(list) : undefined;
@@ -426,14 +429,14 @@ class RunningPool implements Pool.Pool {
       };
       return Effect.as(this.#runChunks(task, mode, list, chunkSize, options, false, keep), results);
     });
-    return this.#during(run as Effect.Effect<Array<A>, E | Pool.Failure>);
+    return this.#during(run as Effect.Effect<Array<A>, E | Pool.PoolFailure>);
   }
 
   #mapSettled<A, E>(
     task: Task.Any,
     items: Iterable<unknown>,
     options: Pool.MapOptions<never>,
-  ): Effect.Effect<Array<Exit.Exit<A, E | Pool.Failure>>, PoolError | EncodeError> {
+  ): Effect.Effect<Array<Exit.Exit<A, E | Pool.PoolFailure>>, PoolError | EncodeError> {
     const run = Effect.suspend((): Effect.Effect<Array<unknown>, unknown> => {
       const list = listOf(items);
       const { chunkSize = 1 } = options;
@@ -449,7 +452,7 @@ class RunningPool implements Pool.Pool {
       };
       return Effect.as(this.#runChunks(task, MAP, list, chunkSize, options, true, keep), results);
     });
-    return this.#during(run as Effect.Effect<Array<Exit.Exit<A, E | Pool.Failure>>, PoolError | EncodeError>);
+    return this.#during(run as Effect.Effect<Array<Exit.Exit<A, E | Pool.PoolFailure>>, PoolError | EncodeError>);
   }
 
   /** Combines neighbours until one is left: in each round, each worker combines the items of its chunks. */
@@ -531,7 +534,7 @@ class RunningPool implements Pool.Pool {
     task: Task.Any,
     args: ReadonlyArray<unknown>,
     options: Pool.SubmitOptions<A, E>,
-  ): Effect.Effect<Pool.Submission<A, E | Pool.Failure>, EncodeError | PoolError> {
+  ): Effect.Effect<Pool.Submission<A, E | Pool.PoolFailure>, EncodeError | PoolError> {
     return Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => {
       if (this.#state !== "open") {
         return Effect.succeed(this.#submissions.refused<A, E>(task.name, Exit.fail(closed()), options));

@@ -13,7 +13,7 @@ import * as FiberId from "effect/FiberId";
 import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
-import type { Failure, Submission, SubmitOptions } from "../../Pool.ts";
+import type { PoolFailure, Submission, SubmitOptions } from "../../Pool.ts";
 import type * as Call from "../child/call.ts";
 import type { Job, Terms } from "./job.ts";
 import { type Gate, workOf } from "./jobs.ts";
@@ -41,7 +41,7 @@ export class Submissions {
     prepared: Call.Prepared,
     terms: Terms,
     callbacks: SubmitOptions<A, E>,
-  ): Effect.Effect<Submission<A, E | Failure>> {
+  ): Effect.Effect<Submission<A, E | PoolFailure>> {
     return Effect.async((resume) => {
       const leave = gate.admission.enter(() =>
         resume(Effect.succeed(this.#begin<A, E>(gate, prepared, terms, callbacks)))
@@ -53,9 +53,9 @@ export class Submissions {
   /** A submission that has settled. */
   refused<A, E>(
     task: string,
-    refusal: Exit.Exit<never, Failure>,
+    refusal: Exit.Exit<never, PoolFailure>,
     callbacks: SubmitOptions<A, E>,
-  ): Submission<A, E | Failure> {
+  ): Submission<A, E | PoolFailure> {
     this.#call(task, refusal, callbacks);
     return { await: refusal, poll: Effect.succeed(Option.some(refusal)), cancel: Effect.void };
   }
@@ -65,11 +65,11 @@ export class Submissions {
     prepared: Call.Prepared,
     terms: Terms,
     callbacks: SubmitOptions<A, E>,
-  ): Submission<A, E | Failure> {
-    const result = Deferred.unsafeMake<A, E | Failure>(FiberId.none);
-    let exit: Exit.Exit<A, E | Failure> | undefined;
+  ): Submission<A, E | PoolFailure> {
+    const result = Deferred.unsafeMake<A, E | PoolFailure>(FiberId.none);
+    let exit: Exit.Exit<A, E | PoolFailure> | undefined;
     let cancelled = false;
-    const settle = (settled: Exit.Exit<A, E | Failure>): void => {
+    const settle = (settled: Exit.Exit<A, E | PoolFailure>): void => {
       exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
       Deferred.unsafeDone(result, exit);
       this.#call(prepared.task.name, exit, callbacks);
@@ -79,7 +79,7 @@ export class Submissions {
     this.#open++;
     const job: Job = dispatcher.submit(
       workOf(prepared, queueable),
-      (exit) => settle(exit as Exit.Exit<A, E | Failure>),
+      (exit) => settle(exit as Exit.Exit<A, E | PoolFailure>),
       terms,
     );
     return {
@@ -116,7 +116,7 @@ export class Submissions {
     return [...this.#callbacks].flatMap(([callback, fiber]) => callback === own ? [] : [fiber]);
   }
 
-  #call<A, E>(task: string, exit: Exit.Exit<A, E | Failure>, { onFailure, onSuccess }: SubmitOptions<A, E>): void {
+  #call<A, E>(task: string, exit: Exit.Exit<A, E | PoolFailure>, { onFailure, onSuccess }: SubmitOptions<A, E>): void {
     const callback = Exit.isSuccess(exit)
       ? onSuccess && Effect.suspend(() => onSuccess(exit.value))
       : onFailure && Effect.suspend(() => onFailure(exit.cause));

@@ -24,30 +24,30 @@ export interface SharedPool extends Proxy {
   readonly apply: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     ...args: Args
-  ) => Effect.Effect<A, E | Pool.Failure | ManagerFailure>;
+  ) => Effect.Effect<A, E | Pool.PoolFailure | ManagerFailure>;
   /** See {@link Pool.Pool.map}. *Interruption:* stops the running tasks, and waits until they have stopped. */
   readonly map: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
     options?: Pick<Pool.MapOptions, "chunkSize">,
-  ) => Effect.Effect<Array<A>, E | Pool.Failure | ManagerFailure>;
+  ) => Effect.Effect<Array<A>, E | Pool.PoolFailure | ManagerFailure>;
   /** See {@link Pool.Pool.starmap}. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
     items: Iterable<Args>,
     options?: Pick<Pool.MapOptions, "chunkSize">,
-  ) => Effect.Effect<Array<A>, E | Pool.Failure | ManagerFailure>;
+  ) => Effect.Effect<Array<A>, E | Pool.PoolFailure | ManagerFailure>;
   /** See {@link Pool.Pool.mapUnordered}. */
   readonly mapUnordered: <I, A, E>(
     task: Task<[I], A, E>,
     items: Iterable<I>,
     options?: Pick<Pool.MapOptions, "chunkSize">,
-  ) => Stream.Stream<A, E | Pool.Failure | ManagerFailure>;
+  ) => Stream.Stream<A, E | Pool.PoolFailure | ManagerFailure>;
   /** See {@link Pool.Pool.stream}. */
   readonly stream: <Args extends ReadonlyArray<unknown>, A, E>(
     task: StreamTask<Args, A, E>,
     ...args: Args
-  ) => Stream.Stream<A, E | Pool.Failure | ManagerFailure>;
+  ) => Stream.Stream<A, E | Pool.PoolFailure | ManagerFailure>;
   /** Closes the pool: it accepts no more tasks, and finishes those that it has. */
   readonly close: Effect.Effect<void, ManagerFailure>;
   /** Waits until the tasks of a closed pool have ended, and its workers too. */
@@ -67,14 +67,14 @@ export class PoolProxy extends Remote implements SharedPool {
       "pool.apply",
       { task },
       tasks,
-      () => ask<A, E | Pool.Failure>(this[TypeId], "apply", [task.url, task.name], args),
+      () => ask<A, E | Pool.PoolFailure>(this[TypeId], "apply", [task.url, task.name], args),
     );
   map = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pick<Pool.MapOptions, "chunkSize">) =>
     checked(
       "pool.map",
       { task, items, options },
       map,
-      () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "map", [task.url, task.name], [...items], options),
+      () => ask<Array<A>, E | Pool.PoolFailure>(this[TypeId], "map", [task.url, task.name], [...items], options),
     );
   starmap = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
@@ -85,21 +85,22 @@ export class PoolProxy extends Remote implements SharedPool {
       "pool.starmap",
       { task, items, options },
       map,
-      () => ask<Array<A>, E | Pool.Failure>(this[TypeId], "starmap", [task.url, task.name], [...items], options),
+      () => ask<Array<A>, E | Pool.PoolFailure>(this[TypeId], "starmap", [task.url, task.name], [...items], options),
     );
   mapUnordered = <I, A, E>(task: Task<[I], A, E>, items: Iterable<I>, options?: Pick<Pool.MapOptions, "chunkSize">) =>
     checkedStream(
       "pool.mapUnordered",
       { task, items, options },
       map,
-      () => askStream<A, E | Pool.Failure>(this[TypeId], "mapUnordered", [task.url, task.name], [...items], options),
+      () =>
+        askStream<A, E | Pool.PoolFailure>(this[TypeId], "mapUnordered", [task.url, task.name], [...items], options),
     );
   stream = <Args extends ReadonlyArray<unknown>, A, E>(task: StreamTask<Args, A, E>, ...args: Args) =>
     checkedStream(
       "pool.stream",
       { task },
       tasks,
-      () => askStream<A, E | Pool.Failure>(this[TypeId], "stream", [task.url, task.name], args),
+      () => askStream<A, E | Pool.PoolFailure>(this[TypeId], "stream", [task.url, task.name], args),
     );
   get close() {
     return ask<void>(this[TypeId], "close");
