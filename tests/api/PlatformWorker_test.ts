@@ -237,7 +237,7 @@ each(
 );
 
 test(
-  "workers of the platform (worker): one that closes itself fails its requests with ProcessDied",
+  "workers of the platform (worker): one that closes itself fails its requests with ProcessDied (full)",
   Effect.gen(function* () {
     const { executeEffect } = yield* pool();
     const error = yield* Effect.flip(executeEffect(new Tasks.End({ how: "close" })));
@@ -260,7 +260,7 @@ test(
   }).pipe(Effect.scoped, Effect.provide(layer(() => Tasks.serialized)), Effect.provide(subprocess)),
 );
 
-each("a worker whose module cannot be loaded fails its pool, and the manager", () =>
+each("a worker whose module cannot be loaded fails its pool, and the manager (full)", () =>
   Effect.gen(function* () {
     const all: ReadonlyArray<
       Effect.Effect<unknown, WorkerError, Worker.WorkerManager | Worker.Spawner | Scope.Scope>
@@ -316,7 +316,7 @@ check("what cannot be sent is a WorkerError, and the worker goes on", ({ execute
   }));
 
 test(
-  "workers of the platform (subprocess): one that spins ends with its scope",
+  "workers of the platform (subprocess): one that spins ends with its scope (full)",
   logging((lines) =>
     Effect.gen(function* () {
       yield* Effect.scoped(Effect.gen(function* () {

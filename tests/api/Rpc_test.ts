@@ -26,7 +26,7 @@ import { logging } from "../support/logs.ts";
 import { group, type Step, test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
 import * as Tasks from "./platform_tasks.ts";
-import { casesOf, registerEach } from "../support/tier.ts";
+import { casesOf, fullUnless, registerEach } from "../support/tier.ts";
 
 const backends: ReadonlyArray<readonly [string, Layer.Layer<Backend.Backend>]> = [
   ["subprocess", SubprocessBackend.layer({ stdout: "null", stderr: "null" })],
@@ -143,7 +143,7 @@ registerEach(backends, ([backend, services]) => {
   for (const [way, layer] of Object.entries(ways)) {
     const provided = Layer.provide(layer, services);
     group(
-      `rpc (${way}, ${backend})`,
+      `rpc (${way}, ${backend})${fullUnless(way !== "a pipe")}`,
       Effect.map(
         Effect.flatMap(Layer.build(provided), (context) => Effect.provide(client, context)),
         (users) => Context.make(Connected, users),

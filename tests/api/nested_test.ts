@@ -89,7 +89,7 @@ row("without options all is as in this program", {}, ({ child, grandchild }) => 
 });
 
 test(
-  "options in children of children: what a child of a child writes to a piped stdout comes from its parent, and nothing waits",
+  "options in children of children: what a child of a child writes to a piped stdout comes from its parent, and nothing waits (full)",
   Effect.gen(function* () {
     const child = yield* Process.spawn(Tasks.nestedSays, "from below");
     const output = yield* Effect.map(Stream.runCollect(Stream.decodeText(child.stdout)), Chunk.join(""));
@@ -100,7 +100,7 @@ test(
 
 registerEach([["subprocess", SubprocessBackend.layer], ["worker", WorkerBackend.layer]] as const, ([name, layer]) => {
   test(
-    `options in children of children: maxMessageSize is the same, on ${name}`,
+    `options in children of children: maxMessageSize is the same, on ${name} (full)`,
     Effect.gen(function* () {
       const large = Process.run(Tasks.nestedBytes, 2_000_000);
       assertEquals(yield* Effect.provide(large, layer({ maxMessageSize: 1_000_000 })), "MessageTooLarge");

@@ -357,7 +357,7 @@ const suite = (
     }));
 
   promise(
-    "consumers that are killed at random moments: each item is worked on, and none again that was reported (storm)",
+    "consumers that are killed at random moments: each item is worked on, and none again that was reported (full) (storm)",
     (make, where) =>
       Effect.gen(function* () {
         const ROUND = 250;
