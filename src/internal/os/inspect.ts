@@ -1,5 +1,5 @@
 /**
- * What objects of this library have in common with those of Effect: they can be piped, and are printed by their kind and by the
+ * Features that objects of this library share with those of Effect: they can be piped, and are printed by their kind and by the
  * properties that identify them. Their operations, which are Effects, would fill pages.
  *
  * @module

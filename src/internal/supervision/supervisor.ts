@@ -77,7 +77,7 @@ interface Entry<R> {
   readonly reset: Effect.Effect<void>;
 }
 
-/** What the supervising fiber is told. */
+/** A message to the supervising fiber. */
 type Message =
   | {
     readonly _tag: "Ended";

@@ -1,5 +1,5 @@
 /**
- * What locks have in common, in memory and by messages: releasing them in any case, and lending them to conditions.
+ * The common part of all locks, in memory and by messages: releasing them in any case, and lending them to conditions.
  *
  * @module
  */
@@ -23,7 +23,7 @@ export const notOwner = (what: string): SyncError =>
     `Cannot release the ${what}: it is not held by ${what === "lock" ? "this process" : "this fiber"}`,
   );
 
-/** What a condition needs of its lock. */
+/** The operations of a lock that a condition needs. */
 export interface Guard {
   /** Whether the running fiber may wait with the lock. Throws a {@link SyncFailure}. */
   readonly mine: () => boolean;

@@ -1,5 +1,5 @@
 /**
- * What all shared objects have in common: how they are allocated, sent, found, and ended.
+ * The life of every shared object: its allocation, its handle, its use in other processes, and its end.
  *
  * An object lives in memory of its maker, which is its host. A process that can map that memory uses the object there. The host serves
  * other processes by messages; see `messages/gateway.ts`. The handle says which ways there are: its `address` is the way by memory,

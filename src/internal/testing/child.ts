@@ -47,7 +47,7 @@ const MEMORY = 50_000_000;
 
 const nothing = lateStream(({ empty }) => empty);
 
-/** See above. */
+/** One child of a test backend. */
 export class TestChild {
   readonly child: Child;
   readonly #options: Options;
@@ -103,7 +103,7 @@ export class TestChild {
   #end(status: ExitStatus): boolean {
     if (this.#status !== undefined) return false;
     this.#status = status;
-    // What the child has sent before arrives.
+    // Messages that the child has sent before arrive.
     this.#link.flushed(() => {
       this.#link.destroy();
       this.#parent.onClosed(() => Deferred.unsafeDone(this.#exited, Effect.succeed(status)));

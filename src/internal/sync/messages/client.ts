@@ -1,5 +1,5 @@
 /**
- * What all objects have in common that this process uses by messages.
+ * The base class of the objects that this process uses by messages.
  *
  * @module
  */
@@ -19,7 +19,7 @@ import { type Answer, Session, type SessionEnd } from "./session.ts";
 /** How long a finalizer waits until the host has confirmed a release, in milliseconds: the host may be stopped. */
 const PATIENCE = 5000;
 
-/** See above. */
+/** An object that this process uses by messages. */
 export abstract class MessageClient<D extends Descriptor = Descriptor> {
   declare readonly pipe: Pipeable["pipe"];
   readonly #kind: string;

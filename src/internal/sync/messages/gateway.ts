@@ -123,7 +123,7 @@ interface Open {
   giveBack: (() => void) | undefined;
 }
 
-/** See above. `P` is the protocol of the object. */
+/** The sessions of one object with other processes. `P` is the protocol of the object. */
 export class Gateway<P> implements Hosted {
   readonly #arena: Arena;
   readonly #make: (guest: number) => P;
@@ -170,7 +170,7 @@ export class Gateway<P> implements Hosted {
     const open = new Map<number, Open>();
     const end = (): void => {
       if (!this.#ends.delete(gone)) return;
-      // What the process has taken stays taken, until another participant finds it dead.
+      // The process holds its shares until another participant finds it dead.
       for (const { leave } of open.values()) leave?.(true);
       open.clear();
       leave();

@@ -40,7 +40,7 @@ class State implements Reentrant<Lost> {
   }
 }
 
-/** See above. */
+/** A lock of a process, by messages. */
 export class RLockSession extends MessageClient implements ProcessLock<Lost> {
   #last: State | undefined;
 

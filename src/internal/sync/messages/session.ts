@@ -27,7 +27,7 @@ const sessions = new Map<string, Session>();
 
 let client: string | undefined;
 
-/** See above. */
+/** The session of one object, which all its copies in this process share. */
 export class Session {
   readonly #line: Line;
   readonly #pending = new Map<number, (answer: Answer) => void>();
@@ -37,7 +37,7 @@ export class Session {
   #ended: SessionEnd | undefined;
   /** Number of releases by this process. */
   releases = 0;
-  /** What the client of an object keeps for all its copies in this process, until the session ends. */
+  /** State that the client of an object shares among its copies in this process, until the session ends. */
   state: unknown = undefined;
 
   private constructor(key: string, { address, number, object }: Location) {

@@ -91,7 +91,7 @@ export interface ObjectAddress {
 /** A process that uses objects of an arena through this isolate. */
 export interface Guest {
   readonly participant: Participant;
-  /** Declares the guest dead. What it holds goes to other participants. */
+  /** Declares the guest dead, so that others take over its locks and permits. */
   readonly leave: () => void;
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the protocols of shared objects need of their participants: an interface, so that a test can stand in for processes.
+ * The participants of a shared object, as its protocol sees them: an interface, so that a test can stand in for processes.
  *
  * @module
  */
