@@ -83,7 +83,7 @@ import * as Stream from "effect/Stream";
 import type { Backend, SpawnError } from "./Backend.ts";
 import { processChecks, wrongOptions } from "./internal/child/options.ts";
 import * as Arguments from "./internal/os/arguments.ts";
-import { type End, makeClient, makeServer } from "./internal/platform/rpc.ts";
+import { makeClient, makeServer, type ServiceConnection } from "./internal/platform/rpc.ts";
 import type { Listener } from "./Listener.ts";
 import * as Pipe from "./Pipe.ts";
 import * as Process from "./Process.ts";
@@ -127,10 +127,10 @@ const isConnections = Arguments.must(
   "a connection, a listener or a Stream of connections",
 );
 
-const streamOf = (connections: Connections): Stream.Stream<End> => {
-  if (has(connections, isConnection)) return Stream.make(connections as End);
+const streamOf = (connections: Connections): Stream.Stream<ServiceConnection> => {
+  if (has(connections, isConnection)) return Stream.make(connections as ServiceConnection);
   return (has(connections, isListener) ? (connections as Listener<unknown>).connections : connections) as Stream.Stream<
-    End
+    ServiceConnection
   >;
 };
 
@@ -156,7 +156,7 @@ const streamOf = (connections: Connections): Stream.Stream<End> => {
  */
 export const layerClient = (connection: Pipe.Connection<unknown, never>): Layer.Layer<RpcClient.Protocol> => {
   demand("layerClient", { connection }, { connection: isConnection });
-  return Layer.scoped(RpcClient.Protocol, makeClient(connection as End, Effect.succeed(undefined)));
+  return Layer.scoped(RpcClient.Protocol, makeClient(connection as ServiceConnection, Effect.succeed(undefined)));
 };
 
 /**

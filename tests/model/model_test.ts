@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { Barrier, type Outcome, sizeFor as barrierSize } from "../../src/internal/sync/protocol/barrier.ts";
+import { Barrier, type BarrierOutcome, sizeFor as barrierSize } from "../../src/internal/sync/protocol/barrier.ts";
 import { Condition, sizeFor as conditionSize } from "../../src/internal/sync/protocol/condition.ts";
 import { Event, SIZE as EVENT } from "../../src/internal/sync/protocol/event.ts";
 import { Lock, SIZE as LOCK } from "../../src/internal/sync/protocol/lock.ts";
@@ -411,8 +411,8 @@ const BARRIER = barrierSize(SLOTS);
 /** Index of the first row. */
 const ROWS = 78;
 
-const arrive = (barrier: Barrier, world: World, runs = false): Outcome => {
-  let outcome: Outcome | undefined;
+const arrive = (barrier: Barrier, world: World, runs = false): BarrierOutcome => {
+  let outcome: BarrierOutcome | undefined;
   barrier.wait(runs, (result) => outcome = result);
   world.until(() => outcome !== undefined, false);
   return outcome!;
@@ -461,7 +461,7 @@ test(
       slot: 1,
       run: (world) => {
         const barrier = new Barrier(world.words, 0, world.participants, 2);
-        let outcome: Outcome | undefined;
+        let outcome: BarrierOutcome | undefined;
         const leave = barrier.wait(false, (result) => outcome = result);
         if (leave()) return;
         world.sure(outcome !== undefined, "it neither waits nor knows");

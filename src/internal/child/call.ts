@@ -188,7 +188,7 @@ export const start = (
 };
 
 /** How the owner of a child takes part in a stream that the child runs. */
-export interface Watch {
+export interface StreamOwner {
   /** Called when the reader stops early. */
   readonly stopping: () => void;
   /** Receives the function that ends the stream for its reader when the owner takes the child back. */
@@ -200,7 +200,7 @@ export const stream = (
   child: Child,
   prepared: Prepared,
   once: boolean,
-  { onRevoked, stopping }: Watch,
+  { onRevoked, stopping }: StreamOwner,
 ): Stream.Stream<unknown, unknown> => {
   const { link } = child;
   const { task } = prepared;

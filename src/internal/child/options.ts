@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Observe } from "../rpc/identity.ts";
+import type { ObservedKinds } from "../rpc/identity.ts";
 import * as Arguments from "../os/arguments.ts";
 import { duration } from "../os/durations.ts";
 import { Unsupported } from "../objects/errors.ts";
@@ -61,8 +61,8 @@ const observe: Arguments.Check = (value) => typeof value === "boolean" ? undefin
 
 /** The telemetry that an option of a backend asks for. */
 export const telemetry = (
-  option: boolean | { readonly [K in keyof Observe]?: boolean | undefined } | undefined,
-): { readonly observe?: Observe } => {
+  option: boolean | { readonly [K in keyof ObservedKinds]?: boolean | undefined } | undefined,
+): { readonly observe?: ObservedKinds } => {
   if (option === undefined || option === false) return {};
   const { logs = false, metrics = false, spans = false } = option === true
     ? { logs: true, metrics: true, spans: true }

@@ -10,7 +10,7 @@ import { CLIENT, Handshake, type HandshakeSettings, type Limits } from "./handsh
 import type { TcpTransport } from "./tcp_transport.ts";
 
 /** An authenticated connection. */
-export interface Session {
+export interface AuthenticatedConnection {
   /** Delivers nothing before it is started. */
   readonly transport: TcpTransport;
   /** The limits of the other side for what it receives. */
@@ -18,7 +18,7 @@ export interface Session {
 }
 
 /** An authenticated connection, and the address of its other side. */
-export interface PeerSession extends Session {
+export interface PeerSession extends AuthenticatedConnection {
   readonly peer: Peer;
 }
 
@@ -44,7 +44,7 @@ export const authenticate = (
   transport: TcpTransport,
   settings: HandshakeSettings,
   millis: number,
-  done: (result: Session | AuthenticationError | ConnectError) => void,
+  done: (result: AuthenticatedConnection | AuthenticationError | ConnectError) => void,
 ): OpenHandshake => {
   const handshake = new Handshake(settings, {
     send: (bytes) => transport.write([bytes], () => {}),

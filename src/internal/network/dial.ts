@@ -9,7 +9,7 @@ import { waitThenCommit } from "../objects/interruption.ts";
 import { after } from "../os/timer.ts";
 import { type Address, addressError, show } from "./address.ts";
 import { AuthenticationError, ConnectError, type ConnectErrorReason } from "./errors.ts";
-import { authenticate, type PeerSession, type Session } from "./authenticate.ts";
+import { authenticate, type AuthenticatedConnection, type PeerSession } from "./authenticate.ts";
 import * as Handshake from "./handshake.ts";
 import { type AuthKey, toKey } from "./key.ts";
 import { type TcpSocket, TcpTransport } from "./tcp_transport.ts";
@@ -172,7 +172,7 @@ class Attempt {
     transport: TcpTransport,
     key: CryptoKey | undefined,
     millis: number,
-  ): Promise<Session | DialError | undefined> {
+  ): Promise<AuthenticatedConnection | DialError | undefined> {
     const { limits, purpose } = this.#options;
     return new Promise((resolve) => {
       const settings = { role: Handshake.CLIENT, purpose, key, limits } as const;

@@ -23,7 +23,7 @@ import { sizeOf } from "../objects/packets.ts";
 import { VarintReader, varints } from "../codec/varint.ts";
 import { beginAttach, endAttach, whenAttached } from "../objects/attaching.ts";
 import type { PipeHost } from "./host.ts";
-import { Inbox } from "./inbox.ts";
+import { MessageInbox } from "./inbox.ts";
 import { type Message, readMessage, writeMessage } from "./message.ts";
 import * as P from "./protocol.ts";
 
@@ -60,7 +60,7 @@ export type ConnectionFailure = PipeError | Unreachable | MessageTooLarge;
 export class End implements P.EndOwner {
   readonly handle: ConnectionHandle;
   readonly near = true;
-  readonly inbox: Inbox = new Inbox();
+  readonly inbox: MessageInbox = new MessageInbox();
   readonly readers: FifoGate = new FifoGate(() => this.readable);
   readonly writers: FifoGate = new FifoGate((size) => this.#canWrite(size));
   /** Whether the end can be used here. */

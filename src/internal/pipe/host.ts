@@ -34,7 +34,7 @@ import type { Receiver } from "../rpc/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../rpc/router.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProtocolError } from "../transport/frames.ts";
-import { Inbox } from "./inbox.ts";
+import { MessageInbox } from "./inbox.ts";
 import { type Message, oversize, readMessage, wantsConfirmation, writeMessage } from "./message.ts";
 import * as P from "./protocol.ts";
 
@@ -49,7 +49,7 @@ type EndState =
 /** One end. */
 interface Side {
   /** Messages to this end that were not received. */
-  readonly messages: Inbox;
+  readonly messages: MessageInbox;
   /** Releases the handles that moved with received messages, until they are taken over. */
   readonly releases: Array<() => void>;
   state: EndState;
@@ -76,7 +76,7 @@ export class PipeHost implements Hosted {
    */
   constructor(maxBytes: readonly [number, number], retain: Retain, onEnded: () => void) {
     const side = (): Side => ({
-      messages: new Inbox(),
+      messages: new MessageInbox(),
       releases: [],
       state: { _tag: "Moving", from: undefined },
       generation: 0,

@@ -7,7 +7,7 @@ import { Fifo } from "../objects/fifo.ts";
 import type { Message } from "./message.ts";
 
 /** The unreceived messages of one end. */
-export class Inbox {
+export class MessageInbox {
   readonly #messages = new Fifo<Message>();
   /** The total size of all messages, in bytes. */
   bytes = 0;

@@ -17,7 +17,7 @@ import * as Stream from "effect/Stream";
 import type { Connection } from "../../Pipe.ts";
 
 /** One end of the connection between a client and a server. */
-export type End = Connection<unknown>;
+export type ServiceConnection = Connection<unknown>;
 
 const clientError = (message: string, cause: unknown): RpcClientError =>
   new RpcClientError({ reason: "Protocol", message, cause });
@@ -28,7 +28,7 @@ const say = (cause: unknown): string => cause instanceof Error ? cause.message :
  * The client's side. When the connection has ended, `why` gives the reason, or `undefined` for that of the connection.
  */
 export const makeClient = (
-  connection: End,
+  connection: ServiceConnection,
   why: Effect.Effect<unknown>,
 ): Effect.Effect<RpcClient.Protocol["Type"], never, Scope.Scope> =>
   RpcClient.Protocol.make((write) => {
@@ -71,14 +71,14 @@ const isMessage = (message: unknown): message is FromClientEncoded =>
 
 /** The server's side. `done` is completed when the Stream and all its connections have ended. */
 export const makeServer = (
-  connections: Stream.Stream<End>,
+  connections: Stream.Stream<ServiceConnection>,
   done: Deferred.Deferred<void>,
 ): Effect.Effect<RpcServer.Protocol["Type"], never, Scope.Scope> =>
   Effect.flatMap(Mailbox.make<number>(), (disconnects) =>
     RpcServer.Protocol.make((write) => {
-      const clients = new Map<number, End>();
+      const clients = new Map<number, ServiceConnection>();
       let count = 0;
-      const serve = (connection: End): Effect.Effect<void> =>
+      const serve = (connection: ServiceConnection): Effect.Effect<void> =>
         Effect.suspend(() => {
           const id = count++;
           clients.set(id, connection);

@@ -50,7 +50,7 @@ interface Notice {
 }
 
 /** The position of this process in the family, from which it agrees on a link. */
-export interface Place {
+export interface FamilyPosition {
   /** The address of this process. */
   readonly address: string;
   /** The link that carries the call. */
@@ -75,7 +75,7 @@ const read = (bytes: Uint8Array): Notice => {
   }
 };
 
-const hello = ({ address, next }: Place): Notice["hello"] & object => ({
+const hello = ({ address, next }: FamilyPosition): Notice["hello"] & object => ({
   limit: next.maxMessageSize,
   pid: Deno.pid,
   address,
@@ -85,7 +85,7 @@ const hello = ({ address, next }: Place): Notice["hello"] & object => ({
 const incoming = (next: Link): number => Math.max(MAX_MESSAGE_SIZE, next.maxMessageSize);
 
 /** Limits sent messages to the smaller of both sides' limits. */
-const heed = (link: Link, { next }: Place, { limit }: Notice["hello"] & object): void =>
+const heed = (link: Link, { next }: FamilyPosition, { limit }: Notice["hello"] & object): void =>
   link.limit(Math.min(next.maxMessageSize, limit), incoming(next));
 
 /** The kind of link between two processes that are not neighbours. */
@@ -191,7 +191,7 @@ class Agreement {
 
 /** Agrees on a link, on the caller's side. `open` begins the call. */
 export const reach = (
-  place: Place,
+  place: FamilyPosition,
   open: (fill: Fill, calls: Calls & { readonly closed: () => void }) => Channel,
 ): Link => {
   const agreement = new Agreement();
@@ -241,7 +241,7 @@ let names = 0;
 
 /** Agrees on a link, on the callee's side. `receive` handles the channels that the caller opens over the link. */
 export const meet = (
-  place: Place,
+  place: FamilyPosition,
   channel: Channel,
   message: Incoming,
   receive: (channel: Channel, message: Incoming) => Receiver,

@@ -5,7 +5,7 @@
  */
 
 /** The identity of a process. */
-export interface Self {
+export interface Identity {
   /** `MainProcess`, or the name with which the process was started. */
   readonly name: string;
   /** Whether the process is a daemon, which is ended rather than joined when its scope closes. */
@@ -20,7 +20,7 @@ export interface Self {
  * The first message of a parent to its child over their link. The parent sends another one when it puts the child to another use.
  * None of its content is on the command line, where every user could read it.
  */
-export interface Introduction extends Self {
+export interface Introduction extends Identity {
   readonly parent: { readonly pid: number; readonly name: string };
   /** The address of the child; see `router.ts`. */
   readonly address: string;
@@ -42,11 +42,11 @@ export interface Nested {
   readonly denoFlags?: ReadonlyArray<string>;
   readonly maxMessageSize?: number;
   /** The telemetry that a child reports about the Effects that it runs. */
-  readonly observe?: Observe;
+  readonly observe?: ObservedKinds;
 }
 
 /** Kinds of telemetry. */
-export interface Observe {
+export interface ObservedKinds {
   readonly logs: boolean;
   readonly spans: boolean;
   readonly metrics: boolean;
@@ -56,7 +56,7 @@ export interface Observe {
 export type Notice = Partial<Introduction>;
 
 /** A message of a child to its parent that is not an answer. */
-export interface Message {
+export interface ChildNotice {
   /** The child serves its link. */
   readonly serving?: true;
   readonly ready?: Readiness;
@@ -73,7 +73,7 @@ export interface Readiness {
 }
 
 interface State {
-  self: Self;
+  self: Identity;
   authKey: Uint8Array | undefined;
   nested: Nested;
 }
@@ -98,7 +98,7 @@ export const introduce = (notice: Notice): void => {
 export const nested = (): Nested => state.nested;
 
 /** The identity of this process. */
-export const self = (): Self => state.self;
+export const self = (): Identity => state.self;
 
 /** The secret of the family: random in the main process, and inherited by all other processes. */
 export const authKey = (): Uint8Array => state.authKey ??= crypto.getRandomValues(new Uint8Array(32));

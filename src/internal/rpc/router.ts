@@ -21,7 +21,7 @@ import type { Incoming } from "../codec/message.ts";
 import { type Calls, forward, GONE, type Hosted, type Line, resend } from "./call.ts";
 import { loop, soon } from "./loopback.ts";
 import { type Channel, type Fill, LAST, type Link, LinkClosed, type Receiver } from "./link.ts";
-import { meet, type Place, reach, receiveParcel } from "./direct.ts";
+import { type FamilyPosition, meet, reach, receiveParcel } from "./direct.ts";
 import type { Parcel, PortTransport } from "../transport/transport.ts";
 
 export { CANCELLED, DONE, GONE, readTooLarge, TOO_LARGE, tooLarge } from "./call.ts";
@@ -161,7 +161,7 @@ const linkTo = (target: Target): Link | undefined => {
 export const linkOf = (target: Target): Link | undefined =>
   target.address === state.address ? undefined : linkTo(target);
 
-const place = (next: Link): Place => ({ address: state.address, next, hand });
+const place = (next: Link): FamilyPosition => ({ address: state.address, next, hand });
 
 /** Sends pending messages now, instead of at the end of the turn, because this process is about to end. */
 export const flush = (): void => {

@@ -11,7 +11,7 @@ import type * as Scope from "effect/Scope";
 import type { Barrier, Options, Statistics } from "../../Barrier.ts";
 import type { Carrier } from "../../Lock.ts";
 import { HandleId, register } from "../objects/handles.ts";
-import type { Barrier as Protocol, Outcome, Reason } from "./protocol/barrier.ts";
+import type { Barrier as Protocol, BarrierOutcome, Reason } from "./protocol/barrier.ts";
 import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import type { Words } from "../os/atomics.ts";
 import { inspectable } from "../os/inspect.ts";
@@ -29,7 +29,7 @@ interface Rounds {
   readonly host: string;
   readonly carrier: Carrier;
   /** Arrives. *Interruption:* breaks the barrier. */
-  readonly come: (runs: boolean) => Effect.Effect<Outcome, SyncFailure>;
+  readonly come: (runs: boolean) => Effect.Effect<BarrierOutcome, SyncFailure>;
   /** Ends the round after its action. */
   readonly finish: (as: Ended) => Effect.Effect<"Passed" | Reason, SyncFailure>;
   readonly abort: Effect.Effect<void, SyncFailure>;
@@ -49,10 +49,10 @@ class MemoryRounds extends Shared<Protocol, BarrierDescriptor> implements Rounds
     return barrierKind.make(words, at, participants, this.descriptor.parties);
   }
 
-  come(runs: boolean): Effect.Effect<Outcome, SyncFailure> {
-    return waitExactly<Outcome, SyncFailure>((done) => {
+  come(runs: boolean): Effect.Effect<BarrierOutcome, SyncFailure> {
+    return waitExactly<BarrierOutcome, SyncFailure>((done) => {
       const barrier = this.object;
-      let known: Outcome | undefined;
+      let known: BarrierOutcome | undefined;
       const leave = barrier.wait(runs, (outcome) => {
         known = outcome;
         done(Effect.succeed(outcome));
@@ -144,7 +144,7 @@ export class BarrierClient implements Barrier {
     ({ broken }) => broken,
   );
 
-  #passed(outcome: Outcome): Effect.Effect<number, BrokenBarrier | SyncFailure> {
+  #passed(outcome: BarrierOutcome): Effect.Effect<number, BrokenBarrier | SyncFailure> {
     switch (outcome._tag) {
       case "Passed":
       case "Run":

@@ -29,8 +29,8 @@ import {
   conditionKind,
   ConditionSession,
   type Notices,
+  type NotificationWaiter,
   statistics,
-  type Waiter,
 } from "./messages/condition.ts";
 import { allocateObject, byMessages, carrierOption, Shared } from "./object.ts";
 import { make as makeLock } from "./rlock.ts";
@@ -56,7 +56,7 @@ class MemoryNotices extends Shared<Protocol, ConditionDescriptor> implements Not
     return conditionKind.make(words, at, participants, undefined);
   }
 
-  begin(waiter: Waiter): Effect.Effect<() => boolean, SyncFailure> {
+  begin(waiter: NotificationWaiter): Effect.Effect<() => boolean, SyncFailure> {
     return step(() => {
       let leave = (): boolean => false;
       const waiting = this.object.wait((outcome) => {
@@ -158,8 +158,8 @@ export class ConditionClient implements Condition {
 
   #waitIn(fiber: RunningFiber, interruptible: boolean, millis: number): Effect.Effect<boolean, SyncFailure> {
     return Effect.uninterruptibleMask((restore) => {
-      let done: Waiter = () => {};
-      let ended: Parameters<Waiter>[0] | undefined;
+      let done: NotificationWaiter = () => {};
+      let ended: Parameters<NotificationWaiter>[0] | undefined;
       let saved: unknown;
       const begin = Effect.flatMap(
         Effect.zipRight(
@@ -175,7 +175,7 @@ export class ConditionClient implements Condition {
             return leave;
           }),
       );
-      const sleep = (leave: () => boolean): Effect.Effect<Parameters<Waiter>[0] | "late"> =>
+      const sleep = (leave: () => boolean): Effect.Effect<Parameters<NotificationWaiter>[0] | "late"> =>
         Effect.async((resume) => {
           done = (outcome) => {
             stop();

@@ -33,7 +33,7 @@ import { type Checks, oneOf, optional } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
 import { address as homeAddress, host, retire } from "../rpc/router.ts";
 import { isSyncFailure, SyncError, type SyncFailure } from "./errors.ts";
-import { Gateway, type Operations } from "./messages/gateway.ts";
+import { Gateway, type MessageOperations } from "./messages/gateway.ts";
 import type { Location } from "./messages/protocol.ts";
 
 /** The process or worker that holds a lock. */
@@ -162,7 +162,7 @@ export interface Kind<P, S> {
   readonly size: number;
   readonly make: (words: Words, at: number, participants: Participants, shape: S) => P;
   /** The operations of its users by messages. */
-  readonly operations: Operations<P>;
+  readonly operations: MessageOperations<P>;
 }
 
 /** An object that this process has allocated. */

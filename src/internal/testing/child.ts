@@ -34,7 +34,7 @@ export interface Options {
   readonly number: number;
   readonly script: Script;
   readonly backend: Backend;
-  readonly within: Effects.Place["within"];
+  readonly within: Effects.EffectHost["within"];
   /** Runs a function after a time of the clock of the test. */
   readonly after: (duration: Duration.DurationInput, run: () => void) => void;
 }

@@ -6,7 +6,7 @@
 import type { Action, Fault } from "../../TestBackend.ts";
 
 /** A request, as faults see it. */
-export interface Place {
+export interface RequestPosition {
   readonly worker: number;
   readonly task: string;
   readonly when: "received" | "answered";
@@ -21,7 +21,7 @@ export class Script {
   }
 
   /** The actions that are due at a place of a request. Each place of each request must be asked for once. */
-  due({ task, when, worker }: Place): ReadonlyArray<Action> {
+  due({ task, when, worker }: RequestPosition): ReadonlyArray<Action> {
     return this.#faults.flatMap((entry) => {
       const { fault } = entry;
       if ((fault.when ?? "received") !== when) return [];

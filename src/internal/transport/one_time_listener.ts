@@ -12,11 +12,11 @@
 import type { Socket } from "./connection.ts";
 
 /** The address of a listener. */
-export type Address = { readonly unix: string } | { readonly port: number };
+export type ListenerAddress = { readonly unix: string } | { readonly port: number };
 
 /** The data that another process needs to connect to a listener. */
 export interface Invitation {
-  readonly at: Address;
+  readonly at: ListenerAddress;
   readonly token: Uint8Array;
 }
 
@@ -61,7 +61,7 @@ const random = (): string => Array.from(crypto.getRandomValues(new Uint8Array(8)
 const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
 
 interface Listening {
-  readonly at: Address;
+  readonly at: ListenerAddress;
   readonly listener: Deno.Listener;
   readonly remove: () => void;
 }

@@ -11,7 +11,7 @@ import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as FiberId from "effect/FiberId";
 import type { Backend, Child, Command, ExitStatus } from "../../../Backend.ts";
-import { authKey, type Introduction, type Message, type Nested, type Readiness, self } from "../../rpc/identity.ts";
+import { authKey, type ChildNotice, type Introduction, type Nested, type Readiness, self } from "../../rpc/identity.ts";
 import { Link, type LinkClosed } from "../../rpc/link.ts";
 import * as Router from "../../rpc/router.ts";
 import { MAX_MESSAGE_SIZE } from "../../codec/message.ts";
@@ -129,7 +129,7 @@ export class Attachment {
   }
 
   readonly #receive = (notice: unknown): void => {
-    const { crashed, ready, report, serving } = notice as Message;
+    const { crashed, ready, report, serving } = notice as ChildNotice;
     if (report !== undefined) Observer.receive(this.link, this.#options.command.name, report as Report);
     if (ready !== undefined) Deferred.unsafeDone(this.#ready, Effect.succeed(ready));
     if (crashed !== undefined) {

@@ -19,7 +19,7 @@ export const VARIABLE = "MULTIPROCESSING_PARENT";
 
 /** The value of the variable, as JSON. */
 export interface ConnectBack {
-  readonly at: OneTimeListener.Address;
+  readonly at: OneTimeListener.ListenerAddress;
   /** The bytes of the token. */
   readonly token: ReadonlyArray<number>;
   /** The permissions that were added for the connection. The child gives them back. */

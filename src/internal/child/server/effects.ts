@@ -29,7 +29,7 @@ import * as Portable from "../portable.ts";
 import { fork } from "./fork.ts";
 import * as Reporter from "./reporter.ts";
 import { asTask } from "../starting.ts";
-import { exitData, HandlerCalls, type Schemas, type Work } from "./handler_calls.ts";
+import { exitData, HandlerCalls, type RequestWork, type Schemas } from "./handler_calls.ts";
 import { Refused } from "./refusals.ts";
 import { own } from "../modules.ts";
 import { type Nested, nested, self } from "../../rpc/identity.ts";
@@ -40,7 +40,7 @@ export interface Effects {
   /** Loads the modules for the handles in a message; `undefined` if all are loaded. */
   readonly load: (message: Body) => Promise<void> | undefined;
   /** Runs a request and calls back with its exit, once. */
-  readonly run: (work: Work, done: (exit: ExitData) => void) => void;
+  readonly run: (work: RequestWork, done: (exit: ExitData) => void) => void;
   /** Interrupts the running tasks, waits for their ends, and releases the layers. */
   readonly release: () => Promise<void>;
 }
@@ -71,7 +71,7 @@ const lazyBackend = (scope: Scope.Scope): Backend => {
 };
 
 /** Where Effects run, if not in a child process with its own runtime. */
-export interface Place {
+export interface EffectHost {
   /** The backend for handlers that start processes. */
   readonly backend: Backend;
   /** Gives an Effect the surroundings of the place, such as a clock. */
@@ -79,7 +79,7 @@ export interface Place {
 }
 
 /** Prepares this process for running Effects. */
-export const make = (link: Link, place?: Place): Effects => new EffectRunner(link, place);
+export const make = (link: Link, place?: EffectHost): Effects => new EffectRunner(link, place);
 
 type Running = Fiber.RuntimeFiber<unknown, unknown>;
 
@@ -92,12 +92,12 @@ class EffectRunner implements Effects {
   readonly #scope: Scope.CloseableScope = Effect.runSync(Scope.make());
   readonly #memo: Layer.MemoMap = Effect.runSync(Layer.makeMemoMap);
   readonly #backend: Backend;
-  readonly #within: Place["within"];
+  readonly #within: EffectHost["within"];
   readonly #layers = new Map<unknown, Fiber.Fiber<Runtime.Runtime<never>, unknown>>();
   readonly #reporter: ReturnType<typeof Reporter.make> | undefined;
   readonly #fibers = new Set<Running>();
 
-  constructor(link: Link, place: Place | undefined) {
+  constructor(link: Link, place: EffectHost | undefined) {
     this.#link = link;
     this.#backend = place?.backend ?? lazyBackend(this.#scope);
     this.#within = place?.within ?? ((effect) => effect);
@@ -105,7 +105,7 @@ class EffectRunner implements Effects {
     this.#reporter = observe && Reporter.make(link, observe);
   }
 
-  run(work: Work, done: (exit: ExitData) => void): void {
+  run(work: RequestWork, done: (exit: ExitData) => void): void {
     const { open } = work;
     const program = this.#program(work);
     const observed = this.#reporter === undefined ? program : this.#reporter.observed(program);
@@ -142,7 +142,7 @@ class EffectRunner implements Effects {
   }
 
   /** The Effect of a request with all services of its task. */
-  #program(work: Work): Effect.Effect<unknown, unknown> {
+  #program(work: RequestWork): Effect.Effect<unknown, unknown> {
     const { open, name, definition: { options } } = work;
     const { carried, trace } = open.request;
     const needsSchemas = options.payload !== undefined || options.success !== undefined || options.error !== undefined;

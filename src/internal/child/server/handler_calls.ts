@@ -18,7 +18,7 @@ import { isEffect, isPromise, isStream } from "../../codec/programs.ts";
 import { lateStream } from "../../os/late_stream.ts";
 import type { Link } from "../../rpc/link.ts";
 import { Credit, produce } from "../../rpc/streams.ts";
-import type { OpenRequest, Progress } from "./open_request.ts";
+import type { BatchProgress, OpenRequest } from "./open_request.ts";
 import { Refused } from "./refusals.ts";
 import * as Request from "../request.ts";
 import type { AnySchema } from "../schemas.ts";
@@ -28,14 +28,14 @@ import type { Definition } from "../tasks.ts";
 export type Schemas = typeof import("../schemas.ts");
 
 /** A request to run. */
-export interface Work {
+export interface RequestWork {
   readonly open: OpenRequest;
   /** Name of the task. */
   readonly name: string;
   readonly definition: Definition;
   readonly args: ReadonlyArray<unknown>;
   /** The progress that was made without Effect. */
-  readonly progress: Progress | undefined;
+  readonly progress: BatchProgress | undefined;
 }
 
 /** The data of an exit. */
@@ -52,7 +52,7 @@ export const exitData = (exit: Exit.Exit<unknown, unknown>): ExitData => {
 
 /** The calls of one request. */
 export class HandlerCalls {
-  readonly #work: Work;
+  readonly #work: RequestWork;
   readonly #hooks: ReadonlyArray<Codec.Hook<Link>>;
   readonly #schemas: Schemas | undefined;
   readonly #handler: (...args: ReadonlyArray<unknown>) => unknown;
@@ -60,7 +60,7 @@ export class HandlerCalls {
   readonly #error: AnySchema | undefined;
 
   /** `schemas` is needed if the task has Schemas. */
-  constructor(work: Work, hooks: ReadonlyArray<Codec.Hook<Link>>, schemas: Schemas | undefined) {
+  constructor(work: RequestWork, hooks: ReadonlyArray<Codec.Hook<Link>>, schemas: Schemas | undefined) {
     const { handler, options } = work.definition;
     this.#work = work;
     this.#hooks = hooks;

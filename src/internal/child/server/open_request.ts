@@ -20,7 +20,7 @@ export interface OpenRequest {
 }
 
 /** The state of a list of calls when the first Effect was returned. */
-export interface Progress {
+export interface BatchProgress {
   readonly results: Array<unknown>;
   /** The value that the handler has returned for the next item. */
   readonly next: unknown;

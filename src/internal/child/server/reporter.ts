@@ -23,7 +23,7 @@ import * as Tracer from "effect/Tracer";
 import { fromCause, pretty, toCause } from "../../codec/cause.ts";
 import type { CauseData } from "../../codec/exits.ts";
 import type { Link } from "../../rpc/link.ts";
-import { type Observe, self } from "../../rpc/identity.ts";
+import { type ObservedKinds, self } from "../../rpc/identity.ts";
 import { known } from "../observer.ts";
 import type { Metric as MetricData, ProcessMetrics, State } from "../../../Telemetry.ts";
 import type { LogEntry, Report, SpanEvent, SpanLinkData, SpanReference } from "../telemetry.ts";
@@ -42,7 +42,7 @@ export interface Reporter {
 }
 
 /** Makes the reporter of a child. */
-export const make = (link: Link, { logs, metrics, spans }: Observe): Reporter => {
+export const make = (link: Link, { logs, metrics, spans }: ObservedKinds): Reporter => {
   const outgoing = new Outgoing(link, metrics);
   const logger = logs ? HashSet.make(loggerTo(outgoing)) : undefined;
   const tracer = spans ? tracerTo(outgoing) : undefined;

@@ -11,7 +11,7 @@ import { EncodeError } from "../../codec/errors.ts";
 import { type ExitData, writeExit } from "../../codec/exits.ts";
 import * as Foreign from "../../codec/foreign.ts";
 import { isEffect, isPromise, isStream } from "../../codec/programs.ts";
-import { introduce, type Message, type Notice, self } from "../../rpc/identity.ts";
+import { type ChildNotice, introduce, type Notice, self } from "../../rpc/identity.ts";
 import { type Channel, Link, type LinkClosed, type Receiver } from "../../rpc/link.ts";
 import * as Router from "../../rpc/router.ts";
 import { ProtocolError, type Transport } from "../../transport/frames.ts";
@@ -21,7 +21,7 @@ import { type Definition, lookup } from "../tasks.ts";
 import * as Answers from "./answers.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "../modules.ts";
-import type { OpenRequest, Progress } from "./open_request.ts";
+import type { BatchProgress, OpenRequest } from "./open_request.ts";
 import * as Output from "./output.ts";
 import { RequestLine } from "./request_line.ts";
 import * as Refusals from "./refusals.ts";
@@ -92,7 +92,7 @@ export class ChildServer {
       onClosed: this.#closed,
     });
     this.#link.onNotice = this.#receive;
-    this.#link.notify({ serving: true } satisfies Message);
+    this.#link.notify({ serving: true } satisfies ChildNotice);
   }
 
   /** Ends the child in good order: running tasks are interrupted, layers released, answers sent. */
@@ -101,7 +101,7 @@ export class ChildServer {
   /** Ends the child for an uncaught error, which is reported to the parent. */
   readonly crash = (error: unknown): void => {
     Foreign.report(`${self().name}: uncaught`, error);
-    this.#link.notify({ crashed: Foreign.summary(error) } satisfies Message);
+    this.#link.notify({ crashed: Foreign.summary(error) } satisfies ChildNotice);
     Router.flush();
     this.#leave(1);
   };
@@ -214,7 +214,7 @@ export class ChildServer {
         failures.push({ url, error: Foreign.messageOf(error) });
       }
     }
-    this.#link.notify({ ready: { failures } } satisfies Message);
+    this.#link.notify({ ready: { failures } } satisfies ChildNotice);
   }
 
   // Running
@@ -265,7 +265,7 @@ export class ChildServer {
     entry: Entry,
     definition: Definition,
     args: ReadonlyArray<unknown>,
-    progress?: Progress,
+    progress?: BatchProgress,
   ): Promise<void> {
     let effects: Effects;
     try {

@@ -5,7 +5,7 @@
  */
 import * as Stream from "effect/Stream";
 import { copy, isSame, keyOf } from "./by_value.ts";
-import type { Loan } from "./open_calls.ts";
+import type { TakenValue } from "./open_calls.ts";
 import { andThen, toEffect } from "./results.ts";
 import type { Tasks } from "./tasks.ts";
 import { Watchers } from "./watchers.ts";
@@ -103,7 +103,7 @@ export class DictHost {
   /** Takes out a key, or the newest one. It is put back as the newest key, unless the key was set again meanwhile. */
   lend(method: string, [key]: ReadonlyArray<unknown>): unknown {
     if (method !== "pop" && method !== "popItem") throw new TypeError(`${method} takes nothing out`);
-    return this.#lock.write((): Loan => {
+    return this.#lock.write((): TakenValue => {
       const found = method === "pop" ? this.#entries.get(keyOf(key)) : [...this.#entries.values()].at(-1);
       if (found !== undefined) this.#delete(found[0]);
       return {

@@ -7,7 +7,7 @@ import * as Stream from "effect/Stream";
 import { integer, show } from "../../os/arguments.ts";
 import { ManagerError } from "../errors.ts";
 import { copy, isSame } from "./by_value.ts";
-import type { Loan } from "./open_calls.ts";
+import type { TakenValue } from "./open_calls.ts";
 import { andThen, toEffect } from "./results.ts";
 import type { Tasks } from "./tasks.ts";
 import { Watchers } from "./watchers.ts";
@@ -123,7 +123,7 @@ export class ListHost {
   lend(method: string, [index = -1]: ReadonlyArray<unknown>): unknown {
     if (method !== "pop") throw new TypeError(`${method} takes nothing out`);
     assertIndex(index);
-    return this.#lock.write((): Loan => {
+    return this.#lock.write((): TakenValue => {
       const at = index < 0 ? this.#items.length + index : index;
       const exists = at in this.#items;
       const value = exists ? this.#splice(at, 1, [])[0] : undefined;

@@ -23,7 +23,7 @@ import type { Reference } from "./tasks.ts";
 export const READY = 1;
 
 /** A task that a server runs before it is ready. */
-export interface Initializer {
+export interface ServerInitializer {
   readonly task: Reference;
   readonly args: ReadonlyArray<unknown>;
 }
@@ -46,7 +46,7 @@ export const make = (
       ),
   );
 
-const run = (ready: ServiceHandle, modules: ReadonlyArray<string>, initializer?: Initializer) =>
+const run = (ready: ServiceHandle, modules: ReadonlyArray<string>, initializer?: ServerInitializer) =>
   Effect.scoped(Effect.gen(function* () {
     const { ref, server } = yield* make({ modules });
     if (initializer !== undefined) yield* initialize(server, initializer);
@@ -70,7 +70,7 @@ export interface InitializerFailed {
 
 const initialize = (
   server: ManagerServer,
-  { args, task }: Initializer,
+  { args, task }: ServerInitializer,
 ): Effect.Effect<unknown, InitializerFailed, never> =>
   Effect.catchAllCause(
     server.provide(toEffect(() => server.tasks.run(task, ...args))),

@@ -21,13 +21,13 @@ import { asStream, isPending, unexpectedStream } from "./results.ts";
 export const ignored: Receiver = { closed: () => {} };
 
 /** A value that was taken out of an object, and the function that puts it back. */
-export interface Loan {
+export interface TakenValue {
   readonly value: unknown;
   readonly putBack: () => void;
 }
 
 /** The open calls of a server. */
-export class OpenCalls {
+export class ServerCalls {
   /** Ends a call, because the server closes. */
   readonly #ends = new Set<() => void>();
   readonly #services: Context.Context<Backend | Scope.Scope>;
@@ -78,11 +78,11 @@ export class OpenCalls {
   }
 
   /**
-   * Lends a value until the caller confirms that it has received it. `take` returns a {@link Loan}, or an Effect of one. If the
+   * Lends a value until the caller confirms that it has received it. `take` returns a {@link TakenValue}, or an Effect of one. If the
    * caller cancels or dies, the value is put back.
    */
   lend(call: IncomingCall, take: () => unknown): Receiver {
-    let loan: Loan | undefined;
+    let loan: TakenValue | undefined;
     let over = false;
     let fiber: Fiber.RuntimeFiber<unknown, unknown> | undefined;
     const settle = (received: boolean): void => {
@@ -93,7 +93,7 @@ export class OpenCalls {
       if (!received) settled?.putBack();
     };
     const taken = (value: unknown): void => {
-      loan = value as Loan;
+      loan = value as TakenValue;
       if (over) settle(false);
       // A value that cannot be sent is put back.
       else call.send(loan.value, () => settle(false));

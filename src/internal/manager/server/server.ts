@@ -35,7 +35,7 @@ import { IncomingCall } from "./incoming_call.ts";
 import { ListHost } from "./list.ts";
 import { ObjectFactory } from "./object_factory.ts";
 import { type ManagedObject, ObjectTable, type ServerRef } from "./object_table.ts";
-import { ignored, OpenCalls } from "./open_calls.ts";
+import { ignored, ServerCalls } from "./open_calls.ts";
 import {
   andThen,
   asStream,
@@ -84,7 +84,7 @@ export class ManagerServer implements Hosted {
   readonly tasks: Tasks;
   readonly #objects: ObjectTable;
   readonly #factory: ObjectFactory;
-  readonly #calls: OpenCalls;
+  readonly #calls: ServerCalls;
   readonly #services: Context.Context<Backend | Scope.Scope>;
   /** Opens, in order, the calls that wait until kinds of handles have been loaded. */
   #waiting: Array<() => void> | undefined;
@@ -95,7 +95,7 @@ export class ManagerServer implements Hosted {
     this.#services = services;
     this.tasks = new Tasks(new Set(modules), Context.get(services, Scope.Scope), tasks);
     this.#objects = new ObjectTable((object) => void Effect.runFork(Effect.provide(object.close(), services)));
-    this.#calls = new OpenCalls(services, this.#objects);
+    this.#calls = new ServerCalls(services, this.#objects);
     this.#factory = new ObjectFactory(
       {
         tasks: this.tasks,

@@ -8,7 +8,7 @@ import type { Statistics } from "../../../Barrier.ts";
 import { ProtocolError } from "../../transport/frames.ts";
 import type { SyncFailure } from "../errors.ts";
 import type { Descriptor, Kind } from "../object.ts";
-import { Barrier as Protocol, type Outcome, type Reason, sizeFor } from "../protocol/barrier.ts";
+import { Barrier as Protocol, type BarrierOutcome, type Reason, sizeFor } from "../protocol/barrier.ts";
 import { MessageClient } from "./client.ts";
 
 const COME = 1;
@@ -74,7 +74,7 @@ export const barrierWithAction = (run: (done: (succeeded: boolean) => void) => v
         running = false;
         barrier.finish(as, (ended) => reply.result(ended === "Passed" ? passed : { _tag: "Broken", reason: ended }));
       };
-      let passed: Outcome | undefined;
+      let passed: BarrierOutcome | undefined;
       const leave = barrier.wait(true, (outcome) => {
         if (outcome._tag === "WaitFailure") return reply.failed(outcome.over);
         if (outcome._tag !== "Run") return reply.result(outcome);
@@ -102,8 +102,8 @@ export class BarrierSession extends MessageClient<BarrierDescriptor> {
   }
 
   /** Arrives. *Interruption:* breaks the barrier. */
-  come(runs: boolean): Effect.Effect<Outcome, SyncFailure> {
-    return this.grant<Outcome>(COME, [runs], (outcome) => outcome as Outcome, (outcome, session) => {
+  come(runs: boolean): Effect.Effect<BarrierOutcome, SyncFailure> {
+    return this.grant<BarrierOutcome>(COME, [runs], (outcome) => outcome as BarrierOutcome, (outcome, session) => {
       if (outcome._tag === "Run") session.tell(FINISH, "Interrupted");
     });
   }

@@ -10,6 +10,7 @@ import type { RLock } from "../../../RLock.ts";
 import type { HandleId } from "../../objects/handles.ts";
 import { countOrInfinite } from "../../os/arguments.ts";
 import { ProtocolError } from "../../transport/frames.ts";
+import type { Restore } from "../../objects/interruption.ts";
 import type { SyncFailure } from "../errors.ts";
 import type { Descriptor, Kind } from "../object.ts";
 import { Condition as Protocol, sizeFor } from "../protocol/condition.ts";
@@ -29,12 +30,9 @@ export interface ConditionDescriptor extends Descriptor {
 }
 
 /** Receives the end of a wait: a notification, or its failure. After a failure that is not `gone`, the lock still exists. */
-export type Waiter = (
+export type NotificationWaiter = (
   ended: "notified" | { readonly over: Effect.Effect<never, SyncFailure>; readonly gone: boolean },
 ) => void;
-
-/** Makes an Effect as interruptible as it was outside of an uninterruptible region. */
-export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
 
 /** The notifications of a condition, as this process sends and receives them. */
 export interface Notices {
@@ -45,7 +43,7 @@ export interface Notices {
    * Begins to wait, in an uninterruptible region whose interruptible parts `restore` marks. Returns a function that ends the wait; it
    * returns `false` if the waiter was called already. *Interruption:* does not begin.
    */
-  readonly begin: (waiter: Waiter, restore: Restore) => Effect.Effect<() => boolean, SyncFailure>;
+  readonly begin: (waiter: NotificationWaiter, restore: Restore) => Effect.Effect<() => boolean, SyncFailure>;
   /** Passes on a notification that a waiter has received. */
   readonly passOn: () => void;
   readonly notify: (count: number) => Effect.Effect<number, SyncFailure>;
@@ -89,7 +87,7 @@ export class ConditionSession extends MessageClient<ConditionDescriptor> impleme
     super("condition", descriptor);
   }
 
-  begin(waiter: Waiter, restore: Restore): Effect.Effect<() => boolean, SyncFailure> {
+  begin(waiter: NotificationWaiter, restore: Restore): Effect.Effect<() => boolean, SyncFailure> {
     return Effect.suspend(() => {
       const { session } = this;
       let ended = false;

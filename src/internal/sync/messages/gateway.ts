@@ -42,7 +42,7 @@ export type Who = (participant: number) => Owner | undefined;
 export type Operation<P> = (object: P, args: Content, reply: Reply, who: Who) => ((died: boolean) => void) | void;
 
 /** Operations by number. */
-export type Operations<P> = Readonly<Record<number, Operation<P>>>;
+export type MessageOperations<P> = Readonly<Record<number, Operation<P>>>;
 
 /** A guest, which may have sessions with several objects of an arena. */
 interface Entry {
@@ -127,12 +127,12 @@ interface Open {
 export class Gateway<P> implements Hosted {
   readonly #arena: Arena;
   readonly #make: (guest: number) => P;
-  readonly #operations: Operations<P>;
+  readonly #operations: MessageOperations<P>;
   readonly #objects = new WeakMap<Entry, P>();
   readonly #ends = new Set<() => void>();
 
   /** `make` gives the protocol of the object for a guest. */
-  constructor(arena: Arena, make: (guest: number) => P, operations: Operations<P>) {
+  constructor(arena: Arena, make: (guest: number) => P, operations: MessageOperations<P>) {
     this.#arena = arena;
     this.#make = make;
     this.#operations = operations;

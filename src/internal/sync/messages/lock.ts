@@ -13,7 +13,7 @@ import type { Descriptor, Kind, Owner } from "../object.ts";
 import { isWaitFailure } from "../protocol/participants.ts";
 import { Lock as Protocol, SIZE } from "../protocol/lock.ts";
 import { MessageClient } from "./client.ts";
-import type { Operations } from "./gateway.ts";
+import type { MessageOperations } from "./gateway.ts";
 import type { Session } from "./session.ts";
 
 export const TypeId = "~multiprocessing/Lock";
@@ -37,7 +37,7 @@ interface Told extends Omit<Statistics, "owner"> {
   readonly owner: Owner | undefined;
 }
 
-const operations: Operations<Protocol> = {
+const operations: MessageOperations<Protocol> = {
   [TAKE]: (lock, _, reply) => {
     const giveBack = (): void => void lock.release();
     if (lock.takeIfFree()) return reply.result(false, giveBack);

@@ -14,7 +14,7 @@ import type { Descriptor, Kind, Owner } from "../object.ts";
 import { isWaitFailure } from "../protocol/participants.ts";
 import { ReadWriteLock as Protocol, type Side as SideName, sizeFor } from "../protocol/read_write_lock.ts";
 import { MessageClient } from "./client.ts";
-import { type Operations, settled } from "./gateway.ts";
+import { type MessageOperations, settled } from "./gateway.ts";
 
 export const TypeId = "~multiprocessing/ReadWriteLock";
 
@@ -46,7 +46,7 @@ const sideOf = (side: unknown): SideName => {
   return side;
 };
 
-const operations: Operations<Protocol> = {
+const operations: MessageOperations<Protocol> = {
   [TAKE]: (lock, args, reply) => {
     const side = sideOf(args[0]);
     const giveBack = (): void => void settled(() => lock.release(side), () => {});

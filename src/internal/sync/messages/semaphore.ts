@@ -14,7 +14,7 @@ import type { Descriptor, Kind } from "../object.ts";
 import { isWaitFailure } from "../protocol/participants.ts";
 import { MAX, Semaphore as Protocol, type SemaphoreShape, sizeFor } from "../protocol/semaphore.ts";
 import { MessageClient } from "./client.ts";
-import { type Operations, settled } from "./gateway.ts";
+import { type MessageOperations, settled } from "./gateway.ts";
 import type { Content } from "./protocol.ts";
 
 export const TypeId = "~multiprocessing/Semaphore";
@@ -58,7 +58,7 @@ const permitsOf = (args: Content): number => {
   return permits as number;
 };
 
-const operations: Operations<Protocol> = {
+const operations: MessageOperations<Protocol> = {
   [TAKE]: (semaphore, args, reply) => {
     const permits = permitsOf(args);
     const giveBack = (): void => void settled(() => semaphore.release(permits), () => {});

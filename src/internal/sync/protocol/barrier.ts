@@ -48,7 +48,7 @@ export type Reason = Exclude<typeof names[number], "">;
 export const sizeFor = (slots?: number): number => size(OWN, CELLS, slots);
 
 /** The outcome for a party: passed, last and has to run the action, broken, or a wait that has failed. */
-export type Outcome =
+export type BarrierOutcome =
   | { readonly _tag: "Passed"; readonly index: number }
   | { readonly _tag: "Run"; readonly index: number }
   | { readonly _tag: "Broken"; readonly reason: Reason }
@@ -58,7 +58,7 @@ interface Party {
   index: number;
   /** Whether the party has an action to run if it is the last one. */
   readonly runs: boolean;
-  readonly done: (outcome: Outcome) => void;
+  readonly done: (outcome: BarrierOutcome) => void;
 }
 
 /** A barrier, as one process uses it. */
@@ -78,7 +78,7 @@ export class Barrier extends Monitor {
    * Arrives, and waits for the other parties. Returns a function that leaves and breaks the barrier, by default because the party was
    * interrupted; it returns `false` if the party was already released.
    */
-  wait(runs: boolean, done: (outcome: Outcome) => void): (why?: "Interrupted" | "PartyDied") => boolean {
+  wait(runs: boolean, done: (outcome: BarrierOutcome) => void): (why?: "Interrupted" | "PartyDied") => boolean {
     const party: Party = { index: -1, runs, done };
     this.#outside.add(party);
     this.perform(() => {}, () => this.#come());
@@ -177,7 +177,7 @@ export class Barrier extends Monitor {
       this.advance();
     }
     this.deliver();
-    const entered = this.attempt((): Outcome | "inside" | "outside" => {
+    const entered = this.attempt((): BarrierOutcome | "inside" | "outside" => {
       const row = this.row();
       const state = this.load(this.own(STATE));
       if (state === BROKEN) return { _tag: "Broken", reason: names[this.load(this.own(RESULT))] as Reason };

@@ -39,10 +39,10 @@ const ABANDONED = 8;
 export const SIZE = 1 + SET;
 
 /** The outcome of a wait: the lock is held, or held after the death of its last owner, or the wait has failed. */
-export type Outcome = "held" | "abandoned" | WaitFailure;
+export type LockOutcome = "held" | "abandoned" | WaitFailure;
 
 /** A waiter of this process. */
-export type Waiter = (outcome: Outcome) => void;
+export type Waiter = (outcome: LockOutcome) => void;
 
 /** A lock, as one process uses it. */
 export class Lock {
@@ -249,7 +249,7 @@ export class Lock {
   }
 
   /** Serves the first waiter. */
-  #deliver(outcome: Outcome): void {
+  #deliver(outcome: LockOutcome): void {
     const waiters = this.#waiters;
     for (const first of waiters) {
       waiters.delete(first);
