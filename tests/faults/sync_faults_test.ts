@@ -35,6 +35,20 @@ const suite = (
   );
 };
 
+/** The same, but the processes that are killed use the objects by messages. */
+const byMessages = (name: string, layer: Layer.Layer<Backend.Backend>, killBusy: boolean): void => {
+  const carrier = "messages";
+  test(
+    `sync faults on ${name}: users of ${SETS} sets of objects by messages that are killed at random moments (full) (storm)`,
+    Effect.provide(rounds({ kills: KILLS, sets: SETS, killBusy, carrier }), layer),
+  );
+
+  test(
+    `sync faults on ${name}: parties of a barrier by messages that are killed break it, and it can be used again (full)`,
+    Effect.provide(meetings(3, { carrier }), layer),
+  );
+};
+
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
 
@@ -44,6 +58,8 @@ if (repeating) await warmUp(Effect.provide(warm, worker));
 
 suite("subprocess", subprocess, Capabilities.subprocess);
 repeated(() => suite("worker", worker, Capabilities.worker));
+byMessages("subprocess", subprocess, Capabilities.subprocess.killBusy);
+byMessages("worker", worker, Capabilities.worker.killBusy);
 
 test(
   `sync faults on worker, without --allow-ffi: users of ${SETS} sets of objects, and parties of a barrier (full) (storm)`,

@@ -28,18 +28,21 @@ import * as Sync from "../api/sync_tasks.ts";
 
 const numbers = (n: number): Array<number> => Array.from({ length: n }, (_, i) => i);
 
-const job = (writes: boolean): Effect.Effect<Tasks.Job, unknown, Scope.Scope> =>
+/** How the objects are carried. */
+type Carried = { readonly carrier?: "messages" };
+
+const job = (writes: boolean, carried: Carried): Effect.Effect<Tasks.Job, unknown, Scope.Scope> =>
   Effect.gen(function* () {
     const path = yield* temporary;
     Deno.writeFileSync(path, new Uint8Array(8));
     return {
       writes,
-      lock: yield* Lock.make(),
-      semaphore: yield* Semaphore.bounded({ permits: 3 }),
-      readers: yield* ReadWriteLock.make(),
-      condition: yield* Condition.make(),
-      event: yield* Event.make(),
-      begun: yield* Event.make(),
+      lock: yield* Lock.make(carried),
+      semaphore: yield* Semaphore.bounded({ permits: 3, ...carried }),
+      readers: yield* ReadWriteLock.make(carried),
+      condition: yield* Condition.make(carried),
+      event: yield* Event.make(carried),
+      begun: yield* Event.make(carried),
       path,
     };
   });
@@ -67,7 +70,7 @@ const sound = (job: Tasks.Job, when: string): Effect.Effect<void, unknown> =>
   });
 
 /** Number of kills, and of sets of objects in use at each. */
-export interface Rounds {
+export interface Rounds extends Carried {
   readonly kills: number;
   readonly sets: number;
   /** Whether the thread of a killed worker runs to the end of its turn, although its lock was taken from it. */
@@ -76,10 +79,10 @@ export interface Rounds {
 
 /** After each kill, every object that the dead process held is available. */
 export const rounds = (
-  { killBusy, kills, sets }: Rounds,
+  { killBusy, kills, sets, ...carried }: Rounds,
 ): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
   Effect.gen(function* () {
-    const jobs = yield* Effect.replicateEffect(job(killBusy), sets);
+    const jobs = yield* Effect.replicateEffect(job(killBusy, carried), sets);
     for (const kill of numbers(kills)) {
       for (const { begun } of jobs) yield* begun.clear;
       const child = yield* Process.spawnWith(Tasks.victim, [jobs], { daemon: true });
@@ -109,10 +112,13 @@ export const rounds = (
   });
 
 /** The death of a party breaks the barrier, and a reset makes it usable again. */
-export const meetings = (kills: number): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
+export const meetings = (
+  kills: number,
+  carried: Carried = {},
+): Effect.Effect<void, unknown, Backend.Backend | Scope.Scope> =>
   Effect.gen(function* () {
-    const barriers = yield* Effect.replicateEffect(Barrier.make({ parties: 2 }), 30);
-    const begun = yield* Event.make();
+    const barriers = yield* Effect.replicateEffect(Barrier.make({ parties: 2, ...carried }), 30);
+    const begun = yield* Event.make(carried);
     for (const kill of numbers(kills)) {
       yield* begun.clear;
       const meeting = yield* Effect.scoped(Effect.gen(function* () {
