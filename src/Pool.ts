@@ -58,8 +58,9 @@
  *
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
  * - `pool.reduce` combines all items to one, if the task is associative.
- * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` make about four chunks
- *   for each worker, `mapStream` and `mapUnordered` chunks of one item. Small tasks want larger chunks.
+ * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` measure how long items take, and make
+ *   chunks of about a millisecond of work: slow items are sent one by one, and fast ones many at a time. `mapStream`, `mapUnordered` and
+ *   `mapSettled` make chunks of one item: for small tasks give them a larger `chunkSize`.
  * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
  *   default is four times the size of the pool.
  * - The first failure of `map` stops the rest. Interruption stops the running tasks, and waits until they have stopped.
@@ -612,7 +613,8 @@ export interface MapOptions<in E = unknown> extends CallOptions<E> {
   /**
    * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
-   * @default a size that gives each worker about four chunks; 1 for `mapUnordered` and `mapSettled`
+   * @default about a millisecond of work, as measured during the call; for `reduce` a size that gives each worker about four chunks; 1 for
+   * `mapUnordered` and `mapSettled`
    */
   readonly chunkSize?: number | undefined;
   /** Counts the items of this call. */
@@ -762,7 +764,8 @@ export interface Pool extends Pipeable {
     ...args: Args
   ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /**
-   * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items.
+   * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items. Items that
+   * cannot be sent fail the call before any has run. They must not change during the call, since they are sent one chunk after the other.
    * *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly map: <I, A, E>(

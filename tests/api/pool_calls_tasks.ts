@@ -49,6 +49,19 @@ export const hangsAtFirst = Task.make(
   { idempotent: true },
 );
 
+/** Takes two milliseconds of work. */
+export const slow = Task.make(import.meta, "slow", (n: number): number => {
+  for (const end = performance.now() + 2; performance.now() < end;);
+  return n;
+});
+
+/** Fails for one item. */
+export const failsAt = Task.make(
+  import.meta,
+  "failsAt",
+  (n: number): number | Effect.Effect<never, string> => n === 15_000 ? Effect.fail(`${n} fails`) : n,
+);
+
 /** Has an outcome of each kind: odd numbers are doubled. */
 export const mixed = Task.make(import.meta, "mixed", (n: number): unknown => {
   switch (n % 6) {

@@ -192,6 +192,52 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
     }),
   );
 
+  // Chunks
+
+  check(
+    "a map of tiny items makes far fewer chunks than items, and keeps their order",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 2 });
+      const items = numbers(20_000);
+      assertEquals(yield* pool.map(Shared.square, items), items.map((n) => n * n));
+      assertEquals(yield* pool.starmap(Shared.add, items.map((n) => [n, 1] as const)), items.map((n) => n + 1));
+      const { completed } = yield* pool.statistics;
+      assert(completed <= 2_000, `${completed} chunks of 40 000 items`);
+    }),
+  );
+
+  check(
+    "a map of slow items sends them one by one, and a given chunk size is exact",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 2 });
+      const chunks = (call: Effect.Effect<unknown, unknown>) =>
+        Effect.gen(function* () {
+          const before = yield* pool.statistics;
+          yield* call;
+          return (yield* pool.statistics).completed - before.completed;
+        });
+      assertEquals(yield* chunks(pool.map(Tasks.slow, numbers(30))), 30);
+      assertEquals(yield* chunks(pool.map(Shared.square, numbers(30), { chunkSize: 1 })), 30);
+      assertEquals(yield* chunks(pool.map(Shared.square, numbers(30), { chunkSize: 7 })), 5);
+      assertEquals(yield* pool.map(Shared.square, []), []);
+    }),
+  );
+
+  check(
+    "a failure in a map of tiny items stops the rest, and an item that cannot be sent fails it before anything has run",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const error = yield* Effect.flip(pool.map(Tasks.failsAt, numbers(20_000)));
+      assertEquals(error, "15000 fails");
+      const before = yield* pool.statistics;
+      const items = [...numbers(15_000), () => 2, 1];
+      const refusal = yield* Effect.flip(pool.map(Shared.echo, items));
+      assertInstanceOf(refusal, Backend.EncodeError);
+      assertEquals(refusal.path, "items[15000]");
+      assertEquals((yield* pool.statistics).completed, before.completed);
+    }),
+  );
+
   // Maps that go on
 
   check(

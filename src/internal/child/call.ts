@@ -18,7 +18,7 @@ import { toCause } from "../codec/cause.ts";
 import * as Codec from "../codec/codec.ts";
 import { hooks as effectHooks } from "../codec/effect.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
-import { type CauseData, type ExitData, readExit } from "../codec/exits.ts";
+import { bodyOf, type CauseData, type ExitData, readExit } from "../codec/exits.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProcessDied, SpawnError, TaskError } from "./errors.ts";
@@ -47,6 +47,16 @@ export interface Prepared {
   readonly trace: Request.Trace | undefined;
   /** The encoded values of portable FiberRefs. */
   readonly carried: Uint8Array | undefined;
+  /** Receives how long a list of calls took in the child, in milliseconds, before the answer is delivered. */
+  readonly onMeasured?: ((millis: number) => void) | undefined;
+}
+
+/** A list of calls that is sent in parts. Its items can be encoded. */
+export interface PreparedList {
+  /** Whether the parts must be encoded before the first one is sent, since objects move with them. */
+  readonly moves: boolean;
+  /** Encodes the items from `first` to `end`. Fails only if an item has changed meanwhile. */
+  readonly part: (first: number, end: number) => Exit.Exit<Prepared, EncodeError>;
 }
 
 /** The error of an item in a chunk, with the place of the item in the whole list. */
@@ -55,15 +65,18 @@ const shift = (error: EncodeError, first: number): EncodeError => {
   return path === error.path ? error : new EncodeError(error.reason, { path, cause: error.cause });
 };
 
-/** Encodes a call in the caller's fiber, so that an argument that cannot be sent fails there, before anything was sent. */
-export const prepare = (
+/** Encodes a part of the arguments. `first` is its place in the list. */
+type Encode = (args: List, first: number) => Exit.Exit<Prepared, EncodeError>;
+
+/** Does everything that precedes encoding in the caller's fiber, and passes on the arguments and the function that encodes them. */
+const arrange = <A>(
   task: Any,
   mode: number,
-  args: ReadonlyArray<unknown>,
-  first: number = 0,
-  settled: boolean = false,
-): Effect.Effect<Prepared, EncodeError> =>
-  Effect.withFiberRuntime<Prepared, EncodeError>((fiber) => {
+  args: List,
+  settled: boolean,
+  use: (args: List, encode: Encode) => Effect.Effect<A, EncodeError>,
+): Effect.Effect<A, EncodeError> =>
+  Effect.withFiberRuntime<A, EncodeError>((fiber) => {
     const definition = lookup(task.url, task.name);
     const options = definition?.options;
     if (definition?.dehydrate !== undefined) args = args.map(definition.dehydrate);
@@ -72,7 +85,7 @@ export const prepare = (
     const trace = span?._tag === "Span" && span.sampled
       ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
       : undefined;
-    const encode = (args: List, values?: Portable.Carried): Exit.Exit<Prepared, EncodeError> => {
+    const encodeWith = (values?: Portable.Carried): Encode => (args, first) => {
       try {
         const carried = values && Codec.encode(values, { root: "the portable FiberRefs" }).bytes;
         return Exit.succeed({
@@ -90,8 +103,10 @@ export const prepare = (
       }
     };
     const collecting = Portable.collect(fiber);
-    const finish = (args: List): Effect.Effect<Prepared, EncodeError> =>
-      collecting === undefined ? encode(args) : Effect.flatMap(collecting, (values) => encode(args, values));
+    const finish = (args: List): Effect.Effect<A, EncodeError> =>
+      collecting === undefined
+        ? use(args, encodeWith())
+        : Effect.flatMap(collecting, (values) => use(args, encodeWith(values)));
     if (payload === undefined) return finish(args);
     return Effect.flatMap(schemas, ({ encodeArguments }) => {
       if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
@@ -101,6 +116,39 @@ export const prepare = (
       });
       return Effect.flatMap(items, (items) => finish(mode === Request.STARMAP ? items : items.map(([item]) => item)));
     });
+  });
+
+/** Encodes a call in the caller's fiber, so that an argument that cannot be sent fails there, before anything was sent. */
+export const prepare = (
+  task: Any,
+  mode: number,
+  args: List,
+  first: number = 0,
+  settled: boolean = false,
+): Effect.Effect<Prepared, EncodeError> => arrange(task, mode, args, settled, (args, encode) => encode(args, first));
+
+/** Number of items that {@link prepareList} encodes at a time. */
+const TRIAL = 1000;
+
+const slice = (list: List, first: number, end: number): List =>
+  ArrayBuffer.isView(list)
+    ? (list as unknown as Uint8Array).subarray(first, end) as unknown as List
+    : list.slice(first, end);
+
+/**
+ * Encodes a list of calls on trial, so that an item that cannot be sent fails in the caller's fiber, before anything was sent. The parts
+ * are encoded again when they are sent: their sizes are not known yet.
+ */
+export const prepareList = (task: Any, mode: number, items: List): Effect.Effect<PreparedList, EncodeError> =>
+  // Copied, since the caller may change its list while the parts are sent.
+  arrange(task, mode, items.slice(), false, (items, encode): Effect.Effect<PreparedList, EncodeError> => {
+    let moves = false;
+    for (let first = 0; first < items.length; first += TRIAL) {
+      const trial = encode(slice(items, first, first + TRIAL), first);
+      if (Exit.isFailure(trial)) return Exit.failCause(trial.cause);
+      moves ||= trial.value.encoded.onSend.length > 0;
+    }
+    return Effect.succeed({ moves, part: (first, end) => encode(slice(items, first, end), first) });
   });
 
 /** The place of a failure, as `Cause.pretty` shows it. */
@@ -169,7 +217,7 @@ export const start = (
           // The child waits for this before it ends.
           if (once) link.close();
         };
-        const loading = load(reply(message));
+        const loading = load(bodyOf(message));
         if (loading === undefined) read();
         else loading.then(read);
       },
@@ -219,7 +267,7 @@ export const stream = (
       }),
     exit: (message) =>
       loaded(
-        [reply(message)],
+        [bodyOf(message)],
         () => Effect.asVoid(readReply(child, { ...prepared, success: undefined }, message)),
       ),
     closed: died(child, task.name, () => "yes"),
@@ -238,9 +286,6 @@ export const stream = (
   }, stopping);
 };
 
-/** The part of a message that holds the Exit. */
-const reply = ({ attachments, bytes }: Incoming): Incoming => ({ attachments, bytes: bytes.subarray(1) });
-
 const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.Effect<unknown, unknown> => {
   let exit: ExitData;
   try {
@@ -248,6 +293,7 @@ const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.
   } catch (error) {
     return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
   }
+  if (exit._tag === "Success" && exit.millis !== undefined) prepared.onMeasured?.(exit.millis);
   if (!prepared.settled || exit._tag !== "Success") {
     return interpret(child, prepared, exit, prepared.mode === Request.MAP || prepared.mode === Request.STARMAP);
   }

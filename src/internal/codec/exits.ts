@@ -30,7 +30,8 @@ export type CauseData =
 
 /** The reply to a request. */
 export type ExitData =
-  | { readonly _tag: "Success"; readonly value: unknown }
+  /** `millis` is how long the work took, if that was measured. */
+  | { readonly _tag: "Success"; readonly value: unknown; readonly millis?: number | undefined }
   | { readonly _tag: "Failure"; readonly cause: CauseData }
   /** The work succeeded, but its result cannot be sent. */
   | {
@@ -59,6 +60,13 @@ export type Refusal =
 /** Maximum size of an exit besides its contents, in bytes. */
 const EXIT_OVERHEAD = 256;
 
+/** The first byte of a success. */
+const SUCCESS = 0;
+/** The first byte of any other exit. */
+const OTHER = 1;
+/** The first byte of a success that is followed by how long the work took, in milliseconds, as a 32-bit float. */
+const MEASURED = 2;
+
 /**
  * Writes an exit. A success, the common case, costs one byte besides its value. With `lenient`, the parts of a failure that
  * cannot be sent are replaced by descriptions, and the message has at most that number of bytes.
@@ -69,9 +77,13 @@ export const writeExit = <Link>(
   hooks: ReadonlyArray<Codec.Hook<Link>>,
   lenient?: number,
 ): Codec.Extras<Link> | undefined => {
-  writer.reserve(1);
+  writer.reserve(5);
   const success = exit._tag === "Success";
-  writer.buffer[writer.position++] = success ? 0 : 1;
+  if (success && exit.millis !== undefined) {
+    writer.buffer[writer.position++] = MEASURED;
+    writer.view.setFloat32(writer.position, exit.millis, true);
+    writer.position += 4;
+  } else writer.buffer[writer.position++] = success ? SUCCESS : OTHER;
   return Codec.encodeInto(writer, success ? exit.value : exit, {
     hooks,
     root: success ? "result" : "exit",
@@ -79,18 +91,26 @@ export const writeExit = <Link>(
   });
 };
 
+/** The body of an exit: the part of the message that the codec has written. */
+export const bodyOf = ({ attachments, bytes }: Incoming): Incoming => ({
+  attachments,
+  bytes: bytes.subarray(bytes[0] === MEASURED ? 5 : 1),
+});
+
 /** Reads an exit that {@link writeExit} wrote. Throws a `DecodeError`. */
 export const readExit = <Link>(
   message: Incoming,
   hooks: ReadonlyArray<Codec.Hook<Link>>,
   link: Link,
 ): ExitData => {
-  const value = Codec.decode(message.bytes.subarray(1), {
-    attachments: message.attachments,
-    hooks,
-    link,
-  });
-  return message.bytes[0] === 0 ? { _tag: "Success", value } : value as ExitData;
+  const body = bodyOf(message);
+  const value = Codec.decode(body.bytes, { attachments: body.attachments, hooks, link });
+  const { bytes } = message;
+  if (bytes[0] === MEASURED) {
+    const millis = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getFloat32(1, true);
+    return { _tag: "Success", value, millis };
+  }
+  return bytes[0] === SUCCESS ? { _tag: "Success", value } : value as ExitData;
 };
 
 /**

@@ -119,8 +119,11 @@ export class Dispatcher {
     return this.#slots;
   }
 
-  /** Accepts a job, which settles later, or at once if the dispatcher is closed. */
-  submit(work: Work, settle: (exit: JobExit) => void, terms: Terms = unlimited, pinned?: Slot): Job {
+  /**
+   * Accepts a job, which settles later, or at once if the dispatcher is closed. The limits for its wait and in all count from `elapsed`
+   * milliseconds ago.
+   */
+  submit(work: Work, settle: (exit: JobExit) => void, terms: Terms = unlimited, pinned?: Slot, elapsed = 0): Job {
     const job: Job = {
       work,
       settle,
@@ -150,11 +153,15 @@ export class Dispatcher {
     }
     const { deadline, queueTimeout } = terms;
     if (deadline !== Infinity) {
-      job.deadline = this.#options.after(deadline, () => this.#overrun(job, "Deadline", deadline));
+      job.deadline = this.#options.after(
+        Math.max(0, deadline - elapsed),
+        () => this.#overrun(job, "Deadline", deadline),
+      );
     }
     this.#place(job);
     if (job.state === "waiting" && queueTimeout !== Infinity) {
-      job.patience = this.#options.after(queueTimeout, () => this.#overrun(job, "QueueTimeout", queueTimeout));
+      const patience = Math.max(0, queueTimeout - elapsed);
+      job.patience = this.#options.after(patience, () => this.#overrun(job, "QueueTimeout", queueTimeout));
     }
     return job;
   }

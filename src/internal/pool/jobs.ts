@@ -56,76 +56,107 @@ export const run = (
     });
   });
 
+/** The jobs of a call, each prepared when it is submitted. */
+export interface Supply {
+  /** Maximal number of jobs that wait or run at a time. */
+  readonly window: number;
+  /** Prepares the next job; `undefined` if there is no more. */
+  readonly next: () => Exit.Exit<Call.Prepared, unknown> | undefined;
+  /** How long the call has run, in milliseconds: its limits count from its beginning. */
+  readonly elapsed?: (() => number) | undefined;
+  /** The slots of the jobs. */
+  readonly pins?: ReadonlyArray<Slot> | undefined;
+}
+
 /** The jobs of one call. */
 class Batch {
   readonly #gate: Gate;
-  readonly #prepared: ReadonlyArray<Call.Prepared>;
+  readonly #supply: Supply;
   readonly #terms: Terms;
   readonly #settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>;
   readonly #ended: (exit: Exit.Exit<void, unknown>) => void;
-  readonly #pins: ReadonlyArray<Slot> | undefined;
-  readonly #jobs: Array<Job> = [];
-  #open: number;
-  #next = 0;
+  /** The jobs that have not settled. */
+  readonly #jobs = new Set<Job>();
+  #open = 0;
+  #submitted = 0;
+  /** Waits for room in the queue of the pool. */
+  #entering = false;
+  #submitting = false;
   #leave = (): void => {};
+  /** No more jobs follow. */
+  #exhausted = false;
   #stopping = false;
+  #isOver = false;
   #failure: Exit.Exit<never, unknown> | undefined;
   #stopped = (): void => {};
 
   constructor(
     gate: Gate,
-    prepared: ReadonlyArray<Call.Prepared>,
+    supply: Supply,
     terms: Terms,
     settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
     ended: (exit: Exit.Exit<void, unknown>) => void,
-    pins: ReadonlyArray<Slot> | undefined,
   ) {
     this.#gate = gate;
-    this.#prepared = prepared;
+    this.#supply = supply;
     this.#terms = terms;
     this.#settled = settled;
     this.#ended = ended;
-    this.#pins = pins;
-    this.#open = prepared.length;
   }
 
-  /** Submits the jobs as far as there is room, and the others when there is. */
+  /** Submits jobs as far as there is room, and the others when there is. */
   submit(): void {
-    if (this.#open === 0) return this.#ended(Exit.void);
+    // A job that settles at once comes back here.
+    if (this.#submitting) return;
+    this.#submitting = true;
     const { admission } = this.#gate;
-    while (!this.#stopping && this.#next < this.#prepared.length) {
+    while (!this.#exhausted && !this.#entering && this.#open < this.#supply.window) {
       if (admission.open) this.#submitOne();
       else {
+        this.#entering = true;
         this.#leave = admission.enter(() => {
+          this.#entering = false;
           this.#submitOne();
           this.submit();
         });
-        return;
       }
     }
+    this.#submitting = false;
+    this.#check();
   }
 
   /** Stops all jobs, and calls back when they have stopped. */
   interrupt(stopped: () => void): void {
-    if (this.#open <= 0) return stopped();
+    if (this.#isOver) return stopped();
     this.#stopped = stopped;
     this.#stop();
   }
 
   #submitOne(): void {
-    const index = this.#next++;
+    const prepared = this.#supply.next();
+    if (prepared === undefined) {
+      this.#exhausted = true;
+      return;
+    }
+    const index = this.#submitted++;
+    this.#open++;
+    if (Exit.isFailure(prepared)) return this.#settle(prepared, index);
     const { dispatcher, queueable } = this.#gate;
-    // A job that cannot be sent settles before `submit` has returned, and before it is in the list.
-    const early: Array<JobExit> = [];
-    let submitted = false;
+    const { elapsed, pins } = this.#supply;
+    // A job that cannot be sent settles before `submit` has returned.
+    let job: Job | undefined;
+    let early: JobExit | undefined;
     const receive = (exit: JobExit): void => {
-      if (submitted) this.#settle(exit, index);
-      else early.push(exit);
+      if (job === undefined) early = exit;
+      else {
+        this.#jobs.delete(job);
+        this.#settle(exit, index);
+      }
     };
-    const work = workOf(this.#prepared[index], queueable);
-    this.#jobs.push(dispatcher.submit(work, receive, this.#terms, this.#pins?.[index]));
-    submitted = true;
-    early.forEach(receive);
+    const work = workOf(prepared.value, queueable);
+    job = dispatcher.submit(work, receive, this.#terms, pins?.[index], elapsed?.());
+    if (early !== undefined) this.#settle(early, index);
+    else this.#jobs.add(job);
   }
 
   #settle(exit: JobExit, index: number): void {
@@ -134,41 +165,53 @@ class Batch {
       this.#failure = Exit.failCause(outcome.cause);
       this.#stop();
     }
-    this.#close(1);
+    this.#open--;
+    this.submit();
   }
 
   #stop(): void {
     if (this.#stopping) return;
-    this.#stopping = true;
+    this.#stopping = this.#exhausted = true;
     this.#leave();
-    // The jobs after the last submitted one will not be submitted.
-    let taken = this.#prepared.length - this.#jobs.length;
-    for (const job of this.#jobs) if (job.state !== "settled" && this.#gate.dispatcher.cancel(job)) taken++;
-    if (taken > 0) this.#close(taken);
+    for (const job of this.#jobs) {
+      if (!this.#gate.dispatcher.cancel(job)) continue;
+      this.#jobs.delete(job);
+      this.#open--;
+    }
+    this.#check();
   }
 
-  #close(count: number): void {
-    this.#open -= count;
-    if (this.#open > 0) return;
+  #check(): void {
+    if (this.#isOver || !this.#exhausted || this.#open > 0) return;
+    this.#isOver = true;
     this.#ended(this.#failure ?? Exit.void);
     this.#stopped();
   }
 }
 
+/** The jobs of a call that were prepared before. With `pins`, each job runs in its slot. */
+export const all = (prepared: ReadonlyArray<Call.Prepared>, pins?: ReadonlyArray<Slot>): Supply => {
+  let next = 0;
+  return {
+    window: Infinity,
+    next: () => next < prepared.length ? Exit.succeed(prepared[next++]) : undefined,
+    pins,
+  };
+};
+
 /**
  * Runs jobs until all have settled, and passes the Exit of each, with its index, to `settled`. The first failure that `settled` returns
  * stops the other jobs; the Effect fails with it when they have stopped. *Interruption:* stops all jobs, and waits until they have
- * stopped. With `pins`, each job runs in its slot.
+ * stopped.
  */
 export const runAll = (
   gate: Gate,
-  prepared: ReadonlyArray<Call.Prepared>,
+  supply: Supply,
   terms: Terms,
   settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
-  pins?: ReadonlyArray<Slot>,
 ): Effect.Effect<void, unknown> =>
   Effect.async((resume) => {
-    const batch = new Batch(gate, prepared, terms, settled, resume, pins);
+    const batch = new Batch(gate, supply, terms, settled, resume);
     batch.submit();
     return Effect.async<void>((done) => batch.interrupt(() => done(Effect.void)));
   });

@@ -24,6 +24,7 @@ import { within } from "../child/backends/stop.ts";
 import type { EncodeError } from "../codec/errors.ts";
 import * as Checks from "./checks.ts";
 import { Admission } from "./admission.ts";
+import { ChunkSizes } from "./chunks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
 import { type JobExit, type Terms, unlimited } from "./job.ts";
@@ -124,6 +125,8 @@ interface Settings {
   readonly refuses: boolean;
   readonly backend: Backend;
   readonly queueable: boolean;
+  /** Maximal number of jobs of a call that wait or run at a time, if their sizes depend on those before them. */
+  readonly window: number;
 }
 
 /** A pool whose workers run. */
@@ -177,7 +180,10 @@ class RunningPool implements Pool.Pool {
       const results = new Array<unknown>(slots.length);
       const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> =>
         Exit.map(exit, (value) => void (results[index] = value));
-      return Effect.as(Jobs.runAll(this.#gate, slots.map(() => prepared), this.#settings.terms, keep, slots), results);
+      return Effect.as(
+        Jobs.runAll(this.#gate, Jobs.all(slots.map(() => prepared), slots), this.#settings.terms, keep),
+        results,
+      );
     });
     return traced("broadcast", task)(this.#during(run as Effect.Effect<Array<A>, E | Pool.PoolFailure>));
   };
@@ -416,18 +422,23 @@ class RunningPool implements Pool.Pool {
       const list = listOf(items);
       const wrong = mode === STARMAP ? Checks.wrongArgumentLists(list) : undefined;
       if (wrong !== undefined) return Effect.fail(wrong);
-      const { chunkSize = Math.max(1, Math.ceil(list.length / (4 * this.size))) } = options;
       const results = new Array<unknown>(list.length);
       const progress = options.progress as Progress | undefined;
-      const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> => {
-        const count = Math.min(chunkSize, list.length - index * chunkSize);
+      const keep = (exit: JobExit, first: number, count: number): Exit.Exit<void, unknown> => {
         progress?.settle(count, Exit.isFailure(exit) ? count : 0);
         if (Exit.isFailure(exit)) return exit;
         const part = exit.value as ReadonlyArray<unknown>;
-        for (let i = 0, at = index * chunkSize; i < part.length; i++, at++) results[at] = part[i];
+        for (let i = 0, at = first; i < part.length; i++, at++) results[at] = part[i];
         return Exit.void;
       };
-      return Effect.as(this.#runChunks(task, mode, list, chunkSize, options, false, keep), results);
+      const { chunkSize } = options;
+      const run = chunkSize === undefined
+        ? this.#runMeasured(task, mode, list, options, keep)
+        : this.#runChunks(task, mode, list, chunkSize, options, false, (exit, index) => {
+          const first = index * chunkSize;
+          return keep(exit, first, Math.min(chunkSize, list.length - first));
+        });
+      return Effect.as(run, results);
     });
     return this.#during(run as Effect.Effect<Array<A>, E | Pool.PoolFailure>);
   }
@@ -462,7 +473,7 @@ class RunningPool implements Pool.Pool {
     options: Pool.MapOptions<never>,
   ): Effect.Effect<Option.Option<unknown>, unknown> {
     if (list.length < 2) return Effect.succeed(list.length === 0 ? Option.none() : Option.some(list[0]));
-    const { chunkSize = Math.ceil(list.length / (4 * this.size)) } = options;
+    const { chunkSize = this.#quarter(list.length) } = options;
     const results: Array<unknown> = [];
     const progress = options.progress as Progress | undefined;
     // A chunk of one item would not make the list any shorter.
@@ -474,6 +485,53 @@ class RunningPool implements Pool.Pool {
     };
     const round = this.#runChunks(task, REDUCE, list, size, options, false, keep);
     return Effect.flatMap(round, () => this.#reduce(task, results, options));
+  }
+
+  /** Runs a list in chunks whose sizes depend on the time that the earlier ones have taken. */
+  #runMeasured(
+    task: Task.Any,
+    mode: typeof MAP | typeof STARMAP,
+    list: ReadonlyArray<unknown>,
+    options: Pool.MapOptions<never>,
+    keep: (exit: JobExit, first: number, count: number) => Exit.Exit<void, unknown>,
+  ): Effect.Effect<void, unknown> {
+    const { length } = list;
+    const run = Effect.flatMap(
+      Call.prepareList(task, mode, list),
+      ({ moves, part }) =>
+        Effect.flatMap(Effect.clock, (clock) => {
+          const begun = clock.unsafeCurrentTimeMillis();
+          const sizes = new ChunkSizes(this.size);
+          const firsts: Array<number> = [];
+          let next = 0;
+          const supply: Jobs.Supply = {
+            // An object that moves must be encoded while its owner still has it, so all chunks are encoded at once.
+            window: moves ? Infinity : this.#settings.window,
+            next: () => {
+              if (next === length) return undefined;
+              const first = next;
+              const count = Math.min(length - first, moves ? this.#quarter(length) : sizes.next(length - first));
+              firsts.push(first);
+              next += count;
+              return Exit.map(part(first, next), (prepared) => ({
+                ...prepared,
+                onMeasured: (millis) => sizes.measured(count, millis),
+              }));
+            },
+            elapsed: () => clock.unsafeCurrentTimeMillis() - begun,
+          };
+          return Jobs.runAll(this.#gate, supply, this.#terms(options), (exit, index) => {
+            const first = firsts[index];
+            return keep(exit, first, (firsts[index + 1] ?? next) - first);
+          });
+        }),
+    );
+    return during(options.progress, length, run);
+  }
+
+  /** A chunk size that gives each worker about four chunks. */
+  #quarter(length: number): number {
+    return Math.max(1, Math.ceil(length / (4 * this.size)));
   }
 
   /** Runs a list in chunks. */
@@ -491,7 +549,10 @@ class RunningPool implements Pool.Pool {
     for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
     // All chunks are encoded before any is sent: an item that cannot be encoded fails the call before any task has run.
     const prepared = Effect.forEach(chunks, (chunk, i) => Call.prepare(task, mode, chunk, i * chunkSize, settled));
-    const ran = Effect.flatMap(prepared, (prepared) => Jobs.runAll(this.#gate, prepared, this.#terms(options), keep));
+    const ran = Effect.flatMap(
+      prepared,
+      (prepared) => Jobs.runAll(this.#gate, Jobs.all(prepared), this.#terms(options), keep),
+    );
     return during(options.progress, list.length, ran);
   }
 
@@ -589,6 +650,8 @@ export const make = (
       refuses: options.whenFull === "refuse",
       backend,
       queueable: prefetch > 0,
+      // One job more for each worker waits, so that no worker waits for one.
+      window: size.max * (concurrency + prefetch + 1),
     });
     yield* workers.start(pool.release);
     return pool;

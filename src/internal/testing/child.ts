@@ -144,6 +144,7 @@ export class TestChild {
       channel,
       request,
       attachments: message.attachments,
+      since: undefined,
       cancelled: false,
       onCancel: undefined,
       onCredit: undefined,

@@ -11,6 +11,8 @@ export interface OpenRequest {
   readonly channel: Channel;
   readonly request: Request;
   readonly attachments: ReadonlyArray<Uint8Array>;
+  /** When the work began, for a list of calls; see `performance.now`. */
+  since: number | undefined;
   cancelled: boolean;
   /** Stops the work, if it can be stopped. */
   onCancel: (() => void) | undefined;

@@ -143,6 +143,7 @@ export class ChildServer {
       channel,
       request,
       attachments: message.attachments,
+      since: undefined,
       cancelled: false,
       onCancel: undefined,
       onCredit: undefined,
@@ -242,6 +243,7 @@ export class ChildServer {
 
   #begin(open: OpenRequest, entry: Entry, definition: Definition): void {
     if (open.cancelled) return void this.#reply(open, Refusals.interrupted);
+    if (open.request.mode !== Request.CALL) open.since = performance.now();
     let args: ReadonlyArray<unknown>;
     try {
       args = Codec.decode(open.request.payload, {
@@ -334,6 +336,7 @@ export class ChildServer {
 
   async #reply(open: OpenRequest, exit: ExitData): Promise<void> {
     this.#requests.delete(open);
+    if (exit._tag === "Success" && open.since !== undefined) exit = { ...exit, millis: performance.now() - open.since };
     const { once } = open.request;
     // The parent closes the link when it has the answer. The links to other processes end then as well.
     if (once && Router.reaching() > 0) await this.#othersFlushed();
