@@ -59,7 +59,7 @@
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
  * - `pool.reduce` combines all items to one, if the task is associative.
  * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` measure how long items take, and make
- *   chunks of about a millisecond of work: slow items are sent one by one, and fast ones many at a time. `mapStream`, `mapUnordered` and
+ *   chunks of about a millisecond of work, and up to ten while much remains: slow items are sent one by one, and fast ones many at a time. `mapStream`, `mapUnordered` and
  *   `mapSettled` make chunks of one item: for small tasks give them a larger `chunkSize`.
  * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
  *   default is four times the size of the pool.
@@ -613,7 +613,7 @@ export interface MapOptions<in E = unknown> extends CallOptions<E> {
   /**
    * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
-   * @default about a millisecond of work, as measured during the call; for `reduce` a size that gives each worker about four chunks; 1 for
+   * @default about a millisecond of work (up to ten while much remains), as measured during the call; for `reduce` a size that gives each worker about four chunks; 1 for
    * `mapUnordered` and `mapSettled`
    */
   readonly chunkSize?: number | undefined;

@@ -1,11 +1,18 @@
 /**
- * The sizes of chunks, by the time that the items of the earlier ones have taken: about a millisecond of work each.
+ * The sizes of chunks, by the time that the items of the earlier ones have taken: about a millisecond of work each, and up to ten
+ * milliseconds while so much remains that the workers stay evenly busy nevertheless.
  *
  * @module
  */
 
 /** How long the work of one chunk should take, in milliseconds. */
 const TARGET = 1;
+
+/** The same while much work remains. */
+const LONGEST = 10;
+
+/** A chunk of more than {@link TARGET} is at most this part of one worker's share of the remaining items. */
+const PART = 1 / 8;
 
 /** A chunk has at most this many times the items of the largest one that was measured. */
 const GROWTH = 8;
@@ -25,8 +32,10 @@ export class ChunkSizes {
   /** Size of the next chunk if so many items remain: at least 1, and no more than one worker's share of them. */
   next(remaining: number): number {
     const share = Math.ceil(remaining / this.#workers);
-    const wanted = this.#each === undefined ? 1 : this.#each === 0 ? Infinity : Math.floor(TARGET / this.#each);
-    return Math.max(1, Math.min(wanted, share, this.#limit));
+    const each = this.#each;
+    if (each === undefined) return 1;
+    const wanted = Math.max(TARGET / each, Math.min(LONGEST / each, share * PART));
+    return Math.max(1, Math.floor(Math.min(wanted, share, this.#limit)));
   }
 
   /** A chunk of `count` items has taken a worker so long. */

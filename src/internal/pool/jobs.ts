@@ -144,17 +144,18 @@ class Batch {
     const { dispatcher, queueable } = this.#gate;
     const { elapsed, pins } = this.#supply;
     // A job that cannot be sent settles before `submit` has returned.
-    let job: Job | undefined;
+    let isSync = true;
     let early: JobExit | undefined;
     const receive = (exit: JobExit): void => {
-      if (job === undefined) early = exit;
+      if (isSync) early = exit;
       else {
         this.#jobs.delete(job);
         this.#settle(exit, index);
       }
     };
     const work = workOf(prepared.value, queueable);
-    job = dispatcher.submit(work, receive, this.#terms, pins?.[index], elapsed?.());
+    const job = dispatcher.submit(work, receive, this.#terms, pins?.[index], elapsed?.());
+    isSync = false;
     if (early !== undefined) this.#settle(early, index);
     else this.#jobs.add(job);
   }
