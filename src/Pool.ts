@@ -57,7 +57,7 @@
  * ```
  *
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
- * - `pool.reduce` combines all items to one, if the task is associative.
+ * - `pool.reduce` combines all items to one, if the task is associative; `pool.mapReduce` combines the results of another task.
  * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` measure how long items take, and make
  *   chunks of about a millisecond of work, and up to ten while much remains: slow items are sent one by one, and fast ones many at a time. `mapStream`, `mapUnordered` and
  *   `mapSettled` make chunks of one item: for small tasks give them a larger `chunkSize`.
@@ -613,7 +613,7 @@ export interface MapOptions<in E = unknown> extends CallOptions<E> {
   /**
    * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
-   * @default about a millisecond of work (up to ten while much remains), as measured during the call; for `reduce` a size that gives each worker about four chunks; 1 for
+   * @default about a millisecond of work (up to ten while much remains), as measured during the call; for `reduce` and `mapReduce` a size that gives each worker about four chunks; 1 for
    * `mapUnordered` and `mapSettled`
    */
   readonly chunkSize?: number | undefined;
@@ -799,6 +799,19 @@ export interface Pool extends Pipeable {
     items: Iterable<A>,
     options?: MapOptions<NoInfer<E> | PoolFailure>,
   ) => Effect.Effect<Option.Option<A>, E | PoolFailure>;
+  /**
+   * {@link Pool.map} and {@link Pool.reduce} in one: each worker runs `map` for the items of its chunks and combines their results by
+   * `reduce`, so that only one result of each chunk is sent back; then these are combined. `reduce` must be associative. If one of the
+   * tasks has Schemas, or only one is marked as `idempotent`, all results of `map` are sent back first. Returns nothing if there are no
+   * items. The first failure of either task stops the rest.
+   * *Interruption:* stops the running tasks, and waits until they have stopped.
+   */
+  readonly mapReduce: <I, B, E, E2>(
+    map: Task.Task<[I], B, E>,
+    reduce: Task.Task<[B, B], B, E2>,
+    items: Iterable<I>,
+    options?: MapOptions<NoInfer<E> | NoInfer<E2> | PoolFailure>,
+  ) => Effect.Effect<Option.Option<B>, E | E2 | PoolFailure>;
   /**
    * Runs a task for each element of a Stream, at most `lookAhead` ahead of the reader of the results. The first failure stops all
    * other elements. *Interruption:* stops the running tasks, and waits until they have stopped.

@@ -717,6 +717,12 @@ export const rows: Readonly<Record<string, Row>> = {
     apply: [modified, [square, 1]],
     broadcast: [modified, [square, 1]],
     reduce: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [add, [1, 2], {}]],
+    mapReduce: [{ map: task, reduce: task, items: iterable, options: optionsOf("Pool.MapOptions") }, [
+      square,
+      add,
+      [1, 2],
+      {},
+    ]],
     mapSettled: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
     map: [{ task, items: iterable, options: optionsOf("Pool.MapOptions") }, [square, [1], {}]],
     starmap: [{ task, items: [...iterable, [1], [null], "ab"], options: optionsOf("Pool.MapOptions") }, [

@@ -1,5 +1,6 @@
 /** Tasks of `pool_calls_test.ts` and `pool_size_test.ts`. */
 import * as Effect from "effect/Effect";
+import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
 import * as Task from "../../src/Task.ts";
 import { Point } from "../support/tasks.ts";
@@ -136,6 +137,26 @@ export const concat = Task.make(import.meta, "concat", (a: string, b: string) =>
 
 /** {@link concat} as an Effect. */
 export const concatEffect = Task.make(import.meta, "concatEffect", (a: string, b: string) => Effect.sync(() => a + b));
+
+/** The second of two values. */
+export const either = Task.make(import.meta, "either", (_: unknown, value: unknown): unknown => value);
+
+/** Adds an exclamation mark. */
+export const shout = Task.make(import.meta, "shout", (word: string): string => `${word}!`);
+
+/** {@link shout} as an Effect. */
+export const shoutEffect = Task.make(import.meta, "shoutEffect", (word: string) => Effect.succeed(`${word}!`));
+
+/** {@link shout} with Schemas. */
+export const shoutChecked = Task.make(import.meta, "shoutChecked", (word: string): string => `${word}!`, {
+  payload: [Schema.String],
+  success: Schema.String,
+});
+
+/** {@link shout} that may run again. */
+export const shoutOnce = Task.make(import.meta, "shoutOnce", (word: string): string => `${word}!`, {
+  idempotent: true,
+});
 
 /** {@link concat} that fails. */
 export const refuses = Task.make(

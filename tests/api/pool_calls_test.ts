@@ -399,6 +399,40 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   );
 
   check(
+    "mapReduce maps and combines the items from left to right, whatever the tasks and the chunk size",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const words = numbers(23).map((n) => `${n}`);
+      for (const join of [Tasks.concat, Tasks.concatEffect] as const) {
+        for (const shout of [Tasks.shout, Tasks.shoutEffect, Tasks.shoutChecked, Tasks.shoutOnce] as const) {
+          for (const chunkSize of [undefined, 1, 4, 1000]) {
+            for (const count of [0, 1, 2, 23]) {
+              const items = words.slice(0, count);
+              const expected = count === 0 ? Option.none() : Option.some(items.map((word) => `${word}!`).join(""));
+              assertEquals(yield* pool.mapReduce(shout, join, items, { chunkSize }), expected);
+            }
+          }
+        }
+      }
+      assertEquals(yield* pool.mapReduce(Shared.square, Shared.add, new Float64Array(1000).fill(2)), Option.some(4000));
+    }),
+  );
+
+  check(
+    "mapReduce fails with the typed failure of either task, and with the path of an item that cannot be sent",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      assertEquals(yield* Effect.flip(pool.mapReduce(Tasks.shout, Tasks.refuses, ["a", "b", "c"])), "a! + b!");
+      assertEquals(yield* Effect.flip(pool.mapReduce(Tasks.failsAt, Shared.add, numbers(15_001))), "15000 fails");
+      const refusal = yield* Effect.flip(
+        pool.mapReduce(Shared.echo, Tasks.either, ["a", "b", () => 1]),
+      );
+      assertInstanceOf(refusal, Backend.EncodeError);
+      assertEquals(refusal.path, "items[2]");
+    }),
+  );
+
+  check(
     "the numbers in a typed array are items",
     Effect.gen(function* () {
       const { pool } = yield* Workers;

@@ -72,7 +72,7 @@ Deno.test("example hello runs its task in another process", async () => {
 Deno.test("example pool_map spreads a count over a pool and gets a typed failure back", async () => {
   assertMatch(
     await example("pool_map"),
-    /^Primes below a million: 78498\n9 is not prime, says PoolWorker-1:[12]\n$/,
+    /^Primes below a million: 78498\nSum of the first 1000 squares: 333833500\n9 is not prime, says PoolWorker-1:[12]\n$/,
   );
 });
 

@@ -60,8 +60,9 @@ export interface PreparedList {
 }
 
 /** The error of an item in a chunk, with the place of the item in the whole list. */
-const shift = (error: EncodeError, first: number): EncodeError => {
-  const path = error.path.replace(/^items\[(\d+)\]/, (_, index) => `items[${Number(index) + first}]`);
+const shift = (error: EncodeError, mode: number, first: number): EncodeError => {
+  const place = mode === Request.MAP_REDUCE ? /^items\[2\]\[(\d+)\]/ : /^items\[(\d+)\]/;
+  const path = error.path.replace(place, (_, index) => `items[${Number(index) + first}]`);
   return path === error.path ? error : new EncodeError(error.reason, { path, cause: error.cause });
 };
 
@@ -99,7 +100,7 @@ const arrange = <A>(
           carried,
         });
       } catch (error) {
-        return error instanceof EncodeError ? Exit.fail(shift(error, first)) : Exit.die(error);
+        return error instanceof EncodeError ? Exit.fail(shift(error, mode, first)) : Exit.die(error);
       }
     };
     const collecting = Portable.collect(fiber);

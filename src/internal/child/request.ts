@@ -3,7 +3,7 @@
  *
  * | bytes | field |
  * | --- | --- |
- * | 0 | the mode (`CALL`, `MAP`, `STARMAP`, `REDUCE`), plus `QUEUED`, `SETTLED`, `CARRYING`, `ONCE` and `TRACED` |
+ * | 0 | the mode (`CALL`, `MAP`, `STARMAP`, `REDUCE`, `MAP_REDUCE`), plus `QUEUED`, `SETTLED`, `CARRYING`, `ONCE` and `TRACED` |
  * | 1-4 | number of the task, as defined over this link |
  * | 5-53 | if `TRACED`: trace id (32 hex digits), span id (16), `1` or `0` for sampled |
  * | next | if `CARRYING`: length in 4 bytes, then the values of portable FiberRefs, encoded |
@@ -23,6 +23,11 @@ export const STARMAP = 2;
 export const PROBE = 4;
 /** The items are combined from left to right, each call having the result so far and the next item; the result is the last one. */
 export const REDUCE = 5;
+/**
+ * {@link MAP}, whose results another task combines as with {@link REDUCE}. The arguments are the URL and the name of that task, and the
+ * items.
+ */
+export const MAP_REDUCE = 6;
 /** The request begins when all earlier ones with this flag have been answered, and their answers have left. */
 export const QUEUED = 0x10;
 /** {@link QUEUED}, and the answers of all earlier requests with this flag have arrived. Written as {@link ONCE}, which excludes it. */

@@ -19,7 +19,7 @@ import type * as Task from "../../Task.ts";
 import { lookup, modules as definingModules } from "../child/tasks.ts";
 import * as Call from "../child/call.ts";
 import { isLibrary } from "../child/modules.ts";
-import { CALL, MAP, REDUCE, STARMAP } from "../child/request.ts";
+import { CALL, MAP, MAP_REDUCE, REDUCE, STARMAP } from "../child/request.ts";
 import { within } from "../child/backends/stop.ts";
 import type { EncodeError } from "../codec/errors.ts";
 import * as Checks from "./checks.ts";
@@ -86,6 +86,15 @@ const unkillable = (task: Task.Any, backend: string): PoolError =>
 /** A list of items. Numbers in a typed array stay there. */
 const listOf = <I>(items: Iterable<I>): ReadonlyArray<I> =>
   Array.isArray(items) || ArrayBuffer.isView(items) ? items as unknown as ReadonlyArray<I> : [...items];
+
+/** Whether a worker can pass the results of one task to another. */
+const isFusible = (first: Task.Any, second: Task.Any): boolean => {
+  const [a, b] = [first, second].map(({ name, url }) => lookup(url, name)?.options);
+  const plain = [a, b].every((options) =>
+    options?.payload === undefined && options?.success === undefined && options?.error === undefined
+  );
+  return plain && (a?.idempotent === true) === (b?.idempotent === true);
+};
 
 /** Wraps `items` in a Stream with bounded read-ahead. */
 const fromIterable = <I>(items: Iterable<I>, readAhead: number): Stream.Stream<I> =>
@@ -227,6 +236,19 @@ class RunningPool implements Pool.Pool {
     if (wrong !== undefined) return Effect.fail(wrong);
     const run = Effect.suspend(() => this.#reduce(task, listOf(items), options));
     return traced("reduce", task)(this.#during(run as Effect.Effect<Option.Option<A>, E | Pool.PoolFailure>));
+  };
+
+  readonly mapReduce = <I, B, E, E2>(
+    map: Task.Task<[I], B, E>,
+    reduce: Task.Task<[B, B], B, E2>,
+    items: Iterable<I>,
+    options: Pool.MapOptions<E | E2 | Pool.PoolFailure> = {},
+  ): Effect.Effect<Option.Option<B>, E | E2 | Pool.PoolFailure> => {
+    const wrong = Checks.wrongMap("mapReduce", map, items, options) ?? this.#wrongTask("mapReduce", map) ??
+      this.#wrongTask("mapReduce", reduce);
+    if (wrong !== undefined) return Effect.fail(wrong);
+    const run = Effect.suspend(() => this.#mapReduce(map, reduce, listOf(items), options));
+    return traced("mapReduce", map)(this.#during(run as Effect.Effect<Option.Option<B>, E | E2 | Pool.PoolFailure>));
   };
 
   readonly mapStream =
@@ -421,26 +443,34 @@ class RunningPool implements Pool.Pool {
     const run = Effect.suspend((): Effect.Effect<Array<unknown>, unknown> => {
       const list = listOf(items);
       const wrong = mode === STARMAP ? Checks.wrongArgumentLists(list) : undefined;
-      if (wrong !== undefined) return Effect.fail(wrong);
-      const results = new Array<unknown>(list.length);
-      const progress = options.progress as Progress | undefined;
-      const keep = (exit: JobExit, first: number, count: number): Exit.Exit<void, unknown> => {
-        progress?.settle(count, Exit.isFailure(exit) ? count : 0);
-        if (Exit.isFailure(exit)) return exit;
-        const part = exit.value as ReadonlyArray<unknown>;
-        for (let i = 0, at = first; i < part.length; i++, at++) results[at] = part[i];
-        return Exit.void;
-      };
-      const { chunkSize } = options;
-      const run = chunkSize === undefined
-        ? this.#runMeasured(task, mode, list, options, keep)
-        : this.#runChunks(task, mode, list, chunkSize, options, false, (exit, index) => {
-          const first = index * chunkSize;
-          return keep(exit, first, Math.min(chunkSize, list.length - first));
-        });
-      return Effect.as(run, results);
+      return wrong === undefined ? this.#mapList(task, mode, list, options) : Effect.fail(wrong);
     });
     return this.#during(run as Effect.Effect<Array<A>, E | Pool.PoolFailure>);
+  }
+
+  #mapList(
+    task: Task.Any,
+    mode: typeof MAP | typeof STARMAP,
+    list: ReadonlyArray<unknown>,
+    options: Pool.MapOptions<never>,
+  ): Effect.Effect<Array<unknown>, unknown> {
+    const results = new Array<unknown>(list.length);
+    const progress = options.progress as Progress | undefined;
+    const keep = (exit: JobExit, first: number, count: number): Exit.Exit<void, unknown> => {
+      progress?.settle(count, Exit.isFailure(exit) ? count : 0);
+      if (Exit.isFailure(exit)) return exit;
+      const part = exit.value as ReadonlyArray<unknown>;
+      for (let i = 0, at = first; i < part.length; i++, at++) results[at] = part[i];
+      return Exit.void;
+    };
+    const { chunkSize } = options;
+    const run = chunkSize === undefined
+      ? this.#runMeasured(task, mode, list, options, keep)
+      : this.#runChunks(task, mode, list, chunkSize, options, false, (exit, index) => {
+        const first = index * chunkSize;
+        return keep(exit, first, Math.min(chunkSize, list.length - first));
+      });
+    return Effect.as(run, results);
   }
 
   #mapSettled<A, E>(
@@ -485,6 +515,29 @@ class RunningPool implements Pool.Pool {
     };
     const round = this.#runChunks(task, REDUCE, list, size, options, false, keep);
     return Effect.flatMap(round, () => this.#reduce(task, results, options));
+  }
+
+  /** Each worker maps the items of its chunks and combines their results; then these are combined as by {@link #reduce}. */
+  #mapReduce(
+    map: Task.Any,
+    reduce: Task.Any,
+    list: ReadonlyArray<unknown>,
+    options: Pool.MapOptions<never>,
+  ): Effect.Effect<Option.Option<unknown>, unknown> {
+    const combine = (results: ReadonlyArray<unknown>) =>
+      this.#reduce(reduce, results, { ...options, chunkSize: undefined, progress: undefined });
+    // A Schema decodes results here, and each chunk must be as idempotent as both tasks.
+    if (!isFusible(map, reduce)) return Effect.flatMap(this.#mapList(map, MAP, list, options), combine);
+    const { chunkSize = this.#quarter(list.length) } = options;
+    const progress = options.progress as Progress | undefined;
+    const results: Array<unknown> = [];
+    const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> => {
+      const count = Math.min(chunkSize, list.length - index * chunkSize);
+      progress?.settle(count, Exit.isFailure(exit) ? count : 0);
+      return Exit.map(exit, (value) => void (results[index] = value));
+    };
+    const ran = this.#runChunks(map, MAP_REDUCE, list, chunkSize, options, false, keep, reduce);
+    return Effect.flatMap(ran, () => combine(results));
   }
 
   /** Runs a list in chunks whose sizes depend on the time that the earlier ones have taken. */
@@ -537,18 +590,22 @@ class RunningPool implements Pool.Pool {
   /** Runs a list in chunks. */
   #runChunks(
     task: Task.Any,
-    mode: typeof MAP | typeof STARMAP | typeof REDUCE,
+    mode: typeof MAP | typeof STARMAP | typeof REDUCE | typeof MAP_REDUCE,
     list: ReadonlyArray<unknown>,
     chunkSize: number,
     options: Pool.MapOptions<never>,
     settled: boolean,
     keep: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
+    combining?: Task.Any,
   ): Effect.Effect<void, unknown> {
     if (list.length === 0) return during(options.progress, 0, Effect.void);
     const chunks: Array<ReadonlyArray<unknown>> = [];
     for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
     // All chunks are encoded before any is sent: an item that cannot be encoded fails the call before any task has run.
-    const prepared = Effect.forEach(chunks, (chunk, i) => Call.prepare(task, mode, chunk, i * chunkSize, settled));
+    const prepared = Effect.forEach(chunks, (chunk, i) => {
+      const args = combining === undefined ? chunk : [combining.url, combining.name, chunk];
+      return Call.prepare(task, mode, args, i * chunkSize, settled);
+    });
     const ran = Effect.flatMap(
       prepared,
       (prepared) => Jobs.runAll(this.#gate, Jobs.all(prepared), this.#terms(options), keep),

@@ -185,10 +185,17 @@ export class TestChild {
         hooks: this.#link.hooks,
         link: this.#link,
       }) as ReadonlyArray<unknown>;
-      this.#effects.run(
-        { open, name: task.name, definition, args, progress: undefined },
-        (exit) => this.#suffer(task.name, "answered", () => this.#answer(open, exit)),
-      );
+      const answer = (exit: ExitData): void => this.#suffer(task.name, "answered", () => this.#answer(open, exit));
+      const work = { open, name: task.name, definition, progress: undefined };
+      if (open.request.mode !== Request.MAP_REDUCE) return this.#effects.run({ ...work, args }, answer);
+      const [url, name, items] = args as [string, string, ReadonlyArray<unknown>];
+      const combining = lookup(url, name);
+      if (combining === undefined) return answer(Refusals.refusal(Refusals.notDefined({ url, name })));
+      this.#effects.run({ ...work, mode: Request.MAP, args: items }, (exit) => {
+        if (exit._tag !== "Success") return answer(exit);
+        const results = exit.value as ReadonlyArray<unknown>;
+        this.#effects.run({ ...work, mode: Request.REDUCE, name, definition: combining, args: results }, answer);
+      });
     };
     const loading = this.#effects.load(body);
     if (loading === undefined) begin();

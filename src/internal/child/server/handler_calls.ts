@@ -30,6 +30,8 @@ export type Schemas = typeof import("../schemas.ts");
 /** A request to run. */
 export interface RequestWork {
   readonly open: OpenRequest;
+  /** How the arguments are used, if not as the request says. */
+  readonly mode?: number | undefined;
   /** Name of the task. */
   readonly name: string;
   readonly definition: Definition;
@@ -72,7 +74,9 @@ export class HandlerCalls {
 
   /** All calls of the request, with their encoded results. */
   run(): Effect.Effect<unknown, unknown> {
-    const { args, open: { request: { mode, settled } }, progress } = this.#work;
+    const { args, open: { request }, progress } = this.#work;
+    const { settled } = request;
+    const mode = this.#work.mode ?? request.mode;
     const item = (effect: Effect.Effect<unknown, unknown>): Effect.Effect<unknown, unknown> =>
       settled ? Effect.map(Effect.exit(effect), exitData) : effect;
     const resumed = progress && item(this.#perform(() => progress.next));

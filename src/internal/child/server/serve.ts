@@ -255,6 +255,7 @@ export class ChildServer {
       const message = `Cannot run task "${entry.name}": its arguments cannot be decoded`;
       return void this.#reply(open, Refusals.refusal(new Refusals.Refused("InvalidPayload", message, error)));
     }
+    if (open.request.mode === Request.MAP_REDUCE) return void this.#runMapReduce(open, entry, definition, args);
     const { payload, success, error, layer } = definition.options;
     if (payload !== undefined || success !== undefined || error !== undefined || layer !== undefined) {
       return void this.#runEffect(open, entry, definition, args);
@@ -276,6 +277,30 @@ export class ChildServer {
       return void this.#reply(open, Refusals.refusal(error));
     }
     effects.run({ open, name: entry.name, definition, args, progress }, (exit) => void this.#reply(open, exit));
+  }
+
+  async #runMapReduce(
+    open: OpenRequest,
+    entry: Entry,
+    definition: Definition,
+    args: ReadonlyArray<unknown>,
+  ): Promise<void> {
+    const [url, name, items] = args as [string, string, ReadonlyArray<unknown>];
+    const combining: Entry = { url, name, definition: lookup(url, name), loading: undefined };
+    let effects: Effects;
+    try {
+      if (combining.definition === undefined) await this.#load(combining);
+      effects = await this.#loadEffects();
+    } catch (error) {
+      return void this.#reply(open, Refusals.refusal(error));
+    }
+    const second = combining.definition!;
+    const answer = (exit: ExitData): void => void this.#reply(open, exit);
+    effects.run({ open, mode: Request.MAP, name: entry.name, definition, args: items, progress: undefined }, (exit) => {
+      if (exit._tag !== "Success") return answer(exit);
+      const results = exit.value as ReadonlyArray<unknown>;
+      effects.run({ open, mode: Request.REDUCE, name, definition: second, args: results, progress: undefined }, answer);
+    });
   }
 
   /** Runs a plain function without a fiber. If the handler returns an Effect or a Stream, {@link #runEffect} continues. */
