@@ -18,6 +18,7 @@ import {
   Condition,
   Event,
   Lock,
+  Manager,
   Process,
   Queue,
   ReadWriteLock,
@@ -745,14 +746,66 @@ here(
 
 // In two processes
 
-const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.Carrier): void => {
+/** Where the objects of a suite are made. */
+interface Place {
+  readonly name: string;
+  readonly make: Effect.Effect<Constructors, unknown, Backend.Backend | Scope.Scope>;
+  /** The carrier, if this process makes the objects. */
+  readonly carrier?: Lock.Carrier;
+}
+
+type Make<A, Args extends ReadonlyArray<unknown> = []> = (...args: Args) => Effect.Effect<A, unknown, Scope.Scope>;
+
+/** The constructors that a suite uses. */
+interface Constructors {
+  readonly lock: Make<Lock.Lock>;
+  readonly barrier: Make<Barrier.Barrier, [parties: number]>;
+  readonly bounded: Make<Semaphore.Semaphore, [permits: number]>;
+  readonly every: Make<Effect.Effect.Success<ReturnType<typeof every>>>;
+}
+
+const atHome = (carrier: Lock.Carrier): Place => ({
+  name: `by ${carrier}`,
+  carrier,
+  make: Effect.succeed({
+    lock: () => Lock.make({ carrier }),
+    barrier: (parties) => Barrier.make({ parties, carrier }),
+    bounded: (permits) => Semaphore.bounded({ permits, carrier }),
+    every: () => every({ carrier }),
+  }),
+});
+
+const atManager: Place = {
+  name: "at a manager",
+  make: Effect.map(Manager.make(), (manager): Constructors => ({
+    lock: () => manager.lock,
+    barrier: manager.barrier,
+    bounded: manager.boundedSemaphore,
+    every: () =>
+      Effect.gen(function* () {
+        const lock = yield* manager.lock;
+        return {
+          lock,
+          rlock: yield* manager.rlock,
+          semaphore: yield* manager.semaphore(0),
+          condition: yield* manager.condition(lock),
+          event: yield* manager.event,
+          barrier: yield* manager.barrier(2),
+          // Managers have no such locks.
+          readers: yield* ReadWriteLock.make({ carrier: "messages" }),
+        };
+      }),
+  })),
+};
+
+const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { carrier, make, name: place }: Place): void => {
   const check = (title: string, program: Program<Backend.Backend>): void =>
-    test(`sync with a ${name}, by ${carrier}: ${title}`, Effect.provide(program, layer));
+    test(`sync with a ${name}, ${place}: ${title}`, Effect.provide(program, layer));
 
   check(
     "a lock is held by one process at a time, which alone can release it, and the next one has it then",
     Effect.gen(function* () {
-      const lock = yield* Lock.make({ carrier });
+      const lock = yield* (yield* make).lock();
       const other = yield* agent;
       assertEquals(yield* other.does(lock, "take"), { abandoned: false });
       assertEquals([yield* lock.tryTake, yield* lock.isMine, yield* other.does(lock, "isMine")], [false, false, true]);
@@ -781,7 +834,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   check(
     "an RLock, a semaphore, a condition, an event, a barrier, a lock for readers: each process sees what the other does",
     Effect.gen(function* () {
-      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
+      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* (yield* make).every();
       const other = yield* agent;
       yield* other.does(rlock, "take");
       yield* other.does(rlock, "take");
@@ -827,9 +880,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   check(
     "a process that was killed holds nothing, and the next one is told",
     Effect.gen(function* () {
-      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* every({ carrier });
-      const bounded = yield* Semaphore.bounded({ permits: 2, carrier });
-      const signal = yield* Semaphore.make({ permits: 1, reclaim: false, carrier });
+      const made = yield* make;
+      const { barrier, condition, event, lock, readers, rlock, semaphore } = yield* made.every();
+      const bounded = yield* made.bounded(2);
+      // A semaphore of a manager reclaims permits.
+      const signal = yield* Semaphore.make({ permits: 1, reclaim: false, carrier: carrier ?? "messages" });
       const other = yield* agent;
       yield* other.does(lock, "take");
       yield* other.begins(condition, "wait");
@@ -875,8 +930,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   check(
     "a party that is killed at a barrier breaks it for waiting parties and for later ones",
     Effect.gen(function* () {
-      const barrier = yield* Barrier.make({ parties: 3, carrier });
-      const late = yield* Barrier.make({ parties: 2, carrier });
+      const made = yield* make;
+      const barrier = yield* made.barrier(3);
+      const late = yield* made.barrier(2);
       const other = yield* agent;
       yield* other.begins(barrier, "wait");
       yield* other.begins(late, "wait");
@@ -890,6 +946,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
     }),
   );
 
+  if (carrier === undefined) return;
   check(
     "what a child has made can be used by its parent and its siblings, for as long as its scope is open",
     Effect.gen(function* () {
@@ -928,7 +985,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, carrier: Lock.
   check(
     "no update is lost: four processes count in one file (full)",
     Effect.gen(function* () {
-      const lock = yield* Lock.make({ carrier });
+      const lock = yield* (yield* make).lock();
       const path = yield* temporary;
       Deno.writeTextFileSync(path, "0");
       const children = yield* Effect.replicateEffect(Process.spawn(Tasks.counts, lock, path, 250), 3);
@@ -960,16 +1017,18 @@ const warm = Effect.flatMap(Lock.make(), (lock) => Effect.flatMap(agent, ({ does
 await warmUp(Effect.provide(warm, subprocess));
 if (repeating) await warmUp(Effect.provide(warm, worker));
 
-suite("subprocess", subprocess, "memory");
+suite("subprocess", subprocess, atHome("memory"));
 // By messages, every operation is a call to the process of the object.
-repeated(() => suite("subprocess", subprocess, "messages"), [
+repeated(() => suite("subprocess", subprocess, atHome("messages")), [
   "a lock is held by one process at a time",
   "each process sees what the other does",
   "holds nothing, and the next",
 ]);
 repeated(() => {
-  suite("worker", worker, "memory");
-  suite("worker", worker, "messages");
+  suite("worker", worker, atHome("memory"));
+  suite("worker", worker, atHome("messages"));
+  suite("subprocess", subprocess, atManager);
+  suite("worker", worker, atManager);
 });
 
 test(
