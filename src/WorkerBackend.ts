@@ -17,7 +17,9 @@
  * ## A worker that cannot be stopped
  *
  * - A caller that waits for it is released at once, and a pool has another worker a second later.
- * - Its thread uses a core until the program ends; it is logged, and counted by {@link quarantined}.
+ * - Its thread uses a core until the program ends; it is logged, and counted by {@link quarantined} and the metric
+ *   `multiprocessing_workers_quarantined`. With `maxQuarantined`, no more workers are started when so many of these threads run.
+ * - A pool refuses a task that is marked as `killable`, with the `PoolError` `Unsupported`.
  * - `runMain` ends the program nevertheless.
  *
  * Use `SubprocessBackend` for tasks that can get stuck.
@@ -102,6 +104,11 @@ export interface Options {
    * Children of children inherit the option. @default false
    */
   readonly observe?: boolean | Observe | undefined;
+  /**
+   * Number of {@link quarantined} threads of this program at which no more workers are started: a start fails with the `SpawnError`
+   * `Quarantine`, and a pool that cannot replace its workers with the `PoolError` `Broken`. @default unlimited
+   */
+  readonly maxQuarantined?: number | undefined;
 }
 
 /**

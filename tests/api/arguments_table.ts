@@ -335,7 +335,7 @@ export const options = {
   "Timeline.Options": { capacity: positive },
   "Value.Options": { lock },
   "Wait.Options": { timeout: duration },
-  "WorkerBackend.Options": worker,
+  "WorkerBackend.Options": { ...worker, maxQuarantined: positiveOrInfinite },
 } satisfies Record<string, Readonly<Record<string, Kind>>>;
 
 /** Required options. */

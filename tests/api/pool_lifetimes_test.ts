@@ -989,6 +989,7 @@ testFunction(
           "statistics 1 of 1, 2 replaced",
           "killed -15 Died",
           "stuck true",
+          "capped SpawnError Quarantine",
           "warnings true true",
         ]);
       } finally {

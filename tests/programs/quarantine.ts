@@ -4,6 +4,7 @@
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Logger from "effect/Logger";
+import * as Backend from "../../src/Backend.ts";
 import * as Pool from "../../src/Pool.ts";
 import * as Process from "../../src/Process.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
@@ -56,6 +57,12 @@ const program = logging((lines) =>
       until: (count) => count === begun(),
     });
     console.log(`stuck ${count >= 2}`);
+    const capped = Effect.flatMap(
+      WorkerBackend.make({ maxQuarantined: count }),
+      (backend) => Effect.provideService(Pool.make({ size: 1 }), Backend.Backend, backend),
+    );
+    const refusal = yield* Effect.flip(Effect.scoped(capped));
+    console.log(`capped ${refusal._tag} ${(refusal as Backend.SpawnError).reason}`);
     const warnings = lines.filter((line) => line.startsWith("WARN") && line.includes("cannot be stopped"));
     console.log(`warnings ${warnings.length === count} ${warnings.some((line) => line.includes("spinner"))}`);
   })

@@ -17,6 +17,7 @@ import type { Refusal } from "../codec/exits.ts";
  * - `InvalidArgument`: an option is invalid, or the value to run is no task.
  * - `Loading`: a module started a process while a child was loading it. Each child would start children of its own, without
  *   end: start the process under `if (import.meta.main)` or in a task. Python raises a `RuntimeError`.
+ * - `Quarantine`: `maxQuarantined` threads of this program were terminated and still run.
  * - `Failed`: any other failure. `cause` is the error of the system. If Deno ended before the child could run anything, the message
  *   has the output of Deno.
  *
@@ -30,6 +31,7 @@ export class SpawnError extends ReasonedError<
   | "Unsupported"
   | "InvalidArgument"
   | "Loading"
+  | "Quarantine"
   | "Failed"
 > {
   /** The tag, for `Effect.catchTag`. */

@@ -70,19 +70,21 @@ export const telemetry = (
   return { observe: { logs, metrics, spans } };
 };
 
-/** Checks of the options of `WorkerBackend`. */
-export const workerChecks: Arguments.Checks = {
+const commonChecks: Arguments.Checks = {
   maxMessageSize: optional(positiveOrInfinite),
   standby: optional(standby),
   preload: optional(texts),
   observe: optional(observe),
 };
 
+/** Checks of the options of `WorkerBackend`. */
+export const workerChecks: Arguments.Checks = { ...commonChecks, maxQuarantined: optional(positiveOrInfinite) };
+
 const stdio = oneOf("inherit", "null", "pipe");
 
 /** Checks of the options of `SubprocessBackend`. */
 export const subprocessChecks: Arguments.Checks = {
-  ...workerChecks,
+  ...commonChecks,
   permissions: optional(permissions),
   cwd: optional(name),
   env: optional(environment),

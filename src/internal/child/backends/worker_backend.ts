@@ -70,6 +70,16 @@ const demandRead = (): void => {
   });
 };
 
+/** Throws if so many threads run that cannot be stopped that no more may be risked. */
+const demandCores = (limit: number = Infinity): void => {
+  if (stuck < limit) return;
+  throw new SpawnError({
+    reason: "Quarantine",
+    message:
+      `Cannot start a worker: ${stuck} terminated threads still run, since they never turn their event loop; raise maxQuarantined (${limit}), or use SubprocessBackend for tasks that can get stuck`,
+  });
+};
+
 /** The output of a worker is that of its program. */
 const nothing = lateStream(({ empty }) => empty);
 
@@ -256,6 +266,7 @@ const acquire = (options: Options, command: Command): Effect.Effect<Child, Spawn
     try: () => {
       demandLocks();
       demandRead();
+      demandCores(options.maxQuarantined);
       return new WorkerThread(options, command);
     },
     catch: (error) =>
