@@ -22,6 +22,9 @@ const deno = async (...args: ReadonlyArray<string>): Promise<Ran> => {
 
 const task = (name: string, ...args: ReadonlyArray<string>): Promise<Ran> => deno("task", "--quiet", name, ...args);
 
+const commandOf = (name: string): string =>
+  (config.tasks as Readonly<Record<string, { readonly command: string }>>)[`example:${name}`].command;
+
 const example = async (name: string): Promise<string> => {
   const { code, stdout, stderr } = await task(`example:${name}`);
   assertEquals(code, 0, stderr);
@@ -344,6 +347,19 @@ for (const [name, output] of Object.entries(printed)) {
     `example ${name} prints what it shows${QUICK.includes(name) ? "" : " (full)"}`,
     async () => assertEquals(await example(name), output),
   );
+}
+
+/** Examples of memory that processes share, which other systems than Linux do not offer. */
+const MEMORY: ReadonlyArray<string> = ["shared_array", "shareable_list", "promise"];
+
+for (const [name, output] of Object.entries(printed)) {
+  if (MEMORY.includes(name)) continue;
+  testFunction(`example ${name} prints the same on a system like macOS (full) (storm)`, async () => {
+    const [, program, args] = /deno run -A (\S+)(.*)/.exec(commandOf(name))!;
+    const flags = ["--deny-ffi", "--deny-read=/proc", "--preload=tests/programs/other_system.ts"];
+    const { code, stderr, stdout } = await deno("run", "-A", ...flags, program, ...args.split(" ").filter(Boolean));
+    assertEquals({ code, stdout }, { code: 0, stdout: output }, stderr);
+  });
 }
 
 Deno.test("every example is a task, and every task of an example runs one", async () => {
