@@ -53,7 +53,7 @@
 import type * as Effect from "effect/Effect";
 import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
-import type { Lock } from "./Lock.ts";
+import type { Carrier, CarrierOptions, Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import {
@@ -192,6 +192,8 @@ export interface Array<A, out View = unknown> extends Pipeable {
   readonly length: number;
   /** The operations without Effects, and the elements as a typed array. */
   readonly raw: Raw<A, View>;
+  /** How this process uses the array. For its maker, how other processes use it. */
+  readonly carrier: Carrier;
   /** The lock that {@link Array.withLock} takes. Python's `get_lock()`. */
   readonly lock: Lock | RLock;
   /**
@@ -270,7 +272,7 @@ export type Of<T extends Type> = T extends "bool" ? Array<boolean, Uint8Array>
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends CarrierOptions {
   /** The lock of {@link Array.withLock}; several objects may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
 }

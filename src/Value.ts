@@ -74,7 +74,7 @@
 import type * as Effect from "effect/Effect";
 import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
-import type { Lock } from "./Lock.ts";
+import type { Carrier, CarrierOptions, Lock } from "./Lock.ts";
 import type { RLock } from "./RLock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import {
@@ -177,6 +177,8 @@ export interface Value<A> extends Pipeable {
   readonly type: Type;
   /** The operations without Effects. */
   readonly raw: Raw<A>;
+  /** How this process uses the value. For its maker, how other processes use it. */
+  readonly carrier: Carrier;
   /** The lock that {@link Value.withLock} takes. Python's `get_lock()`. */
   readonly lock: Lock | RLock;
   /**
@@ -244,7 +246,7 @@ export type Of<T extends Type> = T extends "bool" ? Value<boolean>
   : Integer<Values[T]>;
 
 /**
- * Options of {@link make}.
+ * Options of all constructors.
  *
  * @since 0.1.0
  * @category models
@@ -253,6 +255,14 @@ export interface Options {
   /** The lock of {@link Value.withLock}; several values may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
 }
+
+/**
+ * Options of {@link make}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface NumberOptions extends Options, CarrierOptions {}
 
 /**
  * Makes a value of a type: `"i8"` to `"i64"` and `"u8"` to `"u64"` for integers, `"f32"` and `"f64"` for floating-point numbers, and
@@ -285,7 +295,7 @@ export interface Options {
 export const make = <T extends Type>(
   type: T,
   initial?: Values[T],
-  options: Options = {},
+  options: NumberOptions = {},
 ): Effect.Effect<Of<T>, MemoryFailure, Scope.Scope> => implementation(({ value }) => value(type, initial, options));
 
 /**

@@ -27,11 +27,11 @@ import {
 } from "./protocol/arena.ts";
 import type { Participants, WaitFailure } from "./protocol/participants.ts";
 import { ended } from "../os/worker_mappings.ts";
-import { isMappable, RegionError } from "../os/mapping.ts";
+import { isMappable, RegionError, type RegionKind } from "../os/mapping.ts";
 import type { Words } from "../os/atomics.ts";
 import { type Checks, oneOf, optional } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
-import { address as homeAddress, host, retire } from "../rpc/router.ts";
+import { address as homeAddress, host, type Hosted, retire } from "../rpc/router.ts";
 import { isSyncFailure, SyncError, type SyncFailure } from "./errors.ts";
 import { Gateway, type MessageOperations } from "./messages/gateway.ts";
 import type { Location } from "./messages/protocol.ts";
@@ -183,10 +183,10 @@ export interface Hosting<P> {
 }
 
 /** Allocates an object and its gateway. Throws a {@link SyncFailure}. */
-export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S): Hosting<P> => {
+export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S, region?: RegionKind): Hosting<P> => {
   let block: Block;
   try {
-    block = allocate(kind.size);
+    block = allocate(kind.size, region);
   } catch (error) {
     throw explain(kind.name, self().name, error);
   }
@@ -208,42 +208,55 @@ export const allocateHosted = <P, S>(kind: Kind<P, S>, shape: S): Hosting<P> => 
   };
 };
 
+/** The data of the handle of an object in memory of this process, and the function that withdraws them. */
+export const offer = (
+  address: ObjectAddress,
+  gateway: Hosted,
+  carrier: Carrier | undefined,
+): { readonly sent: Descriptor; readonly retract: () => void } => {
+  const named = { host: self().name };
+  if (carrier === "memory") return { sent: { ...named, address }, retract: () => {} };
+  const location = { address: homeAddress(), object: host(gateway), number: 0 };
+  return {
+    sent: { ...named, ...(carrier === "messages" ? {} : { address }), location },
+    retract: () => retire(location.object),
+  };
+};
+
+/** Allocates an object, and returns it with the function that frees it. Throws a {@link SyncFailure}. */
+export const allocateShared = <P, S>(
+  kind: Kind<P, S>,
+  shape: S,
+  carrier: Carrier | undefined,
+  region?: RegionKind,
+): Allocated & { readonly free: () => void } => {
+  const { block: { address }, free, gateway } = allocateHosted(kind, shape, region);
+  const { retract, sent } = offer(address, gateway, carrier);
+  return {
+    own: { host: self().name, address },
+    sent,
+    free: () => {
+      retract();
+      free();
+    },
+  };
+};
+
 /** Allocates an object, which ends with the scope. */
 export const allocateObject = <P, S>(
   kind: Kind<P, S>,
   shape: S,
   carrier: Carrier | undefined,
 ): Effect.Effect<Allocated, SyncFailure, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.suspend((): Effect.Effect<Allocated & { readonly free: () => void }, SyncFailure> => {
-        let hosting: Hosting<P>;
-        try {
-          hosting = allocateHosted(kind, shape);
-        } catch (error) {
-          return isSyncFailure(error) ? Effect.fail(error) : Effect.die(error);
-        }
-        const { block: { address }, free, gateway } = hosting;
-        const location = carrier === "memory"
-          ? undefined
-          : { address: homeAddress(), object: host(gateway), number: 0 };
-        const named = { host: self().name };
-        return Effect.succeed({
-          own: { ...named, address },
-          sent: {
-            ...named,
-            ...(carrier === "messages" ? {} : { address }),
-            ...(location === undefined ? {} : { location }),
-          },
-          free: () => {
-            if (location !== undefined) retire(location.object);
-            free();
-          },
-        });
-      }),
-      ({ free }) => Effect.sync(free),
-    ),
-    ({ own, sent }) => ({ own, sent }),
+  Effect.acquireRelease(
+    Effect.suspend(() => {
+      try {
+        return Effect.succeed(allocateShared(kind, shape, carrier));
+      } catch (error) {
+        return isSyncFailure(error) ? Effect.fail(error) : Effect.die(error);
+      }
+    }),
+    ({ free }) => Effect.sync(free),
   );
 
 /** A shared object for a process that uses it in memory. It is found by its address when it is used first. */

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
-import type { Of as ArrayOf } from "../../Array.ts";
+import type { Of as ArrayOf, Options as ArrayOptions } from "../../Array.ts";
 import type { Element, Options as ListOptions, ShareableList } from "../../ShareableList.ts";
 import type {
   CreateOptions,
@@ -13,8 +13,9 @@ import type {
   Owned as OwnedMemory,
   SharedMemory,
 } from "../../SharedMemory.ts";
-import type { Bytes, Fields, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
-import { name as isName, optional, positive } from "../os/arguments.ts";
+import type { Bytes, Fields, NumberOptions, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
+import { carrierOption } from "../sync/object.ts";
+import { type Checks, name as isName, optional, positive } from "../os/arguments.ts";
 import { make as makeArray } from "./array.ts";
 import { attemptMemory, owned, ownedMemory } from "./attempt.ts";
 import { make as makeBytes } from "./bytes.ts";
@@ -32,22 +33,30 @@ const locked = <A>(
   subject: string,
   options: unknown,
   make: () => readonly [A, free: () => void],
+  checks: Checks = lockOption,
 ): Effect.Effect<A, MemoryFailure, Scope.Scope> =>
   Effect.map(
     owned(() => {
-      demandOptions(subject, options, lockOption);
+      demandOptions(subject, options, checks);
       return make();
     }, ([_, free]) => free()),
     ([made]) => made,
   );
 
+const carried: Checks = { ...lockOption, ...carrierOption };
+
 /** Makes a value. */
 export const value = <T extends Type>(
   type: T,
   initial: Values[T] | undefined,
-  options: Options,
+  options: NumberOptions,
 ): Effect.Effect<ValueOf<T>, MemoryFailure, Scope.Scope> =>
-  locked("value", options, () => makeValue(type, initial, options.lock)) as Effect.Effect<
+  locked(
+    "value",
+    options,
+    () => makeValue(type, initial, options.lock, undefined, options.carrier),
+    carried,
+  ) as Effect.Effect<
     unknown,
     MemoryFailure,
     Scope.Scope
@@ -73,9 +82,14 @@ export const bytes = (
 export const array = <T extends Type>(
   type: T,
   initial: number | Iterable<Values[T]>,
-  options: Options,
+  options: ArrayOptions,
 ): Effect.Effect<ArrayOf<T>, MemoryFailure, Scope.Scope> =>
-  locked("array", options, () => makeArray(type, initial, options.lock)) as Effect.Effect<
+  locked(
+    "array",
+    options,
+    () => makeArray(type, initial, options.lock, undefined, options.carrier),
+    carried,
+  ) as Effect.Effect<
     unknown,
     MemoryFailure,
     Scope.Scope

@@ -16,7 +16,7 @@ import type { Element, Options, Raw, ShareableList } from "../../ShareableList.t
 import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
 import { exclusively, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
-import { indexIn } from "./array.ts";
+import { indexIn } from "./elements.ts";
 import { assemble, attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, demandOptions, MemoryError, type MemoryFailure, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";

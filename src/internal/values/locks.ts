@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
 import { self } from "../rpc/identity.ts";
-import type { Lock, MemoryLock } from "../../Lock.ts";
+import type { Carrier, Lock, MemoryLock } from "../../Lock.ts";
 import { allocate, type Block, type ObjectAddress } from "../sync/protocol/arena.ts";
 import { SIZE } from "../sync/protocol/lock.ts";
 import type { RegionKind } from "../os/mapping.ts";
@@ -15,6 +15,8 @@ import { isSyncFailure, type SyncFailure } from "../sync/errors.ts";
 import { type Checks, optional } from "../os/arguments.ts";
 import { isLock } from "../sync/guard.ts";
 import { LockClient } from "../sync/lock.ts";
+import { lockKind } from "../sync/messages/lock.ts";
+import { allocateShared } from "../sync/object.ts";
 import { MemoryRLockClient } from "../sync/rlock.ts";
 import { attempt, outcome } from "./attempt.ts";
 import { demandOptions, MemoryError, type MemoryFailure } from "./errors.ts";
@@ -37,15 +39,22 @@ const allocateLock = <A>(make: (block: Block) => A, kind: RegionKind | undefined
   return { lock: make(block), address: block.address, free: block.free };
 };
 
-/** The lock for the users of an object: the given lock, or a new one. Throws a `MemoryError`. */
+/**
+ * The lock for the users of an object: the given lock, or a new one, which other processes use by the carrier. Throws a `MemoryError`.
+ */
 export const usersLock = (
   given: Lock | RLock | undefined,
-  kind?: RegionKind,
+  kind: RegionKind | undefined,
+  carrier: Carrier | undefined = "memory",
 ): Omit<AllocatedLock<Lock | RLock>, "address"> => {
   demandOptions("shared object", { lock: given }, lockOption);
-  return given === undefined
-    ? allocateLock(({ address }) => new MemoryRLockClient({ address, host: self().name }), kind)
-    : { lock: given, free: () => {} };
+  if (given !== undefined) return { lock: given, free: () => {} };
+  try {
+    const { free, own, sent } = allocateShared(lockKind, undefined, carrier, kind);
+    return { lock: new MemoryRLockClient(own, sent), free };
+  } catch (error) {
+    throw isSyncFailure(error) ? explain(error) : error;
+  }
 };
 
 /** Check of the option `lock`. */
@@ -61,7 +70,8 @@ export const ownLockAt = (address: ObjectAddress, host: string): MemoryLock => n
 /** The lock for the users of an object of another process. */
 export const usersLockAt = (address: ObjectAddress, host: string): RLock => new MemoryRLockClient({ address, host });
 
-const explain = (error: SyncFailure): MemoryError => {
+/** Converts the failure of an object of `sync` to that of the object to which it belongs. */
+export const explain = (error: SyncFailure): MemoryError => {
   if (error instanceof Unreachable) {
     return new MemoryError(
       "Gone",

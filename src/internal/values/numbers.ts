@@ -12,7 +12,6 @@ import type { Description } from "./types.ts";
 
 type Kept = number | bigint;
 
-/** An operation on two numbers, or on two bigints. */
 /** An operation on two numbers; its operators apply to two bigints as well. */
 type Operation = (a: number, b: number) => number;
 
@@ -60,23 +59,23 @@ export class Numbers {
   }
 
   add(at: number, value: Kept): Kept {
-    return this.#combine(at, this.#operand(value), plus);
+    return this.#combine(at, this.operand(value), plus);
   }
 
   sub(at: number, value: Kept): Kept {
-    return this.#combine(at, this.#operand(value), minus);
+    return this.#combine(at, this.operand(value), minus);
   }
 
   and(at: number, mask: Kept): Kept {
-    return this.#combine(at, this.#mask(mask), both);
+    return this.#combine(at, this.mask(mask), both);
   }
 
   or(at: number, mask: Kept): Kept {
-    return this.#combine(at, this.#mask(mask), either);
+    return this.#combine(at, this.mask(mask), either);
   }
 
   xor(at: number, mask: Kept): Kept {
-    return this.#combine(at, this.#mask(mask), differ);
+    return this.#combine(at, this.mask(mask), differ);
   }
 
   #combine(at: number, value: Kept, how: Operation): Kept {
@@ -89,7 +88,7 @@ export class Numbers {
   }
 
   /** Checks an operand. An operand out of the range of the type is valid: the result may be in range. */
-  #operand(value: Kept): Kept {
+  operand(value: Kept): Kept {
     const { integer, zero } = this.type;
     const right = this.type.numeric && typeof value === typeof zero &&
       (!integer || typeof value === "bigint" || Number.isInteger(value));
@@ -100,7 +99,8 @@ export class Numbers {
     );
   }
 
-  #mask(mask: Kept): Kept {
+  /** Checks a mask. */
+  mask(mask: Kept): Kept {
     if (!this.type.integer) throw new OutOfRange("Type", "Cannot combine bits: only integers have them");
     return this.type.keep(mask);
   }

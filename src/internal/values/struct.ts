@@ -75,19 +75,20 @@ class StructValue<F extends Fields> implements Struct<F> {
     this.lock = from.lock;
     this.#turns = ownLockAt(from.turns, from.host);
     const { offsets, size } = layOut(from.types);
-    const { lock } = from;
+    const { address, host, lock } = from;
+    const sent = { address, host };
     const at = (shift: number): Readonly<Record<string, NumberValue<unknown>>> =>
       Object.fromEntries(
         from.types.map((
           [name, type],
           i,
-        ) => [name, new NumberValue(object, { lock, type, offset: offsets[i] + shift })]),
+        ) => [name, new NumberValue(object, { lock, type, offset: offsets[i] + shift }, sent)]),
       );
     this.#fields = at(0);
     // The same objects, with the types that `from.types` gives them.
     this.fields = this.#fields as object as Struct<F>["fields"];
     this.#prepared = at(size);
-    this.#committed = new NumberValue(object, { lock, type: "u32", offset: 0 });
+    this.#committed = new NumberValue(object, { lock, type: "u32", offset: 0 }, sent);
   }
 
   get [HandleId]() {

@@ -6,105 +6,24 @@
 import type * as Effect from "effect/Effect";
 import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
-import type { Lock } from "../../Lock.ts";
-import type { ObjectAddress } from "../sync/protocol/arena.ts";
+import type { Carrier, Lock } from "../../Lock.ts";
 import type { RegionKind } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import { inspectable } from "../os/inspect.ts";
 import type { RLock } from "../../RLock.ts";
-import type { Integer, RawInteger } from "../../Value.ts";
+import type { Integer } from "../../Value.ts";
+import { byMessages, type Descriptor } from "../sync/object.ts";
 import { usersLock } from "./locks.ts";
 import { assemble, attempt, attemptMemory } from "./attempt.ts";
-import { demandChange, type MemoryError, type MemoryFailure, pair } from "./errors.ts";
+import type { MemoryError, MemoryFailure } from "./errors.ts";
+import { Cell } from "./cell.ts";
+import { TypeId, type ValueDescriptor, ValueMessages, valueOperations } from "./messages/value.ts";
 import { Numbers } from "./numbers.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
+import { hostNumbers } from "./hosting.ts";
 import { type Type, typeOf } from "./types.ts";
 
-export const TypeId = "~multiprocessing/Value";
-
-/** The data of a handle. */
-interface HandleData {
-  readonly address: ObjectAddress;
-  readonly type: Type;
-  /** Offset within the data of the object, in bytes. */
-  readonly offset: number;
-  readonly lock: Lock | RLock;
-}
-
 type Attempt<A> = Effect.Effect<A, MemoryFailure>;
-
-/** One number, without Effects. */
-export class Cell<A> implements RawInteger<A> {
-  readonly #numbers: Numbers;
-  readonly #at: number;
-
-  constructor(numbers: Numbers, at: number) {
-    this.#numbers = numbers;
-    this.#at = at;
-  }
-
-  get value(): A {
-    return this.#numbers.get(this.#at) as A;
-  }
-
-  set value(value: A) {
-    this.#numbers.set(this.#at, value);
-  }
-
-  get(): A {
-    return this.#numbers.get(this.#at) as A;
-  }
-
-  set(value: A): void {
-    this.#numbers.set(this.#at, value);
-  }
-
-  exchange(value: A): A {
-    return this.#numbers.exchange(this.#at, value) as A;
-  }
-
-  compareExchange(expected: A, value: A): A {
-    return this.#numbers.compareExchange(this.#at, expected, value) as A;
-  }
-
-  update(change: (value: A) => A): A {
-    demandChange(change);
-    let after: A;
-    this.#numbers.update(this.#at, (value) => after = change(value as A));
-    return after!;
-  }
-
-  modify<B>(change: (value: A) => readonly [B, A]): B {
-    demandChange(change);
-    let answer: B;
-    this.#numbers.update(this.#at, (value) => {
-      const [given, next] = pair(change(value as A));
-      answer = given;
-      return next;
-    });
-    return answer!;
-  }
-
-  add(value: A): A {
-    return this.#numbers.add(this.#at, value as number) as A;
-  }
-
-  sub(value: A): A {
-    return this.#numbers.sub(this.#at, value as number) as A;
-  }
-
-  and(mask: A): A {
-    return this.#numbers.and(this.#at, mask as number) as A;
-  }
-
-  or(mask: A): A {
-    return this.#numbers.or(this.#at, mask as number) as A;
-  }
-
-  xor(mask: A): A {
-    return this.#numbers.xor(this.#at, mask as number) as A;
-  }
-}
 
 /** The implementation of {@link Integer}. The public type of a value leaves out operations that its number type does not have. */
 export class NumberValue<A> implements Integer<A> {
@@ -113,12 +32,17 @@ export class NumberValue<A> implements Integer<A> {
   readonly type: Type;
   readonly raw: Cell<A>;
   readonly lock: Lock | RLock;
-  readonly #object: ArenaObject;
   readonly #offset: number;
+  readonly #sent: Descriptor;
 
-  constructor(object: ArenaObject, { lock, offset, type }: Omit<HandleData, "address">) {
-    this.#object = object;
+  /** `sent` is the way to the value for the processes that receive its handle. */
+  constructor(
+    object: ArenaObject,
+    { lock, offset, type }: Omit<ValueDescriptor, keyof Descriptor>,
+    sent: Descriptor,
+  ) {
     this.#offset = offset;
+    this.#sent = sent;
     this.type = type;
     this.lock = lock;
     const description = typeOf(type);
@@ -135,13 +59,17 @@ export class NumberValue<A> implements Integer<A> {
   get [HandleId]() {
     return {
       kind: "value",
-      encode: (): HandleData => ({
-        address: this.#object.address,
+      encode: (): ValueDescriptor => ({
+        ...this.#sent,
         type: this.type,
         offset: this.#offset,
         lock: this.lock,
       }),
     };
+  }
+
+  get carrier(): Carrier {
+    return this.#sent.address === undefined ? "messages" : "memory";
   }
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
@@ -183,6 +111,7 @@ export const make = (
   initial: unknown,
   given?: Lock | RLock,
   kind?: RegionKind,
+  carrier?: Carrier,
 ): [value: NumberValue<unknown>, free: () => void] => {
   const { give, keep, size, zero } = typeOf(type);
   const first = initial === undefined ? give(zero) : initial;
@@ -191,15 +120,19 @@ export const make = (
   return assemble((onFree) => {
     const { free, object } = allocateBytes(size, kind);
     onFree(free);
-    const { free: freeLock, lock } = usersLock(given, kind);
+    const { free: freeLock, lock } = usersLock(given, kind, carrier);
     onFree(freeLock);
-    const value = new NumberValue<unknown>(object, { type, offset: 0, lock });
+    const { retract, sent } = hostNumbers(object, () => value.raw, valueOperations, carrier);
+    onFree(retract);
+    const value: NumberValue<unknown> = new NumberValue(object, { type, offset: 0, lock }, sent);
     value.raw.set(first);
     return value;
   });
 };
 
 register("value", (from) => {
-  const { address, ...rest } = from as HandleData;
-  return new NumberValue(new ArenaObject(address), rest);
+  const descriptor = from as ValueDescriptor;
+  return byMessages(descriptor)
+    ? new ValueMessages(descriptor)
+    : new NumberValue(new ArenaObject(descriptor.address!), descriptor, descriptor);
 });
