@@ -34,8 +34,23 @@
  *   typed array.
  * - `withLock` makes several steps one, as that of a `Value` does.
  *
- * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every
- * system and without that permission.
+ * ## Memory and messages
+ *
+ * Memory is shared as the guide of `Lock` says: by subprocesses on Linux on x86-64 or arm64, if each has `--allow-ffi`, and by
+ * the workers of one process on every system. Any other process uses an array by messages to the process that made it, its host:
+ *
+ * - All operations that are Effects work, and are atomic: the host runs them on the same memory. `update` and `modify` run
+ *   their function in the caller, and exchange the value if it is unchanged, so they are put off while other processes
+ *   change it without a pause; `add` and the others are not.
+ * - An operation takes a message to the host and back. If the host ends, it fails with the `MemoryError` `Gone`.
+ *   Interruption comes before a change or after it, and an interrupted change waits for the host's answer, for five seconds
+ *   at most.
+ * - `raw` throws the `MemoryError` `Unsupported`, which names the missing flag.
+ * - `slice` and `setAll` of more than 1 MiB take several messages. An interrupted `setAll` may have replaced a part.
+ *
+ * `array.carrier` says which way this process uses. The option `carrier` of `make` insists, as that of a lock does: with
+ * `"messages"`, all other processes use messages; with `"memory"`, a process that cannot map the memory fails with
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -108,7 +123,7 @@ export type ViewOf<T extends Type> = {
 
 /**
  * The operations without Effects, for tight loops. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the
- * `MemoryError` `Gone` if the object has ended.
+ * `MemoryError`: `Gone` if the object has ended, `Unsupported` if this process uses the object by messages.
  *
  * @since 0.1.0
  * @category models
@@ -174,7 +189,7 @@ export interface RawInteger<A, out View> extends RawNumeric<A, View> {
  * An array in shared memory, with a fixed length. It ends with the scope that made it, and can be sent to any process; each copy refers to
  * the same array.
  *
- * - Each operation on an element is atomic. No operation waits. An operation on many elements is atomic for each of them only.
+ * - Each operation on an element is atomic. In memory, no operation waits. An operation on many elements is atomic for each of them only.
  * - Elements are numbered from 0, or from -1 backwards. Any other index fails with the {@link OutOfRange} `Index`.
  * - A value that the type does not include fails with the {@link OutOfRange} `Value`, and no element is changed.
  * - When its scope closes, or its process ends, a use fails with the {@link MemoryError} `Gone`. If its process was killed, a process that

@@ -45,16 +45,30 @@
  * 0.5
  * ```
  *
- * - `get`, `set`, `exchange`, `compareExchange`, `update`, `modify`, `add`, `sub`, `and`, `or` and `xor` are atomic, and do
- *   not wait. No addition is lost, even if a process is killed at the same time.
+ * - `get`, `set`, `exchange`, `compareExchange`, `update`, `modify`, `add`, `sub`, `and`, `or` and `xor` are atomic.
+ *   In memory they do not wait. No addition is lost, even if a process is killed at the same time.
  * - A number out of range fails with `OutOfRange` and changes nothing: it is neither truncated nor wrapped around.
  * - `raw` has the same operations without Effects, for tight loops. It throws the errors with which the others fail.
  * - `withLock` makes several steps one. It excludes other uses of `withLock`, not single operations. Its lock is an `RLock`,
  *   or the lock that you pass: several objects may share one. If a process is killed while it holds the lock, the next
  *   holder learns of it.
  *
- * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every
- * system and without that permission.
+ * ## Memory and messages
+ *
+ * Memory is shared as the guide of `Lock` says: by subprocesses on Linux on x86-64 or arm64, if each has `--allow-ffi`, and by
+ * the workers of one process on every system. Any other process uses a value by messages to the process that made it, its host:
+ *
+ * - All operations that are Effects work, and are atomic: the host runs them on the same memory. `update` and `modify` run
+ *   their function in the caller, and exchange the value if it is unchanged, so they are put off while other processes
+ *   change it without a pause; `add` and the others are not.
+ * - An operation takes a message to the host and back. If the host ends, it fails with the `MemoryError` `Gone`.
+ *   Interruption comes before a change or after it, and an interrupted change waits for the host's answer, for five seconds
+ *   at most.
+ * - `raw` throws the `MemoryError` `Unsupported`, which names the missing flag.
+ *
+ * `value.carrier` says which way this process uses. The option `carrier` of `make` insists, as that of a lock does: with
+ * `"messages"`, all other processes use messages; with `"memory"`, a process that cannot map the memory fails with
+ * `Unsupported`. Structs and bytes are used in memory only.
  *
  * ## From Python
  *
@@ -109,7 +123,7 @@ export type TypeId = typeof TypeId;
 
 /**
  * The operations without Effects, for tight loops. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the
- * `MemoryError` `Gone` if the object has ended.
+ * `MemoryError`: `Gone` if the object has ended, `Unsupported` if this process uses the object by messages.
  *
  * @since 0.1.0
  * @category models
@@ -162,7 +176,7 @@ export interface RawInteger<A> extends RawNumeric<A> {
 /**
  * A value in shared memory. It ends with the scope that made it, and can be sent to any process; each copy refers to the same value.
  *
- * - Each operation is atomic: other processes see all of it or nothing. No operation waits.
+ * - Each operation is atomic: other processes see all of it or nothing. In memory, no operation waits.
  * - A value that the type does not include fails with an {@link OutOfRange}, and changes nothing.
  * - When its scope closes, or its process ends, a use fails with the {@link MemoryError} `Gone`. If its process was killed, a process that
  *   has used the value before may go on using it.

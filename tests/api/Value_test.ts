@@ -7,6 +7,7 @@
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FastCheck from "effect/FastCheck";
+import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
 import * as Scope from "effect/Scope";
 import {
@@ -18,19 +19,23 @@ import {
   Value,
   WorkerBackend,
 } from "../../mod.ts";
+import { HandleId } from "../../src/internal/objects/handles.ts";
 import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { make as makeArray } from "../../src/internal/values/array.ts";
 import { attempt } from "../../src/internal/values/attempt.ts";
+import { type ArrayDescriptor, ArrayMessages } from "../../src/internal/values/messages/array.ts";
+import { type ValueDescriptor, ValueMessages } from "../../src/internal/values/messages/value.ts";
 import { make as makeValue } from "../../src/internal/values/value.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { rounds } from "../support/chance.ts";
 import { warmUp, when } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
 import * as Tasks from "./value_tasks.ts";
-import { registerEach } from "../support/tier.ts";
+import { registerEach, repeated } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
+const withoutFfi = SubprocessBackend.layer({ permissions: { read: true, run: true, env: true } });
 
 /** Constructors of values in a kind of memory. The public constructors use the kind that this program supports. */
 interface Make {
@@ -57,6 +62,22 @@ const made = (kind: RegionKind): Make => ({
     ),
 });
 
+/** The same, for a process that uses by messages what it has made. */
+const viaMessages: Make = {
+  value: (type, initial) =>
+    Effect.map(
+      Value.make(type, initial as never),
+      (value) => new ValueMessages(handleOf(value) as ValueDescriptor) as Tasks.AnyValue,
+    ),
+  array: (type, initial) =>
+    Effect.map(
+      SharedArray.make(type, initial as never),
+      (array) => new ArrayMessages(handleOf(array) as ArrayDescriptor) as Tasks.AnyArray,
+    ),
+};
+
+const handleOf = (object: object): unknown => (object as { [HandleId]: { encode: () => unknown } })[HandleId].encode();
+
 const places: Readonly<Record<string, { readonly kind: RegionKind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
   "subprocess, memory": { kind: "memory", layer: subprocess },
   "worker, memory": { kind: "memory", layer: worker },
@@ -75,11 +96,22 @@ for (const { kind, layer } of Object.values(places)) {
 type Program = Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend | Workers>;
 
 const promises: Array<readonly [title: string, program: (make: Make) => Program]> = [];
+const memoryPromises: typeof promises = [];
 const others: Array<readonly [title: string, program: Program]> = [];
 
 /** Registers a test of a guarantee for each place. */
 const promise = (title: string, program: (make: Make) => Program): void => {
   promises.push([title, program]);
+};
+
+/** Registers a test of what has only the carrier memory. */
+const memoryPromise: typeof promise = (title, program) => {
+  memoryPromises.push([title, program]);
+};
+
+/** Registers a test for a process that uses memory, and for one that uses messages. */
+const carried = (title: string, program: (make: Make) => Program): void => {
+  others.push([title, program(made("memory"))], [`${title}, by messages`, program(viaMessages)]);
 };
 
 /** Registers a test that does not depend on the place. */
@@ -215,7 +247,7 @@ promise("steps that belong together are taken together", (make) =>
     assertEquals(yield* other.get, 1);
   }));
 
-promise(
+memoryPromise(
   "all fields of a struct are replaced in one step, and each is a value for itself",
   () =>
     Effect.gen(function* () {
@@ -255,7 +287,7 @@ promise(
     }),
 );
 
-promise("bytes are replaced as a whole", () =>
+memoryPromise("bytes are replaced as a whole", () =>
   Effect.gen(function* () {
     const bytes = yield* Value.bytes(100, new Uint8Array([9]));
     assertEquals(yield* bytes.get, new Uint8Array([9]));
@@ -316,117 +348,120 @@ test(
   }),
 );
 
-test(
+carried(
   "what a type does not have is refused, and changes nothing",
-  Effect.gen(function* () {
-    for (const [type, [low, high]] of Object.entries(integers)) {
-      const one = (isWide(type) ? 1n : 1) as never;
-      const value = (yield* Value.make(type as "i32", high as never)) as Tasks.AnyValue;
-      const wrong = [
-        (high as number) + one,
-        (low as number) - one,
-        isWide(type) ? 1 : 1n,
-        0.5,
-        NaN,
-        Infinity,
-        "1",
-        undefined,
-        null,
-        true,
-      ];
-      for (const no of wrong) {
-        for (
-          const effect of [
-            value.set(no),
-            value.exchange(no),
-            value.compareExchange(high, no),
-            value.update(() => no),
-          ]
-        ) {
-          const error = yield* Effect.flip(effect);
-          assertEquals([error._tag, error.reason], ["OutOfRange", "Value"], `${type} ${String(no)}`);
+  (make) =>
+    Effect.gen(function* () {
+      for (const [type, [low, high]] of Object.entries(integers)) {
+        const one = (isWide(type) ? 1n : 1) as never;
+        const value = yield* make.value(type as Value.Type, high);
+        const wrong = [
+          (high as number) + one,
+          (low as number) - one,
+          isWide(type) ? 1 : 1n,
+          0.5,
+          NaN,
+          Infinity,
+          "1",
+          undefined,
+          null,
+          true,
+        ];
+        for (const no of wrong) {
+          for (
+            const effect of [
+              value.set(no),
+              value.exchange(no),
+              value.compareExchange(high, no),
+              value.update(() => no),
+            ]
+          ) {
+            const error = yield* Effect.flip(effect);
+            assertEquals([error._tag, error.reason], ["OutOfRange", "Value"], `${type} ${String(no)}`);
+          }
         }
+        assertStringIncludes((yield* Effect.flip(value.add(one))).message, String(high));
+        assertEquals(yield* value.get, high);
+        assertEquals(yield* value.exchange(low), high);
+        assertEquals((yield* Effect.flip(value.sub(one))).reason, "Value");
+        // The intermediate value may overflow: only the result counts.
+        assertEquals(yield* value.add((high as number) - (low as number) as never), low);
+        assertEquals(yield* value.get, high);
+        const array = yield* make.array(type as Value.Type, 3);
+        yield* array.fill(one);
+        for (const no of wrong) {
+          assertEquals((yield* Effect.flip(array.setAll([low, no, low]))).reason, "Value");
+          assertEquals((yield* Effect.flip(array.fill(no))).reason, "Value");
+          assertEquals((yield* Effect.flip(array.set(1, no))).reason, "Value");
+        }
+        assertEquals(yield* array.slice(), [one, one, one]);
       }
-      assertStringIncludes((yield* Effect.flip(value.add(one))).message, String(high));
-      assertEquals(yield* value.get, high);
-      assertEquals(yield* value.exchange(low), high);
-      assertEquals((yield* Effect.flip(value.sub(one))).reason, "Value");
-      // The intermediate value may overflow: only the result counts.
-      assertEquals(yield* value.add((high as number) - (low as number) as never), low);
-      assertEquals(yield* value.get, high);
-      const array = (yield* SharedArray.make(type as "i32", 3)) as Tasks.AnyArray;
-      yield* array.fill(one);
-      for (const no of wrong) {
-        assertEquals((yield* Effect.flip(array.setAll([low, no, low]))).reason, "Value");
-        assertEquals((yield* Effect.flip(array.fill(no))).reason, "Value");
-        assertEquals((yield* Effect.flip(array.set(1, no))).reason, "Value");
+      const single = yield* make.value("f32", 1.5);
+      assertEquals((yield* Effect.flip(single.set(1e39))).reason, "Value");
+      yield* single.set(0.1);
+      assertEquals(yield* single.get, Math.fround(0.1));
+      yield* single.set(-Infinity);
+      assertEquals((yield* Effect.flip(single.set(1n as never))).reason, "Value");
+      const bool = yield* make.value("bool", true);
+      assertEquals((yield* Effect.flip(bool.set(1))).reason, "Value");
+      assertEquals((yield* Effect.flip(bool.add(1))).reason, "Value");
+      assertEquals((yield* Effect.flip(bool.and(1))).reason, "Type");
+      assertEquals((yield* Effect.flip(Effect.scoped(Value.make("i128" as "i32")))).reason, "Type");
+      assertEquals((yield* Effect.flip(Effect.scoped(Value.make("constructor" as "i32")))).reason, "Type");
+      assertEquals((yield* Effect.flip(Effect.scoped(Value.make("u8", 256)))).reason, "Value");
+      assertEquals((yield* Effect.flip(Effect.scoped(SharedArray.make("u8", [0, 256])))).reason, "Value");
+      for (const length of [-1, 1.5, NaN, 2 ** 53]) {
+        assertEquals((yield* Effect.flip(Effect.scoped(SharedArray.make("u8", length)))).reason, "InvalidArgument");
       }
-      assertEquals(yield* array.slice(), [one, one, one]);
-    }
-    const single = yield* Value.make("f32", 1.5);
-    assertEquals((yield* Effect.flip(single.set(1e39))).reason, "Value");
-    yield* single.set(0.1);
-    assertEquals(yield* single.get, Math.fround(0.1));
-    yield* single.set(-Infinity);
-    assertEquals((yield* Effect.flip(single.set(1n as never))).reason, "Value");
-    const bool = (yield* Value.make("bool", true)) as unknown as Tasks.AnyValue;
-    assertEquals((yield* Effect.flip(bool.set(1))).reason, "Value");
-    assertEquals((yield* Effect.flip(bool.add(1))).reason, "Value");
-    assertEquals((yield* Effect.flip(bool.and(1))).reason, "Type");
-    assertEquals((yield* Effect.flip(Effect.scoped(Value.make("i128" as "i32")))).reason, "Type");
-    assertEquals((yield* Effect.flip(Effect.scoped(Value.make("constructor" as "i32")))).reason, "Type");
-    assertEquals((yield* Effect.flip(Effect.scoped(Value.make("u8", 256)))).reason, "Value");
-    assertEquals((yield* Effect.flip(Effect.scoped(SharedArray.make("u8", [0, 256])))).reason, "Value");
-    for (const length of [-1, 1.5, NaN, 2 ** 53]) {
-      assertEquals((yield* Effect.flip(Effect.scoped(SharedArray.make("u8", length)))).reason, "InvalidArgument");
-    }
-    assertEquals((yield* Effect.flip(Effect.scoped(SharedArray.make("f64", 2 ** 47)))).reason, "Full");
-  }),
+      assertEquals((yield* Effect.flip(Effect.scoped(SharedArray.make("f64", 2 ** 47)))).reason, "Full");
+    }),
 );
 
-test(
+carried(
   "elements are counted from both ends, and there are no others",
-  Effect.gen(function* () {
-    const array = yield* SharedArray.make("i16", [1, 2, 3]);
-    assertEquals([yield* array.get(0), yield* array.get(-1), yield* array.get(-3)], [1, 3, 1]);
-    for (const at of [3, -4, 0.5, NaN, Infinity, "1" as never]) {
-      for (const effect of [array.get(at), array.set(at, 1), array.add(at, 1), array.update(at, (x) => x)]) {
-        assertEquals((yield* Effect.flip(effect as Effect.Effect<unknown, Value.MemoryFailure>)).reason, "Index");
+  (make) =>
+    Effect.gen(function* () {
+      const array = yield* make.array("i16", [1, 2, 3]);
+      assertEquals([yield* array.get(0), yield* array.get(-1), yield* array.get(-3)], [1, 3, 1]);
+      for (const at of [3, -4, 0.5, NaN, Infinity, "1" as never]) {
+        for (const effect of [array.get(at), array.set(at, 1), array.add(at, 1), array.update(at, (x) => x)]) {
+          assertEquals((yield* Effect.flip(effect as Effect.Effect<unknown, Value.MemoryFailure>)).reason, "Index");
+        }
+        assertThrows(() => array.raw.get(at), SharedArray.OutOfRange);
       }
-      assertThrows(() => array.raw.get(at), SharedArray.OutOfRange);
-    }
-    for (const [values, offset] of [[[1], 3], [[1, 2], 2], [[], 4], [[1], -1], [[1], 0.5]] as const) {
-      assertEquals((yield* Effect.flip(array.setAll(values, offset))).reason, "Index");
-    }
-    yield* array.setAll([8, 9], 1);
-    assertEquals([yield* array.slice(1), yield* array.slice(-1), yield* array.slice(5)], [[8, 9], [9], []]);
-    assertEquals([...array.raw], [1, 8, 9]);
-    yield* array.fill(0, 1, 2);
-    assertEquals(array.raw.view, new Int16Array([1, 0, 9]));
-    const bools = yield* SharedArray.make("bool", [true, false]);
-    assertEquals([yield* bools.slice(), bools.raw.view], [[true, false], new Uint8Array([1, 0])]);
-    assert(SharedArray.isArray(array) && !SharedArray.isArray([]) && !Value.isValue(array));
-    const flag = yield* Value.make("bool");
-    assert(Value.isValue(flag));
-  }),
+      for (const [values, offset] of [[[1], 3], [[1, 2], 2], [[], 4], [[1], -1], [[1], 0.5]] as const) {
+        assertEquals((yield* Effect.flip(array.setAll(values, offset))).reason, "Index");
+      }
+      yield* array.setAll([8, 9], 1);
+      assertEquals([yield* array.slice(1), yield* array.slice(-1), yield* array.slice(5)], [[8, 9], [9], []]);
+      assertEquals(yield* array.slice(), [1, 8, 9]);
+      yield* array.fill(0, 1, 2);
+      assertEquals(yield* array.slice(), [1, 0, 9]);
+      const bools = yield* make.array("bool", [true, false]);
+      assertEquals(yield* bools.slice(), [true, false]);
+      assert(SharedArray.isArray(array) && !SharedArray.isArray([]) && !Value.isValue(array));
+      const flag = yield* make.value("bool");
+      assert(Value.isValue(flag));
+    }),
 );
 
-test(
+carried(
   "update and modify replace by what is made of it, and a function that throws changes nothing",
-  Effect.gen(function* () {
-    const value = yield* Value.make("u8", 3);
-    assertEquals(yield* value.update((n) => n * 5), 15);
-    assertEquals(yield* value.modify((n) => [`was ${n}`, n + 1]), "was 15");
-    const exit = yield* Effect.exit(value.update(() => {
-      throw new Error("no");
-    }));
-    assert(Exit.isFailure(exit));
-    assertEquals((yield* Effect.flip(value.modify(() => [1, -1]))).reason, "Value");
-    assertEquals(yield* value.get, 16);
-    const array = yield* SharedArray.make("i64", [1n]);
-    assertEquals(yield* array.modify(0, (n) => [n, n - 5n]), 1n);
-    assertEquals(yield* array.update(-1, (n) => n * 2n), -8n);
-  }),
+  (make) =>
+    Effect.gen(function* () {
+      const value = yield* make.value("u8", 3);
+      assertEquals(yield* value.update((n) => n * 5), 15);
+      assertEquals(yield* value.modify((n) => [`was ${n}`, n + 1]), "was 15");
+      const exit = yield* Effect.exit(value.update(() => {
+        throw new Error("no");
+      }));
+      assert(Exit.isFailure(exit));
+      assertEquals((yield* Effect.flip(value.modify(() => [1, -1]))).reason, "Value");
+      assertEquals(yield* value.get, 16);
+      const array = yield* make.array("i64", [1n]);
+      assertEquals(yield* array.modify(0, (n) => [n, n - 5n]), 1n);
+      assertEquals(yield* array.update(-1, (n) => n * 2n), -8n);
+    }),
 );
 
 const arbitrary = (type: keyof typeof integers): FastCheck.Arbitrary<never> => {
@@ -503,6 +538,131 @@ test(
 );
 
 test(
+  "the raw operations of an array are those of its elements, and its view is a typed array",
+  Effect.gen(function* () {
+    const array = yield* SharedArray.make("i16", [1, 2, 3]);
+    assertEquals([...array.raw], [1, 2, 3]);
+    array.raw.fill(0, 1, 2);
+    assertEquals(array.raw.view, new Int16Array([1, 0, 3]));
+    const bools = yield* SharedArray.make("bool", [true, false]);
+    assertEquals(bools.raw.view, new Uint8Array([1, 0]));
+  }),
+);
+
+test(
+  "a part of an array that is larger than one message arrives whole, by messages",
+  Effect.gen(function* () {
+    const length = 2 ** 18 + 5;
+    const array = yield* viaMessages.array("f64", length);
+    const numbers = Array.from({ length: length - 1 }, (_, at) => at + 0.5);
+    yield* array.setAll(numbers, 1);
+    assertEquals(yield* array.slice(), [0, ...numbers]);
+    assertEquals(yield* array.slice(-3, -1), numbers.slice(-3, -1));
+  }),
+);
+
+/** Interrupts an operation after a number of turns of the event loop, and waits for its end. */
+const interruptedAfter = <A, E>(turns: number, operation: Effect.Effect<A, E>): Effect.Effect<Exit.Exit<A, E>> =>
+  Effect.gen(function* () {
+    const fiber = yield* Effect.fork(operation);
+    for (let turn = 0; turn < turns; turn++) yield* Effect.yieldNow();
+    return yield* Fiber.interrupt(fiber);
+  });
+
+test(
+  "an interrupted change by messages was made before the operation ended, or never",
+  Effect.gen(function* () {
+    const host = yield* Value.make("i32");
+    const value = new ValueMessages<number>(handleOf(host) as ValueDescriptor);
+    let made = 0;
+    for (let turns = 0; turns < 12; turns++) {
+      const exit = yield* interruptedAfter(turns, value.add(1));
+      const now = host.raw.get();
+      assert(now === made || now === made + 1);
+      if (Exit.isSuccess(exit)) assertEquals(now, made + 1);
+      // Messages of one session are processed in order: what had been sent before has been carried out.
+      assertEquals([yield* value.get, host.raw.get()], [now, now]);
+      made = now;
+    }
+    // In an uninterruptible region, the result of a change arrives.
+    let before: number | undefined;
+    const fiber = yield* Effect.fork(Effect.uninterruptible(Effect.map(value.add(1), (n) => before = n)));
+    yield* Effect.yieldNow();
+    yield* Fiber.interrupt(fiber);
+    assertEquals([before, host.raw.get()], [made, made + 1]);
+  }),
+);
+
+test(
+  "updates by messages and by memory lose nothing of each other",
+  Effect.gen(function* () {
+    const host = yield* Value.make("i32");
+    const other = new ValueMessages<number>(handleOf(host) as ValueDescriptor);
+    yield* Effect.all([
+      Effect.replicateEffect(other.update((n) => n + 1), 200),
+      Effect.replicateEffect(other.modify((n) => [n, n + 1]), 200),
+      Effect.replicateEffect(Effect.zipRight(Effect.yieldNow(), host.update((n) => n + 1)), 200),
+    ], { concurrency: "unbounded" });
+    assertEquals(yield* host.get, 600);
+  }),
+);
+
+test(
+  "a subprocess without --allow-ffi uses values and arrays by messages, and is told which flag `raw` needs",
+  Effect.gen(function* () {
+    const value = (yield* Value.make("i32", 5)) as Tasks.AnyValue;
+    const array = (yield* SharedArray.make("i32", [1, 2])) as Tasks.AnyArray;
+    assertEquals([value.carrier, array.carrier], ["memory", "memory"]);
+    const { carriers, known, refused } = yield* Process.run(Tasks.describes, value, array);
+    assertEquals([carriers, known], [["messages", "messages", "messages"], [6, 2]]);
+    for (const text of refused) {
+      assert(text.startsWith("Unsupported: "), text);
+      assertStringIncludes(text, "--allow-ffi");
+    }
+    assertEquals([yield* value.get, yield* array.slice()], [6, [1, 4]]);
+    const insists = yield* Value.make("i32", 0, { carrier: "memory" });
+    const error = yield* Effect.flip(Process.run(Tasks.sets, insists as Tasks.AnyValue, 1));
+    assertEquals([error._tag, (error as Value.MemoryError).reason], ["MemoryError", "Unsupported"]);
+    assertStringIncludes(error.message, "--allow-ffi");
+    assertStringIncludes(error.message, "messages");
+    assertEquals(
+      (yield* Effect.flip(Effect.scoped(SharedArray.make("u8", 1, { carrier: "paper" as "memory" })))).reason,
+      "InvalidArgument",
+    );
+  }).pipe(Effect.provide(withoutFfi)),
+);
+
+test(
+  "the lock of a value goes on when a process that held it by messages is killed",
+  Effect.gen(function* () {
+    const value = yield* Value.make("i32");
+    const child = yield* Process.spawnWith(Tasks.keepsLock, [value], { daemon: true });
+    yield* when(value.get, (n) => n === -1);
+    const repaired = yield* Effect.fork(value.withLock(value.get, { onAbandoned: value.set(7) }));
+    yield* when(value.lock.statistics, ({ waiting }) => waiting === 1);
+    yield* child.kill;
+    assertEquals(yield* Fiber.join(repaired), 7);
+  }).pipe(Effect.provide(withoutFfi)),
+);
+
+test(
+  "a value whose host was killed is gone for its users by messages",
+  Effect.gen(function* () {
+    const queue = yield* Queue.make<{ readonly value: Tasks.AnyValue; readonly array: Tasks.AnyArray }>();
+    const child = yield* Process.spawnWith(Tasks.hosts, [queue], { daemon: true });
+    const { array, value } = yield* queue.get;
+    assertEquals([value.carrier, yield* value.add(1), yield* array.slice()], ["messages", 1, [0, 0, 0]]);
+    yield* child.kill;
+    yield* child.status;
+    for (const effect of [value.get, value.add(1), value.update((n) => n), array.slice(), array.fill(1)]) {
+      const error = yield* Effect.flip(effect as Effect.Effect<unknown, Value.MemoryFailure>);
+      assertEquals([error._tag, error.reason], ["MemoryError", "Gone"]);
+      assertEquals((error.cause as Error).name, "Unreachable");
+    }
+  }),
+);
+
+test(
   "many values share few regions, and all is given back",
   Effect.gen(function* () {
     const maps = (): number => Deno.readTextFileSync("/proc/self/maps").split("memfd:multiprocessing").length - 1;
@@ -517,7 +677,11 @@ test(
 );
 
 registerEach(Object.entries(places), ([name, { kind, layer }]) => {
-  const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
+  const steps = [...promises, ...memoryPromises].map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`Value and Array, ${name}`, layer, 2, steps);
 }, ["no addition of several"]);
+repeated(() => {
+  const steps = promises.map(([title, program]) => [title, program(made("memory"))] as const);
+  withWorkers("Value and Array, subprocess, messages", withoutFfi, 2, steps);
+}, ["no addition of several", "steps that belong together"]);
 withWorkers("Value and Array", subprocess, 2, others);

@@ -228,7 +228,7 @@ const scripted = (made: ReturnType<typeof TestBackend.make>) =>
 
 /** The options of the library. */
 export const options = {
-  "Array.Options": { lock },
+  "Array.Options": { lock, carrier },
   "Backend.Command": { name, daemon: boolean, modules: texts, permissions, preload: boolean },
   "Backend.KillPolicy": killPolicy,
   "Barrier.Options": { carrier, parties: positive },
@@ -333,6 +333,7 @@ export const options = {
     unstartable: [...all(Array.isArray), [0], [null], ["1"]],
   },
   "Timeline.Options": { capacity: positive },
+  "Value.NumberOptions": { lock, carrier },
   "Value.Options": { lock },
   "Wait.Options": { timeout: duration },
   "WorkerBackend.Options": { ...worker, maxQuarantined: positiveOrInfinite },
@@ -1052,7 +1053,7 @@ export const rows: Readonly<Record<string, Row>> = {
       ),
   ),
   "Value.make": row(
-    { type: all(() => false), initial: i32, options: optionsOf("Value.Options") },
+    { type: all(() => false), initial: i32, options: optionsOf("Value.NumberOptions") },
     ["i32", 0, {}],
     (_, args) => Value.make(...args as [Loose, Loose, Loose]),
   ),

@@ -1,25 +1,35 @@
 /** Tasks that use values and arrays in shared memory. */
 import * as Effect from "effect/Effect";
-import type * as SharedArray from "../../src/Array.ts";
+import * as SharedArray from "../../src/Array.ts";
 import * as Process from "../../src/Process.ts";
 import type * as Queue from "../../src/Queue.ts";
 import * as Task from "../../src/Task.ts";
-import type * as Value from "../../src/Value.ts";
+import * as Value from "../../src/Value.ts";
 
 // deno-lint-ignore no-explicit-any
 export type AnyValue = Value.Integer<any>;
 // deno-lint-ignore no-explicit-any
 export type AnyArray = SharedArray.Integer<any, any>;
 
-/** Adds one the given number of times, with or without Effects. */
+/** Adds one the given number of times, with or without Effects. By messages there are only Effects. */
 export const counts = Task.make(import.meta, "counts", (value: AnyValue, one: unknown, times: number, raw: boolean) => {
-  if (!raw) return Effect.zipRight(Effect.replicateEffect(value.add(one), times, { discard: true }), value.get);
+  if (!raw || value.carrier === "messages") {
+    return Effect.zipRight(Effect.replicateEffect(value.add(one), times, { discard: true }), value.get);
+  }
   for (let i = 0; i < times; i++) value.raw.add(one);
   return value.raw.value;
 });
 
 /** Increments by hand; the compare and exchange prevents lost updates. */
 export const exchanges = Task.make(import.meta, "exchanges", (value: AnyValue, times: number) => {
+  if (value.carrier === "messages") {
+    const increment = (seen: number): Effect.Effect<void, Value.MemoryFailure> =>
+      Effect.flatMap(
+        value.compareExchange(seen, seen + 1),
+        (found) => found === seen ? Effect.void : increment(found),
+      );
+    return Effect.replicateEffect(Effect.flatMap(value.get, increment), times, { discard: true });
+  }
   for (let i = 0; i < times; i++) {
     for (let seen = value.raw.get();;) {
       const found = value.raw.compareExchange(seen, seen + 1);
@@ -56,6 +66,13 @@ export const givesBack = Task.make(import.meta, "givesBack", (value: AnyValue, a
 
 /** Adds one to each element of a part. */
 export const addsTo = Task.make(import.meta, "addsTo", (array: AnyArray, one: unknown, rounds: number) => {
+  if (array.carrier === "messages") {
+    const round = Effect.forEach(Array.from({ length: array.length }, (_, at) => at), (at) => array.add(at, one), {
+      concurrency: 100,
+      discard: true,
+    });
+    return Effect.replicateEffect(round, rounds, { discard: true });
+  }
   for (let round = 0; round < rounds; round++) for (let at = 0; at < array.length; at++) array.raw.add(at, one);
 });
 
@@ -73,12 +90,51 @@ export const addsForEver = Task.make(
     Effect.zipRight(
       begun.add(1),
       Effect.forever(Effect.zipRight(
-        Effect.sync(() => {
+        value.carrier === "messages" ? value.add(1) : Effect.sync(() => {
           for (let i = 0; i < 100; i++) value.raw.add(1);
         }),
         Effect.yieldNow(),
       )),
     ),
+);
+
+/** Uses a value and an array once, and says how it could. */
+export const describes = Task.make(
+  import.meta,
+  "describes",
+  (value: AnyValue, array: AnyArray) =>
+    Effect.gen(function* () {
+      const refusal = (run: () => unknown): string => {
+        try {
+          return `no failure: ${run()}`;
+        } catch (error) {
+          return `${(error as Value.MemoryError).reason}: ${(error as Error).message}`;
+        }
+      };
+      const refused = [refusal(() => value.raw.add(1)), refusal(() => array.raw.view), refusal(() => array.raw.get(0))];
+      const known = [yield* value.update((n) => n + 1), yield* array.modify(-1, (n) => [n, n * 2])];
+      return { carriers: [value.carrier, array.carrier, value.lock.carrier], refused, known };
+    }),
+);
+
+/** Takes the lock of a value, and keeps it. */
+export const keepsLock = Task.make(
+  import.meta,
+  "keepsLock",
+  (value: AnyValue) => value.withLock(Effect.zipRight(value.set(-1), Effect.never)),
+);
+
+/** Makes a value and an array that others use by messages, and keeps them. */
+export const hosts = Task.make(
+  import.meta,
+  "hosts",
+  (queue: Queue.Queue<{ readonly value: AnyValue; readonly array: AnyArray }>) =>
+    Effect.gen(function* () {
+      const value = yield* Value.make("i32", 1, { carrier: "messages" });
+      const array = yield* SharedArray.make("i32", 3, { carrier: "messages" });
+      yield* queue.put({ value, array });
+      return yield* Effect.never;
+    }),
 );
 
 /** Increments with a read and a write under the lock of the value. */

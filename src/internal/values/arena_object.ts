@@ -11,6 +11,9 @@ import { memoryError } from "./system_errors.ts";
 /** Words before the data. */
 const HEAD = 1;
 
+const REMEDY =
+  'without it, a process can use, by messages, what `Value.make` and `Array.make` make without `carrier: "memory"`';
+
 /** An object in an arena of this or another process. */
 export class ArenaObject {
   readonly address: ObjectAddress;
@@ -48,7 +51,9 @@ export class ArenaObject {
     try {
       return reach(this.address).arena;
     } catch (error) {
-      throw memoryError(error);
+      const failure = memoryError(error);
+      if (failure.reason !== "Unsupported") throw failure;
+      throw new MemoryError("Unsupported", `${failure.message}; ${REMEDY}`, failure.cause);
     }
   }
 }

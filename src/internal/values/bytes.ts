@@ -125,7 +125,7 @@ export const make = (
     const size = sizeOf([room(capacity)]);
     const { free, object } = allocateBytes(size, kind);
     onFree(free);
-    const users = usersLock(given, kind);
+    const users = usersLock(given, kind, "memory");
     onFree(users.free);
     const turns = ownLock(kind);
     onFree(turns.free);

@@ -204,7 +204,7 @@ export const make = <A = Element>(
   const [parts, free] = assemble((onFree) => {
     const writers = ownLock(kind);
     onFree(writers.free);
-    const users = usersLock(given, kind);
+    const users = usersLock(given, kind, "memory");
     onFree(users.free);
     let records: Records;
     const fill = (buffer: ArrayBufferLike): void => {

@@ -45,7 +45,7 @@ const allocateLock = <A>(make: (block: Block) => A, kind: RegionKind | undefined
 export const usersLock = (
   given: Lock | RLock | undefined,
   kind: RegionKind | undefined,
-  carrier: Carrier | undefined = "memory",
+  carrier: Carrier | undefined,
 ): Omit<AllocatedLock<Lock | RLock>, "address"> => {
   demandOptions("shared object", { lock: given }, lockOption);
   if (given !== undefined) return { lock: given, free: () => {} };

@@ -175,7 +175,7 @@ export const make = <F extends Fields>(
     const { size } = layOut(types);
     const { free, object } = allocateBytes(HEAD + 2 * size, kind);
     onFree(free);
-    const users = usersLock(given, kind);
+    const users = usersLock(given, kind, "memory");
     onFree(users.free);
     const turns = ownLock(kind);
     onFree(turns.free);
