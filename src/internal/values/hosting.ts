@@ -4,7 +4,7 @@
  * @module
  */
 import type { Carrier } from "../../Lock.ts";
-import { Gateway, type Operations } from "../sync/messages/gateway.ts";
+import { Gateway, type MessageOperations } from "../sync/messages/gateway.ts";
 import { type Descriptor, offer } from "../sync/object.ts";
 import type { ArenaObject } from "./arena_object.ts";
 
@@ -12,7 +12,7 @@ import type { ArenaObject } from "./arena_object.ts";
 export const hostNumbers = <P>(
   object: ArenaObject,
   raw: () => P,
-  operations: Operations<P>,
+  operations: MessageOperations<P>,
   carrier: Carrier | undefined,
 ): { readonly sent: Descriptor; readonly retract: () => void } => {
   const gateway = new Gateway<P>(object.arena, raw, operations);

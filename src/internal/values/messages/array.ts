@@ -6,7 +6,7 @@
 import * as Effect from "effect/Effect";
 import type { Integer } from "../../../Array.ts";
 import type { Token } from "../../os/mapping.ts";
-import type { Operations } from "../../sync/messages/gateway.ts";
+import type { MessageOperations } from "../../sync/messages/gateway.ts";
 import { attempt } from "../attempt.ts";
 import { Elements, indexIn, keptIn, part, views } from "../elements.ts";
 import { demand, demandChange, type MemoryError, type MemoryFailure, pair } from "../errors.ts";
@@ -28,7 +28,7 @@ export interface ArrayDescriptor extends NumbersDescriptor {
 }
 
 /** The operations at the host. They check their arguments. */
-export const arrayOperations = (give: (kept: number) => unknown): Operations<Elements<unknown>> => ({
+export const arrayOperations = (give: (kept: number) => unknown): MessageOperations<Elements<unknown>> => ({
   ...numberOperations<Elements<unknown>>(),
   [SLICE]: answering((elements, [start, end]) => {
     demand("array.slice", { start, end }, part);

@@ -12,7 +12,7 @@ import type { Lock } from "../../../Lock.ts";
 import type { RLock } from "../../../RLock.ts";
 import { after } from "../../os/timer.ts";
 import { MessageClient } from "../../sync/messages/client.ts";
-import type { Operation, Operations } from "../../sync/messages/gateway.ts";
+import type { MessageOperations, Operation } from "../../sync/messages/gateway.ts";
 import type { Content } from "../../sync/messages/protocol.ts";
 import type { Answer } from "../../sync/messages/session.ts";
 import type { Descriptor } from "../../sync/object.ts";
@@ -59,7 +59,9 @@ export const answering = <P>(run: (object: P, args: Content) => unknown): Operat
 };
 
 /** The operations at the host on one number, or on a number of several. They check their arguments. */
-export const numberOperations = <P extends Readonly<Record<keyof typeof operations, unknown>>>(): Operations<P> =>
+export const numberOperations = <P extends Readonly<Record<keyof typeof operations, unknown>>>(): MessageOperations<
+  P
+> =>
   Object.fromEntries(
     Object.entries(operations).map(([name, number]) => [
       number,
