@@ -663,6 +663,22 @@ test(
 );
 
 test(
+  "a stopped host does not keep an interrupted operation by messages, which it may carry out later (full)",
+  Effect.gen(function* () {
+    const queue = yield* Queue.make<{ readonly value: Tasks.AnyValue; readonly array: Tasks.AnyArray }>();
+    const child = yield* Process.spawnWith(Tasks.hosts, [queue], { daemon: true });
+    const { value } = yield* queue.get;
+    assertEquals(yield* value.get, 1);
+    Deno.kill(child.pid, "SIGSTOP");
+    assert(Exit.isInterrupted(yield* interruptedAfter(20, value.get)));
+    assert(Exit.isInterrupted(yield* interruptedAfter(20, value.add(1))));
+    Deno.kill(child.pid, "SIGCONT");
+    // Messages of one session are processed in order.
+    assertEquals(yield* value.get, 2);
+  }),
+);
+
+test(
   "many values share few regions, and all is given back",
   Effect.gen(function* () {
     const maps = (): number => Deno.readTextFileSync("/proc/self/maps").split("memfd:multiprocessing").length - 1;
