@@ -59,8 +59,8 @@
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
  * - `pool.reduce` combines all items to one, if the task is associative; `pool.mapReduce` combines the results of another task.
  * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` measure how long items take, and make
- *   chunks of about a millisecond of work, and up to ten while much remains: slow items are sent one by one, and fast ones many at a time. `mapStream`, `mapUnordered` and
- *   `mapSettled` make chunks of one item: for small tasks give them a larger `chunkSize`.
+ *   chunks of about a millisecond of work, and up to ten while much remains: slow items are sent one by one, and fast ones many at a
+ *   time. `mapStream`, `mapUnordered` and `mapSettled` make chunks of one item: for small tasks give them a larger `chunkSize`.
  * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
  *   default is four times the size of the pool.
  * - The first failure of `map` stops the rest. Interruption stops the running tasks, and waits until they have stopped.
@@ -269,6 +269,9 @@
  *
  * `pool.statistics` is a snapshot, `pool.watch` a Stream of them, and `pool.insights` has the distribution of the times that tasks wait and
  * run, the work of each worker, and the slowest tasks. A {@link progress} counts the items of a `map`; the module `ProgressBar` draws it.
+ *
+ * If the first thousand tasks (or chunks) of a pool take less than half a millisecond on average, and longer to be sent and answered than
+ * to run, the pool logs a hint, once and at the level Debug.
  *
  * | `reason` of a `PoolError` | when |
  * | --- | --- |

@@ -10,6 +10,8 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
+import * as Logger from "effect/Logger";
+import * as LogLevel from "effect/LogLevel";
 import * as Option from "effect/Option";
 import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
@@ -18,6 +20,7 @@ import { Backend, Pool, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import * as Capabilities from "../../src/internal/child/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { everywhere } from "../support/steps.ts";
+import { logging } from "../support/logs.ts";
 import { gateway, signal, type Step, temporary, when } from "../support/suite.ts";
 import * as Shared from "../support/tasks.ts";
 import { withWorkers, Workers } from "../support/workers.ts";
@@ -236,6 +239,25 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
       assertEquals(refusal.path, "items[15000]");
       assertEquals((yield* pool.statistics).completed, before.completed);
     }),
+  );
+
+  check(
+    "a pool whose tasks take less than their transfer gives a hint once; one whose tasks are worth it gives none",
+    logging((lines) =>
+      Effect.gen(function* () {
+        const hints = () => lines.filter((line) => line.includes("chunkSize"));
+        const pool = yield* Pool.make({ size: 2 });
+        yield* pool.map(Tasks.slow, numbers(1001), { chunkSize: 1 });
+        yield* pool.map(Shared.square, numbers(3000), { chunkSize: 1 });
+        assertEquals(hints(), []);
+        const busy = yield* Pool.make({ size: 2 });
+        for (let round = 0; round < 3; round++) yield* pool.map(Shared.square, numbers(20_000));
+        for (let round = 0; round < 3; round++) yield* busy.map(Shared.square, numbers(1000), { chunkSize: 1 });
+        yield* Effect.repeat(Effect.yieldNow(), { until: () => hints().length > 0 });
+        assertEquals(hints().length, 1);
+        assertStringIncludes(hints()[0], "DEBUG Tasks of the pool take ");
+      })
+    ).pipe(Logger.withMinimumLogLevel(LogLevel.Debug)),
   );
 
   // Maps that go on

@@ -47,7 +47,7 @@ export interface Prepared {
   readonly trace: Request.Trace | undefined;
   /** The encoded values of portable FiberRefs. */
   readonly carried: Uint8Array | undefined;
-  /** Receives how long a list of calls took in the child, in milliseconds, before the answer is delivered. */
+  /** Receives how long the work took in the child, in milliseconds, before the answer is delivered. */
   readonly onMeasured?: ((millis: number) => void) | undefined;
 }
 
@@ -191,6 +191,8 @@ export interface OpenCall {
   readonly cancel: () => void;
   /** Whether the child has reported that it runs an Effect or a Stream, which can be interrupted. */
   readonly begun: boolean;
+  /** How long the work took in the child, in milliseconds, if the child has reported it. */
+  readonly millis: number | undefined;
 }
 
 /**
@@ -206,7 +208,7 @@ export const start = (
 ): OpenCall => {
   const { link } = child;
   const { task } = prepared;
-  const call = { begun: false, cancel: () => {} };
+  const call = { begun: false, millis: undefined as number | undefined, cancel: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     const flags = (once ? Request.ONCE : 0) | (isAhead === undefined ? 0 : isAhead() ? Request.QUEUED : Request.FRESH);
@@ -214,7 +216,10 @@ export const start = (
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
-          done(readReply(child, prepared, message));
+          done(readReply(child, prepared, message, (millis) => {
+            call.millis = millis;
+            prepared.onMeasured?.(millis);
+          }));
           // The child waits for this before it ends.
           if (once) link.close();
         };
@@ -287,14 +292,19 @@ export const stream = (
   }, stopping);
 };
 
-const readReply = (child: Child, prepared: Prepared, message: Incoming): Effect.Effect<unknown, unknown> => {
+const readReply = (
+  child: Child,
+  prepared: Prepared,
+  message: Incoming,
+  measured?: (millis: number) => void,
+): Effect.Effect<unknown, unknown> => {
   let exit: ExitData;
   try {
     exit = readExit(message, child.link.hooks, child.link);
   } catch (error) {
     return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
   }
-  if (exit._tag === "Success" && exit.millis !== undefined) prepared.onMeasured?.(exit.millis);
+  if (exit._tag === "Success" && exit.millis !== undefined) measured?.(exit.millis);
   if (!prepared.settled || exit._tag !== "Success") {
     return interpret(child, prepared, exit, prepared.mode === Request.MAP || prepared.mode === Request.STARMAP);
   }

@@ -453,7 +453,7 @@ export class Dispatcher {
     const end = performance.now();
     const { ahead, since } = job;
     const { name } = slot;
-    if (!ahead) this.#options.observations.ran(slot, job, end - since);
+    if (!ahead) this.#options.observations.ran(slot, job, end - since, job.call?.millis);
     job.slot = undefined;
     job.call = undefined;
     job.grace?.();

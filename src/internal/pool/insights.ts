@@ -27,6 +27,19 @@ const runs = Metric.histogram(
   "Time that tasks of pools have run, from their start to their answer, in milliseconds",
 );
 
+/** Number of jobs after which a pool judges whether they are worth their transfer. */
+const ENOUGH = 1000;
+
+/** Mean work of a job, in milliseconds, above which no hint is given: a busy machine also makes answers late. */
+const WORTHWHILE = 0.5;
+
+/** The hint for tasks that take less time than their transfer. Times are in milliseconds. */
+const hint = (work: number, overhead: number): string => {
+  const micros = (millis: number): number => Math.round(millis * 1000);
+  return `Tasks of the pool take ${micros(work)} µs on average, and ${micros(overhead)} µs to be sent and answered: ` +
+    "give mapStream, mapUnordered or mapSettled a larger chunkSize, or call map instead of apply and submit";
+};
+
 /** Observes the jobs of one pool. */
 export class Observations {
   /** Records the jobs, if there is one. */
@@ -35,9 +48,18 @@ export class Observations {
   readonly #ran = new Histogram();
   /** The slowest first. */
   readonly #slowest: Array<SlowTask> = [];
+  /** Receives advice, once. */
+  readonly #advise: (hint: string) => void;
+  /** Number of jobs whose workers have reported the time of their work. */
+  #reported = 0;
+  /** How long these have run, transfer included, in milliseconds. */
+  #running = 0;
+  /** How long the workers have worked on them, in milliseconds. */
+  #working = 0;
 
-  constructor(timeline: Timeline | undefined) {
+  constructor(timeline: Timeline | undefined, advise: (hint: string) => void) {
     this.timeline = timeline;
+    this.#advise = advise;
   }
 
   /** A worker has taken up a job that has waited for so long. */
@@ -46,8 +68,9 @@ export class Observations {
     waits.unsafeUpdate(millis, []);
   }
 
-  /** A worker has finished a job that has run for so long. */
-  ran(slot: Slot, job: Job, millis: number): void {
+  /** A worker has finished a job that has run for so long, of which it has worked for `work`, if it has reported that. */
+  ran(slot: Slot, job: Job, millis: number, work: number | undefined): void {
+    if (work !== undefined && this.#reported < ENOUGH) this.#judge(millis, work);
     this.#ran.record(millis);
     runs.unsafeUpdate(millis, []);
     const slowest = this.#slowest;
@@ -56,6 +79,15 @@ export class Observations {
     while (at > 0 && slowest[at - 1].millis < millis) at--;
     slowest.splice(at, 0, { task: job.work.task, worker: slot.name, millis });
     if (slowest.length > SLOWEST) slowest.pop();
+  }
+
+  #judge(millis: number, work: number): void {
+    this.#running += millis;
+    this.#working += work;
+    if (++this.#reported < ENOUGH) return;
+    const overhead = this.#running - this.#working;
+    const isSmall = this.#working / ENOUGH < WORTHWHILE;
+    if (isSmall && overhead > this.#working) this.#advise(hint(this.#working / ENOUGH, overhead / ENOUGH));
   }
 
   /** What was observed so far. */

@@ -257,7 +257,7 @@ export const lease = (
           cause = job?.overrun ?? Cause.interrupt(FiberId.none);
           revoke(cause);
         };
-        return { begun: true, cancel };
+        return { begun: true, millis: undefined, cancel };
       },
     });
     // Released also when the wait was interrupted: the worker may have come at that very moment.

@@ -166,7 +166,7 @@ export class Workers {
     this.#backend = backend;
     this.#options = options;
     this.#runtime = runtime;
-    this.observations = new Observations(options.timeline);
+    this.observations = new Observations(options.timeline, (hint) => this.#inBackground(Effect.logDebug(hint)));
     this.dispatcher = new Dispatcher({
       gracePeriod: options.policy.gracePeriod,
       concurrency: options.concurrency,

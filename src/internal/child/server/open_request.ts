@@ -11,7 +11,7 @@ export interface OpenRequest {
   readonly channel: Channel;
   readonly request: Request;
   readonly attachments: ReadonlyArray<Uint8Array>;
-  /** When the work began, for a list of calls; see `performance.now`. */
+  /** When the work began; see `performance.now`. */
   since: number | undefined;
   cancelled: boolean;
   /** Stops the work, if it can be stopped. */

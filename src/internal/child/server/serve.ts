@@ -243,7 +243,7 @@ export class ChildServer {
 
   #begin(open: OpenRequest, entry: Entry, definition: Definition): void {
     if (open.cancelled) return void this.#reply(open, Refusals.interrupted);
-    if (open.request.mode !== Request.CALL) open.since = performance.now();
+    open.since = performance.now();
     let args: ReadonlyArray<unknown>;
     try {
       args = Codec.decode(open.request.payload, {
