@@ -18,7 +18,7 @@ export const count = Mp.task(
   async (numbers: Mp.Queue<number>, total: Mp.Value<"i32">, lock: Mp.Lock) => {
     let found = 0;
     for await (const n of numbers) if (n % 3 === 0) found++;
-    total.raw.add(found);
+    await total.add(found);
     using _held = await lock.take(); // one process at a time writes its line
     console.log("one counter is done");
   },
@@ -40,5 +40,5 @@ if (import.meta.main) {
   await numbers.putAll(Array.from({ length: 300 }, (_, n) => n));
   await numbers.close();
   await Promise.all(counters);
-  console.log(total.raw.value, "numbers can be divided by 3");
+  console.log(await total.get(), "numbers can be divided by 3");
 }

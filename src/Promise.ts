@@ -413,7 +413,21 @@ export interface SharedMemory extends AsyncDisposable {
  * @category models
  */
 export interface Value<T extends Values.Type> extends AsyncDisposable {
-  /** The operations, which are synchronous. They throw a `MemoryError` or an `OutOfRange`. */
+  /** The current value. */
+  get(): Promise<Values.Values[T]>;
+  /** Sets the value. */
+  set(value: Values.Values[T]): Promise<void>;
+  /** Adds to a number, in one step, and returns the value before. */
+  add(value: Values.Values[T] & (number | bigint)): Promise<Values.Values[T]>;
+  /**
+   * Changes the value by a function that other processes do not disturb, and returns the new value. The function may run
+   * several times, and must not have effects of its own.
+   */
+  update(change: (value: Values.Values[T]) => Values.Values[T]): Promise<Values.Values[T]>;
+  /**
+   * The same operations and more, synchronously. They throw a `MemoryError` or an `OutOfRange`. Only a process that can
+   * map the memory has them: on Linux, with `--allow-ffi`, or a worker.
+   */
   readonly raw: Values.Of<T>["raw"];
 }
 
@@ -428,9 +442,17 @@ export interface Value<T extends Values.Type> extends AsyncDisposable {
 export interface SharedArray<T extends Arrays.Type> extends AsyncDisposable {
   /** Number of elements. */
   readonly length: number;
+  /** The element at an index. A negative index counts from the end. */
+  get(at: number): Promise<Arrays.Values[T]>;
+  /** Sets the element at an index. */
+  set(at: number, value: Arrays.Values[T]): Promise<void>;
+  /** Adds to the element at an index, in one step, and returns the value before. */
+  add(at: number, value: Arrays.Values[T] & (number | bigint)): Promise<Arrays.Values[T]>;
+  /** The elements from `start` to before `end`, as a copy. @default all */
+  slice(start?: number, end?: number): Promise<ReadonlyArray<Arrays.Values[T]>>;
   /**
-   * The operations, which are synchronous, and the elements as a typed array. They throw a `MemoryError` or an
-   * `OutOfRange`.
+   * The same operations and more, synchronously, and the elements as a typed array. They throw a `MemoryError` or an
+   * `OutOfRange`. Only a process that can map the memory has them: on Linux, with `--allow-ffi`, or a worker.
    */
   readonly raw: Arrays.Of<T>["raw"];
 }
@@ -640,8 +662,8 @@ export const sharedMemory = async (size: number): Promise<SharedMemory> => await
  * import * as Mp from "@effect-deno/multiprocessing/Promise";
  *
  * await using counter = await Mp.value("i32", 40);
- * counter.raw.add(2);
- * console.log(counter.raw.value);
+ * await counter.add(2);
+ * console.log(await counter.get());
  * ```
  *
  * @since 0.1.0

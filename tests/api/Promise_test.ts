@@ -91,8 +91,10 @@ registerEach(["subprocess", "worker"] as const, (backend) => {
     const back = await result;
     assertEquals(await back.get(), "from the child");
     assertEquals(memory.array(Int32Array)[0], 7);
-    assertEquals(value.raw.value, 42);
-    assertEquals(array.raw.slice(), [1.5, 3]);
+    assertEquals([value.raw.value, await value.get()], [42, 42]);
+    assertEquals([array.raw.slice(), await array.slice()], [[1.5, 3], [1.5, 3]]);
+    assertEquals([await value.add(1), await value.update((n) => n * 2), await value.get()], [42, 86, 86]);
+    assertEquals([await array.add(-1, 0.5), await array.slice(1)], [3, [3.5]]);
     assertEquals(await lock.isLocked(), false);
   });
 
@@ -288,6 +290,7 @@ promised("Promise: every function refuses a value of the wrong kind, and changes
   await using memory = await Mp.sharedMemory(8);
   await using value = await Mp.value("i32", 1);
   await using array = await Mp.array("i32", [1, 2]);
+  await using flag = await Mp.value("bool", true);
   await using pool = await Mp.pool({ size: 1, backend: "worker" });
   await using process = await Mp.spawn(square, [2]);
   const [one, other] = await Mp.pipe<number>();
@@ -374,6 +377,14 @@ promised("Promise: every function refuses a value of the wrong kind, and changes
       ...options((options) => semaphore.withPermit(() => 1, options)),
       () => semaphore.withPermit(any(null)),
     ],
+    "Value.set": [null, "1", 1.5, 2 ** 31].map((n) => () => value.set(any(n))),
+    // A boolean has no sum.
+    "Value.add": [...[null, "1", 1.5].map((n) => () => value.add(any(n))), () => flag.add(1 as never)],
+    "Value.update": [() => value.update(any(null)), () => value.update(any(() => "x"))],
+    "SharedArray.get": [2, -3, 0.5, null].map((at) => () => array.get(any(at))),
+    "SharedArray.set": [() => array.set(2, 1), () => array.set(any(null), 1), () => array.set(0, any("1"))],
+    "SharedArray.add": [() => array.add(2, 1), () => array.add(0, any(null))],
+    "SharedArray.slice": [() => array.slice(any("a")), () => array.slice(0, any({}))],
     "Event.wait": options((options) => event.wait(options)),
     barrier: numbers.map((parties) => () => Mp.barrier(any(parties))),
     "Barrier.wait": options((options) => barrier.wait(options)),

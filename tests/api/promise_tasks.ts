@@ -46,8 +46,8 @@ interface Objects {
 export const useAll = Mp.task(import.meta, "useAll", async (objects: Objects) => {
   const { array, barrier, deep, event, lock, memory, semaphore, value } = objects;
   await lock.withLock(() => memory.array(Int32Array)[0] = 7);
-  value.raw.add(await semaphore.withPermit(() => semaphore.available()));
-  array.raw.set(1, array.raw.get(0) * 2);
+  await value.add(await semaphore.withPermit(() => semaphore.available()));
+  await array.set(1, await array.get(0) * 2);
   const inner = await deep[0].queue.get();
   await inner.put("from the child");
   await event.set();

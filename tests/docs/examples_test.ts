@@ -350,7 +350,7 @@ for (const [name, output] of Object.entries(printed)) {
 }
 
 /** Examples of memory that processes share, which other systems than Linux do not offer. */
-const MEMORY: ReadonlyArray<string> = ["shared_array", "shareable_list", "promise"];
+const MEMORY: ReadonlyArray<string> = ["shared_array", "shareable_list"];
 
 for (const [name, output] of Object.entries(printed)) {
   if (MEMORY.includes(name)) continue;

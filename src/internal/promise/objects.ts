@@ -254,7 +254,34 @@ export class SharedMemory extends Front<Memories.SharedMemory> implements Model.
   }
 }
 
+/** Fails if an object holds booleans. */
+const demandNumbers = (method: string, object: object): void => {
+  if (!("add" in object)) throw new TypeError(`Cannot run ${method}: it is for numbers, and this holds booleans`);
+};
+
 export class Value<T extends Values.Type> extends Front<Values.Of<T>> implements Model.Value<T> {
+  get(): Promise<Values.Values[T]> {
+    return settle(this.#all.get);
+  }
+
+  set(value: Values.Values[T]): Promise<void> {
+    return settle(this.#all.set(value));
+  }
+
+  async add(value: Values.Values[T] & (number | bigint)): Promise<Values.Values[T]> {
+    demandNumbers("value.add", this.inner);
+    return await settle(this.#all.add(value));
+  }
+
+  update(change: (value: Values.Values[T]) => Values.Values[T]): Promise<Values.Values[T]> {
+    return settle(this.#all.update(change));
+  }
+
+  /** The type of a value that may be of any type allows no call. */
+  get #all(): Values.Numeric<Values.Values[T]> {
+    return this.inner as unknown as Values.Numeric<Values.Values[T]>;
+  }
+
   get raw(): Values.Of<T>["raw"] {
     return this.inner.raw;
   }
@@ -263,6 +290,28 @@ export class Value<T extends Values.Type> extends Front<Values.Of<T>> implements
 export class SharedArray<T extends Arrays.Type> extends Front<Arrays.Of<T>> implements Model.SharedArray<T> {
   get length(): number {
     return this.inner.length;
+  }
+
+  get(at: number): Promise<Arrays.Values[T]> {
+    return settle(this.#all.get(at));
+  }
+
+  set(at: number, value: Arrays.Values[T]): Promise<void> {
+    return settle(this.#all.set(at, value));
+  }
+
+  async add(at: number, value: Arrays.Values[T] & (number | bigint)): Promise<Arrays.Values[T]> {
+    demandNumbers("array.add", this.inner);
+    return await settle(this.#all.add(at, value));
+  }
+
+  slice(start?: number, end?: number): Promise<ReadonlyArray<Arrays.Values[T]>> {
+    return settle(this.#all.slice(start, end));
+  }
+
+  /** As that of a value. */
+  get #all(): Arrays.Numeric<Arrays.Values[T]> {
+    return this.inner as unknown as Arrays.Numeric<Arrays.Values[T]>;
   }
 
   get raw(): Arrays.Of<T>["raw"] {
