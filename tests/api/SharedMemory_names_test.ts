@@ -307,7 +307,7 @@ test(
   "a child that was not given --allow-ffi is told so, whatever it is given",
   Effect.gen(function* () {
     const permissions = { ...SubprocessBackend.inherited(), ffi: false };
-    const [memory, value] = [yield* SharedMemory.make({ size: 8 }), yield* Value.make("i32")];
+    const [memory, value] = [yield* SharedMemory.make({ size: 8 }), yield* Value.make("i32", 0, { carrier: "memory" })];
     const list = yield* ShareableList.make<string | number>(["a"], { name: fresh() });
     const reasons = yield* Process.run(Tasks.usesAll, memory, value, list, list.name!).pipe(
       Effect.provide(SubprocessBackend.layer({ permissions })),

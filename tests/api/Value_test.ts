@@ -695,9 +695,9 @@ test(
 registerEach(Object.entries(places), ([name, { kind, layer }]) => {
   const steps = [...promises, ...memoryPromises].map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`Value and Array, ${name}`, layer, 2, steps);
-}, ["no addition of several"]);
+});
 repeated(() => {
   const steps = promises.map(([title, program]) => [title, program(made("memory"))] as const);
   withWorkers("Value and Array, subprocess, messages", withoutFfi, 2, steps);
-}, ["no addition of several", "steps that belong together"]);
+}, ["steps that belong together"]);
 withWorkers("Value and Array", subprocess, 2, others);

@@ -242,7 +242,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   );
 
   check(
-    "a pool whose tasks take less than their transfer gives a hint once; one whose tasks are worth it gives none",
+    "a pool whose tasks take less than their transfer gives a hint once; one whose tasks are worth it gives none (full)",
     logging((lines) =>
       Effect.gen(function* () {
         const hints = () => lines.filter((line) => line.includes("chunkSize"));

@@ -280,7 +280,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a worker that uses too much memory is replaced after its task",
+    "a worker that uses too much memory is replaced after its task (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, maxMemory: 250 * 1024 * 1024 });
       const first = yield* pool.apply(Tasks.fatten, 1);
