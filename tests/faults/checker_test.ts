@@ -165,7 +165,12 @@ const check = (
         if (capabilities.signals && n % 500 === 250) yield* kill;
         const exit = yield* Effect.exit(submission.await);
         settled[n]++;
-        const killed = shared ? failure(exit) instanceof Backend.ProcessDied : capabilities.signals && wasKilled(exit);
+        const error = failure(exit);
+        const killed = shared
+          // A task that is run again may meet several deaths of its neighbours' making.
+          ? error instanceof Backend.ProcessDied ||
+            (kind.options?.retry !== undefined && error instanceof Pool.Poisoned)
+          : capabilities.signals && wasKilled(exit);
         if (!kind.allows(exit, n) && !killed) {
           wrong.push(`${n} ${kind.name}: ${Exit.isSuccess(exit) ? "succeeded" : Cause.pretty(exit.cause)}`);
         }
