@@ -361,7 +361,6 @@ const EVERYWHERE = [
   "pool_close_join",
   "promise",
   "queue_drain",
-  "queue_producers_consumers",
   "rpc_service",
   "siblings",
   "trace",
