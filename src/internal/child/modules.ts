@@ -4,7 +4,7 @@
  * @module
  */
 
-import { marked } from "./server/module_loading.ts";
+import { marked } from "./module_loading.ts";
 
 /** Loads a module that this process has no permission to read. */
 export type Import = () => Promise<unknown>;

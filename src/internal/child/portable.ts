@@ -12,7 +12,7 @@ import * as FiberRef from "effect/FiberRef";
 import * as FiberRefs from "effect/FiberRefs";
 import type { EncodeError } from "../codec/errors.ts";
 import { own } from "./modules.ts";
-import { Refused } from "./server/refusals.ts";
+import { Refused } from "./refusals.ts";
 import { type Portable, portables } from "./tasks.ts";
 
 /** Encoded values, by the names of their declarations. */

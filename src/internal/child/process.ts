@@ -30,7 +30,7 @@ import { processChecks, wrongArguments, wrongOptions, wrongTask } from "./option
 import { LocalHandle } from "./process_handle.ts";
 import { CALL } from "./request.ts";
 import { exitCode } from "./status.ts";
-import { stop } from "./backends/stop.ts";
+import { stop } from "./stop.ts";
 
 const TypeId: Process.TypeId = "~multiprocessing/Process";
 

@@ -8,7 +8,7 @@ import * as FiberRef from "effect/FiberRef";
 import { globalValue } from "effect/GlobalValue";
 import { self } from "../rpc/identity.ts";
 import { SpawnError } from "./errors.ts";
-import { isMarked } from "./server/module_loading.ts";
+import { isMarked } from "./module_loading.ts";
 
 /** True in the fibers of tasks, also in a fiber that is resumed by code which began while a module was loaded. */
 const inTask = globalValue(Symbol.for("~multiprocessing/inTask"), () => FiberRef.unsafeMake(false));

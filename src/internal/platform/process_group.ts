@@ -9,7 +9,7 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as FiberId from "effect/FiberId";
 import * as Option from "effect/Option";
-import { within } from "../child/backends/stop.ts";
+import { within } from "../child/stop.ts";
 import { show } from "./errors.ts";
 import type { CommandGuard } from "./guard.ts";
 

@@ -20,7 +20,7 @@ import { lookup, modules as definingModules } from "../child/tasks.ts";
 import * as Call from "../child/call.ts";
 import { isLibrary } from "../child/modules.ts";
 import { CALL, MAP, MAP_REDUCE, REDUCE, STARMAP } from "../child/request.ts";
-import { within } from "../child/backends/stop.ts";
+import { within } from "../child/stop.ts";
 import type { EncodeError } from "../codec/errors.ts";
 import * as Checks from "./checks.ts";
 import { Admission } from "./admission.ts";

@@ -21,7 +21,7 @@ import * as Runtime from "effect/Runtime";
 import * as Scope from "effect/Scope";
 import type { Backend, Child, KillPolicy, SpawnError } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
-import { stop } from "../child/backends/stop.ts";
+import { stop } from "../child/stop.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
 import { Observations } from "./insights.ts";

@@ -13,7 +13,7 @@ import * as Answers from "../child/server/answers.ts";
 import { hooks as parentHooks } from "../child/call.ts";
 import * as Effects from "../child/server/effects.ts";
 import type { OpenRequest } from "../child/server/open_request.ts";
-import * as Refusals from "../child/server/refusals.ts";
+import * as Refusals from "../child/refusals.ts";
 import * as Request from "../child/request.ts";
 import { RequestLine } from "../child/server/request_line.ts";
 import { lookup } from "../child/tasks.ts";

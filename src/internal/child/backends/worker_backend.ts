@@ -25,7 +25,7 @@ import { hasLocks, locks } from "../locks.ts";
 import { makeBackend } from "./make_backend.ts";
 import { mainModule, own } from "../modules.ts";
 import { telemetry, workerChecks, wrongOptions, wrongSignal } from "../options.ts";
-import { within } from "./stop.ts";
+import { within } from "../stop.ts";
 import type { LockNotice, Start } from "../worker_messages.ts";
 
 /** How long a terminated thread may take to end before it counts as stuck, in milliseconds. */

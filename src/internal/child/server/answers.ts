@@ -9,7 +9,7 @@ import { type ExitData, sendFailure, writeExit } from "../../codec/exits.ts";
 import { MessageTooLarge } from "../../codec/message.ts";
 import type { Link } from "../../rpc/link.ts";
 import type { OpenRequest } from "./open_request.ts";
-import * as Refusals from "./refusals.ts";
+import * as Refusals from "../refusals.ts";
 
 type Hooks = Link["hooks"];
 

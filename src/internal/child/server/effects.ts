@@ -30,7 +30,7 @@ import { fork } from "./fork.ts";
 import * as Reporter from "./reporter.ts";
 import { asTask } from "../starting.ts";
 import { exitData, HandlerCalls, type RequestWork, type Schemas } from "./handler_calls.ts";
-import { Refused } from "./refusals.ts";
+import { Refused } from "../refusals.ts";
 import { own } from "../modules.ts";
 import { type Nested, nested, self } from "../../rpc/identity.ts";
 

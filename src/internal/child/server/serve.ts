@@ -24,7 +24,7 @@ import * as Modules from "../modules.ts";
 import type { BatchProgress, OpenRequest } from "./open_request.ts";
 import * as Output from "./output.ts";
 import { RequestLine } from "./request_line.ts";
-import * as Refusals from "./refusals.ts";
+import * as Refusals from "../refusals.ts";
 import * as Request from "../request.ts";
 
 /** The functions that the entry module of a backend provides. */

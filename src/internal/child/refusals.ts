@@ -3,13 +3,13 @@
  *
  * @module
  */
-import { isMissingModule, isUnreadableModule } from "../../os/deno_workarounds.ts";
-import { EncodeError } from "../../codec/errors.ts";
-import type { ExitData, Refusal } from "../../codec/exits.ts";
-import * as Foreign from "../../codec/foreign.ts";
-import type { MessageTooLarge } from "../../codec/message.ts";
-import { namesIn } from "../tasks.ts";
-import type { TaskRef } from "../request.ts";
+import { isMissingModule, isUnreadableModule } from "../os/deno_workarounds.ts";
+import { EncodeError } from "../codec/errors.ts";
+import type { ExitData, Refusal } from "../codec/exits.ts";
+import * as Foreign from "../codec/foreign.ts";
+import type { MessageTooLarge } from "../codec/message.ts";
+import { namesIn } from "./tasks.ts";
+import type { TaskRef } from "./request.ts";
 
 /** The task could not be begun. */
 export class Refused extends Error {

@@ -8,7 +8,7 @@
  * @module
  */
 import type { AsyncLocalStorage } from "node:async_hooks";
-import { self } from "../../rpc/identity.ts";
+import { self } from "../rpc/identity.ts";
 
 /** A property of the global object, so that two copies of this library in one process share it. */
 const key = Symbol.for("~multiprocessing/loading");

@@ -7,8 +7,8 @@ import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
-import type { Child, KillPolicy } from "../../../Backend.ts";
-import { after } from "../../os/timer.ts";
+import type { Child, KillPolicy } from "../../Backend.ts";
+import { after } from "../os/timer.ts";
 
 const GRACE_PERIOD = "5 seconds";
 const FORCE_KILL_AFTER = "500 millis";
