@@ -12,10 +12,9 @@ import type { Action } from "../../TestBackend.ts";
 import * as Answers from "../child/server/answers.ts";
 import { hooks as parentHooks } from "../child/call.ts";
 import * as Effects from "../child/server/effects.ts";
-import type { OpenRequest } from "../child/server/open_request.ts";
+import { addCredit, type OpenRequest, openRequest, RequestLine } from "../child/server/open_requests.ts";
 import * as Refusals from "../child/refusals.ts";
 import * as Request from "../child/request.ts";
-import { RequestLine } from "../child/server/request_line.ts";
 import { lookup } from "../child/tasks.ts";
 import * as Codec from "../codec/codec.ts";
 import { type ExitData, writeExit } from "../codec/exits.ts";
@@ -140,16 +139,7 @@ export class TestChild {
     if (request === undefined || task === undefined) {
       throw new ProtocolError("Cannot read from the peer: a request for a task that it has not named");
     }
-    const open: OpenRequest = {
-      channel,
-      request,
-      attachments: message.attachments,
-      since: undefined,
-      cancelled: false,
-      onCancel: undefined,
-      onCredit: undefined,
-      credit: 0,
-    };
+    const open = openRequest(channel, request, message.attachments);
     this.#open.add(open);
     if (request.queued) this.#line.add(open, () => this.#start(open, task));
     else this.#start(open, task);
@@ -159,10 +149,7 @@ export class TestChild {
         if (this.#line.leave(open)) this.#answer(open, Refusals.interrupted);
         else open.onCancel?.();
       },
-      credit: (count) => {
-        if (open.onCredit === undefined) open.credit += count;
-        else open.onCredit(count);
-      },
+      credit: (count) => addCredit(open, count),
       closed: () => {
         open.cancelled = true;
         open.onCancel?.();

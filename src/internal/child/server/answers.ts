@@ -8,7 +8,7 @@ import { EncodeError } from "../../codec/errors.ts";
 import { type ExitData, sendFailure, writeExit } from "../../codec/exits.ts";
 import { MessageTooLarge } from "../../codec/message.ts";
 import type { Link } from "../../rpc/link.ts";
-import type { OpenRequest } from "./open_request.ts";
+import type { OpenRequest } from "./open_requests.ts";
 import * as Refusals from "../refusals.ts";
 
 type Hooks = Link["hooks"];

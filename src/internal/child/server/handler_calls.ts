@@ -18,7 +18,7 @@ import { isEffect, isPromise, isStream } from "../../codec/programs.ts";
 import { lateStream } from "../../os/late_stream.ts";
 import type { Link } from "../../rpc/link.ts";
 import { Credit, produce } from "../../rpc/streams.ts";
-import type { BatchProgress, OpenRequest } from "./open_request.ts";
+import type { BatchProgress, OpenRequest } from "./open_requests.ts";
 import { Refused } from "../refusals.ts";
 import * as Request from "../request.ts";
 import type { AnySchema } from "../schemas.ts";

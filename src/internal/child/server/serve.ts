@@ -21,9 +21,8 @@ import { type Definition, lookup } from "../tasks.ts";
 import * as Answers from "./answers.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "../modules.ts";
-import type { BatchProgress, OpenRequest } from "./open_request.ts";
+import { addCredit, type BatchProgress, type OpenRequest, openRequest, RequestLine } from "./open_requests.ts";
 import * as Output from "./output.ts";
-import { RequestLine } from "./request_line.ts";
 import * as Refusals from "../refusals.ts";
 import * as Request from "../request.ts";
 
@@ -139,25 +138,13 @@ export class ChildServer {
     if (request === undefined || entry === undefined) {
       throw new ProtocolError("Cannot read from the peer: a request for a task that it has not named");
     }
-    const open: OpenRequest = {
-      channel,
-      request,
-      attachments: message.attachments,
-      since: undefined,
-      cancelled: false,
-      onCancel: undefined,
-      onCredit: undefined,
-      credit: 0,
-    };
+    const open = openRequest(channel, request, message.attachments);
     this.#requests.add(open);
     if (request.queued) this.#line.add(open, () => this.#start(open, entry));
     else this.#start(open, entry);
     return {
       cancel: () => this.#cancel(open),
-      credit: (count) => {
-        if (open.onCredit === undefined) open.credit += count;
-        else open.onCredit(count);
-      },
+      credit: (count) => addCredit(open, count),
       closed: () => this.#cancel(open),
     };
   };
