@@ -21,7 +21,7 @@ const short = Task.make(
 const long = Task.make(import.meta, "long", (lock: Lock.Lock, path: string, name: string) =>
   Effect.gen(function* () {
     const { abandoned } = yield* lock.take;
-    if (abandoned) yield* Console.log("somebody has died while he wrote");
+    if (abandoned) yield* Console.log("the last holder died while it wrote");
     yield* Effect.ensuring(writeLine(path, name), Effect.orDie(lock.release));
   }));
 

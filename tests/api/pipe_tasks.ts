@@ -5,6 +5,7 @@
  */
 import v8 from "node:v8";
 import vm from "node:vm";
+import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import * as Stream from "effect/Stream";
@@ -213,11 +214,21 @@ export const receiveUnreferenced = Task.make(
     Effect.gen(function* () {
       v8.setFlagsFromString("--expose-gc");
       const collect = vm.runInNewContext("gc") as () => void;
-      const fiber = yield* Effect.fork(Effect.flatMap(source.recv, (found: Pipe.Connection<string>) => found.recv));
-      // The callbacks of a collection run in a later turn of the event loop.
-      for (let i = 0; i < 5; i++) {
-        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 20)));
-        collect();
+      const receiving = yield* Deferred.make<void>();
+      const fiber = yield* Effect.fork(Effect.flatMap(
+        source.recv,
+        (found: Pipe.Connection<string>) => Effect.zipRight(Deferred.succeed(receiving, undefined), found.recv),
+      ));
+      yield* Deferred.await(receiving);
+      // The callbacks of a collection run in later turns. Two objects without references tell when they have run.
+      for (let round = 0; round < 2; round++) {
+        let isCollected = false;
+        const registry = new FinalizationRegistry(() => isCollected = true);
+        registry.register({}, undefined);
+        while (!isCollected) {
+          collect();
+          yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+        }
       }
       yield* source.send("waits");
       return yield* Fiber.join(fiber);
