@@ -455,6 +455,29 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   );
 
   check(
+    "a map sends its items as they were when it began, whatever becomes of them meanwhile",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const items = numbers(1000).map((n) => ({ n, list: new Float64Array([n]) }));
+      const floats = new Float64Array(items.length).map((_, n) => n);
+      for (const change of [() => items.length = 0, () => items.forEach((item) => item.n = item.list[0] = -1)]) {
+        const sent = items.map((item) => structuredClone(item));
+        const { release } = yield* occupy(pool);
+        const echoes = yield* Effect.fork(pool.map(Shared.echo, items));
+        const squares = yield* Effect.fork(pool.map(Shared.square, floats));
+        yield* when(pool.statistics, ({ waiting }) => waiting > 1);
+        change();
+        floats.fill(-1);
+        yield* release;
+        assertEquals(yield* Fiber.join(echoes), sent);
+        assertEquals(yield* Fiber.join(squares), sent.map(({ n }) => n * n));
+        items.splice(0, items.length, ...sent);
+        floats.forEach((_, n) => floats[n] = n);
+      }
+    }),
+  );
+
+  check(
     "the numbers in a typed array are items",
     Effect.gen(function* () {
       const { pool } = yield* Workers;

@@ -47,35 +47,36 @@ export interface Prepared {
   readonly trace: Request.Trace | undefined;
   /** The encoded values of portable FiberRefs. */
   readonly carried: Uint8Array | undefined;
-  /** Receives how long the work took in the child, in milliseconds, before the answer is delivered. */
-  readonly onMeasured?: ((millis: number) => void) | undefined;
 }
 
-/** A list of calls that is sent in parts. Its items can be encoded. */
+/** The items of a list, encoded, which are sent in parts whose sizes are chosen later. */
 export interface PreparedList {
-  /** Whether the parts must be encoded before the first one is sent, since objects move with them. */
-  readonly moves: boolean;
-  /** Encodes the items from `first` to `end`. Fails only if an item has changed meanwhile. */
-  readonly part: (first: number, end: number) => Exit.Exit<Prepared, EncodeError>;
+  /** The request with the items from `first` to `end`. Both are multiples of the granularity, or the length of the list. */
+  readonly part: (first: number, end: number) => Prepared;
 }
 
-/** The error of an item in a chunk, with the place of the item in the whole list. */
-const shift = (error: EncodeError, mode: number, first: number): EncodeError => {
-  const place = mode === Request.MAP_REDUCE ? /^items\[2\]\[(\d+)\]/ : /^items\[(\d+)\]/;
-  const path = error.path.replace(place, (_, index) => `items[${Number(index) + first}]`);
-  return path === error.path ? error : new EncodeError(error.reason, { path, cause: error.cause });
+/** Encodes a chunk of items. An error has the place of the item in the whole list, in which `first` is the place of the chunk. */
+const shifted = <A>(mode: number, first: number, encode: () => A): A => {
+  try {
+    return encode();
+  } catch (error) {
+    if (!(error instanceof EncodeError)) throw error;
+    const place = mode === Request.MAP_REDUCE ? /^items\[2\]\[(\d+)\]/ : /^items\[(\d+)\]/;
+    const path = error.path.replace(place, (_, index) => `items[${Number(index) + first}]`);
+    throw path === error.path ? error : new EncodeError(error.reason, { path, cause: error.cause });
+  }
 };
 
-/** Encodes a part of the arguments. `first` is its place in the list. */
-type Encode = (args: List, first: number) => Exit.Exit<Prepared, EncodeError>;
+/** Everything of a request except its arguments. */
+type Frame = Omit<Prepared, "encoded">;
 
-/** Does everything that precedes encoding in the caller's fiber, and passes on the arguments and the function that encodes them. */
+/** Does everything that precedes encoding in the caller's fiber, and passes on the arguments and the rest of the request. */
 const arrange = <A>(
   task: Any,
   mode: number,
   args: List,
   settled: boolean,
-  use: (args: List, encode: Encode) => Effect.Effect<A, EncodeError>,
+  use: (args: List, frame: Frame) => A,
 ): Effect.Effect<A, EncodeError> =>
   Effect.withFiberRuntime<A, EncodeError>((fiber) => {
     const definition = lookup(task.url, task.name);
@@ -86,28 +87,24 @@ const arrange = <A>(
     const trace = span?._tag === "Span" && span.sampled
       ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
       : undefined;
-    const encodeWith = (values?: Portable.Carried): Encode => (args, first) => {
+    const encodeWith = (args: List, values?: Portable.Carried): Effect.Effect<A, EncodeError> => {
       try {
-        const carried = values && Codec.encode(values, { root: "the portable FiberRefs" }).bytes;
-        return Exit.succeed({
+        return Exit.succeed(use(args, {
           task,
           mode,
           settled,
-          encoded: Codec.encode(args, { hooks, root: mode === Request.CALL ? "args" : "items" }),
           success: options?.success as AnySchema | undefined,
           error: options?.error as AnySchema | undefined,
           trace,
-          carried,
-        });
+          carried: values && Codec.encode(values, { root: "the portable FiberRefs" }).bytes,
+        }));
       } catch (error) {
-        return error instanceof EncodeError ? Exit.fail(shift(error, mode, first)) : Exit.die(error);
+        return error instanceof EncodeError ? Exit.fail(error) : Exit.die(error);
       }
     };
     const collecting = Portable.collect(fiber);
     const finish = (args: List): Effect.Effect<A, EncodeError> =>
-      collecting === undefined
-        ? use(args, encodeWith())
-        : Effect.flatMap(collecting, (values) => use(args, encodeWith(values)));
+      collecting === undefined ? encodeWith(args) : Effect.flatMap(collecting, (values) => encodeWith(args, values));
     if (payload === undefined) return finish(args);
     return Effect.flatMap(schemas, ({ encodeArguments }) => {
       if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
@@ -126,30 +123,39 @@ export const prepare = (
   args: List,
   first: number = 0,
   settled: boolean = false,
-): Effect.Effect<Prepared, EncodeError> => arrange(task, mode, args, settled, (args, encode) => encode(args, first));
-
-/** Number of items that {@link prepareList} encodes at a time. */
-const TRIAL = 1000;
-
-const slice = (list: List, first: number, end: number): List =>
-  ArrayBuffer.isView(list)
-    ? (list as unknown as Uint8Array).subarray(first, end) as unknown as List
-    : list.slice(first, end);
+): Effect.Effect<Prepared, EncodeError> =>
+  arrange(task, mode, args, settled, (args, frame) => ({
+    ...frame,
+    encoded: shifted(mode, first, () => Codec.encode(args, { hooks, root: mode === Request.CALL ? "args" : "items" })),
+  }));
 
 /**
- * Encodes a list of calls on trial, so that an item that cannot be sent fails in the caller's fiber, before anything was sent. The parts
- * are encoded again when they are sent: their sizes are not known yet.
+ * Encodes a list of calls in the caller's fiber, so that an item that cannot be sent fails there, before anything was sent, and a change
+ * of the list comes too late. Only binary content that is not copied is read when it is sent: see `ATTACHMENT_BYTES`.
+ *
+ * `granularity` items at a time are encoded together and stay together. An object to which several items refer is encoded once for each
+ * such group.
  */
-export const prepareList = (task: Any, mode: number, items: List): Effect.Effect<PreparedList, EncodeError> =>
-  // Copied, since the caller may change its list while the parts are sent.
-  arrange(task, mode, items.slice(), false, (items, encode): Effect.Effect<PreparedList, EncodeError> => {
-    let moves = false;
-    for (let first = 0; first < items.length; first += TRIAL) {
-      const trial = encode(slice(items, first, first + TRIAL), first);
-      if (Exit.isFailure(trial)) return Exit.failCause(trial.cause);
-      moves ||= trial.value.encoded.onSend.length > 0;
+export const prepareList = (
+  task: Any,
+  mode: number,
+  items: List,
+  granularity: number,
+): Effect.Effect<PreparedList, EncodeError> =>
+  arrange(task, mode, items, false, (items, frame): PreparedList => {
+    if (ArrayBuffer.isView(items)) {
+      // Numbers can always be sent; a copy of them is as good as their encoding.
+      // The `slice` of a `Buffer` would not copy.
+      const copy = Uint8Array.prototype.slice.call(items);
+      const part = (first: number, end: number): Codec.Encoded<Link> => Codec.encode(copy.subarray(first, end));
+      return { part: (first, end) => ({ ...frame, encoded: part(first, end) }) };
     }
-    return Effect.succeed({ moves, part: (first, end) => encode(slice(items, first, end), first) });
+    const list = new Codec.EncodedList<Link>(hooks);
+    for (let first = 0; first < items.length; first += granularity) {
+      shifted(mode, first, () => list.add(items.slice(first, first + granularity), "items"));
+    }
+    const group = (at: number): number => Math.ceil(at / granularity);
+    return { part: (first, end) => ({ ...frame, encoded: list.join(group(first), group(end)) }) };
   });
 
 /** The place of a failure, as `Cause.pretty` shows it. */
@@ -216,10 +222,7 @@ export const start = (
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
-          done(readReply(child, prepared, message, (millis) => {
-            call.millis = millis;
-            prepared.onMeasured?.(millis);
-          }));
+          done(readReply(child, prepared, message, (millis) => call.millis = millis));
           // The child waits for this before it ends.
           if (once) link.close();
         };

@@ -55,6 +55,7 @@
  * | `db` | b = kind, `d8`, `d9` or `da` | view of all of a new buffer |
  * | `dc` | b = kind, n = buffer, n = byteOffset, n = length | view of an earlier buffer |
  * | `dd` | n = name, value | value that the hook with this name rebuilds |
+ * | `de` | n, arrays | array of the items of all these arrays, each of which numbers its objects, shapes and attachments from 0; only as the value of a message |
  * | `f0-ff` | | the integers -16 to -1 |
  *
  * @module
@@ -66,6 +67,7 @@ import type { Hook } from "./hook.ts";
 import { LenientEncoder } from "./lenient.ts";
 
 export { Writer } from "./bytes.ts";
+export { EncodedList } from "./encoded_list.ts";
 export { DecodeError, EncodeError } from "./errors.ts";
 export type { Hook } from "./hook.ts";
 export { ATTACHMENT_BYTES, MAX_DEPTH } from "./tags.ts";

@@ -66,6 +66,10 @@ export class Decoder<Link> extends ByteReader {
   private names: ReadonlyArray<string> = [];
   private readonly references: Array<unknown> = [];
   private readonly shapes: Array<Shape> = [];
+  /** Index of the first attachment of the part that is being read. */
+  private firstAttachment = 0;
+  /** Number of attachments that were read. */
+  private attachmentsRead = 0;
 
   constructor(
     bytes: Uint8Array,
@@ -206,6 +210,8 @@ export class Decoder<Link> extends ByteReader {
         return this.window();
       case Tag.HOOK:
         return this.hooked();
+      case Tag.PARTS:
+        return this.parts();
       default:
         throw this.wrong(`unknown tag ${tag}`);
     }
@@ -224,6 +230,19 @@ export class Decoder<Link> extends ByteReader {
     for (let i = 0; i < length; i++) value.push(this.value());
     this.depth--;
     return value;
+  }
+
+  private parts(): Array<unknown> {
+    if (this.at !== 2) throw this.wrong("parts stand within a value");
+    const all: Array<unknown> = [];
+    for (let left = this.count(1); left > 0; left--) {
+      this.references.length = this.shapes.length = 0;
+      this.firstAttachment = this.attachmentsRead;
+      const part = this.value();
+      if (!Array.isArray(part)) throw this.wrong("a part is no array");
+      for (const item of part) all.push(item);
+    }
+    return all;
   }
 
   private numbers(): Array<number> {
@@ -420,11 +439,12 @@ export class Decoder<Link> extends ByteReader {
       return this.bytes.slice(start, this.at).buffer;
     }
     if (tag !== Tag.ATTACHED) throw this.wrong("a buffer is expected");
-    const index = this.varint();
+    const index = this.firstAttachment + this.varint();
     const attachment = this.attachments[index];
     if (attachment === undefined) {
       throw this.wrong(`attachment ${index} is missing`);
     }
+    this.attachmentsRead = Math.max(this.attachmentsRead, index + 1);
     const { buffer } = attachment;
     return buffer instanceof ArrayBuffer &&
         buffer.byteLength === attachment.length

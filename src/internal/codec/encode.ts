@@ -88,6 +88,17 @@ const isIndex = (key: string): boolean => {
   return index !== 0xffffffff && String(index) === key;
 };
 
+/** Ends a message that begins at `start` with the names of its hooks. */
+export const writeNames = (writer: Writer, start: number, names: ReadonlyArray<string>): void => {
+  const table = writer.position - start;
+  writer.buffer[start] = Tag.HOOKED;
+  writer.varint(names.length);
+  for (const name of names) writer.text(name);
+  writer.reserve(4);
+  writer.view.setUint32(writer.position, table, true);
+  writer.position += 4;
+};
+
 type Builtin = (encoder: Encoder<never>, value: object) => void;
 
 /**
@@ -145,20 +156,31 @@ export class Encoder<Link = unknown> {
     try {
       writer.byte(Tag.PLAIN);
       this.value(value);
-      if (this.hookNames !== undefined) {
-        const table = writer.position - start;
-        writer.buffer[start] = Tag.HOOKED;
-        writer.varint(this.hookNames.length);
-        for (const name of this.hookNames) writer.text(name);
-        writer.reserve(4);
-        writer.view.setUint32(writer.position, table, true);
-        writer.position += 4;
-      }
+      if (this.hookNames !== undefined) writeNames(writer, start, this.hookNames);
     } catch (error) {
-      writer.position = start;
-      const failure = EncodeFailure.from(error);
-      throw new EncodeError(failure.reason, { path: Path.join(root, failure.steps), cause: failure.cause });
+      throw this.failed(error, start, root);
     }
+  }
+
+  /**
+   * Writes one of the arrays of a list of parts, as {@link message} writes a message. The parts of one list have common names of hooks, and
+   * a common reserve: `previous` is the encoder of the part before this one.
+   */
+  listPart(value: ReadonlyArray<unknown>, root: string, previous: Encoder<Link> | undefined): void {
+    const start = this.writer.position;
+    this.hookNames = previous?.hookNames;
+    this.reserved = previous?.reserved ?? 0;
+    try {
+      this.value(value);
+    } catch (error) {
+      throw this.failed(error, start, root);
+    }
+  }
+
+  private failed(error: unknown, start: number, root: string): EncodeError {
+    this.writer.position = start;
+    const failure = EncodeFailure.from(error);
+    return new EncodeError(failure.reason, { path: Path.join(root, failure.steps), cause: failure.cause });
   }
 
   protected value(value: unknown): void {

@@ -44,6 +44,7 @@ export const RESIZABLE = 0xda;
 export const TYPED = 0xdb;
 export const VIEW = 0xdc;
 export const HOOK = 0xdd;
+export const PARTS = 0xde;
 
 /** Strings with fewer units are encoded as Latin-1 or UTF-16, which need no call into the runtime. */
 export const SHORT_TEXT = 64;

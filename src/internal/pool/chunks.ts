@@ -17,6 +17,16 @@ const PART = 1 / 8;
 /** A chunk has at most this many times the items of the largest one that was measured. */
 const GROWTH = 8;
 
+/** Items that are encoded together are at most this part of one worker's share, so that the shares stay even. */
+const GRANULES = 64;
+
+/** Number of items that are encoded together at most. */
+const LARGEST_GRANULE = 64;
+
+/** Number of items of a call that are encoded together. */
+export const granularity = (length: number, workers: number): number =>
+  Math.max(1, Math.min(LARGEST_GRANULE, Math.floor(length / (workers * GRANULES))));
+
 /** Chooses the sizes of the chunks of one call. */
 export class ChunkSizes {
   /** Number of workers among which the items are shared. */

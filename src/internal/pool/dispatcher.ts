@@ -15,7 +15,7 @@ import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Child } from "../../Backend.ts";
 import type { PoolError } from "./errors.ts";
-import { type Job, type JobExit, type Reply, type Slot, type Terms, unlimited, type Work } from "./job.ts";
+import { type Job, type JobExit, type Reply, type Settle, type Slot, type Terms, unlimited, type Work } from "./job.ts";
 import type { Observations } from "./insights.ts";
 import { JobQueue } from "./job_queue.ts";
 import { judge } from "./retry.ts";
@@ -123,7 +123,7 @@ export class Dispatcher {
    * Accepts a job, which settles later, or at once if the dispatcher is closed. The limits for its wait and in all count from `elapsed`
    * milliseconds ago.
    */
-  submit(work: Work, settle: (exit: JobExit) => void, terms: Terms = unlimited, pinned?: Slot, elapsed = 0): Job {
+  submit(work: Work, settle: Settle, terms: Terms = unlimited, pinned?: Slot, elapsed = 0): Job {
     const job: Job = {
       work,
       settle,
@@ -453,7 +453,8 @@ export class Dispatcher {
     const end = performance.now();
     const { ahead, since } = job;
     const { name } = slot;
-    if (!ahead) this.#options.observations.ran(slot, job, end - since, job.call?.millis);
+    const millis = job.call?.millis;
+    if (!ahead) this.#options.observations.ran(slot, job, end - since, millis);
     job.slot = undefined;
     job.call = undefined;
     job.grace?.();
@@ -465,7 +466,7 @@ export class Dispatcher {
       const { timeline } = this.#options.observations;
       const failed = Exit.isFailure(exit);
       if (!ahead) timeline?.add({ worker: name, task: job.work.task, start: since, end, failed });
-      this.#conclude(slot, job, exit);
+      this.#conclude(slot, job, exit, millis);
     };
     if (Exit.isExit(reply)) return conclude(reply);
     this.#decoding++;
@@ -486,9 +487,9 @@ export class Dispatcher {
   // Settling
 
   /** An attempt has ended: its job settles, or is tried again. */
-  #conclude(slot: Slot, job: Job, exit: JobExit): void {
+  #conclude(slot: Slot, job: Job, exit: JobExit, millis: number | undefined): void {
     this.#options.onFinished(slot);
-    if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit);
+    if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit, millis);
     const verdict = judge(job, exit);
     if (verdict._tag === "Settle") return this.#settle(job, verdict.exit);
     if (verdict._tag === "Again") return this.#retry(job);
@@ -521,13 +522,13 @@ export class Dispatcher {
     stop?.();
   }
 
-  #settle(job: Job, exit: JobExit): void {
+  #settle(job: Job, exit: JobExit, millis?: number): void {
     this.#resting.delete(job);
     job.rest?.();
     this.#release(job);
     if (Exit.isSuccess(exit)) this.completed++;
     else this.failed++;
-    job.settle(exit);
+    job.settle(exit, millis);
     this.#checkDrained();
   }
 

@@ -28,6 +28,9 @@ export type JobExit = Exit.Exit<unknown, unknown>;
 /** Begins a job on a worker, and calls `done` once. `isAhead` tells whether the worker has not taken the job up yet. */
 export type Begin = (child: Child, done: (reply: Reply) => void, isAhead: () => boolean) => Call.OpenCall;
 
+/** Receives the Exit of a job, and how long its worker has worked on it, in milliseconds, if the worker has reported that. */
+export type Settle = (exit: JobExit, millis: number | undefined) => void;
+
 /** The work of a job. */
 export interface Work {
   /** Name of its task. */
@@ -69,7 +72,7 @@ export const unlimited: Terms = {
 /** A job. */
 export interface Job {
   readonly work: Work;
-  readonly settle: (exit: JobExit) => void;
+  readonly settle: Settle;
   readonly terms: Terms;
   /** Orders the jobs of one priority. */
   readonly sequence: number;

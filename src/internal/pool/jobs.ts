@@ -61,19 +61,22 @@ export interface Supply {
   /** Maximal number of jobs that wait or run at a time. */
   readonly window: number;
   /** Prepares the next job; `undefined` if there is no more. */
-  readonly next: () => Exit.Exit<Call.Prepared, unknown> | undefined;
+  readonly next: () => Call.Prepared | undefined;
   /** How long the call has run, in milliseconds: its limits count from its beginning. */
   readonly elapsed?: (() => number) | undefined;
   /** The slots of the jobs. */
   readonly pins?: ReadonlyArray<Slot> | undefined;
 }
 
+/** Receives the Exit of a job, its index, and how long its worker has worked on it, if that is known. Returns whether the call goes on. */
+type Settled = (exit: JobExit, index: number, millis: number | undefined) => Exit.Exit<void, unknown>;
+
 /** The jobs of one call. */
 class Batch {
   readonly #gate: Gate;
   readonly #supply: Supply;
   readonly #terms: Terms;
-  readonly #settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>;
+  readonly #settled: Settled;
   readonly #ended: (exit: Exit.Exit<void, unknown>) => void;
   /** The jobs that have not settled. */
   readonly #jobs = new Set<Job>();
@@ -94,7 +97,7 @@ class Batch {
     gate: Gate,
     supply: Supply,
     terms: Terms,
-    settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
+    settled: Settled,
     ended: (exit: Exit.Exit<void, unknown>) => void,
   ) {
     this.#gate = gate;
@@ -140,28 +143,27 @@ class Batch {
     }
     const index = this.#submitted++;
     this.#open++;
-    if (Exit.isFailure(prepared)) return this.#settle(prepared, index);
     const { dispatcher, queueable } = this.#gate;
     const { elapsed, pins } = this.#supply;
     // A job that cannot be sent settles before `submit` has returned.
     let isSync = true;
     let early: JobExit | undefined;
-    const receive = (exit: JobExit): void => {
+    const receive = (exit: JobExit, millis: number | undefined): void => {
       if (isSync) early = exit;
       else {
         this.#jobs.delete(job);
-        this.#settle(exit, index);
+        this.#settle(exit, index, millis);
       }
     };
-    const work = workOf(prepared.value, queueable);
+    const work = workOf(prepared, queueable);
     const job = dispatcher.submit(work, receive, this.#terms, pins?.[index], elapsed?.());
     isSync = false;
-    if (early !== undefined) this.#settle(early, index);
+    if (early !== undefined) this.#settle(early, index, undefined);
     else this.#jobs.add(job);
   }
 
-  #settle(exit: JobExit, index: number): void {
-    const outcome = this.#settled(exit, index);
+  #settle(exit: JobExit, index: number, millis: number | undefined): void {
+    const outcome = this.#settled(exit, index, millis);
     if (Exit.isFailure(outcome) && this.#failure === undefined) {
       this.#failure = Exit.failCause(outcome.cause);
       this.#stop();
@@ -195,7 +197,7 @@ export const all = (prepared: ReadonlyArray<Call.Prepared>, pins?: ReadonlyArray
   let next = 0;
   return {
     window: Infinity,
-    next: () => next < prepared.length ? Exit.succeed(prepared[next++]) : undefined,
+    next: () => prepared[next++],
     pins,
   };
 };
@@ -209,7 +211,7 @@ export const runAll = (
   gate: Gate,
   supply: Supply,
   terms: Terms,
-  settled: (exit: JobExit, index: number) => Exit.Exit<void, unknown>,
+  settled: Settled,
 ): Effect.Effect<void, unknown> =>
   Effect.async((resume) => {
     const batch = new Batch(gate, supply, terms, settled, resume);

@@ -24,7 +24,7 @@ import { within } from "../child/stop.ts";
 import type { EncodeError } from "../codec/errors.ts";
 import * as Checks from "./checks.ts";
 import { Admission } from "./admission.ts";
-import { ChunkSizes } from "./chunks.ts";
+import { ChunkSizes, granularity } from "./chunks.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
 import { type JobExit, type Terms, unlimited } from "./job.ts";
@@ -549,33 +549,32 @@ class RunningPool implements Pool.Pool {
     keep: (exit: JobExit, first: number, count: number) => Exit.Exit<void, unknown>,
   ): Effect.Effect<void, unknown> {
     const { length } = list;
+    const unit = granularity(length, this.size);
     const run = Effect.flatMap(
-      Call.prepareList(task, mode, list),
-      ({ moves, part }) =>
+      Call.prepareList(task, mode, list, unit),
+      ({ part }) =>
         Effect.flatMap(Effect.clock, (clock) => {
           const begun = clock.unsafeCurrentTimeMillis();
           const sizes = new ChunkSizes(this.size);
-          const firsts: Array<number> = [];
-          let next = 0;
+          /** Index of the first item of each chunk. */
+          const firsts: Array<number> = [0];
           const supply: Jobs.Supply = {
-            // An object that moves must be encoded while its owner still has it, so all chunks are encoded at once.
-            window: moves ? Infinity : this.#settings.window,
+            window: this.#settings.window,
             next: () => {
-              if (next === length) return undefined;
-              const first = next;
-              const count = Math.min(length - first, moves ? this.#quarter(length) : sizes.next(length - first));
-              firsts.push(first);
-              next += count;
-              return Exit.map(part(first, next), (prepared) => ({
-                ...prepared,
-                onMeasured: (millis) => sizes.measured(count, millis),
-              }));
+              const first = firsts[firsts.length - 1];
+              if (first === length) return undefined;
+              const units = Math.max(1, Math.floor(sizes.next(length - first) / unit));
+              const end = Math.min(length, first + units * unit);
+              firsts.push(end);
+              return part(first, end);
             },
             elapsed: () => clock.unsafeCurrentTimeMillis() - begun,
           };
-          return Jobs.runAll(this.#gate, supply, this.#terms(options), (exit, index) => {
+          return Jobs.runAll(this.#gate, supply, this.#terms(options), (exit, index, millis) => {
             const first = firsts[index];
-            return keep(exit, first, (firsts[index + 1] ?? next) - first);
+            const count = firsts[index + 1] - first;
+            if (millis !== undefined) sizes.measured(count, millis);
+            return keep(exit, first, count);
           });
         }),
     );
