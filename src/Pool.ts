@@ -767,8 +767,9 @@ export interface Pool extends Pipeable {
     ...args: Args
   ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /**
-   * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items. Items that
-   * cannot be sent fail the call before any has run. They must not change during the call, since they are sent one chunk after the other.
+   * Runs a task for each item, and returns the results in the order of the items. The first failure stops all other items. All items are
+   * encoded when the call begins: one that cannot be sent fails the call before any has run, and a later change of an item is not sent.
+   * Only binaries of 64 KiB or more are not copied, and must not change during the call.
    * *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly map: <I, A, E>(
