@@ -4,6 +4,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import * as Pool from "../../src/Pool.ts";
 import type * as Queue from "../../src/Queue.ts";
@@ -41,6 +42,13 @@ export const answers = Task.make(
   (requests: Numbers, replies: Numbers, still: number, way: Way) =>
     each(requests, way, (item) => item === still ? Effect.zipRight(replies.put(-1), Effect.never) : replies.put(item)),
 );
+
+/** Takes the first item of each of several Streams. */
+export const firsts = Task.make(import.meta, "firsts", (queue: Numbers, count: number) =>
+  Effect.map(
+    Effect.replicateEffect(Stream.runHead(queue.toStream), count),
+    (items) => items.map(Option.getOrThrow),
+  ));
 
 /** Returns the square of the item, or never ends. */
 export const square = Task.make(import.meta, "square", (n: number) => n < 0 ? Effect.never : Effect.succeed(n * n));

@@ -361,6 +361,7 @@ const EVERYWHERE = [
   "pool_close_join",
   "promise",
   "queue_drain",
+  "queue_producers_consumers",
   "rpc_service",
   "siblings",
   "trace",

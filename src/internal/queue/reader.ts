@@ -44,6 +44,8 @@ export class Reader {
   /** Number of items that were taken. */
   #count = 0;
   #onChange: (() => void) | undefined;
+  /** Sends the request that waits for the shared word. */
+  #onAttached: (() => void) | undefined;
   #lastNotice = 0;
   #isNotifying = false;
   #isClosed = false;
@@ -95,12 +97,16 @@ export class Reader {
     this.#buffer = [];
     this.#next = 0;
     this.#onChange = onChange;
-    this.#line.data((writer) => {
-      writer.byte(P.PULL);
-      writer.varint(most);
-      writer.varint(chunk);
-      return undefined;
-    });
+    const pull = (): void =>
+      this.#line.data((writer) => {
+        writer.byte(P.PULL);
+        writer.varint(most);
+        writer.varint(chunk);
+        return undefined;
+      });
+    // Items that are due to a stream that cannot take them would come back after other consumers were given later ones.
+    if (this.#words === undefined) this.#onAttached = pull;
+    else pull();
   }
 
   /** Gives all items back that were not taken; also those that were not reported, unless `keepUnreported` is set. */
@@ -108,6 +114,7 @@ export class Reader {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#onChange = undefined;
+    this.#onAttached = undefined;
     this.#buffer = [];
     if (keepUnreported && this.#unreported.size > 0) this.#line.data((writer) => void writer.byte(P.STOP));
     else {
@@ -188,6 +195,8 @@ export class Reader {
       const { arena, at } = reach(address);
       this.#words = arena.words;
       this.#at = at + index;
+      this.#onAttached?.();
+      this.#onAttached = undefined;
     } catch (error) {
       if (!(error instanceof RegionError)) throw error;
       // This process cannot share that memory.
