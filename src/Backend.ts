@@ -133,6 +133,7 @@ import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Readiness } from "./internal/rpc/identity.ts";
+import type { Sources } from "./internal/os/place.ts";
 import type { Link } from "./internal/rpc/link.ts";
 import * as Implementation from "./internal/child/backend.ts";
 import type { ProcessDied, SpawnError, TaskError } from "./internal/child/errors.ts";
@@ -144,6 +145,7 @@ export { ProcessDied, SpawnError } from "./internal/child/errors.ts";
 export { Unsupported } from "./internal/objects/errors.ts";
 export { DecodeError, EncodeError } from "./internal/codec/errors.ts";
 export { MessageTooLarge } from "./internal/codec/message.ts";
+export type { Sources } from "./internal/os/place.ts";
 export type { Link } from "./internal/rpc/link.ts";
 export type { Readiness } from "./internal/rpc/identity.ts";
 
@@ -187,6 +189,8 @@ export type Permissions = { readonly [K in PermissionName]?: boolean | ReadonlyA
  * - `Exited`: by itself, with this exit code.
  * - `Signaled`: by this signal, such as `SIGKILL`. A worker that was terminated counts as killed.
  * - `Crashed`: by an uncaught error, for example in a timer.
+ * - `Lost`: its machine, or the agent there, was not heard any more, for the reason in the message. It is ended there as well,
+ *   but not yet perhaps.
  *
  * @since 0.1.0
  * @category models
@@ -194,7 +198,8 @@ export type Permissions = { readonly [K in PermissionName]?: boolean | ReadonlyA
 export type ExitStatus =
   | { readonly _tag: "Exited"; readonly code: number }
   | { readonly _tag: "Signaled"; readonly signal: string }
-  | { readonly _tag: "Crashed"; readonly message: string };
+  | { readonly _tag: "Crashed"; readonly message: string }
+  | { readonly _tag: "Lost"; readonly host: string; readonly message: string };
 
 /**
  * The description of a child to start.
@@ -213,6 +218,8 @@ export interface Command {
   readonly permissions?: Permissions | undefined;
   /** Load the modules at once, in this order, and report when that is done. @default false */
   readonly preload?: boolean | undefined;
+  /** Where the modules lie, if not at their URLs: those that an agent runs for a program on another machine. */
+  readonly sources?: Sources | undefined;
 }
 
 /**
@@ -260,6 +267,8 @@ export interface Child {
   readonly name: string;
   /** Process id. A worker has that of the process that hosts it. */
   readonly pid: number;
+  /** Name of the machine on which it runs, if it is not this one. */
+  readonly host?: string | undefined;
   /** The channel to it. */
   readonly link: Link;
   /** Waits until it has ended, and returns its status. Never fails. */
@@ -303,6 +312,11 @@ export interface Backend {
    * *Release:* a child that is still alive is killed, its end awaited and its descriptors closed.
    */
   readonly spawn: (command: Command) => Effect.Effect<Child, SpawnError, Scope.Scope>;
+  /**
+   * Number of children that it runs well at a time: the default size of a pool.
+   * @default the number of cores of this machine
+   */
+  readonly capacity?: Effect.Effect<number> | undefined;
 }
 
 /**

@@ -196,7 +196,7 @@
  *
  * | option | effect |
  * | --- | --- |
- * | `size` | number of workers, all started with the pool; the default is `Process.cpuCount`, the cores that this program may use |
+ * | `size` | number of workers, all started with the pool; the default is the `capacity` of the backend, or else `Process.cpuCount`, the cores that this program may use |
  * | `size: { min, max }` | a worker more, up to `max`, when a task has waited for `growAfter`, 50 milliseconds; one less, down to `min`, when it was idle for `idleTimeToLive`, 30 seconds |
  * | `concurrency` | number of tasks that a worker runs at a time; for tasks that wait, such as fetches. The interruption of one does not disturb the others |
  * | `prefetch` | number of tasks that a worker receives ahead, so that it never waits for the next one; for tasks of less than a millisecond |

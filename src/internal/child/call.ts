@@ -159,7 +159,10 @@ export const prepareList = (
   });
 
 /** The place of a failure, as `Cause.pretty` shows it. */
-const where = (child: Child, task: Any): string => `task ${task.name} in ${child.name} (pid ${child.pid}, ${task.url})`;
+const where = (child: Child, task: Any): string =>
+  `task ${task.name} in ${child.name} (pid ${child.pid}${
+    child.host === undefined ? "" : ` on ${child.host}`
+  }, ${task.url})`;
 
 const fill =
   (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
@@ -183,6 +186,7 @@ export const died = (
       new ProcessDied({
         process: child.name,
         pid: child.pid,
+        host: child.host,
         task,
         status,
         started: started(),

@@ -18,6 +18,9 @@ import type { Refusal } from "../codec/exits.ts";
  * - `Loading`: a module started a process while a child was loading it. Each child would start children of its own, without
  *   end: start the process under `if (import.meta.main)` or in a task. Python raises a `RuntimeError`.
  * - `Quarantine`: `maxQuarantined` threads of this program were terminated and still run.
+ * - `NoAgent`: no machine offers to run processes; see `NatsBackend`.
+ * - `Full`: all machines run as many processes as they offer. A pool that replaces a worker waits for a place instead.
+ * - `Incompatible`: a machine runs another version of the library's agent.
  * - `Failed`: any other failure. `cause` is the error of the system. If Deno ended before the child could run anything, the message
  *   has the output of Deno.
  *
@@ -32,6 +35,9 @@ export class SpawnError extends ReasonedError<
   | "InvalidArgument"
   | "Loading"
   | "Quarantine"
+  | "NoAgent"
+  | "Full"
+  | "Incompatible"
   | "Failed"
 > {
   /** The tag, for `Effect.catchTag`. */
@@ -56,6 +62,8 @@ export class ProcessDied extends TypedError {
   readonly process: string;
   /** Process id of the child. */
   readonly pid: number;
+  /** Name of the machine on which the child ran, if it is not this one. */
+  readonly host: string | undefined;
   /** Name of the task that the child did not finish. */
   readonly task: string;
   /** How the child ended. */
@@ -71,17 +79,21 @@ export class ProcessDied extends TypedError {
   constructor(options: {
     readonly process: string;
     readonly pid: number;
+    readonly host?: string | undefined;
     readonly task: string;
     readonly status: ExitStatus;
     readonly started: "yes" | "no" | "unknown";
     readonly cause?: unknown;
   }) {
     super(
-      `${options.process} (pid ${options.pid}) ${describe(options.status)} before task "${options.task}" was done`,
+      `${options.process} (pid ${options.pid}${options.host === undefined ? "" : ` on ${options.host}`}) ${
+        describe(options.status)
+      } before task "${options.task}" was done`,
       { cause: options.cause },
     );
     this.process = options.process;
     this.pid = options.pid;
+    this.host = options.host;
     this.task = options.task;
     this.status = options.status;
     this.started = options.started;
@@ -103,6 +115,8 @@ const describe = (status: ExitStatus): string => {
         : `was killed by ${status.signal}`;
     case "Crashed":
       return `crashed (${status.message})`;
+    case "Lost":
+      return `was lost: ${status.message}`;
   }
 };
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { localUrl, type Sources } from "../os/place.ts";
 import { marked } from "./module_loading.ts";
 
 /** Loads a module that this process has no permission to read. */
@@ -17,7 +18,10 @@ export const settle = (imports: ReadonlyArray<Import>): void => {
 };
 
 /** Loads a module, if it was not loaded before. */
-export const load = (url: string): Promise<unknown> => marked(known.get(url) ?? (() => import(url)));
+export const load = (url: string): Promise<unknown> => {
+  const local = localUrl(url);
+  return marked(known.get(local) ?? (() => import(local)));
+};
 
 /** `deno pack` compiles the modules to JavaScript and renames them, but changes only the literals in imports. */
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
@@ -29,7 +33,7 @@ export const own = (path: string, { url }: ImportMeta): string => new URL(path.r
 export const library: string = new URL("../../", import.meta.url).href;
 
 /** Whether a module is part of this library. */
-export const isLibrary = (url: string): boolean => url.startsWith(library);
+export const isLibrary = (url: string): boolean => localUrl(url).startsWith(library);
 
 const key = Symbol.for("~multiprocessing/main");
 const shared = globalThis as { [key]?: string; readonly location?: { readonly href: string } };
@@ -41,10 +45,11 @@ export const settleMain = (url: string): void => {
 
 /**
  * The module by which Deno finds the configuration of a child (import map, lock file, `node_modules`): the main module of the
- * program. In a worker that the user has started it is the module of that worker, or one that has tasks. It is never a module of
+ * program, or the one that `place` names. In a worker that the user has started it is the module of that worker, or one that has tasks. It is never a module of
  * this library.
  */
-export const mainModule = (modules: ReadonlyArray<string>): string => {
+export const mainModule = (modules: ReadonlyArray<string>, place?: Sources): string => {
+  if (place !== undefined) return localUrl(place.main, place);
   const main = shared[key] ?? (Deno.mainModule as string | undefined);
   if (main !== undefined) return main;
   const candidates = [shared.location?.href ?? "", ...modules].filter((url) => !isLibrary(url));

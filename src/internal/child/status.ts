@@ -23,6 +23,9 @@ const numbers: Readonly<Record<string, number>> = {
     : { SIGBUS: 10, SIGUSR1: 30, SIGUSR2: 31, SIGXCPU: 24, SIGXFSZ: 25, SIGSYS: 12 }),
 };
 
+/** The exit code of a process whose real one is not known. */
+export const UNKNOWN = 255;
+
 /** The exit code of a status, as in Python: `-n` for signal `n`. */
 export const exitCode = (status: ExitStatus): number => {
   switch (status._tag) {
@@ -32,5 +35,7 @@ export const exitCode = (status: ExitStatus): number => {
       return -(numbers[status.signal] ?? 0);
     case "Crashed":
       return 1;
+    case "Lost":
+      return UNKNOWN;
   }
 };

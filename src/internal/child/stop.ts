@@ -64,7 +64,7 @@ export const stop = ({ ask, child, doing, interruptible, policy, wanted = false 
       );
     const waited: Array<string> = [];
     // A worker ends at once with SIGTERM.
-    const thread = child.pid === Deno.pid;
+    const thread = child.host === undefined && child.pid === Deno.pid;
     // A plain function is ended by the signal. Sending both would make the exit status nondeterministic.
     if (interruptible()) {
       yield* ask;

@@ -7,6 +7,7 @@ import type { FiberRef } from "effect/FiberRef";
 import type { Schema } from "effect/Schema";
 import type { Any, Options, TypeId as TaskTypeId } from "../../Task.ts";
 import * as Arguments from "../os/arguments.ts";
+import { originalUrl } from "../os/place.ts";
 
 /** Marks every task. */
 export const TypeId: TaskTypeId = "~multiprocessing/Task";
@@ -73,7 +74,7 @@ export const declarePortable = (meta: ImportMeta, name: string, ref: unknown, sc
     schema: Arguments.schema,
   });
   if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Task.portable", wrong));
-  const key = `"${name}" of ${meta.url}`;
+  const key = `"${name}" of ${originalUrl(meta.url)}`;
   if (portables.has(key)) {
     throw new TypeError(
       Arguments.invalidArgument(
@@ -87,7 +88,7 @@ export const declarePortable = (meta: ImportMeta, name: string, ref: unknown, sc
 
 /** Defines a task. Throws a `TypeError` if it cannot. */
 export const define = (meta: ImportMeta, name: string, definition: Definition): Any => {
-  const url = meta?.url;
+  const url = meta?.url === undefined ? undefined : originalUrl(meta.url);
   if (typeof url !== "string") {
     throw new TypeError(
       `Cannot define a task: the first argument must be the module's import.meta, received ${Arguments.show(meta)}`,

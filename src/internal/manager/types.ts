@@ -5,6 +5,7 @@
  * @module
  */
 import * as Arguments from "../os/arguments.ts";
+import { originalUrl } from "../os/place.ts";
 
 /** The definition of a type in this process. */
 export interface TypeDefinition {
@@ -47,7 +48,7 @@ export const define = (
   make: TypeDefinition["make"],
   options: Partial<Pick<TypeDefinition, "exposed" | "streams" | "returns">>,
 ): TypeDefinition => {
-  const url = meta?.url;
+  const url = meta?.url === undefined ? undefined : originalUrl(meta.url);
   if (typeof url !== "string") {
     throw new TypeError(
       `Cannot define a type: the first argument must be the module's import.meta, received ${Arguments.show(meta)}`,

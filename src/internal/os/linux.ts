@@ -387,6 +387,18 @@ const readText = (path: string): string | undefined => {
   return length <= 0 ? undefined : latin1.decode(scratch.subarray(0, length));
 };
 
+let machineId: string | undefined;
+
+/** Identifies this boot of this machine, and the namespace of process ids: two processes that find the same one agree about ids. */
+export const machine = (): string => {
+  if (machineId === undefined) {
+    const fd = checked("open", c().open(cString("/proc/self/ns/pid"), O_RDONLY | O_CLOEXEC, 0));
+    machineId = `${readText("/proc/sys/kernel/random/boot_id")?.trim()} ${inspect(fd).inode}`;
+    close(fd);
+  }
+  return machineId;
+};
+
 /**
  * The start time of a thread, in ticks since the start of the system; `undefined` if there is no such thread, or if it is a
  * zombie. The ids and the start time together identify a thread uniquely since the start of the system.

@@ -14,6 +14,7 @@
 import * as Os from "./linux.ts";
 import { ReasonedError } from "./typed_error.ts";
 import { type Mapping, record } from "./worker_mappings.ts";
+import { type Host, host, machineName } from "./place.ts";
 import { find, publish, withdraw } from "./shared_buffers.ts";
 
 /** How memory is shared. */
@@ -23,6 +24,8 @@ export type RegionKind = "memory" | "buffer";
 export type Token =
   | {
     readonly kind: "memory";
+    /** The machine of the maker; `undefined` if it is known to be this one. */
+    readonly host?: Host;
     readonly pid: number;
     readonly fd: number;
     /** `undefined` if only the inode is known. */
@@ -34,7 +37,8 @@ export type Token =
     readonly kind: "buffer";
     readonly id: string;
     readonly size: number;
-    /** The process whose isolates can attach it, if known. */
+    /** The host of the maker, and the process whose isolates can attach the region, if they are known. */
+    readonly host?: Host;
     readonly pid?: number;
   };
 
@@ -71,8 +75,19 @@ export const preferred = (): RegionKind => Os.unsupported() === undefined ? "mem
 /** Whether this isolate can attach a region, unless it has ended. */
 export const isMappable = (token: Token): boolean =>
   token.kind === "memory"
-    ? Os.unsupported() === undefined
-    : token.pid === undefined || token.pid === Deno.pid || find(token.id) !== undefined;
+    ? Os.unsupported() === undefined && elsewhere(token) === undefined
+    : token.pid === undefined || (token.pid === Deno.pid && elsewhere(token) === undefined) ||
+      find(token.id) !== undefined;
+
+/** The machine of a region's maker; `undefined` if it is this one. Memory is found again by a process of the same boot. */
+const elsewhere = ({ host: of, kind }: Token): Host | undefined =>
+  of === undefined || of.id === (kind === "memory" ? Os.machine() : host().id) ? undefined : of;
+
+const unreachable = ({ name }: Host): RegionError =>
+  new RegionError(
+    "Unsupported",
+    `Cannot attach the shared memory: it is on another machine (${name}), and this is ${machineName()}; send its data, or run the task there`,
+  );
 
 /** Error codes that mean a lack of memory or descriptors. */
 const full = new Set(["ENOMEM", "ENOSPC", "EMFILE", "ENFILE", "EFBIG"]);
@@ -196,7 +211,11 @@ export const own = (open: () => number, what: string): Mapped => {
   try {
     fd = open();
     const { device, inode, size } = Os.inspect(fd);
-    return new Mapped({ kind: "memory", pid: Deno.pid, fd, device, inode, size }, Os.map(fd, size), fd);
+    return new Mapped(
+      { kind: "memory", host: { id: Os.machine(), name: machineName() }, pid: Deno.pid, fd, device, inode, size },
+      Os.map(fd, size),
+      fd,
+    );
   } catch (error) {
     if (fd !== undefined) Os.close(fd);
     throw error instanceof Os.OsError ? explain(what, error) : error;
@@ -212,7 +231,7 @@ const createBuffer = (size: number): Region => {
   }
   const id = crypto.randomUUID();
   publish(id, buffer);
-  return new Shared({ kind: "buffer", id, size, pid: Deno.pid }, buffer, true);
+  return new Shared({ kind: "buffer", id, size, host: host(), pid: Deno.pid }, buffer, true);
 };
 
 /**
@@ -233,6 +252,8 @@ export const map = (token: Token): Region => {
   if (token.kind === "buffer") {
     const buffer = find(token.id);
     if (buffer !== undefined) return new Shared(token, buffer, false);
+    const machine = elsewhere(token);
+    if (machine !== undefined) throw unreachable(machine);
     if (token.pid !== undefined && token.pid !== Deno.pid) {
       throw new RegionError(
         "Unsupported",
@@ -244,6 +265,8 @@ export const map = (token: Token): Region => {
   }
   const missing = Os.unsupported();
   if (missing !== undefined) throw new RegionError("Unsupported", `Cannot attach the shared memory: ${missing}`);
+  const machine = elsewhere(token);
+  if (machine !== undefined) throw unreachable(machine);
   const gone = (): RegionError =>
     new RegionError("Gone", "Cannot attach the shared memory: its scope has closed, or its process has ended");
   let fd: number | undefined;

@@ -675,7 +675,7 @@ export const make = (
     const { maxMemory = Infinity, prefetch = 0, queueCapacity = Infinity, spare = false } = options;
     const size: Pool.Size = typeof options.size === "object"
       ? options.size
-      : fixed(options.size ?? navigator.hardwareConcurrency);
+      : fixed(options.size ?? (yield* backend.capacity ?? Effect.succeed(navigator.hardwareConcurrency)));
     const policy: KillPolicy & { readonly gracePeriod: Duration.DurationInput } = { gracePeriod, forceKillAfter };
     const initializer = options.initializer &&
       (yield* Call.prepare(options.initializer.task, CALL, options.initializer.args));

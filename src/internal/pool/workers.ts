@@ -73,6 +73,9 @@ const SETTLE = 20;
 /** How long the memory of a worker is not asked for again, in milliseconds. */
 const PROBE_INTERVAL = 100;
 
+/** Interval between attempts to start a worker for which no machine has a place, in milliseconds. */
+const CROWDED = 500;
+
 interface Worker {
   readonly child: Child;
   readonly scope: Scope.CloseableScope;
@@ -106,6 +109,10 @@ const overrun = (reason: "Timeout" | "QueueTimeout" | "Deadline", millis: number
       });
   }
 };
+
+/** Whether a worker cannot be started only because no machine has a place for it now. */
+const isFull = (error: StartError): boolean =>
+  error._tag === "SpawnError" && (error.reason === "Full" || error.reason === "NoAgent");
 
 /** Describes a worker for the warning that it had to be killed. `task` is the last one that it had. */
 const describe = (task: string | undefined) => (): string =>
@@ -161,6 +168,8 @@ export class Workers {
   /** Whether a timer to start one more worker runs. */
   #growing = false;
   #failures = 0;
+  /** Whether a worker was not started because no machine had a place for it. */
+  #crowded = false;
 
   constructor(backend: Backend, options: Options, runtime: Runtime.Runtime<never>) {
     this.#backend = backend;
@@ -296,6 +305,17 @@ export class Workers {
     );
   }
 
+  /** Waits before the next attempt to start a worker for which there is no place. The first such wait is logged. */
+  #awaitPlace(error: StartError): Effect.Effect<void> {
+    const warned = this.#crowded ? Effect.void : Effect.logWarning(
+      "A worker of the pool cannot be replaced yet: it is started as soon as there is a place",
+      error,
+    );
+    this.#crowded = true;
+    const pause = Effect.async<void>((resume) => Effect.sync(this.#later(CROWDED, () => resume(Effect.void))));
+    return Effect.zipRight(warned, Effect.interruptible(pause));
+  }
+
   #openSlot(): Slot {
     const slot = makeSlot(this.#slots++);
     this.dispatcher.open(slot);
@@ -324,9 +344,12 @@ export class Workers {
         if (slot.surplus) return this.dispatcher.close(slot);
         const recycled = slot.leaving || slot.jobs >= maxJobs;
         // A worker that dies while it runs a job may have died of the job.
-        this.#failures = worker.child.serving() && (slot.jobs > 0 || recycled) ? 0 : this.#failures + 1;
+        const innocent = worker.child.status()?._tag === "Lost" ||
+          (slot.jobs > 0 || recycled) && worker.child.serving();
+        this.#failures = innocent ? 0 : this.#failures + 1;
         let next = yield* Effect.either(this.#replacement(slot));
-        while (next._tag === "Left" && this.#failures++ < this.#patience) {
+        while (next._tag === "Left" && (isFull(next.left) || this.#failures++ < this.#patience)) {
+          if (isFull(next.left)) yield* this.#awaitPlace(next.left);
           next = yield* Effect.either(this.#startOne);
         }
         if (next._tag === "Left") {
@@ -341,6 +364,7 @@ export class Workers {
           );
         }
         worker = next.right;
+        this.#crowded = false;
         this.alive++;
         if (recycled) this.recycled++;
         else this.replaced++;
@@ -446,8 +470,12 @@ export class Workers {
       onFailure: (cause) => {
         this.dispatcher.close(slot);
         if (Cause.isInterruptedOnly(cause)) return Effect.void;
+        const error = Cause.squash(cause) as StartError;
+        if (isFull(error)) {
+          this.#later(CROWDED, () => this.#grow());
+          return Effect.logWarning("One more worker of the pool cannot be started yet: it is tried again", cause);
+        }
         if (this.dispatcher.slots.length === 0 && ++this.#failures > MAX_FAILURES) {
-          const error = Cause.squash(cause) as StartError;
           return Effect.sync(() => this.#giveUp(broken(`cannot be started any more: ${error.message}`, error)));
         }
         this.#grow();

@@ -34,13 +34,19 @@ import * as OneTimeListener from "../transport/one_time_listener.ts";
 import { type Calls, CANCELLED, DONE, type Line } from "./call.ts";
 import { type Channel, type Fill, LAST, Link, type Receiver } from "./link.ts";
 import { type Parcel, port, type PortTransport, posted, type WatchedTransport } from "../transport/transport.ts";
+import { host } from "../os/place.ts";
 import { Tunnel } from "./tunnel.ts";
 import { Undecided } from "./undecided.ts";
 
 /** A message between the two sides of an agreement. */
 interface Notice {
-  /** The first notice of each side: the message limit of its link, its process id, and its address. */
-  readonly hello?: { readonly limit: number; readonly pid: number; readonly address: string };
+  /** The first notice of each side: the message limit of its link, its host and process id, and its address. */
+  readonly hello?: {
+    readonly limit: number;
+    readonly host: string;
+    readonly pid: number;
+    readonly address: string;
+  };
   /** The name of the port that the callee has handed over. */
   readonly port?: string;
   /** The invitation to the listener of this side. */
@@ -77,6 +83,7 @@ const read = (bytes: Uint8Array): Notice => {
 
 const hello = ({ address, next }: FamilyPosition): Notice["hello"] & object => ({
   limit: next.maxMessageSize,
+  host: host().id,
   pid: Deno.pid,
   address,
 });
@@ -196,6 +203,8 @@ export const reach = (
 ): Link => {
   const agreement = new Agreement();
   let over = false;
+  /** Whether the other process is on another host, which has no way here but a tunnel. */
+  let far = false;
   const end = (): void => {
     over = true;
     agreement.ended();
@@ -206,7 +215,10 @@ export const reach = (
     line.finish();
   };
   const answered = async ({ hello, invitation, port, tunnel }: Notice): Promise<void> => {
-    if (hello !== undefined) heed(link, place, hello);
+    if (hello !== undefined) {
+      heed(link, place, hello);
+      far = hello.host !== host().id;
+    }
     if (port !== undefined) {
       const parcel = parcels.get(port);
       parcels.delete(port);
@@ -215,7 +227,7 @@ export const reach = (
     if (tunnel === true) return agreement.tunnel();
     if (invitation !== undefined && await agreement.connect(invitation)) return finish();
     if (!agreement.transport.open) return;
-    const own = agreement.listen(finish);
+    const own = far ? undefined : agreement.listen(finish);
     agreement.say(own === undefined ? { tunnel: true } : { invitation: own });
     if (own === undefined) agreement.tunnel();
   };
@@ -263,8 +275,10 @@ export const meet = (
     onClosed: () => agreement.hangUp(),
   });
   heed(link, place, greeting);
+  const sameHost = greeting.host === host().id;
+  const sameProcess = sameHost && greeting.pid === Deno.pid;
   const handPort = (): string | undefined => {
-    if (greeting.pid !== Deno.pid) return undefined;
+    if (!sameProcess) return undefined;
     const name = `${place.address} ${++names}`;
     const { port1, port2 } = new MessageChannel();
     const counts = posted();
@@ -273,7 +287,7 @@ export const meet = (
     return name;
   };
   const port = handPort();
-  const invitation = port === undefined && greeting.pid !== Deno.pid ? agreement.listen() : undefined;
+  const invitation = port === undefined && sameHost && !sameProcess ? agreement.listen() : undefined;
   agreement.say({
     hello: hello(place),
     ...(port === undefined ? {} : { port }),

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { type Host, settleHost, settleSources, type Sources } from "../os/place.ts";
+
 /** The identity of a process. */
 export interface Identity {
   /** `MainProcess`, or the name with which the process was started. */
@@ -22,6 +24,12 @@ export interface Identity {
  */
 export interface Introduction extends Identity {
   readonly parent: { readonly pid: number; readonly name: string };
+  /** The process that the system knows as the parent of the child, if it is not the parent: the one with which the child ends. */
+  readonly guardPid?: number;
+  /** The host of the child. */
+  readonly host: Host;
+  /** The place of the modules of the child, and of its children. */
+  readonly sources?: Sources;
   /** The address of the child; see `router.ts`. */
   readonly address: string;
   /** The secret of the family. */
@@ -92,6 +100,8 @@ export const introduce = (notice: Notice): void => {
   state.self = { name, daemon, parent, backend };
   state.authKey = notice.authKey ?? state.authKey;
   state.nested = notice.nested ?? state.nested;
+  if (notice.sources !== undefined) settleSources(notice.sources);
+  if (notice.host !== undefined) settleHost(notice.host);
 };
 
 /** The options that the parent's backend has passed on to the backend of this process. */

@@ -39,7 +39,7 @@ const collected = new FinalizationRegistry<string>((key) => {
 
 /** Identifies the memory of a token. */
 export const keyOf = (token: Token): string =>
-  token.kind === "buffer" ? token.id : `${token.pid} ${token.device} ${token.inode}`;
+  token.kind === "buffer" ? token.id : `${token.host?.id} ${token.pid} ${token.device} ${token.inode}`;
 
 /** Memory of one object. */
 export class Storage {

@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect";
 import * as FiberId from "effect/FiberId";
 import type { Backend, Child, Command, ExitStatus } from "../../../Backend.ts";
 import { authKey, type ChildNotice, type Introduction, type Nested, type Readiness, self } from "../../rpc/identity.ts";
+import { host, type Sources, sources } from "../../os/place.ts";
 import { Link, type LinkClosed } from "../../rpc/link.ts";
 import * as Router from "../../rpc/router.ts";
 import { MAX_MESSAGE_SIZE } from "../../codec/message.ts";
@@ -24,6 +25,11 @@ import type { Report } from "../telemetry.ts";
 /** How long a child may live after its link has ended, in milliseconds. */
 const UNLINKED = 1000;
 
+/** The place of a child that another process has started, on its own host. */
+export interface Place extends Required<Pick<Introduction, "guardPid" | "host">> {
+  readonly sources: Sources | undefined;
+}
+
 /** The parts of a child that its backend provides. */
 export interface Options {
   readonly backend: Backend["name"];
@@ -35,10 +41,14 @@ export interface Options {
   readonly maxMessageSize: number | undefined;
   /** Options of the backend that apply to the children of this child as well. */
   readonly nested: Nested;
+  /** The place of the child, if another process has started it. */
+  readonly place?: Place | undefined;
   /** Ends the child: its link ended because of an error, or has ended for {@link UNLINKED} while the child lives. */
   readonly onUnlinked: (reason: LinkClosed) => void;
   /** The link has ended, whichever side closed it. */
   readonly onClosed?: () => void;
+  /** The child has begun to serve its link. */
+  readonly onServing?: () => void;
 }
 
 /** A child, as its parent sees it. */
@@ -107,14 +117,16 @@ export class Attachment {
       ready: Deferred.await(this.#ready),
       serves: Deferred.await(this.#serves),
       serving: () => this.#serving,
+      host: this.#options.place?.host.name,
       status: () => this.#status,
       ...own,
     };
   }
 
   #introduction(maxMessageSize: number): Introduction {
-    const { backend, command, nested, port } = this.#options;
+    const { backend, command, nested, place, port } = this.#options;
     const { daemon = false, modules, name, preload = false } = command;
+    const known = place === undefined ? command.sources ?? sources() : place.sources;
     return {
       name,
       daemon,
@@ -124,6 +136,9 @@ export class Attachment {
       authKey: authKey(),
       maxMessageSize,
       nested,
+      host: place?.host ?? host(),
+      ...(place === undefined ? {} : { guardPid: place.guardPid }),
+      ...(known === undefined ? {} : { sources: known }),
       ...(preload ? { preload: modules } : {}),
     };
   }
@@ -138,6 +153,7 @@ export class Attachment {
     }
     if (serving === true) {
       this.#serving = true;
+      this.#options.onServing?.();
       Deferred.unsafeDone(this.#serves, Effect.succeed(true));
     }
   };

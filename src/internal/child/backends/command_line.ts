@@ -7,7 +7,8 @@ import type { Command, Permissions } from "../../../Backend.ts";
 import type { OrphanGuard } from "../../os/orphan.ts";
 import type { Options } from "../../../SubprocessBackend.ts";
 import { SpawnError } from "../errors.ts";
-import { mainModule, own } from "../modules.ts";
+import { localUrl, type Sources, sources } from "../../os/place.ts";
+import { library, mainModule, own } from "../modules.ts";
 import * as Permission from "../permissions.ts";
 
 /** Maximal length of an argument that lists modules, in characters. Linux accepts arguments of up to 128 KiB. */
@@ -24,12 +25,18 @@ const dataUrl = (code: string): string =>
 const needsLiteral = ({ import: hosts, read }: Permissions) => (url: string): boolean =>
   url.startsWith("file:") ? read !== true : /^https?:/.test(url) && hosts !== true;
 
+/** The address of a module of the library, by its path in `src/internal`. A child on another machine has the library of its parent. */
+const libraryModule = (path: string, place: Sources | undefined): string => {
+  const url = own(`../../${path}`, import.meta);
+  return place === undefined ? url : localUrl(place.library, place) + url.slice(library.length);
+};
+
 /**
  * The module that names all other modules of this library, for a child that could not load them otherwise. Deno loads from
  * `jsr.io` without a permission, unless the permission names other hosts.
  */
-const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
-  const url = own("../../entry/followed.ts", import.meta);
+const libraryFor = (permissions: Permissions, place: Sources | undefined): ReadonlyArray<string> => {
+  const url = libraryModule("entry/followed.ts", place);
   const { import: hosts = false } = permissions;
   const open = url.startsWith("https://jsr.io/") && (hosts === false || hosts === true || hosts.length === 0);
   return !open && needsLiteral(permissions)(url) ? [url] : [];
@@ -39,7 +46,11 @@ const libraryFor = (permissions: Permissions): ReadonlyArray<string> => {
  * The modules to preload: those that the child has no permission to read, and the entry of the library, which serves the link.
  * Their text is the same for all children, because Deno caches every module.
  */
-const preloads = (purpose: OrphanGuard | "rehearsal", modules: ReadonlyArray<string>): ReadonlyArray<string> => {
+const preloads = (
+  purpose: OrphanGuard | "rehearsal",
+  modules: ReadonlyArray<string>,
+  place: Sources | undefined,
+): ReadonlyArray<string> => {
   const lists: Array<string> = [];
   for (const url of modules) {
     const literal = `()=>import(${JSON.stringify(url)}),`;
@@ -55,8 +66,8 @@ const preloads = (purpose: OrphanGuard | "rehearsal", modules: ReadonlyArray<str
         `Cannot start a subprocess: the ${modules.length} modules that it has no permission to read are named on its command line, which cannot hold ${size} characters of them: name fewer, or let it read them`,
     });
   }
-  const settle = `import{settle}from${JSON.stringify(own("../modules.ts", import.meta))};`;
-  const entry = `import{serve}from${JSON.stringify(own("../../entry/subprocess.ts", import.meta))};`;
+  const settle = `import{settle}from${JSON.stringify(libraryModule("child/modules.ts", place))};`;
+  const entry = `import{serve}from${JSON.stringify(libraryModule("entry/subprocess.ts", place))};`;
   const action = purpose === "rehearsal" ? "serve;Deno.exit(0)" : `await serve(${JSON.stringify(purpose)})`;
   return [...lists.map((list) => `${settle}settle([${list}])`), entry + action];
 };
@@ -76,10 +87,10 @@ export const commandLine = (
   rehearsal: boolean = false,
 ): [program: string, ...args: Array<string>] => {
   const purpose = rehearsal ? "rehearsal" : launcher.length > 0 ? "launcher" : "self";
-  const code = preloads(purpose, [
-    ...libraryFor(permissions),
-    ...command.modules.filter(needsLiteral(permissions)),
-  ]);
+  const place = command.sources;
+  const modules = command.modules.map((url) => localUrl(url, place ?? sources()));
+  const literals = [...libraryFor(permissions, place), ...modules.filter(needsLiteral(permissions))];
+  const code = preloads(purpose, literals, place);
   const [program, ...args] = [
     ...launcher,
     executable(),
@@ -90,7 +101,7 @@ export const commandLine = (
     ...options.denoFlags ?? [],
     ...code.flatMap((code) => ["--preload", dataUrl(code)]),
     // Never run: the entry ends the process first.
-    mainModule(command.modules),
+    mainModule(modules, place),
   ];
   return [program, ...args];
 };

@@ -35,7 +35,7 @@ export interface Host {
   readonly onEffects?: () => void;
   /** A module of the user's has been loaded, and has added its listeners for errors. */
   readonly onLoaded?: () => void;
-  /** The parent has said which process it is. */
+  /** The parent has said which process the system should know as the parent of this one. */
   readonly onParent?: (pid: number) => void;
   /** Loads the list of the kinds of handles. */
   readonly loadKinds: () => Promise<unknown>;
@@ -118,7 +118,7 @@ export class ChildServer {
     introduce(notice);
     if (notice.address !== undefined) Router.settle(notice.address, this.#link, this.#host.port);
     if (notice.maxMessageSize !== undefined) this.#link.limit(notice.maxMessageSize);
-    if (notice.parent !== undefined) this.#host.onParent?.(notice.parent.pid);
+    if (notice.parent !== undefined) this.#host.onParent?.(notice.guardPid ?? notice.parent.pid);
     if (notice.preload !== undefined) void this.#preload(notice.preload);
   };
 
