@@ -19,6 +19,7 @@ import * as Tasks from "./adopt_tasks.ts";
 const elsewhere = (
   sources?: Sources,
   change: (raw: RawChild) => RawChild = (raw) => raw,
+  guardPid: number = Deno.pid,
 ): Backend.Backend => ({
   [Backend.TypeId]: Backend.TypeId,
   name: "subprocess",
@@ -29,7 +30,7 @@ const elsewhere = (
       command,
       maxMessageSize: undefined,
       nested: {},
-      place: { guardPid: Deno.pid, host: { id: "another", name: "h2" }, sources },
+      place: { guardPid, host: { id: "another", name: "h2" }, sources },
     }),
 });
 
@@ -101,9 +102,12 @@ test(
 );
 
 test(
-  "a child that an agent started ends with the agent, not with the process that holds its link",
+  "a child ends if the process that should guard it is not its parent in the system",
   Effect.gen(function* () {
     assertEquals(yield* on(elsewhere())(Process.run(Tasks.ppid)), Deno.pid);
+    const error = yield* Effect.flip(on(elsewhere(undefined, undefined, 1))(Process.run(Tasks.ppid)));
+    assertInstanceOf(error, Backend.ProcessDied);
+    assertEquals(error.status, { _tag: "Exited", code: 1 });
   }),
 );
 

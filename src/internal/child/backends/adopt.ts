@@ -9,6 +9,7 @@ import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Child, ExitStatus, Signal } from "../../../Backend.ts";
 import { lateStream } from "../../os/late_stream.ts";
+import { after } from "../../os/timer.ts";
 import type { WatchedTransport } from "../../transport/transport.ts";
 import { Attachment, type Options as AttachmentOptions } from "./attachment.ts";
 import { SpawnError } from "../errors.ts";
@@ -60,7 +61,7 @@ class Adopted {
   #released = false;
   /** Set if the child was killed because it did not serve its link in time. */
   #late: SpawnError | undefined;
-  readonly #deadline: ReturnType<typeof setTimeout>;
+  readonly #stopDeadline: () => void;
 
   constructor(raw: RawChild, { startTimeout = START, ...options }: Options) {
     this.#raw = raw;
@@ -73,9 +74,9 @@ class Adopted {
           if (!sent) this.#end({ _tag: "Exited", code: UNKNOWN });
         })),
       onClosed: () => this.#judge(),
-      onServing: () => clearTimeout(this.#deadline),
+      onServing: () => this.#stopDeadline(),
     });
-    this.#deadline = setTimeout(() => this.#giveUp(startTimeout), startTimeout);
+    this.#stopDeadline = after(startTimeout, () => this.#giveUp(startTimeout));
     raw.ended.then(this.#ended);
     this.child = this.#attachment.child({
       pid: raw.pid,
@@ -123,7 +124,7 @@ class Adopted {
 
   #end(status: ExitStatus): void {
     if (this.#attachment.status !== undefined) return;
-    clearTimeout(this.#deadline);
+    this.#stopDeadline();
     this.#attachment.end(status);
     const { transport } = this.#raw;
     if (status._tag === "Lost") transport.lost();
