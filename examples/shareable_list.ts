@@ -12,11 +12,8 @@ import { Console, Effect } from "effect";
 const sum = Task.make(
   import.meta,
   "sum",
-  (list: ShareableList.ShareableList<number>, from: number, to: number) => {
-    let sum = 0;
-    for (let i = from; i < to; i++) sum += list.raw.get(i);
-    return sum;
-  },
+  (list: ShareableList.ShareableList<number>, from: number, to: number) =>
+    Effect.map(list.toArray, (numbers) => numbers.slice(from, to).reduce((sum, n) => sum + n, 0)),
 );
 
 /** Makes a list at a manager. The list outlives this process. */

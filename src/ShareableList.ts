@@ -30,8 +30,20 @@
  * A list has a fixed length. The capacity of an element is the largest of 8 bytes, `capacity`, and the size of its first value. A
  * reader sees the old value or the new one, never a part of either, even if the writer is killed.
  *
- * Processes need Linux on x86-64 or arm64, and `--allow-ffi` each, to share it. Workers of one process share it on every
- * system and without that permission, except for named lists.
+ * ## Memory and messages
+ *
+ * Memory is shared as the guide of `Lock` says: by subprocesses on Linux on x86-64 or arm64, if each has `--allow-ffi`, and by
+ * the workers of one process on every system. Any other process uses a list by messages to the process that made it, its host:
+ *
+ * - All operations that are Effects work. `update` and `modify` take a turn at the host, run their function in the caller, and
+ *   then send the new element. Other changes wait for the turn, which ends as well if the caller is killed.
+ * - An operation takes a message to the host and back, `update` and `modify` two. If the host ends, it fails with the
+ *   `MemoryError` `Gone`. An element that is larger than a message may be fails with `Full`. An interrupted change waits for
+ *   the host's answer, for five seconds at most.
+ * - `raw` and the plain getters of `memory` throw the `MemoryError` `Unsupported`, which names the missing flag.
+ *
+ * `list.carrier` says which way this process uses. The option `carrier` of `make` insists, as that of a lock does. A name, and
+ * `attach`, need memory.
  *
  * ## From Python
  *
@@ -47,7 +59,7 @@ import type * as Effect from "effect/Effect";
 import type * as Option from "effect/Option";
 import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
-import type { Lock } from "./Lock.ts";
+import type { Carrier, CarrierOptions, Lock } from "./Lock.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import {
   MemoryError,
@@ -82,8 +94,8 @@ export const TypeId = "~multiprocessing/ShareableList" as const;
 export type TypeId = typeof TypeId;
 
 /**
- * Reads without Effects. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the `MemoryError` `Gone` if the list
- * has ended.
+ * Reads without Effects. They throw a {@link MemoryFailure} in place of failing: `OutOfRange`, or the `MemoryError`: `Gone` if the list
+ * has ended, `Unsupported` if this process uses the list by messages.
  *
  * @since 0.1.0
  * @category models
@@ -124,6 +136,8 @@ export interface ShareableList<in out A = Element> extends Pipeable {
   readonly memory: SharedMemory;
   /** Reads without Effects. */
   readonly raw: Raw<A>;
+  /** How this process uses the list. For its maker, how other processes use it. */
+  readonly carrier: Carrier;
   /** Returns an element. */
   readonly get: (at: number) => Effect.Effect<A, MemoryFailure>;
   /** Replaces an element. *Interruption:* of the wait: nothing is changed. */
@@ -159,12 +173,15 @@ export interface ShareableList<in out A = Element> extends Pipeable {
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends CarrierOptions {
   /** The least capacity of each element, in bytes, rounded up to a multiple of 8. Longer elements have the capacity that they need. @default 8 */
   readonly capacity?: number | undefined;
   /** The lock of {@link ShareableList.withLock}; several objects may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
-  /** A name by which other programs can attach the list, as for `SharedMemory.create`. @default none */
+  /**
+   * A name by which other programs can attach the list, as for `SharedMemory.create`. It needs memory: the option `carrier` must not be
+   * `"messages"`, and this process must use the `lock` in memory. @default none
+   */
   readonly name?: string | undefined;
 }
 

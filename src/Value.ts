@@ -58,17 +58,19 @@
  * Memory is shared as the guide of `Lock` says: by subprocesses on Linux on x86-64 or arm64, if each has `--allow-ffi`, and by
  * the workers of one process on every system. Any other process uses a value by messages to the process that made it, its host:
  *
- * - All operations that are Effects work, and are atomic: the host runs them on the same memory. `update` and `modify` run
- *   their function in the caller, and exchange the value if it is unchanged, so they are put off while other processes
+ * - All operations that are Effects work, and are atomic: the host runs them on the same memory. `update` and `modify` of a
+ *   number run their function in the caller, and exchange the value if it is unchanged, so they are put off while other processes
  *   change it without a pause; `add` and the others are not.
  * - An operation takes a message to the host and back. If the host ends, it fails with the `MemoryError` `Gone`.
  *   Interruption comes before a change or after it, and an interrupted change waits for the host's answer, for five seconds
  *   at most.
  * - `raw` throws the `MemoryError` `Unsupported`, which names the missing flag.
+ * - `update` and `modify` of a struct or of bytes take a turn at the host, run their function in the caller, and then send the
+ *   new content. Other changes wait for the turn, which ends as well if the caller is killed.
  *
  * `value.carrier` says which way this process uses. The option `carrier` of `make` insists, as that of a lock does: with
  * `"messages"`, all other processes use messages; with `"memory"`, a process that cannot map the memory fails with
- * `Unsupported`. Structs and bytes are used in memory only.
+ * `Unsupported`.
  *
  * ## From Python
  *
@@ -265,18 +267,10 @@ export type Of<T extends Type> = T extends "bool" ? Value<boolean>
  * @since 0.1.0
  * @category models
  */
-export interface Options {
+export interface Options extends CarrierOptions {
   /** The lock of {@link Value.withLock}; several values may share one. @default an `RLock` of its own */
   readonly lock?: Lock | RLock | undefined;
 }
-
-/**
- * Options of {@link make}.
- *
- * @since 0.1.0
- * @category models
- */
-export interface NumberOptions extends Options, CarrierOptions {}
 
 /**
  * Makes a value of a type: `"i8"` to `"i64"` and `"u8"` to `"u64"` for integers, `"f32"` and `"f64"` for floating-point numbers, and
@@ -309,7 +303,7 @@ export interface NumberOptions extends Options, CarrierOptions {}
 export const make = <T extends Type>(
   type: T,
   initial?: Values[T],
-  options: NumberOptions = {},
+  options: Options = {},
 ): Effect.Effect<Of<T>, MemoryFailure, Scope.Scope> => implementation(({ value }) => value(type, initial, options));
 
 /**
@@ -360,6 +354,8 @@ export interface Struct<F extends Fields> extends Pipeable {
   readonly [StructTypeId]: typeof StructTypeId;
   /** The fields, each as a value of its own. */
   readonly fields: { readonly [K in keyof F]: Of<F[K]> };
+  /** Like {@link Value.carrier}. */
+  readonly carrier: Carrier;
   /** The lock that {@link Struct.withLock} takes, and `withLock` of the fields. */
   readonly lock: Lock | RLock;
   /** Like {@link Value.withLock}. */
@@ -386,6 +382,8 @@ export interface Bytes extends Pipeable {
   readonly [BytesTypeId]: typeof BytesTypeId;
   /** The largest number of bytes. */
   readonly capacity: number;
+  /** Like {@link Value.carrier}. */
+  readonly carrier: Carrier;
   /** The lock that {@link Bytes.withLock} takes. */
   readonly lock: Lock | RLock;
   /** Like {@link Value.withLock}. */

@@ -21,9 +21,11 @@ import {
   SubprocessBackend,
   WorkerBackend,
 } from "../../mod.ts";
+import { HandleId } from "../../src/internal/objects/handles.ts";
 import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { attempt } from "../../src/internal/values/attempt.ts";
 import { make as makeList } from "../../src/internal/values/list.ts";
+import { type ListDescriptor, ListMessages } from "../../src/internal/values/messages/list.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { processEntry, until } from "../support/leaks.ts";
 import * as Tasks from "./list_tasks.ts";
@@ -31,10 +33,11 @@ import { random, rounds } from "../support/chance.ts";
 import { turn } from "../support/steps.ts";
 import { warmUp, when } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
-import { registerEach } from "../support/tier.ts";
+import { registerEach, repeated } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
+const withoutFfi = SubprocessBackend.layer({ permissions: { read: true, run: true, env: true } });
 
 type Make = (
   values: Iterable<ShareableList.Element>,
@@ -46,6 +49,12 @@ const made = (kind: RegionKind): Make => (values, options = {}) =>
     attempt(() => makeList(values, options, kind)),
     (list) => Effect.sync(() => list.release()),
   );
+
+const handleOf = (object: object): unknown => (object as { [HandleId]: { encode: () => unknown } })[HandleId].encode();
+
+/** Makes a list that this process uses by messages. */
+const viaMessages: Make = (values, options) =>
+  Effect.map(ShareableList.make(values, options), (list) => new ListMessages(handleOf(list) as ListDescriptor));
 
 const places: Readonly<Record<string, { readonly kind: RegionKind; readonly layer: Layer.Layer<Backend.Backend> }>> = {
   "subprocess, memory": { kind: "memory", layer: subprocess },
@@ -70,6 +79,11 @@ const others: Array<readonly [title: string, program: Program]> = [];
 /** Registers a test of a guarantee for each place. */
 const promise = (title: string, program: (make: Make) => Program): void => {
   promises.push([title, program]);
+};
+
+/** Registers a test for a process that uses memory, and for one that uses messages. */
+const carried = (title: string, program: (make: Make) => Program): void => {
+  others.push([title, program(made("memory"))], [`${title}, by messages`, program(viaMessages)]);
 };
 
 /** Registers a test that does not depend on the place. */
@@ -170,131 +184,139 @@ promise("no change of several is lost", (make) =>
     assertEquals(yield* list.get(0), 1500);
   }));
 
-test(
+carried(
   "elements are counted from both ends, and there are no others",
-  Effect.gen(function* () {
-    const list = yield* ShareableList.make<ShareableList.Element>([1, 2, 3, 4, 5, 6, 7]);
-    assertEquals([yield* list.get(-1), yield* list.get(-7), yield* list.get(6)], [7, 1, 7]);
-    for (const at of [7, -8, -9, 0.5, NaN, Infinity, "0" as never]) {
-      for (const use of [list.get(at), list.set(at, 1), list.update(at, (x) => x), list.capacity(at)]) {
-        const error = yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.MemoryFailure>);
-        assertEquals([error._tag, error.reason], ["OutOfRange", "Index"]);
+  (make) =>
+    Effect.gen(function* () {
+      const list = yield* make([1, 2, 3, 4, 5, 6, 7]);
+      assertEquals([yield* list.get(-1), yield* list.get(-7), yield* list.get(6)], [7, 1, 7]);
+      for (const at of [7, -8, -9, 0.5, NaN, Infinity, "0" as never]) {
+        for (const use of [list.get(at), list.set(at, 1), list.update(at, (x) => x), list.capacity(at)]) {
+          const error = yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.MemoryFailure>);
+          assertEquals([error._tag, error.reason], ["OutOfRange", "Index"]);
+        }
+        if (list.carrier === "memory") assertThrows(() => list.raw.get(at), ShareableList.OutOfRange);
+        else assertThrows(() => list.raw.get(at), ShareableList.MemoryError);
       }
-      assertThrows(() => list.raw.get(at), ShareableList.OutOfRange);
-    }
-    assertEquals(yield* list.toArray, [1, 2, 3, 4, 5, 6, 7]);
-    const empty = yield* ShareableList.make([]);
-    assertEquals([empty.length, yield* empty.toArray, (yield* Effect.flip(empty.get(0))).reason], [0, [], "Index"]);
-    assertEquals((yield* Effect.flip(empty.get(-1))).reason, "Index");
-  }),
+      assertEquals(yield* list.toArray, [1, 2, 3, 4, 5, 6, 7]);
+      const empty = yield* make([]);
+      assertEquals([empty.length, yield* empty.toArray, (yield* Effect.flip(empty.get(0))).reason], [0, [], "Index"]);
+      assertEquals((yield* Effect.flip(empty.get(-1))).reason, "Index");
+    }),
 );
 
-test(
+carried(
   "what cannot be kept is refused, and changes nothing",
-  Effect.gen(function* () {
-    const list = yield* ShareableList.make<ShareableList.Element>(["old", 1]);
-    const wrong: ReadonlyArray<[unknown, string]> = [
-      [2n ** 63n, "Value"],
-      [-(2n ** 63n) - 1n, "Value"],
-      [undefined, "Type"],
-      [{}, "Type"],
-      [[1], "Type"],
-      [new Date(), "Type"],
-      [Symbol("s"), "Type"],
-      ["\ud800", "Type"],
-      [() => 1, "Type"],
-    ];
-    for (const [value, reason] of wrong) {
-      assertEquals((yield* Effect.flip(list.set(0, value as never))).reason, reason);
-      assertEquals((yield* Effect.flip(list.update(0, () => value as never))).reason, reason);
-      const error = yield* Effect.flip(Effect.scoped(ShareableList.make([1, value as never])));
-      assertEquals([error._tag, error.reason], ["OutOfRange", reason]);
-    }
-    assertEquals(yield* list.toArray, ["old", 1]);
-    for (const capacity of [-1, 0, 0.5, NaN, 2 ** 32]) {
-      const error = yield* Effect.flip(Effect.scoped(ShareableList.make([1], { capacity })));
-      assertEquals(error.reason, "InvalidArgument");
-    }
-    const exit = yield* Effect.exit(list.update(0, () => {
-      throw new Error("no");
-    }));
-    assert(Exit.isFailure(exit));
-    yield* list.set(0, "new");
-    assertEquals(yield* list.modify(1, (n) => [`was ${n}`, null]), "was 1");
-    assertEquals(yield* list.toArray, ["new", null]);
-  }),
+  (make) =>
+    Effect.gen(function* () {
+      const list = yield* make(["old", 1]);
+      const wrong: ReadonlyArray<[unknown, string]> = [
+        [2n ** 63n, "Value"],
+        [-(2n ** 63n) - 1n, "Value"],
+        [undefined, "Type"],
+        [{}, "Type"],
+        [[1], "Type"],
+        [new Date(), "Type"],
+        [Symbol("s"), "Type"],
+        ["\ud800", "Type"],
+        [() => 1, "Type"],
+      ];
+      for (const [value, reason] of wrong) {
+        assertEquals((yield* Effect.flip(list.set(0, value as never))).reason, reason);
+        assertEquals((yield* Effect.flip(list.update(0, () => value as never))).reason, reason);
+        const error = yield* Effect.flip(Effect.scoped(make([1, value as never])));
+        assertEquals([error._tag, error.reason], ["OutOfRange", reason]);
+      }
+      assertEquals(yield* list.toArray, ["old", 1]);
+      for (const capacity of [-1, 0, 0.5, NaN, 2 ** 32]) {
+        const error = yield* Effect.flip(Effect.scoped(make([1], { capacity })));
+        assertEquals(error.reason, "InvalidArgument");
+      }
+      const exit = yield* Effect.exit(list.update(0, () => {
+        throw new Error("no");
+      }));
+      assert(Exit.isFailure(exit));
+      yield* list.set(0, "new");
+      assertEquals(yield* list.modify(1, (n) => [`was ${n}`, null]), "was 1");
+      assertEquals(yield* list.toArray, ["new", null]);
+    }),
 );
 
-test(
+carried(
   "it is searched as an array is",
-  Effect.gen(function* () {
-    const list = yield* ShareableList.make<ShareableList.Element>([1, "a", 1n, bytes(1, 2), NaN, "a", 0]);
-    const expected: ReadonlyArray<[ShareableList.Element, [boolean, number, number]]> = [
-      ["a", [true, 2, 1]],
-      [1, [true, 1, 0]],
-      [1n, [true, 1, 2]],
-      [bytes(1, 2), [true, 1, 3]],
-      [bytes(1), [false, 0, -1]],
-      [NaN, [true, 1, 4]],
-      ["b", [false, 0, -1]],
-      [null, [false, 0, -1]],
-    ];
-    for (const [value, result] of expected) {
-      assertEquals(
-        [yield* list.includes(value), yield* list.count(value), Option.getOrElse(yield* list.indexOf(value), () => -1)],
-        result,
-      );
-    }
-    assertEquals(yield* run(Tasks.looksFor, list, "a"), [true, 2, 1]);
-  }),
+  (make) =>
+    Effect.gen(function* () {
+      const list = yield* make([1, "a", 1n, bytes(1, 2), NaN, "a", 0]);
+      const expected: ReadonlyArray<[ShareableList.Element, [boolean, number, number]]> = [
+        ["a", [true, 2, 1]],
+        [1, [true, 1, 0]],
+        [1n, [true, 1, 2]],
+        [bytes(1, 2), [true, 1, 3]],
+        [bytes(1), [false, 0, -1]],
+        [NaN, [true, 1, 4]],
+        ["b", [false, 0, -1]],
+        [null, [false, 0, -1]],
+      ];
+      for (const [value, result] of expected) {
+        assertEquals(
+          [
+            yield* list.includes(value),
+            yield* list.count(value),
+            Option.getOrElse(yield* list.indexOf(value), () => -1),
+          ],
+          result,
+        );
+      }
+      assertEquals(yield* run(Tasks.looksFor, list, "a"), [true, 2, 1]);
+    }),
 );
 
-test(
+carried(
   "it does what an array does, whatever is done to it",
-  Effect.gen(function* () {
-    const element = FastCheck.oneof(
-      FastCheck.constant(null),
-      FastCheck.boolean(),
-      FastCheck.double(),
-      FastCheck.integer(),
-      FastCheck.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
-      FastCheck.string({ unit: "binary", maxLength: 12 }),
-      FastCheck.uint8Array({ maxLength: 20 }),
-    ) as FastCheck.Arbitrary<ShareableList.Element>;
-    const length = (value: ShareableList.Element): number =>
-      typeof value === "string"
-        ? new TextEncoder().encode(value).length
-        : value instanceof Uint8Array
-        ? value.length
-        : 8;
-    const property = FastCheck.property(
-      FastCheck.array(element, { maxLength: 6 }),
-      FastCheck.constantFrom(1, 5, 16),
-      FastCheck.array(FastCheck.tuple(FastCheck.integer({ min: -7, max: 7 }), element), { maxLength: 20 }),
-      (initial, capacity, changes) =>
-        Effect.runSync(Effect.scoped(Effect.gen(function* () {
-          const list = yield* ShareableList.make(initial, { capacity });
-          const model = [...initial];
-          const room = initial.map((value) =>
-            Math.max(8, Math.ceil(capacity / 8) * 8, Math.ceil(length(value) / 8) * 8)
-          );
-          for (const [at, value] of changes) {
-            const index = at < 0 ? at + model.length : at;
-            const result = yield* Effect.either(list.set(at, value));
-            const reason = result._tag === "Left" ? result.left.reason : "set";
-            if (index < 0 || index >= model.length) assertEquals(reason, "Index");
-            else if (length(value) > room[index]) assertEquals(reason, "TooLong");
-            else {
-              assertEquals(reason, "set");
-              model[index] = value;
+  (make) =>
+    Effect.gen(function* () {
+      const element = FastCheck.oneof(
+        FastCheck.constant(null),
+        FastCheck.boolean(),
+        FastCheck.double(),
+        FastCheck.integer(),
+        FastCheck.bigInt(-(2n ** 63n), 2n ** 63n - 1n),
+        FastCheck.string({ unit: "binary", maxLength: 12 }),
+        FastCheck.uint8Array({ maxLength: 20 }),
+      ) as FastCheck.Arbitrary<ShareableList.Element>;
+      const length = (value: ShareableList.Element): number =>
+        typeof value === "string"
+          ? new TextEncoder().encode(value).length
+          : value instanceof Uint8Array
+          ? value.length
+          : 8;
+      const property = FastCheck.asyncProperty(
+        FastCheck.array(element, { maxLength: 6 }),
+        FastCheck.constantFrom(1, 5, 16),
+        FastCheck.array(FastCheck.tuple(FastCheck.integer({ min: -7, max: 7 }), element), { maxLength: 20 }),
+        (initial, capacity, changes) =>
+          Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+            const list = yield* make(initial, { capacity });
+            const model = [...initial];
+            const room = initial.map((value) =>
+              Math.max(8, Math.ceil(capacity / 8) * 8, Math.ceil(length(value) / 8) * 8)
+            );
+            for (const [at, value] of changes) {
+              const index = at < 0 ? at + model.length : at;
+              const result = yield* Effect.either(list.set(at, value));
+              const reason = result._tag === "Left" ? result.left.reason : "set";
+              if (index < 0 || index >= model.length) assertEquals(reason, "Index");
+              else if (length(value) > room[index]) assertEquals(reason, "TooLong");
+              else {
+                assertEquals(reason, "set");
+                model[index] = value;
+              }
+              assertEquals(yield* list.toArray, model);
             }
-            assertEquals(yield* list.toArray, model);
-          }
-        }))),
-    );
-    FastCheck.assert(property, { numRuns: 100 });
-    yield* Effect.void;
-  }),
+          }))),
+      );
+      yield* Effect.promise(() => FastCheck.assert(property, { numRuns: 100 }));
+    }),
 );
 
 test(
@@ -336,6 +358,70 @@ test(
     const small = yield* SharedMemory.create({ size: 8 });
     assertEquals((yield* Effect.flip(Effect.scoped(ShareableList.attach(small.name!)))).reason, "NotFound");
   }),
+);
+
+test(
+  "a subprocess without --allow-ffi uses a list by messages, and is told which flag `raw` needs",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<ShareableList.Element>(["a", 1, null]);
+    assertEquals(list.carrier, "memory");
+    const [carrier, text, refused] = yield* Process.run(Tasks.describes, list);
+    assertEquals([carrier, text], ["messages", "ShareableList(3 elements)"]);
+    assert(refused.startsWith("Unsupported: "), refused);
+    assertStringIncludes(refused, "--allow-ffi");
+    const insists = yield* ShareableList.make<ShareableList.Element>([1], { carrier: "memory" });
+    const numbers = insists as object as ShareableList.ShareableList<number>;
+    for (const use of [Process.run(Tasks.all, insists), Process.run(Tasks.adds, numbers, 1)]) {
+      const error = yield* Effect.flip(use as Effect.Effect<unknown, Error, Backend.Backend>);
+      assertEquals((error as ShareableList.MemoryError).reason, "Unsupported");
+      assertStringIncludes(error.message, "--allow-ffi");
+      assertStringIncludes(error.message, "messages");
+    }
+    const lock = yield* Lock.make({ carrier: "messages" });
+    const locked = yield* ShareableList.make<number>([0, 0], { lock });
+    yield* Process.run(Tasks.pairs, locked, 3);
+    assertEquals(yield* locked.toArray, [3, 3]);
+    const wrong = ShareableList.make([1], { carrier: "messages", name: "mp_test_messages" });
+    assertEquals((yield* Effect.flip(Effect.scoped(wrong))).reason, "InvalidArgument");
+  }).pipe(Effect.provide(withoutFfi)),
+);
+
+test(
+  "a maker that closes its handle ends nothing for users by messages, and its scope ends all",
+  Effect.gen(function* () {
+    const scope = yield* Scope.make();
+    const list = yield* Scope.extend(ShareableList.make<ShareableList.Element>(["a", 1]), scope);
+    const other = new ListMessages(handleOf(list) as ListDescriptor);
+    assertEquals(yield* other.get(0), "a");
+    yield* list.close;
+    assertEquals((yield* Effect.flip(list.get(0))).reason, "Gone");
+    yield* other.set(1, 2);
+    assertEquals(yield* other.toArray, ["a", 2]);
+    const last = new ListMessages(handleOf(list) as ListDescriptor);
+    yield* last.close;
+    assertEquals((yield* Effect.flip(last.get(0))).reason, "Gone");
+    yield* Scope.close(scope, Exit.void);
+    for (const use of [other.get(0), other.set(0, 1), other.update(0, (x) => x), other.toArray, other.capacity(0)]) {
+      assertEquals((yield* Effect.flip(use as Effect.Effect<unknown, ShareableList.MemoryFailure>)).reason, "Gone");
+    }
+  }),
+);
+
+test(
+  "an element that is larger than a message may be fails with `Full` by messages, and the list stays usable",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<ShareableList.Element>([bytes(1), 0], { capacity: 200_000 });
+    assertEquals(yield* Process.run(Tasks.grows, list, 200_000), ["Full", "Full", "set"]);
+    yield* list.set(0, new Uint8Array(200_000));
+    assertEquals(yield* Process.run(Tasks.replaces, list, [1, 2]), ["set", "set"]);
+    yield* list.set(0, new Uint8Array(200_000));
+    assertEquals(yield* Process.run(Tasks.shrinks, list), ["Full", "Full", "Full", 2, "set"]);
+    assertEquals(yield* list.toArray, [null, 2]);
+  }).pipe(
+    Effect.provide(
+      SubprocessBackend.layer({ maxMessageSize: 100_000, permissions: { read: true, run: true, env: true } }),
+    ),
+  ),
 );
 
 test(
@@ -389,8 +475,8 @@ test(
   }),
 );
 
-test(
-  "writers that are killed leave whole elements, and others go on (full) (storm)",
+/** Kills writers of a list, which this process uses in memory. */
+const killed = (layer: Layer.Layer<Backend.Backend>): Program =>
   Effect.gen(function* () {
     const list = yield* scribbled;
     const other = yield* Process.spawnWith(Tasks.scribbles, [list, "y"], { daemon: true });
@@ -410,8 +496,10 @@ test(
     whole(list);
     yield* list.set(1, "q1");
     assertEquals(yield* list.get(1), "q1");
-  }),
-);
+  }).pipe(Effect.provide(layer));
+
+test("writers that are killed leave whole elements, and others go on (full) (storm)", killed(subprocess));
+test("writers by messages that are killed leave whole elements, and others go on (full) (storm)", killed(withoutFfi));
 
 test(
   "a writer that is interrupted while it waits for its turn has changed nothing",
@@ -449,4 +537,8 @@ registerEach(Object.entries(places), ([name, { kind, layer }]) => {
   const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`ShareableList, ${name}`, layer, 2, steps);
 });
+repeated(() => {
+  const steps = promises.map(([title, program]) => [title, program(made("memory"))] as const);
+  withWorkers("ShareableList, subprocess, messages", withoutFfi, 2, steps);
+}, ["no change of several is lost", "elements of all kinds"]);
 withWorkers("ShareableList", subprocess, 2, others);

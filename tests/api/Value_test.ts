@@ -23,8 +23,12 @@ import { HandleId } from "../../src/internal/objects/handles.ts";
 import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { make as makeArray } from "../../src/internal/values/array.ts";
 import { attempt } from "../../src/internal/values/attempt.ts";
+import { make as makeBytes } from "../../src/internal/values/bytes.ts";
 import { type ArrayDescriptor, ArrayMessages } from "../../src/internal/values/messages/array.ts";
+import { type BytesDescriptor, BytesMessages } from "../../src/internal/values/messages/bytes.ts";
+import { type StructDescriptor, StructMessages } from "../../src/internal/values/messages/struct.ts";
 import { type ValueDescriptor, ValueMessages } from "../../src/internal/values/messages/value.ts";
+import { make as makeStruct } from "../../src/internal/values/struct.ts";
 import { make as makeValue } from "../../src/internal/values/value.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { rounds } from "../support/chance.ts";
@@ -47,19 +51,27 @@ interface Make {
     type: Value.Type,
     initial: number | Iterable<unknown>,
   ) => Effect.Effect<Tasks.AnyArray, Value.MemoryFailure, Scope.Scope>;
+  readonly struct: typeof Value.struct;
+  readonly bytes: typeof Value.bytes;
 }
+
+/** Makes an object in a kind of memory by an internal constructor. */
+const owned = <A>(make: () => readonly [A, free: () => void]): Effect.Effect<A, Value.MemoryFailure, Scope.Scope> =>
+  Effect.map(Effect.acquireRelease(attempt(make), ([_, free]) => Effect.sync(free)), ([made]) => made);
 
 const made = (kind: RegionKind): Make => ({
   value: (type, initial) =>
-    kind === "memory" ? Value.make(type, initial as never) as ReturnType<Make["value"]> : Effect.map(
-      Effect.acquireRelease(attempt(() => makeValue(type, initial, undefined, kind)), ([_, free]) => Effect.sync(free)),
-      ([value]) => value,
-    ),
+    kind === "memory"
+      ? Value.make(type, initial as never) as ReturnType<Make["value"]>
+      : owned(() => makeValue(type, initial, undefined, kind)),
   array: (type, initial) =>
-    kind === "memory" ? SharedArray.make(type, initial as never) as ReturnType<Make["array"]> : Effect.map(
-      Effect.acquireRelease(attempt(() => makeArray(type, initial, undefined, kind)), ([_, free]) => Effect.sync(free)),
-      ([array]) => array,
-    ),
+    kind === "memory"
+      ? SharedArray.make(type, initial as never) as ReturnType<Make["array"]>
+      : owned(() => makeArray(type, initial, undefined, kind)),
+  struct: (fields, initial) =>
+    kind === "memory" ? Value.struct(fields, initial) : owned(() => makeStruct(fields, initial, undefined, kind)),
+  bytes: (capacity, initial) =>
+    kind === "memory" ? Value.bytes(capacity, initial) : owned(() => makeBytes(capacity, initial, undefined, kind)),
 });
 
 /** The same, for a process that uses by messages what it has made. */
@@ -74,6 +86,13 @@ const viaMessages: Make = {
       SharedArray.make(type, initial as never),
       (array) => new ArrayMessages(handleOf(array) as ArrayDescriptor) as Tasks.AnyArray,
     ),
+  struct: <const F extends Value.Fields>(fields: F, initial?: Partial<Value.RecordOf<F>>) =>
+    Effect.map(
+      Value.struct(fields, initial),
+      (struct) => new StructMessages<F>(handleOf(struct) as StructDescriptor),
+    ),
+  bytes: (capacity, initial) =>
+    Effect.map(Value.bytes(capacity, initial), (bytes) => new BytesMessages(handleOf(bytes) as BytesDescriptor)),
 };
 
 const handleOf = (object: object): unknown => (object as { [HandleId]: { encode: () => unknown } })[HandleId].encode();
@@ -96,17 +115,11 @@ for (const { kind, layer } of Object.values(places)) {
 type Program = Effect.Effect<unknown, unknown, Scope.Scope | Backend.Backend | Workers>;
 
 const promises: Array<readonly [title: string, program: (make: Make) => Program]> = [];
-const memoryPromises: typeof promises = [];
 const others: Array<readonly [title: string, program: Program]> = [];
 
 /** Registers a test of a guarantee for each place. */
 const promise = (title: string, program: (make: Make) => Program): void => {
   promises.push([title, program]);
-};
-
-/** Registers a test of what has only the carrier memory. */
-const memoryPromise: typeof promise = (title, program) => {
-  memoryPromises.push([title, program]);
 };
 
 /** Registers a test for a process that uses memory, and for one that uses messages. */
@@ -247,11 +260,11 @@ promise("steps that belong together are taken together", (make) =>
     assertEquals(yield* other.get, 1);
   }));
 
-memoryPromise(
+promise(
   "all fields of a struct are replaced in one step, and each is a value for itself",
-  () =>
+  (make) =>
     Effect.gen(function* () {
-      const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 0.5 });
+      const point: Tasks.Point = yield* make.struct({ x: "f64", y: "f64", moves: "u32" }, { x: 0.5 });
       const both = (task: Effect.Effect<unknown, unknown, Workers>) => Effect.all([task, task], { concurrency: 2 });
       yield* both(run(Tasks.moves, point, 200));
       yield* both(run(Tasks.counts, point.fields.moves as Tasks.AnyValue, 1, 1000, false));
@@ -271,25 +284,25 @@ memoryPromise(
         assertEquals((yield* Effect.flip(point.set(wrong as never)))._tag, "OutOfRange");
         assertEquals((yield* Effect.flip(point.update(() => wrong as never)))._tag, "OutOfRange");
       }
-      assertEquals((yield* Effect.flip(Effect.scoped(Value.struct({ x: "u8" }, { x: 256 }))))._tag, "OutOfRange");
+      assertEquals((yield* Effect.flip(Effect.scoped(make.struct({ x: "u8" }, { x: 256 }))))._tag, "OutOfRange");
       assertEquals(
-        (yield* Effect.flip(Effect.scoped(Value.struct({ x: "u8" }, { y: 1 } as never))))._tag,
+        (yield* Effect.flip(Effect.scoped(make.struct({ x: "u8" }, { y: 1 } as never))))._tag,
         "OutOfRange",
       );
       assertEquals(yield* point.get, { x: 3, y: -400, moves: 7 });
-      const mixed = yield* Value.struct({ a: "bool", b: "u8", c: "i64", d: "f32", e: "i16" }, { c: -1n, a: true });
+      const mixed = yield* make.struct({ a: "bool", b: "u8", c: "i64", d: "f32", e: "i16" }, { c: -1n, a: true });
       assertEquals(yield* mixed.get, { a: true, b: 0, c: -1n, d: 0, e: 0 });
       yield* mixed.set({ a: false, b: 255, c: 2n ** 62n, d: 1.5, e: -3 });
       assertEquals(yield* mixed.get, { a: false, b: 255, c: 2n ** 62n, d: 1.5, e: -3 });
       assertEquals(yield* mixed.fields.b.get, 255);
-      const empty = yield* Value.struct({});
+      const empty = yield* make.struct({});
       assertEquals(yield* empty.get, {});
     }),
 );
 
-memoryPromise("bytes are replaced as a whole", () =>
+promise("bytes are replaced as a whole", (make) =>
   Effect.gen(function* () {
-    const bytes = yield* Value.bytes(100, new Uint8Array([9]));
+    const bytes = yield* make.bytes(100, new Uint8Array([9]));
     assertEquals(yield* bytes.get, new Uint8Array([9]));
     yield* Effect.all([run(Tasks.appends, bytes, 1, 30), run(Tasks.appends, bytes, 2, 30)], {
       concurrency: 2,
@@ -303,15 +316,15 @@ memoryPromise("bytes are replaced as a whole", () =>
     yield* bytes.set(new Uint8Array());
     assertEquals([(yield* bytes.get).length, bytes.capacity], [0, 100]);
     for (const capacity of [-1, 0.5, 65_537]) {
-      assertEquals((yield* Effect.flip(Effect.scoped(Value.bytes(capacity)))).reason, "InvalidArgument");
+      assertEquals((yield* Effect.flip(Effect.scoped(make.bytes(capacity)))).reason, "InvalidArgument");
     }
-    assertEquals((yield* Effect.flip(Effect.scoped(Value.bytes(1, new Uint8Array(2))))).reason, "TooLong");
-    const large = yield* Value.bytes(65_536, new Uint8Array(65_536).fill(3));
+    assertEquals((yield* Effect.flip(Effect.scoped(make.bytes(1, new Uint8Array(2))))).reason, "TooLong");
+    const large = yield* make.bytes(65_536, new Uint8Array(65_536).fill(3));
     assertEquals((yield* large.get)[65_535], 3);
   }));
 
-test(
-  "structs and bytes stay whole, whenever a process that replaces them is killed (full) (storm)",
+/** Kills processes that replace structs and bytes, which this process uses in memory. */
+const killed = (layer: Layer.Layer<Backend.Backend>): Program =>
   Effect.gen(function* () {
     const point: Tasks.Point = yield* Value.struct({ x: "f64", y: "f64", moves: "u32" });
     const bytes = yield* Value.bytes(200);
@@ -333,7 +346,15 @@ test(
     }
     yield* check;
     yield* bytes.set(new Uint8Array([1]));
-  }),
+  }).pipe(Effect.provide(layer));
+
+test(
+  "structs and bytes stay whole, whenever a process that replaces them is killed (full) (storm)",
+  killed(subprocess),
+);
+test(
+  "structs and bytes stay whole, whenever a process that replaces them by messages is killed (full) (storm)",
+  killed(withoutFfi),
 );
 
 test(
@@ -594,6 +615,18 @@ test(
 );
 
 test(
+  "a use by messages that begins as the object ends fails with `Gone`",
+  Effect.gen(function* () {
+    const scope = yield* Scope.make();
+    const value = yield* Scope.extend(viaMessages.value("i32"), scope);
+    const fiber = yield* Effect.fork(Effect.flip(value.get));
+    yield* Effect.yieldNow();
+    yield* Scope.close(scope, Exit.void);
+    assertEquals((yield* Fiber.join(fiber)).reason, "Gone");
+  }),
+);
+
+test(
   "updates by messages and by memory lose nothing of each other",
   Effect.gen(function* () {
     const host = yield* Value.make("i32");
@@ -693,7 +726,7 @@ test(
 );
 
 registerEach(Object.entries(places), ([name, { kind, layer }]) => {
-  const steps = [...promises, ...memoryPromises].map(([title, program]) => [title, program(made(kind))] as const);
+  const steps = promises.map(([title, program]) => [title, program(made(kind))] as const);
   withWorkers(`Value and Array, ${name}`, layer, 2, steps);
 });
 repeated(() => {

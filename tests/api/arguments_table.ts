@@ -284,7 +284,7 @@ export const options = {
   "Queue.PriorityOptions": { ...queue, key: func, order: func },
   "Semaphore.Options": { carrier, permits: count, reclaim: boolean },
   "ProgressBar.Options": { label: text },
-  "ShareableList.Options": { capacity: positive, lock, name },
+  "ShareableList.Options": { capacity: positive, carrier, lock, name },
   "SharedMemory.CreateOptions": { size: positive, name },
   "SharedMemory.Options": { size: positive },
   "Supervisor.Options": {
@@ -333,8 +333,7 @@ export const options = {
     unstartable: [...all(Array.isArray), [0], [null], ["1"]],
   },
   "Timeline.Options": { capacity: positive },
-  "Value.NumberOptions": { lock, carrier },
-  "Value.Options": { lock },
+  "Value.Options": { lock, carrier },
   "Wait.Options": { timeout: duration },
   "WorkerBackend.Options": { ...worker, maxQuarantined: positiveOrInfinite },
 } satisfies Record<string, Readonly<Record<string, Kind>>>;
@@ -1053,7 +1052,7 @@ export const rows: Readonly<Record<string, Row>> = {
       ),
   ),
   "Value.make": row(
-    { type: all(() => false), initial: i32, options: optionsOf("Value.NumberOptions") },
+    { type: all(() => false), initial: i32, options: optionsOf("Value.Options") },
     ["i32", 0, {}],
     (_, args) => Value.make(...args as [Loose, Loose, Loose]),
   ),

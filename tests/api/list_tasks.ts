@@ -124,3 +124,31 @@ export const pairs = Task.make(
       { discard: true },
     ),
 );
+
+/** How this process uses a list. */
+export const describes = Task.make(import.meta, "describes", (list: List) => {
+  try {
+    return [list.carrier, String(list), `no failure: ${list.raw.get(0)}`] as const;
+  } catch (error) {
+    const { message, reason } = error as ShareableList.MemoryError;
+    return [list.carrier, String(list), `${reason}: ${message}`] as const;
+  }
+});
+
+/** Tries to replace the first element by many bytes, and then by few. */
+export const grows = Task.make(import.meta, "grows", (list: List, size: number) =>
+  Effect.all([
+    reasonOf(Effect.as(list.set(0, new Uint8Array(size)), "set")),
+    reasonOf(Effect.as(list.update(0, () => new Uint8Array(size)), "set")),
+    reasonOf(Effect.as(list.set(0, new Uint8Array(2)), "set")),
+  ]));
+
+/** Tries to read the first element, and replaces it by `null`. */
+export const shrinks = Task.make(import.meta, "shrinks", (list: List) =>
+  Effect.all([
+    reasonOf(list.get(0)),
+    reasonOf(list.toArray),
+    reasonOf(list.update(0, (x) => x)),
+    list.get(1),
+    reasonOf(Effect.as(list.set(0, null), "set")),
+  ]));

@@ -11,8 +11,7 @@ import { memoryError } from "./system_errors.ts";
 /** Words before the data. */
 const HEAD = 1;
 
-const REMEDY =
-  'without it, a process can use, by messages, what `Value.make` and `Array.make` make without `carrier: "memory"`';
+const REMEDY = 'without it, a process can use, by messages, an object that was made without `carrier: "memory"`';
 
 /** An object in an arena of this or another process. */
 export class ArenaObject {

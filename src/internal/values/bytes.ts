@@ -6,31 +6,21 @@
 import type * as Effect from "effect/Effect";
 import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
-import { self } from "../rpc/identity.ts";
-import type { Lock, MemoryLock } from "../../Lock.ts";
+import type { Carrier, Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Bytes } from "../../Value.ts";
-import { exclusively, ownLock, ownLockAt, usersLock } from "./locks.ts";
+import { allocateCarried, exclusively, ownLockAt, usersLock } from "./locks.ts";
 import { assemble, attemptMemory } from "./attempt.ts";
-import { bytes as isBytes, optional, range, show } from "../os/arguments.ts";
+import { bytes as isBytes, optional, range } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
-import { demand, demandChange, type MemoryError, type MemoryFailure, OutOfRange, pair } from "./errors.ts";
+import { demand, demandChange, type MemoryError, type MemoryFailure, pair } from "./errors.ts";
 import { allocateBytes, ArenaObject } from "./arena_object.ts";
+import { byMessages } from "../sync/object.ts";
+import { type BytesDescriptor, bytesKind, BytesMessages, checkBytes, textOf, TypeId } from "./messages/bytes.ts";
+import type { Contents } from "./messages/exclusive.ts";
 import { encode, Records, sizeOf } from "./records.ts";
-
-export const TypeId = "~multiprocessing/Bytes";
-
-/** The data of a handle. */
-interface HandleData {
-  readonly address: ObjectAddress;
-  readonly capacity: number;
-  readonly lock: Lock | RLock;
-  /** The lock for operations that replace the bytes. */
-  readonly turns: ObjectAddress;
-  readonly host: string;
-}
 
 type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 
@@ -45,52 +35,63 @@ class BytesValue implements Bytes {
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly capacity: number;
   readonly lock: Lock | RLock;
-  readonly #from: HandleData;
+  readonly #sent: BytesDescriptor;
   readonly #object: ArenaObject;
   readonly #turns: MemoryLock;
   #records: Records | undefined;
 
-  constructor(from: HandleData, object: ArenaObject, records?: Records) {
-    this.#from = from;
+  /** `turns` is the address of the lock for operations that replace the bytes, `sent` the data of the handle. */
+  constructor(object: ArenaObject, turns: ObjectAddress, sent: BytesDescriptor, records?: Records) {
+    this.#sent = sent;
     this.#object = object;
     this.#records = records;
-    this.capacity = from.capacity;
-    this.lock = from.lock;
-    this.#turns = ownLockAt(from.turns, from.host);
+    this.capacity = sent.capacity;
+    this.lock = sent.lock;
+    this.#turns = ownLockAt(turns, sent.host);
   }
 
   get [HandleId]() {
-    return { kind: "bytes", encode: (): HandleData => ({ ...this.#from }) };
+    return { kind: "bytes", encode: (): BytesDescriptor => this.#sent };
+  }
+
+  get carrier(): Carrier {
+    return this.#sent.address === undefined ? "messages" : "memory";
   }
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
-  get get(): Effect.Effect<Uint8Array<ArrayBuffer>, MemoryError> {
-    return attemptMemory(() => this.#read());
+  toString(): string {
+    return textOf(this.capacity);
   }
 
-  readonly set = (bytes: Uint8Array): Attempt<void> => exclusively(this.#turns, () => this.#write(bytes));
+  get get(): Effect.Effect<Uint8Array<ArrayBuffer>, MemoryError> {
+    return attemptMemory(() => this.read());
+  }
+
+  readonly set = (bytes: Uint8Array): Attempt<void> => exclusively(this.#turns, () => this.write(bytes));
 
   readonly update = (change: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array): Attempt<Uint8Array<ArrayBuffer>> =>
     exclusively(this.#turns, () => {
       demandChange(change);
-      this.#write(change(this.#read()));
-      return this.#read();
+      this.write(change(this.read()));
+      return this.read();
     });
 
   readonly modify = <B>(change: (bytes: Uint8Array<ArrayBuffer>) => readonly [B, Uint8Array]): Attempt<B> =>
     exclusively(this.#turns, () => {
       demandChange(change);
-      const [answer, next] = pair(change(this.#read()));
-      this.#write(next);
+      const [answer, next] = pair(change(this.read()));
+      this.write(next);
       return answer;
     });
 
-  #read(): Uint8Array<ArrayBuffer> {
+  /** Returns a copy of the bytes. Throws a `MemoryError`. */
+  read(): Uint8Array<ArrayBuffer> {
     return this.#open().read(0) as Uint8Array<ArrayBuffer>;
   }
 
-  #write(bytes: Uint8Array): void {
+  /** Replaces the bytes, for the holder of the lock. Throws a `MemoryFailure`. */
+  write(bytes: unknown): void {
     checkBytes(bytes, this.capacity);
     this.#open().write(0, encode(bytes));
   }
@@ -102,21 +103,13 @@ class BytesValue implements Bytes {
 }
 inspectable(BytesValue);
 
-const checkBytes = (bytes: unknown, capacity: number): void => {
-  if (!(bytes instanceof Uint8Array)) {
-    throw new OutOfRange("Type", `Cannot keep ${show(bytes)} as bytes: it takes Uint8Arrays`);
-  }
-  if (bytes.length > capacity) {
-    throw new OutOfRange("TooLong", `Cannot keep ${bytes.length} bytes: there is room for ${capacity}`);
-  }
-};
-
 /** Creates bytes, and returns them with the function that frees them. Throws a `MemoryFailure`. */
 export const make = (
   capacity: number,
   initial: Uint8Array | undefined,
   given?: Lock | RLock,
   kind?: RegionKind,
+  carrier?: Carrier,
 ): [bytes: Bytes, free: () => void] => {
   demand("Value.bytes", { capacity, initial }, { capacity: range(0, MOST), initial: optional(isBytes) });
   const first = initial ?? new Uint8Array();
@@ -125,15 +118,22 @@ export const make = (
     const size = sizeOf([room(capacity)]);
     const { free, object } = allocateBytes(size, kind);
     onFree(free);
-    const users = usersLock(given, kind, "memory");
+    const users = usersLock(given, kind, carrier);
     onFree(users.free);
-    const turns = ownLock(kind);
+    const contents: Contents = { read: () => bytes.read(), write: (_, value) => bytes.write(value) };
+    const turns = allocateCarried(bytesKind, () => contents, carrier, kind);
     onFree(turns.free);
     const records = Records.layOut(object.arena.region.buffer, size, [room(capacity)], [], object.data);
     records.write(0, encode(first));
-    const from = { address: object.address, capacity, lock: users.lock, turns: turns.address, host: self().name };
-    return new BytesValue(from, object, records);
+    const sent = { ...turns.sent, object: object.address, capacity, lock: users.lock };
+    const bytes = new BytesValue(object, turns.own.address, sent, records);
+    return bytes;
   });
 };
 
-register("bytes", (from) => new BytesValue(from as HandleData, new ArenaObject((from as HandleData).address)));
+register("bytes", (from) => {
+  const descriptor = from as BytesDescriptor;
+  return byMessages(descriptor)
+    ? new BytesMessages(descriptor)
+    : new BytesValue(new ArenaObject(descriptor.object), descriptor.address!, descriptor);
+});

@@ -13,7 +13,7 @@ import type {
   Owned as OwnedMemory,
   SharedMemory,
 } from "../../SharedMemory.ts";
-import type { Bytes, Fields, NumberOptions, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
+import type { Bytes, Fields, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
 import { carrierOption } from "../sync/object.ts";
 import { type Checks, name as isName, optional, positive } from "../os/arguments.ts";
 import { make as makeArray } from "./array.ts";
@@ -28,34 +28,32 @@ import { make as makeStruct } from "./struct.ts";
 import type { Type, Values } from "./types.ts";
 import { make as makeValue } from "./value.ts";
 
+const carried: Checks = { ...lockOption, ...carrierOption };
+
 /** Makes an object with locks of its own, which are freed with it. */
 const locked = <A>(
   subject: string,
   options: unknown,
   make: () => readonly [A, free: () => void],
-  checks: Checks = lockOption,
 ): Effect.Effect<A, MemoryFailure, Scope.Scope> =>
   Effect.map(
     owned(() => {
-      demandOptions(subject, options, checks);
+      demandOptions(subject, options, carried);
       return make();
     }, ([_, free]) => free()),
     ([made]) => made,
   );
 
-const carried: Checks = { ...lockOption, ...carrierOption };
-
 /** Makes a value. */
 export const value = <T extends Type>(
   type: T,
   initial: Values[T] | undefined,
-  options: NumberOptions,
+  options: Options,
 ): Effect.Effect<ValueOf<T>, MemoryFailure, Scope.Scope> =>
   locked(
     "value",
     options,
     () => makeValue(type, initial, options.lock, undefined, options.carrier),
-    carried,
   ) as Effect.Effect<
     unknown,
     MemoryFailure,
@@ -68,7 +66,7 @@ export const struct = <const F extends Fields>(
   initial: Partial<RecordOf<F>> | undefined,
   options: Options,
 ): Effect.Effect<Struct<F>, MemoryFailure, Scope.Scope> =>
-  locked("value", options, () => makeStruct(fields, initial, options.lock));
+  locked("value", options, () => makeStruct(fields, initial, options.lock, undefined, options.carrier));
 
 /** Makes bytes. */
 export const bytes = (
@@ -76,7 +74,7 @@ export const bytes = (
   initial: Uint8Array | undefined,
   options: Options,
 ): Effect.Effect<Bytes, MemoryFailure, Scope.Scope> =>
-  locked("value", options, () => makeBytes(capacity, initial, options.lock));
+  locked("value", options, () => makeBytes(capacity, initial, options.lock, undefined, options.carrier));
 
 /** Makes an array. */
 export const array = <T extends Type>(
@@ -88,7 +86,6 @@ export const array = <T extends Type>(
     "array",
     options,
     () => makeArray(type, initial, options.lock, undefined, options.carrier),
-    carried,
   ) as Effect.Effect<
     unknown,
     MemoryFailure,

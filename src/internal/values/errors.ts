@@ -19,7 +19,7 @@ import {
  * Why shared memory cannot be used.
  *
  * - `Unsupported`: this system, or the permissions of this process, do not allow it; the message says what works instead.
- * - `Full`: there is not enough memory, or a limit of the system is reached.
+ * - `Full`: there is not enough memory, a limit of the system is reached, or a value is larger than a message may be.
  * - `Exists`: a block of that name exists.
  * - `NotFound`: no block of that name exists.
  * - `Gone`: the scope that made it has closed, or its process has ended.

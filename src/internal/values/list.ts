@@ -7,66 +7,25 @@ import * as Effect from "effect/Effect";
 import * as Option from "effect/Option";
 import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
-import { self } from "../rpc/identity.ts";
-import type { Lock, MemoryLock } from "../../Lock.ts";
+import type { Carrier, Lock, MemoryLock } from "../../Lock.ts";
 import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import type { Element, Options, Raw, ShareableList } from "../../ShareableList.ts";
 import { type Checks, iterable, name as isName, optional, range } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
-import { exclusively, lockOption, ownLock, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
+import { allocateCarried, exclusively, lockOption, ownLockAt, usersLock, usersLockAt } from "./locks.ts";
 import { indexIn } from "./elements.ts";
 import { assemble, attempt, attemptMemory } from "./attempt.ts";
 import { demand, demandChange, demandOptions, MemoryError, type MemoryFailure, pair } from "./errors.ts";
 import { attachNamed, create as createMemory, make as makeMemory, type Memory } from "./memory.ts";
 import { ArenaObject } from "./arena_object.ts";
-import { addressOf } from "../sync/object.ts";
+import { addressOf, byMessages, carrierOption } from "../sync/object.ts";
+import { count, indexOf, ListElements, textOf } from "./list_elements.ts";
+import { listContents, type ListDescriptor, listKind, ListMessages, TypeId } from "./messages/list.ts";
 import { capacityOf, encode, type EncodedElement, lockAddressesIn, Records, sizeOf } from "./records.ts";
 
-export const TypeId = "~multiprocessing/ShareableList";
-
-/** The data of a handle. */
-interface HandleData {
-  readonly memory: Memory;
-  /** Address of the lock for changes of elements, which ends with the list. */
-  readonly address: ObjectAddress;
-  readonly host: string;
-  readonly length: number;
-  readonly lock: Lock | RLock;
-}
-
 type Attempt<A> = Effect.Effect<A, MemoryFailure>;
-
-/** Whether two elements are equal: by `Object.is`, and byte by byte for bytes. */
-const same = (one: unknown, other: unknown): boolean => {
-  if (!(one instanceof Uint8Array && other instanceof Uint8Array)) return Object.is(one, other);
-  return one.length === other.length && one.every((byte, at) => byte === other[at]);
-};
-
-/** The operations without Effects. */
-class Elements<A> implements Raw<A> {
-  readonly length: number;
-  readonly #records: () => Records;
-
-  constructor(length: number, records: () => Records) {
-    this.length = length;
-    this.#records = records;
-  }
-
-  get(at: number): A {
-    return this.#records().read(indexIn(at, this.length)) as A;
-  }
-
-  toArray(): Array<A> {
-    const records = this.#records();
-    return Array.from({ length: this.length }, (_, at) => records.read(at) as A);
-  }
-
-  [Symbol.iterator](): ArrayIterator<A> {
-    return this.toArray().values();
-  }
-}
 
 /** The implementation of {@link ShareableList}. */
 export class List<A> implements ShareableList<A> {
@@ -77,34 +36,30 @@ export class List<A> implements ShareableList<A> {
   readonly raw: Raw<A>;
   readonly lock: Lock | RLock;
   readonly #object: ArenaObject;
-  readonly #host: string;
+  readonly #sent: ListDescriptor;
   readonly #writers: MemoryLock;
   readonly #free: () => void;
   #records: Records | undefined;
 
-  constructor({ host, length, lock, memory, address }: HandleData, records?: Records, free: () => void = () => {}) {
-    this.memory = memory;
-    this.length = length;
-    this.lock = lock;
+  /** `address` is that of the lock for changes, `sent` the data of the handle. */
+  constructor(address: ObjectAddress, sent: ListDescriptor, records?: Records, free: () => void = () => {}) {
+    this.memory = sent.memory;
+    this.length = sent.length;
+    this.lock = sent.lock;
     this.#object = new ArenaObject(address);
-    this.#host = host;
-    this.#writers = ownLockAt(address, host);
+    this.#sent = sent;
+    this.#writers = ownLockAt(address, sent.host);
     this.#records = records;
     this.#free = free;
-    this.raw = new Elements(length, () => this.#open());
+    this.raw = new ListElements(this.length, () => this.#open());
   }
 
   get [HandleId]() {
-    return {
-      kind: "list",
-      encode: (): HandleData => ({
-        memory: this.memory,
-        address: this.#object.address,
-        host: this.#host,
-        length: this.length,
-        lock: this.lock,
-      }),
-    };
+    return { kind: "list", encode: (): ListDescriptor => this.#sent };
+  }
+
+  get carrier(): Carrier {
+    return this.#sent.address === undefined ? "messages" : "memory";
   }
 
   get name(): string | undefined {
@@ -136,19 +91,14 @@ export class List<A> implements ShareableList<A> {
 
   readonly includes = (value: A): Effect.Effect<boolean, MemoryError> => Effect.map(this.indexOf(value), Option.isSome);
 
-  readonly count = (value: A): Effect.Effect<number, MemoryError> =>
-    Effect.map(this.toArray, (all) => all.filter((element) => same(element, value)).length);
+  readonly count = (value: A): Effect.Effect<number, MemoryError> => count(this, value);
 
-  readonly indexOf = (value: A): Effect.Effect<Option.Option<number>, MemoryError> =>
-    Effect.map(this.toArray, (all) => {
-      const at = all.findIndex((element) => same(element, value));
-      return at < 0 ? Option.none() : Option.some(at);
-    });
+  readonly indexOf = (value: A): Effect.Effect<Option.Option<number>, MemoryError> => indexOf(this, value);
 
   readonly withLock: RLock["withLock"] = (effect, options) => this.lock.withLock(effect, options);
 
   toString(): string {
-    return `ShareableList(${this.name === undefined ? "" : `${JSON.stringify(this.name)}, `}${this.length} elements)`;
+    return textOf(this);
   }
 
   get close(): Effect.Effect<void> {
@@ -181,12 +131,23 @@ export class List<A> implements ShareableList<A> {
 }
 inspectable(List);
 
-const checks: Checks = { ...lockOption, capacity: optional(range(1, 2 ** 32 - 9)), name: optional(isName) };
+const checks: Checks = {
+  ...lockOption,
+  ...carrierOption,
+  capacity: optional(range(1, 2 ** 32 - 9)),
+  name: optional(isName),
+};
 
 /** Checks the arguments of `ShareableList.make`. Throws a `MemoryError`. */
-export const demandList = (values: unknown, options: unknown): void => {
+export const demandList = (values: unknown, options: Options): void => {
   demand("ShareableList.make", { values }, { values: iterable });
   demandOptions("list", options, checks);
+  if (options.name !== undefined && options.carrier === "messages") {
+    throw new MemoryError(
+      "InvalidArgument",
+      'Invalid list option: carrier must not be "messages" for a list with a name, which other programs attach in memory',
+    );
+  }
 };
 
 /** Creates a list. Throws a `MemoryFailure`, and has then changed nothing. */
@@ -196,27 +157,37 @@ export const make = <A = Element>(
   wanted?: RegionKind,
 ): List<A> => {
   demandList(values, options);
-  const { capacity = 0, lock: given, name } = options;
+  const { capacity = 0, carrier, lock: given, name } = options;
   const encoded: ReadonlyArray<EncodedElement> = Array.from(values, encode);
   const capacities = encoded.map((value) => capacityOf(value, capacity));
   const size = sizeOf(capacities);
   const kind = name === undefined ? wanted : "memory";
-  const [parts, free] = assemble((onFree) => {
-    const writers = ownLock(kind);
+  const [list, free] = assemble((onFree) => {
+    let hosted: Records | undefined;
+    // The memory for users by messages stays when this process closes its handle.
+    const open = (): Records => {
+      if (hosted !== undefined) return hosted;
+      const storage = memory.again();
+      onFree(() => storage.close());
+      return hosted = Records.open(storage.buffer, size);
+    };
+    const writers = allocateCarried(listKind, () => listContents(open), carrier, kind);
     onFree(writers.free);
-    const users = usersLock(given, kind, "memory");
+    const users = usersLock(given, kind, carrier);
     onFree(users.free);
+    const { address } = writers.own;
     let records: Records;
     const fill = (buffer: ArrayBufferLike): void => {
-      records = Records.layOut(buffer, size, capacities, [writers.address, memoryAddress(users.lock)]);
+      const locks = name === undefined ? [] : [address, memoryAddress(users.lock)];
+      records = Records.layOut(buffer, size, capacities, locks);
       encoded.forEach((value, at) => records.write(at, value));
     };
     const memory = name === undefined ? makeMemory(size, kind) : createMemory(name, size, fill);
     if (name === undefined) fill(memory.bytes.buffer);
-    const from = { memory, address: writers.address, host: self().name, length: encoded.length, lock: users.lock };
-    return { from, records: records! };
+    const sent = { ...writers.sent, memory, length: encoded.length, lock: users.lock };
+    return new List<A>(address, sent, records!, () => free());
   });
-  return new List(parts.from, parts.records, free);
+  return list;
 };
 
 /** The address of the users' lock, which a process that attaches the list uses in memory. Throws a `MemoryError`. */
@@ -225,7 +196,7 @@ const memoryAddress = (lock: Lock | RLock): ObjectAddress => {
   if (address !== undefined) return address;
   throw new MemoryError(
     "InvalidArgument",
-    "Invalid shared list option: lock must be a lock that this process uses in memory, received one that it uses by messages",
+    "Invalid list option: lock must be a lock that this process uses in memory, received one that it uses by messages",
   );
 };
 
@@ -237,11 +208,18 @@ export const attach = <A>(name: string): List<A> => {
     const records = Records.open(buffer, memory.size);
     const [address, users] = lockAddressesIn(buffer);
     const host = `process ${address.arena.kind === "memory" ? address.arena.pid : 0}`;
-    return new List({ memory, address, host, length: records.length, lock: usersLockAt(users, host) }, records);
+    return new List(
+      address,
+      { memory, address, host, length: records.length, lock: usersLockAt(users, host) },
+      records,
+    );
   } catch (error) {
     memory.release();
     throw error;
   }
 };
 
-register("list", (from) => new List(from as HandleData));
+register("list", (from) => {
+  const descriptor = from as ListDescriptor;
+  return byMessages(descriptor) ? new ListMessages(descriptor) : new List(descriptor.address!, descriptor);
+});

@@ -5,10 +5,8 @@
  */
 import * as Effect from "effect/Effect";
 import { Unreachable, Unsupported } from "../objects/errors.ts";
-import { self } from "../rpc/identity.ts";
 import type { Carrier, Lock, MemoryLock } from "../../Lock.ts";
-import { allocate, type Block, type ObjectAddress } from "../sync/protocol/arena.ts";
-import { SIZE } from "../sync/protocol/lock.ts";
+import type { ObjectAddress } from "../sync/protocol/arena.ts";
 import type { RegionKind } from "../os/mapping.ts";
 import type { RLock } from "../../RLock.ts";
 import { isSyncFailure, type SyncFailure } from "../sync/errors.ts";
@@ -16,27 +14,23 @@ import { type Checks, optional } from "../os/arguments.ts";
 import { isLock } from "../sync/guard.ts";
 import { LockClient } from "../sync/lock.ts";
 import { lockKind } from "../sync/messages/lock.ts";
-import { allocateShared } from "../sync/object.ts";
+import { allocateShared, type Kind } from "../sync/object.ts";
 import { MemoryRLockClient } from "../sync/rlock.ts";
 import { attempt, outcome } from "./attempt.ts";
 import { demandOptions, MemoryError, type MemoryFailure } from "./errors.ts";
-import { memoryError } from "./system_errors.ts";
 
-/** A lock that this process has allocated. */
-interface AllocatedLock<A> {
-  readonly lock: A;
-  readonly address: ObjectAddress;
-  readonly free: () => void;
-}
-
-const allocateLock = <A>(make: (block: Block) => A, kind: RegionKind | undefined): AllocatedLock<A> => {
-  let block: Block;
+/** Allocates an object of `sync`, which other processes use by the carrier. Throws a `MemoryError`. */
+export const allocateCarried = <P, S>(
+  kind: Kind<P, S>,
+  shape: S,
+  carrier: Carrier | undefined,
+  region: RegionKind | undefined,
+): ReturnType<typeof allocateShared> => {
   try {
-    block = allocate(SIZE, kind);
+    return allocateShared(kind, shape, carrier, region);
   } catch (error) {
-    throw memoryError(error);
+    throw isSyncFailure(error) ? explain(error) : error;
   }
-  return { lock: make(block), address: block.address, free: block.free };
 };
 
 /**
@@ -44,27 +38,19 @@ const allocateLock = <A>(make: (block: Block) => A, kind: RegionKind | undefined
  */
 export const usersLock = (
   given: Lock | RLock | undefined,
-  kind: RegionKind | undefined,
+  region: RegionKind | undefined,
   carrier: Carrier | undefined,
-): Omit<AllocatedLock<Lock | RLock>, "address"> => {
+): { readonly lock: Lock | RLock; readonly free: () => void } => {
   demandOptions("shared object", { lock: given }, lockOption);
   if (given !== undefined) return { lock: given, free: () => {} };
-  try {
-    const { free, own, sent } = allocateShared(lockKind, undefined, carrier, kind);
-    return { lock: new MemoryRLockClient(own, sent), free };
-  } catch (error) {
-    throw isSyncFailure(error) ? explain(error) : error;
-  }
+  const { free, own, sent } = allocateCarried(lockKind, undefined, carrier, region);
+  return { lock: new MemoryRLockClient(own, sent), free };
 };
 
 /** Check of the option `lock`. */
 export const lockOption: Checks = { lock: optional(isLock) };
 
-/** Allocates the lock for exclusive operations. Throws a `MemoryError`. */
-export const ownLock = (kind?: RegionKind): AllocatedLock<MemoryLock> =>
-  allocateLock(({ address }) => new LockClient({ address, host: self().name }), kind);
-
-/** The lock for exclusive operations of an object of another process. */
+/** The lock for exclusive operations of an object. */
 export const ownLockAt = (address: ObjectAddress, host: string): MemoryLock => new LockClient({ address, host });
 
 /** The lock for the users of an object of another process. */

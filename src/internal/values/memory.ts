@@ -138,6 +138,11 @@ export class Memory implements Owned {
     this.#storage?.close();
   }
 
+  /** The memory for another user in this process, which closes it on its own. Throws a `MemoryError`. */
+  again(): Storage {
+    return this.#used.again();
+  }
+
   get #used(): Storage {
     const storage = this.#storage;
     if (storage instanceof MemoryError) throw storage;

@@ -68,6 +68,12 @@ export class Storage {
     return (attachment.wasm ??= orMemoryError(() => overlay(attachment.region))).memory;
   }
 
+  /** The same memory for another user in this isolate. Throws a `MemoryError`. */
+  again(): Storage {
+    if (this.#attachment === undefined) throw new MemoryError("Gone", "Cannot use the shared memory: it was closed");
+    return new Storage(this.#attachment);
+  }
+
   /** Closes the memory. Its views then have length 0, unless it has other users in this isolate or is a SharedArrayBuffer. */
   close(): void {
     const attachment = this.#attachment;

@@ -130,6 +130,7 @@ export class Gateway<P> implements Hosted {
   readonly #operations: MessageOperations<P>;
   readonly #objects = new WeakMap<Entry, P>();
   readonly #ends = new Set<() => void>();
+  #closed = false;
 
   /** `make` gives the protocol of the object for a guest. */
   constructor(arena: Arena, make: (guest: number) => P, operations: MessageOperations<P>) {
@@ -147,6 +148,10 @@ export class Gateway<P> implements Hosted {
 
   /** Opens a session. `numbers` is behind the number of the object. */
   attach(line: Line, message: Incoming, numbers: Pick<VarintReader, "at">): Receiver {
+    if (this.#closed) {
+      line.exit((writer) => void writer.byte(GONE));
+      return { closed: () => {} };
+    }
     const greeting = decode(message, numbers.at);
     if (!Array.isArray(greeting) || typeof greeting[0] !== "string" || !Number.isInteger(greeting[1])) {
       throw malformed();
@@ -197,6 +202,7 @@ export class Gateway<P> implements Hosted {
 
   /** The object has ended. */
   close(): void {
+    this.#closed = true;
     for (const gone of [...this.#ends]) gone();
   }
 
@@ -222,9 +228,10 @@ export class Gateway<P> implements Hosted {
         answered = true;
         entry.leave = undefined;
         if (open.get(id) !== entry) return;
+        // Throws if the message is too large; the operation is then still to be answered.
+        send(value);
         entry.giveBack = giveBack;
         if (giveBack === undefined) open.delete(id);
-        send(value);
       },
       failed: (over) => {
         if (over instanceof Defect && open.delete(id)) send(undefined, String(over.error));

@@ -10,7 +10,8 @@ import type { MessageOperations } from "../../sync/messages/gateway.ts";
 import { attempt } from "../attempt.ts";
 import { Elements, indexIn, keptIn, part, views } from "../elements.ts";
 import { demand, demandChange, type MemoryError, type MemoryFailure, pair } from "../errors.ts";
-import { answering, numberOperations, type NumbersDescriptor, NumbersMessages, operations } from "./numbers.ts";
+import { numberOperations, type NumbersDescriptor, NumbersMessages, operations } from "./numbers.ts";
+import { answering } from "./object.ts";
 
 export const TypeId = "~multiprocessing/Array";
 
