@@ -109,7 +109,7 @@ const arrange = <A>(
     return Effect.flatMap(schemas, ({ encodeArguments }) => {
       if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
       const items = Effect.forEach(args, (item) => {
-        const list = mode === Request.MAP ? [item] : mode === Request.REDUCE ? [item, item] : item as List;
+        const list = mode === Request.STARMAP ? item as List : mode === Request.REDUCE ? [item, item] : [item];
         return encodeArguments(task, payload, list);
       });
       return Effect.flatMap(items, (items) => finish(mode === Request.STARMAP ? items : items.map(([item]) => item)));
@@ -201,9 +201,22 @@ export interface OpenCall {
   readonly cancel: () => void;
   /** Whether the child has reported that it runs an Effect or a Stream, which can be interrupted. */
   readonly begun: boolean;
-  /** How long the work took in the child, in milliseconds, if the child has reported it. */
-  readonly millis: number | undefined;
+  /** Set when the answer has arrived. */
+  readonly report: Report | undefined;
 }
+
+/** What is known of a request besides its outcome. */
+export interface Report {
+  /** How long the work took in the child, in milliseconds, if the child has reported it. */
+  work: number | undefined;
+  /** Number of bytes of the request and its answer. */
+  readonly bytes: number;
+  /** The results of the items before the one that has failed, if these were asked for. */
+  before: ReadonlyArray<unknown> | undefined;
+}
+
+const sizeOf = ({ attachments, bytes }: Incoming): number =>
+  attachments.reduce((sum, { length }) => sum + length, bytes.length);
 
 /**
  * Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. With `isAhead`, the child runs
@@ -218,7 +231,7 @@ export const start = (
 ): OpenCall => {
   const { link } = child;
   const { task } = prepared;
-  const call = { begun: false, millis: undefined as number | undefined, cancel: () => {} };
+  const call = { begun: false, report: undefined as Report | undefined, cancel: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
     const flags = (once ? Request.ONCE : 0) | (isAhead === undefined ? 0 : isAhead() ? Request.QUEUED : Request.FRESH);
@@ -226,7 +239,8 @@ export const start = (
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
-          done(readReply(child, prepared, message, (millis) => call.millis = millis));
+          call.report = { work: undefined, bytes: sizeOf(prepared.encoded) + sizeOf(message), before: undefined };
+          done(readReply(child, prepared, message, call.report));
           // The child waits for this before it ends.
           if (once) link.close();
         };
@@ -303,7 +317,7 @@ const readReply = (
   child: Child,
   prepared: Prepared,
   message: Incoming,
-  measured?: (millis: number) => void,
+  report?: Report,
 ): Effect.Effect<unknown, unknown> => {
   let exit: ExitData;
   try {
@@ -311,9 +325,19 @@ const readReply = (
   } catch (error) {
     return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
   }
-  if (exit._tag === "Success" && exit.millis !== undefined) measured?.(exit.millis);
-  if (!prepared.settled || exit._tag !== "Success") {
-    return interpret(child, prepared, exit, prepared.mode === Request.MAP || prepared.mode === Request.STARMAP);
+  const { mode, settled } = prepared;
+  if (exit._tag !== "Success") return interpret(child, prepared, exit, false);
+  if (report !== undefined) report.work = exit.millis;
+  if (!settled) {
+    if (mode !== Request.MAP_UNTIL) {
+      return interpret(child, prepared, exit, mode === Request.MAP || mode === Request.STARMAP);
+    }
+    if (Array.isArray(exit.value)) return interpret(child, prepared, exit, true);
+    const part = exit.value as Request.Part;
+    return Effect.flatMap(interpret(child, prepared, { _tag: "Success", value: part.results }, true), (results) => {
+      if (report !== undefined) report.before = results as ReadonlyArray<unknown>;
+      return interpret(child, prepared, part.exit, false);
+    });
   }
   const exits = exit.value as ReadonlyArray<ExitData>;
   return Effect.forEach(exits, (exit) => Effect.exit(interpret(child, prepared, exit, false)));

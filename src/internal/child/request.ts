@@ -3,7 +3,7 @@
  *
  * | bytes | field |
  * | --- | --- |
- * | 0 | the mode (`CALL`, `MAP`, `STARMAP`, `REDUCE`, `MAP_REDUCE`), plus `QUEUED`, `SETTLED`, `CARRYING`, `ONCE` and `TRACED` |
+ * | 0 | the mode (`CALL` and the others below), plus `QUEUED`, `SETTLED`, `CARRYING`, `ONCE` and `TRACED` |
  * | 1-4 | number of the task, as defined over this link |
  * | 5-53 | if `TRACED`: trace id (32 hex digits), span id (16), `1` or `0` for sampled |
  * | next | if `CARRYING`: length in 4 bytes, then the values of portable FiberRefs, encoded |
@@ -12,6 +12,7 @@
  * @module
  */
 import type { Writer } from "../codec/codec.ts";
+import type { ExitData } from "../codec/exits.ts";
 
 /** One call with a list of arguments. */
 export const CALL = 0;
@@ -28,6 +29,8 @@ export const REDUCE = 5;
  * items.
  */
 export const MAP_REDUCE = 6;
+/** {@link MAP} whose result is a {@link Part} if an item fails: no later item is run, and the results before it are kept. */
+export const MAP_UNTIL = 7;
 /** The request begins when all earlier ones with this flag have been answered, and their answers have left. */
 export const QUEUED = 0x10;
 /** {@link QUEUED}, and the answers of all earlier requests with this flag have arrived. Written as {@link ONCE}, which excludes it. */
@@ -39,6 +42,14 @@ export const ONCE = 0x40;
 const TRACED = 0x80;
 const CARRYING = 0x20;
 const MODE = 0x07;
+
+/** The result of {@link MAP_UNTIL} if an item has failed. */
+export interface Part {
+  /** The results of the items before it. */
+  readonly results: ReadonlyArray<unknown>;
+  /** Its exit. */
+  readonly exit: ExitData;
+}
 
 /** The caller's span. */
 export interface Trace {

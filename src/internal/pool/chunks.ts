@@ -1,9 +1,12 @@
 /**
  * The sizes of chunks, by the time that the items of the earlier ones have taken: about a millisecond of work each, and up to ten
- * milliseconds while so much remains that the workers stay evenly busy nevertheless.
+ * milliseconds while so much remains that the workers stay evenly busy nevertheless. Items that are large rather than slow count as the
+ * time that their bytes take.
  *
  * @module
  */
+
+import type { Report } from "../child/call.ts";
 
 /** How long the work of one chunk should take, in milliseconds. */
 const TARGET = 1;
@@ -13,6 +16,9 @@ const LONGEST = 10;
 
 /** A chunk of more than {@link TARGET} is at most this part of one worker's share of the remaining items. */
 const PART = 1 / 8;
+
+/** Number of bytes that take a millisecond to be sent. */
+const BYTES = 1024 * 1024;
 
 /** A chunk has at most this many times the items of the largest one that was measured. */
 const GROWTH = 8;
@@ -39,18 +45,24 @@ export class ChunkSizes {
     this.#workers = workers;
   }
 
-  /** Size of the next chunk if so many items remain: at least 1, and no more than one worker's share of them. */
-  next(remaining: number): number {
-    const share = Math.ceil(remaining / this.#workers);
+  /**
+   * Size of the next chunk if so many items remain: at least 1, and no more than one worker's share of them. Without a number, as if just
+   * so many items remained that no chunk should be longer than the others.
+   */
+  next(remaining: number | undefined): number {
     const each = this.#each;
     if (each === undefined) return 1;
-    const wanted = Math.max(TARGET / each, Math.min(LONGEST / each, share * PART));
+    const share = remaining === undefined ? Infinity : Math.ceil(remaining / this.#workers);
+    const wanted = remaining === undefined
+      ? TARGET / each
+      : Math.max(TARGET / each, Math.min(LONGEST / each, share * PART));
     return Math.max(1, Math.floor(Math.min(wanted, share, this.#limit)));
   }
 
-  /** A chunk of `count` items has taken a worker so long. */
-  measured(count: number, millis: number): void {
-    const each = Math.max(0, millis) / count;
+  /** A worker has answered a chunk of `count` items. */
+  answered(count: number, { bytes, work }: Report): void {
+    if (work === undefined) return;
+    const each = Math.max(work, bytes / BYTES) / count;
     this.#each = this.#each === undefined ? each : (this.#each + each) / 2;
     this.#limit = Math.max(this.#limit, GROWTH * count);
   }

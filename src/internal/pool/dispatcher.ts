@@ -14,6 +14,7 @@ import * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Child } from "../../Backend.ts";
+import type { Report } from "../child/call.ts";
 import type { PoolError } from "./errors.ts";
 import { type Job, type JobExit, type Reply, type Settle, type Slot, type Terms, unlimited, type Work } from "./job.ts";
 import type { Observations } from "./insights.ts";
@@ -453,8 +454,8 @@ export class Dispatcher {
     const end = performance.now();
     const { ahead, since } = job;
     const { name } = slot;
-    const millis = job.call?.millis;
-    if (!ahead) this.#options.observations.ran(slot, job, end - since, millis);
+    const report = job.call?.report;
+    if (!ahead) this.#options.observations.ran(slot, job, end - since, report?.work);
     job.slot = undefined;
     job.call = undefined;
     job.grace?.();
@@ -466,7 +467,7 @@ export class Dispatcher {
       const { timeline } = this.#options.observations;
       const failed = Exit.isFailure(exit);
       if (!ahead) timeline?.add({ worker: name, task: job.work.task, start: since, end, failed });
-      this.#conclude(slot, job, exit, millis);
+      this.#conclude(slot, job, exit, report);
     };
     if (Exit.isExit(reply)) return conclude(reply);
     this.#decoding++;
@@ -487,11 +488,11 @@ export class Dispatcher {
   // Settling
 
   /** An attempt has ended: its job settles, or is tried again. */
-  #conclude(slot: Slot, job: Job, exit: JobExit, millis: number | undefined): void {
+  #conclude(slot: Slot, job: Job, exit: JobExit, report: Report | undefined): void {
     this.#options.onFinished(slot);
-    if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit, millis);
+    if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit, report);
     const verdict = judge(job, exit);
-    if (verdict._tag === "Settle") return this.#settle(job, verdict.exit);
+    if (verdict._tag === "Settle") return this.#settle(job, verdict.exit, report);
     if (verdict._tag === "Again") return this.#retry(job);
     job.state = "resting";
     this.#resting.add(job);
@@ -522,13 +523,13 @@ export class Dispatcher {
     stop?.();
   }
 
-  #settle(job: Job, exit: JobExit, millis?: number): void {
+  #settle(job: Job, exit: JobExit, report?: Report): void {
     this.#resting.delete(job);
     job.rest?.();
     this.#release(job);
     if (Exit.isSuccess(exit)) this.completed++;
     else this.failed++;
-    job.settle(exit, millis);
+    job.settle(exit, report);
     this.#checkDrained();
   }
 

@@ -28,8 +28,8 @@ export type JobExit = Exit.Exit<unknown, unknown>;
 /** Begins a job on a worker, and calls `done` once. `isAhead` tells whether the worker has not taken the job up yet. */
 export type Begin = (child: Child, done: (reply: Reply) => void, isAhead: () => boolean) => Call.OpenCall;
 
-/** Receives the Exit of a job, and how long its worker has worked on it, in milliseconds, if the worker has reported that. */
-export type Settle = (exit: JobExit, millis: number | undefined) => void;
+/** Receives the Exit of a job, and what is known of its last attempt if a worker has answered it. */
+export type Settle = (exit: JobExit, report: Call.Report | undefined) => void;
 
 /** The work of a job. */
 export interface Work {

@@ -68,8 +68,8 @@ export interface Supply {
   readonly pins?: ReadonlyArray<Slot> | undefined;
 }
 
-/** Receives the Exit of a job, its index, and how long its worker has worked on it, if that is known. Returns whether the call goes on. */
-type Settled = (exit: JobExit, index: number, millis: number | undefined) => Exit.Exit<void, unknown>;
+/** Receives the Exit of a job, its index, and what is known of it. A failure that it returns ends the call. */
+type Settled = (exit: JobExit, index: number, report: Call.Report | undefined) => Exit.Exit<void, unknown>;
 
 /** The jobs of one call. */
 class Batch {
@@ -148,11 +148,11 @@ class Batch {
     // A job that cannot be sent settles before `submit` has returned.
     let isSync = true;
     let early: JobExit | undefined;
-    const receive = (exit: JobExit, millis: number | undefined): void => {
+    const receive = (exit: JobExit, report: Call.Report | undefined): void => {
       if (isSync) early = exit;
       else {
         this.#jobs.delete(job);
-        this.#settle(exit, index, millis);
+        this.#settle(exit, index, report);
       }
     };
     const work = workOf(prepared, queueable);
@@ -162,8 +162,8 @@ class Batch {
     else this.#jobs.add(job);
   }
 
-  #settle(exit: JobExit, index: number, millis: number | undefined): void {
-    const outcome = this.#settled(exit, index, millis);
+  #settle(exit: JobExit, index: number, report: Call.Report | undefined): void {
+    const outcome = this.#settled(exit, index, report);
     if (Exit.isFailure(outcome) && this.#failure === undefined) {
       this.#failure = Exit.failCause(outcome.cause);
       this.#stop();
@@ -259,7 +259,7 @@ export const lease = (
           cause = job?.overrun ?? Cause.interrupt(FiberId.none);
           revoke(cause);
         };
-        return { begun: true, millis: undefined, cancel };
+        return { begun: true, report: undefined, cancel };
       },
     });
     // Released also when the wait was interrupted: the worker may have come at that very moment.

@@ -1,5 +1,5 @@
 /**
- * A Stream through a pool: each item becomes a job, and at most `lookAhead` items are in the pool at a time.
+ * A Stream through a pool: one item or several become a job, and at most `lookAhead` jobs are in the pool at a time.
  *
  * - Results that are ready leave in one chunk, so a fast task costs no fiber for each item.
  * - In order, a failure is emitted after the results of the items before it. The items after it are stopped at once.
@@ -15,34 +15,41 @@ import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import type * as Call from "../child/call.ts";
-import type { Job, Terms } from "./job.ts";
+import type { Job, JobExit, Terms } from "./job.ts";
 import { type Gate, workOf } from "./jobs.ts";
 
 /** Options of {@link mapStream}. */
-export interface Options<I> {
+export interface Options {
   readonly gate: Gate;
   readonly terms: Terms;
-  /** Maximal number of items that are waiting, running, or done and not yet read. */
+  /** Maximal number of jobs that are waiting, running, or done and not yet read. */
   readonly lookAhead: number;
   readonly unordered: boolean;
   /** Whether a result is a list of results. */
   readonly flatten: boolean;
+  /** Number of items of the next job, if so many are at hand: at least 1. */
+  readonly count: (atHand: number) => number;
   /** The results that stand for the failure of a job, if the stream is to go on after it. */
-  readonly recover: ((cause: Cause.Cause<unknown>, item: I) => unknown) | undefined;
+  readonly recover: ((cause: Cause.Cause<unknown>, items: ReadonlyArray<unknown>) => unknown) | undefined;
   /** Receives the Exit of each job. */
-  readonly settled: (exit: Exit.Exit<unknown, unknown>, item: I) => void;
-  readonly prepare: (item: I) => Effect.Effect<Call.Prepared, unknown>;
+  readonly settled: (exit: JobExit, items: ReadonlyArray<unknown>, report: Call.Report | undefined) => void;
+  /** Prepares a job. `first` is the place of its first item in the input. */
+  readonly prepare: (items: ReadonlyArray<unknown>, first: number) => Effect.Effect<Call.Prepared, unknown>;
 }
 
-/** An item in the pool, with its Exit when its job has settled. */
+/** A job, with its Exit when it has settled. */
 interface Entry {
-  /** Place in the input. */
+  /** Place among the jobs. */
   readonly index: number;
   job: Job | undefined;
-  exit: Exit.Exit<unknown, unknown> | undefined;
+  exit: JobExit | undefined;
+  /** Results of the items before the one that has failed, if they are known and were not emitted. */
+  before: ReadonlyArray<unknown>;
 }
 
-class MapStream<I> {
+const none: ReadonlyArray<unknown> = [];
+
+class MapStream {
   /** Entries whose jobs have not settled, in the order of the input. */
   readonly #open = new Set<Entry>();
   /** Entries that were not emitted, in the order in which they are emitted: of the input, or of their ends. */
@@ -52,32 +59,37 @@ class MapStream<I> {
   /** Number of entries that were not emitted. */
   #size = 0;
   #next = 0;
+  /** Number of items of the jobs so far. */
+  #items = 0;
   /** Results in the hands of the reader: they count until it comes for more. */
   #taken = 0;
-  #source: Exit.Exit<unknown, unknown> | undefined;
+  #source: JobExit | undefined;
   #failed = false;
   #wakeReader = (): void => {};
   #wakeSource = (): void => {};
-  readonly #options: Options<I>;
+  readonly #options: Options;
 
-  constructor(options: Options<I>) {
+  constructor(options: Options) {
     this.#options = options;
   }
 
-  /** Submits the next item as soon as there is room for it. */
-  put(item: I): Effect.Effect<void> {
-    return Effect.flatMap(
-      this.room,
-      () =>
-        Effect.matchCause(this.#options.prepare(item), {
-          onFailure: (cause) => this.#refuse(cause, item),
-          onSuccess: (prepared) => this.#submit(prepared, item),
-        }),
-    );
+  /** Submits a job of the next items, from place `at` in the list, as soon as there is room for it, and returns their number. */
+  put(items: ReadonlyArray<unknown>, at: number): Effect.Effect<number> {
+    return Effect.flatMap(this.room, () => {
+      const part = items.slice(at, at + this.#options.count(items.length - at));
+      return Effect.matchCauseEffect(this.#options.prepare(part, this.#items), {
+        onFailure: (cause) => {
+          // The results of the items before the one that cannot be sent are emitted before the failure.
+          if (part.length > 1) return Effect.as(Effect.forEach(part, (item) => this.put([item], 0)), part.length);
+          return Effect.as(Effect.sync(() => this.#refuse(cause, part)), 1);
+        },
+        onSuccess: (prepared) => Effect.as(Effect.sync(() => this.#submit(prepared, part)), part.length),
+      });
+    });
   }
 
   /** The source has ended. */
-  readonly end = (exit: Exit.Exit<unknown, unknown>): void => {
+  readonly end = (exit: JobExit): void => {
     this.#source = exit;
     this.#wakeReader();
   };
@@ -89,7 +101,7 @@ class MapStream<I> {
       this.#wakeSource();
     }
     const results = this.#shift();
-    if (this.#taken > 0) return Effect.succeed(Chunk.unsafeFromArray(results));
+    if (results.length > 0) return Effect.succeed(Chunk.unsafeFromArray(results));
     const exit = this.#size > 0 ? this.#queue[this.#head]?.exit : this.#source;
     if (exit === undefined) return Effect.zipRight(this.#change, this.take);
     return Exit.isFailure(exit) ? Effect.failCause(Cause.map(exit.cause, Option.some)) : Effect.fail(Option.none());
@@ -140,8 +152,14 @@ class MapStream<I> {
     const limit = Math.max(1, lookAhead >> 1);
     const results: Array<unknown> = [];
     while (this.#taken < limit && this.#head < this.#queue.length) {
-      const { exit } = this.#queue[this.#head];
-      if (exit === undefined || Exit.isFailure(exit)) break;
+      const entry = this.#queue[this.#head];
+      const { exit } = entry;
+      if (exit === undefined) break;
+      if (Exit.isFailure(exit)) {
+        for (const result of entry.before) results.push(result);
+        entry.before = none;
+        break;
+      }
       if (flatten) { for (const result of exit.value as ReadonlyArray<unknown>) results.push(result); }
       else results.push(exit.value);
       this.#head++;
@@ -156,35 +174,37 @@ class MapStream<I> {
     return results;
   }
 
-  #add(): Entry {
-    const entry: Entry = { index: this.#next++, job: undefined, exit: undefined };
+  #add(items: ReadonlyArray<unknown>): Entry {
+    const entry: Entry = { index: this.#next++, job: undefined, exit: undefined, before: none };
+    this.#items += items.length;
     this.#size++;
     this.#open.add(entry);
     if (!this.#options.unordered) this.#queue.push(entry);
     return entry;
   }
 
-  #refuse(cause: Cause.Cause<unknown>, item: I): void {
-    this.#settle(this.#add(), Exit.failCause(cause), item);
+  #refuse(cause: Cause.Cause<unknown>, items: ReadonlyArray<unknown>): void {
+    this.#settle(this.#add(items), Exit.failCause(cause), items, undefined);
   }
 
-  #submit(prepared: Call.Prepared, item: I): void {
-    const entry = this.#add();
+  #submit(prepared: Call.Prepared, items: ReadonlyArray<unknown>): void {
+    const entry = this.#add(items);
     const { gate, terms } = this.#options;
     entry.job = gate.dispatcher.submit(
       workOf(prepared, gate.queueable),
-      (exit) => this.#settle(entry, exit, item),
+      (exit, report) => this.#settle(entry, exit, items, report),
       terms,
     );
   }
 
-  #settle(entry: Entry, outcome: Exit.Exit<unknown, unknown>, item: I): void {
+  #settle(entry: Entry, outcome: JobExit, items: ReadonlyArray<unknown>, report: Call.Report | undefined): void {
     const { recover, unordered } = this.#options;
-    this.#options.settled(outcome, item);
+    this.#options.settled(outcome, items, report);
     const exit = Exit.isFailure(outcome) && recover !== undefined
-      ? Exit.succeed(recover(outcome.cause, item))
+      ? Exit.succeed(recover(outcome.cause, items))
       : outcome;
     entry.exit = exit;
+    entry.before = report?.before ?? none;
     this.#open.delete(entry);
     if (unordered) this.#queue.push(entry);
     if (Exit.isFailure(exit) && !this.#failed) {
@@ -203,9 +223,9 @@ class MapStream<I> {
   }
 }
 
-/** Runs each item of a Stream as a job. */
+/** Runs the items of a Stream as jobs. */
 export const mapStream =
-  <I>(options: Options<I>) => <E, R>(stream: Stream.Stream<I, E, R>): Stream.Stream<unknown, unknown, R> =>
+  (options: Options) => <E, R>(stream: Stream.Stream<unknown, E, R>): Stream.Stream<unknown, unknown, R> =>
     Stream.unwrapScoped(Effect.gen(function* () {
       const state = new MapStream(options);
       // Registered before the source is forked, so that it runs when the source has been interrupted and puts no more items.
@@ -215,8 +235,8 @@ export const mapStream =
         let at = 0;
         const put = Effect.whileLoop({
           while: () => at < items.length,
-          body: () => state.put(items[at++]),
-          step: () => {},
+          body: () => state.put(items, at),
+          step: (count) => void (at += count),
         });
         // No item is pulled before there is room for it: it would wait here while another consumer could have it.
         return Effect.zipRight(put, state.room);

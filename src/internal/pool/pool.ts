@@ -19,7 +19,7 @@ import type * as Task from "../../Task.ts";
 import { lookup, modules as definingModules } from "../child/tasks.ts";
 import * as Call from "../child/call.ts";
 import { isLibrary } from "../child/modules.ts";
-import { CALL, MAP, MAP_REDUCE, REDUCE, STARMAP } from "../child/request.ts";
+import { CALL, MAP, MAP_REDUCE, MAP_UNTIL, REDUCE, STARMAP } from "../child/request.ts";
 import { within } from "../child/stop.ts";
 import type { EncodeError } from "../codec/errors.ts";
 import * as Checks from "./checks.ts";
@@ -83,9 +83,10 @@ const unkillable = (task: Task.Any, backend: string): PoolError =>
       `Cannot run task "${task.name}": it is marked as killable, and the ${backend} backend cannot kill a busy worker; use SubprocessBackend`,
   });
 
+const isList = <I>(items: Iterable<I>): items is ReadonlyArray<I> => Array.isArray(items) || ArrayBuffer.isView(items);
+
 /** A list of items. Numbers in a typed array stay there. */
-const listOf = <I>(items: Iterable<I>): ReadonlyArray<I> =>
-  Array.isArray(items) || ArrayBuffer.isView(items) ? items as unknown as ReadonlyArray<I> : [...items];
+const listOf = <I>(items: Iterable<I>): ReadonlyArray<I> => isList(items) ? items : [...items];
 
 /** Whether a worker can pass the results of one task to another. */
 const isFusible = (first: Task.Any, second: Task.Any): boolean => {
@@ -96,9 +97,24 @@ const isFusible = (first: Task.Any, second: Task.Any): boolean => {
   return plain && (a?.idempotent === true) === (b?.idempotent === true);
 };
 
-/** Wraps `items` in a Stream with bounded read-ahead. */
-const fromIterable = <I>(items: Iterable<I>, readAhead: number): Stream.Stream<I> =>
-  Stream.suspend(() => Stream.fromIteratorSucceed(Iterator.from(items), readAhead));
+/** Wraps `items` in a Stream that reads a chunk at a time; `size` receives the number of items that are left, if it is known. */
+const fromIterable = <I>(items: Iterable<I>, size: (left: number | undefined) => number): Stream.Stream<I> =>
+  Stream.suspend(() => {
+    const iterator = items[Symbol.iterator]();
+    const length = isList(items) ? items.length : undefined;
+    let read = 0;
+    const chunk = Effect.suspend(() => {
+      const part: Array<I> = [];
+      for (let left = size(length === undefined ? undefined : length - read); left > 0; left--) {
+        const next = iterator.next();
+        if (next.done === true) break;
+        part.push(next.value);
+      }
+      read += part.length;
+      return part.length === 0 ? Effect.fail(Option.none()) : Effect.succeed(Chunk.unsafeFromArray(part));
+    });
+    return Stream.repeatEffectChunkOption(chunk);
+  });
 
 /** Adds a span to a call that is made inside a span; a caller that does not trace pays nothing. */
 const traced = (name: string, task: Task.Any) => <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E> =>
@@ -256,7 +272,8 @@ class RunningPool implements Pool.Pool {
     <E2, R>(stream: Stream.Stream<I, E2, R>): Stream.Stream<A, E | E2 | Pool.PoolFailure, R> => {
       const wrong = Checks.wrongMapStream("mapStream", task, options, stream) ?? this.#wrongTask("mapStream", task);
       if (wrong !== undefined) return Stream.fail(wrong);
-      return this.#mapStream(task, options, stream, false) as Stream.Stream<A, E | E2 | Pool.PoolFailure, R>;
+      const sizes = this.#measures(options) ? new ChunkSizes(this.size) : undefined;
+      return this.#mapStream(task, options, stream, false, sizes) as Stream.Stream<A, E | E2 | Pool.PoolFailure, R>;
     };
 
   readonly mapStreamSettled =
@@ -279,8 +296,11 @@ class RunningPool implements Pool.Pool {
   ): Stream.Stream<A, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongMap("mapUnordered", task, items, options) ?? this.#wrongTask("mapUnordered", task);
     if (wrong !== undefined) return Stream.fail(wrong);
-    const stream = fromIterable(items, 4 * this.size * (options.chunkSize ?? 1));
-    return this.#mapStream(task, { ...options, unordered: true }, stream, false) as Stream.Stream<
+    const sizes = this.#measures(options) ? new ChunkSizes(this.size) : undefined;
+    const stream = sizes === undefined
+      ? fromIterable(items, () => 4 * this.size * (options.chunkSize ?? 1))
+      : fromIterable(items, (remaining) => sizes.next(remaining));
+    return this.#mapStream(task, { ...options, unordered: true }, stream, false, sizes, true) as Stream.Stream<
       A,
       E | Pool.PoolFailure
     >;
@@ -570,10 +590,10 @@ class RunningPool implements Pool.Pool {
             },
             elapsed: () => clock.unsafeCurrentTimeMillis() - begun,
           };
-          return Jobs.runAll(this.#gate, supply, this.#terms(options), (exit, index, millis) => {
+          return Jobs.runAll(this.#gate, supply, this.#terms(options), (exit, index, report) => {
             const first = firsts[index];
             const count = firsts[index + 1] - first;
-            if (millis !== undefined) sizes.measured(count, millis);
+            if (report !== undefined) sizes.answered(count, report);
             return keep(exit, first, count);
           });
         }),
@@ -612,34 +632,44 @@ class RunningPool implements Pool.Pool {
     return during(options.progress, list.length, ran);
   }
 
+  /** Whether the items of a stream may be sent together. A limit of time and a retry are meant for each item. */
+  #measures(options: Pool.MapStreamOptions<never>): boolean {
+    const { retry, timeout } = this.#terms(options);
+    return options.chunkSize === undefined && timeout === Infinity && retry === undefined;
+  }
+
+  /**
+   * Runs the elements of a stream: `each` gives the Exit of each. With `sizes`, these choose the chunks; they have chosen those of the stream
+   * itself if it is `whole`.
+   */
   #mapStream<E2, R>(
     task: Task.Any,
     options: Pool.MapStreamOptions<never>,
     stream: Stream.Stream<unknown, E2, R>,
     each: boolean,
+    sizes?: ChunkSizes,
+    whole: boolean = false,
   ): Stream.Stream<unknown, unknown, R> {
     const { chunkSize = 1, lookAhead = 4 * this.size, unordered = false } = options;
     const progress = options.progress as Progress | undefined;
-    const settled = (count: number, exit: JobExit): void => {
-      const exits = each && Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;
-      progress?.settle(count, exits?.filter(Exit.isFailure).length ?? (Exit.isFailure(exit) ? count : 0));
-    };
-    const shared = { gate: this.#gate, terms: this.#terms(options), lookAhead, unordered };
-    const results = chunkSize === 1
-      ? mapStream({
-        ...shared,
-        flatten: each,
-        settled: (exit) => settled(1, exit),
-        recover: each ? (cause) => [Exit.failCause(cause)] : undefined,
-        prepare: (item: unknown) => Call.prepare(task, each ? MAP : CALL, [item], 0, each),
-      })(stream)
-      : mapStream({
-        ...shared,
-        flatten: true,
-        settled: (exit, items) => settled(items.length, exit),
-        recover: each ? (cause, items) => Array.from(items, () => Exit.failCause(cause)) : undefined,
-        prepare: (items: Chunk.Chunk<unknown>) => Call.prepare(task, MAP, Chunk.toReadonlyArray(items), 0, each),
-      })(Stream.grouped(stream, chunkSize));
+    const mode = sizes !== undefined ? MAP_UNTIL : chunkSize > 1 || each ? MAP : CALL;
+    const results = mapStream({
+      gate: this.#gate,
+      terms: this.#terms(options),
+      lookAhead,
+      unordered,
+      flatten: mode !== CALL,
+      count: (atHand) => sizes === undefined ? chunkSize : whole ? atHand : sizes.next(undefined),
+      recover: each ? (cause, items) => items.map(() => Exit.failCause(cause)) : undefined,
+      settled: (exit, { length }, report) => {
+        if (report !== undefined) sizes?.answered(length, report);
+        const before = report?.before;
+        if (before !== undefined) return progress?.settle(before.length + 1, 1);
+        const exits = each && Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;
+        progress?.settle(length, exits?.filter(Exit.isFailure).length ?? (Exit.isFailure(exit) ? length : 0));
+      },
+      prepare: (items, first) => Call.prepare(task, mode, items, first, each),
+    })(chunkSize > 1 ? Stream.rechunk(stream, chunkSize) : stream);
     const counted = Effect.acquireRelease(
       Effect.sync(() => progress?.begin(undefined)),
       () => Effect.sync(() => progress?.end()),

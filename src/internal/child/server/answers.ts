@@ -10,6 +10,7 @@ import { MessageTooLarge } from "../../codec/message.ts";
 import type { Link } from "../../rpc/link.ts";
 import type { OpenRequest } from "./open_requests.ts";
 import * as Refusals from "../refusals.ts";
+import { MAP_UNTIL, type Part } from "../request.ts";
 
 type Hooks = Link["hooks"];
 
@@ -42,22 +43,33 @@ export const sendInstead = (
   }
 };
 
-/** The answer for a result that cannot be sent. Of a list of exits, those that can be sent are kept. */
+/** The answer for a result that cannot be sent. Of a list of exits, those that can be sent are kept; of a part, those before the first one that cannot. */
 const unsendable = (
   open: OpenRequest,
   value: unknown,
   hooks: Hooks,
   error: EncodeError | MessageTooLarge,
 ): ExitData => {
-  if (!open.request.settled || error instanceof MessageTooLarge) return Refusals.unsendable(error);
-  const sendable = (exit: ExitData): ExitData => {
+  const { mode, settled } = open.request;
+  if (error instanceof MessageTooLarge || !settled && mode !== MAP_UNTIL) return Refusals.unsendable(error);
+  /** The answer in place of a result that cannot be sent. */
+  const refused = (result: unknown): ExitData | undefined => {
     try {
-      if (exit._tag === "Success") Codec.encode(exit.value, { hooks, root: "result" });
-      return exit;
+      Codec.encode(result, { hooks, root: "result" });
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error;
       return Refusals.unsendable(error);
     }
   };
-  return { _tag: "Success", value: (value as ReadonlyArray<ExitData>).map(sendable) };
+  if (settled) {
+    const sendable = (exit: ExitData): ExitData => exit._tag === "Success" ? refused(exit.value) ?? exit : exit;
+    return { _tag: "Success", value: (value as ReadonlyArray<ExitData>).map(sendable) };
+  }
+  const part = Array.isArray(value) ? undefined : value as Part;
+  const results = part?.results ?? value as ReadonlyArray<unknown>;
+  for (const [i, result] of results.entries()) {
+    const exit = refused(result);
+    if (exit !== undefined) return { _tag: "Success", value: { results: results.slice(0, i), exit } satisfies Part };
+  }
+  return { _tag: "Success", value };
 };

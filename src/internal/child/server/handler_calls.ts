@@ -88,7 +88,7 @@ export class HandlerCalls {
       body: () => {
         const next = args[results.length];
         if (reduce) return this.#invoke([results[results.length - 1], next]);
-        return item(this.#invoke(mode === Request.MAP ? [next] : next as ReadonlyArray<unknown>));
+        return item(this.#invoke(mode === Request.STARMAP ? next as ReadonlyArray<unknown> : [next]));
       },
       step: (value) => {
         // Of the results so far only the last one is needed.
@@ -98,6 +98,12 @@ export class HandlerCalls {
     });
     const first = resumed === undefined ? Effect.void : Effect.map(resumed, (value) => void results.push(value));
     const all = Effect.zipRight(first, rest);
+    if (mode === Request.MAP_UNTIL) {
+      return Effect.matchCause(all, {
+        onFailure: (cause): Request.Part => ({ results, exit: exitData(Exit.failCause(cause)) }),
+        onSuccess: () => results,
+      });
+    }
     return reduce ? Effect.map(all, () => results[results.length - 1]) : Effect.as(all, results);
   }
 

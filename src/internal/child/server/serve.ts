@@ -65,6 +65,10 @@ const takeLast = (results: Array<unknown>): unknown => {
   return value;
 };
 
+/** The exit of a list of calls of which one has failed. */
+const stopped = (mode: number, results: ReadonlyArray<unknown>, exit: ExitData): ExitData =>
+  mode === Request.MAP_UNTIL ? { _tag: "Success", value: { results, exit } satisfies Request.Part } : exit;
+
 const failed = (defect: unknown): ExitData => ({ _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } });
 
 /** A running child. */
@@ -302,13 +306,13 @@ export class ChildServer {
       if (single) return handler(...args);
       const item = args[results.length];
       if (reduce) return handler(takeLast(results), item);
-      return mode === Request.MAP ? handler(item) : handler(...item as ReadonlyArray<unknown>);
+      return mode === Request.STARMAP ? handler(...item as ReadonlyArray<unknown>) : handler(item);
     };
     const keep = (value: unknown): void => void results.push(settled ? { _tag: "Success", value } : value);
     const fail = (thrown: unknown): void => {
       Refusals.withoutFrames(thrown, import.meta.url);
       if (!this.#requests.has(open)) return;
-      if (!settled) return void this.#reply(open, failed(thrown));
+      if (!settled) return void this.#reply(open, stopped(mode, results, failed(thrown)));
       results.push(failed(thrown));
       loop();
     };
