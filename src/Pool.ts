@@ -58,9 +58,12 @@
  *
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
  * - `pool.reduce` combines all items to one, if the task is associative; `pool.mapReduce` combines the results of another task.
- * - `chunkSize` is the number of items that are sent to a worker together. `map` and `starmap` measure how long items take, and make
- *   chunks of about a millisecond of work, and up to ten while much remains: slow items are sent one by one, and fast ones many at a
- *   time. `mapStream`, `mapUnordered` and `mapSettled` make chunks of one item: for small tasks give them a larger `chunkSize`.
+ * - `chunkSize` is the number of items that are sent to a worker together. By default it is measured: `map`, `starmap`, `mapStream` and
+ *   `mapUnordered` make chunks of about a millisecond of work or a megabyte, and up to ten while much of a list remains: slow items are sent
+ *   one by one, and fast ones many at a time. A Stream never waits for more elements to fill a chunk.
+ * - The results of a chunk arrive together. Give `chunkSize: 1` to get each result of a Stream at once, even if the next item is slow.
+ * - `mapSettled` and `mapStreamSettled` send items one by one, as do `mapStream` and `mapUnordered` with a `timeout` or a `retry`, which
+ *   are meant for each item: for small tasks give them a larger `chunkSize`.
  * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
  *   default is four times the size of the pool.
  * - The first failure of `map` stops the rest. Interruption stops the running tasks, and waits until they have stopped.
@@ -616,8 +619,8 @@ export interface MapOptions<in E = unknown> extends CallOptions<E> {
   /**
    * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
-   * @default about a millisecond of work (up to ten while much remains), as measured during the call; for `reduce` and `mapReduce` a size that gives each worker about four chunks; 1 for
-   * `mapUnordered` and `mapSettled`
+   * @default about a millisecond of work or a megabyte (up to ten while much remains), as measured during the call; for `reduce` and
+   * `mapReduce` a size that gives each worker about four chunks; 1 for `mapSettled`, and for `mapUnordered` with a `timeout` or a `retry`
    */
   readonly chunkSize?: number | undefined;
   /** Counts the items of this call. */
@@ -628,7 +631,11 @@ export interface MapOptions<in E = unknown> extends CallOptions<E> {
 export interface MapStreamOptions<in E = unknown> extends CallOptions<E> {
   /** Emit each result when it is ready instead of in the order of the input. @default false */
   readonly unordered?: boolean | undefined;
-  /** Number of items that are sent to a worker together. @default 1 */
+  /**
+   * Number of items that are sent to a worker together.
+   *
+   * @default about a millisecond of work or a megabyte, as measured; 1 for `mapStreamSettled`, and with a `timeout` or a `retry`
+   */
   readonly chunkSize?: number | undefined;
   /** Counts the items of this call. */
   readonly progress?: Progress | undefined;

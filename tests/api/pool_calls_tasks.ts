@@ -63,6 +63,42 @@ export const failsAt = Task.make(
   (n: number): number | Effect.Effect<never, string> => n === 15_000 ? Effect.fail(`${n} fails`) : n,
 );
 
+/** An item, and how it fails, if it does. */
+export interface Fragile {
+  readonly n: number;
+  readonly how?: "throws" | "fails" | "cannot be sent" | undefined;
+}
+
+let fragileCalls = 0;
+
+/** Returns the number of an item, or fails. */
+export const fragile = Task.make(import.meta, "fragile", ({ how, n }: Fragile): unknown => {
+  fragileCalls++;
+  if (how === "throws") throw new RangeError("it throws");
+  return how === "fails" ? Effect.fail("it fails") : how === "cannot be sent" ? () => n : n;
+});
+
+/** {@link fragile} as an Effect. */
+export const fragileEffect = Task.make(
+  import.meta,
+  "fragileEffect",
+  ({ how, n }: Fragile) =>
+    Effect.suspend((): Effect.Effect<unknown, string> => {
+      fragileCalls++;
+      if (how === "throws") throw new RangeError("it throws");
+      return how === "fails" ? Effect.fail("it fails") : Effect.succeed(how === "cannot be sent" ? () => n : n);
+    }),
+);
+
+/** {@link fragile} with a Schema. */
+export const fragileChecked = Task.make(import.meta, "fragileChecked", ({ how, n }: Fragile) => {
+  fragileCalls++;
+  return how === undefined ? new Point({ x: n, y: 0 }) : how as unknown as Point;
+}, { success: Point });
+
+/** The number of calls of these in this worker. */
+export const fragileCount = Task.make(import.meta, "fragileCount", () => fragileCalls);
+
 /** Has an outcome of each kind: odd numbers are doubled. */
 export const mixed = Task.make(import.meta, "mixed", (n: number): unknown => {
   switch (n % 6) {

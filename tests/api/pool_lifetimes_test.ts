@@ -883,7 +883,8 @@ const suite = (
         yield* Effect.fork(pool.apply(Family.outer, path));
         yield* said(path);
       }));
-      if (signals) assertEquals(processEntry(Number(Deno.readTextFileSync(path))), undefined);
+      // If its parent has not waited for it, the system's first process does, some time.
+      if (signals) assert(["Z", undefined].includes(processEntry(Number(Deno.readTextFileSync(path)))?.state));
     }),
   );
 

@@ -334,13 +334,17 @@ const readReply = (
     }
     if (Array.isArray(exit.value)) return interpret(child, prepared, exit, true);
     const part = exit.value as Request.Part;
-    return Effect.flatMap(interpret(child, prepared, { _tag: "Success", value: part.results }, true), (results) => {
+    const fail = (results: unknown): Effect.Effect<unknown, unknown> => {
       if (report !== undefined) report.before = results as ReadonlyArray<unknown>;
       return interpret(child, prepared, part.exit, false);
-    });
+    };
+    // Without Schemas, the reply is an Exit, for which no fiber is needed.
+    return prepared.success === undefined
+      ? fail(part.results)
+      : Effect.flatMap(decodeSuccess(prepared, part.results, true), fail);
   }
-  const exits = exit.value as ReadonlyArray<ExitData>;
-  return Effect.forEach(exits, (exit) => Effect.exit(interpret(child, prepared, exit, false)));
+  const exits = (exit.value as ReadonlyArray<ExitData>).map((exit) => interpret(child, prepared, exit, false));
+  return exits.every(Exit.isExit) ? Exit.succeed(exits) : Effect.forEach(exits, Effect.exit);
 };
 
 /** The outcome that an exit stands for; `many` if its value is a list of results. */
