@@ -14,7 +14,8 @@
  * @module
  */
 import { Pool, runMain, SubprocessBackend, WorkerBackend } from "@effect-deno/multiprocessing";
-import { Array, Chunk, Console, Data, Duration, Effect, Either, Stream } from "effect";
+import * as ProgressBar from "@effect-deno/multiprocessing/ProgressBar";
+import { Array, Console, Data, Duration, Effect, Either, Stream } from "effect";
 import { join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -32,16 +33,9 @@ const alone = (files: ReadonlyArray<File>) =>
 const inPool = (files: ReadonlyArray<File>, size: number) =>
   Effect.gen(function* () {
     const pool = yield* Pool.make({ size });
-    return yield* Stream.fromIterable(files).pipe(
-      Stream.map(({ path }) => path),
-      pool.mapStream(fingerprintTask, { lookAhead: 32 * size }),
-      Stream.zipWithIndex,
-      Stream.tap(([, index]) => showProgress("in the pool", index + 1, files.length)),
-      Stream.map(([result]) => result),
-      Stream.runCollect,
-      Effect.map(Chunk.toReadonlyArray),
-      Effect.timed,
-    );
+    const progress = yield* Pool.progress;
+    yield* ProgressBar.show(progress, { label: "in the pool" });
+    return yield* Effect.timed(pool.map(fingerprintTask, files.map(({ path }) => path), { progress }));
   }).pipe(Effect.scoped);
 
 // The files.
@@ -135,7 +129,7 @@ const seconds = (duration: Duration.Duration): string => `${Duration.toSeconds(d
 
 const WIDTH = 40;
 
-/** A progress bar on a terminal; nothing elsewhere. */
+/** A progress bar on a terminal, of work that no pool does; nothing elsewhere. */
 const showProgress = (label: string, done: number, total: number): Effect.Effect<void> =>
   Effect.sync(() => {
     if (!Deno.stderr.isTerminal()) return;

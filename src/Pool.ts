@@ -179,6 +179,43 @@
  * { completed: 2, failed: 1, retried: 1 }
  * ```
  *
+ * ## Large data
+ *
+ * | data | how it reaches the workers |
+ * | --- | --- |
+ * | binaries and views of 64 KiB or more, anywhere in a message | beside the message, without being encoded: the worker gets one copy |
+ * | a typed array of items | as bytes, a slice for each chunk |
+ * | arrays of numbers | packed in as few bytes as their values need |
+ * | a block of `SharedMemory`, an `Array` of shared numbers | as a handle: no process has a copy, and a change is seen at once |
+ *
+ * For a large array on which all workers work, put it into shared memory and send the bounds of each part. It works on processes and on
+ * threads, wherever `SharedMemory` does.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const root = Mp.Task.make(import.meta, "root", (memory: Mp.SharedMemory.SharedMemory, from: number, to: number) => {
+ *   const part = memory.array(Float64Array, 8 * from, to - from);
+ *   for (let i = 0; i < part.length; i++) part[i] = Math.sqrt(part[i]);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *   const memory = yield* Mp.SharedMemory.make({ size: 8 * 1_000_000 });
+ *   const numbers = memory.array(Float64Array).fill(16);
+ *   const parts = Array.from({ length: 10 }, (_, n) => [memory, n * 100_000, (n + 1) * 100_000] as const);
+ *   yield* pool.starmap(root, parts);
+ *   console.log(numbers[0], numbers[999_999]);
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program);
+ * ```
+ *
+ * ```text
+ * 4 4
+ * ```
+ *
  * ## Waiting, deadlines and order
  *
  * | option of a pool or a call | effect |
@@ -787,7 +824,7 @@ export interface Pool extends Pipeable {
   /** {@link Pool.map} for tasks with several arguments: each item is a list of arguments. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
-    items: Iterable<Args>,
+    items: Iterable<Readonly<Args>>,
     options?: MapOptions<NoInfer<E> | PoolFailure>,
   ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /**

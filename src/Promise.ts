@@ -207,7 +207,7 @@ export interface Pool extends AsyncDisposable {
   /** Like {@link Pool.map}, for tasks with several arguments: each item is a list of arguments. */
   starmap<Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
-    items: Iterable<Args>,
+    items: Iterable<Readonly<Args>>,
     options?: MapOptions,
   ): Promise<Array<A>>;
   /**

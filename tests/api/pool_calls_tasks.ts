@@ -2,6 +2,7 @@
 import * as Effect from "effect/Effect";
 import * as Schema from "effect/Schema";
 import * as Stream from "effect/Stream";
+import type { SharedMemory } from "../../src/SharedMemory.ts";
 import * as Task from "../../src/Task.ts";
 import { Point } from "../support/tasks.ts";
 
@@ -61,6 +62,17 @@ export const failsAt = Task.make(
   import.meta,
   "failsAt",
   (n: number): number | Effect.Effect<never, string> => n === 15_000 ? Effect.fail(`${n} fails`) : n,
+);
+
+/** Squares the numbers of a slice of shared memory, where they are. */
+export const squareSlice = Task.make(
+  import.meta,
+  "squareSlice",
+  (memory: SharedMemory, from: number, to: number): number => {
+    const numbers = memory.array(Float64Array, 8 * from, to - from);
+    for (let i = 0; i < numbers.length; i++) numbers[i] **= 2;
+    return numbers.length;
+  },
 );
 
 /** An item, and how it fails, if it does. */

@@ -16,7 +16,7 @@ import * as Option from "effect/Option";
 import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Backend, Pool, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { Backend, Pool, SharedMemory, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import * as Capabilities from "../../src/internal/child/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { everywhere } from "../support/steps.ts";
@@ -566,6 +566,19 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
         items.splice(0, items.length, ...sent);
         floats.forEach((_, n) => floats[n] = n);
       }
+    }),
+  );
+
+  check(
+    "tasks work on slices of shared memory, of which no process has a copy",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      const memory = yield* SharedMemory.make({ size: 8 * 1000 });
+      const all = memory.array(Float64Array);
+      for (let i = 0; i < all.length; i++) all[i] = i;
+      const slices = [[0, 1], [1, 400], [400, 999], [999, 1000]].map(([from, to]) => [memory, from, to] as const);
+      assertEquals(yield* pool.starmap(Tasks.squareSlice, slices), [1, 399, 599, 1]);
+      assertEquals(Array.from(all), numbers(1000).map((n) => n * n));
     }),
   );
 

@@ -248,6 +248,10 @@ the sum is 666666166
 Cannot keep 300 as u8: it takes integers from 0 to 255
 Cannot use element 2: there are 2, numbered from 0, or from -1 backwards
 `,
+  pool_shared: `\
+the mean of 2000000 numbers is 999999.5
+now the first one is -999999.5, and the last one 999999.5
+`,
   shareable_list: `\
 499500 + 1499500 = 1999000
 [ "größe und mehr", 2, null ]

@@ -235,7 +235,7 @@ class RunningPool implements Pool.Pool {
 
   readonly starmap = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
-    items: Iterable<Args>,
+    items: Iterable<Readonly<Args>>,
     options: Pool.MapOptions<E | Pool.PoolFailure> = {},
   ): Effect.Effect<Array<A>, E | Pool.PoolFailure> => {
     const wrong = Checks.wrongMap("starmap", task, items, options) ?? this.#wrongTask("starmap", task);

@@ -108,7 +108,7 @@ export class Pool implements Model.Pool {
 
   starmap<Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
-    items: Iterable<Args>,
+    items: Iterable<Readonly<Args>>,
     options: Model.MapOptions = {},
   ): Promise<Array<A>> {
     return settle(this.#pool.starmap(task, items, options), options);

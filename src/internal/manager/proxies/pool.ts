@@ -34,7 +34,7 @@ export interface SharedPool extends Proxy {
   /** See {@link Pool.Pool.starmap}. */
   readonly starmap: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
-    items: Iterable<Args>,
+    items: Iterable<Readonly<Args>>,
     options?: Pick<Pool.MapOptions, "chunkSize">,
   ) => Effect.Effect<Array<A>, E | Pool.PoolFailure | ManagerFailure>;
   /** See {@link Pool.Pool.mapUnordered}. */
@@ -78,7 +78,7 @@ export class PoolProxy extends Remote implements SharedPool {
     );
   starmap = <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task<Args, A, E>,
-    items: Iterable<Args>,
+    items: Iterable<Readonly<Args>>,
     options?: Pick<Pool.MapOptions, "chunkSize">,
   ) =>
     checked(
