@@ -307,8 +307,9 @@
  *
  * ## What a pool does
  *
- * `pool.statistics` is a snapshot, `pool.watch` a Stream of them, and `pool.insights` has the distribution of the times that tasks wait and
- * run, the work of each worker, and the slowest tasks. A {@link progress} counts the items of a `map`; the module `ProgressBar` draws it.
+ * `pool.statistics` is a snapshot, `pool.watch` a Stream of them. `pool.insights` has the distribution of the times that tasks take to be
+ * encoded, to wait, to run and to be decoded, the start, the work and the memory of each worker, and the slowest tasks. A {@link progress}
+ * counts the items of a `map`; the module `ProgressBar` draws it, and the module `Timeline` draws which worker ran which task when.
  *
  * If the first thousand tasks (or chunks) of a pool take less than half a millisecond on average, and longer to be sent and answered than
  * to run, the pool logs a hint, once and at the level Debug.
@@ -748,12 +749,19 @@ export interface WorkerInsight {
   readonly name: string;
   /** Its process id; a thread has that of its program. */
   readonly pid: number;
+  /** How long it took from its start until it could run tasks, in milliseconds. */
+  readonly start: number;
   /** Number of tasks that it was given. A chunk counts as one. */
   readonly tasks: number;
   /** How long it had tasks, in milliseconds. */
   readonly busy: number;
   /** How long it had none, in milliseconds. */
   readonly idle: number;
+  /**
+   * Its memory in bytes after one of its last tasks, at most a second before the end of the last one: the resident memory of a process, the
+   * JavaScript heap of a thread. Nothing if it has not answered yet.
+   */
+  readonly memory: Option.Option<number>;
 }
 
 /**
@@ -763,10 +771,16 @@ export interface WorkerInsight {
  * @category models
  */
 export interface Insights {
+  /** How long the arguments of tasks took to be encoded, apart from Schemas. */
+  readonly encode: Durations;
   /** How long tasks have waited for a worker. */
   readonly queueWait: Durations;
   /** How long tasks have run, from their start to their answer, the transfer included. */
   readonly run: Durations;
+  /** How long the workers have worked on tasks that succeeded, as they have reported it: {@link Insights.run} without the transfer. */
+  readonly work: Durations;
+  /** How long answers took to be decoded, apart from Schemas. */
+  readonly decode: Durations;
   /** The slowest tasks, the slowest first; at most ten. */
   readonly slowest: ReadonlyArray<SlowTask>;
   /** The living workers. */
@@ -927,8 +941,9 @@ export interface Pool extends Pipeable {
    */
   readonly watch: (interval: Duration.DurationInput) => Stream.Stream<Statistics, PoolError>;
   /**
-   * How long tasks have waited and run, what each worker does, and which tasks were the slowest. The metrics
-   * `multiprocessing_pool_queue_wait_millis` and `multiprocessing_pool_run_millis` have the times of all pools.
+   * How long the tasks took to be encoded, to wait, to run and to be decoded, what each worker does, and which tasks were the slowest.
+   * The metrics `multiprocessing_pool_queue_wait_millis` and `multiprocessing_pool_run_millis` have the times of all pools, and
+   * `multiprocessing_pool_tasks_completed`, `_tasks_failed`, `_tasks_retried` and `multiprocessing_pool_workers_lost` their counts.
    */
   readonly insights: Effect.Effect<Insights>;
 }

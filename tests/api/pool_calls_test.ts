@@ -12,6 +12,8 @@ import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
 import * as Logger from "effect/Logger";
 import * as LogLevel from "effect/LogLevel";
+import * as Metric from "effect/Metric";
+import * as MetricState from "effect/MetricState";
 import * as Option from "effect/Option";
 import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
@@ -460,7 +462,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
       const pool = yield* Pool.make({ size: 1 });
       const nothing = { count: 0, mean: 0, median: 0, p90: 0, p99: 0, max: 0 };
       const before = yield* pool.insights;
-      assertEquals([before.queueWait, before.run, before.slowest], [nothing, nothing, []]);
+      for (const part of ["encode", "queueWait", "run", "work", "decode"] as const) assertEquals(before[part], nothing);
+      assertEquals(before.slowest, []);
+      assert(before.workers[0].start > 0);
       const { release } = yield* occupy(pool);
       const waiting = yield* pool.submit(Shared.add, 1, 2);
       yield* release;
@@ -472,6 +476,47 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
       assert(slowest[0].millis >= slowest[1].millis && slowest[0].millis === run.max);
       assertEquals(slowest[0].worker, worker.name);
       assert(worker.busy > 0 && worker.idle >= 0);
+      const { decode, encode, work } = yield* pool.insights;
+      assertEquals([encode.count, work.count, decode.count], [2, 2, 2]);
+      assert(encode.max > 0 && decode.max > 0 && work.max <= run.max);
+    }),
+  );
+
+  check(
+    "insights tell the memory of a worker after its tasks, and how long a replacement took to start",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const memory = Effect.map(pool.insights, ({ workers }) => Option.getOrElse(workers[0].memory, () => 0));
+      yield* pool.apply(Tasks.fatten, 20);
+      assert((yield* when(memory, (bytes) => bytes > 0)) > 20 * 2 ** 20);
+      yield* Effect.flip(pool.apply(Tasks.killsAtFives, 5));
+      yield* pool.apply(Shared.add, 1, 2);
+      const { workers: [worker] } = yield* pool.insights;
+      assert(worker.start > 0 && worker.tasks === 1);
+    }),
+  );
+
+  check(
+    "metrics count the tasks of all pools by their outcome, and the workers that were lost",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const counts = Effect.map(
+        Metric.snapshot,
+        (pairs) =>
+          ["tasks_completed", "tasks_failed", "tasks_retried", "workers_lost"].map((name) => {
+            const pair = pairs.find(({ metricKey }) => metricKey.name === `multiprocessing_pool_${name}`);
+            return pair !== undefined && MetricState.isCounterState(pair.metricState)
+              ? Number(pair.metricState.count)
+              : NaN;
+          }),
+      );
+      yield* Effect.flip(pool.apply(Tasks.killsAtFives, 5));
+      yield* pool.applyWith(Tasks.failsAtFirst, [yield* temporary, 1], { retry: Schedule.recurs(1) });
+      const before = yield* counts;
+      yield* pool.apply(Shared.add, 1, 2);
+      yield* Effect.flip(pool.apply(Tasks.killsAtFives, 5));
+      yield* pool.applyWith(Tasks.failsAtFirst, [yield* temporary, 1], { retry: Schedule.recurs(1) });
+      assertEquals((yield* counts).map((count, i) => count - before[i]), [2, 1, 1, 1]);
     }),
   );
 

@@ -47,6 +47,8 @@ export interface Prepared {
   readonly trace: Request.Trace | undefined;
   /** The encoded values of portable FiberRefs. */
   readonly carried: Uint8Array | undefined;
+  /** How long its arguments took to be encoded, in milliseconds. */
+  readonly encoding: number;
 }
 
 /** The items of a list, encoded, which are sent in parts whose sizes are chosen later. */
@@ -68,7 +70,7 @@ const shifted = <A>(mode: number, first: number, encode: () => A): A => {
 };
 
 /** Everything of a request except its arguments. */
-type Frame = Omit<Prepared, "encoded">;
+type Frame = Omit<Prepared, "encoded" | "encoding">;
 
 /** Does everything that precedes encoding in the caller's fiber, and passes on the arguments and the rest of the request. */
 const arrange = <A>(
@@ -124,10 +126,12 @@ export const prepare = (
   first: number = 0,
   settled: boolean = false,
 ): Effect.Effect<Prepared, EncodeError> =>
-  arrange(task, mode, args, settled, (args, frame) => ({
-    ...frame,
-    encoded: shifted(mode, first, () => Codec.encode(args, { hooks, root: mode === Request.CALL ? "args" : "items" })),
-  }));
+  arrange(task, mode, args, settled, (args, frame) => {
+    const begun = performance.now();
+    const root = mode === Request.CALL ? "args" : "items";
+    const encoded = shifted(mode, first, () => Codec.encode(args, { hooks, root }));
+    return { ...frame, encoded, encoding: performance.now() - begun };
+  });
 
 /**
  * Encodes a list of calls in the caller's fiber, so that an item that cannot be sent fails there, before anything was sent, and a change
@@ -147,15 +151,27 @@ export const prepareList = (
       // Numbers can always be sent; a copy of them is as good as their encoding.
       // The `slice` of a `Buffer` would not copy.
       const copy = Uint8Array.prototype.slice.call(items);
-      const part = (first: number, end: number): Codec.Encoded<Link> => Codec.encode(copy.subarray(first, end));
-      return { part: (first, end) => ({ ...frame, encoded: part(first, end) }) };
+      return {
+        part: (first, end) => {
+          const begun = performance.now();
+          const encoded = Codec.encode<Link>(copy.subarray(first, end));
+          return { ...frame, encoded, encoding: performance.now() - begun };
+        },
+      };
     }
+    const begun = performance.now();
     const list = new Codec.EncodedList<Link>(hooks);
     for (let first = 0; first < items.length; first += granularity) {
       shifted(mode, first, () => list.add(items.slice(first, first + granularity), "items"));
     }
+    const each = (performance.now() - begun) / items.length;
     const group = (at: number): number => Math.ceil(at / granularity);
-    return { part: (first, end) => ({ ...frame, encoded: list.join(group(first), group(end)) }) };
+    return {
+      part: (first, end) => {
+        const encoded = list.join(group(first), group(end));
+        return { ...frame, encoded, encoding: (end - first) * each };
+      },
+    };
   });
 
 /** The place of a failure, as `Cause.pretty` shows it. */
@@ -209,6 +225,8 @@ export interface OpenCall {
 export interface Report {
   /** How long the work took in the child, in milliseconds, if the child has reported it. */
   work: number | undefined;
+  /** How long the answer took to be decoded, in milliseconds, apart from Schemas. */
+  decoding: number;
   /** Number of bytes of the request and its answer. */
   readonly bytes: number;
   /** The results of the items before the one that has failed, if these were asked for. */
@@ -239,8 +257,12 @@ export const start = (
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
-          call.report = { work: undefined, bytes: sizeOf(prepared.encoded) + sizeOf(message), before: undefined };
-          done(readReply(child, prepared, message, call.report));
+          const bytes = sizeOf(prepared.encoded) + sizeOf(message);
+          call.report = { work: undefined, decoding: 0, bytes, before: undefined };
+          const begun = performance.now();
+          const reply = readReply(child, prepared, message, call.report);
+          call.report.decoding = performance.now() - begun;
+          done(reply);
           // The child waits for this before it ends.
           if (once) link.close();
         };

@@ -207,9 +207,11 @@ export class Dispatcher {
     }
   }
 
-  /** Adds a worker that can run jobs. */
-  add(slot: Slot, child: Child): void {
+  /** Adds a worker that can run jobs, and has taken so many milliseconds to start. */
+  add(slot: Slot, child: Child, starting: number): void {
     slot.child = child;
+    slot.starting = starting;
+    slot.memory = undefined;
     slot.jobs = 0;
     slot.task = undefined;
     // The stream of a worker that has died may still be given back.
@@ -400,7 +402,7 @@ export class Dispatcher {
     const { timeout } = job.terms;
     job.ahead = false;
     const now = performance.now();
-    if (job.past === undefined) this.#options.observations.waited(now - job.since);
+    if (job.past === undefined) this.#options.observations.takenUp(job, now - job.since);
     job.since = now;
     if (timeout !== Infinity) job.limit = this.#options.after(timeout, () => this.#overrun(job, "Timeout", timeout));
     if (job.cancelled || job.overrun !== undefined) this.hurry(job);
@@ -455,7 +457,7 @@ export class Dispatcher {
     const { ahead, since } = job;
     const { name } = slot;
     const report = job.call?.report;
-    if (!ahead) this.#options.observations.ran(slot, job, end - since, report?.work);
+    if (!ahead) this.#options.observations.ran(slot, job, end - since, report);
     job.slot = undefined;
     job.call = undefined;
     job.grace?.();
@@ -507,6 +509,7 @@ export class Dispatcher {
 
   #retry(job: Job): void {
     this.retried++;
+    this.#options.observations.retried();
     this.#place(job, true);
   }
 
@@ -529,6 +532,7 @@ export class Dispatcher {
     this.#release(job);
     if (Exit.isSuccess(exit)) this.completed++;
     else this.failed++;
+    this.#options.observations.settled(Exit.isSuccess(exit));
     job.settle(exit, report);
     this.#checkDrained();
   }

@@ -5,7 +5,9 @@
  */
 import * as Metric from "effect/Metric";
 import * as MetricBoundaries from "effect/MetricBoundaries";
+import * as Option from "effect/Option";
 import type { Insights, SlowTask, WorkerInsight } from "../../Pool.ts";
+import type { Report } from "../child/call.ts";
 import { Histogram } from "./histogram.ts";
 import type { Job, Slot } from "./job.ts";
 import type { Timeline } from "./timeline.ts";
@@ -27,6 +29,26 @@ const runs = Metric.histogram(
   "Time that tasks of pools have run, from their start to their answer, in milliseconds",
 );
 
+const completed = Metric.counter("multiprocessing_pool_tasks_completed", {
+  description: "Number of tasks of pools that succeeded",
+  incremental: true,
+});
+
+const failed = Metric.counter("multiprocessing_pool_tasks_failed", {
+  description: "Number of tasks of pools that failed or were stopped",
+  incremental: true,
+});
+
+const retried = Metric.counter("multiprocessing_pool_tasks_retried", {
+  description: "Number of attempts of tasks of pools that failed and were repeated",
+  incremental: true,
+});
+
+const lost = Metric.counter("multiprocessing_pool_workers_lost", {
+  description: "Number of workers of pools that died, or were killed because of a task that did not stop",
+  incremental: true,
+});
+
 /** Number of jobs after which a pool judges whether they are worth their transfer. */
 const ENOUGH = 1000;
 
@@ -44,8 +66,11 @@ const hint = (work: number, overhead: number): string => {
 export class Observations {
   /** Records the jobs, if there is one. */
   readonly timeline: Timeline | undefined;
+  readonly #encoded = new Histogram();
   readonly #waited = new Histogram();
   readonly #ran = new Histogram();
+  readonly #worked = new Histogram();
+  readonly #decoded = new Histogram();
   /** The slowest first. */
   readonly #slowest: Array<SlowTask> = [];
   /** Receives advice, once. */
@@ -63,14 +88,34 @@ export class Observations {
   }
 
   /** A worker has taken up a job that has waited for so long. */
-  waited(millis: number): void {
+  takenUp(job: Job, millis: number): void {
+    this.#encoded.record(job.work.encoding);
     this.#waited.record(millis);
     waits.unsafeUpdate(millis, []);
   }
 
-  /** A worker has finished a job that has run for so long, of which it has worked for `work`, if it has reported that. */
-  ran(slot: Slot, job: Job, millis: number, work: number | undefined): void {
-    if (work !== undefined && this.#reported < ENOUGH) this.#judge(millis, work);
+  /** A job has settled. */
+  settled(success: boolean): void {
+    (success ? completed : failed).unsafeUpdate(1, []);
+  }
+
+  /** A failed attempt is repeated. */
+  retried(): void {
+    retried.unsafeUpdate(1, []);
+  }
+
+  /** A worker has died. */
+  lost(): void {
+    lost.unsafeUpdate(1, []);
+  }
+
+  /** A worker has finished a job that has run for so long. */
+  ran(slot: Slot, job: Job, millis: number, report: Report | undefined): void {
+    if (report !== undefined) this.#decoded.record(report.decoding);
+    if (report?.work !== undefined) {
+      this.#worked.record(report.work);
+      if (this.#reported < ENOUGH) this.#judge(millis, report.work);
+    }
     this.#ran.record(millis);
     runs.unsafeUpdate(millis, []);
     const slowest = this.#slowest;
@@ -94,14 +139,25 @@ export class Observations {
   insights(slots: ReadonlyArray<Slot>): Insights {
     const now = performance.now();
     return {
+      encode: this.#encoded.summary(),
       queueWait: this.#waited.summary(),
       run: this.#ran.summary(),
+      work: this.#worked.summary(),
+      decode: this.#decoded.summary(),
       slowest: [...this.#slowest],
       workers: slots.flatMap((slot): ReadonlyArray<WorkerInsight> => {
-        const { busySince, busyTime, child, jobs, running, startedAt } = slot;
+        const { busySince, busyTime, child, jobs, memory, running, startedAt, starting } = slot;
         if (child === undefined) return [];
         const busy = busyTime + (running.size > 0 ? now - busySince : 0);
-        return [{ name: child.name, pid: child.pid, tasks: jobs, busy, idle: Math.max(0, now - startedAt - busy) }];
+        return [{
+          name: child.name,
+          pid: child.pid,
+          start: starting,
+          tasks: jobs,
+          busy,
+          idle: Math.max(0, now - startedAt - busy),
+          memory: Option.fromNullable(memory),
+        }];
       }),
     };
   }

@@ -39,6 +39,8 @@ export interface Work {
   readonly idempotent: boolean;
   /** Whether a worker may receive it before it can run it. */
   readonly queueable: boolean;
+  /** How long its arguments took to be encoded, in milliseconds. */
+  readonly encoding: number;
   /** Begins it. May be called again, for another attempt. */
   readonly begin: Begin;
 }
@@ -144,6 +146,10 @@ export interface Slot {
   idleSince: number;
   /** Name of its last worker. */
   name: string;
+  /** How long its worker took from its start until it could run jobs, in milliseconds. */
+  starting: number;
+  /** Memory of its worker in bytes, as it has said last. */
+  memory: number | undefined;
   /** Since when its worker can run jobs. */
   startedAt: number;
   /** Since when its worker has had a job. */
@@ -166,6 +172,8 @@ export const makeSlot = (id: number): Slot => ({
   surplus: false,
   idleSince: 0,
   name: "",
+  starting: 0,
+  memory: undefined,
   startedAt: 0,
   busySince: 0,
   busyTime: 0,

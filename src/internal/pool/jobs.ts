@@ -28,6 +28,7 @@ export const workOf = (prepared: Call.Prepared, queueable: boolean): Work => ({
   task: prepared.task.name,
   idempotent: lookup(prepared.task.url, prepared.task.name)?.options.idempotent === true,
   queueable,
+  encoding: prepared.encoding,
   begin: (child, done, isAhead) => Call.start(child, prepared, false, done, queueable ? isAhead : undefined),
 });
 
@@ -251,6 +252,7 @@ export const lease = (
       task,
       idempotent: false,
       queueable: false,
+      encoding: 0,
       begin: (child, done) => {
         giveBack = () => done(Exit.void);
         const stopping = (): void => job && dispatcher.hurry(job);

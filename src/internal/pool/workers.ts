@@ -70,8 +70,11 @@ const MAX_FAILURES = 3;
 /** How long no job must have waited before a spare is started, in milliseconds: its start takes a core and this thread for a while. */
 const SETTLE = 20;
 
-/** How long the memory of a worker is not asked for again, in milliseconds. */
+/** How long the memory of a worker is not asked for again, in milliseconds, if it is limited. */
 const PROBE_INTERVAL = 100;
+
+/** The same if it is only observed. */
+const OBSERVE_INTERVAL = 1000;
 
 /** Interval between attempts to start a worker for which no machine has a place, in milliseconds. */
 const CROWDED = 500;
@@ -79,6 +82,10 @@ const CROWDED = 500;
 interface Worker {
   readonly child: Child;
   readonly scope: Scope.CloseableScope;
+  /** When its start began; see `performance.now`. */
+  readonly began: number;
+  /** When it could run jobs, if it can. */
+  served: number | undefined;
 }
 
 /** A worker that waits to replace another one. */
@@ -281,11 +288,16 @@ export class Workers {
     Effect.flatMap(Scope.make(), (scope) => {
       const { modules, prefix } = this.#options;
       const command = { name: `${prefix}:${++this.#started}`, daemon: true, modules: modules() };
+      const began = performance.now();
       const started = Effect.interruptible(
         Effect.tap(Scope.extend(this.#backend.spawn(command), scope), (child) => this.#initialize(child)),
       );
       const failed = Effect.onError(started, (cause) => Scope.close(scope, Exit.failCause(cause)));
-      return Effect.map(failed, (child) => ({ child, scope }));
+      return Effect.map(failed, (child) => {
+        const worker: Worker = { child, scope, began, served: undefined };
+        Runtime.runCallback(this.#runtime)(child.serves, { onExit: () => worker.served = performance.now() });
+        return worker;
+      });
     }),
   );
 
@@ -367,7 +379,10 @@ export class Workers {
         this.#crowded = false;
         this.alive++;
         if (recycled) this.recycled++;
-        else this.replaced++;
+        else {
+          this.replaced++;
+          this.observations.lost();
+        }
       }
     });
   }
@@ -378,7 +393,7 @@ export class Workers {
    */
   #watch(slot: Slot, worker: Worker): Effect.Effect<SpawnError | undefined> {
     const lost = Effect.async<void>((resume) => Effect.sync(worker.child.link.onClosed(() => resume(Effect.void))));
-    const worked = Effect.zipLeft(this.#employ(slot, worker.child), lost);
+    const worked = Effect.zipLeft(this.#employ(slot, worker), lost);
     return Effect.onExit(Effect.interruptible(worked), (exit) => {
       this.alive--;
       const ended = this.#release(worker, slot.task);
@@ -527,15 +542,19 @@ export class Workers {
     this.#succeed(slot, () => slot.child === child && this.dispatcher.retire(slot));
   }
 
-  /** Replaces a worker that uses too much memory. */
+  /** Asks a worker for its memory, and replaces it if that is too much. */
   #probe(slot: Slot): void {
     const { child } = slot;
     const { maxMemory } = this.#options;
-    if (maxMemory === Infinity || child === undefined || child.link.closed !== undefined) return;
+    if (child === undefined || child.link.closed !== undefined) return;
     const now = performance.now();
-    if (now - (this.#probed.get(child) ?? -Infinity) < PROBE_INTERVAL) return;
+    const interval = maxMemory === Infinity ? OBSERVE_INTERVAL : PROBE_INTERVAL;
+    if (now - (this.#probed.get(child) ?? -Infinity) < interval) return;
     this.#probed.set(child, now);
-    memoryOf(child.link, (bytes) => bytes > maxMemory && this.#renew(slot, child));
+    memoryOf(child.link, (bytes) => {
+      if (slot.child === child) slot.memory = bytes;
+      if (bytes > maxMemory) this.#renew(slot, child);
+    });
   }
 
   /** Whether a spare is to be started: each slot has a worker, and no job waits. */
@@ -586,7 +605,8 @@ export class Workers {
   }
 
   /** Gives a worker to the dispatcher as soon as it serves its link: a worker that never does has had no job. */
-  #employ(slot: Slot, child: Child): Effect.Effect<SpawnError | undefined> {
+  #employ(slot: Slot, worker: Worker): Effect.Effect<SpawnError | undefined> {
+    const { began, child } = worker;
     return Effect.match(child.serves, {
       onFailure: (error) => {
         Deferred.unsafeDone(this.#open, Effect.fail(error));
@@ -596,7 +616,7 @@ export class Workers {
         if (!serves || child.link.closed !== undefined) return undefined;
         this.#working++;
         child.link.onClosed(() => this.#working--);
-        this.dispatcher.add(slot, child);
+        this.dispatcher.add(slot, child, (worker.served ?? performance.now()) - began);
         const stop = this.#later(this.#options.maxAge, () => this.#renew(slot, child));
         child.link.onClosed(stop);
         if (this.#served.add(slot).size === this.#options.min) Deferred.unsafeDone(this.#open, Effect.void);
