@@ -157,6 +157,7 @@ const supervised = [
 ];
 const pairs = [...all(isIterable), [1], ["ab"], [[1]], [[1, 2, 3]], [null]];
 const permissions = [...all(isRecord), { read: 5 }, { read: [5] }, { net: null }, { run: "x" }];
+const sources = [...all(isRecord), { folders: [], library: 5, main: "" }, { folders: [{}], library: "", main: "" }];
 const environment = [...all(isRecord), { A: 1 }, { A: null }];
 const stdin = all(() => false);
 
@@ -229,7 +230,7 @@ const scripted = (made: ReturnType<typeof TestBackend.make>) =>
 /** The options of the library. */
 export const options = {
   "Array.Options": { lock, carrier },
-  "Backend.Command": { name, daemon: boolean, modules: texts, permissions, preload: boolean },
+  "Backend.Command": { name, daemon: boolean, modules: texts, permissions, preload: boolean, sources },
   "Backend.KillPolicy": killPolicy,
   "Barrier.Options": { carrier, parties: positive },
   "Client.Options": { ...connecting, maxBytes: positiveOrInfinite },

@@ -9,7 +9,7 @@ import { duration } from "../os/durations.ts";
 import { Unsupported } from "../objects/errors.ts";
 import { SpawnError } from "./errors.ts";
 
-const { boolean, must, name, oneOf, optional, positiveOrInfinite, texts } = Arguments;
+const { boolean, must, name, oneOf, optional, positiveOrInfinite, text, texts } = Arguments;
 
 /** Checks of a kill policy. */
 export const killPolicy: Arguments.Checks = {
@@ -41,6 +41,12 @@ export const processChecks: Arguments.Checks = {
   permissions: optional(permissions),
 };
 
+const sources: Arguments.Check = Arguments.options({
+  folders: Arguments.arrayOf(Arguments.options({ original: text, local: text }), "folders with `original` and `local`"),
+  library: text,
+  main: text,
+});
+
 /** Checks of a command. */
 const command: Arguments.Checks = {
   name,
@@ -48,6 +54,7 @@ const command: Arguments.Checks = {
   modules: texts,
   permissions: optional(permissions),
   preload: optional(boolean),
+  sources: optional(sources),
 };
 
 const standby = must(
