@@ -19,7 +19,7 @@ export const count = Mp.task(
     let found = 0;
     for await (const n of numbers) if (n % 3 === 0) found++;
     await total.add(found);
-    using _held = await lock.take(); // one process at a time writes its line
+    await using _held = await lock.take(); // one process at a time writes its line
     console.log("one counter is done");
   },
 );

@@ -306,7 +306,7 @@ export interface Connection<out A, in B = A> extends AsyncDisposable, AsyncItera
  */
 export interface Lock extends AsyncDisposable {
   /**
-   * Takes the lock. Waits until it is free. `using held = await lock.take()` gives it back at the end of the block. An
+   * Takes the lock. Waits until it is free. `await using held = await lock.take()` gives it back at the end of the block. An
    * aborted call takes nothing.
    */
   take(options?: Waiting): Promise<Held>;
@@ -318,8 +318,15 @@ export interface Lock extends AsyncDisposable {
   isLocked(): Promise<boolean>;
 }
 
-/** A lock that is held. @since 0.1.0 @category models */
-export interface Held extends Disposable {
+/**
+ * A lock that is held. `await using` gives it back at the end of its block, and waits until the host of the lock has it back. `using`
+ * and {@link Held.release} do not wait: another process that learns of the release in another way may still find the lock taken, if
+ * this process uses the lock by messages.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Held extends Disposable, AsyncDisposable {
   /** Whether the previous holder died with the lock, so that the data that the lock protects may be incomplete. */
   readonly abandoned: boolean;
   /** Gives the lock back. A second call does nothing. */
@@ -582,7 +589,7 @@ export const pipe = async <A, B = A>(
  *
  * await using lock = await Mp.lock();
  * {
- *   using held = await lock.take();
+ *   await using held = await lock.take();
  *   console.log(held.abandoned, await lock.isLocked());
  * }
  * console.log(await lock.isLocked());

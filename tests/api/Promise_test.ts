@@ -2,6 +2,11 @@ import * as Effect from "effect/Effect";
 import { ProcessDied, SpawnError } from "../../src/Backend.ts";
 import { BrokenBarrier } from "../../src/Barrier.ts";
 import { PoolError } from "../../src/Pool.ts";
+import { HandleId } from "../../src/internal/objects/handles.ts";
+import { Lock as LockFront } from "../../src/internal/promise/objects.ts";
+import { LockMessages } from "../../src/internal/sync/messages/lock.ts";
+import type { Descriptor } from "../../src/internal/sync/object.ts";
+import * as Lock from "../../src/Lock.ts";
 import * as Mp from "../../src/Promise.ts";
 import { QueueClosed, Unreachable } from "../../src/Queue.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
@@ -249,6 +254,25 @@ promised("Promise: a lock is given back once, at the end of its block", async ()
   await assertRejects(() => lock.withLock(() => Promise.reject(new Error("within"))), Error, "within");
   assertEquals(await lock.isLocked(), false);
 });
+
+test(
+  "Promise: a lock that is held by messages is free at its host once its asynchronous disposal has ended",
+  Effect.gen(function* () {
+    const host = yield* Lock.make();
+    const sent = (host as object as { [HandleId]: { encode: () => Descriptor } })[HandleId].encode();
+    const lock = new LockFront(new LockMessages(sent));
+    const isLocked = (): boolean => Effect.runSync(host.isLocked);
+    yield* Effect.promise(async () => {
+      {
+        await using held = await lock.take();
+        assertEquals([held.abandoned, isLocked()], [false, true]);
+      }
+      assertEquals(isLocked(), false);
+      await lock.withLock(() => assertEquals(isLocked(), true));
+      assertEquals(isLocked(), false);
+    });
+  }),
+);
 
 promised("Promise: a process pipes its output as a ReadableStream, with a layer as its backend", async () => {
   const backend = SubprocessBackend.layer({ stdout: "pipe", env: { WHO: "ada" } });

@@ -134,40 +134,50 @@ export class Connection<A, B> extends Front<Pipes.Connection<A, B>> implements M
 
 class Held implements Model.Held {
   readonly abandoned: boolean;
-  readonly #give: () => void;
-  #held = true;
+  #lock: Locks.Lock | undefined;
 
-  constructor(abandoned: boolean, give: () => void) {
+  constructor(abandoned: boolean, lock: Locks.Lock) {
     this.abandoned = abandoned;
-    this.#give = give;
+    this.#lock = lock;
   }
 
   release(): void {
-    if (!this.#held) return;
-    this.#held = false;
-    this.#give();
+    const lock = this.#given();
+    if (lock !== undefined) guardOf(lock).giveUp();
   }
 
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const lock = this.#given();
+    if (lock !== undefined) await settle(lock.release);
+  }
+
+  /** The lock, once. */
+  #given(): Locks.Lock | undefined {
+    const lock = this.#lock;
+    this.#lock = undefined;
+    return lock;
   }
 }
 
 export class Lock extends Front<Locks.Lock> implements Model.Lock {
   async take(options?: Waiting): Promise<Model.Held> {
     const { abandoned } = await settle(this.inner.take, options);
-    return new Held(abandoned, () => guardOf(this.inner).giveUp());
+    return new Held(abandoned, this.inner);
   }
 
   async tryTake(): Promise<Model.Held | undefined> {
     if (!await settle(this.inner.tryTake)) return undefined;
     const { abandoned } = await settle(this.inner.statistics);
-    return new Held(abandoned, () => guardOf(this.inner).giveUp());
+    return new Held(abandoned, this.inner);
   }
 
   async withLock<A>(run: () => A | PromiseLike<A>, options?: Waiting): Promise<A> {
     demand("lock.withLock", { run }, { run: Arguments.func });
-    using _held = await this.take(options);
+    await using _held = await this.take(options);
     return await run();
   }
 

@@ -27,7 +27,10 @@ export const notOwner = (what: string): SyncError =>
 export interface Guard {
   /** Whether the running fiber may wait with the lock. Throws a {@link SyncFailure}. */
   readonly mine: () => boolean;
-  /** Releases the lock, however often it was taken, and returns what {@link takeBack} needs. */
+  /**
+   * Releases the lock, however often it was taken, and returns what {@link takeBack} needs. Does not wait for the host of a lock that is
+   * used by messages. Throws a {@link SyncFailure}.
+   */
   readonly giveUp: () => unknown;
   /** Takes the lock again, as often as it was taken before. */
   readonly takeBack: (saved: unknown) => Effect.Effect<void, SyncFailure>;

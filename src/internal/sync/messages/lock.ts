@@ -117,15 +117,10 @@ export class LockMessages extends MessageClient implements Lock, Guarded {
     return {
       mine: () => this.session.state === HELD,
       giveUp: () => {
-        this.unsafeRelease();
+        if (!giveUp(this.session)) throw notOwner("lock");
       },
       takeBack: () => Effect.asVoid(this.take),
     };
-  }
-
-  /** Releases the lock, without waiting for the host. Throws a `SyncError` if this process does not hold it. */
-  unsafeRelease(): void {
-    if (!giveUp(this.session)) throw notOwner("lock");
   }
 
   /** Releases the lock in a finalizer. */

@@ -144,13 +144,6 @@ export class SemaphoreMessages extends MessageClient<SemaphoreDescriptor> implem
     return this.ask(STATISTICS);
   }
 
-  /** Releases permits, without waiting for the host. */
-  unsafeRelease(permits: number = 1): void {
-    const wrong = refused(permits, "release", this.descriptor);
-    if (wrong !== undefined) throw wrong;
-    this.session.tell(RELEASE, permits);
-  }
-
   /** Releases permits in a finalizer. */
   #end(permits: number): Effect.Effect<void> {
     return Effect.suspend(() => {
