@@ -119,6 +119,8 @@ sub/b.ts: has killed 2 workers
 
 /** The exact output of the other examples. */
 const printed = {
+  barrier: ["load", "compute", "store"].map((phase) => `${phase}\n`.repeat(3) + `all have done: ${phase}\n`).join(""),
+  condition: "consumed 10, 20, 30\n",
   groups: `\
 answer of fast
 Cannot finish the group: 2 were to succeed, and of 2 members 1 failed
@@ -356,7 +358,9 @@ for (const [name, output] of Object.entries(printed)) {
 /** Examples for each kind of object that works on every system. */
 const EVERYWHERE = [
   "attributes",
+  "barrier",
   "commands",
+  "condition",
   "listener_client",
   "manager_class",
   "manager_shared",
@@ -367,18 +371,36 @@ const EVERYWHERE = [
   "queue_drain",
   "queue_producers_consumers",
   "rpc_service",
+  "shareable_list",
   "siblings",
   "trace",
 ] as const;
 
-for (const name of EVERYWHERE) {
-  testFunction(`example ${name} prints the same on a system like macOS (full) (storm)`, async () => {
-    const [, program, args] = /deno run -A (\S+)(.*)/.exec(commandOf(name))!;
-    const flags = ["--deny-ffi", "--deny-read=/proc", "--preload=tests/programs/other_system.ts"];
-    const { code, stderr, stdout } = await deno("run", "-A", ...flags, program, ...args.split(" ").filter(Boolean));
-    assertEquals({ code, stdout }, { code: 0, stdout: printed[name] }, stderr);
-  });
-}
+/** Those that connect their processes in another way where there are no Unix sockets. */
+const WITHOUT_UNIX_SOCKETS = [
+  "commands",
+  "listener_client",
+  "manager_class",
+  "pipe_echo",
+  "promise",
+  "shareable_list",
+  "siblings",
+] as const;
+
+/** Registers tests of examples in a program that takes its system for another one. */
+const elsewhere = (system: string, module: string, names: ReadonlyArray<keyof typeof printed>): void => {
+  for (const name of names) {
+    testFunction(`example ${name} prints the same on a system like ${system} (full) (storm)`, async () => {
+      const [, program, args] = /deno run -A (\S+)(.*)/.exec(commandOf(name))!;
+      const flags = ["--deny-ffi", `--preload=tests/programs/systems/${module}.ts`];
+      const { code, stderr, stdout } = await deno("run", "-A", ...flags, program, ...args.split(" ").filter(Boolean));
+      assertEquals({ code, stdout }, { code: 0, stdout: printed[name] }, stderr);
+    }, { ignore: Deno.build.os === "windows" }); // the Deno of the children is a script of a shell
+  }
+};
+
+elsewhere("macOS", "macos", EVERYWHERE);
+elsewhere("Windows", "windows", WITHOUT_UNIX_SOCKETS);
 
 Deno.test("every example is a task, and every task of an example runs one", async () => {
   const listed = Object.keys(config.tasks).filter((name) => name.startsWith("example:")).map((name) => name.slice(8));
@@ -520,17 +542,5 @@ testFunction("example lock_file keeps lines whole, with and without withLock (fu
   assertEquals(
     await example("lock_file"),
     ["a one", "a two", "b one", "b two", "c"].map((line) => `${line} is whole\n`).join(""),
-  );
-});
-
-testFunction("example condition hands over one thing after the other (full)", async () => {
-  assertEquals(await example("condition"), "consumed 10, 20, 30\n");
-});
-
-testFunction("example barrier begins each phase when all have done the one before (full)", async () => {
-  const phases = ["load", "compute", "store"];
-  assertEquals(
-    await example("barrier"),
-    phases.map((phase) => `${phase}\n`.repeat(3) + `all have done: ${phase}\n`).join(""),
   );
 });

@@ -50,6 +50,14 @@ testFunction("the library says on an old Deno which version it needs", async () 
   assertStringIncludes(await program("old_deno"), "Deno 2.7.11 is too old: upgrade it by `deno upgrade`");
 });
 
+testFunction("without Web Locks, a worker is refused with the remedy, and subprocesses work (full)", async () => {
+  assertEquals(
+    await program("without_locks"),
+    "worker: Unsupported, Cannot start a worker: workers need Deno 2.9 or later, this is Deno 2.8.3: upgrade it by `deno upgrade`, " +
+      "or use SubprocessBackend\nsubprocess: 42\n",
+  );
+});
+
 testFunction("the README states the oldest version of Deno, and that of Effect", async () => {
   const readme = await Deno.readTextFile(`${root}README.md`);
   assertStringIncludes(readme, "Deno 2.7.12 or later, 2.9 or later for workers");

@@ -1,0 +1,3 @@
+import { pretend } from "./pretend.ts";
+
+pretend("macos");
