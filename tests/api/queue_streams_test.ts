@@ -169,36 +169,41 @@ const suite = (
       assertEquals(yield* failure(Stream.runDrain(queue.toStreamWith({ chunkSize: 0 }))), "QueueError InvalidOption");
     }));
 
-  promise(
-    "numbers are true while a consumer has an item in hand, and others get what it was not handed",
-    (make) =>
-      Effect.gen(function* () {
-        const replies = yield* Queue.make<number>();
-        for (const stops of signals ? [false, true] : [false]) {
-          const queue = yield* make("fifo", { capacity: 12 });
-          yield* queue.putAll(numbers(12));
-          const consumer = yield* daemon(Tasks.answers, queue, replies, 0, "stream");
-          assertEquals(yield* replies.get, -1);
-          yield* when(queue.statistics, ({ size }) => size === 11);
-          // A stopped consumer sends no answers.
-          if (stops) yield* consumer.signal("SIGSTOP");
-          const { bytes, takers } = yield* queue.statistics;
-          assert(bytes > 0 && takers === 0);
-          assertEquals([yield* queue.isEmpty, yield* queue.isFull], [false, false]);
-          assertEquals([yield* queue.tryPut(12), yield* queue.isFull, yield* queue.tryPut(13)], [true, true, false]);
-          yield* queue.ready;
-          // Items that were sent ahead come before a later item that was not.
-          assertEquals(yield* empty(queue), numbers(13).slice(1));
-          assertEquals([yield* queue.size, yield* queue.isEmpty], [0, true]);
-          const waiting = yield* Effect.fork(queue.get);
-          yield* when(queue.statistics, ({ takers }) => takers === 1);
-          yield* queue.put(7);
-          assertEquals(yield* Fiber.join(waiting), 7);
-          yield* Effect.zipRight(consumer.kill, consumer.exit);
-          assertEquals(yield* empty(queue), []);
-        }
-      }),
-  );
+  for (const way of ["stream", "get"] as const) {
+    promise(
+      `numbers are true while a consumer has an item in hand, and others get what it was not handed (${way})`,
+      (make) =>
+        Effect.gen(function* () {
+          const replies = yield* Queue.make<number>();
+          for (const stops of signals ? [false, true] : [false]) {
+            const queue = yield* make("fifo", { capacity: 12 });
+            yield* queue.putAll(numbers(12));
+            // After the first two gets, which follow each other closely, items are sent ahead to gets as well.
+            const consumer = yield* daemon(Tasks.answers, queue, replies, 4, way);
+            yield* when(replies.size, (size) => size === 5);
+            assertEquals(yield* empty(replies), [0, 1, 2, 3, -1]);
+            yield* when(queue.statistics, ({ size }) => size === 7);
+            // A stopped consumer sends no answers.
+            if (stops) yield* consumer.signal("SIGSTOP");
+            const { bytes, takers } = yield* queue.statistics;
+            assert(bytes > 0 && takers === 0);
+            assertEquals([yield* queue.isEmpty, yield* queue.isFull], [false, false]);
+            for (const n of [12, 13, 14, 15, 16]) assert(yield* queue.tryPut(n));
+            assertEquals([yield* queue.isFull, yield* queue.tryPut(17)], [true, false]);
+            yield* queue.ready;
+            // Items that were sent ahead come before a later item that was not.
+            assertEquals(yield* empty(queue), numbers(17).slice(5));
+            assertEquals([yield* queue.size, yield* queue.isEmpty], [0, true]);
+            const waiting = yield* Effect.fork(queue.get);
+            yield* when(queue.statistics, ({ takers }) => takers === 1);
+            yield* queue.put(7);
+            assertEquals(yield* Fiber.join(waiting), 7);
+            yield* Effect.zipRight(consumer.kill, consumer.exit);
+            assertEquals(yield* empty(queue), []);
+          }
+        }),
+    );
+  }
 
   promise(
     "several consumers, of which one stands still: the others get all that it was not handed",

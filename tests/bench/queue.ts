@@ -136,21 +136,21 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 
 rows("", SubprocessBackend.layer(), {
   rtt:
-    "encoding, and the turns of two processes that wait for each other; four messages a turn, three of them in a row in the child",
+    "encoding, and the turns of two processes that wait for each other; two writes a turn, each with the answer to a put or a get",
   "throughput.int": "Effect's Stream, which takes three microseconds for a chunk of one item",
   "throughput.int.chunks": "the child, which encodes: collecting garbage, a quarter; writing, a fifth",
   "throughput.object": "the child, which encodes: writing, a sixth; collecting garbage, a sixth",
   "throughput.1KB": "waiting for each other, a half; collecting garbage, a sixth; writing, a tenth",
   put: "a message for each item, which is told at once",
-  get: "a round trip for each item, and a message that says it was taken",
-  siblings: "eight messages a turn, and three processes that wait for each other: this process hosts the queues",
+  get: "decoding, and Effect's fiber",
+  siblings: "six messages a turn, and three processes that wait for each other: this process hosts the queues",
   "siblings.own": "as queue.rtt, and an answer to each put",
 });
 
 rows(".worker", WorkerBackend.layer(), {
   rtt: "encoding, and the turns of two isolates that wait for each other",
   put: "a message for each item, which is told at once",
-  get: "a round trip for each item, and a message that says it was taken",
-  siblings: "eight messages a turn, and three isolates that wait for each other: this isolate hosts the queues",
+  get: "decoding, and Effect's fiber",
+  siblings: "six messages a turn, and three isolates that wait for each other: this isolate hosts the queues",
   "siblings.own": "as queue.rtt, and an answer to each put",
 });

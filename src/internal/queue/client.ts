@@ -3,7 +3,8 @@
  *
  * - `items.ts` encodes items in the caller's fiber, before anything is sent.
  * - `putter.ts` gets room and sends them; `producer.ts` is its call to the queue.
- * - `taker.ts` takes items; `stream.ts` takes them as a Stream, and `reader.ts` reads ahead for it.
+ * - `taker.ts` takes items; `stream.ts` takes them as a Stream. `reader.ts` reads ahead for a Stream, and for gets that follow each
+ *   other closely (`subscription.ts`).
  * - `unreported.ts` remembers the items of queues that redeliver until they are reported done.
  *
  * The state diagram of each of them, and of the queue itself in `host.ts`, is at the top of its file.

@@ -168,7 +168,7 @@ export class QueueHost implements Hosted, QueueCore {
     }
     if (next === at) return 0;
     this.#unfinished += next - at;
-    if (this.#takers.length > 0 || this.#watchers.length > 0) this.advance();
+    if (this.#takers.length > 0 || this.#watchers.length > 0 || this.#readAhead.isStanding) this.advance();
     return next - at;
   }
 
@@ -262,6 +262,7 @@ export class QueueHost implements Hosted, QueueCore {
 
   advance(): void {
     this.#takers.serve();
+    this.#readAhead.lendAhead();
     this.#admission.grant();
     if (this.#watchers.length > 0 && this.ready) {
       for (const { exit } of this.#watchers.drain()) exit(varints(DONE));

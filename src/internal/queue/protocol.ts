@@ -32,7 +32,9 @@
  *
  * | byte | then | meaning |
  * | --- | --- | --- |
- * | `PULL` | n = items, n = chunk | the stream has nothing left, wants up to that number of items, and takes up to a chunk of them together |
+ * | `PULL` | n = number, n = items, n = chunk | the stream has nothing left, wants up to that number of items, and takes up to a chunk of them together |
+ * | `STAND` | n = number, n = items | the stream has taken all, does not wait, and likes to be sent up to that number of items as soon as there are some; a `PULL` of the same number says that it waits for them now |
+ * | `REST` | | the stream waits no longer: it keeps what it has, but nothing is kept for it |
  * | `TAKEN` | | the stream has taken some |
  * | `STOP` | | the stream wants no more, and keeps the call open for its reports |
  *
@@ -67,12 +69,14 @@ export const PULL = 0;
 export const TAKEN = 1;
 export const STOP = 2;
 export const REPORT = 3;
+export const REST = 4;
+export const STAND = 5;
 
 /** To a stream: the location of the shared word. */
 export const WORD = 0;
-/** To a stream: packets. */
+/** To a stream: n = number of the pull, packets. */
 export const BATCH = 1;
-/** To a stream: a handle moves with the next item, which has to be taken by a `GET`. */
+/** To a stream: n = number of the pull; a handle moves with the next item, which has to be taken by a `GET`. */
 export const GET_NEXT = 2;
 /** To a stream: there will be no more items. The content of an exit follows. */
 export const END = 3;

@@ -1,5 +1,6 @@
 /**
- * Streams that read ahead, where both processes share memory and the queue gives the oldest item first.
+ * Streams that read ahead, where both processes share memory and the queue gives the oldest item first. The gets of a process that
+ * follow each other closely are such a stream as well.
  *
  * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides. Before another
  * consumer is served, lent items are recalled, so that each consumer is given the oldest item that no consumer has taken:
@@ -8,9 +9,12 @@
  * has lately used up between two recalls. Free of Effect.
  *
  * ```text
- *   pulling --items--> lent: the first chunk is due, while the stream has taken none of them
- *      ^                |
- *      +-----PULL-------+--look: items were taken--> nothing is due: the rest is recalled when another consumer is served
+ *        +--STAND--> standing --PULL--+   +-------REST--------+
+ *        |              | items       v   |                   v
+ *   idle +--PULL--------|----------> pulling --items--> lent: the first chunk is due, while the stream has taken none of them
+ *    ^                  v                                     |
+ *    +---next request-- lent, nothing is due <---look: items were taken, or REST
+ *                       all is recalled when another consumer is served
  * ```
  *
  * @module
@@ -39,6 +43,8 @@ export class ReadAhead {
   readonly #takers: Takers;
   readonly #redelivery: Redelivery;
   readonly #streams = new Set<AheadStream>();
+  /** Those that are standing. */
+  readonly #standing = new Set<AheadStream>();
   readonly #words = new SharedWords();
 
   constructor(core: QueueCore, takers: Takers, redelivery: Redelivery) {
@@ -52,6 +58,24 @@ export class ReadAhead {
     let count = 0;
     for (const stream of this.#streams) count += stream.recallable;
     return count;
+  }
+
+  /** Whether {@link lendAhead} would lend new items. */
+  get isStanding(): boolean {
+    return this.#standing.size > 0;
+  }
+
+  /**
+   * Lends stored items, for which no consumer waits, to a stream that likes to be sent some. Not while another stream has earlier
+   * items which it may never take.
+   */
+  lendAhead(): void {
+    if (this.#standing.size === 0 || this.#core.inventory.stored === 0) return;
+    this.look();
+    for (const stream of this.#standing) {
+      if (this.#core.inventory.stored === 0 || this.recallable > 0) return;
+      stream.serve();
+    }
   }
 
   /** The number of stored items that a stream may borrow if it has lately used up `pace` items at a time. */
@@ -74,7 +98,7 @@ export class ReadAhead {
       return Codec.encodeInto(writer, word.address);
     });
     const unreported = new UnreportedGroup(this.#redelivery, consumer);
-    const stream = new AheadStream(this.#core, this, this.#takers, line, word, consumer, unreported);
+    const stream = new AheadStream(this.#core, this, this.#standing, this.#takers, line, word, consumer, unreported);
     this.#streams.add(stream);
     const leave = (): boolean => {
       if (!this.#streams.has(stream)) return false;
@@ -119,6 +143,7 @@ export class ReadAhead {
   end(exit: Fill): void {
     for (const { line } of this.#streams) line.exit(exit);
     this.#streams.clear();
+    this.#standing.clear();
     this.#words.close();
   }
 
@@ -126,11 +151,22 @@ export class ReadAhead {
     const numbers = new VarintReader(bytes, 1);
     switch (bytes[0]) {
       case P.PULL: {
+        const number = numbers.next();
         const most = numbers.next();
         const chunk = numbers.next();
         if (!(most >= chunk && chunk > 0)) throw malformed();
-        return stream.pull(most, chunk);
+        return stream.pull(number, most, chunk);
       }
+      case P.STAND: {
+        const number = numbers.next();
+        const most = numbers.next();
+        if (!(most > 0)) throw malformed();
+        stream.stand(number, most);
+        return this.#core.advance();
+      }
+      case P.REST:
+        stream.rest();
+        return this.#core.advance();
       case P.TAKEN:
         return this.#core.advance();
       case P.STOP:
@@ -156,12 +192,15 @@ class AheadStream implements Taker {
   #due = 0;
   readonly #core: QueueCore;
   readonly #streams: ReadAhead;
+  readonly #standing: Set<AheadStream>;
   readonly #takers: Takers;
   readonly #word: SharedWord;
   /** Lent items that had not been taken at the last check. */
   #ahead: ReadonlyArray<Item> = none;
   /** Number of items that had been taken before the first of them, modulo 2 ** 16. */
   #base: number;
+  /** Number of the latest request. At most one batch answers it. */
+  #number = 0;
   #most = 0;
   /** The largest number of items that the stream takes together. */
   #chunk = 1;
@@ -174,6 +213,7 @@ class AheadStream implements Taker {
   constructor(
     core: QueueCore,
     streams: ReadAhead,
+    standing: Set<AheadStream>,
     takers: Takers,
     line: Line,
     word: SharedWord,
@@ -182,6 +222,7 @@ class AheadStream implements Taker {
   ) {
     this.#core = core;
     this.#streams = streams;
+    this.#standing = standing;
     this.#takers = takers;
     this.line = line;
     this.#word = word;
@@ -196,24 +237,39 @@ class AheadStream implements Taker {
   }
 
   /**
-   * The stream has nothing left, and wants up to `most` items, of which it will take up to `chunk` together. It has forgotten the
+   * The stream has nothing left, and waits for up to `most` items, of which it will take up to `chunk` together. It has forgotten the
    * items that it did not take.
    */
-  pull(most: number, chunk: number): void {
+  pull(number: number, most: number, chunk: number): void {
     if (this.#state !== "idle") return;
-    const rest = this.takeBack(false);
-    if (this.#batch > 0 && rest.length === 0) this.#pace = Math.min(most, 2 * this.#pace);
-    this.#batch = 0;
-    this.#core.putBack(rest);
-    this.#state = "pulling";
-    this.#most = most;
     this.#chunk = chunk;
+    if (number === this.#number) {
+      // It stood: these items may have been lent by now, and are on their way.
+      this.look();
+      this.#due = Math.min(chunk, this.#ahead.length);
+      if (!this.#standing.delete(this)) return;
+    } else this.#begin(number, most);
+    this.#state = "pulling";
     this.#takers.add(this);
+  }
+
+  /** The stream has taken all items, does not wait, and likes to be sent up to `most` items. */
+  stand(number: number, most: number): void {
+    if (this.#state !== "idle") return;
+    this.#begin(number, most);
+    this.#standing.add(this);
+  }
+
+  /** The stream does not wait: any item that it has not taken may be recalled. */
+  rest(): void {
+    if (this.#takers.remove(this)) this.#state = "idle";
+    this.#due = 0;
   }
 
   /** The stream wants no more: items that it has not taken go back. */
   stop(): void {
     this.#takers.remove(this);
+    this.#standing.delete(this);
     this.#state = "stopped";
     this.#core.putBack(this.takeBack(false));
   }
@@ -226,8 +282,9 @@ class AheadStream implements Taker {
     ) {
       const items = inventory.gather(most, false);
       if (items.length === 0) {
+        this.#standing.delete(this);
         this.#state = "idle";
-        return this.line.data(varints(P.GET_NEXT));
+        return this.line.data(varints(P.GET_NEXT, this.#number));
       }
       inventory.lent += items.length;
       try {
@@ -243,6 +300,7 @@ class AheadStream implements Taker {
   }
 
   readonly end = (exit: Fill): void => {
+    this.#standing.delete(this);
     this.#state = "idle";
     this.line.data((writer) => {
       writer.byte(P.END);
@@ -294,6 +352,17 @@ class AheadStream implements Taker {
     }
   }
 
+  /** Begins another request. */
+  #begin(number: number, most: number): void {
+    this.#standing.delete(this);
+    const rest = this.takeBack(false);
+    if (this.#batch > 0 && rest.length === 0) this.#pace = Math.min(most, 2 * this.#pace);
+    this.#batch = 0;
+    this.#core.putBack(rest);
+    this.#number = number;
+    this.#most = most;
+  }
+
   #lend(items: ReadonlyArray<Item>): void {
     const { at, words } = this.#word;
     // Before the items leave: the stream may have taken them when `data` returns.
@@ -301,16 +370,17 @@ class AheadStream implements Taker {
     try {
       this.line.data((writer) => {
         writer.byte(P.BATCH);
+        writer.varint(this.#number);
         return pack(writer, items);
       });
     } catch (error) {
       Lease.revoke(words, at, this.#base, 0);
       throw error;
     }
+    this.#due = this.#standing.delete(this) ? 0 : Math.min(this.#chunk, items.length);
     this.#state = "idle";
     this.#ahead = items;
     this.#batch = items.length;
-    this.#due = Math.min(this.#chunk, items.length);
   }
 }
 

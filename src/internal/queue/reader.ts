@@ -3,7 +3,9 @@
  * see `lease.ts`.
  *
  * ```text
- *   empty --pull--> pulling --BATCH--> buffered --claim: all taken, or the rest recalled--> empty
+ *   empty --pull--> pulling --BATCH--> buffered --claim: all taken, or the rest recalled--> empty, or standing
+ *                   ^  |                  ^
+ *      standing ----+--|------BATCH-------+
  *                      |
  *                      +--END, or exit--> ended
  *                      +--GET_NEXT------> mode "next": the next item is taken by a GET
@@ -39,15 +41,20 @@ export class Reader {
   readonly #unreported = new Set<UnreportedItem>();
   #words: Words | undefined;
   #at = 0;
-  #buffer: ReadonlyArray<Packet> = [];
+  #buffer: ReadonlyArray<Packet> = none;
   #next = 0;
+  /** Number of the latest request for items. */
+  #number = 0;
+  /** Whether that request was made by a reader that did not wait. */
+  #isStanding = false;
   /** Number of items that were taken. */
   #count = 0;
   #onChange: (() => void) | undefined;
   /** Sends the request that waits for the shared word. */
   #onAttached: (() => void) | undefined;
   #lastNotice = 0;
-  #isNotifying = false;
+  /** What the queue will be told at the end of this turn: something, or that more items were taken since it was told. */
+  #notice: "none" | "told" | "more" = "none";
   #isClosed = false;
   /** Whether items can be read ahead: always, except for the next item, or never. */
   mode: "ahead" | "next" | "never" = "ahead";
@@ -60,12 +67,22 @@ export class Reader {
       data: (message) => this.#receive(message),
       exit: (message) => {
         this.#forgetUnreported();
-        this.#buffer = [];
+        this.#buffer = none;
         if (message.bytes[0] === P.NO_READ_AHEAD) this.mode = "never";
         else this.ended ??= message;
         this.#changed();
       },
     });
+  }
+
+  /** Whether this process shares the word by which items are taken. */
+  get isAttached(): boolean {
+    return this.#words !== undefined;
+  }
+
+  /** Whether there are items that were sent ahead, which the queue may have recalled since. */
+  get hasItems(): boolean {
+    return this.#next < this.#buffer.length;
   }
 
   /** Up to `most` of the items that were sent ahead. None of them is taken yet. */
@@ -75,13 +92,13 @@ export class Reader {
 
   /**
    * Takes up to `most` of these items, which are to be handed on at once. Returns the number that was taken: it is smaller if the
-   * queue has recalled some.
+   * queue has recalled some. With `more`, the queue may send up to that number of items as soon as all have been taken.
    */
-  claim(most: number, fiber: number): number {
+  claim(most: number, fiber: number, more = 0): number {
     const count = this.#words === undefined ? 0 : claim(this.#words, this.#at, most);
     this.#next += count;
-    if (count < most) this.#buffer = [];
-    if (count > 0) this.#notify();
+    if (count < most) this.#buffer = none;
+    if (count > 0) this.#notify(this.hasItems ? 0 : more);
     if (this.#unreportedItems !== undefined) {
       for (let i = 0; i < count; i++) this.#hold(this.#unreportedItems, this.#count + i, fiber);
     }
@@ -94,12 +111,16 @@ export class Reader {
    * another change has happened.
    */
   pull(most: number, chunk: number, onChange: () => void): void {
-    this.#buffer = [];
+    this.#buffer = none;
     this.#next = 0;
     this.#onChange = onChange;
+    if (!this.#isStanding) this.#number++;
+    this.#isStanding = false;
+    const number = this.#number;
     const pull = (): void =>
       this.#line.data((writer) => {
         writer.byte(P.PULL);
+        writer.varint(number);
         writer.varint(most);
         writer.varint(chunk);
         return undefined;
@@ -109,13 +130,20 @@ export class Reader {
     else pull();
   }
 
+  /** Ends a {@link pull}: `onChange` will not be called, and other consumers may be given what has been or will be sent for it. */
+  rest(): void {
+    this.#onChange = undefined;
+    if (this.#onAttached !== undefined) this.#onAttached = undefined;
+    else if (!this.#isClosed && this.ended === undefined) this.#line.data((writer) => void writer.byte(P.REST));
+  }
+
   /** Gives all items back that were not taken; also those that were not reported, unless `keepUnreported` is set. */
   close(keepUnreported: boolean): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#onChange = undefined;
     this.#onAttached = undefined;
-    this.#buffer = [];
+    this.#buffer = none;
     if (keepUnreported && this.#unreported.size > 0) this.#line.data((writer) => void writer.byte(P.STOP));
     else {
       this.#forgetUnreported();
@@ -147,21 +175,39 @@ export class Reader {
     this.#unreported.clear();
   }
 
-  /** Tells the queue that items were taken. */
-  #notify(): void {
+  /** Tells the queue that items were taken: at once, or in one write with what this process sends next. */
+  #notify(more: number): void {
+    const isTold = this.#notice !== "none";
+    if (more === 0 && isTold) {
+      this.#notice = "more";
+      return;
+    }
+    if (more > 0) this.#stand(more);
+    else this.#line.data((writer) => void writer.byte(P.TAKEN));
     const now = performance.now();
     if (now - this.#lastNotice > NOTIFY_INTERVAL) {
       this.#lastNotice = now;
-      this.#line.data((writer) => void writer.byte(P.TAKEN));
-      this.#line.flush();
-    } else if (!this.#isNotifying) {
-      this.#isNotifying = true;
-      queueMicrotask(() => {
-        this.#isNotifying = false;
-        this.#lastNotice = performance.now();
-        if (this.ended === undefined && !this.#isClosed) this.#line.data((writer) => void writer.byte(P.TAKEN));
-      });
+      return this.#line.flush();
     }
+    this.#notice = "told";
+    if (isTold) return;
+    queueMicrotask(() => {
+      const isMore = this.#notice === "more";
+      this.#notice = "none";
+      this.#lastNotice = performance.now();
+      if (isMore && this.ended === undefined && !this.#isClosed) this.#line.data((writer) => void writer.byte(P.TAKEN));
+    });
+  }
+
+  #stand(most: number): void {
+    const number = ++this.#number;
+    this.#isStanding = true;
+    this.#line.data((writer) => {
+      writer.byte(P.STAND);
+      writer.varint(number);
+      writer.varint(most);
+      return undefined;
+    });
   }
 
   #receive(message: Incoming): void {
@@ -169,16 +215,23 @@ export class Reader {
       case P.WORD:
         return this.#attach(message);
       case P.BATCH: {
-        const packets = unpack(message, 1, "message");
+        const numbers = new VarintReader(message.bytes, 1);
+        const number = numbers.next();
+        const packets = unpack(message, numbers.at, "message");
         const onLoaded = (): void => {
-          if (this.#isClosed || this.ended !== undefined) return;
+          // The queue has taken back what it sent for an earlier pull.
+          if (this.#isClosed || this.ended !== undefined || number !== this.#number) return;
+          this.#isStanding = false;
           this.#buffer = packets;
+          this.#next = 0;
           this.#changed();
         };
         const loading = loadAll(packets);
         return loading === undefined ? onLoaded() : void loading.then(onLoaded);
       }
       case P.GET_NEXT:
+        if (new VarintReader(message.bytes, 1).next() !== this.#number) return;
+        this.#isStanding = false;
         this.mode = "next";
         return this.#changed();
       case P.END:
@@ -212,3 +265,5 @@ export class Reader {
     onChange?.();
   }
 }
+
+const none: ReadonlyArray<Packet> = [];

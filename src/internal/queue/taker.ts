@@ -5,7 +5,8 @@
  *   in the process of the queue:
  *     an item is there --> taken in one step of the fiber, which gives it to the caller
  *     none is there    --> lent when one comes --> taken
- *   in another process:
+ *   in another process, an item was sent ahead (see `subscription.ts`) --> taken in one step of the fiber
+ *   otherwise:
  *     GET --> packets (lent) --> handles are loaded, packets decoded --> credit(n), handed over --> last credit: taken
  *                  |                     |                                   |
  *                  +---------------------+-----------------------------------+--interrupted: cancel, all go back
@@ -32,6 +33,8 @@ import { type ItemCodec, type OpenedItems, type QueueHandle, takeOpened } from "
 import * as P from "./protocol.ts";
 import { localHost } from "./putter.ts";
 import type { Item } from "./store.ts";
+import type { Reader } from "./reader.ts";
+import { Subscription } from "./subscription.ts";
 import { type UnreportedItem, unreportedOf } from "./unreported.ts";
 
 /** Items that were taken together, from a queue that redelivers. */
@@ -50,20 +53,25 @@ export type LocalTake<A> = ReadonlyArray<A> | "none" | DecodeError | Promise<unk
 export const currentFiber = (): number =>
   Option.match(Fiber.getCurrentFiber(), { onNone: () => 0, onSome: (fiber) => fiber.id().id });
 
+/** Items that a queue sends ahead to gets. */
+const AHEAD = 1024;
+
 /** Takes items from one queue. */
 export class ItemTaker<A> {
   readonly #handle: QueueHandle;
   readonly #codec: ItemCodec<A>;
+  readonly #subscription: Subscription;
 
   constructor(handle: QueueHandle, codec: ItemCodec<A>) {
     this.#handle = handle;
     this.#codec = codec;
+    this.#subscription = new Subscription(handle);
   }
 
   /**
    * Takes up to `count` items, at least one, and returns the result of `use`, which is called in the step that takes them. If the
-   * operation does not wait and there is none, `use` is given `undefined`. Of a queue that redelivers, the batch is added to
-   * `batches` until all its items are reported.
+   * operation does not wait and there is none, `use` is given `undefined`. For a stream, which has its own reader, a batch of a
+   * queue that redelivers is added to `batches` until all its items are reported.
    */
   take<B>(
     count: number,
@@ -73,7 +81,13 @@ export class ItemTaker<A> {
   ): Effect.Effect<B, DecodeError | QueueEnding> {
     return Effect.suspend(() => {
       const host = localHost(this.#handle);
-      if (host === undefined) return this.#takeRemote(count, waits, use, batches);
+      if (host === undefined) {
+        const reader = batches === undefined ? this.#subscription.use() : undefined;
+        if (reader?.hasItems === true) return this.#takeAhead(reader, count, waits, use);
+        return reader === undefined || !waits
+          ? this.#takeRemote(count, waits, use, batches)
+          : this.#waitAhead(reader, count, use);
+      }
       if (!host.canTakeNow) return waits ? this.#waitLocal(host, count, use, batches) : this.#none(host, use);
       return oneStep<B, DecodeError | QueueEnding>(() => {
         const taken = this.takeNow(host, count, batches);
@@ -139,6 +153,63 @@ export class ItemTaker<A> {
         return result;
       },
     );
+  }
+
+  /** Takes items that were sent ahead, in one step. */
+  #takeAhead<B>(
+    reader: Reader,
+    count: number,
+    waits: boolean,
+    use: (items: ReadonlyArray<A> | undefined) => B,
+  ): Effect.Effect<B, DecodeError | QueueEnding> {
+    return oneStep<B, DecodeError | QueueEnding>(() => {
+      const items = this.#claim(reader, count);
+      if (items === undefined) return new Otherwise(this.take(count, waits, use));
+      return items instanceof DecodeError ? new Otherwise(Effect.fail(items)) : use(items);
+    });
+  }
+
+  /** Waits for items with the reader. */
+  #waitAhead<B>(
+    reader: Reader,
+    count: number,
+    use: (items: ReadonlyArray<A>) => B,
+  ): Effect.Effect<B, DecodeError | QueueEnding> {
+    const subscription = this.#subscription;
+    const again = Symbol();
+    const taken = waitThenCommit<void, never, B | typeof again, DecodeError | QueueEnding>(
+      (answer) => {
+        subscription.wait(reader, Math.max(AHEAD, count), count, () => answer(Effect.void));
+        return () => {
+          subscription.waited();
+          reader.rest();
+        };
+      },
+      () => {
+        subscription.waited();
+        const items = this.#claim(reader, count);
+        if (items instanceof DecodeError) return Effect.fail(items);
+        if (items !== undefined) return Effect.succeed(use(items));
+        if (reader.ended === undefined) return Effect.succeed(again);
+        subscription.close();
+        return Effect.fail(endingOf(reader.ended, this.#handle.host));
+      },
+    );
+    return Effect.flatMap(taken, (result) => {
+      if (result !== again) return Effect.succeed(result as B);
+      return this.take(count, true, use as (items: ReadonlyArray<A> | undefined) => B);
+    });
+  }
+
+  /** Takes up to `count` of the items that were sent ahead. `undefined` if the queue has recalled them. */
+  #claim(reader: Reader, count: number): ReadonlyArray<A> | DecodeError | undefined {
+    const packets = reader.peek(count);
+    if (packets.length === 0) return undefined;
+    const opened = this.#codec.open(packets);
+    const claimed = reader.claim(opened.count, 0, AHEAD);
+    if (claimed === 0) return undefined;
+    const items = takeOpened(opened);
+    return items instanceof DecodeError || claimed === items.length ? items : items.slice(0, claimed);
   }
 
   #takeRemote<B>(

@@ -1,0 +1,94 @@
+/**
+ * The reader that the gets of a process share while they follow each other closely: the queue then sends items ahead, and a get
+ * takes one of them without a message. One fiber at a time waits with the reader, and the others each by a `GET` of their own, so
+ * that each has its place among the consumers that wait.
+ *
+ * ```text
+ *   none --two gets within LINGER--> opening --the memory is shared--> open --no get for LINGER, or the queue has ended--> none
+ *                                       |
+ *                                       +--it cannot be shared--> never
+ * ```
+ *
+ * Free of Effect.
+ *
+ * @module
+ */
+import type { QueueHandle } from "./items.ts";
+import { Reader } from "./reader.ts";
+
+/** How long after the last get the reader stays open, in milliseconds. */
+const LINGER = 20;
+
+/** The gets of one queue in one process. */
+export class Subscription {
+  readonly #handle: QueueHandle;
+  #reader: Reader | undefined;
+  #isPossible: boolean;
+  /** Whether a fiber waits with the reader. */
+  #isAwaited = false;
+  #lastGet = -Infinity;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(handle: QueueHandle) {
+    this.#handle = handle;
+    this.#isPossible = handle.ahead && handle.stranger !== true && !handle.redeliver;
+  }
+
+  /** Called for each get. Returns the reader if it can serve this get. */
+  use(): Reader | undefined {
+    if (!this.#isPossible) return undefined;
+    const now = performance.now();
+    const isClose = now - this.#lastGet < LINGER;
+    this.#lastGet = now;
+    const reader = this.#reader;
+    if (reader === undefined) {
+      if (isClose) this.#open();
+      return undefined;
+    }
+    if (reader.mode === "never") this.#isPossible = false;
+    if (reader.mode === "never" || reader.ended !== undefined) {
+      this.close();
+      return undefined;
+    }
+    if (reader.mode === "next") {
+      reader.mode = "ahead";
+      return undefined;
+    }
+    return this.#isAwaited || !reader.isAttached ? undefined : reader;
+  }
+
+  /** Waits with the reader. Calls `onChange` once, unless the wait ends before; see {@link Reader.pull}. */
+  wait(reader: Reader, most: number, count: number, onChange: () => void): void {
+    this.#isAwaited = true;
+    reader.pull(most, count, onChange);
+  }
+
+  /** The wait is over. */
+  waited(): void {
+    this.#isAwaited = false;
+    this.#lastGet = performance.now();
+    if (this.#reader !== undefined) this.#timer ??= setTimeout(this.#closeIfIdle, LINGER);
+  }
+
+  /** Closes the reader. Items that were sent ahead and not taken go back. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#reader?.close(false);
+    this.#reader = undefined;
+  }
+
+  #open(): void {
+    this.#reader = new Reader(this.#handle, undefined);
+    this.#timer = setTimeout(this.#closeIfIdle, LINGER);
+  }
+
+  readonly #closeIfIdle = (): void => {
+    this.#timer = undefined;
+    // A fiber that waits for long costs nothing.
+    if (this.#isAwaited) return;
+    const left = this.#lastGet + LINGER - performance.now();
+    if (left > 0) this.#timer = setTimeout(this.#closeIfIdle, left);
+    else this.close();
+  };
+}
