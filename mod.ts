@@ -107,6 +107,8 @@
  * | [CommandExecutor](https://jsr.io/@effect-deno/multiprocessing/doc/CommandExecutor) | `Command` of `@effect/platform` |
  * | [ProgressBar](https://jsr.io/@effect-deno/multiprocessing/doc/ProgressBar) | the progress of a pool on the terminal |
  * | [TestBackend](https://jsr.io/@effect-deno/multiprocessing/doc/TestBackend) | children for tests, which fail as a script says |
+ * | [NatsBackend](https://jsr.io/@effect-deno/multiprocessing/doc/NatsBackend) | processes on other machines, by a NATS server |
+ * | [agent](https://jsr.io/@effect-deno/multiprocessing/doc/agent) | the program on each of those machines |
  * | [PlatformWorker](https://jsr.io/@effect-deno/multiprocessing/doc/PlatformWorker) | `Worker` of `@effect/platform` on these backends |
  * | [Rpc](https://jsr.io/@effect-deno/multiprocessing/doc/Rpc) | clients and servers of `@effect/rpc` over connections |
  *

@@ -3,7 +3,8 @@
  * that it needs.
  *
  * A program defines the tasks; the layer that it is provided with decides where they run. {@link Backend} is one small
- * interface. `SubprocessBackend` and `WorkerBackend` implement it, and the same program runs on either. An operation that a
+ * interface. `SubprocessBackend` and `WorkerBackend` implement it on this machine, `NatsBackend` on others, and the same
+ * program runs on each. An operation that a
  * backend cannot perform fails with a typed error; `backend.capabilities` tells which operations those are.
  *
  * | | `SubprocessBackend` | `WorkerBackend` |
@@ -76,6 +77,7 @@
  * | `ManagerError` | a manager does not have or cannot do that; see `reason` | correct the argument, or name the module for the server |
  * | `RemoteError` | a constructor or method at a manager's server threw; `cause` is the exception | depends on the cause |
  * | `Disconnected` | the connection to the manager of another program broke | call again; the next call connects again |
+ * | `NatsError` | a NATS server cannot be reached, or refuses this program; see `reason` | start the server, or correct the option |
  * | `InvalidArgument` | `wait` was given an object that cannot be waited for, or a timeout that is not a duration | correct the
  * argument |
  *
@@ -118,7 +120,7 @@
  * | `set_start_method("spawn")`, `get_context("spawn")` | `Effect.provide(SubprocessBackend.layer())`; each part of a program can have its own |
  * | `"forkserver"`, `set_forkserver_preload` | `SubprocessBackend.layer({ standby: 2, preload: [url] })` |
  * | `"fork"` | none: a process starts empty, and nothing is copied by accident |
- * | `get_start_method`, `get_all_start_methods` | `(yield* Backend.Backend).name`, `"subprocess"` or `"worker"` |
+ * | `get_start_method`, `get_all_start_methods` | `(yield* Backend.Backend).name`, `"subprocess"`, `"worker"` or `"nats"` |
  * | `multiprocessing.dummy`, `ThreadPool` | `WorkerBackend.layer()` |
  * | `set_executable` | none: a child runs the Deno of this program; `denoFlags` and `v8Flags` add to it |
  * | the resource tracker | not needed: only blocks that a program names have names, and those are found |
@@ -301,7 +303,7 @@ export interface Child {
 export interface Backend {
   /** Marks the value as a backend. */
   readonly [TypeId]: TypeId;
-  /** `"subprocess"` or `"worker"`. */
+  /** `"subprocess"`, `"worker"` or `"nats"`. */
   readonly name: string;
   /** Its capabilities. */
   readonly capabilities: Capabilities;

@@ -45,6 +45,8 @@ export {
   ListenerClosed,
   ListenError,
   type ListenErrorReason,
+  NatsError,
+  type NatsErrorReason,
 } from "./internal/network/errors.ts";
 export {
   BrokenPipe,

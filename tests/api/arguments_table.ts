@@ -43,7 +43,9 @@ import {
   WorkerBackend,
 } from "../../mod.ts";
 import { change as change2 } from "./arguments_tasks.ts";
+import * as Agent from "../../src/agent.ts";
 import * as CommandExecutor from "../../src/CommandExecutor.ts";
+import * as NatsBackend from "../../src/NatsBackend.ts";
 import * as PlatformWorker from "../../src/PlatformWorker.ts";
 import * as ProgressBar from "../../src/ProgressBar.ts";
 import * as Rpc from "../../src/Rpc.ts";
@@ -221,6 +223,15 @@ const chunking = { chunkSize: positive };
 const mapping = { ...calling, ...chunking, progress: all(() => false) };
 const process = { ...killPolicy, name, permissions };
 
+const server = {
+  servers: all((value) => isText(value) && value !== ""),
+  space: all((value) => value === "x" || value === "2"),
+  auth: [...all(() => false), { user: "me" }, { user: "me", password: 1 }, { token: "" }, { token: "a", user: "me" }],
+  tls: [...all((value) => isBoolean(value) || isRecord(value)), { ca: 1 }, { cert: "" }],
+  connectTimeout: positiveDuration,
+};
+const destination = all(() => false);
+
 /** A test backend whose only fault is this. */
 const acting = (action: TestBackend.Action) => TestBackend.make({ faults: [{ action, nth: 2 }] });
 
@@ -233,6 +244,7 @@ export const options = {
   "Backend.Command": { name, daemon: boolean, modules: texts, permissions, preload: boolean, sources },
   "Backend.KillPolicy": killPolicy,
   "Barrier.Options": { carrier, parties: positive },
+  "agent.Options": { ...server, slots: positive, labels: texts, folder: name },
   "Client.Options": { ...connecting, maxBytes: positiveOrInfinite },
   "Client.Trust": { caCerts: texts, hostname: name },
   "CommandExecutor.Options": {
@@ -255,6 +267,22 @@ export const options = {
   "Manager.Options": { ...process, modules: texts, initializer },
   "Manager.ServeOptions": { ...listening, types, tasks },
   "Manager.TypeOptions": { exposed: texts, streams: texts, returns: record },
+  "NatsBackend.Options": {
+    ...server,
+    labels: texts,
+    permissions,
+    env: environment,
+    v8Flags: texts,
+    include: texts,
+    lease: positiveDuration,
+    lostAfter: positiveDuration,
+    placeTimeout: positiveDuration,
+    stdout: destination,
+    stderr: destination,
+    maxMessageSize: positiveOrInfinite,
+    observe: worker.observe,
+  },
+  "NatsBackend.ServerOptions": server,
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
   "Pool.ApplyOptions": calling,
@@ -279,7 +307,6 @@ export const options = {
   },
   "Pool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func },
   "Pool.TermOptions": terms,
-  "Pool.WaitOptions": { returnWhen: all(() => false), timeout: duration },
   "Process.Options": { ...process, daemon: boolean },
   "Queue.Options": queue,
   "Queue.StreamOptions": chunking,
@@ -288,7 +315,7 @@ export const options = {
   "ProgressBar.Options": { label: text },
   "ShareableList.Options": { capacity: positive, carrier, lock, name },
   "SharedMemory.CreateOptions": { size: positive, name },
-  "SharedMemory.Options": { size: positive, experimental: boolean },
+  "SharedMemory.Options": { size: positive },
   "Supervisor.Options": {
     strategy: all(() => false),
     intensity: [
@@ -347,6 +374,8 @@ const requirements: Partial<Record<keyof typeof options, Readonly<Record<string,
   "Client.Options": { address: { path: "/nowhere/at/all" } },
   "Group.PartialOptions": { deadline: 1 },
   "Manager.ConnectOptions": { address: { path: "/nowhere/at/all" } },
+  "NatsBackend.Options": { servers: "nats://127.0.0.1:1" },
+  "agent.Options": { servers: "nats://127.0.0.1:1" },
   "SharedMemory.CreateOptions": { size: 8 },
   "SharedMemory.Options": { size: 8 },
 };
@@ -701,6 +730,21 @@ export const rows: Readonly<Record<string, Row>> = {
     recvBytesInto: [{ buffer, offset: count }, [new Uint8Array(1), 0]],
     poll: [{ timeout: duration }, [0]],
   }),
+  "NatsBackend.make": row(
+    { options: optionsOf("NatsBackend.Options") },
+    [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],
+    (_, [options]) => NatsBackend.make(options),
+  ),
+  "NatsBackend.layer": row(
+    { options: optionsOf("NatsBackend.Options") },
+    [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],
+    (_, [options]) => Layer.build(NatsBackend.layer(options)),
+  ),
+  "agent.serve": row(
+    { options: optionsOf("agent.Options") },
+    [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],
+    (_, [options]) => Agent.serve(options),
+  ),
   "Pipe.make": row({ options: optionsOf("Pipe.Options") }, [{}], (_, [options]) => Pipe.make(options)),
   "Pipe.scoped": row(
     { connection: all(() => false) },
@@ -757,16 +801,6 @@ export const rows: Readonly<Record<string, Row>> = {
     modified,
     [square, 1],
     (_, [task, ...args]) => Pool.make({ size: 1, initializer: Pool.initializer(task, ...args) }),
-  ),
-  "Pool.wait": row(
-    { submissions: [...iterable, [1], [null], "ab"], options: optionsOf("Pool.WaitOptions") },
-    [[], {}],
-    (_, [submissions, options]) => Pool.wait(submissions, options),
-  ),
-  "Pool.asCompleted": row(
-    { submissions: [...iterable, [1], [null], "ab"] },
-    [[]],
-    (_, [submissions]) => Pool.asCompleted(submissions),
   ),
   "Pool.Tag": row({ id: name }, ["x"], (_, [id]) => Pool.Tag(id), true),
   "Pool.layer": row(

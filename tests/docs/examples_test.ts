@@ -1,5 +1,6 @@
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertMatch, assertStringIncludes } from "../support/assert.ts";
+import { available } from "../support/nats.ts";
 import { testFunction } from "../support/tier.ts";
 
 const root = new URL("../../", import.meta.url);
@@ -401,6 +402,14 @@ const elsewhere = (system: string, module: string, names: ReadonlyArray<keyof ty
 
 elsewhere("macOS", "macos", EVERYWHERE);
 elsewhere("Windows", "windows", WITHOUT_UNIX_SOCKETS);
+
+testFunction("example nats counts primes on two agents, one of which is killed (full)", async () => {
+  if (!available) return;
+  assertEquals(
+    await example("nats"),
+    "4 workers, on the slots of two agents\n78498 primes below a million, although one agent was killed\n",
+  );
+});
 
 Deno.test("every example is a task, and every task of an example runs one", async () => {
   const listed = Object.keys(config.tasks).filter((name) => name.startsWith("example:")).map((name) => name.slice(8));

@@ -28,6 +28,7 @@ const subjects = [
   "values",
   "network",
   "manager",
+  "nats",
   "top",
 ];
 
@@ -43,6 +44,8 @@ const owners: Record<string, string> = {
   "Listener.ts": "network",
   "Lock.ts": "sync",
   "Main.ts": "child",
+  "NatsBackend.ts": "nats",
+  "agent.ts": "nats",
   "Manager.ts": "manager",
   "Pipe.ts": "pipe",
   "Pool.ts": "pool",

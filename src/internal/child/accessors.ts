@@ -26,7 +26,7 @@ export interface Self {
   readonly daemon: boolean;
   /** The process that started it; none in the main program. */
   readonly parent: { readonly name: string; readonly pid: number } | undefined;
-  /** `"main"`, `"subprocess"` or `"worker"`. */
+  /** `"main"`, or the name of the backend that runs it, such as `"subprocess"`. */
   readonly backend: string;
 }
 

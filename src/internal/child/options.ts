@@ -22,11 +22,11 @@ const grant: Arguments.Check = (value) =>
     ? undefined
     : `must be true, false or an array of strings, received ${Arguments.show(value)}`;
 
-const permissions: Arguments.Check = Arguments.options(
+export const permissions: Arguments.Check = Arguments.options(
   Object.fromEntries(["read", "write", "net", "env", "run", "ffi", "sys", "import"].map((kind) => [kind, grant])),
 );
 
-const environment: Arguments.Check = (value) => {
+export const environment: Arguments.Check = (value) => {
   const complaint = Arguments.record(value);
   if (complaint !== undefined) return complaint;
   const wrong = Object.entries(value as object).find(([_, value]) => typeof value !== "string");
@@ -77,7 +77,7 @@ export const telemetry = (
   return { observe: { logs, metrics, spans } };
 };
 
-const commonChecks: Arguments.Checks = {
+export const commonChecks: Arguments.Checks = {
   maxMessageSize: optional(positiveOrInfinite),
   standby: optional(standby),
   preload: optional(texts),

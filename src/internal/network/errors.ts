@@ -118,3 +118,27 @@ export class AuthenticationError extends ReasonedError<AuthenticationErrorReason
   /** The tag, for `Effect.catchTag`. */
   readonly _tag = "AuthenticationError";
 }
+
+/**
+ * Why a NATS server cannot be used.
+ *
+ * - `Unreachable`: no server answers at the addresses.
+ * - `Refused`: the server refuses the credentials, or requires TLS.
+ * - `InvalidOption`: an option is invalid.
+ * - `Unsupported`: the backend is no `NatsBackend`.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type NatsErrorReason = "Unreachable" | "Refused" | "InvalidOption" | "Unsupported";
+
+/**
+ * A program or an agent cannot use a NATS server.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class NatsError extends ReasonedError<NatsErrorReason> {
+  /** The tag, for `Effect.catchTag`. */
+  readonly _tag = "NatsError";
+}

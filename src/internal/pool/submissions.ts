@@ -13,10 +13,8 @@ import * as FiberId from "effect/FiberId";
 import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
-import type { PoolFailure, Submission, SubmissionTypeId, SubmitOptions } from "../../Pool.ts";
+import type { PoolFailure, Submission, SubmitOptions } from "../../Pool.ts";
 import type * as Call from "../child/call.ts";
-import { WaitId } from "../objects/waitable.ts";
-import { inspectable } from "../os/inspect.ts";
 import type { Job, Terms } from "./job.ts";
 import { type Gate, workOf } from "./jobs.ts";
 
@@ -25,64 +23,6 @@ import { type Gate, workOf } from "./jobs.ts";
  * for the callback.
  */
 const currentCallback: FiberRef.FiberRef<object | undefined> = FiberRef.unsafeMake<object | undefined>(undefined);
-
-const TypeId: SubmissionTypeId = "~multiprocessing/Submission";
-
-/** A submitted task, which the pool settles once. */
-export class Submitted<A, E> implements Submission<A, E> {
-  readonly [TypeId]: SubmissionTypeId = TypeId;
-  readonly #result = Deferred.unsafeMake<A, E>(FiberId.none);
-  #listeners: Set<() => void> | undefined;
-  /** Set when it has settled. */
-  exit: Exit.Exit<A, E> | undefined;
-  /** Takes the task back, or stops it. */
-  stop: () => void = () => {};
-
-  get await(): Effect.Effect<A, E> {
-    return this.exit ?? Deferred.await(this.#result);
-  }
-
-  get poll(): Effect.Effect<Option.Option<Exit.Exit<A, E>>> {
-    return Effect.sync(() => Option.fromNullable(this.exit));
-  }
-
-  get cancel(): Effect.Effect<void> {
-    return Effect.suspend(() => {
-      if (this.exit !== undefined) return Effect.void;
-      this.stop();
-      return Effect.asVoid(Effect.exit(Deferred.await(this.#result)));
-    });
-  }
-
-  get [WaitId](): Submission<A, E>[typeof WaitId] {
-    return {
-      look: (answer) => answer(this.exit !== undefined),
-      watch: (ready) => this.onSettled(ready),
-    };
-  }
-
-  /** Calls `listener` once, when it has settled. Returns a function that stops that. */
-  onSettled(listener: () => void): () => void {
-    if (this.exit !== undefined) {
-      listener();
-      return () => {};
-    }
-    // Two waits may have the same listener.
-    const own = (): void => listener();
-    const listeners = this.#listeners ??= new Set();
-    listeners.add(own);
-    return () => void listeners.delete(own);
-  }
-
-  settle(exit: Exit.Exit<A, E>): void {
-    this.exit = exit;
-    Deferred.unsafeDone(this.#result, exit);
-    const listeners = this.#listeners;
-    this.#listeners = undefined;
-    if (listeners !== undefined) { for (const listener of listeners) listener(); }
-  }
-}
-inspectable(Submitted);
 
 /** The submissions of one pool. */
 export class Submissions {
@@ -117,9 +57,7 @@ export class Submissions {
     callbacks: SubmitOptions<A, E>,
   ): Submission<A, E | PoolFailure> {
     this.#call(task, refusal, callbacks);
-    const submission = new Submitted<A, E | PoolFailure>();
-    submission.settle(refusal);
-    return submission;
+    return { await: refusal, poll: Effect.succeed(Option.some(refusal)), cancel: Effect.void };
   }
 
   #begin<A, E>(
@@ -128,11 +66,12 @@ export class Submissions {
     terms: Terms,
     callbacks: SubmitOptions<A, E>,
   ): Submission<A, E | PoolFailure> {
-    const submission = new Submitted<A, E | PoolFailure>();
+    const result = Deferred.unsafeMake<A, E | PoolFailure>(FiberId.none);
+    let exit: Exit.Exit<A, E | PoolFailure> | undefined;
     let cancelled = false;
     const settle = (settled: Exit.Exit<A, E | PoolFailure>): void => {
-      const exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
-      submission.settle(exit);
+      exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
+      Deferred.unsafeDone(result, exit);
       this.#call(prepared.task.name, exit, callbacks);
       this.#open--;
       if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
@@ -143,11 +82,16 @@ export class Submissions {
       (exit) => settle(exit as Exit.Exit<A, E | PoolFailure>),
       terms,
     );
-    submission.stop = () => {
-      cancelled = true;
-      if (dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
+    return {
+      await: Deferred.await(result),
+      poll: Effect.sync(() => Option.fromNullable(exit)),
+      cancel: Effect.suspend(() => {
+        if (exit !== undefined) return Effect.void;
+        cancelled = true;
+        if (dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
+        return Effect.asVoid(Effect.exit(Deferred.await(result)));
+      }),
     };
-    return submission;
   }
 
   /** Waits until all submissions have settled. */

@@ -14,7 +14,7 @@ export interface Identity {
   readonly daemon: boolean;
   /** The process that started this one; `undefined` in the main process. */
   readonly parent: { readonly pid: number; readonly name: string } | undefined;
-  /** The backend that runs the process: `"main"`, `"subprocess"` or `"worker"`. */
+  /** `"main"`, or the name of the backend that runs the process, such as `"subprocess"`. */
   readonly backend: string;
 }
 

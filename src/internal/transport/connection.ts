@@ -48,7 +48,7 @@ export class Connection implements WatchedTransport {
   };
 
   readonly start = (
-    data: (chunk: Uint8Array, lent?: boolean) => void,
+    data: (chunk: Uint8Array, lent?: boolean) => void | Promise<void>,
     end: (reason?: Error) => void,
   ): void => {
     this.#finish = end;
@@ -98,7 +98,7 @@ export class Connection implements WatchedTransport {
     }
   }
 
-  async #read(data: (chunk: Uint8Array, lent?: boolean) => void): Promise<void> {
+  async #read(data: (chunk: Uint8Array, lent?: boolean) => void | Promise<void>): Promise<void> {
     let socket: Socket;
     try {
       socket = await this.#connecting;
@@ -118,8 +118,8 @@ export class Connection implements WatchedTransport {
       }
       if (count === null) return this.lost(this.#closing ? undefined : this.#broken);
       if (this.#ended) return;
-      if (count > COPIED) data(buffer.subarray(0, count), true);
-      else data(buffer.slice(0, count));
+      const pause = count > COPIED ? data(buffer.subarray(0, count), true) : data(buffer.slice(0, count));
+      if (pause !== undefined) await pause;
     }
   }
 }

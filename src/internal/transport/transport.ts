@@ -16,6 +16,8 @@ export interface NodeSocket {
   on(event: "close", listener: () => void): unknown;
   on(event: "end", listener: () => void): unknown;
   write(chunk: Uint8Array, done?: (error?: Error | null) => void): boolean;
+  pause(): unknown;
+  resume(): unknown;
   end(): unknown;
   destroy(): unknown;
   _write?(...args: ReadonlyArray<unknown>): unknown;
@@ -73,7 +75,10 @@ export class Stillness {
 export const socket = (socket: NodeSocket): WatchedTransport => {
   let ended = false;
   let received = 0;
+  let paused = false;
   const stillness = new Stillness();
+  // NaN differs from itself: a transport that is paused is not still.
+  const count = (): number => paused ? NaN : received;
   let finish: (reason?: Error) => void = () => {};
   const once = (reason?: Error): void => {
     if (ended) return;
@@ -92,11 +97,18 @@ export const socket = (socket: NodeSocket): WatchedTransport => {
     },
     start: (data, end) => {
       finish = end;
-      keepReadable(socket, (error) => stillness.await(() => received, () => once(error)));
+      keepReadable(socket, (error) => stillness.await(count, () => once(error)));
       socket.on("data", ({ buffer, byteOffset, byteLength }) => {
         received++;
         // Not a Buffer, whose `slice` is a view: a slice of ten bytes would retain the whole chunk.
-        data(new Uint8Array(buffer, byteOffset, byteLength));
+        const pause = data(new Uint8Array(buffer, byteOffset, byteLength));
+        if (pause === undefined) return;
+        paused = true;
+        socket.pause();
+        pause.then(() => {
+          paused = false;
+          socket.resume();
+        });
       });
       socket.on("error", once);
       socket.on("end", () => once());
@@ -106,7 +118,7 @@ export const socket = (socket: NodeSocket): WatchedTransport => {
       if (!ended) socket.end();
     },
     lost: once,
-    drained: (done) => ended ? done() : stillness.await(() => received, done),
+    drained: (done) => ended ? done() : stillness.await(count, done),
   };
 };
 

@@ -176,7 +176,7 @@ export const launchWithDescriptor = async (
   });
   return {
     pid: process.pid!,
-    transport: socket(process.stdio[3] as NodeSocket),
+    transport: socket(process.stdio[3] as unknown as NodeSocket),
     ended: new Promise((resolve) =>
       process.once("exit", (code, signal) => resolve({ code: code ?? undefined, signal }))
     ),

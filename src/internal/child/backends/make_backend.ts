@@ -14,7 +14,7 @@ import { standby } from "./standby.ts";
 import { allowed } from "../starting.ts";
 
 /** Options of {@link makeBackend}. */
-export interface Options extends Pick<Backend, "name" | "capabilities"> {
+export interface Options extends Pick<Backend, "name" | "capabilities" | "capacity"> {
   /** The failure of each start, if the options of the backend are invalid. */
   readonly unusable: SpawnError | undefined;
   readonly standby: number | "auto" | false | undefined;
@@ -27,12 +27,13 @@ export interface Options extends Pick<Backend, "name" | "capabilities"> {
 
 /** Makes a backend that checks each command, and keeps standby children if the options ask for them. */
 export const makeBackend = (
-  { acquire, capabilities, name, observe, preload = [], standby: size, unusable }: Options,
+  { acquire, capabilities, capacity, name, observe, preload = [], standby: size, unusable }: Options,
 ): Effect.Effect<Backend, never, Scope.Scope> => {
   const backend: Backend = {
     [TypeId]: TypeId,
     name,
     capabilities,
+    capacity,
     spawn: (command) => {
       const wrong = unusable ?? wrongCommand(command);
       return wrong !== undefined

@@ -1,0 +1,249 @@
+/**
+ * The connection to a NATS server. It is made again whenever it breaks. The only module that uses `@nats-io`.
+ *
+ * @module
+ */
+import type { NatsConnection } from "@nats-io/transport-node";
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import * as Arguments from "../os/arguments.ts";
+import * as Duration from "effect/Duration";
+import { positiveDuration } from "../os/durations.ts";
+import { NatsError } from "../network/errors.ts";
+
+/** Options of a connection. */
+export interface ServerOptions {
+  readonly servers: string | ReadonlyArray<string>;
+  readonly space?: string | undefined;
+  readonly auth?:
+    | { readonly user: string; readonly password: string }
+    | { readonly token: string }
+    | { readonly credentials: string }
+    | undefined;
+  readonly tls?:
+    | boolean
+    | { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined }
+    | undefined;
+  readonly connectTimeout?: Duration.DurationInput | undefined;
+}
+
+/** Handles a message: its subject in parts, its bytes, and the function that answers it, if it asks for an answer. */
+export type Handler = (subject: ReadonlyArray<string>, data: Uint8Array, reply: string | undefined) => void;
+
+/** The server was asked for something that nobody offers. */
+export class NoResponders extends Error {}
+
+/** Pauses before a further attempt to connect, in milliseconds. */
+const AGAIN = 200;
+
+/** The time limit of one attempt to connect, in milliseconds. */
+const ATTEMPT = 5000;
+
+/** Interval of the checks of a connection, in milliseconds. Two without an answer mean that it is broken. */
+const CHECK = 2000;
+
+/** A connection to a server. */
+export class Server {
+  readonly #connection: NatsConnection;
+  #connected = true;
+  #since = performance.now();
+  readonly #reconnected = new Set<() => void>();
+
+  constructor(connection: NatsConnection) {
+    this.#connection = connection;
+    void this.#watch();
+  }
+
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  /** When the connection was made or broken last; see `performance.now`. */
+  get since(): number {
+    return this.#since;
+  }
+
+  /** The largest message in bytes. */
+  get maxPayload(): number {
+    return this.#connection.info?.max_payload ?? 1024 * 1024;
+  }
+
+  /** Calls back after each new connection. Returns a function that stops that. */
+  onReconnected(run: () => void): () => void {
+    this.#reconnected.add(run);
+    return () => this.#reconnected.delete(run);
+  }
+
+  publish(subject: string, data: Uint8Array, reply?: string): void {
+    if (this.#connection.isClosed()) return;
+    this.#connection.publish(subject, data, reply === undefined ? {} : { reply });
+  }
+
+  /** Asks for one answer. Rejects with {@link NoResponders} if nobody listens to the subject. */
+  async request(subject: string, data: Uint8Array, timeout: number): Promise<Uint8Array> {
+    const { NoRespondersError, RequestError } = await import("@nats-io/transport-node");
+    try {
+      return (await this.#connection.request(subject, data, { timeout })).data;
+    } catch (error) {
+      if (error instanceof NoRespondersError || (error instanceof RequestError && error.isNoResponders())) {
+        throw new NoResponders();
+      }
+      throw error;
+    }
+  }
+
+  /** Handles the messages of a subject, which may end with `>`. */
+  subscribe(subject: string, handle: Handler): void {
+    this.#connection.subscribe(subject, {
+      callback: (error, { data, headers, reply, subject }) => {
+        if (error === null && headers?.code !== 503) {
+          handle(subject.split("."), data, reply === "" ? undefined : reply);
+        }
+      },
+    });
+  }
+
+  /** Waits until the server has everything that was published. */
+  flush(): Promise<void> {
+    return this.#connection.flush();
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { type } of this.#connection.status()) {
+      if (type === "disconnect" && this.#connected) {
+        this.#connected = false;
+        this.#since = performance.now();
+      }
+      if (type === "reconnect") {
+        this.#connected = true;
+        this.#since = performance.now();
+        for (const run of this.#reconnected) run();
+      }
+    }
+  }
+}
+
+/** Checks of the options of a connection. */
+export const serverChecks: Arguments.Checks = {
+  servers: Arguments.must(
+    (value) =>
+      typeof value === "string" ? value !== "" : Arguments.texts(value) === undefined && (value as []).length > 0,
+    "an address such as nats://host:4222, or an array of addresses",
+  ),
+  space: Arguments.optional(
+    Arguments.must(
+      (value) => typeof value === "string" && /^[A-Za-z0-9_-]+$/.test(value),
+      "a name of letters, digits, - and _",
+    ),
+  ),
+  auth: Arguments.optional(
+    Arguments.must(
+      (value) =>
+        ([["user", "password"], ["token"], ["credentials"]] as const).some((fields) =>
+          Arguments.wrong(
+              value ?? {},
+              Object.fromEntries(fields.map((field) => [field, Arguments.name])),
+            ) === undefined && Object.keys(value ?? {}).length === fields.length
+        ),
+      "{ user, password }, { token } or { credentials }",
+    ),
+  ),
+  tls: Arguments.optional((value) =>
+    typeof value === "boolean" ? undefined : Arguments.options({
+      ca: Arguments.optional(Arguments.name),
+      cert: Arguments.optional(Arguments.name),
+      key: Arguments.optional(Arguments.name),
+    })(value)
+  ),
+  connectTimeout: Arguments.optional(positiveDuration),
+};
+
+const refusals = /authorization|authentication|credentials|tls|certificate/i;
+
+const open = async (
+  options: ServerOptions,
+  name: string,
+  inboxPrefix: string,
+  stopped: () => boolean,
+): Promise<Server> => {
+  const { connect, credsAuthenticator } = await import("@nats-io/transport-node");
+  const { auth, tls = false } = options;
+  const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers];
+  const limit = Duration.toMillis(options.connectTimeout ?? "4 seconds");
+  const deadline = performance.now() + limit;
+  const settings = {
+    servers,
+    name,
+    inboxPrefix,
+    maxReconnectAttempts: -1,
+    reconnectTimeWait: AGAIN / 2,
+    reconnectJitter: AGAIN / 4,
+    pingInterval: CHECK,
+    maxPingOut: 2,
+    ignoreAuthErrorAbort: true,
+    timeout: Math.min(ATTEMPT, limit),
+    ...(auth === undefined
+      ? {}
+      : "user" in auth
+      ? { user: auth.user, pass: auth.password }
+      : "token" in auth
+      ? { token: auth.token }
+      : { authenticator: credsAuthenticator(await Deno.readFile(auth.credentials)) }),
+    ...(tls === false ? {} : {
+      tls: tls === true ? {} : {
+        ...(tls.ca === undefined ? {} : { caFile: tls.ca }),
+        ...(tls.cert === undefined ? {} : { certFile: tls.cert }),
+        ...(tls.key === undefined ? {} : { keyFile: tls.key }),
+      },
+    }),
+  };
+  while (true) {
+    try {
+      const connection = await connect(settings);
+      if (!stopped()) return new Server(connection);
+      await connection.close();
+      throw new Error("interrupted");
+    } catch (error) {
+      const { message } = error as Error;
+      const at = servers.join(", ");
+      if (refusals.test(message)) {
+        throw new NatsError("Refused", `Cannot use the NATS server at ${at}: ${message}; check auth and tls`, error);
+      }
+      if (stopped() || performance.now() > deadline) {
+        throw new NatsError("Unreachable", `Cannot reach a NATS server at ${at} within ${limit} ms: ${message}`, error);
+      }
+      await new Promise((resolve) => setTimeout(resolve, AGAIN));
+    }
+  }
+};
+
+/** Connects to a server, and closes the connection with the scope. */
+export const connect = (
+  options: ServerOptions,
+  name: string,
+  inboxPrefix: string,
+): Effect.Effect<Server, NatsError, Scope.Scope> => {
+  const connecting = Effect.async<Server, NatsError>((resume) => {
+    let stopped = false;
+    open(options, name, inboxPrefix, () => stopped).then(
+      (server) => resume(Effect.succeed(server)),
+      (error) =>
+        resume(
+          error instanceof NatsError
+            ? Effect.fail(error)
+            : Effect.fail(new NatsError("Refused", `Cannot use the NATS server: ${(error as Error).message}`, error)),
+        ),
+    );
+    return Effect.sync(() => {
+      stopped = true;
+    });
+  });
+  return Effect.acquireRelease(
+    Effect.interruptible(connecting),
+    (server) => Effect.promise(() => server.close()),
+  );
+};

@@ -1,0 +1,128 @@
+/**
+ * A NATS server for a test, on a port of the loopback interface.
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+
+/** A running server. */
+export interface NatsServer {
+  readonly url: string;
+  /** Kills the server. */
+  readonly stop: Effect.Effect<void>;
+  /** Starts a stopped server again, on the same port. */
+  readonly start: Effect.Effect<void>;
+}
+
+/** Whether the program `nats-server` can be run. Where tests must be complete, a missing one is an error. */
+export const available: boolean = (() => {
+  try {
+    return new Deno.Command("nats-server", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync()
+      .success;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+    if (Deno.env.get("MP_TEST_NATS") === "required") throw new Error("nats-server is missing; .ci/run installs it");
+    console.warn("The tests of NatsBackend are left out: nats-server is missing (apt-get install nats-server)");
+    return false;
+  }
+})();
+
+const freePort = (): number => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const { port } = listener.addr as Deno.NetAddr;
+  listener.close();
+  return port;
+};
+
+/** Waits until the server accepts connections. */
+const accepting = async (port: number): Promise<void> => {
+  while (true) {
+    try {
+      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+      return;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+  }
+};
+
+/** Starts a server with these further arguments, and stops it with the scope. */
+export const natsServer = (args: ReadonlyArray<string> = []): Effect.Effect<NatsServer, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const port = freePort();
+    let process: Deno.ChildProcess | undefined;
+    const start = Effect.promise(async () => {
+      process = new Deno.Command("nats-server", {
+        args: ["-a", "127.0.0.1", "-p", `${port}`, ...args],
+        stdin: "null",
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      await accepting(port);
+    });
+    const stop = Effect.promise(async () => {
+      process?.kill("SIGKILL");
+      await process?.status;
+      process = undefined;
+    });
+    return Effect.as(Effect.acquireRelease(start, () => stop), { url: `nats://127.0.0.1:${port}`, start, stop });
+  });
+
+/** An agent that runs as a program of its own. */
+export interface AgentProgram {
+  readonly pid: number;
+  readonly kill: (signal: Deno.Signal) => void;
+  /** Its log so far. */
+  readonly log: () => string;
+}
+
+const agentModule = new URL("../../src/agent.ts", import.meta.url).href;
+
+/** Starts an agent with these further arguments, waits until programs find it, and ends it with the scope. */
+export const agentProgram = (
+  url: string,
+  args: ReadonlyArray<string> = [],
+  flags: ReadonlyArray<string> = ["-A"],
+): Effect.Effect<AgentProgram, never, Scope.Scope> => {
+  const start = Effect.promise(async () => {
+    const process = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--no-check", "--no-prompt", ...flags, agentModule, `--servers=${url}`, ...args],
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const errors = new Response(process.stderr).text();
+    let log = "";
+    const ready = Promise.withResolvers<void>();
+    const reading = (async () => {
+      for await (const text of process.stdout.pipeThrough(new TextDecoderStream())) {
+        log += text;
+        if (/agent \w+ runs/.test(log)) ready.resolve();
+      }
+      ready.reject(new Error(`the agent has ended: ${log}${await errors}`));
+    })();
+    await ready.promise;
+    const kill = (signal: Deno.Signal): void => {
+      try {
+        process.kill(signal);
+      } catch (error) {
+        // It has ended.
+        if (!(error instanceof TypeError)) throw error;
+      }
+    };
+    return { process, reading, agent: { pid: process.pid, kill, log: () => log } };
+  });
+  return Effect.map(
+    Effect.acquireRelease(start, ({ agent, process, reading }) =>
+      Effect.promise(async () => {
+        agent.kill("SIGCONT");
+        agent.kill("SIGTERM");
+        await process.status;
+        await reading;
+      })),
+    ({ agent }) => agent,
+  );
+};
