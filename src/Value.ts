@@ -11,11 +11,8 @@
  *   import.meta,
  *   "deposit",
  *   (account: Account, amounts: Mp.Array.Of<"i64">) =>
- *     Effect.forEach(
- *       amounts.raw,
- *       (amount) =>
- *         account.update(({ balance, transfers }) => ({ balance: balance + amount, transfers: transfers + 1 })),
- *     ),
+ *     Effect.flatMap(amounts.slice(), Effect.forEach((amount) =>
+ *       account.update(({ balance, transfers }) => ({ balance: balance + amount, transfers: transfers + 1 })))),
  * );
  *
  * const program = Effect.gen(function* () {
@@ -284,9 +281,11 @@ export interface Options extends CarrierOptions {
  * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const count = Mp.Task.make(import.meta, "count", (counter: Mp.Value.Integer<number>) => {
- *   for (let i = 0; i < 1000; i++) counter.raw.add(1);
- * });
+ * const count = Mp.Task.make(
+ *   import.meta,
+ *   "count",
+ *   (counter: Mp.Value.Integer<number>) => Effect.replicateEffect(counter.add(1), 1000),
+ * );
  *
  * const program = Effect.gen(function* () {
  *   const counter = yield* Mp.Value.make("i32");
