@@ -387,6 +387,52 @@ test(
 );
 
 test(
+  "a change by messages that is interrupted was made before it ended, or never, and keeps no turn",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<number>([0, 0]);
+    const other = new ListMessages<number>(handleOf(list) as ListDescriptor);
+    let made = 0;
+    for (let turns = 0; turns < 16; turns++) {
+      const fiber = yield* Effect.fork(other.update(0, (n) => n + 1));
+      for (let i = 0; i < turns; i++) yield* Effect.yieldNow();
+      const exit = yield* Fiber.interrupt(fiber);
+      const now = list.raw.get(0);
+      assert(now === made || now === made + 1);
+      if (Exit.isSuccess(exit)) assertEquals(now, made + 1);
+      // Without a turn of its own, a change in memory and one by messages would wait for ever.
+      yield* list.set(1, turns);
+      yield* other.set(1, turns + 0.5);
+      assertEquals([list.raw.get(0), list.raw.get(1)], [now, turns + 0.5]);
+      made = now;
+    }
+    assert(made > 0);
+    yield* Effect.exit(Effect.timeout(other.update(0, (n) => n + 1), 0));
+    yield* list.set(1, -1);
+    for (const change of [() => "much too long" as unknown as number, () => undefined as unknown as number]) {
+      assertEquals((yield* Effect.flip(other.update(1, change)))._tag, "OutOfRange");
+    }
+    assert(Exit.isFailure(
+      yield* Effect.exit(other.update(1, () => {
+        throw new Error("no");
+      })),
+    ));
+    yield* list.set(1, -2);
+    assertEquals(yield* other.modify(1, (n) => [n, n - 1]), -2);
+  }),
+);
+
+test(
+  "a process that is killed in its turn, by messages, has changed nothing and holds up nobody",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<ShareableList.Element>(["old"]);
+    const child = yield* Process.spawnWith(Tasks.diesInTurn, [list], { daemon: true });
+    yield* child.status;
+    assertEquals(yield* list.update(0, (text) => `${text}, and new`.slice(0, 8)), "old, and");
+    assertEquals(yield* list.get(0), "old, and");
+  }).pipe(Effect.provide(withoutFfi)),
+);
+
+test(
   "a maker that closes its handle ends nothing for users by messages, and its scope ends all",
   Effect.gen(function* () {
     const scope = yield* Scope.make();

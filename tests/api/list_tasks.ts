@@ -152,3 +152,10 @@ export const shrinks = Task.make(import.meta, "shrinks", (list: List) =>
     list.get(1),
     reasonOf(Effect.as(list.set(0, null), "set")),
   ]));
+
+/** Kills its process in the function of a change. */
+export const diesInTurn = Task.make(import.meta, "diesInTurn", (list: List) =>
+  list.update(0, () => {
+    Deno.kill(Deno.pid, "SIGKILL");
+    for (;;);
+  }));
