@@ -120,6 +120,21 @@ const chunked = function* (bytes: Uint8Array, cuts: ReadonlyArray<number>): Gene
   }
 };
 
+/** Passes chunks of these sizes to an inbox, in its own memory where the inbox gives some. Returns the number of those. */
+const feed = (inbox: Inbox, bytes: Uint8Array, cuts: ReadonlyArray<number>): number => {
+  let direct = 0;
+  for (let at = 0, i = 0; at < bytes.length; i++) {
+    const place = inbox.space;
+    const size = Math.min(cuts[i % cuts.length], bytes.length - at, place?.length ?? Infinity);
+    const chunk = bytes.slice(at, at + size);
+    place?.set(chunk);
+    inbox.push(place?.subarray(0, size) ?? chunk);
+    if (place !== undefined) direct++;
+    at += size;
+  }
+  return direct;
+};
+
 property("any messages arrive intact and in order on each channel, however the bytes are cut", () =>
   fc.assert(
     fc.asyncProperty(
@@ -128,7 +143,8 @@ property("any messages arrive intact and in order on each channel, however the b
         minLength: 1,
         maxLength: 5,
       }).filter((cuts) => cuts.some((size) => size > 1000)),
-      async (descriptions, cuts) => {
+      fc.boolean(),
+      async (descriptions, cuts, isDirect) => {
         const wire = new Wire();
         const outbox = new Outbox(wire, MAX_MESSAGE_SIZE);
         const sent = descriptions.map(({ attachments, channel, kind, size }, i): Message => ({
@@ -150,7 +166,8 @@ property("any messages arrive intact and in order on each channel, however the b
         const inbox = new Inbox(MAX_MESSAGE_SIZE, (kind, channel, { attachments, bytes }) => {
           received.push({ kind, channel, body: bytes.slice(), attachments });
         });
-        for (const chunk of chunked(wire.bytes, cuts)) inbox.push(chunk);
+        if (isDirect) feed(inbox, wire.bytes, cuts);
+        else for (const chunk of chunked(wire.bytes, cuts)) inbox.push(chunk);
         assertEquals(received.length, sent.length);
         for (const channel of new Set(sent.map(({ channel }) => channel))) {
           const there = received.filter((message) => message.channel === channel);
@@ -180,6 +197,20 @@ property("the smallest chunks of all, one byte each, make the same messages", as
   assertEquals(received.map(([kind]) => kind), [1, 2]);
   assert(equal(received[1][1].bytes, body));
   assertEquals(received[1][1].attachments.map(({ length }) => length), [3, 0]);
+});
+
+property("the parts of a long message are read into its own memory, each byte once", async () => {
+  const wire = new Wire();
+  const outbox = new Outbox(wire, MAX_MESSAGE_SIZE);
+  const body = contents(3 * FRAGMENT, 1);
+  send(outbox, { kind: 2, channel: 2, body, attachments: [contents(5000, 2)] });
+  await wire.drain();
+  const received: Array<Incoming> = [];
+  const inbox = new Inbox(MAX_MESSAGE_SIZE, (_, __, message) => received.push(message));
+  assert(feed(inbox, wire.bytes, [1000]) > 3 * FRAGMENT / 1000);
+  assert(equal(received[0].bytes, body));
+  assert(equal(received[0].attachments[0], contents(5000, 2)));
+  assertEquals([inbox.space, inbox.whole], [undefined, true]);
 });
 
 property("bytes that were written may be reused by the outbox, not those that were delivered", async () => {

@@ -101,17 +101,21 @@ export class Link {
     this.#side = options.side === "parent" ? 0 : 1;
     this.#outbox = new Outbox(transport, options.maxMessageSize);
     const inbox = this.#inbox = new Inbox(options.maxMessageSize, this.#receive);
-    transport.start((chunk, lent) => {
-      if (this.#closed !== undefined) return;
-      try {
-        inbox.push(chunk, lent);
-      } catch (error) {
-        // A notice or definition that cannot be decoded ends the link, because later messages may depend on it.
-        if (!(error instanceof ProtocolError || error instanceof DecodeError)) throw error;
-        this.#end(new LinkClosed(error.message, { cause: error }));
-        transport.close();
-      }
-    }, (reason) => this.#end(new LinkClosed(reason?.message ?? "the other side closed the link", { cause: reason })));
+    transport.start(
+      (chunk, lent) => {
+        if (this.#closed !== undefined) return;
+        try {
+          inbox.push(chunk, lent);
+        } catch (error) {
+          // A notice or definition that cannot be decoded ends the link, because later messages may depend on it.
+          if (!(error instanceof ProtocolError || error instanceof DecodeError)) throw error;
+          this.#end(new LinkClosed(error.message, { cause: error }));
+          transport.close();
+        }
+      },
+      (reason) => this.#end(new LinkClosed(reason?.message ?? "the other side closed the link", { cause: reason })),
+      () => inbox.space,
+    );
   }
 
   /** The reason for the end of the link; `undefined` while the link is open. */

@@ -2,7 +2,8 @@
  * A transport over a dedicated socket: a `Deno.Conn`, which may not be connected yet.
  *
  * - A write leaves at once. The outbox collects messages that are sent during a write, and sends them with the next one.
- * - Small reads are copied once for all messages in them; large reads are lent.
+ * - Small reads are copied once for all messages in them; large reads are lent. The parts of a long message are read into its own
+ *   memory.
  * - The end of file comes after the last byte that the peer has sent, however the peer has died. A failed write is therefore not
  *   the end: bytes that the peer sent before are still read.
  *
@@ -50,9 +51,10 @@ export class Connection implements WatchedTransport {
   readonly start = (
     data: (chunk: Uint8Array, lent?: boolean) => void | Promise<void>,
     end: (reason?: Error) => void,
+    space: () => Uint8Array | undefined = nowhere,
   ): void => {
     this.#finish = end;
-    void this.#read(data);
+    void this.#read(data, space);
   };
 
   /** Closes the sending direction once all writes have left. The transport reads on until the end of file. */
@@ -98,7 +100,10 @@ export class Connection implements WatchedTransport {
     }
   }
 
-  async #read(data: (chunk: Uint8Array, lent?: boolean) => void | Promise<void>): Promise<void> {
+  async #read(
+    data: (chunk: Uint8Array, lent?: boolean) => void | Promise<void>,
+    space: () => Uint8Array | undefined,
+  ): Promise<void> {
     let socket: Socket;
     try {
       socket = await this.#connecting;
@@ -110,18 +115,25 @@ export class Connection implements WatchedTransport {
     const buffer = new Uint8Array(READ);
     while (!this.#ended) {
       let count: number | null;
+      const place = space();
       try {
-        count = await socket.read(buffer);
+        count = await socket.read(place ?? buffer);
       } catch (error) {
         // The peer died with bytes unread, or this side has closed the socket.
         return this.lost(this.#closing ? undefined : this.#broken ?? asError(error));
       }
       if (count === null) return this.lost(this.#closing ? undefined : this.#broken);
       if (this.#ended) return;
-      const pause = count > COPIED ? data(buffer.subarray(0, count), true) : data(buffer.slice(0, count));
+      const pause = place !== undefined
+        ? data(place.subarray(0, count))
+        : count > COPIED
+        ? data(buffer.subarray(0, count), true)
+        : data(buffer.slice(0, count));
       if (pause !== undefined) await pause;
     }
   }
 }
+
+const nowhere = (): undefined => undefined;
 
 const asError = (error: unknown): Error => error instanceof Error ? error : new Error(String(error));

@@ -51,11 +51,13 @@ export interface Transport {
   readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void) => void;
   /**
    * Begins to deliver. `data` receives buffers that it may keep, unless they are `lent`. `end` is called once, with the reason if
-   * there is one. A transport over a socket reads on when the Promise that `data` returns is resolved.
+   * there is one. A transport over a socket reads on when the Promise that `data` returns is resolved, and may read into the memory
+   * that `space` gives, instead of into memory of its own.
    */
   readonly start: (
     data: (chunk: Uint8Array, lent?: boolean) => void | Promise<void>,
     end: (reason?: Error) => void,
+    space?: () => Uint8Array | undefined,
   ) => void;
   /** Whether the transport collects writes itself, so that the outbox does not wait for more messages before it writes. */
   readonly eager?: boolean;

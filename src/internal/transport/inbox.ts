@@ -47,6 +47,15 @@ export class Inbox {
     return this.#filled === 0 && this.#assemblies.size === 0;
   }
 
+  /** The memory into which the next bytes belong, if they are part of a long message. Bytes that were read into it are passed to {@link push}. */
+  get space(): Uint8Array | undefined {
+    if (this.#filled !== HEADER || (this.#partial[4] & PART) === 0) return undefined;
+    const assembly = this.#assemblies.get(u32(this.#partial, 5));
+    const segment = assembly?.segments[assembly.segment];
+    if (assembly === undefined || segment === undefined || segment.length === assembly.offset) return undefined;
+    return segment.subarray(assembly.offset, assembly.offset + u32(this.#partial, 0));
+  }
+
   /** Receives the next bytes, of any length. Keeps no reference to `lent` bytes. Throws {@link ProtocolError}. */
   push(chunk: Uint8Array, lent: boolean = false): void {
     let at = 0;
@@ -212,7 +221,8 @@ export class Inbox {
       this.#believed += segment.length - capacity;
     }
     this.#believed -= bytes.length;
-    segment.set(bytes, assembly.offset);
+    const isThere = bytes.buffer === segment.buffer && bytes.byteOffset === segment.byteOffset + assembly.offset;
+    if (!isThere) segment.set(bytes, assembly.offset);
     assembly.offset = end;
     this.#settle(channel, assembly);
   }
