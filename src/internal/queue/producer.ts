@@ -93,7 +93,9 @@ export class Producer {
     if (this.#line === undefined) this.#open(want);
     else this.#line.data(want);
     return () => {
-      if (this.#waiting.delete(id)) this.#send(P.WITHDRAW, id);
+      if (!this.#waiting.delete(id)) return;
+      this.#send(P.WITHDRAW, id);
+      this.#stayOpen();
     };
   }
 
@@ -102,6 +104,7 @@ export class Producer {
     if (line !== this.#line) return;
     this.#outstanding -= count;
     this.#return(count);
+    this.#stayOpen();
     this.#leaveIfClosing();
   }
 
@@ -113,7 +116,9 @@ export class Producer {
     const line = this.#line;
     if (line === undefined || line !== places.line) return false;
     const finish = (failure?: PutFailure): void => {
-      if (this.#sending.delete(finish)) onPut(failure);
+      if (!this.#sending.delete(finish)) return;
+      if (this.#line === line) this.#stayOpen();
+      onPut(failure);
     };
     let results = this.#isOrdered ? packets.length : 0;
     // Recorded before the message is sent, because it may have been handed over when `data` returns.
@@ -191,6 +196,7 @@ export class Producer {
         const id = numbers.next();
         const onGrant = this.#waiting.get(id);
         this.#waiting.delete(id);
+        this.#stayOpen();
         return onGrant?.({ count: 0, line: this.#line });
       }
       case P.CLOSING:
@@ -255,9 +261,10 @@ export class Producer {
 
   readonly #closeIfIdle = (): void => {
     this.#timer = undefined;
-    const isBusy = this.#wasActive || this.#waiting.size > 0 || this.#outstanding > 0 || this.#sending.size > 0;
-    this.#wasActive = false;
-    if (isBusy) {
+    // The end of what is under way starts the timer again: a put that waits for long costs nothing.
+    if (this.#waiting.size > 0 || this.#outstanding > 0 || this.#sending.size > 0) return;
+    if (this.#wasActive) {
+      this.#wasActive = false;
       this.#timer = setTimeout(this.#closeIfIdle, LINGER);
       return;
     }
