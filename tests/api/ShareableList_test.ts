@@ -14,6 +14,7 @@ import * as Scope from "effect/Scope";
 import {
   type Backend,
   Lock,
+  Manager,
   Process,
   Queue,
   ShareableList,
@@ -429,6 +430,18 @@ test(
     yield* child.status;
     assertEquals(yield* list.update(0, (text) => `${text}, and new`.slice(0, 8)), "old, and");
     assertEquals(yield* list.get(0), "old, and");
+  }).pipe(Effect.provide(withoutFfi)),
+);
+
+test(
+  "a list of a manager whose server cannot share memory is used by messages, here and in children",
+  Effect.gen(function* () {
+    const manager = yield* Manager.make();
+    const list = yield* manager.shareableList<ShareableList.Element>(["a", 1]);
+    assertEquals(list.carrier, "messages");
+    assertEquals(yield* list.update(1, (n) => Number(n) + 1), 2);
+    assertEquals(yield* Process.run(Tasks.all, list), ["a", 2]);
+    assertEquals((yield* Effect.flip(list.set(0, "x".repeat(9)))).reason, "TooLong");
   }).pipe(Effect.provide(withoutFfi)),
 );
 
