@@ -67,13 +67,24 @@ const runAsUser = async (code: string, flags: ReadonlyArray<string> = ["-A"]): P
   }
 };
 
-for (const { page, programs } of [{ page: "README.md", programs: programsOf("README.md", readme) }, ...modules]) {
-  for (const { code, output, place } of programs) {
-    const again = page === "README.md" ? "" : " (full)";
-    testFunction(`${page}: the program under "${place}" prints what the page says${again}`, async () => {
-      const { code: exitCode, stderr, stdout } = await runAsUser(code);
-      assertEquals({ code: exitCode, stdout }, { code: 0, stdout: output }, stderr);
-    });
+/** Registers a test of a program, which may run as on another system; see `tests/programs/systems`. */
+const prints = ({ code, output, place }: Program, page: string, end: string, flags?: ReadonlyArray<string>): void =>
+  testFunction(`${page}: the program under "${place}" prints what the page says${end}`, async () => {
+    const { code: exitCode, stderr, stdout } = await runAsUser(code, flags);
+    assertEquals({ code: exitCode, stdout }, { code: 0, stdout: output }, stderr);
+  }, { ignore: flags !== undefined && Deno.build.os === "windows" });
+
+const front = programsOf("README.md", readme);
+for (const program of front) prints(program, "README.md", "");
+for (const { page, programs } of modules) for (const program of programs) prints(program, page, " (full)");
+for (const [system, module] of [["macOS", "macos"], ["Windows", "windows"]]) {
+  const preload = new URL(`tests/programs/systems/${module}.ts`, root).href;
+  for (const program of front) {
+    prints(program, "README.md", ` on a system like ${system} (full) (storm)`, [
+      "-A",
+      "--deny-ffi",
+      `--preload=${preload}`,
+    ]);
   }
 }
 
