@@ -646,6 +646,56 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
     }),
   );
 
+  // Streams and the bound of the queue
+
+  check(
+    "the elements of a stream and other calls enter a full queue in the order in which they came",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueCapacity: 1 });
+      const { release } = yield* occupy(pool);
+      const order: Array<unknown> = [];
+      const noted = (n: unknown) => Effect.sync(() => void order.push(n));
+      const call = (n: number) => Effect.fork(Effect.flatMap(pool.apply(Shared.echo, n), noted));
+
+      const fibers: Array<Fiber.Fiber<void, unknown>> = [yield* call(1)];
+      yield* when(pool.statistics, ({ waiting }) => waiting === 1);
+      const pulled: Array<number> = [];
+      const source = Stream.tap(Stream.fromIterable([2, 4]), (n) => Effect.sync(() => pulled.push(n)));
+      const mapped = pool.mapStream(Shared.echo, { chunkSize: 1 })(source);
+      fibers.push(yield* Effect.fork(Stream.runForEach(mapped, noted)));
+      yield* when(Effect.sync(() => pulled.length), (length) => length > 0);
+      yield* Effect.yieldNow();
+      fibers.push(yield* call(3));
+      yield* Effect.yieldNow();
+      yield* release;
+      yield* Effect.forEach(fibers, Fiber.join);
+      assertEquals(order, [1, 2, 3, 4]);
+    }),
+  );
+
+  check(
+    "a stream through a pool never has more tasks in its queue than queueCapacity, also if Schemas encode them",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1, queueCapacity: 2 });
+      const { release } = yield* occupy(pool);
+      const points = Stream.map(Stream.range(1, 20), (x) => new Shared.Point({ x, y: 0 }));
+      const fibers = yield* Effect.forEach(
+        [1, 2, 3],
+        () => Effect.fork(Stream.runCollect(pool.mapStream(Shared.mirrorEffect, { lookAhead: 10 })(points))),
+      );
+      yield* when(pool.statistics, ({ waiting }) => waiting === 2);
+      for (let i = 0; i < 100; i++) {
+        yield* Effect.yieldNow();
+        const { waiting } = yield* pool.statistics;
+        assert(waiting <= 2, `${waiting} tasks wait`);
+      }
+      yield* release;
+      for (const results of yield* Effect.forEach(fibers, Fiber.join)) {
+        assertEquals(Array.from(results, ({ x }) => x), numbers(20).map((n) => -n - 1));
+      }
+    }),
+  );
+
   // Time and order
 
   check(

@@ -75,7 +75,7 @@ class MapStream {
 
   /** Submits a job of the next items, from place `at` in the list, as soon as there is room for it, and returns their number. */
   put(items: ReadonlyArray<unknown>, at: number): Effect.Effect<number> {
-    return Effect.flatMap(this.room, () => {
+    return Effect.flatMap(this.#space, () => {
       const part = items.slice(at, at + this.#options.count(items.length - at));
       return Effect.matchCauseEffect(this.#options.prepare(part, this.#items), {
         onFailure: (cause) => {
@@ -83,7 +83,7 @@ class MapStream {
           if (part.length > 1) return Effect.as(Effect.forEach(part, (item) => this.put([item], 0)), part.length);
           return Effect.as(Effect.sync(() => this.#refuse(cause, part)), 1);
         },
-        onSuccess: (prepared) => Effect.as(Effect.sync(() => this.#submit(prepared, part)), part.length),
+        onSuccess: (prepared) => Effect.as(this.#enter(() => this.#submit(prepared, part)), part.length),
       });
     });
   }
@@ -119,28 +119,29 @@ class MapStream {
     });
   });
 
-  /** Waits for room. After a failure there is none, since nothing more may begin. */
-  readonly room: Effect.Effect<void> = Effect.suspend(() =>
-    !this.#failed && this.#size + this.#taken < this.#options.lookAhead ? this.#admitted : Effect.zipRight(
+  /** Waits until the look-ahead and the queue of the pool have room for a job of items that are still to be pulled. */
+  readonly room: Effect.Effect<void> = Effect.suspend(() => Effect.zipRight(this.#space, this.#enter(() => {})));
+
+  /** Waits until the look-ahead has room. After a failure there is none, since nothing more may begin. */
+  readonly #space: Effect.Effect<void> = Effect.suspend(() =>
+    !this.#failed && this.#size + this.#taken < this.#options.lookAhead ? Effect.void : Effect.zipRight(
       Effect.async<void>((resume) => {
         this.#wakeSource = () => resume(Effect.void);
       }),
-      this.room,
+      this.#space,
     )
   );
 
-  /** Waits until the queue of the pool has room. A place that others take meanwhile is waited for again. */
-  readonly #admitted: Effect.Effect<void> = Effect.suspend(() => {
-    const { admission } = this.#options.gate;
-    if (admission.open) return Effect.void;
-    return Effect.zipRight(
-      Effect.async<void>((resume) => {
-        const leave = admission.enter(() => resume(Effect.void));
-        return Effect.sync(leave);
-      }),
-      this.room,
-    );
-  });
+  /** Runs a function when it is the turn of this stream to enter the queue of the pool, unless the stream has failed meanwhile. */
+  #enter(run: () => void): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      const leave = this.#options.gate.admission.enter(() => {
+        if (!this.#failed) run();
+        resume(Effect.void);
+      });
+      return Effect.sync(leave);
+    });
+  }
 
   readonly #change: Effect.Effect<void> = Effect.async<void>((resume) => {
     this.#wakeReader = () => resume(Effect.void);
