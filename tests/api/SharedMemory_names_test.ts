@@ -308,7 +308,7 @@ test(
   Effect.gen(function* () {
     const permissions = { ...SubprocessBackend.inherited(), ffi: false };
     const [memory, value] = [yield* SharedMemory.make({ size: 8 }), yield* Value.make("i32", 0, { carrier: "memory" })];
-    const list = yield* ShareableList.make<string | number>(["a"], { name: fresh() });
+    const list = yield* ShareableList.make<string | number>(["a"], { name: fresh(), carrier: "memory" });
     const reasons = yield* Process.run(Tasks.usesAll, memory, value, list, list.name!).pipe(
       Effect.provide(SubprocessBackend.layer({ permissions })),
     );
