@@ -38,8 +38,8 @@
  * - All operations that are Effects work. `update` and `modify` take a turn at the host, run their function in the caller, and
  *   then send the new element. Other changes wait for the turn, which ends as well if the caller is killed.
  * - An operation takes a message to the host and back, `update` and `modify` two. If the host ends, it fails with the
- *   `MemoryError` `Gone`. An element that is larger than a message may be fails with `Full`. An interrupted change waits for
- *   the host's answer, for five seconds at most.
+ *   `MemoryError` `Gone`. An element that is larger than a message may be fails with `Full`. A change that is interrupted after
+ *   its turn has come waits for the host's answer, for five seconds at most.
  * - `raw` and the plain getters of `memory` throw the `MemoryError` `Unsupported`, which names the missing flag.
  *
  * `list.carrier` says which way this process uses. The option `carrier` of `make` insists, as that of a lock does. A name, and

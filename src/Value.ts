@@ -59,7 +59,7 @@
  *   number run their function in the caller, and exchange the value if it is unchanged, so they are put off while other processes
  *   change it without a pause; `add` and the others are not.
  * - An operation takes a message to the host and back. If the host ends, it fails with the `MemoryError` `Gone`.
- *   Interruption comes before a change or after it, and an interrupted change waits for the host's answer, for five seconds
+ *   Interruption comes before a change or after it, and a change that was sent waits for the host's answer, for five seconds
  *   at most.
  * - `raw` throws the `MemoryError` `Unsupported`, which names the missing flag.
  * - `update` and `modify` of a struct or of bytes take a turn at the host, run their function in the caller, and then send the

@@ -26,6 +26,7 @@ import { HandleId } from "../../src/internal/objects/handles.ts";
 import type { RegionKind } from "../../src/internal/os/mapping.ts";
 import { attempt } from "../../src/internal/values/attempt.ts";
 import { make as makeList } from "../../src/internal/values/list.ts";
+import { ownLockAt } from "../../src/internal/values/locks.ts";
 import { type ListDescriptor, ListMessages } from "../../src/internal/values/messages/list.ts";
 import { assert, assertEquals, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { processEntry, until } from "../support/leaks.ts";
@@ -419,6 +420,28 @@ test(
     ));
     yield* list.set(1, -2);
     assertEquals(yield* other.modify(1, (n) => [n, n - 1]), -2);
+  }),
+);
+
+test(
+  "a change by messages that is interrupted while it waits for its turn ends at once, and is never made",
+  Effect.gen(function* () {
+    const list = yield* ShareableList.make<number>([0]);
+    const sent = handleOf(list) as ListDescriptor;
+    const other = new ListMessages<number>(sent);
+    const turns = ownLockAt(sent.address!, sent.host);
+    yield* turns.take;
+    for (const change of [other.set(0, 1), other.update(0, (n) => n + 1)]) {
+      const fiber = yield* Effect.fork(change);
+      yield* when(turns.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+      assert(Exit.isInterrupted(yield* Fiber.interrupt(fiber)));
+      yield* when(turns.statistics, ({ waitingProcesses }) => waitingProcesses === 0);
+    }
+    const waits = yield* Effect.fork(other.set(0, 5));
+    yield* when(turns.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+    yield* turns.release;
+    yield* Fiber.join(waits);
+    assertEquals(yield* list.get(0), 5);
   }),
 );
 

@@ -381,9 +381,7 @@ const EVERYWHERE = [
 const WITHOUT_UNIX_SOCKETS = [
   "commands",
   "listener_client",
-  "manager_class",
   "pipe_echo",
-  "promise",
   "shareable_list",
   "siblings",
 ] as const;

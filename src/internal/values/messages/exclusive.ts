@@ -16,7 +16,7 @@ import { Lock, SIZE } from "../../sync/protocol/lock.ts";
 import { attempt } from "../attempt.ts";
 import type { MemoryFailure } from "../errors.ts";
 import { explain } from "../locks.ts";
-import { type ObjectDescriptor, ObjectMessages, tell, type Told } from "./object.ts";
+import { answering, type ObjectDescriptor, ObjectMessages, tell, type Told } from "./object.ts";
 
 const SET = 1;
 const BEGIN = 2;
@@ -68,7 +68,16 @@ const whenHeld = (
 
 /** The operations at the host that all such objects have. The contents check their arguments. */
 const operations: MessageOperations<Exclusive> = {
-  [SET]: inTurn(({ write }, [at, value]) => write(at as number, value)),
+  // Does not wait, so that its answer, for which the end of an interrupted caller waits, comes soon.
+  [SET]: answering(({ contents, lock }, [at, value]) => {
+    if (!lock.takeIfFree()) return false;
+    try {
+      contents.write(at as number, value);
+      return true;
+    } finally {
+      lock.release();
+    }
+  }),
   [BEGIN]: (object, [at], reply) =>
     whenHeld(
       object,
@@ -102,7 +111,11 @@ type Attempt<A> = Effect.Effect<A, MemoryFailure>;
 export abstract class ExclusiveMessages<D extends ObjectDescriptor> extends ObjectMessages<D> {
   /** Replaces the content, or an element. `checked` throws a {@link MemoryFailure} if the value is not valid. */
   protected replace(checked: () => readonly [at: number, value: unknown]): Attempt<void> {
-    return this.change(SET, checked);
+    return Effect.flatMap(attempt(checked), ([at, value]) =>
+      Effect.flatMap(
+        this.change<boolean>(SET, () => [at, value]),
+        (done) => done ? Effect.void : this.modified(() => at, () => [undefined, value]),
+      ));
   }
 
   /** Changes the content, or an element, by a function, which throws a {@link MemoryFailure} if its result is not valid. */
