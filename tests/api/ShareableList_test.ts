@@ -558,11 +558,10 @@ test(
 );
 
 /** Kills writers of a list, which this process uses in memory. */
-const killed = (layer: Layer.Layer<Backend.Backend>): Program =>
+const killed = (layer: Layer.Layer<Backend.Backend>, kills: number): Program =>
   Effect.gen(function* () {
     const list = yield* scribbled;
     const other = yield* Process.spawnWith(Tasks.scribbles, [list, "y"], { daemon: true });
-    const kills = rounds(4, 12);
     for (let round = 0; round < kills; round++) {
       const child = yield* Process.spawnWith(Tasks.scribbles, [list, "z"], { daemon: true });
       yield* when(list.toArray, (all) => all.some((text) => String(text)[0] === "z"));
@@ -580,8 +579,14 @@ const killed = (layer: Layer.Layer<Backend.Backend>): Program =>
     assertEquals(yield* list.get(1), "q1");
   }).pipe(Effect.provide(layer));
 
-test("writers that are killed leave whole elements, and others go on (full) (storm)", killed(subprocess));
-test("writers by messages that are killed leave whole elements, and others go on (full) (storm)", killed(withoutFfi));
+test(
+  "writers that are killed leave whole elements, and others go on (full) (storm)",
+  killed(subprocess, rounds(4, 12)),
+);
+test(
+  "writers by messages that are killed leave whole elements, and others go on (full) (storm)",
+  killed(withoutFfi, rounds(2, 5)),
+);
 
 test(
   "a writer that is interrupted while it waits for its turn has changed nothing",
