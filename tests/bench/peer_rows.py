@@ -119,6 +119,35 @@ def pool_burst(count=20_000):
         return [count / timed(burst)]
 
 
+def pool_imap(count=20_000):
+    with open_pool() as pool:
+        return sampled(lambda: count / timed(lambda: sum(pool.imap_unordered(peer_tasks.increment, range(count)))))
+
+
+def pool_bytes():
+    value = bytes(MB)
+    with open_pool() as pool:
+        return per_call(lambda: pool.apply(peer_tasks.same, (value,)))
+
+
+def pool_fib(count=8):
+    """Few tasks, because each takes a fifth of a second."""
+    with open_pool() as pool:
+        return [count / timed(lambda: pool.map(peer_tasks.fib, [30] * count, 1))]
+
+
+def pool_grow():
+    """An executor of processes that are spawned starts one when a task finds none idle."""
+    with ProcessPoolExecutor(2, mp_context=spawn) as pool:
+        pool.submit(peer_tasks.nothing).result()
+
+        def both():
+            for future in [pool.submit(peer_tasks.work) for _ in range(2)]:
+                future.result()
+
+        return [(timed(both) - 0.5) * 1e3]
+
+
 def pool_recover():
     """Uses the executor, because `Pool` loses the task for ever. A death breaks the whole executor, and the user makes another one."""
     pools = [ProcessPoolExecutor(1, mp_context=fork)]
@@ -514,6 +543,10 @@ ROWS = {
     "pool.map.chunk1": ("items/s", partial(pool_map, 10_000, 1)),
     "pool.map.auto": ("items/s", partial(pool_map, 1_000_000, None)),
     "pool.burst": ("tasks/s", pool_burst),
+    "pool.imap": ("items/s", pool_imap),
+    "pool.bytes": ("us", pool_bytes),
+    "pool.fib": ("tasks/s", pool_fib),
+    "pool.grow": ("ms", pool_grow),
     "pool.recover": ("ms", pool_recover),
     "pool.memory": ("MB", pool_memory),
     "link.rtt": ("us", link_rtt),

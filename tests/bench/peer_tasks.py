@@ -3,6 +3,7 @@
 import os
 import signal
 from multiprocessing.connection import Listener
+from time import perf_counter
 
 KEY = bytes(32)
 
@@ -12,6 +13,20 @@ def nothing():
 
 def increment(n):
     return n + 1
+
+
+def same(value):
+    return value
+
+
+def fib(n):
+    return n if n < 2 else fib(n - 1) + fib(n - 2)
+
+
+def work():
+    end = perf_counter() + 0.5
+    while perf_counter() < end:
+        pass
 
 
 def pid(_):

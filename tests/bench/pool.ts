@@ -2,6 +2,7 @@
 
 import * as Effect from "effect/Effect";
 import * as Layer from "effect/Layer";
+import * as Stream from "effect/Stream";
 import { Backend } from "../../src/Backend.ts";
 import * as Pool from "../../src/Pool.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
@@ -9,13 +10,13 @@ import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import type { Task } from "../../src/Task.ts";
 import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed } from "./harness.ts";
 import { privateMemory } from "./memory.ts";
-import { close, die, increment, pid } from "./tasks.ts";
+import { close, die, echo, fib, increment, pid, work } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
 
 const withPool = (
   backend: Layer.Layer<Backend>,
   measure: (pool: Pool.Pool) => Promise<number>,
-  size = 2,
+  size: Pool.Options["size"] = 2,
   options: Pool.Options = {},
 ): Promise<number> =>
   Effect.runPromise(
@@ -48,6 +49,38 @@ const burst = async (pool: Pool.Pool): Promise<number> => {
     Effect.forEach((submission) => submission.await),
   );
   return items.length / (await timed(() => Effect.runPromise(all)) / 1000);
+};
+
+/** The default of a user who wants each result when it is there. */
+const imap = (count: number) => {
+  const items = Array.from({ length: count }, (_, i) => i);
+  return (pool: Pool.Pool): Promise<number> =>
+    sampled(async () =>
+      count / (await timed(() => Effect.runPromise(Stream.runSum(pool.mapUnordered(increment, items)))) / 1000)
+    );
+};
+
+/** One call with 1 MiB as its argument and its result. */
+const bytes = (pool: Pool.Pool): Promise<number> => {
+  const value = new Uint8Array(1024 * 1024).fill(1);
+  return perTurn((calls) =>
+    Effect.runPromise(Effect.gen(function* () {
+      for (let call = 0; call < calls; call++) yield* pool.apply(echo, value);
+    }))
+  );
+};
+
+/** 200 calls of some milliseconds. */
+const fibs = async (pool: Pool.Pool): Promise<number> => {
+  await Effect.runPromise(pool.map(fib, [20, 20], { chunkSize: 1 }));
+  return 200 / (await timed(() => Effect.runPromise(pool.map(fib, new Array<number>(200).fill(30)))) / 1000);
+};
+
+/** How much longer two tasks of half a second take if the second worker has to be started for them. */
+const grow = async (pool: Pool.Pool): Promise<number> => {
+  await Effect.runPromise(pool.apply(increment, 1));
+  const both = Effect.all([pool.apply(work), pool.apply(work)], { concurrency: 2 });
+  return await timed(() => Effect.runPromise(both)) - 500;
 };
 
 /** From a worker that dies in a task to the next result. */
@@ -105,7 +138,7 @@ const rows = (
   suffix: string,
   backend: Layer.Layer<Backend>,
   fatal: Task<[], never>,
-  columns: Readonly<Record<"apply" | "chunk1" | "burst" | "recover", ReadonlyArray<string>>>,
+  columns: Readonly<Record<"apply" | "chunk1" | "burst" | "fib" | "grow" | "recover", ReadonlyArray<string>>>,
   bounds: Bounds,
 ): void => {
   bench({
@@ -141,6 +174,41 @@ const rows = (
     peers: { python: pythonRow("pool.burst"), ...packages("pool.burst", ...columns.burst) },
   });
   bench({
+    name: `pool.imap${suffix}`,
+    unit: "items/s",
+    better: "higher",
+    bound: bounds.auto,
+    run: () => withPool(backend, imap(20_000)),
+    peers: { python: pythonRow("pool.imap") },
+  });
+  bench({
+    name: `pool.bytes${suffix}`,
+    unit: "us",
+    better: "lower",
+    bound: "copying 1 MiB from process to process and back",
+    run: () => withPool(backend, bytes),
+    peers: {
+      python: pythonRow("pool.bytes"),
+      ...packages("pool.bytes", ...columns.apply.filter((name) => name !== "effect")),
+    },
+  });
+  bench({
+    name: `pool.fib${suffix}`,
+    unit: "tasks/s",
+    better: "higher",
+    bound: "the work itself, on two cores",
+    run: () => withPool(backend, fibs),
+    peers: { python: pythonRow("pool.fib"), ...packages("pool.fib", ...columns.fib) },
+  });
+  bench({
+    name: `pool.grow${suffix}`,
+    unit: "ms",
+    better: "lower",
+    bound: "the wait before a pool grows, 50 ms by default; the start of a worker",
+    run: () => withPool(backend, grow, { min: 1, max: 2 }),
+    peers: { python: pythonRow("pool.grow"), ...packages("pool.grow", ...columns.grow) },
+  });
+  bench({
     name: `pool.recover.spare${suffix}`,
     unit: "ms",
     better: "lower",
@@ -160,7 +228,14 @@ const rows = (
 
 const processes = ["tinypool", "workerpool"];
 
-rows("", SubprocessBackend.layer(), die, { apply: processes, chunk1: [], burst: processes, recover: processes }, {
+rows("", SubprocessBackend.layer(), die, {
+  apply: processes,
+  chunk1: [],
+  burst: processes,
+  fib: processes,
+  grow: processes,
+  recover: processes,
+}, {
   apply: "the link's round trip: waiting for each other, two thirds",
   chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
@@ -198,9 +273,11 @@ bench({
 // Each of these peers loses the task of a lost worker for ever, so none can recover. Only one has a map, and one has no
 // usable burst.
 rows(".worker", WorkerBackend.layer(), close, {
-  apply: ["poolifier", "comlink", "effect"],
+  apply: ["poolifier", "comlink", "effect", "piscina"],
   chunk1: ["poolifier"],
-  burst: ["poolifier", "comlink"],
+  burst: ["poolifier", "comlink", "piscina"],
+  fib: ["poolifier", "piscina"],
+  grow: ["piscina"],
   recover: [],
 }, {
   apply: "turns of two isolates that wait for each other",

@@ -19,3 +19,16 @@ export const close = Task.make(import.meta, "close", (): Promise<never> => {
   self.close();
   return new Promise(() => {});
 });
+
+/** Returns what it was given. */
+export const echo = Task.make(import.meta, "echo", (bytes: Uint8Array) => bytes);
+
+const fibonacci = (n: number): number => n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2);
+
+/** Some milliseconds of work that allocates nothing. */
+export const fib = Task.make(import.meta, "fib", fibonacci);
+
+/** Works for half a second. */
+export const work = Task.make(import.meta, "work", () => {
+  for (const end = performance.now() + 500; performance.now() < end;);
+});

@@ -1,6 +1,6 @@
-import { increment, nothing } from "./tasks.ts";
+import { echo, fib, increment, nothing } from "./tasks.ts";
 
 const specifier: string = "npm:comlink@4.4.2";
 
 const { expose } = await import(specifier) as { expose: (value: unknown) => void };
-expose({ nothing, increment });
+expose({ nothing, increment, echo, fib });

@@ -5,15 +5,16 @@ import { median, perTurn, sampled, timed } from "../harness.ts";
 import type { Rows } from "./serve.ts";
 
 /** The names of the tasks of a peer. */
-export type Name = "nothing" | "increment" | "pid" | "die";
+export type Name = "nothing" | "increment" | "pid" | "die" | "echo" | "fib" | "work";
 
 /** A peer's pool. */
 export interface Pool {
-  readonly run: (name: Name, n?: number) => PromiseLike<unknown>;
+  readonly run: (name: Name, value?: unknown) => PromiseLike<unknown>;
   readonly end: () => PromiseLike<unknown> | void;
 }
 
-export type Open = (size: number) => Promise<Pool>;
+/** Opens a pool; with `least`, one that begins with so many workers, and has `size` at most. */
+export type Open = (size: number, least?: number) => Promise<Pool>;
 
 const using = async <A>(open: Open, size: number, use: (pool: Pool) => Promise<A>): Promise<A> => {
   const pool = await open(size);
@@ -47,6 +48,33 @@ export const burst = (open: Open, size = 2): Rows[string] => ["tasks/s", () =>
     const all = () => Promise.all(Array.from({ length: COUNT }, (_, n) => pool.run("increment", n)));
     return COUNT / (await timed(all) / 1000);
   })];
+
+/** One call with 1 MiB as its argument and its result. */
+export const bytes = (open: Open): Rows[string] => ["us", () =>
+  using(open, 2, (pool) => {
+    const value = new Uint8Array(1024 * 1024).fill(1);
+    return perTurn(async (calls) => {
+      for (let call = 0; call < calls; call++) await pool.run("echo", value);
+    });
+  })];
+
+/** 200 calls of some milliseconds, all submitted at once. */
+export const fib = (open: Open, size = 2): Rows[string] => ["tasks/s", () =>
+  using(open, size, async (pool) => {
+    await Promise.all([pool.run("fib", 20), pool.run("fib", 20)]);
+    return 200 / (await timed(() => Promise.all(Array.from({ length: 200 }, () => pool.run("fib", 30)))) / 1000);
+  })];
+
+/** How much longer two tasks of half a second take if the second worker has to be started for them. */
+export const grow = (open: Open): Rows[string] => ["ms", async () => {
+  const pool = await open(2, 1);
+  try {
+    await pool.run("nothing");
+    return await timed(() => Promise.all([pool.run("work"), pool.run("work")])) - 500;
+  } finally {
+    await pool.end();
+  }
+}];
 
 export const recover = (open: Open): Rows[string] => ["ms", () =>
   using(open, 1, async (pool) => {

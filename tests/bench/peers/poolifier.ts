@@ -1,7 +1,7 @@
 /** poolifier-web-worker. */
 
 import { sampled, timed } from "../harness.ts";
-import { apply, burst, type Open, start } from "./pool.ts";
+import { apply, burst, bytes, fib, type Open, start } from "./pool.ts";
 import { serve } from "./serve.ts";
 
 const specifier: string = "npm:poolifier-web-worker@0.5.15";
@@ -20,7 +20,7 @@ await serve(specifier, async () => {
     new FixedThreadPool(size, new URL("poolifier_worker.ts", import.meta.url));
   const open: Open = (size) => {
     const pool = make(size);
-    return Promise.resolve({ run: (name, n) => pool.execute(n, name), end: () => pool.destroy() });
+    return Promise.resolve({ run: (name, value) => pool.execute(value, name), end: () => pool.destroy() });
   };
   const map = async (): Promise<number> => {
     const pool = make(2);
@@ -36,5 +36,7 @@ await serve(specifier, async () => {
     "process.start.cold": start(open),
     "pool.apply": apply(open),
     "pool.burst": burst(open),
+    "pool.bytes": bytes(open),
+    "pool.fib": fib(open),
   };
 });

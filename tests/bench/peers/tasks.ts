@@ -11,3 +11,14 @@ export const die = (): Promise<never> => {
   Deno.kill(Deno.pid, "SIGKILL");
   return new Promise(() => {});
 };
+
+/** Returns what it was given. */
+export const echo = (bytes: Uint8Array): Uint8Array => bytes;
+
+/** Some milliseconds of work that allocates nothing. */
+export const fib = (n: number): number => n < 2 ? n : fib(n - 1) + fib(n - 2);
+
+/** Works for half a second. */
+export const work = (): void => {
+  for (const end = performance.now() + 500; performance.now() < end;);
+};

@@ -1,6 +1,6 @@
 /** tinypool, with child processes. */
 
-import { apply, burst, memory, type Open, recover, start } from "./pool.ts";
+import { apply, burst, bytes, fib, grow, memory, type Open, recover, start } from "./pool.ts";
 import { serve } from "./serve.ts";
 
 const specifier: string = "npm:tinypool@2.2.0";
@@ -13,14 +13,17 @@ interface Tinypool {
 await serve(specifier, async () => {
   const { Tinypool } = await import(specifier) as { Tinypool: new (options: unknown) => Tinypool };
   const filename = import.meta.resolve("./tasks.ts");
-  const open: Open = (size) => {
-    const pool = new Tinypool({ filename, runtime: "child_process", minThreads: size, maxThreads: size });
-    return Promise.resolve({ run: (name, n) => pool.run(n, { name }), end: () => pool.destroy() });
+  const open: Open = (size, least = size) => {
+    const pool = new Tinypool({ filename, runtime: "child_process", minThreads: least, maxThreads: size });
+    return Promise.resolve({ run: (name, value) => pool.run(value, { name }), end: () => pool.destroy() });
   };
   return {
     "process.start.cold": start(open),
     "pool.apply": apply(open),
     "pool.burst": burst(open),
+    "pool.bytes": bytes(open),
+    "pool.fib": fib(open),
+    "pool.grow": grow(open),
     "pool.recover": recover(open),
     "pool.memory": memory(open),
   };

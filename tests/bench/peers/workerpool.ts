@@ -1,7 +1,7 @@
 /** workerpool, with processes. */
 
 import { fileURLToPath } from "node:url";
-import { apply, burst, memory, type Open, recover, start } from "./pool.ts";
+import { apply, burst, bytes, fib, grow, memory, type Open, recover, start } from "./pool.ts";
 import { serve } from "./serve.ts";
 
 const specifier: string = "npm:workerpool@10.0.3";
@@ -16,14 +16,17 @@ interface Workerpool {
 await serve(specifier, async () => {
   const { pool: make } = await import(specifier) as Workerpool;
   const script = fileURLToPath(import.meta.resolve("./workerpool_worker.ts"));
-  const open: Open = (size) => {
-    const pool = make(script, { workerType: "process", minWorkers: size, maxWorkers: size });
-    return Promise.resolve({ run: (name, n) => pool.exec(name, [n]), end: () => pool.terminate() });
+  const open: Open = (size, least = size) => {
+    const pool = make(script, { workerType: "process", minWorkers: least, maxWorkers: size });
+    return Promise.resolve({ run: (name, value) => pool.exec(name, [value]), end: () => pool.terminate() });
   };
   return {
     "process.start.cold": start(open),
     "pool.apply": apply(open),
     "pool.burst": burst(open),
+    "pool.bytes": bytes(open),
+    "pool.fib": fib(open),
+    "pool.grow": grow(open),
     "pool.recover": recover(open),
     "pool.memory": memory(open),
   };
