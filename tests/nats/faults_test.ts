@@ -4,11 +4,13 @@ import * as Fiber from "effect/Fiber";
 import * as Option from "effect/Option";
 import { Backend, Pool, Process, Queue } from "../../mod.ts";
 import * as NatsBackend from "../../src/NatsBackend.ts";
-import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import { assert, assertEquals, assertInstanceOf, assertLessOrEqual, assertStringIncludes } from "../support/assert.ts";
 import { below, rounds } from "../support/chance.ts";
+import { until } from "../support/leaks.ts";
 import { agentProgram, available, natsServer } from "../support/nats.ts";
+import { proxy } from "../support/proxy.ts";
 import { gone, script } from "../support/scripts.ts";
-import { test, when } from "../support/suite.ts";
+import { temporary, test, when } from "../support/suite.ts";
 import * as Tasks from "./tasks.ts";
 
 const died = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Backend.ProcessDied, A, R> =>
@@ -147,6 +149,55 @@ if (available) {
       yield* server.start;
       const status = yield* child.status;
       assertEquals(status._tag, "Lost");
+    }),
+  );
+
+  test(
+    "a process has ended before its program gives it up, when the agent or the program is cut off without notice (full)",
+    Effect.gen(function* () {
+      const { url } = yield* natsServer();
+      for (const cut of ["agent", "program"] as const) {
+        const near = yield* proxy(url);
+        const far = yield* proxy(url);
+        const agent = yield* agentProgram(far.url, ["--slots=1", `--space=${cut}`]);
+        const backend = yield* NatsBackend.make({ servers: near.url, space: cut, lease: "3 seconds" });
+        const path = yield* temporary;
+        const child = yield* Process.spawnWith(Tasks.beat, [path], { daemon: true }).pipe(
+          Effect.provideService(Backend.Backend, backend),
+        );
+        yield* Effect.promise(() => until("it beats", () => Deno.readTextFileSync(path) !== ""));
+        yield* cut === "agent" ? far.cut : near.cut;
+        const status = yield* child.status;
+        const lost = Date.now();
+        assertEquals(status._tag, "Lost");
+        assertStringIncludes(agent.log(), "processes are killed");
+        yield* Effect.promise(() => gone([child.pid]));
+        const beats = Deno.readTextFileSync(path).trim().split("\n");
+        assertLessOrEqual(Number(beats.at(-1)), lost, cut);
+        yield* far.heal;
+        yield* near.heal;
+      }
+    }),
+  );
+
+  test(
+    "a cut of the network for less than the lease, and a slow network, only delay what travels (full)",
+    Effect.gen(function* () {
+      const { url } = yield* natsServer();
+      const slow = yield* proxy(url, 10);
+      yield* agentProgram(slow.url, ["--slots=2"]);
+      const backend = yield* NatsBackend.make({ servers: url });
+      const pool = yield* Pool.make({ size: 2, prefetch: 8 }).pipe(Effect.provideService(Backend.Backend, backend));
+      const calling = yield* Effect.fork(
+        Effect.forEach(numbers(1000), (n) => pool.apply(Tasks.square, n), { concurrency: 20 }),
+      );
+      yield* when(pool.statistics, ({ completed }) => completed > 300);
+      yield* slow.cut;
+      yield* Effect.sleep("3 seconds");
+      yield* slow.heal;
+      assertEquals(yield* Fiber.join(calling), numbers(1000).map((n) => n * n));
+      const { replaced } = yield* pool.statistics;
+      assertEquals(replaced, 0);
     }),
   );
 

@@ -82,3 +82,8 @@ export const relay = Task.make(
       () => Effect.void,
     ),
 );
+
+/** Writes the time to a file, without an end. */
+export const beat = Task.make(import.meta, "beat", (path: string) => {
+  while (true) Deno.writeTextFileSync(path, `${Date.now()}\n`, { append: true });
+});

@@ -145,9 +145,10 @@ class Run {
     });
     let linked = (): void => {};
     const unlinked = new Promise<void>((resolve) => linked = resolve);
-    raw.transport.start((bytes, lent) => {
+    raw.transport.start((bytes) => {
       this.#received = true;
-      return this.#send(LINK_CHANNEL, LINK, lent === true ? bytes.slice() : bytes);
+      // A session copies what it sends, so the bytes may be lent.
+      return this.#send(LINK_CHANNEL, LINK, bytes);
     }, () => {
       this.#sessions[LINK_CHANNEL].send(CLOSE, []);
       linked();

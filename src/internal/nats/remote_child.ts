@@ -221,15 +221,18 @@ export class RemoteChild {
   }
 
   readonly #write = (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void): void => {
-    for (const chunk of chunks) {
-      this.#collected.push(chunk.slice());
-      this.#size += chunk.length;
-    }
     if (handed !== undefined) this.#handed.push(handed);
-    if (this.#size > COLLECTED) this.#flush();
-    else if (!this.#scheduled) {
-      this.#scheduled = true;
-      queueMicrotask(this.#flush);
+    this.#size += chunks.reduce((size, { length }) => size + length, 0);
+    if (this.#size > COLLECTED) {
+      // A session copies what it sends.
+      this.#collected.push(...chunks);
+      this.#flush();
+    } else {
+      for (const chunk of chunks) this.#collected.push(chunk.slice());
+      if (!this.#scheduled) {
+        this.#scheduled = true;
+        queueMicrotask(this.#flush);
+      }
     }
     this.#sessions[LINK_CHANNEL].onRoom(done);
   };
@@ -237,33 +240,38 @@ export class RemoteChild {
   readonly #flush = (): void => {
     this.#scheduled = false;
     if (this.#size === 0) return;
-    const parts = this.#collected;
     const handed = this.#handed;
     const acknowledged = handed.length === 0 ? undefined : (): void => {
       for (const run of handed) run();
     };
-    const size = this.#size;
+    const records = divided(this.#collected, Math.min(MAX_RECORD, this.#options.server.maxPayload - HEADER));
     this.#collected = [];
     this.#handed = [];
     this.#size = 0;
-    const [session] = this.#sessions;
-    const most = Math.min(MAX_RECORD, this.#options.server.maxPayload - HEADER);
-    if (size <= most) return session.send(LINK, parts, acknowledged);
-    const all = joined(parts, size);
-    for (let at = 0; at < size; at += most) {
-      session.send(LINK, [all.subarray(at, at + most)], at + most >= size ? acknowledged : undefined);
-    }
+    const last = records.length - 1;
+    records.forEach((parts, i) =>
+      this.#sessions[LINK_CHANNEL].send(LINK, parts, i === last ? acknowledged : undefined)
+    );
   };
 }
 
-const joined = (parts: ReadonlyArray<Uint8Array>, size: number): Uint8Array => {
-  const all = new Uint8Array(size);
-  let at = 0;
+/** Divides bytes into records of at most `most` bytes. */
+const divided = (parts: ReadonlyArray<Uint8Array>, most: number): ReadonlyArray<ReadonlyArray<Uint8Array>> => {
+  const records: Array<Array<Uint8Array>> = [[]];
+  let room = most;
   for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
+    for (let at = 0; at < part.length;) {
+      if (room === 0) {
+        records.push([]);
+        room = most;
+      }
+      const taken = part.subarray(at, at + room);
+      records[records.length - 1].push(taken);
+      at += taken.length;
+      room -= taken.length;
+    }
   }
-  return all;
+  return records;
 };
 
 /** Where the output of a child comes out. */

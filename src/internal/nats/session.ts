@@ -126,7 +126,7 @@ export class Session {
     else this.#waiting.push(resume);
   }
 
-  /** Sends a record. `acknowledged` is called when the other side has taken it, and never if the session ends before. */
+  /** Sends a record, and copies its parts. `acknowledged` is called when the other side has taken it, and never if the session ends before. */
   send(kind: number, parts: ReadonlyArray<Uint8Array>, acknowledged?: () => void): void {
     if (this.#closed) return;
     const message = new Uint8Array(parts.reduce((size, { length }) => size + length, HEADER));
