@@ -4,6 +4,7 @@ import * as Context from "effect/Context";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
+import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Backend, Pipe, Pool, Process, Queue } from "../../mod.ts";
 import * as NatsBackend from "../../src/NatsBackend.ts";
@@ -181,6 +182,24 @@ if (available) {
       const error = yield* spawnError(Effect.provide(asked, layer));
       assertEquals(error.reason, "PermissionExceeded");
       assertStringIncludes(error.message, `the agent on ${Deno.hostname()}`);
+    }),
+  );
+
+  test(
+    "an agent inside of a program counts its processes, and kills them when it is released, which their program learns",
+    Effect.gen(function* () {
+      const { url } = yield* natsServer();
+      const backend = yield* NatsBackend.make({ servers: url });
+      const scope = yield* Scope.make();
+      const agent = yield* Scope.extend(serve({ servers: url, slots: 2 }), scope);
+      assertEquals(yield* agent.running, 0);
+      const queue = yield* Queue.make<number>();
+      const child = yield* Process.spawnWith(Tasks.spin, [queue], { daemon: true }).pipe(
+        Effect.provideService(Backend.Backend, backend),
+      );
+      assertEquals([yield* queue.get, yield* agent.running], [child.pid, 1]);
+      yield* Scope.close(scope, Exit.void);
+      assertEquals(yield* child.status, { _tag: "Signaled", signal: "SIGKILL" });
     }),
   );
 

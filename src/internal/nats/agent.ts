@@ -117,6 +117,8 @@ class Run {
   #ended = false;
   /** Whether the caller needs to hear no more of the child. */
   #left = false;
+  /** Stops the timer of {@link KEPT}. */
+  #stopKeeping: () => void = () => {};
 
   constructor(
     raw: RawChild,
@@ -182,6 +184,7 @@ class Run {
 
   #leave(): void {
     this.#left = true;
+    this.#stopKeeping();
     for (const session of this.#sessions) session.close();
     this.#forget();
   }
@@ -247,14 +250,11 @@ class Run {
     await this.#raw.release();
     await Promise.all(outputs);
     if (this.#left) return;
-    const keep = after(KEPT, () => this.#leave());
+    this.#stopKeeping = after(KEPT, () => this.#leave());
     const record: ExitRecord = unserved === undefined
       ? { status }
       : { status, unserved: { reason: unserved.reason, message: unserved.message } };
-    this.#sessions[LINK_CHANNEL].send(EXIT, [encode(record)], () => {
-      keep();
-      this.#leave();
-    });
+    this.#sessions[LINK_CHANNEL].send(EXIT, [encode(record)], () => this.#leave());
   }
 }
 
