@@ -149,6 +149,39 @@ const steps: ReadonlyArray<Step<Setting | Backend.Backend>> = [
     }),
   ],
   [
+    "the children of a backend end with its scope, and a pool that outlives the scope says so",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 2 }).pipe(using({}));
+      yield* Effect.repeat(NatsBackend.agents, { until: ([agent]) => agent.free === 3 });
+      const error = yield* Effect.flip(pool.apply(Tasks.square, 1));
+      assert(error._tag === "PoolError" && error.reason === "Broken", String(error));
+      assertStringIncludes(error.message, "the scope of its NatsBackend has closed");
+    }).pipe(Effect.scoped),
+  ],
+  [
+    "what an agent cannot read changes nothing",
+    Effect.gen(function* () {
+      const { server: { url } } = yield* Setting;
+      const { connect } = yield* Effect.promise(() => import("@nats-io/transport-node"));
+      const stranger = yield* Effect.acquireRelease(
+        Effect.promise(() => connect({ servers: url })),
+        (connection) => Effect.promise(() => connection.close()),
+      );
+      const [{ name }] = yield* NatsBackend.agents;
+      const subjects = ["spawn", "kill", "bye", "d.0.x", "d.9.", "probe", "nothing"];
+      for (const body of ["", "{", "null", "[]", "{}", `{"protocol":1,"caller":"a.>"}`, `{"protocol":"1"}`]) {
+        for (const subject of subjects) stranger.publish(`mp.default.a.${name}.${subject}`, body);
+      }
+      for (const body of ["null", "{}", `{"protocol":1}`, `{"protocol":1,"caller":"a.>","session":"*"}`]) {
+        const { data } = yield* Effect.promise(() =>
+          stranger.request(`mp.default.a.${name}.spawn`, body, { timeout: 5000 })
+        );
+        assertEquals(JSON.parse(new TextDecoder().decode(data)).reason, "Incompatible");
+      }
+      assertEquals(yield* Process.run(Tasks.square, 3), 9);
+    }).pipe(Effect.scoped),
+  ],
+  [
     "a start that is interrupted while it waits for a place, or while the agent starts it, leaves no process",
     Effect.gen(function* () {
       const waiting = yield* Effect.fork(

@@ -20,8 +20,9 @@ import { type Host, machineName } from "../os/place.ts";
 import { after } from "../os/timer.ts";
 import {
   type Bid,
+  type Bye,
   CLOSE,
-  decode,
+  decodeRecord,
   encode,
   END,
   EXIT,
@@ -33,6 +34,7 @@ import {
   OUTPUT,
   type Output,
   PROTOCOL,
+  readRequest,
   type SpawnReply,
   type SpawnRequest,
   STDERR_CHANNEL,
@@ -336,7 +338,7 @@ export class Agent {
       case "spawn":
         return void this.#start(data).then(answer);
       case "kill": {
-        const { session, signal } = decode<KillRequest>(data);
+        const { session, signal } = decodeRecord<KillRequest>(data);
         const run = this.#runs.get(session);
         if (run === undefined) answer(false);
         else run.kill(signal as Signal).then(answer, () => answer(false));
@@ -344,24 +346,17 @@ export class Agent {
       }
       case "probe":
         return answer(true);
+      case "bye": {
+        const caller = this.#callers.get(decodeRecord<Bye>(data).caller);
+        if (caller !== undefined) this.#abandon(caller, "has released its backend");
+      }
     }
   };
 
   async #start(data: Uint8Array): Promise<SpawnReply> {
-    let request: SpawnRequest;
-    try {
-      request = decode<SpawnRequest>(data);
-    } catch {
-      return { ok: false, reason: "Incompatible", message: "it does not understand the request" };
-    }
+    const request = readRequest(data);
     const { slots } = this.#settings;
-    if (request.protocol !== PROTOCOL) {
-      return {
-        ok: false,
-        reason: "Incompatible",
-        message: `it speaks version ${PROTOCOL} of the protocol, the program version ${request.protocol}`,
-      };
-    }
+    if (typeof request === "string") return { ok: false, reason: "Incompatible", message: request };
     if (this.#closed || this.#taken >= slots) return { ok: false, reason: "Full", message: "no place is free" };
     this.#taken++;
     let started = false;

@@ -123,7 +123,7 @@ export const make = (options: NatsBackend.Options): Effect.Effect<Backend, NatsE
           stderr: options.stderr ?? "inherit",
         })
       ),
-      (caller) => Effect.sync(() => caller.close()),
+      (caller) => Effect.promise(() => caller.close()),
     );
     const backend = yield* makeBackend({
       name: "nats",
@@ -133,7 +133,7 @@ export const make = (options: NatsBackend.Options): Effect.Effect<Backend, NatsE
       standby: undefined,
       preload: undefined,
       capacity: Effect.map(
-        Effect.promise(() => caller.agents()),
+        Effect.promise((signal) => caller.agents(signal)),
         (agents) => Math.max(1, agents.reduce((sum, { slots }) => sum + slots, 0)),
       ),
       acquire: (command) => acquire(caller, options, command),
@@ -151,7 +151,7 @@ export const agents = (backend: Backend): Effect.Effect<ReadonlyArray<NatsBacken
     );
   }
   return Effect.map(
-    Effect.promise(() => caller.agents()),
+    Effect.promise((signal) => caller.agents(signal)),
     (bids) =>
       bids.map(({ agent, deno, free, host, labels, slots }) => ({ name: agent, host, slots, free, labels, deno })),
   );

@@ -15,10 +15,13 @@ import type { Host } from "../os/place.ts";
 import { after } from "../os/timer.ts";
 import {
   type Bid,
+  type Bye,
   decode,
+  decodeRecord,
   encode,
   type KillRequest,
   type Output,
+  type Ping,
   PROTOCOL,
   randomName,
   type SourceRequest,
@@ -138,16 +141,19 @@ export class Caller {
     });
   }
 
-  /** Gives up all children. */
-  close(): void {
+  /** Gives up all children, and tells their agents. */
+  async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#watching);
+    const bye: Bye = { caller: this.#name };
+    for (const { name } of this.#agents.values()) this.#server.publish(`${this.#at(name)}.bye`, encode(bye));
+    if (this.#server.connected) await this.#server.flush();
     for (const child of this.#children.values()) child.lose("the backend was released");
   }
 
   /** All agents of the space that answer. */
-  async agents(): Promise<ReadonlyArray<Bid>> {
-    const bids = await this.#ask(ALL, () => false);
+  async agents(abort: AbortSignal): Promise<ReadonlyArray<Bid>> {
+    const bids = await this.#ask(ALL, () => false, abort);
     return bids.filter(({ labels }) => this.#settings.labels.every((label) => labels.includes(label)));
   }
 
@@ -223,20 +229,20 @@ export class Caller {
   }
 
   /** Asks for places, and gathers the answers until soon after one that is `good`, or until the fiber is interrupted. */
-  #ask(limit: number, good: (bid: Bid) => boolean, abort?: AbortSignal): Promise<ReadonlyArray<Bid>> {
+  #ask(limit: number, good: (bid: Bid) => boolean, abort: AbortSignal): Promise<ReadonlyArray<Bid>> {
     const question = `${++this.#questions}`;
     const bids: Array<Bid> = [];
     return new Promise((resolve) => {
       const end = (): void => {
         stopLast();
         stopSoon?.();
-        abort?.removeEventListener("abort", end);
+        abort.removeEventListener("abort", end);
         this.#gathering.delete(question);
         resolve(bids);
       };
       let stopSoon: (() => void) | undefined;
       const stopLast = after(limit, end);
-      abort?.addEventListener("abort", end);
+      abort.addEventListener("abort", end);
       this.#gathering.set(question, (bid) => {
         bids.push(bid);
         if (stopSoon === undefined && good(bid)) stopSoon = after(FURTHER, end);
@@ -339,9 +345,9 @@ export class Caller {
         return;
       }
       case "bid":
-        return this.#gathering.get(first)?.(decode<Bid>(data));
+        return this.#gathering.get(first)?.(decodeRecord<Bid>(data));
       case "ping": {
-        const agent = this.#agents.get(decode<{ agent: string }>(data).agent);
+        const agent = this.#agents.get(decodeRecord<Ping>(data).agent);
         if (agent === undefined) return;
         agent.heard = performance.now();
         agent.absent = false;
@@ -350,7 +356,7 @@ export class Caller {
       }
       case "source": {
         if (reply === undefined) return;
-        const { hash, offset } = decode<SourceRequest>(data);
+        const { hash, offset } = decodeRecord<SourceRequest>(data);
         const most = this.#server.maxPayload - HEADER;
         this.#server.publish(reply, this.#sources.part(hash, offset, most) ?? new Uint8Array());
       }

@@ -7,6 +7,7 @@
  * | `.a.AGENT.spawn` | caller | starts a child: {@link SpawnRequest}, {@link SpawnReply} |
  * | `.a.AGENT.kill` | caller | sends a signal to a child: {@link KillRequest} |
  * | `.a.AGENT.probe` | caller | is the agent there? |
+ * | `.a.AGENT.bye` | caller | gives up its children: {@link Bye} |
  * | `.a.AGENT.d.CHANNEL.SESSION` | caller | records for a child; see `session.ts` |
  * | `.c.CALLER.ping` | agent | renews the lease: {@link Ping} |
  * | `.c.CALLER.source` | agent | asks for a part of a source file: {@link SourceRequest} |
@@ -16,6 +17,7 @@
  * @module
  */
 import type { ExitStatus, Permissions, SpawnError } from "../../Backend.ts";
+import * as Arguments from "../os/arguments.ts";
 import type { Host } from "../os/place.ts";
 
 /** The version of this protocol. Agents and callers of different versions do not work together. */
@@ -104,6 +106,11 @@ export interface KillRequest {
   readonly signal: string;
 }
 
+/** The caller gives up all its children. */
+export interface Bye {
+  readonly caller: string;
+}
+
 /** Renews the lease of an agent: the caller answers at once. */
 export interface Ping {
   readonly agent: string;
@@ -127,6 +134,57 @@ const decoder = new TextDecoder();
 
 export const encode = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(value));
 export const decode = <A>(bytes: Uint8Array): A => JSON.parse(decoder.decode(bytes)) as A;
+
+/** Decodes a message that is an object. Throws a `SyntaxError` if it is not. */
+export const decodeRecord = <A extends object>(bytes: Uint8Array): A => {
+  const value = decode<unknown>(bytes);
+  const wrong = Arguments.record(value);
+  if (wrong !== undefined) throw new SyntaxError(`A message ${wrong}`);
+  return value as A;
+};
+
+const NAME = Arguments.must(
+  (value) => typeof value === "string" && /^[0-9a-f]{16}$/.test(value),
+  "a name that this library gives",
+);
+
+const output = Arguments.oneOf("caller", "agent", "null");
+
+const request: Arguments.Checks = {
+  protocol: Arguments.positive,
+  caller: NAME,
+  session: NAME,
+  name: Arguments.name,
+  modules: Arguments.texts,
+  library: Arguments.name,
+  main: Arguments.name,
+  permissions: Arguments.optional(Arguments.record),
+  inherited: Arguments.record,
+  env: Arguments.record,
+  v8Flags: Arguments.texts,
+  sources: Arguments.optional(
+    Arguments.options({ hash: Arguments.name, root: Arguments.name, files: Arguments.record }),
+  ),
+  stdout: output,
+  stderr: output,
+  lease: Arguments.finite,
+  lostAfter: Arguments.finite,
+};
+
+/** A request that an agent has received, if it is one of this version; otherwise the reason why it is not. */
+export const readRequest = (bytes: Uint8Array): SpawnRequest | string => {
+  let value: Partial<SpawnRequest>;
+  try {
+    value = decodeRecord(bytes);
+  } catch {
+    return "the request cannot be read";
+  }
+  if (value.protocol !== PROTOCOL) {
+    return `it speaks version ${PROTOCOL} of the protocol, the program version ${value.protocol}`;
+  }
+  const wrong = Arguments.wrongOptions(value, request);
+  return wrong === undefined ? value as SpawnRequest : `the request is invalid: ${wrong}`;
+};
 
 /** A random name of a caller, an agent or a session. */
 export const randomName = (): string => crypto.randomUUID().replaceAll("-", "").slice(0, 16);

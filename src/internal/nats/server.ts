@@ -92,12 +92,16 @@ export class Server {
     }
   }
 
-  /** Handles the messages of a subject, which may end with `>`. */
+  /** Handles the messages of a subject, which may end with `>`. Messages that cannot be read are dropped. */
   subscribe(subject: string, handle: Handler): void {
     this.#connection.subscribe(subject, {
       callback: (error, { data, headers, reply, subject }) => {
-        if (error === null && headers?.code !== 503) {
+        if (error !== null || headers?.code === 503) return;
+        try {
           handle(subject.split("."), data, reply === "" ? undefined : reply);
+        } catch (error) {
+          // A message that is no JSON comes from no program of this library.
+          if (!(error instanceof SyntaxError)) throw error;
         }
       },
     });
