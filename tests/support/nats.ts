@@ -36,8 +36,12 @@ const freePort = (): number => {
 };
 
 /** Waits until the server accepts connections. */
-const accepting = async (port: number): Promise<void> => {
+const accepting = async (port: number, server: Deno.ChildProcess): Promise<void> => {
+  let ended = false;
+  server.status.then(() => ended = true);
   while (true) {
+    // Another program may have taken the port.
+    if (ended) throw new Error(`nats-server cannot be started at port ${port}`);
     try {
       (await Deno.connect({ hostname: "127.0.0.1", port })).close();
       return;
@@ -60,7 +64,7 @@ export const natsServer = (args: ReadonlyArray<string> = []): Effect.Effect<Nats
         stdout: "null",
         stderr: "null",
       }).spawn();
-      await accepting(port);
+      await accepting(port, process);
     });
     const stop = Effect.promise(async () => {
       process?.kill("SIGKILL");
