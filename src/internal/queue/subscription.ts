@@ -14,6 +14,7 @@
  * @module
  */
 import type { QueueHandle } from "./items.ts";
+import { after } from "../os/timer.ts";
 import { Reader } from "./reader.ts";
 
 /** How long after the last get the reader stays open, in milliseconds. */
@@ -27,7 +28,7 @@ export class Subscription {
   /** Whether a fiber waits with the reader. */
   #isAwaited = false;
   #lastGet = -Infinity;
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #stopTimer: (() => void) | undefined;
 
   constructor(handle: QueueHandle) {
     this.#handle = handle;
@@ -67,28 +68,28 @@ export class Subscription {
   waited(): void {
     this.#isAwaited = false;
     this.#lastGet = performance.now();
-    if (this.#reader !== undefined) this.#timer ??= setTimeout(this.#closeIfIdle, LINGER);
+    if (this.#reader !== undefined) this.#stopTimer ??= after(LINGER, this.#closeIfIdle);
   }
 
   /** Closes the reader. Items that were sent ahead and not taken go back. */
   close(): void {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
     this.#reader?.close(false);
     this.#reader = undefined;
   }
 
   #open(): void {
     this.#reader = new Reader(this.#handle, undefined);
-    this.#timer = setTimeout(this.#closeIfIdle, LINGER);
+    this.#stopTimer = after(LINGER, this.#closeIfIdle);
   }
 
   readonly #closeIfIdle = (): void => {
-    this.#timer = undefined;
+    this.#stopTimer = undefined;
     // A fiber that waits for long costs nothing.
     if (this.#isAwaited) return;
     const left = this.#lastGet + LINGER - performance.now();
-    if (left > 0) this.#timer = setTimeout(this.#closeIfIdle, left);
+    if (left > 0) this.#stopTimer = after(left, this.#closeIfIdle);
     else this.close();
   };
 }
