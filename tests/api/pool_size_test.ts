@@ -112,7 +112,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "a worker runs several tasks at a time, and the interruption of one does not harm the others",
     Effect.gen(function* () {
-      const pool = yield* Pool.make({ size: 1, concurrency: 3, gracePeriod: "50 millis" });
+      const pool = yield* Pool.make({ size: 1, concurrency: 3, gracePeriod: "30 seconds" });
       const { release, tasks: [first, ...rest] } = yield* occupy(pool, 3);
       const fourth = yield* pool.submit(Shared.add, 1, 2);
       const { busy, waiting } = yield* pool.statistics;
