@@ -483,7 +483,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   );
 
   check(
-    "insights tell the memory of a worker after its tasks, and how long a replacement took to start",
+    "insights tell the memory of a worker after its tasks, and how long a replacement took to start (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const memory = Effect.map(pool.insights, ({ workers }) => Option.getOrElse(workers[0].memory, () => 0));
@@ -497,7 +497,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   );
 
   check(
-    "metrics count the tasks of all pools by their outcome, and the workers that were lost",
+    "metrics count the tasks of all pools by their outcome, and the workers that were lost (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const counts = Effect.map(

@@ -12,10 +12,11 @@ import type * as Layer from "effect/Layer";
 import * as Option from "effect/Option";
 import * as Random from "effect/Random";
 import * as Schedule from "effect/Schedule";
+import * as Stream from "effect/Stream";
 import { Backend, Pool, SubprocessBackend, type Task, WorkerBackend } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import * as tasks from "./checker_tasks.ts";
-import { rounds } from "../support/chance.ts";
+import { below, rounds, seed } from "../support/chance.ts";
 import { descendants } from "../support/leaks.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
@@ -190,6 +191,55 @@ const check = (
     // The last killed worker may have died after the last submission settled, so its replacement may still be starting.
     yield* when(pool.statistics, ({ alive, size }) => alive === size);
   })).pipe(Effect.provide(layer));
+
+/** Kills a worker now and then, while a stream is read. */
+const killing = <A, E, R>(stream: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+  Stream.tap(Stream.zipWithIndex(stream), ([, index]) =>
+    Effect.sync(() => {
+      if (index % 200 !== 100) return;
+      const workers = descendants(Deno.pid).filter(({ state }) => state !== "Z");
+      const victim = workers[below(workers.length)];
+      try {
+        if (victim !== undefined) Deno.kill(victim.pid, "SIGKILL");
+      } catch {
+        // It has ended meanwhile.
+      }
+    })).pipe(Stream.map(([value]) => value));
+
+const checkStreams: Effect.Effect<void, unknown> = Effect.scoped(Effect.gen(function* () {
+  const pool = yield* Pool.make({ size: 3 });
+  const count = rounds(400, 2_000);
+  const died = (exit: Exit.Exit<unknown, unknown>): boolean => failure(exit) instanceof Backend.ProcessDied;
+  let deaths = 0;
+  for (const options of [{}, { unordered: true }, { chunkSize: 7 }]) {
+    const source = Stream.range(0, count - 1);
+    const exits = Array.from(yield* Stream.runCollect(killing(pool.mapStreamSettled(tasks.succeed, options)(source))));
+    assertEquals(exits.length, count);
+    const values = exits.flatMap((exit) => Exit.isSuccess(exit) ? [exit.value] : []);
+    assertEquals(new Set(values).size, values.length);
+    if (options.unordered !== true) {
+      assert(exits.every((exit, n) => Exit.isSuccess(exit) ? exit.value === n : died(exit)));
+    } else assert(exits.every((exit) => Exit.isSuccess(exit) || died(exit)));
+    deaths += exits.filter(died).length;
+    // Chunks by time: the results before the death arrive, each once and in its place.
+    const results: Array<number> = [];
+    const read = Stream.runForEach(
+      killing(pool.mapStream(tasks.succeed, options)(source)),
+      (n) => Effect.sync(() => results.push(n)),
+    );
+    const exit = yield* Effect.exit(read);
+    assert(Exit.isSuccess(exit) ? results.length === count : died(exit), `seed ${seed}: ${exit}`);
+    assertEquals(new Set(results).size, results.length);
+    if (options.unordered !== true) assertEquals(results, Array.from(results, (_, n) => n));
+    yield* when(pool.statistics, ({ alive, busy, size, waiting }) => alive === size && busy + waiting === 0);
+  }
+  assert(deaths > 0 || count < 1000, `no worker died in a task, seed ${seed}`);
+})).pipe(Effect.provide(SubprocessBackend.layer({ stderr: "null" })));
+
+test(
+  "each element of a stream through a pool whose workers are killed has one outcome, in its place (full) (storm)",
+  checkStreams,
+);
 
 const backends = [
   ["subprocesses", SubprocessBackend.layer({ stderr: "null" })],
