@@ -204,11 +204,13 @@
  * deno task bench --filter=pipe.siblings
  * ```
  *
- * From another process each `get` is a round trip, while `toStream`, `toSink`, `putAll` and `takeUpTo` move many items
- * with one message. Therefore prefer streams, or make the queue in the process that takes items one by one. A stream
- * reads ahead only where both processes share memory, as workers do and subprocesses with `--allow-ffi`, and only of a
- * queue that gives the oldest item first. It hands on one item at a time; `toStreamWith({ chunkSize })` hands on
- * several at once, and moves several times as many items in a second. The filters `queue.throughput`, `queue.put` and
+ * `toStream` and calls of `get` that follow each other within 20 ms read ahead: the queue sends items before they are
+ * asked for, and taking one costs no message. `toStream` hands on one item at a time; `toStreamWith({ chunkSize })`
+ * hands on several at once, and moves several times as many items in a second, as `putAll` and `takeUpTo` do.
+ *
+ * Reading ahead needs memory that both processes share, as workers do and subprocesses with `--allow-ffi` on Linux, and
+ * a queue that gives the oldest item first. Everywhere else, on macOS and Windows too, each item of `get` or `toStream`
+ * is a round trip to the queue: use `chunkSize` for short work. The filters `queue.throughput`, `queue.put` and
  * `queue.get` of the benchmark show the difference.
  *
  * ## Compared with a pipe and a Stream
