@@ -237,6 +237,31 @@ if (available) {
   );
 
   test(
+    "a program and an agent end in good order although their server has just ended",
+    Effect.gen(function* () {
+      const server = yield* natsServer();
+      for (let round = 0; round < 3; round++) {
+        const scope = yield* Scope.make();
+        const agent = yield* Scope.extend(serve({ servers: server.url, slots: 1 }), scope);
+        const backend = yield* Scope.extend(NatsBackend.make({ servers: server.url, lostAfter: "1500 millis" }), scope);
+        const queue = yield* Queue.make<number>();
+        if (round === 2) {
+          yield* Process.spawnWith(Tasks.spin, [queue], { daemon: true }).pipe(
+            Effect.provideService(Backend.Backend, backend),
+          );
+          yield* queue.get;
+        }
+        yield* server.stop;
+        // The connections learn of it before, or while, they are closed.
+        if (round === 0) yield* Effect.sleep("20 millis");
+        yield* Scope.close(scope, Exit.void);
+        assertEquals(yield* agent.running, 0);
+        yield* server.start;
+      }
+    }),
+  );
+
+  test(
     "a server that is not there, that refuses the password, or an invalid option is a NatsError",
     Effect.gen(function* () {
       const server = yield* natsServer(["--user", "me", "--pass", "secret"]);

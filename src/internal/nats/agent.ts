@@ -302,7 +302,7 @@ export class Agent {
     clearInterval(this.#watching);
     await Promise.all([...this.#runs.values()].map((run) => run.kill("SIGKILL")));
     await Promise.all(this.#ending);
-    if (this.#server.connected) await this.#server.flush();
+    await this.#server.flush();
     for (const run of [...this.#runs.values()]) await run.abandon();
   }
 

@@ -95,6 +95,8 @@ interface Agent {
   /** Whether nobody listens to its subjects, as the server says. */
   absent: boolean;
   probing: boolean;
+  /** Number of children that the agent was asked to start and that it has not started yet. */
+  starting: number;
 }
 
 const failed = (reason: Failure["reason"], message: string, cause?: unknown): SpawnError =>
@@ -147,7 +149,7 @@ export class Caller {
     clearInterval(this.#watching);
     const bye: Bye = { caller: this.#name };
     for (const { name } of this.#agents.values()) this.#server.publish(`${this.#at(name)}.bye`, encode(bye));
-    if (this.#server.connected) await this.#server.flush();
+    await this.#server.flush();
     for (const child of this.#children.values()) child.lose("the backend was released");
   }
 
@@ -298,6 +300,7 @@ export class Caller {
     this.#children.set(session, child);
     agent.children.add(child);
     this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1);
+    agent.starting++;
     let reply: SpawnReply;
     try {
       reply = decode<SpawnReply>(await this.#server.request(`${at}.spawn`, encode({ ...request, session }), START));
@@ -306,6 +309,7 @@ export class Caller {
       child.drop();
       return failed("Full", `the agent on ${host} does not answer`, error);
     } finally {
+      agent.starting--;
       this.#wanted.set(name, this.#wanted.get(name)! - 1);
     }
     if (!reply.ok) {
@@ -319,7 +323,7 @@ export class Caller {
   #agent(name: string, host: string): Agent {
     let agent = this.#agents.get(name);
     if (agent === undefined) {
-      agent = { name, host, children: new Set(), heard: performance.now(), absent: false, probing: false };
+      agent = { name, host, children: new Set(), heard: performance.now(), absent: false, probing: false, starting: 0 };
       this.#agents.set(name, agent);
     }
     this.#watching ??= setInterval(this.#watch, WATCH);
@@ -368,7 +372,9 @@ export class Caller {
     const { lease, lostAfter } = this.#settings;
     for (const agent of this.#agents.values()) {
       const silent = now - agent.heard;
-      if (silent > lease + MARGIN) {
+      // An agent pings programs whose children it runs.
+      const isPinging = agent.children.size > agent.starting;
+      if (isPinging && silent > lease + MARGIN) {
         this.#lose(agent, `the agent on ${agent.host} was not heard for ${Math.round(silent)} ms`);
       } else if (
         agent.absent && this.#server.connected &&

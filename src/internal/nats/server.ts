@@ -107,9 +107,15 @@ export class Server {
     });
   }
 
-  /** Waits until the server has everything that was published. */
-  flush(): Promise<void> {
-    return this.#connection.flush();
+  /** Waits until the server has everything that was published, or until the connection breaks. */
+  async flush(): Promise<void> {
+    if (!this.#connected) return;
+    try {
+      await this.#connection.flush();
+    } catch (error) {
+      const { ClosedConnectionError, RequestError } = await import("@nats-io/transport-node");
+      if (!(error instanceof ClosedConnectionError) && !(error instanceof RequestError)) throw error;
+    }
   }
 
   close(): Promise<void> {
