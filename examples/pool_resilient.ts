@@ -1,8 +1,8 @@
 /**
- * Measures all source files of a folder, whatever happens to the workers: with progress, retries, a deadline, and a report of what could
- * not be done: `deno task example:pool_resilient [folder]`.
+ * Measures all source files of a folder, whatever happens to the workers: with progress, retries, a deadline, a report of what could not be
+ * done, and a picture of the work: `deno task example:pool_resilient [folder [timeline.svg]]`.
  */
-import { Pool, runMain, SubprocessBackend, Task } from "@effect-deno/multiprocessing";
+import { Pool, runMain, SubprocessBackend, Task, Timeline } from "@effect-deno/multiprocessing";
 import * as ProgressBar from "@effect-deno/multiprocessing/ProgressBar";
 import { Cause, Console, Effect, Exit, Schedule } from "effect";
 
@@ -30,7 +30,8 @@ const sourceFiles = function* (folder: string): Generator<string> {
 const program = Effect.gen(function* () {
   const folder = Deno.args[0] ?? new URL("../src", import.meta.url).pathname;
   const files = [...sourceFiles(folder)].sort();
-  const pool = yield* Pool.make({ size: { min: 1, max: 4, idleTimeToLive: "5 seconds" } });
+  const timeline = yield* Timeline.make();
+  const pool = yield* Pool.make({ size: { min: 1, max: 4, idleTimeToLive: "5 seconds" }, timeline });
   const progress = yield* Pool.progress;
   yield* ProgressBar.show(progress, { label: "files" });
   const exits = yield* pool.mapSettled(measure, files, {
@@ -47,6 +48,9 @@ const program = Effect.gen(function* () {
   yield* Console.log(`${done} files have ${lines} lines, ${failed} could not be measured`);
   const { replaced, retried } = yield* pool.statistics;
   yield* Console.log(`${replaced} workers were replaced, ${retried} attempts repeated`);
+  const [, picture] = Deno.args;
+  // A browser shows which worker has measured which file when.
+  if (picture !== undefined) yield* Effect.map(timeline.svg, (svg) => Deno.writeTextFileSync(picture, svg));
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
 
 const explain = (cause: Cause.Cause<string | Pool.PoolFailure>): string => {

@@ -102,7 +102,8 @@ testFunction(
       await Deno.writeTextFile(`${folder}/sub/b.ts`, "// crash\n");
       await Deno.writeTextFile(`${folder}/c.ts`, "// secret\n");
       await Deno.writeTextFile(`${folder}/d.ts`, "x\n");
-      const { code, stderr, stdout } = await task("example:pool_resilient", folder);
+      const picture = `${folder}/timeline.svg`;
+      const { code, stderr, stdout } = await task("example:pool_resilient", folder, picture);
       assertEquals({ code, stdout }, {
         code: 0,
         stdout: `\
@@ -112,6 +113,7 @@ sub/b.ts: has killed 2 workers
 2 workers were replaced, 1 attempts repeated
 `,
       }, stderr);
+      assertMatch(await Deno.readTextFile(picture), /^<svg .*<title>measure: [^<]*, failed<\/title>/s);
     } finally {
       await Deno.remove(folder, { recursive: true });
     }
@@ -475,7 +477,7 @@ testFunction(
   },
 );
 
-testFunction("the demo draws a bar on a terminal, and leaves none behind (full)", () =>
+testFunction("the demo draws a bar of each way on a terminal (full)", () =>
   withFolder(async (folder) => {
     const quoted = [Deno.execPath(), "run", "-A", "examples/demo.ts", folder].map((word) => `'${word}'`).join(" ");
     const { code, stdout } = await new Deno.Command("script", {
@@ -485,8 +487,9 @@ testFunction("the demo draws a bar on a terminal, and leaves none behind (full)"
       stdin: "null",
     }).output();
     const text = new TextDecoder().decode(stdout);
-    assertStringIncludes(text, `\r\x1b[K  in the pool ${"█".repeat(10)}${"░".repeat(30)} 25 %`);
-    assertEquals([code, text.lastIndexOf("░") < text.lastIndexOf("\r\x1b[K")], [0, true]);
+    assertStringIncludes(text, `\r\x1b[K  alone       ${"█".repeat(10)}${"░".repeat(30)} 25 %`);
+    assertMatch(text, /in the pool {2}█{40} {2}4\/4/);
+    assertEquals([code, text.lastIndexOf("░") < text.lastIndexOf("█")], [0, true]);
   }), { ignore: Deno.build.os !== "linux" });
 
 testFunction(
