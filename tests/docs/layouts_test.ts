@@ -4,10 +4,12 @@
  *
  * @module
  */
+import * as Effect from "effect/Effect";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertStringIncludes } from "../support/assert.ts";
 import { serve } from "./registry.ts";
+import { agentProgram, available, natsServer } from "../support/nats.ts";
 import { testFunction } from "../support/tier.ts";
 
 /** A project of a user. */
@@ -164,6 +166,27 @@ for (
       }
     }));
 }
+
+testFunction(
+  "a program runs on an agent, both of which are installed from JSR (full)",
+  () =>
+    available
+      ? inProjects(async (home, env) => {
+        const { main } = await create(plain, home, env);
+        const far = new URL("far.ts", main);
+        await Deno.copyFile(new URL("../fixtures/user/far.ts", import.meta.url), far);
+        await Effect.runPromise(Effect.scoped(Effect.gen(function* () {
+          const { url } = yield* natsServer();
+          yield* agentProgram(url, ["--slots=2"], ["-A", "--no-lock"], `jsr:${config.name}/agent`, env);
+          // Deno writes warnings about scripts of npm packages to stderr.
+          const { code, stderr, stdout } = yield* Effect.promise(() =>
+            run(["run", "-A", far.href, url, "default"], { env })
+          );
+          assertEquals({ code, stdout }, { code: 0, stdout: "[4,9,false,true]\n" }, stderr);
+        })));
+      })
+      : Promise.resolve(),
+);
 
 testFunction(
   "a child that may not import from the host of the library is a SpawnError, in a folder that maps the host (full)",

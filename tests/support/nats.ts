@@ -89,11 +89,13 @@ export const agentProgram = (
   url: string,
   args: ReadonlyArray<string> = [],
   flags: ReadonlyArray<string> = ["-A"],
+  module: string = agentModule,
+  env: Readonly<Record<string, string>> = {},
 ): Effect.Effect<AgentProgram, never, Scope.Scope> => {
   const start = Effect.promise(async () => {
     const process = new Deno.Command(Deno.execPath(), {
-      args: ["run", "--no-check", "--no-prompt", ...flags, agentModule, `--servers=${url}`, ...args],
-      env: { NO_COLOR: "1" },
+      args: ["run", "--no-check", "--no-prompt", ...flags, module, `--servers=${url}`, ...args],
+      env: { NO_COLOR: "1", ...env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
