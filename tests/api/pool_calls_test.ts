@@ -42,7 +42,12 @@ const refused = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Pool.P
 
 const impatient = { gracePeriod: "50 millis", forceKillAfter: "50 millis" } as const;
 
-const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: Backend.Capabilities): void => {
+const suite = (
+  name: string,
+  layer: Layer.Layer<Backend.Backend>,
+  small: Layer.Layer<Backend.Backend>,
+  { killBusy }: Backend.Capabilities,
+): void => {
   const steps: Array<Step<Backend.Backend | Workers | Scope.Scope>> = [];
   const check = <E>(
     title: string,
@@ -317,6 +322,23 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
         assertInstanceOf(error, Backend.EncodeError);
         assertEquals(error.path, chunkSize === 1 ? "args[0]" : "items[2000]");
       }
+    }),
+  );
+
+  check(
+    "chunks by time stay below the size limit of a message",
+    Effect.gen(function* () {
+      const pool = yield* Effect.provide(Pool.make({ size: 2 }), small);
+      const texts = numbers(60).map((n) => `${n}`.padEnd(60_000));
+      assertEquals(yield* pool.map(Shared.echo, texts), texts);
+      assertEquals(
+        Array.from(yield* Stream.runCollect(pool.mapStream(Shared.echo)(Stream.fromIterable(texts)))),
+        texts,
+      );
+      const unordered = Array.from(yield* Stream.runCollect(pool.mapUnordered(Shared.echo, texts)));
+      assertEquals(unordered.toSorted(), texts.toSorted());
+      const many = numbers(1_000).map((n) => `${n}`.padEnd(9_000));
+      assertEquals(yield* pool.map(Shared.echo, many), many);
     }),
   );
 
@@ -844,5 +866,11 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { killBusy }: 
   withWorkers(`calls of a pool on ${name}`, layer, 2, steps);
 };
 
-suite("subprocess", SubprocessBackend.layer({ stderr: "null" }), Capabilities.subprocess);
-repeated(() => suite("worker", WorkerBackend.layer(), Capabilities.worker));
+const maxMessageSize = 100_000;
+suite(
+  "subprocess",
+  SubprocessBackend.layer({ stderr: "null" }),
+  SubprocessBackend.layer({ maxMessageSize }),
+  Capabilities.subprocess,
+);
+repeated(() => suite("worker", WorkerBackend.layer(), WorkerBackend.layer({ maxMessageSize }), Capabilities.worker));

@@ -53,6 +53,8 @@ export interface Prepared {
 
 /** The items of a list, encoded, which are sent in parts whose sizes are chosen later. */
 export interface PreparedList {
+  /** Number of items that stay together. */
+  readonly granularity: number;
   /** The request with the items from `first` to `end`. Both are multiples of the granularity, or the length of the list. */
   readonly part: (first: number, end: number) => Prepared;
 }
@@ -133,12 +135,15 @@ export const prepare = (
     return { ...frame, encoded, encoding: performance.now() - begun };
   });
 
+/** Number of bytes that items which stay together may have, if they are like the first one. */
+const GROUP_BYTES = 16 * 1024;
+
 /**
  * Encodes a list of calls in the caller's fiber, so that an item that cannot be sent fails there, before anything was sent, and a change
  * of the list comes too late. Only binary content that is not copied is read when it is sent: see `ATTACHMENT_BYTES`.
  *
- * `granularity` items at a time are encoded together and stay together. An object to which several items refer is encoded once for each
- * such group.
+ * Up to `granularity` items are encoded together and stay together: fewer if they are large. An object to which several items refer is
+ * encoded once for each such group.
  */
 export const prepareList = (
   task: Any,
@@ -152,6 +157,7 @@ export const prepareList = (
       // The `slice` of a `Buffer` would not copy.
       const copy = Uint8Array.prototype.slice.call(items);
       return {
+        granularity: 1,
         part: (first, end) => {
           const begun = performance.now();
           const encoded = Codec.encode<Link>(copy.subarray(first, end));
@@ -161,12 +167,17 @@ export const prepareList = (
     }
     const begun = performance.now();
     const list = new Codec.EncodedList<Link>(hooks);
+    if (items.length > 0 && granularity > 1) {
+      const size = sizeOf(shifted(mode, 0, () => Codec.encode([items[0]], { hooks, root: "items" })));
+      granularity = Math.max(1, Math.min(granularity, Math.floor(GROUP_BYTES / size)));
+    }
     for (let first = 0; first < items.length; first += granularity) {
       shifted(mode, first, () => list.add(items.slice(first, first + granularity), "items"));
     }
     const each = (performance.now() - begun) / items.length;
     const group = (at: number): number => Math.ceil(at / granularity);
     return {
+      granularity,
       part: (first, end) => {
         const encoded = list.join(group(first), group(end));
         return { ...frame, encoded, encoding: (end - first) * each };
@@ -229,6 +240,8 @@ export interface Report {
   decoding: number;
   /** Number of bytes of the request and its answer. */
   readonly bytes: number;
+  /** Number of bytes that a message may have. */
+  readonly maxBytes: number;
   /** The results of the items before the one that has failed, if these were asked for. */
   before: ReadonlyArray<unknown> | undefined;
 }
@@ -258,7 +271,7 @@ export const start = (
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
           const bytes = sizeOf(prepared.encoded) + sizeOf(message);
-          call.report = { work: undefined, decoding: 0, bytes, before: undefined };
+          call.report = { work: undefined, decoding: 0, bytes, maxBytes: link.maxMessageSize, before: undefined };
           const begun = performance.now();
           const reply = readReply(child, prepared, message, call.report);
           call.report.decoding = performance.now() - begun;

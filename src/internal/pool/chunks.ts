@@ -20,6 +20,9 @@ const PART = 1 / 8;
 /** Number of bytes that take a millisecond to be sent. */
 const BYTES = 1024 * 1024;
 
+/** A chunk takes at most this part of the largest message, since items may be larger than those before. */
+const ROOM = 1 / 4;
+
 /** A chunk has at most this many times the items of the largest one that was measured. */
 const GROWTH = 8;
 
@@ -40,6 +43,8 @@ export class ChunkSizes {
   /** Time for one item, in milliseconds. Recent chunks count more. */
   #each: number | undefined;
   #limit = 1;
+  /** Number of items for which a message has room. */
+  #room = Infinity;
 
   constructor(workers: number) {
     this.#workers = workers;
@@ -56,12 +61,13 @@ export class ChunkSizes {
     const wanted = remaining === undefined
       ? TARGET / each
       : Math.max(TARGET / each, Math.min(LONGEST / each, share * PART));
-    return Math.max(1, Math.floor(Math.min(wanted, share, this.#limit)));
+    return Math.max(1, Math.floor(Math.min(wanted, share, this.#limit, this.#room)));
   }
 
   /** A worker has answered a chunk of `count` items. */
-  answered(count: number, { bytes, work }: Report): void {
+  answered(count: number, { bytes, maxBytes, work }: Report): void {
     if (work === undefined) return;
+    this.#room = Math.min(this.#room, maxBytes * ROOM * count / bytes);
     const each = Math.max(work, bytes / BYTES) / count;
     this.#each = this.#each === undefined ? each : (this.#each + each) / 2;
     this.#limit = Math.max(this.#limit, GROWTH * count);

@@ -569,10 +569,10 @@ class RunningPool implements Pool.Pool {
     keep: (exit: JobExit, first: number, count: number) => Exit.Exit<void, unknown>,
   ): Effect.Effect<void, unknown> {
     const { length } = list;
-    const unit = granularity(length, this.size);
+    const wanted = granularity(length, this.size);
     const run = Effect.flatMap(
-      Call.prepareList(task, mode, list, unit),
-      ({ part }) =>
+      Call.prepareList(task, mode, list, wanted),
+      ({ granularity: unit, part }) =>
         Effect.flatMap(Effect.clock, (clock) => {
           const begun = clock.unsafeCurrentTimeMillis();
           const sizes = new ChunkSizes(this.size);
