@@ -58,7 +58,7 @@ test(
 );
 
 test(
-  "output on subprocess: a child whose output nobody reads ends all the same",
+  "output on subprocess: a child whose output nobody reads ends all the same (full)",
   Effect.gen(function* () {
     const child = yield* Process.spawn(tasks.byWriter, "stdout", SIZE);
     assertEquals(yield* child.join, 1);

@@ -153,7 +153,7 @@ const suite = (
   );
 
   check(
-    "a pool's retry applies to all its calls, and false turns it off",
+    "a pool's retry applies to all its calls, and false turns it off (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, retry: Schedule.recurs(1) });
       assertEquals(yield* pool.apply(Tasks.diesAtFirst, yield* temporary, 1), 2);
@@ -273,7 +273,7 @@ const suite = (
   );
 
   check(
-    "a failure in a stream of tiny items comes after the results of the items before it, and no item of its chunk runs after it",
+    "a failure in a stream of tiny items comes after the results of the items before it, and no item of its chunk runs after it (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const before = numbers(3_000);

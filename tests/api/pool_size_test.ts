@@ -200,7 +200,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "tasks that are behind one that does not stop run elsewhere, even if their worker ends in good order",
+    "tasks that are behind one that does not stop run elsewhere, even if their worker ends in good order (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, prefetch: 3, gracePeriod: "20 millis" });
       // A process that has run an Effect releases its layers when it is told to end.

@@ -94,7 +94,7 @@ const suite = (
   const promise = (title: string, program: (make: Make, where: Where) => Program): void => {
     for (const where of ["here", "in another process", "of a manager"] as const) {
       // The services behind the places differ, and the protocol of a consumer does not.
-      const quick = where === "here" || (title.startsWith("numbers are true") && title.endsWith("(stream)"));
+      const quick = where === "here";
       steps.push([
         `a queue ${where}: ${title}${fullUnless(quick)}`,
         Effect.flatMap(Places, (places) => program(places[where], where)),

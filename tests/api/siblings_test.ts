@@ -111,7 +111,7 @@ const suite = (
   );
 
   check(
-    "a grandchild talks with this process, and with its parent's sibling",
+    "a grandchild talks with this process, and with its parent's sibling (full)",
     Effect.gen(function* () {
       const made = yield* Queue.make<Tasks.Any>();
       const conversing = yield* Process.spawn(Tasks.conversesBelow, made, 200);

@@ -176,7 +176,7 @@ const suite = (
   );
 
   check(
-    "the workers of a pool are taken over, too, and more of them than are ready are started",
+    "the workers of a pool are taken over, too, and more of them than are ready are started (full)",
     Effect.gen(function* () {
       yield* untilWarm(
         Effect.scoped(Effect.gen(function* () {
@@ -221,7 +221,7 @@ const suite = (
   );
 
   test(
-    `standby on ${name}: a module that cannot be preloaded is logged, with its reason, and the rest works`,
+    `standby on ${name}: a module that cannot be preloaded is logged, with its reason, and the rest works (full)`,
     logging((lines) =>
       Effect.gen(function* () {
         assert(yield* takeOver);

@@ -181,7 +181,7 @@ property("any messages arrive intact and in order on each channel, however the b
         }
       },
     ),
-    { numRuns: 60 },
+    { numRuns: 40 },
   ));
 
 property("the smallest chunks of all, one byte each, make the same messages", async () => {

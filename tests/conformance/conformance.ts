@@ -975,7 +975,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "the value of a portable FiberRef travels with a call, a Stream, the tasks of a pool, and to children of children",
+    "the value of a portable FiberRef travels with a call, a Stream, the tasks of a pool, and to children of children (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const seen = Effect.gen(function* () {

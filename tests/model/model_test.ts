@@ -341,7 +341,7 @@ test("a condition: a notification is passed on if its receiver died before it re
   stuck: (_, dead) => !dead[1],
 });
 
-test("a condition: a waiter that leaves passes its notification on", {
+test("a condition: a waiter that leaves passes its notification on (full)", {
   words: CONDITION + 1,
   guard: 0,
   deaths: 0,

@@ -219,7 +219,7 @@ if (available) {
   );
 
   test(
-    "an agent inside of a program counts its processes, and kills them when it is released, which their program learns",
+    "an agent inside of a program counts its processes, and kills them when it is released, which their program learns (full)",
     Effect.gen(function* () {
       const { url } = yield* natsServer();
       const backend = yield* NatsBackend.make({ servers: url });
@@ -237,7 +237,7 @@ if (available) {
   );
 
   test(
-    "a program and an agent end in good order although their server has just ended",
+    "a program and an agent end in good order although their server has just ended (full)",
     Effect.gen(function* () {
       const server = yield* natsServer();
       for (let round = 0; round < 3; round++) {

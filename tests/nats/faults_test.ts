@@ -26,7 +26,7 @@ const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: c
 
 if (available) {
   test(
-    "the children of a killed agent are lost, with its machine; a pool takes places of other agents, and is whole again",
+    "the children of a killed agent are lost, with its machine; a pool takes places of other agents, and is whole again (full)",
     Effect.gen(function* () {
       const { url } = yield* natsServer();
       const first = yield* agentProgram(url, ["--slots=2"]);
