@@ -101,7 +101,7 @@ for (const [backend, again] of backends) {
   });
 }
 
-test("the program ends although a worker's thread is in an endless loop", async () => {
+test("the program ends although a worker's thread is in an endless loop (full)", async () => {
   const path = await Deno.makeTempFile();
   try {
     const { code, stdout } = await script("main.ts", ["stuck", "worker", path]).ended;

@@ -110,7 +110,7 @@ registerEach([["subprocess", SubprocessBackend.layer], ["worker", WorkerBackend.
 });
 
 test(
-  "options in children of children: those that are passed on come unchanged to every generation",
+  "options in children of children: those that are passed on come unchanged to every generation (full)",
   Effect.gen(function* () {
     const preload = [import.meta.resolve("../support/tasks.ts")];
     const workers = WorkerBackend.layer({ maxMessageSize: 1_000_000, standby: 1, preload });

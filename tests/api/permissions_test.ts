@@ -77,7 +77,7 @@ for (const name of ["read", "write", "net", "env", "run", "sys", "ffi"] as const
 }
 
 test(
-  "permissions: a part of a kind may be given",
+  "permissions: a part of a kind may be given (full)",
   Effect.gen(function* () {
     const path = yield* readable;
     const run = (permissions: Backend.Permissions) =>

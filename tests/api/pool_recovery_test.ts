@@ -90,7 +90,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a pool without the option keeps no spare",
+    "a pool without the option keeps no spare (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       yield* die(pool);
@@ -117,7 +117,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a spare is initialized like every worker, and takes the place of a worker that is recycled",
+    "a spare is initialized like every worker, and takes the place of a worker that is recycled (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({
         size: 1,
@@ -199,7 +199,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a spare that dies is logged and replaced",
+    "a spare that dies is logged and replaced (full)",
     logging((lines) =>
       Effect.gen(function* () {
         const children: Array<Backend.Child> = [];

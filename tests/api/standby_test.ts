@@ -97,7 +97,7 @@ const suite = (
   );
 
   check(
-    "with auto, what was kept ready and is not used ends, and the next start keeps another",
+    "with auto, what was kept ready and is not used ends, and the next start keeps another (full)",
     Effect.gen(function* () {
       const backend = yield* Backend.Backend;
       const started = yield* Queue.unbounded<Backend.Child>();

@@ -243,7 +243,7 @@ registerEach(Object.entries(backends), ([backend, layer]) => {
   );
 
   on(
-    "a standby child reports to the fiber that takes it over, under its new name",
+    "a standby child reports to the fiber that takes it over, under its new name (full)",
     Effect.gen(function* () {
       const program = Effect.provide(
         Effect.zipRight(Process.run(say, "first"), Effect.zipRight(Process.run(say, "second"), Effect.void)),
@@ -257,7 +257,7 @@ registerEach(Object.entries(backends), ([backend, layer]) => {
 });
 
 test(
-  "telemetry: without the option a child reports nothing",
+  "telemetry: without the option a child reports nothing (full)",
   Effect.gen(function* () {
     const { spans, tracer } = recorder();
     const before = (yield* Telemetry.metrics).length;

@@ -100,7 +100,7 @@ if (import.meta.main) {
 }`;
 
 testFunction(
-  "the code of `deno eval` and `deno run -` has tasks for workers; for a subprocess it says to use a file",
+  "the code of `deno eval` and `deno run -` has tasks for workers; for a subprocess it says to use a file (full)",
   async () => {
     const remedy = "define the task in a file: only workers can load the code of `deno run -` and `deno eval`";
     const evaluated = await run(Deno.execPath(), ["eval", "--ext=ts", inline("SubprocessBackend")]);
