@@ -21,9 +21,13 @@ export interface Host {
   readonly name: string;
 }
 
+let name: string | undefined;
+
 /** The name of this machine, or `"unknown"` without the permission to ask for it. */
 export const machineName = (): string =>
-  Deno.permissions.querySync({ name: "sys", kind: "hostname" }).state === "granted" ? Deno.hostname() : "unknown";
+  name ??= Deno.permissions.querySync({ name: "sys", kind: "hostname" }).state === "granted"
+    ? Deno.hostname()
+    : "unknown";
 
 /** The host of this process. */
 export const host = (): Host => shared[hostKey] ??= { id: crypto.randomUUID(), name: machineName() };
