@@ -244,7 +244,7 @@ class AheadStream implements Taker {
     if (this.#state !== "idle") return;
     this.#chunk = chunk;
     if (number === this.#number) {
-      // It stood: these items may have been lent by now, and are on their way.
+      // It stood: items may have been lent to it by now, and are on their way. If they were recalled, it makes another request.
       this.look();
       this.#due = Math.min(chunk, this.#ahead.length);
       if (!this.#standing.delete(this)) return;

@@ -173,11 +173,11 @@ export class ItemTaker<A> {
   #waitAhead<B>(
     reader: Reader,
     count: number,
-    use: (items: ReadonlyArray<A>) => B,
+    use: (items: ReadonlyArray<A> | undefined) => B,
   ): Effect.Effect<B, DecodeError | QueueEnding> {
     const subscription = this.#subscription;
-    const again = Symbol();
-    const taken = waitThenCommit<void, never, B | typeof again, DecodeError | QueueEnding>(
+    // `undefined`: the items were recalled, or the next one cannot be sent ahead.
+    const taken = waitThenCommit<void, never, { readonly result: B } | undefined, DecodeError | QueueEnding>(
       (answer) => {
         subscription.wait(reader, Math.max(AHEAD, count), count, () => answer(Effect.void));
         return () => {
@@ -189,16 +189,16 @@ export class ItemTaker<A> {
         subscription.waited();
         const items = this.#claim(reader, count);
         if (items instanceof DecodeError) return Effect.fail(items);
-        if (items !== undefined) return Effect.succeed(use(items));
-        if (reader.ended === undefined) return Effect.succeed(again);
+        if (items !== undefined) return Effect.succeed({ result: use(items) });
+        if (reader.ended === undefined) return Effect.succeed(undefined);
         subscription.close();
         return Effect.fail(endingOf(reader.ended, this.#handle.host));
       },
     );
-    return Effect.flatMap(taken, (result) => {
-      if (result !== again) return Effect.succeed(result as B);
-      return this.take(count, true, use as (items: ReadonlyArray<A> | undefined) => B);
-    });
+    return Effect.flatMap(
+      taken,
+      (done) => done === undefined ? this.take(count, true, use) : Effect.succeed(done.result),
+    );
   }
 
   /** Takes up to `count` of the items that were sent ahead. `undefined` if the queue has recalled them. */
