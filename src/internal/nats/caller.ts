@@ -6,6 +6,7 @@
  *
  * @module
  */
+import type * as NatsBackend from "../../NatsBackend.ts";
 import type { Command, Permissions, Signal, SpawnError as Failure } from "../../Backend.ts";
 import type { RawChild } from "../child/backends/adopt.ts";
 import { SpawnError } from "../child/errors.ts";
@@ -28,7 +29,7 @@ import {
   type SpawnReply,
   type SpawnRequest,
 } from "./protocol.ts";
-import { type Destination, RemoteChild } from "./remote_child.ts";
+import { RemoteChild } from "./remote_child.ts";
 import { HEADER, reset } from "./session.ts";
 import { NoResponders, type Server } from "./server.ts";
 import { Sources } from "./sources.ts";
@@ -72,8 +73,8 @@ export interface Settings {
   readonly lease: number;
   readonly lostAfter: number;
   readonly placeTimeout: number;
-  readonly stdout: Destination;
-  readonly stderr: Destination;
+  readonly stdout: NatsBackend.Output;
+  readonly stderr: NatsBackend.Output;
 }
 
 /** A child that an agent has started, with its place. */
@@ -102,7 +103,7 @@ interface Agent {
 const failed = (reason: Failure["reason"], message: string, cause?: unknown): SpawnError =>
   new SpawnError({ reason, message: `Cannot start a process on another machine: ${message}`, cause });
 
-const carried = (destination: Destination): Output =>
+const carried = (destination: NatsBackend.Output): Output =>
   destination === "agent" || destination === "null" ? destination : "caller";
 
 /** Waits for some time, or until the signal. */
@@ -125,8 +126,6 @@ export class Caller {
   readonly #name: string;
   readonly #children = new Map<string, RemoteChild>();
   readonly #agents = new Map<string, Agent>();
-  /** Places that were asked for at each agent, and not given yet. */
-  readonly #wanted = new Map<string, number>();
   readonly #gathering = new Map<string, (bid: Bid) => void>();
   #questions = 0;
   #closed = false;
@@ -217,7 +216,7 @@ export class Caller {
   }
 
   #free({ agent, free }: Bid): number {
-    return free - (this.#wanted.get(agent) ?? 0);
+    return free - (this.#agents.get(agent)?.starting ?? 0);
   }
 
   #unusable(bids: ReadonlyArray<Bid>): SpawnError {
@@ -299,7 +298,6 @@ export class Caller {
     });
     this.#children.set(session, child);
     agent.children.add(child);
-    this.#wanted.set(name, (this.#wanted.get(name) ?? 0) + 1);
     agent.starting++;
     let reply: SpawnReply;
     try {
@@ -310,7 +308,6 @@ export class Caller {
       return failed("Full", `the agent on ${host} does not answer`, error);
     } finally {
       agent.starting--;
-      this.#wanted.set(name, this.#wanted.get(name)! - 1);
     }
     if (!reply.ok) {
       child.drop();

@@ -5,6 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type { Signal } from "../../Backend.ts";
+import type { Output } from "../../NatsBackend.ts";
 import type { RawChild } from "../child/backends/adopt.ts";
 import { SpawnError } from "../child/errors.ts";
 import { after } from "../os/timer.ts";
@@ -35,9 +36,6 @@ const AGAIN = 250;
 
 type End = Awaited<RawChild["ended"]>;
 
-/** Where the output of a child goes: to that of this program, to a Stream, to that of the agent, or nowhere. */
-export type Destination = "inherit" | "pipe" | "agent" | "null";
-
 /** Options of {@link RemoteChild}. */
 export interface Options {
   readonly server: Server;
@@ -47,8 +45,8 @@ export interface Options {
   readonly answers: string;
   readonly session: string;
   readonly host: () => string;
-  readonly stdout: Destination;
-  readonly stderr: Destination;
+  readonly stdout: Output;
+  readonly stderr: Output;
   /** Asks the agent to send a signal. Rejects if there is no answer. */
   readonly kill: (signal: Signal) => Promise<boolean>;
   /** The child has ended, or is lost. */

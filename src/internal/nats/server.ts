@@ -4,28 +4,13 @@
  * @module
  */
 import type { NatsConnection } from "@nats-io/transport-node";
+import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
+import type { ServerOptions } from "../../NatsBackend.ts";
 import * as Arguments from "../os/arguments.ts";
-import * as Duration from "effect/Duration";
 import { positiveDuration } from "../os/durations.ts";
 import { NatsError } from "../network/errors.ts";
-
-/** Options of a connection. */
-export interface ServerOptions {
-  readonly servers: string | ReadonlyArray<string>;
-  readonly space?: string | undefined;
-  readonly auth?:
-    | { readonly user: string; readonly password: string }
-    | { readonly token: string }
-    | { readonly credentials: string }
-    | undefined;
-  readonly tls?:
-    | boolean
-    | { readonly ca?: string | undefined; readonly cert?: string | undefined; readonly key?: string | undefined }
-    | undefined;
-  readonly connectTimeout?: Duration.DurationInput | undefined;
-}
 
 /** Handles a message: its subject in parts, its bytes, and the function that answers it, if it asks for an answer. */
 export type Handler = (subject: ReadonlyArray<string>, data: Uint8Array, reply: string | undefined) => void;
