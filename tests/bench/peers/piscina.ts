@@ -1,6 +1,6 @@
 /** piscina, on threads. */
 
-import { apply, burst, bytes, fib, grow, type Open, start } from "./pool.ts";
+import { common, type Open } from "./pool.ts";
 import { serve } from "./serve.ts";
 
 const specifier: string = "npm:piscina@5.3.2";
@@ -17,12 +17,5 @@ await serve(specifier, async () => {
     const pool = new Piscina({ filename, minThreads: least, maxThreads: size });
     return Promise.resolve({ run: (name, value) => pool.run(value, { name }), end: () => pool.destroy() });
   };
-  return {
-    "process.start.cold": start(open),
-    "pool.apply": apply(open),
-    "pool.burst": burst(open),
-    "pool.bytes": bytes(open),
-    "pool.fib": fib(open),
-    "pool.grow": grow(open),
-  };
+  return common(open);
 });

@@ -25,6 +25,16 @@ const using = async <A>(open: Open, size: number, use: (pool: Pool) => Promise<A
   }
 };
 
+/** The rows of every peer that has a pool. */
+export const common = (open: Open): Rows => ({
+  "process.start.cold": start(open),
+  "pool.apply": apply(open),
+  "pool.burst": burst(open),
+  "pool.bytes": bytes(open),
+  "pool.fib": fib(open),
+  "pool.grow": grow(open),
+});
+
 /** From the start of a pool of one to its first result and its end. */
 export const start = (open: Open): Rows[string] => [
   "ms",

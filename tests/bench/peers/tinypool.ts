@@ -1,6 +1,6 @@
 /** tinypool, with child processes. */
 
-import { apply, burst, bytes, fib, grow, memory, type Open, recover, start } from "./pool.ts";
+import { common, memory, type Open, recover } from "./pool.ts";
 import { serve } from "./serve.ts";
 
 const specifier: string = "npm:tinypool@2.2.0";
@@ -18,12 +18,7 @@ await serve(specifier, async () => {
     return Promise.resolve({ run: (name, value) => pool.run(value, { name }), end: () => pool.destroy() });
   };
   return {
-    "process.start.cold": start(open),
-    "pool.apply": apply(open),
-    "pool.burst": burst(open),
-    "pool.bytes": bytes(open),
-    "pool.fib": fib(open),
-    "pool.grow": grow(open),
+    ...common(open),
     "pool.recover": recover(open),
     "pool.memory": memory(open),
   };

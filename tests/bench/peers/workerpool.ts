@@ -1,7 +1,7 @@
 /** workerpool, with processes. */
 
 import { fileURLToPath } from "node:url";
-import { apply, burst, bytes, fib, grow, memory, type Open, recover, start } from "./pool.ts";
+import { common, memory, type Open, recover } from "./pool.ts";
 import { serve } from "./serve.ts";
 
 const specifier: string = "npm:workerpool@10.0.3";
@@ -21,12 +21,7 @@ await serve(specifier, async () => {
     return Promise.resolve({ run: (name, value) => pool.exec(name, [value]), end: () => pool.terminate() });
   };
   return {
-    "process.start.cold": start(open),
-    "pool.apply": apply(open),
-    "pool.burst": burst(open),
-    "pool.bytes": bytes(open),
-    "pool.fib": fib(open),
-    "pool.grow": grow(open),
+    ...common(open),
     "pool.recover": recover(open),
     "pool.memory": memory(open),
   };
