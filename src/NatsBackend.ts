@@ -101,8 +101,6 @@
  * | agent | `mp.S.c.>` and `mp.S.r.>` | `mp.S.bid`, `mp.S.a.>` and `mp.S.r.>` |
  *
  * A certificate is checked for the name of the server in `servers`, which must not be an IP address.
- * A program without the client certificate that a server requires ends with an uncaught error, because Deno throws it outside
- * of the client library.
  *
  * ```text
  * # nats-server.conf

@@ -32,8 +32,8 @@ const loads = async (
 /** Entry points that need more than `effect`. */
 const adapters: Readonly<Record<string, ReadonlyArray<string>>> = {
   "./CommandExecutor": ["@effect/platform"],
-  "./NatsBackend": ["@nats-io/transport-node"],
-  "./agent": ["@nats-io/transport-node"],
+  "./NatsBackend": ["@nats-io/nats-core"],
+  "./agent": ["@nats-io/nats-core"],
   "./PlatformWorker": ["@effect/platform"],
   "./ProgressBar": ["cli-progress"],
   "./Rpc": ["@effect/rpc"],

@@ -1,9 +1,9 @@
 /**
- * The connection to a NATS server. It is made again whenever it breaks. The only module that uses `@nats-io`.
+ * The connection to a NATS server. It is made again whenever it breaks. Only this module and `transport.ts` use `@nats-io`.
  *
  * @module
  */
-import type { NatsConnection } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/nats-core";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
@@ -66,7 +66,7 @@ export class Server {
 
   /** Asks for one answer. Rejects with {@link NoResponders} if nobody listens to the subject. */
   async request(subject: string, data: Uint8Array, timeout: number): Promise<Uint8Array> {
-    const { NoRespondersError, RequestError } = await import("@nats-io/transport-node");
+    const { NoRespondersError, RequestError } = await import("@nats-io/nats-core");
     try {
       return (await this.#connection.request(subject, data, { timeout })).data;
     } catch (error) {
@@ -98,7 +98,7 @@ export class Server {
     try {
       await this.#connection.flush();
     } catch (error) {
-      const { ClosedConnectionError, RequestError } = await import("@nats-io/transport-node");
+      const { ClosedConnectionError, RequestError } = await import("@nats-io/nats-core");
       if (!(error instanceof ClosedConnectionError) && !(error instanceof RequestError)) throw error;
     }
   }
@@ -165,7 +165,10 @@ const open = async (
   inboxPrefix: string,
   stopped: () => boolean,
 ): Promise<Server> => {
-  const { connect, credsAuthenticator } = await import("@nats-io/transport-node");
+  const [{ credsAuthenticator }, { connect }] = await Promise.all([
+    import("@nats-io/nats-core"),
+    import("./transport.ts"),
+  ]);
   const { auth, tls = false } = options;
   const servers = typeof options.servers === "string" ? [options.servers] : [...options.servers];
   const limit = Duration.toMillis(options.connectTimeout ?? "4 seconds");
