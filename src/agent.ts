@@ -12,6 +12,7 @@
  * | `--slots=N` | number of processes that it runs at a time; the number of cores |
  * | `--labels=A,B` | labels by which programs choose agents; none |
  * | `--folder=PATH` | folder for sources and for the work of children; a temporary one |
+ * | `--keep=DAYS` | sources that no child was started with for so long are removed; 30 |
  * | `--user=NAME --password-file=PATH`, `--token-file=PATH`, `--creds=PATH` | the credentials |
  * | `--tls`, `--ca=PATH`, `--cert=PATH`, `--key=PATH` | TLS with the authorities that Deno trusts, or with files |
  *
@@ -20,7 +21,7 @@
  *   its folder), and `--allow-sys=hostname` to tell the name of the machine.
  * - Its children end with it, for whatever reason it ends. SIGTERM and SIGINT end it in good order: its programs are told.
  * - Files in the folder are named by the hash of their content, and are checked before they are used. A folder can be kept for the
- *   next start, and shared by agents. Nothing is ever removed from it.
+ *   next start, and shared by agents.
  * - A child works in `FOLDER/work`, with the variables of the environment that Deno needs and those that its program names.
  *
  * An agent can also run inside another program:
@@ -46,6 +47,7 @@
  *
  * @module
  */
+import type * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { NatsError, ServerOptions } from "./NatsBackend.ts";
@@ -66,6 +68,8 @@ export interface Options extends ServerOptions {
   readonly labels?: ReadonlyArray<string> | undefined;
   /** Folder for sources and for the working directory of children. @default a temporary one */
   readonly folder?: string | undefined;
+  /** How long sources are kept that no child is started with. @default "30 days" */
+  readonly keep?: Duration.DurationInput | undefined;
 }
 
 /**

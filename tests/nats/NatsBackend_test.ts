@@ -279,10 +279,12 @@ if (available) {
       for (const options of [{ space: "a.b" }, { lease: -1 }, { servers: [] }, { auth: { user: "me" } as never }]) {
         assertEquals((yield* Effect.flip(make(options))).reason, "InvalidOption");
       }
-      assertEquals(
-        (yield* Effect.flip(Effect.scoped(serve({ servers: server.url, slots: 0 })))).reason,
-        "InvalidOption",
-      );
+      for (const options of [{ slots: 0 }, { keep: 0 }, { keep: Number.NaN }]) {
+        assertEquals(
+          (yield* Effect.flip(Effect.scoped(serve({ servers: server.url, ...options })))).reason,
+          "InvalidOption",
+        );
+      }
       yield* server.start;
     }),
   );

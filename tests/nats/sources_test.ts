@@ -1,7 +1,8 @@
 /** Sources on their way to an agent: the list of files, and laying them out. */
 import { SpawnError } from "../../src/Backend.ts";
 import type { SourceList } from "../../src/internal/nats/protocol.ts";
-import { Sources, SourceStore } from "../../src/internal/nats/sources.ts";
+import { SourceStore } from "../../src/internal/nats/source_store.ts";
+import { Sources } from "../../src/internal/nats/sources.ts";
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertStringIncludes } from "../support/assert.ts";
 import { testFunction } from "../support/tier.ts";
 
@@ -141,5 +142,37 @@ withFolder(
     assertEquals([...Deno.readDirSync(`${folder}/trees`)], []);
     const url = await store.lay(await listOf({ "a/b": [content, 4] }), give);
     assertEquals(Deno.readTextFileSync(new URL("a/b", url)), "text");
+  },
+);
+
+withFolder(
+  "sources that were not used for long are removed, others and those of running children stay",
+  async (folder) => {
+    const store = new SourceStore(folder);
+    const lists = await Promise.all(
+      ["old", "running", "new"].map(async (text) => await listOf({ a: [await hashOf(text), text.length] })),
+    );
+    const lay = async (index: number): Promise<string> => {
+      const [text, list] = [["old", "running", "new"][index], lists[index]];
+      return await store.lay(list, () => Promise.resolve(new TextEncoder().encode(text)));
+    };
+    for (const index of [0, 1, 2]) await lay(index);
+    Deno.mkdirSync(`${folder}/trees/.unfinished`);
+    const names = (inside: string): ReadonlyArray<string> =>
+      Array.from(Deno.readDirSync(`${folder}/${inside}`), ({ name }) => name).sort();
+    const long = new Date(Date.now() - 10_000);
+    for (const inside of ["trees", "files"]) {
+      for (const name of names(inside)) {
+        Deno.utimeSync(`${folder}/${inside}/${name}`, long, long);
+      }
+    }
+    // A start with the same sources is a use of the tree.
+    await lay(2);
+    await store.sweep(5000, new Set([lists[1].hash]));
+    assertEquals(names("trees"), [lists[1].hash, lists[2].hash].sort());
+    assertEquals(names("files"), []);
+    assertEquals(Deno.readTextFileSync(new URL("a", await lay(0))), "old");
+    await store.sweep(5000, new Set());
+    assertEquals(names("trees"), lists.map(({ hash }) => hash).sort());
   },
 );

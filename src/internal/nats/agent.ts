@@ -42,7 +42,7 @@ import {
 } from "./protocol.ts";
 import { HEADER, reset, Session } from "./session.ts";
 import { NoResponders, type Server } from "./server.ts";
-import { SourceStore } from "./sources.ts";
+import { SourceStore } from "./source_store.ts";
 
 /** Interval of looking after the callers, in milliseconds. */
 const WATCH = 250;
@@ -59,6 +59,9 @@ const MARGIN = 1000;
 /** How long the output of a child that has ended may still be read from the processes that it has started, in milliseconds. */
 const OUTPUT_LEFT = 500;
 
+/** Interval of removing sources that were not used for long, in milliseconds. */
+const SWEEP = 3600_000;
+
 /** How long the end of a child is kept for its caller to hear of it, in milliseconds. */
 const KEPT = 60_000;
 
@@ -70,6 +73,8 @@ export interface Settings {
   readonly labels: ReadonlyArray<string>;
   /** Absolute path of the folder for sources and for the work of children. */
   readonly folder: string;
+  /** How long sources that are not used are kept, in milliseconds. */
+  readonly keep: number;
   readonly log: (message: string) => void;
 }
 
@@ -105,6 +110,8 @@ class Run {
   readonly session: string;
   readonly name: string;
   readonly caller: Caller;
+  /** The hash of the sources. */
+  readonly sources: string | undefined;
   /** Resolves when the process has ended. */
   readonly over: Promise<void>;
   readonly #raw: RawChild;
@@ -124,7 +131,7 @@ class Run {
 
   constructor(
     raw: RawChild,
-    { name, session, stderr, stdout }: SpawnRequest,
+    { name, session, sources, stderr, stdout }: SpawnRequest,
     caller: Caller,
     server: Server,
     subjects: { readonly caller: string; readonly own: string },
@@ -133,6 +140,7 @@ class Run {
     this.session = session;
     this.name = name;
     this.caller = caller;
+    this.sources = sources?.hash;
     this.#raw = raw;
     this.#server = server;
     this.#forget = forget;
@@ -273,6 +281,8 @@ export class Agent {
   #taken = 0;
   readonly #ending = new Set<Promise<void>>();
   readonly #watching: ReturnType<typeof setInterval>;
+  readonly #sweeping: ReturnType<typeof setInterval>;
+  #swept: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(server: Server, settings: Settings) {
@@ -289,6 +299,8 @@ export class Agent {
     });
     server.subscribe(`${this.#own}.>`, this.#receive);
     this.#watching = setInterval(this.#watch, WATCH);
+    this.#sweeping = setInterval(this.#sweep, SWEEP);
+    this.#sweep();
   }
 
   /** Number of children that run. */
@@ -300,8 +312,9 @@ export class Agent {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#watching);
+    clearInterval(this.#sweeping);
     await Promise.all([...this.#runs.values()].map((run) => run.kill("SIGKILL")));
-    await Promise.all(this.#ending);
+    await Promise.all([...this.#ending, this.#swept]);
     await this.#server.flush();
     for (const run of [...this.#runs.values()]) await run.abandon();
   }
@@ -434,6 +447,13 @@ export class Agent {
     }
     return caller;
   }
+
+  readonly #sweep = (): void => {
+    const used = new Set([...this.#runs.values()].flatMap(({ sources }) => sources === undefined ? [] : [sources]));
+    this.#swept = this.#store.sweep(this.#settings.keep, used).catch((error) =>
+      this.#settings.log(`old sources cannot be removed: ${(error as Error).message}`)
+    );
+  };
 
   readonly #watch = (): void => {
     const now = performance.now();

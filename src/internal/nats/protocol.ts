@@ -188,3 +188,10 @@ export const readRequest = (bytes: Uint8Array): SpawnRequest | string => {
 
 /** A random name of a caller, an agent or a session. */
 export const randomName = (): string => crypto.randomUUID().replaceAll("-", "").slice(0, 16);
+
+const hex = (bytes: ArrayBuffer): string =>
+  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** The SHA-256 hash by which a source is named. */
+export const hashOf = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
+  hex(await crypto.subtle.digest("SHA-256", bytes));

@@ -3,12 +3,14 @@
  *
  * @module
  */
+import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import * as Path from "node:path";
 import { parseArgs } from "node:util";
 import type * as Public from "../../agent.ts";
 import * as Arguments from "../os/arguments.ts";
+import { positiveDuration } from "../os/durations.ts";
 import { Agent } from "./agent.ts";
 import { NatsError } from "../network/errors.ts";
 import { randomName } from "./protocol.ts";
@@ -19,6 +21,7 @@ const checks: Arguments.Checks = {
   slots: Arguments.optional(Arguments.positive),
   labels: Arguments.optional(Arguments.texts),
   folder: Arguments.optional(Arguments.name),
+  keep: Arguments.optional(positiveDuration),
 };
 
 const temporary = Effect.acquireRelease(
@@ -33,7 +36,7 @@ export const serve = (options: Public.Options): Effect.Effect<Public.Agent, Nats
     if (wrong !== undefined) {
       return yield* Effect.fail(new NatsError("InvalidOption", Arguments.invalidOption("agent", wrong)));
     }
-    const { space = "default", slots = navigator.hardwareConcurrency, labels = [] } = options;
+    const { space = "default", slots = navigator.hardwareConcurrency, labels = [], keep = "30 days" } = options;
     const folder = options.folder === undefined ? yield* temporary : Path.resolve(options.folder);
     const name = randomName();
     const server = yield* connect(options, `multiprocessing agent ${name}`, `mp.${space}.r.${name}`);
@@ -41,7 +44,7 @@ export const serve = (options: Public.Options): Effect.Effect<Public.Agent, Nats
     const { runFork } = yield* Effect.promise(() => import("effect/Runtime"));
     const log = (message: string): void => void runFork(runtime)(Effect.logInfo(message));
     const agent = yield* Effect.acquireRelease(
-      Effect.sync(() => new Agent(server, { space, name, slots, labels, folder, log })),
+      Effect.sync(() => new Agent(server, { space, name, slots, labels, folder, keep: Duration.toMillis(keep), log })),
       (agent) => Effect.promise(() => agent.close()),
     );
     // Callers find the agent from now on.
@@ -49,9 +52,13 @@ export const serve = (options: Public.Options): Effect.Effect<Public.Agent, Nats
     return { name, running: Effect.sync(() => agent.running) };
   });
 
-const USAGE = `usage: agent --servers=nats://HOST:4222 [--space=NAME] [--slots=N] [--labels=A,B] [--folder=PATH]
+const USAGE =
+  `usage: agent --servers=nats://HOST:4222 [--space=NAME] [--slots=N] [--labels=A,B] [--folder=PATH] [--keep=DAYS]
              [--user=NAME --password-file=PATH | --token-file=PATH | --creds=PATH]
              [--tls | --ca=PATH [--cert=PATH --key=PATH]]`;
+
+/** A day in milliseconds. */
+const DAY = 86_400_000;
 
 const secret = (path: string): string => Deno.readTextFileSync(path).trim();
 
@@ -68,6 +75,7 @@ export const parse = (args: ReadonlyArray<string>): Public.Options => {
         slots: text,
         labels: text,
         folder: text,
+        keep: text,
         user: text,
         "password-file": text,
         "token-file": text,
@@ -95,6 +103,7 @@ export const parse = (args: ReadonlyArray<string>): Public.Options => {
     slots: of("slots") === undefined ? undefined : Number(of("slots")),
     labels: list("labels"),
     folder: of("folder"),
+    keep: of("keep") === undefined ? undefined : Number(of("keep")) * DAY,
     auth: user !== undefined && passwordFile !== undefined
       ? { user, password: secret(passwordFile) }
       : tokenFile !== undefined

@@ -1,33 +1,20 @@
 /**
  * Sources for agents: the files that a program's modules need. Modules from `https:`, `jsr:` and `npm:` are loaded by each machine
- * itself, under the same import map and lock file.
- *
- * A file is named by the hash of its content. An agent asks the caller for the files that it does not have, checks their hashes, and
- * lays them out under the hash of their list.
+ * itself, under the same import map and lock file. A file is named by the hash of its content.
  *
  * @module
  */
-import * as Path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { executable } from "../child/backends/command_line.ts";
 import { SpawnError } from "../child/errors.ts";
 import { library } from "../child/modules.ts";
-import type { SourceList } from "./protocol.ts";
+import { hashOf, type SourceList } from "./protocol.ts";
 
 /** The fields of a configuration that decide how modules are found and compiled. */
 const FIELDS = ["name", "version", "exports", "imports", "scopes", "compilerOptions", "unstable", "allowScripts"];
 
-/** The largest size of the files of a list, in bytes. */
-const MAX_SIZE = 256 * 1024 * 1024;
-
 const failed = (message: string, cause?: unknown): SpawnError =>
   new SpawnError({ reason: "Failed", message: `Cannot start a process on another machine: ${message}`, cause });
-
-const hex = (bytes: ArrayBuffer): string =>
-  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-const hashOf = async (bytes: Uint8Array<ArrayBuffer>): Promise<string> =>
-  hex(await crypto.subtle.digest("SHA-256", bytes));
 
 const folderOf = (url: string): string => url.slice(0, url.lastIndexOf("/") + 1);
 
@@ -182,109 +169,4 @@ const configurationOf = (url: string): string | undefined => {
     for (const name of ["deno.json", "deno.jsonc"]) if (read(folder + name) !== undefined) return folder + name;
   }
   return undefined;
-};
-
-/** Number of files that an agent asks for at a time. */
-const AT_A_TIME = 16;
-
-/** The files that an agent has. */
-export class SourceStore {
-  readonly #folder: string;
-  readonly #laid = new Map<string, Promise<string>>();
-
-  /** `folder` is an absolute path. */
-  constructor(folder: string) {
-    this.#folder = folder;
-  }
-
-  /** Lays the files of a list out, and returns the URL of their folder. `ask` returns a part of a file. */
-  lay(list: SourceList, ask: (hash: string, offset: number) => Promise<Uint8Array>): Promise<string> {
-    let laid = this.#laid.get(list.hash);
-    if (laid === undefined) {
-      this.#laid.set(list.hash, laid = this.#lay(list, ask));
-      laid.catch(() => this.#laid.delete(list.hash));
-    }
-    return laid;
-  }
-
-  async #lay(
-    { files, hash }: SourceList,
-    ask: (hash: string, offset: number) => Promise<Uint8Array>,
-  ): Promise<string> {
-    if (await hashOf(new TextEncoder().encode(JSON.stringify(files))) !== hash) {
-      throw new Error("the list of sources does not have the hash that it names");
-    }
-    const entries = Object.entries(files);
-    const size = entries.reduce((sum, [_, [__, size]]) => sum + size, 0);
-    if (!(size <= MAX_SIZE)) throw new Error(`the sources have ${size} bytes; at most ${MAX_SIZE} are allowed`);
-    const target = Path.join(this.#folder, "trees", hash);
-    const url = `${pathToFileURL(target).href}/`;
-    if (exists(target)) return url;
-    const building = Path.join(this.#folder, "trees", `.${crypto.randomUUID()}`);
-    try {
-      const next = entries.values();
-      const work = async (): Promise<void> => {
-        for (const [name, [hash, size]] of next) {
-          const path = Path.join(building, safe(name));
-          Deno.mkdirSync(Path.dirname(path), { recursive: true });
-          Deno.writeFileSync(path, await this.#file(hash, size, ask));
-        }
-      };
-      await Promise.all(Array.from({ length: AT_A_TIME }, work));
-      try {
-        Deno.renameSync(building, target);
-      } catch (error) {
-        // Another agent that uses the folder was faster.
-        if (!exists(target)) throw error;
-      }
-    } finally {
-      if (exists(building)) Deno.removeSync(building, { recursive: true });
-    }
-    return url;
-  }
-
-  async #file(
-    hash: string,
-    size: number,
-    ask: (hash: string, offset: number) => Promise<Uint8Array>,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    if (!/^[0-9a-f]{64}$/.test(hash)) throw new Error(`a source has the invalid hash ${hash}`);
-    const path = Path.join(this.#folder, "files", hash);
-    if (exists(path)) {
-      const bytes = Deno.readFileSync(path);
-      if (await hashOf(bytes) === hash) return bytes;
-    }
-    const bytes = new Uint8Array(size);
-    for (let offset = 0; offset < size;) {
-      const part = await ask(hash, offset);
-      if (part.length === 0 || offset + part.length > size) throw new Error(`the source ${hash} is not to be had`);
-      bytes.set(part, offset);
-      offset += part.length;
-    }
-    if (await hashOf(bytes) !== hash) throw new Error(`the source ${hash} has another content than its name says`);
-    const unfinished = `${path}.${crypto.randomUUID()}`;
-    Deno.mkdirSync(Path.dirname(path), { recursive: true });
-    Deno.writeFileSync(unfinished, bytes);
-    Deno.renameSync(unfinished, path);
-    return bytes;
-  }
-}
-
-const exists = (path: string): boolean => {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch {
-    return false;
-  }
-};
-
-/** A relative path that does not leave its folder. */
-const safe = (name: string): string => {
-  const path = decodeURIComponent(name);
-  const parts = path.split(/[/\\]/);
-  if (path.includes("\0") || parts.some((part) => part === ".." || part === "." || part === "")) {
-    throw new Error(`a source would be written to ${JSON.stringify(path)}`);
-  }
-  return parts.join("/");
 };
