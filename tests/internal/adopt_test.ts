@@ -10,7 +10,7 @@ import { library, own } from "../../src/internal/child/modules.ts";
 import { exitCode } from "../../src/internal/child/status.ts";
 import { createApart, isMappable, map, preferred, RegionError } from "../../src/internal/os/mapping.ts";
 import type { Sources } from "../../src/internal/os/place.ts";
-import { pair } from "../../src/internal/testing/transport.ts";
+import { pair } from "../../src/internal/transport/local.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes, assertThrows } from "../support/assert.ts";
 import { test, when } from "../support/suite.ts";
 import * as Tasks from "./adopt_tasks.ts";

@@ -27,8 +27,11 @@ import * as Request from "./request.ts";
 import type { AnySchema } from "./schemas.ts";
 import { own } from "./modules.ts";
 
+/** Hooks for the arguments of a request. */
+export type Hooks = ReadonlyArray<Codec.Hook<Link>>;
+
 /** The hooks of a parent's link. */
-export const hooks: ReadonlyArray<Codec.Hook<Link>> = [...handleHooks("parent"), handles, ...effectHooks];
+export const hooks: Hooks = [...handleHooks("parent"), handles, ...effectHooks];
 
 /** The module for Schemas, which is loaded with the first task that has some. */
 const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> => import(own("./schemas.ts", import.meta)));
@@ -127,11 +130,12 @@ export const prepare = (
   args: List,
   first: number = 0,
   settled: boolean = false,
+  by: Hooks = hooks,
 ): Effect.Effect<Prepared, EncodeError> =>
   arrange(task, mode, args, settled, (args, frame) => {
     const begun = performance.now();
     const root = mode === Request.CALL ? "args" : "items";
-    const encoded = shifted(mode, first, () => Codec.encode(args, { hooks, root }));
+    const encoded = shifted(mode, first, () => Codec.encode(args, { hooks: by, root }));
     return { ...frame, encoded, encoding: performance.now() - begun };
   });
 
@@ -150,6 +154,7 @@ export const prepareList = (
   mode: number,
   items: List,
   granularity: number,
+  by: Hooks = hooks,
 ): Effect.Effect<PreparedList, EncodeError> =>
   arrange(task, mode, items, false, (items, frame): PreparedList => {
     if (ArrayBuffer.isView(items)) {
@@ -166,9 +171,9 @@ export const prepareList = (
       };
     }
     const begun = performance.now();
-    const list = new Codec.EncodedList<Link>(hooks);
+    const list = new Codec.EncodedList<Link>(by);
     if (items.length > 0 && granularity > 1) {
-      const size = sizeOf(shifted(mode, 0, () => Codec.encode([items[0]], { hooks, root: "items" })));
+      const size = sizeOf(shifted(mode, 0, () => Codec.encode([items[0]], { hooks: by, root: "items" })));
       granularity = Math.max(1, Math.min(granularity, Math.floor(GROUP_BYTES / size)));
     }
     for (let first = 0; first < items.length; first += granularity) {
@@ -185,13 +190,17 @@ export const prepareList = (
     };
   });
 
+/** The sender of an answer. */
+export type Sender = Pick<Child, "name" | "pid" | "host" | "link">;
+
 /** The place of a failure, as `Cause.pretty` shows it. */
-const where = (child: Child, task: Any): string =>
+const where = (child: Sender, task: Any): string =>
   `task ${task.name} in ${child.name} (pid ${child.pid}${
     child.host === undefined ? "" : ` on ${child.host}`
   }, ${task.url})`;
 
-const fill =
+/** Writes a request for the task with this number. */
+export const fill =
   (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
     const mode = prepared.mode | (prepared.settled ? Request.SETTLED : 0);
     Request.write(writer, mode | flags, task, prepared.trace, prepared.carried);
@@ -246,7 +255,8 @@ export interface Report {
   before: ReadonlyArray<unknown> | undefined;
 }
 
-const sizeOf = ({ attachments, bytes }: Incoming): number =>
+/** Number of bytes of a message. */
+export const sizeOf = ({ attachments, bytes }: Incoming): number =>
   attachments.reduce((sum, { length }) => sum + length, bytes.length);
 
 /**
@@ -348,8 +358,9 @@ export const stream = (
   }, stopping);
 };
 
-const readReply = (
-  child: Child,
+/** Decodes an answer. */
+export const readReply = (
+  child: Sender,
   prepared: Prepared,
   message: Incoming,
   report?: Report,
@@ -384,7 +395,7 @@ const readReply = (
 
 /** The outcome that an exit stands for; `many` if its value is a list of results. */
 const interpret = (
-  child: Child,
+  child: Sender,
   prepared: Prepared,
   exit: ExitData,
   many: boolean,
@@ -411,7 +422,7 @@ const decodeSuccess = (prepared: Prepared, value: unknown, many: boolean): Effec
   return Effect.flatMap(schemas, (module) => module.decodeSuccess(task, success, value, many));
 };
 
-const decodeFailure = (child: Child, prepared: Prepared, data: CauseData): Effect.Effect<never, unknown> => {
+const decodeFailure = (child: Sender, prepared: Prepared, data: CauseData): Effect.Effect<never, unknown> => {
   const { error, task } = prepared;
   const place = where(child, task);
   if (error === undefined) return Exit.failCause(toCause(data, place));

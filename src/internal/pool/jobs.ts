@@ -13,28 +13,37 @@ import * as Call from "../child/call.ts";
 import { lookup } from "../child/tasks.ts";
 import type { Admission } from "./admission.ts";
 import type { Dispatcher } from "./dispatcher.ts";
-import type { Job, JobExit, Slot, Terms, Work } from "./job.ts";
+import type { Begin, Job, JobExit, Settle, Slot, Terms, Work } from "./job.ts";
+
+/** Submits a prepared call as a job; see `Dispatcher.submit`. */
+export type Submit = (prepared: Call.Prepared, settle: Settle, terms: Terms, pinned?: Slot, elapsed?: number) => Job;
 
 /** The way into the pool. */
 export interface Gate {
   readonly dispatcher: Dispatcher;
   readonly admission: Admission;
-  /** Whether workers receive jobs before they can run them. */
-  readonly queueable: boolean;
+  readonly submit: Submit;
 }
 
 /** The work of a prepared call. */
-export const workOf = (prepared: Call.Prepared, queueable: boolean): Work => ({
+export const workOf = (prepared: Call.Prepared, begin: Begin, queueable: boolean = false): Work => ({
   task: prepared.task.name,
   idempotent: lookup(prepared.task.url, prepared.task.name)?.options.idempotent === true,
   queueable,
   encoding: prepared.encoding,
-  begin: (child, done, isAhead) => Call.start(child, prepared, false, done, queueable ? isAhead : undefined),
+  begin,
 });
+
+/** Submits calls that a worker of this program runs; it may receive them before it can run them if they are `queueable`. */
+export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, ...rest) => {
+  const begin: Begin = (child, done, isAhead) =>
+    Call.start(child, prepared, false, done, queueable ? isAhead : undefined);
+  return dispatcher.submit(workOf(prepared, begin, queueable), settle, ...rest);
+};
 
 /** Runs one job. *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped. */
 export const run = (
-  { admission, dispatcher, queueable }: Gate,
+  { admission, dispatcher, submit }: Gate,
   prepared: Call.Prepared,
   terms: Terms,
 ): Effect.Effect<unknown, unknown> =>
@@ -48,7 +57,7 @@ export const run = (
       stopped();
     };
     const leave = admission.enter(() => {
-      job = dispatcher.submit(workOf(prepared, queueable), settle, terms);
+      job = submit(prepared, settle, terms);
     });
     return Effect.async<void>((done) => {
       leave();
@@ -144,7 +153,6 @@ class Batch {
     }
     const index = this.#submitted++;
     this.#open++;
-    const { dispatcher, queueable } = this.#gate;
     const { elapsed, pins } = this.#supply;
     // A job that cannot be sent settles before `submit` has returned.
     let isSync = true;
@@ -156,8 +164,7 @@ class Batch {
         this.#settle(exit, index, report);
       }
     };
-    const work = workOf(prepared, queueable);
-    const job = dispatcher.submit(work, receive, this.#terms, pins?.[index], elapsed?.());
+    const job = this.#gate.submit(prepared, receive, this.#terms, pins?.[index], elapsed?.());
     isSync = false;
     if (early !== undefined) this.#settle(early, index, undefined);
     else this.#jobs.add(job);

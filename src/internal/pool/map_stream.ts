@@ -16,7 +16,7 @@ import * as Option from "effect/Option";
 import * as Stream from "effect/Stream";
 import type * as Call from "../child/call.ts";
 import type { Job, JobExit, Terms } from "./job.ts";
-import { type Gate, workOf } from "./jobs.ts";
+import type { Gate } from "./jobs.ts";
 
 /** Options of {@link mapStream}. */
 export interface Options {
@@ -191,8 +191,8 @@ class MapStream {
   #submit(prepared: Call.Prepared, items: ReadonlyArray<unknown>): void {
     const entry = this.#add(items);
     const { gate, terms } = this.#options;
-    entry.job = gate.dispatcher.submit(
-      workOf(prepared, gate.queueable),
+    entry.job = gate.submit(
+      prepared,
       (exit, report) => this.#settle(entry, exit, items, report),
       terms,
     );

@@ -140,7 +140,7 @@ const during = <A, E>(
 };
 
 /** The parts of a pool that its options decide. */
-interface Settings {
+export interface Settings {
   readonly size: number;
   readonly gracePeriod: Duration.DurationInput;
   /** The terms of calls that have none of their own. */
@@ -149,13 +149,16 @@ interface Settings {
   /** Whether calls are refused when the queue is full. */
   readonly refuses: boolean;
   readonly backend: Backend;
-  readonly queueable: boolean;
   /** Maximal number of jobs of a call that wait or run at a time, if their sizes depend on those before them. */
   readonly window: number;
+  /** Submits calls. */
+  readonly submit: Jobs.Submit;
+  /** Hooks for the arguments of calls. @default those of a link */
+  readonly hooks?: Call.Hooks;
 }
 
 /** A pool whose workers run. */
-class RunningPool implements Pool.Pool {
+export class RunningPool implements Pool.Pool {
   declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: Pool.TypeId = TypeId;
   readonly size: number;
@@ -174,7 +177,7 @@ class RunningPool implements Pool.Pool {
     this.#submissions = workers.submissions;
     this.#settings = settings;
     const admission = new Admission(workers.dispatcher, settings.queueCapacity);
-    this.#gate = { dispatcher: workers.dispatcher, admission, queueable: settings.queueable };
+    this.#gate = { dispatcher: workers.dispatcher, admission, submit: settings.submit };
   }
 
   readonly apply = <Args extends ReadonlyArray<unknown>, A, E>(
@@ -200,7 +203,7 @@ class RunningPool implements Pool.Pool {
   ): Effect.Effect<Array<A>, E | Pool.PoolFailure> => {
     const wrong = this.#wrongTask("broadcast", task);
     if (wrong !== undefined) return Effect.fail(wrong);
-    const run = Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => {
+    const run = Effect.flatMap(this.#prepare(task, CALL, args), (prepared) => {
       const slots = this.#dispatcher.slots.filter(({ surplus }) => !surplus);
       const results = new Array<unknown>(slots.length);
       const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> =>
@@ -429,10 +432,20 @@ class RunningPool implements Pool.Pool {
     terms: Terms,
   ): Effect.Effect<A, E | Pool.PoolFailure> {
     const run = Effect.flatMap(
-      Call.prepare(task, CALL, args),
+      this.#prepare(task, CALL, args),
       (prepared) => Effect.zipRight(this.#room, Jobs.run(this.#gate, prepared, terms)),
     );
     return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.PoolFailure>));
+  }
+
+  #prepare(
+    task: Task.Any,
+    mode: number,
+    args: ReadonlyArray<unknown>,
+    first?: number,
+    settled?: boolean,
+  ): Effect.Effect<Call.Prepared, EncodeError> {
+    return Call.prepare(task, mode, args, first, settled, this.#settings.hooks);
   }
 
   /** Begins a call. Its jobs may follow at any time. */
@@ -571,7 +584,7 @@ class RunningPool implements Pool.Pool {
     const { length } = list;
     const wanted = granularity(length, this.size);
     const run = Effect.flatMap(
-      Call.prepareList(task, mode, list, wanted),
+      Call.prepareList(task, mode, list, wanted, this.#settings.hooks),
       ({ granularity: unit, part }) =>
         Effect.flatMap(Effect.clock, (clock) => {
           const begun = clock.unsafeCurrentTimeMillis();
@@ -623,7 +636,7 @@ class RunningPool implements Pool.Pool {
     // All chunks are encoded before any is sent: an item that cannot be encoded fails the call before any task has run.
     const prepared = Effect.forEach(chunks, (chunk, i) => {
       const args = combining === undefined ? chunk : [combining.url, combining.name, chunk];
-      return Call.prepare(task, mode, args, i * chunkSize, settled);
+      return this.#prepare(task, mode, args, i * chunkSize, settled);
     });
     const ran = Effect.flatMap(
       prepared,
@@ -668,7 +681,7 @@ class RunningPool implements Pool.Pool {
         const exits = each && Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;
         progress?.settle(length, exits?.filter(Exit.isFailure).length ?? (Exit.isFailure(exit) ? length : 0));
       },
-      prepare: (items, first) => Call.prepare(task, mode, items, first, each),
+      prepare: (items, first) => this.#prepare(task, mode, items, first, each),
     })(chunkSize > 1 ? Stream.rechunk(stream, chunkSize) : stream);
     const counted = Effect.acquireRelease(
       Effect.sync(() => progress?.begin(undefined)),
@@ -682,7 +695,7 @@ class RunningPool implements Pool.Pool {
     args: ReadonlyArray<unknown>,
     options: Pool.SubmitOptions<A, E>,
   ): Effect.Effect<Pool.Submission<A, E | Pool.PoolFailure>, EncodeError | PoolError> {
-    return Effect.flatMap(Call.prepare(task, CALL, args), (prepared) => {
+    return Effect.flatMap(this.#prepare(task, CALL, args), (prepared) => {
       if (this.#state !== "open") {
         return Effect.succeed(this.#submissions.refused<A, E>(task.name, Exit.fail(closed()), options));
       }
@@ -698,6 +711,14 @@ export const make = (
   backend: Backend,
   options: Pool.Options,
 ): Effect.Effect<Pool.Pool, Pool.StartFailure, Scope.Scope> =>
+  start(backend, options, (workers, settings) => new RunningPool(workers, settings));
+
+/** Starts the workers of a pool, and makes the pool of them. */
+export const start = <P extends RunningPool>(
+  backend: Backend,
+  options: Pool.Options,
+  construct: (workers: Workers, settings: Settings) => P,
+): Effect.Effect<P, Pool.StartFailure, Scope.Scope> =>
   Effect.gen(function* () {
     const wrong = Checks.wrongPool(options);
     if (wrong !== undefined) return yield* Effect.fail(wrong);
@@ -728,14 +749,14 @@ export const make = (
       timeline: options.timeline as Timeline | undefined,
       after: timer(yield* Effect.clock, runtime),
     }, runtime);
-    const pool = new RunningPool(workers, {
+    const pool = construct(workers, {
       size: size.max,
       gracePeriod,
       terms: terms(options, unlimited),
       queueCapacity,
       refuses: options.whenFull === "refuse",
       backend,
-      queueable: prefetch > 0,
+      submit: Jobs.toWorkers(workers.dispatcher, prefetch > 0),
       // One job more for each worker waits, so that no worker waits for one.
       window: size.max * (concurrency + prefetch + 1),
     });

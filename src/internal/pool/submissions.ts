@@ -16,7 +16,7 @@ import * as Runtime from "effect/Runtime";
 import type { PoolFailure, Submission, SubmitOptions } from "../../Pool.ts";
 import type * as Call from "../child/call.ts";
 import type { Job, Terms } from "./job.ts";
-import { type Gate, workOf } from "./jobs.ts";
+import type { Gate } from "./jobs.ts";
 
 /**
  * The callback that a fiber runs in, itself or through its parents. A callback may end its own pool, which must then not wait
@@ -61,7 +61,7 @@ export class Submissions {
   }
 
   #begin<A, E>(
-    { dispatcher, queueable }: Gate,
+    { dispatcher, submit }: Gate,
     prepared: Call.Prepared,
     terms: Terms,
     callbacks: SubmitOptions<A, E>,
@@ -77,8 +77,8 @@ export class Submissions {
       if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
     };
     this.#open++;
-    const job: Job = dispatcher.submit(
-      workOf(prepared, queueable),
+    const job: Job = submit(
+      prepared,
       (exit) => settle(exit as Exit.Exit<A, E | PoolFailure>),
       terms,
     );

@@ -24,7 +24,7 @@ import { type Channel, Link, type Receiver } from "../rpc/link.ts";
 import * as Router from "../rpc/router.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import type { Script } from "./script.ts";
-import { pair } from "./transport.ts";
+import { pair } from "../transport/local.ts";
 
 /** Options of a {@link TestChild}. */
 export interface Options {

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Transport } from "../transport/frames.ts";
+import type { Transport } from "./frames.ts";
 
 class End implements Transport {
   other: End | undefined;
