@@ -10,7 +10,7 @@ import { fail } from "./assert.ts";
 
 v8.setFlagsFromString("--expose-gc");
 /** Memory that another process shares is released by its finalization, which follows a collection. */
-const collect = vm.runInNewContext("gc") as () => void;
+export const collect = vm.runInNewContext("gc") as () => void;
 
 /** The resources of this process, with a count for each name. Resources without a name in the system share one. */
 type Holdings = ReadonlyMap<string, number>;

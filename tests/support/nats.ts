@@ -74,6 +74,23 @@ export const natsServer = (args: ReadonlyArray<string> = []): Effect.Effect<Nats
     return Effect.as(Effect.acquireRelease(start, () => stop), { url: `nats://127.0.0.1:${port}`, start, stop });
   });
 
+/** Starts servers that form a cluster, and stops them with the scope. */
+export const natsCluster = (count: number): Effect.Effect<ReadonlyArray<NatsServer>, never, Scope.Scope> =>
+  Effect.suspend(() => {
+    const routes = Array.from({ length: count }, () => `nats://127.0.0.1:${freePort()}`);
+    return Effect.forEach(
+      routes,
+      (route, index) =>
+        natsServer([
+          "--cluster_name=test",
+          `--server_name=server-${index}`,
+          `--cluster=${route}`,
+          `--routes=${routes.join(",")}`,
+        ]),
+      { concurrency: "unbounded" },
+    );
+  });
+
 /** An agent that runs as a program of its own. */
 export interface AgentProgram {
   readonly pid: number;

@@ -6,6 +6,7 @@
  */
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
+import { random } from "./chance.ts";
 
 /** A network. */
 export interface Proxy {
@@ -17,8 +18,14 @@ export interface Proxy {
   readonly heal: Effect.Effect<void>;
 }
 
-/** Passes connections on to the server at `url`; each part takes `delay` milliseconds. */
-export const proxy = (url: string, delay: number = 0): Effect.Effect<Proxy, never, Scope.Scope> => {
+/** How much later a part arrives that was lost and sent again, in milliseconds: the first time-out of TCP. */
+const AGAIN = 200;
+
+/**
+ * Passes connections on to the server at `url`; each part takes `delay` milliseconds. The fraction `loss` of the parts is lost once:
+ * they, and all that follow them, arrive later. That is what a program sees of a lost packet.
+ */
+export const proxy = (url: string, delay: number = 0, loss: number = 0): Effect.Effect<Proxy, never, Scope.Scope> => {
   const port = Number(new URL(url).port);
   const start = Effect.sync(() => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -37,7 +44,7 @@ export const proxy = (url: string, delay: number = 0): Effect.Effect<Proxy, neve
         const timer = setTimeout(() => {
           timers.delete(timer);
           resolve();
-        }, delay);
+        }, delay + (random() < loss ? AGAIN : 0));
         timers.add(timer);
       });
     const pass = async (from: Deno.Conn, to: Deno.Conn): Promise<void> => {
