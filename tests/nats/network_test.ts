@@ -92,9 +92,9 @@ if (available) {
         return [Deno.memoryUsage().heapUsed, memoryOf(agent.pid)] as const;
       });
       // The first rounds fill caches, and let the runtimes compile what is used often.
-      for (let i = 0; i < rounds(2, 10); i++) yield* round(restart);
+      for (let i = 0; i < rounds(2, 8); i++) yield* round(restart);
       const before = yield* measure;
-      for (let i = 0; i < rounds(2, 20); i++) yield* round(restart);
+      for (let i = 0; i < rounds(2, 12); i++) yield* round(restart);
       const after = yield* measure;
       assertLessOrEqual(after[0], before[0] * 1.1 + 2 ** 20, "this program");
       assertLessOrEqual(after[1], before[1] * 1.2 + 8 * 2 ** 20, "the agent");
