@@ -31,14 +31,15 @@ const program = Effect.gen(function* () {
   );
   Deno.writeTextFileSync(path, "0");
   const consumer = yield* Process.spawn(consume, condition, path, 3);
-  for (const item of [10, 20, 30]) {
-    yield* condition.withLock(Effect.gen(function* () {
+  const produce = Effect.forEach([10, 20, 30], (item) =>
+    condition.withLock(Effect.gen(function* () {
       yield* condition.waitFor(() => stock(path) === 0);
       Deno.writeTextFileSync(path, String(item));
       yield* condition.notifyAll;
-    }));
-  }
-  yield* Console.log(`consumed ${(yield* consumer.join).join(", ")}`);
+    })));
+  // If the consumer dies, its `join` fails, and the producer does not wait for it.
+  const [, taken] = yield* Effect.all([produce, consumer.join], { concurrency: "unbounded" });
+  yield* Console.log(`consumed ${taken.join(", ")}`);
 }).pipe(Effect.scoped, Effect.provide(SubprocessBackend.layer()));
 
 if (import.meta.main) runMain(program);
