@@ -578,7 +578,7 @@ promise(
   "a client that is silent, speaks something else or breaks off concerns nobody else, and is never accepted",
   (family) =>
     Effect.gen(function* () {
-      const listener = yield* make(family, { handshakeTimeout: "300 millis" });
+      const listener = yield* make(family, { handshakeTimeout: "2 seconds" });
       const silent = yield* Effect.forEach(numbers(10), () => raw(listener.address));
       const slow = yield* raw(listener.address);
       yield* write(slow, new Uint8Array([0xed]));
