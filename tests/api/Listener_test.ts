@@ -26,7 +26,7 @@ import { script } from "../support/scripts.ts";
 import { everywhere } from "../support/steps.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { add } from "../support/tasks.ts";
-import { registerEach } from "../support/tier.ts";
+import { registerEach, testFunction } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
@@ -366,7 +366,7 @@ test(
 );
 
 test(
-  "Listener: a connection that was sent keeps its limits, and lets no handle out",
+  "Listener: a connection that was sent keeps its limits, and lets no handle out (full)",
   Effect.gen(function* () {
     const [, server] = yield* both(families[0], {}, { maxMessageSize: 1000 });
     const queue = yield* Queue.make<number>();
@@ -713,15 +713,18 @@ test(
   }),
 );
 
-Deno.test("Listener: without an address, it listens where TMPDIR is longer than the path of a socket may be", () =>
-  noLeaks(async () => {
-    const outer = Deno.makeTempDirSync();
-    const TMPDIR = `${outer}/${"a folder with a long name/".repeat(5)}`;
-    Deno.mkdirSync(TMPDIR, { recursive: true });
-    const { stderr, stdout } = await script("listening.ts", [], ["-A"], undefined, { TMPDIR }).ended;
-    assertEquals([stdout, stderr], ["hello\n0\n", ""]);
-    Deno.removeSync(outer, { recursive: true });
-  }));
+testFunction(
+  "Listener: without an address, it listens where TMPDIR is longer than the path of a socket may be (full)",
+  () =>
+    noLeaks(async () => {
+      const outer = Deno.makeTempDirSync();
+      const TMPDIR = `${outer}/${"a folder with a long name/".repeat(5)}`;
+      Deno.mkdirSync(TMPDIR, { recursive: true });
+      const { stderr, stdout } = await script("listening.ts", [], ["-A"], undefined, { TMPDIR }).ended;
+      assertEquals([stdout, stderr], ["hello\n0\n", ""]);
+      Deno.removeSync(outer, { recursive: true });
+    }),
+);
 
 test(
   "Listener: the socket of a listener that was killed is taken over at once, one that is in use is not",
@@ -967,7 +970,7 @@ test(
 );
 
 test(
-  "Listener: one that is killed while clients speak with it: each has received what was answered, in order, then the end",
+  "Listener: one that is killed while clients speak with it: each has received what was answered, in order, then the end (full)",
   Effect.gen(function* () {
     const path = `${yield* folder}/socket`;
     for (const messages of [0, 1, 40, 400]) {

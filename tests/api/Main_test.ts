@@ -43,14 +43,14 @@ test("a failure is an entry of the loggers of the program's layer", async () => 
   assertEquals([logLevel, cause], ["ERROR", "Error: no"]);
 });
 
-test("a failure is an entry of Effect's logger with disablePrettyLogger, and nothing with disableErrorReporting", async () => {
+test("a failure is an entry of Effect's logger with disablePrettyLogger, and nothing with disableErrorReporting (full)", async () => {
   const logged = await script("main.ts", ["logfmt"]).ended;
   assertEquals([logged.code, logged.stderr], [1, ""]);
   assertMatch(logged.stdout, /level=ERROR .*no/);
   assertEquals(await script("main.ts", ["silent"]).ended, { code: 1, signal: null, stderr: "", stdout: "" });
 });
 
-test("a layer provides services, and a failure of it is printed once", async () => {
+test("a layer provides services, and a failure of it is printed once (full)", async () => {
   assertEquals((await script("main.ts", ["layer"]).ended).stdout, "hello\n");
   const { code, stderr, stdout } = await script("main.ts", ["layer", "fails"]).ended;
   assertEquals([code, stdout], [1, ""]);

@@ -761,7 +761,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "a constructor that fails is a RemoteError, and leaves nothing",
+    "a constructor that fails is a RemoteError, and leaves nothing (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const error = yield* Effect.flip(manager.create(Tasks.maths, -1));
@@ -1173,7 +1173,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   }
 
   check(
-    "garbage harms nobody: the server answers or refuses, and goes on (storm)",
+    "garbage harms nobody: the server answers or refuses, and goes on (full) (storm)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const dict = yield* manager.dict([["a", 1]]);

@@ -28,7 +28,7 @@ import * as Tasks from "./pipe_tasks.ts";
 import { group, type Step, test, warmUp, when } from "../support/suite.ts";
 import { run, spawn, withWorkers, type Workers } from "../support/workers.ts";
 import { add } from "../support/tasks.ts";
-import { repeated } from "../support/tier.ts";
+import { repeated, repeating } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
@@ -867,7 +867,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "an end goes from a child to a sibling",
+    "an end goes from a child to a sibling (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<Tasks.Any>();
       const [mine, theirs] = yield* Pipe.make<unknown>();
@@ -925,7 +925,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "an end goes back and forth while both sides send, and nothing is lost or overtaken",
+    "an end goes back and forth while both sides send, and nothing is lost or overtaken (full)",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>({ maxBytes: 2000 });
       const pool = yield* Pool.make({ size: 2 });
@@ -947,7 +947,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "the end of file comes as soon as the owner is done, whatever else has had the end",
+    "the end of file comes as soon as the owner is done, whatever else has had the end (full)",
     Effect.gen(function* () {
       const [mine, theirs] = yield* Pipe.make<unknown>();
       yield* Process.run(Tasks.sendAll, theirs, [1, 2]);
@@ -1018,7 +1018,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   check(
     "a send that has returned outlives its process",
     Effect.gen(function* () {
-      for (const _ of numbers(5)) {
+      for (const _ of numbers(repeating ? 5 : 2)) {
         const [mine, theirs] = yield* Pipe.make<unknown>();
         const child = yield* Process.spawnWith(Tasks.sendAll, [theirs, numbers(20)], { daemon: true });
         yield* child.join;
@@ -1029,7 +1029,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "when the process that made the pipe is killed, it is the end of file for its peer",
+    "when the process that made the pipe is killed, it is the end of file for its peer (full)",
     Effect.gen(function* () {
       const made = yield* Queue.make<Tasks.Any>();
       const child = yield* Process.spawnWith(Tasks.owning, [made], { daemon: true });

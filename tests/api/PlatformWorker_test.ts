@@ -120,7 +120,7 @@ check("the initial message builds a layer, which the requests have", ({ executeE
   }));
 
 each(
-  "the layer of the initial message is released with the scope, before the process ends",
+  "the layer of the initial message is released with the scope, before the process ends (full)",
   () =>
     Effect.gen(function* () {
       const news = yield* Queue.make<string>();

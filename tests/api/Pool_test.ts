@@ -441,7 +441,7 @@ const suite = (
   );
 
   check(
-    "a task whose finalizers do not end costs the worker, not the caller",
+    "a task whose finalizers do not end costs the worker, not the caller (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis", forceKillAfter: "20 millis" });
       const begun = yield* signal;
@@ -497,7 +497,7 @@ const suite = (
   );
 
   check(
-    "a pool whose scope has closed refuses work, and its waiting tasks fail as Closed",
+    "a pool whose scope has closed refuses work, and its waiting tasks fail as Closed (full)",
     Effect.gen(function* () {
       const { pool, waiting } = yield* Effect.scoped(Effect.gen(function* () {
         const pool = yield* Pool.make({ size: 1 });

@@ -134,7 +134,7 @@ registerEach(["subprocess", "worker"] as const, (backend) => {
     assertEquals(held.abandoned, true);
   });
 
-  on("a task starts processes of its own", async () => {
+  on("a task starts processes of its own (full)", async () => {
     assertEquals(await Mp.run(nest, [backend], { backend }), 144);
   });
 });
@@ -213,7 +213,7 @@ promised("Promise: a pool that is disposed of finishes the calls that it has", a
   assertEquals(await call, 36);
 });
 
-promised("Promise: a pool that is terminated stops its calls", async () => {
+promised("Promise: a pool that is terminated stops its calls (full)", async () => {
   await using begun = await Mp.queue<string>();
   await using pool = await Mp.pool({ size: 1, gracePeriod: "50 millis" });
   const call = assertRejects(() => pool.apply(spin, [begun]), PoolError);

@@ -826,7 +826,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a queue is an item of another queue, also of itself, and of one that a child hosts",
+    "a queue is an item of another queue, also of itself, and of one that a child hosts (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       const { make } = yield* hosting;
@@ -1069,7 +1069,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a pipeline of processes passes all on, in order, and ends stage by stage",
+    "a pipeline of processes passes all on, in order, and ends stage by stage (full)",
     Effect.gen(function* () {
       const queues = yield* Effect.forEach(numbers(3), () => Queue.make<number>({ capacity: 8 }));
       yield* spawn(Tasks.stage, queues[0], queues[1]);

@@ -150,10 +150,10 @@ registerEach(backends, ([backend, services]) => {
       ),
       steps,
     );
-    // The other connections report the end of the connection, and not the death.
-    const again = way === "a process" || way === "the worker protocol" ? "" : " (full)";
     test(
-      `rpc (${way}, ${backend}): a server that dies is an RpcClientError of each request${again}`,
+      `rpc (${way}, ${backend}): a server that dies is an RpcClientError of each request${
+        fullUnless(way === "a process")
+      }`,
       Effect.flatMap(client, (users) => dying(users, way)).pipe(Effect.scoped, Effect.provide(provided)),
     );
   }
@@ -179,7 +179,7 @@ registerEach(backends, ([backend, services]) => {
   );
 
   test(
-    `rpc (a process, ${backend}): it has ended with its layer, and what it did was interrupted`,
+    `rpc (a process, ${backend}): it has ended with its layer, and what it did was interrupted (full)`,
     Effect.gen(function* () {
       const news = yield* Queue.make<string>();
       yield* Effect.gen(function* () {

@@ -35,7 +35,7 @@ import { random, rounds } from "../support/chance.ts";
 import { turn } from "../support/steps.ts";
 import { warmUp, when } from "../support/suite.ts";
 import { run, withWorkers, type Workers } from "../support/workers.ts";
-import { registerEach, repeated } from "../support/tier.ts";
+import { registerEach, repeated, repeating } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer();
 const worker = WorkerBackend.layer();
@@ -317,7 +317,7 @@ carried(
             }
           }))),
       );
-      yield* Effect.promise(() => FastCheck.assert(property, { numRuns: 100 }));
+      yield* Effect.promise(() => FastCheck.assert(property, { numRuns: repeating ? 100 : 30 }));
     }),
 );
 
@@ -363,7 +363,7 @@ test(
 );
 
 test(
-  "a subprocess without --allow-ffi uses a list by messages, and is told which flag `raw` needs",
+  "a subprocess without --allow-ffi uses a list by messages, and is told which flag `raw` needs (full)",
   Effect.gen(function* () {
     const list = yield* ShareableList.make<ShareableList.Element>(["a", 1, null]);
     assertEquals(list.carrier, "memory");
@@ -457,7 +457,7 @@ test(
 );
 
 test(
-  "a list of a manager whose server cannot share memory is used by messages, here and in children",
+  "a list of a manager whose server cannot share memory is used by messages, here and in children (full)",
   Effect.gen(function* () {
     const manager = yield* Manager.make();
     const list = yield* manager.shareableList<ShareableList.Element>(["a", 1]);
@@ -490,7 +490,7 @@ test(
 );
 
 test(
-  "an element that is larger than a message may be fails with `Full` by messages, and the list stays usable",
+  "an element that is larger than a message may be fails with `Full` by messages, and the list stays usable (full)",
   Effect.gen(function* () {
     const list = yield* ShareableList.make<ShareableList.Element>([bytes(1), 0], { capacity: 200_000 });
     assertEquals(yield* Process.run(Tasks.grows, list, 200_000), ["Full", "Full", "set"]);

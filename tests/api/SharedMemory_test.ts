@@ -180,7 +180,7 @@ promise(
     }),
 );
 
-promise("a handle that comes back is closed for itself", (make) =>
+promise("a handle that comes back is closed for itself (full)", (make) =>
   Effect.gen(function* () {
     const memory = yield* make(8);
     const one = yield* Process.run(Tasks.returns, memory);

@@ -571,7 +571,7 @@ test(
 );
 
 test(
-  "a part of an array that is larger than one message arrives whole, by messages",
+  "a part of an array that is larger than one message arrives whole, by messages (full)",
   Effect.gen(function* () {
     const length = 2 ** 18 + 5;
     const array = yield* viaMessages.array("f64", length);

@@ -337,7 +337,7 @@ const suite = (
   // The secret of the family
 
   check(
-    "authKey is the same in child and grandchild, and another after setAuthKey, for those started then",
+    "authKey is the same in child and grandchild, and another after setAuthKey, for those started then (full)",
     Effect.gen(function* () {
       const own = Redacted.value(yield* Process.authKey);
       assertInstanceOf(own, Uint8Array);

@@ -191,7 +191,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "what a manager refuses closes the end of a pipe that it brought: the other one reads an end of file",
+    "what a manager refuses closes the end of a pipe that it brought: the other one reads an end of file (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const outlived = yield* Effect.scoped(manager.dict<string, unknown>());

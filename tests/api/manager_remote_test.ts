@@ -250,7 +250,7 @@ check(
 );
 
 check(
-  "a program has so many calls under way, and no more",
+  "a program has so many calls under way, and no more (full)",
   Effect.gen(function* () {
     const { remote, served } = yield* both();
     const event = yield* remote.event;

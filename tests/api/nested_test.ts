@@ -80,7 +80,7 @@ row(
     assertEquals([seen.child.children, seen.grandchild.children], [[], []]);
   },
 );
-row("without options all is as in this program", {}, ({ child, grandchild }) => {
+row("without options all is as in this program (full)", {}, ({ child, grandchild }) => {
   for (const seen of [child, grandchild]) {
     assertEquals([seen.gc, seen.location, seen.cwd, seen.added], [false, undefined, Deno.cwd(), undefined]);
     assertEquals(seen.inherited, true);

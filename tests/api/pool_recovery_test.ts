@@ -134,7 +134,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a worker that dies while the spare is still starting gets that spare",
+    "a worker that dies while the spare is still starting gets that spare (full)",
     Effect.gen(function* () {
       const starting = yield* Deferred.make<void>();
       const proceed = yield* Deferred.make<void>();
@@ -174,7 +174,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a spare that cannot be started is logged; after three failures the pool goes on without, and workers are replaced all the same",
+    "a spare that cannot be started is logged; after three failures the pool goes on without, and workers are replaced all the same (full)",
     logging((lines) =>
       Effect.gen(function* () {
         let starts = 0;
@@ -218,7 +218,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "no spare is started while a task waits",
+    "no spare is started while a task waits (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, spare: true });
       yield* ready(pool);

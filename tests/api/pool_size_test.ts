@@ -126,7 +126,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "before a worker is killed because of a task that does not stop, its other tasks may end",
+    "before a worker is killed because of a task that does not stop, its other tasks may end (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, concurrency: 2, gracePeriod: "200 millis", forceKillAfter: 1 });
       const begun = yield* signal;

@@ -22,7 +22,7 @@ import { gone, script } from "../support/scripts.ts";
 import { interruptAtTurn, turn } from "../support/steps.ts";
 import { gateway, signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Effects from "../support/tasks.ts";
-import { repeated, repeating, testFunction } from "../support/tier.ts";
+import { fullUnless, repeated, repeating, testFunction } from "../support/tier.ts";
 
 const numbers = (n: number): ReadonlyArray<number> => Array.from({ length: n }, (_, i) => i);
 
@@ -141,7 +141,7 @@ const suite = (
   );
 
   check(
-    "the first of several to end is known by a race of their status, and the others go on",
+    "the first of several to end is known by a race of their status, and the others go on (full)",
     Effect.gen(function* () {
       const gates = yield* Effect.all(numbers(3).map(() => gateway));
       const begun = yield* Effect.all(numbers(3).map(() => signal));
@@ -164,7 +164,7 @@ const suite = (
 
   for (const how of ["kill", "terminate"] as const) {
     check(
-      `${how} ends what a process has started as well`,
+      `${how} ends what a process has started as well${fullUnless(how === "terminate")}`,
       Effect.gen(function* () {
         const path = yield* temporary;
         const child = yield* Process.spawn(Family.guardian, path);

@@ -106,7 +106,7 @@ const suite = (
     promise(
       `a service that is killed with an item in hand, and started again, answers all others in order (${way})${
         fullUnless(way === "stream")
-      }`,
+      } (full)`,
       (make, where) =>
         Effect.gen(function* () {
           const replies = yield* Queue.make<number>();
@@ -171,7 +171,9 @@ const suite = (
 
   for (const way of ["stream", "get"] as const) {
     promise(
-      `numbers are true while a consumer has an item in hand, and others get what it was not handed (${way})`,
+      `numbers are true while a consumer has an item in hand, and others get what it was not handed (${way})${
+        fullUnless(way === "stream")
+      }`,
       (make) =>
         Effect.gen(function* () {
           const replies = yield* Queue.make<number>();

@@ -188,7 +188,7 @@ const suite = (
     );
 
     check(
-      "a sibling that is stopped holds up only processes that wait for it",
+      "a sibling that is stopped holds up only processes that wait for it (full)",
       Effect.gen(function* () {
         const stopped = yield* hosting;
         const other = yield* hosting;

@@ -81,7 +81,7 @@ const suite = (
   );
 
   check(
-    "with auto, a process after the first one is one that was kept ready",
+    "with auto, a process after the first one is one that was kept ready (full)",
     takeOver,
     { standby: "auto" },
   );

@@ -158,7 +158,7 @@ test(
 );
 
 test(
-  "a child is run by the executable that has taken the place of this program's, and is a SpawnError if there is none",
+  "a child is run by the executable that has taken the place of this program's, and is a SpawnError if there is none (full)",
   Effect.gen(function* () {
     const folder = yield* Effect.acquireRelease(
       Effect.sync(() => Deno.makeTempDirSync()),
@@ -181,7 +181,7 @@ test(
 );
 
 test(
-  "a program whose working directory was removed is told so",
+  "a program whose working directory was removed is told so (full)",
   Effect.gen(function* () {
     const { stderr, stdout } = yield* Effect.promise(() => script("homeless.ts", []).ended);
     assertStringIncludes(stdout, "SpawnError", stderr);

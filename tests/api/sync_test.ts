@@ -1032,7 +1032,7 @@ repeated(() => {
 });
 
 test(
-  "sync: a subprocess and a worker use one lock",
+  "sync: a subprocess and a worker use one lock (full)",
   Effect.gen(function* () {
     const lock = yield* Lock.make();
     const [one, two] = [yield* Effect.provide(agent, subprocess), yield* Effect.provide(agent, worker)];

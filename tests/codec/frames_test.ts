@@ -11,6 +11,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "../support/assert.ts";
+import { repeating } from "../support/tier.ts";
 
 /** A transport that records its writes, and accepts the next one when the test allows it. */
 class Wire implements Transport {
@@ -181,7 +182,7 @@ property("any messages arrive intact and in order on each channel, however the b
         }
       },
     ),
-    { numRuns: 40 },
+    { numRuns: repeating ? 40 : 20 },
   ));
 
 property("the smallest chunks of all, one byte each, make the same messages", async () => {

@@ -464,7 +464,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "the spans that were open in the child show up where a failure is printed",
+    "the spans that were open in the child show up where a failure is printed (full)",
     Effect.gen(function* () {
       const pretty = Cause.pretty(yield* causeOf(run(Tasks.failingInSpan)));
       assertStringIncludes(pretty, "inner span");
@@ -937,7 +937,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "each way to start a process takes the options of the process after the arguments of its task",
+    "each way to start a process takes the options of the process after the arguments of its task (full)",
     Effect.gen(function* () {
       const options = { name: "somebody" };
       assertEquals((yield* Process.runWith(Tasks.whoAmI, [], options)).name, "somebody");

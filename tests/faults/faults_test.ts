@@ -12,7 +12,7 @@ import { noLeaks, until } from "../support/leaks.ts";
 import { gone, script } from "../support/scripts.ts";
 import { signal, temporary, test, warmUp } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
-import { registerEach, repeating } from "../support/tier.ts";
+import { fullUnless, registerEach, repeating } from "../support/tier.ts";
 
 const subprocess = SubprocessBackend.layer({ stderr: "null" });
 const worker = WorkerBackend.layer();
@@ -49,7 +49,7 @@ for (
   );
 
   test(
-    `a worker that ${title} fails its own task, and is replaced`,
+    `a worker that ${title} fails its own task, and is replaced${fullUnless(task === Hostile.closeLink)}`,
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       yield* died(call(pool.apply) as Effect.Effect<number, Pool.PoolFailure>);

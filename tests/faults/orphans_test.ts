@@ -6,7 +6,7 @@
  */
 import { noLeaks } from "../support/leaks.ts";
 import { gone, type Script, script } from "../support/scripts.ts";
-import { testFunction } from "../support/tier.ts";
+import { fullUnless, testFunction } from "../support/tier.ts";
 
 const narrow = ["--allow-read", "--allow-env", `--allow-run=${Deno.execPath()}`];
 
@@ -27,15 +27,14 @@ const scenarios: Readonly<Record<string, (running: Script) => Promise<ReadonlyAr
   fromWorker: async ({ line }) => numbers(await line("busy")),
 };
 
-/** The scenarios that a quick run tries with each mechanism. */
-const QUICK: ReadonlyArray<string> = ["busy", "grandchildren"];
+/** Whether a quick run tries a scenario with this mechanism. */
+const quick = (scenario: string, flags: ReadonlyArray<string>): boolean =>
+  scenario === "busy" || scenario === "grandchildren" && flags.includes("--allow-ffi");
 
 for (const { way, flags } of ways) {
   for (const [scenario, pids] of Object.entries(scenarios)) {
     testFunction(
-      `orphans: none is left of ${scenario} when the parent is killed; ${way}${
-        QUICK.includes(scenario) ? "" : " (full)"
-      }`,
+      `orphans: none is left of ${scenario} when the parent is killed; ${way}${fullUnless(quick(scenario, flags))}`,
       () =>
         noLeaks(async () => {
           const running = script("orphans.ts", [scenario], flags);

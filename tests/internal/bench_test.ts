@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "../support/assert.ts";
 
 const rows = new URL("bench_rows.ts", import.meta.url).pathname;
 
-Deno.test("the bench gives up a row that does not end, and tells of the others how far they are from their limit, quiet and busy", async () => {
+Deno.test("the bench gives up a row that does not end, and tells of the others how far they are from their limit, quiet and busy (full)", async () => {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "--no-check", rows, "--json", "--busy", "--samples=1", "--patience=1"],
   }).output();
