@@ -149,3 +149,12 @@ export const agentProgram = (
     ({ agent }) => agent,
   );
 };
+
+/** Starts a server with JetStream, whose streams outlive a {@link NatsServer.stop}. */
+export const durableServer: Effect.Effect<NatsServer, never, Scope.Scope> = Effect.flatMap(
+  Effect.acquireRelease(
+    Effect.sync(() => Deno.makeTempDirSync({ prefix: "mp-nats-" })),
+    (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
+  ),
+  (folder) => natsServer(["-js", "-sd", folder]),
+);

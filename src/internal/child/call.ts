@@ -139,6 +139,22 @@ export const prepare = (
     return { ...frame, encoded, encoding: performance.now() - begun };
   });
 
+/** What is needed to decode the answer to a call of a task that was sent by another program. */
+export const expected = (task: Any): Prepared => {
+  const options = lookup(task.url, task.name)?.options;
+  return {
+    task,
+    mode: Request.CALL,
+    settled: false,
+    encoded: Codec.encode([]),
+    success: options?.success as AnySchema | undefined,
+    error: options?.error as AnySchema | undefined,
+    trace: undefined,
+    carried: undefined,
+    encoding: 0,
+  };
+};
+
 /** Number of bytes that items which stay together may have, if they are like the first one. */
 const GROUP_BYTES = 16 * 1024;
 

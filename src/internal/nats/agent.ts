@@ -11,10 +11,9 @@
  */
 import * as Effect from "effect/Effect";
 import * as Either from "effect/Either";
-import type { Permissions, Signal } from "../../Backend.ts";
+import type { Signal } from "../../Backend.ts";
 import type { RawChild } from "../child/backends/adopt.ts";
 import { launch } from "../child/backends/subprocess_backend.ts";
-import { inherited } from "../child/permissions.ts";
 import { UNKNOWN } from "../child/status.ts";
 import { type Host, machineName } from "../os/place.ts";
 import { after } from "../os/timer.ts";
@@ -40,8 +39,11 @@ import {
   STDERR_CHANNEL,
   STDOUT_CHANNEL,
 } from "./protocol.ts";
+import { shared } from "./permissions.ts";
 import { HEADER, reset, Session } from "./session.ts";
 import { NoResponders, type Server } from "./server.ts";
+import { Work } from "./durable/work.ts";
+import { JetStream } from "./jetstream.ts";
 import { SourceStore } from "./source_store.ts";
 
 /** Interval of looking after the callers, in milliseconds. */
@@ -91,14 +93,6 @@ interface Caller {
   absent: number | undefined;
   pinging: boolean;
 }
-
-/** The permissions that a child inherits: those of the caller that this agent has as well. */
-const shared = (theirs: Permissions): Permissions => {
-  const own = inherited();
-  return Object.fromEntries(
-    Object.entries(theirs).map(([name, grant]) => [name, grant === true && own[name as keyof Permissions] === true]),
-  );
-};
 
 const statusOf = (end: Awaited<RawChild["ended"]>): ExitRecord["status"] => {
   if ("_tag" in end) throw new Error("a process of this machine cannot be lost");
@@ -284,6 +278,8 @@ export class Agent {
   readonly #sweeping: ReturnType<typeof setInterval>;
   #swept: Promise<void> = Promise.resolve();
   #closed = false;
+  /** The tasks of durable pools. */
+  readonly #work: Work;
 
   constructor(server: Server, settings: Settings) {
     this.#server = server;
@@ -300,12 +296,30 @@ export class Agent {
     server.subscribe(`${this.#own}.>`, this.#receive);
     this.#watching = setInterval(this.#watch, WATCH);
     this.#sweeping = setInterval(this.#sweep, SWEEP);
+    const { folder, labels, log, name, slots, space } = settings;
+    const inbox = `mp.${space}.r.${name}`;
+    this.#work = new Work(new JetStream(server, inbox), {
+      space,
+      slots,
+      folder,
+      labels,
+      inbox,
+      log,
+      store: this.#store,
+      host: this.#host.name,
+      taken: () => this.#taken,
+    });
     this.#sweep();
   }
 
-  /** Number of children that run. */
+  /** Number of places that are taken: by children of programs, and by tasks of durable pools. */
   get running(): number {
-    return this.#taken;
+    return this.#taken + this.#work.running;
+  }
+
+  /** Finds the durable pools that this agent serves. */
+  look(): Promise<void> {
+    return this.#work.look();
   }
 
   /** Kills all children, and tells their callers. */
@@ -313,6 +327,7 @@ export class Agent {
     this.#closed = true;
     clearInterval(this.#watching);
     clearInterval(this.#sweeping);
+    await this.#work.close();
     await Promise.all([...this.#runs.values()].map((run) => run.kill("SIGKILL")));
     await Promise.all([...this.#ending, this.#swept]);
     await this.#server.flush();
@@ -330,7 +345,7 @@ export class Agent {
       agent: name,
       host: this.#host.name,
       slots,
-      free: Math.max(0, slots - this.#taken),
+      free: Math.max(0, slots - this.running),
       labels,
       deno: Deno.version.deno,
     };
@@ -370,7 +385,7 @@ export class Agent {
     const request = readRequest(data);
     const { slots } = this.#settings;
     if (typeof request === "string") return { ok: false, reason: "Incompatible", message: request };
-    if (this.#closed || this.#taken >= slots) return { ok: false, reason: "Full", message: "no place is free" };
+    if (this.#closed || this.running >= slots) return { ok: false, reason: "Full", message: "no place is free" };
     this.#taken++;
     let started = false;
     try {
@@ -449,7 +464,10 @@ export class Agent {
   }
 
   readonly #sweep = (): void => {
-    const used = new Set([...this.#runs.values()].flatMap(({ sources }) => sources === undefined ? [] : [sources]));
+    const used = new Set([
+      ...this.#work.sources,
+      ...[...this.#runs.values()].flatMap(({ sources }) => sources === undefined ? [] : [sources]),
+    ]);
     this.#swept = this.#store.sweep(this.#settings.keep, used).catch((error) =>
       this.#settings.log(`old sources cannot be removed: ${(error as Error).message}`)
     );

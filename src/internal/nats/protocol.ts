@@ -132,7 +132,7 @@ export interface ExitRecord {
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
-export const encode = (value: unknown): Uint8Array => encoder.encode(JSON.stringify(value));
+export const encode = (value: unknown): Uint8Array<ArrayBuffer> => encoder.encode(JSON.stringify(value));
 export const decode = <A>(bytes: Uint8Array): A => JSON.parse(decoder.decode(bytes)) as A;
 
 /** Decodes a message that is an object. Throws a `SyntaxError` if it is not. */

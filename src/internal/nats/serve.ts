@@ -49,6 +49,7 @@ export const serve = (options: Public.Options): Effect.Effect<Public.Agent, Nats
     );
     // Callers find the agent from now on.
     yield* Effect.promise(() => server.flush());
+    void agent.look();
     return { name, running: Effect.sync(() => agent.running) };
   });
 

@@ -1,5 +1,5 @@
 /**
- * The connection to a NATS server. It is made again whenever it breaks. Only this module and `transport.ts` use `@nats-io`.
+ * The connection to a NATS server. It is made again whenever it breaks. Only this module, `transport.ts` and `jetstream.ts` use `@nats-io`.
  *
  * @module
  */
@@ -37,6 +37,11 @@ export class Server {
   constructor(connection: NatsConnection) {
     this.#connection = connection;
     void this.#watch();
+  }
+
+  /** The connection itself. */
+  get connection(): NatsConnection {
+    return this.#connection;
   }
 
   get connected(): boolean {
@@ -77,9 +82,12 @@ export class Server {
     }
   }
 
-  /** Handles the messages of a subject, which may end with `>`. Messages that cannot be read are dropped. */
-  subscribe(subject: string, handle: Handler): void {
-    this.#connection.subscribe(subject, {
+  /**
+   * Handles the messages of a subject, which may end with `>`. Messages that cannot be read are dropped. Returns a function that ends
+   * the subscription.
+   */
+  subscribe(subject: string, handle: Handler): () => void {
+    const subscription = this.#connection.subscribe(subject, {
       callback: (error, { data, headers, reply, subject }) => {
         if (error !== null || headers?.code === 503) return;
         try {
@@ -90,6 +98,7 @@ export class Server {
         }
       },
     });
+    return () => subscription.unsubscribe();
   }
 
   /** Waits until the server has everything that was published, or until the connection breaks. */

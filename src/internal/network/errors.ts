@@ -125,7 +125,7 @@ export class AuthenticationError extends ReasonedError<AuthenticationErrorReason
  * - `Unreachable`: no server answers at the addresses.
  * - `Refused`: the server refuses the credentials, or requires TLS.
  * - `InvalidOption`: an option is invalid.
- * - `Unsupported`: the backend is no `NatsBackend`.
+ * - `Unsupported`: the backend is no `NatsBackend`, or the server has no JetStream.
  *
  * @since 0.1.0
  * @category errors

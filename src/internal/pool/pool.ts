@@ -401,6 +401,11 @@ export class RunningPool implements Pool.Pool {
       return Effect.zipRight(drained, this.terminate);
     });
 
+  /** Whether it takes calls. */
+  protected get isOpen(): boolean {
+    return this.#state === "open";
+  }
+
   /** Waits for the submissions and their callbacks. Nothing else needs to be waited for: each other call has its caller. */
   get #drained(): Effect.Effect<void> {
     return Effect.zipRight(this.#submissions.settled, this.#submissions.callbacksEnded);
@@ -697,7 +702,7 @@ export class RunningPool implements Pool.Pool {
   ): Effect.Effect<Pool.Submission<A, E | Pool.PoolFailure>, EncodeError | PoolError> {
     return Effect.flatMap(this.#prepare(task, CALL, args), (prepared) => {
       if (this.#state !== "open") {
-        return Effect.succeed(this.#submissions.refused<A, E>(task.name, Exit.fail(closed()), options));
+        return Effect.succeed(this.#submissions.concluded<A, E>(task.name, Exit.fail(closed()), options));
       }
       const terms = this.#terms(options);
       return Effect.zipRight(this.#room, this.#submissions.submit<A, E>(this.#gate, prepared, terms, options));

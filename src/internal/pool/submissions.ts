@@ -51,13 +51,13 @@ export class Submissions {
   }
 
   /** A submission that has settled. */
-  refused<A, E>(
+  concluded<A, E>(
     task: string,
-    refusal: Exit.Exit<never, PoolFailure>,
+    exit: Exit.Exit<A, E | PoolFailure>,
     callbacks: SubmitOptions<A, E>,
   ): Submission<A, E | PoolFailure> {
-    this.#call(task, refusal, callbacks);
-    return { await: refusal, poll: Effect.succeed(Option.some(refusal)), cancel: Effect.void };
+    this.#call(task, exit, callbacks);
+    return { await: exit, poll: Effect.succeed(Option.some(exit)), cancel: Effect.void };
   }
 
   #begin<A, E>(
