@@ -108,6 +108,7 @@
  * | [ProgressBar](https://jsr.io/@effect-deno/multiprocessing/doc/ProgressBar) | the progress of a pool on the terminal |
  * | [TestBackend](https://jsr.io/@effect-deno/multiprocessing/doc/TestBackend) | children for tests, which fail as a script says |
  * | [NatsBackend](https://jsr.io/@effect-deno/multiprocessing/doc/NatsBackend) | processes on other machines, by a NATS server |
+ * | [NatsPool](https://jsr.io/@effect-deno/multiprocessing/doc/NatsPool) | a pool whose tasks and results a NATS server keeps |
  * | [agent](https://jsr.io/@effect-deno/multiprocessing/doc/agent) | the program on each of those machines |
  * | [PlatformWorker](https://jsr.io/@effect-deno/multiprocessing/doc/PlatformWorker) | `Worker` of `@effect/platform` on these backends |
  * | [Rpc](https://jsr.io/@effect-deno/multiprocessing/doc/Rpc) | clients and servers of `@effect/rpc` over connections |

@@ -46,6 +46,7 @@ import { change as change2 } from "./arguments_tasks.ts";
 import * as Agent from "../../src/agent.ts";
 import * as CommandExecutor from "../../src/CommandExecutor.ts";
 import * as NatsBackend from "../../src/NatsBackend.ts";
+import * as NatsPool from "../../src/NatsPool.ts";
 import * as PlatformWorker from "../../src/PlatformWorker.ts";
 import * as ProgressBar from "../../src/ProgressBar.ts";
 import * as Rpc from "../../src/Rpc.ts";
@@ -230,6 +231,7 @@ const server = {
   tls: [...all((value) => isBoolean(value) || isRecord(value)), { ca: 1 }, { cert: "" }],
   connectTimeout: positiveDuration,
 };
+const word = all((value) => value === "x" || value === "2");
 const destination = all(() => false);
 
 /** A test backend whose only fault is this. */
@@ -283,6 +285,27 @@ export const options = {
     observe: worker.observe,
   },
   "NatsBackend.ServerOptions": server,
+  "NatsPool.Options": {
+    ...server,
+    name: word,
+    size: positive,
+    replicas: positive,
+    maxQueued: positive,
+    whenFull: all(() => false),
+    ackWait: positiveDuration,
+    retries: count,
+    priority: terms.priority,
+    timeout: positiveDuration,
+    keepResults: positiveDuration,
+    keepDead: positiveDuration,
+    labels: texts,
+    permissions,
+    env: environment,
+    v8Flags: texts,
+    include: texts,
+  },
+  "NatsPool.ServerOptions": server,
+  "NatsPool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func, id: word },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
   "Pool.ApplyOptions": calling,
@@ -375,6 +398,7 @@ const requirements: Partial<Record<keyof typeof options, Readonly<Record<string,
   "Group.PartialOptions": { deadline: 1 },
   "Manager.ConnectOptions": { address: { path: "/nowhere/at/all" } },
   "NatsBackend.Options": { servers: "nats://127.0.0.1:1" },
+  "NatsPool.Options": { servers: "nats://127.0.0.1:1", name: "x" },
   "agent.Options": { servers: "nats://127.0.0.1:1" },
   "SharedMemory.CreateOptions": { size: 8 },
   "SharedMemory.Options": { size: 8 },
@@ -740,6 +764,17 @@ export const rows: Readonly<Record<string, Row>> = {
     [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],
     (_, [options]) => Layer.build(NatsBackend.layer(options)),
   ),
+  "NatsPool.make": row(
+    { options: optionsOf("NatsPool.Options") },
+    [{ servers: "nats://127.0.0.1:1", name: "x", connectTimeout: 1 }],
+    (_, [options]) => NatsPool.make(options),
+  ),
+  ...methods("NatsPool.NatsPool", "natsPool", {
+    submit: [modified, [square, 1]],
+    submitWith: [withOptions("NatsPool.SubmitOptions"), [square, [1], {}]],
+    attach: [{ id: word, task }, ["x", square]],
+    retryDead: [{ id: word }, ["x"]],
+  }),
   "agent.serve": row(
     { options: optionsOf("agent.Options") },
     [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],

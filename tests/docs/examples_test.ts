@@ -411,6 +411,16 @@ testFunction("example nats counts primes on two agents, one of which is killed (
   );
 });
 
+testFunction("example nats_pool collects the results of a program that was killed (full)", async () => {
+  if (!available) return;
+  assertEquals(
+    await example("nats_pool"),
+    "12 tasks were submitted; their program was killed\n" +
+      "the first task is done; the agent was killed, and another one was started\n" +
+      "365 days\nPoisoned; dead letters: poison\n",
+  );
+});
+
 Deno.test("every example is a task, and every task of an example runs one", async () => {
   const listed = Object.keys(config.tasks).filter((name) => name.startsWith("example:")).map((name) => name.slice(8));
   const files: Array<string> = [];

@@ -45,6 +45,7 @@ const owners: Record<string, string> = {
   "Lock.ts": "sync",
   "Main.ts": "child",
   "NatsBackend.ts": "nats",
+  "NatsPool.ts": "nats",
   "agent.ts": "nats",
   "Manager.ts": "manager",
   "Pipe.ts": "pipe",

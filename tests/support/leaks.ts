@@ -49,7 +49,12 @@ export const processEntry = (pid: number): ProcessEntry | undefined => {
   return { pid, state: fields[0], parent: Number(fields[1]), started: fields[19] };
 };
 
-/** All descendants of a process. */
+const keepers = new Set<number>();
+
+/** The children of this process may outlive the test that needed them: they are its own. */
+export const keepsChildren = (pid: number): void => void keepers.add(pid);
+
+/** All descendants of a process, without those of processes that keep their children. */
 export const descendants = (root: number): ReadonlyArray<ProcessEntry> => {
   const all = entries("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => processEntry(Number(name)) ?? []);
   const found = new Set([root]);
@@ -57,7 +62,7 @@ export const descendants = (root: number): ReadonlyArray<ProcessEntry> => {
   for (let grown = true; grown;) {
     grown = false;
     for (const entry of all) {
-      if (found.has(entry.pid) || !found.has(entry.parent)) continue;
+      if (found.has(entry.pid) || !found.has(entry.parent) || keepers.has(entry.parent)) continue;
       found.add(entry.pid);
       result.push(entry);
       grown = true;
