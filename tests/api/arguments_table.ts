@@ -246,7 +246,7 @@ export const options = {
   "Backend.Command": { name, daemon: boolean, modules: texts, permissions, preload: boolean, sources },
   "Backend.KillPolicy": killPolicy,
   "Barrier.Options": { carrier, parties: positive },
-  "agent.Options": { ...server, slots: positive, labels: texts, folder: name },
+  "agent.Options": { ...server, slots: positive, labels: texts, folder: name, keep: positiveDuration },
   "Client.Options": { ...connecting, maxBytes: positiveOrInfinite },
   "Client.Trust": { caCerts: texts, hostname: name },
   "CommandExecutor.Options": {
@@ -304,7 +304,6 @@ export const options = {
     v8Flags: texts,
     include: texts,
   },
-  "NatsPool.ServerOptions": server,
   "NatsPool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func, id: word },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,

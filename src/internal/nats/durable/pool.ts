@@ -298,8 +298,9 @@ class DurablePool extends RunningPool implements Public.NatsPool {
     args: Args,
     options: Public.SubmitOptions<A, E>,
   ): Effect.Effect<Public.Submission<A, E | Pool.PoolFailure>, EncodeError | PoolError> => {
-    const { id, ...others } = options ?? {};
-    const wrong = Checks.wrongSubmit(task, args, options === undefined || options === null ? options : others) ??
+    const isRecord = Arguments.record(options) === undefined;
+    const { id, ...others } = isRecord ? options : {};
+    const wrong = Checks.wrongSubmit(task, args, isRecord ? others : options) ??
       (id === undefined ? undefined : wrongId("submitWith", id)) ?? unsupportedOption(others);
     return wrong === undefined ? this.#submit<A, E>(task, args, options) : Effect.fail(wrong);
   };
