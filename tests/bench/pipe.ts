@@ -97,8 +97,8 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 rows("", SubprocessBackend.layer(), {
   rtt: "waiting for each other, two thirds; a message each way",
   siblings: "as pipe.rtt, and an answer to each send",
-  "1MB": "three copies, two of them into fresh memory: what the pipe keeps, into the ring, out of it",
-  "16MB": "three copies, two of them into fresh memory: what the pipe keeps, into the ring, out of it",
+  "1MB": "three copies, the last into fresh memory: what the pipe keeps, into the socket, out of it",
+  "16MB": "three copies, the last into fresh memory: what the pipe keeps, into the socket, out of it",
 });
 
 rows(".worker", WorkerBackend.layer(), {

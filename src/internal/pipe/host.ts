@@ -34,8 +34,9 @@ import type { Receiver } from "../rpc/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../rpc/router.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProtocolError } from "../transport/frames.ts";
+import { copy, giveBack } from "./copies.ts";
 import { MessageInbox } from "./inbox.ts";
-import { type Message, oversize, readMessage, wantsConfirmation, writeMessage } from "./message.ts";
+import { Message, oversize, readMessage, wantsConfirmation, writeMessage } from "./message.ts";
 import * as P from "./protocol.ts";
 
 /** The state of an end. */
@@ -228,7 +229,10 @@ export class PipeHost implements Hosted {
     this.#released(side);
     from?.end(P.MOVED);
     // Messages first: when the owner learns that the other end has ended, it has all messages that came before.
-    for (const message of side.messages) owner.message(message);
+    for (const message of side.messages) {
+      message.isReusable = false;
+      owner.message(message);
+    }
     owner.start(this.#sides[1 - index].messages.bytes, this.#peerState(1 - index));
     const after = this.#peerState(index);
     if (after !== before) this.#ownerOf(1 - index)?.peer(after);
@@ -246,17 +250,26 @@ export class PipeHost implements Hosted {
     }
     if (state._tag === "Owned" && state.owner.stranger) {
       // The content is not needed again, since the end will have no other owner. Its size counts until it is received.
-      messages.push({ kind: message.kind, size: message.size, bytes: none, attachments: [] });
+      messages.push(new Message(message.kind, none, [], false, message.size, undefined));
       state.owner.message(message, handed);
       return true;
     }
     // A sender in this process may change its memory afterwards.
-    const attachments = from.near ? message.attachments.map((part) => part.slice()) : message.attachments;
-    const stored = attachments.length === 0 && !message.moves
-      ? message
-      : { ...message, attachments, release: message.moves ? this.#retain(message) : undefined };
+    const attachments = from.near ? message.attachments.map(copy) : message.attachments;
+    const stored = attachments.length === 0 && !message.moves ? message : new Message(
+      message.kind,
+      message.bytes,
+      attachments,
+      message.moves,
+      message.size,
+      message.moves ? this.#retain(message) : undefined,
+    );
     messages.push(stored);
-    if (state._tag === "Owned") state.owner.message(stored);
+    if (state._tag === "Owned") {
+      const { owner } = state;
+      const isCopied = from.near && !owner.near && attachments.length > 0;
+      owner.message(stored, isCopied ? () => void (stored.isReusable = this.#isOwner(index, owner)) : undefined);
+    }
     return false;
   }
 
@@ -267,7 +280,8 @@ export class PipeHost implements Hosted {
     }
     const before = messages.bytes;
     for (let i = 0; i < count; i++) {
-      const { moves, release } = messages.shift()!;
+      const { attachments, isReusable, moves, release } = messages.shift()!;
+      if (isReusable) attachments.forEach(giveBack);
       if (moves) releases.push(release ?? (() => {}));
     }
     this.#ownerOf(1 - index)?.freed(before - messages.bytes, count);
@@ -325,9 +339,9 @@ const remoteOwner = (line: Line): P.EndOwner => {
   return {
     near: false,
     start: (pending, peer) => line.data(varints(P.START, pending, peer)),
-    message: (message) => {
+    message: (message, handed) => {
       try {
-        line.data(writeMessage(P.MESSAGE, message));
+        line.data(writeMessage(P.MESSAGE, message), handed && (() => handed(true)));
       } catch (error) {
         if (!(error instanceof MessageTooLarge)) throw error;
         line.data(writeMessage(P.MESSAGE, oversize(error)));

@@ -18,23 +18,26 @@ export const OVERSIZE = 2;
 const OVERHEAD = 64;
 
 /** One message. */
-export interface Message extends Packet {
-  /** {@link VALUE}, {@link BYTES} or {@link OVERSIZE}. */
-  readonly kind: number;
-  /** Its size as the bounds count it, in bytes. */
-  readonly size: number;
-  /** In the host of the pipe: releases the handles that move with the message. */
-  readonly release?: (() => void) | undefined;
+export class Message implements Packet {
+  /** In the host of the pipe: whether the attachments are copies that nothing reads any more, once the message is received. */
+  isReusable = false;
+
+  constructor(
+    /** {@link VALUE}, {@link BYTES} or {@link OVERSIZE}. */
+    readonly kind: number,
+    readonly bytes: Uint8Array,
+    readonly attachments: ReadonlyArray<Uint8Array>,
+    readonly moves: boolean | undefined,
+    /** Its size as the bounds count it, in bytes. */
+    readonly size: number,
+    /** In the host of the pipe: releases the handles that move with the message. */
+    readonly release: (() => void) | undefined,
+  ) {}
 }
 
 /** Makes a message of a packet. */
-export const makeMessage = (kind: number, { attachments, bytes, moves }: Packet): Message => ({
-  kind,
-  bytes,
-  attachments,
-  moves,
-  size: sizeOf({ attachments, bytes }) + OVERHEAD,
-});
+export const makeMessage = (kind: number, { attachments, bytes, moves }: Packet): Message =>
+  new Message(kind, bytes, attachments, moves, sizeOf({ attachments, bytes }) + OVERHEAD, undefined);
 
 /** Makes the replacement of a message that the link to its receiver does not accept. */
 export const oversize = ({ limit, size }: MessageTooLarge): Message => {

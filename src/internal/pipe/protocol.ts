@@ -72,8 +72,8 @@ export interface EndOwner {
   readonly stranger?: boolean;
   readonly start: (pending: number, peer: PeerState) => void;
   /**
-   * Passes a message on. Another program calls `handed` when the message will outlive this process, or with `false` if it may not have
-   * arrived.
+   * Passes a message on. An owner that is not near calls `handed` when the message will outlive this process, and another program
+   * calls it with `false` if the message may not have arrived.
    */
   readonly message: (message: Message, handed?: (arrived: boolean) => void) => void;
   /** The other end has received `bytes` bytes, in `count` messages. */
