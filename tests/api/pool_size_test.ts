@@ -205,7 +205,9 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       const pool = yield* Pool.make({ size: 1, prefetch: 3, gracePeriod: "20 millis" });
       // A process that has run an Effect releases its layers when it is told to end.
       yield* pool.apply(Shared.addEffect, 1, 2);
-      const stuck = yield* pool.submitWith(Shared.never, [], { timeout: "20 millis" });
+      // The task below has begun when its time is over: its module is loaded.
+      yield* pool.apply(Shared.echo, 1);
+      const stuck = yield* pool.submitWith(Shared.never, [], { timeout: "200 millis" });
       const behind = yield* Effect.forEach(numbers(6), (n) => pool.submit(Shared.echoEffect, n));
       const error = yield* Effect.flip(stuck.await);
       assertInstanceOf(error, Pool.PoolError);
