@@ -184,6 +184,12 @@
  * Cannot encode args[0].items[1]: functions do not cross a process boundary; define a Task and send its arguments
  * ```
  *
+ * ## Large binary content
+ *
+ * Content of 64 KiB and more is copied once on its way to a worker of `WorkerBackend`, and through the system to another
+ * process. It must not be changed before the call has ended, because it is read when it is sent. {@link move} gives it
+ * away instead: a worker then receives the memory itself, and so does the caller of a task that returns it.
+ *
  * ## Failures with parts that cannot be sent
  *
  * A failure of a task must reach its caller, or `Effect.catchTag` would not see it. If a failure cannot be encoded as
@@ -267,6 +273,7 @@ import type * as Scope from "effect/Scope";
 import type * as Stream from "effect/Stream";
 import type { Backend } from "./Backend.ts";
 import * as Arguments from "./internal/os/arguments.ts";
+import { mark } from "./internal/codec/moves.ts";
 import { declarePortable, define, type Definition, TypeId as internalTypeId } from "./internal/child/tasks.ts";
 
 export { TaskError } from "./internal/child/errors.ts";
@@ -605,6 +612,58 @@ export const fromClass = <Instance extends { run(): unknown }>(
     ReturnType<Instance["run"]>,
     never
   >;
+};
+
+const isMovable = Arguments.must(
+  (value) => (ArrayBuffer.isView(value) ? value.buffer : value) instanceof ArrayBuffer,
+  "an ArrayBuffer, or a view of one",
+);
+
+/**
+ * Marks binary content to move with the next call that contains it, instead of being copied. Returns the content.
+ *
+ * - A worker of `WorkerBackend` receives the memory itself, so that the call takes no longer with a large content than with a small
+ *   one. Other processes receive a copy.
+ * - On every backend, the content is gone here as soon as the call is made or the task has returned it, also if the call fails or is
+ *   interrupted later: the ArrayBuffer is detached, and all views of it have length 0. A call that cannot be encoded, or is refused
+ *   before that, leaves the content as it is.
+ * - It moves in the arguments of a task and the items of a map, in results and in elements of Streams. In a queue, a pipe or a managed
+ *   object it is copied like other content, and stays.
+ * - A pool copies the content to a worker if the call may have to be sent again: with `retry`, ahead with `prefetch`, or by `broadcast`.
+ * - A view of a part of an ArrayBuffer takes the whole buffer away here. The other side receives a copy of the part.
+ * - The memory of a `WebAssembly.Memory` cannot be taken away. It is copied, and stays.
+ *
+ * Throws a `TypeError` if the content is neither an ArrayBuffer nor a view of one. Shared memory is not copied in any case; see
+ * `SharedMemory`. Python has no equivalent: there, processes copy.
+ *
+ * *Interruption:* a call that is interrupted does not give the content back.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const invert = Mp.Task.make(import.meta, "invert", (pixels: Uint8Array) => {
+ *   for (let i = 0; i < pixels.length; i++) pixels[i] = 255 - pixels[i];
+ *   return Mp.Task.move(pixels);
+ * });
+ *
+ * const program = Effect.gen(function* () {
+ *   const pixels = new Uint8Array(1_000_000);
+ *   const inverted = yield* Mp.Process.run(invert, Mp.Task.move(pixels));
+ *   console.log(pixels.length, inverted.length, inverted[0]);
+ * }).pipe(Effect.provide(Mp.WorkerBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program); // 0 1000000 255
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const move = <A extends ArrayBuffer | ArrayBufferView>(content: A): A => {
+  const wrong = Arguments.wrong({ content }, { content: isMovable });
+  if (wrong !== undefined) throw new TypeError(Arguments.invalidArgument("Task.move", wrong));
+  mark((ArrayBuffer.isView(content) ? content.buffer : content) as ArrayBuffer);
+  return content;
 };
 
 /**

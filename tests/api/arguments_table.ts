@@ -1114,6 +1114,12 @@ export const rows: Readonly<Record<string, Row>> = {
     (_, [meta, Class]) => Task.fromClass(meta, Class),
     true,
   ),
+  "Task.move": row(
+    { content: all((value) => ArrayBuffer.isView(value) || value instanceof ArrayBuffer) },
+    [new Uint8Array(1)],
+    (_, [content]) => Task.move(content as Loose),
+    true,
+  ),
   "Task.isTask": guard(Task.isTask),
 
   ...numbers("Value", {}, []),

@@ -75,7 +75,7 @@ interface Message {
 const send = (outbox: Outbox, { attachments, body, channel, kind }: Message): void =>
   outbox.send(kind, channel, (writer) => {
     writer.bytes(body);
-    return attachments;
+    return { attachments };
   });
 
 const contents = (size: number, seed: number): Uint8Array<ArrayBuffer> => {
@@ -135,6 +135,57 @@ const feed = (inbox: Inbox, bytes: Uint8Array, cuts: ReadonlyArray<number>): num
   }
   return direct;
 };
+
+/** A transport that hands chunks over, and copies those whose memory it may not take. */
+class Port implements Transport {
+  readonly whole = true;
+  writes = 0;
+  data: (chunk: Uint8Array) => void = () => {};
+
+  readonly write = (
+    chunks: ReadonlyArray<Uint8Array>,
+    done: () => void,
+    _handed?: () => void,
+    owned?: boolean,
+  ): void => {
+    this.writes++;
+    chunks.forEach((chunk, i) => this.data(owned === true && i === chunks.length - 1 ? chunk : chunk.slice()));
+    done();
+  };
+
+  readonly start = (data: (chunk: Uint8Array) => void): void => void (this.data = data);
+  readonly close = (): void => {};
+}
+
+property(
+  "a transport that hands memory over takes a segment as one fragment, and a message's own memory is not copied",
+  async () => {
+    const transport = new Port();
+    const received: Array<Incoming> = [];
+    const inbox = new Inbox(MAX_MESSAGE_SIZE, (_kind, _channel, message) => received.push(message));
+    transport.start((chunk) => inbox.push(chunk));
+    const outbox = new Outbox(transport, MAX_MESSAGE_SIZE);
+    const [own, other, short] = [contents(5 * FRAGMENT, 1), contents(3 * FRAGMENT, 2), contents(1, 3)];
+    outbox.send(3, 7, (writer) => {
+      writer.bytes(contents(10, 4));
+      return { attachments: [own, other, short], owned: new Set([own]) };
+    });
+    outbox.send(3, 7, (writer) => writer.bytes(contents(2 * FRAGMENT, 5)));
+    await Promise.resolve();
+    assertEquals(received.length, 2);
+    // The table, the short body and the first attachment are one write.
+    assertEquals(transport.writes, 4);
+    const [{ attachments, bytes }, long] = received;
+    assert(equal(bytes, contents(10, 4)) && equal(long.bytes, contents(2 * FRAGMENT, 5)));
+    assert([own, other, short].every((attachment, i) => equal(attachments[i], attachment)));
+    assert(attachments[0].buffer === own.buffer);
+    assert(
+      attachments.every(({ buffer, length }, i) =>
+        buffer.byteLength === length && (i === 0 || buffer !== other.buffer)
+      ),
+    );
+  },
+);
 
 property("any messages arrive intact and in order on each channel, however the bytes are cut", () =>
   fc.assert(

@@ -1021,5 +1021,5 @@ export const request = <Args extends ReadonlyArray<unknown>, A, E>(
 ): Effect.Effect<A, E | Backend.CallError> =>
   Effect.flatMap(Call.prepare(task, CALL, args), (prepared) =>
     Effect.async<unknown, unknown>((resume) => {
-      Call.start(child, prepared, false, resume);
+      Call.start(child, prepared, false, true, resume);
     })) as Effect.Effect<A, E | Backend.CallError>;

@@ -123,6 +123,29 @@ const arrange = <A>(
     });
   });
 
+/** Encodes a call, whose buffers that are to move are not taken yet. */
+const encode = (
+  task: Any,
+  mode: number,
+  args: List,
+  first: number,
+  settled: boolean,
+  by: Hooks,
+): Effect.Effect<Prepared, EncodeError> =>
+  arrange(task, mode, args, settled, (args, frame) => {
+    const begun = performance.now();
+    const root = mode === Request.CALL ? "args" : "items";
+    const encoded = shifted(mode, first, () => Codec.encode(args, { hooks: by, root }));
+    return { ...frame, encoded, encoding: performance.now() - begun };
+  });
+
+/** Takes the buffers of encoded calls that are to move. */
+const taken = (calls: ReadonlyArray<Prepared>): ReadonlyArray<Prepared> => {
+  const messages = calls.map(({ encoded }) => encoded);
+  const own = Codec.take(messages);
+  return own === messages ? calls : calls.map((call, i) => ({ ...call, encoded: own[i] }));
+};
+
 /** Encodes a call in the caller's fiber, so that an argument that cannot be sent fails there, before anything was sent. */
 export const prepare = (
   task: Any,
@@ -132,12 +155,25 @@ export const prepare = (
   settled: boolean = false,
   by: Hooks = hooks,
 ): Effect.Effect<Prepared, EncodeError> =>
-  arrange(task, mode, args, settled, (args, frame) => {
-    const begun = performance.now();
-    const root = mode === Request.CALL ? "args" : "items";
-    const encoded = shifted(mode, first, () => Codec.encode(args, { hooks: by, root }));
-    return { ...frame, encoded, encoding: performance.now() - begun };
-  });
+  Effect.map(encode(task, mode, args, first, settled, by), (call) => taken([call])[0]);
+
+/** Encodes several calls like {@link prepare}: each with `size` items of one list, and the last one with the rest. */
+export const prepareAll = (
+  task: Any,
+  mode: number,
+  calls: ReadonlyArray<List>,
+  size: number,
+  settled: boolean,
+  by: Hooks = hooks,
+): Effect.Effect<ReadonlyArray<Prepared>, EncodeError> =>
+  Effect.map(
+    Effect.forEach(calls, (args, i) => encode(task, mode, args, i * size, settled, by)),
+    taken,
+  );
+
+/** A call whose memory stays with it when it is sent, because it is sent several times. */
+export const kept = (call: Prepared): Prepared =>
+  call.encoded.owned === undefined ? call : { ...call, encoded: { ...call.encoded, owned: undefined } };
 
 /** What is needed to decode the answer to a call of a task that was sent by another program. */
 export const expected = (task: Any): Prepared => {
@@ -195,6 +231,7 @@ export const prepareList = (
     for (let first = 0; first < items.length; first += granularity) {
       shifted(mode, first, () => list.add(items.slice(first, first + granularity), "items"));
     }
+    list.take();
     const each = (performance.now() - begun) / items.length;
     const group = (at: number): number => Math.ceil(at / granularity);
     return {
@@ -217,10 +254,11 @@ const where = (child: Sender, task: Any): string =>
 
 /** Writes a request for the task with this number. */
 export const fill =
-  (prepared: Prepared, task: number, flags: number) => (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
+  (prepared: Prepared, task: number, flags: number, last: boolean = false) =>
+  (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
     const mode = prepared.mode | (prepared.settled ? Request.SETTLED : 0);
     Request.write(writer, mode | flags, task, prepared.trace, prepared.carried);
-    return Codec.append(writer, prepared.encoded);
+    return Codec.append(writer, prepared.encoded, last);
   };
 
 const describe = (task: Any) => (): unknown => [task.url, task.name];
@@ -277,12 +315,14 @@ export const sizeOf = ({ attachments, bytes }: Incoming): number =>
 
 /**
  * Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. With `isAhead`, the child runs
- * one such request after the other, and `isAhead` tells whether it has not begun this one.
+ * one such request after the other, and `isAhead` tells whether it has not begun this one. A `last` request is not sent again, unless the
+ * child has not begun it.
  */
 export const start = (
   child: Child,
   prepared: Prepared,
   once: boolean,
+  last: boolean,
   done: (exit: Effect.Effect<unknown, unknown>) => void,
   isAhead?: () => boolean,
 ): OpenCall => {
@@ -291,8 +331,9 @@ export const start = (
   const call = { begun: false, report: undefined as Report | undefined, cancel: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
-    const flags = (once ? Request.ONCE : 0) | (isAhead === undefined ? 0 : isAhead() ? Request.QUEUED : Request.FRESH);
-    const channel = link.open(fill(prepared, id, flags), {
+    const ahead = isAhead?.();
+    const flags = (once ? Request.ONCE : 0) | (ahead === undefined ? 0 : ahead ? Request.QUEUED : Request.FRESH);
+    const channel = link.open(fill(prepared, id, flags, last && ahead !== true), {
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.

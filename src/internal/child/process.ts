@@ -82,7 +82,7 @@ class RunningProcess<A, E> implements Process.Process<A, E> {
 
   constructor(child: Child, prepared: Call.Prepared, options: Process.Options) {
     const answer = Deferred.unsafeMake<Exit.Exit<A, E | CallError>>(FiberId.none);
-    const call = Call.start(child, prepared, true, (reply) => {
+    const call = Call.start(child, prepared, true, true, (reply) => {
       if (Exit.isExit(reply)) Deferred.unsafeDone(answer, Effect.succeed(reply as Exit.Exit<A, E | CallError>));
       else Effect.runFork(Deferred.complete(answer, Effect.exit(reply as Effect.Effect<A, E | CallError>)));
     });

@@ -70,6 +70,7 @@ export { Writer } from "./bytes.ts";
 export { EncodedList } from "./encoded_list.ts";
 export { DecodeError, EncodeError } from "./errors.ts";
 export type { Hook } from "./hook.ts";
+export { take } from "./moves.ts";
 export { ATTACHMENT_BYTES, MAX_DEPTH } from "./tags.ts";
 
 /** The parts of a message besides its body; most messages have none. */
@@ -78,6 +79,10 @@ export interface Extras<Link = unknown> {
   readonly attachments: ReadonlyArray<Uint8Array>;
   /** Actions of hooks, to be run when the message is handed to a link. */
   readonly onSend: ReadonlyArray<(link: Link) => void>;
+  /** Buffers of the value that are to move with the message; see `moves.ts`. */
+  readonly moving?: ReadonlySet<ArrayBuffer> | undefined;
+  /** Attachments whose memory belongs to the message, so that it may be handed over instead of being copied. */
+  readonly owned?: ReadonlySet<Uint8Array> | undefined;
 }
 
 export interface Encoded<Link = unknown> extends Extras<Link> {
@@ -126,9 +131,9 @@ export const encodeInto = <Link = unknown>(
     ? new Encoder<Link>(writer, hooks)
     : new LenientEncoder<Link>(writer, hooks, options.lenient);
   encoder.message(value, options?.root ?? "value");
-  const { attachments, actions } = encoder;
-  if (attachments === undefined && actions === undefined) return;
-  return { attachments: attachments ?? [], onSend: actions ?? [] };
+  const { actions, attachments, moving } = encoder;
+  if (attachments === undefined && actions === undefined && moving === undefined) return;
+  return { attachments: attachments ?? [], onSend: actions ?? [], moving };
 };
 
 /** Encodes a value to a new message. Throws only an `EncodeError`. */
@@ -144,17 +149,26 @@ export const encode = <Link = unknown>(value: unknown, options?: EncodeOptions<L
       bytes,
       attachments: extras?.attachments ?? [],
       onSend: extras?.onSend ?? [],
+      moving: extras?.moving,
     };
   } finally {
     if (writer.buffer.length <= MAX_SCRATCH_BYTES) idle = writer;
   }
 };
 
-/** Appends a message that is already encoded, and therefore cannot fail to encode. */
-export const append = <Link = unknown>(writer: Writer, encoded: Encoded<Link>): Extras<Link> | undefined => {
+/**
+ * Appends a message that is already encoded, and therefore cannot fail to encode. If it is sent for the `last` time, the memory that belongs
+ * to it may be handed over.
+ */
+export const append = <Link = unknown>(
+  writer: Writer,
+  encoded: Encoded<Link>,
+  last: boolean = false,
+): Extras<Link> | undefined => {
   writer.bytes(encoded.bytes);
-  const { attachments, onSend } = encoded;
-  return attachments.length === 0 && onSend.length === 0 ? undefined : { attachments, onSend };
+  const { attachments, onSend, owned } = encoded;
+  if (attachments.length === 0 && onSend.length === 0) return undefined;
+  return { attachments, onSend, owned: last ? owned : undefined };
 };
 
 /** Returns the names of the hooks that a message needs, without decoding it. Throws only a `DecodeError`. */

@@ -10,6 +10,7 @@ import { NOT_NUMBERS, packedForm, type Writer } from "./bytes.ts";
 import { EncodeError } from "./errors.ts";
 import { isInstance } from "./foreign.ts";
 import type { Hook } from "./hook.ts";
+import { isMarked } from "./moves.ts";
 import * as Path from "./refusal.ts";
 import * as Tag from "./tags.ts";
 
@@ -136,6 +137,8 @@ export class Encoder<Link = unknown> {
   attachments: Array<Uint8Array> | undefined;
   actions: Array<(link: Link) => void> | undefined;
   hookNames: Array<string> | undefined;
+  /** Buffers that are to move with the message. */
+  moving: Set<ArrayBuffer> | undefined;
   protected isPolluted = isPolluted();
   protected depth = 0;
   protected reserved = 0;
@@ -479,6 +482,7 @@ export class Encoder<Link = unknown> {
     if (value.detached) {
       throw new EncodeError("its buffer is detached: it was transferred away");
     }
+    this.note(value);
     if (value.resizable) {
       this.writer.byte(Tag.RESIZABLE);
       this.writer.varint(value.maxByteLength);
@@ -526,9 +530,14 @@ export class Encoder<Link = unknown> {
     } else {
       writer.byte(Tag.TYPED);
       writer.byte(kind);
-      if (window === undefined) this.buffer(buffer);
-      else this.contents(window);
+      if (window === undefined) return this.buffer(buffer);
+      this.note(buffer);
+      this.contents(window);
     }
+  }
+
+  private note(buffer: ArrayBuffer): void {
+    if (isMarked(buffer)) (this.moving ??= new Set()).add(buffer);
   }
 
   private isKnown(value: object): boolean {

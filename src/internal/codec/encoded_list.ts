@@ -7,13 +7,14 @@ import { Writer } from "./bytes.ts";
 import type { Encoded } from "./codec.ts";
 import { Encoder, writeNames } from "./encode.ts";
 import type { Hook } from "./hook.ts";
+import { take } from "./moves.ts";
 import * as Tag from "./tags.ts";
 
 /** The encoded parts of a list. */
 export class EncodedList<Link = unknown> {
   readonly #hooks: ReadonlyArray<Hook<Link>>;
   /** `undefined` for a part that was joined. */
-  readonly #parts: Array<Encoded<Link> | undefined> = [];
+  #parts: Array<Encoded<Link> | undefined> = [];
   readonly #writer = new Writer();
   #last: Encoder<Link> | undefined;
 
@@ -32,7 +33,13 @@ export class EncodedList<Link = unknown> {
       bytes: writer.buffer.slice(0, writer.position),
       attachments: encoder.attachments ?? [],
       onSend: encoder.actions ?? [],
+      moving: encoder.moving,
     });
+  }
+
+  /** Takes the memory of the buffers that are to move. All parts must have been added, and none joined. */
+  take(): void {
+    this.#parts = [...take(this.#parts as ReadonlyArray<Encoded<Link>>)];
   }
 
   /** Makes a message of the items of the parts from `first` to `end`, in their order. Each part can be joined once. */
@@ -52,6 +59,9 @@ export class EncodedList<Link = unknown> {
       bytes: writer.buffer.subarray(0, writer.position),
       attachments: parts.flatMap(({ attachments }) => attachments),
       onSend: parts.flatMap(({ onSend }) => onSend),
+      owned: parts.some(({ owned }) => owned !== undefined)
+        ? new Set(parts.flatMap(({ owned }) => [...owned ?? []]))
+        : undefined,
     };
   }
 }

@@ -92,7 +92,7 @@ class PeerEnd implements P.EndOwner {
     this.#outbox.send(
       MESSAGE,
       MESSAGES,
-      (writer) => writeMessage(P.MESSAGE, message)(writer)?.attachments,
+      (writer) => writeMessage(P.MESSAGE, message)(writer),
       () => finish(true),
     );
     // At once, unless a write is in progress: then the message leaves with the next one.

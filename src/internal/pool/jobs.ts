@@ -35,10 +35,10 @@ export const workOf = (prepared: Call.Prepared, begin: Begin, queueable: boolean
 });
 
 /** Submits calls that a worker of this program runs; it may receive them before it can run them if they are `queueable`. */
-export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, ...rest) => {
+export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, terms, ...rest) => {
   const begin: Begin = (child, done, isAhead) =>
-    Call.start(child, prepared, false, done, queueable ? isAhead : undefined);
-  return dispatcher.submit(workOf(prepared, begin, queueable), settle, ...rest);
+    Call.start(child, prepared, false, terms.retry === undefined, done, queueable ? isAhead : undefined);
+  return dispatcher.submit(workOf(prepared, begin, queueable), settle, terms, ...rest);
 };
 
 /** Runs one job. *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped. */

@@ -209,7 +209,7 @@ export class RunningPool implements Pool.Pool {
       const keep = (exit: JobExit, index: number): Exit.Exit<void, unknown> =>
         Exit.map(exit, (value) => void (results[index] = value));
       return Effect.as(
-        Jobs.runAll(this.#gate, Jobs.all(slots.map(() => prepared), slots), this.#settings.terms, keep),
+        Jobs.runAll(this.#gate, Jobs.all(slots.map(() => Call.kept(prepared)), slots), this.#settings.terms, keep),
         results,
       );
     });
@@ -639,10 +639,8 @@ export class RunningPool implements Pool.Pool {
     const chunks: Array<ReadonlyArray<unknown>> = [];
     for (let at = 0; at < list.length; at += chunkSize) chunks.push(list.slice(at, at + chunkSize));
     // All chunks are encoded before any is sent: an item that cannot be encoded fails the call before any task has run.
-    const prepared = Effect.forEach(chunks, (chunk, i) => {
-      const args = combining === undefined ? chunk : [combining.url, combining.name, chunk];
-      return this.#prepare(task, mode, args, i * chunkSize, settled);
-    });
+    const lists = combining === undefined ? chunks : chunks.map((chunk) => [combining.url, combining.name, chunk]);
+    const prepared = Call.prepareAll(task, mode, lists, chunkSize, settled, this.#settings.hooks);
     const ran = Effect.flatMap(
       prepared,
       (prepared) => Jobs.runAll(this.#gate, Jobs.all(prepared), this.#terms(options), keep),

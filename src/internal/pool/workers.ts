@@ -304,7 +304,7 @@ export class Workers {
   #initialize(child: Child): Effect.Effect<void, StartError> {
     const { initializer } = this.#options;
     if (initializer === undefined) return Effect.void;
-    const ran = Effect.async<unknown, unknown>((resume) => void Call.start(child, initializer, false, resume));
+    const ran = Effect.async<unknown, unknown>((resume) => void Call.start(child, initializer, false, false, resume));
     const failed = (cause: Cause.Cause<unknown>): PoolError =>
       new PoolError({
         reason: "InitializerFailed",

@@ -293,7 +293,7 @@ export class Link {
       id,
       fill && ((writer) => {
         extras = fill(writer);
-        return extras?.attachments;
+        return extras;
       }),
       handed,
     );

@@ -78,14 +78,15 @@ export const produce = <A, E, R, E2>(
       body: () =>
         Effect.zipRight(
           credit.take,
-          Effect.flatMap(encode(elements.slice(at, at + count)), (encoded) => {
+          Effect.flatMap(encode(elements.slice(at, at + count)), (untaken) => {
+            const [encoded] = Codec.take([untaken]);
+            const size = encoded.bytes.length + encoded.attachments.reduce((sum, part) => sum + part.byteLength, 0);
             try {
-              channel.data((writer) => Codec.append(writer, encoded));
+              channel.data((writer) => Codec.append(writer, encoded, true));
             } catch (error) {
               return error instanceof MessageTooLarge ? Effect.fail(error) : Effect.die(error);
             }
             at += count;
-            const size = encoded.bytes.length + encoded.attachments.reduce((sum, part) => sum + part.byteLength, 0);
             if (size < MESSAGE / 2) count *= 2;
             else if (size > MESSAGE) count = Math.max(1, count >> 1);
             return Effect.void;

@@ -18,6 +18,10 @@ export class Undecided implements WatchedTransport {
     return this.#chosen?.eager === true;
   }
 
+  get whole(): boolean {
+    return this.#chosen?.whole === true;
+  }
+
   /** Whether a transport can still be chosen. */
   get open(): boolean {
     return this.#chosen === undefined && !this.#ended;

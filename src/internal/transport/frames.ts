@@ -5,7 +5,7 @@
  *
  * | bytes | field | meaning |
  * | --- | --- | --- |
- * | 0-3 | length | the length of the body, at most {@link FRAGMENT} |
+ * | 0-3 | length | the length of the body, at most {@link FRAGMENT} unless it is a part of a segment |
  * | 4 | kind | a kind of message that the link defines (0-31), plus `TABLE` or `PART` |
  * | 5-8 | channel | the channel of the message |
  *
@@ -15,7 +15,8 @@
  * buffer of their own, so user code and the wire share no copy.
  *
  * - Small frames that are sent while the transport is busy, or in the same turn, leave in one write.
- * - Long messages are sent in fragments that take turns, so that no long message delays another one, or the small ones.
+ * - Long messages are sent in fragments that take turns, so that no long message delays another one, or the small ones. A transport
+ *   that hands memory over takes each segment as one fragment, which the receiver uses without a copy.
  * - Messages of one channel never overtake each other.
  * - A message over the limit is refused before a byte of it is sent. A frame that breaks these rules is a {@link ProtocolError},
  *   which is raised before any memory is allocated for the frame.
@@ -28,6 +29,9 @@ export const HEADER = 9;
 
 /** The maximum length of a frame's body in bytes. It bounds the delay of a small message behind a fragment. */
 export const FRAGMENT = 256 * 1024;
+
+/** The maximum length of a fragment on a transport that takes it `whole`, in bytes. */
+export const LONGEST = 0xffff_ffff;
 
 /** Added to the kind of a frame that announces the segments of a message. */
 export const TABLE = 0x40;
@@ -46,9 +50,10 @@ export class ProtocolError extends TypedError {
 export interface Transport {
   /**
    * Sends the chunks in order. Calls `done` when their memory may be reused and more may be sent; the bytes then outlive this
-   * process. An `eager` transport calls `handed` when the bytes outlive this process.
+   * process. An `eager` transport calls `handed` when the bytes outlive this process. If the last chunk is `owned`, a transport that is
+   * `whole` may take its buffer, which is then detached.
    */
-  readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void) => void;
+  readonly write: (chunks: ReadonlyArray<Uint8Array>, done: () => void, handed?: () => void, owned?: boolean) => void;
   /**
    * Begins to deliver. `data` receives buffers that it may keep, unless they are `lent`. `end` is called once, with the reason if
    * there is one. A transport over a socket reads on when the Promise that `data` returns is resolved, and may read into the memory
@@ -61,6 +66,8 @@ export interface Transport {
   ) => void;
   /** Whether the transport collects writes itself, so that the outbox does not wait for more messages before it writes. */
   readonly eager?: boolean;
+  /** Whether the transport hands chunks over as they are, so that a long one costs no more than a short one. */
+  readonly whole?: boolean;
   /** Sends the writes that the transport has collected. */
   readonly flush?: () => void;
   /** Ends the transport on this side. Bytes that were passed to `write` before are still delivered. */

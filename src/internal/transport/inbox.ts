@@ -61,7 +61,7 @@ export class Inbox {
     let at = 0;
     while (at < chunk.length) {
       if (this.#filled > 0) {
-        at = this.#resume(chunk, at);
+        at = this.#resume(chunk, at, lent);
         continue;
       }
       if (chunk.length - at < HEADER) {
@@ -89,7 +89,8 @@ export class Inbox {
 
   #check(bytes: Uint8Array, at: number): number {
     const length = u32(bytes, at);
-    if (length > FRAGMENT) {
+    // The body of a part is received into its segment, whose size is limited.
+    if (length > FRAGMENT && (bytes[at + 4] & PART) === 0) {
       throw new ProtocolError(
         `Cannot read from the peer: a frame claims ${length} bytes, at most ${FRAGMENT} are allowed`,
       );
@@ -113,7 +114,7 @@ export class Inbox {
   }
 
   /** Continues a frame that an earlier chunk has left incomplete. Returns the position after the bytes that were used. */
-  #resume(chunk: Uint8Array, at: number): number {
+  #resume(chunk: Uint8Array, at: number, lent: boolean): number {
     if (this.#filled < HEADER) {
       const take = Math.min(HEADER - this.#filled, chunk.length - at);
       this.#partial.set(chunk.subarray(at, at + take), this.#filled);
@@ -127,7 +128,7 @@ export class Inbox {
     if ((kind & PART) !== 0) {
       const take = Math.min(length, chunk.length - at);
       if (take > 0 || length === 0) {
-        this.#part(channel, chunk.subarray(at, at + take));
+        this.#part(channel, chunk.subarray(at, at + take), lent);
       }
       if (take === length) this.#filled = 0;
       else this.#keepHeader(this.#partial, 0, length - take);
@@ -195,7 +196,7 @@ export class Inbox {
     this.#settle(channel, assembly);
   }
 
-  #part(channel: number, bytes: Uint8Array): void {
+  #part(channel: number, bytes: Uint8Array, lent: boolean = true): void {
     const assembly = this.#assemblies.get(channel);
     if (assembly === undefined) {
       throw new ProtocolError(
@@ -211,6 +212,12 @@ export class Inbox {
     }
     // The header of a fragment may arrive without its body.
     if (bytes.length === 0) return;
+    if (!lent && bytes.length === size && bytes.buffer.byteLength === size) {
+      // A transport that hands memory over has delivered the whole segment.
+      assembly.segments[assembly.segment] = bytes as Uint8Array<ArrayBuffer>;
+      assembly.offset = end;
+      return this.#settle(channel, assembly);
+    }
     let segment = assembly.segments[assembly.segment];
     const capacity = segment?.length ?? 0;
     if (end > capacity) {

@@ -4,7 +4,7 @@
  * @module
  */
 import { Writer } from "../codec/bytes.ts";
-import { FRAGMENT, HEADER, PART, TABLE, type Transport } from "./frames.ts";
+import { FRAGMENT, HEADER, LONGEST, PART, TABLE, type Transport } from "./frames.ts";
 import { MessageTooLarge } from "../codec/message.ts";
 
 /** The number of bytes of small frames that leave at once, without waiting for the end of the turn. */
@@ -13,17 +13,29 @@ const COALESCED = 64 * 1024;
 /** The number of unsent bytes from which the outbox is not `writable`. */
 const HIGH_WATER = 1024 * 1024;
 
+/** The number of bytes of a body that leaves with the small frames, before the attachments of its message. */
+const SHORT = 4 * 1024;
+
 interface Bulk {
   readonly kind: number;
   readonly channel: number;
   readonly segments: ReadonlyArray<Uint8Array>;
+  /** The segments whose memory may be handed over to the transport. */
+  readonly owned: ReadonlySet<Uint8Array>;
   segment: number;
   offset: number;
   started: boolean;
   readonly handed: (() => void) | undefined;
 }
 
-const none: ReadonlyArray<Uint8Array> = [];
+/** The parts of a message besides its body. */
+interface Parts {
+  readonly attachments: ReadonlyArray<Uint8Array>;
+  /** The attachments whose memory may be handed over to the transport. */
+  readonly owned?: ReadonlySet<Uint8Array> | undefined;
+}
+
+const none: Parts = { attachments: [] };
 
 /** Sends messages in as few writes as the pace of the transport allows. */
 export class Outbox {
@@ -74,17 +86,17 @@ export class Outbox {
   send(
     kind: number,
     channel: number,
-    fill?: (writer: Writer) => ReadonlyArray<Uint8Array> | undefined | void,
+    fill?: (writer: Writer) => Parts | undefined | void,
     handed?: () => void,
   ): void {
     const writer = this.#writer;
     const start = writer.position;
     writer.reserve(HEADER);
     writer.position = start + HEADER;
-    let attachments = none;
+    let { attachments, owned } = none;
     if (fill !== undefined) {
       try {
-        attachments = fill(writer) ?? none;
+        ({ attachments, owned } = fill(writer) ?? none);
       } catch (error) {
         writer.position = start;
         throw error;
@@ -108,6 +120,7 @@ export class Outbox {
         kind,
         channel,
         segments: [body, ...attachments],
+        owned: owned === undefined ? new Set([body]) : new Set([body, ...owned]),
         segment: 0,
         offset: 0,
         started: false,
@@ -178,9 +191,10 @@ export class Outbox {
     this.#writing = true;
     const chunk = writer.buffer.subarray(0, writer.position);
     this.#transport.write(
-      fragment === undefined ? [chunk] : [chunk, fragment],
+      fragment === undefined ? [chunk] : [chunk, fragment.bytes],
       this.#written,
       handed,
+      fragment?.owned === true,
     );
   };
 
@@ -198,8 +212,8 @@ export class Outbox {
     this.#flush();
   };
 
-  /** Appends the header of the next fragment to the small frames, and returns the fragment's bytes. Long messages take turns. */
-  #fragment(writer: Writer): Uint8Array | undefined {
+  /** Appends the header of the next fragment to the small frames, and returns the fragment. Long messages take turns. */
+  #fragment(writer: Writer): { readonly bytes: Uint8Array; readonly owned: boolean } | undefined {
     const next = this.#bulk.findIndex((bulk) => bulk.started || !this.#underway.has(bulk.channel));
     const [bulk] = this.#bulk.splice(next, 1);
     if (!bulk.started) {
@@ -213,10 +227,19 @@ export class Outbox {
       view.setUint32(start + HEADER, bulk.segments.length, true);
       bulk.segments.forEach((segment, i) => view.setFloat64(start + HEADER + 4 + 8 * i, segment.byteLength, true));
       writer.position = start + HEADER + length;
+      const [body] = bulk.segments;
+      // A short body takes no write of its own.
+      if (body.byteLength > 0 && body.byteLength <= SHORT) {
+        this.#part(writer, bulk, body.byteLength);
+        writer.bytes(body);
+        bulk.segment = 1;
+        this.#bulkBytes -= body.byteLength;
+      }
     }
     while (
       bulk.segment < bulk.segments.length &&
-      bulk.offset === bulk.segments[bulk.segment].byteLength
+      // A segment that was handed over is empty.
+      bulk.offset >= bulk.segments[bulk.segment].byteLength
     ) {
       bulk.segment++;
       bulk.offset = 0;
@@ -226,7 +249,7 @@ export class Outbox {
       this.#finish(bulk);
       return undefined;
     }
-    const end = Math.min(bulk.offset + FRAGMENT, segment.byteLength);
+    const end = Math.min(bulk.offset + (this.#transport.whole === true ? LONGEST : FRAGMENT), segment.byteLength);
     const bytes = segment.subarray(bulk.offset, end);
     bulk.offset = end;
     this.#bulkBytes -= bytes.byteLength;
@@ -234,11 +257,16 @@ export class Outbox {
       bulk.segments.every((other, i) => i <= bulk.segment || other.byteLength === 0);
     if (last) this.#finish(bulk);
     else this.#bulk.push(bulk);
+    this.#part(writer, bulk, bytes.byteLength);
+    return { bytes, owned: bulk.owned.has(segment) };
+  }
+
+  /** Appends the header of a fragment. */
+  #part(writer: Writer, { channel, kind }: Bulk, length: number): void {
     const start = writer.position;
     writer.reserve(HEADER);
-    header(writer, start, bytes.byteLength, bulk.kind | PART, bulk.channel);
+    header(writer, start, length, kind | PART, channel);
     writer.position = start + HEADER;
-    return bytes;
   }
 
   #finish({ channel, handed }: Bulk): void {

@@ -170,7 +170,7 @@ const isParcel = (message: unknown): message is Parcel =>
   typeof message === "object" && message !== null && "port" in message && "address" in message;
 
 /**
- * A transport over a message port. Chunks are copied once, and transferred. A port has no back-pressure and does not report the
+ * A transport over a message port. Chunks are transferred; those whose memory is not the link's are copied once before. A port has no back-pressure and does not report the
  * death of its peer. Instead, the receiver acknowledges the bytes that it has taken, and the process that watches for the death
  * calls `drained` and then `lost`. Shared buffers are announced beside the chunks, each before the first chunk that names it.
  *
@@ -223,14 +223,17 @@ export const port = (port: MessagePort, side: LinkSide, counts: Posted): PortTra
     waiting = undefined;
     done();
   };
-  const post = (chunk: Uint8Array): boolean => {
-    underway += chunk.length;
-    const copy = chunk.slice().buffer;
-    return say(copy, chunk.length <= CLONED ? [] : [copy]);
+  const post = (chunk: Uint8Array, owned: boolean): boolean => {
+    const { buffer, length } = chunk;
+    underway += length;
+    const memory = owned && length === buffer.byteLength ? buffer as ArrayBuffer : chunk.slice().buffer;
+    return say(memory, length <= CLONED ? [] : [memory]);
   };
   const transport: PortTransport = {
-    write: (chunks, done) => {
-      for (const chunk of chunks) if (!post(chunk)) return;
+    whole: true,
+    write: (chunks, done, _, owned) => {
+      const last = chunks.length - 1;
+      for (let i = 0; i <= last; i++) if (!post(chunks[i], owned === true && i === last)) return;
       if (underway < WINDOW) done();
       else waiting = done;
     },

@@ -15,7 +15,10 @@ import { MAP_UNTIL, type Part } from "../request.ts";
 type Hooks = Link["hooks"];
 
 const write = (open: OpenRequest, exit: ExitData, hooks: Hooks, lenient?: number): void =>
-  open.channel.exit((writer) => writeExit(writer, exit, hooks, lenient));
+  open.channel.exit((writer) => {
+    const extras = writeExit(writer, exit, hooks, lenient);
+    return extras && Codec.take([extras])[0];
+  });
 
 /** Sends an answer, or returns the reason why it cannot be sent. */
 export const send = (open: OpenRequest, exit: ExitData, hooks: Hooks): EncodeError | MessageTooLarge | undefined => {
