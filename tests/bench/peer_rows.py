@@ -3,6 +3,7 @@
 A row's name, unit and load are the contract with the row of the same name in the TypeScript modules. KB and MB are powers of 1024.
 """
 
+import math
 import multiprocessing
 import pathlib
 import pickle
@@ -134,6 +135,13 @@ def pool_fib(count=8):
     """Few tasks, because each takes a fifth of a second."""
     with open_pool() as pool:
         return [count / timed(lambda: pool.map(peer_tasks.fib, [30] * count, 1))]
+
+
+def pool_factorial(count=100_000):
+    """Takes one sample only, because it takes seconds."""
+    with open_pool() as pool:
+        pool.map(math.factorial, [1000] * 100)
+        return [count / timed(lambda: pool.map(math.factorial, [1000] * count))]
 
 
 def pool_grow():
@@ -546,6 +554,7 @@ ROWS = {
     "pool.imap": ("items/s", pool_imap),
     "pool.bytes": ("us", pool_bytes),
     "pool.fib": ("tasks/s", pool_fib),
+    "pool.factorial": ("tasks/s", pool_factorial),
     "pool.grow": ("ms", pool_grow),
     "pool.recover": ("ms", pool_recover),
     "pool.memory": ("MB", pool_memory),

@@ -7,10 +7,10 @@ import { Backend } from "../../src/Backend.ts";
 import * as Pool from "../../src/Pool.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
-import type { Task } from "../../src/Task.ts";
+import * as Task from "../../src/Task.ts";
 import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed } from "./harness.ts";
 import { privateMemory } from "./memory.ts";
-import { close, die, echo, fib, increment, pid, work } from "./tasks.ts";
+import { close, die, echo, factorial, fib, increment, move, pid, work } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
 
 const withPool = (
@@ -70,10 +70,27 @@ const bytes = (pool: Pool.Pool): Promise<number> => {
   );
 };
 
+/** {@link bytes}, which move there and back. */
+const moved = (pool: Pool.Pool): Promise<number> => {
+  let value: Uint8Array = new Uint8Array(1024 * 1024).fill(1);
+  return perTurn((calls) =>
+    Effect.runPromise(Effect.gen(function* () {
+      for (let call = 0; call < calls; call++) value = yield* pool.apply(move, Task.move(value));
+    }))
+  );
+};
+
 /** 200 calls of some milliseconds. */
 const fibs = async (pool: Pool.Pool): Promise<number> => {
   await Effect.runPromise(pool.map(fib, [20, 20], { chunkSize: 1 }));
   return 200 / (await timed(() => Effect.runPromise(pool.map(fib, new Array<number>(200).fill(30)))) / 1000);
+};
+
+/** 100 000 calls of a fraction of a millisecond. One sample, as in Python. */
+const factorials = async (pool: Pool.Pool): Promise<number> => {
+  const items = new Array<number>(100_000).fill(1000);
+  await Effect.runPromise(pool.map(factorial, items.slice(0, 100)));
+  return items.length / (await timed(() => Effect.runPromise(pool.map(factorial, items))) / 1000);
 };
 
 /** How much longer two tasks of half a second take if the second worker has to be started for them. */
@@ -84,7 +101,7 @@ const grow = async (pool: Pool.Pool): Promise<number> => {
 };
 
 /** From a worker that dies in a task to the next result. */
-const recover = (fatal: Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
+const recover = (fatal: Task.Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
   await Effect.runPromise(pool.apply(increment, 1));
   const both = Effect.zipRight(Effect.flip(pool.apply(fatal)), pool.apply(increment, 1));
   return await sampled(() => timed(() => Effect.runPromise(both)));
@@ -106,7 +123,7 @@ const recoverWarm = ({ backend, spare }: Warm): Promise<number> =>
   }, 1);
 
 /** {@link recover}, with a spare that is ready at each death. */
-const recoverSpare = (fatal: Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
+const recoverSpare = (fatal: Task.Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
   const ready = Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("5 millis")), {
     until: ({ spare }) => spare === 1,
   });
@@ -137,7 +154,7 @@ interface Bounds {
 const rows = (
   suffix: string,
   backend: Layer.Layer<Backend>,
-  fatal: Task<[], never>,
+  fatal: Task.Task<[], never>,
   columns: Readonly<Record<"apply" | "chunk1" | "burst" | "fib" | "grow" | "recover", ReadonlyArray<string>>>,
   bounds: Bounds,
 ): void => {
@@ -199,6 +216,14 @@ const rows = (
     bound: "the work itself, on two cores",
     run: () => withPool(backend, fibs),
     peers: { python: pythonRow("pool.fib"), ...packages("pool.fib", ...columns.fib) },
+  });
+  bench({
+    name: `pool.factorial${suffix}`,
+    unit: "tasks/s",
+    better: "higher",
+    bound: "the work itself, on two cores",
+    run: () => withPool(backend, factorials),
+    peers: { python: pythonRow("pool.factorial") },
   });
   bench({
     name: `pool.grow${suffix}`,
@@ -268,6 +293,15 @@ bench({
   bound: "an empty Deno, two thirds; node:net, a quarter",
   run: () => withPool(SubprocessBackend.layer(), memory, 4),
   peers: { python, ...packages("pool.memory", ...processes) },
+});
+
+bench({
+  name: "pool.bytes.move.worker",
+  unit: "us",
+  better: "lower",
+  bound: "turns of two isolates that wait for each other",
+  run: () => withPool(WorkerBackend.layer(), moved),
+  peers: { python: pythonRow("pool.bytes") },
 });
 
 // Each of these peers loses the task of a lost worker for ever, so none can recover. Only one has a map, and one has no

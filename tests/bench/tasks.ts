@@ -23,10 +23,23 @@ export const close = Task.make(import.meta, "close", (): Promise<never> => {
 /** Returns what it was given. */
 export const echo = Task.make(import.meta, "echo", (bytes: Uint8Array) => bytes);
 
+/** {@link echo}, whose bytes move back. */
+export const move = Task.make(import.meta, "move", (bytes: Uint8Array): Uint8Array => Task.move(bytes));
+
 const fibonacci = (n: number): number => n < 2 ? n : fibonacci(n - 1) + fibonacci(n - 2);
 
 /** Some milliseconds of work that allocates nothing. */
 export const fib = Task.make(import.meta, "fib", fibonacci);
+
+/** The product of the integers from `first` to `last`, by halves, as Python's `math.factorial` does. */
+const product = (first: bigint, last: bigint): bigint => {
+  if (first === last) return first;
+  const middle = (first + last) >> 1n;
+  return product(first, middle) * product(middle + 1n, last);
+};
+
+/** A fraction of a millisecond of work, and a result of a thousand bytes. */
+export const factorial = Task.make(import.meta, "factorial", (n: number) => product(1n, BigInt(n)));
 
 /** Works for half a second. */
 export const work = Task.make(import.meta, "work", () => {
