@@ -174,7 +174,7 @@ export class QueueHost implements Hosted, QueueCore {
 
   /** Whether {@link takeNow} would give items. */
   get canTakeNow(): boolean {
-    return this.#takers.length === 0 && this.size > 0;
+    return this.#takers.length === 0 && this.size > 0 && !this.#readAhead.isInDoubt;
   }
 
   /** Takes up to `most` items for this process. `undefined` if there are none, or if other consumers wait for them. */
@@ -234,7 +234,7 @@ export class QueueHost implements Hosted, QueueCore {
 
   hasNext(): boolean {
     this.#readAhead.recall();
-    return this.inventory.stored > 0;
+    return this.inventory.stored > 0 && !this.#readAhead.isInDoubt;
   }
 
   isFinishedFor(consumer: number): boolean {

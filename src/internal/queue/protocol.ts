@@ -5,7 +5,7 @@
  * | --- | --- | --- |
  * | `PUT` | one of the messages below | `GRANT`, `REFUSE`, `CLOSING`, `RESULT` |
  * | `GET` | n = items at most, b = whether to wait, n = consumer | packets, lent until the caller commits or cancels |
- * | `STREAM` | n = consumer | `WORD` once, then `BATCH`, `GET_NEXT` or `END` for each `PULL` |
+ * | `STREAM` | n = consumer | `WORD` or `FILE_AT`, then `BATCH`, `GET_NEXT` or `END` for each `PULL` |
  * | `INFO` | | the numbers of {@link QueueInfo} as f64, in the exit |
  * | `CLOSE`, `SHUTDOWN` | | |
  * | `TASK_DONE` | n = number of tasks | |
@@ -28,14 +28,15 @@
  * the caller's process, and the last credit, which says that it has them. A `cancel` gives everything back.
  *
  * **`STREAM`.** A stream reads ahead. An item that was sent ahead stays in the queue until the stream takes it, by a word of
- * memory that both share; see `lease.ts`. Messages to the queue:
+ * memory, or a file, that both share; see `lease.ts`. Messages to the queue:
  *
  * | byte | then | meaning |
  * | --- | --- | --- |
  * | `PULL` | n = number, n = items, n = chunk | the stream has nothing left, wants up to that number of items, and takes up to a chunk of them together |
  * | `STAND` | n = number, n = items | the stream has taken all, does not wait, and likes to be sent up to that number of items as soon as there are some; a `PULL` of the same number says that it waits for them now |
  * | `REST` | | the stream waits no longer: it keeps what it has, but nothing is kept for it |
- * | `TAKEN` | | the stream has taken some |
+ * | `TAKEN` | n = word, of a file | the stream has taken some, or has learnt that what it wanted to take was revoked |
+ * | `FILE` | | the stream cannot map the memory of the word, and asks for a file |
  * | `STOP` | | the stream wants no more, and keeps the call open for its reports |
  *
  * **Redelivery.** A queue that redelivers keeps a taken item until it is reported done, on the call by which it was lent (`GET` or
@@ -71,6 +72,7 @@ export const STOP = 2;
 export const REPORT = 3;
 export const REST = 4;
 export const STAND = 5;
+export const FILE = 6;
 
 /** To a stream: the location of the shared word. */
 export const WORD = 0;
@@ -80,6 +82,8 @@ export const BATCH = 1;
 export const GET_NEXT = 2;
 /** To a stream: there will be no more items. The content of an exit follows. */
 export const END = 3;
+/** To a stream: the {@link FileAddress} of the file. */
+export const FILE_AT = 4;
 
 /** To a producer: n = id of the request, or 0 for places that were not requested; n = places. */
 export const GRANT = 0;

@@ -1,6 +1,6 @@
 /**
- * Streams that read ahead, where both processes share memory and the queue gives the oldest item first. The gets of a process that
- * follow each other closely are such a stream as well.
+ * Streams that read ahead, where both processes share memory or a file, and the queue gives the oldest item first. The gets of a
+ * process that follow each other closely are such a stream as well.
  *
  * An item that is lent ahead counts as being in the queue until the stream takes it, which `lease.ts` decides. Before another
  * consumer is served, lent items are recalled, so that each consumer is given the oldest item that no consumer has taken:
@@ -31,7 +31,8 @@ import * as Arena from "../sync/protocol/arena.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import type { QueueCore } from "./inventory.ts";
-import * as Lease from "./lease.ts";
+import { type Lender, memoryLender } from "./lease.ts";
+import { FileLender } from "./lease_file.ts";
 import * as P from "./protocol.ts";
 import { type Redelivery, UnreportedGroup } from "./redelivery.ts";
 import { FifoStore, type Item } from "./store.ts";
@@ -58,6 +59,12 @@ export class ReadAhead {
     let count = 0;
     for (const stream of this.#streams) count += stream.recallable;
     return count;
+  }
+
+  /** Whether a stream may have taken items that were revoked at that moment: nothing later is given out until it tells. */
+  get isInDoubt(): boolean {
+    for (const stream of this.#streams) if (stream.isInDoubt) return true;
+    return false;
   }
 
   /** Whether {@link lendAhead} would lend new items. */
@@ -87,18 +94,24 @@ export class ReadAhead {
   /** Opens a `STREAM`. */
   open(line: Line, consumer: number): Receiver {
     if (!(consumer > 0)) throw malformed();
-    const word = this.#core.inventory.rules.store instanceof FifoStore ? this.#words.allocate() : undefined;
-    if (word === undefined) {
+    const isFifo = this.#core.inventory.rules.store instanceof FifoStore;
+    const word = isFifo ? this.#words.allocate() : undefined;
+    const file = isFifo && word === undefined ? FileLender.make() : undefined;
+    const lender = word === undefined ? file : memoryLender(word.words, word.at, () => this.#words.free(word));
+    if (lender === undefined) {
       line.exit(varints(P.NO_READ_AHEAD));
       return { closed: () => {} };
     }
-    line.data((writer) => {
-      writer.byte(P.WORD);
-      writer.varint(word.index);
-      return Codec.encodeInto(writer, word.address);
-    });
+    if (file !== undefined) sendFile(line, file);
+    else if (word !== undefined) {
+      line.data((writer) => {
+        writer.byte(P.WORD);
+        writer.varint(word.index);
+        return Codec.encodeInto(writer, word.address);
+      });
+    }
     const unreported = new UnreportedGroup(this.#redelivery, consumer);
-    const stream = new AheadStream(this.#core, this, this.#standing, this.#takers, line, word, consumer, unreported);
+    const stream = new AheadStream(this.#core, this, this.#standing, this.#takers, line, lender, consumer, unreported);
     this.#streams.add(stream);
     const leave = (): boolean => {
       if (!this.#streams.has(stream)) return false;
@@ -113,10 +126,12 @@ export class ReadAhead {
       cancel: () => {
         if (!leave()) return;
         line.exit(varints(CANCELLED));
-        // This stream no longer writes to the word. A stream whose call has ended by itself might, so its word is not used again.
-        this.#words.free(word);
+        stream.closeLease();
       },
-      closed: () => void leave(),
+      // A stream whose call has ended by itself might still write to its word, which is therefore not used again.
+      closed: () => {
+        if (leave() && stream.lender instanceof FileLender) stream.closeLease();
+      },
     };
   }
 
@@ -141,7 +156,10 @@ export class ReadAhead {
 
   /** Ends all calls, and frees the shared memory. */
   end(exit: Fill): void {
-    for (const { line } of this.#streams) line.exit(exit);
+    for (const { lender, line } of this.#streams) {
+      line.exit(exit);
+      lender.close();
+    }
     this.#streams.clear();
     this.#standing.clear();
     this.#words.close();
@@ -168,7 +186,15 @@ export class ReadAhead {
         stream.rest();
         return this.#core.advance();
       case P.TAKEN:
+        if (bytes.length > 1) stream.lender.heard(numbers.next());
         return this.#core.advance();
+      case P.FILE: {
+        // The stream cannot map the memory of the word.
+        const file = FileLender.make();
+        if (file === undefined) return stream.line.exit(varints(P.NO_READ_AHEAD));
+        stream.lendBy(file);
+        return sendFile(stream.line, file);
+      }
       case P.STOP:
         stream.stop();
         return this.#core.advance();
@@ -182,6 +208,12 @@ export class ReadAhead {
 
 const malformed = (): ProtocolError => new ProtocolError("Cannot read from the peer: malformed stream");
 
+const sendFile = (line: Line, { address }: FileLender): void =>
+  line.data((writer) => {
+    writer.byte(P.FILE_AT);
+    return Codec.encodeInto(writer, address);
+  });
+
 /** One stream that reads ahead. It waits for items as a {@link Taker}. */
 class AheadStream implements Taker {
   readonly line: Line;
@@ -194,7 +226,7 @@ class AheadStream implements Taker {
   readonly #streams: ReadAhead;
   readonly #standing: Set<AheadStream>;
   readonly #takers: Takers;
-  readonly #word: SharedWord;
+  #lender: Lender;
   /** Lent items that had not been taken at the last check. */
   #ahead: ReadonlyArray<Item> = none;
   /** Number of items that had been taken before the first of them, modulo 2 ** 16. */
@@ -216,7 +248,7 @@ class AheadStream implements Taker {
     standing: Set<AheadStream>,
     takers: Takers,
     line: Line,
-    word: SharedWord,
+    lender: Lender,
     consumer: number,
     unreported: UnreportedGroup,
   ) {
@@ -225,10 +257,31 @@ class AheadStream implements Taker {
     this.#standing = standing;
     this.#takers = takers;
     this.line = line;
-    this.#word = word;
+    this.#lender = lender;
     this.consumer = consumer;
     this.unreported = unreported;
-    this.#base = Lease.takenSince(word.words, word.at, 0);
+    this.#base = lender.takenSince(0);
+  }
+
+  get lender(): Lender {
+    return this.#lender;
+  }
+
+  /** Whether the stream may have taken items that were revoked at that moment. */
+  get isInDoubt(): boolean {
+    return this.#lender.inDoubt(this.#base) > 0;
+  }
+
+  /** Lends by another lease from now on. Nothing is lent yet. */
+  lendBy(lender: Lender): void {
+    this.#lender.close();
+    this.#lender = lender;
+    this.#base = lender.takenSince(0);
+  }
+
+  /** The stream no longer takes items. */
+  closeLease(): void {
+    this.#lender.close();
   }
 
   /** Lent items that may be recalled. */
@@ -242,6 +295,7 @@ class AheadStream implements Taker {
    */
   pull(number: number, most: number, chunk: number): void {
     if (this.#state !== "idle") return;
+    this.#lender.heard();
     this.#chunk = chunk;
     if (number === this.#number) {
       // It stood: items may have been lent to it by now, and are on their way. If they were recalled, it makes another request.
@@ -256,6 +310,7 @@ class AheadStream implements Taker {
   /** The stream has taken all items, does not wait, and likes to be sent up to `most` items. */
   stand(number: number, most: number): void {
     if (this.#state !== "idle") return;
+    this.#lender.heard();
     this.#begin(number, most);
     this.#standing.add(this);
   }
@@ -271,7 +326,11 @@ class AheadStream implements Taker {
     this.#takers.remove(this);
     this.#standing.delete(this);
     this.#state = "stopped";
-    this.#core.putBack(this.takeBack(false));
+    this.#lender.heard();
+    const items = this.takeBack(false);
+    // No message will tell: what it has written counts.
+    this.#lender.heard();
+    this.#core.putBack([...items, ...this.takeBack(false)]);
   }
 
   serve(): void {
@@ -311,8 +370,7 @@ class AheadStream implements Taker {
   /** Registers which of the lent items the stream has taken. */
   look(): void {
     if (this.#ahead.length === 0) return;
-    const { at, words } = this.#word;
-    const count = Math.min(this.#ahead.length, Lease.takenSince(words, at, this.#base));
+    const count = Math.min(this.#ahead.length, this.#lender.takenSince(this.#base));
     if (count === 0) return;
     const taken = this.#ahead.slice(0, count);
     this.#base = this.#base + count & 0xffff;
@@ -336,19 +394,19 @@ class AheadStream implements Taker {
 
   /** Takes back the lent items that the stream has not taken; with `exceptDue`, only those that are not due. */
   takeBack(exceptDue: boolean): ReadonlyArray<Item> {
-    const { at, words } = this.#word;
     for (;;) {
       if (this.#ahead.length === 0) return none;
       const keep = exceptDue ? this.#due : 0;
-      Lease.revoke(words, at, this.#base, keep);
+      this.#lender.revoke(this.#base, keep);
       this.look();
       // The stream has taken the due items meanwhile, and perhaps not all of them.
       if (keep > 0 && this.#due === 0) continue;
       const ahead = this.#ahead;
-      this.#ahead = ahead.slice(0, keep);
+      const stay = Math.max(keep, Math.min(this.#lender.inDoubt(this.#base), ahead.length));
+      this.#ahead = ahead.slice(0, stay);
       this.#due = keep;
-      this.#core.inventory.lent -= ahead.length - keep;
-      return ahead.slice(keep);
+      this.#core.inventory.lent -= ahead.length - stay;
+      return ahead.slice(stay);
     }
   }
 
@@ -364,9 +422,8 @@ class AheadStream implements Taker {
   }
 
   #lend(items: ReadonlyArray<Item>): void {
-    const { at, words } = this.#word;
     // Before the items leave: the stream may have taken them when `data` returns.
-    Lease.lend(words, at, items.length);
+    this.#lender.lend(items.length);
     try {
       this.line.data((writer) => {
         writer.byte(P.BATCH);
@@ -374,7 +431,7 @@ class AheadStream implements Taker {
         return pack(writer, items);
       });
     } catch (error) {
-      Lease.revoke(words, at, this.#base, 0);
+      this.#lender.revoke(this.#base, 0);
       throw error;
     }
     this.#due = this.#standing.delete(this) ? 0 : Math.min(this.#chunk, items.length);

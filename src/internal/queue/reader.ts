@@ -17,11 +17,11 @@
 import { call, type Line, type Target } from "../rpc/router.ts";
 import { type ObjectAddress, reach } from "../sync/protocol/arena.ts";
 import { RegionError } from "../os/mapping.ts";
-import type { Words } from "../os/atomics.ts";
 import * as Codec from "../codec/codec.ts";
 import type { Incoming } from "../codec/message.ts";
 import { loadAll } from "../objects/handles.ts";
-import { claim } from "./lease.ts";
+import { type Borrower, memoryBorrower } from "./lease.ts";
+import { type FileAddress, FileBorrower } from "./lease_file.ts";
 import { type Packet, unpack } from "../objects/packets.ts";
 import { VarintReader } from "../codec/varint.ts";
 import type { UnreportedItem, UnreportedItems } from "./unreported.ts";
@@ -39,8 +39,7 @@ export class Reader {
   /** Of a queue that redelivers. */
   readonly #unreportedItems: UnreportedItems | undefined;
   readonly #unreported = new Set<UnreportedItem>();
-  #words: Words | undefined;
-  #at = 0;
+  #borrower: Borrower | undefined;
   #buffer: ReadonlyArray<Packet> = none;
   #next = 0;
   /** Number of the latest request for items. */
@@ -50,7 +49,7 @@ export class Reader {
   /** Number of items that were taken. */
   #count = 0;
   #onChange: (() => void) | undefined;
-  /** Sends the request that waits for the shared word. */
+  /** Sends the request that waits for the lease. */
   #onAttached: (() => void) | undefined;
   #lastNotice = 0;
   /** What the queue will be told at the end of this turn: something, or that more items were taken since it was told. */
@@ -68,6 +67,7 @@ export class Reader {
       exit: (message) => {
         this.#forgetUnreported();
         this.#buffer = none;
+        this.#detach();
         if (message.bytes[0] === P.NO_READ_AHEAD) this.mode = "never";
         else this.ended ??= message;
         this.#changed();
@@ -75,9 +75,9 @@ export class Reader {
     });
   }
 
-  /** Whether this process shares the word by which items are taken. */
+  /** Whether this process shares the word or file by which items are taken. */
   get isAttached(): boolean {
-    return this.#words !== undefined;
+    return this.#borrower !== undefined;
   }
 
   /** Whether there are items that were sent ahead, which the queue may have recalled since. */
@@ -95,10 +95,12 @@ export class Reader {
    * queue has recalled some. With `more`, the queue may send up to that number of items as soon as all have been taken.
    */
   claim(most: number, fiber: number, more = 0): number {
-    const count = this.#words === undefined ? 0 : claim(this.#words, this.#at, most);
+    const count = this.#borrower?.claim(most) ?? 0;
     this.#next += count;
     if (count < most) this.#buffer = none;
     if (count > 0) this.#notify(this.hasItems ? 0 : more);
+    // The queue may have seen an attempt to take them.
+    else if (this.#borrower?.word !== undefined) this.#tell();
     if (this.#unreportedItems !== undefined) {
       for (let i = 0; i < count; i++) this.#hold(this.#unreportedItems, this.#count + i, fiber);
     }
@@ -126,7 +128,7 @@ export class Reader {
         return undefined;
       });
     // Items that are due to a stream that cannot take them would come back after other consumers were given later ones.
-    if (this.#words === undefined) this.#onAttached = pull;
+    if (this.#borrower === undefined) this.#onAttached = pull;
     else pull();
   }
 
@@ -149,6 +151,23 @@ export class Reader {
       this.#forgetUnreported();
       this.#line.cancel();
     }
+    this.#detach();
+  }
+
+  /** Nothing is taken any more. */
+  #detach(): void {
+    this.#borrower?.close();
+    this.#borrower = undefined;
+  }
+
+  /** Tells the queue that items were taken. */
+  #tell(): void {
+    const word = this.#borrower?.word;
+    this.#line.data((writer) => {
+      writer.byte(P.TAKEN);
+      if (word !== undefined) writer.varint(word);
+      return undefined;
+    });
   }
 
   #hold(all: UnreportedItems, index: number, fiber: number): void {
@@ -183,7 +202,7 @@ export class Reader {
       return;
     }
     if (more > 0) this.#stand(more);
-    else this.#line.data((writer) => void writer.byte(P.TAKEN));
+    else this.#tell();
     const now = performance.now();
     if (now - this.#lastNotice > NOTIFY_INTERVAL) {
       this.#lastNotice = now;
@@ -195,7 +214,7 @@ export class Reader {
       const isMore = this.#notice === "more";
       this.#notice = "none";
       this.#lastNotice = performance.now();
-      if (isMore && this.ended === undefined && !this.#isClosed) this.#line.data((writer) => void writer.byte(P.TAKEN));
+      if (isMore && this.ended === undefined && !this.#isClosed) this.#tell();
     });
   }
 
@@ -214,6 +233,8 @@ export class Reader {
     switch (message.bytes[0]) {
       case P.WORD:
         return this.#attach(message);
+      case P.FILE_AT:
+        return this.#open(message);
       case P.BATCH: {
         const numbers = new VarintReader(message.bytes, 1);
         const number = numbers.next();
@@ -244,19 +265,30 @@ export class Reader {
     const numbers = new VarintReader(bytes, 1);
     const index = numbers.next();
     const address = Codec.decode(bytes.subarray(numbers.at), { attachments, link: undefined }) as ObjectAddress;
+    let reached: ReturnType<typeof reach>;
     try {
-      const { arena, at } = reach(address);
-      this.#words = arena.words;
-      this.#at = at + index;
-      this.#onAttached?.();
-      this.#onAttached = undefined;
+      reached = reach(address);
     } catch (error) {
       if (!(error instanceof RegionError)) throw error;
       // This process cannot share that memory.
-      this.mode = "never";
-      this.#line.cancel();
-      this.#changed();
+      return this.#line.data((writer) => void writer.byte(P.FILE));
     }
+    this.#attached(memoryBorrower(reached.arena.words, reached.at + index));
+  }
+
+  #open({ attachments, bytes }: Incoming): void {
+    const file = FileBorrower.open(Codec.decode(bytes.subarray(1), { attachments, link: undefined }) as FileAddress);
+    if (file !== undefined) return this.#attached(file);
+    this.mode = "never";
+    this.#line.cancel();
+    this.#changed();
+  }
+
+  #attached(borrower: Borrower): void {
+    if (this.#isClosed) return borrower.close();
+    this.#borrower = borrower;
+    this.#onAttached?.();
+    this.#onAttached = undefined;
   }
 
   #changed(): void {

@@ -9,6 +9,7 @@
  *
  * @module
  */
+import { attempt, granted, inPrivateFolder } from "../os/private_folder.ts";
 import type { Socket } from "./connection.ts";
 
 /** The address of a listener. */
@@ -40,25 +41,12 @@ const LONGEST_PATH = 103;
 
 const LOOPBACK = "127.0.0.1";
 
-const granted = (descriptor: Deno.PermissionDescriptor): boolean =>
-  Deno.permissions.querySync(descriptor).state === "granted";
-
 /** Whether this process has permission to make, or connect to, the socket at `path`. */
 const mayUse = (path: string): boolean =>
   granted({ name: "net", host: `unix:${path}` }) && granted({ name: "read", path }) &&
   granted({ name: "write", path });
 
-/** Folders for the socket of a listener, in order of preference. */
-const folders = (): Array<string> => {
-  const own = granted({ name: "env", variable: "TMPDIR" }) ? Deno.env.get("TMPDIR") : undefined;
-  return own === undefined || own === "" ? ["/tmp"] : [own, "/tmp"];
-};
-
 const encoder = new TextEncoder();
-
-const random = (): string => Array.from(crypto.getRandomValues(new Uint8Array(8)), hex).join("");
-
-const hex = (byte: number): string => byte.toString(16).padStart(2, "0");
 
 interface Listening {
   readonly at: ListenerAddress;
@@ -66,30 +54,15 @@ interface Listening {
   readonly remove: () => void;
 }
 
-const attempt = <A>(action: () => A): A | undefined => {
-  try {
-    return action();
-  } catch {
-    return undefined;
-  }
-};
-
 const listenUnix = (): Listening | undefined => {
   if (Deno.build.os === "windows") return undefined;
-  for (const parent of folders()) {
-    const folder = `${parent.replace(/\/+$/, "")}/mp-${random()}`;
-    const path = `${folder}/s`;
-    if (encoder.encode(path).length > LONGEST_PATH || !mayUse(path) || !granted({ name: "write", path: folder })) {
-      continue;
-    }
-    if (attempt(() => [Deno.mkdirSync(folder, { mode: 0o700 })]) === undefined) continue;
-    const remove = (): void => void attempt(() => Deno.removeSync(folder, { recursive: true }));
+  const made = inPrivateFolder(
+    "s",
+    (path) => encoder.encode(path).length <= LONGEST_PATH && mayUse(path),
     // The type is UnixListener, which differs from Listener only in its addresses.
-    const listener = attempt(() => Deno.listen({ transport: "unix", path }) as Deno.Listener);
-    if (listener !== undefined) return { at: { unix: path }, listener, remove };
-    remove();
-  }
-  return undefined;
+    (path) => Deno.listen({ transport: "unix", path }) as Deno.Listener,
+  );
+  return made && { at: { unix: made.path }, listener: made.value, remove: made.remove };
 };
 
 const listenLoopback = (): Listening | undefined => {
