@@ -280,21 +280,24 @@ const suite = (
       "the streams of a consumer that cannot share memory take nothing that they give back",
       (make) =>
         Effect.gen(function* () {
-          const queue = yield* make();
-          const apart = SubprocessBackend.layer({ permissions: { read: true, ffi: false } });
-          const firsts = yield* Effect.provide(Process.spawn(Tasks.firsts, queue, 20), apart);
-          const mine: Array<number> = [];
-          const turns = Effect.gen(function* () {
-            // While it opens its streams, items go past it, in order. There are always enough for all streams.
-            for (let n = 0;; n++) {
-              yield* queue.put(n);
-              if (n > 30) mine.push(yield* queue.get);
-              yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)));
-            }
-          });
-          const theirs = yield* Effect.raceFirst(firsts.join, turns);
-          assertEquals(theirs.length, 20);
-          for (const taken of [mine, theirs]) assertEquals(taken, taken.toSorted((a, b) => a - b));
+          // By a file, and by a message for each item.
+          for (const write of [true, false]) {
+            const queue = yield* make();
+            const apart = SubprocessBackend.layer({ permissions: { read: true, write, ffi: false } });
+            const firsts = yield* Effect.provide(Process.spawn(Tasks.firsts, queue, 20), apart);
+            const mine: Array<number> = [];
+            const turns = Effect.gen(function* () {
+              // While it opens its streams, items go past it, in order. There are always enough for all streams.
+              for (let n = 0;; n++) {
+                yield* queue.put(n);
+                if (n > 30) mine.push(yield* queue.get);
+                yield* Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)));
+              }
+            });
+            const theirs = yield* Effect.raceFirst(firsts.join, turns);
+            assertEquals(theirs.length, 20);
+            for (const taken of [mine, theirs]) assertEquals(taken, taken.toSorted((a, b) => a - b));
+          }
         }),
     );
   }
