@@ -32,7 +32,10 @@ export interface Lender {
   readonly inDoubt: (before: number) => number;
   /** The stream was at this word when it sent a message; without a word, it takes nothing until it is lent more. */
   readonly heard: (word?: number) => void;
+  /** The stream takes nothing more. */
   readonly close: () => void;
+  /** The call of the stream has ended by itself: the stream might still write. */
+  readonly abandon: () => void;
 }
 
 /** The stream's side of a lease. */
@@ -50,8 +53,8 @@ const taken = (word: number): number => word & MASK;
 const limit = (word: number): number => word >>> 16;
 const joined = (taken: number, limit: number): number => (limit & MASK) << 16 | taken & MASK;
 
-/** The queue's side of the word `words[at]`; `close` gives the word back. */
-export const memoryLender = (words: Words, at: number, close: () => void): Lender => ({
+/** The queue's side of the word `words[at]`, which `free` gives back. */
+export const memoryLender = (words: Words, at: number, free: () => void): Lender => ({
   takenSince: (before) => taken(words.load(at)) - before & MASK,
   lend: (count) => void words.add(at, count << 16),
   revoke: (before, keep) => {
@@ -65,7 +68,9 @@ export const memoryLender = (words: Words, at: number, close: () => void): Lende
   },
   inDoubt: () => 0,
   heard: () => {},
-  close,
+  close: free,
+  // The stream might write to the word, which is therefore not used again.
+  abandon: () => {},
 });
 
 /** The stream's side of the word `words[at]`. */

@@ -140,6 +140,8 @@ export class FileLender implements Lender {
     this.#numbers.close();
   };
 
+  readonly abandon = (): void => this.close();
+
   /** Writes the limit, and leaves the position at the word. */
   #publish(limit: number): void {
     this.#limit = limit & MASK;

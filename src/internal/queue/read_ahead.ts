@@ -94,21 +94,10 @@ export class ReadAhead {
   /** Opens a `STREAM`. */
   open(line: Line, consumer: number): Receiver {
     if (!(consumer > 0)) throw malformed();
-    const isFifo = this.#core.inventory.rules.store instanceof FifoStore;
-    const word = isFifo ? this.#words.allocate() : undefined;
-    const file = isFifo && word === undefined ? FileLender.make() : undefined;
-    const lender = word === undefined ? file : memoryLender(word.words, word.at, () => this.#words.free(word));
+    const lender = this.#core.inventory.rules.store instanceof FifoStore ? this.#lendTo(line) : undefined;
     if (lender === undefined) {
       line.exit(varints(P.NO_READ_AHEAD));
       return { closed: () => {} };
-    }
-    if (file !== undefined) sendFile(line, file);
-    else if (word !== undefined) {
-      line.data((writer) => {
-        writer.byte(P.WORD);
-        writer.varint(word.index);
-        return Codec.encodeInto(writer, word.address);
-      });
     }
     const unreported = new UnreportedGroup(this.#redelivery, consumer);
     const stream = new AheadStream(this.#core, this, this.#standing, this.#takers, line, lender, consumer, unreported);
@@ -121,16 +110,21 @@ export class ReadAhead {
       this.#core.advance();
       return true;
     };
+    const exit = (status: number): void => {
+      if (!leave()) return;
+      line.exit(varints(status));
+      stream.lender.close();
+    };
     return {
-      data: (message) => this.#receive(stream, message),
-      cancel: () => {
-        if (!leave()) return;
-        line.exit(varints(CANCELLED));
-        stream.closeLease();
+      data: (message) => {
+        if (message.bytes[0] !== P.FILE) return this.#receive(stream, message);
+        const file = fileFor(line);
+        if (file === undefined) exit(P.NO_READ_AHEAD);
+        else stream.lendBy(file);
       },
-      // A stream whose call has ended by itself might still write to its word, which is therefore not used again.
+      cancel: () => exit(CANCELLED),
       closed: () => {
-        if (leave() && stream.lender instanceof FileLender) stream.closeLease();
+        if (leave()) stream.lender.abandon();
       },
     };
   }
@@ -165,6 +159,19 @@ export class ReadAhead {
     this.#words.close();
   }
 
+  /** Opens a lease, and tells the stream of it. `undefined` if this process can share nothing. */
+  #lendTo(line: Line): Lender | undefined {
+    const word = this.#words.allocate();
+    if (word === undefined) return fileFor(line);
+    const { address, at, index, words } = word;
+    line.data((writer) => {
+      writer.byte(P.WORD);
+      writer.varint(index);
+      return Codec.encodeInto(writer, address);
+    });
+    return memoryLender(words, at, () => this.#words.free(word));
+  }
+
   #receive(stream: AheadStream, { bytes }: Incoming): void {
     const numbers = new VarintReader(bytes, 1);
     switch (bytes[0]) {
@@ -188,13 +195,6 @@ export class ReadAhead {
       case P.TAKEN:
         if (bytes.length > 1) stream.lender.heard(numbers.next());
         return this.#core.advance();
-      case P.FILE: {
-        // The stream cannot map the memory of the word.
-        const file = FileLender.make();
-        if (file === undefined) return stream.line.exit(varints(P.NO_READ_AHEAD));
-        stream.lendBy(file);
-        return sendFile(stream.line, file);
-      }
       case P.STOP:
         stream.stop();
         return this.#core.advance();
@@ -208,11 +208,17 @@ export class ReadAhead {
 
 const malformed = (): ProtocolError => new ProtocolError("Cannot read from the peer: malformed stream");
 
-const sendFile = (line: Line, { address }: FileLender): void =>
-  line.data((writer) => {
-    writer.byte(P.FILE_AT);
-    return Codec.encodeInto(writer, address);
-  });
+/** Opens a lease by a file, and tells the stream of it. */
+const fileFor = (line: Line): Lender | undefined => {
+  const file = FileLender.make();
+  if (file !== undefined) {
+    line.data((writer) => {
+      writer.byte(P.FILE_AT);
+      return Codec.encodeInto(writer, file.address);
+    });
+  }
+  return file;
+};
 
 /** One stream that reads ahead. It waits for items as a {@link Taker}. */
 class AheadStream implements Taker {
@@ -272,16 +278,15 @@ class AheadStream implements Taker {
     return this.#lender.inDoubt(this.#base) > 0;
   }
 
-  /** Lends by another lease from now on. Nothing is lent yet. */
+  /** Lends by another lease from now on: the stream cannot use the first one. Nothing is lent yet. */
   lendBy(lender: Lender): void {
+    if (this.#number > 0 || this.#lender instanceof FileLender) {
+      lender.close();
+      throw malformed();
+    }
     this.#lender.close();
     this.#lender = lender;
     this.#base = lender.takenSince(0);
-  }
-
-  /** The stream no longer takes items. */
-  closeLease(): void {
-    this.#lender.close();
   }
 
   /** Lent items that may be recalled. */
