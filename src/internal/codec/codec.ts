@@ -65,6 +65,7 @@ import { Decoder } from "./decode.ts";
 import { Encoder } from "./encode.ts";
 import type { Hook } from "./hook.ts";
 import { LenientEncoder } from "./lenient.ts";
+import * as Tag from "./tags.ts";
 
 export { Writer } from "./bytes.ts";
 export { EncodedList } from "./encoded_list.ts";
@@ -88,6 +89,8 @@ export interface Extras<Link = unknown> {
 export interface Encoded<Link = unknown> extends Extras<Link> {
   readonly bytes: Uint8Array<ArrayBuffer>;
 }
+
+const none: ReadonlyArray<never> = [];
 
 export interface EncodeOptions<Link = unknown> {
   /** @default [] */
@@ -147,8 +150,8 @@ export const encode = <Link = unknown>(value: unknown, options?: EncodeOptions<L
     const bytes = writer.buffer.slice(0, writer.position);
     return {
       bytes,
-      attachments: extras?.attachments ?? [],
-      onSend: extras?.onSend ?? [],
+      attachments: extras?.attachments ?? none,
+      onSend: extras?.onSend ?? none,
       moving: extras?.moving,
     };
   } finally {
@@ -172,7 +175,8 @@ export const append = <Link = unknown>(
 };
 
 /** Returns the names of the hooks that a message needs, without decoding it. Throws only a `DecodeError`. */
-export const requires = (bytes: Uint8Array): ReadonlyArray<string> => new Decoder(bytes, [], [], undefined).hookNames();
+export const requires = (bytes: Uint8Array): ReadonlyArray<string> =>
+  bytes[0] === Tag.PLAIN ? none : new Decoder(bytes, none, none, undefined).hookNames();
 
 /** Decodes a message. Throws only a `DecodeError`. */
 export const decode = <Link = unknown>(bytes: Uint8Array, options: DecodeOptions<Link>): unknown =>

@@ -128,18 +128,19 @@ export interface Body {
 
 /** Loads the modules of the kinds in a message that this process does not know yet. `undefined` if it knows all of them. */
 export const load = ({ attachments, bytes }: Body): Promise<void> | undefined => {
-  const missing = new Set<() => Promise<unknown>>();
+  let missing: Set<() => Promise<unknown>> | undefined;
   try {
     if (!Codec.requires(bytes).includes("handle")) return undefined;
+    const modules = missing = new Set();
     const hooks = finding((kind) => {
       const module = kinds.has(kind) ? undefined : loaderOf(kind);
-      if (module !== undefined) missing.add(module);
+      if (module !== undefined) modules.add(module);
     });
     Codec.decode(bytes, { attachments, hooks, link: undefined });
   } catch {
     // Decoding the message will report the error.
   }
-  if (missing.size === 0) return undefined;
+  if (missing === undefined || missing.size === 0) return undefined;
   // A module that fails to load leaves its kind unknown, which decoding the message will report.
   return Promise.allSettled(Array.from(missing, (module) => module())).then(() => {});
 };

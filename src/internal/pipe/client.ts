@@ -119,7 +119,7 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
   readonly send = (value: B): Effect.Effect<void, EncodeError | SendFailure> =>
     this.#write((): Effect.Effect<void, EncodeError | SendFailure> => {
       const message = encodeValue(value, this.#hooks);
-      return message instanceof EncodeError ? Effect.fail(message) : this.#sender.sendAll([message], 0);
+      return message instanceof EncodeError ? Effect.fail(message) : this.#sender.send(message);
     });
 
   readonly sendBytes = (
@@ -136,7 +136,7 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
       const wrongSize = optional(range(0, rest))(size);
       if (wrongSize !== undefined) return refuseArgument("sendBytes", `size ${wrongSize}`);
       const part = bytes.subarray(offset, offset + (size ?? rest));
-      return this.#sender.sendAll([{ message: bytesMessage(part), onSend: [] }], 0);
+      return this.#sender.send({ message: bytesMessage(part), onSend: [] });
     });
 
   get recv(): Effect.Effect<A, DecodeError | ReceiveFailure> {

@@ -67,6 +67,7 @@ export class End implements P.EndOwner {
   state: "open" | "moved" | "closed" = "open";
   readonly #pipe: P.PipeAccess | undefined;
   readonly #watchers = new Set<() => void>();
+  readonly #isLocal: boolean;
   #isStarted = false;
   /** Calls of `sync` that wait for the start. */
   #unstarted: Array<() => void> = [];
@@ -85,6 +86,7 @@ export class End implements P.EndOwner {
     this.handle = { ...handle, generation: handle.generation + 1 };
     const host = local(handle) as PipeHost | undefined;
     const pipe = host === undefined ? remotePipe(handle, this) : host.claim(handle.end, handle.generation, this);
+    this.#isLocal = host !== undefined;
     if (typeof pipe === "number") this.end(pipe);
     else this.#pipe = pipe;
   }
@@ -92,6 +94,11 @@ export class End implements P.EndOwner {
   /** Bytes that were sent and that the other end has not received. */
   get pending(): number {
     return this.#pending;
+  }
+
+  /** Whether the pipe is in this process. */
+  get isLocal(): boolean {
+    return this.#isLocal;
   }
 
   /** Whether the other end has ended. */

@@ -14,7 +14,7 @@ import * as Codec from "../codec/codec.ts";
 import { EncodeError } from "../codec/errors.ts";
 import type { BrokenPipe } from "../objects/errors.ts";
 import type { ObjectHook } from "../objects/handles.ts";
-import { passGate, type Restore } from "../objects/interruption.ts";
+import { oneStep, Otherwise, passGate, type Restore } from "../objects/interruption.ts";
 import type { Link } from "../rpc/link.ts";
 import { linkOf } from "../rpc/router.ts";
 import { MessageTooLarge } from "../codec/message.ts";
@@ -54,6 +54,27 @@ export class MessageSender {
     return this.#reference.end;
   }
 
+  /** Sends one message: without a wait if there is room, and its pipe is in this process. */
+  send(outgoing: OutgoingMessage): Effect.Effect<void, SendFailure> {
+    const end = this.#end;
+    const { size } = outgoing.message;
+    if (!end.isLocal || !end.writers.isOpen(size)) return this.sendAll([outgoing], 0);
+    if (end.handle.stranger !== undefined) {
+      // Another program may be suspended or disconnected for any length of time: the wait for it can be interrupted.
+      return Effect.async((resume) => {
+        if (!end.writers.isOpen(size)) return resume(this.sendAll([outgoing], 0));
+        const failure = this.#begin(outgoing, (arrived) => resume(this.#outcome(!arrived)));
+        if (failure !== undefined) resume(Effect.fail(failure));
+      });
+    }
+    return oneStep((): void | Otherwise<void, SendFailure> => {
+      // Another fiber may have taken the room between the two steps of this one.
+      if (!end.writers.isOpen(size)) return new Otherwise(this.sendAll([outgoing], 0));
+      const failure = this.#begin(outgoing, () => {});
+      if (failure !== undefined) return new Otherwise(Effect.fail(failure));
+    });
+  }
+
   /** Sends all messages from `messages[at]` on. *Interruption:* a first part of them may have been sent. */
   sendAll(messages: ReadonlyArray<OutgoingMessage>, at: number): Effect.Effect<void, SendFailure> {
     if (at === messages.length) return Effect.void;
@@ -79,28 +100,18 @@ export class MessageSender {
     let onHandedOver = (): void => {};
     let failure: SendFailure | undefined;
     do {
-      failure = end.writeFailure;
-      if (failure !== undefined) break;
-      const { message, onSend } = messages[next];
       open++;
-      try {
-        end.send(message, (arrived) => {
-          isLost ||= !arrived;
-          if (--open === 0) onHandedOver();
-        });
-      } catch (error) {
+      failure = this.#begin(messages[next], (arrived) => {
+        isLost ||= !arrived;
+        if (--open === 0) onHandedOver();
+      });
+      if (failure !== undefined) {
         open--;
-        if (!(error instanceof MessageTooLarge)) throw error;
-        failure = error;
         break;
       }
       next++;
-      for (const action of onSend) action(linkOf(end.handle));
     } while (next < messages.length && end.hasRoom(messages[next].message.size));
-    const outcome = Effect.suspend(() => {
-      const error = failure ?? (isLost ? this.#end.writeFailure : undefined);
-      return error === undefined ? Effect.void : Effect.fail(error);
-    });
+    const outcome = Effect.suspend(() => failure === undefined ? this.#outcome(isLost) : Effect.fail(failure));
     if (open === 0) return { end: next, done: outcome };
     const handedOver = Effect.async<void, SendFailure>((resume) => {
       onHandedOver = () => resume(outcome);
@@ -108,5 +119,25 @@ export class MessageSender {
     });
     // Another program may be suspended or disconnected for any length of time.
     return { end: next, done: end.handle.stranger === undefined ? handedOver : restore(handedOver) };
+  }
+
+  /** Sends a message for which there is room, or returns why that is not possible. `done` runs as with {@link End.send}. */
+  #begin({ message, onSend }: OutgoingMessage, done: (arrived: boolean) => void): SendFailure | undefined {
+    const end = this.#end;
+    const failure = end.writeFailure;
+    if (failure !== undefined) return failure;
+    try {
+      end.send(message, done);
+    } catch (error) {
+      if (!(error instanceof MessageTooLarge)) throw error;
+      return error;
+    }
+    for (const action of onSend) action(linkOf(end.handle));
+  }
+
+  /** The result of a message that was handed over, or lost. */
+  #outcome(isLost: boolean): Effect.Effect<void, SendFailure> {
+    const failure = isLost ? this.#end.writeFailure : undefined;
+    return failure === undefined ? Effect.void : Effect.fail(failure);
   }
 }
