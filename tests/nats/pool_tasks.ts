@@ -56,3 +56,14 @@ export const poison = Task.make(import.meta, "poison", (path: string) => {
   }
   Deno.exit(7);
 });
+
+/** Records its process, takes some time, and gives a result that no other run gives. */
+export const unique = Task.make(
+  import.meta,
+  "unique",
+  (path: string, millis: number) =>
+    Effect.zipRight(
+      Effect.sync(() => write(path, `0 ${Deno.pid}`)),
+      Effect.delay(Effect.sync(() => crypto.randomUUID()), millis),
+    ),
+);

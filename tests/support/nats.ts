@@ -150,11 +150,15 @@ export const agentProgram = (
   );
 };
 
+/** Starts a server with JetStream and with these further arguments. Its streams outlive a {@link NatsServer.stop}. */
+export const durableServerWith = (args: ReadonlyArray<string>): Effect.Effect<NatsServer, never, Scope.Scope> =>
+  Effect.flatMap(
+    Effect.acquireRelease(
+      Effect.sync(() => Deno.makeTempDirSync({ prefix: "mp-nats-" })),
+      (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
+    ),
+    (folder) => natsServer(["-js", "-sd", folder, ...args]),
+  );
+
 /** Starts a server with JetStream, whose streams outlive a {@link NatsServer.stop}. */
-export const durableServer: Effect.Effect<NatsServer, never, Scope.Scope> = Effect.flatMap(
-  Effect.acquireRelease(
-    Effect.sync(() => Deno.makeTempDirSync({ prefix: "mp-nats-" })),
-    (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
-  ),
-  (folder) => natsServer(["-js", "-sd", folder]),
-);
+export const durableServer: Effect.Effect<NatsServer, never, Scope.Scope> = durableServerWith([]);

@@ -412,13 +412,13 @@ export class Work {
     const { head } = task;
     const { id, retries } = head;
     const js = this.#js;
-    if (count > 1 || head.check === true) {
-      const known = await js.persist(() => js.find(names.results, names.result(id)));
-      if (known !== undefined) {
-        const stored = await js.persist(() => js.next(names.results, names.result(id), known.seq));
-        if (stored !== undefined) await this.#finish(held, head, stored.data);
-        return true;
-      }
+    // A server that was killed may have forgotten that it has given out a task, or that the task was acknowledged. Where it is likely that
+    // there is a result, its leader is asked.
+    const isLikely = count > 1 || head.check === true;
+    if (!isLikely || await js.persist(() => js.find(names.results, names.result(id))) !== undefined) {
+      const stored = await js.persist(() => js.last(names.results, names.result(id)));
+      if (stored !== undefined) await this.#finish(held, head, stored.data);
+      if (isLikely || stored !== undefined) return true;
     }
     if (count > retries + 1 + LOST_AGENTS) return this.#giveUp(held, task, `it was given to ${count} agents`);
     const whole = await unpackLarge(js, names.parts, names.part(id), task);
@@ -477,9 +477,12 @@ export class Work {
       await this.#js.persist(() => this.#js.store(names.result(id), packed, true));
     } catch (error) {
       if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
-      // This one may have been stored by an attempt without an answer.
+      // Perhaps it is this one, which an attempt without an answer has stored.
       const stored = await this.#js.persist(() => this.#js.last(names.results, names.result(id)));
       const isThis = stored !== undefined && equal(stored.data, packed);
+      if (!isThis) {
+        this.#settings.log(`the task ${task.name} (${id}) has a result already: that of its last run is dropped`);
+      }
       if (run !== undefined && !isThis) {
         await this.#js.persist(() => this.#js.purge(names.results, `${names.result(id)}.${run}.>`));
       }
