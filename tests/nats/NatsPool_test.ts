@@ -9,10 +9,18 @@ import * as Option from "effect/Option";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Lock, Pool } from "../../mod.ts";
+import { serve } from "../../src/agent.ts";
 import * as NatsPool from "../../src/NatsPool.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { keepsChildren } from "../support/leaks.ts";
-import { agentProgram, available, durableServer, type NatsServer, natsServer } from "../support/nats.ts";
+import {
+  agentProgram,
+  available,
+  durableServer,
+  durableServerWith,
+  type NatsServer,
+  natsServer,
+} from "../support/nats.ts";
 import { gone } from "../support/scripts.ts";
 import { group, type Step, test, when } from "../support/suite.ts";
 import * as Tasks from "./pool_tasks.ts";
@@ -302,6 +310,37 @@ if (available) {
       const { message, reason } = yield* Effect.flip(Effect.scoped(make));
       assertEquals(reason, "Unsupported");
       assertStringIncludes(message, "start nats-server with -js");
+    }),
+  );
+
+  test(
+    "NatsPool: a program and an agent need the permissions of the documentation, and no more (full)",
+    Effect.gen(function* () {
+      const path = `${yield* folder}/server.conf`;
+      const [program, agent] = ["program", "agent"].map((user) => {
+        const [publish, subscribe] = ["NatsBackend", "NatsPool"].flatMap((module) => {
+          const source = Deno.readTextFileSync(new URL(`../../src/${module}.ts`, import.meta.url));
+          const row = new RegExp(`^ \\* \\| ${user} \\| (.*) \\| (.*) \\|$`, "m").exec(source)!;
+          return module === "NatsBackend" && user === "program" ? [] : [row.slice(1)];
+        }).reduce(([a, b], [c, d]) => [`${a} ${c}`, `${b} ${d}`], ["", ""]).map((cell) =>
+          JSON.stringify([...cell.matchAll(/`(.*?)`/g)].map(([_, subject]) => subject.replace("mp.S.", "mp.default.")))
+        );
+        return `{ user: ${user}, password: x, permissions: { publish: ${publish}, subscribe: ${subscribe} } }`;
+      });
+      Deno.writeTextFileSync(path, `authorization { users: [ ${program}, ${agent} ] }`);
+      const { url } = yield* durableServerWith(["-c", path]);
+      yield* serve({ servers: url, slots: 1, auth: { user: "agent", password: "x" } });
+      const auth = { user: "program", password: "x" };
+      const pool = yield* NatsPool.make({ servers: url, auth, name: "tests", retries: 0 });
+      assertEquals(yield* pool.map(Tasks.double, [1, 2, 3]), [2, 4, 6]);
+      const file = `${yield* folder}/file`;
+      Deno.writeTextFileSync(file, "");
+      assertEquals((yield* Effect.flip(pool.apply(Tasks.poison, file)))._tag, "Poisoned");
+      const call = yield* Effect.fork(pool.apply(Tasks.hang, file));
+      yield* when(Effect.sync(() => lines(file)), ({ length }) => length === 1);
+      yield* Fiber.interrupt(call);
+      assertEquals(lines(file)[1], "interrupted");
+      yield* empty(pool);
     }),
   );
 

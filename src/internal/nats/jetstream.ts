@@ -147,9 +147,9 @@ export class JetStream {
     return this.#get(stream, { next_by_subj: subject, seq: from });
   }
 
-  /** The last message of a subject, as the leader of the stream has it, or the first one. */
-  async find(stream: string, subject: string, first = false): Promise<Found | undefined> {
-    const request = first ? { next_by_subj: subject, seq: 1 } : { last_by_subj: subject };
+  /** The last message of a subject, as the leader of the stream has it. */
+  async find(stream: string, subject: string): Promise<Found | undefined> {
+    const request = { last_by_subj: subject };
     try {
       return (await this.api<{ readonly message: Found }>(`STREAM.MSG.GET.${stream}`, request)).message;
     } catch (error) {

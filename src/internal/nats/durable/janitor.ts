@@ -1,35 +1,64 @@
 /**
- * Removes what a pool does not need any more, and what nobody else removes.
+ * Mends what the death of a server or of a program has left in the streams of a pool.
  *
  * - A server that is killed may forget that it has removed an acknowledged task (2.9 does). The task never comes again, and would count as
- *   waiting for ever.
- * - The parts of a task whose program was killed before it had stored the task itself, or whose dead letter has expired.
+ *   waiting for ever: it is removed.
+ * - A server that loses its last writes with its machine may take a new task for an acknowledged one. Such a task has no outcome: it is
+ *   stored again.
+ * - The parts of a task whose program was killed before it had stored the task itself, or whose dead letter has expired, are removed.
  *
  * @module
  */
-import type { Found, JetStream } from "../jetstream.ts";
+import { type JetStream, JetStreamError, REFUSED_BY_LIMIT, type Stored } from "../jetstream.ts";
+import { pack, type Task, unpack } from "./messages.ts";
 import { LANES, type Names } from "./names.ts";
 import { consumerOf, infoOf } from "./streams.ts";
 
 /** How old parts without a task must be, in milliseconds. */
 const OLD = 600_000;
 
-/** Cleans the streams of a pool. */
-export const clean = async (js: JetStream, names: Names): Promise<void> => {
-  for (let lane = 0; lane < LANES; lane++) await removeAcknowledged(js, names, lane);
+/** Mends the streams of a pool. */
+export const mend = async (js: JetStream, names: Names, log: (message: string) => void): Promise<void> => {
+  for (let lane = 0; lane < LANES; lane++) await mendLane(js, names, lane, log);
   await removeParts(js, names);
 };
 
-const removeAcknowledged = async (js: JetStream, names: Names, lane: number): Promise<void> => {
-  const first = (): Promise<Found | undefined> => js.persist(() => js.find(names.tasks, names.task(lane, "*"), true));
-  let task = await first();
+const mendLane = async (js: JetStream, names: Names, lane: number, log: (message: string) => void): Promise<void> => {
+  const next = (from: number): Promise<Stored | undefined> =>
+    js.persist(() => js.next(names.tasks, names.task(lane, "*"), from));
+  let task = await next(1);
   if (task === undefined) return;
-  // All tasks up to this number were acknowledged.
+  // All tasks up to this number were acknowledged, as the server sees it.
   const floor = (await consumerOf(js, names, lane)).ack_floor.stream_seq;
-  while (task !== undefined && task.seq <= floor) {
-    const { seq } = task;
-    await js.persist(() => js.delete(names.tasks, seq));
-    task = await first();
+  while (task !== undefined && task.sequence <= floor) {
+    const { sequence } = task;
+    const id = names.idOf(task.subject);
+    const hasOutcome = await js.persist(() => js.find(names.results, names.result(id))) ??
+      await js.persist(() => js.find(names.dead, names.deadLetter(id)));
+    if (hasOutcome === undefined) {
+      log(`the server took the task ${id} for an acknowledged one: it is stored again`);
+      await storeAgain(js, names, (lane + 1) % LANES, id, task.data);
+    }
+    await js.persist(() => js.delete(names.tasks, sequence));
+    task = await next(sequence + 1);
+  }
+};
+
+/** Stores a task in another lane, so that it is in the stream at any time. */
+const storeAgain = async (
+  js: JetStream,
+  names: Names,
+  lane: number,
+  id: string,
+  data: Uint8Array,
+): Promise<void> => {
+  const { head, ...body } = unpack<Task>(data);
+  try {
+    await js.persist(() => js.store(names.task(lane, id), pack({ ...head, check: true } satisfies Task, body)));
+  } catch (error) {
+    // It is there already, or the queue is full: then there is a later time.
+    if (!(error instanceof JetStreamError && error.code === REFUSED_BY_LIMIT)) throw error;
+    if (!error.message.includes("per subject")) throw error;
   }
 };
 

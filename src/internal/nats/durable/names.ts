@@ -35,7 +35,8 @@ export interface Names {
   /** The name of the consumer of a lane. */
   readonly lane: (lane: number) => string;
   readonly task: (lane: number | "*", id: string) => string;
-  /** The lane of the subject of a task. */
+  /** The id and the lane in the subject of a task. */
+  readonly idOf: (subject: string) => string;
   readonly laneOf: (subject: string) => number;
   readonly part: (id: string) => string;
   readonly result: (id: string) => string;
@@ -55,6 +56,7 @@ export const namesOf = (space: string, pool: string): Names => {
     dead: stream("dead"),
     base,
     lane: (lane) => `lane${lane}`,
+    idOf: (subject) => subject.slice(subject.lastIndexOf(".") + 1),
     laneOf: (subject) => Number(subject.split(".").at(-2)),
     task: (lane, id) => `${base}.task.${lane}.${id}`,
     part: (id) => `${base}.part.${id}`,

@@ -23,11 +23,11 @@ import {
 } from "../jetstream.ts";
 import { decodeRecord } from "../protocol.ts";
 import { Crews, type End, type Settings as CrewSettings } from "./crews.ts";
-import { clean } from "./janitor.ts";
+import { mend } from "./janitor.ts";
 import { type Death, type Message, nothing, type Outcome, pack, type Task, unpack } from "./messages.ts";
 import { LANES, type Names, shared } from "./names.ts";
 import { packLarge, unpackLarge } from "./parts.ts";
-import { poolsOf } from "./streams.ts";
+import { isMissing, poolsOf } from "./streams.ts";
 
 /** How long a request for tasks waits for one, in milliseconds. */
 const WAIT = 5000;
@@ -43,6 +43,9 @@ const NEXT = 50;
 
 /** Interval of looking for pools, in milliseconds. */
 const LOOK = 5000;
+
+/** How long after a server had no JetStream pools are looked for again, in milliseconds, if there is no other reason to. */
+const MISSING = 60_000;
 
 /** Interval of looking whether there is work, if nothing says so, in milliseconds. */
 const POLL = 250;
@@ -128,6 +131,8 @@ export class Work {
   readonly #subscriptions: ReadonlyArray<() => void>;
   #looking: Promise<void> | undefined;
   readonly #watching: ReturnType<typeof setInterval>;
+  /** When the server had no JetStream for this agent; see `performance.now`. */
+  #missed = -Infinity;
   #working: Promise<void> | undefined;
   #wake: () => void = () => {};
   #woken = false;
@@ -145,7 +150,9 @@ export class Work {
       server.subscribe(shared(settings.space).pools, () => void this.look()),
       server.onReconnected(() => this.#reconnected()),
     ];
-    this.#watching = setInterval(() => void this.look(), LOOK);
+    this.#watching = setInterval(() => {
+      if (this.#pools.size > 0 || performance.now() - this.#missed > MISSING) void this.look();
+    }, LOOK);
   }
 
   /** Number of tasks in hand. */
@@ -158,9 +165,12 @@ export class Work {
     return this.#crews.sources;
   }
 
-  /** Finds the pools that this agent serves, and cleans their streams. */
+  /** Finds the pools that this agent serves, and mends their streams. */
   look(): Promise<void> {
-    return this.#looking ??= this.#find().catch((error) => this.#report("cannot find pools", error)).finally(() => {
+    return this.#looking ??= this.#find().catch((error) => {
+      if (isMissing(error) || error instanceof Unanswered) this.#missed = performance.now();
+      else this.#report("cannot find pools", error);
+    }).finally(() => {
       this.#looking = undefined;
     });
   }
@@ -193,7 +203,7 @@ export class Work {
     for (const { ackWait, names } of pools) {
       if (this.#pools.get(names.pool)?.ackWait !== ackWait) this.#serve(names, ackWait);
     }
-    for (const { names } of pools) await clean(this.#js, names);
+    for (const { names } of pools) await mend(this.#js, names, this.#settings.log);
   }
 
   /** A pool was removed, or is not for this agent any more. */
