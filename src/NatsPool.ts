@@ -155,7 +155,7 @@ import type * as Task from "./Task.ts";
 export { NatsError, type NatsErrorReason } from "./internal/network/errors.ts";
 export type { ServerOptions } from "./NatsBackend.ts";
 
-const implementation = lazily(() => import("./internal/nats/durable/pool.ts"));
+const implementation = lazily(() => import("./internal/nats/durable/make.ts"));
 
 /**
  * Options of a pool. Those that say "for all programs" are kept by the server: the first program sets them, a later one that names them

@@ -2,9 +2,9 @@
  * Mends what the death of a server or of a program has left in the streams of a pool.
  *
  * - A server that is killed may forget that it has removed an acknowledged task (2.9 does). The task never comes again, and would count as
- *   waiting for ever: it is removed.
- * - A server that loses its last writes with its machine may take a new task for an acknowledged one. Such a task has no outcome: it is
- *   stored again.
+ *   waiting for ever. It has an outcome, and is removed.
+ * - A server that loses its last writes with its machine may take a new task for one that was given out or acknowledged. Such a task has no
+ *   outcome, and nobody has it: it is stored again.
  * - The parts of a task whose program was killed before it had stored the task itself, or whose dead letter has expired, are removed.
  *
  * @module
@@ -26,22 +26,26 @@ export const mend = async (js: JetStream, names: Names, log: (message: string) =
 const mendLane = async (js: JetStream, names: Names, lane: number, log: (message: string) => void): Promise<void> => {
   const next = (from: number): Promise<Stored | undefined> =>
     js.persist(() => js.next(names.tasks, names.task(lane, "*"), from));
-  let task = await next(1);
-  if (task === undefined) return;
-  // All tasks up to this number were acknowledged, as the server sees it.
-  const floor = (await consumerOf(js, names, lane)).ack_floor.stream_seq;
-  while (task !== undefined && task.sequence <= floor) {
-    const { sequence } = task;
-    const id = names.idOf(task.subject);
-    const hasOutcome = await js.persist(() => js.find(names.results, names.result(id))) ??
-      await js.persist(() => js.find(names.dead, names.deadLetter(id)));
-    if (hasOutcome === undefined) {
-      log(`the server took the task ${id} for an acknowledged one: it is stored again`);
-      await storeAgain(js, names, (lane + 1) % LANES, id, task.data);
+  const { ack_floor, delivered, num_ack_pending } = await consumerOf(js, names, lane);
+  for (let task = await next(1); task !== undefined; task = await next(task.sequence + 1)) {
+    const { data, sequence, subject } = task;
+    if (sequence > delivered.stream_seq) return;
+    const id = names.idOf(subject);
+    if (!await hasOutcome(js, names, id, task.time)) {
+      const isPending = num_ack_pending > 0 && sequence > ack_floor.stream_seq;
+      if (isPending) continue;
+      log(`the server has lost track of the task ${id}: it is stored again`);
+      await storeAgain(js, names, (lane + 1) % LANES, id, data);
     }
     await js.persist(() => js.delete(names.tasks, sequence));
-    task = await next(sequence + 1);
   }
+};
+
+/** Whether a task that was stored at this time has an outcome. An older dead letter is one that is tried again. */
+const hasOutcome = async (js: JetStream, names: Names, id: string, time: number): Promise<boolean> => {
+  if (await js.persist(() => js.find(names.results, names.result(id))) !== undefined) return true;
+  const letter = await js.persist(() => js.last(names.dead, names.deadLetter(id)));
+  return letter !== undefined && letter.time >= time;
 };
 
 /** Stores a task in another lane, so that it is in the stream at any time. */
@@ -56,9 +60,10 @@ const storeAgain = async (
   try {
     await js.persist(() => js.store(names.task(lane, id), pack({ ...head, check: true } satisfies Task, body)));
   } catch (error) {
-    // It is there already, or the queue is full: then there is a later time.
-    if (!(error instanceof JetStreamError && error.code === REFUSED_BY_LIMIT)) throw error;
-    if (!error.message.includes("per subject")) throw error;
+    // It is there already. In a full queue there is no room for it until later.
+    const isThere = error instanceof JetStreamError && error.code === REFUSED_BY_LIMIT &&
+      error.message.includes("per subject");
+    if (!isThere) throw error;
   }
 };
 

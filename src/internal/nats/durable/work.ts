@@ -5,41 +5,19 @@
  * - A result is stored first, where the first result of an id wins; then the waiting programs are told; then the task is acknowledged. An
  *   agent that dies in between leaves a task whose lease runs out: the agent that gets it finds the result, tells it and acknowledges.
  * - A task whose child dies is given back, to be run again. After the last attempt it becomes a dead letter.
- * - Tasks of a lane are taken in the order of their submission; those of a higher lane first.
  *
  * @module
  */
 import type { Incoming } from "../../codec/message.ts";
-import { after } from "../../os/timer.ts";
-import {
-  Closed,
-  type Delivery,
-  type JetStream,
-  JetStreamError,
-  NOT_FIRST,
-  Pulls,
-  sourceOf,
-  Unanswered,
-} from "../jetstream.ts";
+import { Closed, type Delivery, type JetStream, JetStreamError, NOT_FIRST, Unanswered } from "../jetstream.ts";
 import { decodeRecord } from "../protocol.ts";
 import { Crews, type End, type Settings as CrewSettings } from "./crews.ts";
+import { Intake } from "./intake.ts";
 import { mend } from "./janitor.ts";
 import { type Death, type Message, nothing, type Outcome, pack, type Task, unpack } from "./messages.ts";
-import { LANES, type Names, shared } from "./names.ts";
+import { type Names, shared } from "./names.ts";
 import { packLarge, unpackLarge } from "./parts.ts";
 import { isMissing, poolsOf } from "./streams.ts";
-
-/** How long a request for tasks waits for one, in milliseconds. */
-const WAIT = 5000;
-
-/** The least time between requests that wait, if the server refuses them, in milliseconds. */
-const PAUSE = 500;
-
-/** How long the answer to a request for tasks may take, in milliseconds. */
-const ANSWER = 2000;
-
-/** How long after a task the next one of the same request may come, in milliseconds. */
-const NEXT = 50;
 
 /** Interval of looking for pools, in milliseconds. */
 const LOOK = 5000;
@@ -47,8 +25,9 @@ const LOOK = 5000;
 /** How long after a server had no JetStream pools are looked for again, in milliseconds, if there is no other reason to. */
 const MISSING = 60_000;
 
-/** Interval of looking whether there is work, if nothing says so, in milliseconds. */
-const POLL = 250;
+/** Interval of mending the streams, in milliseconds; and for how long they are mended with each look after a new connection. */
+const MEND = 60_000;
+const AFTER_BREAK = 60_000;
 
 /** The pause before a task whose child has died runs again, for each of its deaths, in milliseconds. */
 const REST = 100;
@@ -62,8 +41,17 @@ const LOST_AGENTS = 5;
 /** Mean time of tasks, in milliseconds, below which an agent takes as many tasks ahead as it has places. */
 const SHORT = 20;
 
-/** Number of tasks whose ends are remembered. */
+/** Number of tasks of which something is remembered that are not in hand. */
 const REMEMBERED = 1000;
+
+/** Forgets the oldest entry if there are too many. */
+const limit = (entries: Map<string, unknown> | Set<string>): void => {
+  if (entries.size <= REMEMBERED) return;
+  for (const oldest of entries.keys()) {
+    entries.delete(oldest);
+    return;
+  }
+};
 
 /** Settings of {@link Work}. */
 export interface Settings extends CrewSettings {
@@ -77,32 +65,17 @@ export interface Settings extends CrewSettings {
   readonly taken: () => number;
 }
 
-/** The tasks of one priority of a pool. */
-interface Lane {
-  readonly pool: Pool;
-  readonly consumer: string;
-  /** Whether there were tasks the last time. */
-  active: boolean;
-  /** When the last request that waits for a task was made; see `performance.now`. */
-  asked: number;
-  /** Until when that request is taken to wait. */
-  waits: number;
-  /** A task has come, or (without a task) the request for those that are there has ended. */
-  came: ((delivery: Delivery | undefined) => void) | undefined;
-}
-
 interface Pool {
   readonly names: Names;
   /** The lease of a task, in milliseconds. */
   readonly ackWait: number;
-  readonly lanes: ReadonlyArray<Lane>;
   /** Ends what belongs to it alone. */
   readonly leave: () => void;
 }
 
 /** A task in hand. */
 interface Held {
-  readonly pool: Pool;
+  readonly names: Names;
   readonly id: string;
   delivery: Delivery;
   /** Stops its run. */
@@ -119,10 +92,8 @@ export class Work {
   readonly #js: JetStream;
   readonly #settings: Settings;
   readonly #crews: Crews;
-  readonly #pulls: Pulls;
+  readonly #intake: Intake;
   readonly #pools = new Map<string, Pool>();
-  /** By the consumer, and by the key of a request. */
-  readonly #sources = new Map<string, Lane>();
   readonly #held = new Map<string, Held>();
   /** The deaths that this agent has seen of tasks that it has given back. */
   readonly #deaths = new Map<string, ReadonlyArray<Death>>();
@@ -131,11 +102,12 @@ export class Work {
   readonly #subscriptions: ReadonlyArray<() => void>;
   #looking: Promise<void> | undefined;
   readonly #watching: ReturnType<typeof setInterval>;
+  /** When the streams were mended last; see `performance.now`. */
+  #mended = -Infinity;
+  /** Until when they are mended with each look: the server may have been killed. */
+  #mends = performance.now() + AFTER_BREAK;
   /** When the server had no JetStream for this agent; see `performance.now`. */
   #missed = -Infinity;
-  #working: Promise<void> | undefined;
-  #wake: () => void = () => {};
-  #woken = false;
   #closed = false;
   /** Mean time that a task is in hand, in milliseconds. */
   #mean = Infinity;
@@ -144,8 +116,16 @@ export class Work {
     this.#js = js;
     this.#settings = settings;
     this.#crews = new Crews(js, settings);
-    this.#pulls = new Pulls(js.server, settings.inbox, { delivered: this.#delivered, ended: this.#requestEnded });
     const { server } = js;
+    const { inbox, slots, taken } = settings;
+    this.#intake = new Intake({
+      server,
+      inbox,
+      room: () => slots + (this.#mean < SHORT ? slots : 0) - taken() - this.#held.size,
+      // With many short tasks, several places are filled at a time.
+      least: () => this.#held.size > 0 && this.#mean < SHORT ? Math.max(1, slots / 2) : 1,
+      take: (names, delivery) => void this.#take(names, delivery),
+    });
     this.#subscriptions = [
       server.subscribe(shared(settings.space).pools, () => void this.look()),
       server.onReconnected(() => this.#reconnected()),
@@ -181,13 +161,11 @@ export class Work {
     clearInterval(this.#watching);
     for (const stop of this.#subscriptions) stop();
     for (const { leave } of this.#pools.values()) leave();
-    this.#pulls.close();
-    for (const lane of this.#lanes()) lane.came?.(undefined);
+    const closing = this.#intake.close();
     for (const { delivery } of this.#held.values()) delivery.nak(0);
     await this.#crews.close();
     this.#js.close();
-    this.#notify();
-    await this.#working;
+    await closing;
     await this.#looking;
   }
 
@@ -203,6 +181,9 @@ export class Work {
     for (const { ackWait, names } of pools) {
       if (this.#pools.get(names.pool)?.ackWait !== ackWait) this.#serve(names, ackWait);
     }
+    const now = performance.now();
+    if (now > this.#mends && now - this.#mended < MEND) return;
+    this.#mended = now;
     for (const { names } of pools) await mend(this.#js, names, this.#settings.log);
   }
 
@@ -212,10 +193,6 @@ export class Work {
     if (pool === undefined) return;
     this.#pools.delete(names.pool);
     pool.leave();
-    for (const lane of pool.lanes) {
-      this.#sources.delete(sourceOf(names.tasks, lane.consumer));
-      lane.came?.(undefined);
-    }
   }
 
   #serve(names: Names, ackWait: number): void {
@@ -227,170 +204,43 @@ export class Work {
         if (reply !== undefined) this.#js.tell(reply, data);
       });
     });
-    const lanes: Array<Lane> = [];
     const renewing = setInterval(() => {
-      for (const { delivery, pool } of this.#held.values()) if (pool.names.pool === names.pool) delivery.working();
+      for (const held of this.#held.values()) if (held.names.pool === names.pool) held.delivery.working();
     }, ackWait / 3);
     const leave = (): void => {
       clearInterval(renewing);
       unsubscribe();
+      this.#intake.remove(names);
     };
-    const pool: Pool = { names, ackWait, lanes, leave };
-    for (let lane = 0; lane < LANES; lane++) {
-      const consumer = names.lane(lane);
-      const entry: Lane = { pool, consumer, active: true, asked: 0, waits: 0, came: undefined };
-      lanes.push(entry);
-      this.#sources.set(sourceOf(names.tasks, consumer), entry);
-    }
-    this.#pools.set(names.pool, pool);
-    this.#working ??= this.#work();
-    this.#notify();
+    this.#pools.set(names.pool, { names, ackWait, leave });
+    this.#intake.add(names);
   }
 
   #reconnected(): void {
-    for (const lane of this.#lanes()) {
-      lane.waits = 0;
-      lane.active = true;
-      lane.came?.(undefined);
-    }
+    this.#mends = performance.now() + AFTER_BREAK;
     for (const { delivery } of this.#held.values()) delivery.working();
+    this.#intake.reconnected();
     void this.look();
-    this.#notify();
   }
 
-  *#lanes(): IterableIterator<Lane> {
-    for (let lane = 0; lane < LANES; lane++) for (const { lanes } of this.#pools.values()) yield lanes[lane];
-  }
-
-  // Taking tasks
-
-  /** Number of tasks that may be taken now. */
-  get #room(): number {
-    const { slots, taken } = this.#settings;
-    const ahead = this.#mean < SHORT ? slots : 0;
-    return slots + ahead - taken() - this.#held.size;
-  }
-
-  /** Takes tasks until the agent ends: of all pools, the higher lanes first. */
-  async #work(): Promise<void> {
-    while (!this.#closed) {
-      // With many short tasks, several places are filled at a time.
-      const least = this.#held.size === 0 ? 1 : this.#mean < SHORT ? Math.max(1, this.#settings.slots / 2) : 1;
-      if (!this.#js.server.connected || this.#room < least) {
-        await this.#change(POLL);
-        continue;
-      }
-      let taken = 0;
-      for (const lane of [...this.#lanes()]) {
-        if (lane.active && this.#room > 0) {
-          const count = await this.#pull(lane, this.#room);
-          if (count === 0) lane.active = false;
-          taken += count;
-        }
-        const now = performance.now();
-        if (!lane.active && now > lane.waits && this.#room > 0 && !this.#closed) {
-          lane.asked = now;
-          lane.waits = now + WAIT + PAUSE;
-          this.#ask(lane, "w", 1, WAIT);
-        }
-      }
-      if (taken === 0) await this.#change(POLL);
-    }
-  }
-
-  /** Takes the tasks of a lane that are there, up to a number, and returns how many have come. */
-  #pull(lane: Lane, batch: number): Promise<number> {
-    return new Promise((resolve) => {
-      let count = 0;
-      const end = (): void => {
-        stop();
-        lane.came = undefined;
-        resolve(count);
-      };
-      let stop = after(ANSWER, end);
-      lane.came = (delivery) => {
-        if (delivery === undefined || ++count === batch || delivery.pending === 0) return end();
-        stop();
-        stop = after(NEXT, end);
-      };
-      this.#ask(lane, "b", batch);
-    });
-  }
-
-  #ask(lane: Lane, kind: "w" | "b", batch: number, expires?: number): void {
-    const { consumer, pool } = lane;
-    this.#pulls.ask(pool.names.tasks, consumer, `${kind}-${pool.names.pool}-${consumer}`, batch, expires);
-  }
-
-  readonly #requestEnded = (key: string): void => {
-    const kind = key[0];
-    const at = key.lastIndexOf("-");
-    const lane = this.#pools.get(key.slice(2, at))?.lanes.find(({ consumer }) => consumer === key.slice(at + 1));
-    if (lane === undefined) return;
-    if (kind === "b") return lane.came?.(undefined);
-    const now = performance.now();
-    // A request that is refused at once is not repeated at once.
-    if (now - lane.asked < PAUSE) lane.waits = now + PAUSE;
-    else {
-      lane.waits = 0;
-      this.#notify();
-    }
-  };
-
-  readonly #delivered = (delivery: Delivery): void => {
-    const lane = this.#sources.get(delivery.source);
-    if (lane === undefined || this.#closed) return delivery.nak(0);
-    if (lane.came === undefined || !lane.active) {
-      lane.waits = 0;
-      lane.active = true;
-      this.#notify();
-    }
-    void this.#take(lane.pool, delivery);
-    lane.came?.(delivery);
-  };
-
-  /** Waits until something has changed, at most for so many milliseconds. */
-  #change(millis: number): Promise<void> {
-    if (this.#woken) {
-      this.#woken = false;
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const stop = after(millis, () => this.#wake());
-      this.#wake = () => {
-        stop();
-        this.#wake = () => {};
-        this.#woken = false;
-        resolve();
-      };
-    });
-  }
-
-  #notify(): void {
-    this.#woken = true;
-    this.#wake();
-  }
-
-  // Running tasks
-
-  async #take(pool: Pool, delivery: Delivery): Promise<void> {
+  async #take(names: Names, delivery: Delivery): Promise<void> {
     let task: Message<Task>;
     try {
       task = unpack<Task>(delivery.data);
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error;
-      this.#settings.log(`a message of the pool ${pool.names.pool} is no task: ${error.message}`);
+      this.#settings.log(`a message of the pool ${names.pool} is no task: ${error.message}`);
       return delivery.term();
     }
     const { id } = task.head;
-    const key = keyOf(pool.names, id);
+    const key = keyOf(names, id);
     const there = this.#held.get(key);
     if (there !== undefined) {
       // Its lease has run out while this agent was cut off.
       there.delivery = delivery;
       return;
     }
-    const held: Held = { pool, id, delivery, stop: undefined, stopped: false, settled: [] };
+    const held: Held = { names, id, delivery, stop: undefined, stopped: false, settled: [] };
     this.#held.set(key, held);
     const begun = performance.now();
     try {
@@ -405,19 +255,14 @@ export class Work {
     this.#mean = this.#mean === Infinity ? time : 0.9 * this.#mean + 0.1 * time;
     this.#held.delete(key);
     this.#ended.add(key);
-    if (this.#ended.size > REMEMBERED) {
-      for (const oldest of this.#ended) {
-        this.#ended.delete(oldest);
-        break;
-      }
-    }
+    limit(this.#ended);
     for (const call of held.settled) call();
-    this.#notify();
+    this.#intake.notify();
   }
 
   /** Runs a task, unless it has a result. Returns whether it is done. */
   async #handle(held: Held, task: Message<Task>): Promise<boolean> {
-    const { names } = held.pool;
+    const { names } = held;
     const { count } = held.delivery;
     const { head } = task;
     const { id, retries } = head;
@@ -466,6 +311,7 @@ export class Work {
         }
         this.#settings.log(`${end.error.message}; it is run again`);
         this.#deaths.set(key, deaths);
+        limit(this.#deaths);
         held.delivery.nak(REST * count);
         return false;
       }
@@ -479,7 +325,7 @@ export class Work {
     result: Omit<Outcome, "id" | "host">,
     body: Incoming = nothing,
   ): Promise<boolean> {
-    const { names } = held.pool;
+    const { names } = held;
     const { id } = task;
     const head: Outcome = { ...result, id, host: this.#settings.host };
     const { packed, run } = await packLarge(this.#js, names.result(id), head, body);
@@ -505,7 +351,7 @@ export class Work {
 
   /** Makes a task a dead letter. */
   async #giveUp(held: Held, task: Message<Task>, why: string, deaths: ReadonlyArray<Death> = []): Promise<boolean> {
-    const { names } = held.pool;
+    const { names } = held;
     const { caller, id, name } = task.head;
     const { count } = held.delivery;
     this.#settings.log(`the task ${name} (${id}) is a dead letter: ${why}`);
@@ -518,7 +364,7 @@ export class Work {
   }
 
   /** Tells a result that is stored, and frees the parts of its task. */
-  async #finish({ pool: { names } }: Held, { caller, id, parts }: Task, packed: Uint8Array): Promise<void> {
+  async #finish({ names }: Held, { caller, id, parts }: Task, packed: Uint8Array): Promise<void> {
     this.#deaths.delete(keyOf(names, id));
     this.#js.tell(names.told(caller, id), packed);
     if (parts !== undefined) await this.#js.persist(() => this.#js.purge(names.parts, `${names.part(id)}.>`));
