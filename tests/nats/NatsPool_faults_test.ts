@@ -18,8 +18,10 @@ import {
   available,
   durableServer,
   durableServerWith,
+  natsCluster,
   type NatsServer,
 } from "../support/nats.ts";
+import { proxy } from "../support/proxy.ts";
 import { type Script, script } from "../support/scripts.ts";
 import { temporary, test, when } from "../support/suite.ts";
 import * as Tasks from "./pool_tasks.ts";
@@ -32,6 +34,11 @@ const runs = (path: string): ReadonlyArray<readonly [n: number, pid: number]> =>
     const [n, pid] = line.split(" ");
     return [Number(n), Number(pid)];
   });
+
+const folder = Effect.acquireRelease(
+  Effect.sync(() => Deno.makeTempDirSync()),
+  (path) => Effect.promise(() => Deno.remove(path, { recursive: true })),
+);
 
 /** Waits until a file has so many runs. */
 const ran = (path: string, count: number) => when(Effect.sync(() => runs(path)), ({ length }) => length >= count);
@@ -197,6 +204,45 @@ if (available) {
       const pool = yield* NatsPool.make({ servers: deaf.url, auth, name: "faults", size: 1 });
       yield* serve({ servers: deaf.url, auth, slots: 1 });
       assertEquals(yield* pool.apply(Tasks.work, path, 4, 0), 8);
+    }),
+  );
+
+  test(
+    "NatsPool: a cluster of three servers goes on when each of them is killed and comes back (full)",
+    Effect.gen(function* () {
+      const path = yield* temporary;
+      const servers = yield* natsCluster(3, yield* folder);
+      const urls = servers.map(({ url }) => url);
+      yield* agentProgram(urls.join(","), ["--slots=2"]);
+      const options = { servers: urls, name: "faults", replicas: 3, connectTimeout: "30 seconds" } as const;
+      const pool = yield* NatsPool.make({ ...options, ackWait: "1 seconds" });
+      yield* pool.apply(Tasks.double, 1);
+      for (const server of servers) {
+        const before = runs(path).length;
+        const calls = yield* Effect.fork(
+          Effect.forEach(numbers(200), (n) => pool.apply(Tasks.work, path, n, 5), { concurrency: 16 }),
+        );
+        yield* ran(path, before + 20);
+        yield* server.stop;
+        yield* ran(path, before + 100);
+        yield* server.start;
+        assertEquals(yield* Fiber.join(calls), numbers(200).map((n) => 2 * n));
+      }
+      yield* empty(pool);
+    }),
+  );
+
+  test(
+    "NatsPool: a slow network that loses packets only delays (full)",
+    Effect.gen(function* () {
+      const { url } = yield* durableServer;
+      const [near, far] = yield* Effect.all([proxy(url, 10, 0.02), proxy(url, 10, 0.02)]);
+      yield* agentProgram(far.url, ["--slots=2"]);
+      const pool = yield* NatsPool.make({ servers: near.url, name: "faults", size: 2 });
+      assertEquals(yield* pool.map(Tasks.double, numbers(300)), numbers(300).map((n) => 2 * n));
+      const calls = Effect.forEach(numbers(100), (n) => pool.apply(Tasks.double, n), { concurrency: 32 });
+      assertEquals(yield* calls, numbers(100).map((n) => 2 * n));
+      yield* empty(pool);
     }),
   );
 

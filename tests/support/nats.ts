@@ -74,8 +74,11 @@ export const natsServer = (args: ReadonlyArray<string> = []): Effect.Effect<Nats
     return Effect.as(Effect.acquireRelease(start, () => stop), { url: `nats://127.0.0.1:${port}`, start, stop });
   });
 
-/** Starts servers that form a cluster, and stops them with the scope. */
-export const natsCluster = (count: number): Effect.Effect<ReadonlyArray<NatsServer>, never, Scope.Scope> =>
+/** Starts servers that form a cluster, and stops them with the scope. With a folder, they have JetStream. */
+export const natsCluster = (
+  count: number,
+  folder?: string,
+): Effect.Effect<ReadonlyArray<NatsServer>, never, Scope.Scope> =>
   Effect.suspend(() => {
     const routes = Array.from({ length: count }, () => `nats://127.0.0.1:${freePort()}`);
     return Effect.forEach(
@@ -86,6 +89,7 @@ export const natsCluster = (count: number): Effect.Effect<ReadonlyArray<NatsServ
           `--server_name=server-${index}`,
           `--cluster=${route}`,
           `--routes=${routes.join(",")}`,
+          ...folder === undefined ? [] : ["-js", "-sd", `${folder}/${index}`],
         ]),
       { concurrency: "unbounded" },
     );

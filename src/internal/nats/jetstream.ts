@@ -41,6 +41,10 @@ export const NO_JETSTREAM_FOR_ACCOUNT = 10039;
 /** Errors that pass: the server starts, or has no leader at the moment. */
 const passing: ReadonlySet<number> = new Set([10008, 10009, 10074, 10118, 10123, 10148]);
 
+/** Whether an operation may succeed when it is repeated. */
+export const passes = (error: unknown): boolean =>
+  error instanceof Unanswered || error instanceof JetStreamError && passing.has(error.code);
+
 /** How long an answer may take, in milliseconds. */
 const ANSWER = 5000;
 
@@ -180,8 +184,7 @@ export class JetStream {
       try {
         return await operation(repeated);
       } catch (error) {
-        const passes = error instanceof Unanswered || error instanceof JetStreamError && passing.has(error.code);
-        if (!passes) throw error;
+        if (!passes(error)) throw error;
         await this.pause(pause * (0.5 + Math.random()));
       }
     }

@@ -13,7 +13,7 @@ import * as Arguments from "../../os/arguments.ts";
 import { positiveDuration } from "../../os/durations.ts";
 import { after } from "../../os/timer.ts";
 import { start } from "../../pool/pool.ts";
-import { JetStream, Unanswered } from "../jetstream.ts";
+import { JetStream, passes } from "../jetstream.ts";
 import { type Bid, decodeRecord, encode, randomName } from "../protocol.ts";
 import { connect, type Server, serverChecks } from "../server.ts";
 import { Client } from "./client.ts";
@@ -98,15 +98,15 @@ const demandJetStream = async (js: JetStream, millis: number): Promise<void> => 
       await js.api("INFO");
       return;
     } catch (error) {
-      const passes = error instanceof Unanswered && performance.now() < limit;
-      if (isMissing(error) || error instanceof Unanswered && !passes) {
+      const isLate = performance.now() > limit;
+      if (isMissing(error) || passes(error) && isLate) {
         throw new NatsError(
           "Unsupported",
           "Cannot make a NatsPool: the server has no JetStream; start nats-server with -js",
           error,
         );
       }
-      if (!passes) throw error;
+      if (!passes(error)) throw error;
       await js.pause(AGAIN);
     }
   }

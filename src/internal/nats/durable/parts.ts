@@ -15,7 +15,7 @@ const LARGEST = 900 * 1024;
 const OVERHEAD = 4096;
 
 /** Number of parts that are on their way at a time. */
-const AT_A_TIME = 8;
+const AT_A_TIME = 32;
 
 /** The largest content of a message, in bytes. */
 export const limitOf = ({ server }: JetStream): number => Math.min(LARGEST, server.maxPayload - OVERHEAD);
