@@ -58,12 +58,15 @@
  *
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
  * - `pool.reduce` combines all items to one, if the task is associative; `pool.mapReduce` combines the results of another task.
- * - `chunkSize` is the number of items that are sent to a worker together. By default it is measured: `map`, `starmap`, `mapStream` and
- *   `mapUnordered` make chunks of about a millisecond of work or a megabyte, and up to ten while much of a list remains: slow items are sent
- *   one by one, and fast ones many at a time. A Stream never waits for more elements to fill a chunk.
+ * - `chunkSize` is the number of items that are sent to a worker together. By default it is measured, except by `reduce` and `mapReduce`:
+ *   chunks take about a millisecond of work or a megabyte, and in `map` and `starmap` up to ten while much of the list remains. Slow items
+ *   are sent one by one, and fast ones many at a time. A Stream never waits for more elements to fill a chunk.
  * - The results of a chunk arrive together. Give `chunkSize: 1` to get each result of a Stream at once, even if the next item is slow.
- * - `mapSettled` and `mapStreamSettled` send items one by one, as do `mapStream` and `mapUnordered` with a `timeout` or a `retry`, which
- *   are meant for each item: for small tasks give them a larger `chunkSize`.
+ * - With a `timeout` or a `retry`, which are meant for each item, `mapSettled`, `mapStreamSettled`, `mapStream` and `mapUnordered` send items
+ *   one by one: for small tasks give them a larger `chunkSize`.
+ * - In `mapSettled` and `mapStreamSettled`, a worker that dies fails all items of its chunk, each with the same `ProcessDied`. A measured
+ *   chunk has at most 64 items there, and after such a failure the call sends its items one by one. Give `chunkSize: 1` if an item may
+ *   kill its worker and no other item must fail with it.
  * - `lookAhead` is the maximal number of chunks of a Stream that are waiting, running, done, or being handled by the reader. The
  *   default is four times the size of the pool.
  * - The first failure of `map` stops the rest. Interruption stops the running tasks, and waits until they have stopped.
@@ -658,7 +661,7 @@ export interface MapOptions<in E = unknown> extends CallOptions<E> {
    * Number of items that are sent to a worker together. Large chunks cost less to send; small chunks spread better over the workers.
    *
    * @default about a millisecond of work or a megabyte (up to ten while much remains), as measured during the call; for `reduce` and
-   * `mapReduce` a size that gives each worker about four chunks; 1 for `mapSettled`, and for `mapUnordered` with a `timeout` or a `retry`
+   * `mapReduce` a size that gives each worker about four chunks; 1 for `mapSettled` and `mapUnordered` with a `timeout` or a `retry`
    */
   readonly chunkSize?: number | undefined;
   /** Counts the items of this call. */
@@ -672,7 +675,7 @@ export interface MapStreamOptions<in E = unknown> extends CallOptions<E> {
   /**
    * Number of items that are sent to a worker together.
    *
-   * @default about a millisecond of work or a megabyte, as measured; 1 for `mapStreamSettled`, and with a `timeout` or a `retry`
+   * @default about a millisecond of work or a megabyte, as measured; 1 with a `timeout` or a `retry`
    */
   readonly chunkSize?: number | undefined;
   /** Counts the items of this call. */
@@ -843,7 +846,7 @@ export interface Pool extends Pipeable {
   ) => Effect.Effect<Array<A>, E | PoolFailure>;
   /**
    * {@link Pool.map} that goes on after a failure, and returns the Exit of each item. Fails only if the call itself is invalid, or an item
-   * cannot be sent. Each item is sent by itself; in a larger `chunkSize`, a worker that dies fails all items of its chunk.
+   * cannot be sent. A failure of an item is its own. A worker that dies fails all items of its chunk, after which items are sent one by one.
    * *Interruption:* stops the running tasks, and waits until they have stopped.
    */
   readonly mapSettled: <I, A, E>(

@@ -163,7 +163,7 @@ test(
         { worker: 1, nth: 20, action: TestBackend.outOfMemory },
       ];
       const pool = yield* Effect.provide(Pool.make({ size: 3, prefetch: 1 }), TestBackend.layer({ faults }));
-      const exits = yield* pool.mapSettled(Tasks.killsAtFives, numbers(60).map((n) => 5 * n + 1));
+      const exits = yield* pool.mapSettled(Tasks.killsAtFives, numbers(60).map((n) => 5 * n + 1), { chunkSize: 1 });
       const { completed, failed, replaced } = yield* pool.statistics;
       return [exits.map(Exit.isSuccess), completed, failed, replaced] as const;
     });

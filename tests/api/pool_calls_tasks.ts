@@ -223,3 +223,6 @@ export const farther = Task.make(
   (a: Point, b: Point) => a.x > b.x ? a : b,
   { payload: [Point, Point], success: Point },
 );
+
+/** A text of this length. */
+export const repeat = Task.make(import.meta, "repeat", (length: number): string => "x".repeat(length));

@@ -402,6 +402,79 @@ const suite = (
   );
 
   check(
+    "settled maps of tiny items make far fewer chunks than items; slow items are sent one by one, as are those with a limit or a retry",
+    Effect.gen(function* () {
+      const { pool } = yield* Workers;
+      type Exits = Iterable<Exit.Exit<number, unknown>>;
+      const chunks = (call: Effect.Effect<Exits, unknown>, expected: ReadonlyArray<number>) =>
+        Effect.gen(function* () {
+          const before = yield* pool.statistics;
+          const exits = Array.from(yield* call, (exit) => Exit.getOrElse(exit, () => NaN));
+          assertEquals(exits, expected);
+          return (yield* pool.statistics).completed - before.completed;
+        });
+      const items = numbers(10_000);
+      const squares = items.map((n) => n * n);
+      const streamed = Stream.range(0, 9_999);
+      for (
+        const [call, expected] of [
+          [pool.mapSettled(Shared.square, items), squares],
+          [pool.mapSettled(Shared.squareEffect, items), squares],
+          [pool.mapSettled(Shared.square, new Float64Array(items)), squares],
+          [Stream.runCollect(pool.mapStreamSettled(Shared.square)(streamed)), squares],
+        ] as const
+      ) {
+        const count = yield* chunks(call, expected);
+        assert(count <= 1_000, `${count} chunks of 10 000 items`);
+      }
+      const few = numbers(30);
+      assertEquals(yield* chunks(pool.mapSettled(Tasks.slow, few), yield* pool.map(Tasks.slow, few)), 30);
+      for (const options of [{ timeout: "1 minute" }, { retry: Schedule.recurs(1) }, { chunkSize: 1 }] as const) {
+        assertEquals(yield* chunks(pool.mapSettled(Shared.square, few, options), few.map((n) => n * n)), 30);
+      }
+    }),
+  );
+
+  check(
+    "a death in a settled map of tiny items fails its chunk, once, and items after it are sent one by one",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const killers = [10_000, 10_400, 10_600];
+      const items = numbers(11_000).map((n) => killers.includes(n) ? 5 : 5 * n + 1);
+      const progress = yield* Pool.progress;
+      const exits = yield* pool.mapSettled(Tasks.killsAtFives, items, { progress });
+      assertEquals(exits.length, items.length);
+      const failed = exits.flatMap((exit, n) => Exit.isFailure(exit) ? [n] : []);
+      assert(exits.every((exit, n) => Exit.isSuccess(exit) ? exit.value === items[n] : !!failure(exit)));
+      assert(failed.every((n) => failure(exits[n]) instanceof Backend.ProcessDied));
+      const chunk = failed.slice(0, -2);
+      assert(chunk.includes(killers[0]) && chunk.length <= 64);
+      assertEquals(chunk, numbers(chunk.length).map((n) => chunk[0] + n));
+      assertEquals(failed.slice(-2), killers.slice(1));
+      const { done, failed: count } = yield* progress.snapshot;
+      assertEquals([done + count, count], [items.length, failed.length]);
+      assertEquals((yield* pool.statistics).replaced, 3);
+    }),
+  );
+
+  check(
+    "results of a chunk that are too large together: the largest fail, and the others are kept",
+    Effect.gen(function* () {
+      const pool = yield* Effect.provide(Pool.make({ size: 1 }), small);
+      const texts = [10, 60_000, 70_000, 10, 200_000].map((length) => "x".repeat(length));
+      const exits = yield* pool.mapSettled(Tasks.repeat, [10, 60_000, 70_000, 10, 200_000], { chunkSize: 5 });
+      const tooLarge = exits.map((exit) => failure(exit) instanceof Backend.MessageTooLarge);
+      assertEquals(tooLarge, [false, false, true, false, true]);
+      for (const n of [0, 1, 3]) assertEquals(exits[n], Exit.succeed(texts[n]));
+      const alone = yield* pool.mapSettled(Tasks.repeat, [10, 60_000, 70_000, 10, 200_000], { chunkSize: 1 });
+      assertEquals(alone.map(Exit.isSuccess), [true, true, true, true, false]);
+      const many = numbers(300).map((n) => `${n}`.padEnd(n % 100 === 99 ? 40_000 : 50));
+      const sent = yield* pool.mapSettled(Shared.echo, many);
+      assertEquals(sent.filter(Exit.isFailure), []);
+    }),
+  );
+
+  check(
     "mapSettled of more items than the stack is deep, all of which fail (full)",
     Effect.gen(function* () {
       const { pool } = yield* Workers;

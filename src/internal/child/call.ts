@@ -20,7 +20,7 @@ import { hooks as effectHooks } from "../codec/effect.ts";
 import { DecodeError, EncodeError } from "../codec/errors.ts";
 import { bodyOf, type CauseData, type ExitData, readExit } from "../codec/exits.ts";
 import { ProtocolError } from "../transport/frames.ts";
-import { type Incoming, MessageTooLarge } from "../codec/message.ts";
+import { type Incoming, MessageTooLarge, sizeOf } from "../codec/message.ts";
 import { ProcessDied, SpawnError, TaskError } from "./errors.ts";
 import * as Portable from "./portable.ts";
 import * as Request from "./request.ts";
@@ -58,6 +58,8 @@ export interface Prepared {
 export interface PreparedList {
   /** Number of items that stay together. */
   readonly granularity: number;
+  /** Number of bytes of the items from `first` to `end`, as for `part`. */
+  readonly bytes: (first: number, end: number) => number;
   /** The request with the items from `first` to `end`. Both are multiples of the granularity, or the length of the list. */
   readonly part: (first: number, end: number) => Prepared;
 }
@@ -206,15 +208,17 @@ export const prepareList = (
   mode: number,
   items: List,
   granularity: number,
+  settled: boolean,
   by: Hooks = hooks,
 ): Effect.Effect<PreparedList, EncodeError> =>
-  arrange(task, mode, items, false, (items, frame): PreparedList => {
+  arrange(task, mode, items, settled, (items, frame): PreparedList => {
     if (ArrayBuffer.isView(items)) {
       // Numbers can always be sent; a copy of them is as good as their encoding.
       // The `slice` of a `Buffer` would not copy.
       const copy = Uint8Array.prototype.slice.call(items);
       return {
         granularity: 1,
+        bytes: (first, end) => (end - first) * copy.BYTES_PER_ELEMENT,
         part: (first, end) => {
           const begun = performance.now();
           const encoded = Codec.encode<Link>(copy.subarray(first, end));
@@ -236,6 +240,7 @@ export const prepareList = (
     const group = (at: number): number => Math.ceil(at / granularity);
     return {
       granularity,
+      bytes: (first, end) => list.size(group(first), group(end)),
       part: (first, end) => {
         const encoded = list.join(group(first), group(end));
         return { ...frame, encoded, encoding: (end - first) * each };
@@ -308,10 +313,6 @@ export interface Report {
   /** The results of the items before the one that has failed, if these were asked for. */
   before: ReadonlyArray<unknown> | undefined;
 }
-
-/** Number of bytes of a message. */
-export const sizeOf = ({ attachments, bytes }: Incoming): number =>
-  attachments.reduce((sum, { length }) => sum + length, bytes.length);
 
 /**
  * Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. With `isAhead`, the child runs

@@ -16,6 +16,8 @@ export class EncodedList<Link = unknown> {
   /** `undefined` for a part that was joined. */
   #parts: Array<Encoded<Link> | undefined> = [];
   readonly #writer = new Writer();
+  /** Number of bytes of the parts before each one, and of all. */
+  readonly #sizes: Array<number> = [0];
   #last: Encoder<Link> | undefined;
 
   constructor(hooks: ReadonlyArray<Hook<Link>>) {
@@ -29,12 +31,19 @@ export class EncodedList<Link = unknown> {
     const encoder = new Encoder<Link>(writer, this.#hooks);
     encoder.listPart(items, root, this.#last);
     this.#last = encoder;
+    const size = encoder.attachments?.reduce((sum, { length }) => sum + length, writer.position) ?? writer.position;
+    this.#sizes.push(this.#sizes[this.#sizes.length - 1] + size);
     this.#parts.push({
       bytes: writer.buffer.slice(0, writer.position),
       attachments: encoder.attachments ?? [],
       onSend: encoder.actions ?? [],
       moving: encoder.moving,
     });
+  }
+
+  /** Number of bytes of the parts from `first` to `end`. */
+  size(first: number, end: number): number {
+    return this.#sizes[end] - this.#sizes[first];
   }
 
   /** Takes the memory of the buffers that are to move. All parts must have been added, and none joined. */

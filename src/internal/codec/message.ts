@@ -33,3 +33,7 @@ export interface Incoming {
   readonly bytes: Uint8Array;
   readonly attachments: ReadonlyArray<Uint8Array>;
 }
+
+/** The number of bytes of a message. */
+export const sizeOf = ({ attachments, bytes }: Incoming): number =>
+  attachments.reduce((sum, { length }) => sum + length, bytes.length);

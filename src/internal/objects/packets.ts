@@ -17,12 +17,7 @@ export interface Packet {
   readonly moves?: boolean | undefined;
 }
 
-/** Size of a packet, in bytes. */
-export const sizeOf = ({ attachments, bytes }: Packet): number => {
-  let size = bytes.length;
-  for (const part of attachments) size += part.byteLength;
-  return size;
-};
+export { sizeOf } from "../codec/message.ts";
 
 /**
  * Writes packets: their number, then for each its length, twice the number of its attachments plus one if handles in it move,

@@ -23,8 +23,14 @@ const BYTES = 1024 * 1024;
 /** A chunk takes at most this part of the largest message, since items may be larger than those before. */
 const ROOM = 1 / 4;
 
+/** The items of a chunk take at most this part of the largest message, if their size is known. */
+const HALF = 1 / 2;
+
 /** A chunk has at most this many times the items of the largest one that was measured. */
 const GROWTH = 8;
+
+/** A chunk whose items have Exits of their own has at most this many, because all share the fate of their worker. */
+const MOST_SETTLED = 64;
 
 /** Items that are encoded together are at most this part of one worker's share, so that the shares stay even. */
 const GRANULES = 64;
@@ -45,9 +51,13 @@ export class ChunkSizes {
   #limit = 1;
   /** Number of items for which a message has room. */
   #room = Infinity;
+  /** Number of bytes that a message may have. */
+  #maxBytes = Infinity;
 
-  constructor(workers: number) {
+  /** With `settled`, each item of a chunk has an Exit of its own. */
+  constructor(workers: number, settled: boolean = false) {
     this.#workers = workers;
+    if (settled) this.#room = MOST_SETTLED;
   }
 
   /**
@@ -66,10 +76,21 @@ export class ChunkSizes {
 
   /** A worker has answered a chunk of `count` items. */
   answered(count: number, { bytes, maxBytes, work }: Report): void {
+    this.#maxBytes = maxBytes;
     if (work === undefined) return;
     this.#room = Math.min(this.#room, maxBytes * ROOM * count / bytes);
     const each = Math.max(work, bytes / BYTES) / count;
     this.#each = this.#each === undefined ? each : (this.#each + each) / 2;
     this.#limit = Math.max(this.#limit, GROWTH * count);
+  }
+
+  /** Whether items of so many bytes may be in one chunk. */
+  fits(bytes: number): boolean {
+    return bytes <= this.#maxBytes * HALF;
+  }
+
+  /** All chunks that follow have one item: a chunk has failed as a whole, and another item may do the same to its neighbours. */
+  single(): void {
+    this.#room = 1;
   }
 }

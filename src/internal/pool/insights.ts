@@ -59,7 +59,7 @@ const WORTHWHILE = 0.5;
 const hint = (work: number, overhead: number): string => {
   const micros = (millis: number): number => Math.round(millis * 1000);
   return `Tasks of the pool take ${micros(work)} µs on average, and ${micros(overhead)} µs to be sent and answered: ` +
-    "give mapSettled or mapStreamSettled a larger chunkSize, or call map instead of apply and submit";
+    "give a call with a timeout or a retry a larger chunkSize, or call map instead of apply and submit";
 };
 
 /** Observes the jobs of one pool. */

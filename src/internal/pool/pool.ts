@@ -285,7 +285,8 @@ export class RunningPool implements Pool.Pool {
       const wrong = Checks.wrongMapStream("mapStreamSettled", task, options, stream) ??
         this.#wrongTask("mapStreamSettled", task);
       if (wrong !== undefined) return Stream.fail(wrong);
-      return this.#mapStream(task, options, stream, true) as Stream.Stream<
+      const sizes = this.#measures(options) ? new ChunkSizes(this.size, true) : undefined;
+      return this.#mapStream(task, options, stream, true, sizes) as Stream.Stream<
         Exit.Exit<A, E | Pool.PoolFailure>,
         E2 | PoolError,
         R
@@ -518,18 +519,21 @@ export class RunningPool implements Pool.Pool {
   ): Effect.Effect<Array<Exit.Exit<A, E | Pool.PoolFailure>>, PoolError | EncodeError> {
     const run = Effect.suspend((): Effect.Effect<Array<unknown>, unknown> => {
       const list = listOf(items);
-      const { chunkSize = 1 } = options;
       const results = new Array<unknown>(list.length);
       const progress = options.progress as Progress | undefined;
-      const keep = (exit: JobExit, index: number): Exit.Exit<void> => {
-        const first = index * chunkSize;
-        const end = Math.min(first + chunkSize, list.length);
+      const keep = (exit: JobExit, first: number, count: number): Exit.Exit<void> => {
         const part = Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;
-        for (let at = first; at < end; at++) results[at] = part?.[at - first] ?? exit;
-        progress?.settle(end - first, part === undefined ? end - first : part.filter(Exit.isFailure).length);
+        for (let i = 0; i < count; i++) results[first + i] = part?.[i] ?? exit;
+        progress?.settle(count, part === undefined ? count : part.filter(Exit.isFailure).length);
         return Exit.void;
       };
-      return Effect.as(this.#runChunks(task, MAP, list, chunkSize, options, true, keep), results);
+      if (this.#measures(options)) return Effect.as(this.#runMeasured(task, MAP, list, options, keep, true), results);
+      const { chunkSize = 1 } = options;
+      const run = this.#runChunks(task, MAP, list, chunkSize, options, true, (exit, index) => {
+        const first = index * chunkSize;
+        return keep(exit, first, Math.min(chunkSize, list.length - first));
+      });
+      return Effect.as(run, results);
     });
     return this.#during(run as Effect.Effect<Array<Exit.Exit<A, E | Pool.PoolFailure>>, PoolError | EncodeError>);
   }
@@ -585,15 +589,16 @@ export class RunningPool implements Pool.Pool {
     list: ReadonlyArray<unknown>,
     options: Pool.MapOptions<never>,
     keep: (exit: JobExit, first: number, count: number) => Exit.Exit<void, unknown>,
+    settled: boolean = false,
   ): Effect.Effect<void, unknown> {
     const { length } = list;
-    const wanted = granularity(length, this.size);
+    const wanted = settled ? 1 : granularity(length, this.size);
     const run = Effect.flatMap(
-      Call.prepareList(task, mode, list, wanted, this.#settings.hooks),
-      ({ granularity: unit, part }) =>
+      Call.prepareList(task, mode, list, wanted, settled, this.#settings.hooks),
+      ({ bytes, granularity: unit, part }) =>
         Effect.flatMap(Effect.clock, (clock) => {
           const begun = clock.unsafeCurrentTimeMillis();
-          const sizes = new ChunkSizes(this.size);
+          const sizes = new ChunkSizes(this.size, settled);
           /** Index of the first item of each chunk. */
           const firsts: Array<number> = [0];
           const supply: Jobs.Supply = {
@@ -601,7 +606,9 @@ export class RunningPool implements Pool.Pool {
             next: () => {
               const first = firsts[firsts.length - 1];
               if (first === length) return undefined;
-              const units = Math.max(1, Math.floor(sizes.next(length - first) / unit));
+              // A longer chunk would have more neighbours of an item that kills its worker.
+              let units = Math.max(1, Math.floor(sizes.next(settled ? undefined : length - first) / unit));
+              while (units > 1 && !sizes.fits(bytes(first, Math.min(length, first + units * unit)))) units >>= 1;
               const end = Math.min(length, first + units * unit);
               firsts.push(end);
               return part(first, end);
@@ -612,6 +619,7 @@ export class RunningPool implements Pool.Pool {
             const first = firsts[index];
             const count = firsts[index + 1] - first;
             if (report !== undefined) sizes.answered(count, report);
+            if (settled && Exit.isFailure(exit)) sizes.single();
             return keep(exit, first, count);
           });
         }),
@@ -648,8 +656,8 @@ export class RunningPool implements Pool.Pool {
     return during(options.progress, list.length, ran);
   }
 
-  /** Whether the items of a stream may be sent together. A limit of time and a retry are meant for each item. */
-  #measures(options: Pool.MapStreamOptions<never>): boolean {
+  /** Whether items that do not fail together may be sent together. A limit of time and a retry are meant for each item. */
+  #measures(options: Pool.MapOptions<never>): boolean {
     const { retry, timeout } = this.#terms(options);
     return options.chunkSize === undefined && timeout === Infinity && retry === undefined;
   }
@@ -668,7 +676,7 @@ export class RunningPool implements Pool.Pool {
   ): Stream.Stream<unknown, unknown, R> {
     const { chunkSize = 1, lookAhead = 4 * this.size, unordered = false } = options;
     const progress = options.progress as Progress | undefined;
-    const mode = sizes !== undefined ? MAP_UNTIL : chunkSize > 1 || each ? MAP : CALL;
+    const mode = each || chunkSize > 1 ? MAP : sizes === undefined ? CALL : MAP_UNTIL;
     const results = mapStream({
       gate: this.#gate,
       terms: this.#terms(options),
@@ -679,6 +687,7 @@ export class RunningPool implements Pool.Pool {
       recover: each ? (cause, items) => items.map(() => Exit.failCause(cause)) : undefined,
       settled: (exit, { length }, report) => {
         if (report !== undefined) sizes?.answered(length, report);
+        if (each && Exit.isFailure(exit)) sizes?.single();
         const before = report?.before;
         if (before !== undefined) return progress?.settle(before.length + 1, 1);
         const exits = each && Exit.isSuccess(exit) ? exit.value as ReadonlyArray<JobExit> : undefined;

@@ -6,7 +6,7 @@
 import * as Codec from "../../codec/codec.ts";
 import { EncodeError } from "../../codec/errors.ts";
 import { type ExitData, sendFailure, writeExit } from "../../codec/exits.ts";
-import { MessageTooLarge } from "../../codec/message.ts";
+import { MessageTooLarge, sizeOf } from "../../codec/message.ts";
 import type { Link } from "../../rpc/link.ts";
 import type { OpenRequest } from "./open_requests.ts";
 import * as Refusals from "../refusals.ts";
@@ -14,10 +14,19 @@ import { MAP_UNTIL, type Part } from "../request.ts";
 
 type Hooks = Link["hooks"];
 
+/** More than the number of bytes of a refusal in a list of exits. */
+const REFUSAL_BYTES = 128;
+
 const write = (open: OpenRequest, exit: ExitData, hooks: Hooks, lenient?: number): void =>
   open.channel.exit((writer) => {
+    const start = writer.position;
     const extras = writeExit(writer, exit, hooks, lenient);
-    return extras && Codec.take([extras])[0];
+    if (extras?.moving === undefined) return extras;
+    // Content of an answer that is too large stays, because a part of the answer may be sent.
+    const size = sizeOf({ attachments: extras.attachments, bytes: writer.buffer.subarray(start, writer.position) });
+    const { maxMessageSize } = open.channel.link;
+    if (size > maxMessageSize) throw new MessageTooLarge(size, maxMessageSize);
+    return Codec.take([extras])[0];
   });
 
 /** Sends an answer, or returns the reason why it cannot be sent. */
@@ -46,6 +55,19 @@ export const sendInstead = (
   }
 };
 
+/** The list of exits without the largest results, so that the others have room in a message. */
+const shortened = (exits: ReadonlyArray<ExitData>, hooks: Hooks, error: MessageTooLarge): ExitData => {
+  const sizes = exits.map((exit) => exit._tag === "Success" ? sizeOf(Codec.encode(exit.value, { hooks })) : 0);
+  let total = error.size;
+  const kept = [...exits];
+  for (const { at, size } of sizes.map((size, at) => ({ at, size })).toSorted((a, b) => b.size - a.size)) {
+    if (total <= error.limit) break;
+    kept[at] = Refusals.unsendable(error);
+    total -= size - REFUSAL_BYTES;
+  }
+  return { _tag: "Success", value: kept };
+};
+
 /** The answer for a result that cannot be sent. Of a list of exits, those that can be sent are kept; of a part, those before the first one that cannot. */
 const unsendable = (
   open: OpenRequest,
@@ -54,6 +76,7 @@ const unsendable = (
   error: EncodeError | MessageTooLarge,
 ): ExitData => {
   const { mode, settled } = open.request;
+  if (settled && error instanceof MessageTooLarge) return shortened(value as ReadonlyArray<ExitData>, hooks, error);
   if (error instanceof MessageTooLarge || !settled && mode !== MAP_UNTIL) return Refusals.unsendable(error);
   /** The answer in place of a result that cannot be sent. */
   const refused = (result: unknown): ExitData | undefined => {

@@ -11,7 +11,7 @@ import * as Call from "../../child/call.ts";
 import { isLibrary } from "../../child/modules.ts";
 import { modules as definingModules } from "../../child/tasks.ts";
 import * as Codec from "../../codec/codec.ts";
-import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "../../codec/message.ts";
+import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, sizeOf } from "../../codec/message.ts";
 import { PoolError } from "../../pool/errors.ts";
 import type { Begin, Terms } from "../../pool/job.ts";
 import type { Link } from "../../rpc/link.ts";
@@ -93,7 +93,7 @@ export class Dispatch {
     const leave = client.watch(name, own, finish);
     const { task } = prepared;
     const body = requestOf(prepared);
-    const size = Call.sizeOf(body);
+    const size = sizeOf(body);
     const stored = (async () => {
       if (size > MAX_MESSAGE_SIZE) throw new MessageTooLarge(size, MAX_MESSAGE_SIZE, "the pool");
       const head: TaskHead = {
@@ -154,7 +154,7 @@ export const begins =
       }
       if (isOver) return;
       const begun = performance.now();
-      const bytes = Call.sizeOf(prepared.encoded) + Call.sizeOf(outcome);
+      const bytes = sizeOf(prepared.encoded) + sizeOf(outcome);
       call.report = { work: undefined, decoding: 0, bytes, maxBytes: MAX_MESSAGE_SIZE, before: undefined };
       const reply = decodeOutcome(link, prepared, outcome, call.report);
       call.report.decoding = performance.now() - begun;
