@@ -11,6 +11,32 @@ const MAX_BYTES = 2 ** 31 - 1;
 
 const utf8 = new TextEncoder();
 
+/** The size in bytes of the memory that small copies share. The longest-lived copy keeps all of it. */
+const SLAB = 4096;
+
+/** The largest copy that shares its memory, in bytes. */
+const SMALL = 128;
+
+let slab = new Uint8Array(SLAB);
+let used = 0;
+
+/**
+ * Copies the bytes from `start` to `end`. Small copies share a buffer, because a buffer of its own costs half a microsecond, and the
+ * garbage collector as much again. Bytes that the user receives, or whose buffer is transferred, must not come from here.
+ */
+export const slabCopy = (bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> => {
+  const size = end - start;
+  if (size > SMALL) return new Uint8Array(bytes.subarray(start, end));
+  if (used + size > SLAB) {
+    slab = new Uint8Array(SLAB);
+    used = 0;
+  }
+  const at = used;
+  used += size;
+  for (let i = 0; i < size; i++) slab[at + i] = bytes[start + i];
+  return slab.subarray(at, used);
+};
+
 /** Result of {@linkcode packedForm} if some item is not a number. */
 export const NOT_NUMBERS = -1;
 

@@ -60,7 +60,7 @@
  *
  * @module
  */
-import { Writer } from "./bytes.ts";
+import { slabCopy, Writer } from "./bytes.ts";
 import { Decoder } from "./decode.ts";
 import { Encoder } from "./encode.ts";
 import type { Hook } from "./hook.ts";
@@ -147,7 +147,7 @@ export const encode = <Link = unknown>(value: unknown, options?: EncodeOptions<L
   try {
     writer.position = 0;
     const extras = encodeInto(writer, value, options);
-    const bytes = writer.buffer.slice(0, writer.position);
+    const bytes = slabCopy(writer.buffer, 0, writer.position);
     return {
       bytes,
       attachments: extras?.attachments ?? none,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Link } from "../rpc/link.ts";
+import { slabCopy } from "../codec/bytes.ts";
 import type { Extras, Writer } from "../codec/codec.ts";
 import { ProtocolError } from "../transport/frames.ts";
 import type { Incoming } from "../codec/message.ts";
@@ -48,7 +49,7 @@ export const unpack = (
   start: number,
   memory: "message" | "copy" | "own",
 ): Array<Packet> => {
-  const bytes = memory === "copy" ? received.slice(start) : received;
+  const bytes = memory === "copy" ? slabCopy(received, start, received.length) : received;
   const reader = new VarintReader(bytes, memory === "copy" ? 0 : start);
   const count = reader.next();
   // Comparisons with NaN, which stands for the end of the message, are false.
@@ -62,7 +63,7 @@ export const unpack = (
     const end = reader.at + length;
     if (!(end <= bytes.length && attachment + parts <= attachments.length)) throw malformed();
     packets[i] = {
-      bytes: memory === "own" ? bytes.slice(reader.at, end) : bytes.subarray(reader.at, end),
+      bytes: memory === "own" ? slabCopy(bytes, reader.at, end) : bytes.subarray(reader.at, end),
       attachments: parts === 0 ? none : attachments.slice(attachment, attachment + parts),
       moves: extras % 2 === 1,
     };

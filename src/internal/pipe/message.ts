@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { slabCopy } from "../codec/bytes.ts";
 import { type Packet, sizeOf } from "../objects/packets.ts";
 import type { Fill } from "../rpc/link.ts";
 import type { Incoming, MessageTooLarge } from "../codec/message.ts";
@@ -63,9 +64,13 @@ export const writeMessage =
     return attachments.length === 0 ? undefined : { attachments, onSend: [] };
   };
 
-/** Reads a message that {@link writeMessage} wrote, into memory of its own. */
-export const readMessage = ({ attachments, bytes }: Incoming): Message =>
-  makeMessage(bytes[1] & ~(MOVES | CONFIRM), { bytes: bytes.slice(2), attachments, moves: (bytes[1] & MOVES) !== 0 });
+/** Reads a message that {@link writeMessage} wrote, and copies its bytes. */
+export const readMessage = ({ attachments, bytes }: Incoming): Message => {
+  const kind = bytes[1] & ~(MOVES | CONFIRM);
+  // The receiver of bytes also gets their buffer.
+  const content = kind === BYTES ? bytes.slice(2) : slabCopy(bytes, 2, bytes.length);
+  return makeMessage(kind, { bytes: content, attachments, moves: (bytes[1] & MOVES) !== 0 });
+};
 
 /** Whether the sender of a message waits for an answer. */
 export const wantsConfirmation = ({ bytes }: Incoming): boolean => (bytes[1] & CONFIRM) !== 0;

@@ -11,6 +11,7 @@
  *
  * @module
  */
+import { slabCopy } from "../codec/bytes.ts";
 import type { WatchedTransport } from "./transport.ts";
 
 /** The size of the read buffer in bytes. */
@@ -128,7 +129,7 @@ export class Connection implements WatchedTransport {
         ? data(place.subarray(0, count))
         : count > COPIED
         ? data(buffer.subarray(0, count), true)
-        : data(buffer.slice(0, count));
+        : data(slabCopy(buffer, 0, count));
       if (pause !== undefined) await pause;
     }
   }
