@@ -111,6 +111,7 @@
  * | a task's modules or its arguments are gone from the server | the `SpawnError` `Failed` |
  * | no agent can start the processes of a task | the `SpawnError` `Failed`, after `retries` |
  * | there are `maxQueued` tasks | a call waits, or fails with `QueueFull` |
+ * | the user of the program lacks a permission, or the server refuses a task otherwise | the `PoolError` `Broken`, whose message says why |
  *
  * ## The server
  *

@@ -228,24 +228,28 @@ const steps: ReadonlyArray<Step<Setting>> = [
     ),
   ],
   [
-    "submissions outlive the scope of their pool, and their callbacks run while it is open (full)",
+    "submissions outlive the scope of their pool, and their callbacks run while it is open; calls do not (full)",
     onPool((_, { url }) =>
       Effect.gen(function* () {
         const path = `${yield* folder}/runs`;
         const make = NatsPool.make({ servers: url, name: "tests", size: 1 });
         const told = yield* Deferred.make<number>();
-        const id = yield* Effect.scoped(Effect.gen(function* () {
+        const left = yield* Effect.scoped(Effect.gen(function* () {
           const pool = yield* make;
           yield* pool.submitWith(Tasks.record, [path, 1], { onSuccess: (value) => Deferred.succeed(told, value) });
           assertEquals(yield* Deferred.await(told), 2);
-          return (yield* pool.submit(Tasks.work, path, 2, 300)).id;
+          return yield* pool.submit(Tasks.work, path, 2, 300);
         }));
+        assertEquals((yield* poolError(left.await)).reason, "Terminated");
         const pool = yield* make;
-        assertEquals(yield* (yield* pool.attach(id, Tasks.work)).await, 4);
-        yield* pool.close;
+        assertEquals(yield* (yield* pool.attach(left.id, Tasks.work)).await, 4);
+        const stopped = yield* Effect.fork(poolError(pool.apply(Tasks.hang, path)));
+        yield* when(Effect.sync(() => lines(path)), ({ length }) => length === 3);
+        yield* pool.terminate;
+        assertEquals((yield* Fiber.join(stopped)).reason, "Terminated");
+        assertEquals(lines(path)[3], "interrupted");
         const late = yield* pool.submit(Tasks.double, 1);
         assertEquals((yield* poolError(late.await)).reason, "Closed");
-        yield* pool.join;
       })
     ),
   ],
@@ -254,13 +258,12 @@ const steps: ReadonlyArray<Step<Setting>> = [
     onPool((_, { url }) =>
       Effect.gen(function* () {
         const path = `${yield* folder}/runs`;
-        const only = yield* NatsPool.make({ servers: url, name: "order", size: 1 });
         // No agent has this label yet.
         const held = yield* NatsPool.make({ servers: url, name: "order", size: 1, labels: ["late"] });
         const submit = (n: number, priority?: number) => held.submitWith(Tasks.record, [path, n], { priority });
         const submissions = [yield* submit(5, -1), yield* submit(3), yield* submit(1, 1), yield* submit(4)];
         submissions.push(yield* submit(2, 7));
-        assertEquals((yield* only.contents).tasks, 5);
+        assertEquals((yield* held.contents).tasks, 5);
         keepsChildren((yield* agentProgram(url, ["--slots=1", "--labels=late"])).pid);
         yield* Effect.forEach(submissions, (submission) => submission.await);
         assertEquals(lines(path), ["1", "2", "3", "4", "5"]);
@@ -341,6 +344,12 @@ if (available) {
       yield* Fiber.interrupt(call);
       assertEquals(lines(file)[1], "interrupted");
       yield* empty(pool);
+      const asAgent = { user: "agent", password: "x" };
+      // With another environment it is another program, which the agent may not store.
+      const denied = yield* NatsPool.make({ servers: url, auth: asAgent, name: "tests", size: 1, env: { OTHER: "1" } });
+      const refused = yield* poolError(denied.apply(Tasks.double, 1));
+      assertEquals(refused.reason, "Broken");
+      assertStringIncludes(refused.message, "the user may not publish to mp.default.f.");
     }),
   );
 

@@ -6,7 +6,14 @@
  *
  * @module
  */
-import { headers, type Msg, type MsgHdrs, type NatsConnection, type Subscription } from "@nats-io/nats-core";
+import {
+  headers,
+  type Msg,
+  type MsgHdrs,
+  type NatsConnection,
+  PermissionViolationError,
+  type Subscription,
+} from "@nats-io/nats-core";
 import { after } from "../os/timer.ts";
 import { decode, encode } from "./protocol.ts";
 import type { Server } from "./server.ts";
@@ -24,6 +31,9 @@ export class JetStreamError extends Error {
 
 /** There was no answer. */
 export class Unanswered extends Error {}
+
+/** The user of this program may not publish to a subject. */
+export class Denied extends Error {}
 
 /** The connection was closed by this program. */
 export class Closed extends Error {}
@@ -71,6 +81,7 @@ export interface Found {
 }
 
 interface Question {
+  readonly subject: string;
   readonly resolve: (answer: Msg) => void;
   readonly reject: (error: Error) => void;
   readonly asked: number;
@@ -108,6 +119,7 @@ export class JetStream {
         if (error === null) this.#answered(message);
       },
     });
+    void this.#watch();
     this.#stopHearing = server.onReconnected(() => this.#giveUp(() => new Unanswered("the connection was lost")));
   }
 
@@ -222,7 +234,7 @@ export class JetStream {
     if (this.#closed) return Promise.reject(new Closed("the connection was closed"));
     const key = `${this.#inbox}.${(++this.#count).toString(36)}`;
     return new Promise((resolve, reject) => {
-      this.#questions.set(key, { resolve, reject, asked: performance.now() });
+      this.#questions.set(key, { subject, resolve, reject, asked: performance.now() });
       this.#stopLooking ??= after(LOOK, this.#look);
       const reply = { reply: key };
       this.#connection.publish(subject, data, headers === undefined ? reply : { ...reply, headers });
@@ -235,6 +247,20 @@ export class JetStream {
     this.#questions.delete(message.subject);
     if (message.headers?.code === 503) question.reject(new Unanswered("nobody answers: JetStream is not ready"));
     else question.resolve(message);
+  }
+
+  /** Questions that the server refuses have no answer but an error of the connection, which names their subject. */
+  async #watch(): Promise<void> {
+    for await (const status of this.#connection.status()) {
+      if (status.type !== "error") continue;
+      const { error } = status;
+      if (!(error instanceof PermissionViolationError) || error.operation !== "publish") continue;
+      for (const [key, { reject, subject }] of this.#questions) {
+        if (subject !== error.subject) continue;
+        this.#questions.delete(key);
+        reject(new Denied(`the user may not publish to ${subject}`));
+      }
+    }
   }
 
   /** Gives up the questions that were asked too long ago. They stand in the order in which they were asked. */

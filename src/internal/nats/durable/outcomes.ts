@@ -70,9 +70,12 @@ export const refusal = (task: string, error: unknown): PoolError => {
       cause: error,
     });
   }
+  const { message } = error as Error;
   return new PoolError({
     reason: "Broken",
-    message: `Cannot run task "${task}": the server does not take it: ${(error as Error).message}`,
+    message: `Cannot run task "${task}": ${
+      error instanceof SpawnError ? "" : "the server does not take it: "
+    }${message}`,
     cause: error,
   });
 };

@@ -9,7 +9,16 @@
  * @module
  */
 import type { Incoming } from "../../codec/message.ts";
-import { Closed, type Delivery, type JetStream, JetStreamError, NOT_FIRST, passes, Unanswered } from "../jetstream.ts";
+import {
+  Closed,
+  type Delivery,
+  Denied,
+  type JetStream,
+  JetStreamError,
+  NOT_FIRST,
+  passes,
+  Unanswered,
+} from "../jetstream.ts";
 import { decodeRecord } from "../protocol.ts";
 import { Crews, type End, type Settings as CrewSettings } from "./crews.ts";
 import { Intake } from "./intake.ts";
@@ -148,7 +157,7 @@ export class Work {
   /** Finds the pools that this agent serves, and mends their streams. */
   look(): Promise<void> {
     return this.#looking ??= this.#find().catch((error) => {
-      if (isMissing(error) || passes(error)) this.#missed = performance.now();
+      if (isMissing(error) || passes(error) || error instanceof Denied) this.#missed = performance.now();
       else this.#report("cannot find pools", error);
     }).finally(() => {
       this.#looking = undefined;
