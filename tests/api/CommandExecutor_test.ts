@@ -19,6 +19,7 @@ import { descendants, noLeaks, processEntry } from "../support/leaks.ts";
 import { logging } from "../support/logs.ts";
 import { gone, script } from "../support/scripts.ts";
 import { temporary, test as plain, when } from "../support/suite.ts";
+import { testFunction } from "../support/tier.ts";
 
 /** A test of commands. */
 const test = <E>(
@@ -98,7 +99,7 @@ test(
 );
 
 test(
-  "stream gives the bytes, however many",
+  "stream gives the bytes, however many (full)",
   Effect.gen(function* () {
     const count = yield* Stream.runFold(
       Command.stream(Command.make("head", "-c", "5000000", "/dev/zero")),
@@ -543,7 +544,7 @@ for (const [flags, name] of [[["-A"], "with all permissions"], [narrow, "with na
     }));
 }
 
-Deno.test("commands: a program without the permission for the guard is told so", async () => {
+testFunction("commands: a program without the permission for the guard is told so (full)", async () => {
   const { code, stderr } = await script("commands.ts", [], ["--allow-run=sleep"]).ended;
   assertEquals(code, 1);
   assertStringIncludes(stderr, "PermissionDenied");

@@ -92,7 +92,7 @@ registerEach([["subprocess", subprocess], ["worker", worker]] as const, ([name, 
   );
 
   check(
-    "many processes at once give their own results",
+    "many processes at once give their own results (full)",
     Effect.gen(function* () {
       const results = yield* Effect.forEach(
         Array.from({ length: 12 }, (_, i) => i),

@@ -581,7 +581,7 @@ const killed = (layer: Layer.Layer<Backend.Backend>, kills: number): Program =>
 
 test(
   "writers that are killed leave whole elements, and others go on (full) (storm)",
-  killed(subprocess, rounds(4, 12)),
+  killed(subprocess, rounds(2, 12)),
 );
 test(
   "writers by messages that are killed leave whole elements, and others go on (full) (storm)",

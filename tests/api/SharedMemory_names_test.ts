@@ -62,7 +62,7 @@ ${code}`;
   });
 
 test(
-  "it appears whole, and goes with its scope",
+  "it appears whole, and goes with its scope (full)",
   Effect.gen(function* () {
     const name = fresh();
     yield* Effect.scoped(Effect.gen(function* () {
@@ -304,7 +304,7 @@ Deno.test({
 });
 
 test(
-  "a child that was not given --allow-ffi is told so, whatever it is given",
+  "a child that was not given --allow-ffi is told so, whatever it is given (full)",
   Effect.gen(function* () {
     const permissions = { ...SubprocessBackend.inherited(), ffi: false };
     const [memory, value] = [yield* SharedMemory.make({ size: 8 }), yield* Value.make("i32", 0, { carrier: "memory" })];

@@ -335,7 +335,7 @@ const killed = (layer: Layer.Layer<Backend.Backend>): Program =>
       assertEquals(all.filter((byte) => byte !== all.length).length, 0);
       return moves;
     });
-    const kills = rounds(4, 8);
+    const kills = rounds(2, 8);
     for (let round = 0; round < kills; round++) {
       const before = yield* check;
       const child = yield* Process.spawnWith(Tasks.movesForEver, [point, bytes], { daemon: true });
@@ -679,7 +679,7 @@ test(
 );
 
 test(
-  "a value whose host was killed is gone for its users by messages",
+  "a value whose host was killed is gone for its users by messages (full)",
   Effect.gen(function* () {
     const queue = yield* Queue.make<{ readonly value: Tasks.AnyValue; readonly array: Tasks.AnyArray }>();
     const child = yield* Process.spawnWith(Tasks.hosts, [queue], { daemon: true });
@@ -712,7 +712,7 @@ test(
 );
 
 test(
-  "many values share few regions, and all is given back",
+  "many values share few regions, and all is given back (full)",
   Effect.gen(function* () {
     const maps = (): number => Deno.readTextFileSync("/proc/self/maps").split("memfd:multiprocessing").length - 1;
     const before = maps();

@@ -86,7 +86,7 @@ const suite = (
   }
 
   check(
-    "a sibling interrupts a task by the handle of its process",
+    "a sibling interrupts a task by the handle of its process (full)",
     Effect.gen(function* () {
       const gate = yield* gateway;
       const begun = yield* signal;

@@ -444,7 +444,7 @@ const suite = (
   );
 
   check(
-    "a kill that the program did not ask for is one warning, which says what to change; there is none when a task obeys",
+    "a kill that the program did not ask for is one warning, which says what to change; there is none when a task obeys (full)",
     Effect.gen(function* () {
       yield* logging((lines) =>
         Effect.gen(function* () {
@@ -667,7 +667,7 @@ onSubprocess(
 );
 
 onSubprocess(
-  "a process that goes on after SIGCONT gives its result",
+  "a process that goes on after SIGCONT gives its result (full)",
   Effect.gen(function* () {
     const begun = yield* signal;
     const gate = yield* gateway;
@@ -749,7 +749,7 @@ test(
 );
 
 test(
-  "lifetimes on subprocess: the environment and the directory that a process was given are those of its own children",
+  "lifetimes on subprocess: the environment and the directory that a process was given are those of its own children (full)",
   Effect.gen(function* () {
     const surroundings = yield* Process.run(Family.surroundingsBelow, "TESTS_ADDED");
     assertEquals(surroundings, { value: "a value", cwd: "/" });

@@ -6,7 +6,7 @@ import { noLeaks } from "../support/leaks.ts";
 import { script } from "../support/scripts.ts";
 import { temporary, test, warmUp } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
-import { fullUnless } from "../support/tier.ts";
+import { fullUnless, testFunction } from "../support/tier.ts";
 
 const layer = (permissions?: Backend.Permissions) =>
   SubprocessBackend.layer(permissions === undefined ? {} : { permissions });
@@ -116,35 +116,30 @@ const limited = (
   permissions: Backend.Permissions | undefined,
   check: (output: { readonly inherited?: unknown; readonly child?: unknown; readonly refused?: string }) => void,
 ): void =>
-  Deno.test({
-    name: `permissions: ${name}`,
-    sanitizeOps: true,
-    sanitizeResources: true,
-    fn: () =>
-      noLeaks(async () => {
-        const path = await Deno.makeTempFile();
-        try {
-          const args = permissions === undefined ? [path] : [path, JSON.stringify(permissions)];
-          const { code, stderr, stdout } = await script("limited.ts", args, flags).ended;
-          assertEquals([code, stderr], [0, ""]);
-          const lines = new Map(
-            stdout.trim().split("\n").map((line) => {
-              const at = line.indexOf(" ");
-              return [line.slice(0, at), line.slice(at + 1)];
-            }),
-          );
-          const json = (text: string | undefined): unknown => text === undefined ? undefined : JSON.parse(text);
-          const refused = lines.get("refused");
-          check({
-            inherited: json(lines.get("inherited")),
-            child: json(lines.get("child")),
-            ...(refused === undefined ? {} : { refused }),
-          });
-        } finally {
-          await Deno.remove(path);
-        }
-      }),
-  });
+  testFunction(`permissions: ${name}`, () =>
+    noLeaks(async () => {
+      const path = await Deno.makeTempFile();
+      try {
+        const args = permissions === undefined ? [path] : [path, JSON.stringify(permissions)];
+        const { code, stderr, stdout } = await script("limited.ts", args, flags).ended;
+        assertEquals([code, stderr], [0, ""]);
+        const lines = new Map(
+          stdout.trim().split("\n").map((line) => {
+            const at = line.indexOf(" ");
+            return [line.slice(0, at), line.slice(at + 1)];
+          }),
+        );
+        const json = (text: string | undefined): unknown => text === undefined ? undefined : JSON.parse(text);
+        const refused = lines.get("refused");
+        check({
+          inherited: json(lines.get("inherited")),
+          child: json(lines.get("child")),
+          ...(refused === undefined ? {} : { refused }),
+        });
+      } finally {
+        await Deno.remove(path);
+      }
+    }), { sanitizeOps: true, sanitizeResources: true });
 
 limited(
   "a child of a program with only run and env cannot read, write or connect",

@@ -74,7 +74,7 @@ const suite = (
   );
 
   check(
-    "items that raise when they are iterated are a defect of that call, items that cannot be iterated fail it, and the pool goes on",
+    "items that raise when they are iterated are a defect of that call, items that cannot be iterated fail it, and the pool goes on (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const raising = function* () {
@@ -127,7 +127,7 @@ const suite = (
   );
 
   check(
-    "a result that is not there in time, be there no time at all, can be had later, and again",
+    "a result that is not there in time, be there no time at all, can be had later, and again (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const begun = yield* signal;
@@ -209,7 +209,7 @@ const suite = (
   );
 
   check(
-    "join or terminate that is interrupted, at whatever turn, leaves a pool that can be ended",
+    "join or terminate that is interrupted, at whatever turn, leaves a pool that can be ended (full)",
     Effect.gen(function* () {
       for (const turns of numbers(6)) {
         const pool = yield* Pool.make({ size: 1, ...impatient });
@@ -245,7 +245,7 @@ const suite = (
 
   // Ends of pools by chance
 
-  const ROUNDS = rounds(4, 12);
+  const ROUNDS = rounds(2, 12);
   const SUBMISSIONS = 500;
 
   check(

@@ -1063,7 +1063,7 @@ test(
 );
 test(
   "sync: a counter that four subprocesses fight for loses nothing",
-  Effect.provide(incremented(4, 1000), subprocess),
+  Effect.provide(incremented(4, 400), subprocess),
 );
 test(
   "sync: a counter that four workers fight for loses nothing (full)",

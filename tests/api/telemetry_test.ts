@@ -129,7 +129,7 @@ registerEach(Object.entries(backends), ([backend, layer]) => {
   );
 
   on(
-    "values that are no data are logged as text, causes with their errors",
+    "values that are no data are logged as text, causes with their errors (full)",
     Effect.gen(function* () {
       const [first, second] = yield* logged(provided(Process.run(complain)));
       const [text, fn, symbol] = first.message as ReadonlyArray<unknown>;

@@ -279,7 +279,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "a module with a syntax error is LoadFailed, and names the place",
+    "a module with a syntax error is LoadFailed, and names the place (full)",
     Effect.gen(function* () {
       const path = yield* temporary;
       const source = `${path}.ts`;
@@ -356,7 +356,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "arguments that the payload Schema refuses in the child are InvalidPayload",
+    "arguments that the payload Schema refuses in the child are InvalidPayload (full)",
     Effect.gen(function* () {
       const error = yield* refusal(run(strict, "text"));
       assertEquals(error.reason, "InvalidPayload");
@@ -561,7 +561,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "interrupting join stops the waiting, not the process",
+    "interrupting join stops the waiting, not the process (full)",
     Effect.gen(function* () {
       const begun = yield* signal;
       const gate = yield* gateway;
@@ -964,7 +964,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "the caller's trace goes on in the child",
+    "the caller's trace goes on in the child (full)",
     Effect.gen(function* () {
       const [here, there] = yield* Effect.withSpan(
         Effect.all([Effect.orDie(Effect.currentSpan), run(Tasks.parentSpan)]),
@@ -997,7 +997,7 @@ export const conformance = ({ capabilities, layer, name }: Subject): void => {
   );
 
   check(
-    "a portable FiberRef does not come back, and a value that its Schema refuses fails the caller before anything starts",
+    "a portable FiberRef does not come back, and a value that its Schema refuses fails the caller before anything starts (full)",
     Effect.gen(function* () {
       assertEquals(yield* run(Portable.changed), "8 since 1970");
       assertEquals((yield* FiberRef.get(user)).id, 0);

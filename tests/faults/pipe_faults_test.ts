@@ -271,27 +271,30 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
       return mine;
     });
 
-  anywhere("an end in a queue that is shut down, or whose scope closes, is closed", (make) =>
-    Effect.gen(function* () {
-      const elsewhere = (yield* hostingQueues).make;
-      for (const queue of [yield* Queue.make<unknown>(), (yield* elsewhere) as Queue.Queue<unknown>]) {
-        const one = yield* away(make, queue.put);
-        const other = yield* away(make, (end) => queue.putAll([1, end, 2]));
-        yield* queue.shutdown;
-        assertEquals([yield* failure(one.recv), yield* failure(other.recv)], ["EndOfFile", "EndOfFile"]);
-        // A refused message has moved nothing.
-        const [mine, theirs] = yield* make();
-        assertEquals(yield* failure(queue.put(theirs)), "QueueClosed ShutDown");
-        assert(!theirs.closed);
-        yield* theirs.send("kept");
-        assertEquals(yield* mine.recv, "kept");
-      }
-      const scope = yield* Scope.make();
-      const queue = yield* Scope.extend(Queue.make<unknown>(), scope);
-      const mine = yield* away(make, queue.put);
-      yield* Scope.close(scope, Exit.void);
-      assertEquals(yield* failure(mine.recv), "EndOfFile");
-    }));
+  anywhere(
+    "an end in a queue that is shut down, or whose scope closes, is closed (full)",
+    (make) =>
+      Effect.gen(function* () {
+        const elsewhere = (yield* hostingQueues).make;
+        for (const queue of [yield* Queue.make<unknown>(), (yield* elsewhere) as Queue.Queue<unknown>]) {
+          const one = yield* away(make, queue.put);
+          const other = yield* away(make, (end) => queue.putAll([1, end, 2]));
+          yield* queue.shutdown;
+          assertEquals([yield* failure(one.recv), yield* failure(other.recv)], ["EndOfFile", "EndOfFile"]);
+          // A refused message has moved nothing.
+          const [mine, theirs] = yield* make();
+          assertEquals(yield* failure(queue.put(theirs)), "QueueClosed ShutDown");
+          assert(!theirs.closed);
+          yield* theirs.send("kept");
+          assertEquals(yield* mine.recv, "kept");
+        }
+        const scope = yield* Scope.make();
+        const queue = yield* Scope.extend(Queue.make<unknown>(), scope);
+        const mine = yield* away(make, queue.put);
+        yield* Scope.close(scope, Exit.void);
+        assertEquals(yield* failure(mine.recv), "EndOfFile");
+      }),
+  );
 
   anywhere("an end in a queue whose host is killed is closed (full)", (make) =>
     Effect.gen(function* () {

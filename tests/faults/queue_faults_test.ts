@@ -326,7 +326,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: {
   );
 
   register(
-    "gets go on while a consumer stands still with what was lent to it",
+    "gets go on while a consumer stands still with what was lent to it (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       const child = yield* Process.spawnWith(Hosts.attempt, [queue, "get"], { daemon: true });

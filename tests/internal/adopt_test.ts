@@ -102,7 +102,7 @@ test(
 );
 
 test(
-  "a child ends if the process that should guard it is not its parent in the system",
+  "a child ends if the process that should guard it is not its parent in the system (full)",
   Effect.gen(function* () {
     assertEquals(yield* on(elsewhere())(Process.run(Tasks.ppid)), Deno.pid);
     const error = yield* Effect.flip(on(elsewhere(undefined, undefined, 1))(Process.run(Tasks.ppid)));
@@ -112,7 +112,7 @@ test(
 );
 
 test(
-  "children on another host reach each other through the processes between them, and hosted objects by messages",
+  "children on another host reach each other through the processes between them, and hosted objects by messages (full)",
   Effect.gen(function* () {
     const items = yield* Queue.make<Queue.Queue<string>>();
     const done = yield* Queue.make<null>();

@@ -60,7 +60,7 @@ registerEach(Object.entries(backends), ([name, { kind, layer }]) => {
   );
 
   test(
-    "a region whose maker has ended cannot be attached",
+    "a region whose maker has ended cannot be attached (full)",
     Effect.gen(function* () {
       const address = (yield* object(2, kind)).address;
       const child = yield* Process.spawnWith(openArenas, [address.arena], { name: "maker" });
@@ -213,7 +213,7 @@ run(
 );
 
 run(
-  "what a worker had mapped is freed when it has ended",
+  "what a worker had mapped is freed when it has ended (full)",
   Effect.gen(function* () {
     const maps = (): number => Deno.readTextFileSync("/proc/self/maps").split("memfd:multiprocessing").length;
     const { token } = yield* region(4096, "memory");

@@ -127,7 +127,7 @@ test("a lock that is released while two wait for it and leave (full)", {
   end: free,
 });
 
-test("a lock, and two waiters of one process", {
+test("a lock, and two waiters of one process (full)", {
   words: LOCK + 1,
   actors: [
     locker(1),
@@ -240,7 +240,7 @@ test(
 );
 
 test(
-  "a semaphore, and a process that waits for it and leaves",
+  "a semaphore, and a process that waits for it and leaves (full)",
   semaphoreModel(1, [user(1, 1, 1, immortal), {
     slot: 2,
     run: (world) => {

@@ -117,7 +117,7 @@ const steps: ReadonlyArray<Step<Setting | Backend.Backend>> = [
     }).pipe(Effect.scoped),
   ],
   [
-    "the output of a process is a Stream here, and output that is not read holds up nothing else",
+    "the output of a process is a Stream here, and output that is not read holds up nothing else (full)",
     Effect.gen(function* () {
       const child = yield* Process.spawn(Tasks.speak, 3000);
       yield* child.join;
@@ -137,7 +137,7 @@ const steps: ReadonlyArray<Step<Setting | Backend.Backend>> = [
     }),
   ],
   [
-    "an agent without the labels of the backend is not used",
+    "an agent without the labels of the backend is not used (full)",
     Effect.gen(function* () {
       const program = Effect.gen(function* () {
         assertEquals(yield* NatsBackend.agents, []);
@@ -159,7 +159,7 @@ const steps: ReadonlyArray<Step<Setting | Backend.Backend>> = [
     }).pipe(Effect.scoped),
   ],
   [
-    "what an agent cannot read changes nothing",
+    "what an agent cannot read changes nothing (full)",
     Effect.gen(function* () {
       const { server: { url } } = yield* Setting;
       const { connect } = yield* Effect.promise(() => import("../../src/internal/nats/transport.ts"));
