@@ -523,7 +523,7 @@ const suite = (
   );
 
   check(
-    "a pool that has never been used closes",
+    "a pool that has never been used closes (full)",
     Effect.scoped(Pool.make({ size: 3 })),
   );
 
@@ -548,7 +548,7 @@ const suite = (
   );
 
   check(
-    "a task may have a pool of its own",
+    "a task may have a pool of its own (full)",
     Effect.gen(function* () {
       const { pool } = yield* Workers;
       assertEquals(yield* pool.apply(Tasks.poolInTask, 5), squares(5));

@@ -241,7 +241,7 @@ const suite = (
   );
 
   check(
-    "mapUnordered fails with the first failure, and stops the rest",
+    "mapUnordered fails with the first failure, and stops the rest (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       const error = yield* Effect.flip(Stream.runDrain(pool.mapUnordered(Effects.failing, numbers(500))));

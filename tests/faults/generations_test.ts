@@ -24,7 +24,7 @@ const ways = {
 };
 
 /** The ways with code of their own. */
-const QUICK: ReadonlySet<string> = new Set(["subprocess run", "subprocess standby", "worker pool"]);
+const QUICK: ReadonlySet<string> = new Set(["subprocess run", "worker pool"]);
 
 for (const backend of ["subprocess", "worker"] as const) {
   for (const way of ways[backend]) {
