@@ -19,6 +19,7 @@
  * - The agent runs no code of a program itself. A child gets at most the permissions of the agent: start it with fewer than `-A`
  *   to grant fewer. It needs `--allow-net` (of the servers), `--allow-run`, `--allow-env`, `--allow-read` and `--allow-write` (of
  *   its folder), and `--allow-sys=hostname` to tell the name of the machine.
+ * - It also runs the tasks of each `NatsPool` of its space whose labels it has, in the same slots, if its server has JetStream.
  * - Its children end with it, for whatever reason it ends. SIGTERM and SIGINT end it in good order: its programs are told.
  * - Files in the folder are named by the hash of their content, and are checked before they are used. A folder can be kept for the
  *   next start, and shared by agents.

@@ -3,18 +3,20 @@
  *
  * @module
  */
-import type * as Effect from "effect/Effect";
+import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as FiberId from "effect/FiberId";
-import type * as Runtime from "effect/Runtime";
+import * as Runtime from "effect/Runtime";
 import * as Call from "../../child/call.ts";
 import { isLibrary } from "../../child/modules.ts";
 import { modules as definingModules } from "../../child/tasks.ts";
 import * as Codec from "../../codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge, sizeOf } from "../../codec/message.ts";
 import { PoolError } from "../../pool/errors.ts";
+import { after } from "../../os/timer.ts";
 import type { Begin, Terms } from "../../pool/job.ts";
 import type { Link } from "../../rpc/link.ts";
+import { Closed } from "../jetstream.ts";
 import type { Client, Failed, Listener } from "./client.ts";
 import type { Message, Outcome, Task as TaskHead } from "./messages.ts";
 import { laneOf } from "./names.ts";
@@ -121,6 +123,19 @@ export class Dispatch {
     };
     return { stored, cancel };
   }
+
+  /** Cancels a task whose caller does not wait for that. A failure is logged. */
+  async takeBack(flight: Flight): Promise<void> {
+    try {
+      await flight.cancel();
+    } catch (error) {
+      // The task stays in the server, as submissions do.
+      if (error instanceof Closed) return;
+      Runtime.runFork(this.#settings.runtime)(
+        Effect.logWarning("A task of an interrupted call cannot be taken back", error),
+      );
+    }
+  }
 }
 
 /** Whether the outcome of a task is not known. */
@@ -128,9 +143,7 @@ export const isFailed = (outcome: Message<Outcome> | Failed): outcome is Failed 
 
 /** Begins the tasks of calls. */
 export const begins =
-  (dispatch: Dispatch, client: Client, link: Link) =>
-  (prepared: Call.Prepared, terms: Terms): Begin =>
-  (_child, done) => {
+  (dispatch: Dispatch, link: Link) => (prepared: Call.Prepared, terms: Terms): Begin => (_child, done) => {
     const wrong = terms.queueTimeout !== Infinity
       ? noQueueTimeout()
       : terms.affinity !== undefined
@@ -162,11 +175,12 @@ export const begins =
     });
     call.cancel = () => {
       // The task is also taken back if that takes longer, when there is a server again.
-      const cancelled = flight.cancel();
-      cancelled.catch(() => {});
-      void Promise.race([cancelled, client.js.pause(CANCEL)]).catch(() => {}).then(() =>
-        finish(Exit.interrupt(FiberId.none))
-      );
+      const end = (): void => {
+        stop();
+        finish(Exit.interrupt(FiberId.none));
+      };
+      const stop = after(CANCEL, end);
+      void dispatch.takeBack(flight).then(end);
     };
     return call;
   };

@@ -66,7 +66,7 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
   constructor(workers: Workers, settings: PoolSettings, own: Settings) {
     const link = detached();
     const dispatch = new Dispatch(own);
-    const begin = begins(dispatch, own.client, link);
+    const begin = begins(dispatch, link);
     const submit: Submit = (prepared, settle, terms, ...rest) =>
       workers.dispatcher.submit(
         workOf(prepared, begin(prepared, terms)),
@@ -219,7 +219,7 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
         submit().catch((error) => resume(Effect.fail(refusal(task.name, error))));
         return Effect.sync(() => {
           isGone = true;
-          flight?.cancel().catch(() => {});
+          if (flight !== undefined) void this.#dispatch.takeBack(flight);
         });
       });
     });
