@@ -115,8 +115,8 @@
  *
  * ## The server
  *
- * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). Version 2.10 or later is meant; 2.9 works, but forgets
- * deletions when it is killed, which agents then repeat. With `replicas: 3` in a cluster of three servers, one of them may fail.
+ * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). Use version 2.10 or later: version 2.9 forgets
+ * deletions when it is killed, which the agents then repeat. With `replicas: 3` in a cluster of three servers, one of them may fail.
  *
  * | stream | content | kept |
  * | --- | --- | --- |
@@ -282,7 +282,7 @@ export interface NatsPool extends Pool.Pool {
   ) => Effect.Effect<Submission<A, E | Pool.PoolFailure>, EncodeError | Pool.PoolError>;
   /**
    * {@link NatsPool.submit} with options. With the `id` of an earlier submission it is that submission: `args` are not used then, and
-   * `cancel` concerns all programs that wait for it.
+   * `cancel` concerns all programs that wait for it. *Interruption:* the task is taken back, unless it was stored with an `id`.
    */
   readonly submitWith: <Args extends ReadonlyArray<unknown>, A, E>(
     task: Task.Task<Args, A, E>,
@@ -290,7 +290,7 @@ export interface NatsPool extends Pool.Pool {
     options: SubmitOptions<A, E>,
   ) => Effect.Effect<Submission<A, E | Pool.PoolFailure>, EncodeError | Pool.PoolError>;
   /**
-   * The submission with this id, of any program. Its task is not run: only the Schemas of its results are used. Fails with the `PoolError`
+   * The submission with this id, of any program. `task` says how its result is decoded, and is not run. Fails with the `PoolError`
    * `InvalidArgument` if the server knows no such id. *Interruption:* changes nothing.
    */
   readonly attach: <Args extends ReadonlyArray<unknown>, A, E>(

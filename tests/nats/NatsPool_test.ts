@@ -297,6 +297,7 @@ const steps: ReadonlyArray<Step<Setting>> = [
         );
         assertEquals(results, [2, 6, 10]);
         yield* empty(pool);
+        assertEquals((yield* poolError(pool.attach("n-6", Tasks.double))).reason, "InvalidArgument");
       })
     ),
   ],

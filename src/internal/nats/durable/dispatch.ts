@@ -58,6 +58,9 @@ export interface Settings {
 export interface Flight {
   /** Resolves when the server has the task, or has refused it. */
   readonly stored: Promise<unknown>;
+  /** Ends its wait for room in the queue. */
+  readonly leave: () => void;
+  /** Takes it back, or has it stopped. */
   readonly cancel: () => Promise<void>;
 }
 
@@ -121,7 +124,7 @@ export class Dispatch {
       }
       await client.cancel(name);
     };
-    return { stored, cancel };
+    return { stored, leave: () => aborting.abort(), cancel };
   }
 
   /** Cancels a task whose caller does not wait for that. A failure is logged. */

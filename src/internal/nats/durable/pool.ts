@@ -219,7 +219,10 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
         submit().catch((error) => resume(Effect.fail(refusal(task.name, error))));
         return Effect.sync(() => {
           isGone = true;
-          if (flight !== undefined) void this.#dispatch.takeBack(flight);
+          if (flight === undefined) return;
+          // A task with this id may be that of another program.
+          if (id !== undefined) flight.leave();
+          else void this.#dispatch.takeBack(flight);
         });
       });
     });
