@@ -341,7 +341,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, { signals }: B
   );
 
   check(
-    "shared memory and lists in it are the server's, and are gone with the manager that made them",
+    "shared memory and lists in it are the server's, and are gone with the manager that made them (full)",
     Effect.gen(function* () {
       const manager = yield* Manager.make();
       const kept = yield* Effect.scoped(Effect.gen(function* () {

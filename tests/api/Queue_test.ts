@@ -1119,7 +1119,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a process that has put ends, and its parent can join it before anybody takes",
+    "a process that has put ends, and its parent can join it before anybody takes (full)",
     Effect.gen(function* () {
       const queue = yield* Queue.make<unknown>();
       const items = numbers(4).map((n) => new Uint8Array(1_000_000).fill(n));

@@ -239,7 +239,7 @@ test(
 
 if (python) {
   test(
-    "a Python program attaches it, and it survives that",
+    "a Python program attaches it, and it survives that (full)",
     Effect.gen(function* () {
       const name = fresh();
       const memory = yield* SharedMemory.create({ name, size: 4096 });

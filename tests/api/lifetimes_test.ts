@@ -725,7 +725,7 @@ for (const [title, ends] of [["ends by itself", true], ["is ended", false]] as c
 }
 
 test(
-  "lifetimes on subprocess: with detached, a pool's worker takes along what its task has started",
+  "lifetimes on subprocess: with detached, a pool's worker takes along what its task has started (full)",
   Effect.gen(function* () {
     const path = yield* temporary;
     const pool = yield* Pool.make({ size: 1, gracePeriod: "20 millis" });

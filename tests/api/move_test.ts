@@ -103,7 +103,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "the memory of WebAssembly is copied, and stays",
+    "the memory of WebAssembly is copied, and stays (full)",
     Effect.gen(function* () {
       const memory = new Uint8Array(new WebAssembly.Memory({ initial: 2 }).buffer).fill(1);
       assertEquals(yield* run(Tasks.sum, Task.move(memory)), [131_072, 131_072]);
@@ -199,7 +199,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "calls that are sent ahead, and end up with another worker, have their content",
+    "calls that are sent ahead, and end up with another worker, have their content (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1, prefetch: 3 });
       const path = yield* temporary;
@@ -253,7 +253,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
-    "a call whose content moves there and back can be interrupted at any step (storm)",
+    "a call whose content moves there and back can be interrupted at any step (full) (storm)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({ size: 1 });
       yield* everywhere(

@@ -103,7 +103,7 @@ test(
 );
 
 test(
-  "the tasks of a pool whose workers cannot be started any more wait for none, and are told why",
+  "the tasks of a pool whose workers cannot be started any more wait for none, and are told why (full)",
   Effect.gen(function* () {
     const path = yield* Effect.acquireRelease(
       Effect.sync(() => {

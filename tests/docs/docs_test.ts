@@ -1,6 +1,6 @@
 import config from "../../deno.json" with { type: "json" };
 import { assertEquals, assertLessOrEqual } from "../support/assert.ts";
-import { testFunction } from "../support/tier.ts";
+import { fullUnless, testFunction } from "../support/tier.ts";
 
 const root = new URL("../../", import.meta.url);
 
@@ -75,7 +75,7 @@ const prints = ({ code, output, place }: Program, page: string, end: string, fla
   }, { ignore: flags !== undefined && Deno.build.os === "windows" });
 
 const front = programsOf("README.md", readme);
-for (const program of front) prints(program, "README.md", "");
+for (const [i, program] of front.entries()) prints(program, "README.md", fullUnless(i === 0));
 for (const { page, programs } of modules) for (const program of programs) prints(program, page, " (full)");
 for (const [system, module] of [["macOS", "macos"], ["Windows", "windows"]]) {
   const preload = new URL(`tests/programs/systems/${module}.ts`, root).href;

@@ -348,12 +348,9 @@ the other program is done
 `,
 };
 
-/** The examples that a quick run tries, beside those with a test of their own. */
-const QUICK: ReadonlyArray<string> = ["queue_join"];
-
 for (const [name, output] of Object.entries(printed)) {
   testFunction(
-    `example ${name} prints what it shows${QUICK.includes(name) ? "" : " (full)"}`,
+    `example ${name} prints what it shows (full)`,
     async () => assertEquals(await example(name), output),
   );
 }
