@@ -56,6 +56,7 @@
  * TimeoutException 0.5
  * ```
  *
+ * - Large binary content is copied once on its way to a worker of `WorkerBackend`, and not at all if `Task.move` gives it away.
  * - Items in a typed array, such as a `Float64Array`, are sent as bytes, without a cost for each number.
  * - `pool.reduce` combines all items to one, if the task is associative; `pool.mapReduce` combines the results of another task.
  * - `chunkSize` is the number of items that are sent to a worker together. By default it is measured, except by `reduce` and `mapReduce`:
@@ -374,6 +375,7 @@
  * | `resourceLimits`, `maxMemoryLimitBeforeRecycle` | `v8Flags` of the backend; `maxMemory` |
  * | `isolateWorkers` | `maxTasksPerChild: 1` |
  * | `teardown`, `onTerminateWorker` | the `layer` of a task |
+ * | `transferList`, `move`, `Transfer`, `transfer` | `Task.move`, in arguments and in results |
  * | `promise.cancel()`, `promise.timeout(ms)` | interruption, `Effect.timeout`; both free the core |
  *
  * @module
