@@ -19,6 +19,7 @@ import {
   passes,
   Unanswered,
 } from "../jetstream.ts";
+import { after } from "../../os/timer.ts";
 import { decodeRecord } from "../protocol.ts";
 import { Crews, type End, type Settings as CrewSettings } from "./crews.ts";
 import { Intake } from "./intake.ts";
@@ -213,11 +214,14 @@ export class Work {
         if (reply !== undefined) this.#js.tell(reply, data);
       });
     });
-    const renewing = setInterval(() => {
+    let stopRenewing = (): void => {};
+    const renew = (): void => {
       for (const held of this.#held.values()) if (held.names.pool === names.pool) held.delivery.working();
-    }, ackWait / 3);
+      stopRenewing = after(ackWait / 3, renew);
+    };
+    renew();
     const leave = (): void => {
-      clearInterval(renewing);
+      stopRenewing();
       unsubscribe();
       this.#intake.remove(names);
     };
