@@ -43,7 +43,7 @@
  *
  * | Python | here |
  * | --- | --- |
- * | `concurrent.futures.wait(fs, return_when=ALL_COMPLETED)` | `Group.partial(members, { deadline: Infinity })`, or `pool.mapSettled` |
+ * | `concurrent.futures.wait(fs, return_when=ALL_COMPLETED)` | `Group.partial(members, { deadline: Infinity })`, or `pool.mapSettled`; `Pool.wait` stops nothing |
  * | `wait(fs, timeout)` | `Group.partial(members, { deadline })`; what is not done is interrupted, not left running |
  * | `wait(fs, return_when=FIRST_EXCEPTION)` | `Group.all(members)` |
  * | `wait(fs, return_when=FIRST_COMPLETED)` | `Group.any(members)` |

@@ -86,6 +86,8 @@
  * - `poll` returns the Exit if there is one, without waiting.
  * - `cancel` takes a waiting task back, or stops a running task, and waits until it has stopped.
  * - `onSuccess` and `onFailure` run in a fiber of their own. Their failures are logged, and affect nothing else.
+ * - {@link wait} waits for the first or for all of several submissions, and {@link asCompleted} gives each when it has settled. The function
+ *   `wait` of the module `Wait` waits for submissions together with queues, connections and processes.
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -361,8 +363,8 @@
  * | `executor.submit`, `Future.result`, `Future.exception` | `pool.submit`; `submission.await`, `Effect.flip(submission.await)` |
  * | `Future.cancel`, `done`, `add_done_callback` | `submission.cancel`, which stops a running task as well; `poll`; `onSuccess` and `onFailure` |
  * | `executor.map(timeout, chunksize)` | `pool.map(task, items, { deadline, chunkSize })` |
- * | `wait`, `FIRST_COMPLETED` and others | `Group.all`, `any`, `first`, `until`, `partial` |
- * | `as_completed` | `pool.mapStreamSettled(task, { unordered: true })` |
+ * | `wait`, `FIRST_COMPLETED`, `FIRST_EXCEPTION`, `ALL_COMPLETED` | `Pool.wait(submissions, { returnWhen })`; or a `Group`, which stops what is not needed |
+ * | `as_completed` | `Pool.asCompleted(submissions)`, or `pool.mapStreamSettled(task, { unordered: true })` |
  * | `shutdown(wait=True)`, `shutdown(cancel_futures=True)` | the scope, or `pool.close` and `pool.join`; `pool.terminate` |
  * | `BrokenProcessPool` for all futures | `ProcessDied` for the tasks of the dead worker; the pool goes on |
  *
@@ -395,6 +397,8 @@ import type * as Stream from "effect/Stream";
 import { Backend, type CallError, type EncodeError, type KillPolicy, type SpawnError } from "./Backend.ts";
 import type { Poisoned, PoolError } from "./internal/pool/errors.ts";
 import * as Arguments from "./internal/os/arguments.ts";
+import type { Waitable } from "./internal/objects/waitable.ts";
+import { late } from "./internal/os/late_stream.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type * as Task from "./Task.ts";
 import type { Timeline } from "./Timeline.ts";
@@ -569,13 +573,20 @@ export interface SubmitOptions<A, E> extends CallOptions<NoInfer<E> | PoolFailur
   readonly onFailure?: ((cause: Cause.Cause<E | PoolFailure>) => Effect.Effect<unknown, unknown>) | undefined;
 }
 
+/** Marks every submission. @since 0.1.0 @category type ids */
+export const SubmissionTypeId: SubmissionTypeId = "~multiprocessing/Submission";
+/** Type of the mark of every submission. @since 0.1.0 @category type ids */
+export type SubmissionTypeId = "~multiprocessing/Submission";
+
 /**
- * A submitted task. Python's `AsyncResult`.
+ * A submitted task. Python's `AsyncResult`, and `Future` of `concurrent.futures`.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Submission<out A, out E> {
+export interface Submission<out A, out E> extends Waitable {
+  /** Marks the value as a submission. */
+  readonly [SubmissionTypeId]: SubmissionTypeId;
   /** Waits for the result. May be used any number of times. *Interruption:* stops the waiting, not the task. */
   readonly await: Effect.Effect<A, E>;
   /** Returns the Exit if the task has settled, without waiting. */
@@ -583,6 +594,91 @@ export interface Submission<out A, out E> {
   /** Takes the task back if it waits; stops it if it runs, and waits until it has stopped. The submission is then interrupted. */
   readonly cancel: Effect.Effect<void>;
 }
+
+/** Options of {@link wait}. @since 0.1.0 @category models */
+export interface WaitOptions {
+  /**
+   * When {@link wait} returns: when all submissions have settled; when one has settled, in whatever way; or when one has failed, and at the
+   * latest when all have settled. @default "allCompleted"
+   */
+  readonly returnWhen?: "allCompleted" | "firstCompleted" | "firstFailure" | undefined;
+  /** The longest time to wait. With zero, `wait` only looks. @default unlimited */
+  readonly timeout?: Duration.DurationInput | undefined;
+}
+
+/** What {@link wait} has found, each in the order in which it was given. @since 0.1.0 @category models */
+export interface Waited<out S> {
+  /** The submissions that have settled. */
+  readonly done: ReadonlyArray<S>;
+  /** The others. They go on. */
+  readonly pending: ReadonlyArray<S>;
+}
+
+const futures = lazily(() => import("./internal/pool/futures.ts"));
+
+/**
+ * Waits for several submissions, also of different tasks and pools. It returns those that have settled, and those that have not, and takes
+ * nothing from them. A submission that is given twice counts once. Python's `concurrent.futures.wait`.
+ *
+ * Fails with the {@link PoolError} `InvalidArgument` if an argument is of the wrong kind.
+ *
+ * *Interruption:* stops the waiting, not the tasks.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect } from "effect";
+ *
+ * const nap = Mp.Task.make(import.meta, "nap", (millis: number) => Effect.as(Effect.sleep(millis), millis));
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *   const naps = yield* Effect.forEach([5, 60_000], (millis) => pool.submit(nap, millis));
+ *   const { done, pending } = yield* Mp.Pool.wait(naps, { returnWhen: "firstCompleted" });
+ *   console.log(yield* done[0].await, pending.length);
+ *   yield* pending[0].cancel;
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program); // 5 1
+ * ```
+ *
+ * @since 0.1.0
+ * @category waiting
+ */
+export const wait = <S extends Submission<unknown, unknown>>(
+  submissions: Iterable<S>,
+  options: WaitOptions = {},
+): Effect.Effect<Waited<S>, PoolError> => futures((module) => module.wait(submissions, options));
+
+/**
+ * The submissions in the order in which they settle; those that have settled before come first, in their own order. A submission that is
+ * given twice comes once. Python's `concurrent.futures.as_completed`.
+ *
+ * Fails with the {@link PoolError} `InvalidArgument` if a value is no submission.
+ *
+ * *Interruption:* stops the waiting, not the tasks.
+ *
+ * ```ts
+ * import * as Mp from "@effect-deno/multiprocessing";
+ * import { Effect, Stream } from "effect";
+ *
+ * const nap = Mp.Task.make(import.meta, "nap", (millis: number) => Effect.as(Effect.sleep(millis), millis));
+ *
+ * const program = Effect.gen(function* () {
+ *   const pool = yield* Mp.Pool.make({ size: 2 });
+ *   const naps = yield* Effect.forEach([1000, 5], (millis) => pool.submit(nap, millis));
+ *   yield* Stream.runForEach(Mp.Pool.asCompleted(naps), (submission) =>
+ *     Effect.map(submission.await, (millis) => console.log(millis)));
+ * }).pipe(Effect.scoped, Effect.provide(Mp.SubprocessBackend.layer()));
+ *
+ * if (import.meta.main) Mp.runMain(program); // 5, 1000
+ * ```
+ *
+ * @since 0.1.0
+ * @category waiting
+ */
+export const asCompleted = <S extends Submission<unknown, unknown>>(
+  submissions: Iterable<S>,
+): Stream.Stream<S, PoolError> => late(futures((module) => Effect.sync(() => module.asCompleted(submissions))));
 
 /** Marks every progress. @since 0.1.0 @category type ids */
 export const ProgressTypeId: ProgressTypeId = "~multiprocessing/Progress";

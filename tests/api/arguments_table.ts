@@ -329,6 +329,7 @@ export const options = {
   },
   "Pool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func },
   "Pool.TermOptions": terms,
+  "Pool.WaitOptions": { returnWhen: all(() => false), timeout: duration },
   "Process.Options": { ...process, daemon: boolean },
   "Queue.Options": queue,
   "Queue.StreamOptions": chunking,
@@ -835,6 +836,16 @@ export const rows: Readonly<Record<string, Row>> = {
     modified,
     [square, 1],
     (_, [task, ...args]) => Pool.make({ size: 1, initializer: Pool.initializer(task, ...args) }),
+  ),
+  "Pool.wait": row(
+    { submissions: [...iterable, [1], [null], "ab"], options: optionsOf("Pool.WaitOptions") },
+    [[], {}],
+    (_, [submissions, options]) => Pool.wait(submissions, options),
+  ),
+  "Pool.asCompleted": row(
+    { submissions: [...iterable, [1], [null], "ab"] },
+    [[]],
+    (_, [submissions]) => Pool.asCompleted(submissions),
   ),
   "Pool.Tag": row({ id: name }, ["x"], (_, [id]) => Pool.Tag(id), true),
   "Pool.layer": row(

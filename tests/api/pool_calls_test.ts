@@ -18,7 +18,7 @@ import * as Option from "effect/Option";
 import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Backend, Pool, SharedMemory, SubprocessBackend, WorkerBackend } from "../../mod.ts";
+import { Backend, Pool, SharedMemory, SubprocessBackend, wait, WorkerBackend } from "../../mod.ts";
 import * as Capabilities from "../../src/internal/child/capabilities.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { everywhere } from "../support/steps.ts";
@@ -200,6 +200,84 @@ const suite = (
       yield* pool.close;
       yield* pool.join;
       assertEquals(yield* submission.poll, Option.some(Exit.succeed(2)));
+    }),
+  );
+
+  // Several submissions
+
+  /** Collects submissions in the order in which they settle. Returns when it watches them. */
+  const collecting = <S extends Pool.Submission<unknown, unknown>>(submissions: ReadonlyArray<S>) =>
+    Effect.gen(function* () {
+      const closed = yield* Pool.make({ size: { min: 0, max: 1 } });
+      yield* closed.close;
+      const refused = yield* closed.submit(Shared.echo, 0);
+      const begun = yield* Deferred.make<void>();
+      // The one that has settled comes first.
+      const stream = Pool.asCompleted<Pool.Submission<unknown, unknown>>([...submissions, refused]);
+      const fiber = yield* Effect.fork(Stream.runCollect(Stream.tap(stream, () => Deferred.succeed(begun, undefined))));
+      yield* Deferred.await(begun);
+      return Effect.map(Fiber.join(fiber), (all) => Array.from(all, (one) => submissions.indexOf(one as S)).slice(1));
+    });
+
+  check(
+    "wait returns what has settled: the first, the first failure, or all, or what there is after a time; it stops nothing",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      const { release } = yield* occupy(pool);
+      const [one, two, failing, last] = [
+        yield* pool.submit(Shared.echo, 1),
+        yield* pool.submit(Shared.echo, 2),
+        yield* pool.submit(Tasks.failsAt, 15_000),
+        yield* pool.submit(Shared.echo, 4),
+      ];
+      const all = [last, failing, one, two, one];
+      const names = ({ done, pending }: Pool.Waited<(typeof all)[number]>): string => {
+        const name = (submission: (typeof all)[number]) =>
+          ["one", "two", "failing", "last"][[one, two, failing, last].indexOf(submission as never)];
+        return `${done.map(name)} | ${pending.map(name)}`;
+      };
+      assertEquals(names(yield* Pool.wait(all, { timeout: 0 })), " | last,failing,one,two");
+      assertEquals(
+        names(yield* Pool.wait(all, { timeout: 5, returnWhen: "firstCompleted" })),
+        " | last,failing,one,two",
+      );
+      const first = yield* Effect.fork(Pool.wait(all, { returnWhen: "firstCompleted" }));
+      const failure = yield* Effect.fork(Pool.wait(all, { returnWhen: "firstFailure" }));
+      const every = yield* Effect.fork(Pool.wait(all));
+      const stopped = yield* Effect.fork(Pool.wait([last]));
+      const any = yield* Effect.fork(wait([two, last]));
+      const order = yield* collecting([last, failing, one, two]);
+      yield* Fiber.interrupt(stopped);
+      yield* release;
+      assertStringIncludes(names(yield* Fiber.join(first)), "one");
+      assertStringIncludes(names(yield* Fiber.join(failure)), "failing");
+      assertEquals(names(yield* Fiber.join(every)), "last,failing,one,two | ");
+      assert((yield* Fiber.join(any)).includes(two));
+      assertEquals(yield* order, [2, 3, 1, 0]);
+      const again = Array.from(yield* Stream.runCollect(Pool.asCompleted(all)));
+      assertEquals(again.map((submission) => all.indexOf(submission)), [0, 1, 2, 3]);
+      assertEquals(
+        names(yield* Pool.wait(all, { returnWhen: "firstCompleted", timeout: 0 })),
+        "last,failing,one,two | ",
+      );
+      assertEquals(yield* Pool.wait([]), { done: [], pending: [] });
+    }),
+  );
+
+  check(
+    "wait and asCompleted count a submission that was cancelled, that was refused, and that its pool has stopped as settled",
+    Effect.gen(function* () {
+      const pool = yield* Pool.make({ size: 1 });
+      yield* occupy(pool);
+      const [cancelled, stopped] = [yield* pool.submit(Shared.echo, 1), yield* pool.submit(Shared.echo, 2)];
+      const seen = yield* collecting([stopped, cancelled]);
+      yield* cancelled.cancel;
+      const { done: [first, ...others] } = yield* Pool.wait([stopped, cancelled], { returnWhen: "firstFailure" });
+      assert(first === cancelled && others.length === 0);
+      yield* pool.terminate;
+      const refused = yield* pool.submit(Shared.echo, 3);
+      assertEquals((yield* Pool.wait([refused, stopped])).done.length, 2);
+      assertEquals(yield* seen, [1, 0]);
     }),
   );
 

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import type * as Layer from "effect/Layer";
+import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { type Backend, Pool, Process, SubprocessBackend, WorkerBackend } from "../../mod.ts";
@@ -94,6 +95,33 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
     "submit and cancel": (pool) => Effect.flatMap(pool.submit(Tasks.echo, 1), (submission) => submission.cancel),
   };
 
+  const onPoolFull: typeof onPool = {
+    "map in chunks by time": (pool) => pool.map(Tasks.echo, numbers(200)),
+    "mapUnordered in chunks by time": (pool) => Stream.runDrain(pool.mapUnordered(Tasks.echo, numbers(200))),
+    "mapSettled": (pool) => pool.mapSettled(Tasks.echo, numbers(4), { chunkSize: 2 }),
+    "mapStreamSettled": (pool) => Stream.runDrain(pool.mapStreamSettled(Tasks.echo)(Stream.range(1, 8))),
+    "reduce": (pool) => pool.reduce(Effects.addEffect, numbers(9)),
+    "mapReduce": (pool) => pool.mapReduce(Tasks.echo, Effects.addEffect, numbers(9)),
+    "broadcast": (pool) => pool.broadcast(Tasks.echo, 1),
+    "applyWith every option": (pool) =>
+      pool.applyWith(Effects.addEffect, [1, 2], {
+        affinity: "a",
+        deadline: "1 hour",
+        priority: 1,
+        queueTimeout: "1 hour",
+        retry: Schedule.recurs(1),
+        timeout: "1 hour",
+      }),
+    "submit and wait": (pool) =>
+      Effect.flatMap(Effect.forEach(numbers(3), (n) => pool.submit(Tasks.echo, n)), (all) => Pool.wait(all)),
+    "submit and asCompleted": (pool) =>
+      Effect.flatMap(
+        Effect.forEach(numbers(3), (n) => pool.submit(Tasks.echo, n)),
+        (all) => Stream.runDrain(Pool.asCompleted(all)),
+      ),
+    "insights": (pool) => pool.insights,
+  };
+
   const makePool = Pool.make({ size: 2, gracePeriod: "1 hour" });
 
   /** The pool runs tasks, and becomes idle with the workers that it had. */
@@ -120,10 +148,22 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
   );
 
   check(
+    `Pool: ${Object.keys(onPoolFull).join(", ")}: each at any step leaves the pool as it was (full) (storm)`,
+    Effect.gen(function* () {
+      const pool = yield* makePool;
+      yield* pool.starmap(Effects.addEffect, [[1, 2], [3, 4]], { chunkSize: 1 });
+      const sound = works(pool);
+      for (const [title, operation] of Object.entries(onPoolFull)) {
+        yield* everywhere(operation(pool), { rounds: 60, turns: 6 }, (when) => sound(`${title} ${when}`));
+      }
+    }),
+  );
+
+  check(
     "Pool: operations of every kind at once, each interrupted some time or not at all, leave the pool as it was (full) (storm)",
     Effect.gen(function* () {
       const pool = yield* makePool;
-      const operations = Object.values(onPool);
+      const operations = [...Object.values(onPool), ...Object.values(onPoolFull)];
       for (const round of numbers(rounds(5, 40))) {
         const fibers = yield* Effect.forEach(numbers(8), () =>
           Effect.suspend(() => {

@@ -86,8 +86,10 @@ const argumentLists = Arguments.arrayOf(list, "arrays of arguments");
 const invalidOption = (complaint: string): PoolError =>
   new PoolError({ reason: "InvalidOption", message: Arguments.invalidOption("pool", complaint) });
 
-const invalidArgument = (method: string, complaint: string): PoolError =>
-  new PoolError({ reason: "InvalidArgument", message: Arguments.invalidArgument(`pool.${method}`, complaint) });
+const named = (operation: string, complaint: string): PoolError =>
+  new PoolError({ reason: "InvalidArgument", message: Arguments.invalidArgument(operation, complaint) });
+
+const invalidArgument = (method: string, complaint: string): PoolError => named(`pool.${method}`, complaint);
 
 const wrongOption = (options: unknown, checks: Arguments.Checks): PoolError | undefined => {
   const wrong = Arguments.wrongOptions(options, checks);
@@ -134,6 +136,27 @@ export const wrongMapStream = (
 ): PoolError | undefined =>
   wrongTask(method, task) ?? wrongOption(options, mapStreamChecks) ??
     wrongValue(method, { stream }, { stream: Arguments.stream });
+
+const waitChecks: Arguments.Checks = {
+  returnWhen: optional(oneOf("allCompleted", "firstCompleted", "firstFailure")),
+  timeout: optional(duration),
+};
+
+const submissions = Arguments.arrayOf(
+  Arguments.marked("~multiprocessing/Submission", "a submission"),
+  "submissions, which submit and submitWith return",
+);
+
+/** The error for invalid arguments of `wait` or `asCompleted`. */
+export const wrongSubmissions = (method: string, items: unknown, options: unknown): PoolError | undefined => {
+  const wrong = Arguments.wrong({ submissions: items, options }, {
+    submissions: iterable,
+    options: Arguments.options(waitChecks),
+  });
+  if (wrong !== undefined) return named(`Pool.${method}`, wrong);
+  const wrongItem = submissions([...items as Iterable<unknown>]);
+  return wrongItem === undefined ? undefined : named(`Pool.${method}`, `submissions ${wrongItem}`);
+};
 
 /** The error for an invalid interval of `watch`. */
 export const wrongInterval = (interval: unknown): PoolError | undefined =>

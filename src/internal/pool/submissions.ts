@@ -13,8 +13,10 @@ import * as FiberId from "effect/FiberId";
 import * as FiberRef from "effect/FiberRef";
 import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
-import type { PoolFailure, Submission, SubmitOptions } from "../../Pool.ts";
+import type { PoolFailure, Submission, SubmissionTypeId, SubmitOptions } from "../../Pool.ts";
 import type * as Call from "../child/call.ts";
+import { WaitId } from "../objects/waitable.ts";
+import { inspectable } from "../os/inspect.ts";
 import type { Job, Terms } from "./job.ts";
 import type { Gate } from "./jobs.ts";
 
@@ -23,6 +25,64 @@ import type { Gate } from "./jobs.ts";
  * for the callback.
  */
 const currentCallback: FiberRef.FiberRef<object | undefined> = FiberRef.unsafeMake<object | undefined>(undefined);
+
+const TypeId: SubmissionTypeId = "~multiprocessing/Submission";
+
+/** A submitted task, which the pool settles once. */
+export class Submitted<A, E> implements Submission<A, E> {
+  readonly [TypeId]: SubmissionTypeId = TypeId;
+  readonly #result = Deferred.unsafeMake<A, E>(FiberId.none);
+  #listeners: Set<() => void> | undefined;
+  /** Set when it has settled. */
+  exit: Exit.Exit<A, E> | undefined;
+  /** Takes the task back, or stops it. */
+  stop: () => void = () => {};
+
+  get await(): Effect.Effect<A, E> {
+    return this.exit ?? Deferred.await(this.#result);
+  }
+
+  get poll(): Effect.Effect<Option.Option<Exit.Exit<A, E>>> {
+    return Effect.sync(() => Option.fromNullable(this.exit));
+  }
+
+  get cancel(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.exit !== undefined) return Effect.void;
+      this.stop();
+      return Effect.asVoid(Effect.exit(Deferred.await(this.#result)));
+    });
+  }
+
+  get [WaitId](): Submission<A, E>[typeof WaitId] {
+    return {
+      look: (answer) => answer(this.exit !== undefined),
+      watch: (ready) => this.onSettled(ready),
+    };
+  }
+
+  /** Calls `listener` once, when it has settled. Returns a function that stops that. */
+  onSettled(listener: () => void): () => void {
+    if (this.exit !== undefined) {
+      listener();
+      return () => {};
+    }
+    // Two waits may have the same listener.
+    const own = (): void => listener();
+    const listeners = this.#listeners ??= new Set();
+    listeners.add(own);
+    return () => void listeners.delete(own);
+  }
+
+  settle(exit: Exit.Exit<A, E>): void {
+    this.exit = exit;
+    Deferred.unsafeDone(this.#result, exit);
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners !== undefined) { for (const listener of listeners) listener(); }
+  }
+}
+inspectable(Submitted);
 
 /** The submissions of one pool. */
 export class Submissions {
@@ -57,7 +117,9 @@ export class Submissions {
     callbacks: SubmitOptions<A, E>,
   ): Submission<A, E | PoolFailure> {
     this.#call(task, exit, callbacks);
-    return { await: exit, poll: Effect.succeed(Option.some(exit)), cancel: Effect.void };
+    const submission = new Submitted<A, E | PoolFailure>();
+    submission.settle(exit);
+    return submission;
   }
 
   #begin<A, E>(
@@ -66,12 +128,11 @@ export class Submissions {
     terms: Terms,
     callbacks: SubmitOptions<A, E>,
   ): Submission<A, E | PoolFailure> {
-    const result = Deferred.unsafeMake<A, E | PoolFailure>(FiberId.none);
-    let exit: Exit.Exit<A, E | PoolFailure> | undefined;
+    const submission = new Submitted<A, E | PoolFailure>();
     let cancelled = false;
     const settle = (settled: Exit.Exit<A, E | PoolFailure>): void => {
-      exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
-      Deferred.unsafeDone(result, exit);
+      const exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
+      submission.settle(exit);
       this.#call(prepared.task.name, exit, callbacks);
       this.#open--;
       if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
@@ -82,16 +143,11 @@ export class Submissions {
       (exit) => settle(exit as Exit.Exit<A, E | PoolFailure>),
       terms,
     );
-    return {
-      await: Deferred.await(result),
-      poll: Effect.sync(() => Option.fromNullable(exit)),
-      cancel: Effect.suspend(() => {
-        if (exit !== undefined) return Effect.void;
-        cancelled = true;
-        if (dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
-        return Effect.asVoid(Effect.exit(Deferred.await(result)));
-      }),
+    submission.stop = () => {
+      cancelled = true;
+      if (dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
     };
+    return submission;
   }
 
   /** Waits until all submissions have settled. */
