@@ -3,11 +3,8 @@
  *
  * @module
  */
-import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
-import * as FiberId from "effect/FiberId";
-import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import * as Stream from "effect/Stream";
 import type * as Public from "../../../NatsPool.ts";
@@ -24,12 +21,12 @@ import { PoolError } from "../../pool/errors.ts";
 import type { Terms } from "../../pool/job.ts";
 import { type Submit, workOf } from "../../pool/jobs.ts";
 import { RunningPool, type Settings as PoolSettings } from "../../pool/pool.ts";
-import type { Submissions } from "../../pool/submissions.ts";
+import { type Submissions, Submitted } from "../../pool/submissions.ts";
 import { terms } from "../../pool/terms.ts";
 import type { Workers } from "../../pool/workers.ts";
 import type { Link } from "../../rpc/link.ts";
 import { Closed } from "../jetstream.ts";
-import type { Listener } from "./client.ts";
+import type { Client, Listener } from "./client.ts";
 import { laneOf } from "./names.ts";
 import { deathsOf, decodeOutcome, refusal } from "./outcomes.ts";
 import {
@@ -118,23 +115,23 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
     if (wrong !== undefined) return Effect.fail(wrong);
     const { client } = this.#settings;
     return this.#asking("attach", async () => {
-      const submission = this.#pending<A, E>(id, Call.expected(task), {});
-      const leave = client.watch(id, false, submission.settle);
+      const { settle, submission } = this.#pending<A, E>(id, Call.expected(task), {});
+      const leave = client.watch(id, false, settle);
       try {
         const known = await client.find(id);
-        if (known !== undefined) submission.settle(known);
+        if (known !== undefined) settle(known);
         // Its result may have been stored between the two questions.
         else if (!await client.has(id)) {
           const late = await client.find(id);
           if (late === undefined) throw unknown(id);
-          submission.settle(late);
+          settle(late);
         }
       } catch (error) {
         leave();
         throw error;
       }
-      if (submission.isSettled()) leave();
-      return submission.submission;
+      if (submission.isOver) leave();
+      return submission;
     });
   };
 
@@ -194,8 +191,10 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
             message: "Cannot run the task: the pool was closed and takes no more tasks",
           }),
         );
-        const refused = this.#submissions.concluded<A, E>(task.name, exit, options);
-        return Effect.succeed({ ...refused, id: id ?? this.#dispatch.fresh });
+        this.#submissions.concluded<A, E>(task.name, exit, options);
+        const refused = new DurableSubmission<A, E | Pool.PoolFailure>(id ?? this.#dispatch.fresh, client);
+        refused.settle(exit);
+        return Effect.succeed(refused);
       }
       return Effect.async<Public.Submission<A, E | Pool.PoolFailure>, PoolError>((resume) => {
         let flight: Flight | undefined;
@@ -230,44 +229,50 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
 
   /** A submission whose outcome is to come. */
   #pending<A, E>(id: string, prepared: Call.Prepared, options: Public.SubmitOptions<A, E>) {
-    const result = Deferred.unsafeMake<A, E | Pool.PoolFailure>(FiberId.none);
-    let exit: Exit.Exit<A, E | Pool.PoolFailure> | undefined;
-    let begun = false;
+    const submission = new DurableSubmission<A, E | Pool.PoolFailure>(id, this.#settings.client);
     const settle: Listener = (outcome) => {
-      if (begun) return;
-      begun = true;
+      if (submission.isOver) return;
+      submission.isOver = true;
       const reply = isFailed(outcome)
         ? Exit.fail(refusal(prepared.task.name, outcome.error))
         : decodeOutcome(this.#link, prepared, outcome) as Effect.Effect<A, E | Pool.PoolFailure>;
       Runtime.runCallback(this.#settings.runtime)(reply, {
         onExit: (settled) => {
-          exit = settled;
-          Deferred.unsafeDone(result, settled);
+          submission.settle(settled);
           this.#submissions.concluded(prepared.task.name, settled, options);
         },
       });
     };
-    const { client } = this.#settings;
-    const submission: Public.Submission<A, E | Pool.PoolFailure> = {
-      id,
-      await: Deferred.await(result),
-      poll: Effect.sync(() => Option.fromNullable(exit)),
-      cancel: Effect.suspend(() =>
-        begun ? Effect.void : Effect.zipRight(
-          Effect.promise(() =>
-            client.cancel(id).catch((error) => {
-              // The submission has settled with it.
-              if (!(error instanceof Closed)) throw error;
-            })
-          ),
-          Effect.asVoid(Effect.exit(Deferred.await(result))),
-        )
-      ),
-    };
-    return { submission, settle, isSettled: () => begun };
+    return { submission, settle };
   }
 }
 inspectable(DurablePool);
+
+/** A submission that the server keeps. */
+class DurableSubmission<A, E> extends Submitted<A, E> implements Public.Submission<A, E> {
+  readonly id: string;
+  /** Whether its outcome has come. */
+  isOver = false;
+  readonly #client: Client;
+
+  constructor(id: string, client: Client) {
+    super();
+    this.id = id;
+    this.#client = client;
+  }
+
+  override get cancel(): Effect.Effect<void> {
+    return Effect.suspend(() => {
+      if (this.isOver) return Effect.void;
+      const cancelled = this.#client.cancel(this.id).catch((error) => {
+        // The submission has settled with it.
+        if (!(error instanceof Closed)) throw error;
+      });
+      return Effect.zipRight(Effect.promise(() => cancelled), Effect.asVoid(Effect.exit(this.await)));
+    });
+  }
+}
+inspectable(DurableSubmission);
 
 const unsupportedOption = (options: Pool.CallOptions<never>): PoolError | undefined =>
   options.queueTimeout !== undefined
