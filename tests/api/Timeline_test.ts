@@ -9,8 +9,9 @@ import { Pool, Timeline } from "../../mod.ts";
 import { Timeline as Recorder } from "../../src/internal/pool/timeline.ts";
 import { chromeTrace, svg } from "../../src/internal/pool/timeline_files.ts";
 import * as TestBackend from "../../src/TestBackend.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertFalse } from "../support/assert.ts";
 import { test } from "../support/suite.ts";
+import { testFunction } from "../support/tier.ts";
 import * as Tasks from "./pool_calls_tasks.ts";
 
 test(
@@ -34,7 +35,7 @@ test(
     ]);
     assert(entries.every(({ end, start }) => 0 <= start && start <= end));
     assertEquals(yield* timeline.dropped, 0);
-    assertEquals((yield* timeline.svg).match(/<rect x=/g)?.length, 4);
+    assertEquals((yield* timeline.svg).match(/<title>/g)?.length, 4);
   }),
 );
 
@@ -94,9 +95,89 @@ const wellFormed = (xml: string): string | undefined => {
 Deno.test("the picture is well-formed, with a bar for each task and a label for each worker, whatever their names", () => {
   const picture = svg(entries);
   assertEquals(wellFormed(picture), undefined);
-  assertEquals(picture.match(/<rect x=/g)?.length, 20);
-  assertEquals(picture.match(/fill="#d33"/g)?.length, 4);
+  assertEquals(picture.match(/<title>/g)?.length, 20);
+  assertEquals(picture.match(/fill="#d33"/g)?.length, 5); // four bars, and the legend
   assertEquals(picture.match(/>w\d</g), [">w0<", ">w1<", ">w2<"]);
   assertEquals(wellFormed(svg([])), undefined);
   assertEquals(wellFormed(svg([{ ...entry(1), end: 10 }])), undefined);
 });
+
+/** The browser of Debian, if it is installed. */
+const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find((path) => {
+  try {
+    return Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+});
+
+/** The document of a page after its scripts have run. */
+const shown = async (url: string): Promise<string> => {
+  const profile = await Deno.makeTempDir();
+  try {
+    const { code, stderr, stdout } = await new Deno.Command(chromium!, {
+      args: [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-extensions",
+        "--no-first-run",
+        `--user-data-dir=${profile}`,
+        "--window-size=1300,600",
+        "--dump-dom",
+        url,
+      ],
+    }).output();
+    const text = new TextDecoder();
+    assertEquals(code, 0, text.decode(stderr));
+    return text.decode(stdout);
+  } finally {
+    await Deno.remove(profile, { recursive: true });
+  }
+};
+
+interface Bar {
+  readonly text: string;
+  readonly visible: boolean;
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+}
+
+/** Runs in the page: finds which bar is at the middle of each bar, with its text and its place. */
+const look = `
+  const bars = [...document.querySelectorAll("title")].map(({ parentNode }) => parentNode);
+  document.body.dataset.found = encodeURIComponent(JSON.stringify(bars.map((bar) => {
+    const { height, left, top, width } = bar.getBoundingClientRect();
+    const found = document.elementFromPoint(left + width / 2, top + height / 2);
+    return { text: bar.textContent, visible: found === bar, left, top, width };
+  })));
+`;
+
+testFunction(
+  `a browser shows a bar for each task at its time, with its text${
+    chromium === undefined ? " (needs Chromium: apt-get install chromium)" : ""
+  } (full)`,
+  async () => {
+    const folder = await Deno.makeTempDir();
+    try {
+      const picture = svg(entries);
+      await Deno.writeTextFile(`${folder}/timeline.svg`, picture);
+      const alone = await shown(`file://${folder}/timeline.svg`);
+      assertFalse(alone.includes("parsererror"), alone);
+      assertEquals(alone.match(/<title>/g)?.length, 20);
+      await Deno.writeTextFile(`${folder}/page.html`, `<body style="margin:0">${picture}<script>${look}</script>`);
+      const page = await shown(`file://${folder}/page.html`);
+      const bars = JSON.parse(decodeURIComponent(/data-found="(.*?)"/.exec(page)?.[1] ?? "null")) as ReadonlyArray<Bar>;
+      assertEquals(bars.map(({ text }) => text.startsWith('<a & "b"> ')), entries.map(() => true));
+      assertEquals(bars.filter(({ visible }) => !visible), []);
+      // Later tasks are farther to the right, and those of one worker in one row.
+      for (let i = 1; i < bars.length; i++) assert(bars[i].left > bars[i - 1].left && bars[i].width > 0);
+      assertEquals(new Set(bars.map(({ top }) => top)).size, 3);
+      assertEquals(bars[0].top, bars[3].top);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
+    }
+  },
+  { ignore: chromium === undefined },
+);
