@@ -5,9 +5,11 @@
  * import * as Mp from "@effect-deno/multiprocessing";
  * import { Effect } from "effect";
  *
- * const countTo = Mp.Task.make(import.meta, "countTo", (counts: Mp.Array.Of<"u32">) => {
- *   for (let i = 0; i < counts.length; i++) counts.raw.add(i, i + 1); // no addition is lost
- * });
+ * const countTo = Mp.Task.make(
+ *   import.meta,
+ *   "countTo",
+ *   (counts: Mp.Array.Of<"u32">) => Effect.forEach([0, 1, 2, 3], (i) => counts.add(i, i + 1)), // no addition is lost
+ * );
  *
  * const program = Effect.gen(function* () {
  *   const counts = yield* Mp.Array.make("u32", 4);

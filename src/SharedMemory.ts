@@ -102,10 +102,15 @@
  * | `--allow-ffi`, Linux, x86-64 or arm64 | a subprocess with `--allow-ffi` | yes |
  * | the same | a worker | yes, and subprocesses see the same memory |
  * | the same | without `--allow-ffi` | no: `Unsupported`, which names the flag |
+ * | the option `experimental`, `--allow-ffi`, macOS or Windows | a subprocess with `--allow-ffi` | written, but it never ran there |
  * | no `--allow-ffi`, or another system | a worker of this program | yes |
  * | no `--allow-ffi`, or another system | a subprocess | no: `Unsupported`, which says what works |
  *
- * Names always need `--allow-ffi`. A child has the permissions of this program, unless it was given others.
+ * Locks, events, values, arrays and lists work in all these cases, by messages where their memory cannot be mapped. The
+ * option `experimental` of `make` uses a file in `/tmp` on macOS, which a program that is killed leaves behind, and a
+ * section of the paging file on Windows. `memory.shared` and `memory.wasm` fail with `Unsupported` then.
+ *
+ * Names always need `--allow-ffi` and Linux. A child has the permissions of this program, unless it was given others.
  *
  * ## From Python
  *
@@ -238,6 +243,12 @@ export interface Owned extends SharedMemory {
 export interface Options {
   /** Size of the block, in bytes. */
   readonly size: number;
+  /**
+   * On macOS and Windows, with `--allow-ffi`: makes a block that subprocesses can attach, by code that was written from the documentation
+   * of these systems and **never ran there**. A fault of it could end the program. Where it cannot make such a block, and on Linux, the
+   * option changes nothing. @default false
+   */
+  readonly experimental?: boolean | undefined;
 }
 
 /**
@@ -246,7 +257,9 @@ export interface Options {
  * @since 0.1.0
  * @category models
  */
-export interface CreateOptions extends Options {
+export interface CreateOptions {
+  /** Size of the block, in bytes. */
+  readonly size: number;
   /** The name: 1 to 255 bytes without `/`, except for a leading one, which is ignored. @default "mp_" and 16 random digits */
   readonly name?: string | undefined;
 }

@@ -338,7 +338,7 @@ export const options = {
   "ProgressBar.Options": { label: text },
   "ShareableList.Options": { capacity: positive, carrier, lock, name },
   "SharedMemory.CreateOptions": { size: positive, name },
-  "SharedMemory.Options": { size: positive },
+  "SharedMemory.Options": { size: positive, experimental: boolean },
   "Supervisor.Options": {
     strategy: all(() => false),
     intensity: [

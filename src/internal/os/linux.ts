@@ -6,42 +6,9 @@
  *
  * @module
  */
+import { codeOf, denied, find, type Found, OsError } from "./foreign.ts";
 
-/** A system call failed. */
-export class OsError extends Error {
-  /** The name under which the error is printed. */
-  override readonly name = "OsError";
-  /** The code of the error, such as `"ENOSPC"`; `"E<number>"` if its name is not in the table below. */
-  readonly code: string;
-
-  constructor(call: string, errno: number) {
-    const code = codes.get(errno) ?? `E${errno}`;
-    super(`${call}: ${code}`);
-    this.code = code;
-  }
-}
-
-const codes = new Map([
-  [1, "EPERM"],
-  [2, "ENOENT"],
-  [4, "EINTR"],
-  [9, "EBADF"],
-  [11, "EAGAIN"],
-  [12, "ENOMEM"],
-  [13, "EACCES"],
-  [17, "EEXIST"],
-  [20, "ENOTDIR"],
-  [21, "EISDIR"],
-  [22, "EINVAL"],
-  [23, "ENFILE"],
-  [24, "EMFILE"],
-  [27, "EFBIG"],
-  [28, "ENOSPC"],
-  [36, "ENAMETOOLONG"],
-  [39, "ENOTEMPTY"],
-  [40, "ELOOP"],
-  [95, "EOPNOTSUPP"],
-]);
+export { OsError };
 
 /**
  * Numbers that depend on the architecture: of calls for which some C library lacks a function, of flags, and of fields in
@@ -118,8 +85,7 @@ const functions = {
   write: { parameters: ["i32", "buffer", "usize"], result: "i64" },
 } as const;
 
-type Functions = typeof functions;
-type Library = { readonly [Name in keyof Functions]: Deno.UnsafeFnPointer<Functions[Name]>["call"] };
+type Library = Found<typeof functions>;
 
 let library: Library | undefined;
 
@@ -128,40 +94,10 @@ export const unsupported = (): string | undefined => {
   if (library !== undefined) return undefined;
   if (Deno.build.os !== "linux") return `it needs Linux, and this is ${Deno.build.os}`;
   if (numbers === undefined) return `it needs x86-64 or arm64, and this is ${Deno.build.arch}`;
-  if (Deno.permissions.querySync({ name: "ffi" }).state !== "granted") return "it needs --allow-ffi in this process";
-  return libc() === undefined ? "no C library was found that it knows" : undefined;
+  return denied() ?? (libc() === undefined ? "no C library was found that it knows" : undefined);
 };
 
-const libc = (): Library | undefined => {
-  if (library !== undefined) return library;
-  for (const name of ["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`]) {
-    try {
-      return library = load(name);
-    } catch {
-      // Try the next C library.
-    }
-  }
-  return undefined;
-};
-
-/**
- * Looks up the functions, and closes the library at once, because every process has it loaded anyway. Deno's tests would
- * report an open library as a leak, and opening it with typed functions takes some milliseconds.
- */
-const load = (name: string): Library => {
-  const entries = Object.entries<Deno.ForeignFunction & { readonly name?: string }>(functions);
-  const names = new Set(entries.map(([key, { name = key }]) => name));
-  const library = Deno.dlopen(name, Object.fromEntries([...names].map((name) => [name, { type: "pointer" } as const])));
-  try {
-    return Object.fromEntries(entries.map(([key, { name = key, ...definition }]) => {
-      const pointer = library.symbols[name] as Deno.PointerObject<typeof definition>;
-      const callable = new Deno.UnsafeFnPointer(pointer, definition);
-      return [key, callable.call.bind(callable)];
-    })) as Library;
-  } finally {
-    library.close();
-  }
-};
+const libc = (): Library | undefined => library ??= find(["libc.so.6", `libc.musl-${Deno.build.arch}.so.1`], functions);
 
 const c = (): Library => library ?? libc()!;
 
@@ -203,7 +139,7 @@ export const reserve = (fd: number, size: number): void => {
     if (size - start > available(size)) throw new OsError("fallocate", ENOSPC);
     const error = c().posix_fallocate(fd, BigInt(start), BigInt(length));
     if (error === 0) start += length;
-    else if (codes.get(error) !== "EINTR") throw new OsError("fallocate", error);
+    else if (codeOf(error) !== "EINTR") throw new OsError("fallocate", error);
   }
 };
 

@@ -4,6 +4,7 @@
  * - `"memory"`: an unnamed file in memory, mapped through FFI. Any process of the same user on this machine can attach it
  *   until its maker closes it. The memory is freed once its last user has closed it or has ended, in any way.
  * - `"buffer"`: a SharedArrayBuffer, for the isolates of one process. It needs no permission.
+ * - `"named"`: memory that other processes map by a random name; see `named_memory.ts`. Only blocks are made in this way.
  *
  * Closing a region of `"memory"` detaches it: all its views then have length 0. Views of a `"buffer"` stay valid, because a
  * SharedArrayBuffer cannot be detached. A region that was attached and not closed is unmapped once its last view has been
@@ -15,6 +16,7 @@ import * as Os from "./linux.ts";
 import { ReasonedError } from "./typed_error.ts";
 import { type Mapping, record } from "./worker_mappings.ts";
 import { type Host, host, machineName } from "./place.ts";
+import { type NamedMapping, namedMemory } from "./named_memory.ts";
 import { find, publish, withdraw } from "./shared_buffers.ts";
 
 /** How memory is shared. */
@@ -42,6 +44,17 @@ export type Token =
     readonly pid?: number;
   };
 
+/** Identifies a `"named"` region in any process. */
+export interface NamedToken {
+  readonly kind: "named";
+  readonly name: string;
+  readonly size: number;
+  readonly host: Host;
+}
+
+/** Identifies the memory of a block in any process. */
+export type BlockToken = Token | NamedToken;
+
 /**
  * A region could not be created or attached.
  *
@@ -56,8 +69,8 @@ export class RegionError extends ReasonedError<"Unsupported" | "Full" | "Gone" |
 }
 
 /** Mapped memory. */
-export interface Region {
-  readonly token: Token;
+export interface Region<T = Token> {
+  readonly token: T;
   /** In bytes. */
   readonly size: number;
   /** The memory. A closed region of `"memory"` has a buffer of length 0. */
@@ -80,7 +93,7 @@ export const isMappable = (token: Token): boolean =>
       find(token.id) !== undefined;
 
 /** The machine of a region's maker; `undefined` if it is this one. Memory is found again by a process of the same boot. */
-const elsewhere = ({ host: of, kind }: Token): Host | undefined =>
+const elsewhere = ({ host: of, kind }: BlockToken): Host | undefined =>
   of === undefined || of.id === (kind === "memory" ? Os.machine() : host().id) ? undefined : of;
 
 const unreachable = ({ name }: Host): RegionError =>
@@ -182,6 +195,76 @@ class Shared implements Region {
   };
 }
 
+/** Unmaps named regions whose buffers were garbage-collected. */
+const forgotten = new FinalizationRegistry<NamedMapping>(({ close }) => close());
+
+/** A region of the kind `"named"`. The end of a worker does not unmap it; the end of the process does. */
+class Named implements Region<NamedToken> {
+  readonly token: NamedToken;
+  readonly size: number;
+  readonly buffer: ArrayBuffer;
+  readonly pointer: Deno.PointerObject;
+  readonly #mapping: NamedMapping;
+  #closed = false;
+
+  constructor(token: NamedToken, mapping: NamedMapping) {
+    this.token = token;
+    this.size = token.size;
+    this.pointer = mapping.pointer;
+    this.#mapping = mapping;
+    this.buffer = Os.view(mapping.pointer, token.size);
+    forgotten.register(this.buffer, mapping, this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  readonly close = (): void => {
+    if (this.#closed) return;
+    this.#closed = true;
+    forgotten.unregister(this);
+    this.buffer.transfer();
+    this.#mapping.close();
+  };
+}
+
+/** Creates a named region; `undefined` if this system or its permissions do not allow it. */
+export const createNamed = (size: number): Region<NamedToken> | undefined => {
+  const calls = namedMemory();
+  if (typeof calls === "string") return undefined;
+  try {
+    const mapping = calls.create(size);
+    return new Named({ kind: "named", name: mapping.name, size, host: host() }, mapping);
+  } catch (error) {
+    if (error instanceof Os.OsError) return undefined;
+    throw error;
+  }
+};
+
+/** Attaches a named region for the caller alone. Throws a `RegionError`, and then changes nothing. */
+const mapNamed = (token: NamedToken): Region<NamedToken> => {
+  const machine = elsewhere(token);
+  if (machine !== undefined) throw unreachable(machine);
+  const calls = namedMemory();
+  if (typeof calls === "string") throw new RegionError("Unsupported", `Cannot attach the shared memory: ${calls}`);
+  let mapping: NamedMapping | undefined;
+  try {
+    mapping = calls.attach(token.name, token.size);
+  } catch (error) {
+    throw explain("attach the shared memory", error);
+  }
+  if (mapping === undefined) throw gone();
+  return new Named(token, mapping);
+};
+
+const gone = (): RegionError =>
+  new RegionError("Gone", "Cannot attach the shared memory: its scope has closed, or its process has ended");
+
+/** Attaches the memory of a block for the caller alone. Throws a `RegionError`, and then changes nothing. */
+export const mapBlock = (token: BlockToken): Region<BlockToken> =>
+  token.kind === "named" ? mapNamed(token) : map(token);
+
 /** Regions that this isolate has mapped, so that it maps each region once. */
 const mapped = new Map<bigint, WeakRef<Mapped>>();
 
@@ -267,8 +350,6 @@ export const map = (token: Token): Region => {
   if (missing !== undefined) throw new RegionError("Unsupported", `Cannot attach the shared memory: ${missing}`);
   const machine = elsewhere(token);
   if (machine !== undefined) throw unreachable(machine);
-  const gone = (): RegionError =>
-    new RegionError("Gone", "Cannot attach the shared memory: its scope has closed, or its process has ended");
   let fd: number | undefined;
   try {
     fd = Os.openFile(`/proc/${token.pid}/fd/${token.fd}`);

@@ -8,7 +8,7 @@ import type { Pipeable } from "effect/Pipeable";
 import type { Integer } from "../../Array.ts";
 import { HandleId, register } from "../objects/handles.ts";
 import type { Carrier, Lock } from "../../Lock.ts";
-import type { RegionKind, Token } from "../os/mapping.ts";
+import type { BlockToken, RegionKind } from "../os/mapping.ts";
 import type { Cells } from "../os/atomics.ts";
 import type { RLock } from "../../RLock.ts";
 import { count, iterable, must } from "../os/arguments.ts";
@@ -35,7 +35,7 @@ export class NumberArray<A> implements Integer<A, ArrayBufferView> {
   readonly length: number;
   readonly raw: Elements<A>;
   readonly lock: Lock | RLock;
-  readonly #token: Token;
+  readonly #token: BlockToken;
   readonly #sent: Descriptor;
 
   /**

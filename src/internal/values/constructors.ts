@@ -15,14 +15,14 @@ import type {
 } from "../../SharedMemory.ts";
 import type { Bytes, Fields, Of as ValueOf, Options, RecordOf, Struct } from "../../Value.ts";
 import { carrierOption } from "../sync/object.ts";
-import { type Checks, name as isName, optional, positive } from "../os/arguments.ts";
+import { boolean, type Checks, name as isName, optional, positive } from "../os/arguments.ts";
 import { make as makeArray } from "./array.ts";
 import { attemptMemory, owned, ownedMemory } from "./attempt.ts";
 import { make as makeBytes } from "./bytes.ts";
 import { demandOptions, type MemoryError, type MemoryFailure } from "./errors.ts";
 import { attach as attachToList, make as makeList } from "./list.ts";
 import { lockOption } from "./locks.ts";
-import { attachNamed, create, make as makeMemory, type Memory } from "./memory.ts";
+import { attachNamed, create, make as makeMemory, makeExperimentally, type Memory } from "./memory.ts";
 import { sweep } from "./names.ts";
 import { make as makeStruct } from "./struct.ts";
 import type { Type, Values } from "./types.ts";
@@ -109,8 +109,8 @@ const scoped = <A extends Memory>(acquire: () => A): Effect.Effect<A, MemoryErro
 /** Makes a block without a name. */
 export const memory = (options: MemoryOptions): Effect.Effect<SharedMemory, MemoryError, Scope.Scope> =>
   scoped(() => {
-    demandOptions("shared memory", options, { size: positive });
-    return makeMemory(options.size);
+    demandOptions("shared memory", options, { experimental: optional(boolean), size: positive });
+    return options.experimental === true ? makeExperimentally(options.size) : makeMemory(options.size);
   });
 
 /** Makes a named block. */

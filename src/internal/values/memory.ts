@@ -6,19 +6,19 @@
 import * as Effect from "effect/Effect";
 import type { Pipeable } from "effect/Pipeable";
 import { HandleId, register } from "../objects/handles.ts";
-import type { RegionKind, Token } from "../os/mapping.ts";
+import { type BlockToken, preferred, type RegionKind } from "../os/mapping.ts";
 import type { Owned, ViewConstructor } from "../../SharedMemory.ts";
 import { invalidArgument, must, show } from "../os/arguments.ts";
 import { inspectable } from "../os/inspect.ts";
 import { MemoryError, OutOfRange } from "./errors.ts";
 import * as Names from "./names.ts";
-import { attach, keep, keyOf, make as makeStorage, type Storage } from "./storage.ts";
+import { attach, keep, keyOf, make as makeStorage, makeNamed, type Storage } from "./storage.ts";
 
 export const TypeId = "~multiprocessing/SharedMemory";
 
 /** The data of a handle. */
 interface HandleData {
-  readonly token: Token;
+  readonly token: BlockToken;
   readonly size: number;
   readonly name: string | undefined;
 }
@@ -165,8 +165,15 @@ export class Memory implements Owned {
 inspectable(Memory);
 
 /** Creates a block. Throws a `MemoryError`. */
-export const make = (size: number, kind?: RegionKind): Memory => {
-  const storage = makeStorage(size, kind);
+export const make = (size: number, kind?: RegionKind): Memory => wrap(makeStorage(size, kind), size);
+
+/**
+ * Like {@link make}, where no other process could attach the block: tries memory with a random name first. Throws a `MemoryError`.
+ */
+export const makeExperimentally = (size: number, kind: RegionKind = preferred()): Memory =>
+  kind === "buffer" ? wrap(makeNamed(size) ?? makeStorage(size, kind), size) : make(size, kind);
+
+const wrap = (storage: Storage, size: number): Memory => {
   return new Memory({ token: storage.token, size, name: undefined }, storage);
 };
 

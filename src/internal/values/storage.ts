@@ -14,7 +14,15 @@
  * @module
  */
 import * as Os from "../os/linux.ts";
-import { createApart, explain, map, type Region, type RegionKind, type Token } from "../os/mapping.ts";
+import {
+  type BlockToken,
+  createApart,
+  createNamed,
+  explain,
+  mapBlock,
+  type Region,
+  type RegionKind,
+} from "../os/mapping.ts";
 import { checkSize, MemoryError } from "./errors.ts";
 import { orMemoryError } from "./system_errors.ts";
 
@@ -22,7 +30,7 @@ const EMPTY = new ArrayBuffer(0);
 
 /** A region, and the number of its users in this isolate. */
 interface Attachment {
-  readonly region: Region;
+  readonly region: Region<BlockToken>;
   users: number;
   wasm: { readonly memory: WebAssembly.Memory; readonly pointer: Deno.PointerObject } | undefined;
 }
@@ -38,12 +46,20 @@ const collected = new FinalizationRegistry<string>((key) => {
 });
 
 /** Identifies the memory of a token. */
-export const keyOf = (token: Token): string =>
-  token.kind === "buffer" ? token.id : `${token.host?.id} ${token.pid} ${token.device} ${token.inode}`;
+export const keyOf = (token: BlockToken): string => {
+  switch (token.kind) {
+    case "buffer":
+      return token.id;
+    case "named":
+      return `${token.host.id} ${token.name}`;
+    case "memory":
+      return `${token.host?.id} ${token.pid} ${token.device} ${token.inode}`;
+  }
+};
 
 /** Memory of one object. */
 export class Storage {
-  readonly token: Token;
+  readonly token: BlockToken;
   #attachment: Attachment | undefined;
 
   constructor(attachment: Attachment) {
@@ -91,27 +107,32 @@ export const make = (size: number, kind?: RegionKind): Storage => {
   return orMemoryError(() => keep(createApart(size, kind)));
 };
 
+/** Allocates memory with a random name, if this system has such memory. */
+export const makeNamed = (size: number): Storage | undefined => {
+  checkSize(size);
+  const region = createNamed(size);
+  return region && keep(region);
+};
+
 /** Wraps a region of this process. */
-export const keep = (region: Region): Storage => new Storage({ region, users: 0, wasm: undefined });
+export const keep = (region: Region<BlockToken>): Storage => new Storage({ region, users: 0, wasm: undefined });
 
 /** Attaches memory of another object. Throws a `MemoryError`, and has then changed nothing. */
-export const attach = (token: Token): Storage => {
+export const attach = (token: BlockToken): Storage => {
   const key = keyOf(token);
   let attachment = attachments.get(key)?.deref();
   if (attachment === undefined || attachment.region.closed) {
-    attachment = { region: orMemoryError(() => map(token)), users: 0, wasm: undefined };
+    attachment = { region: orMemoryError(() => mapBlock(token)), users: 0, wasm: undefined };
     attachments.set(key, new WeakRef(attachment));
     collected.register(attachment, key);
   }
   return new Storage(attachment);
 };
 
-const overlay = ({ size, token }: Region): NonNullable<Attachment["wasm"]> => {
-  if (token.kind === "buffer") {
-    throw new MemoryError(
-      "Unsupported",
-      "Cannot make a WebAssembly.Memory of this memory: its maker needs --allow-ffi",
-    );
+const overlay = ({ size, token }: Region<BlockToken>): NonNullable<Attachment["wasm"]> => {
+  if (token.kind !== "memory") {
+    const why = token.kind === "buffer" ? "its maker needs --allow-ffi" : "it was made with the option `experimental`";
+    throw new MemoryError("Unsupported", `Cannot make a WebAssembly.Memory of this memory: ${why}`);
   }
   if (size % PAGE !== 0) {
     throw new MemoryError(

@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect";
 import type { Integer } from "../../../Array.ts";
-import type { Token } from "../../os/mapping.ts";
+import type { BlockToken } from "../../os/mapping.ts";
 import type { MessageOperations } from "../../sync/messages/gateway.ts";
 import { attempt } from "../attempt.ts";
 import { Elements, indexIn, keptIn, part, views } from "../elements.ts";
@@ -25,7 +25,7 @@ const CHUNK = 2 ** 20;
 /** The data of a handle. */
 export interface ArrayDescriptor extends NumbersDescriptor {
   readonly length: number;
-  readonly token: Token;
+  readonly token: BlockToken;
 }
 
 /** The operations at the host. They check their arguments. */
