@@ -475,7 +475,8 @@ export class Dispatcher {
     this.#decoding++;
     this.#options.run(reply, (exit) => {
       this.#decoding--;
-      conclude(exit);
+      // The deadline may have passed meanwhile.
+      conclude(job.overrun === undefined || Exit.isSuccess(exit) ? exit : Exit.failCause(job.overrun));
     });
   }
 
