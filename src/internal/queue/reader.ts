@@ -110,11 +110,13 @@ export class Reader {
 
   /**
    * Requests up to `most` items, of which up to `chunk` will be claimed together. Calls `onChange` once, when items have arrived or
-   * another change has happened.
+   * another change has happened, perhaps before it returns.
    */
   pull(most: number, chunk: number, onChange: () => void): void {
     this.#buffer = none;
     this.#next = 0;
+    // It may have ended since the caller has looked.
+    if (this.#isClosed || this.ended !== undefined || this.mode === "never") return onChange();
     this.#onChange = onChange;
     if (!this.#isStanding) this.#number++;
     this.#isStanding = false;
