@@ -173,9 +173,13 @@ export class Client {
       if (error instanceof JetStreamError && error.code === NOT_FIRST) return;
       throw error;
     }
-    while (true) {
+    for (let isFirst = true;; isFirst = false) {
       const task = await js.persist(() => js.find(names.tasks, names.task("*", id)));
-      if (task === undefined) break;
+      if (task === undefined) {
+        // An agent may have removed the task meanwhile, since it has an outcome, while it runs.
+        if (isFirst) await this.#stop(id);
+        break;
+      }
       await js.persist(() => js.delete(names.tasks, task.seq));
       const { delivered } = await consumerOf(js, names, names.laneOf(task.subject));
       if (delivered.stream_seq >= task.seq) await this.#stop(id);
