@@ -187,7 +187,8 @@ export const noLeaks = async (
     });
   await body();
   const start = performance.now();
-  for (let look = 1; left().length > 0; look++) {
+  // The runtime ends its last operations in later turns of the event loop, such as those on the lock of a worker.
+  for (let look = 1; look === 1 || left().length > 0; look++) {
     if (look % 64 === 0) collect();
     if (performance.now() - start > settleMillis) fail(`left behind:\n${left().join("\n")}`);
     await new Promise((resolve) => setTimeout(resolve, 2));
