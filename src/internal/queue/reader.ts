@@ -177,6 +177,8 @@ export class Reader {
       fiber,
       report: (onSent) => {
         this.#unreported.delete(item);
+        // The queue must know first that the item was taken, which a file may leave in doubt.
+        if (this.#notice === "more" && this.#borrower?.word !== undefined) this.#tell();
         this.#line.data((writer) => {
           writer.byte(P.REPORT);
           writer.varint(index);
