@@ -193,6 +193,7 @@ class DenoTransport implements Transport {
       conn.setNoDelay(true);
       this.#bytes = bytesOf(conn, certificates);
     }
+    if (this.#closed) throw new errors.ConnectionError("closed");
     const info = await this.#greet(this.#bytes);
     checkOptions(info, options);
     const secure = info.tls_required || (info.tls_available && options.tls !== null);
