@@ -28,7 +28,7 @@ const sourceFiles = function* (folder: string): Generator<string> {
 };
 
 const program = Effect.gen(function* () {
-  const folder = Deno.args[0] ?? new URL("../src", import.meta.url).pathname;
+  const folder = Deno.args[0] ?? `${import.meta.dirname}/../src`;
   const files = [...sourceFiles(folder)].sort();
   const timeline = yield* Timeline.make();
   const pool = yield* Pool.make({ size: { min: 1, max: 4, idleTimeToLive: "5 seconds" }, timeline });

@@ -33,7 +33,7 @@ Deno.test("a line without a known end has no bar, and the time so far", () => {
 Deno.test("a bar draws nothing, and does not load its package, if standard error is no terminal", async () => {
   const program = new URL("../programs/progress_bar.ts", import.meta.url);
   // Quiet, so that Deno does not name the packages that it downloads into an empty cache.
-  const args = ["run", "-A", "--quiet", program.pathname];
+  const args = ["run", "-A", "--quiet", program.href];
   const { code, stderr, stdout } = await new Deno.Command(Deno.execPath(), { args }).output();
   const text = new TextDecoder();
   assertEquals([code, text.decode(stdout), text.decode(stderr)], [0, "[ 1, 4, 9 ]\n", ""]);

@@ -284,7 +284,7 @@ m.unlink()`);
 const inSmallMemory = async (file: string): Promise<string | undefined> => {
   const inner = `mount -t tmpfs -o size=1m tmpfs /dev/shm && exec "$0" run -A --no-check "$1"`;
   const { code, stdout, stderr } = await new Deno.Command("unshare", {
-    args: ["-m", "sh", "-c", inner, Deno.execPath(), new URL(`../programs/${file}`, import.meta.url).pathname],
+    args: ["-m", "sh", "-c", inner, Deno.execPath(), new URL(`../programs/${file}`, import.meta.url).href],
     cwd: new URL("../../", import.meta.url),
   }).output().catch(() => ({ code: -1, stdout: new Uint8Array(), stderr: new Uint8Array() }));
   const error = new TextDecoder().decode(stderr);

@@ -259,7 +259,7 @@ Deno.test({
   name: "program: cpuCount is that of the cores which this program may use (needs taskset)",
   ignore: !hasTaskset,
   fn: async () => {
-    const program = new URL("../programs/lifetimes.ts", import.meta.url).pathname;
+    const program = new URL("../programs/lifetimes.ts", import.meta.url).href;
     const { stdout } = await new Deno.Command("taskset", {
       args: ["-c", "0", Deno.execPath(), "run", "-A", "--no-check", program, "cores"],
       env: { NO_COLOR: "1" },

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 import config from "../../deno.json" with { type: "json" };
 
 const root = new URL("../../", import.meta.url);
@@ -43,9 +44,9 @@ if (messages.length === 0 && !/^Checked /m.test(output)) {
 
 const errors = messages.filter((message) => {
   const name = /^error\[private-type-ref\]: .* references private type '(\w+)'/.exec(message)?.[1];
-  const path = /--> (\S+?):\d+:\d+/.exec(message)?.[1];
+  const path = /--> (.+?):\d+:\d+/.exec(message)?.[1];
   if (name === undefined || path === undefined) return true;
-  const file = path.slice(root.pathname.length);
+  const file = path.slice(fileURLToPath(root).length);
   return !(PRIVATE[file]?.includes(name) || isForeign(Deno.readTextFileSync(path), name));
 });
 for (const error of errors) console.error(error.replace(/\nerror: Found[^]*/, "").trimEnd());

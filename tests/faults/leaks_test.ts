@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { assertRejects } from "../support/assert.ts";
 import { mark, noLeaks, until } from "../support/leaks.ts";
 import { gone, script } from "../support/scripts.ts";
@@ -38,7 +39,7 @@ let child: Deno.ChildProcess | undefined;
 /** Time limit for an expected leak to settle. */
 const SHORT = 200;
 
-const block = new URL("../programs/block.ts", import.meta.url).pathname;
+const block = fileURLToPath(new URL("../programs/block.ts", import.meta.url));
 
 Deno.test("a block of shared memory that a child leaves, alive or dead, is noticed", async () => {
   const child = script("block.ts", [`${mark}alive`]);

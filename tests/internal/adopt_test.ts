@@ -1,4 +1,5 @@
 /** Processes that are started by one process and adopted by another one, as those of an agent on another machine. */
+import { fileURLToPath } from "node:url";
 import * as Effect from "effect/Effect";
 import * as Fiber from "effect/Fiber";
 import type * as Scope from "effect/Scope";
@@ -133,7 +134,7 @@ test(
     const root = new URL("../../", import.meta.url);
     for (const name of ["src", "tests/internal", "mod.ts", "deno.json", "deno.lock"]) {
       Deno.mkdirSync(`${folder}/tests`, { recursive: true });
-      const { code } = new Deno.Command("cp", { args: ["-r", new URL(name, root).pathname, `${folder}/${name}`] })
+      const { code } = new Deno.Command("cp", { args: ["-r", fileURLToPath(new URL(name, root)), `${folder}/${name}`] })
         .outputSync();
       assertEquals(code, 0);
     }

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "../support/assert.ts";
 import { testFunction } from "../support/tier.ts";
 
-const rows = new URL("bench_rows.ts", import.meta.url).pathname;
+const rows = new URL("bench_rows.ts", import.meta.url).href;
 
 testFunction(
   "the bench gives up a row that does not end, and tells of the others how far they are from their limit, quiet and busy (full)",

@@ -37,7 +37,7 @@ export const script = (
       "--no-check",
       "--no-prompt",
       ...flags,
-      new URL(`../programs/${name}`, import.meta.url).pathname,
+      new URL(`../programs/${name}`, import.meta.url).href,
       ...args,
     ],
     env: { NO_COLOR: "1", ...env },

@@ -5,6 +5,7 @@
  *
  * @module
  */
+import { fileURLToPath } from "node:url";
 
 /** The systems. The module of a system is the one to preload, and the script of the same name is its Deno. */
 const systems = {
@@ -35,7 +36,7 @@ export const pretend = (system: keyof typeof systems): void => {
     }
   }
   set("build", { ...Deno.build, ...systems[system] });
-  set("execPath", () => new URL(system, import.meta.url).pathname);
+  set("execPath", () => fileURLToPath(new URL(system, import.meta.url)));
   if (system === "windows") {
     for (const name of ["connect", "listen"]) {
       refuse(name, isUnix, () => new TypeError("Unix sockets are not supported on this platform"));
