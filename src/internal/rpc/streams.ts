@@ -15,7 +15,7 @@ import * as Option from "effect/Option";
 import type * as Stream from "effect/Stream";
 import * as Codec from "../codec/codec.ts";
 import { lateStream, streaming } from "../os/late_stream.ts";
-import { type Incoming, MessageTooLarge } from "../codec/message.ts";
+import { type Incoming, MessageTooLarge, sizeOf } from "../codec/message.ts";
 import type { Fill, Link, Receiver } from "./link.ts";
 
 /** The number of messages that may be in flight on one stream. */
@@ -80,7 +80,7 @@ export const produce = <A, E, R, E2>(
           credit.take,
           Effect.flatMap(encode(elements.slice(at, at + count)), (untaken) => {
             const [encoded] = Codec.take([untaken]);
-            const size = encoded.bytes.length + encoded.attachments.reduce((sum, part) => sum + part.byteLength, 0);
+            const size = sizeOf(encoded);
             try {
               channel.data((writer) => Codec.append(writer, encoded, true));
             } catch (error) {
