@@ -109,6 +109,7 @@
  * | [TestBackend](https://jsr.io/@effect-deno/multiprocessing/doc/TestBackend) | children for tests, which fail as a script says |
  * | [NatsBackend](https://jsr.io/@effect-deno/multiprocessing/doc/NatsBackend) | processes on other machines, by a NATS server |
  * | [NatsPool](https://jsr.io/@effect-deno/multiprocessing/doc/NatsPool) | a pool whose tasks and results a NATS server keeps |
+ * | [NatsShared](https://jsr.io/@effect-deno/multiprocessing/doc/NatsShared) | locks, events, dicts and queues that a NATS server keeps for programs on several machines |
  * | [agent](https://jsr.io/@effect-deno/multiprocessing/doc/agent) | the program on each of those machines |
  * | [PlatformWorker](https://jsr.io/@effect-deno/multiprocessing/doc/PlatformWorker) | `Worker` of `@effect/platform` on these backends |
  * | [Rpc](https://jsr.io/@effect-deno/multiprocessing/doc/Rpc) | clients and servers of `@effect/rpc` over connections |

@@ -47,6 +47,7 @@ import * as Agent from "../../src/agent.ts";
 import * as CommandExecutor from "../../src/CommandExecutor.ts";
 import * as NatsBackend from "../../src/NatsBackend.ts";
 import * as NatsPool from "../../src/NatsPool.ts";
+import * as NatsShared from "../../src/NatsShared.ts";
 import * as PlatformWorker from "../../src/PlatformWorker.ts";
 import * as ProgressBar from "../../src/ProgressBar.ts";
 import * as Rpc from "../../src/Rpc.ts";
@@ -304,6 +305,7 @@ export const options = {
     v8Flags: texts,
     include: texts,
   },
+  "NatsShared.Options": { ...server, name: word, replicas: positive },
   "NatsPool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func, id: word },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
@@ -399,6 +401,7 @@ const requirements: Partial<Record<keyof typeof options, Readonly<Record<string,
   "Manager.ConnectOptions": { address: { path: "/nowhere/at/all" } },
   "NatsBackend.Options": { servers: "nats://127.0.0.1:1" },
   "NatsPool.Options": { servers: "nats://127.0.0.1:1", name: "x" },
+  "NatsShared.Options": { servers: "nats://127.0.0.1:1", name: "x" },
   "agent.Options": { servers: "nats://127.0.0.1:1" },
   "SharedMemory.CreateOptions": { size: 8 },
   "SharedMemory.Options": { size: 8 },
@@ -775,6 +778,11 @@ export const rows: Readonly<Record<string, Row>> = {
     attach: [{ id: word, task }, ["x", square]],
     retryDead: [{ id: word }, ["x"]],
   }),
+  "NatsShared.make": row(
+    { options: optionsOf("NatsShared.Options") },
+    [{ servers: "nats://127.0.0.1:1", name: "x", connectTimeout: 1 }],
+    (_, [options]) => NatsShared.make(options),
+  ),
   "agent.serve": row(
     { options: optionsOf("agent.Options") },
     [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],

@@ -35,6 +35,7 @@ const adapters: Readonly<Record<string, ReadonlyArray<string>>> = {
   "./CommandExecutor": ["@effect/platform"],
   "./NatsBackend": ["@nats-io/nats-core"],
   "./NatsPool": ["@nats-io/nats-core"],
+  "./NatsShared": ["@nats-io/nats-core"],
   "./agent": ["@nats-io/nats-core"],
   "./PlatformWorker": ["@effect/platform"],
   "./ProgressBar": ["cli-progress"],

@@ -46,6 +46,7 @@ const owners: Record<string, string> = {
   "Main.ts": "child",
   "NatsBackend.ts": "nats",
   "NatsPool.ts": "nats",
+  "NatsShared.ts": "nats",
   "agent.ts": "nats",
   "Manager.ts": "manager",
   "Pipe.ts": "pipe",

@@ -6,7 +6,8 @@
 import { ReasonedError, TypedError } from "../os/typed_error.ts";
 
 /**
- * The object is gone: the scope that made it has closed, or the process that hosts it has ended.
+ * The object is gone: the scope that made it has closed, or the process that hosts it has ended. Or the server that keeps it refuses its
+ * use; `cause` says why.
  *
  * @since 0.1.0
  * @category errors
@@ -20,8 +21,13 @@ export class Unreachable extends TypedError {
   readonly host: string;
 
   /** Created by the library. */
-  constructor(kind: string, host: string) {
-    super(`Cannot use the ${kind}: its scope in ${host} has closed, or ${host} has ended`);
+  constructor(kind: string, host: string, cause?: Error) {
+    super(
+      cause === undefined
+        ? `Cannot use the ${kind}: its scope in ${host} has closed, or ${host} has ended`
+        : `Cannot use the ${kind}: ${host} refuses it: ${cause.message}`,
+      { cause },
+    );
     this.kind = kind;
     this.host = host;
   }

@@ -12,7 +12,8 @@
 import { type JetStream, JetStreamError, REFUSED_BY_LIMIT, type Stored } from "../jetstream.ts";
 import { pack, type Task, unpack } from "./messages.ts";
 import { LANES, type Names } from "./names.ts";
-import { consumerOf, infoOf } from "./streams.ts";
+import { infoOf } from "../streams.ts";
+import { consumerOf } from "./streams.ts";
 
 /** How old parts without a task must be, in milliseconds. */
 const OLD = 600_000;

@@ -13,16 +13,16 @@ import * as Arguments from "../../os/arguments.ts";
 import { positiveDuration } from "../../os/durations.ts";
 import { after } from "../../os/timer.ts";
 import { start } from "../../pool/pool.ts";
-import { JetStream, passes } from "../jetstream.ts";
 import { type Bid, decodeRecord, encode, randomName } from "../protocol.ts";
-import { connect, type Server, serverChecks } from "../server.ts";
+import { type Server, serverChecks } from "../server.ts";
+import { openJetStream, streamName } from "../streams.ts";
 import { Client } from "./client.ts";
 import { CANCEL, type Settings } from "./dispatch.ts";
 import { namesOf, shared } from "./names.ts";
 import { places } from "./places.ts";
 import { DurablePool } from "./pool.ts";
 import { Programs } from "./programs.ts";
-import { establishPool, isMissing } from "./streams.ts";
+import { establishPool } from "./streams.ts";
 
 /** Number of calls of a program that are in the server at a time. Further ones wait here. */
 const WINDOW = 1024;
@@ -34,22 +34,14 @@ const GRACE = 2 * CANCEL;
 const FIRST = 300;
 const OTHERS = 20;
 
-/** The pause before the server is asked again whether it has JetStream, in milliseconds. */
-const AGAIN = 100;
-
 /** The number of runs after the first one. */
 const RETRIES = 2;
 
-const { count, finite, must, optional, positive, texts } = Arguments;
-
-const poolName = must(
-  (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,100}$/.test(value),
-  "a name of letters, digits, - and _",
-);
+const { count, finite, optional, positive, texts } = Arguments;
 
 const checks: Arguments.Checks = {
   ...serverChecks,
-  name: poolName,
+  name: streamName,
   size: optional(positive),
   replicas: optional(Arguments.range(1, 5)),
   maxQueued: optional(positive),
@@ -90,28 +82,6 @@ const countPlaces = async (
   return Math.max(1, slots);
 };
 
-/** Fails if the server has no JetStream. */
-const demandJetStream = async (js: JetStream, millis: number): Promise<void> => {
-  const limit = performance.now() + millis;
-  while (true) {
-    try {
-      await js.api("INFO");
-      return;
-    } catch (error) {
-      const isLate = performance.now() > limit;
-      if (isMissing(error) || passes(error) && isLate) {
-        throw new NatsError(
-          "Unsupported",
-          "Cannot make a NatsPool: the server has no JetStream; start nats-server with -js",
-          error,
-        );
-      }
-      if (!passes(error)) throw error;
-      await js.pause(AGAIN);
-    }
-  }
-};
-
 const millisOf = (duration: Duration.DurationInput | undefined): number | undefined =>
   duration === undefined ? undefined : Duration.toMillis(duration);
 
@@ -124,24 +94,8 @@ export const make = (options: Public.Options): Effect.Effect<Public.NatsPool, Na
     }
     const { labels, maxQueued, name, replicas, retries = RETRIES, space = "default" } = options;
     const caller = randomName();
-    const inbox = `mp.${space}.r.${caller}`;
-    const server = yield* connect(options, `multiprocessing pool ${name} ${caller}`, inbox);
-    const js = yield* Effect.acquireRelease(
-      Effect.sync(() => new JetStream(server, inbox)),
-      (js) => Effect.sync(() => js.close()),
-    );
+    const { asked, inbox, js } = yield* openJetStream(options, `pool ${name}`, "NatsPool", caller);
     const names = namesOf(space, name);
-    const asked = <A>(ask: () => Promise<A>): Effect.Effect<A, NatsError> =>
-      Effect.tryPromise({
-        try: ask,
-        catch: (error) =>
-          error instanceof NatsError ? error : new NatsError(
-            "Refused",
-            `Cannot make the pool ${name}: the server refuses it: ${(error as Error).message}`,
-            error,
-          ),
-      });
-    yield* asked(() => demandJetStream(js, millisOf(options.connectTimeout) ?? 4000));
     yield* asked(() =>
       establishPool(js, space, names, {
         replicas,
@@ -163,7 +117,7 @@ export const make = (options: Public.Options): Effect.Effect<Public.NatsPool, Na
       v8Flags: options.v8Flags ?? [],
       include: options.include ?? [],
     });
-    const size = options.size ?? (yield* asked(() => countPlaces(server, space, inbox, labels ?? [])));
+    const size = options.size ?? (yield* asked(() => countPlaces(js.server, space, inbox, labels ?? [])));
     const settings: Settings = {
       client,
       programs,

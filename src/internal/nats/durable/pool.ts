@@ -40,7 +40,7 @@ import {
   unsupported,
 } from "./dispatch.ts";
 import { detached } from "./places.ts";
-import { infoOf } from "./streams.ts";
+import { infoOf } from "../streams.ts";
 
 const ID = "a text of 1 to 100 letters, digits, - and _";
 const isId = (value: unknown): boolean => typeof value === "string" && /^[A-Za-z0-9_-]{1,100}$/.test(value);

@@ -3,14 +3,8 @@
  *
  * @module
  */
-import {
-  type JetStream,
-  JetStreamError,
-  NO_JETSTREAM,
-  NO_JETSTREAM_FOR_ACCOUNT,
-  STREAM_EXISTS,
-  STREAM_NOT_FOUND,
-} from "../jetstream.ts";
+import { type JetStream, JetStreamError } from "../jetstream.ts";
+import { establish, infoOf, nanos, type StreamInfo } from "../streams.ts";
 import { type Description, PROTOCOL } from "./messages.ts";
 import { LANES, type Names, namesOf, shared } from "./names.ts";
 
@@ -35,51 +29,6 @@ const KEEP_FILES = 30 * DAY;
 
 /** Number of tasks that agents have at a time. */
 const MAX_IN_HAND = 65_536;
-
-const nanos = (millis: number): number => Math.round(millis) * 1_000_000;
-
-type Configuration = Readonly<Record<string, unknown>>;
-
-interface Info {
-  readonly config: Configuration & { readonly description?: string };
-  readonly state: { readonly messages: number };
-}
-
-/** Whether an error says that the server or the account has no JetStream. */
-export const isMissing = (error: unknown): boolean =>
-  error instanceof JetStreamError && (error.code === NO_JETSTREAM || error.code === NO_JETSTREAM_FOR_ACCOUNT);
-
-/** What the server says of a stream; `undefined` if there is none. */
-export const infoOf = async (js: JetStream, stream: string): Promise<Info | undefined> => {
-  try {
-    return await js.persist(() => js.api<Info>(`STREAM.INFO.${stream}`));
-  } catch (error) {
-    if (error instanceof JetStreamError && error.code === STREAM_NOT_FOUND) return undefined;
-    throw error;
-  }
-};
-
-/** Makes a stream, or changes what the configuration names of one that exists. `defaults` are for a new one. */
-const establish = async (
-  js: JetStream,
-  name: string,
-  named: Configuration,
-  defaults: Configuration,
-): Promise<void> => {
-  const given = Object.fromEntries(Object.entries(named).filter(([_, value]) => value !== undefined));
-  while (true) {
-    const there = await infoOf(js, name);
-    const config = { ...defaults, ...there?.config, ...given, name };
-    if (there !== undefined && Object.entries(given).every(([key, value]) => there.config[key] === value)) return;
-    try {
-      await js.persist(() => js.api(`STREAM.${there === undefined ? "CREATE" : "UPDATE"}.${name}`, config));
-      return;
-    } catch (error) {
-      // Another program has made it meanwhile.
-      if (!(error instanceof JetStreamError && error.code === STREAM_EXISTS)) throw error;
-    }
-  }
-};
 
 /** Makes the streams of a pool. */
 export const establishPool = async (js: JetStream, space: string, names: Names, shape: Shape): Promise<void> => {
@@ -182,7 +131,7 @@ export const poolsOf = async (
   const prefix = namesOf(space, "").tasks;
   for (let offset = 0;;) {
     const { streams, total } = await js.persist(() =>
-      js.api<{ readonly streams: ReadonlyArray<Info> | null; readonly total: number }>("STREAM.LIST", {
+      js.api<{ readonly streams: ReadonlyArray<StreamInfo> | null; readonly total: number }>("STREAM.LIST", {
         offset,
         subject: shared(space).tasks,
       })

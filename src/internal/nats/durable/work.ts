@@ -27,7 +27,8 @@ import { mend } from "./janitor.ts";
 import { type Death, type Message, nothing, type Outcome, pack, type Task, unpack } from "./messages.ts";
 import { type Names, shared } from "./names.ts";
 import { packLarge, unpackLarge } from "./parts.ts";
-import { isMissing, poolsOf } from "./streams.ts";
+import { isMissing } from "../streams.ts";
+import { poolsOf } from "./streams.ts";
 
 /** Interval of looking for pools, in milliseconds. */
 const LOOK = 5000;

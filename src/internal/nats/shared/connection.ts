@@ -1,0 +1,88 @@
+/**
+ * What the objects of one `NatsShared` have in common: the connection, the names of streams and subjects, and the failures of their use.
+ * A part in capitals stands for a name.
+ *
+ * | subject, after `mp.SPACE.s.NAME` | stream, after `mp+SPACE+` | content |
+ * | --- | --- | --- |
+ * | `.lock.LOCK`, `.semaphore.SEMAPHORE` | `shared+NAME` | who holds it, and the line of the programs that wait |
+ * | `.event.EVENT` | `shared+NAME` | whether it is set, and how often it was set |
+ * | `.dict.DICT.KEY` | `shared+NAME` | a key with its value, or the news that it was deleted |
+ *
+ * @module
+ */
+import * as Effect from "effect/Effect";
+import { EncodeError } from "../../codec/errors.ts";
+import { Unreachable } from "../../objects/errors.ts";
+import type { Handle, HandleId } from "../../objects/handles.ts";
+import { Closed, Denied, type JetStream, JetStreamError } from "../jetstream.ts";
+
+/** The connection of a program to the objects of one name. */
+export class Connection {
+  readonly js: JetStream;
+  readonly space: string;
+  /** The name that all programs use which share the objects. */
+  readonly name: string;
+  /** The random name of this program. */
+  readonly caller: string;
+  /** What the subjects of answers to this program begin with. */
+  readonly inbox: string;
+  /** Number of servers that keep each message; `undefined` leaves it as it is. */
+  readonly replicas: number | undefined;
+  /** What all subjects of the objects begin with. */
+  readonly base: string;
+
+  constructor(
+    js: JetStream,
+    inbox: string,
+    caller: string,
+    { name, replicas, space }: { readonly name: string; readonly replicas: number | undefined; readonly space: string },
+  ) {
+    this.js = js;
+    this.inbox = inbox;
+    this.caller = caller;
+    this.name = name;
+    this.replicas = replicas;
+    this.space = space;
+    this.base = `mp.${space}.s.${name}`;
+  }
+
+  /** What `host` of an object says, and the failures of its use. */
+  get host(): string {
+    return `NatsShared(${this.name})`;
+  }
+
+  /** The name of a stream, such as `mp+SPACE+shared+NAME`. */
+  stream(kind: string): string {
+    return `mp+${this.space}+${kind}+${this.name}`;
+  }
+
+  /** The failure of a use of an object, from the failure of an operation of JetStream. Throws an error that is none. */
+  failure(kind: string, error: unknown): Unreachable {
+    if (error instanceof Closed) return new Unreachable(kind, this.host);
+    if (error instanceof Denied || error instanceof JetStreamError) return new Unreachable(kind, this.host, error);
+    throw error;
+  }
+
+  /**
+   * Runs operations of JetStream, such as those of {@link JetStream.persist}, for an object of a kind, such as `"queue"`. *Interruption:*
+   * does not wait for them; they may happen.
+   */
+  asking<A>(kind: string, ask: () => Promise<A>): Effect.Effect<A, Unreachable> {
+    return Effect.async((resume) => {
+      ask().then(
+        (answer) => resume(Effect.succeed(answer)),
+        (error) => resume(Effect.suspend(() => Effect.fail(this.failure(kind, error)))),
+      );
+    });
+  }
+}
+
+/** The handle of an object that cannot be sent, since its program is connected to the server and a receiver is not. */
+export const unsendable = (kind: string): Handle[typeof HandleId] => ({
+  kind,
+  encode: () => {
+    throw new EncodeError(
+      `a ${kind} of NatsShared cannot be sent: call NatsShared.make where it is needed, in the task`,
+    );
+  },
+});

@@ -1,0 +1,146 @@
+/**
+ * The streams of the server: made by their first program, and changed by the options that a later one names.
+ *
+ * @module
+ */
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import type * as Scope from "effect/Scope";
+import type { ServerOptions } from "../../NatsBackend.ts";
+import { NatsError } from "../network/errors.ts";
+import * as Arguments from "../os/arguments.ts";
+import {
+  JetStream,
+  JetStreamError,
+  NO_JETSTREAM,
+  NO_JETSTREAM_FOR_ACCOUNT,
+  passes,
+  STREAM_EXISTS,
+  STREAM_NOT_FOUND,
+} from "./jetstream.ts";
+import { connect } from "./server.ts";
+
+/** A name of which the names of streams and of subjects are made. */
+export const streamName: Arguments.Check = Arguments.must(
+  (value) => typeof value === "string" && /^[A-Za-z0-9_-]{1,100}$/.test(value),
+  "a name of 1 to 100 letters, digits, - and _",
+);
+
+/** How long a server may take to answer that it has JetStream, in milliseconds. */
+const ANSWER = 4000;
+
+/** The pause before the server is asked again whether it has JetStream, in milliseconds. */
+const AGAIN = 100;
+
+/** A duration for the server. */
+export const nanos = (millis: number): number => Math.round(millis) * 1_000_000;
+
+/** The configuration of a stream, in the words of the server. */
+export type Configuration = Readonly<Record<string, unknown>>;
+
+/** What the server says of a stream. */
+export interface StreamInfo {
+  readonly config: Configuration & { readonly description?: string };
+  readonly state: { readonly messages: number };
+}
+
+/** Whether an error says that the server or the account has no JetStream. */
+export const isMissing = (error: unknown): boolean =>
+  error instanceof JetStreamError && (error.code === NO_JETSTREAM || error.code === NO_JETSTREAM_FOR_ACCOUNT);
+
+/** What the server says of a stream; `undefined` if there is none. */
+export const infoOf = async (js: JetStream, stream: string): Promise<StreamInfo | undefined> => {
+  try {
+    return await js.persist(() => js.api<StreamInfo>(`STREAM.INFO.${stream}`));
+  } catch (error) {
+    if (error instanceof JetStreamError && error.code === STREAM_NOT_FOUND) return undefined;
+    throw error;
+  }
+};
+
+/** Makes a stream, or changes what the configuration names of one that exists. `defaults` are for a new one. */
+export const establish = async (
+  js: JetStream,
+  name: string,
+  named: Configuration,
+  defaults: Configuration,
+): Promise<void> => {
+  const given = Object.fromEntries(Object.entries(named).filter(([_, value]) => value !== undefined));
+  while (true) {
+    const there = await infoOf(js, name);
+    const config = { ...defaults, ...there?.config, ...given, name };
+    if (there !== undefined && Object.entries(given).every(([key, value]) => there.config[key] === value)) return;
+    try {
+      await js.persist(() => js.api(`STREAM.${there === undefined ? "CREATE" : "UPDATE"}.${name}`, config));
+      return;
+    } catch (error) {
+      // Another program has made it meanwhile.
+      if (!(error instanceof JetStreamError && error.code === STREAM_EXISTS)) throw error;
+    }
+  }
+};
+
+/** Fails if the server has no JetStream, or does not say within `millis` milliseconds that it has. `what` needs it. */
+const demandJetStream = async (js: JetStream, what: string, millis: number): Promise<void> => {
+  const limit = performance.now() + millis;
+  while (true) {
+    try {
+      await js.api("INFO");
+      return;
+    } catch (error) {
+      const isLate = performance.now() > limit;
+      if (isMissing(error) || passes(error) && isLate) {
+        throw new NatsError(
+          "Unsupported",
+          `Cannot make a ${what}: the server has no JetStream; start nats-server with -js`,
+          error,
+        );
+      }
+      if (!passes(error)) throw error;
+      await js.pause(AGAIN);
+    }
+  }
+};
+
+/** The JetStream of a server, to which this program has connected. */
+export interface Opened {
+  readonly js: JetStream;
+  /** What the subjects of answers to this program begin with. */
+  readonly inbox: string;
+  /** Asks the server for what an object is made of. */
+  readonly asked: <A>(ask: () => Promise<A>) => Effect.Effect<A, NatsError>;
+}
+
+/**
+ * Connects to a server with JetStream, and closes the connection with the scope. `title` names the object that needs it, `what` its
+ * module, and `caller` this program.
+ */
+export const openJetStream = (
+  options: ServerOptions,
+  title: string,
+  what: string,
+  caller: string,
+): Effect.Effect<Opened, NatsError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const { connectTimeout, space = "default" } = options;
+    const inbox = `mp.${space}.r.${caller}`;
+    const server = yield* connect(options, `multiprocessing ${title} ${caller}`, inbox);
+    const js = yield* Effect.acquireRelease(
+      Effect.sync(() => new JetStream(server, inbox)),
+      (js) => Effect.sync(() => js.close()),
+    );
+    const asked: Opened["asked"] = (ask) =>
+      Effect.tryPromise({
+        try: ask,
+        catch: (error) =>
+          error instanceof NatsError ? error : new NatsError(
+            "Refused",
+            `Cannot make the ${title}: the server refuses it: ${(error as Error).message}`,
+            error,
+          ),
+      });
+    yield* asked(() =>
+      demandJetStream(js, what, connectTimeout === undefined ? ANSWER : Duration.toMillis(connectTimeout))
+    );
+    return { js, inbox, asked };
+  });
