@@ -78,6 +78,9 @@ export interface Stored {
 export interface Found {
   readonly seq: number;
   readonly subject: string;
+  readonly time: string;
+  /** The content in base64; none if it is empty. */
+  readonly data?: string;
 }
 
 interface Question {
@@ -92,9 +95,21 @@ interface Acknowledged {
   readonly error?: { readonly err_code: number; readonly description: string };
 }
 
-/** The expectation that a subject has no message. */
-const first: MsgHdrs = headers();
-first.set("Nats-Expected-Last-Subject-Sequence", "0");
+/** On what terms a message is stored. */
+export interface Terms {
+  /** The sequence number of the last message of the subject, or 0 for none. Otherwise the operation fails with {@link NOT_FIRST}. */
+  readonly after?: number | undefined;
+  /** The id of the message. A message whose id the stream has had within two minutes is not stored again. */
+  readonly id?: string | undefined;
+}
+
+const headersOf = ({ after, id }: Terms): MsgHdrs | undefined => {
+  if (after === undefined && id === undefined) return undefined;
+  const terms = headers();
+  if (after !== undefined) terms.set("Nats-Expected-Last-Subject-Sequence", `${after}`);
+  if (id !== undefined) terms.set("Nats-Msg-Id", id);
+  return terms;
+};
 
 /** JetStream over the connection of this program. */
 export class JetStream {
@@ -137,9 +152,9 @@ export class JetStream {
     if (this.server.connected) this.server.publish(subject, data, reply);
   }
 
-  /** Stores a message, and returns its sequence number. With `isFirst`, fails with {@link NOT_FIRST} if the subject has one. */
-  async store(subject: string, data: Uint8Array, isFirst = false): Promise<number> {
-    const { data: answer } = await this.#ask(subject, data, isFirst ? first : undefined);
+  /** Stores a message, and returns its sequence number. */
+  async store(subject: string, data: Uint8Array, terms: Terms = {}): Promise<number> {
+    const { data: answer } = await this.#ask(subject, data, headersOf(terms));
     const { error, seq } = decode<Acknowledged>(answer);
     if (error !== undefined) throw new JetStreamError(error.err_code, error.description);
     return seq!;
@@ -163,7 +178,7 @@ export class JetStream {
     return this.#get(stream, { next_by_subj: subject, seq: from });
   }
 
-  /** The last message of a subject, as the leader of the stream has it. */
+  /** The place of the last message of a subject, which may have wildcards, as the leader of the stream has it. */
   async find(stream: string, subject: string): Promise<Found | undefined> {
     const request = { last_by_subj: subject };
     try {
@@ -172,6 +187,17 @@ export class JetStream {
       if (error instanceof JetStreamError && error.code === NOT_FOUND) return undefined;
       throw error;
     }
+  }
+
+  /** The last message of a subject, as the leader of the stream has it: the effect of each operation that was answered is seen. */
+  async read(stream: string, subject: string): Promise<Stored | undefined> {
+    const found = await this.find(stream, subject);
+    return found && {
+      subject: found.subject,
+      sequence: found.seq,
+      time: Date.parse(found.time),
+      data: Uint8Array.from(atob(found.data ?? ""), (character) => character.charCodeAt(0)),
+    };
   }
 
   /** Deletes a message. The result is `false` if it was not there. */
@@ -290,7 +316,12 @@ export class Delivery {
   readonly source: string;
   /** How often it was given out. */
   readonly count: number;
+  readonly subject: string;
   readonly sequence: number;
+  /** Number of messages that the consumer has given out, this one included. */
+  readonly place: number;
+  /** When it was stored, in milliseconds since 1970. */
+  readonly time: number;
   /** Number of messages that wait behind it. */
   readonly pending: number;
   readonly data: Uint8Array;
@@ -300,10 +331,13 @@ export class Delivery {
   constructor(message: Msg, server: Server) {
     const parts = message.reply!.split(".");
     // Newer servers put their domain and the account first.
-    const [stream, consumer, count, sequence, , , pending] = parts.slice(parts.length > 9 ? 4 : 2);
+    const [stream, consumer, count, sequence, place, time, pending] = parts.slice(parts.length > 9 ? 4 : 2);
     this.source = sourceOf(stream, consumer);
     this.count = Number(count);
+    this.subject = message.subject;
     this.sequence = Number(sequence);
+    this.place = Number(place);
+    this.time = Number(time.slice(0, -6));
     this.pending = Number(pending);
     this.data = message.data;
     this.#reply = message.reply!;

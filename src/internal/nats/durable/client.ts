@@ -9,7 +9,8 @@
 import type { Incoming } from "../../codec/message.ts";
 import { Closed, type JetStream, JetStreamError, NOT_FIRST, REFUSED_BY_LIMIT } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
-import { type Message, nothing, type Outcome, pack, type Task, unpack } from "./messages.ts";
+import { type Message, nothing, pack, unpack } from "../packing.ts";
+import type { Outcome, Task } from "./messages.ts";
 import type { Names } from "./names.ts";
 import { each, packLarge, unpackLarge } from "./parts.ts";
 import { consumerOf } from "./streams.ts";
@@ -167,7 +168,7 @@ export class Client {
     const { caller, js, names } = this;
     const cancelled = pack({ id, kind: "cancelled", host: "" } satisfies Outcome, nothing);
     try {
-      await js.persist(() => js.store(names.result(id), cancelled, true));
+      await js.persist(() => js.store(names.result(id), cancelled, { after: 0 }));
     } catch (error) {
       // It has a result.
       if (error instanceof JetStreamError && error.code === NOT_FIRST) return;

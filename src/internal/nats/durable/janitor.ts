@@ -10,7 +10,8 @@
  * @module
  */
 import { type JetStream, JetStreamError, REFUSED_BY_LIMIT, type Stored } from "../jetstream.ts";
-import { pack, type Task, unpack } from "./messages.ts";
+import { pack, unpack } from "../packing.ts";
+import type { Task } from "./messages.ts";
 import { LANES, type Names } from "./names.ts";
 import { infoOf } from "../streams.ts";
 import { consumerOf } from "./streams.ts";

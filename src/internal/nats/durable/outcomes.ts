@@ -12,7 +12,8 @@ import { Poisoned, PoolError } from "../../pool/errors.ts";
 import type { Link } from "../../rpc/link.ts";
 import { Closed } from "../jetstream.ts";
 import { QueueFull } from "./client.ts";
-import type { Death, Message, Outcome } from "./messages.ts";
+import type { Message } from "../packing.ts";
+import type { Death, Outcome } from "./messages.ts";
 
 /** The deaths of a dead letter. */
 export const deathsOf = (task: string, deaths: ReadonlyArray<Death> = []): ReadonlyArray<ProcessDied> =>

@@ -6,7 +6,7 @@
 import type { Incoming } from "../../codec/message.ts";
 import type { JetStream } from "../jetstream.ts";
 import { randomName } from "../protocol.ts";
-import { type Message, nothing, pack, unpack } from "./messages.ts";
+import { type Message, nothing, pack, unpack } from "../packing.ts";
 
 /** The largest message in bytes, if the server allows it. */
 const LARGEST = 900 * 1024;

@@ -24,7 +24,8 @@ import { decodeRecord } from "../protocol.ts";
 import { Crews, type End, type Settings as CrewSettings } from "./crews.ts";
 import { Intake } from "./intake.ts";
 import { mend } from "./janitor.ts";
-import { type Death, type Message, nothing, type Outcome, pack, type Task, unpack } from "./messages.ts";
+import { type Message, nothing, pack, unpack } from "../packing.ts";
+import type { Death, Outcome, Task } from "./messages.ts";
 import { type Names, shared } from "./names.ts";
 import { packLarge, unpackLarge } from "./parts.ts";
 import { isMissing } from "../streams.ts";
@@ -344,7 +345,7 @@ export class Work {
     const head: Outcome = { ...result, id, host: this.#settings.host };
     const { packed, run } = await packLarge(this.#js, names.result(id), head, body);
     try {
-      await this.#js.persist(() => this.#js.store(names.result(id), packed, true));
+      await this.#js.persist(() => this.#js.store(names.result(id), packed, { after: 0 }));
     } catch (error) {
       if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
       // Perhaps it is this one, which an attempt without an answer has stored.
