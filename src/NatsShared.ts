@@ -31,11 +31,13 @@
  *
  * @module
  */
+import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { NatsError } from "./internal/network/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type { ServerOptions } from "./NatsBackend.ts";
+import type * as Queue from "./Queue.ts";
 
 export { NatsError, type NatsErrorReason } from "./internal/network/errors.ts";
 export type { ServerOptions } from "./NatsBackend.ts";
@@ -59,6 +61,29 @@ export interface Options extends ServerOptions {
 }
 
 /**
+ * Options of a queue. Its first program sets them; a later one that names them changes them for all programs, `redeliver` excepted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface QueueOptions {
+  /** The largest number of items that the queue holds. Further calls of `put` wait. @default Infinity */
+  readonly capacity?: number | undefined;
+  /** The largest number of bytes that the items take up, each with about 200 bytes of the server's. @default 268435456 */
+  readonly maxBytes?: number | undefined;
+  /**
+   * Whether an item goes back to its place if the program that took it ends, or is not heard for `ackWait`, before it has reported the
+   * item done with `taskDone`. Each item is then processed at least once. @default false
+   */
+  readonly redeliver?: boolean | undefined;
+  /**
+   * How long a program may be silent before the items that were sent to it, and that it has not taken or reported, are given to others.
+   * @default 10 seconds
+   */
+  readonly ackWait?: Duration.DurationInput | undefined;
+}
+
+/**
  * The objects of one name. They are made by their first use, and stay in the server when all programs have ended.
  *
  * @since 0.1.0
@@ -69,6 +94,17 @@ export interface NatsShared {
   readonly name: string;
   /** The space; see `space` in {@link ServerOptions}. */
   readonly space: string;
+  /**
+   * Makes the queue of this name, or joins it, until the scope closes. Fails with a `QueueError` if the name or an option is invalid, and
+   * with `Unreachable` if the server refuses the queue.
+   *
+   * *Interruption:* a queue that was made stays. *Release:* items that this program has not taken go back to their places; later calls fail with
+   * `Unreachable`. The queue stays in the server, with its items.
+   */
+  readonly queue: <A>(
+    name: string,
+    options?: QueueOptions,
+  ) => Effect.Effect<Queue.Queue<A>, Queue.QueueError | Queue.Unreachable, Scope.Scope>;
 }
 
 /**

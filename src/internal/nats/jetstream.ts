@@ -200,6 +200,11 @@ export class JetStream {
     };
   }
 
+  /** Answers a delivery, and returns when the server has noted that. */
+  async settle({ reply }: Delivery, answer: "+ACK" | "-NAK"): Promise<void> {
+    await this.#ask(reply, encoder.encode(answer));
+  }
+
   /** Deletes a message. The result is `false` if it was not there. */
   async delete(stream: string, sequence: number): Promise<boolean> {
     try {
@@ -325,7 +330,10 @@ export class Delivery {
   /** Number of messages that wait behind it. */
   readonly pending: number;
   readonly data: Uint8Array;
-  readonly #reply: string;
+  /** The subject of answers to it. */
+  readonly reply: string;
+  /** The id with which it was stored; empty if there was none. */
+  readonly id: string;
   readonly #server: Server;
 
   constructor(message: Msg, server: Server) {
@@ -340,7 +348,8 @@ export class Delivery {
     this.time = Number(time.slice(0, -6));
     this.pending = Number(pending);
     this.data = message.data;
-    this.#reply = message.reply!;
+    this.reply = message.reply!;
+    this.id = message.headers?.get("Nats-Msg-Id") ?? "";
     this.#server = server;
   }
 
@@ -365,7 +374,7 @@ export class Delivery {
   }
 
   #answer(what: string): void {
-    if (this.#server.connected) this.#server.publish(this.#reply, encoder.encode(what));
+    if (this.#server.connected) this.#server.publish(this.reply, encoder.encode(what));
   }
 }
 
@@ -376,7 +385,8 @@ export const sourceOf = (stream: string, consumer: string): string => `${stream}
 
 /** Receives what consumers give. */
 export interface Receiver {
-  readonly delivered: (delivery: Delivery) => void;
+  /** A message has come, for the request with this key. */
+  readonly delivered: (delivery: Delivery, key: string) => void;
   /** A request has ended before it has brought as many messages as it has asked for. */
   readonly ended: (key: string) => void;
 }
@@ -393,9 +403,10 @@ export class Pulls {
     this.#subscription = this.#connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error !== null) return;
-        if (message.reply?.startsWith("$JS.ACK.")) delivered(new Delivery(message, server));
+        const key = message.subject.slice(this.#inbox.length + 1);
+        if (message.reply?.startsWith("$JS.ACK.")) delivered(new Delivery(message, server), key);
         // 100 is a sign of life.
-        else if (message.headers?.code !== 100) ended(message.subject.slice(this.#inbox.length + 1));
+        else if (message.headers?.code !== 100) ended(key);
       },
     });
   }

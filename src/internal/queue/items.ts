@@ -71,7 +71,7 @@ export class ItemCodec<A> {
   readonly #maxBytes: number;
   readonly #canMove: boolean;
 
-  constructor({ maxBytes, stranger }: QueueHandle) {
+  constructor({ maxBytes, stranger }: Pick<QueueHandle, "maxBytes" | "stranger">) {
     this.#hooks = stranger === true ? foreign : hooks;
     this.#canMove = stranger !== true;
     this.#maxBytes = maxBytes;

@@ -6,6 +6,7 @@
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Public from "../../../NatsShared.ts";
+import type * as Queue from "../../../Queue.ts";
 import { NatsError } from "../../network/errors.ts";
 import * as Arguments from "../../os/arguments.ts";
 import { inspectable } from "../../os/inspect.ts";
@@ -13,6 +14,7 @@ import { randomName } from "../protocol.ts";
 import { serverChecks } from "../server.ts";
 import { establish, openJetStream, streamName } from "../streams.ts";
 import { Connection } from "./connection.ts";
+import { makeQueue } from "./queue.ts";
 
 const checks: Arguments.Checks = {
   ...serverChecks,
@@ -44,6 +46,12 @@ class Shared implements Public.NatsShared {
   get space(): string {
     return this.#connection.space;
   }
+
+  readonly queue = <A>(
+    name: string,
+    options?: Public.QueueOptions,
+  ): Effect.Effect<Queue.Queue<A>, Queue.QueueError | Queue.Unreachable, Scope.Scope> =>
+    makeQueue<A>(this.#connection, name, options);
 
   toString(): string {
     return this.#connection.host;

@@ -1,0 +1,519 @@
+/**
+ * A queue that programs share by a server.
+ *
+ * - `queue_streams.ts` has its streams and its state; the server decides alone whether it is full, and whether it is open.
+ * - `queue_puts.ts` puts items.
+ * - `queue_intake.ts` gets items from the server; `queue_taker.ts` takes them, each by a mark (`queue_claims.ts`).
+ * - `queue_reports.ts` reports items done.
+ *
+ * @module
+ */
+import * as Channel from "effect/Channel";
+import * as Chunk from "effect/Chunk";
+import * as Duration from "effect/Duration";
+import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Option from "effect/Option";
+import type { Pipeable } from "effect/Pipeable";
+import type * as Scope from "effect/Scope";
+import * as Sink from "effect/Sink";
+import * as Stream from "effect/Stream";
+import type * as Public from "../../../NatsShared.ts";
+import type { Queue, QueueFailure, Statistics, StreamOptions } from "../../../Queue.ts";
+import { type DecodeError, EncodeError } from "../../codec/errors.ts";
+import { MessageTooLarge } from "../../codec/message.ts";
+import { QueueClosed, QueueError, type Unreachable } from "../../objects/errors.ts";
+import { HandleId } from "../../objects/handles.ts";
+import { WaitId } from "../../objects/waitable.ts";
+import * as Arguments from "../../os/arguments.ts";
+import { positiveDuration } from "../../os/durations.ts";
+import { inspectable } from "../../os/inspect.ts";
+import { after } from "../../os/timer.ts";
+import { type EncodedItem, ItemCodec } from "../../queue/items.ts";
+import { currentFiber } from "../../queue/taker.ts";
+import { Closed } from "../jetstream.ts";
+import { decodeRecord, randomName } from "../protocol.ts";
+import { streamName } from "../streams.ts";
+import { type Connection, unsendable } from "./connection.ts";
+import { Answers, Claims } from "./queue_claims.ts";
+import { Intake } from "./queue_intake.ts";
+import { type ItemMessage, OVERHEAD, Puts } from "./queue_puts.ts";
+import { type Held, Holds, Reports } from "./queue_reports.ts";
+import { closedAs, QueueStreams, type Snapshot, type State } from "./queue_streams.ts";
+import { packItem, SharedTaker, within } from "./queue_taker.ts";
+
+const TypeId = "~multiprocessing/Queue";
+
+/** Interval of looking for a condition of which no news has come, in milliseconds. */
+const LOOK = 1000;
+
+/** The shortest and the longest pause before a closed queue is looked at again, in milliseconds. */
+const AGAIN = 20;
+const LONGEST = 500;
+
+/** Interval of removing what is not needed any more, in milliseconds. */
+const TIDY = 60_000;
+
+const { boolean, invalidArgument, invalidOption, iterable, optional, positive, positiveOrInfinite, wrongOptions } =
+  Arguments;
+
+const checks: Arguments.Checks = {
+  capacity: optional(positiveOrInfinite),
+  maxBytes: optional(positiveOrInfinite),
+  redeliver: optional(boolean),
+  ackWait: optional(positiveDuration),
+};
+
+const streamChecks = { chunkSize: optional(positive) };
+
+const refuse = (reason: QueueError["reason"], message: string): Effect.Effect<never, QueueError> =>
+  Effect.fail(new QueueError(reason, message));
+
+type Output<A> = Channel.Channel<Chunk.Chunk<A>, unknown, DecodeError | QueueFailure, unknown, unknown, unknown>;
+
+/** A queue of the server. */
+class SharedQueue<A> implements Queue<A> {
+  declare readonly pipe: Pipeable["pipe"];
+  readonly [TypeId]: typeof TypeId = TypeId;
+  readonly name: string;
+  readonly #connection: Connection;
+  readonly #streams: QueueStreams;
+  readonly #codec: ItemCodec<A>;
+  readonly #claims: Claims;
+  readonly #answers: Answers;
+  readonly #puts: Puts;
+  readonly #intake: Intake;
+  readonly #reports: Reports;
+  readonly #holds: Holds | undefined;
+  readonly #taker: SharedTaker<A>;
+  readonly #capacity: number;
+  readonly #maxBytes: number;
+  readonly #prefix = randomName();
+  readonly #work = new Set<Promise<void>>();
+  readonly #stops: ReadonlyArray<() => void>;
+  #count = 0;
+  #state: State;
+  #isWatchingEnd = false;
+
+  constructor(connection: Connection, name: string, streams: QueueStreams, lease: number, snapshot: Snapshot) {
+    const { caller, inbox, js } = connection;
+    this.name = name;
+    this.#connection = connection;
+    this.#streams = streams;
+    this.#capacity = snapshot.capacity;
+    this.#maxBytes = snapshot.maxBytes;
+    this.#state = snapshot.state;
+    this.#codec = new ItemCodec({ maxBytes: Infinity, stranger: true });
+    this.#claims = new Claims(streams, caller);
+    this.#answers = new Answers(js);
+    this.#puts = new Puts(streams, this.#answers);
+    this.#reports = new Reports(streams, () => this.#fresh());
+    this.#intake = new Intake({
+      server: js.server,
+      inbox: `${inbox}.${this.#prefix}`,
+      stream: streams.names.items,
+      lease,
+      answers: this.#answers,
+      idle: () => void this.#watchEnd(),
+    });
+    this.#holds = snapshot.redeliver
+      ? new Holds(
+        `${streams.names.items}/${this.#prefix}`,
+        lease,
+        this.#answers,
+        (delivery) => this.#intake.giveBack(delivery),
+        () => js.tell(streams.names.takenOf("reported"), new Uint8Array()),
+      )
+      : undefined;
+    this.#taker = new SharedTaker({
+      codec: this.#codec,
+      intake: this.#intake,
+      claims: this.#claims,
+      answers: this.#answers,
+      reports: this.#reports,
+      holds: this.#holds,
+      mayHave: () => this.#mayHave(),
+      failure: (error) => error instanceof QueueClosed ? error : connection.failure("queue", error),
+      inBackground: (work) => this.#inBackground(work),
+    });
+    const tidying = setInterval(() => {
+      if (js.server.connected) this.#inBackground(this.#claims.tidy());
+    }, TIDY);
+    this.#stops = [
+      () => clearInterval(tidying),
+      js.server.onReconnected(() => {
+        this.#claims.reconnected();
+        this.#intake.reconnected();
+        void this.#watchEnd();
+      }),
+      js.server.subscribe(streams.names.news, (_subject, data) => {
+        this.#state = decodeRecord<{ readonly state: State }>(data).state;
+        void this.#watchEnd();
+      }),
+    ];
+    if (this.#state !== "open") void this.#watchEnd();
+  }
+
+  get [HandleId]() {
+    return unsendable("queue");
+  }
+
+  get [WaitId]() {
+    return {
+      look: (answer: (ready: boolean) => void): void => {
+        // A queue that is gone is ready: using it fails at once.
+        this.#isReady().then(answer, () => answer(true));
+      },
+      watch: (ready: () => void): () => void => {
+        const aborting = new AbortController();
+        this.#waitUntil(() => this.#isReady(), [this.#streams.names.item], aborting.signal).then(ready, () => {
+          if (!aborting.signal.aborted) ready();
+        });
+        return () => aborting.abort();
+      },
+    };
+  }
+
+  get capacity(): number {
+    return this.#capacity;
+  }
+
+  get host(): string {
+    return this.#connection.host;
+  }
+
+  readonly put = (item: A): Effect.Effect<void, EncodeError | QueueError | QueueFailure> =>
+    this.#encoded([item], (messages, signal) => this.#puts.putAll(messages, signal));
+
+  readonly putAll = (items: Iterable<A>): Effect.Effect<void, EncodeError | QueueError | QueueFailure> => {
+    const wrong = iterable(items);
+    if (wrong !== undefined) return refuse("InvalidArgument", invalidArgument("queue.putAll", `items ${wrong}`));
+    return this.#encoded(items, (messages, signal) => this.#puts.putAll(messages, signal), true);
+  };
+
+  readonly tryPut = (item: A): Effect.Effect<boolean, EncodeError | QueueError | QueueFailure> =>
+    this.#encoded([item], ([message], signal) => this.#puts.tryPut(message, signal));
+
+  get get(): Effect.Effect<A, DecodeError | QueueFailure> {
+    return this.#taker.take(1, true, (items) => items![0]);
+  }
+
+  get tryGet(): Effect.Effect<Option.Option<A>, DecodeError | QueueFailure> {
+    return this.#taker.take(1, false, (items) => items === undefined ? Option.none() : Option.some(items[0]));
+  }
+
+  readonly takeUpTo = (count: number): Effect.Effect<ReadonlyArray<A>, DecodeError | QueueError | QueueFailure> => {
+    const wrong = positive(count);
+    if (wrong !== undefined) return refuse("InvalidOption", invalidArgument("queue.takeUpTo", `count ${wrong}`));
+    return this.#taker.take(count, true, (items) => items!);
+  };
+
+  get statistics(): Effect.Effect<Statistics, QueueFailure> {
+    return this.#asking(async () => {
+      const unfinished = await this.#unfinished();
+      const { bytes, capacity, size, state } = await this.#look();
+      return { size, capacity, bytes, takers: this.#intake.waiting, putters: this.#puts.waiting, unfinished, state };
+    });
+  }
+
+  get size(): Effect.Effect<number, QueueFailure> {
+    return this.#asking(async () => (await this.#look()).size);
+  }
+
+  get isEmpty(): Effect.Effect<boolean, QueueFailure> {
+    return Effect.map(this.size, (size) => size === 0);
+  }
+
+  get isFull(): Effect.Effect<boolean, QueueFailure> {
+    return this.#asking(async () => {
+      await this.#answers.settled();
+      const { bytes, capacity, maxBytes, size } = await this.#streams.look();
+      return size >= capacity || bytes >= maxBytes;
+    });
+  }
+
+  readonly taskDone = (count: number = 1): Effect.Effect<void, QueueError | QueueFailure> => {
+    const wrong = positive(count);
+    if (wrong !== undefined) return refuse("InvalidOption", invalidArgument("queue.taskDone", `count ${wrong}`));
+    return Effect.suspend(() => {
+      const fiber = currentFiber();
+      return Effect.uninterruptible(
+        this.#asking<void, QueueError>(() => this.#holds?.report(fiber, count) ?? this.#reports.report(count)),
+      );
+    });
+  };
+
+  get join(): Effect.Effect<void, QueueFailure> {
+    const { report, takenOf } = this.#streams.names;
+    return this.#until(async () => {
+      if ((await this.#streams.look()).state === "shut down") throw closedAs("shut down");
+      return await this.#unfinished() === 0;
+    }, [report, takenOf("*")]);
+  }
+
+  get ready(): Effect.Effect<void, QueueFailure> {
+    return this.#until(() => this.#isReady(), [this.#streams.names.item]);
+  }
+
+  get close(): Effect.Effect<void, QueueFailure> {
+    return this.#asking(() => this.#streams.end("closed"));
+  }
+
+  get shutdown(): Effect.Effect<void, QueueFailure> {
+    return this.#asking(() => this.#streams.end("shut down"));
+  }
+
+  get toStream(): Stream.Stream<A, DecodeError | QueueFailure> {
+    return this.#stream(1);
+  }
+
+  readonly toStreamWith = (options: StreamOptions): Stream.Stream<A, DecodeError | QueueError | QueueFailure> => {
+    const wrong = wrongOptions(options, streamChecks);
+    if (wrong !== undefined) return Stream.fromEffect(refuse("InvalidOption", invalidOption("queue stream", wrong)));
+    return this.#stream(options.chunkSize ?? 1);
+  };
+
+  get toSink(): Sink.Sink<void, A, never, EncodeError | QueueError | QueueFailure> {
+    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.putAll(chunk));
+  }
+
+  toString(): string {
+    return `Queue(${this.host}, ${this.name})`;
+  }
+
+  /** Gives back what this program has not taken, and waits until the server knows what it has taken. */
+  async end(): Promise<void> {
+    for (const stop of this.#stops) stop();
+    this.#intake.close();
+    this.#holds?.close();
+    this.#intake.fail(new Closed("the queue was closed"));
+    await Promise.all(this.#work);
+    await this.#answers.settled();
+  }
+
+  #fresh(): string {
+    return `${this.#prefix}-${(++this.#count).toString(36)}`;
+  }
+
+  #asking<B, E = never>(ask: () => Promise<B>): Effect.Effect<B, QueueFailure | E> {
+    return Effect.async((resume) => {
+      ask().then((answer) => resume(Effect.succeed(answer)), (error) => resume(this.#failing(error)));
+    });
+  }
+
+  #failing<E>(error: unknown): Effect.Effect<never, QueueFailure | E> {
+    return Effect.suspend(() =>
+      Effect.fail(
+        error instanceof QueueClosed || error instanceof QueueError || error instanceof MessageTooLarge
+          ? error as QueueFailure | E
+          : this.#connection.failure("queue", error),
+      )
+    );
+  }
+
+  #inBackground(work: Promise<void>): void {
+    const done = work.catch(() => {}).finally(() => this.#work.delete(done));
+    this.#work.add(done);
+  }
+
+  /** Encodes items in the caller's fiber, and puts them. */
+  #encoded<B>(
+    items: Iterable<A>,
+    put: (messages: ReadonlyArray<ItemMessage>, signal: AbortSignal) => Promise<B>,
+    isMany: boolean = false,
+  ): Effect.Effect<B, EncodeError | QueueError | QueueFailure> {
+    return Effect.suspend((): Effect.Effect<B, EncodeError | QueueError | QueueFailure> => {
+      const packets = isMany ? this.#codec.encodeAll(items) : this.#codec.encode([...items][0]);
+      if (packets instanceof EncodeError || packets instanceof QueueError) return Effect.fail(packets);
+      const messages: Array<ItemMessage> = [];
+      for (const packet of packets instanceof Array ? packets : [packets as EncodedItem]) {
+        const data = packItem(packet);
+        const { maxPayload } = this.#connection.js.server;
+        if (data.length + OVERHEAD > this.#maxBytes) {
+          return refuse(
+            "TooLarge",
+            `Cannot put an item of ${data.length} bytes: the queue holds ${this.#maxBytes} bytes, of which an item needs ` +
+              `${OVERHEAD} more; raise its maxBytes or send the item in pieces`,
+          );
+        }
+        if (data.length + OVERHEAD > maxPayload) {
+          return Effect.fail(
+            new MessageTooLarge(data.length, maxPayload - OVERHEAD, "the server (max_payload in its configuration)"),
+          );
+        }
+        messages.push({ id: this.#fresh(), data });
+      }
+      return Effect.async<B, QueueFailure | QueueError>((resume) => {
+        const aborting = new AbortController();
+        const done = put(messages, aborting.signal);
+        done.then((result) => resume(Effect.succeed(result)), (error) => {
+          if (!aborting.signal.aborted) resume(this.#failing(error));
+        });
+        // What is on its way arrives, or is refused.
+        return Effect.suspend(() => {
+          aborting.abort();
+          return within(done);
+        });
+      });
+    });
+  }
+
+  /** A snapshot in which what this program has taken is gone. */
+  async #look(): Promise<Snapshot> {
+    await this.#answers.settled();
+    if (this.#holds === undefined) return await this.#streams.look();
+    const { num_ack_pending: inHand } = await this.#streams.consumer();
+    const snapshot = await this.#streams.look();
+    return { ...snapshot, size: Math.max(0, snapshot.size - inHand) + this.#intake.ahead };
+  }
+
+  async #unfinished(): Promise<number> {
+    if (this.#holds === undefined) return await this.#reports.unfinished();
+    await this.#answers.settled();
+    return (await this.#streams.look()).size;
+  }
+
+  /** How the queue has ended for this program; `undefined` if an item may come. */
+  async #ended(): Promise<State | undefined> {
+    await this.#answers.settled();
+    const { size, state } = await this.#streams.look();
+    this.#state = state;
+    if (state === "open") return undefined;
+    return state === "shut down" || size <= (this.#holds?.size ?? 0) ? state : undefined;
+  }
+
+  async #mayHave(): Promise<boolean> {
+    const ended = await this.#ended();
+    if (ended !== undefined) throw closedAs(ended);
+    return (await this.#streams.consumer()).num_pending > 0;
+  }
+
+  async #isReady(): Promise<boolean> {
+    return await this.#ended() !== undefined || (await this.#look()).size > 0;
+  }
+
+  /** Ends the calls that wait when the queue has ended. */
+  async #watchEnd(): Promise<void> {
+    if (this.#isWatchingEnd) return;
+    this.#isWatchingEnd = true;
+    try {
+      for (let pause = AGAIN; this.#intake.waiting > 0; pause = Math.min(LONGEST, 2 * pause)) {
+        const ended = await this.#ended();
+        if (ended !== undefined) this.#intake.fail(closedAs(ended));
+        else if (this.#state === "open") return;
+        else await this.#connection.js.pause(pause);
+      }
+    } catch (error) {
+      this.#intake.fail(error);
+    } finally {
+      this.#isWatchingEnd = false;
+    }
+  }
+
+  /** Waits until a condition holds. Looks at each message of the subjects, at each news, and from time to time. */
+  async #waitUntil(
+    holds: () => Promise<boolean>,
+    subjects: ReadonlyArray<string>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { server } = this.#connection.js;
+    let heard = true;
+    let wake = (): void => {};
+    const hear = (): void => {
+      heard = true;
+      wake();
+    };
+    const stops = [...subjects, this.#streams.names.news].map((subject) => server.subscribe(subject, hear));
+    signal.addEventListener("abort", hear);
+    try {
+      while (!signal.aborted) {
+        if (!heard) {
+          await new Promise<void>((resolve) => {
+            const stop = after(LOOK, resolve);
+            wake = () => {
+              stop();
+              resolve();
+            };
+          });
+        }
+        heard = false;
+        if (signal.aborted || await holds()) return;
+      }
+    } finally {
+      signal.removeEventListener("abort", hear);
+      for (const stop of stops) stop();
+    }
+  }
+
+  #until(
+    holds: () => Promise<boolean>,
+    subjects: ReadonlyArray<string>,
+  ): Effect.Effect<void, QueueFailure> {
+    return Effect.async((resume) => {
+      const aborting = new AbortController();
+      this.#waitUntil(holds, subjects, aborting.signal).then(
+        () => resume(Effect.void),
+        (error) => resume(this.#failing(error)),
+      );
+      return Effect.sync(() => aborting.abort());
+    });
+  }
+
+  #stream(chunkSize: number): Stream.Stream<A, DecodeError | QueueFailure> {
+    return Stream.fromChannel(Channel.suspend((): Output<A> => {
+      const batch = new Set<Held>();
+      const take = this.#taker.take(chunkSize, true, (items) => items!, batch);
+      const next: Output<A> = Channel.foldChannel(Channel.fromEffect(take), {
+        onFailure: (error): Output<A> =>
+          error instanceof QueueClosed && error.reason === "Closed" ? Channel.void : Channel.fail(error),
+        onSuccess: (items) => Channel.flatMap(Channel.write(Chunk.unsafeFromArray(items)), () => next),
+      });
+      if (this.#holds === undefined) return next;
+      return Channel.ensuringWith(next, (exit) =>
+        // A consumer that has failed will not report its items.
+        Exit.isFailure(exit)
+          ? within(Promise.all([...batch].map((held) => this.#holds!.giveBack(held))))
+          : Effect.void);
+    }));
+  }
+}
+inspectable(SharedQueue);
+
+/** Makes a queue, or joins the one of this name, until the scope closes; see `NatsShared.queue`. */
+export const makeQueue = <A>(
+  connection: Connection,
+  name: string,
+  options: Public.QueueOptions = {},
+): Effect.Effect<Queue<A>, QueueError | Unreachable, Scope.Scope> =>
+  Effect.suspend((): Effect.Effect<Queue<A>, QueueError | Unreachable, Scope.Scope> => {
+    const wrongName = streamName(name);
+    if (wrongName !== undefined) {
+      return refuse("InvalidArgument", invalidArgument("shared.queue", `name ${wrongName}`));
+    }
+    const wrong = wrongOptions(options, checks);
+    if (wrong !== undefined) return refuse("InvalidOption", invalidOption("queue", wrong));
+    const { ackWait, capacity, maxBytes, redeliver } = options;
+    const streams = new QueueStreams(connection, name);
+    const open = Effect.async<readonly [lease: number, snapshot: Snapshot], QueueError | Unreachable>((resume) => {
+      const shape = {
+        capacity,
+        maxBytes,
+        redeliver,
+        ackWait: ackWait === undefined ? undefined : Duration.toMillis(ackWait),
+      };
+      (async () => [await streams.establish(shape), await streams.look()] as const)().then(
+        (made) => resume(Effect.succeed(made)),
+        (error) =>
+          resume(Effect.suspend(() =>
+            Effect.fail(error instanceof QueueError ? error : connection.failure("queue", error))
+          )),
+      );
+    });
+    return Effect.acquireRelease(
+      Effect.map(
+        Effect.interruptible(open),
+        ([lease, snapshot]) => new SharedQueue<A>(connection, name, streams, lease, snapshot),
+      ),
+      (queue) => Effect.suspend(() => within(queue.end())),
+    );
+  });

@@ -1,0 +1,157 @@
+/**
+ * Which items of a queue were taken: each has a mark, which the first program that stores it has set. Marks decide alone. The server may
+ * give an item to two programs, when a lease has ended or when it was killed before it had noted an acknowledgement.
+ *
+ * ```text
+ *   delivered --mark stored first--> taken --acknowledged--> removed from the stream
+ *       |            |                 |
+ *       |            |                 +--interrupted: empty mark--> given back --> delivered again, in its place
+ *       |            +--another program was first: acknowledged, dropped
+ *       +--the program dies, or its lease ends: delivered again
+ * ```
+ *
+ * A mark stays for some minutes after its item was removed: a delivery of the item, or the item itself after a crash of the server, may
+ * appear as long.
+ *
+ * @module
+ */
+import { Closed, type Delivery, type JetStream, JetStreamError, NOT_FIRST, passes } from "../jetstream.ts";
+import type { QueueStreams } from "./queue_streams.ts";
+
+/** How long marks are kept after their items were removed, in milliseconds. */
+const KEEP = 300_000;
+
+/** How often an answer to a delivery is repeated. If all are lost, the item comes again, and its mark tells that it was taken. */
+const ATTEMPTS = 3;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+const nobody = new Uint8Array();
+
+/** A point to which marks may be removed, some time after the items up to `item` are gone. */
+interface Milestone {
+  readonly item: number;
+  readonly mark: number;
+  /** When the items were seen to be gone; see `performance.now`. */
+  gone: number;
+}
+
+/** The marks of one queue. */
+export class Claims {
+  readonly #js: JetStream;
+  readonly #streams: QueueStreams;
+  readonly #caller: string;
+  #count = 0;
+  #milestones: Array<Milestone> = [];
+
+  constructor(streams: QueueStreams, caller: string) {
+    this.#js = streams.js;
+    this.#streams = streams;
+    this.#caller = caller;
+  }
+
+  /** Takes an item. Returns the number of its mark, or `undefined` if another program has taken it. */
+  async take(id: string): Promise<number | undefined> {
+    const { names } = this.#streams;
+    const subject = names.takenOf(id);
+    const name = `${this.#caller}.${(++this.#count).toString(36)}`;
+    const mark = encoder.encode(name);
+    for (let after = 0;;) {
+      try {
+        return await this.#js.persist(() => this.#js.store(subject, mark, { after }));
+      } catch (error) {
+        if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+      }
+      const there = await this.#js.persist(() => this.#js.read(names.taken, subject));
+      // Marks are removed after their items only.
+      if (there === undefined) return undefined;
+      const by = decoder.decode(there.data);
+      // It is this one, which an attempt without an answer has stored.
+      if (by === name) return there.sequence;
+      if (by !== "") return undefined;
+      after = there.sequence;
+    }
+  }
+
+  /** Takes nothing: the mark of this number, of the item with this id, becomes empty. */
+  async release(id: string, mark: number): Promise<void> {
+    try {
+      const subject = this.#streams.names.takenOf(id);
+      await this.#js.persist(() => this.#js.store(subject, nobody, { after: mark }));
+    } catch (error) {
+      // An attempt without an answer has released it.
+      if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+    }
+  }
+
+  /** After a new connection, the server may have been killed and have forgotten what it has removed. */
+  reconnected(): void {
+    this.#milestones = [];
+  }
+
+  /** Removes the marks of items that were removed some time ago, and items that the server has kept although they were acknowledged. */
+  async tidy(keep: number = KEEP): Promise<void> {
+    const streams = this.#streams;
+    const mark = await streams.lastOf(streams.names.taken);
+    const { first, last } = await streams.look();
+    const now = performance.now();
+    for (const milestone of this.#milestones) if (milestone.item < first) milestone.gone = Math.min(milestone.gone, now);
+    const over = this.#milestones.findLastIndex(({ gone }) => gone <= now - keep);
+    if (over >= 0) {
+      await streams.purge(streams.names.taken, this.#milestones[over].mark + 1);
+      this.#milestones.splice(0, over + 1);
+    }
+    if (this.#milestones.at(-1)?.mark !== mark) this.#milestones.push({ item: last, mark, gone: Infinity });
+    const { stream_seq: floor } = (await streams.consumer()).ack_floor;
+    if (first <= floor && first <= last) await streams.purge(streams.names.items, floor + 1);
+  }
+}
+
+/** Answers to deliveries that the server has not confirmed. */
+export class Answers {
+  readonly #js: JetStream;
+  readonly #open = new Set<Promise<void>>();
+  /** Why the server refuses answers. */
+  #failure: Error | undefined;
+
+  constructor(js: JetStream) {
+    this.#js = js;
+  }
+
+  /** The item was taken. */
+  ack(delivery: Delivery): Promise<void> {
+    return this.#send(delivery, "+ACK");
+  }
+
+  /** The item is given back. */
+  giveBack(delivery: Delivery): Promise<void> {
+    return this.#send(delivery, "-NAK");
+  }
+
+  /** Waits until the server has all answers that were sent before. */
+  async settled(): Promise<void> {
+    if (this.#open.size > 0) await Promise.all(this.#open);
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #send(delivery: Delivery, answer: "+ACK" | "-NAK"): Promise<void> {
+    const sent = this.#persist(delivery, answer).finally(() => this.#open.delete(sent));
+    this.#open.add(sent);
+    return sent;
+  }
+
+  async #persist(delivery: Delivery, answer: "+ACK" | "-NAK"): Promise<void> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await this.#js.settle(delivery, answer);
+      } catch (error) {
+        // The item comes again when its lease ends.
+        if (error instanceof Closed || attempt === ATTEMPTS) return;
+        if (!passes(error)) {
+          this.#failure = error as Error;
+          return;
+        }
+      }
+    }
+  }
+}

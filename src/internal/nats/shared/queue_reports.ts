@@ -1,0 +1,152 @@
+/**
+ * Items that are reported done. Free of Effect.
+ *
+ * - In a queue that does not redeliver, reports are counted: each is a message of a stream.
+ * - In one that redelivers, a report acknowledges an item. Until then, this program renews the lease of the item.
+ *
+ * @module
+ */
+import { QueueError } from "../../objects/errors.ts";
+import { type UnreportedItem, UnreportedItems } from "../../queue/unreported.ts";
+import { type Delivery, type JetStream, JetStreamError, NOT_FIRST } from "../jetstream.ts";
+import type { Answers } from "./queue_claims.ts";
+import type { QueueStreams } from "./queue_streams.ts";
+
+/** Number of reports that are stored at the same time. */
+const WINDOW = 512;
+
+const empty = new Uint8Array();
+
+const tooMany = (detail: string): QueueError => new QueueError("TooManyDone", `Cannot report tasks done: ${detail}`);
+
+/** Counts reports. */
+export class Reports {
+  readonly #js: JetStream;
+  readonly #streams: QueueStreams;
+  readonly #fresh: () => string;
+  /** Number of items that this program has taken and not reported. */
+  #own = 0;
+
+  /** `fresh` makes ids. */
+  constructor(streams: QueueStreams, fresh: () => string) {
+    this.#js = streams.js;
+    this.#streams = streams;
+    this.#fresh = fresh;
+  }
+
+  taken(count: number): void {
+    this.#own += count;
+  }
+
+  async report(count: number): Promise<void> {
+    // Each item is taken once, so that these are not too many.
+    const own = count <= this.#own;
+    this.#own = Math.max(0, this.#own - count);
+    if (!own) return await this.#reportOthers(count);
+    for (let left = count; left > 0; left -= WINDOW) {
+      await Promise.all(Array.from({ length: Math.min(left, WINDOW) }, () => this.#store()));
+    }
+  }
+
+  /** Number of items that were put and not reported, or a larger one while items are put. */
+  async unfinished(): Promise<number> {
+    const done = await this.#streams.lastOf(this.#streams.names.done);
+    return Math.max(0, (await this.#streams.look()).last - done);
+  }
+
+  /** Reports items of which another program may report some at the same time. */
+  async #reportOthers(count: number): Promise<void> {
+    for (let left = count; left > 0;) {
+      const done = await this.#streams.lastOf(this.#streams.names.done);
+      if (done + left > (await this.#streams.look()).last) throw tooMany("fewer are unfinished");
+      try {
+        await this.#store(done);
+        left--;
+      } catch (error) {
+        if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+      }
+    }
+  }
+
+  #store(after?: number): Promise<number> {
+    const terms = { id: this.#fresh(), after };
+    return this.#js.persist(() => this.#js.store(this.#streams.names.report, empty, terms));
+  }
+}
+
+/** An item that this program holds. */
+export interface Held extends UnreportedItem {
+  readonly delivery: Delivery;
+}
+
+/** The items of a queue that redelivers, which this program has taken and not reported. */
+export class Holds {
+  readonly #answers: Answers;
+  readonly #giveBack: (delivery: Delivery) => Promise<void>;
+  readonly #reported: () => void;
+  readonly #items: UnreportedItems;
+  readonly #held = new Set<Held>();
+  readonly #renewing: ReturnType<typeof setInterval>;
+
+  /** `reported` is called when the server has noted a report. */
+  constructor(
+    key: string,
+    lease: number,
+    answers: Answers,
+    giveBack: (delivery: Delivery) => Promise<void>,
+    reported: () => void,
+  ) {
+    this.#items = new UnreportedItems(key);
+    this.#answers = answers;
+    this.#giveBack = giveBack;
+    this.#reported = reported;
+    this.#renewing = setInterval(() => {
+      for (const { delivery } of this.#held) delivery.working();
+    }, lease / 3);
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  hold(fiber: number, delivery: Delivery): Held {
+    const held: Held = {
+      fiber,
+      delivery,
+      report: (onSent) => {
+        this.#held.delete(held);
+        void this.#answers.ack(delivery).then(() => {
+          this.#reported();
+          onSent();
+        });
+      },
+    };
+    this.#held.add(held);
+    this.#items.add(held);
+    return held;
+  }
+
+  /** Reports the oldest items, those of a fiber first. */
+  async report(fiber: number, count: number): Promise<void> {
+    const items = this.#items.pick(fiber, count);
+    if (items === undefined) {
+      throw tooMany(
+        "this program has taken fewer that are unreported; in a queue that redelivers, the program that took an item reports it",
+      );
+    }
+    await Promise.all(items.map(({ report }) => new Promise<void>(report)));
+  }
+
+  /** Gives an item back, unless it was reported. */
+  async giveBack(held: Held): Promise<void> {
+    if (!this.#held.delete(held)) return;
+    this.#items.remove(held);
+    await this.#giveBack(held.delivery);
+  }
+
+  /** Gives all items back. */
+  close(): void {
+    clearInterval(this.#renewing);
+    for (const held of [...this.#held]) void this.giveBack(held);
+  }
+}

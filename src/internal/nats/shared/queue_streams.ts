@@ -1,0 +1,246 @@
+/**
+ * The streams of a queue: its items, the marks of those that were taken, and the reports of those that are done. A part in capitals
+ * stands for a name.
+ *
+ * | subject, after `mp.SPACE.s.NAME.queue.QUEUE` | stream, after `mp+SPACE+` | content |
+ * | --- | --- | --- |
+ * | `.item` | `queue+NAME+QUEUE` | an item that was not taken. The limits of the stream are those of the queue |
+ * | `.taken.ID` | `taken+NAME+QUEUE` | the program that has taken the item with this id; empty if it has given the item back |
+ * | `.done` | `done+NAME+QUEUE` | a report. The sequence number of the last one is the number of reports |
+ * | `.news` | | the queue was closed or shut down |
+ *
+ * The description of the first stream says whether the queue is open. A stream that is closed refuses each message for its size.
+ *
+ * @module
+ */
+import { QueueClosed, QueueError } from "../../objects/errors.ts";
+import { type JetStream, JetStreamError } from "../jetstream.ts";
+import { encode } from "../protocol.ts";
+import { type Configuration, establish, nanos } from "../streams.ts";
+import type { Connection } from "./connection.ts";
+
+/** The consumer by which all programs take items. */
+export const CONSUMER = "takers";
+
+/** What an option is by default. */
+const MAX_BYTES = 268_435_456;
+const ACK_WAIT = 10_000;
+
+/** Number of reports that are kept. Repetitions of these are noticed. */
+const REPORTS = 10_000;
+
+/** Number of items that programs have in hand, and of requests that wait. */
+const MAX_IN_HAND = 65_536;
+const MAX_WAITING = 16_384;
+
+const CONSUMER_NOT_FOUND = 10014;
+
+/** The names of a queue. */
+export interface QueueNames {
+  readonly items: string;
+  readonly taken: string;
+  readonly done: string;
+  readonly item: string;
+  readonly takenOf: (id: string) => string;
+  readonly report: string;
+  readonly news: string;
+}
+
+export const queueNames = (connection: Connection, queue: string): QueueNames => {
+  const base = `${connection.base}.queue.${queue}`;
+  const stream = (kind: string): string => `${connection.stream(kind)}+${queue}`;
+  return {
+    items: stream("queue"),
+    taken: stream("taken"),
+    done: stream("done"),
+    item: `${base}.item`,
+    takenOf: (id) => `${base}.taken.${id}`,
+    report: `${base}.done`,
+    news: `${base}.news`,
+  };
+};
+
+/** Whether a queue takes and gives items. */
+export type State = "open" | "closed" | "shut down";
+
+/** The description of the stream of items. */
+interface Description {
+  readonly protocol: number;
+  readonly state: State;
+  readonly redeliver: boolean;
+}
+
+/** The version of the messages. */
+const PROTOCOL = 1;
+
+/** The options of a queue that its streams have. Times are in milliseconds. */
+export interface Shape {
+  readonly capacity: number | undefined;
+  readonly maxBytes: number | undefined;
+  readonly redeliver: boolean | undefined;
+  readonly ackWait: number | undefined;
+}
+
+/** What the server says of a queue. */
+export interface Snapshot {
+  /** Number of items that were not taken. */
+  readonly size: number;
+  readonly bytes: number;
+  /** The sequence numbers of the first item, and of the last one that was put. */
+  readonly first: number;
+  readonly last: number;
+  readonly capacity: number;
+  readonly maxBytes: number;
+  readonly state: State;
+  readonly redeliver: boolean;
+}
+
+/** What the server says of the consumer. */
+export interface ConsumerInfo {
+  readonly config: { readonly ack_wait: number };
+  readonly ack_floor: { readonly stream_seq: number };
+  /** Number of items that programs have in hand. */
+  readonly num_ack_pending: number;
+  /** Number of items that no program has had in hand. */
+  readonly num_pending: number;
+}
+
+interface Info {
+  readonly config: Configuration & { readonly description?: string };
+  readonly state: {
+    readonly messages: number;
+    readonly bytes: number;
+    readonly first_seq: number;
+    readonly last_seq: number;
+  };
+}
+
+/** `-1` stands for no limit. */
+const limit = (value: number | undefined): number | undefined => value === Infinity ? -1 : value;
+const unlimited = (value: unknown): number => value === -1 ? Infinity : value as number;
+
+/** The streams of one queue. */
+export class QueueStreams {
+  readonly js: JetStream;
+  readonly names: QueueNames;
+  readonly #replicas: number | undefined;
+
+  constructor(connection: Connection, queue: string) {
+    this.js = connection.js;
+    this.names = queueNames(connection, queue);
+    this.#replicas = connection.replicas;
+  }
+
+  /** Makes the streams, or changes what the shape names. Returns the lease of an item in milliseconds. */
+  async establish({ ackWait, capacity, maxBytes, redeliver }: Shape): Promise<number> {
+    const { js, names } = this;
+    const common = { num_replicas: this.#replicas };
+    const file = { storage: "file", num_replicas: 1 };
+    const description: Description = { protocol: PROTOCOL, state: "open", redeliver: redeliver ?? false };
+    await establish(js, names.taken, common, {
+      ...file,
+      subjects: [names.takenOf("*")],
+      max_msgs_per_subject: 1,
+    });
+    await establish(js, names.done, common, { ...file, subjects: [names.report], max_msgs: REPORTS });
+    await establish(js, names.items, { ...common, max_msgs: limit(capacity), max_bytes: limit(maxBytes) }, {
+      ...file,
+      subjects: [names.item],
+      retention: "workqueue",
+      discard: "new",
+      max_msgs: -1,
+      max_bytes: MAX_BYTES,
+      description: JSON.stringify(description),
+    });
+    const there = await this.look();
+    if (redeliver !== undefined && there.redeliver !== redeliver) {
+      throw new QueueError(
+        "InvalidOption",
+        `Invalid queue option: redeliver must be ${there.redeliver}, as its first program has made the queue, received ${redeliver}`,
+      );
+    }
+    const wait = ackWait ?? await this.#ackWait() ?? ACK_WAIT;
+    await js.persist(() =>
+      js.api(`CONSUMER.DURABLE.CREATE.${names.items}.${CONSUMER}`, {
+        stream_name: names.items,
+        config: {
+          durable_name: CONSUMER,
+          ack_policy: "explicit",
+          ack_wait: nanos(wait),
+          max_ack_pending: MAX_IN_HAND,
+          max_waiting: MAX_WAITING,
+          max_deliver: -1,
+        },
+      })
+    );
+    return wait;
+  }
+
+  /** A consistent snapshot of the queue. */
+  async look(): Promise<Snapshot> {
+    const { config, state } = await this.#info(this.names.items);
+    const { protocol, redeliver, state: now } = JSON.parse(config.description ?? "{}") as Description;
+    if (protocol !== PROTOCOL) {
+      throw new JetStreamError(0, `the stream ${this.names.items} is that of another version of this library`);
+    }
+    return {
+      size: state.messages,
+      bytes: state.bytes,
+      first: state.first_seq,
+      last: state.last_seq,
+      capacity: unlimited(config.max_msgs),
+      maxBytes: unlimited(config.max_bytes),
+      state: now,
+      redeliver,
+    };
+  }
+
+  consumer(): Promise<ConsumerInfo> {
+    return this.js.persist(() => this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.names.items}.${CONSUMER}`));
+  }
+
+  /** The sequence number of the last message of a stream. */
+  async lastOf(stream: string): Promise<number> {
+    return (await this.#info(stream)).state.last_seq;
+  }
+
+  /** Removes the messages before a sequence number. */
+  async purge(stream: string, before: number): Promise<void> {
+    await this.js.persist(() => this.js.api(`STREAM.PURGE.${stream}`, { seq: before }));
+  }
+
+  /** Closes the queue, or shuts it down. */
+  async end(state: "closed" | "shut down"): Promise<void> {
+    const { js, names } = this;
+    const { config } = await this.#info(names.items);
+    const description = JSON.parse(config.description!) as Description;
+    if (description.state === "open" || description.state === "closed" && state === "shut down") {
+      await js.persist(() =>
+        js.api(`STREAM.UPDATE.${names.items}`, {
+          ...config,
+          // No item is so small.
+          max_msg_size: 1,
+          description: JSON.stringify({ ...description, state } satisfies Description),
+        })
+      );
+    }
+    if (state === "shut down") await js.persist(() => js.api(`STREAM.PURGE.${names.items}`, {}));
+    js.tell(names.news, encode({ state }));
+  }
+
+  #info(stream: string): Promise<Info> {
+    return this.js.persist(() => this.js.api<Info>(`STREAM.INFO.${stream}`));
+  }
+
+  async #ackWait(): Promise<number | undefined> {
+    try {
+      return (await this.consumer()).config.ack_wait / 1_000_000;
+    } catch (error) {
+      if (error instanceof JetStreamError && error.code === CONSUMER_NOT_FOUND) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** The failure of a use of a queue that has ended. */
+export const closedAs = (state: State): QueueClosed => new QueueClosed(state === "shut down" ? "ShutDown" : "Closed");
