@@ -385,8 +385,7 @@ export const sourceOf = (stream: string, consumer: string): string => `${stream}
 
 /** Receives what consumers give. */
 export interface Receiver {
-  /** A message has come, for the request with this key. */
-  readonly delivered: (delivery: Delivery, key: string) => void;
+  readonly delivered: (delivery: Delivery) => void;
   /** A request has ended before it has brought as many messages as it has asked for. */
   readonly ended: (key: string) => void;
 }
@@ -403,10 +402,9 @@ export class Pulls {
     this.#subscription = this.#connection.subscribe(`${this.#inbox}.*`, {
       callback: (error, message) => {
         if (error !== null) return;
-        const key = message.subject.slice(this.#inbox.length + 1);
-        if (message.reply?.startsWith("$JS.ACK.")) delivered(new Delivery(message, server), key);
+        if (message.reply?.startsWith("$JS.ACK.")) delivered(new Delivery(message, server));
         // 100 is a sign of life.
-        else if (message.headers?.code !== 100) ended(key);
+        else if (message.headers?.code !== 100) ended(message.subject.slice(this.#inbox.length + 1));
       },
     });
   }

@@ -76,7 +76,9 @@ export interface Options {
 /** The intake of a queue. */
 export class Intake {
   readonly #options: Options;
-  readonly #pulls: Pulls;
+  /** The requests that wait, and the probes. A delivery does not name its request. */
+  readonly #waits: Pulls;
+  readonly #probes: Pulls;
   readonly #takers = new Fifo<Entry>();
   readonly #requests = new Map<string, Request>();
   #ahead: Array<Arrived> = [];
@@ -95,7 +97,13 @@ export class Intake {
 
   constructor(options: Options) {
     this.#options = options;
-    this.#pulls = new Pulls(options.server, options.inbox, { delivered: this.#delivered, ended: this.#ended });
+    const pulls = (kind: string, waits: boolean): Pulls =>
+      new Pulls(options.server, `${options.inbox}.${kind}`, {
+        delivered: (delivery) => this.#delivered(delivery, waits),
+        ended: this.#ended,
+      });
+    this.#waits = pulls("w", true);
+    this.#probes = pulls("b", false);
   }
 
   /** Number of calls that wait. */
@@ -148,7 +156,8 @@ export class Intake {
     this.#closed = true;
     for (const key of [...this.#requests.keys()]) this.#over(key);
     this.#release();
-    this.#pulls.close();
+    this.#waits.close();
+    this.#probes.close();
   }
 
   #remove(entry: FifoEntry<Entry>): void {
@@ -197,7 +206,7 @@ export class Intake {
       this.#demand();
     });
     this.#requests.set(key, { waits, since: performance.now(), left: batch, stop });
-    this.#pulls.ask(stream, CONSUMER, key, batch, waits ? WAIT : undefined);
+    (waits ? this.#waits : this.#probes).ask(stream, CONSUMER, key, batch, waits ? WAIT : undefined);
   }
 
   #over(key: string): void {
@@ -214,23 +223,23 @@ export class Intake {
     }
   }
 
-  readonly #delivered = (delivery: Delivery, key: string): void => {
+  #delivered(delivery: Delivery, waits: boolean): void {
     if (this.#closed) return void this.#options.answers.giveBack(delivery);
-    const request = this.#requests.get(key);
     this.#pending = delivery.pending;
-    // The call that has let the request wait is gone.
-    if (request?.waits !== false && this.#takers.length === 0) {
-      this.#pending = 0;
-      void this.giveBack(delivery);
-    } else this.#ahead.push({ delivery, time: performance.now() });
-    const isProbe = request?.waits === false;
-    if (request !== undefined && (--request.left === 0 || isProbe && delivery.pending === 0)) {
-      this.#over(key);
-      if (isProbe) return this.#probed();
+    // The call that has let a request wait is gone.
+    if (waits && this.#takers.length === 0) void this.giveBack(delivery);
+    else this.#ahead.push({ delivery, time: performance.now() });
+    for (const [key, request] of this.#requests) {
+      if (request.waits !== waits) continue;
+      if (--request.left === 0 || !waits && delivery.pending === 0) {
+        this.#over(key);
+        if (!waits) return this.#probed();
+      }
+      break;
     }
     this.#distribute();
     this.#demand();
-  };
+  }
 
   readonly #ended = (key: string): void => {
     const request = this.#requests.get(key);
