@@ -306,6 +306,12 @@ export const options = {
     include: texts,
   },
   "NatsShared.Options": { ...server, name: word, replicas: positive },
+  "NatsShared.QueueOptions": {
+    capacity: positiveOrInfinite,
+    maxBytes: positiveOrInfinite,
+    redeliver: boolean,
+    ackWait: positiveDuration,
+  },
   "NatsPool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func, id: word },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
@@ -783,6 +789,9 @@ export const rows: Readonly<Record<string, Row>> = {
     [{ servers: "nats://127.0.0.1:1", name: "x", connectTimeout: 1 }],
     (_, [options]) => NatsShared.make(options),
   ),
+  ...methods("NatsShared.NatsShared", "natsShared", {
+    queue: [{ name: word, options: optionsOf("NatsShared.QueueOptions") }, ["x", {}]],
+  }),
   "agent.serve": row(
     { options: optionsOf("agent.Options") },
     [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],

@@ -38,6 +38,7 @@ import { documented, type Part } from "./arguments_doc.ts";
 import { rest, type } from "./arguments_tasks.ts";
 import { absent, options, type Row, rows } from "./arguments_table.ts";
 import * as NatsPool from "../../src/NatsPool.ts";
+import * as NatsShared from "../../src/NatsShared.ts";
 import { available, durableServer } from "../support/nats.ts";
 import { test } from "../support/suite.ts";
 import * as Tasks from "../support/tasks.ts";
@@ -80,11 +81,14 @@ const makeProcesses = Effect.gen(function* () {
   };
 });
 
-/** A pool of a NATS server, where there is one. */
-const natsPool = Effect.gen(function* () {
-  if (!available) return undefined;
+/** A pool and the shared objects of a NATS server, where there is one. */
+const makeNats = Effect.gen(function* () {
+  if (!available) return { natsPool: undefined, natsShared: undefined };
   const { url } = yield* durableServer;
-  return yield* NatsPool.make({ servers: url, name: "arguments", size: 1 });
+  return {
+    natsPool: yield* NatsPool.make({ servers: url, name: "arguments", size: 1 }),
+    natsShared: yield* NatsShared.make({ servers: url, name: "arguments" }),
+  };
 });
 
 /** One object of each kind. */
@@ -94,7 +98,7 @@ const make = Effect.gen(function* () {
   return {
     ...yield* makeProcesses,
     pool: yield* Pool.make({ size: 1 }),
-    natsPool: yield* natsPool,
+    ...yield* makeNats,
     progress: yield* Pool.progress,
     queue: yield* Queue.make<number>(),
     connection,
@@ -282,7 +286,10 @@ test(
   Effect.gen(function* () {
     const fixtures = yield* make;
     const before = yield* look(fixtures);
-    assertEquals(yield* attempts(fixtures, (key) => available || !key.startsWith("NatsPool.NatsPool.")), []);
+    assertEquals(
+      yield* attempts(fixtures, (key) => available || !/^(NatsPool.NatsPool|NatsShared.NatsShared)\./.test(key)),
+      [],
+    );
     assertEquals(yield* look(fixtures), before);
     yield* use(fixtures);
   }).pipe(Effect.scoped, Effect.provide(WorkerBackend.layer())),

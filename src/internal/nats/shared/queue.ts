@@ -133,6 +133,9 @@ class SharedQueue<A> implements Queue<A> {
       reports: this.#reports,
       holds: this.#holds,
       mayHave: () => this.#mayHave(),
+      begun: () => {
+        if (this.#state !== "open") void this.#watchEnd();
+      },
       failure: (error) => error instanceof QueueClosed ? error : connection.failure("queue", error),
       inBackground: (work) => this.#inBackground(work),
     });
@@ -151,7 +154,6 @@ class SharedQueue<A> implements Queue<A> {
         void this.#watchEnd();
       }),
     ];
-    if (this.#state !== "open") void this.#watchEnd();
   }
 
   get [HandleId]() {
@@ -504,9 +506,9 @@ export const makeQueue = <A>(
       (async () => [await streams.establish(shape), await streams.look()] as const)().then(
         (made) => resume(Effect.succeed(made)),
         (error) =>
-          resume(Effect.suspend(() =>
-            Effect.fail(error instanceof QueueError ? error : connection.failure("queue", error))
-          )),
+          resume(
+            Effect.suspend(() => Effect.fail(error instanceof QueueError ? error : connection.failure("queue", error))),
+          ),
       );
     });
     return Effect.acquireRelease(

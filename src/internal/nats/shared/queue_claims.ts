@@ -95,7 +95,9 @@ export class Claims {
     const mark = await streams.lastOf(streams.names.taken);
     const { first, last } = await streams.look();
     const now = performance.now();
-    for (const milestone of this.#milestones) if (milestone.item < first) milestone.gone = Math.min(milestone.gone, now);
+    for (const milestone of this.#milestones) {
+      if (milestone.item < first) milestone.gone = Math.min(milestone.gone, now);
+    }
     const over = this.#milestones.findLastIndex(({ gone }) => gone <= now - keep);
     if (over >= 0) {
       await streams.purge(streams.names.taken, this.#milestones[over].mark + 1);

@@ -271,7 +271,9 @@ export class Intake {
   #distribute(): void {
     const limit = performance.now() - this.#options.lease;
     // Their leases have ended: the server gives them to others.
-    if (this.#ahead.length > 0 && this.#ahead[0].time < limit) this.#ahead = this.#ahead.filter(({ time }) => time >= limit);
+    if (this.#ahead.length > 0 && this.#ahead[0].time < limit) {
+      this.#ahead = this.#ahead.filter(({ time }) => time >= limit);
+    }
     while (this.#ahead.length > 0) {
       const taker = this.#takers.first;
       if (taker === undefined) break;

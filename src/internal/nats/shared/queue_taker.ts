@@ -100,6 +100,8 @@ export interface Parts<A> {
   readonly holds: Holds | undefined;
   /** Whether there may be an item although the server had none a moment ago; fails if none will come. */
   readonly mayHave: () => Promise<boolean>;
+  /** A call waits, or asks. */
+  readonly begun: () => void;
   readonly failure: (error: unknown) => Ending;
   /** Remembers what is done for calls that have ended. */
   readonly inBackground: (work: Promise<void>) => void;
@@ -125,7 +127,11 @@ export class SharedTaker<A> {
   ): Effect.Effect<B, DecodeError | Ending> {
     const { answers, holds, reports } = this.#parts;
     return waitThenCommit<Ready<A> | undefined, Ending, B, DecodeError | Ending>(
-      (answer) => new Call(this.#parts, most, waits, answer).cancel,
+      (answer) => {
+        const { cancel } = new Call(this.#parts, most, waits, answer);
+        this.#parts.begun();
+        return cancel;
+      },
       (ready) => {
         if (ready === undefined) return Effect.succeed(use(undefined));
         const { deliveries, items } = ready;
