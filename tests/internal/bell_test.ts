@@ -162,6 +162,7 @@ class Wide extends Monitor {
       ring: () => {},
       watch: () => () => {},
       exists: () => true,
+      now: () => 0,
       hold: () => "again" as const,
     };
     super(words(new SharedArrayBuffer(4 * size(64, 1, 1))), 0, participants, 64, 1);

@@ -24,6 +24,7 @@ const pair = <A>(size: number, make: (cells: ReturnType<typeof words>, participa
     },
     exists: () => true,
     ended: () => ended && self === 257,
+    now: () => 0,
     hold: () => "busy",
   });
   return {

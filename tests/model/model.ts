@@ -77,10 +77,11 @@ type Step =
   | { readonly kind: "alive"; readonly participant: number }
   | { readonly kind: "at"; readonly slot: number }
   | { readonly kind: "hold"; readonly at: number; readonly holder: number }
+  | { readonly kind: "now" }
   | { readonly kind: "sleep"; /** So many of its answers are all that matters. */ readonly from: number };
 
 /** Whether a step changes nothing. */
-const looks = (step: Step | undefined): step is Exclude<Step, { readonly kind: "hold" | "sleep" }> =>
+const looks = (step: Step | undefined): step is Exclude<Step, { readonly kind: "hold" | "sleep" | "now" }> =>
   step !== undefined && (step.kind === "access" ? step.reads : step.kind === "alive" || step.kind === "at");
 
 interface Local {
@@ -113,6 +114,7 @@ const maker: Participants = {
   ring: () => {},
   watch: () => () => {},
   exists: () => true,
+  now: () => 0,
   hold: () => "again",
 };
 
@@ -185,6 +187,7 @@ export const explore = (model: Model): Explored => {
         if (check(false)) checks.delete(check);
         return () => void checks.delete(check);
       },
+      now: () => ask({ kind: "now" }),
       exists: () => model.gone === undefined || words.load(model.gone) === 0,
       hold: (at, holder) => ask({ kind: "hold", at, holder }) === GONE_DEAD ? "dead" : "again",
     };
@@ -305,7 +308,7 @@ export const explore = (model: Model): Explored => {
       for (const { guard } = model; guard !== undefined;) {
         const { step } = local;
         const inside = changed[guard] === tokens[index];
-        if (step === undefined || step.kind === "sleep" || step.kind === "hold") break;
+        if (step === undefined || step.kind === "sleep" || step.kind === "hold" || step.kind === "now") break;
         if (!inside && !(changed === memory && looks(step))) break;
         if (changed === memory && !looks(step)) changed = memory.slice();
         const seen = step.kind === "access"
@@ -351,6 +354,10 @@ export const explore = (model: Model): Explored => {
         case "at":
           enabled = true;
           go(i, inSlot(locals, step.slot), memory, `at ${step.slot}`);
+          break;
+        case "now":
+          enabled = true;
+          for (const millis of [0, 1000]) go(i, millis, memory, "the clock shows");
           break;
         case "hold":
           if (memory[step.at] !== step.holder) {

@@ -127,6 +127,17 @@ test("a lock that is released while two wait for it and leave (full)", {
   end: free,
 });
 
+test("a lock that is released while one waits for it, and another one leaves", {
+  words: LOCK + 1,
+  begin: (words) => words.store(0, 259 << 8 | 1),
+  actors: [quitter(1), locker(2), {
+    slot: 3,
+    run: (world) => world.sure(new Lock(world.words, 0, world.participants).release(), "not released"),
+  }],
+  deaths: 0,
+  end: free,
+});
+
 test("a lock, and two waiters of one process (full)", {
   words: LOCK + 1,
   actors: [

@@ -88,6 +88,7 @@ export const participantsOf = (
     at: (slot) => arena.at(slot),
     ring: (participant) => arena.ring(participant, bucket),
     watch: (check, fail) => doorbell.watch({ bucket, check, fail }),
+    now: () => performance.now(),
     exists: () => exists(arena, address),
     ended,
     hold: (guard, holder, turn) => {

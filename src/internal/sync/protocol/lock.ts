@@ -16,8 +16,12 @@
  *   one swap each.
  * - A waiter adds its slot to the set, and then sets WAITERS. A release clears WAITERS, and then reads the set. If a slot is added
  *   after that, WAITERS is set again and the swap that was to free the lock fails. So no slot is overlooked.
- * - A release hands the lock to the next slot of the set after its own, wrapping around, so no participant starves. The fibers of one
- *   process queue in that process, and have one slot together.
+ * - A release rings the next slot of the set after its own, wrapping around. In its turn of {@link TURN} it frees the lock, and may
+ *   take it again before the other participant has woken up; that one then sets WAITERS. After its turn it hands the lock over. So no
+ *   participant starves, and processes that use a lock often do not wait for each other's awakening each time. The fibers of one process
+ *   queue in that process, and have one slot together. If some wait, the lock is handed over, since its process is in no hurry.
+ * - WAITERS may be clear while participants wait: one of them was rung then. It takes the lock or sets WAITERS, or, if it leaves, rings
+ *   the next one.
  * - A participant whose last waiter leaves removes its slot, and then changes word 0 unless the lock was granted to it: a participant
  *   that is about to grant the lock must read the set again.
  * - If the owner has died, the first participant whose swap succeeds inherits the lock. ABANDONED tells it that the state was HELD.
@@ -34,6 +38,9 @@ const GRANTED = 2;
 const STATE = 3;
 const WAITERS = 4;
 const ABANDONED = 8;
+
+/** Milliseconds for which a process may free the lock, and take it again, while others wait. */
+const TURN = 0.2;
 
 /** Words of a lock. */
 export const SIZE = 1 + SET;
@@ -56,6 +63,8 @@ export class Lock {
   /** Number of releases by this process. */
   releases = 0;
   #stop: (() => void) | undefined;
+  /** When this process first freed the lock in its turn; `undefined` before that. */
+  #turn: number | undefined = 0;
 
   constructor(words: Words, at: number, participants: Participants) {
     this.#words = words;
@@ -67,7 +76,7 @@ export class Lock {
 
   /** Takes the lock if it is free. */
   takeIfFree(): boolean {
-    return this.#words.swap(this.#at, FREE, this.#held) === FREE;
+    return this.#waiters.size === 0 && this.#words.swap(this.#at, FREE, this.#held) === FREE;
   }
 
   /** Takes the lock if it is free, or if its owner is dead, which takes microseconds to find out. */
@@ -160,7 +169,7 @@ export class Lock {
         if (seen !== (less | WAITERS)) continue;
       }
       const next = this.#next();
-      const then = next === 0
+      const then = next === 0 || next !== self && state === HELD && this.#keeps()
         ? FREE
         : next === self
         ? this.#held | (this.#waiters.size > 1 ? WAITERS : 0)
@@ -168,12 +177,22 @@ export class Lock {
       const seen = words.swap(this.#at, word, then);
       if (seen === word) {
         if (next === self) this.#deliver("held");
-        else if (next !== 0) this.#participants.ring(next);
+        else if (next !== 0) {
+          if (then !== FREE) this.#turn = undefined;
+          this.#participants.ring(next);
+        }
         this.#settle();
         return true;
       }
       word = seen;
     }
+  }
+
+  /** Whether this process may take the lock again before another one has woken up. */
+  #keeps(): boolean {
+    if (this.#waiters.size > 0) return false;
+    const now = this.#participants.now();
+    return now - (this.#turn ??= now) < TURN;
   }
 
   /** The participant that is served next: another one after the own slot, else this one. */
@@ -196,7 +215,12 @@ export class Lock {
         continue;
       }
       // A participant that is about to hand the lock over, or is granted it and leaves, reads the set again.
-      if ((word & STATE) === FREE || (word & WAITERS) !== 0) return;
+      if ((word & WAITERS) !== 0) return;
+      if ((word & STATE) === FREE) {
+        const next = this.#next();
+        if (next !== 0) this.#participants.ring(next);
+        return;
+      }
       const seen = words.swap(this.#at, word, word | WAITERS);
       if (seen === word) return;
       word = seen;
@@ -222,7 +246,7 @@ export class Lock {
       let next: number;
       const owner = word >>> 8;
       const state = word & STATE;
-      if (state === FREE) next = this.#held | (waiters.size > 1 ? WAITERS : 0);
+      if (state === FREE) next = this.#held | (waiters.size > 1 || this.#next() !== self ? WAITERS : 0);
       else if (state === GRANTED && owner === self) next = this.#held | WAITERS;
       else if (patrol && owner !== self && this.#inherit(word)) {
         this.#deliver((words.load(this.#at) & ABANDONED) !== 0 ? "abandoned" : "held");
@@ -254,6 +278,7 @@ export class Lock {
     for (const first of waiters) {
       waiters.delete(first);
       if (waiters.size === 0) this.#slots.delete(this.#participants.self);
+      this.#turn = undefined;
       return first(outcome);
     }
   }

@@ -19,6 +19,8 @@ export interface Participants {
    * until it returns true. If it throws, the wait ends and `fail` receives the error. Returns a function that ends the wait.
    */
   readonly watch: (check: (patrol: boolean) => boolean, fail: (error: unknown) => void) => () => void;
+  /** A clock in milliseconds. */
+  readonly now: () => number;
   /** Whether the object has not ended. */
   readonly exists: () => boolean;
   /** Whether the host has ended this worker, although its thread still runs. */
