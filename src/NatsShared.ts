@@ -34,12 +34,17 @@
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
+import type * as Events from "./Event.ts";
 import type { NatsError } from "./internal/network/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
+import type { SyncFailure } from "./internal/sync/errors.ts";
+import type * as Locks from "./Lock.ts";
 import type { ServerOptions } from "./NatsBackend.ts";
 import type * as Queue from "./Queue.ts";
+import type * as Semaphores from "./Semaphore.ts";
 
 export { NatsError, type NatsErrorReason } from "./internal/network/errors.ts";
+export { SyncError, type SyncFailure } from "./internal/sync/errors.ts";
 export type { ServerOptions } from "./NatsBackend.ts";
 
 const implementation = lazily(() => import("./internal/nats/shared/make.ts"));
@@ -84,6 +89,97 @@ export interface QueueOptions {
 }
 
 /**
+ * Options of a lock or a semaphore.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LeaseOptions {
+  /**
+   * How long this program may be unheard by the server before other programs may take what it holds: 100 ms or more. It gives a sign of
+   * life three times within a lease. All uses of one object in a program have the same lease. @default 10 seconds
+   */
+  readonly lease?: Duration.DurationInput | undefined;
+}
+
+/**
+ * Options of a semaphore.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SemaphoreOptions extends LeaseOptions {
+  /**
+   * The number of permits, for all programs: the first program sets it, a later one that names it changes it. @default 1
+   */
+  readonly permits?: number | undefined;
+}
+
+/**
+ * The result of taking a lock.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Held extends Locks.Held {
+  /**
+   * A number that is larger than those of all earlier holders. A resource that the lock protects, such as a database, can refuse
+   * requests with a number below the largest one that it has seen: they are from a holder that has lost the lock without knowing it yet.
+   */
+  readonly fence: number;
+}
+
+/**
+ * A lock that one program holds at a time.
+ *
+ * - A program that is not heard for the lease loses the lock. `withLock` then interrupts its effect, and fails with the `SyncError`
+ *   `LeaseLost`, before another program has the lock. After `take` and `acquire`, race the work against {@link Lock.lost}.
+ * - The next holder learns by `abandoned` that the last one has lost its lease.
+ * - Programs take turns in the order in which they came, and so do the fibers of one program.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Lock extends Locks.Lock {
+  /** The name of the lock. */
+  readonly name: string;
+  /** Takes the lock, waiting until it is free. *Interruption:* the lock is not taken. */
+  readonly take: Effect.Effect<Held, SyncFailure>;
+  /** Takes the lock until the scope closes. *Interruption:* of the wait: the lock is not taken. *Release:* releases the lock. */
+  readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope>;
+  /**
+   * Fails with the `SyncError` `LeaseLost` when this program loses the lock that it holds now, and with `NotOwner` if it holds none. Never
+   * ends if the lock is released. *Interruption:* changes nothing.
+   */
+  readonly lost: Effect.Effect<never, SyncFailure>;
+}
+
+/**
+ * A semaphore whose permits programs share. A program can release only permits that it has taken; permits of a program that is not
+ * heard for the lease come back. `withPermits` then interrupts its effect, and fails with the `SyncError` `LeaseLost`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Semaphore extends Semaphores.Semaphore {
+  /** The name of the semaphore. */
+  readonly name: string;
+  /** The number of permits when this program made the object. */
+  readonly bound: number;
+}
+
+/**
+ * An event. It stays set until a program clears it, also when all programs have ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Event extends Events.Event {
+  /** The name of the event. */
+  readonly name: string;
+}
+
+/**
  * The objects of one name. They are made by their first use, and stay in the server when all programs have ended.
  *
  * @since 0.1.0
@@ -105,6 +201,18 @@ export interface NatsShared {
     name: string,
     options?: QueueOptions,
   ) => Effect.Effect<Queue.Queue<A>, Queue.QueueError | Queue.Unreachable, Scope.Scope>;
+  /**
+   * The lock of a name: 1 to 100 letters, digits, `-` and `_`. Fails with the `NatsError` `InvalidOption` if the name or the lease is
+   * invalid, or if this program uses the lock with another lease.
+   */
+  readonly lock: (name: string, options?: LeaseOptions) => Effect.Effect<Lock, NatsError>;
+  /**
+   * The semaphore of a name. Fails with a `NatsError`: `InvalidOption` as for {@link NatsShared.lock}, `Refused` if the server refuses to
+   * store it. *Interruption:* it may have been made, or its number of permits changed.
+   */
+  readonly semaphore: (name: string, options?: SemaphoreOptions) => Effect.Effect<Semaphore, NatsError>;
+  /** The event of a name. Fails with the `NatsError` `InvalidOption` if the name is invalid. */
+  readonly event: (name: string) => Effect.Effect<Event, NatsError>;
 }
 
 /**

@@ -305,6 +305,7 @@ export const options = {
     v8Flags: texts,
     include: texts,
   },
+  "NatsShared.LeaseOptions": { lease: positiveDuration },
   "NatsShared.Options": { ...server, name: word, replicas: positive },
   "NatsShared.QueueOptions": {
     capacity: positiveOrInfinite,
@@ -312,6 +313,7 @@ export const options = {
     redeliver: boolean,
     ackWait: positiveDuration,
   },
+  "NatsShared.SemaphoreOptions": { lease: positiveDuration, permits: positive },
   "NatsPool.SubmitOptions": { ...calling, onSuccess: func, onFailure: func, id: word },
   "Pipe.Options": { duplex: boolean, maxBytes: positiveOrInfinite },
   "PlatformWorker.Options": process,
@@ -791,6 +793,9 @@ export const rows: Readonly<Record<string, Row>> = {
   ),
   ...methods("NatsShared.NatsShared", "natsShared", {
     queue: [{ name: word, options: optionsOf("NatsShared.QueueOptions") }, ["x", {}]],
+    lock: [{ name: word, options: optionsOf("NatsShared.LeaseOptions") }, ["x", {}]],
+    semaphore: [{ name: word, options: optionsOf("NatsShared.SemaphoreOptions") }, ["x", {}]],
+    event: [{ name: word }, ["x"]],
   }),
   "agent.serve": row(
     { options: optionsOf("agent.Options") },

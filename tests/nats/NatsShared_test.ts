@@ -1,11 +1,310 @@
-/** Objects that several programs share by a real server. */
+/** Objects that several programs share by a real server. Each connection counts as a program of its own. */
+import * as Context from "effect/Context";
+import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
+import * as Fiber from "effect/Fiber";
+import * as Option from "effect/Option";
+import * as Scope from "effect/Scope";
+import { Event, Lock, Semaphore, wait } from "../../mod.ts";
 import * as NatsShared from "../../src/NatsShared.ts";
-import { assertEquals, assertStringIncludes } from "../support/assert.ts";
-import { available, durableServer, natsServer } from "../support/nats.ts";
-import { test } from "../support/suite.ts";
+import { assert, assertEquals, assertGreater, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
+import { available, durableServer, type NatsServer, natsServer } from "../support/nats.ts";
+import { proxy } from "../support/proxy.ts";
+import { group, type Step, test, when } from "../support/suite.ts";
+
+interface Setting {
+  readonly server: NatsServer;
+  readonly one: NatsShared.NatsShared;
+  readonly two: NatsShared.NatsShared;
+}
+const Setting = Context.GenericTag<Setting>("tests/nats/SharedSetting");
+
+const join = (servers: string) => NatsShared.make({ servers, name: "tests" });
+
+const setup = Effect.gen(function* () {
+  const server = yield* durableServer;
+  return Context.make(Setting, { server, one: yield* join(server.url), two: yield* join(server.url) });
+});
+
+/** Runs a program with a server and two connections. */
+const shared = <A, E, R>(
+  run: (setting: Setting) => Effect.Effect<A, E, R>,
+): Effect.Effect<A, E, Exclude<R, Scope.Scope> | Setting> => Effect.scoped(Effect.flatMap(Setting, run));
+
+const reasonOf = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<string, A, R> =>
+  Effect.map(Effect.flip(effect), (error) => {
+    assertInstanceOf(error, NatsShared.SyncError);
+    return error.reason;
+  });
+
+/** A function that a plain use of the interface calls: it knows nothing of the carrier. */
+const counting = (lock: Lock.Lock, read: () => number, write: (n: number) => void) =>
+  lock.withLock(Effect.gen(function* () {
+    const n = read();
+    yield* Effect.yieldNow();
+    write(n + 1);
+  }));
+
+const steps: ReadonlyArray<Step<Setting>> = [
+  [
+    "lock: one program holds it at a time; each holder has a larger fence",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.lock("basic"), yield* two.lock("basic")];
+        assert(Lock.isLock(a));
+        assertEquals([a.name, a.carrier, a.host, String(a)], [
+          "basic",
+          "messages",
+          "NatsShared(tests)",
+          JSON.stringify({ _id: "Lock", name: "basic", carrier: "messages" }),
+        ]);
+        const first = yield* a.take;
+        assertEquals(first.abandoned, false);
+        assertEquals([yield* a.isMine, yield* b.isMine, yield* b.isLocked, yield* b.tryTake], [
+          true,
+          false,
+          true,
+          false,
+        ]);
+        assertEquals(yield* b.owner, Option.some({ pid: Deno.pid, here: false }));
+        assertEquals(yield* a.owner, Option.some({ pid: Deno.pid, here: true }));
+        assertEquals(yield* reasonOf(b.release), "NotOwner");
+        const waiting = yield* Effect.fork(b.take);
+        assertEquals((yield* when(a.statistics, ({ waitingProcesses }) => waitingProcesses === 1)).abandoned, false);
+        assertEquals((yield* b.statistics).waiting, 1);
+        yield* a.release;
+        const second = yield* Fiber.join(waiting);
+        assertGreater(second.fence, first.fence);
+        yield* b.release;
+        assertEquals([yield* a.isLocked, yield* a.owner], [false, Option.none()]);
+        assertEquals(yield* a.tryTake, true);
+        yield* a.release;
+      })
+    ),
+  ],
+  [
+    "lock: counters under it are exact, programs and fibers take turns",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.lock("counter"), yield* two.lock("counter")];
+        let n = 0;
+        const turns: Array<string> = [];
+        const work = (lock: Lock.Lock, who: string) =>
+          Effect.replicateEffect(
+            counting(lock, () => n, (next) => {
+              n = next;
+              turns.push(who);
+            }),
+            10,
+          );
+        yield* Effect.all([work(a, "a"), work(b, "b"), work(a, "c"), work(b, "d")], { concurrency: "unbounded" });
+        assertEquals(n, 40);
+        // Nobody is passed over for long.
+        for (const who of ["a", "b", "c", "d"]) {
+          const places = turns.flatMap((turn, place) => turn === who ? [place] : []);
+          assert(places.every((place, i) => i === 0 || place - places[i - 1] <= 8), `${turns}`);
+        }
+      })
+    ),
+  ],
+  [
+    "lock: an interrupted take holds nothing, whether it waits or not",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.lock("interrupted"), yield* two.lock("interrupted")];
+        for (let round = 0; round < 20; round++) {
+          const taking = yield* Effect.fork(a.take);
+          for (let i = 0; i < round; i++) yield* Effect.promise(() => Promise.resolve());
+          if (round % 4 === 3) yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+          const exit = yield* Fiber.interrupt(taking);
+          if (Exit.isSuccess(exit)) yield* a.release;
+          assertEquals(yield* b.isLocked, false, `round ${round}`);
+        }
+        yield* b.take;
+        const waiting = yield* Effect.fork(a.take);
+        yield* when(b.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+        yield* Fiber.interrupt(waiting);
+        yield* when(b.statistics, ({ waitingProcesses }) => waitingProcesses === 0);
+        const late = yield* Effect.timeoutOption(a.take, "5 millis");
+        assertEquals(late, Option.none());
+        yield* b.release;
+        assertEquals(yield* b.tryTake, true);
+        yield* b.release;
+        // A release and an interruption at once: whatever comes first, nobody holds it in the end.
+        for (let round = 0; round < 10; round++) {
+          yield* b.take;
+          const waiting = yield* Effect.fork(a.take);
+          yield* when(b.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+          const [, exit] = yield* Effect.all([b.release, Fiber.interrupt(waiting)], { concurrency: 2 });
+          if (Exit.isSuccess(exit)) yield* a.release;
+          yield* when(b.isLocked, (isLocked) => !isLocked);
+        }
+      })
+    ),
+  ],
+  [
+    "lock: acquire holds it for a scope; withLock releases it however its effect ends",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.lock("scoped"), yield* two.lock("scoped")];
+        const held = yield* Effect.scoped(Effect.zipLeft(a.acquire, Effect.map(b.isLocked, (is) => assert(is))));
+        assertGreater(held.fence, 0);
+        assertEquals(yield* b.isLocked, false);
+        assertEquals(yield* Effect.flip(a.withLock(Effect.fail("no" as const))), "no");
+        assertEquals(yield* b.isLocked, false);
+        yield* a.withLock(a.release);
+        const started = yield* Deferred.make<void>();
+        const working = yield* Effect.fork(
+          a.withLock(Effect.zipRight(Deferred.succeed(started, undefined), Effect.never)),
+        );
+        yield* Deferred.await(started);
+        yield* Fiber.interrupt(working);
+        assertEquals(yield* b.isLocked, false);
+        assertEquals(yield* reasonOf(a.withLock("no" as unknown as Effect.Effect<void>)), "InvalidArgument");
+        assertEquals(yield* reasonOf(a.lost), "NotOwner");
+      })
+    ),
+  ],
+  [
+    "lock: a program that ends well gives it back at once; its waiting fibers fail",
+    shared(({ one, server }) =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make();
+        const other = yield* Scope.extend(join(server.url), scope);
+        const [a, b] = [yield* one.lock("ended"), yield* other.lock("ended")];
+        yield* b.take;
+        const waiting = yield* Effect.fork(Effect.flip(b.take));
+        yield* when(b.statistics, (statistics) => statistics.waiting === 1);
+        const next = yield* Effect.fork(a.take);
+        yield* when(b.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+        yield* Scope.close(scope, Exit.void);
+        assertEquals((yield* Fiber.join(waiting))._tag, "Unreachable");
+        assertEquals((yield* Fiber.join(next)).abandoned, false);
+        yield* a.release;
+        for (const use of [b.take, b.tryTake, b.isLocked, b.release] as const) {
+          assertEquals((yield* Effect.flip(use as Effect.Effect<unknown, NatsShared.SyncFailure>))._tag, "Unreachable");
+        }
+      })
+    ),
+  ],
+  [
+    "lock: a program has one lease for it; names and leases are checked",
+    shared(({ one }) =>
+      Effect.gen(function* () {
+        yield* one.lock("leased", { lease: "2 seconds" });
+        yield* one.lock("leased");
+        for (
+          const make of [
+            one.lock("leased", { lease: "3 seconds" }),
+            one.lock("a.b"),
+            one.lock("x", { lease: 1 }),
+            one.lock("x", { lease: Infinity }),
+            one.semaphore("x", { permits: 0 }),
+            one.event("*"),
+          ]
+        ) {
+          const error = yield* Effect.flip(make as Effect.Effect<unknown, NatsShared.NatsError>);
+          assertEquals(error.reason, "InvalidOption");
+        }
+      })
+    ),
+  ],
+  [
+    "semaphore: permits are shared, requests are served in order, and only taken permits can be released",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const a = yield* one.semaphore("gate", { permits: 3 });
+        const b = yield* two.semaphore("gate");
+        assert(Semaphore.isSemaphore(a));
+        assertEquals([a.bound, b.bound], [3, 3]);
+        yield* a.take(2);
+        assertEquals([yield* b.available, yield* b.tryTake(2), yield* b.tryTake()], [1, false, true]);
+        assertEquals(yield* a.statistics, { available: 0, held: 2, waiting: 0, waitingProcesses: 0 });
+        const many = yield* Effect.fork(b.take(2));
+        yield* when(a.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+        const one_ = yield* Effect.fork(a.take());
+        yield* when(a.statistics, ({ waitingProcesses }) => waitingProcesses === 2);
+        yield* b.release();
+        // The request for two came first.
+        assertEquals(yield* b.available, 1);
+        assertEquals(yield* a.tryTake(), false);
+        yield* a.release();
+        yield* Fiber.join(many);
+        assertEquals((yield* a.statistics).waiting, 1);
+        yield* b.release();
+        yield* Fiber.join(one_);
+        assertEquals([(yield* a.statistics).held, (yield* b.statistics).held], [2, 1]);
+        assertEquals(yield* reasonOf(b.release(2)), "OverRelease");
+        assertEquals(yield* reasonOf(b.take(4)), "InvalidArgument");
+        assertEquals(yield* reasonOf(b.take(0)), "InvalidArgument");
+        yield* a.release(2);
+        yield* b.release();
+        assertEquals(yield* a.available, 3);
+        const c = yield* two.semaphore("gate", { permits: 1 });
+        assertEquals([c.bound, yield* a.available], [1, 1]);
+      })
+    ),
+  ],
+  [
+    "semaphore: never more than its permits are in use, and an interrupted take holds none",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.semaphore("busy", { permits: 2 }), yield* two.semaphore("busy")];
+        let used = 0;
+        let most = 0;
+        const use = Effect.gen(function* () {
+          most = Math.max(most, ++used);
+          yield* Effect.yieldNow();
+          used--;
+        });
+        yield* Effect.forEach(
+          Array.from({ length: 30 }, (_, i) => i),
+          (i) => {
+            const using = (i % 2 === 0 ? a : b).withPermits(use);
+            return i % 5 === 0 ? Effect.asVoid(Effect.timeoutOption(using, i)) : using;
+          },
+          { concurrency: "unbounded" },
+        );
+        assertEquals(used, 0);
+        assert(most <= 2, `${most}`);
+        yield* when(a.available, (available) => available === 2);
+      })
+    ),
+  ],
+  [
+    "event: set wakes all waiting fibers of all programs, also when it is cleared at once",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.event("ready"), yield* two.event("ready")];
+        assert(Event.isEvent(a));
+        assertEquals([yield* a.isSet, (yield* wait([b], { timeout: 0 })).length], [false, 0]);
+        const waiting = yield* Effect.fork(
+          Effect.all([a.wait, b.wait, b.wait, wait([b])], { concurrency: "unbounded" }),
+        );
+        yield* when(b.statistics, (statistics) => statistics.waiting === 3);
+        yield* when(a.statistics, (statistics) => statistics.waiting === 1);
+        assertEquals((yield* b.statistics).waitingProcesses, 1);
+        yield* Effect.yieldNow();
+        yield* a.set;
+        yield* a.clear;
+        yield* Fiber.join(waiting);
+        assertEquals(yield* b.isSet, false);
+        yield* b.set;
+        yield* b.set;
+        yield* a.wait;
+        assertEquals([yield* a.isSet, (yield* wait([a], { timeout: 0 })).length], [true, 1]);
+        yield* a.clear;
+        assertEquals(yield* Effect.timeoutOption(b.wait, "1 millis"), Option.none());
+        assertEquals((yield* b.statistics).waiting, 0);
+      })
+    ),
+  ],
+];
 
 if (available) {
+  group("NatsShared: locks, semaphores and events", setup, steps);
+
   test(
     "a server without JetStream, and an option that is not valid, are typed failures",
     Effect.gen(function* () {
@@ -21,12 +320,35 @@ if (available) {
   );
 
   test(
-    "programs that name the same objects share one stream",
+    "NatsShared: a holder that is cut off learns that its lease is lost before another program has the lock",
     Effect.gen(function* () {
       const { url } = yield* durableServer;
-      const one = yield* NatsShared.make({ servers: url, name: "tests", space: "one" });
-      const two = yield* NatsShared.make({ servers: url, name: "tests", space: "one" });
-      assertEquals([one.name, one.space, String(two)], ["tests", "one", "NatsShared(tests)"]);
-    }).pipe(Effect.scoped),
+      const network = yield* proxy(url);
+      const [near, far] = [yield* join(url), yield* join(network.url)];
+      const lease: NatsShared.LeaseOptions = { lease: "300 millis" };
+      const [a, b] = [yield* near.lock("cut", lease), yield* far.lock("cut", lease)];
+      const order: Array<string> = [];
+      const started = yield* Deferred.make<void>();
+      const working = yield* Effect.fork(
+        b.withLock(
+          Effect.zipRight(Deferred.succeed(started, undefined), Effect.never).pipe(
+            Effect.onInterrupt(() => Effect.sync(() => order.push("interrupted"))),
+          ),
+        ),
+      );
+      yield* Deferred.await(started);
+      const first = yield* Effect.fork(Effect.tap(a.take, () => Effect.sync(() => order.push("taken"))));
+      yield* when(a.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+      yield* network.cut;
+      const held = yield* Fiber.join(first);
+      assertEquals(held.abandoned, true);
+      assertEquals(yield* reasonOf(Fiber.join(working)), "LeaseLost");
+      assertEquals(order, ["interrupted", "taken"]);
+      yield* network.heal;
+      assertEquals((yield* a.statistics).abandoned, true);
+      yield* a.release;
+      assertEquals((yield* b.take).abandoned, false);
+      yield* b.release;
+    }),
   );
 }

@@ -27,6 +27,11 @@ export class Fifo<A> {
     return this.#first?.value;
   }
 
+  /** The value after the oldest one. */
+  get second(): A | undefined {
+    return this.#first?.next?.value;
+  }
+
   /** Appends a value. */
   push(value: A): FifoEntry<A> {
     return this.#insert(value, this.#last, undefined);

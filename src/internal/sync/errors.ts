@@ -13,12 +13,14 @@ import { type Checks, invalidArgument, invalidOption, wrong, wrongOptions } from
  * - `InvalidArgument`: an option or an argument is not valid.
  * - `NotOwner`: the caller does not hold the lock that it wants to release, or to wait with.
  * - `OverRelease`: the semaphore would have more permits than its bound.
- * - `TooMany`: more than 256 processes and workers use the object, or there is no more memory to share.
+ * - `TooMany`: more than 256 processes and workers use the object, or there is no more memory to share; or more than 1000 programs wait for
+ *   an object of `NatsShared`.
+ * - `LeaseLost`: the NATS server has not heard this program for the lease of the lock or the permits. Another program may have them now.
  *
  * @since 0.1.0
  * @category errors
  */
-export type SyncErrorReason = "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany";
+export type SyncErrorReason = "InvalidArgument" | "NotOwner" | "OverRelease" | "TooMany" | "LeaseLost";
 
 /**
  * A lock, a semaphore or another object of that kind cannot do what it was asked for. Nothing has changed.

@@ -61,7 +61,7 @@ export const isLock: Arguments.Check = Arguments.marked(GuardId, "made by Lock.m
 const withOptions: Arguments.Checks = { onAbandoned: Arguments.optional(Arguments.effect) };
 
 /** Checks the arguments of `withLock`. */
-const wrongBody = (effect: unknown, options: unknown): SyncError | undefined =>
+export const wrongBody = (effect: unknown, options: unknown): SyncError | undefined =>
   wrongArgument("withLock", { effect }, { effect: Arguments.effect }) ?? wrongOption("withLock", options, withOptions);
 
 /** Runs an effect while something is held. `taken` makes a function that releases it, in the fiber that has taken it. */

@@ -102,7 +102,7 @@ export const whenDone = <A>(run: (done: (value: A) => void) => void): Effect.Eff
 const MICROTASKS = 16;
 
 /** A grant that a fiber has received. */
-interface Granted {
+export interface Granted {
   readonly fiber: RunningFiber;
   readonly giveUp: () => void;
 }
@@ -115,7 +115,7 @@ let received: Array<Granted> = [];
  * a fiber that has ended: nobody would release the lock. That interruption is the only trace, so it is looked for here. The fiber may
  * have released the lock itself, so `giveUp` does nothing if this process has released anything since.
  */
-const giveUpIfDiscarded = (granted: Granted): void => {
+export const giveUpIfDiscarded = (granted: Granted): void => {
   if (received.push(granted) === 1) queueMicrotask(() => void look());
 };
 

@@ -30,6 +30,8 @@ export class Connection {
   readonly replicas: number | undefined;
   /** What all subjects of the objects begin with. */
   readonly base: string;
+  #watches = 0;
+  #writes = 0;
 
   constructor(
     js: JetStream,
@@ -56,9 +58,24 @@ export class Connection {
     return `mp+${this.space}+${kind}+${this.name}`;
   }
 
+  /** The number of a new write. With the name of this program, it is the id of a message, by which the server knows a repeated one. */
+  nextWrite(): number {
+    return ++this.#writes;
+  }
+
+  /** What the subjects of the messages of a new watch begin with. */
+  nextWatch(): string {
+    return `${this.inbox}.w${++this.#watches}`;
+  }
+
+  /** The failure of a use of an object after the connection was closed. */
+  gone(kind: string): Unreachable {
+    return new Unreachable(kind, this.host);
+  }
+
   /** The failure of a use of an object, from the failure of an operation of JetStream. Throws an error that is none. */
   failure(kind: string, error: unknown): Unreachable {
-    if (error instanceof Closed) return new Unreachable(kind, this.host);
+    if (error instanceof Closed) return this.gone(kind);
     if (error instanceof Denied || error instanceof JetStreamError) return new Unreachable(kind, this.host, error);
     throw error;
   }

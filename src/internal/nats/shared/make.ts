@@ -3,18 +3,25 @@
  *
  * @module
  */
+import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type * as Public from "../../../NatsShared.ts";
 import type * as Queue from "../../../Queue.ts";
 import { NatsError } from "../../network/errors.ts";
 import * as Arguments from "../../os/arguments.ts";
+import { positiveDuration } from "../../os/durations.ts";
 import { inspectable } from "../../os/inspect.ts";
 import { randomName } from "../protocol.ts";
 import { serverChecks } from "../server.ts";
-import { establish, openJetStream, streamName } from "../streams.ts";
+import { establish, type Opened, openJetStream, streamName } from "../streams.ts";
 import { Connection } from "./connection.ts";
 import { makeQueue } from "./queue.ts";
+import { SharedEvent } from "./event.ts";
+import { Seat } from "./lease.ts";
+import { SharedLock } from "./lock.ts";
+import { Records } from "./record.ts";
+import { SharedSemaphore } from "./semaphore.ts";
 
 const checks: Arguments.Checks = {
   ...serverChecks,
@@ -31,12 +38,34 @@ const establishStates = (connection: Connection): Promise<void> =>
     max_msgs_per_subject: 1,
   });
 
+/** How long a program may be silent that holds a lock or permits, in milliseconds. */
+const LEASE = 10_000;
+
+/** The shortest lease, in milliseconds: signs of life take time. */
+const SHORTEST = 100;
+
+const lease: Arguments.Check = (value) =>
+  positiveDuration(value) ??
+    (Duration.toMillis(value as Duration.DurationInput) < SHORTEST ||
+        Duration.toMillis(value as Duration.DurationInput) === Infinity
+      ? `must be a duration of ${SHORTEST} ms or more that ends, received ${Arguments.show(value)}`
+      : undefined);
+
+const lockChecks: Arguments.Checks = { lease: Arguments.optional(lease) };
+const semaphoreChecks: Arguments.Checks = { ...lockChecks, permits: Arguments.optional(Arguments.positive) };
+
 /** The objects of one name. */
 class Shared implements Public.NatsShared {
   readonly #connection: Connection;
+  readonly #records: Records;
+  readonly #asked: Opened["asked"];
+  readonly #seats = new Map<string, Seat>();
+  readonly #events = new Map<string, SharedEvent>();
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, asked: Opened["asked"]) {
     this.#connection = connection;
+    this.#records = new Records(connection);
+    this.#asked = asked;
   }
 
   get name(): string {
@@ -53,8 +82,85 @@ class Shared implements Public.NatsShared {
   ): Effect.Effect<Queue.Queue<A>, Queue.QueueError | Queue.Unreachable, Scope.Scope> =>
     makeQueue<A>(this.#connection, name, options);
 
+  readonly lock = (name: string, options: Public.LeaseOptions = {}): Effect.Effect<Public.Lock, NatsError> =>
+    this.#making("lock", name, options, lockChecks, () =>
+      Effect.map(
+        this.#seat("lock", name, options.lease),
+        (seat) => new SharedLock(this.#connection, name, seat),
+      ));
+
+  readonly semaphore = (
+    name: string,
+    options: Public.SemaphoreOptions = {},
+  ): Effect.Effect<Public.Semaphore, NatsError> =>
+    this.#making(
+      "semaphore",
+      name,
+      options,
+      semaphoreChecks,
+      () =>
+        Effect.flatMap(this.#seat("semaphore", name, options.lease), (seat) =>
+          Effect.map(
+            this.#asked(() => seat.establish(options.permits)),
+            (permits) => new SharedSemaphore(this.#connection, name, seat, permits),
+          )),
+    );
+
+  readonly event = (name: string): Effect.Effect<Public.Event, NatsError> =>
+    this.#making("event", name, {}, {}, () =>
+      Effect.sync(() => {
+        const known = this.#events.get(name);
+        if (known !== undefined) return known;
+        const event = new SharedEvent(this.#connection, this.#records, name);
+        this.#events.set(name, event);
+        return event;
+      }));
+
+  /** Gives back what this program holds, and ends what waits. */
+  async close(): Promise<void> {
+    for (const event of this.#events.values()) event.close();
+    await Promise.all(Array.from(this.#seats.values(), (seat) => seat.close()));
+  }
+
   toString(): string {
     return this.#connection.host;
+  }
+
+  #making<A>(
+    kind: string,
+    name: string,
+    options: unknown,
+    checks: Arguments.Checks,
+    make: () => Effect.Effect<A, NatsError>,
+  ): Effect.Effect<A, NatsError> {
+    return Effect.suspend(() => {
+      const wrong = Arguments.wrong({ name }, { name: streamName }) ?? Arguments.wrongOptions(options, checks);
+      return wrong === undefined
+        ? make()
+        : Effect.fail(new NatsError("InvalidOption", Arguments.invalidOption(`${kind} of NatsShared`, wrong)));
+    });
+  }
+
+  /** All users of a lock or semaphore in this program share one seat, so that its fibers are served in order. */
+  #seat(
+    kind: "lock" | "semaphore",
+    name: string,
+    lease: Duration.DurationInput | undefined,
+  ): Effect.Effect<Seat, NatsError> {
+    const key = `${kind} ${name}`;
+    const millis = Duration.toMillis(lease ?? LEASE);
+    const known = this.#seats.get(key);
+    if (known === undefined) {
+      const seat = new Seat(this.#connection, kind, name, millis);
+      this.#seats.set(key, seat);
+      return Effect.succeed(seat);
+    }
+    return lease === undefined || known.lease === millis ? Effect.succeed(known) : Effect.fail(
+      new NatsError(
+        "InvalidOption",
+        `Cannot use the ${kind} ${name} with a lease of ${millis} ms: this program uses it with ${known.lease} ms`,
+      ),
+    );
   }
 }
 inspectable(Shared);
@@ -71,5 +177,8 @@ export const make = (options: Public.Options): Effect.Effect<Public.NatsShared, 
     const { asked, inbox, js } = yield* openJetStream(options, `shared objects ${name}`, "NatsShared", caller);
     const connection = new Connection(js, inbox, caller, { name, replicas, space });
     yield* asked(() => establishStates(connection));
-    return new Shared(connection);
+    return yield* Effect.acquireRelease(
+      Effect.sync(() => new Shared(connection, asked)),
+      (shared) => Effect.promise(() => shared.close()),
+    );
   });
