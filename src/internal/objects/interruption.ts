@@ -56,32 +56,42 @@ export const oneStep = <A, E = never, R = never>(
  * fiber continues with the failure or the interruption.
  */
 export const waitThenCommit = <A, E, B, E2 = never, R = never>(
-  request: (answer: (result: Effect.Effect<A, E>) => void) => () => void | Effect.Effect<unknown, E2, R>,
-  commit: (value: A) => Effect.Effect<B, E2, R>,
+  request: (answer: (result: Effect.Effect<A, E>) => void) => Cancel<E2, R>,
+  commit: (value: A, cancel: Cancel<E2, R>, restore: Restore) => Effect.Effect<B, E2, R>,
 ): Effect.Effect<B, E | E2, R> =>
   Effect.withFiberRuntime<B, E | E2, R>((fiber, { runtimeFlags }) => {
+    // Each step of a fiber costs as much as the rest of a small message. `uninterruptibleMask` would take three more.
     const interruptible = RuntimeFlags.interruptible(runtimeFlags);
-    return Effect.uninterruptibleMask((restore) => {
-      let cancel: () => void | Effect.Effect<unknown, E2, R> = () => {};
-      const wait = Effect.async<A, E>((resume) => {
-        cancel = request(resume);
-      });
-      const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
-        const canceled = cancel();
-        const failure = Effect.failCause(cause);
-        // A function of type `void` may return any value, such as the result of `Set.delete`.
-        return Effect.isEffect(canceled) ? Effect.zipRight(canceled, failure) : failure;
-      };
-      return Effect.matchCauseEffect(restore(wait), {
-        onFailure: abandon,
-        onSuccess: (value): Effect.Effect<B, E | E2, R> => {
-          // The caller would never see the result: the next step of this fiber is its interruption.
-          const pending = interruptible ? fiber.getFiberRef(FiberRef.interruptedCause) : Cause.empty;
-          return Cause.isEmpty(pending) ? commit(value) : abandon(pending);
-        },
-      });
+    let cancel: Cancel<E2, R> = () => {};
+    const wait = Effect.async<A, E>((resume) => {
+      cancel = request(resume);
     });
+    const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
+      const canceled = cancel();
+      const failure = Effect.failCause(cause);
+      // A function of type `void` may return any value, such as the result of `Set.delete`.
+      return Effect.isEffect(canceled) ? Effect.zipRight(canceled, failure) : failure;
+    };
+    if (!interruptible) {
+      return Effect.matchCauseEffect(wait, {
+        onFailure: abandon,
+        onSuccess: (value) => commit(value, cancel, uninterruptible),
+      });
+    }
+    return Effect.uninterruptible(Effect.matchCauseEffect(Effect.interruptible(wait), {
+      onFailure: abandon,
+      onSuccess: (value): Effect.Effect<B, E | E2, R> => {
+        // The caller would never see the result: the next step of this fiber is its interruption.
+        const pending = fiber.getFiberRef(FiberRef.interruptedCause);
+        return Cause.isEmpty(pending) ? commit(value, cancel, Effect.interruptible) : abandon(pending);
+      },
+    }));
   });
+
+/** Cancels a request, and takes back what was granted. An effect that it returns runs before the fiber continues. */
+export type Cancel<E, R> = () => void | Effect.Effect<unknown, E, R>;
+
+const uninterruptible: Restore = (effect) => effect;
 
 /**
  * Waits at a gate, interruptibly, and then runs `act` uninterruptibly. The next waiter passes when `act` has returned its effect,
@@ -90,23 +100,19 @@ export const waitThenCommit = <A, E, B, E2 = never, R = never>(
 export const awaitGate = <A, E>(
   gate: FifoGate,
   size: number,
-  act: () => Effect.Effect<A, E>,
+  act: (restore: Restore) => Effect.Effect<A, E>,
 ): Effect.Effect<A, E> =>
-  Effect.suspend(() => {
-    let leave = (): void => {};
-    return waitThenCommit<void, never, A, E>(
-      (answer) => {
-        const entry = gate.enter(size, () => answer(Effect.void));
-        leave = () => gate.leave(entry);
-        return leave;
-      },
-      () => {
-        const acted = act();
-        leave();
-        return acted;
-      },
-    );
-  });
+  waitThenCommit<void, never, A, E>(
+    (answer) => {
+      const entry = gate.enter(size, () => answer(Effect.void));
+      return () => gate.leave(entry);
+    },
+    (_, leave, restore) => {
+      const acted = act(restore);
+      leave();
+      return acted;
+    },
+  );
 
 /** Makes an Effect interruptible if the caller is. */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;

@@ -55,20 +55,30 @@ export class MessageReceiver {
    */
   receive<A, E>(kind: number, use: (message: Message) => Exit.Exit<A, E>): Effect.Effect<A, E | ReceiveFailure> {
     const { readers } = this.#end;
-    const proceed = (next: Exit.Exit<A, E | ReceiveFailure> | Promise<void>): Effect.Effect<A, E | ReceiveFailure> =>
-      next instanceof Promise
-        ? Effect.zipRight(Effect.promise(() => next), Effect.suspend(() => this.receive(kind, use)))
-        : next;
-    const wait = Effect.suspend(() =>
-      Effect.flatMap(awaitGate(readers, 0, () => Effect.succeed(this.#next(kind, use))), proceed)
-    );
-    if (!readers.isOpen(0)) return wait;
+    if (!readers.isOpen(0)) return this.#wait(kind, use);
     return oneStep(() => {
       // Another fiber may have received the message between the two steps of this one.
-      if (!readers.isOpen(0)) return new Otherwise(wait);
+      if (!readers.isOpen(0)) return new Otherwise(this.#wait(kind, use));
       const next = this.#next(kind, use);
-      return !(next instanceof Promise) && next._tag === "Success" ? next.value : new Otherwise(proceed(next));
+      if (next instanceof Promise) return new Otherwise(this.#again(next, kind, use));
+      return next._tag === "Success" ? next.value : new Otherwise(next);
     });
+  }
+
+  #wait<A, E>(kind: number, use: (message: Message) => Exit.Exit<A, E>): Effect.Effect<A, E | ReceiveFailure> {
+    return awaitGate(this.#end.readers, 0, (restore): Effect.Effect<A, E | ReceiveFailure> => {
+      const next = this.#next(kind, use);
+      return next instanceof Promise ? restore(this.#again(next, kind, use)) : next;
+    });
+  }
+
+  /** Receives when the modules of the next message are there. */
+  #again<A, E>(
+    loaded: Promise<void>,
+    kind: number,
+    use: (message: Message) => Exit.Exit<A, E>,
+  ): Effect.Effect<A, E | ReceiveFailure> {
+    return Effect.zipRight(Effect.promise(() => loaded), Effect.suspend(() => this.receive(kind, use)));
   }
 
   /** Receives the next value. */
