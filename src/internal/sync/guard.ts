@@ -84,6 +84,40 @@ export const hold = <A, E, R, E2, E3, R3>(
   );
 };
 
+/** What a lock in memory does in one step. Neither function throws. */
+export interface Immediate {
+  /** Takes the lock if it is free. */
+  readonly take: () => Held | undefined;
+  /** Releases the lock if this process holds it. */
+  readonly release: () => void;
+}
+
+/** {@link around} for a lock that need not wait to be released, nor to be taken if it is free. */
+export const aroundNow = <A, E, R, E2, E3, R3>(
+  take: Effect.Effect<Held, E2>,
+  now: Immediate,
+  effect: Effect.Effect<A, E, R>,
+  options: WithOptions<E3, R3> = {},
+): Effect.Effect<A, E | E2 | E3 | SyncError, R | R3> => {
+  const wrong = wrongBody(effect, options);
+  if (wrong !== undefined) return Effect.fail(wrong);
+  return Effect.uninterruptibleMask((restore) => {
+    const body = (held: Held): Effect.Effect<A, E | E3, R | R3> =>
+      Effect.matchCauseEffect(restore(first(held, effect, options.onAbandoned)), {
+        onFailure: (cause) => {
+          now.release();
+          return Effect.failCause(cause);
+        },
+        onSuccess: (value) => {
+          now.release();
+          return Effect.succeed(value);
+        },
+      });
+    const held = now.take();
+    return held === undefined ? Effect.flatMap(restore(take), body) : body(held);
+  });
+};
+
 /** Runs an effect between `take` and `release`. */
 export const around = <A, E, R, E2, E3, R3>(
   take: Effect.Effect<Held, E2>,

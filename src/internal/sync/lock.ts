@@ -12,7 +12,7 @@ import { isWaitFailure, type Participants } from "./protocol/participants.ts";
 import { Lock as Protocol } from "./protocol/lock.ts";
 import type { Words } from "../os/atomics.ts";
 import { type SyncFailure, wrongOption } from "./errors.ts";
-import { around, type Guard, type Guarded, GuardId, heldAs, notOwner, scoped } from "./guard.ts";
+import { aroundNow, type Guard, type Guarded, GuardId, heldAs, type Immediate, notOwner, scoped } from "./guard.ts";
 import { lockKind, LockMessages, statistics, TypeId } from "./messages/lock.ts";
 import { allocateObject, byMessages, carrierOption, type Descriptor, type Owner, Shared } from "./object.ts";
 import { ifDiscarded, LATER, step, waitExactly } from "./waiting.ts";
@@ -28,6 +28,15 @@ export class LockClient extends Shared<Protocol> implements MemoryLock, Guarded 
   protected override make(words: Words, at: number, participants: Participants): Protocol {
     return new Protocol(words, at, participants);
   }
+
+  /** An object that has ended, or cannot be reached, is reported by `take`. An effect may have released the lock itself. */
+  readonly #immediate: Immediate = {
+    take: () => {
+      const lock = this.there;
+      return lock?.takeIfFree() === true ? heldAs(lock.abandoned) : undefined;
+    },
+    release: () => void this.there?.release(),
+  };
 
   readonly take: Effect.Effect<Held, SyncFailure> = step(
     () => {
@@ -57,7 +66,7 @@ export class LockClient extends Shared<Protocol> implements MemoryLock, Guarded 
 
   readonly acquire: Effect.Effect<Held, SyncFailure, Scope.Scope> = scoped(this.take, () => this.release);
 
-  readonly withLock: Lock["withLock"] = (effect, options) => around(this.take, this.release, effect, options);
+  readonly withLock: Lock["withLock"] = (effect, options) => aroundNow(this.take, this.#immediate, effect, options);
 
   readonly isLocked: Effect.Effect<boolean, SyncFailure> = step(() => this.object.owner !== 0);
 
