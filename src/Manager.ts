@@ -268,7 +268,7 @@ export { Unreachable } from "./internal/objects/errors.ts";
 export { BrokenBarrier, SyncError } from "./internal/sync/errors.ts";
 export type { Address } from "./internal/network/address.ts";
 export type { ManagerFailure, ObjectRef } from "./internal/manager/calls.ts";
-export type { Change, Dict, DictChange, Name, Namespace } from "./internal/manager/proxies/dict.ts";
+export type { Change, Dict, DictChange, DictOperations, Name, Namespace } from "./internal/manager/proxies/dict.ts";
 export { Disconnected, ManagerError, type ManagerErrorReason, RemoteError } from "./internal/manager/errors.ts";
 export type { List, ListChange } from "./internal/manager/proxies/list.ts";
 export type { Making, Manager, ObjectInfo, Statistics } from "./internal/manager/manager.ts";

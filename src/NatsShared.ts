@@ -33,12 +33,14 @@
  */
 import type * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
+import type { Pipeable } from "effect/Pipeable";
 import type * as Scope from "effect/Scope";
 import type * as Events from "./Event.ts";
 import type { NatsError } from "./internal/network/errors.ts";
 import { lazily } from "./internal/os/lazy.ts";
 import type { SyncFailure } from "./internal/sync/errors.ts";
 import type * as Locks from "./Lock.ts";
+import type * as Manager from "./Manager.ts";
 import type { ServerOptions } from "./NatsBackend.ts";
 import type * as Queue from "./Queue.ts";
 import type * as Semaphores from "./Semaphore.ts";
@@ -180,6 +182,26 @@ export interface Event extends Events.Event {
 }
 
 /**
+ * A dict. Each key is in one message of the server; a change of it is seen by every operation that begins later, in any program.
+ *
+ * It has the operations of a dict of a {@link Manager.Manager}, with these differences: it is no proxy; `update` and `clear` change, and
+ * `getMany` reads, one key after the other; the task of `modify` runs in this program, and again if another program has changed the key
+ * meanwhile; a watch never has a `Clear`, but each key that was deleted.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Dict<in out K, in out V> extends Manager.DictOperations<K, V>, Pipeable {
+  /** The name of the dict. */
+  readonly name: string;
+  /**
+   * Changes the value of a key by a function, and returns the new value. The function is called again if another program has changed the
+   * key meanwhile, so that no change is lost. What it throws is a defect. *Interruption:* the key may have been changed.
+   */
+  readonly change: (key: K, change: (value: V | undefined) => V) => Effect.Effect<V, Manager.ManagerFailure>;
+}
+
+/**
  * The objects of one name. They are made by their first use, and stay in the server when all programs have ended.
  *
  * @since 0.1.0
@@ -213,6 +235,8 @@ export interface NatsShared {
   readonly semaphore: (name: string, options?: SemaphoreOptions) => Effect.Effect<Semaphore, NatsError>;
   /** The event of a name. Fails with the `NatsError` `InvalidOption` if the name is invalid. */
   readonly event: (name: string) => Effect.Effect<Event, NatsError>;
+  /** The dict of a name. Fails with the `NatsError` `InvalidOption` if the name is invalid. */
+  readonly dict: <K, V>(name: string) => Effect.Effect<Dict<K, V>, NatsError>;
 }
 
 /**

@@ -638,7 +638,7 @@ export const rows: Readonly<Record<string, Row>> = {
     true,
   ),
 
-  ...methods("Manager.Dict", "dict", {
+  ...methods("Manager.DictOperations", "dict", {
     get: [{ key: any }, ["a"]],
     getOrElse: [{ key: any, otherwise: any }, ["a", 1]],
     getMany: [{ keys: iterable }, [["a"]]],
@@ -796,7 +796,9 @@ export const rows: Readonly<Record<string, Row>> = {
     lock: [{ name: word, options: optionsOf("NatsShared.LeaseOptions") }, ["x", {}]],
     semaphore: [{ name: word, options: optionsOf("NatsShared.SemaphoreOptions") }, ["x", {}]],
     event: [{ name: word }, ["x"]],
+    dict: [{ name: word }, ["x"]],
   }),
+  ...methods("NatsShared.Dict", "natsDict", { change: [{ key: any, change }, ["a", () => 1]] }),
   "agent.serve": row(
     { options: optionsOf("agent.Options") },
     [{ servers: "nats://127.0.0.1:1", connectTimeout: 1 }],

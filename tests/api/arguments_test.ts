@@ -83,11 +83,13 @@ const makeProcesses = Effect.gen(function* () {
 
 /** A pool and the shared objects of a NATS server, where there is one. */
 const makeNats = Effect.gen(function* () {
-  if (!available) return { natsPool: undefined, natsShared: undefined };
+  if (!available) return { natsPool: undefined, natsShared: undefined, natsDict: undefined };
   const { url } = yield* durableServer;
+  const natsShared = yield* NatsShared.make({ servers: url, name: "arguments" });
   return {
     natsPool: yield* NatsPool.make({ servers: url, name: "arguments", size: 1 }),
-    natsShared: yield* NatsShared.make({ servers: url, name: "arguments" }),
+    natsShared,
+    natsDict: yield* natsShared.dict<string, number>("dict"),
   };
 });
 
@@ -287,7 +289,10 @@ test(
     const fixtures = yield* make;
     const before = yield* look(fixtures);
     assertEquals(
-      yield* attempts(fixtures, (key) => available || !/^(NatsPool.NatsPool|NatsShared.NatsShared)\./.test(key)),
+      yield* attempts(
+        fixtures,
+        (key) => available || !/^(NatsPool.NatsPool|NatsShared.NatsShared|NatsShared.Dict)\./.test(key),
+      ),
       [],
     );
     assertEquals(yield* look(fixtures), before);

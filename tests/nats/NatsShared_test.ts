@@ -1,4 +1,5 @@
 /** Objects that several programs share by a real server. Each connection counts as a program of its own. */
+import * as Chunk from "effect/Chunk";
 import * as Context from "effect/Context";
 import * as Deferred from "effect/Deferred";
 import * as Effect from "effect/Effect";
@@ -6,12 +7,14 @@ import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
-import { Event, Lock, Semaphore, wait } from "../../mod.ts";
+import * as Stream from "effect/Stream";
+import { Event, Lock, Manager, Semaphore, SubprocessBackend, wait } from "../../mod.ts";
 import * as NatsShared from "../../src/NatsShared.ts";
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { available, durableServer, type NatsServer, natsServer } from "../support/nats.ts";
 import { proxy } from "../support/proxy.ts";
 import { group, type Step, test, when } from "../support/suite.ts";
+import * as Tasks from "./shared_tasks.ts";
 
 interface Setting {
   readonly server: NatsServer;
@@ -302,8 +305,275 @@ const steps: ReadonlyArray<Step<Setting>> = [
   ],
 ];
 
+/** A use of a dict that knows nothing of its carrier. */
+const useDict = (dict: Manager.DictOperations<string, number>) =>
+  Effect.gen(function* () {
+    yield* dict.update([["a", 1], ["b", 2]]);
+    yield* dict.set("c", 3);
+    yield* dict.set("a", 10);
+    return {
+      keys: yield* dict.keys,
+      values: yield* dict.values,
+      entries: yield* dict.entries,
+      map: yield* dict.toMap,
+      size: yield* dict.size,
+      get: [yield* dict.get("a"), yield* dict.get("x"), yield* dict.getOrElse("x", "none")],
+      many: yield* dict.getMany(["c", "x", "a"]),
+      has: [yield* dict.has("a"), yield* dict.has("x")],
+      setDefault: [yield* dict.setDefault("a", 5), yield* dict.setDefault("d", 4)],
+      compareAndSet: [
+        yield* dict.compareAndSet("a", 1, 2),
+        yield* dict.compareAndSet("a", 10, 2),
+        yield* dict.compareAndSet("e", undefined, 5),
+        yield* dict.compareAndSet("a", undefined, 5),
+      ],
+      modify: yield* dict.modify("b", Tasks.addTo, 40),
+      pop: [yield* dict.pop("a"), yield* dict.pop("a")],
+      popItem: yield* dict.popItem,
+      delete: [yield* dict.delete("b"), yield* dict.delete("b")],
+      left: Chunk.toReadonlyArray(yield* Stream.runCollect(dict.toStream)),
+      sink: yield* Stream.run(Stream.make(["s", 1] as const, ["t", 2] as const), dict.toSink),
+      full: yield* dict.entries,
+      clear: yield* dict.clear,
+      empty: [yield* dict.size, yield* dict.popItem, yield* dict.keys],
+    };
+  });
+
+const dictSteps: ReadonlyArray<Step<Setting>> = [
+  [
+    "dict: its operations give what those of a manager's dict give",
+    shared(({ one }) =>
+      Effect.gen(function* () {
+        const manager = yield* Manager.make();
+        const expected = yield* useDict(yield* manager.dict<string, number>());
+        assertEquals(yield* useDict(yield* one.dict<string, number>("same")), expected);
+        assertEquals(yield* useDict(yield* one.dict<string, number>("same")), expected);
+      }).pipe(Effect.provide(SubprocessBackend.layer()))
+    ),
+  ],
+  [
+    "dict: a change is seen by every operation that begins later, in any program",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.dict<string, number>("seen"), yield* two.dict<string, number>("seen")];
+        for (let n = 1; n <= 20; n++) {
+          yield* a.set("n", n);
+          assertEquals([yield* b.get("n"), yield* b.size], [n, 1]);
+          yield* b.set(`k${n}`, n);
+          yield* a.delete(`k${n}`);
+          assertEquals(yield* b.keys, ["n"]);
+        }
+      })
+    ),
+  ],
+  [
+    "dict: no concurrent change of a key is lost",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.dict<string, number>("counters"), yield* two.dict<string, number>("counters")];
+        yield* Effect.forEach(
+          Array.from({ length: 60 }, (_, i) => i),
+          (i) =>
+            i % 3 === 0
+              ? a.change("n", (n = 0) => n + 1)
+              : i % 3 === 1
+              ? b.change("n", (n = 0) => n + 1)
+              : b.modify("n", Tasks.addTo, 1),
+          { concurrency: "unbounded" },
+        );
+        assertEquals(yield* a.get("n"), 60);
+        const wins = yield* Effect.all([a, b, a, b].map((dict) => dict.compareAndSet("n", 60, 61)), {
+          concurrency: "unbounded",
+        });
+        assertEquals(wins.filter((won) => won).length, 1);
+        const popped = yield* Effect.all([a, b, a, b].map((dict) => dict.pop("n")), { concurrency: "unbounded" });
+        assertEquals(popped.filter((value) => value !== undefined), [61]);
+        yield* a.update(Array.from({ length: 10 }, (_, i) => [`${i}`, i] as const));
+        const items = yield* Effect.all(Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? a : b).popItem), {
+          concurrency: "unbounded",
+        });
+        const values = items.flatMap((item) => item === undefined ? [] : [item[1]]);
+        assertEquals(values.toSorted(), Array.from({ length: 10 }, (_, i) => i));
+      })
+    ),
+  ],
+  [
+    "dict: keys are compared by value, whatever they are; values are copies",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.dict<unknown, unknown>("keys"), yield* two.dict<unknown, unknown>("keys")];
+        const keys = [
+          1,
+          -0,
+          "1",
+          "a.b *>",
+          "\u{1F600}".repeat(300),
+          [1, [2]],
+          { x: { y: 1 } },
+          null,
+          undefined,
+          NaN,
+          10n,
+        ];
+        yield* Effect.forEach(keys, (key, i) => a.set(structuredClone(key), i));
+        assertEquals(yield* Effect.forEach(keys, (key) => b.get(structuredClone(key))), keys.map((_, i) => i));
+        assertEquals(yield* b.keys, keys.map((key) => key === 0 ? 0 : key));
+        assertEquals(yield* b.get(0), 1);
+        const value = { list: [1], map: new Map([["d", new Date(0)]]), bytes: new Uint8Array(100_000).fill(7) };
+        yield* a.set("value", value);
+        const read = yield* b.get("value");
+        assertEquals(read, value);
+        value.list.push(2);
+        assertEquals(yield* a.get("value"), read);
+        assertEquals((yield* a.toMap).get("value"), read);
+      })
+    ),
+  ],
+  [
+    "dict: a watch has the content, and then each change, in the order of the changes",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.dict<string, number>("watched"), yield* two.dict<string, number>("watched")];
+        yield* a.set("old", 0);
+        const seen: Array<Manager.DictChange<string, number>> = [];
+        const started = yield* Deferred.make<void>();
+        const watching = yield* Effect.fork(
+          b.watch.pipe(
+            Stream.tap((change) => {
+              seen.push(change);
+              return Deferred.succeed(started, undefined);
+            }),
+            Stream.takeUntil((change) => change._tag === "Delete" && change.key === "end"),
+            Stream.runDrain,
+          ),
+        );
+        yield* Deferred.await(started);
+        for (let n = 1; n <= 3; n++) yield* a.set("n", n);
+        yield* b.delete("old");
+        yield* a.set("end", 1);
+        yield* a.clear;
+        yield* Fiber.join(watching);
+        const [snapshot, ...changes] = seen;
+        assertEquals(snapshot, { _tag: "Snapshot", value: new Map([["old", 0]]) });
+        const told = changes.map((change) =>
+          change._tag === "Set" ? `${change.key}=${change.value}` : `${change._tag}`
+        );
+        assertEquals(told.slice(0, 5), ["n=1", "n=2", "n=3", "Delete", "end=1"]);
+        assert(told.slice(5).every((change) => change === "Delete"));
+        assertEquals(yield* b.size, 0);
+      })
+    ),
+  ],
+  [
+    "dict: an interrupted pop has taken nothing",
+    shared(({ one, two }) =>
+      Effect.gen(function* () {
+        const [a, b] = [yield* one.dict<string, number>("popped"), yield* two.dict<string, number>("popped")];
+        yield* a.update([["x", 1], ["y", 2]]);
+        for (let round = 0; round < 12; round++) {
+          const popping = yield* Effect.fork(round % 2 === 0 ? Effect.asVoid(a.pop("x")) : Effect.asVoid(a.popItem));
+          for (let i = 0; i < round; i++) yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 0)));
+          const exit = yield* Fiber.interrupt(popping);
+          if (Exit.isSuccess(exit)) {
+            assertEquals(yield* b.size, 1);
+            yield* a.update([["x", 1], ["y", 2]]);
+          } else assertEquals((yield* b.entries).toSorted(), [["x", 1], ["y", 2]], `round ${round}`);
+        }
+      })
+    ),
+  ],
+  [
+    "dict: what cannot be stored fails before anything has changed",
+    shared(({ one }) =>
+      Effect.gen(function* () {
+        const dict = yield* one.dict<unknown, unknown>("refused");
+        const lock = yield* one.lock("refused");
+        yield* dict.set("a", 1);
+        const failures = yield* Effect.forEach([
+          dict.set("a", () => 1),
+          dict.set("a", lock),
+          dict.set(new Uint8Array(100_000), 1),
+          dict.set("a", new Uint8Array(2_000_000)),
+          dict.update([["a", 2], ["b", () => 1]]),
+          dict.change("a", () => () => 1),
+          dict.modify("a", "no" as unknown as typeof Tasks.fails),
+          dict.modify("a", Tasks.fails),
+          dict.modify("a", Tasks.throws),
+        ], (use) => Effect.flip(use as Effect.Effect<unknown, { readonly _tag: string } | "failed">));
+        assertEquals(failures.map((error) => error === "failed" ? error : error._tag), [
+          "EncodeError",
+          "EncodeError",
+          "ManagerError",
+          "MessageTooLarge",
+          "EncodeError",
+          "EncodeError",
+          "ManagerError",
+          "failed",
+          "RemoteError",
+        ]);
+        assertEquals(yield* dict.entries, [["a", 1]]);
+      })
+    ),
+  ],
+  [
+    "dict: a program that has ended fails; the content stays for others",
+    shared(({ one, server }) =>
+      Effect.gen(function* () {
+        const scope = yield* Scope.make();
+        const dict = yield* (yield* Scope.extend(join(server.url), scope)).dict<string, number>("ended");
+        yield* dict.set("a", 1);
+        const started = yield* Deferred.make<void>();
+        const watching = yield* Effect.fork(
+          Effect.flip(Stream.runForEach(dict.watch, () => Deferred.succeed(started, undefined))),
+        );
+        yield* Deferred.await(started);
+        yield* Scope.close(scope, Exit.void);
+        assertEquals((yield* Fiber.join(watching))._tag, "Unreachable");
+        assertEquals((yield* Effect.flip(dict.get("a")))._tag, "Unreachable");
+        assertEquals((yield* Effect.flip(dict.size))._tag, "Unreachable");
+        assertEquals(yield* (yield* one.dict<string, number>("ended")).entries, [["a", 1]]);
+      })
+    ),
+  ],
+];
+
 if (available) {
   group("NatsShared: locks, semaphores and events", setup, steps);
+
+  group("NatsShared: dicts", setup, dictSteps);
+
+  test(
+    "NatsShared: a watch of a dict goes on when the server comes back, with no change lost or told twice",
+    Effect.gen(function* () {
+      const server = yield* durableServer;
+      const [one, two] = [yield* join(server.url), yield* join(server.url)];
+      const [a, b] = [yield* one.dict<string, number>("again"), yield* two.dict<string, number>("again")];
+      yield* a.update([["kept", 0], ["deleted", 0]]);
+      const seen: Array<string> = [];
+      const started = yield* Deferred.make<void>();
+      const watching = yield* Effect.fork(
+        b.watch.pipe(
+          Stream.tap((change) => {
+            seen.push(change._tag === "Set" ? `${change.key}=${change.value}` : change._tag);
+            return Deferred.succeed(started, undefined);
+          }),
+          Stream.takeUntil((change) => change._tag === "Set" && change.key === "end"),
+          Stream.runDrain,
+        ),
+      );
+      yield* Deferred.await(started);
+      yield* a.set("before", 1);
+      yield* when(Effect.sync(() => seen.length), (count) => count === 2);
+      yield* server.stop;
+      const changes = yield* Effect.fork(Effect.all([a.set("during", 2), a.delete("deleted")], { concurrency: 2 }));
+      yield* server.start;
+      yield* Fiber.join(changes);
+      yield* a.set("end", 3);
+      yield* Fiber.join(watching);
+      assertEquals(seen.slice(0, 2), ["Snapshot", "before=1"]);
+      assertEquals(seen.slice(2, -1).toSorted(), ["Delete", "during=2"]);
+    }),
+  );
 
   test(
     "a server without JetStream, and an option that is not valid, are typed failures",

@@ -216,9 +216,9 @@ export class JetStream {
     }
   }
 
-  /** Deletes all messages of a subject. */
-  async purge(stream: string, subject: string): Promise<void> {
-    await this.api(`STREAM.PURGE.${stream}`, { filter: subject });
+  /** Deletes all messages of a subject, or those whose sequence number is below `before`. */
+  async purge(stream: string, subject: string, before?: number): Promise<void> {
+    await this.api(`STREAM.PURGE.${stream}`, { filter: subject, seq: before });
   }
 
   /** Repeats an operation until it is answered. `repeated` tells it that it may have happened before. */

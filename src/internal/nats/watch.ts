@@ -73,6 +73,8 @@ export class Watch {
 
   async #begin(): Promise<void> {
     this.#leave();
+    // Its object has been told.
+    if (this.#js.server.connection.isClosed()) return;
     const count = ++this.#count;
     const isOver = (): boolean => this.#closed || count !== this.#count;
     this.#place = 0;

@@ -36,16 +36,13 @@ export type DictChange<K, V> =
 export type Change<A, Args extends ReadonlyArray<unknown>, B, E> = Task<[value: A, ...args: Args], B, E>;
 
 /**
- * A Map at the server. Keys are compared by value, so that arrays and records can be keys; they are ordered by their first insertion.
- * A value that is read is a copy, made when the server handles the call. A call of a single step that is interrupted may have
- * completed.
- *
- * Python's `dict`, with `get(key, default)`, `setdefault`, `pop`, `popitem` and `update`.
+ * The operations of a dict: of one at a manager's server, and of one that programs share by `NatsShared`. A function that takes this type
+ * works with both.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Dict<in out K, in out V> extends Proxy {
+export interface DictOperations<in out K, in out V> {
   /** The number of keys. Python's `len`. */
   readonly size: Effect.Effect<number, ManagerFailure>;
   /** The value of a key, or `undefined`. */
@@ -99,6 +96,18 @@ export interface Dict<in out K, in out V> extends Proxy {
    */
   readonly watch: Stream.Stream<DictChange<K, V>, ManagerFailure>;
 }
+
+/**
+ * A Map at the server. Keys are compared by value, so that arrays and records can be keys; they are ordered by their first insertion.
+ * A value that is read is a copy, made when the server handles the call. A call of a single step that is interrupted may have
+ * completed.
+ *
+ * Python's `dict`, with `get(key, default)`, `setdefault`, `pop`, `popitem` and `update`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Dict<in out K, in out V> extends Proxy, DictOperations<K, V> {}
 
 /** Checks of a method that runs a task. */
 export const tasks: Checks = { task: isTask };

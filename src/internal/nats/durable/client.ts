@@ -7,12 +7,13 @@
  * @module
  */
 import type { Incoming } from "../../codec/message.ts";
+import { each } from "../each.ts";
 import { Closed, type JetStream, JetStreamError, NOT_FIRST, REFUSED_BY_LIMIT } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
 import { type Message, nothing, pack, unpack } from "../packing.ts";
 import type { Outcome, Task } from "./messages.ts";
 import type { Names } from "./names.ts";
-import { each, packLarge, unpackLarge } from "./parts.ts";
+import { packLarge, unpackLarge } from "./parts.ts";
 import { consumerOf } from "./streams.ts";
 
 /** Interval of looking for results of which no news has come, in milliseconds. */

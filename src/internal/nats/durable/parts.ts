@@ -4,6 +4,7 @@
  * @module
  */
 import type { Incoming } from "../../codec/message.ts";
+import { each } from "../each.ts";
 import type { JetStream } from "../jetstream.ts";
 import { randomName } from "../protocol.ts";
 import { type Message, nothing, pack, unpack } from "../packing.ts";
@@ -14,20 +15,8 @@ const LARGEST = 900 * 1024;
 /** Number of bytes of a message that its headers and its subject may take. */
 const OVERHEAD = 4096;
 
-/** Number of parts that are on their way at a time. */
-const AT_A_TIME = 32;
-
 /** The largest content of a message, in bytes. */
 export const limitOf = ({ server }: JetStream): number => Math.min(LARGEST, server.maxPayload - OVERHEAD);
-
-/** Runs a function for each number below `count`, some at a time. */
-export const each = async (count: number, run: (index: number) => Promise<void>): Promise<void> => {
-  const next = Array.from({ length: count }, (_, i) => i).values();
-  const work = async (): Promise<void> => {
-    for (const index of next) await run(index);
-  };
-  await Promise.all(Array.from({ length: Math.min(AT_A_TIME, count) }, work));
-};
 
 /** Stores a content under the subjects `SUBJECT.0` and so on, and returns the number of its parts. */
 export const storeParts = async (js: JetStream, subject: string, content: Uint8Array): Promise<number> => {

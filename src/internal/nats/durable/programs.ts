@@ -7,12 +7,13 @@
 import type { Permissions } from "../../../Backend.ts";
 import { library, mainModule } from "../../child/modules.ts";
 import { inherited } from "../../child/permissions.ts";
+import { each } from "../each.ts";
 import type { JetStream } from "../jetstream.ts";
 import { decode, encode, hashOf } from "../protocol.ts";
 import { Sources } from "../sources.ts";
 import type { Program } from "./messages.ts";
 import { shared } from "./names.ts";
-import { each, limitOf, loadParts, storeParts } from "./parts.ts";
+import { limitOf, loadParts, storeParts } from "./parts.ts";
 
 /** How old a stored program may be, in milliseconds. An older one is stored again, so that it is not dropped while it is used. */
 const FRESH = 24 * 3600 * 1000;

@@ -17,6 +17,7 @@ import { serverChecks } from "../server.ts";
 import { establish, type Opened, openJetStream, streamName } from "../streams.ts";
 import { Connection } from "./connection.ts";
 import { makeQueue } from "./queue.ts";
+import { SharedDict } from "./dict.ts";
 import { SharedEvent } from "./event.ts";
 import { Seat } from "./lease.ts";
 import { SharedLock } from "./lock.ts";
@@ -61,8 +62,11 @@ class Shared implements Public.NatsShared {
   readonly #asked: Opened["asked"];
   readonly #seats = new Map<string, Seat>();
   readonly #events = new Map<string, SharedEvent>();
+  readonly #dicts = new Map<string, SharedDict<unknown, unknown>>();
+  readonly #scope: Scope.Scope;
 
-  constructor(connection: Connection, asked: Opened["asked"]) {
+  constructor(connection: Connection, asked: Opened["asked"], scope: Scope.Scope) {
+    this.#scope = scope;
     this.#connection = connection;
     this.#records = new Records(connection);
     this.#asked = asked;
@@ -116,9 +120,21 @@ class Shared implements Public.NatsShared {
         return event;
       }));
 
+  readonly dict = <K, V>(name: string): Effect.Effect<Public.Dict<K, V>, NatsError> =>
+    this.#making("dict", name, {}, {}, () =>
+      Effect.sync(() => {
+        let dict = this.#dicts.get(name);
+        if (dict === undefined) {
+          dict = new SharedDict(this.#connection, this.#records, name, this.#scope);
+          this.#dicts.set(name, dict);
+        }
+        return dict as unknown as Public.Dict<K, V>;
+      }));
+
   /** Gives back what this program holds, and ends what waits. */
   async close(): Promise<void> {
     for (const event of this.#events.values()) event.close();
+    for (const dict of this.#dicts.values()) dict.close();
     await Promise.all(Array.from(this.#seats.values(), (seat) => seat.close()));
   }
 
@@ -177,8 +193,9 @@ export const make = (options: Public.Options): Effect.Effect<Public.NatsShared, 
     const { asked, inbox, js } = yield* openJetStream(options, `shared objects ${name}`, "NatsShared", caller);
     const connection = new Connection(js, inbox, caller, { name, replicas, space });
     yield* asked(() => establishStates(connection));
+    const scope = yield* Effect.scope;
     return yield* Effect.acquireRelease(
-      Effect.sync(() => new Shared(connection, asked)),
+      Effect.sync(() => new Shared(connection, asked, scope)),
       (shared) => Effect.promise(() => shared.close()),
     );
   });
