@@ -330,6 +330,8 @@ export class Delivery {
   /** Number of messages that wait behind it. */
   readonly pending: number;
   readonly data: Uint8Array;
+  /** When it has come; see `performance.now`. */
+  readonly received: number = performance.now();
   /** The subject of answers to it. */
   readonly reply: string;
   /** The id with which it was stored; empty if there was none. */

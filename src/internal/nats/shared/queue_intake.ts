@@ -4,8 +4,9 @@
  * - Calls are served in their order. What the server gives is theirs in the order in which it comes.
  * - A call that waits for one item lets a request wait in the server. If there are items, or if the call must not wait, a probe asks for
  *   those that are there.
- * - Calls that follow each other closely have some items sent ahead. Those that nobody takes go back at once.
- * - No request leaves while an item is on its way back, or the server would give the next item first.
+ * - Calls that follow each other closely have some items sent ahead. Those that nobody takes soon go back to the server.
+ * - Items that an interrupted call gives back are here again, before all later ones. While they are on their way, no call is given any.
+ * - No request leaves while an item is on its way back to the server, which would give the next item first.
  *
  * @module
  */
@@ -27,6 +28,9 @@ const PAUSE = 250;
 
 /** The time within which calls follow each other closely, and after which items that nobody takes go back, in milliseconds. */
 const CLOSE = 20;
+
+/** The same, for items that came when no call followed another one closely. */
+const LOOSE = 2;
 
 /** The largest number of items that are sent ahead, and that a probe asks for. */
 const AHEAD = 16;
@@ -57,11 +61,6 @@ interface Request {
   readonly stop: () => void;
 }
 
-interface Arrived {
-  readonly delivery: Delivery;
-  readonly time: number;
-}
-
 export interface Options {
   readonly server: Server;
   readonly inbox: string;
@@ -81,14 +80,17 @@ export class Intake {
   readonly #probes: Pulls;
   readonly #takers = new Fifo<Entry>();
   readonly #requests = new Map<string, Request>();
-  #ahead: Array<Arrived> = [];
+  /** Items that nobody has taken, the oldest first. */
+  #ahead: Array<Delivery> = [];
   #count = 0;
   /** Number of items that all calls take at most, and of calls for which a probe has to ask. */
   #wanted = 0;
   #unasked = 0;
   /** Number of items that wait in the server, as far as it is known. */
   #pending = 0;
+  /** Number of items on their way back to the server, and of calls that give items back. */
   #returning = 0;
+  #holding = 0;
   #last = -Infinity;
   #isClose = false;
   #closed = false;
@@ -142,7 +144,19 @@ export class Intake {
     this.#demand();
   }
 
-  /** Gives an item back. Its place in the server is before all others. */
+  /** No call is given an item until the function that this one returns is called with items that were given back. */
+  hold(): (deliveries: ReadonlyArray<Delivery>) => void {
+    this.#holding++;
+    return (deliveries) => {
+      this.#holding--;
+      if (this.#closed) { for (const delivery of deliveries) void this.#options.answers.giveBack(delivery); }
+      else for (const delivery of deliveries) this.#keep(delivery);
+      this.#distribute();
+      this.#demand();
+    };
+  }
+
+  /** Gives an item back to the server, in which its place is before all others. */
   async giveBack(delivery: Delivery): Promise<void> {
     this.#returning++;
     this.#pending++;
@@ -226,9 +240,7 @@ export class Intake {
   #delivered(delivery: Delivery, waits: boolean): void {
     if (this.#closed) return void this.#options.answers.giveBack(delivery);
     this.#pending = delivery.pending;
-    // The call that has let a request wait is gone.
-    if (waits && this.#takers.length === 0) void this.giveBack(delivery);
-    else this.#ahead.push({ delivery, time: performance.now() });
+    this.#keep(delivery);
     for (const [key, request] of this.#requests) {
       if (request.waits !== waits) continue;
       if (--request.left === 0 || !waits && delivery.pending === 0) {
@@ -268,11 +280,18 @@ export class Intake {
     this.#demand();
   }
 
+  #keep(delivery: Delivery): void {
+    let at = this.#ahead.length;
+    while (at > 0 && this.#ahead[at - 1].sequence > delivery.sequence) at--;
+    this.#ahead.splice(at, 0, delivery);
+  }
+
   #distribute(): void {
+    if (this.#holding > 0) return;
     const limit = performance.now() - this.#options.lease;
-    // Their leases have ended: the server gives them to others.
-    if (this.#ahead.length > 0 && this.#ahead[0].time < limit) {
-      this.#ahead = this.#ahead.filter(({ time }) => time >= limit);
+    // The leases of these have ended: the server gives them to others.
+    if (this.#ahead.some(({ received }) => received < limit)) {
+      this.#ahead = this.#ahead.filter(({ received }) => received >= limit);
     }
     while (this.#ahead.length > 0) {
       const taker = this.#takers.first;
@@ -281,12 +300,12 @@ export class Intake {
       if (taker.most > this.#ahead.length && this.#isProbing) break;
       this.#takers.shift();
       this.#left(taker);
-      taker.given(this.#ahead.splice(0, taker.most).map(({ delivery }) => delivery));
+      taker.given(this.#ahead.splice(0, taker.most));
     }
     this.#stopIdling?.();
     this.#stopIdling = undefined;
     if (this.#ahead.length > 0 && this.#takers.length === 0) {
-      this.#stopIdling = after(CLOSE, () => this.#release());
+      this.#stopIdling = after(this.#isClose ? CLOSE : LOOSE, () => this.#release());
     }
   }
 
@@ -300,7 +319,7 @@ export class Intake {
     this.#stopIdling = undefined;
     const ahead = this.#ahead;
     this.#ahead = [];
-    for (const { delivery } of ahead) void this.giveBack(delivery);
+    for (const delivery of ahead) void this.giveBack(delivery);
   }
 }
 

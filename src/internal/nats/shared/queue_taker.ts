@@ -183,7 +183,11 @@ class Call<A> {
     this.#isOver = true;
     this.#leave();
     if (this.#claiming === undefined) return;
-    const undone = this.#claiming.then(() => this.#undo());
+    const restore = this.#parts.intake.hold();
+    const undone = this.#claiming.then(() => this.#undo()).then(restore, (error) => {
+      restore([]);
+      throw error;
+    });
     this.#parts.inBackground(undone);
     return within(undone);
   };
@@ -216,10 +220,9 @@ class Call<A> {
     const { answers, claims, codec, holds, intake } = this.#parts;
     const opened = codec.open(deliveries.map(({ data }) => unpackItem(data)));
     const mine = deliveries.slice(0, opened.count);
-    const back = deliveries.slice(opened.count).map((delivery) => intake.giveBack(delivery));
+    if (opened.count < deliveries.length) intake.hold()(deliveries.slice(opened.count));
     if (holds !== undefined) {
       this.#claimed = mine.map((delivery) => ({ delivery, mark: 0 }));
-      await Promise.all(back);
       if (!this.#isOver) this.#answer(Effect.succeed({ items: takeOpened(opened), deliveries: mine }));
       return;
     }
@@ -244,12 +247,12 @@ class Call<A> {
     this.#answer(Effect.succeed({ items, deliveries: this.#claimed.map(({ delivery }) => delivery) }));
   }
 
-  /** Gives back what was claimed. */
-  async #undo(): Promise<void> {
-    const { claims, holds, intake } = this.#parts;
-    await Promise.all(this.#claimed.map(async ({ delivery, mark }) => {
-      if (holds === undefined) await claims.release(delivery.id, mark);
-      await intake.giveBack(delivery);
-    }));
+  /** Gives up what was claimed, and returns it. */
+  async #undo(): Promise<ReadonlyArray<Delivery>> {
+    const { claims, holds } = this.#parts;
+    if (holds === undefined) {
+      await Promise.all(this.#claimed.map(({ delivery, mark }) => claims.release(delivery.id, mark)));
+    }
+    return this.#claimed.map(({ delivery }) => delivery);
   }
 }
