@@ -99,14 +99,17 @@ interface Acknowledged {
 export interface Terms {
   /** The sequence number of the last message of the subject, or 0 for none. Otherwise the operation fails with {@link NOT_FIRST}. */
   readonly after?: number | undefined;
+  /** The sequence number of the last message of the stream. Otherwise the operation fails with {@link NOT_FIRST}, which names it. */
+  readonly last?: number | undefined;
   /** The id of the message. A message whose id the stream has had within two minutes is not stored again. */
   readonly id?: string | undefined;
 }
 
-const headersOf = ({ after, id }: Terms): MsgHdrs | undefined => {
-  if (after === undefined && id === undefined) return undefined;
+const headersOf = ({ after, id, last }: Terms): MsgHdrs | undefined => {
+  if (after === undefined && id === undefined && last === undefined) return undefined;
   const terms = headers();
   if (after !== undefined) terms.set("Nats-Expected-Last-Subject-Sequence", `${after}`);
+  if (last !== undefined) terms.set("Nats-Expected-Last-Sequence", `${last}`);
   if (id !== undefined) terms.set("Nats-Msg-Id", id);
   return terms;
 };

@@ -14,32 +14,32 @@ export interface UnreportedItem {
 }
 
 /** The unreported items of one queue, in the order in which they were taken. */
-export class UnreportedItems {
-  readonly #items = new Set<UnreportedItem>();
-  readonly #key: string;
+export class UnreportedItems<Item extends Pick<UnreportedItem, "fiber"> = UnreportedItem> {
+  readonly #items = new Set<Item>();
+  /** Called when there are items, and when there are none any more. */
+  readonly #changed: (hasItems: boolean) => void;
 
-  constructor(key: string) {
-    this.#key = key;
+  constructor(changed: (hasItems: boolean) => void = () => {}) {
+    this.#changed = changed;
   }
 
-  add(item: UnreportedItem): void {
-    byQueue.set(this.#key, this);
+  add(item: Item): void {
     this.#items.add(item);
+    if (this.#items.size === 1) this.#changed(true);
   }
 
   /** Removes an item that was reported, or that the queue has taken back. */
-  remove(item: UnreportedItem): void {
-    this.#items.delete(item);
-    if (this.#items.size === 0 && byQueue.get(this.#key) === this) byQueue.delete(this.#key);
+  remove(item: Item): void {
+    if (this.#items.delete(item) && this.#items.size === 0) this.#changed(false);
   }
 
   /**
    * Removes and returns `count` items: first the oldest that this fiber has taken, then the oldest of all. `undefined` if there
    * are fewer, with none removed.
    */
-  pick(fiber: number, count: number): ReadonlyArray<UnreportedItem> | undefined {
+  pick(fiber: number, count: number): ReadonlyArray<Item> | undefined {
     if (this.#items.size < count) return undefined;
-    const picked = new Set<UnreportedItem>();
+    const picked = new Set<Item>();
     for (const item of this.#items) {
       if (picked.size === count) break;
       if (item.fiber === fiber) picked.add(item);
@@ -58,5 +58,11 @@ const byQueue = new Map<string, UnreportedItems>();
 /** The unreported items of a queue. All handles of the queue in this process share them. */
 export const unreportedOf = ({ address, object }: Target): UnreportedItems => {
   const key = `${address}/${object}`;
-  return byQueue.get(key) ?? new UnreportedItems(key);
+  const known = byQueue.get(key);
+  if (known !== undefined) return known;
+  const items: UnreportedItems = new UnreportedItems((hasItems) => {
+    if (hasItems) byQueue.set(key, items);
+    else if (byQueue.get(key) === items) byQueue.delete(key);
+  });
+  return items;
 };

@@ -37,7 +37,7 @@ import { streamName } from "../streams.ts";
 import { type Connection, unsendable } from "./connection.ts";
 import { Answers, Claims } from "./queue_claims.ts";
 import { Intake } from "./queue_intake.ts";
-import { type ItemMessage, OVERHEAD, Puts } from "./queue_puts.ts";
+import { type ItemMessage, Puts } from "./queue_puts.ts";
 import { type Held, Holds, Reports } from "./queue_reports.ts";
 import { closedAs, QueueStreams, type Snapshot, type State } from "./queue_streams.ts";
 import { packItem, SharedTaker, within } from "./queue_taker.ts";
@@ -50,6 +50,9 @@ const LOOK = 1000;
 /** The shortest and the longest pause before a closed queue is looked at again, in milliseconds. */
 const AGAIN = 20;
 const LONGEST = 500;
+
+/** What the head of a message takes up, in bytes. */
+const OVERHEAD = 256;
 
 /** Interval of removing what is not needed any more, in milliseconds. */
 const TIDY = 60_000;
@@ -105,8 +108,8 @@ class SharedQueue<A> implements Queue<A> {
     this.#state = snapshot.state;
     this.#codec = new ItemCodec({ maxBytes: Infinity, stranger: true });
     this.#claims = new Claims(streams, caller);
-    this.#answers = new Answers(js);
-    this.#puts = new Puts(streams, this.#answers);
+    this.#answers = new Answers(js, this.#claims);
+    this.#puts = new Puts(streams, this.#answers, () => this.#claims.mend());
     this.#reports = new Reports(streams, () => this.#fresh());
     this.#intake = new Intake({
       server: js.server,
@@ -118,11 +121,10 @@ class SharedQueue<A> implements Queue<A> {
     });
     this.#holds = snapshot.redeliver
       ? new Holds(
-        `${streams.names.items}/${this.#prefix}`,
         lease,
+        this.#claims,
         this.#answers,
         (delivery) => this.#intake.giveBack(delivery),
-        () => js.tell(streams.names.takenOf("reported"), new Uint8Array()),
       )
       : undefined;
     this.#taker = new SharedTaker({
@@ -140,13 +142,14 @@ class SharedQueue<A> implements Queue<A> {
       inBackground: (work) => this.#inBackground(work),
     });
     const tidying = setInterval(() => {
-      if (js.server.connected) this.#inBackground(this.#claims.tidy());
+      if (js.server.connected) this.#inBackground(this.#claims.mend().then(() => this.#claims.tidy()));
     }, TIDY);
     this.#stops = [
       () => clearInterval(tidying),
       js.server.onReconnected(() => {
         this.#claims.reconnected();
         this.#intake.reconnected();
+        this.#inBackground(this.#claims.mend());
         void this.#watchEnd();
       }),
       js.server.subscribe(streams.names.news, (_subject, data) => {
@@ -185,16 +188,18 @@ class SharedQueue<A> implements Queue<A> {
   }
 
   readonly put = (item: A): Effect.Effect<void, EncodeError | QueueError | QueueFailure> =>
-    this.#encoded([item], (messages, signal) => this.#puts.putAll(messages, signal));
+    Effect.asVoid(this.#encoded([item], (messages, signal) => this.#puts.put(messages, true, signal)));
 
   readonly putAll = (items: Iterable<A>): Effect.Effect<void, EncodeError | QueueError | QueueFailure> => {
     const wrong = iterable(items);
     if (wrong !== undefined) return refuse("InvalidArgument", invalidArgument("queue.putAll", `items ${wrong}`));
-    return this.#encoded(items, (messages, signal) => this.#puts.putAll(messages, signal), true);
+    return Effect.asVoid(
+      this.#encoded(items, (messages, signal) => this.#puts.put(messages, true, signal), true),
+    );
   };
 
   readonly tryPut = (item: A): Effect.Effect<boolean, EncodeError | QueueError | QueueFailure> =>
-    this.#encoded([item], ([message], signal) => this.#puts.tryPut(message, signal));
+    this.#encoded([item], (messages, signal) => this.#puts.put(messages, false, signal));
 
   get get(): Effect.Effect<A, DecodeError | QueueFailure> {
     return this.#taker.take(1, true, (items) => items![0]);
@@ -331,11 +336,12 @@ class SharedQueue<A> implements Queue<A> {
       for (const packet of packets instanceof Array ? packets : [packets as EncodedItem]) {
         const data = packItem(packet);
         const { maxPayload } = this.#connection.js.server;
-        if (data.length + OVERHEAD > this.#maxBytes) {
+        const size = this.#puts.sizeOf(data);
+        if (size > this.#maxBytes) {
           return refuse(
             "TooLarge",
-            `Cannot put an item of ${data.length} bytes: the queue holds ${this.#maxBytes} bytes, of which an item needs ` +
-              `${OVERHEAD} more; raise its maxBytes or send the item in pieces`,
+            `Cannot put an item of ${data.length} bytes: the queue holds ${this.#maxBytes} bytes, of which this item needs ` +
+              `${size}; raise its maxBytes or send the item in pieces`,
           );
         }
         if (data.length + OVERHEAD > maxPayload) {

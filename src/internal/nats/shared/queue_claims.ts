@@ -21,9 +21,6 @@ import type { QueueStreams } from "./queue_streams.ts";
 /** How long marks are kept after their items were removed, in milliseconds. */
 const KEEP = 300_000;
 
-/** How often an answer to a delivery is repeated. If all are lost, the item comes again, and its mark tells that it was taken. */
-const ATTEMPTS = 3;
-
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 const nobody = new Uint8Array();
@@ -104,30 +101,64 @@ export class Claims {
       this.#milestones.splice(0, over + 1);
     }
     if (this.#milestones.at(-1)?.mark !== mark) this.#milestones.push({ item: last, mark, gone: Infinity });
-    const { stream_seq: floor } = (await streams.consumer()).ack_floor;
-    if (first <= floor && first <= last) await streams.purge(streams.names.items, floor + 1);
+  }
+
+  /** Whether an item was taken. */
+  async isTaken(id: string): Promise<boolean> {
+    const { names } = this.#streams;
+    const mark = await this.#js.persist(() => this.#js.read(names.taken, names.takenOf(id)));
+    return mark !== undefined && mark.data.length > 0;
+  }
+
+  /**
+   * Removes items that were taken, and that a server which was killed has found again. Its consumer gives some of them out again; this
+   * removes those that it does not.
+   */
+  async mend(): Promise<void> {
+    const streams = this.#streams;
+    const { delivered, num_ack_pending, num_pending } = await streams.consumer();
+    const { first, size } = await streams.look();
+    let wrong = size - num_ack_pending - num_pending;
+    for (let from = first; wrong > 0;) {
+      const item = await streams.next(from);
+      if (item === undefined || item.sequence > delivered.stream_seq) return;
+      if (await this.isTaken(item.id)) {
+        await this.#js.persist(() => this.#js.delete(streams.names.items, item.sequence));
+        wrong--;
+      }
+      from = item.sequence + 1;
+    }
+  }
+
+  /** Removes an item that was taken, whose delivery is that of a server which was killed. */
+  async forget({ id, sequence }: Delivery): Promise<void> {
+    const item = await this.#streams.next(sequence);
+    if (item?.id === id) await this.#js.persist(() => this.#js.delete(this.#streams.names.items, item.sequence));
   }
 }
 
 /** Answers to deliveries that the server has not confirmed. */
 export class Answers {
   readonly #js: JetStream;
+  readonly #claims: Claims;
   readonly #open = new Set<Promise<void>>();
   /** Why the server refuses answers. */
   #failure: Error | undefined;
 
-  constructor(js: JetStream) {
+  constructor(js: JetStream, claims: Claims) {
     this.#js = js;
+    this.#claims = claims;
   }
 
   /** The item was taken. */
   ack(delivery: Delivery): Promise<void> {
-    return this.#send(delivery, "+ACK");
+    return this.#send(this.#ack(delivery));
   }
 
   /** The item is given back. */
   giveBack(delivery: Delivery): Promise<void> {
-    return this.#send(delivery, "-NAK");
+    // Otherwise it comes again when its lease ends.
+    return this.#isValid(delivery) ? this.#send(this.#js.settle(delivery, "-NAK")) : Promise.resolve();
   }
 
   /** Waits until the server has all answers that were sent before. */
@@ -136,24 +167,26 @@ export class Answers {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  #send(delivery: Delivery, answer: "+ACK" | "-NAK"): Promise<void> {
-    const sent = this.#persist(delivery, answer).finally(() => this.#open.delete(sent));
+  /** A server that was started again may take an answer to a delivery of before for one to another delivery. */
+  #isValid({ received }: Delivery): boolean {
+    const { connected, since } = this.#js.server;
+    return connected && received >= since;
+  }
+
+  #send(answer: Promise<void>): Promise<void> {
+    const sent = answer.catch((error) => {
+      if (!(error instanceof Closed) && !passes(error)) this.#failure = error;
+    }).finally(() => this.#open.delete(sent));
     this.#open.add(sent);
     return sent;
   }
 
-  async #persist(delivery: Delivery, answer: "+ACK" | "-NAK"): Promise<void> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        return await this.#js.settle(delivery, answer);
-      } catch (error) {
-        // The item comes again when its lease ends.
-        if (error instanceof Closed || attempt === ATTEMPTS) return;
-        if (!passes(error)) {
-          this.#failure = error as Error;
-          return;
-        }
-      }
+  async #ack(delivery: Delivery): Promise<void> {
+    try {
+      if (this.#isValid(delivery)) return await this.#js.settle(delivery, "+ACK");
+    } catch (error) {
+      if (!passes(error)) throw error;
     }
+    await this.#claims.forget(delivery);
   }
 }

@@ -1,26 +1,38 @@
 /**
- * The way of items into the server. An item whose answer was lost is stored again with the same id, which the server notices. Free of
- * Effect.
+ * The way of items into the server. Free of Effect.
  *
- * Calls that find no room wait in a line; the first one tries again whenever an item was taken, and from time to time.
+ * The stream has no limit of its own: a server that was killed finds items again that were taken before, and would drop the oldest ones
+ * to keep the limit, which may be others. Instead, an item is stored on the term that no program has put one since the room was looked
+ * up. So the number of items is never too large, and items that are sent together are stored from the first one on without a gap.
+ *
+ * ```text
+ *   in line --look: room--> sent --stored--> done
+ *     ^  |                   |
+ *     |  +--look: full: wait until an item was taken, or for a while
+ *     +----------------------+--another program was first, or no answer: again, with the same id
+ * ```
+ *
+ * An item whose answer was lost is stored again with the same id, which the server notices.
  *
  * @module
  */
-import { Fifo } from "../../objects/fifo.ts";
-import { type JetStream, JetStreamError, passes, REFUSED_BY_LIMIT } from "../jetstream.ts";
+import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
+import { type JetStream, JetStreamError, NOT_FIRST, passes } from "../jetstream.ts";
 import type { Answers } from "./queue_claims.ts";
 import { closedAs, type QueueStreams } from "./queue_streams.ts";
 
-/** The shortest and the longest time after which the first of the line tries again, in milliseconds. */
+/** The shortest and the longest pause of the line, in milliseconds. */
 const AGAIN = 1;
 const LONGEST = 50;
 
-/** Number of items that are stored at the same time, if there is room for far more. */
-const WINDOW = 256;
-const FAR_MORE = 4;
+/** Interval of mending a full queue, in milliseconds. */
+const MEND = 1000;
 
-/** What an item takes up beside its bytes, about. */
-export const OVERHEAD = 256;
+/** Number of items that are sent together. */
+const BATCH = 256;
+
+/** The part of the free bytes that one program uses before it looks again, if others may put at the same time. */
+const SHARE = 0.25;
 
 /** Larger than the stream allows, as each message is for a queue that was closed. */
 const TOO_LARGE = 10054;
@@ -31,143 +43,227 @@ export interface ItemMessage {
   readonly data: Uint8Array;
 }
 
+interface Entry {
+  readonly item: ItemMessage;
+  readonly waits: boolean;
+  /** Whether it was stored. */
+  readonly done: (stored: boolean) => void;
+  readonly failed: (error: unknown) => void;
+  isAborted: boolean;
+}
+
+/** The room of the queue, as far as this program knows. Other programs may only have made it larger, unless `last` is wrong. */
+interface Room {
+  readonly isBounded: boolean;
+  items: number;
+  bytes: number;
+  last: number;
+}
+
 /** Puts items into one queue. */
 export class Puts {
   readonly #js: JetStream;
   readonly #streams: QueueStreams;
   readonly #answers: Answers;
-  readonly #line = new Fifo<() => void>();
-  /** The first of the line tries again. */
+  readonly #full: () => Promise<void>;
+  readonly #line = new Fifo<Entry>();
+  #isPumping = false;
+  #isFull = false;
+  #room: Room | undefined;
+  /** Lets a full line look again. */
   #retry = (): void => {};
+  /** Whether an item was taken since the last look. */
+  #heard = false;
   #stopListening = (): void => {};
+  #mended = 0;
 
-  constructor(streams: QueueStreams, answers: Answers) {
+  /** `full` is called from time to time while the queue is full. */
+  constructor(streams: QueueStreams, answers: Answers, full: () => Promise<void>) {
     this.#js = streams.js;
     this.#streams = streams;
     this.#answers = answers;
+    this.#full = full;
   }
 
-  /** Number of calls that wait for room. */
+  /** Number of items that wait for room. */
   get waiting(): number {
-    return this.#line.length;
+    return this.#isFull ? this.#line.length : 0;
   }
 
-  /** Puts items in their order, as there is room. */
-  async putAll(items: ReadonlyArray<ItemMessage>, signal: AbortSignal): Promise<void> {
-    for (let at = 0; at < items.length;) {
-      const window = items.slice(at, at + WINDOW);
-      at += window.length;
-      const left = window.length > 1 && await this.#isRoomFor(window) ? await this.#storeAtOnce(window) : window;
-      for (const item of left) await this.#put(item, signal);
+  /** Bytes that an item takes up in the stream, about. */
+  sizeOf(data: Uint8Array): number {
+    return data.length + this.#streams.names.item.length + 120;
+  }
+
+  /** Puts items in their order, as there is room. Returns whether they were put, which is always so if the call waits. */
+  async put(items: ReadonlyArray<ItemMessage>, waits: boolean, signal: AbortSignal): Promise<boolean> {
+    let stored = true;
+    for (let at = 0; at < items.length; at += BATCH) {
+      signal.throwIfAborted();
+      stored = await this.#enter(items.slice(at, at + BATCH), waits, signal) && stored;
     }
+    return stored;
   }
 
-  /** Puts an item if there is room. */
-  async tryPut(item: ItemMessage, signal: AbortSignal): Promise<boolean> {
-    return this.#line.length === 0 && await this.#storeNow(item, signal);
-  }
-
-  async #put(item: ItemMessage, signal: AbortSignal): Promise<void> {
-    if (this.#line.length === 0 && await this.#storeNow(item, signal)) return;
-    signal.throwIfAborted();
-    const leave = await this.#turn(signal);
-    try {
-      for (let pause = AGAIN;; pause = Math.min(LONGEST, 2 * pause)) {
-        if (await this.#store(item, signal)) return;
-        if (await this.#room(pause, signal)) pause = AGAIN;
-      }
-    } finally {
-      leave();
-    }
-  }
-
-  /** Stores an item unless the queue is full. The places of items that this program has taken are free. */
-  async #storeNow(item: ItemMessage, signal: AbortSignal): Promise<boolean> {
-    if (await this.#store(item, signal)) return true;
-    await this.#answers.settled();
-    return this.#store(item, signal);
-  }
-
-  async #store({ data, id }: ItemMessage, signal: AbortSignal): Promise<boolean> {
-    try {
-      await this.#js.persist((repeated) => {
-        if (repeated) signal.throwIfAborted();
-        return this.#js.store(this.#streams.names.item, data, { id });
-      });
-      return true;
-    } catch (error) {
-      if (!(error instanceof JetStreamError)) throw error;
-      if (error.code === REFUSED_BY_LIMIT && /maximum (messages|bytes)/.test(error.message)) return false;
-      const { state } = error.code === TOO_LARGE ? await this.#streams.look() : { state: "open" as const };
-      throw state === "open" ? error : closedAs(state);
-    }
-  }
-
-  async #isRoomFor(items: ReadonlyArray<ItemMessage>): Promise<boolean> {
-    const { bytes, capacity, maxBytes, size } = await this.#streams.look();
-    const needed = items.reduce((sum, { data }) => sum + data.length + OVERHEAD, 0);
-    return size + FAR_MORE * items.length < capacity && bytes + FAR_MORE * needed < maxBytes;
-  }
-
-  /** Returns the items from the first one on that was not stored, as far as it is known. */
-  async #storeAtOnce(items: ReadonlyArray<ItemMessage>): Promise<ReadonlyArray<ItemMessage>> {
-    const { item } = this.#streams.names;
-    const stored = await Promise.allSettled(items.map(({ data, id }) => this.#js.store(item, data, { id })));
-    const failed = stored.findIndex(({ status }) => status === "rejected");
-    if (failed < 0) return [];
-    const { reason } = stored[failed] as PromiseRejectedResult;
-    if (!passes(reason) && !(reason instanceof JetStreamError)) throw reason;
-    return items.slice(failed);
-  }
-
-  /** Waits until it is the first in the line. Returns the function by which it leaves the line. */
-  #turn(signal: AbortSignal): Promise<() => void> {
-    return new Promise((resolve, reject) => {
-      const come = (): void => {
-        signal.removeEventListener("abort", abort);
-        resolve(leave);
-      };
-      const leave = (): void => {
-        this.#line.remove(entry);
-        if (this.#line.length === 0) this.#stopListening();
-        else this.#line.first!();
-      };
-      const abort = (): void => {
-        leave();
-        reject(signal.reason);
-      };
-      if (this.#line.length === 0) this.#listen();
-      const entry = this.#line.push(come);
-      signal.addEventListener("abort", abort);
-      if (this.#line.length === 1) come();
-    });
-  }
-
-  #listen(): void {
-    const stop = this.#js.server.subscribe(this.#streams.names.takenOf("*"), () => this.#retry());
-    this.#stopListening = () => {
-      this.#stopListening = () => {};
-      stop();
+  async #enter(items: ReadonlyArray<ItemMessage>, waits: boolean, signal: AbortSignal): Promise<boolean> {
+    if (!waits && this.#isFull) return false;
+    const entries: Array<FifoEntry<Entry>> = [];
+    const puts = items.map((item) =>
+      new Promise<boolean>((done, failed) => {
+        entries.push(this.#line.push({ item, waits, done, failed, isAborted: false }));
+      })
+    );
+    // Those that are on their way are stored or refused before the line goes on.
+    const abort = (): void => {
+      for (const { value } of entries) value.isAborted = true;
+      this.#retry();
     };
+    signal.addEventListener("abort", abort);
+    void this.#pump();
+    try {
+      const results = await Promise.allSettled(puts);
+      for (const result of results) if (result.status === "rejected") throw result.reason;
+      return results.every((result) => result.status === "fulfilled" && result.value);
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  /** Serves the line. */
+  async #pump(): Promise<void> {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      for (let pause = AGAIN; this.#line.length > 0;) {
+        this.#drop(({ isAborted }) => isAborted, ({ failed }) => failed(new DOMException("aborted", "AbortError")));
+        const isFresh = this.#room === undefined;
+        const room = this.#room ??= await this.#look();
+        const batch = this.#next(room, isFresh);
+        if (batch.length > 0) {
+          this.#hasRoom();
+          if (await this.#send(batch, room)) pause = AGAIN;
+          else {
+            this.#room = undefined;
+            await this.#js.pause(pause);
+            pause = Math.min(LONGEST, 2 * pause);
+          }
+          continue;
+        }
+        this.#room = undefined;
+        if (!isFresh) continue;
+        this.#drop(({ waits }) => !waits, ({ done }) => done(false));
+        if (this.#line.length > 0) pause = await this.#waitForRoom(pause) ? AGAIN : Math.min(LONGEST, 2 * pause);
+      }
+    } catch (error) {
+      this.#room = undefined;
+      this.#drop(() => true, ({ failed }) => failed(error));
+    } finally {
+      this.#hasRoom();
+      this.#isPumping = false;
+    }
+  }
+
+  #drop(which: (entry: Entry) => boolean, end: (entry: Entry) => void): void {
+    for (const entry of this.#line.removeWhere(which)) end(entry);
+  }
+
+  async #look(): Promise<Room> {
+    // The places of items that this program has taken are free.
+    await this.#answers.settled();
+    const { bytes, capacity, last, maxBytes, size, state } = await this.#streams.look();
+    if (state !== "open") throw closedAs(state);
+    return { isBounded: capacity !== Infinity, items: capacity - size, bytes: maxBytes - bytes, last };
+  }
+
+  /** The items for which there is room, from the first one of the line on. */
+  #next(room: Room, isFresh: boolean): ReadonlyArray<Entry> {
+    const batch: Array<Entry> = [];
+    let bytes = room.isBounded ? room.bytes : SHARE * room.bytes;
+    for (const entry of this.#line) {
+      const size = this.sizeOf(entry.item.data);
+      // After a look, one item may have all of the room.
+      const fits = size <= (isFresh && batch.length === 0 ? room.bytes : bytes);
+      if (!fits || batch.length >= Math.min(BATCH, room.items)) break;
+      batch.push(entry);
+      bytes -= size;
+    }
+    return batch;
+  }
+
+  /** Stores items. Returns whether what is known of the room is still right. */
+  async #send(batch: ReadonlyArray<Entry>, room: Room): Promise<boolean> {
+    const { item } = this.#streams.names;
+    const { isBounded, last } = room;
+    const results = await Promise.allSettled(
+      batch.map(({ item: { data, id } }, i) =>
+        this.#js.store(item, data, { id, last: isBounded ? last + i : undefined })
+      ),
+    );
+    const settled = new Set<Entry>();
+    let isRight = true;
+    for (const [i, result] of results.entries()) {
+      const entry = batch[i];
+      if (result.status === "fulfilled") {
+        settled.add(entry);
+        room.items--;
+        room.bytes -= this.sizeOf(entry.item.data);
+        // A number that is not the next one is that of an attempt without an answer.
+        if (result.value === room.last + 1 || !isBounded) room.last = result.value;
+        else isRight = false;
+        entry.done(true);
+        continue;
+      }
+      const { reason } = result;
+      if (reason instanceof JetStreamError && reason.code === NOT_FIRST) {
+        const now = Number(/\d+/.exec(reason.message)?.[0] ?? NaN);
+        // Each of the others may have taken a place.
+        if (now >= room.last) room.items -= now - room.last;
+        else isRight = false;
+        room.last = now;
+        // What others have put has a size that is not known.
+        isRight &&= room.bytes === Infinity || room.bytes > 1_000_000;
+        break;
+      }
+      if (reason instanceof JetStreamError && reason.code === TOO_LARGE) {
+        const { state } = await this.#streams.look();
+        if (state !== "open") throw closedAs(state);
+      }
+      isRight = false;
+      if (passes(reason)) continue;
+      settled.add(entry);
+      entry.failed(reason);
+    }
+    this.#line.removeWhere((entry) => settled.has(entry));
+    return isRight;
   }
 
   /** Waits until an item was taken, or for a while. Returns whether one was taken. */
-  async #room(millis: number, signal: AbortSignal): Promise<boolean> {
-    let taken = false;
-    await new Promise<void>((resolve, reject) => {
-      const end = (): void => {
-        this.#retry = () => {};
-        signal.removeEventListener("abort", end);
-        resolve();
-      };
-      this.#retry = () => {
-        taken = true;
-        end();
-      };
-      signal.addEventListener("abort", end);
-      this.#js.pause(millis).then(end, reject);
-    });
-    signal.throwIfAborted();
-    return taken;
+  async #waitForRoom(millis: number): Promise<boolean> {
+    if (!this.#isFull) {
+      this.#isFull = true;
+      this.#mended = performance.now();
+      this.#stopListening = this.#js.server.subscribe(this.#streams.names.takenOf("*"), () => {
+        this.#heard = true;
+        this.#retry();
+      });
+    } else if (performance.now() - this.#mended > MEND) {
+      this.#mended = performance.now();
+      await this.#full();
+    }
+    if (!this.#heard) {
+      const retry = Promise.withResolvers<void>();
+      this.#retry = retry.resolve;
+      await Promise.race([retry.promise, this.#js.pause(millis)]);
+      this.#retry = () => {};
+    }
+    const heard = this.#heard;
+    this.#heard = false;
+    return heard;
+  }
+
+  #hasRoom(): void {
+    this.#isFull = false;
+    this.#stopListening();
+    this.#stopListening = () => {};
   }
 }

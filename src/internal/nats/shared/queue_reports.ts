@@ -2,14 +2,14 @@
  * Items that are reported done. Free of Effect.
  *
  * - In a queue that does not redeliver, reports are counted: each is a message of a stream.
- * - In one that redelivers, a report acknowledges an item. Until then, this program renews the lease of the item.
+ * - In one that redelivers, a report marks an item and acknowledges it. Until then, this program renews the lease of the item.
  *
  * @module
  */
 import { QueueError } from "../../objects/errors.ts";
-import { type UnreportedItem, UnreportedItems } from "../../queue/unreported.ts";
+import { UnreportedItems } from "../../queue/unreported.ts";
 import { type Delivery, type JetStream, JetStreamError, NOT_FIRST } from "../jetstream.ts";
-import type { Answers } from "./queue_claims.ts";
+import type { Answers, Claims } from "./queue_claims.ts";
 import type { QueueStreams } from "./queue_streams.ts";
 
 /** Number of reports that are stored at the same time. */
@@ -75,31 +75,30 @@ export class Reports {
 }
 
 /** An item that this program holds. */
-export interface Held extends UnreportedItem {
+export interface Held {
+  /** Id of the fiber that has taken it. */
+  readonly fiber: number;
   readonly delivery: Delivery;
 }
 
 /** The items of a queue that redelivers, which this program has taken and not reported. */
 export class Holds {
+  readonly #claims: Claims;
   readonly #answers: Answers;
   readonly #giveBack: (delivery: Delivery) => Promise<void>;
-  readonly #reported: () => void;
-  readonly #items: UnreportedItems;
+  readonly #items = new UnreportedItems<Held>();
   readonly #held = new Set<Held>();
   readonly #renewing: ReturnType<typeof setInterval>;
 
-  /** `reported` is called when the server has noted a report. */
   constructor(
-    key: string,
     lease: number,
+    claims: Claims,
     answers: Answers,
     giveBack: (delivery: Delivery) => Promise<void>,
-    reported: () => void,
   ) {
-    this.#items = new UnreportedItems(key);
+    this.#claims = claims;
     this.#answers = answers;
     this.#giveBack = giveBack;
-    this.#reported = reported;
     this.#renewing = setInterval(() => {
       for (const { delivery } of this.#held) delivery.working();
     }, lease / 3);
@@ -110,17 +109,7 @@ export class Holds {
   }
 
   hold(fiber: number, delivery: Delivery): Held {
-    const held: Held = {
-      fiber,
-      delivery,
-      report: (onSent) => {
-        this.#held.delete(held);
-        void this.#answers.ack(delivery).then(() => {
-          this.#reported();
-          onSent();
-        });
-      },
-    };
+    const held: Held = { fiber, delivery };
     this.#held.add(held);
     this.#items.add(held);
     return held;
@@ -134,7 +123,11 @@ export class Holds {
         "this program has taken fewer that are unreported; in a queue that redelivers, the program that took an item reports it",
       );
     }
-    await Promise.all(items.map(({ report }) => new Promise<void>(report)));
+    await Promise.all(items.map(async (held) => {
+      await this.#claims.take(held.delivery.id);
+      this.#held.delete(held);
+      await this.#answers.ack(held.delivery);
+    }));
   }
 
   /** Gives an item back, unless it was reported. */

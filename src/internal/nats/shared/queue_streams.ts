@@ -4,19 +4,19 @@
  *
  * | subject, after `mp.SPACE.s.NAME.queue.QUEUE` | stream, after `mp+SPACE+` | content |
  * | --- | --- | --- |
- * | `.item` | `queue+NAME+QUEUE` | an item that was not taken. The limits of the stream are those of the queue |
- * | `.taken.ID` | `taken+NAME+QUEUE` | the program that has taken the item with this id; empty if it has given the item back |
+ * | `.item` | `queue+NAME+QUEUE` | an item that was not taken |
+ * | `.taken.ID` | `taken+NAME+QUEUE` | the program that has taken the item with this id (or reported it, in a queue that redelivers); empty if it has given the item back |
  * | `.done` | `done+NAME+QUEUE` | a report. The sequence number of the last one is the number of reports |
  * | `.news` | | the queue was closed or shut down |
  *
- * The description of the first stream says whether the queue is open. A stream that is closed refuses each message for its size.
+ * The description of the first stream has the options of the queue, and says whether it is open. A stream that is closed refuses each message for its size.
  *
  * @module
  */
 import { QueueClosed, QueueError } from "../../objects/errors.ts";
-import { type JetStream, JetStreamError } from "../jetstream.ts";
+import { type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
-import { type Configuration, establish, nanos } from "../streams.ts";
+import { type Configuration, establish, infoOf, nanos } from "../streams.ts";
 import type { Connection } from "./connection.ts";
 
 /** The consumer by which all programs take items. */
@@ -68,6 +68,9 @@ interface Description {
   readonly protocol: number;
   readonly state: State;
   readonly redeliver: boolean;
+  /** The limits; `null` for none. */
+  readonly capacity: number | null;
+  readonly maxBytes: number | null;
 }
 
 /** The version of the messages. */
@@ -98,7 +101,7 @@ export interface Snapshot {
 /** What the server says of the consumer. */
 export interface ConsumerInfo {
   readonly config: { readonly ack_wait: number };
-  readonly ack_floor: { readonly stream_seq: number };
+  readonly delivered: { readonly stream_seq: number };
   /** Number of items that programs have in hand. */
   readonly num_ack_pending: number;
   /** Number of items that no program has had in hand. */
@@ -115,9 +118,13 @@ interface Info {
   };
 }
 
-/** `-1` stands for no limit. */
-const limit = (value: number | undefined): number | undefined => value === Infinity ? -1 : value;
-const unlimited = (value: unknown): number => value === -1 ? Infinity : value as number;
+const written = (limit: number): number | null => limit === Infinity ? null : limit;
+
+const descriptionOf = (stream: string, { description }: Info["config"]): Description => {
+  const read = JSON.parse(description ?? "{}") as Description;
+  if (read.protocol === PROTOCOL) return read;
+  throw new JetStreamError(0, `the stream ${stream} is that of another version of this library`);
+};
 
 /** The streams of one queue. */
 export class QueueStreams {
@@ -136,29 +143,32 @@ export class QueueStreams {
     const { js, names } = this;
     const common = { num_replicas: this.#replicas };
     const file = { storage: "file", num_replicas: 1 };
-    const description: Description = { protocol: PROTOCOL, state: "open", redeliver: redeliver ?? false };
+    const there = await infoOf(js, names.items);
+    const old = there && descriptionOf(names.items, there.config);
+    if (redeliver !== undefined && old !== undefined && old.redeliver !== redeliver) {
+      throw new QueueError(
+        "InvalidOption",
+        `Invalid queue option: redeliver must be ${old.redeliver}, with which the queue was made, received ${redeliver}`,
+      );
+    }
+    const description: Description = {
+      protocol: PROTOCOL,
+      state: "open",
+      redeliver: redeliver ?? false,
+      capacity: null,
+      maxBytes: MAX_BYTES,
+      ...old,
+      ...(capacity === undefined ? {} : { capacity: written(capacity) }),
+      ...(maxBytes === undefined ? {} : { maxBytes: written(maxBytes) }),
+    };
     await establish(js, names.taken, common, {
       ...file,
       subjects: [names.takenOf("*")],
       max_msgs_per_subject: 1,
     });
     await establish(js, names.done, common, { ...file, subjects: [names.report], max_msgs: REPORTS });
-    await establish(js, names.items, { ...common, max_msgs: limit(capacity), max_bytes: limit(maxBytes) }, {
-      ...file,
-      subjects: [names.item],
-      retention: "workqueue",
-      discard: "new",
-      max_msgs: -1,
-      max_bytes: MAX_BYTES,
-      description: JSON.stringify(description),
-    });
-    const there = await this.look();
-    if (redeliver !== undefined && there.redeliver !== redeliver) {
-      throw new QueueError(
-        "InvalidOption",
-        `Invalid queue option: redeliver must be ${there.redeliver}, as its first program has made the queue, received ${redeliver}`,
-      );
-    }
+    const named = { ...common, description: JSON.stringify(description) };
+    await establish(js, names.items, named, { ...file, subjects: [names.item], retention: "workqueue" });
     const wait = ackWait ?? await this.#ackWait() ?? ACK_WAIT;
     await js.persist(() =>
       js.api(`CONSUMER.DURABLE.CREATE.${names.items}.${CONSUMER}`, {
@@ -179,17 +189,14 @@ export class QueueStreams {
   /** A consistent snapshot of the queue. */
   async look(): Promise<Snapshot> {
     const { config, state } = await this.#info(this.names.items);
-    const { protocol, redeliver, state: now } = JSON.parse(config.description ?? "{}") as Description;
-    if (protocol !== PROTOCOL) {
-      throw new JetStreamError(0, `the stream ${this.names.items} is that of another version of this library`);
-    }
+    const { capacity, maxBytes, redeliver, state: now } = descriptionOf(this.names.items, config);
     return {
       size: state.messages,
       bytes: state.bytes,
       first: state.first_seq,
       last: state.last_seq,
-      capacity: unlimited(config.max_msgs),
-      maxBytes: unlimited(config.max_bytes),
+      capacity: capacity ?? Infinity,
+      maxBytes: maxBytes ?? Infinity,
       state: now,
       redeliver,
     };
@@ -197,6 +204,25 @@ export class QueueStreams {
 
   consumer(): Promise<ConsumerInfo> {
     return this.js.persist(() => this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.names.items}.${CONSUMER}`));
+  }
+
+  /** The id and the number of the first item from a number on; `undefined` if there is none. */
+  async next(from: number): Promise<{ readonly id: string; readonly sequence: number } | undefined> {
+    const { js, names } = this;
+    const request = { next_by_subj: names.item, seq: from };
+    try {
+      const { message } = await js.persist(() =>
+        js.api<{ readonly message: { readonly seq: number; readonly hdrs?: string } }>(
+          `STREAM.MSG.GET.${names.items}`,
+          request,
+        )
+      );
+      const id = /^Nats-Msg-Id: *(\S+)/mi.exec(atob(message.hdrs ?? ""))?.[1];
+      return { id: id ?? "", sequence: message.seq };
+    } catch (error) {
+      if (error instanceof JetStreamError && error.code === NOT_FOUND) return undefined;
+      throw error;
+    }
   }
 
   /** The sequence number of the last message of a stream. */
@@ -213,7 +239,7 @@ export class QueueStreams {
   async end(state: "closed" | "shut down"): Promise<void> {
     const { js, names } = this;
     const { config } = await this.#info(names.items);
-    const description = JSON.parse(config.description!) as Description;
+    const description = descriptionOf(names.items, config);
     if (description.state === "open" || description.state === "closed" && state === "shut down") {
       await js.persist(() =>
         js.api(`STREAM.UPDATE.${names.items}`, {

@@ -221,12 +221,10 @@ class Call<A> {
     const opened = codec.open(deliveries.map(({ data }) => unpackItem(data)));
     const mine = deliveries.slice(0, opened.count);
     if (opened.count < deliveries.length) intake.hold()(deliveries.slice(opened.count));
-    if (holds !== undefined) {
-      this.#claimed = mine.map((delivery) => ({ delivery, mark: 0 }));
-      if (!this.#isOver) this.#answer(Effect.succeed({ items: takeOpened(opened), deliveries: mine }));
-      return;
-    }
-    const marks = await Promise.allSettled(mine.map(({ id }) => claims.take(id)));
+    // One that redelivers marks an item when it is reported, so that only an item that comes again may have a mark.
+    const take = async ({ count, id }: Delivery): Promise<number | undefined> =>
+      holds === undefined ? await claims.take(id) : count > 1 && await claims.isTaken(id) ? undefined : 0;
+    const marks = await Promise.allSettled(mine.map(take));
     const isMine = marks.map((mark) => mark.status === "fulfilled" && mark.value !== undefined);
     this.#claimed = mine.flatMap((delivery, i) =>
       isMine[i] ? [{ delivery, mark: (marks[i] as PromiseFulfilledResult<number>).value }] : []
