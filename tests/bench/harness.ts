@@ -155,11 +155,17 @@ export const scripted = async (what: "process" | "pool"): Promise<number> => {
   return Number(new TextDecoder().decode(stdout));
 };
 
+/** Milliseconds for which {@link perTurn} lets all processes compile their code, which takes thousands of calls. */
+const WARM = 1500;
+
 /**
  * {@link perCall} for operations that take turns of the event loop: `repeat` runs the given number of calls in
- * sequence.
+ * sequence. Measures what a call costs once the processes are warm; the row `pipe.rtt.first` says what the first ones
+ * cost.
  */
 export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Promise<number> => {
+  const warm = performance.now() + WARM;
+  while (performance.now() < warm) await repeat(64);
   let calls = 1;
   while (await timed(() => repeat(calls)) < 50) calls *= 2;
   return await sampled(async () => await timed(() => repeat(calls)) / calls * 1000);

@@ -68,7 +68,7 @@ const start = (what: "process" | "worker"): Limit => raw(`start of an empty ${wh
 /** By row name or prefix of it; the first match counts. */
 const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
   [/^codec\.bytes1MB$/, memory("copy of the bytes", "copy")],
-  [/^(pipe|queue|manager)\.(rtt|siblings|siblings\.own|dict\.[sg]et|call)\.worker$/, roundTrip.port],
+  [/^(pipe|queue|manager)\.(rtt|rtt\.first|siblings|siblings\.own|dict\.[sg]et|call)\.worker$/, roundTrip.port],
   [/^pool\.apply\.worker$/, roundTrip.port],
   [/^(queue|manager)\..*\.worker$|^pool\.(map|imap|burst).*\.worker$/, portMessages],
   [/^pool\.recover\.worker$|^process\.start\.cold\.worker$/, start("worker")],

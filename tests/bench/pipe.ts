@@ -39,6 +39,15 @@ const roundTrip = ({ recv, send }: Connection): Promise<number> =>
     }))
   );
 
+/** The first messages of a new child, which compiles its code meanwhile. */
+const FIRST = 1000;
+
+const firstRoundTrips = async ({ recv, send }: Connection): Promise<number> => {
+  const turn = Effect.zipRight(send(1), recv);
+  await Effect.runPromise(turn);
+  return await timed(() => Effect.runPromise(Effect.replicateEffect(turn, FIRST, { discard: true }))) / FIRST * 1000;
+};
+
 /** From child to child and back. */
 const siblings = (backend: Layer.Layer<Backend>): Promise<number> =>
   Effect.runPromise(
@@ -72,6 +81,14 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
     better: "lower",
     bound: bounds["rtt"],
     run: () => measure(backend, reply, roundTrip),
+    peers: { python: pythonRow("pipe.rtt") },
+  });
+  bench({
+    name: `pipe.rtt.first${suffix}`,
+    unit: "us",
+    better: "lower",
+    bound: "compiling, two thirds: V8 optimises a function after some thousand calls",
+    run: () => measure(backend, reply, firstRoundTrips),
     peers: { python: pythonRow("pipe.rtt") },
   });
   bench({
