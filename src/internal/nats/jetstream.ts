@@ -41,6 +41,7 @@ export class Closed extends Error {}
 /** Error codes of the server. */
 export const NOT_FOUND = 10037;
 export const SEQUENCE_NOT_FOUND = 10043;
+export const DELETE_FAILED = 10057;
 export const STREAM_EXISTS = 10058;
 export const STREAM_NOT_FOUND = 10059;
 export const NOT_FIRST = 10071;
@@ -82,6 +83,11 @@ export interface Found {
   /** The content in base64; none if it is empty. */
   readonly data?: string;
 }
+
+/** Whether there was no message to be deleted. Version 2.10 of the server has a text for that, and no number. */
+const isMissing = ({ code, message }: JetStreamError): boolean =>
+  code === SEQUENCE_NOT_FOUND || code === NOT_FOUND ||
+  code === DELETE_FAILED && (message === "no message found" || message === "deleted message");
 
 interface Question {
   readonly subject: string;
@@ -214,7 +220,7 @@ export class JetStream {
       await this.api(`STREAM.MSG.DELETE.${stream}`, { seq: sequence, no_erase: true });
       return true;
     } catch (error) {
-      if (error instanceof JetStreamError && [SEQUENCE_NOT_FOUND, NOT_FOUND].includes(error.code)) return false;
+      if (error instanceof JetStreamError && isMissing(error)) return false;
       throw error;
     }
   }
