@@ -15,18 +15,21 @@ export interface NatsServer {
   readonly start: Effect.Effect<void>;
 }
 
-/** Whether the program `nats-server` can be run. Where tests must be complete, a missing one is an error. */
-export const available: boolean = (() => {
+/** The version of `nats-server`; `undefined` if it cannot be run. Where tests must be complete, a missing one is an error. */
+export const version: string | undefined = (() => {
   try {
-    return new Deno.Command("nats-server", { args: ["--version"], stdout: "null", stderr: "null" }).outputSync()
-      .success;
+    const { stdout } = new Deno.Command("nats-server", { args: ["--version"], stderr: "null" }).outputSync();
+    return /v(\d+\.\d+\.\d+)/.exec(new TextDecoder().decode(stdout))?.[1];
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
     if (Deno.env.get("MP_TEST_NATS") === "required") throw new Error("nats-server is missing; .ci/run installs it");
     console.warn("The tests of NatsBackend are left out: nats-server is missing (apt-get install nats-server)");
-    return false;
+    return undefined;
   }
 })();
+
+/** Whether the program `nats-server` can be run. */
+export const available: boolean = version !== undefined;
 
 const freePort = (): number => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });

@@ -58,6 +58,11 @@ export class Server {
     return this.#connection.info?.max_payload ?? 1024 * 1024;
   }
 
+  /** The version of the server. */
+  get version(): string {
+    return this.#connection.info?.version ?? "0.0.0";
+  }
+
   /** Calls back after each new connection. Returns a function that stops that. */
   onReconnected(run: () => void): () => void {
     this.#reconnected.add(run);

@@ -14,7 +14,7 @@ import { positiveDuration } from "../../os/durations.ts";
 import { inspectable } from "../../os/inspect.ts";
 import { randomName } from "../protocol.ts";
 import { serverChecks } from "../server.ts";
-import { establish, type Opened, openJetStream, streamName } from "../streams.ts";
+import { establish, infoOf, type Opened, openJetStream, streamName } from "../streams.ts";
 import { Connection } from "./connection.ts";
 import { makeQueue } from "./queue.ts";
 import { SharedDict } from "./dict.ts";
@@ -38,6 +38,28 @@ const establishStates = (connection: Connection): Promise<void> =>
     num_replicas: 1,
     max_msgs_per_subject: 1,
   });
+
+/** The first version whose clusters refuse the second one of two changes of a state that come at the same time. */
+const EXACT = [2, 9, 21];
+
+const isBefore = (version: string, [major, minor, patch]: ReadonlyArray<number>): boolean => {
+  const [a, b, c] = version.split(/[.-]/).map(Number);
+  return a < major || a === major && (b < minor || b === minor && c < patch);
+};
+
+/** Fails if the servers cannot keep the states: compare-and-set must be exact. */
+const demandExactness = async (connection: Connection): Promise<void> => {
+  const { version } = connection.js.server;
+  if (!isBefore(version, EXACT)) return;
+  const info = await infoOf(connection.js, connection.stream("shared"));
+  if (info?.config["num_replicas"] === 1) return;
+  throw new NatsError(
+    "Unsupported",
+    `Cannot make a NatsShared with replicas: a cluster of nats-server ${version} may accept two changes of one state; use version ${
+      EXACT.join(".")
+    } or later, or replicas: 1`,
+  );
+};
 
 /** How long a program may be silent that holds a lock or permits, in milliseconds. */
 const LEASE = 10_000;
@@ -192,7 +214,10 @@ export const make = (options: Public.Options): Effect.Effect<Public.NatsShared, 
     const caller = randomName();
     const { asked, inbox, js } = yield* openJetStream(options, `shared objects ${name}`, "NatsShared", caller);
     const connection = new Connection(js, inbox, caller, { name, replicas, space });
-    yield* asked(() => establishStates(connection));
+    yield* asked(async () => {
+      await establishStates(connection);
+      await demandExactness(connection);
+    });
     const scope = yield* Effect.scope;
     return yield* Effect.acquireRelease(
       Effect.sync(() => new Shared(connection, asked, scope)),
