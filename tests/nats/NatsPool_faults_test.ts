@@ -147,6 +147,48 @@ if (available) {
   );
 
   test(
+    "NatsPool: an agent that is cut off without notice loses its tasks after ackWait, and changes no result when it is back (full)",
+    Effect.gen(function* () {
+      const path = yield* temporary;
+      const { url } = yield* durableServer;
+      const network = yield* proxy(url);
+      const agent = yield* agentProgram(network.url, ["--slots=1"]);
+      const pool = yield* NatsPool.make({ servers: url, name: "faults", ackWait: "1 seconds", size: 1 });
+      const submission = yield* pool.submitWith(Tasks.unique, [path, 300], { id: "once" });
+      yield* ran(path, 1);
+      yield* network.cut;
+      yield* agentProgram(url, ["--slots=1"]);
+      const result = yield* submission.await;
+      assertEquals(runs(path).length, 2);
+      yield* network.heal;
+      yield* when(Effect.sync(() => agent.log()), (log) => log.includes("has a result already"));
+      yield* empty(pool);
+      assertEquals(yield* (yield* pool.attach("once", Tasks.unique)).await, result);
+    }),
+  );
+
+  test(
+    "NatsPool: a caller that is cut off without notice for longer than ackWait has its results when the network is back (full)",
+    Effect.gen(function* () {
+      const path = yield* temporary;
+      const { url } = yield* durableServer;
+      const network = yield* proxy(url);
+      yield* agentProgram(url, ["--slots=2"]);
+      const pool = yield* NatsPool.make({ servers: network.url, name: "faults", ackWait: "1 seconds" });
+      const other = yield* NatsPool.make({ servers: url, name: "faults" });
+      const calls = yield* Effect.fork(
+        Effect.forEach(numbers(20), (n) => pool.apply(Tasks.work, path, n, 100), { concurrency: "unbounded" }),
+      );
+      yield* ran(path, 5);
+      yield* network.cut;
+      yield* empty(other);
+      yield* network.heal;
+      assertEquals(yield* Fiber.join(calls), numbers(20).map((n) => 2 * n));
+      assertEquals(repeated(path), []);
+    }),
+  );
+
+  test(
     "NatsPool: a restart of the server under load delays calls, and nothing runs twice (full)",
     Effect.gen(function* () {
       const path = yield* temporary;
