@@ -1,8 +1,13 @@
 /**
- * Objects that programs on several machines share, and that a NATS server with JetStream keeps.
+ * Objects that programs on several machines share: queues, locks, semaphores, events and dicts that a NATS server with JetStream keeps.
  *
  * The programs need no common parent: those that name the same objects in the same space share them. The objects have the types of
  * this library, so that a program replaces the constructor only.
+ *
+ * ```sh
+ * nats-server -js                        # on some machine, `broker`
+ * deno run -A main.ts                    # the program, on any number of machines
+ * ```
  *
  * ```ts
  * import * as Mp from "@effect-deno/multiprocessing";
@@ -11,7 +16,17 @@
  *
  * const program = Effect.gen(function* () {
  *   const shared = yield* NatsShared.make({ servers: "nats://127.0.0.1:1", name: "orders", connectTimeout: "100 millis" });
- *   return shared.name;
+ *   const jobs = yield* shared.queue<string>("jobs", { capacity: 100 });
+ *   const daily = yield* shared.lock("daily", { lease: "10 seconds" });
+ *   const gate = yield* shared.semaphore("gate", { permits: 4 });
+ *   const ready = yield* shared.event("ready");
+ *   const settings = yield* shared.dict<string, number>("settings");
+ *
+ *   yield* ready.wait;
+ *   yield* daily.withLock(jobs.put("clean up")); // one program at a time
+ *   const job = yield* jobs.get;
+ *   yield* gate.withPermits(Effect.log(job)); // four at once, in all programs together
+ *   yield* settings.change("jobs", (jobs = 0) => jobs + 1); // no change is lost
  * }).pipe(
  *   Effect.scoped,
  *   Effect.catchTag("NatsError", ({ reason }) => Effect.sync(() => console.log("nothing is shared:", reason))),
@@ -24,10 +39,94 @@
  * nothing is shared: Unreachable
  * ```
  *
+ * `deno task example:nats_shared` starts a server and several programs on one machine, and kills one of them while it holds a lock.
+ *
+ * - An operation that has returned is on the disk of the server. Every operation that begins later, in any program, sees it.
+ * - Objects are made by their first use, and stay in the server with their content when all programs have ended.
+ * - While the server is away, operations wait for it. An operation whose answer was lost is made once.
+ * - Only data can be stored. A handle in an item or a value is an `EncodeError`. The objects themselves cannot be sent: a task that needs
+ *   them calls {@link make}.
+ *
+ * ## Leases
+ *
+ * A program that holds a lock or permits gives a sign of life three times within the `lease`. The other programs count its silence by
+ * their own clocks, from the moment at which they have seen the last sign: no clocks of two machines are compared. A program that
+ * waits takes over when the silence is as long as the lease, and learns it by `abandoned`. The holder gives up somewhat earlier: when it
+ * could give no sign of life for nine tenths of the lease, it has lost what it held.
+ *
+ * - `withLock` and `withPermits` interrupt their effect then, and fail with the `SyncError` `LeaseLost`. So does `release`.
+ * - After `take` or `acquire`, race the work against `lock.lost`.
+ * - A program that is stopped, or whose event loop is busy, cannot be interrupted. The lock has another holder before it goes on, and it
+ *   may still write. A resource that must be safe from that compares fences: each holder has a larger one than all before.
+ *
+ * ```ts
+ * import * as NatsShared from "@effect-deno/multiprocessing/NatsShared";
+ * import { Effect } from "effect";
+ *
+ * // Writes a report, unless a later holder of the lock has written one.
+ * declare const writeReport: (fence: number) => Effect.Effect<void>;
+ *
+ * export const report = Effect.gen(function* () {
+ *   const shared = yield* NatsShared.make({ servers: "nats://broker:4222", name: "reports" });
+ *   const lock = yield* shared.lock("report", { lease: "5 seconds" });
+ *   const { abandoned, fence } = yield* lock.acquire;
+ *   if (abandoned) yield* Effect.logWarning("the last program has left its report unfinished");
+ *   yield* Effect.raceFirst(writeReport(fence), lock.lost);
+ * }).pipe(Effect.scoped);
+ * ```
+ *
+ * ## Differences from objects of one family
+ *
+ * | object | difference |
+ * | --- | --- |
+ * | all | cannot be sent. `host` is `NatsShared(NAME)`, `carrier` is `"messages"` |
+ * | lock | holding it ends with its lease. `take` and `acquire` give the `fence` as well; `lost`. A `Condition` cannot use it |
+ * | semaphore | has a bound. A program releases only permits that it has taken, or fails with `OverRelease`. Taking more permits than there are fails with `InvalidArgument` |
+ * | event | `waitingProcesses` counts this program only |
+ * | dict | has the operations of a manager's dict, and `change`. It is no proxy. `update` and `clear` change, and `getMany` reads, one key after the other. The task of `modify` runs in this program, and again if another program has changed the key meanwhile. A watch has no `Clear`; after a break it has the last change of each key |
+ * | queue | is first in, first out. `confirm: false` is not offered. `close` and `shutdown` hold for all programs and for ever; a queue of another name is a new one |
+ *
+ * The programs that wait for a lock or for permits stand in one line, and so do the fibers of each program: they are served in the order
+ * in which they came.
+ *
+ * ## Failures
+ *
+ * | event | effect |
+ * | --- | --- |
+ * | a program ends in good order | what it held is free at once; items that it had not taken go back |
+ * | a program is killed or cut off | what it held is free after its lease, if another program waits; items that it had not taken go back after `ackWait` |
+ * | a program is stopped for longer than a lease | the same; it learns of its loss when it goes on |
+ * | the server is killed and comes back | a delay, unless that is longer than a lease |
+ * | an operation is interrupted | what was taken is given back first, for at most 5 seconds. A change of an event or of a dict may have been made |
+ * | a value is larger than a message of the server (`max_payload`, 1 MB) | `MessageTooLarge` |
+ * | more than 1000 programs wait for a lock or a semaphore | the `SyncError` `TooMany` |
+ * | the scope of {@link make} was closed | `Unreachable` |
+ * | the server refuses an operation, by its permissions for instance | `Unreachable`, whose `cause` says why |
+ *
+ * ## The server
+ *
+ * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). With `replicas: 3` in a cluster of three servers, one
+ * of them may fail. That needs version 2.9.21 or later: earlier clusters may accept two changes of one state, so that {@link make}
+ * fails with `Unsupported`. While a cluster elects a leader, later ones may do so as well; the fence of a lock is safe from that.
+ *
+ * | stream | content |
+ * | --- | --- |
+ * | `mp+SPACE+shared+NAME` | the states of locks, semaphores and events; the keys of dicts with their values |
+ * | `mp+SPACE+queue+NAME+QUEUE` | the items of a queue |
+ * | `mp+SPACE+taken+NAME+QUEUE`, `mp+SPACE+done+NAME+QUEUE` | for some minutes, which items were taken; how many were reported done |
+ *
+ * Nothing removes the streams of objects that are not used any more: `nats stream rm` does. A deleted key of a dict leaves a mark of about
+ * 100 bytes, which a program that uses the dict removes after two minutes. The users of the server need these subjects, where `S` is the
+ * space and `N` the name:
+ *
+ * | user | may publish | may subscribe |
+ * | --- | --- | --- |
+ * | program | `mp.S.s.N.>`, `$JS.API.>`, `$JS.ACK.>`, `$JS.FC.>` | `mp.S.r.>`, `mp.S.s.N.queue.*.news` |
+ *
  * ## From Python
  *
  * Python's `multiprocessing` shares objects with programs on other machines by a manager, which one of the programs must be. Here a server
- * keeps them, as Redis does for Celery and RQ.
+ * keeps them, as Redis does for Celery and RQ; the lock is what `redis.lock.Lock` is, with a lease that renews itself and a fence.
  *
  * @module
  */

@@ -418,6 +418,14 @@ testFunction("example nats_pool collects the results of a program that was kille
   );
 });
 
+testFunction("example nats_shared goes on when a worker is killed that holds the lock (full)", async () => {
+  if (!available) return;
+  assertEquals(
+    await example("nats_shared"),
+    "a worker is stuck; the till is locked\nit was killed, and two others go on\n30 orders, 4650 in all\n",
+  );
+});
+
 Deno.test("every example is a task, and every task of an example runs one", async () => {
   const listed = Object.keys(config.tasks).filter((name) => name.startsWith("example:")).map((name) => name.slice(8));
   const files: Array<string> = [];

@@ -8,12 +8,12 @@ import * as Fiber from "effect/Fiber";
 import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
-import { Event, Lock, Manager, Semaphore, SubprocessBackend, wait } from "../../mod.ts";
+import { Condition, Errors, Event, Lock, Manager, Queue, Semaphore, SubprocessBackend, wait } from "../../mod.ts";
 import * as NatsShared from "../../src/NatsShared.ts";
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
-import { available, durableServer, type NatsServer, natsServer } from "../support/nats.ts";
+import { available, durableServer, durableServerWith, type NatsServer, natsServer } from "../support/nats.ts";
 import { proxy } from "../support/proxy.ts";
-import { group, type Step, test, when } from "../support/suite.ts";
+import { group, type Step, temporary, test, when } from "../support/suite.ts";
 import * as Tasks from "./shared_tasks.ts";
 
 interface Setting {
@@ -305,6 +305,19 @@ const steps: ReadonlyArray<Step<Setting>> = [
   ],
 ];
 
+/** What a program publishes and subscribes to, as the documentation says. */
+const documented = (): string => {
+  const source = Deno.readTextFileSync(new URL("../../src/NatsShared.ts", import.meta.url));
+  const [publish, subscribe] = /^ \* \| program \| (.*) \| (.*) \|$/m.exec(source)!.slice(1).map((cell) =>
+    JSON.stringify(
+      [...cell.matchAll(/`(.*?)`/g)].map(([_, subject]) =>
+        subject.replace("mp.S.", "mp.default.").replace(".N.", ".tests.")
+      ),
+    )
+  );
+  return `{ publish: ${publish}, subscribe: ${subscribe} }`;
+};
+
 /** A use of a dict that knows nothing of its carrier. */
 const useDict = (dict: Manager.DictOperations<string, number>) =>
   Effect.gen(function* () {
@@ -541,6 +554,69 @@ if (available) {
   group("NatsShared: locks, semaphores and events", setup, steps);
 
   group("NatsShared: dicts", setup, dictSteps);
+
+  test(
+    "NatsShared: a program needs the permissions of the documentation; a lack of them is a typed failure (full)",
+    Effect.gen(function* () {
+      const path = yield* temporary;
+      Deno.writeTextFileSync(
+        path,
+        `authorization { users: [
+          { user: program, password: x, permissions: ${documented()} },
+          { user: reader, password: x, permissions: { publish: ["$JS.API.>"], subscribe: ["mp.default.r.>"] } } ] }`,
+      );
+      const { url } = yield* durableServerWith(["-c", path]);
+      const as = (user: string) => NatsShared.make({ servers: url, name: "tests", auth: { user, password: "x" } });
+      const [one, two, reader] = [yield* as("program"), yield* as("program"), yield* as("reader")];
+      const [a, b] = [yield* one.lock("allowed"), yield* two.lock("allowed")];
+      yield* a.take;
+      const taking = yield* Effect.fork(b.take);
+      yield* when(a.statistics, ({ waitingProcesses }) => waitingProcesses === 1);
+      yield* a.release;
+      yield* Fiber.join(taking);
+      const [set, told] = [yield* one.event("allowed"), yield* two.event("allowed")];
+      const waiting = yield* Effect.fork(told.wait);
+      yield* when(told.statistics, (statistics) => statistics.waiting === 1);
+      yield* set.set;
+      yield* Fiber.join(waiting);
+      const dict = yield* one.dict<number, Uint8Array>("allowed");
+      yield* dict.update(Array.from({ length: 100 }, (_, i) => [i, new Uint8Array(20_000)] as const));
+      assertEquals((yield* (yield* two.dict<number, Uint8Array>("allowed")).entries).length, 100);
+      yield* dict.clear;
+      const [put, get] = [yield* one.queue<number>("allowed"), yield* two.queue<number>("allowed")];
+      yield* put.putAll([1, 2, 3]);
+      assertEquals(yield* get.takeUpTo(3), [1, 2, 3]);
+      yield* get.taskDone(3);
+      yield* put.join;
+
+      const mine = yield* reader.lock("allowed");
+      assertEquals(yield* mine.isLocked, true);
+      const denied = yield* Effect.flip((yield* reader.event("allowed")).clear);
+      assertEquals(denied._tag, "Unreachable");
+      assertStringIncludes(denied.message, "the user may not publish to mp.default.s.tests.event.allowed");
+    }),
+  );
+
+  test(
+    "NatsShared: its objects cannot be sent; the failure says what to do instead",
+    Effect.gen(function* () {
+      const { url } = yield* durableServer;
+      const shared = yield* join(url);
+      const lock = yield* shared.lock("sent");
+      const advice = "of NatsShared cannot be sent: call NatsShared.make where it is needed, in the task";
+      const queue = yield* Queue.make<unknown>();
+      const dict = yield* shared.dict<string, unknown>("sent");
+      for (const object of [lock, yield* shared.semaphore("sent"), yield* shared.event("sent"), dict]) {
+        for (const use of [queue.put(object), queue.put({ deep: [object] }), dict.set("object", object)]) {
+          const error = yield* Effect.flip(use as Effect.Effect<void, Error>);
+          assertInstanceOf(error, Errors.EncodeError);
+          assertStringIncludes(error.message, advice);
+        }
+      }
+      const error = yield* Effect.flip(Condition.make({ lock }));
+      assertEquals([error._tag, yield* queue.size, yield* dict.size], ["SyncError", 0, 0]);
+    }),
+  );
 
   test(
     "NatsShared: a watch of a dict goes on when the server comes back, with no change lost or told twice",

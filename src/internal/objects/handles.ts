@@ -28,6 +28,8 @@ export interface Handle {
      * has the message, to decode it or to store it for others.
      */
     readonly encode: (onSend: (action: (link: Link | undefined) => void) => void) => unknown;
+    /** Why the object cannot be sent at all. */
+    readonly refusal?: string;
   };
 }
 
@@ -54,7 +56,8 @@ const hook = (rebuild: (kind: string, data: unknown) => object): ObjectHook => (
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value, onSend) => {
-    const { encode, kind } = (value as Handle)[HandleId];
+    const { encode, kind, refusal } = (value as Handle)[HandleId];
+    if (refusal !== undefined) throw new EncodeError(refusal);
     return [kind, encode(onSend)];
   },
   decode: (data) => {
@@ -91,8 +94,10 @@ const refusing: ObjectHook = {
   name: "handle",
   is: (value) => HandleId in value,
   encode: (value) => {
-    const { kind } = (value as Handle)[HandleId];
-    throw new EncodeError(`a ${kind} cannot be sent to another program: only processes of one family share it`);
+    const { kind, refusal } = (value as Handle)[HandleId];
+    throw new EncodeError(
+      refusal ?? `a ${kind} cannot be sent to another program: only processes of one family share it`,
+    );
   },
   decode: () => {
     throw new TypeError("another program has sent a handle, which only processes of this family can do");

@@ -11,7 +11,6 @@
  * @module
  */
 import * as Effect from "effect/Effect";
-import { EncodeError } from "../../codec/errors.ts";
 import { Unreachable } from "../../objects/errors.ts";
 import type { Handle, HandleId } from "../../objects/handles.ts";
 import { Closed, Denied, type JetStream, JetStreamError } from "../jetstream.ts";
@@ -97,9 +96,6 @@ export class Connection {
 /** The handle of an object that cannot be sent, since its program is connected to the server and a receiver is not. */
 export const unsendable = (kind: string): Handle[typeof HandleId] => ({
   kind,
-  encode: () => {
-    throw new EncodeError(
-      `a ${kind} of NatsShared cannot be sent: call NatsShared.make where it is needed, in the task`,
-    );
-  },
+  encode: () => undefined,
+  refusal: `a ${kind} of NatsShared cannot be sent: call NatsShared.make where it is needed, in the task`,
 });
