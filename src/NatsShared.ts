@@ -312,16 +312,15 @@ export interface NatsShared {
   /** The space; see `space` in {@link ServerOptions}. */
   readonly space: string;
   /**
-   * Makes the queue of this name, or joins it, until the scope closes. Fails with a `QueueError` if the name or an option is invalid, and
-   * with `Unreachable` if the server refuses the queue.
+   * A queue. Fails with a `NatsError`: `InvalidOption` if the name or an option is invalid, `Refused` if the server refuses it.
    *
-   * *Interruption:* a queue that was made stays. *Release:* items that this program has not taken go back to their places; later calls fail with
-   * `Unreachable`. The queue stays in the server, with its items.
+   * *Interruption:* it may have been made. *Release:* with these objects; items that this program has not taken go back to their places.
+   * The queue stays in the server, with its items.
    */
   readonly queue: <A>(
     name: string,
     options?: QueueOptions,
-  ) => Effect.Effect<Queue.Queue<A>, Queue.QueueError | Queue.Unreachable, Scope.Scope>;
+  ) => Effect.Effect<Queue.Queue<A>, NatsError>;
   /**
    * The lock of a name: 1 to 100 letters, digits, `-` and `_`. Fails with the `NatsError` `InvalidOption` if the name or the lease is
    * invalid, or if this program uses the lock with another lease.

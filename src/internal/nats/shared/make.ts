@@ -16,7 +16,7 @@ import { randomName } from "../protocol.ts";
 import { serverChecks } from "../server.ts";
 import { establish, infoOf, type Opened, openJetStream, streamName } from "../streams.ts";
 import { Connection } from "./connection.ts";
-import { makeQueue } from "./queue.ts";
+import { openQueue, queueChecks, type SharedQueue } from "./queue.ts";
 import { SharedDict } from "./dict.ts";
 import { SharedEvent } from "./event.ts";
 import { Seat } from "./lease.ts";
@@ -85,6 +85,8 @@ class Shared implements Public.NatsShared {
   readonly #seats = new Map<string, Seat>();
   readonly #events = new Map<string, SharedEvent>();
   readonly #dicts = new Map<string, SharedDict<unknown, unknown>>();
+  readonly #queues = new Map<string, SharedQueue<unknown>>();
+  #isOpen = true;
   readonly #scope: Scope.Scope;
 
   constructor(connection: Connection, asked: Opened["asked"], scope: Scope.Scope) {
@@ -102,11 +104,12 @@ class Shared implements Public.NatsShared {
     return this.#connection.space;
   }
 
-  readonly queue = <A>(
-    name: string,
-    options?: Public.QueueOptions,
-  ): Effect.Effect<Queue.Queue<A>, Queue.QueueError | Queue.Unreachable, Scope.Scope> =>
-    makeQueue<A>(this.#connection, name, options);
+  readonly queue = <A>(name: string, options: Public.QueueOptions = {}): Effect.Effect<Queue.Queue<A>, NatsError> =>
+    this.#making("queue", name, options, queueChecks, () =>
+      Effect.map(
+        this.#asked(() => openQueue(this.#connection, name, options, this.#queues, () => this.#isOpen)),
+        (queue) => queue as unknown as Queue.Queue<A>,
+      ));
 
   readonly lock = (name: string, options: Public.LeaseOptions = {}): Effect.Effect<Public.Lock, NatsError> =>
     this.#making("lock", name, options, lockChecks, () =>
@@ -155,9 +158,13 @@ class Shared implements Public.NatsShared {
 
   /** Gives back what this program holds, and ends what waits. */
   async close(): Promise<void> {
+    this.#isOpen = false;
     for (const event of this.#events.values()) event.close();
     for (const dict of this.#dicts.values()) dict.close();
-    await Promise.all(Array.from(this.#seats.values(), (seat) => seat.close()));
+    await Promise.all([
+      ...Array.from(this.#queues.values(), (queue) => queue.leave()),
+      ...Array.from(this.#seats.values(), (seat) => seat.close()),
+    ]);
   }
 
   toString(): string {

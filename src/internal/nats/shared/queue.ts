@@ -15,14 +15,13 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Option from "effect/Option";
 import type { Pipeable } from "effect/Pipeable";
-import type * as Scope from "effect/Scope";
 import * as Sink from "effect/Sink";
 import * as Stream from "effect/Stream";
 import type * as Public from "../../../NatsShared.ts";
 import type { Queue, QueueFailure, Statistics, StreamOptions } from "../../../Queue.ts";
 import { type DecodeError, EncodeError } from "../../codec/errors.ts";
 import { MessageTooLarge } from "../../codec/message.ts";
-import { QueueClosed, QueueError, type Unreachable } from "../../objects/errors.ts";
+import { QueueClosed, QueueError } from "../../objects/errors.ts";
 import { HandleId } from "../../objects/handles.ts";
 import { WaitId } from "../../objects/waitable.ts";
 import * as Arguments from "../../os/arguments.ts";
@@ -33,14 +32,13 @@ import { type EncodedItem, ItemCodec } from "../../queue/items.ts";
 import { currentFiber } from "../../queue/taker.ts";
 import { Closed } from "../jetstream.ts";
 import { decodeRecord, randomName } from "../protocol.ts";
-import { streamName } from "../streams.ts";
 import { type Connection, unsendable } from "./connection.ts";
 import { Answers, Claims } from "./queue_claims.ts";
 import { Intake } from "./queue_intake.ts";
 import { type ItemMessage, Puts } from "./queue_puts.ts";
 import { type Held, Holds, Reports } from "./queue_reports.ts";
 import { closedAs, QueueStreams, type Snapshot, type State } from "./queue_streams.ts";
-import { packItem, SharedTaker, within } from "./queue_taker.ts";
+import { GRACE, packItem, SharedTaker, within } from "./queue_taker.ts";
 
 const TypeId = "~multiprocessing/Queue";
 
@@ -60,7 +58,7 @@ const TIDY = 60_000;
 const { boolean, invalidArgument, invalidOption, iterable, optional, positive, positiveOrInfinite, wrongOptions } =
   Arguments;
 
-const checks: Arguments.Checks = {
+export const queueChecks: Arguments.Checks = {
   capacity: optional(positiveOrInfinite),
   maxBytes: optional(positiveOrInfinite),
   redeliver: optional(boolean),
@@ -75,7 +73,7 @@ const refuse = (reason: QueueError["reason"], message: string): Effect.Effect<ne
 type Output<A> = Channel.Channel<Chunk.Chunk<A>, unknown, DecodeError | QueueFailure, unknown, unknown, unknown>;
 
 /** A queue of the server. */
-class SharedQueue<A> implements Queue<A> {
+export class SharedQueue<A> implements Queue<A> {
   declare readonly pipe: Pipeable["pipe"];
   readonly [TypeId]: typeof TypeId = TypeId;
   readonly name: string;
@@ -89,8 +87,8 @@ class SharedQueue<A> implements Queue<A> {
   readonly #reports: Reports;
   readonly #holds: Holds | undefined;
   readonly #taker: SharedTaker<A>;
-  readonly #capacity: number;
-  readonly #maxBytes: number;
+  #capacity: number;
+  #maxBytes: number;
   readonly #prefix = randomName();
   readonly #work = new Set<Promise<void>>();
   readonly #stops: ReadonlyArray<() => void>;
@@ -288,14 +286,20 @@ class SharedQueue<A> implements Queue<A> {
     return `Queue(${this.host}, ${this.name})`;
   }
 
-  /** Gives back what this program has not taken, and waits until the server knows what it has taken. */
-  async end(): Promise<void> {
+  /** The options of the queue are others now. */
+  changed({ capacity, maxBytes }: Snapshot): void {
+    this.#capacity = capacity;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Gives back what this program has not taken, and waits for a while until the server knows what it has taken. */
+  async leave(): Promise<void> {
     for (const stop of this.#stops) stop();
     this.#intake.close();
     this.#holds?.close();
     this.#intake.fail(new Closed("the queue was closed"));
-    await Promise.all(this.#work);
-    await this.#answers.settled();
+    const known = Promise.all([...this.#work, this.#answers.settled()]);
+    await Promise.race([known, this.#connection.js.pause(GRACE)]);
   }
 
   #fresh(): string {
@@ -487,41 +491,26 @@ class SharedQueue<A> implements Queue<A> {
 }
 inspectable(SharedQueue);
 
-/** Makes a queue, or joins the one of this name, until the scope closes; see `NatsShared.queue`. */
-export const makeQueue = <A>(
+/** Makes a queue, or joins the one of this name, and enters it into `queues`. If this program has it already, that one learns of changes. */
+export const openQueue = async (
   connection: Connection,
   name: string,
-  options: Public.QueueOptions = {},
-): Effect.Effect<Queue<A>, QueueError | Unreachable, Scope.Scope> =>
-  Effect.suspend((): Effect.Effect<Queue<A>, QueueError | Unreachable, Scope.Scope> => {
-    const wrongName = streamName(name);
-    if (wrongName !== undefined) {
-      return refuse("InvalidArgument", invalidArgument("shared.queue", `name ${wrongName}`));
-    }
-    const wrong = wrongOptions(options, checks);
-    if (wrong !== undefined) return refuse("InvalidOption", invalidOption("queue", wrong));
-    const { ackWait, capacity, maxBytes, redeliver } = options;
-    const streams = new QueueStreams(connection, name);
-    const open = Effect.async<readonly [lease: number, snapshot: Snapshot], QueueError | Unreachable>((resume) => {
-      const shape = {
-        capacity,
-        maxBytes,
-        redeliver,
-        ackWait: ackWait === undefined ? undefined : Duration.toMillis(ackWait),
-      };
-      (async () => [await streams.establish(shape), await streams.look()] as const)().then(
-        (made) => resume(Effect.succeed(made)),
-        (error) =>
-          resume(
-            Effect.suspend(() => Effect.fail(error instanceof QueueError ? error : connection.failure("queue", error))),
-          ),
-      );
-    });
-    return Effect.acquireRelease(
-      Effect.map(
-        Effect.interruptible(open),
-        ([lease, snapshot]) => new SharedQueue<A>(connection, name, streams, lease, snapshot),
-      ),
-      (queue) => Effect.suspend(() => within(queue.end())),
-    );
+  { ackWait, capacity, maxBytes, redeliver }: Public.QueueOptions,
+  queues: Map<string, SharedQueue<unknown>>,
+  isOpen: () => boolean,
+): Promise<SharedQueue<unknown>> => {
+  const streams = new QueueStreams(connection, name);
+  const lease = await streams.establish({
+    capacity,
+    maxBytes,
+    redeliver,
+    ackWait: ackWait === undefined ? undefined : Duration.toMillis(ackWait),
   });
+  const snapshot = await streams.look();
+  if (!isOpen()) throw new Closed("the queue was closed");
+  const known = queues.get(name);
+  known?.changed(snapshot);
+  const queue = known ?? new SharedQueue(connection, name, streams, lease, snapshot);
+  queues.set(name, queue);
+  return queue;
+};

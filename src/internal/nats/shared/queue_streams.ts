@@ -13,7 +13,8 @@
  *
  * @module
  */
-import { QueueClosed, QueueError } from "../../objects/errors.ts";
+import { NatsError } from "../../network/errors.ts";
+import { QueueClosed } from "../../objects/errors.ts";
 import { type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
 import { type Configuration, establish, infoOf, nanos } from "../streams.ts";
@@ -146,9 +147,9 @@ export class QueueStreams {
     const there = await infoOf(js, names.items);
     const old = there && descriptionOf(names.items, there.config);
     if (redeliver !== undefined && old !== undefined && old.redeliver !== redeliver) {
-      throw new QueueError(
+      throw new NatsError(
         "InvalidOption",
-        `Invalid queue option: redeliver must be ${old.redeliver}, with which the queue was made, received ${redeliver}`,
+        `Invalid queue of NatsShared option: redeliver must be ${old.redeliver}, with which the queue was made, received ${redeliver}`,
       );
     }
     const description: Description = {
