@@ -95,6 +95,7 @@ export class SharedQueue<A> implements Queue<A> {
   #count = 0;
   #state: State;
   #isWatchingEnd = false;
+  #isOpen = true;
 
   constructor(connection: Connection, name: string, streams: QueueStreams, lease: number, snapshot: Snapshot) {
     const { caller, inbox, js } = connection;
@@ -114,6 +115,7 @@ export class SharedQueue<A> implements Queue<A> {
       inbox: `${inbox}.${this.#prefix}`,
       stream: streams.names.items,
       lease,
+      ahead: !snapshot.redeliver,
       answers: this.#answers,
       idle: () => void this.#watchEnd(),
     });
@@ -140,14 +142,14 @@ export class SharedQueue<A> implements Queue<A> {
       inBackground: (work) => this.#inBackground(work),
     });
     const tidying = setInterval(() => {
-      if (js.server.connected) this.#inBackground(this.#claims.mend().then(() => this.#claims.tidy()));
+      if (js.server.connected) this.#mend(() => this.#claims.tidy());
     }, TIDY);
     this.#stops = [
       () => clearInterval(tidying),
       js.server.onReconnected(() => {
         this.#claims.reconnected();
         this.#intake.reconnected();
-        this.#inBackground(this.#claims.mend());
+        this.#mend();
         void this.#watchEnd();
       }),
       js.server.subscribe(streams.names.news, (_subject, data) => {
@@ -231,8 +233,7 @@ export class SharedQueue<A> implements Queue<A> {
 
   get isFull(): Effect.Effect<boolean, QueueFailure> {
     return this.#asking(async () => {
-      await this.#answers.settled();
-      const { bytes, capacity, maxBytes, size } = await this.#streams.look();
+      const { bytes, capacity, maxBytes, size } = await this.#look();
       return size >= capacity || bytes >= maxBytes;
     });
   }
@@ -294,6 +295,7 @@ export class SharedQueue<A> implements Queue<A> {
 
   /** Gives back what this program has not taken, and waits for a while until the server knows what it has taken. */
   async leave(): Promise<void> {
+    this.#isOpen = false;
     for (const stop of this.#stops) stop();
     this.#intake.close();
     this.#holds?.close();
@@ -320,6 +322,11 @@ export class SharedQueue<A> implements Queue<A> {
           : this.#connection.failure("queue", error),
       )
     );
+  }
+
+  /** The next time makes up for a failure; the end of the connection is one. */
+  #mend(then: () => Promise<void> = () => Promise.resolve()): void {
+    this.#claims.mend().then(then).catch(() => {});
   }
 
   #inBackground(work: Promise<void>): void {
@@ -370,25 +377,20 @@ export class SharedQueue<A> implements Queue<A> {
     });
   }
 
-  /** A snapshot in which what this program has taken is gone. */
+  /** A snapshot in which what this program has taken is gone, or has reported in a queue that redelivers. */
   async #look(): Promise<Snapshot> {
     await this.#answers.settled();
-    if (this.#holds === undefined) return await this.#streams.look();
-    const { num_ack_pending: inHand } = await this.#streams.consumer();
-    const snapshot = await this.#streams.look();
-    return { ...snapshot, size: Math.max(0, snapshot.size - inHand) + this.#intake.ahead };
+    return await this.#streams.look();
   }
 
   async #unfinished(): Promise<number> {
     if (this.#holds === undefined) return await this.#reports.unfinished();
-    await this.#answers.settled();
-    return (await this.#streams.look()).size;
+    return (await this.#look()).size;
   }
 
   /** How the queue has ended for this program; `undefined` if an item may come. */
   async #ended(): Promise<State | undefined> {
-    await this.#answers.settled();
-    const { size, state } = await this.#streams.look();
+    const { size, state } = await this.#look();
     this.#state = state;
     if (state === "open") return undefined;
     return state === "shut down" || size <= (this.#holds?.size ?? 0) ? state : undefined;
@@ -401,7 +403,21 @@ export class SharedQueue<A> implements Queue<A> {
   }
 
   async #isReady(): Promise<boolean> {
-    return await this.#ended() !== undefined || (await this.#look()).size > 0;
+    if (await this.#ended() !== undefined) return true;
+    if (this.#holds === undefined) return (await this.#look()).size > 0;
+    // The server does not tell how many of the items are in hand.
+    return await new Promise((resolve, reject) => {
+      this.#intake.add({
+        most: 1,
+        waits: false,
+        given: (deliveries) => {
+          this.#intake.hold()(deliveries);
+          resolve(true);
+        },
+        none: () => resolve(false),
+        failed: reject,
+      });
+    });
   }
 
   /** Ends the calls that wait when the queue has ended. */
@@ -428,6 +444,7 @@ export class SharedQueue<A> implements Queue<A> {
     subjects: ReadonlyArray<string>,
     signal: AbortSignal,
   ): Promise<void> {
+    if (!this.#isOpen) throw new Closed("the queue was closed");
     const { server } = this.#connection.js;
     let heard = true;
     let wake = (): void => {};

@@ -39,6 +39,8 @@ export class Claims {
   readonly #streams: QueueStreams;
   readonly #caller: string;
   #count = 0;
+  /** The number of the last item that this program has taken. */
+  #last = 0;
   #milestones: Array<Milestone> = [];
 
   constructor(streams: QueueStreams, caller: string) {
@@ -111,23 +113,27 @@ export class Claims {
   }
 
   /**
-   * Removes items that were taken, and that a server which was killed has found again. Its consumer gives some of them out again; this
-   * removes those that it does not.
+   * Removes items that were taken, and that a server which was killed has found again: those up to the last one that this program has
+   * taken, and those that the consumer does not give out again.
    */
   async mend(): Promise<void> {
     const streams = this.#streams;
     const { delivered, num_ack_pending, num_pending } = await streams.consumer();
     const { first, size } = await streams.look();
-    let wrong = size - num_ack_pending - num_pending;
-    for (let from = first; wrong > 0;) {
+    const end = size > num_ack_pending + num_pending ? delivered.stream_seq : this.#last;
+    for (let from = first; from <= end;) {
       const item = await streams.next(from);
-      if (item === undefined || item.sequence > delivered.stream_seq) return;
+      if (item === undefined || item.sequence > end) return;
       if (await this.isTaken(item.id)) {
         await this.#js.persist(() => this.#js.delete(streams.names.items, item.sequence));
-        wrong--;
       }
       from = item.sequence + 1;
     }
+  }
+
+  /** An item was taken by this program. */
+  taken({ sequence }: Delivery): void {
+    this.#last = Math.max(this.#last, sequence);
   }
 
   /** Removes an item that was taken, whose delivery is that of a server which was killed. */
@@ -152,6 +158,7 @@ export class Answers {
 
   /** The item was taken. */
   ack(delivery: Delivery): Promise<void> {
+    this.#claims.taken(delivery);
     return this.#send(this.#ack(delivery));
   }
 

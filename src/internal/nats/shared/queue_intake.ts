@@ -12,7 +12,7 @@
  */
 import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
 import { after } from "../../os/timer.ts";
-import { type Delivery, Pulls } from "../jetstream.ts";
+import { Closed, type Delivery, Pulls } from "../jetstream.ts";
 import type { Server } from "../server.ts";
 import type { Answers } from "./queue_claims.ts";
 import { CONSUMER } from "./queue_streams.ts";
@@ -67,6 +67,8 @@ export interface Options {
   readonly stream: string;
   /** The lease of an item in milliseconds. */
   readonly lease: number;
+  /** Whether items are sent ahead. */
+  readonly ahead: boolean;
   readonly answers: Answers;
   /** A request that waited has ended without an item. */
   readonly idle: () => void;
@@ -94,7 +96,7 @@ export class Intake {
   #last = -Infinity;
   #isClose = false;
   #closed = false;
-  #pausing = false;
+  #stopPausing: (() => void) | undefined;
   #stopIdling: (() => void) | undefined;
 
   constructor(options: Options) {
@@ -113,13 +115,12 @@ export class Intake {
     return this.#takers.length;
   }
 
-  /** Number of items that are here, and that nobody takes. */
-  get ahead(): number {
-    return this.#ahead.length;
-  }
-
   /** Enters a call, behind the others or before them. Returns a function that removes it. */
   add(taker: Taker, isFirst: boolean = false): () => void {
+    if (this.#closed) {
+      taker.failed(new Closed("the queue was closed"));
+      return () => {};
+    }
     const now = performance.now();
     this.#isClose = now - this.#last < CLOSE;
     this.#last = now;
@@ -169,6 +170,7 @@ export class Intake {
   close(): void {
     this.#closed = true;
     for (const key of [...this.#requests.keys()]) this.#over(key);
+    this.#stopPausing?.();
     this.#release();
     this.#waits.close();
     this.#probes.close();
@@ -194,7 +196,10 @@ export class Intake {
   /** Asks for what the calls need. */
   #demand(): void {
     const { server } = this.#options;
-    if (this.#closed || this.#pausing || this.#returning > 0 || this.#takers.length === 0 || !server.connected) return;
+    if (
+      this.#closed || this.#stopPausing !== undefined || this.#returning > 0 || this.#takers.length === 0 ||
+      !server.connected
+    ) return;
     let outstanding = 0;
     for (const { left, waits } of this.#requests.values()) {
       if (!waits) return;
@@ -203,7 +208,7 @@ export class Intake {
     if (this.#unasked > 0 || this.#pending > 0) {
       for (const taker of this.#takers) taker.asked = true;
       this.#unasked = 0;
-      const ahead = this.#isClose ? Math.min(this.#pending, AHEAD) : 0;
+      const ahead = this.#isClose && this.#options.ahead ? Math.min(this.#pending, AHEAD) : 0;
       return this.#ask(Math.min(MOST, Math.max(this.#wanted, ahead)), false);
     }
     const missing = this.#takers.length - outstanding;
@@ -263,9 +268,8 @@ export class Intake {
     }
     // A request that is refused at once is not repeated at once.
     if (performance.now() - request.since < PAUSE) {
-      this.#pausing = true;
-      after(PAUSE, () => {
-        this.#pausing = false;
+      this.#stopPausing = after(PAUSE, () => {
+        this.#stopPausing = undefined;
         this.#demand();
       });
     }
