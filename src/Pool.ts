@@ -245,7 +245,7 @@
  * | `size` | number of workers, all started with the pool; the default is the `capacity` of the backend, or else `Process.cpuCount`, the cores that this program may use |
  * | `size: { min, max }` | a worker more, up to `max`, when a task has waited for `growAfter`, 50 milliseconds; one less, down to `min`, when it was idle for `idleTimeToLive`, 30 seconds |
  * | `concurrency` | number of tasks that a worker runs at a time; for tasks that wait, such as fetches. The interruption of one does not disturb the others |
- * | `prefetch` | number of tasks that a worker receives ahead, so that it never waits for the next one; for tasks of less than a millisecond |
+ * | `prefetch` | number of tasks that a worker receives ahead, so that it never waits for the next one. By default up to 8 while the tasks are short, if the worker shares memory with the pool |
  * | `initializer` | a task that each worker runs before its first one; if it fails, `Pool.make` fails with `InitializerFailed` |
  * | `maxTasksPerChild` | number of tasks (a chunk counts as one) after which a worker is replaced by a fresh one |
  * | `maxAge`, `maxMemory` | age, and memory in bytes, at which a worker is replaced. Its successor is started first, so that no task waits |
@@ -502,8 +502,15 @@ export interface Options extends KillPolicy, TermOptions {
   readonly concurrency?: number | undefined;
   /**
    * Number of tasks that are sent to a worker before it can run them, so that it never waits for the next one. Worthwhile for tasks of
-   * less than a millisecond. Such a task cannot move to another worker any more, so it waits for the one before it. If its worker
-   * dies meanwhile, it is run elsewhere. Only with `concurrency` 1. @default 0
+   * less than a millisecond. Such a task still counts as waiting. If its worker dies before it begins, it runs elsewhere.
+   *
+   * A worker that shares memory with the pool (a thread, or a process where shared memory works) gives tasks back that it has not
+   * begun, even while it computes: to a worker that has nothing to do, for a task of a larger priority, and when the caller gives up. After
+   * a failure it begins no further one until the pool has seen the failure. At any other worker, a task that was sent ahead waits for those
+   * before it.
+   *
+   * Only with `concurrency` 1. @default up to 8, only to workers that give tasks back, and only while the tasks before them take less than
+   * half a millisecond together, as measured
    */
   readonly prefetch?: number | undefined;
   /** Maximal number of tasks that wait for a worker. @default unlimited */
@@ -795,7 +802,7 @@ export interface Statistics {
   readonly alive: number;
   /** Number of tasks that workers run. */
   readonly busy: number;
-  /** Number of tasks that wait for a worker. */
+  /** Number of tasks that wait for a worker, or at a worker that has not begun them. */
   readonly waiting: number;
   /** Number of failed tasks that wait for the time of their next attempt. */
   readonly resting: number;

@@ -51,6 +51,18 @@ export const hangsAtFirst = Task.make(
   { idempotent: true },
 );
 
+/** Computes until a file exists, and reads no message meanwhile. */
+export const computeUntil = Task.make(import.meta, "computeUntil", (path: string, n: number): number => {
+  for (;;) {
+    try {
+      Deno.statSync(path);
+      return n;
+    } catch {
+      // Not yet.
+    }
+  }
+});
+
 /** Takes two milliseconds of work. */
 export const slow = Task.make(import.meta, "slow", (n: number): number => {
   for (const end = performance.now() + 2; performance.now() < end;);

@@ -186,7 +186,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       // They are behind the tasks that hold the workers.
       const ahead = yield* Effect.forEach(paths, (path) => pool.submit(Tasks.failsOnce, path));
       const { busy, waiting } = yield* pool.statistics;
-      assertEquals([busy, waiting], [6, 0]);
+      assertEquals([busy, waiting], [2, 4]);
       assertEquals(paths.map((path) => Deno.readTextFileSync(path)), ["", "", "", ""]);
       const dying = yield* pool.submit(Shared.exitWith, 3);
       const behind = yield* Effect.forEach(numbers(8), (n) => pool.submit(Shared.echo, n));
@@ -196,6 +196,53 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
       for (const [n, submission] of behind.entries()) assertEquals(yield* submission.await, n);
       assertEquals(paths.map((path) => Deno.readTextFileSync(path)), ["x", "x", "x", "x"]);
       yield* Effect.forEach(tasks, ({ fiber }) => Fiber.join(fiber));
+    }),
+  );
+
+  check(
+    "a task that was sent ahead to a worker that computes runs in one that is free, and can be cancelled at once",
+    Effect.gen(function* () {
+      const there = yield* temporary;
+      const [first, second] = [`${there}.first`, `${there}.second`];
+      yield* Effect.addFinalizer(() => Effect.sync(() => [first, second].forEach((path) => Deno.removeSync(path))));
+      const pool = yield* Pool.make({ size: 2 });
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => [first, second].forEach((path) => Deno.writeTextFileSync(path, "")))
+      );
+      const given = Effect.map(pool.insights, ({ workers }) => workers.reduce((sum, { tasks }) => sum + tasks, 0));
+      /** Submits tasks, and returns them with the number of those that workers were given. */
+      const submit = (path: string, count: number) =>
+        Effect.gen(function* () {
+          const before = yield* given;
+          const all = yield* Effect.forEach(numbers(count), (n) => pool.submit(Tasks.computeUntil, path, n));
+          return { all, ahead: (yield* given) - before };
+        });
+      // Until the pool knows that the tasks are short, and can take them back.
+      const warmedUp = Effect.gen(function* () {
+        const { ahead, all } = yield* submit(there, 24);
+        yield* Effect.forEach(all, (submission) => submission.await);
+        return ahead > 6;
+      });
+      yield* when(warmedUp, (warm) => warm);
+      const long = yield* pool.submit(Tasks.computeUntil, first, -1);
+      const other = yield* pool.submit(Tasks.computeUntil, second, -2);
+      const { ahead, all } = yield* submit(there, 6);
+      assertEquals(ahead, 6);
+      assertEquals(yield* Effect.map(pool.statistics, ({ busy, waiting }) => [busy, waiting]), [2, 6]);
+      // Both workers compute.
+      yield* all[0].cancel;
+      yield* all[1].cancel;
+      Deno.writeTextFileSync(second, "");
+      assertEquals(yield* other.await, -2);
+      const results = yield* Effect.forEach(all.slice(2), (submission) => submission.await);
+      assertEquals(results, [2, 3, 4, 5]);
+      assertEquals(yield* Effect.map(pool.statistics, ({ busy, waiting }) => [busy, waiting]), [1, 0]);
+      Deno.writeTextFileSync(first, "");
+      assertEquals(yield* long.await, -1);
+      // What was taken back never runs.
+      assertEquals(yield* pool.map(Tasks.failsAt, numbers(4), { chunkSize: 1 }), [0, 1, 2, 3]);
+      const { completed, replaced } = yield* pool.statistics;
+      assertEquals([completed % 24, replaced], [10, 0]);
     }),
   );
 

@@ -262,9 +262,9 @@ rows("", SubprocessBackend.layer(), die, {
   recover: processes,
 }, {
   apply: "the link's round trip: waiting for each other, two thirds",
-  chunk1: "waiting for round trips: a worker has one item at a time; a write for each, a quarter",
+  chunk1: "a write and a read for each answer, in the child and here: an answer leaves before the next item begins",
   auto: "waiting for the children; collecting garbage, a seventh; writing, a seventh",
-  burst: "waiting for round trips: a worker has one task at a time; a write for each",
+  burst: "a write and a read for each answer, in the child and here: an answer leaves before the next task begins",
   recover: "the start of the next worker",
 });
 
@@ -315,8 +315,9 @@ rows(".worker", WorkerBackend.layer(), close, {
   recover: [],
 }, {
   apply: "turns of two isolates that wait for each other",
-  chunk1: "waiting for round trips: a worker has one item at a time",
+  chunk1: "a message for each answer: it leaves before the next item begins",
   auto: "waiting for the workers; slicing and decoding the chunks, a fifth",
-  burst: "waiting for round trips: a worker has one task at a time, where other libraries hand over all tasks at once",
+  burst:
+    "a message for each answer: it leaves before the next task begins, where other libraries hand over all tasks at once",
   recover: "the start of the next worker",
 });

@@ -21,6 +21,7 @@ testFunction("a deadline that passes while the death of the worker is examined e
       gracePeriod: "1 hour",
       concurrency: 1,
       ahead: 1,
+      measured: false,
       maxJobs: Infinity,
       kill: () => {},
       run: (_reply, done) => examined = done,
@@ -32,6 +33,7 @@ testFunction("a deadline that passes while the death of the worker is examined e
       overrun: () => late,
       onIdle: () => {},
       onWaiting: () => {},
+      onAhead: () => {},
       onLast: () => {},
       onFinished: () => {},
       observations: new Observations(undefined, () => {}),
@@ -48,11 +50,12 @@ testFunction("a deadline that passes while the death of the worker is examined e
       task: "task",
       idempotent: false,
       queueable: true,
+      long: false,
       encoding: 0,
       begin: (_child, done) => {
         attempts++;
         reply = done;
-        return { begun: true, report: undefined, cancel: () => {} };
+        return { begun: true, report: undefined, cancel: () => {}, forget: () => {} };
       },
     },
     (exit) => settled = exit,

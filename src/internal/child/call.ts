@@ -259,10 +259,10 @@ const where = (child: Sender, task: Any): string =>
 
 /** Writes a request for the task with this number. */
 export const fill =
-  (prepared: Prepared, task: number, flags: number, last: boolean = false) =>
+  (prepared: Prepared, task: number, flags: number, last: boolean = false, ticket: number = 0) =>
   (writer: Codec.Writer): Codec.Extras<Link> | undefined => {
     const mode = prepared.mode | (prepared.settled ? Request.SETTLED : 0);
-    Request.write(writer, mode | flags, task, prepared.trace, prepared.carried);
+    Request.write(writer, mode | flags, task, prepared.trace, prepared.carried, ticket);
     return Codec.append(writer, prepared.encoded, last);
   };
 
@@ -290,10 +290,22 @@ export const died = (
     );
   });
 
+/** The place of a request among those that its child runs one after the other. */
+export interface Place {
+  /** Whether it is sent before all earlier ones have been answered. */
+  readonly ahead: boolean;
+  /** Its ticket, by which the parent can take it back; 0 if there is none. */
+  readonly ticket: number;
+  /** Whether the child, which has ended, has certainly not begun it. */
+  readonly unbegun: () => boolean;
+}
+
 /** A request that was sent. */
 export interface OpenCall {
   /** Asks the child to stop. The answer still comes, with the outcome. */
   readonly cancel: () => void;
+  /** Forgets a request that was taken back: there is no answer. */
+  readonly forget: () => void;
   /** Whether the child has reported that it runs an Effect or a Stream, which can be interrupted. */
   readonly begun: boolean;
   /** Set when the answer has arrived. */
@@ -310,14 +322,15 @@ export interface Report {
   readonly bytes: number;
   /** Number of bytes that a message may have. */
   readonly maxBytes: number;
+  /** Whether it is not known to have succeeded. Then the child begins no request that was sent ahead with a ticket. */
+  failed: boolean;
   /** The results of the items before the one that has failed, if these were asked for. */
   before: ReadonlyArray<unknown> | undefined;
 }
 
 /**
- * Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. With `isAhead`, the child runs
- * one such request after the other, and `isAhead` tells whether it has not begun this one. A `last` request is not sent again, unless the
- * child has not begun it.
+ * Sends a prepared request and calls `done` once: with the Exit, or with an Effect that decodes it. With a `place`, the child runs one such
+ * request after the other. A `last` request is not sent again, unless the child has not begun it.
  */
 export const start = (
   child: Child,
@@ -325,21 +338,30 @@ export const start = (
   once: boolean,
   last: boolean,
   done: (exit: Effect.Effect<unknown, unknown>) => void,
-  isAhead?: () => boolean,
+  place?: Place,
 ): OpenCall => {
   const { link } = child;
   const { task } = prepared;
-  const call = { begun: false, report: undefined as Report | undefined, cancel: () => {} };
+  const call = { begun: false, report: undefined as Report | undefined, cancel: () => {}, forget: () => {} };
   try {
     const id = link.define(`${task.url} ${task.name}`, describe(task));
-    const ahead = isAhead?.();
-    const flags = (once ? Request.ONCE : 0) | (ahead === undefined ? 0 : ahead ? Request.QUEUED : Request.FRESH);
-    const channel = link.open(fill(prepared, id, flags, last && ahead !== true), {
+    const flags = (once ? Request.ONCE : 0) |
+      (place === undefined ? 0 : place.ahead ? Request.QUEUED : Request.FRESH);
+    // A request with a ticket is sent again if the child has ended before it began.
+    const isLast = last && (place === undefined || !place.ahead && place.ticket === 0);
+    const channel = link.open(fill(prepared, id, flags, isLast, place?.ticket), {
       exit: (message) => {
         const read = (): void => {
           // Objects that move with the answer are taken over before the link ends.
           const bytes = sizeOf(prepared.encoded) + sizeOf(message);
-          call.report = { work: undefined, decoding: 0, bytes, maxBytes: link.maxMessageSize, before: undefined };
+          call.report = {
+            work: undefined,
+            decoding: 0,
+            bytes,
+            maxBytes: link.maxMessageSize,
+            failed: true,
+            before: undefined,
+          };
           const begun = performance.now();
           const reply = readReply(child, prepared, message, call.report);
           call.report.decoding = performance.now() - begun;
@@ -354,11 +376,12 @@ export const start = (
       begun: () => call.begun = true,
       closed: () => {
         // The state changes as soon as the caller is told.
-        const started = isAhead?.() === true ? "no" : call.begun ? "yes" : "unknown";
+        const started = place?.unbegun() === true ? "no" : call.begun ? "yes" : "unknown";
         done(died(child, task.name, () => started));
       },
     });
     call.cancel = () => channel.cancel();
+    call.forget = () => channel.forget();
   } catch (error) {
     done(error instanceof MessageTooLarge ? Exit.fail(error) : Exit.die(error));
   }
@@ -431,7 +454,10 @@ export const readReply = (
   }
   const { mode, settled } = prepared;
   if (exit._tag !== "Success") return interpret(child, prepared, exit, false);
-  if (report !== undefined) report.work = exit.millis;
+  if (report !== undefined) {
+    report.work = exit.millis;
+    report.failed = mode === Request.MAP_UNTIL && !settled && !Array.isArray(exit.value);
+  }
   if (!settled) {
     if (mode !== Request.MAP_UNTIL) {
       return interpret(child, prepared, exit, mode === Request.MAP || mode === Request.STARMAP);

@@ -7,6 +7,7 @@
  * | 1-4 | number of the task, as defined over this link |
  * | 5-53 | if `TRACED`: trace id (32 hex digits), span id (16), `1` or `0` for sampled |
  * | next | if `CARRYING`: length in 4 bytes, then the values of portable FiberRefs, encoded |
+ * | next | if `QUEUED`: the ticket in 4 bytes, 0 if there is none; see `tickets.ts` |
  * | rest | the arguments, encoded |
  *
  * @module
@@ -20,6 +21,8 @@ export const CALL = 0;
 export const MAP = 1;
 /** One call for each list of arguments; the result is the list of results. */
 export const STARMAP = 2;
+/** Offers a ring for tickets: the token of its memory follows. The exit is whether the child uses it. It names no task. */
+export const RING = 0x0c;
 /** Asks for the memory of the process, in bytes. It names no task. */
 export const PROBE = 4;
 /** The items are combined from left to right, each call having the result so far and the next item; the result is the last one. */
@@ -39,6 +42,8 @@ export const FRESH = 0x50;
 export const SETTLED = 0x08;
 /** The process was started for this request and ends with it. */
 export const ONCE = 0x40;
+/** Number of words by which a child and its parent agree on tickets. Fewer requests than this may wait with one at a time. */
+export const PLACES = 64;
 const TRACED = 0x80;
 const CARRYING = 0x20;
 const MODE = 0x07;
@@ -84,10 +89,11 @@ export const write = (
   task: number,
   trace: Trace | undefined,
   carried: Uint8Array | undefined,
+  ticket: number = 0,
 ): void => {
   const traced = trace !== undefined && trace.traceId.length === 32 && trace.spanId.length === 16 &&
     HEX.test(trace.traceId) && HEX.test(trace.spanId);
-  writer.reserve(58 + (carried?.length ?? 0));
+  writer.reserve(62 + (carried?.length ?? 0));
   const { buffer } = writer;
   let at = writer.position;
   buffer[at++] = flags | (traced ? TRACED : 0) | (carried === undefined ? 0 : CARRYING);
@@ -101,6 +107,7 @@ export const write = (
     buffer.set(carried, at);
     at += carried.length;
   }
+  if ((flags & QUEUED) !== 0) at = putUint32(buffer, at, ticket);
   writer.position = at;
 };
 
@@ -112,6 +119,8 @@ export interface Request {
   readonly fresh: boolean;
   readonly settled: boolean;
   readonly once: boolean;
+  /** Its ticket; 0 if there is none. */
+  readonly ticket: number;
   readonly task: number;
   readonly trace: Trace | undefined;
   /** The encoded values of portable FiberRefs. */
@@ -133,6 +142,12 @@ export const read = (bytes: Uint8Array): Request | undefined => {
     carried = bytes.subarray(start + 4, end);
     start = end;
   }
+  let ticket = 0;
+  if ((bytes[0] & QUEUED) !== 0) {
+    if (bytes.length < start + 4) return undefined;
+    ticket = getUint32(bytes, start);
+    start += 4;
+  }
   let trace: Trace | undefined;
   if (traced) {
     const text = String.fromCharCode(...bytes.subarray(5, 54));
@@ -144,6 +159,7 @@ export const read = (bytes: Uint8Array): Request | undefined => {
     fresh: (bytes[0] & FRESH) === FRESH,
     settled: (bytes[0] & SETTLED) !== 0,
     once: (bytes[0] & FRESH) === ONCE,
+    ticket,
     task: getUint32(bytes, 1),
     trace,
     carried,

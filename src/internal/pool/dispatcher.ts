@@ -4,7 +4,10 @@
  * - One queue holds the jobs that any worker may run, and each slot has a queue of the jobs that only its worker may run.
  * - The dispatcher knows which worker holds which job, so the death of a worker concerns exactly its jobs. Every job settles once.
  * - A worker runs `concurrency` jobs at a time. Up to `ahead` more are sent to it, and it takes them up one after the other;
- *   those that it has not taken up when it dies wait again.
+ *   those that it has not taken up when it dies wait again. A job that was sent ahead counts as waiting.
+ * - A worker whose slot has tickets gives back what it has not begun, even while it computes: to a worker that has nothing to do, for a
+ *   job of a larger priority, and when a limit of the job passes or its caller gives up. With `measured`, only such workers are sent jobs
+ *   ahead, and only behind jobs that are known to be short.
  * - A waiting job costs one place in a list, and the work is linear in the number of jobs.
  *
  * @module
@@ -29,6 +32,8 @@ export interface Options {
   readonly concurrency: number;
   /** Number of jobs that are sent to a worker before it can run them. */
   readonly ahead: number;
+  /** Whether jobs are sent ahead only behind short ones, and only if they can be taken back. */
+  readonly measured: boolean;
   /** Number of jobs after which a worker is replaced. */
   readonly maxJobs: number;
   /** Kills a worker whose job does not stop. */
@@ -45,6 +50,8 @@ export interface Options {
   readonly onIdle: (slot: Slot) => void;
   /** A job waits, since no worker can take it. */
   readonly onWaiting: () => void;
+  /** Jobs are to be sent ahead to a worker, and its slot has no tickets. May be called again. */
+  readonly onAhead: (slot: Slot, child: Child) => void;
   /** A worker has received the last job that it may have. */
   readonly onLast: (slot: Slot) => void;
   /** A worker has finished a job. */
@@ -52,6 +59,15 @@ export interface Options {
   /** Learns how long jobs wait and run. */
   readonly observations: Observations;
 }
+
+/** Work that a worker has, in milliseconds, behind which it gets more jobs if their times are measured. */
+const ENOUGH = 0.5;
+
+/** Number of jobs of a task after which its time is known. */
+const KNOWN = 16;
+
+/** How long a worker must have run a job, in milliseconds, before those behind it are given to other workers that are busy as well. */
+const LATE = 5;
 
 /** A number for a slot and a key, by which each key ranks the slots in an order of its own. */
 const rank = (slot: number, key: string): number => {
@@ -73,6 +89,12 @@ export class Dispatcher {
   readonly #idle: Array<Slot> = [];
   readonly #queue = new JobQueue();
   readonly #running = new Set<Job>();
+  /** The running jobs that their workers have not taken up, in the order in which they were sent. */
+  readonly #ahead = new Set<Job>();
+  /** At most the smallest priority of these. */
+  #floor = Infinity;
+  /** How long the jobs of each task have taken lately, in milliseconds, and how many of them were measured. */
+  readonly #times = new Map<string, { mean: number; count: number }>();
   readonly #resting = new Set<Job>();
   #refusal: Cause.Cause<unknown> | undefined;
   #sequence = 0;
@@ -95,14 +117,14 @@ export class Dispatcher {
     this.#options = options;
   }
 
-  /** Number of jobs that workers hold. */
+  /** Number of jobs that workers run. */
   get busy(): number {
-    return this.#running.size;
+    return this.#running.size - this.#ahead.size;
   }
 
-  /** Number of jobs that wait for a worker. */
+  /** Number of jobs that wait for a worker, or that a worker has not taken up. */
   get waiting(): number {
-    return this.#waiting;
+    return this.#waiting + this.#ahead.size;
   }
 
   /** Number of jobs that wait for the time of their next attempt. */
@@ -136,7 +158,9 @@ export class Dispatcher {
       slot: undefined,
       call: undefined,
       attempt: undefined,
+      placed: false,
       ahead: false,
+      ticket: 0,
       cancelled: false,
       condemned: false,
       overrun: undefined,
@@ -160,7 +184,7 @@ export class Dispatcher {
       );
     }
     this.#place(job);
-    if (job.state === "waiting" && queueTimeout !== Infinity) {
+    if ((job.state === "waiting" || job.ahead && job.ticket !== 0) && queueTimeout !== Infinity) {
       const patience = Math.max(0, queueTimeout - elapsed);
       job.patience = this.#options.after(patience, () => this.#overrun(job, "QueueTimeout", queueTimeout));
     }
@@ -172,6 +196,7 @@ export class Dispatcher {
    * settles with its outcome, if necessary after its worker has been killed.
    */
   cancel(job: Job): boolean {
+    this.#recall(job);
     if (job.state === "waiting" || job.state === "resting") {
       this.#withdraw(job);
       this.#release(job);
@@ -210,6 +235,7 @@ export class Dispatcher {
   /** Adds a worker that can run jobs, and has taken so many milliseconds to start. */
   add(slot: Slot, child: Child, starting: number): void {
     slot.child = child;
+    slot.tickets = undefined;
     slot.starting = starting;
     slot.memory = undefined;
     slot.jobs = 0;
@@ -225,6 +251,7 @@ export class Dispatcher {
     child.link.onClosed(() => {
       // The link has settled the worker's jobs.
       slot.child = undefined;
+      slot.tickets = undefined;
       this.#unlist(slot);
     });
     if (slot.child !== undefined) this.#feed(slot);
@@ -240,6 +267,7 @@ export class Dispatcher {
   /** Settles every waiting job, and every later one, with this cause. */
   refuse(refusal: Cause.Cause<unknown>): void {
     this.#refusal ??= refusal;
+    this.#requeue([...this.#ahead]);
     const jobs = [...this.#queue.clear(), ...this.#slots.flatMap(({ own }) => [...own.clear()]), ...this.#resting];
     this.#waiting = 0;
     for (const job of jobs) this.#settle(job, Exit.failCause(refusal));
@@ -265,9 +293,11 @@ export class Dispatcher {
 
   /** Gives a job to a worker that can take it, or lets it wait. */
   #place(job: Job, first: boolean = false): void {
+    const { priority } = job.terms;
+    if (priority > this.#floor) this.#makeWay(priority);
     const home = job.pinned ?? this.#home(job.terms.affinity);
     const slot = home ?? this.#pick(job);
-    if (slot !== undefined && this.#takes(slot, job)) {
+    if (slot !== undefined && this.#takes(slot, job) && (first || !this.#overtakes(slot))) {
       this.#run(slot, job);
       // The job could not be sent.
       if (job.state !== "running") this.#feed(slot);
@@ -298,6 +328,7 @@ export class Dispatcher {
   /** The slot whose worker has the fewest jobs, if it can take one more. */
   #pick(job: Job): Slot | undefined {
     if (this.#limit === 1 || this.#idle.length > 0) return this.#idle.at(-1);
+    if (this.#queue.size > 0 && this.#options.concurrency === 1) return undefined;
     let best: Slot | undefined;
     for (const slot of this.#slots) {
       if (this.#takes(slot, job) && (best === undefined || slot.running.size < best.running.size)) best = slot;
@@ -311,18 +342,48 @@ export class Dispatcher {
 
   #takes(slot: Slot, job: Job): boolean {
     if (!this.#isOpen(slot) || slot.running.size >= this.#limit) return false;
-    if (slot.running.size < this.#options.concurrency) return true;
-    if (!job.work.queueable) return false;
-    for (const other of slot.running) if (!other.work.queueable) return false;
+    return slot.running.size < this.#options.concurrency || this.#takesAhead(slot, job);
+  }
+
+  /** Whether a busy worker gets a job ahead. */
+  #takesAhead(slot: Slot, { work }: Job): boolean {
+    const { measured } = this.#options;
+    if (!work.queueable || measured && work.long) return false;
+    let time = 0;
+    for (const other of slot.running) {
+      if (other.work.long) return false;
+      if (measured) {
+        const known = this.#times.get(other.work.task);
+        if (known === undefined || known.count < KNOWN) return false;
+        time += known.mean;
+      } else if (!other.placed) return false;
+    }
+    if (time >= ENOUGH) return false;
+    if (slot.tickets === undefined) {
+      this.#options.onAhead(slot, slot.child!);
+      return !measured;
+    }
+    // A worker that takes no more of those with a ticket would never take up one behind another that has none.
+    for (const other of slot.running) if (other.ticket === 0) return false;
     return true;
+  }
+
+  /** Whether a job that is sent ahead to a worker would overtake waiting jobs. */
+  #overtakes(slot: Slot): boolean {
+    return slot.running.size >= this.#options.concurrency && this.#queue.size + slot.own.size > 0;
   }
 
   /** Gives a worker as many jobs as it can take. */
   #feed(slot: Slot): void {
+    if (this.#ahead.size > 0) this.#relieve(slot);
     while (this.#isOpen(slot)) {
       const queue = this.#queueOf(slot);
       const job = queue?.peek();
-      if (queue === undefined || job === undefined || !this.#takes(slot, job)) break;
+      if (queue === undefined || job === undefined) {
+        if (slot.running.size === 0 && this.#steal(slot)) continue;
+        break;
+      }
+      if (!this.#takes(slot, job)) break;
       queue.shift();
       this.#waiting--;
       this.#run(slot, job);
@@ -360,28 +421,110 @@ export class Dispatcher {
     if (at >= 0) this.#idle.splice(at, 1);
   }
 
+  // Taking back
+
+  /** Takes a job back from its worker if it was sent ahead and has not begun. It waits then, in no queue yet. */
+  #recall(job: Job): boolean {
+    const { call, slot, ticket } = job;
+    if (!job.ahead || ticket === 0 || slot === undefined || call === undefined) return false;
+    if (slot.tickets?.recall(ticket) !== true) return false;
+    call.forget();
+    slot.running.delete(job);
+    slot.jobs--;
+    this.#running.delete(job);
+    this.#unmark(job);
+    job.state = "waiting";
+    job.slot = undefined;
+    job.call = undefined;
+    job.attempt = undefined;
+    return true;
+  }
+
+  /** Takes back those jobs that have not begun, and lets them wait before all others of their priority. */
+  #requeue(jobs: ReadonlyArray<Job>): boolean {
+    const recalled = jobs.filter((job) => this.#recall(job));
+    for (const job of recalled.reverse()) {
+      (this.#homeOf(job)?.own ?? this.#queue).push(job, true);
+      this.#waiting++;
+    }
+    return recalled.length > 0;
+  }
+
+  /** Takes back jobs of a smaller priority, so that a job of this one begins before them. */
+  #makeWay(priority: number): void {
+    const jobs = [...this.#ahead];
+    this.#requeue(jobs.filter((job) => job.terms.priority < priority));
+    this.#floor = Infinity;
+    for (const job of this.#ahead) this.#floor = Math.min(this.#floor, job.terms.priority);
+  }
+
+  /** Takes back a job for an idle worker. */
+  #steal(slot: Slot): boolean {
+    for (const job of this.#ahead) {
+      if (job.slot !== slot && this.#homeOf(job) === undefined && this.#requeue([job])) return true;
+    }
+    return false;
+  }
+
+  /** Takes back the jobs of a worker that is late, because other workers would begin later jobs before them. */
+  #relieve(slot: Slot): void {
+    const isFree = (job: Job): boolean => this.#homeOf(job) === undefined;
+    for (const oldest of this.#ahead) {
+      if (!isFree(oldest)) continue;
+      const late = oldest.slot!;
+      const [front] = late.running;
+      if (late !== slot && performance.now() - front.since >= LATE) this.#requeue([...late.running].filter(isFree));
+      return;
+    }
+  }
+
+  /** The only slot that may run a job. */
+  #homeOf(job: Job): Slot | undefined {
+    return job.pinned ?? this.#home(job.terms.affinity);
+  }
+
+  /** A job does not wait at its worker any more. */
+  #unmark(job: Job): void {
+    job.ahead = false;
+    if (this.#ahead.delete(job) && this.#ahead.size === 0) this.#floor = Infinity;
+  }
+
   // Running
 
   #run(slot: Slot, job: Job): void {
     const child = slot.child!;
     this.#unlist(slot);
-    job.patience?.();
-    job.patience = undefined;
     job.state = "running";
     job.slot = slot;
     job.condemned = false;
     job.overrun = undefined;
     slot.jobs++;
-    slot.task = job.work.task;
-    const { running } = slot;
+    const { running, tickets } = slot;
     running.add(job);
     if (running.size === 1) slot.busySince = performance.now();
     this.#running.add(job);
-    job.ahead = running.size > this.#options.concurrency;
+    const { ahead: most, concurrency, measured } = this.#options;
+    const ahead = running.size > concurrency;
+    job.placed = job.work.queueable && (tickets !== undefined || most > 0 && !measured);
+    job.ticket = job.placed && tickets !== undefined ? tickets.issue() : 0;
+    if (ahead) {
+      job.ahead = true;
+      this.#ahead.add(job);
+      this.#floor = Math.min(this.#floor, job.terms.priority);
+    } else slot.task = job.work.task;
+    if (!ahead || job.ticket === 0) this.#clearPatience(job);
+    const { ticket } = job;
+    const place = !job.placed ? undefined : {
+      ahead,
+      ticket,
+      unbegun: () => ticket === 0 ? job.ahead : tickets!.recall(ticket),
+    };
     const attempt = {};
     job.attempt = attempt;
     let isSync = true;
     const call = job.work.begin(child, (reply) => {
+      // A link that ends tells also of a request that is taken back meanwhile.
+      if (job.attempt !== attempt) return;
       running.delete(job);
       if (running.size === 0 && slot.running === running) slot.busyTime += performance.now() - slot.busySince;
       this.#finish(slot, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
@@ -389,18 +532,26 @@ export class Dispatcher {
       if (isSync || child.link.closed !== undefined) return;
       this.#settleSlot(slot);
       this.#feed(slot);
-    }, () => job.ahead);
+    }, place);
     isSync = false;
     if (job.attempt !== attempt || job.state !== "running") return;
     job.call = call;
-    if (!job.ahead) this.#takeUp(job);
+    if (ahead) this.#options.onWaiting();
+    else this.#takeUp(slot, job);
     if (slot.jobs === this.#options.maxJobs) this.#options.onLast(slot);
   }
 
+  #clearPatience(job: Job): void {
+    job.patience?.();
+    job.patience = undefined;
+  }
+
   /** A worker takes up a job now. */
-  #takeUp(job: Job): void {
+  #takeUp(slot: Slot, job: Job): void {
     const { timeout } = job.terms;
-    job.ahead = false;
+    this.#unmark(job);
+    this.#clearPatience(job);
+    slot.task = job.work.task;
     const now = performance.now();
     if (job.past === undefined) this.#options.observations.takenUp(job, now - job.since);
     job.since = now;
@@ -417,10 +568,11 @@ export class Dispatcher {
   /** A job has exceeded a limit. */
   #overrun(job: Job, reason: "Timeout" | "QueueTimeout" | "Deadline", millis: number): void {
     const cause = Cause.fail(this.#options.overrun(reason, millis));
+    this.#recall(job);
     if (job.state === "waiting" || job.state === "resting") {
       this.#withdraw(job);
       this.#settle(job, Exit.failCause(cause));
-    } else if (job.state === "running" && job.overrun === undefined) {
+    } else if (job.state === "running" && job.overrun === undefined && reason !== "QueueTimeout") {
       job.overrun = cause;
       if (!job.cancelled) this.#stop(job);
     }
@@ -432,6 +584,7 @@ export class Dispatcher {
     if (slot?.child === undefined || !slot.running.has(job)) return;
     job.condemned = true;
     slot.draining = true;
+    this.#requeue([...slot.running]);
     job.grace = this.#options.after(this.#grace, () => this.#kill(slot));
     this.#settleSlot(slot);
   }
@@ -457,12 +610,16 @@ export class Dispatcher {
     const { ahead, since } = job;
     const { name } = slot;
     const report = job.call?.report;
+    this.#unmark(job);
+    if (report?.work !== undefined) this.#measure(job, report.work);
     if (!ahead) this.#options.observations.ran(slot, job, end - since, report);
     job.slot = undefined;
     job.call = undefined;
     job.grace?.();
     job.limit?.();
     job.grace = job.limit = undefined;
+    // The end of a batch takes the others back before they begin.
+    if (report?.failed === true) this.#requeue([...slot.running]);
     // A worker that has died goes on with nothing. A job that was sent ahead and taken back has held up none.
     if (!ahead && slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot);
     const conclude = (exit: JobExit): void => {
@@ -470,6 +627,7 @@ export class Dispatcher {
       const failed = Exit.isFailure(exit);
       if (!ahead) timeline?.add({ worker: name, task: job.work.task, start: since, end, failed });
       this.#conclude(slot, job, exit, report);
+      if (ahead) this.onRoom?.();
     };
     if (Exit.isExit(reply)) return conclude(reply);
     this.#decoding++;
@@ -480,11 +638,22 @@ export class Dispatcher {
     });
   }
 
+  #measure({ work: { task } }: Job, millis: number): void {
+    const known = this.#times.get(task);
+    if (known === undefined) this.#times.set(task, { mean: millis, count: 1 });
+    else {
+      known.count++;
+      known.mean += (millis - known.mean) / 8;
+    }
+  }
+
   /** The worker of a slot goes on with the first job that was sent ahead. */
   #takeUpNext(slot: Slot): void {
     if (this.#options.ahead === 0) return;
     for (const job of slot.running) {
-      if (job.ahead) return this.#takeUp(job);
+      if (!job.ahead) continue;
+      this.#takeUp(slot, job);
+      return this.onRoom?.();
     }
   }
 
@@ -519,8 +688,8 @@ export class Dispatcher {
     if (job.queue !== undefined) {
       job.queue.remove(job);
       this.#waiting--;
-      this.onRoom?.();
     }
+    this.onRoom?.();
     this.#resting.delete(job);
     const stop = job.rest;
     job.rest = undefined;

@@ -16,6 +16,7 @@ import type * as Effect from "effect/Effect";
 import type * as Exit from "effect/Exit";
 import type { Child, ProcessDied } from "../../Backend.ts";
 import type * as Call from "../child/call.ts";
+import type { Tickets } from "../child/tickets.ts";
 import { JobQueue } from "./job_queue.ts";
 import type { Retry } from "./retry.ts";
 
@@ -25,8 +26,8 @@ export type Reply = Effect.Effect<unknown, unknown>;
 /** The Exit that a job settles with. */
 export type JobExit = Exit.Exit<unknown, unknown>;
 
-/** Begins a job on a worker, and calls `done` once. `isAhead` tells whether the worker has not taken the job up yet. */
-export type Begin = (child: Child, done: (reply: Reply) => void, isAhead: () => boolean) => Call.OpenCall;
+/** Begins a job on a worker, and calls `done` once. With a place, the worker runs such jobs one after the other. */
+export type Begin = (child: Child, done: (reply: Reply) => void, place: Call.Place | undefined) => Call.OpenCall;
 
 /** Receives the Exit of a job, and what is known of its last attempt if a worker has answered it. */
 export type Settle = (exit: JobExit, report: Call.Report | undefined) => void;
@@ -39,6 +40,8 @@ export interface Work {
   readonly idempotent: boolean;
   /** Whether a worker may receive it before it can run it. */
   readonly queueable: boolean;
+  /** Whether its message is sent in parts, which a later message may overtake. */
+  readonly long: boolean;
   /** How long its arguments took to be encoded, in milliseconds. */
   readonly encoding: number;
   /** Begins it. May be called again, for another attempt. */
@@ -88,8 +91,12 @@ export interface Job {
   call: Call.OpenCall | undefined;
   /** The identity of its last attempt. */
   attempt: object | undefined;
-  /** Whether its worker has not taken it up. */
+  /** Whether it has a place among the jobs that its worker runs one after the other. */
+  placed: boolean;
+  /** Whether its worker has not taken it up: then it still counts as waiting. */
   ahead: boolean;
+  /** By which it can be taken back from its worker; 0 if it cannot. */
+  ticket: number;
   /** Whether its caller has asked it to stop. */
   cancelled: boolean;
   /** Whether its worker is to be killed because of it. */
@@ -132,6 +139,8 @@ export interface Slot {
   task: string | undefined;
   /** The jobs that this worker has, in the order in which it has received them. */
   running: Set<Job>;
+  /** By which jobs can be taken back from its worker. */
+  tickets: Tickets | undefined;
   /** Jobs that only this slot may run. */
   readonly own: JobQueue;
   /** Gets no more jobs, because a job of its worker does not stop. */
@@ -165,6 +174,7 @@ export const makeSlot = (id: number): Slot => ({
   jobs: 0,
   task: undefined,
   running: new Set(),
+  tickets: undefined,
   own: new JobQueue(),
   draining: false,
   leaving: false,

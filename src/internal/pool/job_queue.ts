@@ -22,12 +22,14 @@ export class JobQueue {
   /** Number of jobs. */
   size = 0;
 
-  /** Adds a job behind those of its priority; with `first`, before them. */
+  /** Adds a job behind those of its priority; with `first`, before those that were submitted later. */
   push(job: Job, first: boolean = false): void {
     const lane = this.#lane(job.terms.priority);
-    if (!first) lane.jobs.push(job);
-    else if (lane.head > 0) lane.jobs[--lane.head] = job;
-    else lane.jobs.unshift(job);
+    let at = first ? lane.head : lane.jobs.length;
+    while (at < lane.jobs.length && lane.jobs[at]!.sequence < job.sequence) at++;
+    if (at === lane.jobs.length) lane.jobs.push(job);
+    else if (at > 0 && at === lane.head) lane.jobs[--lane.head] = job;
+    else lane.jobs.splice(at, 0, job);
     job.queue = this;
     this.size++;
   }

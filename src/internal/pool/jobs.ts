@@ -25,19 +25,26 @@ export interface Gate {
   readonly submit: Submit;
 }
 
+/** Number of bytes above which a request does not leave together with others. */
+const LONG = 64 * 1024;
+
+const isLong = ({ carried, encoded }: Call.Prepared): boolean =>
+  encoded.attachments.length > 0 || encoded.bytes.length + (carried?.length ?? 0) > LONG;
+
 /** The work of a prepared call. */
 export const workOf = (prepared: Call.Prepared, begin: Begin, queueable: boolean = false): Work => ({
   task: prepared.task.name,
   idempotent: lookup(prepared.task.url, prepared.task.name)?.options.idempotent === true,
   queueable,
+  long: isLong(prepared),
   encoding: prepared.encoding,
   begin,
 });
 
 /** Submits calls that a worker of this program runs; it may receive them before it can run them if they are `queueable`. */
 export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, terms, ...rest) => {
-  const begin: Begin = (child, done, isAhead) =>
-    Call.start(child, prepared, false, terms.retry === undefined, done, queueable ? isAhead : undefined);
+  const begin: Begin = (child, done, place) =>
+    Call.start(child, prepared, false, terms.retry === undefined, done, place);
   return dispatcher.submit(workOf(prepared, begin, queueable), settle, terms, ...rest);
 };
 
@@ -259,6 +266,7 @@ export const lease = (
       task,
       idempotent: false,
       queueable: false,
+      long: false,
       encoding: 0,
       begin: (child, done) => {
         giveBack = () => done(Exit.void);
@@ -268,7 +276,7 @@ export const lease = (
           cause = job?.overrun ?? Cause.interrupt(FiberId.none);
           revoke(cause);
         };
-        return { begun: true, report: undefined, cancel };
+        return { begun: true, report: undefined, cancel, forget: () => {} };
       },
     });
     // Released also when the wait was interrupted: the worker may have come at that very moment.

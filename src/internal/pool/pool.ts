@@ -49,6 +49,9 @@ const IDLE_TIME_TO_LIVE: Duration.DurationInput = "30 seconds";
 /** How long a task waits before a pool grows. */
 const GROW_AFTER: Duration.DurationInput = "50 millis";
 
+/** Number of short tasks that a worker receives ahead by default. */
+const AHEAD = 8;
+
 /** The limits of a pool that neither grows nor shrinks. */
 const fixed = (size: number): Pool.Size => ({ min: size, max: size, idleTimeToLive: Infinity });
 
@@ -735,7 +738,8 @@ export const start = <P extends RunningPool>(
     const wrong = Checks.wrongPool(options);
     if (wrong !== undefined) return yield* Effect.fail(wrong);
     const { concurrency = 1, forceKillAfter, gracePeriod = GRACE_PERIOD, maxTasksPerChild = Infinity } = options;
-    const { maxMemory = Infinity, prefetch = 0, queueCapacity = Infinity, spare = false } = options;
+    const { maxMemory = Infinity, prefetch = concurrency === 1 ? AHEAD : 0, queueCapacity = Infinity, spare = false } =
+      options;
     const size: Pool.Size = typeof options.size === "object"
       ? options.size
       : fixed(options.size ?? (yield* backend.capacity ?? Effect.succeed(navigator.hardwareConcurrency)));
@@ -750,6 +754,7 @@ export const start = <P extends RunningPool>(
       growAfter: Duration.toMillis(size.growAfter ?? GROW_AFTER),
       concurrency,
       ahead: prefetch,
+      measured: options.prefetch === undefined,
       prefix: `PoolWorker-${++pools}`,
       policy,
       maxJobs: maxTasksPerChild,
@@ -769,8 +774,8 @@ export const start = <P extends RunningPool>(
       refuses: options.whenFull === "refuse",
       backend,
       submit: Jobs.toWorkers(workers.dispatcher, prefetch > 0),
-      // One job more for each worker waits, so that no worker waits for one.
-      window: size.max * (concurrency + prefetch + 1),
+      // One job more for each worker waits, so that no worker waits for one. Chunks by measured times are too long to be sent ahead.
+      window: size.max * (concurrency + (options.prefetch ?? 0) + 1),
     });
     yield* workers.start(pool.release);
     return pool;

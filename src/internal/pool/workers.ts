@@ -22,11 +22,13 @@ import * as Scope from "effect/Scope";
 import type { Backend, Child, KillPolicy, SpawnError } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
 import { stop } from "../child/stop.ts";
+import { PLACES } from "../child/request.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
 import { Observations } from "./insights.ts";
 import { makeSlot, type Slot } from "./job.ts";
 import { memoryOf } from "./memory.ts";
+import { offerRing } from "./ring.ts";
 import type { Timeline } from "./timeline.ts";
 import { Submissions } from "./submissions.ts";
 
@@ -43,6 +45,8 @@ export interface Options {
   readonly concurrency: number;
   /** Number of jobs that are sent to a worker before it can run them. */
   readonly ahead: number;
+  /** Whether that is done only behind short jobs. */
+  readonly measured: boolean;
   /** Each worker is named after it, with a number. */
   readonly prefix: string;
   readonly policy: KillPolicy & { readonly gracePeriod: Duration.DurationInput };
@@ -158,6 +162,8 @@ export class Workers {
   readonly #successors = new Map<Slot, Reserve>();
   /** When the memory of a worker was asked for last; see `performance.now`. */
   readonly #probed = new WeakMap<Child, number>();
+  /** Workers that have been offered memory for tickets. */
+  readonly #ticketed = new WeakSet<Child>();
   /** Number of slots whose workers can run jobs. */
   #working = 0;
   #spare: Reserve | undefined;
@@ -187,6 +193,7 @@ export class Workers {
       gracePeriod: options.policy.gracePeriod,
       concurrency: options.concurrency,
       ahead: options.ahead,
+      measured: options.measured,
       maxJobs: options.maxJobs,
       after: options.after,
       kill: (slot, child) =>
@@ -210,6 +217,7 @@ export class Workers {
         this.#shrink(slot, options.idleTimeToLive);
       },
       onWaiting: () => this.#grow(),
+      onAhead: (slot, child) => this.#giveTickets(slot, child),
       onLast: (slot) => this.#succeed(slot, () => {}),
       onFinished: (slot) => this.#probe(slot),
       observations: this.observations,
@@ -554,6 +562,17 @@ export class Workers {
     memoryOf(child.link, (bytes) => {
       if (slot.child === child) slot.memory = bytes;
       if (bytes > maxMemory) this.#renew(slot, child);
+    });
+  }
+
+  /** Gives a slot tickets, if its worker can share memory with this process. */
+  #giveTickets(slot: Slot, child: Child): void {
+    if (this.#ticketed.has(child) || child.host !== undefined || this.#options.ahead >= PLACES) return;
+    this.#ticketed.add(child);
+    const { name } = this.#backend;
+    if (name !== "worker" && name !== "subprocess") return;
+    void offerRing(child.link, name, (tickets) => {
+      if (slot.child === child) slot.tickets = tickets;
     });
   }
 

@@ -16,6 +16,8 @@ import { type Channel, Link, type LinkClosed, type Receiver } from "../../rpc/li
 import * as Router from "../../rpc/router.ts";
 import { ProtocolError, type Transport } from "../../transport/frames.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../codec/message.ts";
+import { words } from "../../os/atomics.ts";
+import type { Token } from "../../os/mapping.ts";
 import type { PortTransport } from "../../transport/transport.ts";
 import { type Definition, lookup } from "../tasks.ts";
 import * as Answers from "./answers.ts";
@@ -54,6 +56,9 @@ interface Entry extends Request.TaskRef {
 
 const importEffects = (): Promise<typeof import("./effects.ts")> => import(Modules.own("./effects.ts", import.meta));
 
+const importMapping = (): Promise<typeof import("../../os/mapping.ts")> =>
+  import(Modules.own("../../os/mapping.ts", import.meta));
+
 /** A native Promise with the result of any thenable. */
 const adopted = (value: PromiseLike<unknown>): Promise<unknown> => new Promise((resolve) => resolve(value));
 
@@ -68,6 +73,12 @@ const takeLast = (results: Array<unknown>): unknown => {
 /** The exit of a list of calls of which one has failed. */
 const stopped = (mode: number, results: ReadonlyArray<unknown>, exit: ExitData): ExitData =>
   mode === Request.MAP_UNTIL ? { _tag: "Success", value: { results, exit } satisfies Request.Part } : exit;
+
+/** Whether the answer to a request is a failure, by its exit, and by the reason why that cannot be sent. */
+const hasFailed = ({ request: { mode, settled } }: OpenRequest, exit: ExitData, error: unknown): boolean => {
+  if (exit._tag !== "Success") return true;
+  return !settled && (error !== undefined || mode === Request.MAP_UNTIL && !Array.isArray(exit.value));
+};
 
 const failed = (defect: unknown): ExitData => ({ _tag: "Failure", cause: { _tag: "Die", defect, trace: [] } });
 
@@ -137,6 +148,7 @@ export class ChildServer {
   readonly #open = (channel: Channel, message: Incoming): Receiver => {
     if (message.bytes[0] === Router.OBJECT) return Router.receive(channel, message);
     if (message.bytes[0] === Request.PROBE) return this.#probe(channel);
+    if (message.bytes[0] === Request.RING) return this.#useRing(channel, message);
     const request = Request.read(message.bytes);
     const entry = request && this.#entries.get(request.task);
     if (request === undefined || entry === undefined) {
@@ -144,7 +156,7 @@ export class ChildServer {
     }
     const open = openRequest(channel, request, message.attachments);
     this.#requests.add(open);
-    if (request.queued) this.#line.add(open, () => this.#start(open, entry));
+    if (request.queued) this.#line.add(open, () => this.#start(open, entry), () => this.#drop(open));
     else this.#start(open, entry);
     return {
       cancel: () => this.#cancel(open),
@@ -170,6 +182,22 @@ export class ChildServer {
     const value = self().backend === "worker" ? heapUsed : rss;
     channel.exit((writer) => writeExit(writer, { _tag: "Success", value }, []));
     return { closed: () => {} };
+  }
+
+  /** Uses the memory that the parent offers for the tickets of requests, if this process can map it. */
+  #useRing(channel: Channel, message: Incoming): Receiver {
+    const token = Codec.decode(message.bytes.subarray(1), { link: this.#link }) as Token;
+    const answer = (value: boolean): void =>
+      channel.exit((writer) => writeExit(writer, { _tag: "Success", value }, []));
+    importMapping().then(({ map }) => this.#line.ring = words(map(token).buffer))
+      .then(() => answer(true), () => answer(false));
+    return { closed: () => {} };
+  }
+
+  /** The parent has taken a request back. */
+  #drop(open: OpenRequest): void {
+    this.#requests.delete(open);
+    open.channel.forget();
   }
 
   // Loading
@@ -363,7 +391,7 @@ export class ChildServer {
       error = Answers.send(open, exit, this.#link.hooks);
     }
     if (error !== undefined) Answers.sendInstead(open, exit, this.#link.hooks, error);
-    if (open.request.queued) this.#line.advance(open, this.#link);
+    if (open.request.queued) this.#line.advance(open, this.#link, hasFailed(open, exit, error));
     if (once) this.#shutdown(exit._tag === "Success" ? 0 : 1, true);
   }
 

@@ -88,9 +88,9 @@ class Crew {
         exit: ({ attachments, bytes }) => settle(Exit.succeed({ attachments, bytes: bytes.slice() })),
         closed: () => settle(died(child, name, () => "unknown")),
       });
-      return { begun: false, report: undefined, cancel: () => channel.cancel() };
+      return { begun: false, report: undefined, cancel: () => channel.cancel(), forget: () => channel.forget() };
     };
-    const work = { task: name, idempotent: false, queueable: false, encoding: 0, begin };
+    const work = { task: name, idempotent: false, queueable: false, long: false, encoding: 0, begin };
     const job: Job = this.#dispatcher.submit(work, (exit) => {
       if (Exit.isSuccess(exit)) return done({ _tag: "Answered", child: by!, answer: exit.value as Incoming });
       const error = Option.getOrUndefined(Cause.failureOption(exit.cause));
@@ -198,6 +198,7 @@ export class Crews {
           growAfter: 0,
           concurrency: 1,
           ahead: 0,
+          measured: false,
           prefix: `NatsPoolWorker-${++this.#made}`,
           policy: { gracePeriod: GRACE },
           maxJobs: Infinity,

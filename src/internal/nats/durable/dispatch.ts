@@ -155,9 +155,14 @@ export const begins =
       : undefined;
     if (wrong !== undefined) {
       done(Exit.fail(wrong));
-      return { begun: false, report: undefined, cancel: () => {} };
+      return { begun: false, report: undefined, cancel: () => {}, forget: () => {} };
     }
-    const call = { begun: true, report: undefined as Call.Report | undefined, cancel: (): void => {} };
+    const call = {
+      begun: true,
+      report: undefined as Call.Report | undefined,
+      cancel: (): void => {},
+      forget: (): void => {},
+    };
     let isOver = false;
     const finish = (reply: Effect.Effect<unknown, unknown>): void => {
       if (isOver) return;
@@ -172,7 +177,14 @@ export const begins =
       if (isOver) return;
       const begun = performance.now();
       const bytes = sizeOf(prepared.encoded) + sizeOf(outcome);
-      call.report = { work: undefined, decoding: 0, bytes, maxBytes: MAX_MESSAGE_SIZE, before: undefined };
+      call.report = {
+        work: undefined,
+        decoding: 0,
+        bytes,
+        maxBytes: MAX_MESSAGE_SIZE,
+        failed: false,
+        before: undefined,
+      };
       const reply = decodeOutcome(link, prepared, outcome, call.report);
       call.report.decoding = performance.now() - begun;
       finish(reply);
