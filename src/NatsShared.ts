@@ -63,8 +63,8 @@
  * import * as NatsShared from "@effect-deno/multiprocessing/NatsShared";
  * import { Effect } from "effect";
  *
- * // Writes a report, unless a later holder of the lock has written one.
- * declare const writeReport: (fence: number) => Effect.Effect<void>;
+ * // The database refuses a report with a smaller fence than that of the last one.
+ * const writeReport = (fence: number) => Effect.log("write", fence);
  *
  * export const report = Effect.gen(function* () {
  *   const shared = yield* NatsShared.make({ servers: "nats://broker:4222", name: "reports" });

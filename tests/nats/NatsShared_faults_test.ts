@@ -1,5 +1,6 @@
 /** Deaths and breaks of programs and servers that share objects. */
 import * as Effect from "effect/Effect";
+import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import type * as Scope from "effect/Scope";
 import * as NatsShared from "../../src/NatsShared.ts";
@@ -170,6 +171,47 @@ if (available) {
       assertEquals((yield* Effect.flip(b.release))._tag, "SyncError");
       yield* a.release;
       yield* b.take;
+    }),
+  );
+
+  test(
+    "NatsShared: interrupted at any moment, also while answers are lost, a take holds nothing (storm)",
+    Effect.gen(function* () {
+      const server = yield* durableServer;
+      const network = yield* proxy(server.url, 1, 0.01);
+      const [near, far] = [yield* join(server.url), yield* join(network.url)];
+      // What is free was given back: no lease ends meanwhile.
+      const lease: NatsShared.LeaseOptions = { lease: "5 minutes" };
+      const [a, b] = [yield* near.lock("interrupted", lease), yield* far.lock("interrupted", lease)];
+      const [c, d] = [
+        yield* near.semaphore("interrupted", { ...lease, permits: 2 }),
+        yield* far.semaphore("interrupted", lease),
+      ];
+      const dict = yield* far.dict<string, number>("interrupted");
+      yield* dict.set("kept", 1);
+      for (let round = 0; round < rounds(8, 80); round++) {
+        const isHeld = below(3) === 0;
+        if (isHeld) yield* a.take;
+        const taking = yield* Effect.forEach(
+          [b.take, b.tryTake, Effect.scoped(b.acquire), b.withLock(Effect.void), d.take(2), d.take(), dict.pop("kept")],
+          (take) => Effect.fork(take as Effect.Effect<unknown, unknown>),
+        );
+        yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, below(12))));
+        if (round % 8 === 7) {
+          yield* server.stop;
+          yield* server.start;
+        }
+        const exits = yield* Effect.forEach(taking, Fiber.interrupt, { concurrency: "unbounded" });
+        if (isHeld) yield* a.release;
+        if (Exit.isSuccess(exits[0])) yield* b.release;
+        if (Exit.isSuccess(exits[1]) && exits[1].value === true) yield* b.release;
+        if (Exit.isSuccess(exits[4])) yield* d.release(2);
+        if (Exit.isSuccess(exits[5])) yield* d.release();
+        if (Exit.isSuccess(exits[6])) yield* dict.set("kept", 1);
+        yield* when(a.isLocked, (isLocked) => !isLocked);
+        yield* when(c.available, (available) => available === 2);
+        assertEquals(yield* dict.get("kept"), 1);
+      }
     }),
   );
 
