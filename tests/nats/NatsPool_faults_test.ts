@@ -18,6 +18,7 @@ import {
   available,
   durableServer,
   durableServerWith,
+  forgetfulServer,
   natsCluster,
   type NatsServer,
 } from "../support/nats.ts";
@@ -206,6 +207,23 @@ if (available) {
       assertEquals(yield* Fiber.join(calls), numbers(400).map((n) => 2 * n));
       assertEquals(repeated(path), []);
       yield* empty(pool);
+    }),
+  );
+
+  test(
+    "NatsPool: a server that is killed and has lost its place in an empty queue gives out new tasks (full)",
+    Effect.gen(function* () {
+      const server = yield* forgetfulServer;
+      const agent = yield* agentProgram(server.url, ["--slots=2"]);
+      const pool = yield* NatsPool.make({ servers: server.url, name: "faults" });
+      assertEquals(yield* pool.map(Tasks.double, numbers(50)), numbers(50).map((n) => 2 * n));
+      yield* empty(pool);
+      yield* server.stop;
+      server.forget("mp+default+tasks+faults");
+      yield* server.start;
+      assertEquals(yield* pool.map(Tasks.double, numbers(20)), numbers(20).map((n) => 2 * n));
+      yield* empty(pool);
+      assert(agent.log().includes("begins anew"), agent.log());
     }),
   );
 

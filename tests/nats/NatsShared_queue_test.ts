@@ -13,7 +13,7 @@ import { described } from "../api/queue_tasks.ts";
 import * as Interruption from "../interruption/queue_interruption_tasks.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { below, rounds } from "../support/chance.ts";
-import { available, durableServer, natsCluster, type NatsServer } from "../support/nats.ts";
+import { available, durableServer, forgetfulServer, natsCluster, type NatsServer } from "../support/nats.ts";
 import { proxy } from "../support/proxy.ts";
 import { type Script, script } from "../support/scripts.ts";
 import { group, test, when } from "../support/suite.ts";
@@ -434,6 +434,22 @@ if (available) {
             (n) => Effect.zipRight(when(Effect.sync(taken), (sum) => sum >= part * (n + 1)), restart(server)),
           ),
       );
+    }),
+  );
+
+  test(
+    "NatsShared: a server that is killed and has lost its place in an empty queue gives out new items (full)",
+    Effect.gen(function* () {
+      const server = yield* forgetfulServer;
+      const queue = yield* joined<number>(server.url, "q");
+      for (let round = 0; round < 2; round++) {
+        yield* queue.putAll(numbers(20));
+        assertEquals(yield* Effect.replicateEffect(queue.get, 20), [...numbers(20)]);
+        yield* when(queue.size, (size) => size === 0);
+        yield* server.stop;
+        server.forget("mp+default+queue+faults+q");
+        yield* server.start;
+      }
     }),
   );
 

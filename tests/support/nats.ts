@@ -167,5 +167,25 @@ export const durableServerWith = (args: ReadonlyArray<string>): Effect.Effect<Na
     (folder) => natsServer(["-js", "-sd", folder, ...args]),
   );
 
+/**
+ * Starts a server with JetStream. `forget` removes the content of streams and leaves their consumers, while the server is stopped: what
+ * version 2.10 may find when it was killed while a stream was empty.
+ */
+export const forgetfulServer: Effect.Effect<
+  NatsServer & { readonly forget: (stream: string) => void },
+  never,
+  Scope.Scope
+> = Effect.flatMap(
+  Effect.acquireRelease(
+    Effect.sync(() => Deno.makeTempDirSync({ prefix: "mp-nats-" })),
+    (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
+  ),
+  (folder) =>
+    Effect.map(natsServer(["-js", "-sd", folder]), (server) => ({
+      ...server,
+      forget: (stream: string) => Deno.removeSync(`${folder}/jetstream/$G/streams/${stream}/msgs`, { recursive: true }),
+    })),
+);
+
 /** Starts a server with JetStream, whose streams outlive a {@link NatsServer.stop}. */
 export const durableServer: Effect.Effect<NatsServer, never, Scope.Scope> = durableServerWith([]);

@@ -39,6 +39,7 @@ export class Denied extends Error {}
 export class Closed extends Error {}
 
 /** Error codes of the server. */
+export const CONSUMER_NOT_FOUND = 10014;
 export const NOT_FOUND = 10037;
 export const SEQUENCE_NOT_FOUND = 10043;
 export const DELETE_FAILED = 10057;

@@ -10,6 +10,7 @@ import type { ServerOptions } from "../../NatsBackend.ts";
 import { NatsError } from "../network/errors.ts";
 import * as Arguments from "../os/arguments.ts";
 import {
+  CONSUMER_NOT_FOUND,
   JetStream,
   JetStreamError,
   NO_JETSTREAM,
@@ -29,6 +30,9 @@ export const streamName: Arguments.Check = Arguments.must(
 /** How long a server may take to answer that it has JetStream, in milliseconds. */
 const ANSWER = 4000;
 
+/** The longest time for which a program waits before it makes a consumer anew, in milliseconds. */
+const SPREAD = 200;
+
 /** The pause before the server is asked again whether it has JetStream, in milliseconds. */
 const AGAIN = 100;
 
@@ -41,7 +45,14 @@ export type Configuration = Readonly<Record<string, unknown>>;
 /** What the server says of a stream. */
 export interface StreamInfo {
   readonly config: Configuration & { readonly description?: string };
-  readonly state: { readonly messages: number };
+  readonly state: { readonly messages: number; readonly last_seq: number };
+}
+
+/** What the server says of a consumer. */
+interface ConsumerInfo {
+  readonly created: string;
+  readonly config: Configuration;
+  readonly delivered: { readonly stream_seq: number };
 }
 
 /** Whether an error says that the server or the account has no JetStream. */
@@ -49,14 +60,8 @@ export const isMissing = (error: unknown): boolean =>
   error instanceof JetStreamError && (error.code === NO_JETSTREAM || error.code === NO_JETSTREAM_FOR_ACCOUNT);
 
 /** What the server says of a stream; `undefined` if there is none. */
-export const infoOf = async (js: JetStream, stream: string): Promise<StreamInfo | undefined> => {
-  try {
-    return await js.persist(() => js.api<StreamInfo>(`STREAM.INFO.${stream}`));
-  } catch (error) {
-    if (error instanceof JetStreamError && error.code === STREAM_NOT_FOUND) return undefined;
-    throw error;
-  }
-};
+export const infoOf = (js: JetStream, stream: string): Promise<StreamInfo | undefined> =>
+  unless(js, STREAM_NOT_FOUND, () => js.api<StreamInfo>(`STREAM.INFO.${stream}`));
 
 /** Makes a stream, or changes what the configuration names of one that exists. `defaults` are for a new one. */
 export const establish = async (
@@ -77,6 +82,36 @@ export const establish = async (
       // Another program has made it meanwhile.
       if (!(error instanceof JetStreamError && error.code === STREAM_EXISTS)) throw error;
     }
+  }
+};
+
+/**
+ * Makes a consumer anew that has come further than its stream, and says whether it did. A server of version 2.10 that is killed may count
+ * the messages of an empty stream from 1 again. The consumer takes new messages for old ones then, and never gives them out.
+ */
+export const rewind = async (js: JetStream, stream: string, consumer: string): Promise<boolean> => {
+  const info = (): Promise<ConsumerInfo | undefined> =>
+    unless(js, CONSUMER_NOT_FOUND, () => js.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${consumer}`));
+  const before = await info();
+  const end = (await infoOf(js, stream))?.state.last_seq;
+  if (before === undefined || end === undefined || before.delivered.stream_seq <= end) return false;
+  // Other programs see the same. Messages that they have in hand would be given out twice.
+  await js.pause(SPREAD * Math.random());
+  if ((await info())?.created !== before.created) return false;
+  await unless(js, CONSUMER_NOT_FOUND, () => js.api(`CONSUMER.DELETE.${stream}.${consumer}`));
+  await js.persist(() =>
+    js.api(`CONSUMER.DURABLE.CREATE.${stream}.${consumer}`, { stream_name: stream, config: before.config })
+  );
+  return true;
+};
+
+/** Repeats a call of the server's API until it is answered. The result is `undefined` if the answer is this error. */
+const unless = async <A>(js: JetStream, code: number, call: () => Promise<A>): Promise<A | undefined> => {
+  try {
+    return await js.persist(call);
+  } catch (error) {
+    if (error instanceof JetStreamError && error.code === code) return undefined;
+    throw error;
   }
 };
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type JetStream, JetStreamError } from "../jetstream.ts";
+import { CONSUMER_NOT_FOUND, type JetStream, JetStreamError } from "../jetstream.ts";
 import { establish, infoOf, nanos, type StreamInfo } from "../streams.ts";
 import { type Description, PROTOCOL } from "./messages.ts";
 import { LANES, type Names, namesOf, shared } from "./names.ts";
@@ -118,8 +118,6 @@ export const ackWaitOf = async (js: JetStream, names: Names): Promise<number | u
     throw error;
   }
 };
-
-const CONSUMER_NOT_FOUND = 10014;
 
 /** The pools of a space that agents with these labels serve. */
 export const poolsOf = async (

@@ -26,9 +26,9 @@ import { Intake } from "./intake.ts";
 import { mend } from "./janitor.ts";
 import { type Message, nothing, pack, unpack } from "../packing.ts";
 import type { Death, Outcome, Task } from "./messages.ts";
-import { type Names, shared } from "./names.ts";
+import { LANES, type Names, shared } from "./names.ts";
 import { packLarge, unpackLarge } from "./parts.ts";
-import { isMissing } from "../streams.ts";
+import { isMissing, rewind } from "../streams.ts";
 import { poolsOf } from "./streams.ts";
 
 /** Interval of looking for pools, in milliseconds. */
@@ -118,6 +118,8 @@ export class Work {
   #mended = -Infinity;
   /** Until when they are mended with each look: the server may have been killed. */
   #mends = performance.now() + AFTER_BREAK;
+  /** Whether this connection was not used to look for pools yet. */
+  #isNew = true;
   /** When the server had no JetStream for this agent; see `performance.now`. */
   #missed = -Infinity;
   #closed = false;
@@ -194,9 +196,22 @@ export class Work {
       if (this.#pools.get(names.pool)?.ackWait !== ackWait) this.#serve(names, ackWait);
     }
     const now = performance.now();
+    if (this.#isNew) {
+      for (const { names } of pools) await this.#rewind(names);
+      this.#isNew = false;
+    }
     if (now > this.#mends && now - this.#mended < MEND) return;
     this.#mended = now;
     for (const { names } of pools) await mend(this.#js, names, this.#settings.log);
+  }
+
+  /** Mends the places of the consumers of a pool after a crash of the server. */
+  async #rewind(names: Names): Promise<void> {
+    for (let lane = 0; lane < LANES; lane++) {
+      if (await rewind(this.#js, names.tasks, names.lane(lane))) {
+        this.#settings.log(`the server has lost its place in the pool ${names.pool}: it begins anew`);
+      }
+    }
   }
 
   /** A pool was removed, or is not for this agent any more. */
@@ -233,6 +248,7 @@ export class Work {
 
   #reconnected(): void {
     this.#mends = performance.now() + AFTER_BREAK;
+    this.#isNew = true;
     for (const { delivery } of this.#held.values()) delivery.working();
     this.#intake.reconnected();
     void this.look();

@@ -326,7 +326,7 @@ export class SharedQueue<A> implements Queue<A> {
 
   /** The next time makes up for a failure; the end of the connection is one. */
   #mend(then: () => Promise<void> = () => Promise.resolve()): void {
-    this.#claims.mend().then(then).catch(() => {});
+    this.#streams.rewind().then(() => this.#claims.mend()).then(then).catch(() => {});
   }
 
   #inBackground(work: Promise<void>): void {

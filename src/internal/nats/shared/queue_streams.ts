@@ -15,9 +15,9 @@
  */
 import { NatsError } from "../../network/errors.ts";
 import { QueueClosed } from "../../objects/errors.ts";
-import { type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
+import { CONSUMER_NOT_FOUND, type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
-import { type Configuration, establish, infoOf, nanos } from "../streams.ts";
+import { type Configuration, establish, infoOf, nanos, rewind } from "../streams.ts";
 import type { Connection } from "./connection.ts";
 
 /** The consumer by which all programs take items. */
@@ -33,8 +33,6 @@ const REPORTS = 10_000;
 /** Number of items that programs have in hand, and of requests that wait. */
 const MAX_IN_HAND = 65_536;
 const MAX_WAITING = 16_384;
-
-const CONSUMER_NOT_FOUND = 10014;
 
 /** The names of a queue. */
 export interface QueueNames {
@@ -205,6 +203,11 @@ export class QueueStreams {
 
   consumer(): Promise<ConsumerInfo> {
     return this.js.persist(() => this.js.api<ConsumerInfo>(`CONSUMER.INFO.${this.names.items}.${CONSUMER}`));
+  }
+
+  /** Mends the place of the consumer after a crash of the server. */
+  async rewind(): Promise<void> {
+    await rewind(this.js, this.names.items, CONSUMER);
   }
 
   /** The id and the number of the first item from a number on; `undefined` if there is none. */
