@@ -126,20 +126,12 @@ const arrange = <A>(
   });
 
 /** Encodes a call, whose buffers that are to move are not taken yet. */
-const encode = (
-  task: Any,
-  mode: number,
-  args: List,
-  first: number,
-  settled: boolean,
-  by: Hooks,
-): Effect.Effect<Prepared, EncodeError> =>
-  arrange(task, mode, args, settled, (args, frame) => {
-    const begun = performance.now();
-    const root = mode === Request.CALL ? "args" : "items";
-    const encoded = shifted(mode, first, () => Codec.encode(args, { hooks: by, root }));
-    return { ...frame, encoded, encoding: performance.now() - begun };
-  });
+const encoded = (args: List, frame: Frame, first: number, by: Hooks): Prepared => {
+  const begun = performance.now();
+  const root = frame.mode === Request.CALL ? "args" : "items";
+  const encoded = shifted(frame.mode, first, () => Codec.encode(args, { hooks: by, root }));
+  return { ...frame, encoded, encoding: performance.now() - begun };
+};
 
 /** Takes the buffers of encoded calls that are to move. */
 const taken = (calls: ReadonlyArray<Prepared>): ReadonlyArray<Prepared> => {
@@ -157,7 +149,7 @@ export const prepare = (
   settled: boolean = false,
   by: Hooks = hooks,
 ): Effect.Effect<Prepared, EncodeError> =>
-  Effect.map(encode(task, mode, args, first, settled, by), (call) => taken([call])[0]);
+  arrange(task, mode, args, settled, (args, frame) => taken([encoded(args, frame, first, by)])[0]);
 
 /** Encodes several calls like {@link prepare}: each with `size` items of one list, and the last one with the rest. */
 export const prepareAll = (
@@ -169,7 +161,10 @@ export const prepareAll = (
   by: Hooks = hooks,
 ): Effect.Effect<ReadonlyArray<Prepared>, EncodeError> =>
   Effect.map(
-    Effect.forEach(calls, (args, i) => encode(task, mode, args, i * size, settled, by)),
+    Effect.forEach(
+      calls,
+      (args, i) => arrange(task, mode, args, settled, (args, frame) => encoded(args, frame, i * size, by)),
+    ),
     taken,
   );
 
