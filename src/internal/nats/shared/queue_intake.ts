@@ -41,6 +41,7 @@ export interface Taker {
   /** The largest number of items that it takes. */
   readonly most: number;
   readonly waits: boolean;
+  /** It has these items. Calls {@link Intake.settled} or {@link Intake.hold} when it has taken or given back all of them. */
   readonly given: (deliveries: ReadonlyArray<Delivery>) => void;
   /** There is nothing, and the call does not wait. */
   readonly none: () => void;
@@ -93,6 +94,8 @@ export class Intake {
   /** Number of items on their way back to the server, and of calls that give items back. */
   #returning = 0;
   #holding = 0;
+  /** Number of calls that have items, and have not taken them yet. */
+  #deciding = 0;
   #last = -Infinity;
   #isClose = false;
   #closed = false;
@@ -145,16 +148,30 @@ export class Intake {
     this.#demand();
   }
 
-  /** No call is given an item until the function that this one returns is called with items that were given back. */
+  /** A call has taken its items, or they belong to another program. */
+  settled(): void {
+    this.#deciding--;
+    this.#distribute();
+  }
+
+  /** For a call that gives items back: no call is given an item until the function that this one returns is called with them. */
   hold(): (deliveries: ReadonlyArray<Delivery>) => void {
     this.#holding++;
     return (deliveries) => {
       this.#holding--;
-      if (this.#closed) { for (const delivery of deliveries) void this.#options.answers.giveBack(delivery); }
-      else for (const delivery of deliveries) this.#keep(delivery);
+      this.#deciding--;
+      this.keep(deliveries);
       this.#distribute();
       this.#demand();
     };
+  }
+
+  /** Items that a call gives back are here again, in their order. */
+  keep(deliveries: ReadonlyArray<Delivery>): void {
+    for (const delivery of deliveries) {
+      if (this.#closed) void this.#options.answers.giveBack(delivery);
+      else this.#keep(delivery);
+    }
   }
 
   /** Gives an item back to the server, in which its place is before all others. */
@@ -304,11 +321,17 @@ export class Intake {
       if (taker.most > this.#ahead.length && this.#isProbing) break;
       this.#takers.shift();
       this.#left(taker);
+      this.#deciding++;
       taker.given(this.#ahead.splice(0, taker.most));
     }
+    this.#idle();
+  }
+
+  /** Items that nobody takes go back, unless a call may give back earlier ones, which would then come behind them. */
+  #idle(): void {
     this.#stopIdling?.();
     this.#stopIdling = undefined;
-    if (this.#ahead.length > 0 && this.#takers.length === 0) {
+    if (this.#ahead.length > 0 && this.#takers.length === 0 && this.#deciding === 0) {
       this.#stopIdling = after(this.#isClose ? CLOSE : LOOSE, () => this.#release());
     }
   }

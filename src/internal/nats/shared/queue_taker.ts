@@ -135,6 +135,7 @@ export class SharedTaker<A> {
       (ready) => {
         if (ready === undefined) return Effect.succeed(use(undefined));
         const { deliveries, items } = ready;
+        this.#parts.intake.settled();
         if (holds === undefined) {
           reports.taken(deliveries.length);
           for (const delivery of deliveries) void answers.ack(delivery);
@@ -163,6 +164,8 @@ class Call<A> {
   #claiming: Promise<void> | undefined;
   /** What it holds and has not handed over. */
   #claimed: ReadonlyArray<Claimed> = [];
+  /** Items that cannot be taken together with those before them. */
+  #back: ReadonlyArray<Delivery> = [];
   #rounds = 0;
 
   constructor(
@@ -220,7 +223,7 @@ class Call<A> {
     const { answers, claims, codec, holds, intake } = this.#parts;
     const opened = codec.open(deliveries.map(({ data }) => unpackItem(data)));
     const mine = deliveries.slice(0, opened.count);
-    if (opened.count < deliveries.length) intake.hold()(deliveries.slice(opened.count));
+    this.#back = deliveries.slice(opened.count);
     // One that redelivers marks an item when it is reported, so that only an item that comes again may have a mark.
     const take = async ({ count, id }: Delivery): Promise<number | undefined> =>
       holds === undefined ? await claims.take(id) : count > 1 && await claims.isTaken(id) ? undefined : 0;
@@ -236,8 +239,11 @@ class Call<A> {
     const failed = marks.find(({ status }) => status === "rejected");
     if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
     if (this.#isOver) return;
+    intake.keep(this.#back);
+    this.#back = [];
     if (this.#claimed.length === 0) {
       this.#claiming = undefined;
+      intake.settled();
       return this.#enter(true);
     }
     const taken = takeOpened(opened);
@@ -251,6 +257,6 @@ class Call<A> {
     if (holds === undefined) {
       await Promise.all(this.#claimed.map(({ delivery, mark }) => claims.release(delivery.id, mark)));
     }
-    return this.#claimed.map(({ delivery }) => delivery);
+    return [...this.#claimed.map(({ delivery }) => delivery), ...this.#back];
   }
 }
