@@ -75,6 +75,36 @@
  * }).pipe(Effect.scoped);
  * ```
  *
+ * ## Queues
+ *
+ * ```ts
+ * import * as NatsShared from "@effect-deno/multiprocessing/NatsShared";
+ * import { Effect, Stream } from "effect";
+ *
+ * // Runs on any number of machines. A job whose machine fails is done by another one.
+ * export const worker = Effect.gen(function* () {
+ *   const shared = yield* NatsShared.make({ servers: "nats://broker:4222", name: "orders" });
+ *   const jobs = yield* shared.queue<string>("jobs", { capacity: 1000, redeliver: true, ackWait: "5 seconds" });
+ *   yield* Stream.runForEach(jobs.toStream, (job) => Effect.zipRight(Effect.log(job), jobs.taskDone()));
+ * }).pipe(Effect.scoped);
+ * ```
+ *
+ * - A `put` that has returned is on the disk of the server, once: an item whose answer was lost is stored again under the same id, which
+ *   the server remembers for two minutes.
+ * - An item is taken when its mark is on disk, and then `get` returns it. It comes once: programs and servers that are killed, and networks
+ *   that break, do not change that. A program that is killed loses the items that it has taken, as with `Queue.make`: one of a loop of
+ *   `get`, up to `count` of `takeUpTo(count)`.
+ * - Items that were sent to a program, and that it has not taken, go back when it ends or its calls are interrupted. If it is killed or
+ *   cut off, they go to others after `ackWait`.
+ * - With `redeliver: true`, an item goes to another program if the one that took it ends, or is not heard for `ackWait`, before it has
+ *   reported the item with `taskDone`. A program that works gives signs of life for the items that it has.
+ * - Items leave in the order in which they were put, and those that go back come before the others. An item that is in another program's
+ *   hand when that one is killed is overtaken. Calls of one program that wait are served in their order.
+ * - Calls of `get` that follow each other within 20 ms have up to 16 items sent ahead, which go back after 20 ms without a call; not in a
+ *   queue that redelivers.
+ * - Programs that put into a queue with a `capacity` at the same time take turns, and a turn that is lost costs a round trip more. Without
+ *   a `capacity`, they do not hinder each other. `putAll` and `takeUpTo` move several times as many items in a second as `put` and `get`.
+ *
  * ## Differences from objects of one family
  *
  * | object | difference |
@@ -84,7 +114,7 @@
  * | semaphore | has a bound. A program releases only permits that it has taken, or fails with `OverRelease`. Taking more permits than there are fails with `InvalidArgument` |
  * | event | `waitingProcesses` counts this program only |
  * | dict | has the operations of a manager's dict, and `change`. It is no proxy. `update` and `clear` change, and `getMany` reads, one key after the other. The task of `modify` runs in this program, and again if another program has changed the key meanwhile. A watch has no `Clear`; after a break it has the last change of each key |
- * | queue | is first in, first out. `confirm: false` is not offered. `close` and `shutdown` hold for all programs and for ever; a queue of another name is a new one |
+ * | queue | is first in, first out; `confirm: false` is not offered. `close` and `shutdown` hold for ever: a queue of another name is a new one. An item is a message of the server at most (`MessageTooLarge`). `takers` and `putters` are those of this program. With `redeliver`, `size` and `capacity` count items that were taken and not reported as well. `maxBytes` counts about 150 bytes more for each item; several programs may exceed it by what they put at the same moment, unless there is a `capacity`. Two programs that report the same item may end a `join` early |
  *
  * The programs that wait for a lock or for permits stand in one line, and so do the fibers of each program: they are served in the order
  * in which they came.
@@ -121,7 +151,7 @@
  *
  * | user | may publish | may subscribe |
  * | --- | --- | --- |
- * | program | `mp.S.s.N.>`, `$JS.API.>`, `$JS.ACK.>`, `$JS.FC.>` | `mp.S.r.>`, `mp.S.s.N.queue.*.news` |
+ * | program | `mp.S.s.N.>`, `$JS.API.>`, `$JS.ACK.>`, `$JS.FC.>` | `mp.S.r.>`, `mp.S.s.N.queue.>` |
  *
  * ## From Python
  *
@@ -175,7 +205,7 @@ export interface Options extends ServerOptions {
 export interface QueueOptions {
   /** The largest number of items that the queue holds. Further calls of `put` wait. @default Infinity */
   readonly capacity?: number | undefined;
-  /** The largest number of bytes that the items take up, each with about 200 bytes of the server's. @default 268435456 */
+  /** The largest number of bytes that the items take up, each with about 150 bytes of the server's. @default 268435456 */
   readonly maxBytes?: number | undefined;
   /**
    * Whether an item goes back to its place if the program that took it ends, or is not heard for `ackWait`, before it has reported the
