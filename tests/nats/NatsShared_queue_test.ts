@@ -440,9 +440,13 @@ if (available) {
         // Each comes once. What is given out while the consumer is made anew may come later than its successors.
         assertEquals(items.toSorted((a, b) => a - b), [...numbers(20)]);
         yield* when(queue.size, (size) => size === 0);
+        yield* queue.taskDone(12);
         yield* server.stop;
         server.forget("mp+default+queue+faults+q");
         yield* server.start;
+        assertEquals((yield* queue.statistics).unfinished, 8);
+        yield* queue.taskDone(8);
+        yield* queue.join;
       }
     }),
   );

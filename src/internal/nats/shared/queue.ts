@@ -148,6 +148,7 @@ export class SharedQueue<A> implements Queue<A> {
       () => clearInterval(tidying),
       js.server.onReconnected(() => {
         this.#claims.reconnected();
+        this.#reports.reconnected();
         this.#intake.reconnected();
         this.#mend();
         void this.#watchEnd();

@@ -9,15 +9,22 @@
 import { QueueError } from "../../objects/errors.ts";
 import { UnreportedItems } from "../../queue/unreported.ts";
 import { type Delivery, type JetStream, JetStreamError, NOT_FIRST } from "../jetstream.ts";
+import { decode, encode } from "../protocol.ts";
 import type { Answers, Claims } from "./queue_claims.ts";
 import type { QueueStreams } from "./queue_streams.ts";
 
 /** Number of reports that are stored at the same time. */
 const WINDOW = 512;
 
-const empty = new Uint8Array();
-
 const tooMany = (detail: string): QueueError => new QueueError("TooManyDone", `Cannot report tasks done: ${detail}`);
+
+/** The content of a report: what its program knew of the numbers of items. */
+interface Report {
+  /** Number of items that were put before the server has begun to count them from 1 again; see `rewind`. */
+  readonly before: number;
+  /** The number of an item that was put after that. */
+  readonly last: number;
+}
 
 /** Counts reports. */
 export class Reports {
@@ -26,6 +33,9 @@ export class Reports {
   readonly #fresh: () => string;
   /** Number of items that this program has taken and not reported. */
   #own = 0;
+  /** What the next report says, since the connection was made. */
+  #before: Promise<number> | undefined;
+  #last = 0;
 
   /** `fresh` makes ids. */
   constructor(streams: QueueStreams, fresh: () => string) {
@@ -34,8 +44,15 @@ export class Reports {
     this.#fresh = fresh;
   }
 
-  taken(count: number): void {
-    this.#own += count;
+  taken(deliveries: ReadonlyArray<Delivery>): void {
+    this.#own += deliveries.length;
+    for (const { sequence } of deliveries) this.#last = Math.max(this.#last, sequence);
+  }
+
+  /** The server may have been killed, and may count items anew. */
+  reconnected(): void {
+    this.#before = undefined;
+    this.#last = 0;
   }
 
   async report(count: number): Promise<void> {
@@ -50,15 +67,15 @@ export class Reports {
 
   /** Number of items that were put and not reported, or a larger one while items are put. */
   async unfinished(): Promise<number> {
-    const done = await this.#streams.lastOf(this.#streams.names.done);
-    return Math.max(0, (await this.#streams.look()).last - done);
+    const { done, put } = await this.#count();
+    return Math.max(0, put - done);
   }
 
   /** Reports items of which another program may report some at the same time. */
   async #reportOthers(count: number): Promise<void> {
     for (let left = count; left > 0;) {
-      const done = await this.#streams.lastOf(this.#streams.names.done);
-      if (done + left > (await this.#streams.look()).last) throw tooMany("fewer are unfinished");
+      const { done, put } = await this.#count();
+      if (done + left > put) throw tooMany("fewer are unfinished");
       try {
         await this.#store(done);
         left--;
@@ -68,9 +85,32 @@ export class Reports {
     }
   }
 
-  #store(after?: number): Promise<number> {
+  async #store(after?: number): Promise<void> {
+    const before = await (this.#before ??= this.#look());
+    const data = encode({ before, last: this.#last } satisfies Report);
     const terms = { id: this.#fresh(), after };
-    return this.#js.persist(() => this.#js.store(this.#streams.names.report, empty, terms));
+    await this.#js.persist(() => this.#js.store(this.#streams.names.report, data, terms));
+  }
+
+  async #look(): Promise<number> {
+    try {
+      const { before, put } = await this.#count();
+      this.#last = Math.max(this.#last, put - before);
+      return before;
+    } catch (error) {
+      this.#before = undefined;
+      throw error;
+    }
+  }
+
+  async #count(): Promise<{ readonly done: number; readonly put: number; readonly before: number }> {
+    const { done, report } = this.#streams.names;
+    const newest = await this.#js.persist(() => this.#js.read(done, report));
+    const { before, last }: Report = newest === undefined ? { before: 0, last: 0 } : decode<Report>(newest.data);
+    const now = (await this.#streams.look()).last;
+    // A smaller number than before: the server has begun anew.
+    const sum = now < last ? before + last : before;
+    return { done: newest?.sequence ?? 0, put: sum + now, before: sum };
   }
 }
 

@@ -137,7 +137,7 @@ export class SharedTaker<A> {
         const { deliveries, items } = ready;
         this.#parts.intake.settled();
         if (holds === undefined) {
-          reports.taken(deliveries.length);
+          reports.taken(deliveries);
           for (const delivery of deliveries) void answers.ack(delivery);
         } else {
           const fiber = currentFiber();
