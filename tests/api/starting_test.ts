@@ -241,6 +241,22 @@ for (const entry of ["subprocess", "worker"]) {
 }
 
 test(
+  "a module with tasks that do without Effect does not make Deno load Node's `process`",
+  Effect.sync(() => {
+    const code = `
+      let reads = 0;
+      Object.defineProperty(globalThis, "process", { configurable: true, get: () => void reads++ });
+      await import(${JSON.stringify(import.meta.resolve("../support/plain_tasks.ts"))});
+      console.log(reads);
+    `;
+    const { stderr, stdout } = new Deno.Command(Deno.execPath(), {
+      args: ["run", "--allow-read", "--no-check", `data:application/javascript,${encodeURIComponent(code)}`],
+    }).outputSync();
+    assertEquals([new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], ["0\n", ""]);
+  }),
+);
+
+test(
   "a backend names each module of the library that is loaded by an address that Deno does not follow",
   Effect.sync(() => {
     const late = followed(inLibrary("internal/entry/subprocess.ts")).concat(
