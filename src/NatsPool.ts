@@ -115,8 +115,9 @@
  *
  * ## The server
  *
- * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). Use version 2.10 or later: version 2.9 forgets
- * deletions when it is killed, which the agents then repeat. With `replicas: 3` in a cluster of three servers, one of them may fail.
+ * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). The tests have run with the versions 2.9.10, 2.10.27 and
+ * 2.15.1. A server that is killed may forget deletions (2.9), or its place in an empty stream (2.10); agents mend both. With `replicas: 3`
+ * in a cluster of three servers, one of them may fail.
  *
  * | stream | content | kept |
  * | --- | --- | --- |
