@@ -56,8 +56,8 @@
  *
  * - `withLock` and `withPermits` interrupt their effect then, and fail with the `SyncError` `LeaseLost`. So does `release`.
  * - After `take` or `acquire`, race the work against `lock.lost`.
- * - A program that is stopped, or whose event loop is busy, cannot be interrupted. The lock has another holder before it goes on, and it
- *   may still write. A resource that must be safe from that compares fences: each holder has a larger one than all before.
+ * - A program that is stopped, whose event loop is busy or whose machine sleeps cannot be interrupted. The lock may have another holder
+ *   when it goes on, and it may still write before it learns of that. A resource that must be safe from that compares fences: each holder has a larger one than all before.
  *
  * ```ts
  * import * as NatsShared from "@effect-deno/multiprocessing/NatsShared";

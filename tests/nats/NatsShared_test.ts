@@ -402,6 +402,9 @@ const dictSteps: ReadonlyArray<Step<Setting>> = [
         const popped = yield* Effect.all([a, b, a, b].map((dict) => dict.pop("n")), { concurrency: "unbounded" });
         assertEquals(popped.filter((value) => value !== undefined), [61]);
         yield* a.update(Array.from({ length: 10 }, (_, i) => [`${i}`, i] as const));
+        yield* b.update([["0", -1], ...Array.from({ length: 300 }, (_, i) => [`x${i}`, i] as const), ["0", 0]]);
+        assertEquals((yield* a.keys).slice(10), Array.from({ length: 300 }, (_, i) => `x${i}`));
+        yield* Effect.forEach(Array.from({ length: 300 }, (_, i) => `x${i}`), a.delete, { concurrency: 32 });
         const items = yield* Effect.all(Array.from({ length: 12 }, (_, i) => (i % 2 === 0 ? a : b).popItem), {
           concurrency: "unbounded",
         });

@@ -53,6 +53,9 @@ const MARKS_STAY = 120_000;
 /** The number of keys whose versions are remembered, so that setting them again takes one message. */
 const REMEMBERED = 1000;
 
+/** The number of keys that are set at a time. */
+const AT_A_TIME = 64;
+
 /** How long an interrupted fiber waits until what it has taken is put back, in milliseconds. */
 const PATIENCE = 5000;
 
@@ -170,8 +173,8 @@ export class SharedDict<K, V> implements Public.Dict<K, V> {
     return this.#ask(() =>
       this.#mirrored(async ({ entries }) => {
         await each(entries.length, async (i) => {
-          const { state } = versionOf<Entry>(entries[i].message);
-          await this.#take({ token: entries[i].token, text: state!.key });
+          const version = versionOf<Entry>(entries[i].message);
+          await this.#take({ token: entries[i].token, text: version.state!.key }, version);
         });
       })
     );
@@ -372,8 +375,24 @@ export class SharedDict<K, V> implements Public.Dict<K, V> {
     while (!await this.#replace(key, before ?? await this.#read(key), body)) before = undefined;
   }
 
+  /** Sets keys, new ones in this order. Of several values of a key, the last one counts. */
   async #setAll(entries: ReadonlyArray<readonly [Key | Promise<Key>, Incoming]>): Promise<void> {
-    await each(entries.length, (i) => this.#set(...entries[i]));
+    const last = new Map<string, { readonly key: Key; body: Incoming }>();
+    for (const [place, body] of entries) {
+      const key = await place;
+      const known = last.get(key.token);
+      if (known === undefined) last.set(key.token, { key, body });
+      else known.body = body;
+    }
+    const all = [...last.values()];
+    for (let from = 0; from < all.length; from += AT_A_TIME) {
+      const some = all.slice(from, from + AT_A_TIME);
+      const versions = await Promise.all(some.map(({ key }) => this.#remembered.get(key.token) ?? this.#read(key)));
+      // The server receives them in the order in which they are sent here.
+      await Promise.all(some.map(async ({ body, key }, i) => {
+        if (!await this.#replace(key, versions[i], body)) await this.#set(key, body);
+      }));
+    }
   }
 
   /** Changes a key by a function of its value, which is called again if another program has changed the key meanwhile. */

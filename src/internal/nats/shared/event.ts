@@ -98,11 +98,11 @@ export class SharedEvent implements Public.Event {
   }
 
   get statistics(): Effect.Effect<Event.Statistics, SyncFailure> {
-    return Effect.map(this.isSet, (isSet) => ({
-      isSet,
-      waiting: this.#waiting.size,
-      waitingProcesses: Math.min(1, this.#waiting.size),
-    }));
+    return Effect.map(this.isSet, (isSet) => {
+      // A wait has begun when it knows from where on it counts.
+      const waiting = [...this.#waiting].filter(({ since }) => since !== undefined).length;
+      return { isSet, waiting, waitingProcesses: Math.min(1, waiting) };
+    });
   }
 
   /** Ends the waits. */
