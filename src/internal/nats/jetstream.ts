@@ -45,13 +45,23 @@ export const SEQUENCE_NOT_FOUND = 10043;
 export const DELETE_FAILED = 10057;
 export const STREAM_EXISTS = 10058;
 export const STREAM_NOT_FOUND = 10059;
-export const NOT_FIRST = 10071;
+const NOT_FIRST = 10071;
 export const REFUSED_BY_LIMIT = 10077;
 export const NO_JETSTREAM = 10076;
 export const NO_JETSTREAM_FOR_ACCOUNT = 10039;
 
-/** Errors that pass: the server starts, or has no leader at the moment. */
-const passing: ReadonlySet<number> = new Set([10008, 10009, 10074, 10118, 10123, 10148]);
+/** What a cluster says instead of {@link NOT_FIRST} while another message of the subject is on its way to its servers. */
+const NOT_FIRST_IN_CLUSTER = 10164;
+
+/** Whether a message was refused because another one has come first. */
+export const isNotFirst = (error: unknown): boolean =>
+  error instanceof JetStreamError && (error.code === NOT_FIRST || error.code === NOT_FIRST_IN_CLUSTER);
+
+/**
+ * Errors that pass: the server starts, has no leader at the moment, has too much to do, or has the same message on its way to the other
+ * servers of the cluster.
+ */
+const passing: ReadonlySet<number> = new Set([10008, 10009, 10074, 10118, 10123, 10148, 10158, 10163, 10167]);
 
 /** Whether an operation may succeed when it is repeated. */
 export const passes = (error: unknown): boolean =>
@@ -104,9 +114,9 @@ interface Acknowledged {
 
 /** On what terms a message is stored. */
 export interface Terms {
-  /** The sequence number of the last message of the subject, or 0 for none. Otherwise the operation fails with {@link NOT_FIRST}. */
+  /** The sequence number of the last message of the subject, or 0 for none. Otherwise the operation fails; see {@link isNotFirst}. */
   readonly after?: number | undefined;
-  /** The sequence number of the last message of the stream. Otherwise the operation fails with {@link NOT_FIRST}, which names it. */
+  /** The sequence number of the last message of the stream. Otherwise the operation fails; see {@link isNotFirst}. */
   readonly last?: number | undefined;
   /** The id of the message. A message whose id the stream has had within two minutes is not stored again. */
   readonly id?: string | undefined;

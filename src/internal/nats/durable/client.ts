@@ -8,7 +8,7 @@
  */
 import type { Incoming } from "../../codec/message.ts";
 import { each } from "../each.ts";
-import { Closed, type JetStream, JetStreamError, NOT_FIRST, REFUSED_BY_LIMIT } from "../jetstream.ts";
+import { Closed, isNotFirst, type JetStream, JetStreamError, REFUSED_BY_LIMIT } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
 import { type Message, nothing, pack, unpack } from "../packing.ts";
 import type { Outcome, Task } from "./messages.ts";
@@ -172,7 +172,7 @@ export class Client {
       await js.persist(() => js.store(names.result(id), cancelled, { after: 0 }));
     } catch (error) {
       // It has a result.
-      if (error instanceof JetStreamError && error.code === NOT_FIRST) return;
+      if (isNotFirst(error)) return;
       throw error;
     }
     for (let isFirst = true;; isFirst = false) {

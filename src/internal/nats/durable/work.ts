@@ -9,16 +9,7 @@
  * @module
  */
 import type { Incoming } from "../../codec/message.ts";
-import {
-  Closed,
-  type Delivery,
-  Denied,
-  type JetStream,
-  JetStreamError,
-  NOT_FIRST,
-  passes,
-  Unanswered,
-} from "../jetstream.ts";
+import { Closed, type Delivery, Denied, isNotFirst, type JetStream, passes, Unanswered } from "../jetstream.ts";
 import { after } from "../../os/timer.ts";
 import { decodeRecord } from "../protocol.ts";
 import { Crews, type End, type Settings as CrewSettings } from "./crews.ts";
@@ -363,7 +354,7 @@ export class Work {
     try {
       await this.#js.persist(() => this.#js.store(names.result(id), packed, { after: 0 }));
     } catch (error) {
-      if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+      if (!isNotFirst(error)) throw error;
       // Perhaps it is this one, which an attempt without an answer has stored.
       const stored = await this.#js.persist(() => this.#js.last(names.results, names.result(id)));
       const isThis = stored !== undefined && equal(stored.data, packed);

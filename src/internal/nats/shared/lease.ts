@@ -15,7 +15,7 @@ import * as Effect from "effect/Effect";
 import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
 import { after } from "../../os/timer.ts";
 import { SyncError, type SyncFailure } from "../../sync/errors.ts";
-import { JetStreamError, NOT_FIRST } from "../jetstream.ts";
+import { isNotFirst } from "../jetstream.ts";
 import { nothing, pack, unpack } from "../packing.ts";
 import { Watch } from "../watch.ts";
 import type { Connection } from "./connection.ts";
@@ -484,7 +484,7 @@ export class Seat {
       try {
         return { sequence: await js.store(this.#subject, packed, { after: before, id: beat }), room };
       } catch (error) {
-        if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+        if (!isNotFirst(error)) throw error;
         if (!isUnsure) return undefined;
         // It may have been stored before. Then it can be seen, unless this program was taken for dead since.
         const version = await this.#fetch();

@@ -15,7 +15,7 @@
  *
  * @module
  */
-import { Closed, type Delivery, type JetStream, JetStreamError, NOT_FIRST, passes } from "../jetstream.ts";
+import { Closed, type Delivery, isNotFirst, type JetStream, passes } from "../jetstream.ts";
 import type { QueueStreams } from "./queue_streams.ts";
 
 /** How long marks are kept after their items were removed, in milliseconds. */
@@ -59,7 +59,7 @@ export class Claims {
       try {
         return await this.#js.persist(() => this.#js.store(subject, mark, { after }));
       } catch (error) {
-        if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+        if (!isNotFirst(error)) throw error;
       }
       const there = await this.#js.persist(() => this.#js.read(names.taken, subject));
       // Marks are removed after their items only.
@@ -79,7 +79,7 @@ export class Claims {
       await this.#js.persist(() => this.#js.store(subject, nobody, { after: mark }));
     } catch (error) {
       // An attempt without an answer has released it.
-      if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+      if (!isNotFirst(error)) throw error;
     }
   }
 

@@ -17,7 +17,7 @@
  * @module
  */
 import { Fifo, type FifoEntry } from "../../objects/fifo.ts";
-import { type JetStream, JetStreamError, NOT_FIRST, passes } from "../jetstream.ts";
+import { isNotFirst, type JetStream, JetStreamError, passes } from "../jetstream.ts";
 import type { Answers } from "./queue_claims.ts";
 import { closedAs, type QueueStreams } from "./queue_streams.ts";
 
@@ -214,7 +214,7 @@ export class Puts {
         continue;
       }
       const { reason } = result;
-      if (reason instanceof JetStreamError && reason.code === NOT_FIRST) {
+      if (isNotFirst(reason)) {
         const now = Number(/\d+/.exec(reason.message)?.[0] ?? NaN);
         // Each of the others may have taken a place.
         if (now >= room.last) room.items -= now - room.last;

@@ -8,7 +8,7 @@
  */
 import { QueueError } from "../../objects/errors.ts";
 import { UnreportedItems } from "../../queue/unreported.ts";
-import { type Delivery, type JetStream, JetStreamError, NOT_FIRST } from "../jetstream.ts";
+import { type Delivery, isNotFirst, type JetStream } from "../jetstream.ts";
 import { decode, encode } from "../protocol.ts";
 import type { Answers, Claims } from "./queue_claims.ts";
 import type { QueueStreams } from "./queue_streams.ts";
@@ -80,7 +80,7 @@ export class Reports {
         await this.#store(done);
         left--;
       } catch (error) {
-        if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+        if (!isNotFirst(error)) throw error;
       }
     }
   }

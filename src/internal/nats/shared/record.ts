@@ -7,7 +7,7 @@
  * @module
  */
 import { type Incoming, MessageTooLarge } from "../../codec/message.ts";
-import { JetStreamError, NOT_FIRST, type Stored } from "../jetstream.ts";
+import { isNotFirst, type Stored } from "../jetstream.ts";
 import { nothing, pack, unpack } from "../packing.ts";
 import type { Connection } from "./connection.ts";
 
@@ -128,7 +128,7 @@ export class Records {
       try {
         return { sequence: await js.store(subject, packed, { after: sequence, id }), by, state, body };
       } catch (error) {
-        if (!(error instanceof JetStreamError && error.code === NOT_FIRST)) throw error;
+        if (!isNotFirst(error)) throw error;
         if (!isUnsure) return undefined;
         const stored = await js.read(this.#stream, subject);
         const now = stored === undefined ? nowhere : versionOf<H>(stored);
