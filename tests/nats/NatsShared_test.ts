@@ -9,6 +9,11 @@ import * as Option from "effect/Option";
 import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Condition, Errors, Event, Lock, Manager, Queue, Semaphore, SubprocessBackend, wait } from "../../mod.ts";
+import { randomName } from "../../src/internal/nats/protocol.ts";
+import { Connection } from "../../src/internal/nats/shared/connection.ts";
+import { SharedDict } from "../../src/internal/nats/shared/dict.ts";
+import { Records } from "../../src/internal/nats/shared/record.ts";
+import { infoOf, openJetStream } from "../../src/internal/nats/streams.ts";
 import * as NatsShared from "../../src/NatsShared.ts";
 import { assert, assertEquals, assertGreater, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { available, durableServer, durableServerWith, type NatsServer, natsServer } from "../support/nats.ts";
@@ -618,6 +623,38 @@ if (available) {
       }
       const error = yield* Effect.flip(Condition.make({ lock }));
       assertEquals([error._tag, yield* queue.size, yield* dict.size], ["SyncError", 0, 0]);
+    }),
+  );
+
+  test(
+    "NatsShared: deleted keys of a dict leave nothing behind, whether their program lives on or not",
+    Effect.gen(function* () {
+      const { url } = yield* durableServer;
+      yield* join(url);
+      const caller = randomName();
+      const options = { servers: url, name: "tests", space: "default", replicas: undefined };
+      const { inbox, js } = yield* openJetStream(options, "test", "NatsShared", caller);
+      const connection = new Connection(js, inbox, caller, options);
+      const open = (stays: number) =>
+        Effect.acquireRelease(
+          Effect.map(
+            Effect.scope,
+            (scope) => new SharedDict<string, number>(connection, new Records(connection), "marks", scope, stays),
+          ),
+          (dict) => Effect.sync(() => dict.close()),
+        );
+      const stored = Effect.promise(async () => (await infoOf(js, connection.stream("shared")))!.state.messages);
+      const [lasting, short] = [yield* open(1_000_000), yield* open(1)];
+      yield* lasting.update([["a", 1], ["b", 2], ["c", 3]]);
+      yield* lasting.delete("a");
+      assertEquals(yield* stored, 3);
+      yield* short.delete("b");
+      yield* when(stored, (count) => count === 2);
+      // The first look at the whole dict finds the mark of the other program.
+      assertEquals(yield* short.entries, [["c", 3]]);
+      yield* when(stored, (count) => count === 1);
+      yield* short.set("a", 4);
+      assertEquals(yield* lasting.entries, [["c", 3], ["a", 4]]);
     }),
   );
 

@@ -29,6 +29,7 @@ import * as Arguments from "../../os/arguments.ts";
 import { inspectable } from "../../os/inspect.ts";
 import { after } from "../../os/timer.ts";
 import { each } from "../each.ts";
+import { Closed, Denied, JetStreamError } from "../jetstream.ts";
 import { type Connection, unsendable } from "./connection.ts";
 import {
   decodeKey,
@@ -93,12 +94,21 @@ export class SharedDict<K, V> implements Public.Dict<K, V> {
   readonly #tasks = new Map<string, Tasks>();
   /** Versions of keys, without their values. */
   readonly #remembered = new Map<string, Version<Entry>>();
-  /** Marks of deleted keys, and when they were seen. */
-  #marks: Array<{ readonly token: string; readonly sequence: number; readonly at: number }> = [];
+  /** How long the mark of a deleted key stays. */
+  readonly #markStays: number;
+  /** The last mark of each deleted key, and when it was seen. */
+  readonly #marks = new Map<string, { readonly sequence: number; readonly at: number }>();
   #stopSweeping: (() => void) | undefined;
   #isClosed = false;
 
-  constructor(connection: Connection, records: Records, name: string, scope: Scope.Scope) {
+  constructor(
+    connection: Connection,
+    records: Records,
+    name: string,
+    scope: Scope.Scope,
+    markStays: number = MARKS_STAY,
+  ) {
+    this.#markStays = markStays;
     this.#connection = connection;
     this.#records = records;
     this.name = name;
@@ -450,26 +460,28 @@ export class SharedDict<K, V> implements Public.Dict<K, V> {
   /** The mark of a deleted key is removed after a while. */
   #marked(token: string, sequence: number): void {
     if (this.#isClosed) return;
-    this.#marks.push({ token, sequence, at: performance.now() });
-    this.#stopSweeping ??= after(MARKS_STAY, () => void this.#sweep());
+    this.#marks.delete(token);
+    this.#marks.set(token, { sequence, at: performance.now() });
+    this.#stopSweeping ??= after(this.#markStays, () => void this.#sweep());
   }
 
   async #sweep(): Promise<void> {
     const { js } = this.#connection;
-    const limit = performance.now() - MARKS_STAY / 2;
-    const old = this.#marks.filter(({ at }) => at <= limit);
-    this.#marks = this.#marks.filter(({ at }) => at > limit);
+    const limit = performance.now() - this.#markStays / 2;
+    const old = [...this.#marks].filter(([, { at }]) => at <= limit);
+    for (const [token] of old) this.#marks.delete(token);
     try {
       await each(old.length, (i) => {
-        const { sequence, token } = old[i];
+        const [token, { sequence }] = old[i];
         return js.persist(() => js.purge(this.#connection.stream("shared"), `${this.#base}.${token}`, sequence + 1));
       });
-    } catch {
+    } catch (error) {
       // The marks stay: the connection was closed, or the server refuses it. They are small, and another program will remove them.
+      if (!(error instanceof Closed || error instanceof Denied || error instanceof JetStreamError)) throw error;
     }
-    this.#stopSweeping = this.#isClosed || this.#marks.length === 0
+    this.#stopSweeping = this.#isClosed || this.#marks.size === 0
       ? undefined
-      : after(MARKS_STAY, () => void this.#sweep());
+      : after(this.#markStays, () => void this.#sweep());
   }
 }
 inspectable(SharedDict);

@@ -41,7 +41,7 @@ export class Mirror {
   readonly #connection: Connection;
   readonly #records: Records;
   readonly #filter: string;
-  /** Told of the mark of a deleted key. */
+  /** Told of the mark of a key that was deleted before the watch has begun. */
   readonly #buried: (token: string, sequence: number) => void;
   readonly #entries = new Map<string, Mirrored>();
   readonly #waiting = new Set<Waiting>();
@@ -181,7 +181,8 @@ export class Mirror {
         this.watchers.publish(() => ({ _tag: "Set", entry }));
       } else {
         this.#delete(token);
-        this.#buried(token, sequence);
+        // The program that has deleted it removes a newer mark.
+        if (!this.#isComplete) this.#buried(token, sequence);
       }
     }
     this.#check();
