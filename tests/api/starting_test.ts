@@ -232,7 +232,7 @@ for (const entry of ["subprocess", "worker"]) {
     `the entry of a child on ${entry} makes Deno read at most 53 modules, none of Effect's among them`,
     Effect.sync(() => {
       const modules = followed(inLibrary(`internal/entry/${entry}.ts`));
-      // Only a child that needs them loads these modules: a link on descriptor 3, a task in a module of the user.
+      // Only a child that needs them loads these modules: for a link on descriptor 3, or in a Deno without a part of its own.
       const runtime = new Set(["node:net", "node:async_hooks"]);
       assertEquals(modules.filter((url) => !url.startsWith(inLibrary("")) && !runtime.has(url)), []);
       assert(modules.length <= 53, `${modules.length} modules: ${modules.join(" ")}`);

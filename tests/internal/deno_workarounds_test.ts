@@ -9,6 +9,8 @@ import { spawn } from "node:child_process";
 import { connect, type Socket } from "node:net";
 import { locks } from "../../src/internal/child/locks.ts";
 import {
+  type ContextVariable,
+  contextVariable,
   isMissingModule,
   isPermissionMessage,
   isUnknownHost,
@@ -139,4 +141,42 @@ Deno.test("failures that only a message tells: modules, permissions, host names"
   const unknown = await Deno.connect({ hostname: "unknown.invalid", port: 1 }).catch((error: unknown) => error);
   assertEquals((unknown as Error).constructor, Error);
   assert(isUnknownHost(message(unknown)), message(unknown));
+});
+
+Deno.test("a value that code has in common with everything that begins there, as in Node", async () => {
+  const { AsyncLocalStorage } = await import("node:async_hooks");
+  const variable = contextVariable();
+  if (variable === undefined) throw new Error("Deno has no such part any more: Node's is loaded in its place");
+  const module = `data:application/javascript,${
+    encodeURIComponent(`
+    export const atOnce = globalThis.look();
+    await undefined;
+    export const later = globalThis.look();
+    export const timer = new Promise((resolve) => setTimeout(() => resolve(globalThis.look()), 1));
+    export const fetched = fetch("data:,").then((answer) => answer.text()).then(() => globalThis.look());`)
+  }`;
+  const scope = globalThis as { look?: () => unknown };
+  const seen = async (context: ContextVariable, number: number): Promise<ReadonlyArray<unknown>> => {
+    scope.look = () => context.getStore();
+    const { port1, port2 } = new MessageChannel();
+    const received = Promise.withResolvers<unknown>();
+    const [loaded, inner, microtask] = context.run("inside", () => {
+      port1.onmessage = () => received.resolve(context.getStore());
+      return [
+        import(`${module}//${number}`),
+        context.run("deeper", () => context.getStore()),
+        new Promise((resolve) => queueMicrotask(() => resolve(context.getStore()))),
+      ];
+    });
+    port2.postMessage(undefined);
+    const message = await received.promise;
+    port1.close();
+    port2.close();
+    const { atOnce, fetched, later, timer } = await loaded;
+    return [inner, context.getStore(), await microtask, message, atOnce, later, await timer, await fetched];
+  };
+  const [ours, nodes] = [await seen(variable, 1), await seen(new AsyncLocalStorage(), 2)];
+  delete scope.look;
+  assertEquals(ours, nodes);
+  assertEquals([ours[0], ours[1], ...ours.slice(4)], ["deeper", undefined, "inside", "inside", "inside", "inside"]);
 });

@@ -7,19 +7,31 @@
  *
  * @module
  */
-import type { AsyncLocalStorage } from "node:async_hooks";
+import { type ContextVariable, contextVariable } from "../os/deno_workarounds.ts";
 import { self } from "../rpc/identity.ts";
 
 /** A property of the global object, so that two copies of this library in one process share it. */
 const key = Symbol.for("~multiprocessing/loading");
-const shared = globalThis as { [key]?: AsyncLocalStorage<true> };
+const shared = globalThis as { [key]?: ContextVariable };
+
+/** Makes the mark, without Node if that works in this Deno. */
+const makeMark = async (): Promise<ContextVariable> => {
+  const variable = contextVariable();
+  const works = await variable?.run(true, async () => {
+    await undefined;
+    return variable.getStore() === true;
+  });
+  if (variable !== undefined && works === true && variable.getStore() === undefined) return variable;
+  const { AsyncLocalStorage } = await import("node:async_hooks");
+  return new AsyncLocalStorage();
+};
 
 /** Loads a module with the mark, if this process is a child. */
 export const marked = async (load: () => Promise<unknown>): Promise<unknown> => {
   if (self().parent === undefined) return await load();
   if (shared[key] === undefined) {
-    const { AsyncLocalStorage } = await import("node:async_hooks");
-    shared[key] ??= new AsyncLocalStorage();
+    const mark = await makeMark();
+    shared[key] ??= mark;
   }
   return await shared[key].run(true, load);
 };

@@ -71,6 +71,42 @@ export const preventUnlessHandled = (event: Event, unhandled: () => void): void 
   });
 };
 
+/** A value that a piece of code has in common with everything that begins there. The methods are those of Node's `AsyncLocalStorage`. */
+export interface ContextVariable {
+  run<A>(value: unknown, code: () => A): A;
+  getStore(): unknown;
+}
+
+/** The part of Deno on which its `AsyncLocalStorage` is built. */
+interface Core {
+  readonly AsyncVariable?: new () => { enter(value: unknown): unknown; get(): unknown };
+  readonly setAsyncContext?: (context: unknown) => void;
+}
+
+/**
+ * An `AsyncLocalStorage` without Node: the first use of any module of Node takes Deno 10 ms and more. The result is `undefined` if this
+ * Deno does not have the same parts.
+ */
+export const contextVariable = (): ContextVariable | undefined => {
+  const { internal } = Deno as unknown as { readonly internal?: symbol };
+  if (typeof internal !== "symbol") return undefined;
+  const { core } = (Deno as unknown as Record<symbol, { readonly core?: Core } | undefined>)[internal] ?? {};
+  const { AsyncVariable, setAsyncContext } = core ?? {};
+  if (typeof AsyncVariable !== "function" || typeof setAsyncContext !== "function") return undefined;
+  const variable = new AsyncVariable();
+  return {
+    run: (value, code) => {
+      const before = variable.enter(value);
+      try {
+        return code();
+      } finally {
+        setAsyncContext(before);
+      }
+    },
+    getStore: () => variable.get(),
+  };
+};
+
 // Deno has no error class for each of these failures, so only the message identifies them.
 
 /** Whether a dynamic import has failed because the module may not be read. */
