@@ -55,6 +55,8 @@
  * no other process uses the memory; with `"memory"`, the use fails with `Unsupported` in a process that cannot map it. Only
  * an object that was made with `carrier: "memory"` has plain functions for hot loops, such as `unsafeTryTake`.
  *
+ * Programs on several machines, without a common parent, share locks, semaphores and events of the same types by `NatsShared`.
+ *
  * ## When a process dies
  *
  * - A lock whose holder is killed goes to the next process within a second. In the result of `take`, `abandoned` is then

@@ -67,6 +67,9 @@
  * interrupted before its end, nothing has changed. While it runs, other processes can read, and wait to write.
  * `compareAndSet`, `setDefault`, `add` and similar operations need no task.
  *
+ * A function that takes a `DictOperations` works with a dict of a manager and with one that programs on several machines share by
+ * `NatsShared`.
+ *
  * `dict.watch`, `list.watch` and `value.watch` are Streams of the current content and of each later change. The server
  * does not wait for a reader: a reader that falls behind by more than 1024 changes receives the whole content again in
  * place of the changes that it has missed.

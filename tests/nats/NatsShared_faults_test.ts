@@ -104,7 +104,7 @@ if (available) {
   );
 
   test(
-    "NatsShared: a server that is killed and comes back is a delay; changes are made once",
+    "NatsShared: a server that is killed and comes back is a delay; changes are made once (storm)",
     Effect.gen(function* () {
       const server = yield* durableServer;
       const [one, two] = [yield* join(server.url), yield* join(server.url)];
