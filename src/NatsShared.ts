@@ -52,7 +52,7 @@
  * A program that holds a lock or permits gives a sign of life three times within the `lease`. The other programs count its silence by
  * their own clocks, from the moment at which they have seen the last sign: no clocks of two machines are compared. A program that
  * waits takes over when the silence is as long as the lease, and learns it by `abandoned`. The holder gives up somewhat earlier: when it
- * could give no sign of life for nine tenths of the lease, it has lost what it held.
+ * could give no sign of life for nine tenths of the lease, it has lost the lock or the permits.
  *
  * - `withLock` and `withPermits` interrupt their effect then, and fail with the `SyncError` `LeaseLost`. So does `release`.
  * - After `take` or `acquire`, race the work against `lock.lost`.
@@ -123,11 +123,11 @@
  *
  * | event | effect |
  * | --- | --- |
- * | a program ends in good order | what it held is free at once; items that it had not taken go back |
- * | a program is killed or cut off | what it held is free after its lease, if another program waits; items that it had not taken go back after `ackWait` |
+ * | a program ends in good order | its locks and permits are free at once; items that it had not taken go back |
+ * | a program is killed or cut off | its locks and permits are free after their leases, if another program waits; items that it had not taken go back after `ackWait` |
  * | a program is stopped for longer than a lease | the same; it learns of its loss when it goes on |
  * | the server is killed and comes back | a delay, unless that is longer than a lease |
- * | an operation is interrupted | what was taken is given back first, for at most 5 seconds. A change of an event or of a dict may have been made |
+ * | an operation is interrupted | a lock, permits or a value that it has taken are given back first, for at most 5 seconds. A change of an event or of a dict may have been made |
  * | a value is larger than a message of the server (`max_payload`, 1 MB) | `MessageTooLarge` |
  * | more than 1000 programs wait for a lock or a semaphore | the `SyncError` `TooMany` |
  * | the scope of {@link make} was closed | `Unreachable` |
@@ -227,7 +227,7 @@ export interface QueueOptions {
  */
 export interface LeaseOptions {
   /**
-   * How long this program may be unheard by the server before other programs may take what it holds: 100 ms or more. It gives a sign of
+   * How long this program may be unheard by the server before other programs may take the lock or the permits from it: 100 ms or more. It gives a sign of
    * life three times within a lease. All uses of one object in a program have the same lease. @default 10 seconds
    */
   readonly lease?: Duration.DurationInput | undefined;
@@ -325,7 +325,7 @@ export interface Dict<in out K, in out V> extends Manager.DictOperations<K, V>, 
   readonly name: string;
   /**
    * Changes the value of a key by a function, and returns the new value. The function is called again if another program has changed the
-   * key meanwhile, so that no change is lost. What it throws is a defect. *Interruption:* the key may have been changed.
+   * key meanwhile, so that no change is lost. An exception of the function is a defect. *Interruption:* the key may have been changed.
    */
   readonly change: (key: K, change: (value: V | undefined) => V) => Effect.Effect<V, Manager.ManagerFailure>;
 }

@@ -2,7 +2,7 @@
  * A watch of the last messages of subjects: all that there are, and then each new one, in their order.
  *
  * The server pushes the messages, and tells how many it has sent. After a gap, a silence or a new connection the watch begins anew with all
- * last messages; its receiver compares them with what it has seen, so that no change is lost, and none is told twice.
+ * last messages; its receiver compares them with the messages that it has seen. So no change is lost, and none is told twice.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { nanos } from "./streams.ts";
 /** Interval in which the server gives a sign of life, in milliseconds. After two without one, the watch begins anew. */
 const SIGN = 2000;
 
-/** Receives what a watch sees. */
+/** Receives the messages of a watch. */
 export interface Viewer {
   /** The watch begins, or begins anew: all last messages follow. */
   readonly begun: () => void;

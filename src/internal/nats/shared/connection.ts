@@ -1,10 +1,10 @@
 /**
- * What the objects of one `NatsShared` have in common: the connection, the names of streams and subjects, and the failures of their use.
+ * The common part of the objects of one `NatsShared`: the connection, the names of streams and subjects, and the failures of their use.
  * A part in capitals stands for a name.
  *
  * | subject, after `mp.SPACE.s.NAME` | stream, after `mp+SPACE+` | content |
  * | --- | --- | --- |
- * | `.lock.LOCK`, `.semaphore.SEMAPHORE` | `shared+NAME` | who holds it, and the line of the programs that wait |
+ * | `.lock.LOCK`, `.semaphore.SEMAPHORE` | `shared+NAME` | its holders, and the line of the programs that wait |
  * | `.event.EVENT` | `shared+NAME` | whether it is set, and how often it was set |
  * | `.dict.DICT.KEY` | `shared+NAME` | a key with its value, or the news that it was deleted |
  *
@@ -23,7 +23,7 @@ export class Connection {
   readonly name: string;
   /** The random name of this program. */
   readonly caller: string;
-  /** What the subjects of answers to this program begin with. */
+  /** The beginning of the subjects of answers to this program. */
   readonly inbox: string;
   /** Number of servers that keep each message; `undefined` leaves it as it is. */
   readonly replicas: number | undefined;
@@ -62,7 +62,7 @@ export class Connection {
     return ++this.#writes;
   }
 
-  /** What the subjects of the messages of a new watch begin with. */
+  /** The beginning of the subjects of the messages of a new watch. */
   nextWatch(): string {
     return `${this.inbox}.w${++this.#watches}`;
   }

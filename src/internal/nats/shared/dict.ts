@@ -57,7 +57,7 @@ const REMEMBERED = 1000;
 /** The number of keys that are set at a time. */
 const AT_A_TIME = 64;
 
-/** How long an interrupted fiber waits until what it has taken is put back, in milliseconds. */
+/** How long an interrupted fiber waits until the value that it has taken is put back, in milliseconds. */
 const PATIENCE = 5000;
 
 /** A value that was taken out. */

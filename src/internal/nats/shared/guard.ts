@@ -1,5 +1,5 @@
 /**
- * Taking what a lease guards, exactly, and using it until it is released or lost.
+ * Taking permits exactly, and using them until they are released or lost.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * A program's side of a lock or a semaphore: its waiting fibers, what they hold, and the lease of that.
+ * A program's side of a lock or a semaphore: its waiting fibers, their grants, and the lease of these.
  *
  * One loop at a time writes the next state of the room; see `room.ts`. Each write is repeated until it is answered, so that it has happened
  * or never will when the loop goes on.
@@ -61,13 +61,13 @@ interface Version {
   readonly room: Room | undefined;
 }
 
-/** Whether this program has given back what it does not keep. */
+/** A wait until this program has given back all permits that it does not keep. */
 interface Settling {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
-/** What a program has to do with a lock or a semaphore. */
+/** The waiting fibers and the grants of one program at a lock or a semaphore. */
 export class Seat {
   readonly #connection: Connection;
   readonly #kind: "lock" | "semaphore";
@@ -104,7 +104,7 @@ export class Seat {
   #stops: Array<() => void> = [];
   #stopLingering: () => void = () => {};
   #stopGuard: () => void = () => {};
-  /** What the watch has seen while a write was on its way. */
+  /** The newest version that was seen while a write was on its way. */
   #seen: Version | undefined;
 
   constructor(connection: Connection, kind: "lock" | "semaphore", name: string, lease: number) {
@@ -159,8 +159,8 @@ export class Seat {
   }
 
   /**
-   * Asks for permits. Calls `answer` once, perhaps before it returns. The function that it returns gives up the request, or what it was
-   * granted; its result waits until this program has given that back.
+   * Asks for permits. Calls `answer` once, perhaps before it returns. The function that it returns gives up the request or its grant;
+   * the result of that function waits until this program has given the permits back.
    */
   request(
     permits: number,
@@ -226,7 +226,7 @@ export class Seat {
     });
   }
 
-  /** Gives back what is left of a grant, and waits for a while until the server has heard of it. */
+  /** Gives back the rest of a grant, and waits for a while until the server has heard of it. */
   giveUp(grant: Grant): Effect.Effect<void> {
     return Effect.suspend(() => {
       this.#checkLease();
@@ -236,7 +236,7 @@ export class Seat {
     });
   }
 
-  /** Waits until the room shows what this program holds, and no more. */
+  /** Waits until the room shows exactly the permits that this program holds. */
   settled(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#settling.push({ resolve, reject });
@@ -264,7 +264,7 @@ export class Seat {
     this.#watch?.close();
   }
 
-  /** Waits for a while until what is not kept was given back. */
+  /** Waits for a while until all permits that are not kept were given back. */
   get #patiently(): Effect.Effect<void> {
     return Effect.promise(() => Promise.race([this.settled(), this.#connection.js.pause(PATIENCE)]).catch(() => {}));
   }
@@ -405,7 +405,7 @@ export class Seat {
     });
     if (request?.waits === false && next?.granted !== true) {
       this.#isDue = true;
-      // What this program knows may be old.
+      // The known version may be old.
       if (this.#readAt < began) {
         this.#known = undefined;
         return;

@@ -156,7 +156,7 @@ class Shared implements Public.NatsShared {
         return dict as unknown as Public.Dict<K, V>;
       }));
 
-  /** Gives back what this program holds, and ends what waits. */
+  /** Gives back all locks and permits of this program, and ends its waits. */
   async close(): Promise<void> {
     this.#isOpen = false;
     for (const event of this.#events.values()) event.close();

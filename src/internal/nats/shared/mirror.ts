@@ -172,7 +172,7 @@ export class Mirror {
     if (!this.#isComplete) this.#listed.add(token);
     this.#seen = Math.max(this.#seen, sequence);
     const before = this.#entries.get(token);
-    // After a new beginning, the watch lists what is known.
+    // After a new beginning, the watch lists known messages again.
     if (before === undefined || before.message.sequence < sequence) {
       const version: Version<Entry> = versionOf(message);
       if (isThere(version)) {

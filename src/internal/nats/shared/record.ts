@@ -36,7 +36,7 @@ export interface Version<H> {
 /** A state that was not written yet. */
 export const nowhere: Version<never> = { sequence: 0, by: [], state: undefined, body: nothing };
 
-/** What becomes of a state: the result of the change, and what to write, if anything. */
+/** A change of a state: its result, and the next state, if there is one. */
 export interface Decision<H, A> {
   readonly result: A;
   readonly write?: { readonly state: H; readonly body?: Incoming } | undefined;
@@ -73,7 +73,7 @@ export class Records {
     return (await js.persist(() => js.find(this.#stream, filter)))?.seq ?? 0;
   }
 
-  /** Changes a state. `decide` is called again if another program has changed the state meanwhile. What it throws ends the change. */
+  /** Changes a state. `decide` is called again if another program has changed the state meanwhile. An exception of `decide` ends the change. */
   async change<H, A>(subject: string, decide: (version: Version<H>) => Decision<H, A>): Promise<A> {
     while (true) {
       const version = await this.read<H>(subject);

@@ -40,7 +40,7 @@ export interface Room {
   readonly line: ReadonlyArray<Waiter>;
 }
 
-/** What a program wants of a room. */
+/** The wishes and the knowledge of a program that changes a room. */
 export interface Wish {
   readonly program: string;
   readonly pid: number;
@@ -70,7 +70,7 @@ export interface Wish {
 /** The next state of a room. */
 export interface Advance {
   readonly room: Room;
-  /** Whether the program gets what it asks for. */
+  /** Whether the program gets the permits that it asks for. */
   readonly granted: boolean;
 }
 
