@@ -137,7 +137,7 @@
  *
  * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). With `replicas: 3` in a cluster of three servers, one
  * of them may fail. That needs version 2.9.21 or later: earlier clusters may accept two changes of one state, so that {@link make}
- * fails with `Unsupported`. While a cluster elects a leader, later ones may do so as well; the fence of a lock is safe from that.
+ * fails with `Unsupported`. A queue with replicas needs version 2.15 or later: a cluster of 2.10.27 lost items when its servers were killed. While a cluster elects a leader, later ones may do so as well; the fence of a lock is safe from that.
  *
  * | stream | content |
  * | --- | --- |
@@ -342,7 +342,8 @@ export interface NatsShared {
   /** The space; see `space` in {@link ServerOptions}. */
   readonly space: string;
   /**
-   * A queue. Fails with a `NatsError`: `InvalidOption` if the name or an option is invalid, `Refused` if the server refuses it.
+   * A queue. Fails with a `NatsError`: `InvalidOption` if the name or an option is invalid, `Refused` if the server refuses it,
+   * `Unsupported` if it is to have replicas in a cluster that may lose items.
    *
    * *Interruption:* it may have been made. *Release:* with these objects; items that this program has not taken go back to their places.
    * The queue stays in the server, with its items.

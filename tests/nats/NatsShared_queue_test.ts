@@ -8,6 +8,10 @@ import * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
 import { Queue, wait } from "../../mod.ts";
 import * as NatsShared from "../../src/NatsShared.ts";
+import { JetStream } from "../../src/internal/nats/jetstream.ts";
+import { connect } from "../../src/internal/nats/server.ts";
+import { Connection } from "../../src/internal/nats/shared/connection.ts";
+import { QueueStreams } from "../../src/internal/nats/shared/queue_streams.ts";
 import { calm, empty, failure, type Make, Maker, numbers, promises } from "../api/queue_promises.ts";
 import { described } from "../api/queue_tasks.ts";
 import * as Interruption from "../interruption/queue_interruption_tasks.ts";
@@ -198,6 +202,35 @@ if (available) {
       ) {
         assertEquals(yield* failure(use), "Unreachable NatsShared(faults)");
       }
+    }),
+  );
+
+  test(
+    "NatsShared: a queue with replicas is refused by a cluster of a version that may lose items",
+    Effect.gen(function* () {
+      const { url } = yield* durableServer;
+      const server = yield* connect({ servers: url }, "test", "mp.default.r.test");
+      const js = yield* Effect.acquireRelease(
+        Effect.sync(() => new JetStream(server, "mp.default.r.test")),
+        (js) => Effect.sync(() => js.close()),
+      );
+      const connection = new Connection(js, "mp.default.r.test", "test", {
+        name: "faults",
+        replicas: 3,
+        space: "default",
+      });
+      Object.defineProperty(server, "version", { value: "2.10.27" });
+      const establish = () =>
+        new QueueStreams(connection, "jobs").establish({
+          capacity: undefined,
+          maxBytes: undefined,
+          redeliver: undefined,
+          ackWait: undefined,
+        });
+      const error = yield* Effect.flip(Effect.tryPromise({ try: establish, catch: (error) => error as Error }));
+      assertInstanceOf(error, NatsShared.NatsError);
+      assertEquals(error.reason, "Unsupported");
+      assertStringIncludes(error.message, "2.15.0");
     }),
   );
 

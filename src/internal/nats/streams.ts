@@ -55,6 +55,12 @@ interface ConsumerInfo {
   readonly delivered: { readonly stream_seq: number };
 }
 
+/** Whether a version of the server is older than another one. */
+export const isBefore = (version: string, [major, minor, patch]: ReadonlyArray<number>): boolean => {
+  const [a, b, c] = version.split(/[.-]/).map(Number);
+  return a < major || a === major && (b < minor || b === minor && c < patch);
+};
+
 /** Whether an error says that the server or the account has no JetStream. */
 export const isMissing = (error: unknown): boolean =>
   error instanceof JetStreamError && (error.code === NO_JETSTREAM || error.code === NO_JETSTREAM_FOR_ACCOUNT);

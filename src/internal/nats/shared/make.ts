@@ -14,7 +14,7 @@ import { positiveDuration } from "../../os/durations.ts";
 import { inspectable } from "../../os/inspect.ts";
 import { randomName } from "../protocol.ts";
 import { serverChecks } from "../server.ts";
-import { establish, infoOf, type Opened, openJetStream, streamName } from "../streams.ts";
+import { establish, infoOf, isBefore, type Opened, openJetStream, streamName } from "../streams.ts";
 import { Connection } from "./connection.ts";
 import { openQueue, queueChecks, type SharedQueue } from "./queue.ts";
 import { SharedDict } from "./dict.ts";
@@ -41,11 +41,6 @@ const establishStates = (connection: Connection): Promise<void> =>
 
 /** The first version whose clusters refuse the second one of two changes of a state that come at the same time. */
 const EXACT = [2, 9, 21];
-
-const isBefore = (version: string, [major, minor, patch]: ReadonlyArray<number>): boolean => {
-  const [a, b, c] = version.split(/[.-]/).map(Number);
-  return a < major || a === major && (b < minor || b === minor && c < patch);
-};
 
 /** Fails if the servers cannot keep the states: compare-and-set must be exact. */
 const demandExactness = async (connection: Connection): Promise<void> => {

@@ -17,7 +17,7 @@ import { NatsError } from "../../network/errors.ts";
 import { QueueClosed } from "../../objects/errors.ts";
 import { CONSUMER_NOT_FOUND, type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
-import { type Configuration, establish, infoOf, nanos, rewind } from "../streams.ts";
+import { type Configuration, establish, infoOf, isBefore, nanos, rewind } from "../streams.ts";
 import type { Connection } from "./connection.ts";
 
 /** The consumer by which all programs take items. */
@@ -71,6 +71,9 @@ interface Description {
   readonly capacity: number | null;
   readonly maxBytes: number | null;
 }
+
+/** The first version whose clusters have kept all items in our trials, in which each server was killed. Those of 2.10.27 have not. */
+const SAFE = [2, 15, 0];
 
 /** The version of the messages. */
 const PROTOCOL = 1;
@@ -143,6 +146,7 @@ export class QueueStreams {
     const common = { num_replicas: this.#replicas };
     const file = { storage: "file", num_replicas: 1 };
     const there = await infoOf(js, names.items);
+    this.#demandSafety(this.#replicas ?? Number(there?.config["num_replicas"] ?? 1));
     const old = there && descriptionOf(names.items, there.config);
     if (redeliver !== undefined && old !== undefined && old.redeliver !== redeliver) {
       throw new NatsError(
@@ -260,6 +264,17 @@ export class QueueStreams {
 
   #info(stream: string): Promise<Info> {
     return this.js.persist(() => this.js.api<Info>(`STREAM.INFO.${stream}`));
+  }
+
+  /** Fails if a cluster of servers of this version may lose items. */
+  #demandSafety(replicas: number): void {
+    const { version } = this.js.server;
+    if (replicas === 1 || !isBefore(version, SAFE)) return;
+    throw new NatsError(
+      "Unsupported",
+      `Cannot make a queue with replicas: a cluster of nats-server ${version} may lose items when one of its servers is killed; use ` +
+        `version ${SAFE.join(".")} or later, or replicas: 1`,
+    );
   }
 
   async #ackWait(): Promise<number | undefined> {
