@@ -5,6 +5,8 @@
  */
 import config from "../../deno.json" with { type: "json" };
 import * as Effect from "effect/Effect";
+import * as Fiber from "effect/Fiber";
+import * as Stream from "effect/Stream";
 import { Manager, Pool, SubprocessBackend, WorkerBackend } from "../../mod.ts";
 import { spawnFor } from "../../src/internal/child/process.ts";
 import * as Process from "../../src/Process.ts";
@@ -13,6 +15,7 @@ import * as Plain from "../support/lifetime_tasks.ts";
 import { logging } from "../support/logs.ts";
 import { script } from "../support/scripts.ts";
 import { test, warmUp, when } from "../support/suite.ts";
+import * as Simple from "../support/plain_tasks.ts";
 import * as Tasks from "../support/tasks.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
 
@@ -253,6 +256,28 @@ test(
       args: ["run", "--allow-read", "--no-check", `data:application/javascript,${encodeURIComponent(code)}`],
     }).outputSync();
     assertEquals([new TextDecoder().decode(stdout), new TextDecoder().decode(stderr)], ["0\n", ""]);
+  }),
+);
+
+test(
+  "a process that runs a plain function uses nothing for which Deno loads its Node layer, from its start to its end",
+  Effect.gen(function* () {
+    const code = `for (const name of ["process", "Buffer", "setTimeout", "setInterval", "setImmediate"]) {
+      const { get, value } = Object.getOwnPropertyDescriptor(globalThis, name);
+      Object.defineProperty(globalThis, name, {
+        configurable: true,
+        get: () => {
+          console.error(name, new Error().stack);
+          return get === undefined ? value : get.call(globalThis);
+        },
+      });
+    }`;
+    const denoFlags = ["--preload", `data:application/javascript,${encodeURIComponent(code)}`];
+    const layer = SubprocessBackend.layer({ denoFlags, stderr: "pipe" });
+    const child = yield* Effect.provide(Process.spawn(Simple.add, 1, 2), layer);
+    const used = yield* Effect.fork(Stream.mkString(Stream.decodeText(child.stderr)));
+    yield* child.join;
+    assertEquals(yield* Fiber.join(used), "");
   }),
 );
 

@@ -180,3 +180,17 @@ Deno.test("a value that code has in common with everything that begins there, as
   assertEquals(ours, nodes);
   assertEquals([ours[0], ours[1], ...ours.slice(4)], ["deeper", undefined, "inside", "inside", "inside", "inside"]);
 });
+
+Deno.test("a time ends without a timer of Node, unless it is stopped, and keeps the process alive until then", async () => {
+  const module = import.meta.resolve("../../src/internal/os/deno_workarounds.ts");
+  const program = `
+    import { afterWithoutNode } from ${JSON.stringify(module)};
+    const stop = afterWithoutNode(1, () => console.log("stopped"));
+    stop();
+    afterWithoutNode(20, () => console.log("over"));`;
+  const { stdout } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--allow-read", "--no-check", `data:application/javascript,${encodeURIComponent(program)}`],
+    stderr: "null",
+  }).output();
+  assertEquals(new TextDecoder().decode(stdout), "over\n");
+});

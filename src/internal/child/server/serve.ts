@@ -17,6 +17,7 @@ import * as Router from "../../rpc/router.ts";
 import { ProtocolError, type Transport } from "../../transport/frames.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../codec/message.ts";
 import { words } from "../../os/atomics.ts";
+import { afterWithoutNode } from "../../os/deno_workarounds.ts";
 import type { Token } from "../../os/mapping.ts";
 import type { PortTransport } from "../../transport/transport.ts";
 import { type Definition, lookup } from "../tasks.ts";
@@ -436,10 +437,10 @@ export class ChildServer {
   #leave(code: number): void {
     this.#link.flushed(() => {
       // Not started earlier: a large answer may take longer than this to leave.
-      const timer = setTimeout(() => this.#host.exit(code), GRACE_PERIOD);
+      const stop = afterWithoutNode(GRACE_PERIOD, () => this.#host.exit(code));
       this.#link.onClosed(() =>
         Output.flushed(GRACE_PERIOD, () => {
-          clearTimeout(timer);
+          stop();
           this.#host.exit(code);
         })
       );
