@@ -7,7 +7,7 @@
  *
  * @module
  */
-import { type ContextVariable, contextVariable } from "../os/deno_workarounds.ts";
+import type { ContextVariable } from "../os/deno_workarounds.ts";
 import { self } from "../rpc/identity.ts";
 
 /** A property of the global object, so that two copies of this library in one process share it. */
@@ -16,6 +16,8 @@ const shared = globalThis as { [key]?: ContextVariable };
 
 /** Makes the mark, without Node if that works in this Deno. */
 const makeMark = async (): Promise<ContextVariable> => {
+  // Each child has loaded this module; a main program needs none of it to import the library.
+  const { contextVariable } = await import("../os/deno_workarounds.ts");
   const variable = contextVariable();
   const works = await variable?.run(true, async () => {
     await undefined;
