@@ -137,7 +137,9 @@
  *
  * JetStream must be on (`nats-server -js`, or `jetstream {}` in its configuration). With `replicas: 3` in a cluster of three servers, one
  * of them may fail. That needs version 2.9.21 or later: earlier clusters may accept two changes of one state, so that {@link make}
- * fails with `Unsupported`. A queue with replicas needs version 2.15 or later: a cluster of 2.10.27 lost items when its servers were killed. While a cluster elects a leader, later ones may do so as well; the fence of a lock is safe from that.
+ * fails with `Unsupported`. While a cluster elects a leader, later ones may do so as well; the fence of a lock is safe from that. A queue
+ * with replicas needs version 2.15 or later, and is `Unsupported` otherwise: a cluster of version 2.10.27 lost items when its servers
+ * were killed one after the other.
  *
  * | stream | content |
  * | --- | --- |
