@@ -11,7 +11,9 @@ import * as NatsShared from "../../src/NatsShared.ts";
 import { JetStream } from "../../src/internal/nats/jetstream.ts";
 import { connect } from "../../src/internal/nats/server.ts";
 import { Connection } from "../../src/internal/nats/shared/connection.ts";
+import { Claims } from "../../src/internal/nats/shared/queue_claims.ts";
 import { QueueStreams } from "../../src/internal/nats/shared/queue_streams.ts";
+import { infoOf } from "../../src/internal/nats/streams.ts";
 import { calm, empty, failure, type Make, Maker, numbers, promises } from "../api/queue_promises.ts";
 import { described } from "../api/queue_tasks.ts";
 import * as Interruption from "../interruption/queue_interruption_tasks.ts";
@@ -34,6 +36,18 @@ const joined = <A>(servers: string, name: string, options?: NatsShared.QueueOpti
     NatsShared.make({ servers, name: "faults" }),
     (shared) => shared.queue<A>(name, options),
   );
+
+/** A connection to the objects, to look at the streams of a queue. */
+const connected = (url: string, replicas?: number) =>
+  Effect.gen(function* () {
+    const inbox = "mp.default.r.test";
+    const server = yield* connect({ servers: url }, "test", inbox);
+    const js = yield* Effect.acquireRelease(
+      Effect.sync(() => new JetStream(server, inbox)),
+      (js) => Effect.sync(() => js.close()),
+    );
+    return new Connection(js, inbox, "test", { name: "faults", replicas, space: "default" });
+  });
 
 /** Starts a program, waits until it has joined the queue, and kills it with the scope. */
 const program = (...args: ReadonlyArray<string>): Effect.Effect<Script, never, Scope.Scope> =>
@@ -209,16 +223,8 @@ if (available) {
     "NatsShared: a queue with replicas is refused by a cluster of a version that may lose items",
     Effect.gen(function* () {
       const { url } = yield* durableServer;
-      const server = yield* connect({ servers: url }, "test", "mp.default.r.test");
-      const js = yield* Effect.acquireRelease(
-        Effect.sync(() => new JetStream(server, "mp.default.r.test")),
-        (js) => Effect.sync(() => js.close()),
-      );
-      const connection = new Connection(js, "mp.default.r.test", "test", {
-        name: "faults",
-        replicas: 3,
-        space: "default",
-      });
+      const connection = yield* connected(url, 3);
+      const { server } = connection.js;
       Object.defineProperty(server, "version", { value: "2.10.27" });
       const establish = () =>
         new QueueStreams(connection, "jobs").establish({
@@ -295,6 +301,44 @@ if (available) {
       assertEquals(yield* Effect.timeoutOption(other.get, "1 seconds"), Option.none());
       yield* queue.taskDone(3);
       yield* queue.join;
+    }),
+  );
+
+  test(
+    "NatsShared: an item that a server has found again is dropped, and the marks of items that are gone are removed",
+    Effect.gen(function* () {
+      const { url } = yield* durableServer;
+      const queue = yield* joined<number>(url, "jobs");
+      const { js, streams } = yield* Effect.map(
+        connected(url),
+        (connection) => ({ js: connection.js, streams: new QueueStreams(connection, "jobs") }),
+      );
+      const marks = Effect.promise(async () => (await infoOf(js, streams.names.taken))!.state.messages);
+      const claims = new Claims(streams, "test");
+      yield* queue.putAll(numbers(20));
+      assertEquals(yield* queue.takeUpTo(20), numbers(20));
+      assertEquals(yield* when(marks, (count) => count > 0), 20);
+      // Another program has taken it before the server was killed.
+      const again = (id: string) =>
+        Effect.promise(async () => {
+          assert(await claims.take(id) !== undefined);
+          assertEquals(await claims.take(id), undefined);
+          await js.store(streams.names.item, new Uint8Array([0, 1]), { id });
+        });
+      yield* again("one");
+      assertEquals(yield* queue.tryGet, Option.none());
+      yield* when(queue.size, (size) => size === 0);
+      // A mark stays for some time after its item, and that of an item which is there in any case.
+      yield* again("two");
+      yield* Effect.promise(() => claims.tidy(0));
+      yield* Effect.promise(() => claims.tidy(0));
+      assertEquals(yield* marks, 22);
+      assertEquals(yield* queue.tryGet, Option.none());
+      yield* when(queue.size, (size) => size === 0);
+      yield* Effect.promise(() => claims.tidy(60_000));
+      assertEquals(yield* marks, 22);
+      yield* Effect.promise(() => claims.tidy(0));
+      assertEquals(yield* marks, 0);
     }),
   );
 
