@@ -13,7 +13,7 @@ bench({
   name: "process.start.cold",
   unit: "ms",
   better: "lower",
-  bound: "Deno's start, two fifths; loading node:net in the child, a third",
+  bound: "Deno's start, two fifths; loading the modules of the link in the child, a third",
   run: () =>
     sampled(() => timed(() => Effect.runPromise(Process.run(nothing).pipe(Effect.provide(SubprocessBackend.layer()))))),
   peers: { python, ...packages("process.start.cold", "tinypool", "workerpool") },
