@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { after } from "../../os/timer.ts";
 import { QueueError } from "../../objects/errors.ts";
 import { UnreportedItems } from "../../queue/unreported.ts";
 import { type Delivery, isNotFirst, type JetStream } from "../jetstream.ts";
@@ -128,7 +129,7 @@ export class Holds {
   readonly #giveBack: (delivery: Delivery) => Promise<void>;
   readonly #items = new UnreportedItems<Held>();
   readonly #held = new Set<Held>();
-  readonly #renewing: ReturnType<typeof setInterval>;
+  #stopRenewing: () => void;
 
   constructor(
     lease: number,
@@ -139,9 +140,11 @@ export class Holds {
     this.#claims = claims;
     this.#answers = answers;
     this.#giveBack = giveBack;
-    this.#renewing = setInterval(() => {
+    const renew = (): void => {
       for (const { delivery } of this.#held) delivery.working();
-    }, lease / 3);
+      this.#stopRenewing = after(lease / 3, renew);
+    };
+    this.#stopRenewing = after(lease / 3, renew);
   }
 
   get size(): number {
@@ -179,7 +182,7 @@ export class Holds {
 
   /** Gives all items back. */
   close(): void {
-    clearInterval(this.#renewing);
+    this.#stopRenewing();
     for (const held of [...this.#held]) void this.giveBack(held);
   }
 }
