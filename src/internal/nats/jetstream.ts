@@ -188,9 +188,12 @@ export class JetStream {
     return answer;
   }
 
-  /** The last message of a subject, as some server of the stream has it; `undefined` if there is none. */
-  last(stream: string, subject: string): Promise<Stored | undefined> {
-    return this.#get(stream, { last_by_subj: subject });
+  /**
+   * The last message of a subject; `undefined` if there is none. Any server of the stream answers, and one that is behind may know an older
+   * message. That there is none, only the leader says.
+   */
+  async last(stream: string, subject: string): Promise<Stored | undefined> {
+    return await this.#get(stream, { last_by_subj: subject }) ?? await this.read(stream, subject);
   }
 
   /** The first message of a subject from a sequence number on; `undefined` if there is none. */
