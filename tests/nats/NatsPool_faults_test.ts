@@ -216,13 +216,17 @@ if (available) {
       const server = yield* forgetfulServer;
       const agent = yield* agentProgram(server.url, ["--slots=2"]);
       const pool = yield* NatsPool.make({ servers: server.url, name: "faults" });
-      assertEquals(yield* pool.map(Tasks.double, numbers(50)), numbers(50).map((n) => 2 * n));
-      yield* empty(pool);
-      yield* server.stop;
-      server.forget("mp+default+tasks+faults");
-      yield* server.start;
-      assertEquals(yield* pool.map(Tasks.double, numbers(20)), numbers(20).map((n) => 2 * n));
-      yield* empty(pool);
+      // A server may also be killed before it has stored how far the consumer has come. Then nothing has to be mended.
+      for (let round = 0; round < 10 && !agent.log().includes("begins anew"); round++) {
+        const calls = Effect.forEach(numbers(50), (n) => pool.apply(Tasks.double, n), { concurrency: 10 });
+        assertEquals(yield* calls, numbers(50).map((n) => 2 * n));
+        yield* empty(pool);
+        yield* server.stop;
+        server.forget("mp+default+tasks+faults");
+        yield* server.start;
+        assertEquals(yield* pool.apply(Tasks.double, 4), 8);
+        yield* empty(pool);
+      }
       assert(agent.log().includes("begins anew"), agent.log());
     }),
   );
