@@ -13,7 +13,8 @@
 import * as Effect from "effect/Effect";
 import { Unreachable } from "../../objects/errors.ts";
 import type { Handle, HandleId } from "../../objects/handles.ts";
-import { Closed, Denied, type JetStream, JetStreamError } from "../jetstream.ts";
+import { Closed, Denied, type JetStream, JetStreamError, type Stored } from "../jetstream.ts";
+import { Watch } from "../watch.ts";
 
 /** The connection of a program to the objects of one name. */
 export class Connection {
@@ -60,6 +61,13 @@ export class Connection {
   /** The number of a new write. With the name of this program, it is the id of a message, by which the server knows a repeated one. */
   nextWrite(): number {
     return ++this.#writes;
+  }
+
+  /** Watches the state of an object: its present message, if there is one, and then each new one. */
+  watch(subject: string, seen: (message: Stored) => void, failed: (error: unknown) => void): Watch {
+    const nothing = (): void => {};
+    const viewer = { begun: nothing, complete: nothing, seen, failed };
+    return new Watch(this.js, this.nextWatch(), this.stream("shared"), subject, viewer);
   }
 
   /** The beginning of the subjects of the messages of a new watch. */

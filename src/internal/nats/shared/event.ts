@@ -14,7 +14,7 @@ import { after } from "../../os/timer.ts";
 import type { SyncFailure } from "../../sync/errors.ts";
 import { TypeId } from "../../sync/messages/event.ts";
 import { Closed } from "../jetstream.ts";
-import { Watch } from "../watch.ts";
+import type { Watch } from "../watch.ts";
 import { type Connection, unsendable } from "./connection.ts";
 import { type Records, type Version, versionOf } from "./record.ts";
 
@@ -160,22 +160,15 @@ export class SharedEvent implements Public.Event {
   }
 
   #watching(): Watch {
-    return new Watch(
-      this.#connection.js,
-      this.#connection.nextWatch(),
-      this.#connection.stream("shared"),
+    return this.#connection.watch(
       this.#subject,
-      {
-        begun: () => {},
-        complete: () => {},
-        seen: (message) => {
-          this.#sets = stateOf(versionOf(message)).sets;
-          this.#tell();
-        },
-        failed: (error) => {
-          this.#watch = undefined;
-          for (const waiting of [...this.#waiting]) this.#end(waiting, () => waiting.failed(error));
-        },
+      (message) => {
+        this.#sets = stateOf(versionOf(message)).sets;
+        this.#tell();
+      },
+      (error) => {
+        this.#watch = undefined;
+        for (const waiting of [...this.#waiting]) this.#end(waiting, () => waiting.failed(error));
       },
     );
   }

@@ -17,7 +17,7 @@ import { after } from "../../os/timer.ts";
 import { SyncError, type SyncFailure } from "../../sync/errors.ts";
 import { isNotFirst } from "../jetstream.ts";
 import { nothing, pack, unpack } from "../packing.ts";
-import { Watch } from "../watch.ts";
+import type { Watch } from "../watch.ts";
 import type { Connection } from "./connection.ts";
 import { advance, type Holder, holdingOf, type Room, roomOf, type Waiter } from "./room.ts";
 
@@ -566,21 +566,14 @@ export class Seat {
   }
 
   #watching(): Watch {
-    return new Watch(
-      this.#connection.js,
-      this.#connection.nextWatch(),
-      this.#connection.stream("shared"),
+    return this.#connection.watch(
       this.#subject,
-      {
-        begun: () => {},
-        complete: () => {},
-        seen: ({ data, sequence }) => {
-          if (sequence > this.#newest) this.#hear({ sequence, room: unpack<Room>(data).head });
-        },
-        failed: (error) => {
-          this.#watch = undefined;
-          this.#fail(error);
-        },
+      ({ data, sequence }) => {
+        if (sequence > this.#newest) this.#hear({ sequence, room: unpack<Room>(data).head });
+      },
+      (error) => {
+        this.#watch = undefined;
+        this.#fail(error);
       },
     );
   }
