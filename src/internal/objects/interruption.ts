@@ -114,6 +114,22 @@ export const awaitGate = <A, E>(
     },
   );
 
+/**
+ * Runs an effect and then `end`, however the effect ends. Call it where nothing can be interrupted but the effect. `Effect.ensuring` and
+ * `Effect.acquireUseRelease` take twice as many steps.
+ */
+export const endingWith = <A, E, R>(effect: Effect.Effect<A, E, R>, end: () => void): Effect.Effect<A, E, R> =>
+  Effect.matchCauseEffect(effect, {
+    onFailure: (cause) => {
+      end();
+      return Effect.failCause(cause);
+    },
+    onSuccess: (value) => {
+      end();
+      return Effect.succeed(value);
+    },
+  });
+
 /** Makes an Effect interruptible if the caller is. */
 export type Restore = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>;
 

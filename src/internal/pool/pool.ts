@@ -36,6 +36,7 @@ import type { Submissions } from "./submissions.ts";
 import type { Timeline } from "./timeline.ts";
 import { terms, timer } from "./terms.ts";
 import { Workers } from "./workers.ts";
+import { endingWith } from "../objects/interruption.ts";
 import { inspectable } from "../os/inspect.ts";
 
 const TypeId: Pool.TypeId = "~multiprocessing/Pool";
@@ -468,21 +469,11 @@ export class RunningPool implements Pool.Pool {
 
   readonly #end = Effect.sync(() => this.#calls.end());
 
-  /** `acquireUseRelease` takes twice as many steps. */
   #during<A, E>(effect: Effect.Effect<A, E>): Effect.Effect<A, E | PoolError> {
     return Effect.uninterruptibleMask((restore): Effect.Effect<A, E | PoolError> => {
       if (this.#state !== "open") return Effect.fail(closed());
       this.#calls.begin();
-      return Effect.matchCauseEffect(restore(effect), {
-        onFailure: (cause) => {
-          this.#calls.end();
-          return Effect.failCause(cause);
-        },
-        onSuccess: (value) => {
-          this.#calls.end();
-          return Effect.succeed(value);
-        },
-      });
+      return endingWith(restore(effect), () => this.#calls.end());
     });
   }
 

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect";
 import type * as Scope from "effect/Scope";
 import type { Held, Lock, WithOptions } from "../../Lock.ts";
 import type { RLock } from "../../RLock.ts";
+import { endingWith } from "../objects/interruption.ts";
 import * as Arguments from "../os/arguments.ts";
 import { SyncError, type SyncFailure, wrongArgument, wrongOption } from "./errors.ts";
 
@@ -103,16 +104,7 @@ export const aroundNow = <A, E, R, E2, E3, R3>(
   if (wrong !== undefined) return Effect.fail(wrong);
   return Effect.uninterruptibleMask((restore) => {
     const body = (held: Held): Effect.Effect<A, E | E3, R | R3> =>
-      Effect.matchCauseEffect(restore(first(held, effect, options.onAbandoned)), {
-        onFailure: (cause) => {
-          now.release();
-          return Effect.failCause(cause);
-        },
-        onSuccess: (value) => {
-          now.release();
-          return Effect.succeed(value);
-        },
-      });
+      endingWith(restore(first(held, effect, options.onAbandoned)), now.release);
     const held = now.take();
     return held === undefined ? Effect.flatMap(restore(take), body) : body(held);
   });
