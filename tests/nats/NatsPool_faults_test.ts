@@ -18,7 +18,6 @@ import {
   available,
   durableServer,
   durableServerWith,
-  forgetfulServer,
   natsCluster,
   type NatsServer,
 } from "../support/nats.ts";
@@ -213,7 +212,7 @@ if (available) {
   test(
     "NatsPool: a server that is killed and has lost its place in an empty queue gives out new tasks (full)",
     Effect.gen(function* () {
-      const server = yield* forgetfulServer;
+      const server = yield* durableServer;
       const agent = yield* agentProgram(server.url, ["--slots=2"]);
       const pool = yield* NatsPool.make({ servers: server.url, name: "faults" });
       // A server may also be killed before it has stored how far the consumer has come. Then nothing has to be mended.

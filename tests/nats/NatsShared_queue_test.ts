@@ -19,7 +19,7 @@ import { described } from "../api/queue_tasks.ts";
 import * as Interruption from "../interruption/queue_interruption_tasks.ts";
 import { assert, assertEquals, assertInstanceOf, assertStringIncludes } from "../support/assert.ts";
 import { below, rounds } from "../support/chance.ts";
-import { available, durableServer, forgetfulServer, type NatsServer } from "../support/nats.ts";
+import { available, durableServer, type NatsServer } from "../support/nats.ts";
 import { proxy } from "../support/proxy.ts";
 import { type Script, script } from "../support/scripts.ts";
 import { group, test, when } from "../support/suite.ts";
@@ -509,7 +509,7 @@ if (available) {
   test(
     "NatsShared: a server that is killed and has lost its place in an empty queue gives out new items (full)",
     Effect.gen(function* () {
-      const server = yield* forgetfulServer;
+      const server = yield* durableServer;
       const queue = yield* joined<number>(server.url, "q");
       for (let round = 0; round < 2; round++) {
         yield* queue.putAll(numbers(20));

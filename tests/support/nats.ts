@@ -15,6 +15,15 @@ export interface NatsServer {
   readonly start: Effect.Effect<void>;
 }
 
+/** A running server with JetStream. */
+export interface DurableServer extends NatsServer {
+  /**
+   * Removes the content of a stream of a stopped server, and leaves the consumers of the stream: what version 2.10 may find when it was
+   * killed while the stream was empty.
+   */
+  readonly forget: (stream: string) => void;
+}
+
 /** The version of `nats-server`; `undefined` if it cannot be run. Where tests must be complete, a missing one is an error. */
 export const version: string | undefined = (() => {
   try {
@@ -158,34 +167,18 @@ export const agentProgram = (
 };
 
 /** Starts a server with JetStream and with these further arguments. Its streams outlive a {@link NatsServer.stop}. */
-export const durableServerWith = (args: ReadonlyArray<string>): Effect.Effect<NatsServer, never, Scope.Scope> =>
+export const durableServerWith = (args: ReadonlyArray<string>): Effect.Effect<DurableServer, never, Scope.Scope> =>
   Effect.flatMap(
     Effect.acquireRelease(
       Effect.sync(() => Deno.makeTempDirSync({ prefix: "mp-nats-" })),
       (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
     ),
-    (folder) => natsServer(["-js", "-sd", folder, ...args]),
+    (folder) =>
+      Effect.map(natsServer(["-js", "-sd", folder, ...args]), (server): DurableServer => ({
+        ...server,
+        forget: (stream) => Deno.removeSync(`${folder}/jetstream/$G/streams/${stream}/msgs`, { recursive: true }),
+      })),
   );
 
-/**
- * Starts a server with JetStream. `forget` removes the content of streams and leaves their consumers, while the server is stopped: what
- * version 2.10 may find when it was killed while a stream was empty.
- */
-export const forgetfulServer: Effect.Effect<
-  NatsServer & { readonly forget: (stream: string) => void },
-  never,
-  Scope.Scope
-> = Effect.flatMap(
-  Effect.acquireRelease(
-    Effect.sync(() => Deno.makeTempDirSync({ prefix: "mp-nats-" })),
-    (folder) => Effect.promise(() => Deno.remove(folder, { recursive: true })),
-  ),
-  (folder) =>
-    Effect.map(natsServer(["-js", "-sd", folder]), (server) => ({
-      ...server,
-      forget: (stream: string) => Deno.removeSync(`${folder}/jetstream/$G/streams/${stream}/msgs`, { recursive: true }),
-    })),
-);
-
 /** Starts a server with JetStream, whose streams outlive a {@link NatsServer.stop}. */
-export const durableServer: Effect.Effect<NatsServer, never, Scope.Scope> = durableServerWith([]);
+export const durableServer: Effect.Effect<DurableServer, never, Scope.Scope> = durableServerWith([]);

@@ -51,7 +51,7 @@ export interface StreamInfo {
 /** What the server says of a consumer. */
 interface ConsumerInfo {
   readonly created: string;
-  readonly config: Configuration;
+  readonly config: Configuration & { readonly ack_wait: number };
   readonly delivered: { readonly stream_seq: number };
 }
 
@@ -91,13 +91,21 @@ export const establish = async (
   }
 };
 
+const consumerInfo = (js: JetStream, stream: string, consumer: string): Promise<ConsumerInfo | undefined> =>
+  unless(js, CONSUMER_NOT_FOUND, () => js.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${consumer}`));
+
+/** The lease of what a consumer gives out, in milliseconds; `undefined` if there is no such consumer. */
+export const ackWaitOf = async (js: JetStream, stream: string, consumer: string): Promise<number | undefined> => {
+  const info = await consumerInfo(js, stream, consumer);
+  return info && info.config.ack_wait / 1_000_000;
+};
+
 /**
  * Makes a consumer anew that has come further than its stream, and says whether it did. A server of version 2.10 that is killed may count
  * the messages of an empty stream from 1 again. The consumer takes new messages for old ones then, and never gives them out.
  */
 export const rewind = async (js: JetStream, stream: string, consumer: string): Promise<boolean> => {
-  const info = (): Promise<ConsumerInfo | undefined> =>
-    unless(js, CONSUMER_NOT_FOUND, () => js.api<ConsumerInfo>(`CONSUMER.INFO.${stream}.${consumer}`));
+  const info = (): Promise<ConsumerInfo | undefined> => consumerInfo(js, stream, consumer);
   const before = await info();
   const end = (await infoOf(js, stream))?.state.last_seq;
   if (before === undefined || end === undefined || before.delivered.stream_seq <= end) return false;

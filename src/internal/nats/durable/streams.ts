@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { CONSUMER_NOT_FOUND, type JetStream, JetStreamError } from "../jetstream.ts";
-import { establish, infoOf, nanos, type StreamInfo } from "../streams.ts";
+import type { JetStream } from "../jetstream.ts";
+import { ackWaitOf, establish, infoOf, nanos, type StreamInfo } from "../streams.ts";
 import { type Description, PROTOCOL } from "./messages.ts";
 import { LANES, type Names, namesOf, shared } from "./names.ts";
 
@@ -66,7 +66,7 @@ export const establishPool = async (js: JetStream, space: string, names: Names, 
     max_msgs_per_subject: 1,
     max_msgs: MAX_QUEUED,
   });
-  const wait = ackWait ?? await ackWaitOf(js, names) ?? ACK_WAIT;
+  const wait = ackWait ?? await leaseOf(js, names) ?? ACK_WAIT;
   for (let lane = 0; lane < LANES; lane++) {
     await js.persist(() =>
       js.api(`CONSUMER.DURABLE.CREATE.${names.tasks}.${names.lane(lane)}`, {
@@ -110,14 +110,8 @@ export const consumerOf = (js: JetStream, names: Names, lane: number): Promise<C
   js.persist(() => js.api<Consumer>(`CONSUMER.INFO.${names.tasks}.${names.lane(lane)}`));
 
 /** The lease of a task in milliseconds; `undefined` if there is no such pool. */
-export const ackWaitOf = async (js: JetStream, names: Names): Promise<number | undefined> => {
-  try {
-    return (await consumerOf(js, names, LANES - 1)).config.ack_wait / 1_000_000;
-  } catch (error) {
-    if (error instanceof JetStreamError && error.code === CONSUMER_NOT_FOUND) return undefined;
-    throw error;
-  }
-};
+export const leaseOf = (js: JetStream, names: Names): Promise<number | undefined> =>
+  ackWaitOf(js, names.tasks, names.lane(LANES - 1));
 
 /** The pools of a space that agents with these labels serve. */
 export const poolsOf = async (
@@ -138,7 +132,7 @@ export const poolsOf = async (
       const { labels: required, protocol } = JSON.parse(description ?? "{}") as Description;
       if (protocol !== PROTOCOL || !required.every((label) => labels.includes(label))) continue;
       const names = namesOf(space, (name as string).slice(prefix.length));
-      const ackWait = await ackWaitOf(js, names);
+      const ackWait = await leaseOf(js, names);
       // Without one it is still being made, and its program will announce it.
       if (ackWait !== undefined) pools.push({ names, ackWait });
     }

@@ -15,9 +15,9 @@
  */
 import { NatsError } from "../../network/errors.ts";
 import { QueueClosed } from "../../objects/errors.ts";
-import { CONSUMER_NOT_FOUND, type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
+import { type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
-import { type Configuration, establish, infoOf, isBefore, nanos, rewind } from "../streams.ts";
+import { ackWaitOf, type Configuration, establish, infoOf, isBefore, nanos, rewind } from "../streams.ts";
 import type { Connection } from "./connection.ts";
 
 /** The consumer by which all programs take items. */
@@ -172,7 +172,7 @@ export class QueueStreams {
     await establish(js, names.done, common, { ...file, subjects: [names.report], max_msgs: REPORTS });
     const named = { ...common, description: JSON.stringify(description) };
     await establish(js, names.items, named, { ...file, subjects: [names.item], retention: "workqueue" });
-    const wait = ackWait ?? await this.#ackWait() ?? ACK_WAIT;
+    const wait = ackWait ?? await ackWaitOf(js, names.items, CONSUMER) ?? ACK_WAIT;
     await js.persist(() =>
       js.api(`CONSUMER.DURABLE.CREATE.${names.items}.${CONSUMER}`, {
         stream_name: names.items,
@@ -275,15 +275,6 @@ export class QueueStreams {
       `Cannot make a queue with replicas: a cluster of nats-server ${version} may lose items when one of its servers is killed; use ` +
         `version ${SAFE.join(".")} or later, or replicas: 1`,
     );
-  }
-
-  async #ackWait(): Promise<number | undefined> {
-    try {
-      return (await this.consumer()).config.ack_wait / 1_000_000;
-    } catch (error) {
-      if (error instanceof JetStreamError && error.code === CONSUMER_NOT_FOUND) return undefined;
-      throw error;
-    }
   }
 }
 
