@@ -8,7 +8,7 @@ import * as Process from "../../src/Process.ts";
 import * as Queue from "../../src/Queue.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import { drain, drainBytes, echo, type Family } from "./client_tasks.ts";
-import { bench, perTurn, python, sampled, timed } from "./harness.ts";
+import { bench, perTurn, python, timed, warm } from "./harness.ts";
 
 const MB = 1024 * 1024;
 
@@ -65,13 +65,13 @@ const bytes = (size: number, total: number) =>
       for (let left = total; left > 0; left -= size) yield* sendBytes(value);
       yield* recv;
     });
-    return sampled(async () => total / MB / (await timed(() => Effect.runPromise(all)) / 1000));
+    return warm(async () => total / MB / (await timed(() => Effect.runPromise(all)) / 1000));
   });
 
 const messages = (count: number, sendAll: (connection: Connection) => Effect.Effect<void, unknown>) =>
   connected((connection) => {
     const all = Effect.zipRight(connection.send(count), Effect.zipRight(sendAll(connection), connection.recv));
-    return sampled(async () => count / (await timed(() => Effect.runPromise(all)) / 1000));
+    return warm(async () => count / (await timed(() => Effect.runPromise(all)) / 1000));
   });
 
 const COUNT = 20_000;

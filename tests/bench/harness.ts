@@ -98,6 +98,9 @@ export const median = (samples: ReadonlyArray<number>): number => {
   return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 };
 
+/** Milliseconds for which {@link warm} and {@link perTurn} let all processes compile their code, which takes thousands of calls. */
+const WARM = 1500;
+
 /** Approximate duration in milliseconds of one sample; `BUDGET` in `peer_rows.py`. */
 const BUDGET = 400;
 
@@ -138,6 +141,12 @@ export const sampled = async (sample: () => Promise<number>): Promise<number> =>
   return median(samples);
 };
 
+/** {@link sampled}, once all processes have compiled their code; see {@link perTurn}. */
+export const warm = async (sample: () => Promise<number>): Promise<number> => {
+  for (const end = performance.now() + WARM; performance.now() < end;) await sample();
+  return await sampled(sample);
+};
+
 /** Milliseconds that an operation takes. */
 export const timed = async (operation: () => Promise<unknown>): Promise<number> => {
   const start = performance.now();
@@ -155,17 +164,13 @@ export const scripted = async (what: "process" | "pool"): Promise<number> => {
   return Number(new TextDecoder().decode(stdout));
 };
 
-/** Milliseconds for which {@link perTurn} lets all processes compile their code, which takes thousands of calls. */
-const WARM = 1500;
-
 /**
  * {@link perCall} for operations that take turns of the event loop: `repeat` runs the given number of calls in
  * sequence. Measures what a call costs once the processes are warm; the row `pipe.rtt.first` says what the first ones
  * cost.
  */
 export const perTurn = async (repeat: (calls: number) => Promise<unknown>): Promise<number> => {
-  const warm = performance.now() + WARM;
-  while (performance.now() < warm) await repeat(64);
+  for (const end = performance.now() + WARM; performance.now() < end;) await repeat(64);
   let calls = 1;
   while (await timed(() => repeat(calls)) < 50) calls *= 2;
   return await sampled(async () => await timed(() => repeat(calls)) / calls * 1000);
@@ -343,7 +348,7 @@ const table = (
 /**
  * Runs the registered rows.
  *
- * `--filter=substring` selects the rows whose name contains it, `--json` prints one object per line as rows finish,
+ * `--filter=queue.,pipe.rtt` selects the rows whose name contains one of these parts, `--json` prints one object per line as rows finish,
  * `--samples=5` is the number of turns, and `--python=python3` is the interpreter to measure, which should be built
  * with optimisations, as in a distribution. `--busy` measures each row a second time while a spinning process keeps one
  * core busy, and reports both. `--patience=60` is the time limit of a sample in seconds. A row that fails, or does not
@@ -371,7 +376,8 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
   if (!(patience > 0)) {
     throw new Error(`Cannot run: --patience must be a number of seconds above 0, received ${values.patience}`);
   }
-  const chosen = registered.filter((row) => row.name.includes(values.filter));
+  const parts = values.filter.split(",");
+  const chosen = registered.filter(({ name }) => parts.some((part) => name.includes(part)));
   if (chosen.length === 0) {
     throw new Error(
       `Cannot run: no row's name contains ${JSON.stringify(values.filter)}`,

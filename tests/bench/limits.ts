@@ -44,8 +44,12 @@ const roundTrip = {
   port: raw("round trip of a bare MessagePort", 1, "port", 1, "number"),
 };
 
-const bytes = (family: string, size: number): Limit =>
-  raw(`bare ${family === "tcp" ? "TCP" : "Unix"} socket`, 128, "conn", family, 128 * MB, size * MB);
+const socket = (family: string): string => `bare ${family === "tcp" ? "TCP" : "Unix"} socket`;
+
+const bytes = (family: string, size: number): Limit => raw(socket(family), 128, "conn", family, 128 * MB, size * MB);
+
+const freshBytes = (family: string, size: number): Limit =>
+  raw(`${socket(family)}, into fresh memory`, 128, "conn", family, 128 * MB, size * MB, "fresh");
 
 const portBytes = (size: number): Limit => raw("bare MessagePort", 128, "port", 128 / size, size * MB);
 
@@ -75,19 +79,24 @@ const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
   [/^process\.start\.cold$|^pool\.recover$/, start("process")],
   [/^process\.start\.standby$|^pool\.recover\.standby$/, roundTrip.unix],
   [/^pool\.memory$/, { name: "memory of an empty Deno", measure: () => run("start", ["memory"]) }],
-  [/^pipe\.bytes\.1MB\.worker$/, portBytes(1)],
-  [/^pipe\.bytes\.16MB\.worker$/, portBytes(16)],
-  [/\.bytes\.1MB\.tcp$/, bytes("tcp", 1)],
-  [/\.bytes\.16MB\.tcp$/, bytes("tcp", 16)],
-  [/^(link|pipe|client)\.bytes\.1MB/, bytes("unix", 1)],
-  [/^(link|pipe|client)\.bytes\.16MB/, bytes("unix", 16)],
+  [/^pipe\.bytes\.(into\.)?1MB\.worker$/, portBytes(1)],
+  [/^pipe\.bytes\.(into\.)?16MB\.worker$/, portBytes(16)],
+  [/\.bytes\.1MB\.tcp$/, freshBytes("tcp", 1)],
+  [/\.bytes\.16MB\.tcp$/, freshBytes("tcp", 16)],
+  [/^(link|pipe|client)\.bytes\.1MB/, freshBytes("unix", 1)],
+  [/^(link|pipe|client)\.bytes\.16MB/, freshBytes("unix", 16)],
+  [/^pipe\.bytes\.into\.1MB/, bytes("unix", 1)],
+  [/^pipe\.bytes\.into\.16MB/, bytes("unix", 16)],
   [/^client\.rtt\.tcp$/, roundTrip.tcp],
   [/^client\.connect\.unix$/, raw("a bare Unix connection, and a round trip", 1, "conn", "unix", 0, 1)],
   [/^client\.connect\.tcp$/, raw("a bare TCP connection, and a round trip", 1, "conn", "tcp", 0, 1)],
   [/^client\.throughput\..*tcp$/, messages("tcp", 8)],
   [/\.throughput\.object$/, messages("unix", 40)],
   [/\.throughput\.1KB$/, messages("unix", 1032)],
-  [/\.throughput|^queue\.(put|get)$|^pool\.(map|imap|burst)|\.(pipelined|streamed)$/, messages("unix", 8)],
+  [
+    /\.throughput|^queue\.(put|put\.unconfirmed|get)$|^pool\.(map|imap|burst)|\.(pipelined|streamed)$/,
+    messages("unix", 8),
+  ],
   [/^(link|pipe|queue|client)\.(rtt|siblings)|^manager\.|^pool\.apply$/, roundTrip.unix],
   [/^lock\.uncontended/, memory("two swaps of a word", "swap")],
   [/^(lock|value)\.contended$/, memory("two threads that add to one word", "add")],

@@ -6,7 +6,7 @@ import { Connection } from "../../src/internal/transport/connection.ts";
 import { listen } from "../../src/internal/transport/one_time_listener.ts";
 import { decode, encodeInto } from "../../src/internal/codec/codec.ts";
 import { type Incoming, MAX_MESSAGE_SIZE } from "../../src/internal/codec/message.ts";
-import { bench, perTurn, python, sampled, timed } from "./harness.ts";
+import { bench, perTurn, python, timed, warm } from "./harness.ts";
 import type { Opening } from "./link_peer.ts";
 
 const KB = 1024;
@@ -89,7 +89,7 @@ const throughput = (name: string, value: unknown, bound: string): void =>
     better: "higher",
     bound,
     run: () =>
-      withLink((link) => sampled(async () => 20_000 / (await timed(() => send(link, value, 20_000, 4096)) / 1000))),
+      withLink((link) => warm(async () => 20_000 / (await timed(() => send(link, value, 20_000, 4096)) / 1000))),
     peers: { python },
   });
 
@@ -111,7 +111,7 @@ const bytes = (name: string, size: number, bound: string): void =>
       const value = new Uint8Array(size);
       const total = 128 * MB;
       return withLink((link) =>
-        sampled(async () => total / MB / (await timed(() => send(link, value, total / size, 8)) / 1000))
+        warm(async () => total / MB / (await timed(() => send(link, value, total / size, 8)) / 1000))
       );
     },
     peers: { python },

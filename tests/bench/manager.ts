@@ -8,7 +8,7 @@ import type { Backend } from "../../src/Backend.ts";
 import * as Manager from "../../src/Manager.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
-import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
+import { bench, perTurn, pythonRow, timed, warm } from "./harness.ts";
 import { maths } from "./manager_tasks.ts";
 
 const COUNT = 20_000;
@@ -33,7 +33,7 @@ const pipelined = (operation: (n: number) => Effect.Effect<unknown, unknown>) =>
   const numbers = Array.from({ length: COUNT }, (_, n) => n);
   // Bounded, because the cost of Effect per fiber grows with the number of fibers.
   const all = Effect.forEach(numbers, operation, { concurrency: 256, discard: true });
-  return sampled(async () => await timed(() => Effect.runPromise(all)) / COUNT * 1000);
+  return warm(async () => await timed(() => Effect.runPromise(all)) / COUNT * 1000);
 };
 
 /** Microseconds of each entry of a Stream. */
@@ -42,7 +42,7 @@ const streamed: Setup = Effect.gen(function* () {
   const dict = yield* manager.dict<number, number>();
   const entries = Stream.map(Stream.range(1, COUNT), (n) => [n % 1000, n] as const);
   const run = Stream.run(entries, dict.toSink);
-  return () => sampled(async () => await timed(() => Effect.runPromise(run)) / COUNT * 1000);
+  return () => warm(async () => await timed(() => Effect.runPromise(run)) / COUNT * 1000);
 });
 
 const dict = (

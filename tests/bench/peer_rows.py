@@ -230,10 +230,10 @@ def link_throughput(value, count=20_000):
         return sampled(lambda: count / timed(lambda: send_all(link, count, link.send, value)))
 
 
-def link_bytes(size, total):
+def link_bytes(size, total, drain=peer_tasks.drain_bytes):
     count = total // size
     value = bytes(size)
-    with open_link(peer_tasks.drain_bytes) as link:
+    with open_link(drain) as link:
         return sampled(lambda: total / MB / timed(lambda: send_all(link, count, link.send_bytes, value)))
 
 
@@ -582,6 +582,8 @@ ROWS = {
     "pipe.rtt": ("us", link_rtt),
     "pipe.bytes.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB)),
     "pipe.bytes.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB)),
+    "pipe.bytes.into.1MB": ("MB/s", partial(link_bytes, MB, 128 * MB, peer_tasks.drain_bytes_into)),
+    "pipe.bytes.into.16MB": ("MB/s", partial(link_bytes, 16 * MB, 128 * MB, peer_tasks.drain_bytes_into)),
     **dict(client_rows()),
     "value.atomicAdd": ("us", value_add),
     "value.contended": ("items/s", value_contended),

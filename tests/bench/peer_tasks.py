@@ -59,6 +59,15 @@ def drain_bytes(connection):
         connection.send(count)
 
 
+def drain_bytes_into(connection):
+    buffer = bytearray(16 * 1024 * 1024)
+    while True:
+        count = connection.recv()
+        for _ in range(count):
+            connection.recv_bytes_into(buffer)
+        connection.send(count)
+
+
 def queue_echo(there, back):
     while True:
         back.put(there.get())

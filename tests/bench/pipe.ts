@@ -8,9 +8,9 @@ import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import type { Task } from "../../src/Task.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
-import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
+import { bench, perTurn, pythonRow, timed, warm } from "./harness.ts";
 import * as Queue from "../../src/Queue.ts";
-import { drainBytes, reply, turns } from "./pipe_tasks.ts";
+import { drainBytes, drainBytesInto, reply, turns } from "./pipe_tasks.ts";
 
 const MB = 1024 * 1024;
 
@@ -71,7 +71,7 @@ const bytes = (size: number, total: number) => ({ recv, send, sendBytes }: Conne
     for (let left = total; left > 0; left -= size) yield* sendBytes(value);
     yield* recv;
   });
-  return sampled(async () => total / MB / (await timed(() => Effect.runPromise(all)) / 1000));
+  return warm(async () => total / MB / (await timed(() => Effect.runPromise(all)) / 1000));
 };
 
 const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Record<string, string>>): void => {
@@ -100,22 +100,25 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
     peers: { python: pythonRow("pipe.rtt") },
   });
   for (const [name, size] of [["1MB", MB], ["16MB", 16 * MB]] as const) {
-    bench({
-      name: `pipe.bytes.${name}${suffix}`,
-      unit: "MB/s",
-      better: "higher",
-      bound: bounds[name],
-      run: () => measure(backend, drainBytes, bytes(size, 128 * MB)),
-      peers: { python: pythonRow(`pipe.bytes.${name}`) },
-    });
+    for (const [kind, task] of [["bytes", drainBytes], ["bytes.into", drainBytesInto]] as const) {
+      bench({
+        name: `pipe.${kind}.${name}${suffix}`,
+        unit: "MB/s",
+        better: "higher",
+        bound: bounds[kind],
+        run: () => measure(backend, task, bytes(size, 128 * MB)),
+        peers: { python: pythonRow(`pipe.${kind}.${name}`) },
+      });
+    }
   }
 };
 
 rows("", SubprocessBackend.layer(), {
   rtt: "waiting for each other, two thirds; a message each way",
   siblings: "as pipe.rtt, and an answer to each send",
-  "1MB": "three copies, the last into fresh memory: what the pipe keeps, into the socket, out of it",
-  "16MB": "three copies, the last into fresh memory: what the pipe keeps, into the socket, out of it",
+  bytes:
+    "three copies, the last into fresh memory: what the pipe keeps, into the socket, out of it; collecting garbage",
+  "bytes.into": "four copies: what the pipe keeps, into the socket, out of it, and into the memory of the user",
 });
 
 rows(".worker", WorkerBackend.layer(), {

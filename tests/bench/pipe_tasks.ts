@@ -25,6 +25,21 @@ export const drainBytes = Task.make(
     }),
 );
 
+/** The same, into memory of its own. */
+export const drainBytesInto = Task.make(
+  import.meta,
+  "drainBytesInto",
+  (connection: Pipe.Connection<number>) =>
+    Effect.gen(function* () {
+      const buffer = new Uint8Array(16 * 1024 * 1024);
+      while (true) {
+        const count = yield* connection.recv;
+        for (let left = count; left > 0; left--) yield* connection.recvBytesInto(buffer);
+        yield* connection.send(count);
+      }
+    }),
+);
+
 /** Makes a pipe, sends one end away, and makes the ordered number of round trips with the owner of that end. */
 export const turns = Task.make(
   import.meta,

@@ -8,7 +8,7 @@ import * as Pool from "../../src/Pool.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import * as Task from "../../src/Task.ts";
-import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed } from "./harness.ts";
+import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed, warm } from "./harness.ts";
 import { privateMemory } from "./memory.ts";
 import { close, die, echo, factorial, fib, increment, move, pid, work } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
@@ -37,7 +37,7 @@ const apply = (pool: Pool.Pool): Promise<number> =>
 const map = (count: number, options: Pool.MapOptions) => {
   const items = Array.from({ length: count }, (_, i) => i);
   return (pool: Pool.Pool): Promise<number> =>
-    sampled(async () => count / (await timed(() => Effect.runPromise(pool.map(increment, items, options))) / 1000));
+    warm(async () => count / (await timed(() => Effect.runPromise(pool.map(increment, items, options))) / 1000));
 };
 
 /** One sample, as in Python. The other samples of a row come with the turns. */
@@ -55,7 +55,7 @@ const burst = async (pool: Pool.Pool): Promise<number> => {
 const imap = (count: number) => {
   const items = Array.from({ length: count }, (_, i) => i);
   return (pool: Pool.Pool): Promise<number> =>
-    sampled(async () =>
+    warm(async () =>
       count / (await timed(() => Effect.runPromise(Stream.runSum(pool.mapUnordered(increment, items)))) / 1000)
     );
 };

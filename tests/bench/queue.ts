@@ -10,7 +10,7 @@ import type { Task } from "../../src/Task.ts";
 import * as Queue from "../../src/Queue.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
-import { bench, perTurn, pythonRow, sampled, timed } from "./harness.ts";
+import { bench, perTurn, pythonRow, timed, warm } from "./harness.ts";
 import * as tasks from "./queue_tasks.ts";
 
 const COUNT = 20_000;
@@ -28,7 +28,7 @@ const measure = (backend: Layer.Layer<Backend>, setup: Setup): Promise<number> =
 
 /** Items per second of an Effect that moves {@link COUNT} items. */
 const throughput = (move: Effect.Effect<unknown, unknown>) => (): Promise<number> =>
-  sampled(async () => COUNT / (await timed(() => Effect.runPromise(move)) / 1000));
+  warm(async () => COUNT / (await timed(() => Effect.runPromise(move)) / 1000));
 
 /** Microseconds per round trip of `repeat`, which makes the given number of round trips. */
 const turn = (repeat: (calls: number) => Effect.Effect<unknown, unknown>) => (): Promise<number> =>
@@ -49,23 +49,25 @@ const roundTrip: Setup = Effect.gen(function* () {
   );
 });
 
-/** From a child to this process. */
-const produced = (task: typeof tasks.fill, value: unknown): Setup =>
+type Take = (queue: Queue.Queue<unknown>) => Effect.Effect<unknown, unknown>;
+
+/** Takes items one by one. */
+const gets: Take = ({ get }) =>
   Effect.gen(function* () {
-    const orders = yield* Queue.make<number>();
-    const queue = yield* Queue.make<unknown>();
-    yield* daemon(task, orders, queue, value);
-    return throughput(Effect.zipRight(orders.put(COUNT), Stream.runDrain(Stream.take(queue.toStream, COUNT))));
+    for (let left = COUNT; left > 0; left--) yield* get;
   });
 
-/** From a child to this process, in chunks. */
-const producedInChunks: Setup = Effect.gen(function* () {
-  const orders = yield* Queue.make<number>();
-  const queue = yield* Queue.make<unknown>();
-  yield* daemon(tasks.fill, orders, queue, 1);
-  const stream = queue.toStreamWith({ chunkSize: 1024 });
-  return throughput(Effect.zipRight(orders.put(COUNT), Stream.runDrain(Stream.take(stream, COUNT))));
-});
+const streamed = (chunkSize: number): Take => (queue) =>
+  Stream.runDrain(Stream.take(queue.toStreamWith({ chunkSize }), COUNT));
+
+/** From a child to this process. */
+const produced = (task: typeof tasks.fill, value: unknown, take: Take, options: Queue.Options = {}): Setup =>
+  Effect.gen(function* () {
+    const orders = yield* Queue.make<number>();
+    const queue = yield* Queue.make<unknown>(options);
+    yield* daemon(task, orders, queue, value);
+    return throughput(Effect.zipRight(orders.put(COUNT), take(queue)));
+  });
 
 /** From this process to a child that takes items one by one. */
 const consumed: Setup = Effect.gen(function* () {
@@ -122,11 +124,13 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
       peers: { python: pythonRow(`queue.${peer}`) },
     });
   row("rtt", "us", roundTrip);
-  row("throughput.int", "items/s", produced(tasks.fill, 1));
-  row("throughput.int.chunks", "items/s", producedInChunks, "throughput.int");
-  row("throughput.object", "items/s", produced(tasks.fill, { id: 1, name: "item", ok: true, tags: ["a", "b"] }));
-  row("throughput.1KB", "items/s", produced(tasks.fill, new Uint8Array(1024)));
-  row("put", "items/s", produced(tasks.put, 1), "throughput.int");
+  row("throughput.int", "items/s", produced(tasks.fill, 1, gets));
+  row("throughput.int.stream", "items/s", produced(tasks.fill, 1, streamed(1)), "throughput.int");
+  row("throughput.int.chunks", "items/s", produced(tasks.fill, 1, streamed(1024)), "throughput.int");
+  row("throughput.object", "items/s", produced(tasks.fill, { id: 1, name: "item", ok: true, tags: ["a", "b"] }, gets));
+  row("throughput.1KB", "items/s", produced(tasks.fill, new Uint8Array(1024), gets));
+  row("put", "items/s", produced(tasks.put, 1, gets), "throughput.int");
+  row("put.unconfirmed", "items/s", produced(tasks.put, 1, gets, { confirm: false }), "throughput.int");
   row("get", "items/s", consumed);
   row("siblings", "us", siblingTurns);
   row("siblings.own", "us", ownSiblingTurns, "siblings");

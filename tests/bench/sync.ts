@@ -7,7 +7,7 @@ import * as Event from "../../src/Event.ts";
 import * as Lock from "../../src/Lock.ts";
 import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
-import { bench, perCall, perTurn, pythonRow, sampled, timed } from "./harness.ts";
+import { bench, perCall, perTurn, pythonRow, timed, warm } from "./harness.ts";
 import * as tasks from "./sync_tasks.ts";
 
 const measure = (setup: Effect.Effect<() => Promise<number>, unknown, Backend | Scope.Scope>): Promise<number> =>
@@ -66,7 +66,7 @@ bench({
       const [start, done] = [yield* Event.make(), yield* Event.make()];
       yield* Process.spawnWith(tasks.contend, [lock, start, done, TIMES], { daemon: true });
       return () =>
-        sampled(async () =>
+        warm(async () =>
           2 * TIMES / (await timed(() =>
             Effect.runPromise(Effect.gen(function* () {
               yield* done.clear;

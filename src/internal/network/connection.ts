@@ -77,7 +77,7 @@ class PeerEnd implements P.EndOwner {
     this.#inbox = new Inbox(own.maxMessageSize + OVERHEAD, this.#receive);
     // The second end of a new pipe can be claimed.
     this.#pipe = pipe.claim(1, 0, this) as P.PipeAccess;
-    transport.start(this.#push, this.#ended);
+    transport.start(this.#push, this.#ended, () => this.#inbox.space);
   }
 
   readonly start = (): void => {};

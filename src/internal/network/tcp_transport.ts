@@ -31,6 +31,8 @@ export interface TcpSocket {
 export class TcpTransport implements Transport {
   readonly #socket: TcpSocket;
   #data: ((chunk: Uint8Array, lent?: boolean) => void) | undefined;
+  /** The memory into which the next bytes belong, if the reader knows. */
+  #space: () => Uint8Array | undefined = nowhere;
   #finish: ((reason?: Error) => void) | undefined;
   /** Bytes that were read but not delivered. */
   #undelivered: Uint8Array | undefined;
@@ -56,8 +58,13 @@ export class TcpTransport implements Transport {
     return this.#ended;
   }
 
-  readonly start = (data: (chunk: Uint8Array, lent?: boolean) => void, end: (reason?: Error) => void): void => {
+  readonly start = (
+    data: (chunk: Uint8Array, lent?: boolean) => void,
+    end: (reason?: Error) => void,
+    space: () => Uint8Array | undefined = nowhere,
+  ): void => {
     this.#data = data;
+    this.#space = space;
     this.#finish = end;
     const undelivered = this.#undelivered;
     this.#undelivered = undefined;
@@ -75,6 +82,7 @@ export class TcpTransport implements Transport {
   /** Stops delivery until the next `start`, which delivers `rest` first. */
   hold(rest: Uint8Array | undefined): void {
     this.#data = undefined;
+    this.#space = nowhere;
     this.#finish = undefined;
     if (rest !== undefined) this.#keep(rest);
   }
@@ -142,6 +150,7 @@ export class TcpTransport implements Transport {
     const finish = this.#finish;
     this.#finish = undefined;
     this.#data = undefined;
+    this.#space = nowhere;
     finish?.(this.#reason);
   }
 
@@ -185,14 +194,17 @@ export class TcpTransport implements Transport {
           await new Promise<void>((resolve) => this.#resume = resolve);
           continue;
         }
-        const count = await this.#socket.read(buffer);
+        const place = this.#space();
+        const count = await this.#socket.read(place ?? buffer);
         if (count === null) break;
-        const chunk = buffer.subarray(0, count);
+        const chunk = (place ?? buffer).subarray(0, count);
         const data = this.#data as ((chunk: Uint8Array, lent?: boolean) => void) | undefined;
         // `hold` may have been called during this read.
         if (data === undefined) this.#keep(chunk);
         else data(chunk, true);
-        if (count === buffer.length && buffer.length < LARGEST_BUFFER) buffer = new Uint8Array(2 * buffer.length);
+        if (place === undefined && count === buffer.length && buffer.length < LARGEST_BUFFER) {
+          buffer = new Uint8Array(2 * buffer.length);
+        }
       }
     } catch (error) {
       reason = asError(error);
@@ -201,5 +213,7 @@ export class TcpTransport implements Transport {
     this.destroy(this.#closing ? undefined : this.#broken ?? reason);
   }
 }
+
+const nowhere = (): undefined => undefined;
 
 const asError = (error: unknown): Error => error instanceof Error ? error : new Error(String(error));

@@ -24,6 +24,7 @@ import { countOrInfinite, invalidArgument, optional, range } from "../os/argumen
 import { duration } from "../os/durations.ts";
 import { inspectable } from "../os/inspect.ts";
 import type { Link } from "../rpc/link.ts";
+import { recycle } from "../transport/recycled.ts";
 import { bytesMessage, bytesOf, contents, wrongBytes } from "./buffers.ts";
 import { type ConnectionFailure, type ConnectionHandle, End, EndReference, type Peer } from "./end.ts";
 import { BYTES } from "./message.ts";
@@ -172,6 +173,8 @@ export class ConnectionClient<A, B> implements Connection<A, B>, Checkable<A, B>
         if (bytes.length > room) return tooLong("BufferTooShort", bytes.length, `there is room for ${room}`);
         target.set(bytes, offset);
         this.#end.take(1);
+        // The content of a long message is memory of its own, which nobody else has.
+        message.attachments.forEach(recycle);
         return Exit.succeed(bytes.length);
       });
     });

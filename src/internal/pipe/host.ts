@@ -34,7 +34,7 @@ import type { Receiver } from "../rpc/link.ts";
 import { DONE, GONE, type Hosted, type Line } from "../rpc/router.ts";
 import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { ProtocolError } from "../transport/frames.ts";
-import { copy, giveBack } from "./copies.ts";
+import { copy, recycle } from "../transport/recycled.ts";
 import { MessageInbox } from "./inbox.ts";
 import { Message, oversize, readMessage, wantsConfirmation, writeMessage } from "./message.ts";
 import * as P from "./protocol.ts";
@@ -281,7 +281,7 @@ export class PipeHost implements Hosted {
     const before = messages.bytes;
     for (let i = 0; i < count; i++) {
       const { attachments, isReusable, moves, release } = messages.shift()!;
-      if (isReusable) attachments.forEach(giveBack);
+      if (isReusable) attachments.forEach(recycle);
       if (moves) releases.push(release ?? (() => {}));
     }
     this.#ownerOf(1 - index)?.freed(before - messages.bytes, count);

@@ -2,8 +2,8 @@
  * Room for producers: places are granted before items are sent, so the bounds of the queue hold for all processes together, and a
  * `put` that is interrupted while it waits has put nothing.
  *
- * Requests are granted strictly in the order in which they came. A producer of a large queue is granted a few places ahead, never
- * more than a quarter of the free ones, so that its next `put` need not ask. Free of Effect.
+ * Requests are granted strictly in the order in which they came. A producer of a large queue is granted places ahead, never more
+ * than a quarter of the free ones, so that its next `put` need not ask. Free of Effect.
  *
  * @module
  */
@@ -17,8 +17,12 @@ import { ProtocolError } from "../transport/frames.ts";
 import type { Inventory, QueueCore } from "./inventory.ts";
 import * as P from "./protocol.ts";
 
-/** Places that one process may have been granted ahead. */
-const AHEAD = 64;
+/**
+ * Places that one process may have been granted ahead: the lower bound serves one that puts items one by one; one that puts lists
+ * has as many as it last asked for, so that its next list leaves while the consumer works at this one.
+ */
+const FEWEST_AHEAD = 64;
+const MOST_AHEAD = 1024;
 
 /**
  * Capacity from which places are granted ahead. In a smaller queue, other producers would miss each place that is granted ahead.
@@ -34,6 +38,8 @@ interface Producer {
   places: number;
   /** Bytes that belong to these places. */
   bytes: number;
+  /** Places that it may have been granted ahead. */
+  ahead: number;
   /** Its requests by their ids. */
   readonly wants: Map<number, FifoEntry<Want>>;
 }
@@ -66,7 +72,7 @@ export class Admission {
 
   /** Opens a `PUT`. */
   open(line: Line, message: Incoming, local: boolean): Receiver {
-    const producer: Producer = { line, local, places: 0, bytes: 0, wants: new Map() };
+    const producer: Producer = { line, local, places: 0, bytes: 0, ahead: FEWEST_AHEAD, wants: new Map() };
     this.#producers.add(producer);
     this.#receive(producer, message);
     return {
@@ -153,6 +159,7 @@ export class Admission {
     // Also false if one of the numbers is NaN.
     if (!(items > 0 && size >= 0)) throw new ProtocolError("Cannot read from the peer: malformed want");
     if (this.#core.state !== "open") return;
+    producer.ahead = Math.max(FEWEST_AHEAD, Math.min(items, MOST_AHEAD));
     const entry = this.#wants.push({ producer, id, items, size });
     producer.wants.set(id, entry);
     this.#core.advance();
@@ -182,7 +189,7 @@ export class Admission {
       if (ordered) producer.line.data(result(refusal));
     }
     this.#core.advance();
-    if (producer.places < AHEAD / 4) this.#grantAhead(producer);
+    if (producer.places < producer.ahead / 4) this.#grantAhead(producer);
   }
 
   /** Grants a few places more than were requested. */
@@ -190,7 +197,7 @@ export class Admission {
     const { bytes, rules } = this.#inventory;
     if (producer.local || rules.capacity < ROOMY || this.#wants.length > 0 || this.#core.state !== "open") return;
     const byBytes = Math.floor((rules.maxBytes - bytes) / (4 * P.SMALL));
-    const places = Math.min(AHEAD - producer.places, Math.floor(this.#core.free / 4), byBytes);
+    const places = Math.min(producer.ahead - producer.places, Math.floor(this.#core.free / 4), byBytes);
     if (places <= 0) return;
     this.#promise(producer, places, P.SMALL);
     producer.line.data(varints(P.GRANT, 0, places));

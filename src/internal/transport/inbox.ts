@@ -5,6 +5,7 @@
  */
 import { FRAGMENT, HEADER, KIND, PART, ProtocolError, TABLE } from "./frames.ts";
 import type { Incoming } from "../codec/message.ts";
+import { recycled } from "./recycled.ts";
 
 /** The bytes of memory that may be allocated for announced data. Beyond this limit, memory grows only with received data. */
 const TRUSTED = 16 * 1024 * 1024;
@@ -222,8 +223,9 @@ export class Inbox {
     const capacity = segment?.length ?? 0;
     if (end > capacity) {
       const wanted = capacity === 0 ? Math.max(end, TRUSTED - this.#believed) : Math.max(end, 2 * capacity);
+      const used = segment === undefined && wanted >= size ? recycled(size) : undefined;
       const buffer = segment === undefined ? new ArrayBuffer(0) : segment.buffer;
-      segment = new Uint8Array(buffer.transfer(Math.min(size, wanted)));
+      segment = used ?? new Uint8Array(buffer.transfer(Math.min(size, wanted)));
       assembly.segments[assembly.segment] = segment;
       this.#believed += segment.length - capacity;
     }

@@ -13,6 +13,14 @@ const COALESCED = 64 * 1024;
 /** The number of unsent bytes from which the outbox is not `writable`. */
 const HIGH_WATER = 1024 * 1024;
 
+/**
+ * The fragments of long messages grow up to `LARGEST` bytes while a write of one takes at most `QUICK` milliseconds, and shrink to
+ * {@link FRAGMENT} again while it takes more than four times as long: a large one costs fewer turns of both event loops, and a
+ * message that comes meanwhile waits for its end.
+ */
+const LARGEST = 1024 * 1024;
+const QUICK = 1;
+
 /** The number of bytes of a body that leaves with the small frames, before the attachments of its message. */
 const SHORT = 4 * 1024;
 
@@ -49,6 +57,10 @@ export class Outbox {
   #scheduled = false;
   #closed = false;
   #drained: Array<() => void> = [];
+  /** The number of bytes of the next fragments. */
+  #fragmentSize = FRAGMENT;
+  /** When the write of a whole fragment began. */
+  #fragmentSince: number | undefined;
   /** The `handed` callbacks of the messages that the next write completes. */
   #completed: Array<() => void> = [];
   /** The `handed` callbacks of the messages that the current write completes. */
@@ -190,6 +202,7 @@ export class Outbox {
     this.#spare = writer;
     this.#writing = true;
     const chunk = writer.buffer.subarray(0, writer.position);
+    this.#fragmentSince = fragment?.bytes.length === this.#fragmentSize ? performance.now() : undefined;
     this.#transport.write(
       fragment === undefined ? [chunk] : [chunk, fragment.bytes],
       this.#written,
@@ -200,6 +213,7 @@ export class Outbox {
 
   #written = (): void => {
     this.#writing = false;
+    if (this.#fragmentSince !== undefined) this.#resize(performance.now() - this.#fragmentSince);
     // A rare large buffer must not be retained for the life of the link.
     if (this.#spare.buffer.length > 2 * HIGH_WATER) this.#spare = new Writer();
     else this.#spare.position = 0;
@@ -211,6 +225,11 @@ export class Outbox {
     if (this.#drained.length > 0 && this.writable) this.#release();
     this.#flush();
   };
+
+  #resize(millis: number): void {
+    if (millis <= QUICK) this.#fragmentSize = Math.min(2 * this.#fragmentSize, LARGEST);
+    else if (millis > 4 * QUICK) this.#fragmentSize = Math.max(this.#fragmentSize / 2, FRAGMENT);
+  }
 
   /** Appends the header of the next fragment to the small frames, and returns the fragment. Long messages take turns. */
   #fragment(writer: Writer): { readonly bytes: Uint8Array; readonly owned: boolean } | undefined {
@@ -249,7 +268,10 @@ export class Outbox {
       this.#finish(bulk);
       return undefined;
     }
-    const end = Math.min(bulk.offset + (this.#transport.whole === true ? LONGEST : FRAGMENT), segment.byteLength);
+    const end = Math.min(
+      bulk.offset + (this.#transport.whole === true ? LONGEST : this.#fragmentSize),
+      segment.byteLength,
+    );
     const bytes = segment.subarray(bulk.offset, end);
     bulk.offset = end;
     this.#bulkBytes -= bytes.byteLength;

@@ -2,11 +2,18 @@
  * Two processes and one bare socket: the limit of `Deno.Conn`. One side sends a block of bytes in pieces, the other
  * answers with a byte. Prints the number of blocks per second.
  *
- *     deno run -A conn.ts unix|tcp BLOCK PIECE     with BLOCK 0: one byte there and back, on a new connection each time
+ *     deno run -A conn.ts unix|tcp BLOCK PIECE            with BLOCK 0: one byte there and back, on a new connection each time
+ *     deno run -A conn.ts unix|tcp BLOCK PIECE fresh      each piece is received into memory of its own
  */
 import { rate } from "./rate.ts";
 
-const [family, block, piece, at] = [Deno.args[0], Number(Deno.args[1]), Number(Deno.args[2]), Deno.args[3]];
+const [family, block, piece, into, at] = [
+  Deno.args[0],
+  Number(Deno.args[1]),
+  Number(Deno.args[2]),
+  Deno.args[3] ?? "same",
+  Deno.args[4],
+];
 const buffer = new Uint8Array(Math.max(1, piece));
 const byte = new Uint8Array(1);
 
@@ -20,8 +27,21 @@ const move = async (conn: Deno.Conn, how: "read" | "write", bytes: number): Prom
   return true;
 };
 
+/** Reads a block, each piece of it into new memory. */
+const receive = async (conn: Deno.Conn): Promise<boolean> => {
+  for (let left = block; left > 0; left -= piece) {
+    const target = new Uint8Array(piece);
+    for (let at = 0; at < piece;) {
+      const count = await conn.read(target.subarray(at));
+      if (count === null) return false;
+      at += count;
+    }
+  }
+  return true;
+};
+
 const answer = async (conn: Deno.Conn): Promise<void> => {
-  while (await move(conn, "read", Math.max(1, block))) await conn.write(byte);
+  while (into === "fresh" ? await receive(conn) : await move(conn, "read", Math.max(1, block))) await conn.write(byte);
   conn.close();
 };
 
@@ -32,7 +52,7 @@ if (at === undefined) {
     : Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const address = family === "unix" ? { transport: "unix", path } : listener.addr;
   const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", import.meta.filename!, ...Deno.args, JSON.stringify(address)],
+    args: ["run", "-A", import.meta.filename!, family, `${block}`, `${piece}`, into, JSON.stringify(address)],
   }).spawn();
   const turn = async (conn: Deno.Conn): Promise<void> => {
     await move(conn, "write", Math.max(1, block));
