@@ -15,7 +15,7 @@ const utf8 = new TextEncoder();
 const SLAB = 4096;
 
 /** The largest copy that shares its memory, in bytes. */
-const SMALL = 128;
+export const SMALL = 128;
 
 let slab = new Uint8Array(SLAB);
 let used = 0;
@@ -27,14 +27,27 @@ let used = 0;
 export const slabCopy = (bytes: Uint8Array, start: number, end: number): Uint8Array<ArrayBuffer> => {
   const size = end - start;
   if (size > SMALL) return new Uint8Array(bytes.subarray(start, end));
+  const at = take(size);
+  for (let i = 0; i < size; i++) slab[at + i] = bytes[start + i];
+  return slab.subarray(at, used);
+};
+
+/** The bytes of a text with a character for each of at most {@link SMALL} bytes. They share a buffer as in {@link slabCopy}. */
+export const slabText = (text: string): Uint8Array<ArrayBuffer> => {
+  const size = text.length;
+  const at = take(size);
+  for (let i = 0; i < size; i++) slab[at + i] = text.charCodeAt(i);
+  return slab.subarray(at, used);
+};
+
+/** Takes a part of the shared buffer, which ends at `used`. */
+const take = (size: number): number => {
   if (used + size > SLAB) {
     slab = new Uint8Array(SLAB);
     used = 0;
   }
-  const at = used;
   used += size;
-  for (let i = 0; i < size; i++) slab[at + i] = bytes[start + i];
-  return slab.subarray(at, used);
+  return used - size;
 };
 
 /** Result of {@linkcode packedForm} if some item is not a number. */
