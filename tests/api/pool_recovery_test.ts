@@ -117,6 +117,29 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>): void => {
   );
 
   check(
+    "a spare has loaded the modules of the tasks that the pool has run, before it is needed",
+    Effect.gen(function* () {
+      const file = yield* Effect.acquireRelease(
+        Effect.sync(() => Deno.makeTempFileSync()),
+        (path) => Effect.sync(() => Deno.removeSync(path)),
+      );
+      const url = new URL(import.meta.resolve("../fixtures/records_loads.ts"));
+      url.searchParams.set("file", file);
+      const { greet } = yield* Effect.promise((): Promise<typeof import("../fixtures/records_loads.ts")> =>
+        import(url.href)
+      );
+      const loads = Effect.sync(() => Deno.readTextFileSync(file).split("\n").length - 1);
+      const pool = yield* Pool.make({ size: 1, spare: true });
+      assertEquals(yield* pool.apply(greet), "hello");
+      yield* ready(pool);
+      // This process, the worker and the spare.
+      yield* when(loads, (count) => count === 3);
+      yield* die(pool);
+      assertEquals(yield* pool.apply(greet), "hello");
+      yield* when(loads, (count) => count === 4);
+    }),
+  );
+  check(
     "a spare is initialized like every worker, and takes the place of a worker that is recycled (full)",
     Effect.gen(function* () {
       const pool = yield* Pool.make({

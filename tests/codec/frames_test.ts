@@ -1,11 +1,18 @@
 import * as fc from "effect/FastCheck";
-import { FRAGMENT, HEADER, ProtocolError, type Transport } from "../../src/internal/transport/frames.ts";
+import {
+  FRAGMENT,
+  HEADER,
+  LARGEST_FRAGMENT,
+  ProtocolError,
+  type Transport,
+} from "../../src/internal/transport/frames.ts";
 import { type Incoming, MAX_MESSAGE_SIZE, MessageTooLarge } from "../../src/internal/codec/message.ts";
 import { Inbox } from "../../src/internal/transport/inbox.ts";
 import { Outbox } from "../../src/internal/transport/outbox.ts";
 import {
   assert,
   assertEquals,
+  assertGreaterOrEqual,
   assertLess,
   assertLessOrEqual,
   assertStringIncludes,
@@ -332,11 +339,20 @@ property("large messages of several channels take turns", async () => {
   send(outbox, { kind: 1, channel: 3, body: contents(10, 1), attachments: [contents(FRAGMENT, 1)] });
   await wire.drain();
   for (const write of wire.writes) {
-    assertLessOrEqual(write.length, FRAGMENT + 1024);
+    assertLessOrEqual(write.length, LARGEST_FRAGMENT + 1024);
     inbox.push(write);
   }
   assertEquals(order.toSorted(), [1, 2, 3]);
   assertEquals(order[2], 1);
+});
+
+property("while writes take long, the fragments of a large message stay small", async () => {
+  const wire = new Wire();
+  const outbox = new Outbox(wire, MAX_MESSAGE_SIZE);
+  send(outbox, { kind: 1, channel: 1, body: contents(10 * FRAGMENT, 1), attachments: [] });
+  do await new Promise((resolve) => setTimeout(resolve, 5)); while (wire.next());
+  assertLessOrEqual(Math.max(...wire.writes.map(({ length }) => length)), FRAGMENT + 1024);
+  assertGreaterOrEqual(wire.writes.length, 10);
 });
 
 property("a message over the limit is refused before a byte of it is sent, and the outbox is unchanged", async () => {

@@ -95,6 +95,8 @@ export class Dispatcher {
   #floor = Infinity;
   /** How long the jobs of each task have taken lately, in milliseconds, and how many of them were measured. */
   readonly #times = new Map<string, { mean: number; count: number }>();
+  /** URLs of the modules of all tasks that a worker was given. */
+  readonly modules = new Set<string>();
   readonly #resting = new Set<Job>();
   #refusal: Cause.Cause<unknown> | undefined;
   #sequence = 0;
@@ -376,6 +378,7 @@ export class Dispatcher {
   /** Gives a worker as many jobs as it can take. */
   #feed(slot: Slot): void {
     if (this.#ahead.size > 0) this.#relieve(slot);
+    if (this.#isSupplied(slot)) return;
     while (this.#isOpen(slot)) {
       const queue = this.#queueOf(slot);
       const job = queue?.peek();
@@ -395,6 +398,12 @@ export class Dispatcher {
     this.#idle.push(slot);
     slot.idleSince = performance.now();
     this.#options.onIdle(slot);
+  }
+
+  /** Whether a worker has most of its jobs ahead. It gets the next ones together, because messages cost more than what is in them. */
+  #isSupplied({ running }: Slot): boolean {
+    const { ahead, concurrency } = this.#options;
+    return running.size > concurrency + ahead / 2;
   }
 
   /** The queue whose first job is the next one of a slot. */
@@ -512,6 +521,7 @@ export class Dispatcher {
       this.#ahead.add(job);
       this.#floor = Math.min(this.#floor, job.terms.priority);
     } else slot.task = job.work.task;
+    if (job.work.module !== undefined) this.modules.add(job.work.module);
     if (!ahead || job.ticket === 0) this.#clearPatience(job);
     const { ticket } = job;
     const place = !job.placed ? undefined : {

@@ -36,6 +36,8 @@ export type Settle = (exit: JobExit, report: Call.Report | undefined) => void;
 export interface Work {
   /** Name of its task. */
   readonly task: string;
+  /** URL of the module of its task, if a spare worker can load it before it is needed. */
+  readonly module?: string | undefined;
   /** Whether the task may run again after it has begun. */
   readonly idempotent: boolean;
   /** Whether a worker may receive it before it can run it. */

@@ -34,6 +34,7 @@ const isLong = ({ carried, encoded }: Call.Prepared): boolean =>
 /** The work of a prepared call. */
 export const workOf = (prepared: Call.Prepared, begin: Begin, queueable: boolean = false): Work => ({
   task: prepared.task.name,
+  module: prepared.task.url,
   idempotent: lookup(prepared.task.url, prepared.task.name)?.options.idempotent === true,
   queueable,
   long: isLong(prepared),

@@ -4,7 +4,7 @@
  * - A pool whose size may change starts a worker when a job has waited for some time, and ends a worker that was idle for some time.
  * - A worker that is due to be replaced, because of its jobs, its age or its memory, works on until its successor has started.
  * - A worker is lost when its link closes. Its replacement starts at once, while the lost worker is ended and released.
- * - With `spare`, one more worker is kept ready to replace a lost one. It starts when each slot has a worker and no job waits, so
+ * - With `spare`, one more worker is kept ready to replace a lost one, with the modules of the tasks so far loaded. It starts when each slot has a worker and no job waits, so
  *   that its start never competes with that of a worker that is needed. A slot that needs a worker meanwhile takes the spare
  *   that is starting.
  *
@@ -23,6 +23,7 @@ import type { Backend, Child, KillPolicy, SpawnError } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
 import { stop } from "../child/stop.ts";
 import { PLACES } from "../child/request.ts";
+import type { Notice } from "../rpc/identity.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { PoolError } from "./errors.ts";
 import { Observations } from "./insights.ts";
@@ -597,6 +598,8 @@ export class Workers {
     spare.fiber.addObserver((exit) => {
       if (Exit.isFailure(exit)) return this.#loseSpare(spare, exit.cause);
       spare.worker = exit.value;
+      // What cannot be loaded fails again when it is needed, and is reported then.
+      exit.value.child.link.notify({ preload: [...this.dispatcher.modules] } satisfies Notice);
       exit.value.child.link.onClosed(() => this.#loseSpare(spare, undefined));
     });
   }

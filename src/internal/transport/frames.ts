@@ -27,8 +27,11 @@ import { TypedError } from "../os/typed_error.ts";
 /** The length of a frame's header in bytes. */
 export const HEADER = 9;
 
-/** The maximum length of a frame's body in bytes. It bounds the delay of a small message behind a fragment. */
+/** The maximum length of a frame's body in bytes, unless it is a fragment of a long message. */
 export const FRAGMENT = 256 * 1024;
+
+/** The maximum length of a fragment, in bytes. It bounds the delay of a small message behind it. */
+export const LARGEST_FRAGMENT = 1024 * 1024;
 
 /** The maximum length of a fragment on a transport that takes it `whole`, in bytes. */
 export const LONGEST = 0xffff_ffff;

@@ -4,7 +4,7 @@
  * @module
  */
 import { Writer } from "../codec/bytes.ts";
-import { FRAGMENT, HEADER, LONGEST, PART, TABLE, type Transport } from "./frames.ts";
+import { FRAGMENT, HEADER, LARGEST_FRAGMENT, LONGEST, PART, TABLE, type Transport } from "./frames.ts";
 import { MessageTooLarge } from "../codec/message.ts";
 
 /** The number of bytes of small frames that leave at once, without waiting for the end of the turn. */
@@ -14,11 +14,10 @@ const COALESCED = 64 * 1024;
 const HIGH_WATER = 1024 * 1024;
 
 /**
- * The fragments of long messages grow up to `LARGEST` bytes while a write of one takes at most `QUICK` milliseconds, and shrink to
- * {@link FRAGMENT} again while it takes more than four times as long: a large one costs fewer turns of both event loops, and a
- * message that comes meanwhile waits for its end.
+ * The fragments of long messages grow to {@link LARGEST_FRAGMENT} while a write of one takes at most this number of milliseconds,
+ * and shrink to {@link FRAGMENT} again while it takes more than four times as long: a large one costs fewer turns of both event
+ * loops, but a message that comes meanwhile waits for its end.
  */
-const LARGEST = 1024 * 1024;
 const QUICK = 1;
 
 /** The number of bytes of a body that leaves with the small frames, before the attachments of its message. */
@@ -227,7 +226,7 @@ export class Outbox {
   };
 
   #resize(millis: number): void {
-    if (millis <= QUICK) this.#fragmentSize = Math.min(2 * this.#fragmentSize, LARGEST);
+    if (millis <= QUICK) this.#fragmentSize = Math.min(2 * this.#fragmentSize, LARGEST_FRAGMENT);
     else if (millis > 4 * QUICK) this.#fragmentSize = Math.max(this.#fragmentSize / 2, FRAGMENT);
   }
 

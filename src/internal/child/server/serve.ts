@@ -55,6 +55,9 @@ interface Entry extends Request.TaskRef {
   loading: Promise<void> | undefined;
 }
 
+/** The property of the global object in which Effect keeps its state. */
+const EFFECT = "effect/GlobalValue";
+
 const importEffects = (): Promise<typeof import("./effects.ts")> => import(Modules.own("./effects.ts", import.meta));
 
 const importMapping = (): Promise<typeof import("../../os/mapping.ts")> =>
@@ -235,6 +238,8 @@ export class ChildServer {
         failures.push({ url, error: Foreign.messageOf(error) });
       }
     }
+    // A module that has loaded Effect has tasks that need it.
+    if (EFFECT in globalThis) await this.#loadEffects().catch(() => {});
     this.#link.notify({ ready: { failures } } satisfies ChildNotice);
   }
 
