@@ -243,7 +243,7 @@
  * | option | effect |
  * | --- | --- |
  * | `size` | number of workers, all started with the pool; the default is the `capacity` of the backend, or else `Process.cpuCount`, the cores that this program may use |
- * | `size: { min, max }` | a worker more, up to `max`, when a task has waited for `growAfter`, 50 milliseconds; one less, down to `min`, when it was idle for `idleTimeToLive`, 30 seconds |
+ * | `size: { min, max }` | a worker more, up to `max`, when a task has waited for `growAfter`, 10 milliseconds; one less, down to `min`, when it was idle for `idleTimeToLive`, 30 seconds |
  * | `concurrency` | number of tasks that a worker runs at a time; for tasks that wait, such as fetches. The interruption of one does not disturb the others |
  * | `prefetch` | number of tasks that a worker receives ahead, so that it never waits for the next one. By default up to 8 while the tasks are short, if the worker shares memory with the pool |
  * | `initializer` | a task that each worker runs before its first one; if it fails, `Pool.make` fails with `InitializerFailed` |
@@ -482,7 +482,7 @@ export interface Size {
   readonly max: number;
   /** How long a worker must have been idle before it is ended, if there are more than `min`. @default 30 seconds */
   readonly idleTimeToLive?: Duration.DurationInput | undefined;
-  /** How long a task must have waited before one more worker is started, if there are fewer than `max`. @default 50 millis */
+  /** How long a task must have waited before one more worker is started, if there are fewer than `max`. @default 10 millis */
   readonly growAfter?: Duration.DurationInput | undefined;
 }
 

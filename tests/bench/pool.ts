@@ -229,7 +229,7 @@ const rows = (
     name: `pool.grow${suffix}`,
     unit: "ms",
     better: "lower",
-    bound: "the wait before a pool grows, 50 ms by default; the start of a worker",
+    bound: "the wait before a pool grows, 10 ms by default; the start of a worker",
     run: () => withPool(backend, grow, { min: 1, max: 2 }),
     peers: { python: pythonRow("pool.grow"), ...packages("pool.grow", ...columns.grow) },
   });

@@ -48,7 +48,7 @@ const GRACE_PERIOD: Duration.DurationInput = "1 second";
 const IDLE_TIME_TO_LIVE: Duration.DurationInput = "30 seconds";
 
 /** How long a task waits before a pool grows. */
-const GROW_AFTER: Duration.DurationInput = "50 millis";
+const GROW_AFTER: Duration.DurationInput = "10 millis";
 
 /** Number of short tasks that a worker receives ahead by default. */
 const AHEAD = 8;
