@@ -722,7 +722,7 @@ export class RunningPool implements Pool.Pool {
         return Effect.succeed(this.#submissions.concluded<A, E>(task.name, Exit.fail(closed()), options));
       }
       const terms = this.#terms(options);
-      return Effect.zipRight(this.#room, this.#submissions.submit<A, E>(this.#gate, prepared, terms, options));
+      return this.#full ?? this.#submissions.submit<A, E>(this.#gate, prepared, terms, options);
     });
   }
 }

@@ -15,6 +15,7 @@ import * as Option from "effect/Option";
 import * as Runtime from "effect/Runtime";
 import type { PoolFailure, Submission, SubmissionTypeId, SubmitOptions } from "../../Pool.ts";
 import type * as Call from "../child/call.ts";
+import { oneStep, Otherwise } from "../objects/interruption.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { inspectable } from "../os/inspect.ts";
 import type { Job, Terms } from "./job.ts";
@@ -31,7 +32,8 @@ const TypeId: SubmissionTypeId = "~multiprocessing/Submission";
 /** A submitted task, which the pool settles once. */
 export class Submitted<A, E> implements Submission<A, E> {
   readonly [TypeId]: SubmissionTypeId = TypeId;
-  readonly #result = Deferred.unsafeMake<A, E>(FiberId.none);
+  /** Made for the first that waits: most submissions have settled by then. */
+  #result: Deferred.Deferred<A, E> | undefined;
   #listeners: Set<() => void> | undefined;
   /** Set when it has settled. */
   exit: Exit.Exit<A, E> | undefined;
@@ -39,7 +41,11 @@ export class Submitted<A, E> implements Submission<A, E> {
   stop: () => void = () => {};
 
   get await(): Effect.Effect<A, E> {
-    return this.exit ?? Deferred.await(this.#result);
+    return this.exit ?? Deferred.await(this.#pending);
+  }
+
+  get #pending(): Deferred.Deferred<A, E> {
+    return this.#result ??= Deferred.unsafeMake<A, E>(FiberId.none);
   }
 
   get poll(): Effect.Effect<Option.Option<Exit.Exit<A, E>>> {
@@ -50,7 +56,7 @@ export class Submitted<A, E> implements Submission<A, E> {
     return Effect.suspend(() => {
       if (this.exit !== undefined) return Effect.void;
       this.stop();
-      return Effect.asVoid(Effect.exit(Deferred.await(this.#result)));
+      return Effect.asVoid(Effect.exit(this.await));
     });
   }
 
@@ -76,7 +82,7 @@ export class Submitted<A, E> implements Submission<A, E> {
 
   settle(exit: Exit.Exit<A, E>): void {
     this.exit = exit;
-    Deferred.unsafeDone(this.#result, exit);
+    if (this.#result !== undefined) Deferred.unsafeDone(this.#result, exit);
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners !== undefined) { for (const listener of listeners) listener(); }
@@ -95,19 +101,21 @@ export class Submissions {
     this.#runtime = runtime;
   }
 
-  /** Submits a job as soon as there is room for it. *Interruption:* submits nothing. */
+  /** Submits a job as soon as there is room for it. Call it in the fiber. *Interruption:* submits nothing. */
   submit<A, E>(
     gate: Gate,
     prepared: Call.Prepared,
     terms: Terms,
     callbacks: SubmitOptions<A, E>,
   ): Effect.Effect<Submission<A, E | PoolFailure>> {
-    return Effect.async((resume) => {
-      const leave = gate.admission.enter(() =>
-        resume(Effect.succeed(this.#begin<A, E>(gate, prepared, terms, callbacks)))
-      );
-      return Effect.sync(leave);
-    });
+    const { admission } = gate;
+    const begin = () => this.#begin<A, E>(gate, prepared, terms, callbacks);
+    const wait = () =>
+      Effect.async<Submission<A, E | PoolFailure>>((resume) => {
+        const leave = admission.enter(() => resume(Effect.succeed(begin())));
+        return Effect.sync(leave);
+      });
+    return admission.open ? oneStep(() => admission.open ? begin() : new Otherwise(wait())) : wait();
   }
 
   /** A submission that has settled. */
