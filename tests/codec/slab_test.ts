@@ -1,7 +1,7 @@
 /** Small copies share their memory, and nothing that a user receives does. */
 
 import * as Effect from "effect/Effect";
-import { slabCopy } from "../../src/internal/codec/bytes.ts";
+import { slabCopy, slabText, SMALL } from "../../src/internal/codec/bytes.ts";
 import * as Codec from "../../src/internal/codec/codec.ts";
 import * as Pipe from "../../src/Pipe.ts";
 import * as Process from "../../src/Process.ts";
@@ -19,6 +19,16 @@ testFunction("copies of all sizes have the bytes of their source, and keep them"
     assertEquals(copy.length, i);
     copy.forEach((byte, at) => assertEquals(byte, (i % 300 + at) * 7 & 255));
   });
+});
+
+testFunction("a text with a character for each byte gives these bytes, and keeps them", () => {
+  const sources = Array.from(
+    { length: 1000 },
+    (_, i) => Uint8Array.from({ length: i % (SMALL + 1) }, (_, at) => i + at),
+  );
+  const copies = sources.map((source) => slabText(String.fromCharCode(...source)));
+  assertEquals(copies, sources);
+  assert(new Set(copies.map(({ buffer }) => buffer)).size < 100);
 });
 
 testFunction("a small copy shares a buffer of limited size, and a long one has its own", () => {

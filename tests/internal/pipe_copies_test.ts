@@ -1,9 +1,19 @@
 /** When a pipe uses the memory of a copy again. */
 
-import { assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
+import * as Effect from "effect/Effect";
+import { assert, assertEquals, assertNotStrictEquals, assertStrictEquals } from "@std/assert";
 import { PipeHost } from "../../src/internal/pipe/host.ts";
 import { BYTES, makeMessage, type Message } from "../../src/internal/pipe/message.ts";
 import type { EndOwner, PipeAccess } from "../../src/internal/pipe/protocol.ts";
+import { Inbox } from "../../src/internal/transport/inbox.ts";
+import { Outbox } from "../../src/internal/transport/outbox.ts";
+import { recycle, recycled } from "../../src/internal/transport/recycled.ts";
+import * as Pipe from "../../src/Pipe.ts";
+import * as Process from "../../src/Process.ts";
+import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
+import * as WorkerBackend from "../../src/WorkerBackend.ts";
+import { echoBytes } from "../api/pipe_tasks.ts";
+import { test } from "../support/suite.ts";
 import { testFunction } from "../support/tier.ts";
 
 /** An owner that keeps what it is given. */
@@ -107,3 +117,66 @@ testFunction("a copy that an end of this process has received belongs to its rec
   assertNotStrictEquals(near.memory(1), near.memory(0));
   assertEquals(near.memory(0)[0], 1);
 });
+
+testFunction("a long message is received into unused memory of its size, and into new memory if there is none", () => {
+  const size = nextSize++;
+  const received: Array<Uint8Array> = [];
+  const inbox = new Inbox(Infinity, (_, __, { attachments }) => received.push(...attachments));
+  const transport = {
+    write: (chunks: ReadonlyArray<Uint8Array>, done: () => void): void => {
+      // Lent, as a transport does that reads into its own buffer.
+      for (const chunk of chunks) inbox.push(chunk.slice(), true);
+      done();
+    },
+    start: () => {},
+    close: () => {},
+  };
+  const outbox = new Outbox(transport, Infinity);
+  const send = (fill: number): void => {
+    outbox.send(1, 1, () => ({ attachments: [new Uint8Array(size).fill(fill)] }));
+    outbox.flush();
+  };
+  send(1);
+  send(2);
+  assert(received[1].buffer !== received[0].buffer);
+  recycle(received[0]);
+  send(3);
+  assert(received[2].buffer === received[0].buffer);
+  assertEquals(received.map((bytes) => bytes[size - 1]), [3, 2, 3]);
+  assertEquals(recycled(size), undefined);
+});
+
+testFunction("a part of a larger buffer is not used again", () => {
+  const size = nextSize++;
+  recycle(new Uint8Array(2 * size).subarray(size));
+  recycle(new Uint8Array(new SharedArrayBuffer(size)));
+  assertEquals(recycled(size), undefined);
+});
+
+const layers = [["subprocess", SubprocessBackend.layer()], ["worker", WorkerBackend.layer()]] as const;
+
+for (const [name, layer] of layers) {
+  test(
+    `bytes that were received keep their content on ${name}, whatever is received into other memory after them`,
+    Effect.gen(function* () {
+      const [mine, theirs] = yield* Pipe.make<unknown>();
+      yield* Process.spawn(echoBytes, theirs);
+      const [near, other] = yield* Pipe.make<unknown>();
+      const size = 200_000;
+      const buffer = new Uint8Array(size);
+      const kept: Array<Uint8Array> = [];
+      for (let fill = 0; fill < 40; fill++) {
+        for (const [send, receive] of [[mine, mine], [near, other]]) {
+          yield* send.sendBytes(new Uint8Array(size).fill(fill));
+          if (fill % 2 === 0) kept.push(yield* receive.recvBytes());
+          else {
+            assertEquals(yield* receive.recvBytesInto(buffer), size);
+            assertEquals([buffer[0], buffer[size - 1]], [fill, fill]);
+          }
+        }
+      }
+      kept.forEach((bytes, at) => assertEquals(bytes, new Uint8Array(size).fill(at - at % 2)));
+      yield* mine.close;
+    }).pipe(Effect.scoped, Effect.provide(layer)),
+  );
+}
