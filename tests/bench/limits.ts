@@ -67,10 +67,21 @@ const portMessages = raw("lists of 1024 through a bare MessagePort", 16 * 1024, 
 
 const memory = (name: string, what: string, times = 1): Limit => raw(name, times, "memory", what);
 
+const effect = {
+  step: raw("an empty step of an Effect fiber", 2, "effect", "steps"),
+  steps: raw("two empty steps of an Effect fiber", 1, "effect", "steps"),
+  stream: raw("Effect's Stream alone, an item at a time", 1, "effect", "stream"),
+};
+
 const start = (what: "process" | "worker"): Limit => raw(`start of an empty ${what}`, 1, "start", what);
 
 /** By row name or prefix of it; the first match counts. */
 const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
+  [/^lock\.uncontended\.effect$|^lock\.contended$/, effect.steps],
+  [/^queue\.throughput\.int\.stream/, effect.stream],
+  [/^queue\.(get|put\.unconfirmed|throughput\.(int|object|1KB))(\.worker)?$/, effect.step],
+  [/^queue\.put\.worker$/, roundTrip.port],
+  [/^queue\.put$/, roundTrip.unix],
   [/^codec\.bytes1MB$/, memory("copy of the bytes", "copy")],
   [/^(pipe|queue|manager)\.(rtt|rtt\.first|siblings|siblings\.own|dict\.[sg]et|call)\.worker$/, roundTrip.port],
   [/^pool\.apply\.worker$/, roundTrip.port],
@@ -94,12 +105,12 @@ const limits: ReadonlyArray<readonly [RegExp, Limit]> = [
   [/\.throughput\.object$/, messages("unix", 40)],
   [/\.throughput\.1KB$/, messages("unix", 1032)],
   [
-    /\.throughput|^queue\.(put|put\.unconfirmed|get)$|^pool\.(map|imap|burst)|\.(pipelined|streamed)$/,
+    /\.throughput|^pool\.(map|imap|burst)|\.(pipelined|streamed)$/,
     messages("unix", 8),
   ],
   [/^(link|pipe|queue|client)\.(rtt|siblings)|^manager\.|^pool\.apply$/, roundTrip.unix],
   [/^lock\.uncontended/, memory("two swaps of a word", "swap")],
-  [/^(lock|value)\.contended$/, memory("two threads that add to one word", "add")],
+  [/^value\.contended$/, memory("two threads that add to one word", "add")],
   [/^value\.atomicAdd$/, memory("two swaps of a word", "swap")],
   [/^event\.wakeup$/, memory("two threads that wake each other", "wakeup")],
   [/^shm\.create(\.named)?$/, raw("five system calls by FFI", 1, "map")],

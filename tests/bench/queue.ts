@@ -141,11 +141,13 @@ const rows = (suffix: string, backend: Layer.Layer<Backend>, bounds: Readonly<Re
 rows("", SubprocessBackend.layer(), {
   rtt:
     "encoding, and the turns of two processes that wait for each other; two writes a turn, each with the answer to a put or a get",
-  "throughput.int": "Effect's Stream, which takes three microseconds for a chunk of one item",
+  "throughput.int": "Effect's fiber, which takes items one by one; the child, which encodes",
+  "throughput.int.stream": "Effect's Stream, an item at a time",
   "throughput.int.chunks": "the child, which encodes: collecting garbage, a quarter; writing, a fifth",
   "throughput.object": "the child, which encodes: writing, a sixth; collecting garbage, a sixth",
   "throughput.1KB": "waiting for each other, a half; collecting garbage, a sixth; writing, a tenth",
-  put: "a message for each item, which is told at once",
+  put: "a round trip: the queue confirms each item",
+  "put.unconfirmed": "a write for each item, which the fiber waits for",
   get: "decoding, and Effect's fiber",
   siblings: "six messages a turn, and three processes that wait for each other: this process hosts the queues",
   "siblings.own": "as queue.rtt, and an answer to each put",
@@ -153,7 +155,8 @@ rows("", SubprocessBackend.layer(), {
 
 rows(".worker", WorkerBackend.layer(), {
   rtt: "encoding, and the turns of two isolates that wait for each other",
-  put: "a message for each item, which is told at once",
+  put: "a round trip: the queue confirms each item",
+  "put.unconfirmed": "a write for each item, which the fiber waits for",
   get: "decoding, and Effect's fiber",
   siblings: "six messages a turn, and three isolates that wait for each other: this isolate hosts the queues",
   "siblings.own": "as queue.rtt, and an answer to each put",
