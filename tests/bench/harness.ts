@@ -55,6 +55,7 @@ export interface Figures {
 export interface Row extends Figures {
   readonly name: string;
   readonly unit: Unit;
+  readonly bound?: string;
   /** The same while another program keeps one core busy. */
   readonly busy?: Figures;
 }
@@ -294,7 +295,8 @@ class Sidecars implements Context, AsyncDisposable {
   }
 }
 
-const compact = new Intl.NumberFormat("en", {
+/** Formats the numbers of a table. */
+export const compact = new Intl.NumberFormat("en", {
   notation: "compact",
   maximumSignificantDigits: 3,
 });
@@ -348,11 +350,12 @@ const table = (
 /**
  * Runs the registered rows.
  *
- * `--filter=queue.,pipe.rtt` selects the rows whose name contains one of these parts, `--json` prints one object per line as rows finish,
- * `--samples=5` is the number of turns, and `--python=python3` is the interpreter to measure, which should be built
- * with optimisations, as in a distribution. `--busy` measures each row a second time while a spinning process keeps one
- * core busy, and reports both. `--patience=60` is the time limit of a sample in seconds. A row that fails, or does not
- * end, is reported on stderr, the others still run, and the exit code is 1.
+ * `--filter=queue.,pipe.rtt` selects the rows whose name contains one of these parts, `--json` prints one object per
+ * line as rows finish, of which `report.ts` makes the page of results, `--samples=5` is the number of turns, and
+ * `--python=python3` is the interpreter to measure, which should be built with optimisations, as in a distribution.
+ * `--busy` measures each row a second time while a spinning process keeps one core busy, and reports both.
+ * `--patience=60` is the time limit of a sample in seconds. A row that fails, or does not end, is reported on stderr,
+ * the others still run, and the exit code is 1.
  */
 export const main = async (args: ReadonlyArray<string>): Promise<void> => {
   const { values } = parseArgs({
@@ -394,6 +397,7 @@ export const main = async (args: ReadonlyArray<string>): Promise<void> => {
         const measured: Row = {
           name: row.name,
           unit: row.unit,
+          ...(row.bound !== undefined && { bound: row.bound }),
           ...quiet,
           ...(values.busy && { busy: await whileBusy(() => measure(row, sidecars, { count, patience })) }),
         };
