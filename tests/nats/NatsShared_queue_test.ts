@@ -321,8 +321,9 @@ if (available) {
       // Another program has taken it before the server was killed.
       const again = (id: string) =>
         Effect.promise(async () => {
-          assert(await claims.take(id) !== undefined);
-          assertEquals(await claims.take(id), undefined);
+          const sequence = (await streams.look()).last + 1;
+          assert(typeof await claims.take({ id, sequence }) === "object");
+          assertEquals(await claims.take({ id, sequence }), "taken");
           await js.store(streams.names.item, new Uint8Array([0, 1]), { id });
         });
       yield* again("one");
@@ -339,6 +340,52 @@ if (available) {
       assertEquals(yield* marks, 22);
       yield* Effect.promise(() => claims.tidy(0));
       assertEquals(yield* marks, 0);
+    }),
+  );
+
+  test(
+    "NatsShared: an item that is put again after it was taken, because the answer of a killed server was lost, is dropped and counts as done",
+    Effect.gen(function* () {
+      const server = yield* durableServer;
+      const queue = yield* joined<string>(server.url, "jobs");
+      const { js, streams } = yield* Effect.map(
+        connected(server.url),
+        (connection) => ({ js: connection.js, streams: new QueueStreams(connection, "jobs") }),
+      );
+      yield* queue.put("first");
+      const { id, sequence } = (yield* Effect.promise(() => streams.next(1)))!;
+      assertEquals(yield* queue.get, "first");
+      yield* when(queue.size, (size) => size === 0);
+      // It remembers the ids of the messages that it has.
+      yield* Effect.zipRight(server.stop, server.start);
+      const again = yield* Effect.promise(() =>
+        js.persist(() => js.store(streams.names.item, new Uint8Array([0, 1]), { id }))
+      );
+      assert(again > sequence);
+      yield* queue.put("second");
+      assertEquals(yield* queue.get, "second");
+      yield* queue.taskDone(2);
+      yield* queue.join;
+      assertEquals((yield* queue.statistics).unfinished, 0);
+    }),
+  );
+
+  test(
+    "NatsShared: a mark to which another program has added a repeated item is released all the same",
+    Effect.gen(function* () {
+      const { url } = yield* durableServer;
+      yield* joined<string>(url, "jobs");
+      const streams = yield* Effect.map(connected(url), (connection) => new QueueStreams(connection, "jobs"));
+      const [one, other] = [new Claims(streams, "one"), new Claims(streams, "other")];
+      yield* Effect.promise(async () => {
+        const mark = await one.take({ id: "item", sequence: 1 });
+        assert(typeof mark === "object");
+        assertEquals(await other.take({ id: "item", sequence: 2 }), "repeated");
+        assertEquals(await one.take({ id: "item", sequence: 2 }), "taken");
+        assertEquals(await other.take({ id: "item", sequence: 1 }), "taken");
+        await one.release("item", mark);
+        assert(typeof await other.take({ id: "item", sequence: 1 }) === "object");
+      });
     }),
   );
 

@@ -10,6 +10,10 @@
  *       +--the program dies, or its lease ends: delivered again
  * ```
  *
+ * A mark names the delivery by which its item was taken: program, call, and number of the item. An item that was put again, because the
+ * answer of a server that was killed meanwhile was lost, has the same id and another number. It is dropped, its number is added to the
+ * mark, and the program that has added it reports it done, since it counts as put.
+ *
  * A mark stays for some minutes after its item was removed: a delivery of the item, or the item itself after a crash of the server, may
  * appear as long.
  *
@@ -23,7 +27,14 @@ const KEEP = 300_000;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
-const nobody = new Uint8Array();
+
+/** A mark that this program has set. */
+export interface Mark {
+  /** What it names. */
+  readonly entry: string;
+  /** Its number in its stream. */
+  readonly number: number;
+}
 
 /** A point to which marks may be removed, some time after the items up to `item` are gone. */
 interface Milestone {
@@ -49,38 +60,52 @@ export class Claims {
     this.#caller = caller;
   }
 
-  /** Takes an item. Returns the number of its mark, or `undefined` if another program has taken it. */
-  async take(id: string): Promise<number | undefined> {
-    const { names } = this.#streams;
-    const subject = names.takenOf(id);
-    const name = `${this.#caller}.${(++this.#count).toString(36)}`;
-    const mark = encoder.encode(name);
-    for (let after = 0;;) {
-      try {
-        return await this.#js.persist(() => this.#js.store(subject, mark, { after }));
-      } catch (error) {
-        if (!isNotFirst(error)) throw error;
-      }
-      const there = await this.#js.persist(() => this.#js.read(names.taken, subject));
+  /**
+   * Takes an item. Returns its mark; `"taken"` if another program has taken it; or `"repeated"` if it was put again after it had been
+   * taken, and this program is the one to report it.
+   */
+  async take({ id, sequence }: Pick<Delivery, "id" | "sequence">): Promise<Mark | "taken" | "repeated"> {
+    const entry = `${this.#caller}.${(++this.#count).toString(36)}:${sequence}`;
+    for (let before = "", after = 0;;) {
+      const number = await this.#store(id, before === "" ? entry : `${before} ${entry}`, after);
+      if (number !== undefined) return before === "" ? { entry, number } : "repeated";
+      const there = await this.#read(id);
       // Marks are removed after their items only.
-      if (there === undefined) return undefined;
-      const by = decoder.decode(there.data);
-      // It is this one, which an attempt without an answer has stored.
-      if (by === name) return there.sequence;
-      if (by !== "") return undefined;
+      if (there === undefined) return "taken";
+      before = decoder.decode(there.data);
+      after = there.sequence;
+      const entries = before.split(" ");
+      // An attempt without an answer has stored it.
+      if (entries.includes(entry)) return entries[0] === entry ? { entry, number: after } : "repeated";
+      if (entries.some((other) => other.endsWith(`:${sequence}`))) return "taken";
+    }
+  }
+
+  /** Takes nothing: a mark of this program, of the item with this id, becomes empty. */
+  async release(id: string, { entry, number }: Mark): Promise<void> {
+    for (let after = number;;) {
+      if (await this.#store(id, "", after) !== undefined) return;
+      const there = await this.#read(id);
+      // An attempt without an answer has released it.
+      if (there === undefined || !decoder.decode(there.data).split(" ").includes(entry)) return;
       after = there.sequence;
     }
   }
 
-  /** Takes nothing: the mark of this number, of the item with this id, becomes empty. */
-  async release(id: string, mark: number): Promise<void> {
+  /** Stores the mark of an item, if it was not changed since. */
+  async #store(id: string, mark: string, after: number): Promise<number | undefined> {
+    const subject = this.#streams.names.takenOf(id);
     try {
-      const subject = this.#streams.names.takenOf(id);
-      await this.#js.persist(() => this.#js.store(subject, nobody, { after: mark }));
+      return await this.#js.persist(() => this.#js.store(subject, encoder.encode(mark), { after }));
     } catch (error) {
-      // An attempt without an answer has released it.
       if (!isNotFirst(error)) throw error;
+      return undefined;
     }
+  }
+
+  #read(id: string) {
+    const { names } = this.#streams;
+    return this.#js.persist(() => this.#js.read(names.taken, names.takenOf(id)));
   }
 
   /** After a new connection, the server may have been killed and have forgotten what it has removed. */
@@ -107,8 +132,7 @@ export class Claims {
 
   /** Whether an item was taken. */
   async isTaken(id: string): Promise<boolean> {
-    const { names } = this.#streams;
-    const mark = await this.#js.persist(() => this.#js.read(names.taken, names.takenOf(id)));
+    const mark = await this.#read(id);
     return mark !== undefined && mark.data.length > 0;
   }
 

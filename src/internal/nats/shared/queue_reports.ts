@@ -66,6 +66,11 @@ export class Reports {
     }
   }
 
+  /** Reports an item that was put again, and dropped. */
+  repeated(): Promise<void> {
+    return this.#store();
+  }
+
   /** Number of items that were put and not reported, or a larger one while items are put. */
   async unfinished(): Promise<number> {
     const { done, put } = await this.#count();
@@ -167,7 +172,7 @@ export class Holds {
       );
     }
     await Promise.all(items.map(async (held) => {
-      await this.#claims.take(held.delivery.id);
+      await this.#claims.take(held.delivery);
       this.#held.delete(held);
       await this.#answers.ack(held.delivery);
     }));

@@ -14,7 +14,7 @@ import { type ItemCodec, takeOpened } from "../../queue/items.ts";
 import { currentFiber } from "../../queue/taker.ts";
 import { after } from "../../os/timer.ts";
 import type { Delivery } from "../jetstream.ts";
-import type { Answers, Claims } from "./queue_claims.ts";
+import type { Answers, Claims, Mark } from "./queue_claims.ts";
 import type { Intake } from "./queue_intake.ts";
 import type { Held, Holds, Reports } from "./queue_reports.ts";
 
@@ -83,11 +83,14 @@ interface Ready<A> {
   readonly deliveries: ReadonlyArray<Delivery>;
 }
 
-/** An item that was claimed: the number of its mark. */
+/** An item that was claimed. */
 interface Claimed {
   readonly delivery: Delivery;
-  readonly mark: number;
+  readonly mark: Mark;
 }
+
+/** In a queue that redelivers, an item has no mark before it is reported. */
+const unmarked: Mark = { entry: "", number: 0 };
 
 /** What a taker uses. */
 export interface Parts<A> {
@@ -220,23 +223,25 @@ class Call<A> {
   }
 
   async #claim(deliveries: ReadonlyArray<Delivery>): Promise<void> {
-    const { answers, claims, codec, holds, intake } = this.#parts;
+    const { answers, claims, codec, holds, intake, reports } = this.#parts;
     const opened = codec.open(deliveries.map(({ data }) => unpackItem(data)));
     const mine = deliveries.slice(0, opened.count);
     this.#back = deliveries.slice(opened.count);
     // One that redelivers marks an item when it is reported, so that only an item that comes again may have a mark.
-    const take = async ({ count, id }: Delivery): Promise<number | undefined> =>
-      holds === undefined ? await claims.take(id) : count > 1 && await claims.isTaken(id) ? undefined : 0;
-    const marks = await Promise.allSettled(mine.map(take));
-    const isMine = marks.map((mark) => mark.status === "fulfilled" && mark.value !== undefined);
-    this.#claimed = mine.flatMap((delivery, i) =>
-      isMine[i] ? [{ delivery, mark: (marks[i] as PromiseFulfilledResult<number>).value }] : []
-    );
+    const take = async (delivery: Delivery): Promise<Mark | "taken" | "repeated"> => {
+      if (holds === undefined) return await claims.take(delivery);
+      return delivery.count > 1 && await claims.isTaken(delivery.id) ? "taken" : unmarked;
+    };
+    const results = await Promise.allSettled(mine.map(take));
+    const marks = results.map((result) => result.status === "fulfilled" ? result.value : undefined);
+    const isMine = marks.map((mark) => typeof mark === "object");
+    this.#claimed = mine.flatMap((delivery, i) => typeof marks[i] === "object" ? [{ delivery, mark: marks[i] }] : []);
     // What another program has taken is gone, whether or not the server knows that.
     mine.forEach((delivery, i) => {
-      if (marks[i].status === "fulfilled" && !isMine[i]) void answers.ack(delivery);
+      if (marks[i] === "repeated") this.#parts.inBackground(reports.repeated().then(() => answers.ack(delivery)));
+      if (marks[i] === "taken") void answers.ack(delivery);
     });
-    const failed = marks.find(({ status }) => status === "rejected");
+    const failed = results.find(({ status }) => status === "rejected");
     if (failed !== undefined) throw (failed as PromiseRejectedResult).reason;
     if (this.#isOver) return;
     intake.keep(this.#back);
