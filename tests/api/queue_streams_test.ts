@@ -395,7 +395,7 @@ const suite = (
       Effect.gen(function* () {
         const ROUND = 250;
         const each: ReadonlyArray<Tasks.Reporting> = ["stream", "takeUpTo", "get", "fibers", "chunks", "concurrently"];
-        const ways = numbers(rounds(where === "here" ? each.length : 2, 24)).map((round) => each[round % each.length]);
+        const ways = numbers(rounds(where === "here" ? each.length : 2, 16)).map((round) => each[round % each.length]);
         const queue = yield* make("fifo", { redeliver });
         const paths: Array<string> = [];
         const done = (): number =>

@@ -124,7 +124,7 @@ await warmUp(scopes(1, ways.length).pipe(Effect.provide(subprocess), silently));
 if (repeating) await warmUp(scopes(1, ways.length).pipe(Effect.provide(worker), silently));
 
 // A full run has a thousand scopes. A subprocess costs several times as much as a worker, so most scopes have workers.
-const few = rounds(2 * ways.length, 100);
-const many = rounds(3 * ways.length, 200);
+const few = rounds(2 * ways.length, 70);
+const many = rounds(3 * ways.length, 140);
 check("subprocesses", subprocess, [few, few]);
 repeated(() => check("workers", worker, [many, many, many, many].slice(0, rounds(2, 4))));

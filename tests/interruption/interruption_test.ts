@@ -164,7 +164,7 @@ const suite = (name: string, layer: Layer.Layer<Backend.Backend>, everyStep: num
     Effect.gen(function* () {
       const pool = yield* makePool;
       const operations = [...Object.values(onPool), ...Object.values(onPoolFull)];
-      for (const round of numbers(rounds(5, 40))) {
+      for (const round of numbers(rounds(5, 25))) {
         const fibers = yield* Effect.forEach(numbers(8), () =>
           Effect.suspend(() => {
             const operation = operations[Math.floor(random() * operations.length)](pool);

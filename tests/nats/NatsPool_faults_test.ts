@@ -317,7 +317,7 @@ if (available) {
       yield* agentProgram(url, ["--slots=2"]);
       const pool = yield* NatsPool.make({ servers: url, name: "faults" });
       yield* pool.map(Tasks.double, numbers(10));
-      for (let round = 0; round < rounds(5, 200); round++) {
+      for (let round = 0; round < rounds(5, 120); round++) {
         const call = yield* Effect.fork(pool.map(Tasks.hang, Array(1 + below(4)).fill(path), { chunkSize: 1 }));
         yield* Effect.sleep(below(20));
         assert(Exit.isInterrupted(yield* Fiber.interrupt(call)));
@@ -339,7 +339,7 @@ if (available) {
       yield* startAgent;
       const stored = new Set<string>();
       const count = 200;
-      const all = rounds(3, 20);
+      const all = rounds(3, 14);
       for (let round = 0; round < all; round++) {
         Deno.truncateSync(path);
         const prefix = `round${round}`;
