@@ -1,5 +1,5 @@
 /**
- * Waits for several queues, connections, listeners, processes and submissions of pools at once.
+ * Waits for several queues, connections, listeners, processes, events and submissions of pools at once.
  *
  * {@link wait} returns when at least one of its objects is ready, or when its `timeout` has passed. It returns the objects that are
  * ready, and takes nothing from them.
@@ -10,6 +10,7 @@
  * | a connection | it has a message, or an end of file |
  * | a listener | a client has connected, or the listener is closed |
  * | a process | it has ended |
+ * | an event | it is set |
  * | a submission of a pool | it has settled |
  *
  * ```ts
@@ -68,7 +69,9 @@ export interface Options {
  * timeout passes first. Nothing is taken from any object.
  *
  * An object is ready if using it would not wait: a queue that has an item or has ended, a connection that has a message or whose
- * other end is closed, a listener with a new client, a process that has ended, a submission that has settled, and any object that is gone.
+ * other end is closed, a listener with a new client, a process that has ended, an event that is set, a submission that has settled, and
+ * any object that is gone. What is no longer ready when `wait` looks is not returned, and the wait goes on: an item that another
+ * consumer has taken, or an event that was set and cleared at once. `event.wait` also ends in that case.
  *
  * Fails with {@link InvalidArgument} if a value is not an object to wait for, or if the timeout is not a duration.
  *
