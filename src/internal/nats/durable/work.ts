@@ -25,7 +25,10 @@ import { poolsOf } from "./streams.ts";
 /** Interval of looking for pools, in milliseconds. */
 const LOOK = 5000;
 
-/** How long after a server had no JetStream pools are looked for again, in milliseconds, if there is no other reason to. */
+/**
+ * The longest pause between two looks for pools while the server has no JetStream for this agent, in milliseconds. A cluster that has no
+ * leader at the moment does not answer either, so the pauses begin with {@link LOOK}, and each is twice as long as the one before.
+ */
 const MISSING = 60_000;
 
 /** Interval of mending the streams, in milliseconds; and for how long they are mended with each look after a new connection. */
@@ -104,6 +107,11 @@ export class Work {
   readonly #ended = new Set<string>();
   readonly #subscriptions: ReadonlyArray<() => void>;
   #looking: Promise<void> | undefined;
+  /** Whether there was a reason for a look since the current one has begun. */
+  #isLookWanted = false;
+  /** When the last look has ended (see `performance.now`), and the pause until the next one, in milliseconds. */
+  #looked = -Infinity;
+  #pause = 0;
   readonly #watching: ReturnType<typeof setInterval>;
   /** When the streams were mended last; see `performance.now`. */
   #mended = -Infinity;
@@ -111,8 +119,6 @@ export class Work {
   #mends = performance.now() + AFTER_BREAK;
   /** Whether this connection was not used to look for pools yet. */
   #isNew = true;
-  /** When the server had no JetStream for this agent; see `performance.now`. */
-  #missed = -Infinity;
   #closed = false;
   /** Mean time that a task is in hand, in milliseconds. */
   #mean = Infinity;
@@ -132,11 +138,12 @@ export class Work {
       take: (names, delivery) => void this.#take(names, delivery),
     });
     this.#subscriptions = [
-      server.subscribe(shared(settings.space).pools, () => void this.look()),
+      server.subscribe(shared(settings.space).pools, () => this.#lookNow()),
       server.onReconnected(() => this.#reconnected()),
     ];
     this.#watching = setInterval(() => {
-      if (this.#pools.size > 0 || performance.now() - this.#missed > MISSING) void this.look();
+      if (this.#looking !== undefined) return;
+      if (this.#pools.size > 0 || performance.now() - this.#looked >= this.#pause) void this.look();
     }, LOOK);
   }
 
@@ -150,14 +157,10 @@ export class Work {
     return this.#crews.sources;
   }
 
-  /** Finds the pools that this agent serves, and mends their streams. */
+  /** Finds the pools that this agent serves, and mends their streams. During a look, it is followed by another one. */
   look(): Promise<void> {
-    return this.#looking ??= this.#find().catch((error) => {
-      if (isMissing(error) || passes(error) || error instanceof Denied) this.#missed = performance.now();
-      else this.#report("cannot find pools", error);
-    }).finally(() => {
-      this.#looking = undefined;
-    });
+    this.#isLookWanted = true;
+    return this.#looking ??= this.#looks();
   }
 
   /** Gives the tasks in hand back, and kills their children. */
@@ -172,6 +175,30 @@ export class Work {
     this.#js.close();
     await closing;
     await this.#looking;
+  }
+
+  /** There may be a new pool, or a server that answers. */
+  #lookNow(): void {
+    this.#pause = 0;
+    void this.look();
+  }
+
+  async #looks(): Promise<void> {
+    while (this.#isLookWanted && !this.#closed) {
+      this.#isLookWanted = false;
+      try {
+        await this.#find();
+        this.#pause = 0;
+      } catch (error) {
+        if (isMissing(error) || passes(error) || error instanceof Denied) {
+          this.#pause = Math.min(MISSING, Math.max(LOOK, 2 * this.#pause));
+        } else {
+          this.#report("cannot find pools", error);
+        }
+      }
+    }
+    this.#looked = performance.now();
+    this.#looking = undefined;
   }
 
   async #find(): Promise<void> {
@@ -242,7 +269,7 @@ export class Work {
     this.#isNew = true;
     for (const { delivery } of this.#held.values()) delivery.working();
     this.#intake.reconnected();
-    void this.look();
+    this.#lookNow();
   }
 
   async #take(names: Names, delivery: Delivery): Promise<void> {
