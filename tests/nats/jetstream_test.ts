@@ -34,3 +34,18 @@ Deno.test("JetStream: that a message is not there, only the leader of the stream
   assertEquals([stored?.sequence, new TextDecoder().decode(stored?.data)], [7, "content"]);
   js.close();
 });
+
+Deno.test("JetStream: the leader of the stream says which message is the next one, since another server may lack it", async () => {
+  const asked: Array<string> = [];
+  const js = new JetStream(
+    serverOf((subject) => {
+      asked.push(subject);
+      const error = { err_code: 10037, description: "no message found" };
+      return { data: new TextEncoder().encode(JSON.stringify({ error })) };
+    }),
+    "inbox",
+  );
+  assertEquals(await js.next("stream", "a", 7), undefined);
+  assertEquals(asked, ["$JS.API.STREAM.MSG.GET.stream"]);
+  js.close();
+});

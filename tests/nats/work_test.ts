@@ -4,8 +4,8 @@ import { Unanswered } from "../../src/internal/nats/jetstream.ts";
 import { type Settings, Work } from "../../src/internal/nats/durable/work.ts";
 import { assertEquals } from "../support/assert.ts";
 
-/** What an agent asks a server, whose first answer is `first`, and the agent's looks for pools. */
-const agentOf = (first: Promise<unknown>) => {
+/** An agent, what it asks its server, and what it hears. */
+const agentOf = (answer: (name: string, count: number) => unknown) => {
   const asked: Array<string> = [];
   let announced = (): void => {};
   let reconnected = (): void => {};
@@ -25,8 +25,9 @@ const agentOf = (first: Promise<unknown>) => {
     server,
     api: async (name: string) => {
       asked.push(name);
-      return asked.length === 1 ? await first : { streams: [], total: 0 };
+      return await answer(name, asked.length);
     },
+    next: () => Promise.resolve(undefined),
     persist: <A>(operation: (repeated: boolean) => Promise<A>) => operation(false),
     close: () => {},
   } as unknown as JetStream;
@@ -40,7 +41,7 @@ const reasons = [["announced", "a pool is announced"], ["reconnected", "the conn
 for (const [reason, title] of reasons) {
   Deno.test(`an agent looks for pools again if ${title} during a look that has no answer`, async () => {
     const first = Promise.withResolvers<unknown>();
-    const agent = agentOf(first.promise);
+    const agent = agentOf((_, count) => count === 1 ? first.promise : { streams: [], total: 0 });
     const looks = agent.work.look();
     agent[reason]();
     first.reject(new Unanswered("there is no leader"));
@@ -49,3 +50,50 @@ for (const [reason, title] of reasons) {
     await agent.work.close();
   });
 }
+
+/** Runs a program whose clock stands still until the program sets it. */
+const withClock = async (run: (set: (millis: number) => void) => Promise<void>): Promise<void> => {
+  const now = performance.now;
+  let time = 0;
+  performance.now = () => time;
+  try {
+    await run((millis) => time = millis);
+  } finally {
+    performance.now = now;
+  }
+};
+
+Deno.test("an agent mends the streams of a pool soon after a server of a cluster has gone or has come back", () =>
+  withClock(async (set) => {
+    let cluster = { leader: "a", replicas: [{ name: "b", offline: false }, { name: "c", offline: false }] };
+    const stream = {
+      config: { name: "mp+tests+tasks+jobs", description: JSON.stringify({ protocol: 1, labels: [] }) },
+    };
+    const consumer = { config: { ack_wait: 1e9 }, delivered: { stream_seq: 0 }, ack_floor: { stream_seq: 0 } };
+    const agent = agentOf((name) => {
+      if (name === "STREAM.LIST") return { streams: [{ ...stream, cluster }], total: 1 };
+      return name.startsWith("CONSUMER.") ? consumer : { state: { messages: 0 } };
+    });
+    /** Whether a look at this time mends. */
+    const mends = async (millis: number): Promise<boolean> => {
+      set(millis);
+      const before = agent.asked.length;
+      await agent.work.look();
+      return agent.asked.slice(before).includes("STREAM.INFO.mp+tests+parts+jobs");
+    };
+    const first = [await mends(0), await mends(59_000)];
+    const quiet = [await mends(61_000), await mends(65_000)];
+    cluster = { leader: "b", replicas: [{ name: "a", offline: true }, { name: "c", offline: false }] };
+    const gone = [await mends(70_000), await mends(75_000)];
+    const long = [await mends(131_000), await mends(191_000), await mends(195_000)];
+    cluster = { leader: "b", replicas: [{ name: "a", offline: false }, { name: "c", offline: false }] };
+    const back = [await mends(200_000)];
+    assertEquals({ first, quiet, gone, long, back }, {
+      first: [true, true],
+      quiet: [false, false],
+      gone: [true, true],
+      long: [false, true, false],
+      back: [true],
+    });
+    await agent.work.close();
+  }));

@@ -95,6 +95,14 @@ export interface Found {
   readonly data?: string;
 }
 
+const storedOf = (found: Found | undefined): Stored | undefined =>
+  found && {
+    subject: found.subject,
+    sequence: found.seq,
+    time: Date.parse(found.time),
+    data: Uint8Array.from(atob(found.data ?? ""), (character) => character.charCodeAt(0)),
+  };
+
 /** Whether there was no message to be deleted. Version 2.10 of the server has a text for that, and no number. */
 const isMissing = ({ code, message }: JetStreamError): boolean =>
   code === SEQUENCE_NOT_FOUND || code === NOT_FOUND ||
@@ -196,31 +204,22 @@ export class JetStream {
     return await this.#get(stream, { last_by_subj: subject }) ?? await this.read(stream, subject);
   }
 
-  /** The first message of a subject from a sequence number on; `undefined` if there is none. */
-  next(stream: string, subject: string, from: number): Promise<Stored | undefined> {
-    return this.#get(stream, { next_by_subj: subject, seq: from });
+  /**
+   * The first message of a subject from a sequence number on, as the leader of the stream has it; `undefined` if there is none. After the
+   * death of a server of a cluster, another one may lack a message that the leader still has.
+   */
+  async next(stream: string, subject: string, from: number): Promise<Stored | undefined> {
+    return storedOf(await this.#found(stream, { next_by_subj: subject, seq: from }));
   }
 
   /** The place of the last message of a subject, which may have wildcards, as the leader of the stream has it. */
-  async find(stream: string, subject: string): Promise<Found | undefined> {
-    const request = { last_by_subj: subject };
-    try {
-      return (await this.api<{ readonly message: Found }>(`STREAM.MSG.GET.${stream}`, request)).message;
-    } catch (error) {
-      if (error instanceof JetStreamError && error.code === NOT_FOUND) return undefined;
-      throw error;
-    }
+  find(stream: string, subject: string): Promise<Found | undefined> {
+    return this.#found(stream, { last_by_subj: subject });
   }
 
   /** The last message of a subject, as the leader of the stream has it: the effect of each operation that was answered is seen. */
   async read(stream: string, subject: string): Promise<Stored | undefined> {
-    const found = await this.find(stream, subject);
-    return found && {
-      subject: found.subject,
-      sequence: found.seq,
-      time: Date.parse(found.time),
-      data: Uint8Array.from(atob(found.data ?? ""), (character) => character.charCodeAt(0)),
-    };
+    return storedOf(await this.find(stream, subject));
   }
 
   /** Answers a delivery, and returns when the server has noted that. */
@@ -270,6 +269,15 @@ export class JetStream {
       });
     }
     if (this.#closed) throw new Closed("the connection was closed");
+  }
+
+  async #found(stream: string, request: unknown): Promise<Found | undefined> {
+    try {
+      return (await this.api<{ readonly message: Found }>(`STREAM.MSG.GET.${stream}`, request)).message;
+    } catch (error) {
+      if (error instanceof JetStreamError && error.code === NOT_FOUND) return undefined;
+      throw error;
+    }
   }
 
   async #get(stream: string, request: unknown): Promise<Stored | undefined> {

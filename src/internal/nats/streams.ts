@@ -46,6 +46,11 @@ export type Configuration = Readonly<Record<string, unknown>>;
 export interface StreamInfo {
   readonly config: Configuration & { readonly description?: string };
   readonly state: { readonly messages: number; readonly last_seq: number };
+  /** The servers that keep the stream, if they are a cluster. */
+  readonly cluster?: {
+    readonly leader?: string;
+    readonly replicas?: ReadonlyArray<{ readonly name: string; readonly offline?: boolean }>;
+  };
 }
 
 /** What the server says of a consumer. */
@@ -60,6 +65,10 @@ export const isBefore = (version: string, [major, minor, patch]: ReadonlyArray<n
   const [a, b, c] = version.split(/[.-]/).map(Number);
   return a < major || a === major && (b < minor || b === minor && c < patch);
 };
+
+/** Describes which servers of a cluster keep a stream now: the text changes when one of them goes, comes back, or becomes the leader. */
+export const serversOf = ({ cluster: { leader, replicas = [] } = {} }: StreamInfo): string =>
+  [leader, ...replicas.map(({ name, offline }) => offline === true ? `(${name})` : name).toSorted()].join(" ");
 
 /** Whether an error says that the server or the account has no JetStream. */
 export const isMissing = (error: unknown): boolean =>

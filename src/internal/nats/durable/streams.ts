@@ -4,7 +4,7 @@
  * @module
  */
 import type { JetStream } from "../jetstream.ts";
-import { ackWaitOf, establish, infoOf, nanos, type StreamInfo } from "../streams.ts";
+import { ackWaitOf, establish, infoOf, nanos, serversOf, type StreamInfo } from "../streams.ts";
 import { type Description, PROTOCOL } from "./messages.ts";
 import { LANES, type Names, namesOf, shared } from "./names.ts";
 
@@ -113,13 +113,22 @@ export const consumerOf = (js: JetStream, names: Names, lane: number): Promise<C
 export const leaseOf = (js: JetStream, names: Names): Promise<number | undefined> =>
   ackWaitOf(js, names.tasks, names.lane(LANES - 1));
 
+/** A pool, as the server knows it. */
+export interface FoundPool {
+  readonly names: Names;
+  /** The lease of a task in milliseconds. */
+  readonly ackWait: number;
+  /** See {@link serversOf}. */
+  readonly servers: string;
+}
+
 /** The pools of a space that agents with these labels serve. */
 export const poolsOf = async (
   js: JetStream,
   space: string,
   labels: ReadonlyArray<string>,
-): Promise<ReadonlyArray<{ readonly names: Names; readonly ackWait: number }>> => {
-  const pools: Array<{ readonly names: Names; readonly ackWait: number }> = [];
+): Promise<ReadonlyArray<FoundPool>> => {
+  const pools: Array<FoundPool> = [];
   const prefix = namesOf(space, "").tasks;
   for (let offset = 0;;) {
     const { streams, total } = await js.persist(() =>
@@ -128,13 +137,14 @@ export const poolsOf = async (
         subject: shared(space).tasks,
       })
     );
-    for (const { config: { description, name } } of streams ?? []) {
+    for (const stream of streams ?? []) {
+      const { description, name } = stream.config;
       const { labels: required, protocol } = JSON.parse(description ?? "{}") as Description;
       if (protocol !== PROTOCOL || !required.every((label) => labels.includes(label))) continue;
       const names = namesOf(space, (name as string).slice(prefix.length));
       const ackWait = await leaseOf(js, names);
       // Without one it is still being made, and its program will announce it.
-      if (ackWait !== undefined) pools.push({ names, ackWait });
+      if (ackWait !== undefined) pools.push({ names, ackWait, servers: serversOf(stream) });
     }
     offset += streams?.length ?? 0;
     if (offset >= total || !streams?.length) return pools;

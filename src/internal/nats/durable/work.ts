@@ -31,7 +31,10 @@ const LOOK = 5000;
  */
 const MISSING = 60_000;
 
-/** Interval of mending the streams, in milliseconds; and for how long they are mended with each look after a new connection. */
+/**
+ * Interval of mending the streams, in milliseconds; and for how long they are mended with each look after a new connection, and after a
+ * server of a cluster has gone or has come back.
+ */
 const MEND = 60_000;
 const AFTER_BREAK = 60_000;
 
@@ -117,6 +120,8 @@ export class Work {
   #mended = -Infinity;
   /** Until when they are mended with each look: the server may have been killed. */
   #mends = performance.now() + AFTER_BREAK;
+  /** The servers of all pools at the last look. */
+  #servers: string | undefined;
   /** Whether this connection was not used to look for pools yet. */
   #isNew = true;
   #closed = false;
@@ -214,6 +219,9 @@ export class Work {
       if (this.#pools.get(names.pool)?.ackWait !== ackWait) this.#serve(names, ackWait);
     }
     const now = performance.now();
+    const servers = pools.map(({ servers }) => servers).join();
+    if (this.#servers !== undefined && this.#servers !== servers) this.#mends = now + AFTER_BREAK;
+    this.#servers = servers;
     if (this.#isNew) {
       for (const { names } of pools) await this.#rewind(names);
       this.#isNew = false;
