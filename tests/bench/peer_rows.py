@@ -180,7 +180,7 @@ def pool_recover():
 
 
 def private_memory(pid):
-    """Megabytes that the end of a process would free; see memory.ts."""
+    """Megabytes that the end of a process would free; see processes.ts."""
     with open(f"/proc/{pid}/smaps_rollup") as rollup:
         fields = (line.split() for line in rollup)
         return sum(int(field[1]) for field in fields if field[0] in ("Private_Clean:", "Private_Dirty:")) / 1024

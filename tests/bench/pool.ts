@@ -9,7 +9,7 @@ import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import * as Task from "../../src/Task.ts";
 import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed, warm } from "./harness.ts";
-import { privateMemory } from "./memory.ts";
+import { privateMemory, processorTime } from "./processes.ts";
 import { close, die, echo, factorial, fib, increment, move, pid, work } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
 
@@ -141,6 +141,17 @@ const memory = async (pool: Pool.Pool): Promise<number> => {
     Effect.all(Array.from({ length: 4 }, () => pool.apply(pid)), { concurrency: "unbounded" }),
   );
   return median([...new Set(pids)].map(privateMemory));
+};
+
+/** Processor time in milliseconds that a pool uses in 20 seconds without a task, with this process. */
+const idle = async (pool: Pool.Pool): Promise<number> => {
+  const pids = new Set([Deno.pid, ...await Effect.runPromise(pool.broadcast(pid))]);
+  const pause = (millis: number) => new Promise((resolve) => setTimeout(resolve, millis));
+  // Most of the garbage of the start is collected meanwhile.
+  await pause(20_000);
+  const before = processorTime(pids);
+  await pause(20_000);
+  return processorTime(pids) - before;
 };
 
 interface Bounds {
@@ -294,6 +305,21 @@ bench({
   run: () => withPool(SubprocessBackend.layer(), memory, 4),
   peers: { python, ...packages("pool.memory", ...processes) },
 });
+
+for (
+  const [suffix, backend, bound] of [
+    ["", SubprocessBackend.layer(), "nothing wakes a process"],
+    [".worker", WorkerBackend.layer(), "V8, which collects the garbage of the start once in each isolate"],
+  ] as const
+) {
+  bench({
+    name: `pool.idle.16${suffix}`,
+    unit: "ms",
+    better: "lower",
+    bound,
+    run: () => withPool(backend, idle, 16),
+  });
+}
 
 bench({
   name: "pool.bytes.move.worker",

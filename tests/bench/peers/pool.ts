@@ -1,6 +1,6 @@
 /** The rows of a pool, for any runner of numbered tasks. */
 
-import { privateMemory } from "../memory.ts";
+import { privateMemory } from "../processes.ts";
 import { median, perTurn, sampled, timed } from "../harness.ts";
 import type { Rows } from "./serve.ts";
 

@@ -3,7 +3,7 @@
  *
  *     deno run -A start.ts process|worker|memory     the last prints its private memory in megabytes
  */
-import { privateMemory } from "../memory.ts";
+import { privateMemory } from "../processes.ts";
 import { rate } from "./rate.ts";
 
 const empty = "data:application/javascript,";
