@@ -124,7 +124,7 @@ const suite = (
     Effect.gen(function* () {
       const { pool } = yield* Workers;
       // The second attempt ends by itself, also on a busy machine.
-      const options = { retry: Schedule.recurs(1), timeout: "500 millis" } as const;
+      const options = { retry: Schedule.recurs(1), timeout: "2 seconds" } as const;
       assertEquals(yield* pool.applyWith(Tasks.hangsAtFirst, [yield* temporary], options), 2);
     }),
   );

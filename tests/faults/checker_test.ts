@@ -21,7 +21,7 @@ import { descendants } from "../support/leaks.ts";
 import { test, warmUp, when } from "../support/suite.ts";
 import { casesOf, registerEach } from "../support/tier.ts";
 
-const SUBMISSIONS = rounds(1_000, 10_000);
+const SUBMISSIONS = rounds(1_000, 6_000);
 
 interface Kind {
   readonly name: string;
