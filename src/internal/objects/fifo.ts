@@ -4,15 +4,26 @@
  * @module
  */
 
-/** One entry of a {@link Fifo}. Keep it to remove the value later. */
-export interface FifoEntry<A> {
+/**
+ * One entry of a {@link Fifo}. Keep it to remove the value later.
+ *
+ * A class and not an object literal: V8 may find that the objects of a literal live long, and allocates later ones, with all that is
+ * stored in them, among the old objects. Entries live for a moment, and then keep young garbage alive until a full collection.
+ */
+export class FifoEntry<A> {
   readonly value: A;
   /** Whether the entry is still in its queue. */
-  queued: boolean;
+  queued = true;
   /** @internal */
   previous: FifoEntry<A> | undefined;
   /** @internal */
   next: FifoEntry<A> | undefined;
+
+  constructor(value: A, previous: FifoEntry<A> | undefined, next: FifoEntry<A> | undefined) {
+    this.value = value;
+    this.previous = previous;
+    this.next = next;
+  }
 }
 
 /** A first-in, first-out queue. */
@@ -97,7 +108,7 @@ export class Fifo<A> {
   }
 
   #insert(value: A, previous: FifoEntry<A> | undefined, next: FifoEntry<A> | undefined): FifoEntry<A> {
-    const entry: FifoEntry<A> = { value, queued: true, previous, next };
+    const entry = new FifoEntry(value, previous, next);
     if (previous === undefined) this.#first = entry;
     else previous.next = entry;
     if (next === undefined) this.#last = entry;

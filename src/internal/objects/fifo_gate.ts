@@ -9,11 +9,16 @@
  */
 import { Fifo, type FifoEntry } from "./fifo.ts";
 
-/** One waiter at a gate. */
-export interface GateWaiter {
+/** One waiter at a gate. It is a class for the reason that {@link FifoEntry} is one. */
+export class GateWaiter {
   readonly size: number;
   /** Called once, when this waiter is the head and may pass. It passes, and leaves the gate. */
   admit: (() => void) | undefined;
+
+  constructor(size: number, admit: () => void) {
+    this.size = size;
+    this.admit = admit;
+  }
 }
 
 /** A FIFO gate. */
@@ -38,7 +43,7 @@ export class FifoGate {
 
   /** Queues a waiter; `admit` is called once, perhaps before this returns. Every waiter has to `leave`, admitted or not. */
   enter(size: number, admit: () => void): FifoEntry<GateWaiter> {
-    const entry = this.#waiters.push({ size, admit });
+    const entry = this.#waiters.push(new GateWaiter(size, admit));
     this.check();
     return entry;
   }
