@@ -1,6 +1,6 @@
 /** The durable work of an agent by its messages, without a server. */
-import type { JetStream } from "../../src/internal/nats/jetstream.ts";
-import { Unanswered } from "../../src/internal/nats/jetstream.ts";
+import { PROTOCOL } from "../../src/internal/nats/durable/messages.ts";
+import { type JetStream, Unanswered } from "../../src/internal/nats/jetstream.ts";
 import { type Settings, Work } from "../../src/internal/nats/durable/work.ts";
 import { assertEquals } from "../support/assert.ts";
 
@@ -67,7 +67,7 @@ Deno.test("an agent mends the streams of a pool soon after a server of a cluster
   withClock(async (set) => {
     let cluster = { leader: "a", replicas: [{ name: "b", offline: false }, { name: "c", offline: false }] };
     const stream = {
-      config: { name: "mp+tests+tasks+jobs", description: JSON.stringify({ protocol: 1, labels: [] }) },
+      config: { name: "mp+tests+tasks+jobs", description: JSON.stringify({ protocol: PROTOCOL, labels: [] }) },
     };
     const consumer = { config: { ack_wait: 1e9 }, delivered: { stream_seq: 0 }, ack_floor: { stream_seq: 0 } };
     const agent = agentOf((name) => {

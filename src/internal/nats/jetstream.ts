@@ -40,7 +40,7 @@ export class Closed extends Error {}
 
 /** Error codes of the server. */
 export const CONSUMER_NOT_FOUND = 10014;
-export const NOT_FOUND = 10037;
+const NOT_FOUND = 10037;
 export const SEQUENCE_NOT_FOUND = 10043;
 export const DELETE_FAILED = 10057;
 export const STREAM_EXISTS = 10058;
@@ -93,6 +93,8 @@ export interface Found {
   readonly time: string;
   /** The content in base64; none if it is empty. */
   readonly data?: string;
+  /** The headers in base64; none if there are none. */
+  readonly hdrs?: string;
 }
 
 const storedOf = (found: Found | undefined): Stored | undefined =>
@@ -209,7 +211,12 @@ export class JetStream {
    * death of a server of a cluster, another one may lack a message that the leader still has.
    */
   async next(stream: string, subject: string, from: number): Promise<Stored | undefined> {
-    return storedOf(await this.#found(stream, { next_by_subj: subject, seq: from }));
+    return storedOf(await this.findNext(stream, subject, from));
+  }
+
+  /** The place of the message that {@link next} gives. */
+  findNext(stream: string, subject: string, from: number): Promise<Found | undefined> {
+    return this.#found(stream, { next_by_subj: subject, seq: from });
   }
 
   /** The place of the last message of a subject, which may have wildcards, as the leader of the stream has it. */

@@ -15,7 +15,7 @@
  */
 import { NatsError } from "../../network/errors.ts";
 import { QueueClosed } from "../../objects/errors.ts";
-import { type JetStream, JetStreamError, NOT_FOUND } from "../jetstream.ts";
+import { type JetStream, JetStreamError } from "../jetstream.ts";
 import { encode } from "../protocol.ts";
 import { ackWaitOf, type Configuration, establish, infoOf, isBefore, nanos, rewind } from "../streams.ts";
 import type { Connection } from "./connection.ts";
@@ -217,20 +217,10 @@ export class QueueStreams {
   /** The id and the number of the first item from a number on; `undefined` if there is none. */
   async next(from: number): Promise<{ readonly id: string; readonly sequence: number } | undefined> {
     const { js, names } = this;
-    const request = { next_by_subj: names.item, seq: from };
-    try {
-      const { message } = await js.persist(() =>
-        js.api<{ readonly message: { readonly seq: number; readonly hdrs?: string } }>(
-          `STREAM.MSG.GET.${names.items}`,
-          request,
-        )
-      );
-      const id = /^Nats-Msg-Id: *(\S+)/mi.exec(atob(message.hdrs ?? ""))?.[1];
-      return { id: id ?? "", sequence: message.seq };
-    } catch (error) {
-      if (error instanceof JetStreamError && error.code === NOT_FOUND) return undefined;
-      throw error;
-    }
+    const found = await js.persist(() => js.findNext(names.items, names.item, from));
+    if (found === undefined) return undefined;
+    const id = /^Nats-Msg-Id: *(\S+)/mi.exec(atob(found.hdrs ?? ""))?.[1];
+    return { id: id ?? "", sequence: found.seq };
   }
 
   /** The sequence number of the last message of a stream. */
