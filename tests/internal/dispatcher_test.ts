@@ -55,7 +55,7 @@ testFunction("a deadline that passes while the death of the worker is examined e
       begin: (_child, done) => {
         attempts++;
         reply = done;
-        return { begun: true, report: undefined, cancel: () => {}, forget: () => {} };
+        return { interruptible: true, report: undefined, cancel: () => {}, forget: () => {} };
       },
     },
     (exit) => settled = exit,

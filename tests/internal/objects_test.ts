@@ -11,6 +11,7 @@ import * as Fiber from "effect/Fiber";
 import { Fifo } from "../../src/internal/objects/fifo.ts";
 import { FifoGate } from "../../src/internal/objects/fifo_gate.ts";
 import { awaitGate, oneStep, Otherwise, passGate, waitThenCommit } from "../../src/internal/objects/interruption.ts";
+import { SmallMap, SmallSet } from "../../src/internal/os/small.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { interruptAtStep, sample } from "../support/steps.ts";
 
@@ -35,6 +36,45 @@ Deno.test("a FIFO queue gives its values while those that were given are removed
   assertEquals([seen, fifo.length], [[1, 2, 3], 0]);
   assertEquals([fifo.push(4), fifo.push(5), fifo.push(6)].length, 3);
   assertEquals([fifo.removeWhere((value) => value !== 5), [...fifo]], [[4, 6], [5]]);
+});
+
+Deno.test("sets and maps for one element behave like those of the language, in their order too", () => {
+  const keys = Array.from({ length: 4 }, (_, key) => ({ key }));
+  const step = fc.tuple(fc.constantFrom("add", "add", "delete", "delete", "clear"), fc.nat(keys.length - 1));
+  fc.assert(fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
+    const set = new SmallSet<{ readonly key: number }>();
+    const map = new SmallMap<number, number>();
+    const likeSet = new Set<{ readonly key: number }>();
+    const likeMap = new Map<number, number>();
+    for (const [at, [operation, key]] of steps.entries()) {
+      if (operation === "add") {
+        set.add(keys[key]);
+        map.set(key, at);
+        likeSet.add(keys[key]);
+        likeMap.set(key, at);
+      } else if (operation === "delete") {
+        assertEquals([set.delete(keys[key]), map.delete(key)], [likeSet.delete(keys[key]), likeMap.delete(key)]);
+      } else {
+        for (const any of [set, map, likeSet, likeMap]) any.clear();
+      }
+      assertEquals([[...set], [...map.values()]], [[...likeSet], [...likeMap.values()]]);
+      assertEquals([set.size, map.size], [likeSet.size, likeMap.size]);
+      assertEquals(keys.map((each) => set.has(each)), keys.map((each) => likeSet.has(each)));
+      assertEquals(keys.map((_, n) => [map.has(n), map.get(n)]), keys.map((_, n) => [likeMap.has(n), likeMap.get(n)]));
+    }
+  }));
+});
+
+Deno.test("a set for one element gives its elements while those that were given are removed", () => {
+  const elements = [{ n: 1 }, { n: 2 }, { n: 3 }];
+  const set = new SmallSet<{ readonly n: number }>();
+  for (const element of elements) set.add(element);
+  const seen: Array<number> = [];
+  for (const element of set) {
+    seen.push(element.n);
+    set.delete(element);
+  }
+  assertEquals([seen, set.size], [[1, 2, 3], 0]);
 });
 
 Deno.test("a gate admits its head only, even if the operation is possible for a later waiter", () => {

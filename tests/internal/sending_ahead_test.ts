@@ -33,7 +33,7 @@ interface Sent {
   readonly name: number;
   readonly place: Place;
   readonly done: (reply: Reply) => void;
-  readonly call: { begun: boolean; report: Report | undefined; cancel: () => void; forget: () => void };
+  readonly call: { interruptible: boolean; report: Report | undefined; cancel: () => void; forget: () => void };
   forgotten: boolean;
 }
 
@@ -95,7 +95,7 @@ class SteppedWorker {
       sent.forgotten = true;
       this.#open.delete(sent);
     };
-    const call = { begun: false, report: undefined, cancel, forget };
+    const call = { interruptible: false, report: undefined, cancel, forget };
     const sent: Sent = { name, place, done, call, forgotten: false };
     const request = openRequest(
       {} as Channel,
@@ -165,7 +165,7 @@ class SteppedWorker {
 
 const nothing = { task: "nothing", idempotent: false, queueable: false, long: false, encoding: 0 };
 
-const open: OpenCall = { begun: false, report: undefined, cancel: () => {}, forget: () => {} };
+const open: OpenCall = { interruptible: false, report: undefined, cancel: () => {}, forget: () => {} };
 
 class World {
   readonly dispatcher: Dispatcher;

@@ -10,7 +10,7 @@ import type * as Stream from "effect/Stream";
 import type { CallError, Child } from "../../Backend.ts";
 import { handles, load, loaded } from "../objects/handles.ts";
 import { handleHooks } from "../objects/stream_hook.ts";
-import type { Link } from "../rpc/link.ts";
+import type { Channel, Link, Receiver } from "../rpc/link.ts";
 import { consume, Mailbox } from "../rpc/streams.ts";
 import type { Any } from "../../Task.ts";
 import { lookup } from "./tasks.ts";
@@ -292,35 +292,40 @@ export interface Place {
   /** Its ticket, by which the parent can take it back; 0 if there is none. */
   readonly ticket: number;
   /** Whether the child, which has ended, has certainly not begun it. */
-  readonly unbegun: () => boolean;
+  unbegun(): boolean;
 }
 
 /** A request that was sent. */
 export interface OpenCall {
   /** Asks the child to stop. The answer still comes, with the outcome. */
-  readonly cancel: () => void;
+  cancel(): void;
   /** Forgets a request that was taken back: there is no answer. */
-  readonly forget: () => void;
+  forget(): void;
   /** Whether the child has reported that it runs an Effect or a Stream, which can be interrupted. */
-  readonly begun: boolean;
+  readonly interruptible: boolean;
   /** Set when the answer has arrived. */
   readonly report: Report | undefined;
 }
 
 /** What is known of a request besides its outcome. */
-export interface Report {
+export class Report {
   /** How long the work took in the child, in milliseconds, if the child has reported it. */
-  work: number | undefined;
+  work: number | undefined = undefined;
   /** How long the answer took to be decoded, in milliseconds, apart from Schemas. */
-  decoding: number;
+  decoding = 0;
   /** Number of bytes of the request and its answer. */
   readonly bytes: number;
   /** Number of bytes that a message may have. */
   readonly maxBytes: number;
   /** Whether it is not known to have succeeded. Then the child begins no request that was sent ahead with a ticket. */
-  failed: boolean;
+  failed = true;
   /** The results of the items before the one that has failed, if these were asked for. */
-  before: ReadonlyArray<unknown> | undefined;
+  before: ReadonlyArray<unknown> | undefined = undefined;
+
+  constructor(bytes: number, maxBytes: number) {
+    this.bytes = bytes;
+    this.maxBytes = maxBytes;
+  }
 }
 
 /**
@@ -334,54 +339,85 @@ export const start = (
   last: boolean,
   done: (exit: Effect.Effect<unknown, unknown>) => void,
   place?: Place,
-): OpenCall => {
-  const { link } = child;
-  const { task } = prepared;
-  const call = { begun: false, report: undefined as Report | undefined, cancel: () => {}, forget: () => {} };
-  try {
-    const id = link.define(`${task.url} ${task.name}`, describe(task));
-    const flags = (once ? Request.ONCE : 0) |
-      (place === undefined ? 0 : place.ahead ? Request.QUEUED : Request.FRESH);
-    // A request with a ticket is sent again if the child has ended before it began.
-    const isLast = last && (place === undefined || !place.ahead && place.ticket === 0);
-    const channel = link.open(fill(prepared, id, flags, isLast, place?.ticket), {
-      exit: (message) => {
-        const read = (): void => {
-          // Objects that move with the answer are taken over before the link ends.
-          const bytes = sizeOf(prepared.encoded) + sizeOf(message);
-          call.report = {
-            work: undefined,
-            decoding: 0,
-            bytes,
-            maxBytes: link.maxMessageSize,
-            failed: true,
-            before: undefined,
-          };
-          const begun = performance.now();
-          const reply = readReply(child, prepared, message, call.report);
-          call.report.decoding = performance.now() - begun;
-          done(reply);
-          // The child waits for this before it ends.
-          if (once) link.close();
-        };
-        const loading = load(bodyOf(message));
-        if (loading === undefined) read();
-        else loading.then(read);
-      },
-      begun: () => call.begun = true,
-      closed: () => {
-        // The state changes as soon as the caller is told.
-        const started = place?.unbegun() === true ? "no" : call.begun ? "yes" : "unknown";
-        done(died(child, task.name, () => started));
-      },
-    });
-    call.cancel = () => channel.cancel();
-    call.forget = () => channel.forget();
-  } catch (error) {
-    done(error instanceof MessageTooLarge ? Exit.fail(error) : Exit.die(error));
+): OpenCall => new SentCall(child, prepared, once, last, done, place);
+
+/** One class for all that a request needs: many small objects for each would cost the garbage collector more than this one. */
+class SentCall implements OpenCall, Receiver {
+  readonly #child: Child;
+  readonly #prepared: Prepared;
+  readonly #once: boolean;
+  readonly #done: (exit: Effect.Effect<unknown, unknown>) => void;
+  readonly #place: Place | undefined;
+  #channel: Channel | undefined;
+  interruptible = false;
+  report: Report | undefined = undefined;
+
+  constructor(
+    child: Child,
+    prepared: Prepared,
+    once: boolean,
+    last: boolean,
+    done: (exit: Effect.Effect<unknown, unknown>) => void,
+    place: Place | undefined,
+  ) {
+    this.#child = child;
+    this.#prepared = prepared;
+    this.#once = once;
+    this.#done = done;
+    this.#place = place;
+    const { link } = child;
+    const { task } = prepared;
+    try {
+      const id = link.define(`${task.url} ${task.name}`, describe(task));
+      const flags = (once ? Request.ONCE : 0) |
+        (place === undefined ? 0 : place.ahead ? Request.QUEUED : Request.FRESH);
+      // A request with a ticket is sent again if the child has ended before it began.
+      const isLast = last && (place === undefined || !place.ahead && place.ticket === 0);
+      this.#channel = link.open(fill(prepared, id, flags, isLast, place?.ticket), this);
+    } catch (error) {
+      done(error instanceof MessageTooLarge ? Exit.fail(error) : Exit.die(error));
+    }
   }
-  return call;
-};
+
+  cancel(): void {
+    this.#channel?.cancel();
+  }
+
+  forget(): void {
+    this.#channel?.forget();
+  }
+
+  /** @internal */
+  begun(): void {
+    this.interruptible = true;
+  }
+
+  /** @internal */
+  exit(message: Incoming): void {
+    const loading = load(bodyOf(message));
+    if (loading === undefined) this.#read(message);
+    else loading.then(() => this.#read(message));
+  }
+
+  /** @internal */
+  closed(): void {
+    // The state changes as soon as the caller is told.
+    const started = this.#place?.unbegun() === true ? "no" : this.interruptible ? "yes" : "unknown";
+    this.#done(died(this.#child, this.#prepared.task.name, () => started));
+  }
+
+  #read(message: Incoming): void {
+    const { link } = this.#child;
+    // Objects that move with the answer are taken over before the link ends.
+    const report = this.report = new Report(sizeOf(this.#prepared.encoded) + sizeOf(message), link.maxMessageSize);
+    const begun = performance.now();
+    const reply = readReply(this.#child, this.#prepared, message, report);
+    report.decoding = performance.now() - begun;
+    this.#done(reply);
+    // The child waits for this before it ends.
+    if (this.#once) link.close();
+  }
+}
 
 /** How the owner of a child takes part in a stream that the child runs. */
 export interface StreamOwner {

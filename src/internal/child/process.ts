@@ -92,10 +92,10 @@ class RunningProcess<A, E> implements Process.Process<A, E> {
       this.#observed = true;
     });
     const exit = Effect.zipRight(observed, this.#exit);
-    const interrupt = Effect.sync(call.cancel);
+    const interrupt = Effect.sync(() => call.cancel());
     const ended = stop({
       child,
-      interruptible: () => call.begun,
+      interruptible: () => call.interruptible,
       ask: interrupt,
       policy: options,
       doing: running(prepared.task),

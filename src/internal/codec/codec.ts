@@ -86,8 +86,24 @@ export interface Extras<Link = unknown> {
   readonly owned?: ReadonlySet<Uint8Array> | undefined;
 }
 
+/** A message. */
 export interface Encoded<Link = unknown> extends Extras<Link> {
   readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one. */
+class EncodedMessage<Link> implements Encoded<Link> {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly attachments: ReadonlyArray<Uint8Array>;
+  readonly onSend: ReadonlyArray<(link: Link) => void>;
+  readonly moving: ReadonlySet<ArrayBuffer> | undefined;
+
+  constructor(bytes: Uint8Array<ArrayBuffer>, extras: Extras<Link> | undefined) {
+    this.bytes = bytes;
+    this.attachments = extras?.attachments ?? none;
+    this.onSend = extras?.onSend ?? none;
+    this.moving = extras?.moving;
+  }
 }
 
 const none: ReadonlyArray<never> = [];
@@ -147,13 +163,7 @@ export const encode = <Link = unknown>(value: unknown, options?: EncodeOptions<L
   try {
     writer.position = 0;
     const extras = encodeInto(writer, value, options);
-    const bytes = slabCopy(writer.buffer, 0, writer.position);
-    return {
-      bytes,
-      attachments: extras?.attachments ?? none,
-      onSend: extras?.onSend ?? none,
-      moving: extras?.moving,
-    };
+    return new EncodedMessage(slabCopy(writer.buffer, 0, writer.position), extras);
   } finally {
     if (writer.buffer.length <= MAX_SCRATCH_BYTES) idle = writer;
   }

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import * as Fiber from "effect/Fiber";
 import type * as Scope from "effect/Scope";
+import { SmallSet } from "../os/small.ts";
 import { Link, type Receiver } from "../rpc/link.ts";
 import { CANCELLED, GONE, type Hosted, type Line } from "../rpc/router.ts";
 import { dial, type DialOptions } from "../network/dial.ts";
@@ -29,7 +30,7 @@ interface WaitingCall {
 /** The connection to one server. */
 export class ServerConnection implements Hosted {
   readonly #options: DialOptions;
-  readonly #waiting = new Set<WaitingCall>();
+  readonly #waiting = new SmallSet<WaitingCall>();
   #link: Link | undefined;
   #transport: TcpTransport | undefined;
   #dialing: Fiber.RuntimeFiber<Link, unknown> | undefined;

@@ -14,6 +14,7 @@
  *
  * @module
  */
+import { SmallSet } from "../os/small.ts";
 import { ConnectionClient } from "../pipe/client.ts";
 import type { ConnectionHandle, Peer } from "../pipe/end.ts";
 import { PipeHost } from "../pipe/host.ts";
@@ -62,7 +63,7 @@ class PeerEnd implements P.EndOwner {
   readonly #inbox: Inbox;
   readonly #pipe: P.PipeAccess;
   /** Reports the outcome of each message that has not left this process. */
-  readonly #unsent = new Set<(sent: boolean) => void>();
+  readonly #unsent = new SmallSet<(sent: boolean) => void>();
   /** Messages received here that the peer has not been told of, and their bytes. */
   #unacknowledged = 0;
   #unacknowledgedBytes = 0;

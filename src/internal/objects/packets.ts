@@ -18,6 +18,19 @@ export interface Packet {
   readonly moves?: boolean | undefined;
 }
 
+/** A packet that was received. It is a class for the reason that `FifoEntry` in `fifo.ts` is one. */
+class ReceivedPacket implements Packet {
+  readonly bytes: Uint8Array;
+  readonly attachments: ReadonlyArray<Uint8Array>;
+  readonly moves: boolean;
+
+  constructor(bytes: Uint8Array, attachments: ReadonlyArray<Uint8Array>, moves: boolean) {
+    this.bytes = bytes;
+    this.attachments = attachments;
+    this.moves = moves;
+  }
+}
+
 export { sizeOf } from "../codec/message.ts";
 
 /**
@@ -62,11 +75,11 @@ export const unpack = (
     const parts = Math.floor(extras / 2);
     const end = reader.at + length;
     if (!(end <= bytes.length && attachment + parts <= attachments.length)) throw malformed();
-    packets[i] = {
-      bytes: memory === "own" ? slabCopy(bytes, reader.at, end) : bytes.subarray(reader.at, end),
-      attachments: parts === 0 ? none : attachments.slice(attachment, attachment + parts),
-      moves: extras % 2 === 1,
-    };
+    packets[i] = new ReceivedPacket(
+      memory === "own" ? slabCopy(bytes, reader.at, end) : bytes.subarray(reader.at, end),
+      parts === 0 ? none : attachments.slice(attachment, attachment + parts),
+      extras % 2 === 1,
+    );
     reader.at = end;
     attachment += parts;
   }

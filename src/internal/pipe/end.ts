@@ -20,6 +20,7 @@ import { type Incoming, MessageTooLarge } from "../codec/message.ts";
 import { BrokenPipe, EndOfFile, PipeError, Unreachable } from "../objects/errors.ts";
 import { FifoGate } from "../objects/fifo_gate.ts";
 import { sizeOf } from "../objects/packets.ts";
+import { SmallSet } from "../os/small.ts";
 import { VarintReader, varints } from "../codec/varint.ts";
 import { beginAttach, endAttach, whenAttached } from "../objects/attaching.ts";
 import type { PipeHost } from "./host.ts";
@@ -290,7 +291,7 @@ const closed = (): PipeError =>
 const remotePipe = (handle: ConnectionHandle, owner: P.EndOwner): P.PipeAccess => {
   /** For each `SYNCED` that the pipe still owes, in order. */
   const syncs: Array<(arrived: boolean) => void> = [];
-  const sending = new Set<(arrived: boolean) => void>();
+  const sending = new SmallSet<(arrived: boolean) => void>();
   beginAttach(owner);
   const line = call(handle, P.ATTACH, varints(handle.end, handle.generation), {
     data: (message) => {

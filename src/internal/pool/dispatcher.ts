@@ -17,9 +17,11 @@ import * as Duration from "effect/Duration";
 import type * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
 import type { Child } from "../../Backend.ts";
-import type { Report } from "../child/call.ts";
+import type { Place, Report } from "../child/call.ts";
+import type { Tickets } from "../child/tickets.ts";
+import { SmallSet } from "../os/small.ts";
 import type { PoolError } from "./errors.ts";
-import { type Job, type JobExit, type Reply, type Settle, type Slot, type Terms, unlimited, type Work } from "./job.ts";
+import { Job, type JobExit, type Reply, type Settle, type Slot, type Terms, unlimited, type Work } from "./job.ts";
 import type { Observations } from "./insights.ts";
 import { JobQueue } from "./job_queue.ts";
 import { judge } from "./retry.ts";
@@ -78,6 +80,25 @@ const rank = (slot: number, key: string): number => {
   return (hash ^ hash >>> 15) >>> 0;
 };
 
+/** The place of one attempt of a job among those of its worker. */
+class Placed implements Place {
+  readonly ahead: boolean;
+  readonly ticket: number;
+  readonly #job: Job;
+  readonly #tickets: Tickets | undefined;
+
+  constructor(job: Job, tickets: Tickets | undefined) {
+    this.ahead = job.ahead;
+    this.ticket = job.ticket;
+    this.#job = job;
+    this.#tickets = tickets;
+  }
+
+  unbegun(): boolean {
+    return this.ticket === 0 ? this.#job.ahead : this.#tickets!.recall(this.ticket);
+  }
+}
+
 /** The waiting jobs and the slots. */
 export class Dispatcher {
   readonly #options: Options;
@@ -88,9 +109,9 @@ export class Dispatcher {
   /** Slots whose workers have no job. The last one has become idle last. */
   readonly #idle: Array<Slot> = [];
   readonly #queue = new JobQueue();
-  readonly #running = new Set<Job>();
+  readonly #running = new SmallSet<Job>();
   /** The running jobs that their workers have not taken up, in the order in which they were sent. */
-  readonly #ahead = new Set<Job>();
+  readonly #ahead = new SmallSet<Job>();
   /** At most the smallest priority of these. */
   #floor = Infinity;
   /** How long the jobs of each task have taken lately, in milliseconds, and how many of them were measured. */
@@ -149,31 +170,8 @@ export class Dispatcher {
    * milliseconds ago.
    */
   submit(work: Work, settle: Settle, terms: Terms = unlimited, pinned?: Slot, elapsed = 0): Job {
-    const job: Job = {
-      work,
-      settle,
-      terms,
-      sequence: this.#sequence++,
-      pinned,
-      state: "waiting",
-      queue: undefined,
-      slot: undefined,
-      call: undefined,
-      attempt: undefined,
-      placed: false,
-      ahead: false,
-      ticket: 0,
-      cancelled: false,
-      condemned: false,
-      overrun: undefined,
-      past: undefined,
-      grace: undefined,
-      limit: undefined,
-      patience: undefined,
-      deadline: undefined,
-      rest: undefined,
-      since: performance.now(),
-    };
+    const now = performance.now();
+    const job = new Job(work, settle, terms, this.#sequence++, pinned, now);
     if (this.#refusal !== undefined) {
       this.#settle(job, Exit.failCause(this.#refusal));
       return job;
@@ -185,7 +183,7 @@ export class Dispatcher {
         () => this.#overrun(job, "Deadline", deadline),
       );
     }
-    this.#place(job);
+    this.#place(job, now);
     if ((job.state === "waiting" || job.ahead && job.ticket !== 0) && queueTimeout !== Infinity) {
       const patience = Math.max(0, queueTimeout - elapsed);
       job.patience = this.#options.after(patience, () => this.#overrun(job, "QueueTimeout", queueTimeout));
@@ -228,9 +226,10 @@ export class Dispatcher {
   close(slot: Slot): void {
     const at = this.#slots.indexOf(slot);
     if (at >= 0) this.#slots.splice(at, 1);
+    const now = performance.now();
     for (const job of slot.own.clear()) {
       this.#waiting--;
-      this.#place(job);
+      this.#place(job, now);
     }
   }
 
@@ -243,9 +242,9 @@ export class Dispatcher {
     slot.jobs = 0;
     slot.task = undefined;
     // The stream of a worker that has died may still be given back.
-    slot.running = new Set();
+    slot.running = new SmallSet();
     slot.name = child.name;
-    slot.startedAt = performance.now();
+    const now = slot.startedAt = performance.now();
     slot.busyTime = 0;
     slot.draining = false;
     slot.leaving = false;
@@ -256,7 +255,7 @@ export class Dispatcher {
       slot.tickets = undefined;
       this.#unlist(slot);
     });
-    if (slot.child !== undefined) this.#feed(slot);
+    if (slot.child !== undefined) this.#feed(slot, now);
   }
 
   /** Ends a worker in good order as soon as it has finished its jobs. It gets no more. */
@@ -294,15 +293,15 @@ export class Dispatcher {
   // Placing
 
   /** Gives a job to a worker that can take it, or lets it wait. */
-  #place(job: Job, first: boolean = false): void {
+  #place(job: Job, now: number, first: boolean = false): void {
     const { priority } = job.terms;
     if (priority > this.#floor) this.#makeWay(priority);
     const home = job.pinned ?? this.#home(job.terms.affinity);
     const slot = home ?? this.#pick(job);
     if (slot !== undefined && this.#takes(slot, job) && (first || !this.#overtakes(slot))) {
-      this.#run(slot, job);
+      this.#run(slot, job, now);
       // The job could not be sent.
-      if (job.state !== "running") this.#feed(slot);
+      if (job.state !== "running") this.#feed(slot, now);
       return;
     }
     job.state = "waiting";
@@ -376,8 +375,8 @@ export class Dispatcher {
   }
 
   /** Gives a worker as many jobs as it can take. */
-  #feed(slot: Slot): void {
-    if (this.#ahead.size > 0) this.#relieve(slot);
+  #feed(slot: Slot, now: number): void {
+    if (this.#ahead.size > 0) this.#relieve(slot, now);
     if (this.#isSupplied(slot)) return;
     while (this.#isOpen(slot)) {
       const queue = this.#queueOf(slot);
@@ -389,14 +388,14 @@ export class Dispatcher {
       if (!this.#takes(slot, job)) break;
       queue.shift();
       this.#waiting--;
-      this.#run(slot, job);
+      this.#run(slot, job, now);
       this.onRoom?.();
     }
     if (slot.running.size > 0) return;
     if (!this.#isOpen(slot)) return this.#depart(slot);
     if (this.#idle.includes(slot)) return;
     this.#idle.push(slot);
-    slot.idleSince = performance.now();
+    slot.idleSince = now;
     this.#options.onIdle(slot);
   }
 
@@ -445,7 +444,8 @@ export class Dispatcher {
     job.state = "waiting";
     job.slot = undefined;
     job.call = undefined;
-    job.attempt = undefined;
+    // Its link may still tell of the request.
+    job.attempt++;
     return true;
   }
 
@@ -476,13 +476,13 @@ export class Dispatcher {
   }
 
   /** Takes back the jobs of a worker that is late, because other workers would begin later jobs before them. */
-  #relieve(slot: Slot): void {
+  #relieve(slot: Slot, now: number): void {
     const isFree = (job: Job): boolean => this.#homeOf(job) === undefined;
     for (const oldest of this.#ahead) {
       if (!isFree(oldest)) continue;
       const late = oldest.slot!;
       const [front] = late.running;
-      if (late !== slot && performance.now() - front.since >= LATE) this.#requeue([...late.running].filter(isFree));
+      if (late !== slot && now - front.since >= LATE) this.#requeue([...late.running].filter(isFree));
       return;
     }
   }
@@ -500,7 +500,7 @@ export class Dispatcher {
 
   // Running
 
-  #run(slot: Slot, job: Job): void {
+  #run(slot: Slot, job: Job, now: number): void {
     const child = slot.child!;
     this.#unlist(slot);
     job.state = "running";
@@ -510,7 +510,7 @@ export class Dispatcher {
     slot.jobs++;
     const { running, tickets } = slot;
     running.add(job);
-    if (running.size === 1) slot.busySince = performance.now();
+    if (running.size === 1) slot.busySince = now;
     this.#running.add(job);
     const { ahead: most, concurrency, measured } = this.#options;
     const ahead = running.size > concurrency;
@@ -523,31 +523,26 @@ export class Dispatcher {
     } else slot.task = job.work.task;
     if (job.work.module !== undefined) this.modules.add(job.work.module);
     if (!ahead || job.ticket === 0) this.#clearPatience(job);
-    const { ticket } = job;
-    const place = !job.placed ? undefined : {
-      ahead,
-      ticket,
-      unbegun: () => ticket === 0 ? job.ahead : tickets!.recall(ticket),
-    };
-    const attempt = {};
-    job.attempt = attempt;
+    const place = job.placed ? new Placed(job, tickets) : undefined;
+    const attempt = ++job.attempt;
     let isSync = true;
     const call = job.work.begin(child, (reply) => {
       // A link that ends tells also of a request that is taken back meanwhile.
       if (job.attempt !== attempt) return;
+      const end = performance.now();
       running.delete(job);
-      if (running.size === 0 && slot.running === running) slot.busyTime += performance.now() - slot.busySince;
-      this.#finish(slot, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun));
+      if (running.size === 0 && slot.running === running) slot.busyTime += end - slot.busySince;
+      this.#finish(slot, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun), end);
       // An answer may arrive while the worker is being killed: a job that is sent to it now would die with it.
       if (isSync || child.link.closed !== undefined) return;
       this.#settleSlot(slot);
-      this.#feed(slot);
+      this.#feed(slot, end);
     }, place);
     isSync = false;
     if (job.attempt !== attempt || job.state !== "running") return;
     job.call = call;
     if (ahead) this.#options.onWaiting();
-    else this.#takeUp(slot, job);
+    else this.#takeUp(slot, job, now);
     if (slot.jobs === this.#options.maxJobs) this.#options.onLast(slot);
   }
 
@@ -557,12 +552,11 @@ export class Dispatcher {
   }
 
   /** A worker takes up a job now. */
-  #takeUp(slot: Slot, job: Job): void {
+  #takeUp(slot: Slot, job: Job, now: number): void {
     const { timeout } = job.terms;
     this.#unmark(job);
     this.#clearPatience(job);
     slot.task = job.work.task;
-    const now = performance.now();
     if (job.past === undefined) this.#options.observations.takenUp(job, now - job.since);
     job.since = now;
     if (timeout !== Infinity) job.limit = this.#options.after(timeout, () => this.#overrun(job, "Timeout", timeout));
@@ -614,9 +608,8 @@ export class Dispatcher {
   }
 
   /** A worker has finished a job. */
-  #finish(slot: Slot, job: Job, reply: Reply): void {
+  #finish(slot: Slot, job: Job, reply: Reply, end: number): void {
     this.#running.delete(job);
-    const end = performance.now();
     const { ahead, since } = job;
     const { name } = slot;
     const report = job.call?.report;
@@ -631,7 +624,7 @@ export class Dispatcher {
     // The end of a batch takes the others back before they begin.
     if (report?.failed === true) this.#requeue([...slot.running]);
     // A worker that has died goes on with nothing. A job that was sent ahead and taken back has held up none.
-    if (!ahead && slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot);
+    if (!ahead && slot.child !== undefined && slot.child.link.closed === undefined) this.#takeUpNext(slot, end);
     const conclude = (exit: JobExit): void => {
       const { timeline } = this.#options.observations;
       const failed = Exit.isFailure(exit);
@@ -658,11 +651,11 @@ export class Dispatcher {
   }
 
   /** The worker of a slot goes on with the first job that was sent ahead. */
-  #takeUpNext(slot: Slot): void {
+  #takeUpNext(slot: Slot, now: number): void {
     if (this.#options.ahead === 0) return;
     for (const job of slot.running) {
       if (!job.ahead) continue;
-      this.#takeUp(slot, job);
+      this.#takeUp(slot, job, now);
       return this.onRoom?.();
     }
   }
@@ -690,7 +683,7 @@ export class Dispatcher {
   #retry(job: Job): void {
     this.retried++;
     this.#options.observations.retried();
-    this.#place(job, true);
+    this.#place(job, performance.now(), true);
   }
 
   /** Takes a job out of its queue or its rest. */

@@ -17,6 +17,7 @@ import type * as Exit from "effect/Exit";
 import type { Child, ProcessDied } from "../../Backend.ts";
 import type * as Call from "../child/call.ts";
 import type { Tickets } from "../child/tickets.ts";
+import { SmallSet } from "../os/small.ts";
 import { JobQueue } from "./job_queue.ts";
 import type { Retry } from "./retry.ts";
 
@@ -47,7 +48,7 @@ export interface Work {
   /** How long its arguments took to be encoded, in milliseconds. */
   readonly encoding: number;
   /** Begins it. May be called again, for another attempt. */
-  readonly begin: Begin;
+  begin(...args: Parameters<Begin>): Call.OpenCall;
 }
 
 /** The conditions under which a job runs. Times are in milliseconds. */
@@ -76,8 +77,12 @@ export const unlimited: Terms = {
   retry: undefined,
 };
 
-/** A job. */
-export interface Job {
+/**
+ * A job.
+ *
+ * It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one.
+ */
+export class Job {
   readonly work: Work;
   readonly settle: Settle;
   readonly terms: Terms;
@@ -85,40 +90,49 @@ export interface Job {
   readonly sequence: number;
   /** The only slot that may run it. */
   readonly pinned: Slot | undefined;
-  state: "waiting" | "running" | "resting" | "settled";
+  state: "waiting" | "running" | "resting" | "settled" = "waiting";
   /** The queue in which it waits. */
-  queue: JobQueue | undefined;
+  queue: JobQueue | undefined = undefined;
   /** The slot whose worker runs it. */
-  slot: Slot | undefined;
-  call: Call.OpenCall | undefined;
-  /** The identity of its last attempt. */
-  attempt: object | undefined;
+  slot: Slot | undefined = undefined;
+  call: Call.OpenCall | undefined = undefined;
+  /** Number of attempts so far. Only the last one may settle it. */
+  attempt = 0;
   /** Whether it has a place among the jobs that its worker runs one after the other. */
-  placed: boolean;
+  placed = false;
   /** Whether its worker has not taken it up: then it still counts as waiting. */
-  ahead: boolean;
+  ahead = false;
   /** By which it can be taken back from its worker; 0 if it cannot. */
-  ticket: number;
+  ticket = 0;
   /** Whether its caller has asked it to stop. */
-  cancelled: boolean;
+  cancelled = false;
   /** Whether its worker is to be killed because of it. */
-  condemned: boolean;
+  condemned = false;
   /** What it settles with instead of its answer, because it was stopped by the pool. */
-  overrun: Cause.Cause<unknown> | undefined;
+  overrun: Cause.Cause<unknown> | undefined = undefined;
   /** What its attempts have been through. */
-  past: Past | undefined;
+  past: Past | undefined = undefined;
   /** Stops the timer that limits how long it may take to stop. */
-  grace: (() => void) | undefined;
+  grace: (() => void) | undefined = undefined;
   /** Stops the timer that limits how long an attempt may run. */
-  limit: (() => void) | undefined;
+  limit: (() => void) | undefined = undefined;
   /** Stops the timer that limits how long it may wait. */
-  patience: (() => void) | undefined;
+  patience: (() => void) | undefined = undefined;
   /** Stops the timer of its deadline. */
-  deadline: (() => void) | undefined;
+  deadline: (() => void) | undefined = undefined;
   /** Stops the wait for its next attempt. */
-  rest: (() => void) | undefined;
+  rest: (() => void) | undefined = undefined;
   /** When it was submitted or its attempt began; see `performance.now`. */
   since: number;
+
+  constructor(work: Work, settle: Settle, terms: Terms, sequence: number, pinned: Slot | undefined, since: number) {
+    this.work = work;
+    this.settle = settle;
+    this.terms = terms;
+    this.sequence = sequence;
+    this.pinned = pinned;
+    this.since = since;
+  }
 }
 
 /** The failed attempts of a job. */
@@ -140,7 +154,7 @@ export interface Slot {
   /** Name of the task of this worker's last job. */
   task: string | undefined;
   /** The jobs that this worker has, in the order in which it has received them. */
-  running: Set<Job>;
+  running: SmallSet<Job>;
   /** By which jobs can be taken back from its worker. */
   tickets: Tickets | undefined;
   /** Jobs that only this slot may run. */
@@ -175,7 +189,7 @@ export const makeSlot = (id: number): Slot => ({
   child: undefined,
   jobs: 0,
   task: undefined,
-  running: new Set(),
+  running: new SmallSet(),
   tickets: undefined,
   own: new JobQueue(),
   draining: false,

@@ -11,6 +11,8 @@ import type * as Scope from "effect/Scope";
 import type { Child } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
 import { lookup } from "../child/tasks.ts";
+import { waitThenCommit } from "../objects/interruption.ts";
+import { SmallSet } from "../os/small.ts";
 import type { Admission } from "./admission.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import type { Begin, Job, JobExit, Settle, Slot, Terms, Work } from "./job.ts";
@@ -32,47 +34,103 @@ const isLong = ({ carried, encoded }: Call.Prepared): boolean =>
   encoded.attachments.length > 0 || encoded.bytes.length + (carried?.length ?? 0) > LONG;
 
 /** The work of a prepared call. */
-export const workOf = (prepared: Call.Prepared, begin: Begin, queueable: boolean = false): Work => ({
-  task: prepared.task.name,
-  module: prepared.task.url,
-  idempotent: lookup(prepared.task.url, prepared.task.name)?.options.idempotent === true,
-  queueable,
-  long: isLong(prepared),
-  encoding: prepared.encoding,
-  begin,
-});
+export abstract class CallWork implements Work {
+  readonly prepared: Call.Prepared;
+  readonly idempotent: boolean;
+  readonly queueable: boolean;
+  readonly long: boolean;
+
+  constructor(prepared: Call.Prepared, queueable: boolean) {
+    const { name, url } = prepared.task;
+    this.prepared = prepared;
+    this.idempotent = lookup(url, name)?.options.idempotent === true;
+    this.queueable = queueable;
+    this.long = isLong(prepared);
+  }
+
+  get task(): string {
+    return this.prepared.task.name;
+  }
+
+  get module(): string {
+    return this.prepared.task.url;
+  }
+
+  get encoding(): number {
+    return this.prepared.encoding;
+  }
+
+  abstract begin(...args: Parameters<Begin>): Call.OpenCall;
+}
+
+/** A call that a worker of this program runs. */
+class WorkerCall extends CallWork {
+  /** Whether it is sent once, unless a worker has not begun it. */
+  readonly #last: boolean;
+
+  constructor(prepared: Call.Prepared, queueable: boolean, last: boolean) {
+    super(prepared, queueable);
+    this.#last = last;
+  }
+
+  begin(...[child, done, place]: Parameters<Begin>): Call.OpenCall {
+    return Call.start(child, this.prepared, false, this.#last, done, place);
+  }
+}
 
 /** Submits calls that a worker of this program runs; it may receive them before it can run them if they are `queueable`. */
-export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, terms, ...rest) => {
-  const begin: Begin = (child, done, place) =>
-    Call.start(child, prepared, false, terms.retry === undefined, done, place);
-  return dispatcher.submit(workOf(prepared, begin, queueable), settle, terms, ...rest);
-};
+export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, terms, ...rest) =>
+  dispatcher.submit(new WorkerCall(prepared, queueable, terms.retry === undefined), settle, terms, ...rest);
 
 /** Runs one job. *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped. */
-export const run = (
-  { admission, dispatcher, submit }: Gate,
-  prepared: Call.Prepared,
-  terms: Terms,
-): Effect.Effect<unknown, unknown> =>
-  Effect.async((resume) => {
-    let stopped = (): void => {};
-    let job: Job | undefined;
-    let early: JobExit | undefined;
-    const settle = (exit: JobExit): void => {
-      early = exit;
-      resume(exit);
-      stopped();
-    };
-    const leave = admission.enter(() => {
-      job = submit(prepared, settle, terms);
+export const run = (gate: Gate, prepared: Call.Prepared, terms: Terms): Effect.Effect<unknown, unknown> =>
+  waitThenCommit(
+    (answer) => {
+      const single = new Single(gate, prepared, terms, answer);
+      return () => single.stop();
+    },
+    (value) => Exit.succeed(value),
+  );
+
+/** The job of a call that has one. */
+class Single {
+  readonly #dispatcher: Dispatcher;
+  readonly #answer: (exit: JobExit) => void;
+  readonly #leave: () => void;
+  #job: Job | undefined;
+  #settled = false;
+  #stopped: (() => void) | undefined;
+
+  constructor(
+    { admission, dispatcher, submit }: Gate,
+    prepared: Call.Prepared,
+    terms: Terms,
+    answer: (exit: JobExit) => void,
+  ) {
+    this.#dispatcher = dispatcher;
+    this.#answer = answer;
+    this.#leave = admission.enter(() => {
+      this.#job = submit(prepared, (exit) => this.#settle(exit), terms);
     });
-    return Effect.async<void>((done) => {
-      leave();
-      if (job === undefined || early !== undefined || dispatcher.cancel(job)) return done(Effect.void);
-      stopped = () => done(Effect.void);
+  }
+
+  #settle(exit: JobExit): void {
+    this.#settled = true;
+    this.#answer(exit);
+    this.#stopped?.();
+  }
+
+  /** The job is not wanted any more. The result waits until it has stopped. */
+  stop(): Effect.Effect<void> | undefined {
+    if (this.#settled) return undefined;
+    this.#leave();
+    if (this.#job === undefined || this.#dispatcher.cancel(this.#job)) return undefined;
+    return Effect.async((resume) => {
+      if (this.#settled) resume(Effect.void);
+      else this.#stopped = () => resume(Effect.void);
     });
-  });
+  }
+}
 
 /** The jobs of a call, each prepared when it is submitted. */
 export interface Supply {
@@ -97,7 +155,7 @@ class Batch {
   readonly #settled: Settled;
   readonly #ended: (exit: Exit.Exit<void, unknown>) => void;
   /** The jobs that have not settled. */
-  readonly #jobs = new Set<Job>();
+  readonly #jobs = new SmallSet<Job>();
   #open = 0;
   #submitted = 0;
   /** Waits for room in the queue of the pool. */
@@ -277,7 +335,7 @@ export const lease = (
           cause = job?.overrun ?? Cause.interrupt(FiberId.none);
           revoke(cause);
         };
-        return { begun: true, report: undefined, cancel, forget: () => {} };
+        return { interruptible: true, report: undefined, cancel, forget: () => {} };
       },
     });
     // Released also when the wait was interrupted: the worker may have come at that very moment.

@@ -46,9 +46,9 @@ import { Loan, openGet, Takers } from "./takers.ts";
 /** A get of the process of the queue that waits or has borrowed items. */
 export interface LocalGet {
   /** The first `count` of the borrowed items are taken. The others go back. */
-  readonly taken: (count: number) => void;
+  taken(count: number): void;
   /** Stops waiting, and gives all borrowed items back. */
-  readonly cancel: () => void;
+  cancel(): void;
 }
 
 /** Items that were taken in the process of the queue, and not reported done. */
@@ -202,15 +202,7 @@ export class QueueHost implements Hosted, QueueCore {
   take(most: number, lend: (items: ReadonlyArray<Item>) => void, end: (exit: Fill) => void): LocalGet {
     const loan = new Loan(this, this.#takers, most, P.consumer, lend, end);
     this.#takers.add(loan);
-    return {
-      taken: (count) => {
-        loan.commit(count);
-        if (loan.settle(true)) this.advance();
-      },
-      cancel: () => {
-        if (loan.settle(false)) this.advance();
-      },
-    };
+    return loan;
   }
 
   /** Keeps items that were taken in this process until they are reported done. */

@@ -5,7 +5,7 @@
  */
 import type { Packet } from "../objects/packets.ts";
 import { messageOf } from "../codec/foreign.ts";
-import { FifoStore, type Item, type Store } from "./store.ts";
+import { FifoStore, Item, type Store } from "./store.ts";
 
 /** The options of a queue. */
 export interface QueueRules {
@@ -68,15 +68,14 @@ export class Inventory {
   /** Adds an item whose bytes are accounted for. Returns the reason if the item has no place in the order, and drops it then. */
   add(packet: Packet, size: number): string | undefined {
     const release = packet.moves ? this.rules.retain(packet) : undefined;
-    const { attachments, bytes, moves } = packet;
     const arrival = ++this.#arrivals;
     const { keyOf } = this.rules;
     if (keyOf === undefined) {
-      this.#store.push({ bytes, attachments, moves, size, arrival, key: undefined, release });
+      this.#store.push(new Item(packet, size, arrival, undefined, release));
       return undefined;
     }
     try {
-      this.#store.push({ bytes, attachments, moves, size, arrival, key: keyOf(packet), release });
+      this.#store.push(new Item(packet, size, arrival, keyOf(packet), release));
       return undefined;
     } catch (error) {
       this.bytes -= size;

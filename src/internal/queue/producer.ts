@@ -17,6 +17,7 @@ import { call, DONE, type Line, type Target } from "../rpc/router.ts";
 import { FRAGMENT } from "../transport/frames.ts";
 import type { Incoming } from "../codec/message.ts";
 import { pack, type Packet } from "../objects/packets.ts";
+import { SmallSet } from "../os/small.ts";
 import { VarintReader } from "../codec/varint.ts";
 import * as P from "./protocol.ts";
 
@@ -52,7 +53,7 @@ export class Producer {
   #isClosing = false;
   #requests = 0;
   readonly #waiting = new Map<number, (grant: Grant) => void>();
-  readonly #sending = new Set<OnPut>();
+  readonly #sending = new SmallSet<OnPut>();
   /** For each `RESULT` that the queue still owes, in order. */
   readonly #results: Array<OnPut> = [];
   #timer: ReturnType<typeof setTimeout> | undefined;

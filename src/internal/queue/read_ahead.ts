@@ -21,6 +21,7 @@
  */
 import type { FifoEntry } from "../objects/fifo.ts";
 import { pack } from "../objects/packets.ts";
+import { SmallSet } from "../os/small.ts";
 import { VarintReader, varints } from "../codec/varint.ts";
 import * as Codec from "../codec/codec.ts";
 import type { Words } from "../os/atomics.ts";
@@ -45,7 +46,7 @@ export class ReadAhead {
   readonly #redelivery: Redelivery;
   readonly #streams = new Set<AheadStream>();
   /** Those that are standing. */
-  readonly #standing = new Set<AheadStream>();
+  readonly #standing = new SmallSet<AheadStream>();
   readonly #words = new SharedWords();
 
   constructor(core: QueueCore, takers: Takers, redelivery: Redelivery) {
@@ -230,7 +231,7 @@ class AheadStream implements Taker {
   #due = 0;
   readonly #core: QueueCore;
   readonly #streams: ReadAhead;
-  readonly #standing: Set<AheadStream>;
+  readonly #standing: SmallSet<AheadStream>;
   readonly #takers: Takers;
   #lender: Lender;
   /** Lent items that had not been taken at the last check. */
@@ -251,7 +252,7 @@ class AheadStream implements Taker {
   constructor(
     core: QueueCore,
     streams: ReadAhead,
-    standing: Set<AheadStream>,
+    standing: SmallSet<AheadStream>,
     takers: Takers,
     line: Line,
     lender: Lender,

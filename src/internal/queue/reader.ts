@@ -23,6 +23,7 @@ import { loadAll } from "../objects/handles.ts";
 import { type Borrower, memoryBorrower } from "./lease.ts";
 import { type FileAddress, FileBorrower } from "./lease_file.ts";
 import { type Packet, unpack } from "../objects/packets.ts";
+import { SmallSet } from "../os/small.ts";
 import { VarintReader } from "../codec/varint.ts";
 import type { UnreportedItem, UnreportedItems } from "./unreported.ts";
 import * as P from "./protocol.ts";
@@ -38,7 +39,7 @@ export class Reader {
   readonly #line: Line;
   /** Of a queue that redelivers. */
   readonly #unreportedItems: UnreportedItems | undefined;
-  readonly #unreported = new Set<UnreportedItem>();
+  readonly #unreported = new SmallSet<UnreportedItem>();
   #borrower: Borrower | undefined;
   #buffer: ReadonlyArray<Packet> = none;
   #next = 0;

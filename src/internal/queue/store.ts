@@ -8,16 +8,35 @@
 import { Fifo } from "../objects/fifo.ts";
 import type { Packet } from "../objects/packets.ts";
 
-/** One item of a queue. */
-export interface Item extends Packet {
-  /** Number of its arrival: a later item has a larger number. */
-  readonly arrival: number;
+/** One item of a queue. It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one. */
+export class Item implements Packet {
+  readonly bytes: Uint8Array;
+  readonly attachments: ReadonlyArray<Uint8Array>;
+  readonly moves: boolean | undefined;
   /** Size in bytes. */
   readonly size: number;
+  /** Number of its arrival: a later item has a larger number. */
+  readonly arrival: number;
   /** The key by which a priority queue orders it. */
   readonly key: unknown;
   /** Releases the handles that move with the item; see `pipe/in_transit.ts`. */
-  readonly release?: (() => void) | undefined;
+  readonly release: (() => void) | undefined;
+
+  constructor(
+    { attachments, bytes, moves }: Packet,
+    size: number,
+    arrival: number,
+    key?: unknown,
+    release?: () => void,
+  ) {
+    this.bytes = bytes;
+    this.attachments = attachments;
+    this.moves = moves;
+    this.size = size;
+    this.arrival = arrival;
+    this.key = key;
+    this.release = release;
+  }
 }
 
 /** Items in the order of one queue. */

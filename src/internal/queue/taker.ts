@@ -143,7 +143,7 @@ export class ItemTaker<A> {
           (packets) => answer(withKinds(packets)),
           (exit) => answer(Effect.fail(endingOf(written(exit), this.#handle.host))),
         );
-        return get.cancel;
+        return () => get.cancel();
       },
       (packets) => {
         const opened = this.#codec.open(packets);

@@ -139,6 +139,17 @@ export class Loan implements Taker {
     this.#core.advance();
   }
 
+  /** The first `count` of the items are taken. The others go back. */
+  taken(count: number): void {
+    this.commit(count);
+    if (this.settle(true)) this.#core.advance();
+  }
+
+  /** Stops waiting, and gives all items back. */
+  cancel(): void {
+    if (this.settle(false)) this.#core.advance();
+  }
+
   /** The lent items are no longer lent: they are the caller's. */
   release(): ReadonlyArray<Item> {
     const items = this.#items;

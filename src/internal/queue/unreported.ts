@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { SmallSet } from "../os/small.ts";
 import type { Target } from "../rpc/router.ts";
 
 /** One item that was taken. */
@@ -15,7 +16,7 @@ export interface UnreportedItem {
 
 /** The unreported items of one queue, in the order in which they were taken. */
 export class UnreportedItems<Item extends Pick<UnreportedItem, "fiber"> = UnreportedItem> {
-  readonly #items = new Set<Item>();
+  readonly #items = new SmallSet<Item>();
   /** Called when there are items, and when there are none any more. */
   readonly #changed: (hasItems: boolean) => void;
 

@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { SmallMap } from "../os/small.ts";
 import { TypedError } from "../os/typed_error.ts";
 import type { LinkSide } from "../transport/frames.ts";
 import * as Codec from "../codec/codec.ts";
@@ -74,6 +75,20 @@ export interface Options {
 /** The number of channels that were numbered before their link was known; see {@link exportId}. */
 let exported = 0;
 
+const none: ReadonlyArray<number> = [];
+
+/** A channel that has not ended. It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one. */
+class OpenChannel {
+  readonly receiver: Receiver;
+  /** The channels that were offered on it. */
+  readonly offers: ReadonlyArray<number>;
+
+  constructor(receiver: Receiver, offers: ReadonlyArray<number> = none) {
+    this.receiver = receiver;
+    this.offers = offers;
+  }
+}
+
 /** One end of a link. */
 export class Link {
   /** Hooks for the values on this link that are not plain data. */
@@ -84,7 +99,7 @@ export class Link {
   readonly #inbox: Inbox;
   readonly #transport: Transport;
   readonly #options: Options;
-  readonly #channels = new Map<number, { readonly receiver: Receiver; readonly offers: ReadonlyArray<number> }>();
+  readonly #channels = new SmallMap<number, OpenChannel>();
   readonly #watchers = new Set<(reason: LinkClosed) => void>();
   readonly #defined = new Map<unknown, number>();
   readonly #side: number;
@@ -196,14 +211,14 @@ export class Link {
   offer(id: number, make: (channel: Channel) => Receiver): void {
     const receiver = make(new Channel(this, id));
     if (this.#closed !== undefined) return receiver.closed(this.#closed);
-    this.#channels.set(id, { receiver, offers: [] });
+    this.#channels.set(id, new OpenChannel(receiver));
     this.#offering?.push(id);
   }
 
   /** Joins the channel that the peer offers under the number `id`. */
   accept(id: number, receiver: Receiver): Channel {
     if (this.#closed !== undefined) receiver.closed(this.#closed);
-    else this.#channels.set(id, { receiver, offers: [] });
+    else this.#channels.set(id, new OpenChannel(receiver));
     return new Channel(this, id);
   }
 
@@ -298,7 +313,7 @@ export class Link {
       handed,
     );
     if (extras === undefined || extras.onSend.length === 0) {
-      if (receiver !== undefined) this.#register(id, receiver, []);
+      if (receiver !== undefined) this.#register(id, receiver);
       return;
     }
     const offers: Array<number> = this.#offering = [];
@@ -307,9 +322,9 @@ export class Link {
     if (receiver !== undefined) this.#register(id, receiver, offers);
   }
 
-  #register(id: number, receiver: Receiver, offers: ReadonlyArray<number>): void {
+  #register(id: number, receiver: Receiver, offers?: ReadonlyArray<number>): void {
     if (this.#closed !== undefined) receiver.closed(this.#closed);
-    else this.#channels.set(id, { receiver, offers });
+    else this.#channels.set(id, new OpenChannel(receiver, offers));
   }
 
   #allocate(): number {
@@ -374,7 +389,7 @@ export class Link {
     // A handler that answers at once ends the channel before it is registered.
     this.#opening = id;
     const receiver = this.#options.onOpen(new Channel(this, id), message);
-    if (this.#opening === id) this.#register(id, receiver, []);
+    if (this.#opening === id) this.#register(id, receiver);
     this.#opening = undefined;
   }
 
@@ -382,7 +397,7 @@ export class Link {
     if (this.#closed !== undefined) return;
     this.#closed = reason;
     this.#outbox.close();
-    const channels = [...this.#channels.values()];
+    const channels = this.#channels.values();
     this.#channels.clear();
     for (const { receiver } of channels) receiver.closed(reason);
     const watchers = [...this.#watchers];

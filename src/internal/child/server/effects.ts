@@ -16,6 +16,7 @@ import * as Scope from "effect/Scope";
 import * as Tracer from "effect/Tracer";
 import type { Backend } from "../../../Backend.ts";
 import { type Body, handles, load } from "../../objects/handles.ts";
+import { SmallSet } from "../../os/small.ts";
 import { handleHooks } from "../../objects/stream_hook.ts";
 import type { Link } from "../../rpc/link.ts";
 import type { Provided } from "../../../Task.ts";
@@ -95,7 +96,7 @@ class EffectRunner implements Effects {
   readonly #within: EffectHost["within"];
   readonly #layers = new Map<unknown, Fiber.Fiber<Runtime.Runtime<never>, unknown>>();
   readonly #reporter: ReturnType<typeof Reporter.make> | undefined;
-  readonly #fibers = new Set<Running>();
+  readonly #fibers = new SmallSet<Running>();
 
   constructor(link: Link, place: EffectHost | undefined) {
     this.#link = link;

@@ -11,6 +11,7 @@ import { EncodeError } from "../../codec/errors.ts";
 import { type ExitData, writeExit } from "../../codec/exits.ts";
 import * as Foreign from "../../codec/foreign.ts";
 import { isEffect, isPromise, isStream } from "../../codec/programs.ts";
+import { SmallSet } from "../../os/small.ts";
 import { type ChildNotice, introduce, type Notice, self } from "../../rpc/identity.ts";
 import { type Channel, Link, type LinkClosed, type Receiver } from "../../rpc/link.ts";
 import * as Router from "../../rpc/router.ts";
@@ -91,7 +92,7 @@ export class ChildServer {
   readonly #host: Host;
   readonly #link: Link;
   readonly #entries = new Map<number, Entry>();
-  readonly #requests = new Set<OpenRequest>();
+  readonly #requests = new SmallSet<OpenRequest>();
   /** The requests that run one after the other. */
   readonly #line = new RequestLine();
   #effects: Effects | undefined;

@@ -88,7 +88,12 @@ class Crew {
         exit: ({ attachments, bytes }) => settle(Exit.succeed({ attachments, bytes: bytes.slice() })),
         closed: () => settle(died(child, name, () => "unknown")),
       });
-      return { begun: false, report: undefined, cancel: () => channel.cancel(), forget: () => channel.forget() };
+      return {
+        interruptible: false,
+        report: undefined,
+        cancel: () => channel.cancel(),
+        forget: () => channel.forget(),
+      };
     };
     const work = { task: name, idempotent: false, queueable: false, long: false, encoding: 0, begin };
     const job: Job = this.#dispatcher.submit(work, (exit) => {

@@ -155,10 +155,10 @@ export const begins =
       : undefined;
     if (wrong !== undefined) {
       done(Exit.fail(wrong));
-      return { begun: false, report: undefined, cancel: () => {}, forget: () => {} };
+      return { interruptible: false, report: undefined, cancel: () => {}, forget: () => {} };
     }
     const call = {
-      begun: true,
+      interruptible: true,
       report: undefined as Call.Report | undefined,
       cancel: (): void => {},
       forget: (): void => {},
@@ -176,17 +176,10 @@ export const begins =
       }
       if (isOver) return;
       const begun = performance.now();
-      const bytes = sizeOf(prepared.encoded) + sizeOf(outcome);
-      call.report = {
-        work: undefined,
-        decoding: 0,
-        bytes,
-        maxBytes: MAX_MESSAGE_SIZE,
-        failed: false,
-        before: undefined,
-      };
-      const reply = decodeOutcome(link, prepared, outcome, call.report);
-      call.report.decoding = performance.now() - begun;
+      const report = call.report = new Call.Report(sizeOf(prepared.encoded) + sizeOf(outcome), MAX_MESSAGE_SIZE);
+      report.failed = false;
+      const reply = decodeOutcome(link, prepared, outcome, report);
+      report.decoding = performance.now() - begun;
       finish(reply);
     });
     call.cancel = () => {

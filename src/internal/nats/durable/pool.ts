@@ -18,8 +18,8 @@ import * as Arguments from "../../os/arguments.ts";
 import { inspectable } from "../../os/inspect.ts";
 import * as Checks from "../../pool/checks.ts";
 import { PoolError } from "../../pool/errors.ts";
-import type { Terms } from "../../pool/job.ts";
-import { type Submit, workOf } from "../../pool/jobs.ts";
+import type { Begin, Terms } from "../../pool/job.ts";
+import { CallWork, type Submit } from "../../pool/jobs.ts";
 import { RunningPool, type Settings as PoolSettings } from "../../pool/pool.ts";
 import { type Submissions, Submitted } from "../../pool/submissions.ts";
 import { terms } from "../../pool/terms.ts";
@@ -51,6 +51,20 @@ const wrongId = (method: string, id: unknown): PoolError | undefined =>
     message: Arguments.invalidArgument(`pool.${method}`, `id must be ${ID}, received ${Arguments.show(id)}`),
   });
 
+/** A call that an agent runs. */
+class AgentCall extends CallWork {
+  readonly #begin: Begin;
+
+  constructor(prepared: Call.Prepared, begin: Begin) {
+    super(prepared, false);
+    this.#begin = begin;
+  }
+
+  begin(...args: Parameters<Begin>): Call.OpenCall {
+    return this.#begin(...args);
+  }
+}
+
 /** A pool whose tasks are in the server. */
 export class DurablePool extends RunningPool implements Public.NatsPool {
   readonly name: string;
@@ -66,7 +80,7 @@ export class DurablePool extends RunningPool implements Public.NatsPool {
     const begin = begins(dispatch, link);
     const submit: Submit = (prepared, settle, terms, ...rest) =>
       workers.dispatcher.submit(
-        workOf(prepared, begin(prepared, terms)),
+        new AgentCall(prepared, begin(prepared, terms)),
         settle,
         // Agents keep the first of these; the others are refused.
         { ...terms, timeout: Infinity, queueTimeout: Infinity, affinity: undefined },
