@@ -6,6 +6,7 @@
 import type * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
+import type * as Fiber from "effect/Fiber";
 import type * as Stream from "effect/Stream";
 import type { CallError, Child } from "../../Backend.ts";
 import { handles, load, loaded } from "../objects/handles.ts";
@@ -79,59 +80,87 @@ const shifted = <A>(mode: number, first: number, encode: () => A): A => {
 /** Everything of a request except its arguments. */
 type Frame = Omit<Prepared, "encoded" | "encoding">;
 
-/** Does everything that precedes encoding in the caller's fiber, and passes on the arguments and the rest of the request. */
+/**
+ * Does everything that precedes encoding in the caller's fiber, and passes on the arguments and the rest of the request. The result is an
+ * Exit unless Schemas or portable FiberRefs have to be encoded.
+ */
 const arrange = <A>(
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
   task: Any,
   mode: number,
   args: List,
   settled: boolean,
   use: (args: List, frame: Frame) => A,
-): Effect.Effect<A, EncodeError> =>
-  Effect.withFiberRuntime<A, EncodeError>((fiber) => {
-    const definition = lookup(task.url, task.name);
-    const options = definition?.options;
-    if (definition?.dehydrate !== undefined) args = args.map(definition.dehydrate);
-    const payload = options?.payload;
-    const span = fiber.currentSpan;
-    const trace = span?._tag === "Span" && span.sampled
-      ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
-      : undefined;
-    const encodeWith = (args: List, values?: Portable.Carried): Effect.Effect<A, EncodeError> => {
-      try {
-        return Exit.succeed(use(args, {
-          task,
-          mode,
-          settled,
-          success: options?.success as AnySchema | undefined,
-          error: options?.error as AnySchema | undefined,
-          trace,
-          carried: values && Codec.encode(values, { root: "the portable FiberRefs" }).bytes,
-        }));
-      } catch (error) {
-        return error instanceof EncodeError ? Exit.fail(error) : Exit.die(error);
-      }
-    };
-    const collecting = Portable.collect(fiber);
-    const finish = (args: List): Effect.Effect<A, EncodeError> =>
-      collecting === undefined ? encodeWith(args) : Effect.flatMap(collecting, (values) => encodeWith(args, values));
-    if (payload === undefined) return finish(args);
-    return Effect.flatMap(schemas, ({ encodeArguments }) => {
-      if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
-      const items = Effect.forEach(args, (item) => {
-        const list = mode === Request.STARMAP ? item as List : mode === Request.REDUCE ? [item, item] : [item];
-        return encodeArguments(task, payload, list);
-      });
-      return Effect.flatMap(items, (items) => finish(mode === Request.STARMAP ? items : items.map(([item]) => item)));
+): Effect.Effect<A, EncodeError> => {
+  const definition = lookup(task.url, task.name);
+  const options = definition?.options;
+  if (definition?.dehydrate !== undefined) args = args.map(definition.dehydrate);
+  const payload = options?.payload;
+  const span = fiber.currentSpan;
+  const trace = span?._tag === "Span" && span.sampled
+    ? { traceId: span.traceId, spanId: span.spanId, sampled: span.sampled }
+    : undefined;
+  const encodeWith = (args: List, values?: Portable.Carried): Effect.Effect<A, EncodeError> => {
+    try {
+      return Exit.succeed(use(args, {
+        task,
+        mode,
+        settled,
+        success: options?.success as AnySchema | undefined,
+        error: options?.error as AnySchema | undefined,
+        trace,
+        carried: values && Codec.encode(values, { root: "the portable FiberRefs" }).bytes,
+      }));
+    } catch (error) {
+      return error instanceof EncodeError ? Exit.fail(error) : Exit.die(error);
+    }
+  };
+  const collecting = Portable.collect(fiber);
+  const finish = (args: List): Effect.Effect<A, EncodeError> =>
+    collecting === undefined ? encodeWith(args) : Effect.flatMap(collecting, (values) => encodeWith(args, values));
+  if (payload === undefined) return finish(args);
+  return Effect.flatMap(schemas, ({ encodeArguments }) => {
+    if (mode === Request.CALL) return Effect.flatMap(encodeArguments(task, payload, args), finish);
+    const items = Effect.forEach(args, (item) => {
+      const list = mode === Request.STARMAP ? item as List : mode === Request.REDUCE ? [item, item] : [item];
+      return encodeArguments(task, payload, list);
     });
+    return Effect.flatMap(items, (items) => finish(mode === Request.STARMAP ? items : items.map(([item]) => item)));
   });
+};
 
 /** Encodes a call, whose buffers that are to move are not taken yet. */
 const encoded = (args: List, frame: Frame, first: number, by: Hooks): Prepared => {
   const begun = performance.now();
   const root = frame.mode === Request.CALL ? "args" : "items";
   const encoded = shifted(frame.mode, first, () => Codec.encode(args, { hooks: by, root }));
-  return { ...frame, encoded, encoding: performance.now() - begun };
+  return new PreparedCall(frame, encoded, performance.now() - begun);
 };
+
+/** It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one. */
+class PreparedCall implements Prepared {
+  readonly task: Any;
+  readonly mode: number;
+  readonly settled: boolean;
+  readonly encoded: Codec.Encoded<Link>;
+  readonly success: AnySchema | undefined;
+  readonly error: AnySchema | undefined;
+  readonly trace: Request.Trace | undefined;
+  readonly carried: Uint8Array | undefined;
+  readonly encoding: number;
+
+  constructor(frame: Frame, encoded: Codec.Encoded<Link>, encoding: number) {
+    this.task = frame.task;
+    this.mode = frame.mode;
+    this.settled = frame.settled;
+    this.encoded = encoded;
+    this.success = frame.success;
+    this.error = frame.error;
+    this.trace = frame.trace;
+    this.carried = frame.carried;
+    this.encoding = encoding;
+  }
+}
 
 /** Takes the buffers of encoded calls that are to move. */
 const taken = (calls: ReadonlyArray<Prepared>): ReadonlyArray<Prepared> => {
@@ -149,7 +178,22 @@ export const prepare = (
   settled: boolean = false,
   by: Hooks = hooks,
 ): Effect.Effect<Prepared, EncodeError> =>
-  arrange(task, mode, args, settled, (args, frame) => taken([encoded(args, frame, first, by)])[0]);
+  Effect.withFiberRuntime((fiber) => prepareIn(fiber, task, mode, args, first, settled, by));
+
+/** {@link prepare}, in a step of the caller's fiber. The result is an Exit unless Schemas or portable FiberRefs have to be encoded. */
+export const prepareIn = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  task: Any,
+  mode: number,
+  args: List,
+  first: number = 0,
+  settled: boolean = false,
+  by: Hooks = hooks,
+): Effect.Effect<Prepared, EncodeError> =>
+  arrange(fiber, task, mode, args, settled, (args, frame) => {
+    const call = encoded(args, frame, first, by);
+    return call.encoded.moving === undefined ? call : taken([call])[0];
+  });
 
 /** Encodes several calls like {@link prepare}: each with `size` items of one list, and the last one with the rest. */
 export const prepareAll = (
@@ -163,7 +207,10 @@ export const prepareAll = (
   Effect.map(
     Effect.forEach(
       calls,
-      (args, i) => arrange(task, mode, args, settled, (args, frame) => encoded(args, frame, i * size, by)),
+      (args, i) =>
+        Effect.withFiberRuntime<Prepared, EncodeError>((fiber) =>
+          arrange(fiber, task, mode, args, settled, (args, frame) => encoded(args, frame, i * size, by))
+        ),
     ),
     taken,
   );
@@ -206,42 +253,44 @@ export const prepareList = (
   settled: boolean,
   by: Hooks = hooks,
 ): Effect.Effect<PreparedList, EncodeError> =>
-  arrange(task, mode, items, settled, (items, frame): PreparedList => {
-    if (ArrayBuffer.isView(items)) {
-      // Numbers can always be sent; a copy of them is as good as their encoding.
-      // The `slice` of a `Buffer` would not copy.
-      const copy = Uint8Array.prototype.slice.call(items);
+  Effect.withFiberRuntime((fiber) =>
+    arrange(fiber, task, mode, items, settled, (items, frame): PreparedList => {
+      if (ArrayBuffer.isView(items)) {
+        // Numbers can always be sent; a copy of them is as good as their encoding.
+        // The `slice` of a `Buffer` would not copy.
+        const copy = Uint8Array.prototype.slice.call(items);
+        return {
+          granularity: 1,
+          bytes: (first, end) => (end - first) * copy.BYTES_PER_ELEMENT,
+          part: (first, end) => {
+            const begun = performance.now();
+            const encoded = Codec.encode<Link>(copy.subarray(first, end));
+            return new PreparedCall(frame, encoded, performance.now() - begun);
+          },
+        };
+      }
+      const begun = performance.now();
+      const list = new Codec.EncodedList<Link>(by);
+      if (items.length > 0 && granularity > 1) {
+        const size = sizeOf(shifted(mode, 0, () => Codec.encode([items[0]], { hooks: by, root: "items" })));
+        granularity = Math.max(1, Math.min(granularity, Math.floor(GROUP_BYTES / size)));
+      }
+      for (let first = 0; first < items.length; first += granularity) {
+        shifted(mode, first, () => list.add(items.slice(first, first + granularity), "items"));
+      }
+      list.take();
+      const each = (performance.now() - begun) / items.length;
+      const group = (at: number): number => Math.ceil(at / granularity);
       return {
-        granularity: 1,
-        bytes: (first, end) => (end - first) * copy.BYTES_PER_ELEMENT,
+        granularity,
+        bytes: (first, end) => list.size(group(first), group(end)),
         part: (first, end) => {
-          const begun = performance.now();
-          const encoded = Codec.encode<Link>(copy.subarray(first, end));
-          return { ...frame, encoded, encoding: performance.now() - begun };
+          const encoded = list.join(group(first), group(end));
+          return new PreparedCall(frame, encoded, (end - first) * each);
         },
       };
-    }
-    const begun = performance.now();
-    const list = new Codec.EncodedList<Link>(by);
-    if (items.length > 0 && granularity > 1) {
-      const size = sizeOf(shifted(mode, 0, () => Codec.encode([items[0]], { hooks: by, root: "items" })));
-      granularity = Math.max(1, Math.min(granularity, Math.floor(GROUP_BYTES / size)));
-    }
-    for (let first = 0; first < items.length; first += granularity) {
-      shifted(mode, first, () => list.add(items.slice(first, first + granularity), "items"));
-    }
-    list.take();
-    const each = (performance.now() - begun) / items.length;
-    const group = (at: number): number => Math.ceil(at / granularity);
-    return {
-      granularity,
-      bytes: (first, end) => list.size(group(first), group(end)),
-      part: (first, end) => {
-        const encoded = list.join(group(first), group(end));
-        return { ...frame, encoded, encoding: (end - first) * each };
-      },
-    };
-  });
+    })
+  );
 
 /** The sender of an answer. */
 export type Sender = Pick<Child, "name" | "pid" | "host" | "link">;
@@ -394,9 +443,10 @@ class SentCall implements OpenCall, Receiver {
 
   /** @internal */
   exit(message: Incoming): void {
-    const loading = load(bodyOf(message));
-    if (loading === undefined) this.#read(message);
-    else loading.then(() => this.#read(message));
+    const body = bodyOf(message);
+    const loading = load(body);
+    if (loading === undefined) this.#read(message, body);
+    else loading.then(() => this.#read(message, body));
   }
 
   /** @internal */
@@ -406,12 +456,12 @@ class SentCall implements OpenCall, Receiver {
     this.#done(died(this.#child, this.#prepared.task.name, () => started));
   }
 
-  #read(message: Incoming): void {
+  #read(message: Incoming, body: Incoming): void {
     const { link } = this.#child;
     // Objects that move with the answer are taken over before the link ends.
     const report = this.report = new Report(sizeOf(this.#prepared.encoded) + sizeOf(message), link.maxMessageSize);
     const begun = performance.now();
-    const reply = readReply(this.#child, this.#prepared, message, report);
+    const reply = readReply(this.#child, this.#prepared, message, report, body);
     report.decoding = performance.now() - begun;
     this.#done(reply);
     // The child waits for this before it ends.
@@ -476,10 +526,11 @@ export const readReply = (
   prepared: Prepared,
   message: Incoming,
   report?: Report,
+  body?: Incoming,
 ): Effect.Effect<unknown, unknown> => {
   let exit: ExitData;
   try {
-    exit = readExit(message, child.link.hooks, child.link);
+    exit = readExit(message, child.link.hooks, child.link, body);
   } catch (error) {
     return error instanceof DecodeError ? Exit.fail(error) : Exit.die(error);
   }

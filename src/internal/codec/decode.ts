@@ -163,9 +163,9 @@ export class Decoder<Link> extends ByteReader {
       case Tag.TRUE:
         return true;
       case Tag.INT16:
-        return this.data().getInt16(this.take(2), true);
+        return this.int16();
       case Tag.INT32:
-        return this.data().getInt32(this.take(4), true);
+        return this.int32();
       case Tag.FLOAT64:
         return this.data().getFloat64(this.take(8), true);
       case Tag.BIGINT64:

@@ -97,17 +97,21 @@ export const bodyOf = ({ attachments, bytes }: Incoming): Incoming => ({
   bytes: bytes.subarray(bytes[0] === MEASURED ? 5 : 1),
 });
 
+/** For a number that a message has. To make another one would take longer than to copy the number. */
+const scratch = new DataView(new ArrayBuffer(4));
+
 /** Reads an exit that {@link writeExit} wrote. Throws a `DecodeError`. */
 export const readExit = <Link>(
   message: Incoming,
   hooks: ReadonlyArray<Codec.Hook<Link>>,
   link: Link,
+  body: Incoming = bodyOf(message),
 ): ExitData => {
-  const body = bodyOf(message);
   const value = Codec.decode(body.bytes, { attachments: body.attachments, hooks, link });
   const { bytes } = message;
   if (bytes[0] === MEASURED) {
-    const millis = new DataView(bytes.buffer, bytes.byteOffset, bytes.length).getFloat32(1, true);
+    for (let i = 0; i < 4; i++) scratch.setUint8(i, bytes[1 + i]);
+    const millis = scratch.getFloat32(0, true);
     return { _tag: "Success", value, millis };
   }
   return bytes[0] === SUCCESS ? { _tag: "Success", value } : value as ExitData;

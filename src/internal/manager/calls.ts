@@ -91,19 +91,18 @@ const contentOf = (ref: ObjectRef, args: Arguments, number?: number): Content =>
 const methodCall = (ref: ObjectRef, method: string, args: Arguments): Content =>
   contentOf(ref, [method, ...args], ref.number);
 
-const decode = (ref: ObjectRef, { attachments, bytes }: Incoming, at: number): unknown =>
-  Codec.decode(bytes.subarray(at), { attachments, hooks: hooksOf(ref), link: undefined });
+const decode = (ref: ObjectRef, { attachments, bytes }: Incoming): unknown =>
+  Codec.decode(bytes, { attachments, hooks: hooksOf(ref), link: undefined });
 
 /** Decodes, and passes the value to `use`. A `DecodeError` is a failure. */
 const decodeWith = <A, E>(
   ref: ObjectRef,
   message: Incoming,
-  at: number,
   use: (value: unknown) => Effect.Effect<A, E>,
 ): Effect.Effect<A, E | DecodeError> => {
   let value: unknown;
   try {
-    value = decode(ref, message, at);
+    value = decode(ref, message);
   } catch (error) {
     return error instanceof DecodeError ? Effect.fail(error) : Effect.die(error);
   }
@@ -115,8 +114,10 @@ const unreachable = ({ host, type }: ObjectRef): Unreachable => new Unreachable(
 /** The result of a call, once the kinds of its handles are loaded. */
 export const readReply = (ref: ObjectRef, reply: Incoming): Effect.Effect<unknown, unknown> => {
   const { attachments, bytes } = reply;
-  const content = (use: (value: unknown) => Effect.Effect<unknown, unknown>) =>
-    loaded([{ bytes: bytes.subarray(1), attachments }], () => decodeWith(ref, reply, 1, use));
+  const content = (use: (value: unknown) => Effect.Effect<unknown, unknown>) => {
+    const body = { bytes: bytes.subarray(1), attachments };
+    return loaded([body], () => decodeWith(ref, body, use));
+  };
   switch (bytes[0]) {
     case P.VALUE:
       return content(Effect.succeed);
@@ -260,7 +261,7 @@ const borrow = <A>(
         line = call(serverOf(ref), operation, content.fill, {
           data: (message) => {
             content.ended();
-            const opened = (): void => answer(decodeWith(ref, message, 0, Effect.succeed));
+            const opened = (): void => answer(decodeWith(ref, message, Effect.succeed));
             const loading = load(message);
             if (loading === undefined) opened();
             else loading.then(opened);
@@ -334,7 +335,7 @@ export const askStream = <A, E = never>(
     const content = methodCall(ref, method, args);
     const mailbox: Mailbox<unknown, unknown> = new Mailbox<unknown, unknown>({
       data: (message) =>
-        loaded([message], () => decodeWith(ref, message, 0, (batch) => Effect.succeed(batch as Arguments))),
+        loaded([message], () => decodeWith(ref, message, (batch) => Effect.succeed(batch as Arguments))),
       exit: (reply) => readReply(ref, reply),
       closed: Effect.fail(unreachable(ref)),
     });

@@ -18,6 +18,7 @@
  */
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
+import type * as Fiber from "effect/Fiber";
 import * as FiberRef from "effect/FiberRef";
 import * as RuntimeFlags from "effect/RuntimeFlags";
 import type { FifoGate } from "./fifo_gate.ts";
@@ -59,34 +60,44 @@ export const waitThenCommit = <A, E, B, E2 = never, R = never>(
   request: (answer: (result: Effect.Effect<A, E>) => void) => Cancel<E2, R>,
   commit: (value: A, cancel: Cancel<E2, R>, restore: Restore) => Effect.Effect<B, E2, R>,
 ): Effect.Effect<B, E | E2, R> =>
-  Effect.withFiberRuntime<B, E | E2, R>((fiber, { runtimeFlags }) => {
-    // Each step of a fiber costs as much as the rest of a small message. `uninterruptibleMask` would take three more.
-    const interruptible = RuntimeFlags.interruptible(runtimeFlags);
-    let cancel: Cancel<E2, R> = () => {};
-    const wait = Effect.async<A, E>((resume) => {
-      cancel = request(resume);
-    });
-    const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
-      const canceled = cancel();
-      const failure = Effect.failCause(cause);
-      // A function of type `void` may return any value, such as the result of `Set.delete`.
-      return Effect.isEffect(canceled) ? Effect.zipRight(canceled, failure) : failure;
-    };
-    if (!interruptible) {
-      return Effect.matchCauseEffect(wait, {
-        onFailure: abandon,
-        onSuccess: (value) => commit(value, cancel, uninterruptible),
-      });
-    }
-    return Effect.uninterruptible(Effect.matchCauseEffect(Effect.interruptible(wait), {
-      onFailure: abandon,
-      onSuccess: (value): Effect.Effect<B, E | E2, R> => {
-        // The caller would never see the result: the next step of this fiber is its interruption.
-        const pending = fiber.getFiberRef(FiberRef.interruptedCause);
-        return Cause.isEmpty(pending) ? commit(value, cancel, Effect.interruptible) : abandon(pending);
-      },
-    }));
+  Effect.withFiberRuntime<B, E | E2, R>((fiber, { runtimeFlags }) =>
+    waitThenCommitIn(fiber, runtimeFlags, request, commit)
+  );
+
+/** {@link waitThenCommit}, in a step of the fiber that waits, with the flags that it has. */
+export const waitThenCommitIn = <A, E, B, E2 = never, R = never>(
+  fiber: Fiber.RuntimeFiber<B, E | E2>,
+  flags: RuntimeFlags.RuntimeFlags,
+  request: (answer: (result: Effect.Effect<A, E>) => void) => Cancel<E2, R>,
+  commit: (value: A, cancel: Cancel<E2, R>, restore: Restore) => Effect.Effect<B, E2, R>,
+): Effect.Effect<B, E | E2, R> => {
+  // Each step of a fiber costs as much as the rest of a small message. `uninterruptibleMask` would take three more.
+  const interruptible = RuntimeFlags.interruptible(flags);
+  let cancel: Cancel<E2, R> = () => {};
+  const wait = Effect.async<A, E>((resume) => {
+    cancel = request(resume);
   });
+  const abandon = (cause: Cause.Cause<E>): Effect.Effect<never, E | E2, R> => {
+    const canceled = cancel();
+    const failure = Effect.failCause(cause);
+    // A function of type `void` may return any value, such as the result of `Set.delete`.
+    return Effect.isEffect(canceled) ? Effect.zipRight(canceled, failure) : failure;
+  };
+  if (!interruptible) {
+    return Effect.matchCauseEffect(wait, {
+      onFailure: abandon,
+      onSuccess: (value) => commit(value, cancel, uninterruptible),
+    });
+  }
+  return Effect.uninterruptible(Effect.matchCauseEffect(Effect.interruptible(wait), {
+    onFailure: abandon,
+    onSuccess: (value): Effect.Effect<B, E | E2, R> => {
+      // The caller would never see the result: the next step of this fiber is its interruption.
+      const pending = fiber.getFiberRef(FiberRef.interruptedCause);
+      return Cause.isEmpty(pending) ? commit(value, cancel, Effect.interruptible) : abandon(pending);
+    },
+  }));
+};
 
 /** Cancels a request, and takes back what was granted. An effect that it returns runs before the fiber continues. */
 export type Cancel<E, R> = () => void | Effect.Effect<unknown, E, R>;

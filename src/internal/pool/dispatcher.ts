@@ -65,6 +65,12 @@ export interface Options {
 /** Work that a worker has, in milliseconds, behind which it gets more jobs if their times are measured. */
 const ENOUGH = 0.5;
 
+/** How long the jobs of a task have taken lately, in milliseconds, and how many of them were measured. */
+interface Known {
+  mean: number;
+  count: number;
+}
+
 /** Number of jobs of a task after which its time is known. */
 const KNOWN = 16;
 
@@ -115,7 +121,7 @@ export class Dispatcher {
   /** At most the smallest priority of these. */
   #floor = Infinity;
   /** How long the jobs of each task have taken lately, in milliseconds, and how many of them were measured. */
-  readonly #times = new Map<string, { mean: number; count: number }>();
+  readonly #times = new Map<string, Known>();
   /** URLs of the modules of all tasks that a worker was given. */
   readonly modules = new Set<string>();
   readonly #resting = new Set<Job>();
@@ -351,13 +357,18 @@ export class Dispatcher {
     const { measured } = this.#options;
     if (!work.queueable || measured && work.long) return false;
     let time = 0;
+    let hasTickets = true;
+    let task: string | undefined;
+    let known: Known | undefined;
     for (const other of slot.running) {
       if (other.work.long) return false;
       if (measured) {
-        const known = this.#times.get(other.work.task);
+        // Most are of one task.
+        if (task !== other.work.task) known = this.#times.get(task = other.work.task);
         if (known === undefined || known.count < KNOWN) return false;
         time += known.mean;
       } else if (!other.placed) return false;
+      if (other.ticket === 0) hasTickets = false;
     }
     if (time >= ENOUGH) return false;
     if (slot.tickets === undefined) {
@@ -365,8 +376,7 @@ export class Dispatcher {
       return !measured;
     }
     // A worker that takes no more of those with a ticket would never take up one behind another that has none.
-    for (const other of slot.running) if (other.ticket === 0) return false;
-    return true;
+    return hasTickets;
   }
 
   /** Whether a job that is sent ahead to a worker would overtake waiting jobs. */

@@ -6,15 +6,18 @@
 import * as Cause from "effect/Cause";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
+import type * as Fiber from "effect/Fiber";
 import * as FiberId from "effect/FiberId";
+import type * as RuntimeFlags from "effect/RuntimeFlags";
 import type * as Scope from "effect/Scope";
 import type { Child } from "../../Backend.ts";
 import * as Call from "../child/call.ts";
 import { lookup } from "../child/tasks.ts";
-import { waitThenCommit } from "../objects/interruption.ts";
+import { waitThenCommitIn } from "../objects/interruption.ts";
 import { SmallSet } from "../os/small.ts";
 import type { Admission } from "./admission.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import type { OpenCalls } from "./open_calls.ts";
 import type { Begin, Job, JobExit, Settle, Slot, Terms, Work } from "./job.ts";
 
 /** Submits a prepared call as a job; see `Dispatcher.submit`. */
@@ -82,14 +85,34 @@ class WorkerCall extends CallWork {
 export const toWorkers = (dispatcher: Dispatcher, queueable: boolean): Submit => (prepared, settle, terms, ...rest) =>
   dispatcher.submit(new WorkerCall(prepared, queueable, terms.retry === undefined), settle, terms, ...rest);
 
-/** Runs one job. *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped. */
-export const run = (gate: Gate, prepared: Call.Prepared, terms: Terms): Effect.Effect<unknown, unknown> =>
-  waitThenCommit(
+/**
+ * Runs one job, in a step of the fiber that waits for it, with the flags that it has. The call is open until the job has ended.
+ * *Interruption:* takes the job back if it waits; otherwise stops it, and waits until it has stopped.
+ */
+export const runIn = (
+  fiber: Fiber.RuntimeFiber<unknown, unknown>,
+  flags: RuntimeFlags.RuntimeFlags,
+  gate: Gate,
+  calls: OpenCalls,
+  prepared: Call.Prepared,
+  terms: Terms,
+): Effect.Effect<unknown, unknown> =>
+  waitThenCommitIn(
+    fiber,
+    flags,
     (answer) => {
+      calls.begin();
       const single = new Single(gate, prepared, terms, answer);
-      return () => single.stop();
+      return () => {
+        const stopped = single.stop();
+        if (stopped !== undefined) return Effect.map(stopped, () => calls.end());
+        calls.end();
+      };
     },
-    (value) => Exit.succeed(value),
+    (value) => {
+      calls.end();
+      return Exit.succeed(value);
+    },
   );
 
 /** The job of a call that has one. */

@@ -8,8 +8,10 @@ import * as Chunk from "effect/Chunk";
 import * as Duration from "effect/Duration";
 import * as Effect from "effect/Effect";
 import * as Exit from "effect/Exit";
+import type * as Fiber from "effect/Fiber";
 import type { Pipeable } from "effect/Pipeable";
 import * as Option from "effect/Option";
+import type * as RuntimeFlags from "effect/RuntimeFlags";
 import * as Schedule from "effect/Schedule";
 import type * as Scope from "effect/Scope";
 import * as Stream from "effect/Stream";
@@ -443,11 +445,32 @@ export class RunningPool implements Pool.Pool {
     args: ReadonlyArray<unknown>,
     terms: Terms,
   ): Effect.Effect<A, E | Pool.PoolFailure> {
-    const run = Effect.flatMap(
-      this.#prepare(task, CALL, args),
-      (prepared) => this.#full ?? Jobs.run(this.#gate, prepared, terms),
-    );
-    return traced("apply", task)(this.#during(run as Effect.Effect<A, E | Pool.PoolFailure>));
+    const run = Effect.withFiberRuntime((fiber, { runtimeFlags }): Effect.Effect<unknown, unknown> => {
+      if (this.#state !== "open") return Effect.fail(closed());
+      const preparing = Call.prepareIn(fiber, task, CALL, args, 0, false, this.#settings.hooks);
+      if (Exit.isExit(preparing)) {
+        const prepared = preparing as Exit.Exit<Call.Prepared, EncodeError>;
+        return Exit.isSuccess(prepared) ? this.#applyIn(fiber, runtimeFlags, prepared.value, terms) : prepared;
+      }
+      const waiting = Effect.flatMap(
+        preparing,
+        (prepared) =>
+          Effect.withFiberRuntime<unknown, unknown>((fiber, { runtimeFlags }) =>
+            this.#applyIn(fiber, runtimeFlags, prepared, terms)
+          ),
+      );
+      return this.#during(waiting);
+    });
+    return traced("apply", task)(run as Effect.Effect<A, E | Pool.PoolFailure>);
+  }
+
+  #applyIn(
+    fiber: Fiber.RuntimeFiber<unknown, unknown>,
+    flags: RuntimeFlags.RuntimeFlags,
+    prepared: Call.Prepared,
+    terms: Terms,
+  ): Effect.Effect<unknown, unknown> {
+    return this.#full ?? Jobs.runIn(fiber, flags, this.#gate, this.#calls, prepared, terms);
   }
 
   #prepare(

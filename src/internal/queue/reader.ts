@@ -209,16 +209,14 @@ export class Reader {
     if (more > 0) this.#stand(more);
     else this.#tell();
     const now = performance.now();
-    if (now - this.#lastNotice > NOTIFY_INTERVAL) {
-      this.#lastNotice = now;
-      return this.#line.flush();
-    }
+    const isRare = now - this.#lastNotice > NOTIFY_INTERVAL;
+    this.#lastNotice = now;
+    if (isRare) return this.#line.flush();
     this.#notice = "told";
     if (isTold) return;
     queueMicrotask(() => {
       const isMore = this.#notice === "more";
       this.#notice = "none";
-      this.#lastNotice = performance.now();
       if (isMore && this.ended === undefined && !this.#isClosed) this.#tell();
     });
   }

@@ -17,7 +17,7 @@ import type { QueueHandle } from "./items.ts";
 import { after } from "../os/timer.ts";
 import { Reader } from "./reader.ts";
 
-/** How long after the last get the reader stays open, in milliseconds. */
+/** How long after the last get the reader stays open at least, in milliseconds; at most twice as long. */
 const LINGER = 20;
 
 /** The gets of one queue in one process. */
@@ -27,7 +27,10 @@ export class Subscription {
   #isPossible: boolean;
   /** Whether a fiber waits with the reader. */
   #isAwaited = false;
+  /** When the last get came that found no reader. */
   #lastGet = -Infinity;
+  /** Whether there was a get since the timer was set. */
+  #isUsed = false;
   #stopTimer: (() => void) | undefined;
 
   constructor(handle: QueueHandle) {
@@ -38,14 +41,15 @@ export class Subscription {
   /** Called for each get. Returns the reader if it can serve this get. */
   use(): Reader | undefined {
     if (!this.#isPossible) return undefined;
-    const now = performance.now();
-    const isClose = now - this.#lastGet < LINGER;
-    this.#lastGet = now;
     const reader = this.#reader;
     if (reader === undefined) {
-      if (isClose) this.#open();
+      const now = performance.now();
+      if (now - this.#lastGet < LINGER) this.#open();
+      this.#lastGet = now;
       return undefined;
     }
+    // To read the clock would take a twentieth of a get.
+    this.#isUsed = true;
     if (reader.mode === "never") this.#isPossible = false;
     if (reader.mode === "never" || reader.ended !== undefined) {
       this.close();
@@ -67,7 +71,7 @@ export class Subscription {
   /** The wait is over. */
   waited(): void {
     this.#isAwaited = false;
-    this.#lastGet = performance.now();
+    this.#isUsed = true;
     if (this.#reader !== undefined) this.#stopTimer ??= after(LINGER, this.#closeIfIdle);
   }
 
@@ -88,8 +92,8 @@ export class Subscription {
     this.#stopTimer = undefined;
     // A fiber that waits for long costs nothing.
     if (this.#isAwaited) return;
-    const left = this.#lastGet + LINGER - performance.now();
-    if (left > 0) this.#stopTimer = after(left, this.#closeIfIdle);
-    else this.close();
+    if (!this.#isUsed) return this.close();
+    this.#isUsed = false;
+    this.#stopTimer = after(LINGER, this.#closeIfIdle);
   };
 }

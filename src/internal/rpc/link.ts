@@ -276,7 +276,7 @@ export class Link {
   creditOn(id: number, count: number, handed?: () => void): void {
     this.#outbox.send(CREDIT, id, (writer) => {
       writer.reserve(4);
-      new DataView(writer.buffer.buffer, writer.buffer.byteOffset).setUint32(writer.position, count, true);
+      writer.view.setUint32(writer.position, count, true);
       writer.position += 4;
       return undefined;
     }, handed);
@@ -367,8 +367,8 @@ export class Link {
         return receiver?.data?.(message);
       case CREDIT: {
         if (message.bytes.length !== 4) throw new ProtocolError("Cannot read from the peer: malformed credit");
-        const view = new DataView(message.bytes.buffer, message.bytes.byteOffset);
-        return receiver?.credit?.(view.getUint32(0, true));
+        const { bytes } = message;
+        return receiver?.credit?.((bytes[0] | bytes[1] << 8 | bytes[2] << 16 | bytes[3] << 24) >>> 0);
       }
       case EXIT:
         this.#forget(id);
