@@ -7,7 +7,7 @@ import * as NatsBackend from "../../src/NatsBackend.ts";
 import { assert, assertEquals, assertInstanceOf, assertLessOrEqual, assertStringIncludes } from "../support/assert.ts";
 import { below, rounds } from "../support/chance.ts";
 import { until } from "../support/leaks.ts";
-import { agentProgram, available, natsServer } from "../support/nats.ts";
+import { type AgentProgram, agentProgram, available, natsServer } from "../support/nats.ts";
 import { proxy } from "../support/proxy.ts";
 import { gone, script } from "../support/scripts.ts";
 import { temporary, test, when } from "../support/suite.ts";
@@ -21,6 +21,10 @@ const died = <A, E, R>(program: Effect.Effect<A, E, R>): Effect.Effect<Backend.P
 
 /** Waits until nothing of a pool waits for a worker. */
 const whole = (pool: Pool.Pool): Effect.Effect<unknown> => when(pool.statistics, ({ alive }) => alive === pool.size);
+
+/** Waits until an agent has said so: what it logs arrives a little later than what it does. */
+const says = (agent: AgentProgram, text: string): Effect.Effect<void> =>
+  Effect.promise(() => until(`the agent says "${text}"`, () => agent.log().includes(text)));
 
 const numbers = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, i) => i);
 
@@ -46,7 +50,7 @@ if (available) {
       yield* Effect.promise(() => gone(pids));
       yield* whole(pool);
       assertEquals(yield* pool.map(Tasks.square, numbers(20)), numbers(20).map((n) => n * n));
-      assert(second.log().includes("PoolWorker"), second.log());
+      yield* says(second, "PoolWorker");
     }),
   );
 
@@ -91,7 +95,7 @@ if (available) {
       caller.kill("SIGKILL");
       yield* Effect.promise(() => caller.ended);
       yield* Effect.promise(() => gone(line.split(" ").map(Number)));
-      assertStringIncludes(agent.log(), "is gone: 2 processes are killed");
+      yield* says(agent, "is gone: 2 processes are killed");
     }),
   );
 
@@ -145,7 +149,7 @@ if (available) {
       const pid = yield* queue.get;
       yield* server.stop;
       yield* Effect.promise(() => gone([pid]));
-      assertStringIncludes(agent.log(), "may have given its children up");
+      yield* says(agent, "may have given its children up");
       yield* server.start;
       const status = yield* child.status;
       assertEquals(status._tag, "Lost");
@@ -170,7 +174,7 @@ if (available) {
         const status = yield* child.status;
         const lost = Date.now();
         assertEquals(status._tag, "Lost");
-        assertStringIncludes(agent.log(), "processes are killed");
+        yield* says(agent, "processes are killed");
         yield* Effect.promise(() => gone([child.pid]));
         const beats = Deno.readTextFileSync(path).trim().split("\n");
         assertLessOrEqual(Number(beats.at(-1)), lost, cut);

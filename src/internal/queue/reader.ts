@@ -60,6 +60,8 @@ export class Reader {
   mode: "ahead" | "next" | "never" = "ahead";
   /** The message by which the queue has ended the stream. */
   ended: Incoming | undefined;
+  /** Called when the queue has ended the stream, before a wait of {@link pull} ends. It may be called again. */
+  onEnded: (() => void) | undefined;
 
   constructor(target: Target, unreportedItems: UnreportedItems | undefined) {
     this.#unreportedItems = unreportedItems;
@@ -71,6 +73,7 @@ export class Reader {
         this.#detach();
         if (message.bytes[0] === P.NO_READ_AHEAD) this.mode = "never";
         else this.ended ??= message;
+        this.onEnded?.();
         this.#changed();
       },
     });
@@ -260,6 +263,7 @@ export class Reader {
         return this.#changed();
       case P.END:
         this.ended ??= { bytes: message.bytes.subarray(1), attachments: [] };
+        this.onEnded?.();
         return this.#changed();
     }
   }

@@ -68,11 +68,14 @@ export class Subscription {
     reader.pull(most, count, onChange);
   }
 
-  /** The wait is over. */
+  /** The wait is over, and what came of it is taken. */
   waited(): void {
     this.#isAwaited = false;
     this.#isUsed = true;
-    if (this.#reader !== undefined) this.#stopTimer ??= after(LINGER, this.#closeIfIdle);
+    const reader = this.#reader;
+    if (reader === undefined) return;
+    if (reader.ended !== undefined) this.close();
+    else this.#stopTimer ??= after(LINGER, this.#closeIfIdle);
   }
 
   /** Closes the reader. Items that were sent ahead and not taken go back. */
@@ -84,8 +87,11 @@ export class Subscription {
   }
 
   #open(): void {
-    this.#reader = new Reader(this.#handle, undefined);
+    const reader = this.#reader = new Reader(this.#handle, undefined);
     this.#stopTimer = after(LINGER, this.#closeIfIdle);
+    reader.onEnded = () => {
+      if (this.#reader === reader && !this.#isAwaited) this.close();
+    };
   }
 
   readonly #closeIfIdle = (): void => {

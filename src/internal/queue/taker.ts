@@ -181,17 +181,16 @@ export class ItemTaker<A> {
       (answer) => {
         subscription.wait(reader, Math.max(AHEAD, count), count, () => answer(Effect.void));
         return () => {
-          subscription.waited();
           reader.rest();
+          subscription.waited();
         };
       },
       () => {
-        subscription.waited();
         const items = this.#claim(reader, count);
+        subscription.waited();
         if (items instanceof DecodeError) return Effect.fail(items);
         if (items !== undefined) return Effect.succeed({ result: use(items) });
         if (reader.ended === undefined) return Effect.succeed(undefined);
-        subscription.close();
         return Effect.fail(endingOf(reader.ended, this.#handle.host));
       },
     );
