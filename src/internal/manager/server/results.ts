@@ -28,8 +28,8 @@ export class Thrown {
   readonly error: unknown;
 
   constructor(readonly method: string, error: unknown) {
-    // Stack frames of the library do not help to find the error.
-    trimStack(error, (line) => line.includes(library));
+    // Stack frames of the library do not help to find the error. A worker shows the path of a file as it is, with its spaces.
+    trimStack(error, (line) => line.includes(library) || line.includes(decodeURI(library)));
     this.error = error;
   }
 }
