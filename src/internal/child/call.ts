@@ -39,8 +39,12 @@ const schemas = Effect.promise((): Promise<typeof import("./schemas.ts")> => imp
 
 type List = ReadonlyArray<unknown>;
 
-/** A request whose arguments are encoded. It can be sent over any link. */
-export interface Prepared {
+/**
+ * A request whose arguments are encoded. It can be sent over any link.
+ *
+ * It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one.
+ */
+export class Prepared {
   readonly task: Any;
   readonly mode: number;
   /** Whether each item of a list gives an Exit of its own. */
@@ -53,6 +57,18 @@ export interface Prepared {
   readonly carried: Uint8Array | undefined;
   /** How long its arguments took to be encoded, in milliseconds. */
   readonly encoding: number;
+
+  constructor(frame: Frame, encoded: Codec.Encoded<Link>, encoding: number) {
+    this.task = frame.task;
+    this.mode = frame.mode;
+    this.settled = frame.settled;
+    this.encoded = encoded;
+    this.success = frame.success;
+    this.error = frame.error;
+    this.trace = frame.trace;
+    this.carried = frame.carried;
+    this.encoding = encoding;
+  }
 }
 
 /** The items of a list, encoded, which are sent in parts whose sizes are chosen later. */
@@ -134,33 +150,8 @@ const encoded = (args: List, frame: Frame, first: number, by: Hooks): Prepared =
   const begun = performance.now();
   const root = frame.mode === Request.CALL ? "args" : "items";
   const encoded = shifted(frame.mode, first, () => Codec.encode(args, { hooks: by, root }));
-  return new PreparedCall(frame, encoded, performance.now() - begun);
+  return new Prepared(frame, encoded, performance.now() - begun);
 };
-
-/** It is a class for the reason that `FifoEntry` in `../objects/fifo.ts` is one. */
-class PreparedCall implements Prepared {
-  readonly task: Any;
-  readonly mode: number;
-  readonly settled: boolean;
-  readonly encoded: Codec.Encoded<Link>;
-  readonly success: AnySchema | undefined;
-  readonly error: AnySchema | undefined;
-  readonly trace: Request.Trace | undefined;
-  readonly carried: Uint8Array | undefined;
-  readonly encoding: number;
-
-  constructor(frame: Frame, encoded: Codec.Encoded<Link>, encoding: number) {
-    this.task = frame.task;
-    this.mode = frame.mode;
-    this.settled = frame.settled;
-    this.encoded = encoded;
-    this.success = frame.success;
-    this.error = frame.error;
-    this.trace = frame.trace;
-    this.carried = frame.carried;
-    this.encoding = encoding;
-  }
-}
 
 /** Takes the buffers of encoded calls that are to move. */
 const taken = (calls: ReadonlyArray<Prepared>): ReadonlyArray<Prepared> => {
@@ -265,7 +256,7 @@ export const prepareList = (
           part: (first, end) => {
             const begun = performance.now();
             const encoded = Codec.encode<Link>(copy.subarray(first, end));
-            return new PreparedCall(frame, encoded, performance.now() - begun);
+            return new Prepared(frame, encoded, performance.now() - begun);
           },
         };
       }
@@ -286,7 +277,7 @@ export const prepareList = (
         bytes: (first, end) => list.size(group(first), group(end)),
         part: (first, end) => {
           const encoded = list.join(group(first), group(end));
-          return new PreparedCall(frame, encoded, (end - first) * each);
+          return new Prepared(frame, encoded, (end - first) * each);
         },
       };
     })
