@@ -385,7 +385,11 @@ export interface Enqueue<in A> extends Base {
    * put while the call asks for room.
    */
   readonly tryPut: (item: A) => Effect.Effect<boolean, EncodeError | QueueError | QueueFailure>;
-  /** Puts the elements of a Stream, and holds the Stream back while there is no room. Does not close the queue. */
+  /**
+   * Puts the elements of a Stream, and holds the Stream back while there is no room. The next elements of a chunk are encoded while
+   * the queue receives those before them; an element that cannot be encoded fails the Sink when those before it are put. Does not
+   * close the queue. *Interruption:* a first part of the chunk may have been put.
+   */
   readonly toSink: Sink.Sink<void, A, never, EncodeError | QueueError | QueueFailure>;
 }
 

@@ -74,6 +74,88 @@ promise("gives first what was put first", (make) =>
     assertEquals(yield* empty(queue), [4, 5, 6, 7]);
   }));
 
+/** Items of which some need a message of their own, and the number of each. */
+const mixed = (count: number): ReadonlyArray<number | Uint8Array> =>
+  numbers(count).map((n) => n % 700 === 699 ? new Uint8Array(150_000).fill(n % 251) : n);
+const numberOf = (item: unknown, at: number): unknown => item instanceof Uint8Array ? item[0] === at % 251 && at : item;
+
+/** The first place at which an item is not its own number. The comparison of long lists would take minutes to describe a difference. */
+const misplaced = (items: ReadonlyArray<unknown>): number => items.findIndex((item, at) => numberOf(item, at) !== at);
+
+promise(
+  "keeps the order of a Stream and of a list that take many messages, of which several are on their way",
+  (make) =>
+    Effect.gen(function* () {
+      for (const capacity of [Infinity, 1500]) {
+        const queue = yield* make("fifo", { capacity });
+        const items = mixed(6000);
+        const put = yield* Effect.fork(
+          Effect.zipRight(Stream.run(Stream.fromIterable(items), queue.toSink), queue.putAll(items)),
+        );
+        const taken: Array<unknown> = [];
+        while (taken.length < 2 * items.length) taken.push(...yield* queue.takeUpTo(1000));
+        yield* Fiber.join(put);
+        for (const part of [taken.slice(0, items.length), taken.slice(items.length)]) assertEquals(misplaced(part), -1);
+        assertEquals(taken.length, 2 * items.length);
+      }
+    }),
+);
+
+promise(
+  "what a Stream puts before an item that cannot be encoded is put; a list with such an item puts nothing",
+  (make) =>
+    Effect.gen(function* () {
+      const queue = yield* make();
+      const items = [...numbers(1500), () => {}, 1];
+      assertStringIncludes(
+        `${yield* Effect.flip(Stream.run(Stream.fromIterable(items), queue.toSink))}`,
+        "items[1500]",
+      );
+      const taken = yield* queue.takeUpTo(2000);
+      assertEquals([taken.length, misplaced(taken)], [1500, -1]);
+      assertStringIncludes(`${yield* Effect.flip(queue.putAll(items))}`, "items[1500]");
+      assertEquals(yield* queue.size, 0);
+      yield* queue.put("next");
+      assertEquals(yield* queue.get, "next");
+    }),
+);
+
+promise(
+  "a queue that is closed while lists are on their way keeps a first part of them",
+  (make) =>
+    Effect.gen(function* () {
+      const queue = yield* make("fifo", { capacity: 20_000 });
+      const put = yield* Effect.fork(Effect.flip(Stream.run(Stream.range(0, 1_000_000), queue.toSink)));
+      const first = yield* queue.takeUpTo(100);
+      yield* queue.close;
+      assertEquals(Tasks.described(yield* Fiber.join(put)), "QueueClosed Closed");
+      const taken = [...first, ...yield* Stream.runCollect(queue.toStream)];
+      assertEquals(misplaced(taken), -1);
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
+    }),
+);
+
+promise(
+  "a Stream or a list whose put is interrupted has put a first part, and nothing comes later",
+  (make) =>
+    Effect.gen(function* () {
+      const queue = yield* make("fifo", { capacity: 10_000 });
+      for (const steps of numbers(20)) {
+        const put = yield* Effect.fork(
+          steps % 2 === 0 ? Stream.run(Stream.range(0, 1_000_000), queue.toSink) : queue.putAll(numbers(20_000)),
+        );
+        yield* Effect.sleep(`${steps} millis`);
+        yield* Fiber.interrupt(put);
+        const taken: Array<unknown> = [];
+        while ((yield* queue.size) > 0) taken.push(...yield* queue.takeUpTo(10_000));
+        assertEquals(misplaced(taken), -1);
+        yield* queue.put("after");
+        assertEquals(yield* empty(queue), ["after"]);
+      }
+      calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
+    }),
+);
+
 order("a last in first out queue gives first what was put last", (make) =>
   Effect.gen(function* () {
     const queue = yield* make("lifo");
@@ -151,6 +233,18 @@ order(
       calm(yield* when(queue.statistics, ({ bytes }) => bytes === 0));
     }),
 );
+
+order("the lists after one with an item that has no place in the order are not put", (make) =>
+  Effect.gen(function* () {
+    const queue = yield* make("priority");
+    const items = numbers(8000).map((n) => n === 1500 ? NaN : n);
+    for (const put of [queue.putAll(items), Stream.run(Stream.fromIterable(items), queue.toSink)]) {
+      assertEquals(yield* failure(put), "QueueError NotOrderable");
+      const taken = yield* empty(queue);
+      assertEquals(misplaced(taken.slice(0, 1500)), -1);
+      assert(taken.length < 4000, `${taken.length} items were put`);
+    }
+  }));
 
 order(
   "items that are found to have no order among each other come out all the same",

@@ -17,12 +17,8 @@ import { ProtocolError } from "../transport/frames.ts";
 import type { Inventory, QueueCore } from "./inventory.ts";
 import * as P from "./protocol.ts";
 
-/**
- * Places that one process may have been granted ahead: the lower bound serves one that puts items one by one; one that puts lists
- * has as many as it last asked for, so that its next list leaves while the consumer works at this one.
- */
+/** Places that a process may have been granted ahead if it puts items one by one. One that puts lists has room for its next ones. */
 const FEWEST_AHEAD = 64;
-const MOST_AHEAD = 1024;
 
 /**
  * Capacity from which places are granted ahead. In a smaller queue, other producers would miss each place that is granted ahead.
@@ -159,7 +155,7 @@ export class Admission {
     // Also false if one of the numbers is NaN.
     if (!(items > 0 && size >= 0)) throw new ProtocolError("Cannot read from the peer: malformed want");
     if (this.#core.state !== "open") return;
-    producer.ahead = Math.max(FEWEST_AHEAD, Math.min(items, MOST_AHEAD));
+    producer.ahead = Math.max(FEWEST_AHEAD, P.WINDOW * Math.min(items, P.LIST));
     const entry = this.#wants.push({ producer, id, items, size });
     producer.wants.set(id, entry);
     this.#core.advance();
@@ -189,7 +185,7 @@ export class Admission {
       if (ordered) producer.line.data(result(refusal));
     }
     this.#core.advance();
-    if (producer.places < producer.ahead / 4) this.#grantAhead(producer);
+    if (producer.places < producer.ahead / 2) this.#grantAhead(producer);
   }
 
   /** Grants a few places more than were requested. */

@@ -87,7 +87,7 @@ export class QueueClient<A> implements Queue<A> {
   }
 
   readonly put = (item: A): Effect.Effect<void, EncodeError | QueueError | QueueEnding> =>
-    this.#encoded(item, (packet) => this.#putter.putAll([packet], 0));
+    this.#encoded(item, (packet) => this.#putter.put(packet));
 
   readonly putAll = (items: Iterable<A>): Effect.Effect<void, EncodeError | QueueError | QueueEnding> =>
     Effect.suspend((): Effect.Effect<void, EncodeError | QueueError | QueueEnding> => {
@@ -95,7 +95,7 @@ export class QueueClient<A> implements Queue<A> {
       if (wrong !== undefined) return refuse("InvalidArgument", invalidArgument("queue.putAll", `items ${wrong}`));
       const packets = this.#codec.encodeAll(items);
       if (packets instanceof EncodeError || packets instanceof QueueError) return Effect.fail(packets);
-      return this.#putter.putAll(packets, 0);
+      return this.#putter.putLists([packets].values());
     });
 
   readonly tryPut = (item: A): Effect.Effect<boolean, EncodeError | QueueError | QueueEnding> =>
@@ -168,7 +168,7 @@ export class QueueClient<A> implements Queue<A> {
   };
 
   get toSink(): Sink.Sink<void, A, never, EncodeError | QueueError | QueueEnding> {
-    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.putAll(chunk));
+    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.#putter.putLists(this.#codec.encodeLists(chunk)));
   }
 
   toString(): string {

@@ -10,6 +10,7 @@ import { foreign, hooks, looking, type ObjectHook } from "../objects/handles.ts"
 import { type Packet, sizeOf } from "../objects/packets.ts";
 import type { Link } from "../rpc/link.ts";
 import { linkOf, type Target } from "../rpc/router.ts";
+import { LIST } from "./protocol.ts";
 
 /** The data of a queue's handle: the location of the queue, and the options that its users have to know. */
 export interface QueueHandle extends Target {
@@ -45,7 +46,7 @@ export interface OpenedItems<A> {
   readonly take: () => ReadonlyArray<A>;
 }
 
-/** Bytes of one encoded batch; also the bytes that are sent together. */
+/** The number of bytes after which no more items are sent together. */
 export const BATCH_BYTES = 192 * 1024;
 
 const none: ReadonlyArray<never> = [];
@@ -63,6 +64,30 @@ const look = ({ attachments, bytes }: Packet): unknown =>
 /** Runs the actions for the moment at which these packets leave: handles that move with them no longer belong to this process. */
 export const leave = (handle: Target, packets: ReadonlyArray<EncodedItem>, at: number, count: number): void => {
   for (let i = at; i < at + count; i++) for (const action of packets[i].onSend) action(linkOf(handle));
+};
+
+/** What belongs to an encoded item besides its bytes. */
+type Extras = Codec.Extras<Link | undefined> | undefined;
+
+/** An item that was written into a buffer. */
+type EncodedEnd = readonly [end: number, extras: Extras];
+
+/** The packets of a list. The buffer of a writer may move while it grows, so packets are cut when the list is complete. */
+const cut = (
+  { buffer }: Codec.Writer,
+  list: ReadonlyArray<EncodedEnd>,
+): ReadonlyArray<EncodedItem> => {
+  let from = 0;
+  return list.map(([end, extras]) => {
+    const bytes = buffer.subarray(from, end);
+    from = end;
+    return {
+      bytes,
+      attachments: extras?.attachments ?? none,
+      onSend: extras?.onSend ?? none,
+      moves: extras !== undefined && extras.onSend.length > 0,
+    };
+  });
 };
 
 /** Encodes and decodes the items of one queue. */
@@ -91,40 +116,38 @@ export class ItemCodec<A> {
     return encoded.onSend.length === 0 ? encoded : { ...encoded, moves: true };
   }
 
-  /** Encodes several items. Items that are sent together share one buffer. Returns the error if one of them cannot be put. */
+  /** Encodes several items. Returns the error if one of them cannot be put. */
   encodeAll(items: Iterable<A>): ReadonlyArray<EncodedItem> | EncodeError | QueueError {
     const packets: Array<EncodedItem> = [];
+    const lists = this.encodeLists(items);
+    for (let list = lists.next();; list = lists.next()) {
+      if (list.done === true) return list.value ?? packets;
+      for (const packet of list.value) packets.push(packet);
+    }
+  }
+
+  /**
+   * Encodes items in lists that are sent together; those of a list share one buffer. Ends with the error if an item cannot be put, after
+   * the items before it.
+   */
+  *encodeLists(items: Iterable<A>): Generator<ReadonlyArray<EncodedItem>, EncodeError | QueueError | undefined> {
     let writer = new Codec.Writer();
-    let batch: Array<readonly [end: number, extras: Codec.Extras<Link | undefined> | undefined]> = [];
-    // The buffer of the writer may move while it grows, so packets are cut when a batch is complete.
-    const cut = (): void => {
-      let from = 0;
-      for (const [end, extras] of batch) {
-        packets.push({
-          bytes: writer.buffer.subarray(from, end),
-          attachments: extras?.attachments ?? none,
-          onSend: extras?.onSend ?? none,
-          moves: extras !== undefined && extras.onSend.length > 0,
-        });
-        from = end;
-      }
-      batch = [];
-      writer = new Codec.Writer();
-    };
+    let list: Array<EncodedEnd> = [];
     let count = 0;
+    let error: EncodeError | QueueError | undefined;
     for (const item of items) {
       const start = writer.position;
-      const extras = this.#encodeInto(writer, item, count);
-      if (extras instanceof EncodeError) return extras;
-      let size = writer.position - start;
-      for (const part of extras?.attachments ?? none) size += part.byteLength;
-      if (size > this.#maxBytes) return tooLarge(size, this.#maxBytes);
-      batch.push([writer.position, extras]);
-      count++;
-      if (writer.position >= BATCH_BYTES) cut();
+      const extras = this.#encodeInto(writer, item, count++);
+      error = extras instanceof EncodeError ? extras : this.#tooLarge(writer.position - start, extras);
+      if (error !== undefined) break;
+      list.push([writer.position, extras as Extras]);
+      if (writer.position < BATCH_BYTES && list.length < LIST) continue;
+      yield cut(writer, list);
+      writer = new Codec.Writer();
+      list = [];
     }
-    cut();
-    return packets;
+    if (list.length > 0) yield cut(writer, list);
+    return error;
   }
 
   /**
@@ -164,11 +187,15 @@ export class ItemCodec<A> {
     return Codec.decode(bytes, { attachments, hooks: this.#hooks, link: undefined }) as A;
   }
 
-  #encodeInto(writer: Codec.Writer, item: A, index: number): Codec.Extras<Link | undefined> | undefined | EncodeError {
+  #tooLarge(bytes: number, extras: Extras): QueueError | undefined {
+    let size = bytes;
+    for (const part of extras?.attachments ?? none) size += part.byteLength;
+    return size > this.#maxBytes ? tooLarge(size, this.#maxBytes) : undefined;
+  }
+
+  #encodeInto(writer: Codec.Writer, item: A, index: number): Extras | EncodeError {
     try {
-      return Codec.encodeInto(writer, item, { hooks: this.#hooks, root: "item" }) as
-        | Codec.Extras<Link | undefined>
-        | undefined;
+      return Codec.encodeInto(writer, item, { hooks: this.#hooks, root: "item" }) as Extras;
     } catch (error) {
       if (!(error instanceof EncodeError)) throw error;
       const path = error.path.replace(/^item/, `items[${index}]`);

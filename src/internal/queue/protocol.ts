@@ -110,6 +110,12 @@ export const consumer: number = Math.floor(Math.random() * 2 ** 40) + 1;
 /** The largest item that may use a place which was granted without a request, in bytes. */
 export const SMALL: number = 16 * 1024;
 
+/** The largest number of items that are sent together. */
+export const LIST = 1024;
+
+/** Lists of one operation that may be on their way at a time. */
+export const WINDOW = 4;
+
 /** The numbers in the exit of `INFO`, in this order. */
 export interface QueueInfo {
   /** Items that can be taken. */

@@ -12,6 +12,7 @@
  * @module
  */
 import * as Effect from "effect/Effect";
+import type { EncodeError } from "../codec/errors.ts";
 import { QueueError } from "../objects/errors.ts";
 import { waitThenCommit } from "../objects/interruption.ts";
 import { sizeOf } from "../objects/packets.ts";
@@ -20,16 +21,17 @@ import { MessageTooLarge } from "../codec/message.ts";
 import { endingOf, type QueueEnding } from "./endings.ts";
 import type { QueueHost } from "./host.ts";
 import { BATCH_BYTES, type EncodedItem, leave, type QueueHandle } from "./items.ts";
-import { type GrantedPlaces, Producer } from "./producer.ts";
+import { OpenLists } from "./open_lists.ts";
+import { type GrantedPlaces, Producer, type PutFailure } from "./producer.ts";
 import * as P from "./protocol.ts";
-
-/** The largest number of items that are sent together. */
-const BATCH = 1024;
 
 /** The queue itself, if it is in this process. */
 export const localHost = (handle: QueueHandle): QueueHost | undefined =>
   // The address of a queue of another program means nothing here.
   handle.stranger === true ? undefined : local(handle) as QueueHost | undefined;
+
+/** Lists of items that are sent together, and the error of the item that cannot be encoded, if there is one. */
+type Lists = Iterator<ReadonlyArray<EncodedItem>, EncodeError | QueueError | undefined>;
 
 /** Puts items into one queue. */
 export class Putter {
@@ -42,15 +44,47 @@ export class Putter {
     this.#producer = new Producer(handle, handle.ordered, isConfirmed);
   }
 
-  /** Puts all packets from `packets[at]` on. *Interruption:* a first part of them may have been put. */
-  putAll(packets: ReadonlyArray<EncodedItem>, at: number): Effect.Effect<void, QueueError | QueueEnding> {
-    if (at === packets.length) return Effect.void;
-    return this.#putSome(packets, at, true, (count) => this.putAll(packets, at + count));
+  /** Puts a packet. *Interruption:* nothing was put. */
+  put(packet: EncodedItem): Effect.Effect<void, QueueError | QueueEnding> {
+    return this.#putFrom([packet], 0, undefined);
   }
 
   /** Puts a packet if there is room for it now. Returns whether it was put. */
   tryPut(packet: EncodedItem): Effect.Effect<boolean, QueueError | QueueEnding> {
-    return this.#putSome([packet], 0, false, (count) => Effect.succeed(count > 0));
+    return this.#putSome([packet], 0, false, undefined, (count) => Effect.succeed(count > 0));
+  }
+
+  /**
+   * Puts the lists of an iterator, which makes each of them while those before it are on their way, and which may end with an error.
+   * Completes when all are put. *Interruption:* a first part of the items may have been put.
+   */
+  putLists(lists: Lists): Effect.Effect<void, EncodeError | QueueError | QueueEnding> {
+    // In this process, items are put at once where there is room, and would overtake a list that is on its way. An ordered queue may
+    // refuse an item of a list, and must not get those after it.
+    const open = new OpenLists(this.#handle.ordered || localHost(this.#handle) !== undefined ? 1 : P.WINDOW);
+    const putNext: Effect.Effect<void, EncodeError | QueueError | QueueEnding> = Effect.suspend(() => {
+      const { done, value } = lists.next();
+      if (done === true) return value === undefined ? Effect.void : Effect.fail(value);
+      return Effect.zipRight(this.#putFrom(value, 0, open), putNext);
+    });
+    const settled = Effect.async<void>((resume) => open.whenSettled(() => resume(Effect.void)));
+    return Effect.uninterruptibleMask((restore) =>
+      Effect.matchCauseEffect(restore(putNext), {
+        onFailure: (cause) => Effect.zipRight(settled, Effect.failCause(cause)),
+        onSuccess: () =>
+          Effect.flatMap(settled, () => open.failure === undefined ? Effect.void : this.#failed(open.failure)),
+      })
+    );
+  }
+
+  /** Puts all packets from `packets[at]` on. With `open`, does not wait for the confirmation of each list. */
+  #putFrom(
+    packets: ReadonlyArray<EncodedItem>,
+    at: number,
+    open: OpenLists | undefined,
+  ): Effect.Effect<void, QueueError | QueueEnding> {
+    if (at === packets.length) return Effect.void;
+    return this.#putSome(packets, at, true, open, (count) => this.#putFrom(packets, at + count, open));
   }
 
   /** Gets room for some of the packets, interruptibly, and puts these uninterruptibly. */
@@ -58,6 +92,7 @@ export class Putter {
     packets: ReadonlyArray<EncodedItem>,
     at: number,
     waits: boolean,
+    open: OpenLists | undefined,
     then: (count: number) => Effect.Effect<B, QueueError | QueueEnding>,
   ): Effect.Effect<B, QueueError | QueueEnding> {
     const now = localHost(this.#handle)?.putNow(packets, at) ?? 0;
@@ -69,20 +104,23 @@ export class Putter {
       let bytes = 0;
       let isSmall = true;
       let count = 0;
-      while (at + count < packets.length && count < BATCH && bytes < BATCH_BYTES) {
+      while (at + count < packets.length && count < P.LIST && bytes < BATCH_BYTES) {
         const size = sizeOf(packets[at + count++]);
         bytes += size;
         isSmall &&= size <= P.SMALL;
       }
       const ahead = isSmall ? this.#producer.takeAhead(count) : undefined;
-      if (ahead !== undefined && ahead.count > 0) return this.#send(ahead, packets, at);
+      if (ahead !== undefined && ahead.count > 0) return this.#send(ahead, packets, at, open);
       return restore(waitThenCommit<GrantedPlaces, QueueEnding, number | undefined, QueueError | QueueEnding>(
         (answer) => this.#request(count, bytes, waits, answer),
-        (places) => this.#send(places, packets, at),
+        (places) => this.#send(places, packets, at, open),
       ));
     });
     // Void places: the call by which they were granted has ended meanwhile.
-    return Effect.flatMap(sent, (count) => count === undefined ? this.#putSome(packets, at, waits, then) : then(count));
+    return Effect.flatMap(
+      sent,
+      (count) => count === undefined ? this.#putSome(packets, at, waits, open, then) : then(count),
+    );
   }
 
   #request(
@@ -100,28 +138,38 @@ export class Putter {
     return () => granted === undefined ? withdraw() : this.#producer.release(granted);
   }
 
-  /** Returns the number of packets that were put; `undefined` if the places were void. */
+  /**
+   * Returns the number of packets that were put, or with `open` are on their way; `undefined` if the places were void.
+   */
   #send(
     places: GrantedPlaces,
     packets: ReadonlyArray<EncodedItem>,
     at: number,
+    open: OpenLists | undefined,
   ): Effect.Effect<number | undefined, QueueError | QueueEnding> {
     if (places.count === 0) return Effect.succeed(0);
     return Effect.async((resume) => {
       const batch = packets.length === places.count ? packets : packets.slice(at, at + places.count);
+      const done = (failure?: PutFailure): void =>
+        resume(failure === undefined ? Effect.succeed(places.count) : this.#failed(failure));
       try {
-        const isSent = this.#producer.send(places, batch, (failure) => {
-          if (failure === undefined) resume(Effect.succeed(places.count));
-          else if (typeof failure === "string") resume(Effect.fail(notOrderable(failure)));
-          else resume(Effect.fail(endingOf(failure, this.#handle.host)));
-        });
-        if (!isSent) return resume(Effect.succeed(undefined));
+        const isSent = this.#producer.send(places, batch, open === undefined ? done : open.add());
+        if (!isSent) {
+          open?.withdraw();
+          return resume(Effect.succeed(undefined));
+        }
       } catch (error) {
+        open?.withdraw();
         this.#producer.release(places);
         return resume(error instanceof MessageTooLarge ? Effect.fail(error) : Effect.die(error));
       }
       leave(this.#handle, batch, 0, batch.length);
+      open?.whenReady(() => done(open.failure));
     });
+  }
+
+  #failed(failure: PutFailure): Effect.Effect<never, QueueError | QueueEnding> {
+    return Effect.fail(typeof failure === "string" ? notOrderable(failure) : endingOf(failure, this.#handle.host));
   }
 }
 
