@@ -143,7 +143,8 @@ export class ItemCodec<A> {
       list.push([writer.position, extras as Extras]);
       if (writer.position < BATCH_BYTES && list.length < LIST) continue;
       yield cut(writer, list);
-      writer = new Codec.Writer();
+      // The next list is probably as long: a buffer that grows is copied several times.
+      writer = new Codec.Writer(writer.position + (writer.position >>> 4));
       list = [];
     }
     if (list.length > 0) yield cut(writer, list);
