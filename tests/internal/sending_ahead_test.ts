@@ -150,7 +150,15 @@ class SteppedWorker {
     const { ok, sent } = answer;
     assert(!sent.forgotten, "the answer of a job that was taken back");
     this.#open.delete(sent);
-    sent.call.report = { work: 0.01, decoding: 0, bytes: 1, maxBytes: 100, failed: !ok, before: undefined };
+    sent.call.report = {
+      work: 0.01,
+      decoding: 0,
+      decodedAt: undefined,
+      bytes: 1,
+      maxBytes: 100,
+      failed: !ok,
+      before: undefined,
+    };
     sent.done(ok ? Exit.succeed(sent.name) : Exit.fail("failed"));
     return true;
   }

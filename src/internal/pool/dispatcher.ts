@@ -57,7 +57,7 @@ export interface Options {
   /** A worker has received the last job that it may have. */
   readonly onLast: (slot: Slot) => void;
   /** A worker has finished a job. */
-  readonly onFinished: (slot: Slot) => void;
+  readonly onFinished: (slot: Slot, end: number) => void;
   /** Learns how long jobs wait and run. */
   readonly observations: Observations;
 }
@@ -539,7 +539,7 @@ export class Dispatcher {
     const call = job.work.begin(child, (reply) => {
       // A link that ends tells also of a request that is taken back meanwhile.
       if (job.attempt !== attempt) return;
-      const end = performance.now();
+      const end = job.call?.report?.decodedAt ?? performance.now();
       running.delete(job);
       if (running.size === 0 && slot.running === running) slot.busyTime += end - slot.busySince;
       this.#finish(slot, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun), end);
@@ -639,7 +639,7 @@ export class Dispatcher {
       const { timeline } = this.#options.observations;
       const failed = Exit.isFailure(exit);
       if (!ahead) timeline?.add({ worker: name, task: job.work.task, start: since, end, failed });
-      this.#conclude(slot, job, exit, report);
+      this.#conclude(slot, job, exit, report, end);
       if (ahead) this.onRoom?.();
     };
     if (Exit.isExit(reply)) return conclude(reply);
@@ -673,8 +673,8 @@ export class Dispatcher {
   // Settling
 
   /** An attempt has ended: its job settles, or is tried again. */
-  #conclude(slot: Slot, job: Job, exit: JobExit, report: Report | undefined): void {
-    this.#options.onFinished(slot);
+  #conclude(slot: Slot, job: Job, exit: JobExit, report: Report | undefined, end: number): void {
+    this.#options.onFinished(slot, end);
     if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit, report);
     const verdict = judge(job, exit);
     if (verdict._tag === "Settle") return this.#settle(job, verdict.exit, report);

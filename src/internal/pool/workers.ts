@@ -220,7 +220,7 @@ export class Workers {
       onWaiting: () => this.#grow(),
       onAhead: (slot, child) => this.#giveTickets(slot, child),
       onLast: (slot) => this.#succeed(slot, () => {}),
-      onFinished: (slot) => this.#probe(slot),
+      onFinished: (slot, end) => this.#probe(slot, end),
       observations: this.observations,
     });
     this.submissions = new Submissions(runtime);
@@ -552,11 +552,10 @@ export class Workers {
   }
 
   /** Asks a worker for its memory, and replaces it if that is too much. */
-  #probe(slot: Slot): void {
+  #probe(slot: Slot, now: number): void {
     const { child } = slot;
     const { maxMemory } = this.#options;
     if (child === undefined || child.link.closed !== undefined) return;
-    const now = performance.now();
     const interval = maxMemory === Infinity ? OBSERVE_INTERVAL : PROBE_INTERVAL;
     if (now - (this.#probed.get(child) ?? -Infinity) < interval) return;
     this.#probed.set(child, now);

@@ -179,7 +179,8 @@ export const begins =
       const report = call.report = new Call.Report(sizeOf(prepared.encoded) + sizeOf(outcome), MAX_MESSAGE_SIZE);
       report.failed = false;
       const reply = decodeOutcome(link, prepared, outcome, report);
-      report.decoding = performance.now() - begun;
+      const end = report.decodedAt = performance.now();
+      report.decoding = end - begun;
       finish(reply);
     });
     call.cancel = () => {
