@@ -10,7 +10,7 @@ import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import * as Task from "../../src/Task.ts";
 import { bench, median, packages, perTurn, python, pythonRow, sampled, scripted, timed, warm } from "./harness.ts";
 import { privateMemory, processorTime } from "./processes.ts";
-import { close, die, echo, factorial, fib, increment, move, pid, work } from "./tasks.ts";
+import { close, die, echo, factorial, fib, increment, move, pid, prepareToDie, work } from "./tasks.ts";
 import { type Warm, withWarm } from "./warm.ts";
 
 const withPool = (
@@ -102,16 +102,18 @@ const grow = async (pool: Pool.Pool): Promise<number> => {
 
 /** From a worker that dies in a task to the next result. */
 const recover = (fatal: Task.Task<[], never>) => async (pool: Pool.Pool): Promise<number> => {
-  await Effect.runPromise(pool.apply(increment, 1));
   const both = Effect.zipRight(Effect.flip(pool.apply(fatal)), pool.apply(increment, 1));
-  return await sampled(() => timed(() => Effect.runPromise(both)));
+  return await sampled(async () => {
+    await Effect.runPromise(pool.apply(prepareToDie));
+    return await timed(() => Effect.runPromise(both));
+  });
 };
 
 /** {@link recover}, with a standby child as the next worker. */
 const recoverWarm = ({ backend, spare }: Warm): Promise<number> =>
   withPool(Layer.succeed(Backend, backend), async (pool) => {
     const sample = Effect.gen(function* () {
-      yield* pool.apply(increment, 1);
+      yield* pool.apply(prepareToDie);
       const warm = yield* spare;
       const start = performance.now();
       yield* Effect.flip(pool.apply(die));
@@ -127,10 +129,9 @@ const recoverSpare = (fatal: Task.Task<[], never>) => async (pool: Pool.Pool): P
   const ready = Effect.repeat(Effect.zipLeft(pool.statistics, Effect.sleep("5 millis")), {
     until: ({ spare }) => spare === 1,
   });
-  await Effect.runPromise(pool.apply(increment, 1));
   const both = Effect.zipRight(Effect.flip(pool.apply(fatal)), pool.apply(increment, 1));
   return await sampled(async () => {
-    await Effect.runPromise(ready);
+    await Effect.runPromise(Effect.zipRight(pool.apply(prepareToDie), ready));
     return await timed(() => Effect.runPromise(both));
   });
 };

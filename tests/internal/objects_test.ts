@@ -59,6 +59,7 @@ Deno.test("sets and maps for one element behave like those of the language, in t
       }
       assertEquals([[...set], [...map.values()]], [[...likeSet], [...likeMap.values()]]);
       assertEquals([set.size, map.size], [likeSet.size, likeMap.size]);
+      assertEquals(set.first, [...likeSet][0]);
       assertEquals(keys.map((each) => set.has(each)), keys.map((each) => likeSet.has(each)));
       assertEquals(keys.map((_, n) => [map.has(n), map.get(n)]), keys.map((_, n) => [likeMap.has(n), likeMap.get(n)]));
     }

@@ -91,6 +91,12 @@ export class SmallSet<A extends object> {
     this.#others?.clear();
   }
 
+  /** The element that was added before all others. */
+  get first(): A | undefined {
+    const others = this.#others;
+    return this.#first ?? (others === undefined || others.size === 0 ? undefined : others.values().next().value);
+  }
+
   /** The elements. Those that are deleted meanwhile are left out; those that are added may be. */
   [Symbol.iterator](): IterableIterator<A> {
     const first = this.#first;

@@ -487,14 +487,20 @@ export class Dispatcher {
 
   /** Takes back the jobs of a worker that is late, because other workers would begin later jobs before them. */
   #relieve(slot: Slot, now: number): void {
-    const isFree = (job: Job): boolean => this.#homeOf(job) === undefined;
-    for (const oldest of this.#ahead) {
-      if (!isFree(oldest)) continue;
-      const late = oldest.slot!;
-      const [front] = late.running;
-      if (late !== slot && now - front.since >= LATE) this.#requeue([...late.running].filter(isFree));
-      return;
-    }
+    const oldest = this.#oldestFree();
+    if (oldest === undefined) return;
+    const late = oldest.slot!;
+    if (late === slot || now - late.running.first!.since < LATE) return;
+    this.#requeue([...late.running].filter((job) => this.#homeOf(job) === undefined));
+  }
+
+  /** The first job that was sent ahead and that any worker may run. */
+  #oldestFree(): Job | undefined {
+    const { first } = this.#ahead;
+    // To look at all takes longer, and it is mostly the first.
+    if (first === undefined || this.#homeOf(first) === undefined) return first;
+    for (const job of this.#ahead) if (this.#homeOf(job) === undefined) return job;
+    return undefined;
   }
 
   /** The only slot that may run a job. */
@@ -542,7 +548,7 @@ export class Dispatcher {
       const end = job.call?.report?.decodedAt ?? performance.now();
       running.delete(job);
       if (running.size === 0 && slot.running === running) slot.busyTime += end - slot.busySince;
-      this.#finish(slot, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun), end);
+      this.#finish(slot, child, job, job.overrun === undefined ? reply : Exit.failCause(job.overrun), end);
       // An answer may arrive while the worker is being killed: a job that is sent to it now would die with it.
       if (isSync || child.link.closed !== undefined) return;
       this.#settleSlot(slot);
@@ -618,7 +624,7 @@ export class Dispatcher {
   }
 
   /** A worker has finished a job. */
-  #finish(slot: Slot, job: Job, reply: Reply, end: number): void {
+  #finish(slot: Slot, child: Child, job: Job, reply: Reply, end: number): void {
     this.#running.delete(job);
     const { ahead, since } = job;
     const { name } = slot;
@@ -639,7 +645,9 @@ export class Dispatcher {
       const { timeline } = this.#options.observations;
       const failed = Exit.isFailure(exit);
       if (!ahead) timeline?.add({ worker: name, task: job.work.task, start: since, end, failed });
-      this.#conclude(slot, job, exit, report, end);
+      // Its successor has its first job at once.
+      if (slot.child === child) this.#options.onFinished(slot, end);
+      this.#conclude(job, exit, report);
       if (ahead) this.onRoom?.();
     };
     if (Exit.isExit(reply)) return conclude(reply);
@@ -663,18 +671,18 @@ export class Dispatcher {
   /** The worker of a slot goes on with the first job that was sent ahead. */
   #takeUpNext(slot: Slot, now: number): void {
     if (this.#options.ahead === 0) return;
-    for (const job of slot.running) {
-      if (!job.ahead) continue;
-      this.#takeUp(slot, job, now);
-      return this.onRoom?.();
-    }
+    const { running } = slot;
+    let next = running.first;
+    if (next !== undefined && !next.ahead) next = [...running].find(({ ahead }) => ahead);
+    if (next === undefined) return;
+    this.#takeUp(slot, next, now);
+    this.onRoom?.();
   }
 
   // Settling
 
   /** An attempt has ended: its job settles, or is tried again. */
-  #conclude(slot: Slot, job: Job, exit: JobExit, report: Report | undefined, end: number): void {
-    this.#options.onFinished(slot, end);
+  #conclude(job: Job, exit: JobExit, report: Report | undefined): void {
     if (Exit.isSuccess(exit) || job.cancelled || this.#refusal !== undefined) return this.#settle(job, exit, report);
     const verdict = judge(job, exit);
     if (verdict._tag === "Settle") return this.#settle(job, verdict.exit, report);

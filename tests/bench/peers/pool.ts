@@ -5,7 +5,7 @@ import { median, perTurn, sampled, timed } from "../harness.ts";
 import type { Rows } from "./serve.ts";
 
 /** The names of the tasks of a peer. */
-export type Name = "nothing" | "increment" | "pid" | "die" | "echo" | "fib" | "work";
+export type Name = "nothing" | "increment" | "pid" | "prepareToDie" | "die" | "echo" | "fib" | "work";
 
 /** A peer's pool. */
 export interface Pool {
@@ -88,13 +88,13 @@ export const grow = (open: Open): Rows[string] => ["ms", async () => {
 
 export const recover = (open: Open): Rows[string] => ["ms", () =>
   using(open, 1, async (pool) => {
-    await pool.run("increment", 1);
-    return await sampled(() =>
-      timed(async () => {
+    return await sampled(async () => {
+      await pool.run("prepareToDie");
+      return await timed(async () => {
         await Promise.resolve(pool.run("die")).then(() => Promise.reject(new Error("Nobody died")), () => {});
         await pool.run("increment", 1);
-      })
-    );
+      });
+    });
   })];
 
 export const memory = (open: Open): Rows[string] => ["MB", () =>

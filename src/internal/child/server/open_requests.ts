@@ -7,8 +7,10 @@
  * @module
  */
 import type { Words } from "../../os/atomics.ts";
-import type { Channel, Link } from "../../rpc/link.ts";
-import { PLACES, type Request } from "../request.ts";
+import * as Codec from "../../codec/codec.ts";
+import type { Incoming } from "../../codec/message.ts";
+import { Channel, type Fill, type Link } from "../../rpc/link.ts";
+import { FRESH, PLACES, type Request, write } from "../request.ts";
 
 /** A request that has not been answered. */
 export interface OpenRequest {
@@ -45,6 +47,28 @@ export const openRequest = (
 export const addCredit = (open: OpenRequest, count: number): void => {
   if (open.onCredit === undefined) open.credit += count;
   else open.onCredit(count);
+};
+
+/** The number of the task of {@link trial}, which no task of a parent has. */
+export const TRIAL = 0xffff_ffff;
+
+/** A channel whose answer reaches nobody. */
+class Unheard extends Channel {
+  override exit(fill: Fill): void {
+    fill(new Codec.Writer());
+  }
+}
+
+/**
+ * A request that nobody has made, for the task {@link TRIAL}. A child that waits for its first request runs it, so that the code through
+ * which all of them go is compiled by then, which takes a millisecond.
+ */
+export const trial = (link: Link): { readonly channel: Channel; readonly message: Incoming } => {
+  const writer = new Codec.Writer();
+  write(writer, FRESH, TRIAL, undefined, undefined);
+  Codec.encodeInto(writer, []);
+  const bytes = writer.buffer.subarray(0, writer.position);
+  return { channel: new Unheard(link, 0), message: { bytes, attachments: [] } };
 };
 
 /** The state of a list of calls when the first Effect was returned. */

@@ -25,7 +25,15 @@ import { type Definition, lookup } from "../tasks.ts";
 import * as Answers from "./answers.ts";
 import type { Effects } from "./effects.ts";
 import * as Modules from "../modules.ts";
-import { addCredit, type BatchProgress, type OpenRequest, openRequest, RequestLine } from "./open_requests.ts";
+import {
+  addCredit,
+  type BatchProgress,
+  type OpenRequest,
+  openRequest,
+  RequestLine,
+  TRIAL,
+  trial,
+} from "./open_requests.ts";
 import * as Output from "./output.ts";
 import * as Refusals from "../refusals.ts";
 import * as Request from "../request.ts";
@@ -92,6 +100,8 @@ export class ChildServer {
   readonly #host: Host;
   readonly #link: Link;
   readonly #entries = new Map<number, Entry>();
+  /** URLs of the modules that were loaded before a request needed them. */
+  readonly #preloaded = new Set<string>();
   readonly #requests = new SmallSet<OpenRequest>();
   /** The requests that run one after the other. */
   readonly #line = new RequestLine();
@@ -147,7 +157,8 @@ export class ChildServer {
       string,
       string,
     ];
-    this.#entries.set(id, { url, name, definition: undefined, loading: undefined });
+    const definition = this.#preloaded.has(url) ? lookup(url, name) : undefined;
+    this.#entries.set(id, { url, name, definition, loading: undefined });
   };
 
   readonly #open = (channel: Channel, message: Incoming): Receiver => {
@@ -235,13 +246,26 @@ export class ChildServer {
     for (const url of urls) {
       try {
         await Modules.load(url);
+        this.#preloaded.add(url);
       } catch (error) {
         failures.push({ url, error: Foreign.messageOf(error) });
       }
     }
+    this.#host.onLoaded?.();
     // A module that has loaded Effect has tasks that need it.
     if (EFFECT in globalThis) await this.#loadEffects().catch(() => {});
+    this.#try();
     this.#link.notify({ ready: { failures } } satisfies ChildNotice);
+  }
+
+  /** Runs a request that nobody has made, unless somebody has made one already; see {@link trial}. */
+  #try(): void {
+    if (this.#requests.size > 0 || this.#ending) return;
+    const { channel, message } = trial(this.#link);
+    const definition: Definition = { handler: () => 0, options: {} };
+    this.#entries.set(TRIAL, { url: "", name: "", definition, loading: undefined });
+    this.#open(channel, message);
+    this.#entries.delete(TRIAL);
   }
 
   // Running
