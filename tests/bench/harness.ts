@@ -155,13 +155,13 @@ export const timed = async (operation: () => Promise<unknown>): Promise<number> 
   return performance.now() - start;
 };
 
-/** Milliseconds that `script.ts` prints when it runs as a separate program: the start time of a user's program. */
-export const scripted = async (what: "process" | "pool"): Promise<number> => {
+/** Milliseconds that a module of this folder prints when it runs as a separate program. */
+export const scripted = async (module: string, ...args: ReadonlyArray<string>): Promise<number> => {
   const { stderr, stdout, success } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", "--no-check", fileURLToPath(import.meta.resolve("./script.ts")), what],
+    args: ["run", "-A", "--no-check", fileURLToPath(import.meta.resolve(`./${module}`)), ...args],
     stdin: "null",
   }).output();
-  if (!success) throw new Error(`Cannot measure: script.ts failed: ${new TextDecoder().decode(stderr)}`);
+  if (!success) throw new Error(`Cannot measure: ${module} failed: ${new TextDecoder().decode(stderr)}`);
   return Number(new TextDecoder().decode(stdout));
 };
 

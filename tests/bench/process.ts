@@ -1,13 +1,11 @@
 /** The rows of one process, against `multiprocessing.Process`, and pools of one that are opened for a task and closed. */
 
 import * as Effect from "effect/Effect";
-import { Backend } from "../../src/Backend.ts";
 import * as Process from "../../src/Process.ts";
 import * as SubprocessBackend from "../../src/SubprocessBackend.ts";
 import * as WorkerBackend from "../../src/WorkerBackend.ts";
 import { bench, packages, python, pythonRow, sampled, scripted, timed } from "./harness.ts";
-import { nothing, pid } from "./tasks.ts";
-import { type Warm, withWarm } from "./warm.ts";
+import { nothing } from "./tasks.ts";
 
 bench({
   name: "process.start.cold",
@@ -24,7 +22,7 @@ bench({
   unit: "ms",
   better: "lower",
   bound: "loading Effect in the child, two thirds",
-  run: () => sampled(() => scripted("process")),
+  run: () => sampled(() => scripted("script.ts", "process")),
   peers: { python },
 });
 
@@ -41,21 +39,11 @@ bench({
   },
 });
 
-/** Milliseconds from the request to the end of a standby child. */
-const takeOver = ({ backend, spare }: Warm): Promise<number> =>
-  Effect.runPromise(Effect.gen(function* () {
-    const warm = yield* spare;
-    const start = performance.now();
-    const used = yield* Effect.provideService(Process.run(pid), Backend, backend);
-    const taken = performance.now() - start;
-    return used === warm ? taken : yield* Effect.dieMessage("Cannot measure: the child was a cold one");
-  }));
-
 bench({
   name: "process.start.standby",
   unit: "ms",
   better: "lower",
   bound: "Deno's exit, a half; the first request to a child, a fifth",
-  run: () => withWarm((warm) => sampled(() => takeOver(warm))),
+  run: () => scripted("standby.ts"),
   peers: { python },
 });
