@@ -52,6 +52,14 @@ export const empty = (queue: Tasks.Any): Effect.Effect<ReadonlyArray<unknown>, u
     }
   });
 
+/** {@link empty} for many items. */
+const drained = (queue: Tasks.Any): Effect.Effect<ReadonlyArray<unknown>, unknown> =>
+  Effect.gen(function* () {
+    const items: Array<unknown> = [];
+    while ((yield* queue.size) > 0) items.push(...yield* queue.takeUpTo(10_000));
+    return items;
+  });
+
 /** The tag of a failure, and its reason if it has one. */
 export const failure = <A>(program: Effect.Effect<A, unknown>): Effect.Effect<string, A> =>
   Effect.map(Effect.flip(program), Tasks.described);
@@ -111,7 +119,7 @@ promise(
         `${yield* Effect.flip(Stream.run(Stream.fromIterable(items), queue.toSink))}`,
         "items[1500]",
       );
-      const taken = yield* queue.takeUpTo(2000);
+      const taken = yield* drained(queue);
       assertEquals([taken.length, misplaced(taken)], [1500, -1]);
       assertStringIncludes(`${yield* Effect.flip(queue.putAll(items))}`, "items[1500]");
       assertEquals(yield* queue.size, 0);
@@ -146,8 +154,7 @@ promise(
         );
         yield* Effect.sleep(`${steps} millis`);
         yield* Fiber.interrupt(put);
-        const taken: Array<unknown> = [];
-        while ((yield* queue.size) > 0) taken.push(...yield* queue.takeUpTo(10_000));
+        const taken = yield* drained(queue);
         assertEquals(misplaced(taken), -1);
         yield* queue.put("after");
         assertEquals(yield* empty(queue), ["after"]);

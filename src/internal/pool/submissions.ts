@@ -18,6 +18,7 @@ import type * as Call from "../child/call.ts";
 import { oneStep, Otherwise } from "../objects/interruption.ts";
 import { WaitId } from "../objects/waitable.ts";
 import { inspectable } from "../os/inspect.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 import type { Job, Terms } from "./job.ts";
 import type { Gate } from "./jobs.ts";
 
@@ -37,8 +38,6 @@ export class Submitted<A, E> implements Submission<A, E> {
   #listeners: Set<() => void> | undefined;
   /** Set when it has settled. */
   exit: Exit.Exit<A, E> | undefined;
-  /** Takes the task back, or stops it. */
-  stop: () => void = () => {};
 
   get await(): Effect.Effect<A, E> {
     return this.exit ?? Deferred.await(this.#pending);
@@ -80,6 +79,9 @@ export class Submitted<A, E> implements Submission<A, E> {
     return () => void listeners.delete(own);
   }
 
+  /** Takes the task back, or stops it. */
+  protected stop(): void {}
+
   settle(exit: Exit.Exit<A, E>): void {
     this.exit = exit;
     if (this.#result !== undefined) Deferred.unsafeDone(this.#result, exit);
@@ -89,6 +91,45 @@ export class Submitted<A, E> implements Submission<A, E> {
   }
 }
 inspectable(Submitted);
+
+/** Receives the name of the task of a submission that has settled, its Exit, and its callbacks. */
+type Ended = <A, E>(task: string, exit: Exit.Exit<A, E | PoolFailure>, callbacks: SubmitOptions<A, E>) => void;
+
+/** A submission whose task is a job. One object holds all that it needs: tens of thousands may be open. */
+class SubmittedJob<A, E> extends Submitted<A, E | PoolFailure> {
+  readonly #dispatcher: Dispatcher;
+  readonly #task: string;
+  readonly #callbacks: SubmitOptions<A, E>;
+  readonly #ended: Ended;
+  readonly #job: Job;
+  #isCancelled = false;
+
+  constructor(
+    { dispatcher, submit }: Gate,
+    prepared: Call.Prepared,
+    terms: Terms,
+    callbacks: SubmitOptions<A, E>,
+    ended: Ended,
+  ) {
+    super();
+    this.#dispatcher = dispatcher;
+    this.#task = prepared.task.name;
+    this.#callbacks = callbacks;
+    this.#ended = ended;
+    this.#job = submit(prepared, (exit) => this.#end(exit as Exit.Exit<A, E | PoolFailure>), terms);
+  }
+
+  protected override stop(): void {
+    this.#isCancelled = true;
+    if (this.#dispatcher.cancel(this.#job)) this.#end(Exit.interrupt(FiberId.none));
+  }
+
+  #end(settled: Exit.Exit<A, E | PoolFailure>): void {
+    const exit = this.#isCancelled ? Exit.interrupt(FiberId.none) : settled;
+    this.settle(exit);
+    this.#ended(this.#task, exit, this.#callbacks);
+  }
+}
 
 /** The submissions of one pool. */
 export class Submissions {
@@ -109,7 +150,10 @@ export class Submissions {
     callbacks: SubmitOptions<A, E>,
   ): Effect.Effect<Submission<A, E | PoolFailure>> {
     const { admission } = gate;
-    const begin = () => this.#begin<A, E>(gate, prepared, terms, callbacks);
+    const begin = (): Submission<A, E | PoolFailure> => {
+      this.#open++;
+      return new SubmittedJob<A, E>(gate, prepared, terms, callbacks, this.#ended);
+    };
     const wait = () =>
       Effect.async<Submission<A, E | PoolFailure>>((resume) => {
         const leave = admission.enter(() => resume(Effect.succeed(begin())));
@@ -130,33 +174,11 @@ export class Submissions {
     return submission;
   }
 
-  #begin<A, E>(
-    { dispatcher, submit }: Gate,
-    prepared: Call.Prepared,
-    terms: Terms,
-    callbacks: SubmitOptions<A, E>,
-  ): Submission<A, E | PoolFailure> {
-    const submission = new Submitted<A, E | PoolFailure>();
-    let cancelled = false;
-    const settle = (settled: Exit.Exit<A, E | PoolFailure>): void => {
-      const exit = cancelled ? Exit.interrupt(FiberId.none) : settled;
-      submission.settle(exit);
-      this.#call(prepared.task.name, exit, callbacks);
-      this.#open--;
-      if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
-    };
-    this.#open++;
-    const job: Job = submit(
-      prepared,
-      (exit) => settle(exit as Exit.Exit<A, E | PoolFailure>),
-      terms,
-    );
-    submission.stop = () => {
-      cancelled = true;
-      if (dispatcher.cancel(job)) settle(Exit.interrupt(FiberId.none));
-    };
-    return submission;
-  }
+  readonly #ended: Ended = (task, exit, callbacks) => {
+    this.#call(task, exit, callbacks);
+    this.#open--;
+    if (this.#open === 0) { for (const resume of this.#waiters.splice(0)) resume(); }
+  };
 
   /** Waits until all submissions have settled. */
   readonly settled: Effect.Effect<void> = Effect.async((resume) => {

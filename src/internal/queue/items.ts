@@ -36,6 +36,9 @@ export interface EncodedItem extends Packet {
   readonly onSend: ReadonlyArray<(link: Link | undefined) => void>;
 }
 
+/** Lists of items that are sent together, and the error of the item that cannot be put, if there is one, after those before it. */
+export type EncodedLists = Iterator<ReadonlyArray<EncodedItem>, EncodeError | QueueError | undefined>;
+
 /** Decoded items. */
 export interface OpenedItems<A> {
   /** The number of decoded packets, counted from the first. */

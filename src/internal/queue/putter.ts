@@ -20,7 +20,7 @@ import { far, local } from "../rpc/router.ts";
 import { MessageTooLarge } from "../codec/message.ts";
 import { endingOf, type QueueEnding } from "./endings.ts";
 import type { QueueHost } from "./host.ts";
-import { BATCH_BYTES, type EncodedItem, leave, type QueueHandle } from "./items.ts";
+import { BATCH_BYTES, type EncodedItem, type EncodedLists, leave, type QueueHandle } from "./items.ts";
 import { OpenLists } from "./open_lists.ts";
 import { type GrantedPlaces, Producer, type PutFailure } from "./producer.ts";
 import * as P from "./protocol.ts";
@@ -29,9 +29,6 @@ import * as P from "./protocol.ts";
 export const localHost = (handle: QueueHandle): QueueHost | undefined =>
   // The address of a queue of another program means nothing here.
   handle.stranger === true ? undefined : local(handle) as QueueHost | undefined;
-
-/** Lists of items that are sent together, and the error of the item that cannot be encoded, if there is one. */
-type Lists = Iterator<ReadonlyArray<EncodedItem>, EncodeError | QueueError | undefined>;
 
 /** Puts items into one queue. */
 export class Putter {
@@ -58,7 +55,7 @@ export class Putter {
    * Puts the lists of an iterator, which makes each of them while those before it are on their way, and which may end with an error.
    * Completes when all are put. *Interruption:* a first part of the items may have been put.
    */
-  putLists(lists: Lists): Effect.Effect<void, EncodeError | QueueError | QueueEnding> {
+  putLists(lists: EncodedLists): Effect.Effect<void, EncodeError | QueueError | QueueEnding> {
     // In this process, items are put at once where there is room, and would overtake a list that is on its way. An ordered queue may
     // refuse an item of a list, and must not get those after it.
     const open = new OpenLists(this.#handle.ordered || localHost(this.#handle) !== undefined ? 1 : P.WINDOW);

@@ -28,7 +28,7 @@ import * as Arguments from "../../os/arguments.ts";
 import { positiveDuration } from "../../os/durations.ts";
 import { inspectable } from "../../os/inspect.ts";
 import { after } from "../../os/timer.ts";
-import { type EncodedItem, ItemCodec } from "../../queue/items.ts";
+import { type EncodedItem, type EncodedLists, ItemCodec } from "../../queue/items.ts";
 import { currentFiber } from "../../queue/taker.ts";
 import { Closed } from "../jetstream.ts";
 import { decodeRecord, randomName } from "../protocol.ts";
@@ -71,6 +71,12 @@ const refuse = (reason: QueueError["reason"], message: string): Effect.Effect<ne
   Effect.fail(new QueueError(reason, message));
 
 type Output<A> = Channel.Channel<Chunk.Chunk<A>, unknown, DecodeError | QueueFailure, unknown, unknown, unknown>;
+
+/** Puts messages. */
+type Put<B> = (messages: ReadonlyArray<ItemMessage>, signal: AbortSignal) => Promise<B>;
+
+/** What an item that is too large fails with. */
+type TooLarge = QueueError | MessageTooLarge;
 
 /** A queue of the server. */
 export class SharedQueue<A> implements Queue<A> {
@@ -281,7 +287,7 @@ export class SharedQueue<A> implements Queue<A> {
   };
 
   get toSink(): Sink.Sink<void, A, never, EncodeError | QueueError | QueueFailure> {
-    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.putAll(chunk));
+    return Sink.forEachChunk((chunk: Chunk.Chunk<A>) => this.#putLists(this.#codec.encodeLists(chunk)));
   }
 
   toString(): string {
@@ -335,45 +341,72 @@ export class SharedQueue<A> implements Queue<A> {
     this.#work.add(done);
   }
 
-  /** Encodes items in the caller's fiber, and puts them. */
+  /** Encodes items in the caller's fiber, and puts them, unless one of them cannot be put. */
   #encoded<B>(
     items: Iterable<A>,
-    put: (messages: ReadonlyArray<ItemMessage>, signal: AbortSignal) => Promise<B>,
+    put: Put<B>,
     isMany: boolean = false,
   ): Effect.Effect<B, EncodeError | QueueError | QueueFailure> {
     return Effect.suspend((): Effect.Effect<B, EncodeError | QueueError | QueueFailure> => {
       const packets = isMany ? this.#codec.encodeAll(items) : this.#codec.encode([...items][0]);
       if (packets instanceof EncodeError || packets instanceof QueueError) return Effect.fail(packets);
-      const messages: Array<ItemMessage> = [];
-      for (const packet of packets instanceof Array ? packets : [packets as EncodedItem]) {
-        const data = packItem(packet);
-        const { maxPayload } = this.#connection.js.server;
-        const size = this.#puts.sizeOf(data);
-        if (size > this.#maxBytes) {
-          return refuse(
-            "TooLarge",
-            `Cannot put an item of ${data.length} bytes: the queue holds ${this.#maxBytes} bytes, of which this item needs ` +
-              `${size}; raise its maxBytes or send the item in pieces`,
-          );
-        }
-        if (data.length + OVERHEAD > maxPayload) {
-          return Effect.fail(
-            new MessageTooLarge(data.length, maxPayload - OVERHEAD, "the server (max_payload in its configuration)"),
-          );
-        }
-        messages.push({ id: this.#fresh(), data });
-      }
-      return Effect.async<B, QueueFailure | QueueError>((resume) => {
-        const aborting = new AbortController();
-        const done = put(messages, aborting.signal);
-        done.then((result) => resume(Effect.succeed(result)), (error) => {
-          if (!aborting.signal.aborted) resume(this.#failing(error));
-        });
-        // What is on its way arrives, or is refused.
-        return Effect.suspend(() => {
-          aborting.abort();
-          return within(done);
-        });
+      const { failure, messages } = this.#messagesOf(packets instanceof Array ? packets : [packets as EncodedItem]);
+      return failure === undefined ? this.#send(messages, put) : Effect.fail(failure);
+    });
+  }
+
+  /** Puts lists one after the other, up to the first item that cannot be put. */
+  #putLists(lists: EncodedLists): Effect.Effect<void, EncodeError | QueueError | QueueFailure> {
+    return Effect.suspend((): Effect.Effect<void, EncodeError | QueueError | QueueFailure> => {
+      const { done, value } = lists.next();
+      if (done === true) return value === undefined ? Effect.void : Effect.fail(value);
+      const { failure, messages } = this.#messagesOf(value);
+      const put = messages.length === 0
+        ? Effect.void
+        : this.#send(messages, (messages, signal) => this.#puts.put(messages, true, signal));
+      return Effect.zipRight(put, failure === undefined ? this.#putLists(lists) : Effect.fail(failure));
+    });
+  }
+
+  /** The messages of the items before the first one that is too large, and the failure of that one. */
+  #messagesOf(
+    packets: ReadonlyArray<EncodedItem>,
+  ): { readonly messages: ReadonlyArray<ItemMessage>; readonly failure?: TooLarge } {
+    const messages: Array<ItemMessage> = [];
+    for (const packet of packets) {
+      const data = packItem(packet);
+      const failure = this.#tooLarge(data.length, this.#puts.sizeOf(data));
+      if (failure !== undefined) return { messages, failure };
+      messages.push({ id: this.#fresh(), data });
+    }
+    return { messages };
+  }
+
+  #tooLarge(bytes: number, size: number): TooLarge | undefined {
+    const { maxPayload } = this.#connection.js.server;
+    if (size > this.#maxBytes) {
+      return new QueueError(
+        "TooLarge",
+        `Cannot put an item of ${bytes} bytes: the queue holds ${this.#maxBytes} bytes, of which this item needs ` +
+          `${size}; raise its maxBytes or send the item in pieces`,
+      );
+    }
+    return bytes + OVERHEAD > maxPayload
+      ? new MessageTooLarge(bytes, maxPayload - OVERHEAD, "the server (max_payload in its configuration)")
+      : undefined;
+  }
+
+  #send<B>(messages: ReadonlyArray<ItemMessage>, put: Put<B>): Effect.Effect<B, QueueFailure | QueueError> {
+    return Effect.async<B, QueueFailure | QueueError>((resume) => {
+      const aborting = new AbortController();
+      const done = put(messages, aborting.signal);
+      done.then((result) => resume(Effect.succeed(result)), (error) => {
+        if (!aborting.signal.aborted) resume(this.#failing(error));
+      });
+      // What is on its way arrives, or is refused.
+      return Effect.suspend(() => {
+        aborting.abort();
+        return within(done);
       });
     });
   }
