@@ -10,7 +10,7 @@ import { repeated } from "../support/tier.ts";
 
 const ITEMS = 100_000;
 
-const TAKES = 100_000;
+const TAKES = 400_000;
 
 /** Runs an effect in a child with a web server, and sends requests without a pause. */
 const whileAsking = <A, E>(ports: Queue.Queue<number>, work: Effect.Effect<A, E>) =>
