@@ -114,12 +114,12 @@ const recoverWarm = ({ backend, spare }: Warm): Promise<number> =>
   withPool(Layer.succeed(Backend, backend), async (pool) => {
     const sample = Effect.gen(function* () {
       yield* pool.apply(prepareToDie);
-      const warm = yield* spare;
+      const next = yield* spare;
       const start = performance.now();
       yield* Effect.flip(pool.apply(die));
       const used = yield* pool.apply(pid);
       const taken = performance.now() - start;
-      return used === warm ? taken : yield* Effect.dieMessage("Cannot measure: the child was a cold one");
+      return used === next ? taken : yield* Effect.dieMessage("Cannot measure: the child was a cold one");
     });
     return await warm(() => Effect.runPromise(sample));
   }, 1);

@@ -195,13 +195,13 @@ export class SharedQueue<A> implements Queue<A> {
   }
 
   readonly put = (item: A): Effect.Effect<void, EncodeError | QueueError | QueueFailure> =>
-    Effect.asVoid(this.#encoded([item], (messages, signal) => this.#puts.put(messages, true, signal)));
+    Effect.asVoid(this.#encoded([item], this.#put));
 
   readonly putAll = (items: Iterable<A>): Effect.Effect<void, EncodeError | QueueError | QueueFailure> => {
     const wrong = iterable(items);
     if (wrong !== undefined) return refuse("InvalidArgument", invalidArgument("queue.putAll", `items ${wrong}`));
     return Effect.asVoid(
-      this.#encoded(items, (messages, signal) => this.#puts.put(messages, true, signal), true),
+      this.#encoded(items, this.#put, true),
     );
   };
 
@@ -361,9 +361,7 @@ export class SharedQueue<A> implements Queue<A> {
       const { done, value } = lists.next();
       if (done === true) return value === undefined ? Effect.void : Effect.fail(value);
       const { failure, messages } = this.#messagesOf(value);
-      const put = messages.length === 0
-        ? Effect.void
-        : this.#send(messages, (messages, signal) => this.#puts.put(messages, true, signal));
+      const put = messages.length === 0 ? Effect.void : this.#send(messages, this.#put);
       return Effect.zipRight(put, failure === undefined ? this.#putLists(lists) : Effect.fail(failure));
     });
   }
@@ -395,6 +393,9 @@ export class SharedQueue<A> implements Queue<A> {
       ? new MessageTooLarge(bytes, maxPayload - OVERHEAD, "the server (max_payload in its configuration)")
       : undefined;
   }
+
+  /** Puts messages as there is room for them. */
+  readonly #put: Put<boolean> = (messages, signal) => this.#puts.put(messages, true, signal);
 
   #send<B>(messages: ReadonlyArray<ItemMessage>, put: Put<B>): Effect.Effect<B, QueueFailure | QueueError> {
     return Effect.async<B, QueueFailure | QueueError>((resume) => {
